@@ -1,0 +1,43 @@
+# Needs python3.11 with venv, and make; installs the rest by name and hash into .venv.
+PY ?= python3.11
+V := .venv
+BIN := $(V)/bin
+
+.PHONY: run test check bench lint types lock browser clean
+
+run: $(V)/.base
+	$(BIN)/integra run --demo
+
+test: $(V)/.dev lint types
+	$(BIN)/python tests/chromium.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: $(V)/.base
+	$(BIN)/integra check
+
+bench: $(V)/.dev
+	$(BIN)/python -m bench
+
+lint: $(V)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(V)/.dev
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PY) -m venv $(V)
+
+# --no-build-isolation: the build tool comes from the same hash-locked list.
+$(V)/.base: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	touch $@
+
+$(V)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	touch $@ $(V)/.base
+
+clean:
+	rm -rf $(V) build *.egg-info

@@ -1,0 +1,183 @@
+"""Builds and wires everything from the settings; starts in order, stops in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web as web_server
+
+from bot import console, front, letterbox, server, webchat
+from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
+from bot.channels import telegram_intake
+from bot.channels.channel import Channel, ChannelError, Stopped
+from bot.channels.pace import Pace
+from bot.channels.telegram import Cover, Telegram, Webhook
+from bot.channels.webchat import Webchat
+from bot.config import Secrets, Settings, load_secrets
+from bot.inbox import Inbox
+from bot.pages import Pages
+from bot.receiver import Receiver
+from bot.scheduler import Scheduler
+from bot.sender import Sender
+from content import library as course
+from content.library import Library
+from handlers.visit import House
+from storage.database import Database, open_database
+
+RETRY = 15.0  # seconds between two tries to greet Telegram
+WEBHOOK_PATH = "/webhooks/telegram"
+
+log = structlog.get_logger()
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class App:
+    """The parts of one process, wired."""
+
+    settings: Settings
+    secrets: Secrets
+    database: Database
+    library: Library
+    house: House
+    inbox: Inbox
+    receiver: Receiver
+    sender: Sender
+    scheduler: Scheduler
+    web: web_server.Application
+    telegram: Telegram | None
+
+    async def settle(self) -> None:
+        """Handle what was stored and send what is due, until nothing is left to do now."""
+        while await self.receiver.drain() + await self.sender.drain():
+            pass
+
+    async def tick(self, now: datetime) -> int:
+        """All the work that is due at `now`, once; give how many prompts were planned."""
+        await self.settle()
+        planned = await self.scheduler.tick(now)
+        await self.settle()
+        return planned
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, clock: Callable[[], datetime] = system_clock, library: Library | None = None
+) -> AsyncIterator[App]:
+    """All parts, ready to use; the database must be migrated. Nothing runs yet and no port is open.
+
+    Raises WrongSetting, BrokenContent.
+    """
+    async with AsyncExitStack() as stack:
+        library = library or course.load()
+        secrets = load_secrets(settings.data_dir)
+        database = open_database(settings.database)
+        stack.push_async_callback(database.close)
+        house = House(ZoneInfo(settings.timezone), settings.public_url, secrets.route, settings.min_group)
+        inbox = Inbox(database, secrets.inbox, clock)
+        telegram = _telegram(settings, secrets, library)
+        channels: dict[str, Channel] = {}
+        paces: dict[str, Pace] = {}
+        chat = Webchat(database, clock)
+        if settings.has_webchat:
+            channels[chat.name] = chat
+        if telegram is not None:
+            channels[telegram.name] = telegram
+            paces[telegram.name] = Pace(settings.telegram_rate)
+            stack.push_async_callback(telegram.stop)
+        sender = Sender(database, channels, paces, clock)
+        receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
+        scheduler = Scheduler(database, library, house, clock, sender.wake.set)
+        site = server.new()
+        site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
+        site[HOUSE], site[PAGES], site[INBOX], site[CLOCK] = house, Pages(library), inbox, clock
+        site[server.STOPPED] = lambda: frozenset(sender.stopped)
+        site[server.METRICS_TOKEN] = secrets.audit.hex()
+        _attach_pages(site, settings, chat)
+        if telegram is not None and settings.telegram_by_webhook:
+            telegram_intake.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
+        yield App(
+            settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram
+        )
+
+
+def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
+    front.attach(site)
+    letterbox.attach(site)
+    console.attach(site)
+    if settings.has_webchat:
+        site[webchat.CHANGES] = chat.changes
+        webchat.attach(site)
+
+
+def _telegram(settings: Settings, secrets: Secrets, library: Library) -> Telegram | None:
+    if settings.telegram_bot_token is None:
+        return None
+    hook = None
+    if settings.telegram_by_webhook:
+        hook = Webhook(settings.public_url + WEBHOOK_PATH, _webhook_secret(settings, secrets))
+    covers = {language: Cover.of(library.phrases.section(language, "telegram")) for language in ("es", "en")}
+    token = settings.telegram_bot_token.get_secret_value()
+    return Telegram(token, settings.telegram_api_url, covers=covers, webhook=hook)
+
+
+def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
+    given = settings.telegram_webhook_secret
+    return given.get_secret_value() if given else secrets.webhook
+
+
+async def serve(
+    app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True
+) -> None:
+    """Open the port (`web`), run the workers (`work`) until cancelled; then `ready` is awaited with the port, or 0.
+
+    Raises OSError when the port cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        port = await _open_port(app, stack) if web else 0
+        async with asyncio.TaskGroup() as workers:
+            if work:
+                workers.create_task(app.receiver.run(), name="receiver")
+                workers.create_task(app.sender.run(), name="sender")
+                workers.create_task(app.scheduler.run(), name="scheduler")
+                if app.telegram is not None:
+                    workers.create_task(_telegram_life(app, app.telegram), name="telegram")
+            await ready(port)
+            await asyncio.Event().wait()  # until cancelled
+
+
+async def _open_port(app: App, stack: AsyncExitStack) -> int:
+    runner = web_server.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web_server.TCPSite(runner, app.settings.http_host, app.settings.http_port).start()
+    return int(runner.addresses[0][1])
+
+
+async def _telegram_life(app: App, telegram: Telegram) -> None:
+    """Greet Telegram until it answers, then take its updates; a refused token stops this channel alone."""
+    try:
+        while True:
+            try:
+                await telegram.start()
+                break
+            except Stopped:
+                raise
+            except ChannelError as fault:
+                log.warning("telegram_waits", fault=str(fault))
+                await asyncio.sleep(RETRY)
+        log.info("telegram_started", mode="webhook" if app.settings.telegram_by_webhook else "polling")
+        if not app.settings.telegram_by_webhook:
+            await telegram_intake.poll(telegram, app.inbox)
+    except Stopped as fault:
+        app.sender.stopped.add(telegram.name)
+        log.error("channel_stopped", channel=telegram.name, fault=str(fault))
+
+

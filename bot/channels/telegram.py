@@ -1,0 +1,270 @@
+"""The road to people on Telegram: what it sends becomes an Update, what we say becomes a Bot API call."""
+
+import html
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+import telegram
+from telegram.constants import ParseMode
+from telegram.error import BadRequest
+
+from bot.channels.channel import Refused, Throttled
+from bot.channels.telegram_request import AiohttpRequest, TokenRevoked, kind_of, told_plainly
+from bot.channels.telegram_update import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update
+
+__all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
+
+API_URL = "https://api.telegram.org"
+COMMANDS = (
+    "start", "hoy", "consulta", "avance", "constancia", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda",
+)  # fmt: skip
+"""The menu, in its order; the words are the same in both languages, their descriptions are not."""
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+FALLBACK_LANGUAGE = "es"
+POLL_SECONDS = 25
+
+# Limits of platforms.md 1.3; the library checks none of them.
+MAX_TEXT = 4096
+MAX_NOTE = 200
+MAX_BUTTONS = 100
+MAX_IN_A_ROW = 8
+
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MARKS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
+_TO_TAGS = str.maketrans(_MARKS)
+_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
+
+log = structlog.get_logger()
+# At DEBUG the library writes every text and answer to the log.
+logging.getLogger("telegram").setLevel(logging.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where Telegram is to bring updates, and the secret that it shows there."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What Telegram shows around the chat in one language: before Start, on the profile, in the menu."""
+
+    description: str = ""
+    short_description: str = ""
+    menu: Sequence[tuple[str, str]] = ()  # command, description
+
+    @classmethod
+    def of(cls, phrases: Mapping[str, str]) -> "Cover":
+        """From the section `telegram` of the message catalogs in one language."""
+        return cls(
+            phrases["description"],
+            phrases["short_description"],
+            [(command, phrases["menu." + command]) for command in COMMANDS],
+        )
+
+
+class Telegram:
+    """One bot. Implements Channel; receiving is in `telegram_intake`."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str = API_URL,
+        *,
+        covers: Mapping[str, Cover] | None = None,
+        webhook: Webhook | None = None,
+    ) -> None:
+        if not token:
+            raise TokenRevoked("no token")
+        self._base = f"{api_url.rstrip('/')}/bot"
+        self._token = token
+        self._request = AiohttpRequest(token)
+        self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
+        self._covers = dict(covers or {})
+        self._webhook = webhook
+        self.username = ""
+
+    async def start(self) -> None:
+        """Learn who we are, choose the way of receiving, and put up the menus.
+
+        Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
+        that Telegram does not want now is told and left: the chat works without.
+        """
+        await told_plainly(self._receive())
+        for language, cover in self._covers.items():
+            codes = ("", language) if language == FALLBACK_LANGUAGE else (language,)
+            for code in codes:
+                try:
+                    await told_plainly(self._put_up(cover, code or None))
+                except TokenRevoked:
+                    raise
+                except (Throttled, Refused) as fault:
+                    log.warning("telegram_menu_not_set", language=code, reason=str(fault))
+
+    async def _receive(self) -> None:
+        self.username = (await self._bot.get_me()).username or ""
+        if self._webhook is None:
+            await self._bot.delete_webhook()
+        else:
+            await self._bot.set_webhook(
+                self._webhook.url,
+                secret_token=self._webhook.secret,
+                allowed_updates=ALLOWED_UPDATES,
+                max_connections=40,
+            )
+
+    async def _put_up(self, cover: Cover, code: str | None) -> None:
+        await self._bot.set_my_commands(cover.menu, language_code=code)
+        await self._bot.set_my_description(cover.description, language_code=code)
+        await self._bot.set_my_short_description(cover.short_description, language_code=code)
+
+    async def stop(self) -> None:
+        await self._request.shutdown()
+
+    def deep_link(self, code: str = "") -> str:
+        """The address that opens the chat, with a code to start with. Raises ValueError for an unfit code."""
+        if not code:
+            return f"https://t.me/{self.username}"
+        if not _CODE.fullmatch(code):
+            raise ValueError("a deep link carries 1 to 64 of A-Z a-z 0-9 _ -")
+        return f"https://t.me/{self.username}?start={code}"
+
+    def translate(self, raw: object) -> Update | None:
+        """See `translate` below: reading needs no bot."""
+        return translate(raw)
+
+    async def fetch(self, offset: int | None, *, seconds: int = POLL_SECONDS) -> list[Any]:
+        """Wait for updates and give them as they came. The offset confirms whatever is before it.
+
+        Raw on purpose: the library parses a batch as a whole, and one update that it cannot read would hide
+        all the others for ever (platforms.md 2.2). Raises the channel's errors, also Contested.
+        """
+        return await told_plainly(self._fetch(offset, seconds))
+
+    async def _fetch(self, offset: int | None, seconds: int) -> list[Any]:
+        query = {"timeout": str(seconds), "allowed_updates": json.dumps(ALLOWED_UPDATES)}
+        if offset is not None:
+            query["offset"] = str(offset)
+        payload = await self._request.retrieve(
+            f"{self._base}{self._token}/getUpdates?{urlencode(query)}", read_timeout=seconds + 10
+        )
+        batch = self._request.parse_json_payload(payload)["result"]
+        if not isinstance(batch, list):
+            raise TypeError("not a list")
+        return batch
+
+    async def send(self, parcel: Parcel) -> str:
+        """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
+        return await told_plainly(self._send(parcel))
+
+    async def _send(self, parcel: Parcel) -> str:
+        match parcel.act:
+            case Act.SAY:
+                return await self._say(parcel)
+            case Act.REPLACE:
+                return await self._replace(parcel)
+            case Act.ACKNOWLEDGE:
+                await self._acknowledge(parcel)
+            case Act.ERASE:
+                await self._erase(parcel)
+        return ""
+
+    async def _say(self, parcel: Parcel) -> str:
+        text, keyboard = markup(parcel.text), _keyboard(parcel)
+        message = await self._bot.send_message(
+            _number(parcel.address),
+            text,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
+            reply_markup=keyboard,
+        )
+        return str(message.message_id)
+
+    async def _replace(self, parcel: Parcel) -> str:
+        if not parcel.ref.isdecimal():
+            return await self._say(parcel)
+        text, keyboard = markup(parcel.text), _keyboard(parcel)
+        try:
+            await self._bot.edit_message_text(
+                text,
+                chat_id=_number(parcel.address),
+                message_id=int(parcel.ref),
+                parse_mode=ParseMode.HTML,
+                link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
+                reply_markup=keyboard,
+            )
+        except BadRequest as fault:
+            kind = kind_of(fault)
+            if kind.startswith("message is not modified"):
+                return parcel.ref
+            if not kind.startswith(("message to edit not found", "message can't be edited", "message_id_invalid")):
+                raise
+            return await self._say(parcel)
+        return parcel.ref
+
+    async def _acknowledge(self, parcel: Parcel) -> None:
+        note = parcel.text.translate(_TO_NOTHING)[:MAX_NOTE]
+        try:
+            await self._bot.answer_callback_query(parcel.press, text=note or None)
+        except BadRequest as fault:
+            # Too late, or answered already: the person's phone stopped waiting by itself.
+            if not kind_of(fault).startswith(("query is too old", "query_id_invalid")):
+                raise
+
+    async def _erase(self, parcel: Parcel) -> None:
+        if not parcel.ref.isdecimal():
+            return
+        try:
+            await self._bot.delete_message(_number(parcel.address), int(parcel.ref))
+        except BadRequest as fault:
+            # Gone already, or older than 48 hours: nothing more can be done about it.
+            if not kind_of(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
+                raise
+
+
+def markup(text: str) -> str:
+    """Rendered text as Telegram's HTML: escaped first, then the emphasis marks become tags."""
+    if not text.translate(_TO_NOTHING).strip():
+        raise Refused("empty text")
+    if len(text.translate(_TO_NOTHING)) > MAX_TEXT:
+        raise Refused("text too long")
+    return html.escape(text, quote=False).translate(_TO_TAGS)
+
+
+def _keyboard(parcel: Parcel) -> telegram.InlineKeyboardMarkup | None:
+    rows = [row for row in parcel.rows if row]
+    if not rows:
+        return None
+    if any(len(row) > MAX_IN_A_ROW for row in rows) or sum(map(len, rows)) > MAX_BUTTONS:
+        raise Refused("too many buttons")
+    if any(len(key.choice.encode()) > MAX_BUTTON_BYTES for row in rows for key in row):
+        raise Refused("button over 64 bytes")
+    return telegram.InlineKeyboardMarkup(
+        [
+            [
+                telegram.InlineKeyboardButton(
+                    key.label.translate(_TO_NOTHING), callback_data=key.choice or None, url=key.url or None
+                )
+                for key in row
+            ]
+            for row in rows
+        ]
+    )
+
+
+def _number(address: str) -> int:
+    try:
+        return int(address)
+    except ValueError:
+        raise Refused("an address that is no chat") from None

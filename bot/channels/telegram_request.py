@@ -1,0 +1,193 @@
+"""How requests reach the Bot API, over one aiohttp session, and what its failures mean to us."""
+
+import json
+import re
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import aiohttp
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    TelegramError,
+)
+from telegram.request import BaseRequest, RequestData
+
+from bot.channels.channel import Blocked, ChannelError, Refused, Stopped, Throttled, Unreachable
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 15.0
+THROTTLED_SECONDS = 5.0
+"""How long to wait after a 429 that does not say it (it happens: Bot API, "ResponseParameters" are optional)."""
+
+GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
+"""400s that speak of the person, not of the message: nobody is there to be written to."""
+
+
+class TokenRevoked(Stopped):
+    """The credential itself is refused (401, 404): the whole channel must stop, and a person must act."""
+
+
+class Contested(Unreachable):
+    """Somebody else takes this bot's updates: a second poller, or a webhook that is still set (409)."""
+
+
+class TooFast(TelegramError):
+    """A 429, with the wait that Telegram asked for or our own."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("Too many requests")
+        self.retry_after = retry_after
+
+
+class NoAnswer(NetworkError):
+    """No usable answer; `in_doubt` says that the work may have been done all the same."""
+
+    def __init__(self, kind: str, *, in_doubt: bool) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.in_doubt = in_doubt
+
+
+class AiohttpRequest(BaseRequest):
+    """python-telegram-bot's door to the network, over aiohttp instead of httpx.
+
+    The address of every request contains the bot's token, and some errors of HTTP libraries quote addresses:
+    none of those errors leaves this class, only the name of its kind.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def read_timeout(self) -> float | None:
+        return READ_SECONDS
+
+    async def initialize(self) -> None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "integra"}
+            )
+
+    async def shutdown(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def do_request(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        read_timeout: object = BaseRequest.DEFAULT_NONE,
+        write_timeout: object = BaseRequest.DEFAULT_NONE,
+        connect_timeout: object = BaseRequest.DEFAULT_NONE,
+        pool_timeout: object = BaseRequest.DEFAULT_NONE,
+    ) -> tuple[int, bytes]:
+        """One exchange. Raises TooFast and NoAnswer; other refusals are told apart by BaseRequest."""
+        fields = request_data.json_parameters if request_data else None
+        seconds = float(read_timeout) if isinstance(read_timeout, int | float) else READ_SECONDS
+        status, payload = await self._exchange(method, url, fields, seconds)
+        if status == 429:
+            raise TooFast(_retry_after(payload))
+        if status >= 500:
+            # A gateway that gave up waiting cannot know whether the work was done.
+            raise NoAnswer(f"status {status}", in_doubt=status == 504)
+        if status >= 300:
+            payload = payload.replace(self._token, b"[token]")
+        return status, payload
+
+    async def _exchange(
+        self, method: str, url: str, fields: dict[str, str] | None, seconds: float
+    ) -> tuple[int, bytes]:
+        await self.initialize()
+        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=seconds)
+        failure: NoAnswer
+        try:
+            async with self._session.request(
+                method, url, data=fields, timeout=timeout, allow_redirects=False
+            ) as answer:
+                return answer.status, await answer.read()
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
+            failure = NoAnswer(type(fault).__name__, in_doubt=False)
+        except TimeoutError as fault:
+            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+        except (aiohttp.ClientError, OSError) as fault:
+            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+        # Raised outside the handlers: the error it comes from, which may quote the address, is not chained.
+        raise failure
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Like the original, which writes what it cannot read to the log; ours does not."""
+        try:
+            answer = json.loads(payload)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise TelegramError("An answer that is not a JSON object")
+        return answer
+
+
+async def told_plainly(work: Awaitable[T]) -> T:
+    """The result of some work with the library; every failure of it becomes one of the channel's, and no other.
+
+    A function and no context manager, which would chain the cause by itself: the texts of causes quote what was
+    sent, and at times the address with the token.
+    """
+    failure: ChannelError
+    try:
+        return await work
+    except ChannelError as fault:
+        failure = fault
+    except TelegramError as fault:
+        failure = meaning(fault)
+    except Exception as fault:  # an answer in a shape that the library cannot read
+        failure = Unreachable(f"unreadable answer: {type(fault).__name__}", in_doubt=True)
+    failure.__context__ = None
+    raise failure
+
+
+def meaning(fault: TelegramError) -> ChannelError:
+    """What an error of python-telegram-bot says to a sender (BadRequest is also a NetworkError: it goes first)."""
+    match fault:
+        case TooFast():
+            return Throttled(fault.retry_after)
+        case NoAnswer():
+            return Unreachable(fault.kind, in_doubt=fault.in_doubt)
+        case InvalidToken():
+            return TokenRevoked("Telegram refuses the bot's token")
+        case Forbidden():
+            return Blocked("the person blocked the bot or is gone")
+        case Conflict():
+            return Contested("another program takes this bot's updates", in_doubt=False)
+        case ChatMigrated():
+            return Refused("the address became a group")
+        case BadRequest():
+            kind = kind_of(fault)
+            return Blocked(kind) if kind.startswith(GONE) else Refused(kind)
+        case NetworkError():
+            return Unreachable("unexpected status", in_doubt=False)
+    return Unreachable("unreadable answer", in_doubt=True)
+
+
+def kind_of(fault: TelegramError) -> str:
+    """The kind of a 400: its description up to where Telegram begins to quote what it was sent."""
+    return re.split(r"[:\"<(]| '", fault.message, maxsplit=1)[0].strip().lower()[:80]
+
+
+def _retry_after(payload: bytes) -> float:
+    try:
+        seconds = json.loads(payload)["parameters"]["retry_after"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return THROTTLED_SECONDS
+    is_a_wait = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
+    return float(seconds) if is_a_wait else THROTTLED_SECONDS

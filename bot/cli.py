@@ -1,0 +1,288 @@
+"""The command `integra`: run, check, migrate, tick, report, officer; errors are one clear line on standard error."""
+
+import asyncio
+import functools
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, ParamSpec
+from zoneinfo import ZoneInfo
+
+import typer
+
+from bot import app as house
+from bot import config, logs, tables
+from bot.config import Settings, WrongSetting
+from content import library as course
+from content.problems import BrokenContent
+from handlers import demo as fiction
+from handlers import reports
+from storage import migrate as schema
+from storage import officers, servants
+from storage.database import DatabaseUnavailable
+
+cli = typer.Typer(help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True)
+officer = typer.Typer(help="Officers of the console.", no_args_is_help=True)
+cli.add_typer(officer, name="officer")
+
+P = ParamSpec("P")
+
+
+class Role(StrEnum):
+    """What somebody may do in the console."""
+
+    officer = "officer"
+    liaison = "liaison"
+    author = "author"
+    admin = "admin"
+
+
+class Part(StrEnum):
+    """What a process does; several of each may run on PostgreSQL."""
+
+    all = "all"
+    web = "web"
+    worker = "worker"
+
+
+class Format(StrEnum):
+    """How a report is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def main() -> None:
+    """Entry point; whatever can go wrong at a start ends in one line a fault and exit code 1."""
+    try:
+        cli()
+    except (WrongSetting, BrokenContent) as fault:
+        _fail(str(fault))
+    except schema.UnknownSchema as fault:
+        _fail(f"DATABASE_URL: the database has schema {fault}, newer than this version of Integra; upgrade Integra")
+    except DatabaseUnavailable as fault:
+        _fail(f"DATABASE_URL: the database does not answer ({fault}); is it running, and may we write there?")
+
+
+def _fail(says: str) -> NoReturn:
+    print(says, file=sys.stderr)  # noqa: T201
+    raise SystemExit(1)
+
+
+def _awaited(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """typer never awaits: run the coroutine to its end."""
+
+    @functools.wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(work(*args, **kwargs))
+
+    return run
+
+
+def _say(line: str = "") -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+# ---------------------------------------------------------------- run
+
+
+@cli.command()
+def run(
+    role: Annotated[Part, typer.Option(help="web: HTTP only; worker: all but HTTP.")] = Part.all,
+    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with a fictional municipality.")] = False,
+) -> None:
+    """Migrate if needed, serve HTTP, send, tick; until Ctrl-C."""
+    logs.set_up()
+    settings = config.load()
+    if role is not Part.all and settings.database.startswith("sqlite"):
+        _fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
+    try:
+        asyncio.run(_run(settings, role, demo))
+    except KeyboardInterrupt:
+        _say("Stopped.")
+    except OSError as fault:
+        place = f"{settings.http_host}:{settings.http_port}"
+        _fail(f"HTTP_PORT: cannot listen on {place} ({fault.strerror}); choose another with HTTP_PORT=8081")
+
+
+async def _run(settings: Settings, role: Part, demo: bool) -> None:
+    library = course.load()
+    await schema.migrate(settings.database)
+    async with house.build(settings, library=library) as app:
+        links = await _open_demo(app) if demo else []
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+        async def ready(port: int) -> None:
+            await _welcome(app, port, links)
+
+        try:
+            await house.serve(app, ready, web=role is not Part.worker, work=role is not Part.web)
+        except asyncio.CancelledError:
+            _say("Stopped.")
+
+
+async def _open_demo(app: house.App) -> list[str]:
+    """Fill an empty database; give a sign-up link while no officer has signed up yet."""
+    now = house.system_clock()
+    async with app.database.write() as tx:
+        await fiction.fill(tx, app.library, app.house, now)
+        if any(one.state != "invited" for one in await officers.everybody(tx)):
+            return []
+        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", Role.officer, None, now)
+    return [f"{app.settings.public_url}/console/signup#{token}"]
+
+
+async def _welcome(app: house.App, port: int, links: list[str]) -> None:
+    base = app.settings.public_url
+    _say(f"Integra is ready on port {port}." if port else "Integra works.")
+    if app.settings.has_webchat:
+        _say(f"  Chat:            {base}/chat")
+    async with app.database.read() as tx:
+        known = await servants.institution_by_code(tx, fiction.CODE)
+    if known is not None and known.is_fictional:
+        _say(f"  Enrolment code:  {fiction.CODE}")
+    for link in links:
+        _say(f"  First officer:   {link}   (once)")
+    _say(f"  Console:         {base}/console/")
+    if app.telegram is not None:
+        _say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
+    _say("Ctrl-C stops it; the next start keeps everything.")
+
+
+# ---------------------------------------------------------------- check, migrate
+
+
+@cli.command()
+def check() -> None:
+    """Settings and all content: every problem at once, file and field."""
+    faults: list[str] = []
+    try:
+        config.load()
+    except WrongSetting as fault:
+        faults += str(fault).splitlines()
+    try:
+        library = course.load()
+    except BrokenContent as broken:
+        faults += [str(problem) for problem in broken.problems]
+    if faults:
+        _fail("\n".join(faults) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
+    _say(
+        f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
+        f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
+    )
+
+
+@cli.command()
+@_awaited
+async def migrate() -> None:
+    """Bring the database's schema forward, showing the steps."""
+    steps = await schema.migrate(config.load().database)
+    for step in steps:
+        _say(f"{step.revision}: {step.what}")
+    _say("The schema is up to date.")
+
+
+# ---------------------------------------------------------------- tick, report
+
+
+@cli.command()
+@_awaited
+async def tick(
+    at: Annotated[
+        str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")
+    ] = None,
+) -> None:
+    """Do all the work that is due at that moment once, deliver, exit."""
+    logs.set_up()
+    moment = _moment(at)
+    settings = config.load()
+    await schema.migrate(settings.database)
+    async with house.build(settings, clock=lambda: moment) as app:
+        planned = await app.tick(moment)
+        async with app.database.read() as tx:
+            states = await tables.deliveries(tx)
+    _say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return house.system_clock()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        _fail(f"--at: not a moment (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
+    if moment.tzinfo is None:
+        _fail(f"--at: the offset is missing (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
+    return moment.astimezone(UTC)
+
+
+@cli.command()
+@_awaited
+async def report(
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
+    institution: Annotated[str | None, typer.Option(help="Code of one institution.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
+) -> None:
+    """Participation and rightness per institution and topic; small groups are suppressed."""
+    settings = config.load()
+    today = house.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
+    until = _day("--to", last, today)
+    since = _day("--from", first, until - timedelta(days=30))
+    if since > until:
+        _fail(f"--from: after --to (seen: {since} and {until})")
+    await schema.migrate(settings.database)
+    async with house.build(settings) as app, app.database.read() as tx:
+        code = institution.strip().upper() if institution else None
+        if code is not None and await servants.institution_by_code(tx, code) is None:
+            _fail(f"--institution: no such code (seen: {institution!r})")
+        found = await reports.institution_table(tx, app.library, since, until, settings.min_group, code)
+    _say(tables.printed(found, format))
+
+
+def _day(option: str, text: str | None, otherwise: date) -> date:
+    if text is None:
+        return otherwise
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        _fail(f"{option}: not a day (seen: {text!r}); expected YYYY-MM-DD")
+
+
+# ---------------------------------------------------------------- officers
+
+
+@officer.command()
+@_awaited
+async def invite(
+    email: str,
+    name: Annotated[str, typer.Option(help="As servants will read it.")],
+    role: Annotated[Role, typer.Option()],
+    institution: Annotated[str | None, typer.Option(help="Code of a liaison's institution.")] = None,
+) -> None:
+    """Print a one-time sign-up link, good for seven days."""
+    settings = config.load()
+    await schema.migrate(settings.database)
+    async with house.build(settings) as app, app.database.write() as tx:
+        place = await servants.institution_by_code(tx, institution) if institution else None
+        if institution and place is None:
+            _fail(f"--institution: no such code (seen: {institution!r})")
+        if role is Role.liaison and place is None:
+            _fail("--institution: a liaison belongs to one; give its code")
+        try:
+            token = await officers.invite(tx, email, name, role, place.id if place else None, house.system_clock())
+        except officers.OfficerExists:
+            _fail(f"{email}: has signed up already")
+        except ValueError as fault:
+            _fail(f"{email}: {fault}")
+    _say(f"{settings.public_url}/console/signup#{token}")
+
+
+if __name__ == "__main__":
+    main()

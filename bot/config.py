@@ -1,0 +1,188 @@
+"""Settings: environment or `.env`, checked strictly, into one frozen object; secrets that the house makes itself."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from storage.database import parse_url
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class WrongSetting(Exception):
+    """A setting cannot be used: each line names it, the value seen (never a secret's) and what is expected."""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its help. `NAME_FILE` reads the value of NAME from a file."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, validate_default=True
+    )
+
+    database_url: str | None = Field(
+        None,
+        description="Database; unset: sqlite+aiosqlite:///<DATA_DIR>/integra.db. "
+        "PostgreSQL: postgresql+asyncpg://user@host/name",
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the database and of generated secrets (mode 600)")
+    public_url: str = Field(
+        "http://127.0.0.1:8080", description="Address under which people reach this server; https in production"
+    )
+    http_host: str = Field("127.0.0.1", description="Address the server listens on")
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port the server listens on")
+    timezone: str = Field("America/Mexico_City", description="Time zone of the servants (IANA name)")
+    telegram_bot_token: SecretStr | None = Field(None, description="From @BotFather; unset: Telegram is off")
+    telegram_mode: Literal["polling", "webhook"] | None = Field(
+        None, description="polling, or webhook (the default when PUBLIC_URL is https)"
+    )
+    telegram_webhook_secret: SecretStr | None = Field(None, description="Generated when unset")
+    telegram_api_url: str = Field("https://api.telegram.org", description="Telegram's Bot API server")
+    telegram_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
+        25, description="Messages a second to Telegram, over all people"
+    )
+    webchat: Literal["on", "off"] | None = Field(
+        None, description="Browser chat; on when HTTP_HOST is loopback, else off"
+    )
+    min_group: Annotated[int, Field(ge=5)] = Field(10, description="Smallest group whose numbers are shown; never under 5")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_url(value)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as fault:
+            raise ValueError("expected an IANA time zone such as America/Mexico_City") from fault
+        return value
+
+    @field_validator("public_url", "telegram_api_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("expected http(s)://host[:port]")
+        return value.rstrip("/")
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and ":" not in value.get_secret_value():
+            raise ValueError("expected <number>:<letters>, as @BotFather gives it")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FromFiles(settings_cls), dotenv_settings
+
+    @property
+    def database(self) -> str:
+        """The database's address."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.as_posix()}/integra.db"
+
+    @property
+    def has_webchat(self) -> bool:
+        return self.webchat == "on" or (self.webchat is None and self.http_host in LOOPBACK)
+
+    @property
+    def telegram_by_webhook(self) -> bool:
+        if self.telegram_mode is None:
+            return self.public_url.startswith("https://")
+        return self.telegram_mode == "webhook"
+
+
+class _FromFiles(PydanticBaseSettingsSource):
+    """`NAME_FILE=/run/secrets/name`: the value is what the file holds."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        name = f"{field_name.upper()}_FILE"
+        path = os.environ.get(name)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as fault:
+            raise WrongSetting(f"{name}: cannot read {path!r} ({type(fault).__name__})") from fault
+
+    def __call__(self) -> dict[str, Any]:
+        found = ((name, self.get_field_value(None, name)[0]) for name in self.settings_cls.model_fields)
+        return {name: value for name, value in found if value is not None}
+
+
+def load(**given: Any) -> Settings:
+    """The settings in force; `given` goes before the environment.
+
+    Raises WrongSetting with a line for each setting that cannot be used.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as fault:
+        lines = []
+        for error in fault.errors(include_url=False):
+            name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+            secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL"
+            seen = "" if secret else f" (seen: {error['input']!r})"
+            lines.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{seen}")
+        raise WrongSetting("\n".join(lines)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Keys that this house made for itself; none of them opens a confidential query."""
+
+    route: bytes  # encrypts chat addresses of open cases
+    inbox: bytes  # encrypts updates while they wait
+    audit: bytes
+    csrf: bytes
+    webhook: str  # what Telegram shows us to prove that it is Telegram
+
+
+def load_secrets(folder: Path) -> Secrets:
+    """Read the generated keys, making those that are missing, with mode 600.
+
+    Raises WrongSetting when the folder cannot be used.
+    """
+    place = folder / "secrets"
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys = {name: _key(place / name) for name in ("route", "inbox", "audit", "csrf")}
+        webhook = _key(place / "webhook").hex()
+    except OSError as fault:
+        raise WrongSetting(f"DATA_DIR: cannot use {str(folder)!r} ({fault.strerror})") from fault
+    return Secrets(**keys, webhook=webhook)
+
+
+def _key(path: Path) -> bytes:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        made = secrets.token_bytes(32)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+        return made
+    if len(found) != 32:
+        raise WrongSetting(f"DATA_DIR: {path.name!r} in secrets/ is damaged: {len(found)} bytes, expected 32")
+    return found

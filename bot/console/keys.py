@@ -1,0 +1,61 @@
+"""Who may read, who waits for the unit's signature; the list itself is signed in the head officer's browser."""
+
+import json
+
+from aiohttp import web
+
+from bot.appkeys import DATABASE
+from bot.console import site
+from bot.console.signin import SignedKeys
+from handlers import casework
+from handlers.casework import KeysRefused
+from storage import officers, sealing
+from storage.officers import READERS, State
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/keys")
+async def keys(request: web.Request) -> web.Response:
+    """The list in force, with everything that a browser needs to check and to sign the next one."""
+    officer = site.reader_of(request)
+    async with request.config_dict[DATABASE].read() as tx:
+        in_force, everybody = await officers.newest_keys(tx), await officers.everybody(tx)
+        today = site.desk(request, tx, officer).today
+    if in_force is None:
+        raise web.HTTPNotFound
+    listed = sealing.verify_keys(in_force.body, in_force.signature)
+    pending = [one for one in everybody if one.state is State.PENDING and one.role in READERS]
+    return site.page(
+        request,
+        "keys.html",
+        keys=json.dumps({"body": in_force.body, "signature": in_force.signature}, ensure_ascii=False),
+        pending_json=json.dumps([_as_reader(one) for one in pending], ensure_ascii=False),
+        pending=pending,
+        readers=listed.readers,
+        unit=sealing.fingerprint(listed.unit),
+        serial=listed.serial,
+        today=today.isoformat(),
+    )
+
+
+@routes.post("/keys")
+async def sign(request: web.Request) -> web.Response:
+    """Put a list that the unit's key signed in force."""
+    officer, wish = site.reader_of(request), await site.posted(request, SignedKeys)
+    async with request.config_dict[DATABASE].write() as tx:
+        try:
+            await casework.sign_keys(site.desk(request, tx, officer), wish.body, wish.signature)
+        except KeysRefused:
+            return site.conflict("keys")
+    return web.json_response({}, status=201)
+
+
+def _as_reader(officer: officers.Officer) -> dict[str, str]:
+    return {
+        "id": officer.id,
+        "name": officer.name,
+        "role": "officer",
+        "reading": officer.reading_key,
+        "signing": officer.signing_key,
+    }

@@ -1,0 +1,91 @@
+"""Handles stored updates, oldest first and in order per person, each in one transaction with what it leads to."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from bot.inbox import Inbox
+from content.library import Library
+from handlers import router
+from handlers.visit import House
+from storage import updates
+from storage.database import Database, DatabaseUnavailable
+
+LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
+
+log = structlog.get_logger()
+
+
+class Receiver:
+    """One worker of the inbox; `spoken` is called whenever something may wait in the outbox."""
+
+    def __init__(
+        self,
+        database: Database,
+        inbox: Inbox,
+        library: Library,
+        house: House,
+        clock: Callable[[], datetime],
+        spoken: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._inbox = inbox
+        self._library = library
+        self._house = house
+        self._clock = clock
+        self._spoken = spoken
+
+    async def run(self) -> None:
+        """Until cancelled. A database that is away is waited for."""
+        while True:
+            self._inbox.arrived.clear()
+            try:
+                await self.drain()
+            except DatabaseUnavailable as fault:
+                log.warning("receiver_waits", fault=str(fault))
+            try:
+                await asyncio.wait_for(self._inbox.arrived.wait(), LOOK)
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> int:
+        """Handle everything that waits; give how many updates that were. Raises DatabaseUnavailable."""
+        count = 0
+        while await self._one():
+            count += 1
+        return count
+
+    async def _one(self) -> bool:
+        taken: updates.Waiting | None = None
+        try:
+            async with self._database.write() as tx:
+                taken = await updates.take(tx)
+                if taken is None:
+                    return False
+                update = self._inbox.open(taken)
+                await router.receive(tx, self._library, self._house, update, self._clock())
+                await updates.finish(tx, taken.id)
+        except DatabaseUnavailable:
+            raise
+        except Exception as fault:  # top of the loop: one bad update never stops the rest
+            if taken is None:
+                raise
+            await self._fail(taken, fault)
+        self._spoken()
+        return True
+
+    async def _fail(self, taken: updates.Waiting, fault: Exception) -> None:
+        kind = type(fault).__name__
+        async with self._database.write() as tx:
+            is_aside = await updates.fail(tx, taken.id, kind)
+        # The frames tell where; the message is left out, as it might repeat a person's words.
+        log.error("update_failed", update=taken.id, channel=taken.channel, fault=kind, aside=is_aside, at=_where(fault))
+
+
+def _where(fault: Exception) -> str:
+    frame = fault.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"

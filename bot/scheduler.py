@@ -1,0 +1,87 @@
+"""The clock: says when it is time to plan prompts, to ring for news, to forget what is old; decides nothing itself."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from content.library import Library
+from handlers import daily, doorbell
+from handlers.visit import House
+from storage import officers, outbox, updates
+from storage.database import Database, DatabaseUnavailable
+
+BEAT = 20.0  # seconds between two looks at the clock
+CHUNK = 200  # prompts planned in one transaction
+SLOT = timedelta(minutes=15)  # notices leave together, so that their moment tells nothing (confidential.md, 4)
+REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
+KEPT = timedelta(days=30)  # how long an ended delivery is kept for statuses and questions
+
+log = structlog.get_logger()
+
+
+class Scheduler:
+    """One clock of this process; several do no harm, as every occasion has its unique key."""
+
+    def __init__(
+        self,
+        database: Database,
+        library: Library,
+        house: House,
+        clock: Callable[[], datetime],
+        spoken: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._library = library
+        self._house = house
+        self._clock = clock
+        self._spoken = spoken
+
+    async def run(self) -> None:
+        """Until cancelled. A database that is away is waited for."""
+        slot: datetime | None = None
+        while True:
+            now = self._clock()
+            try:
+                await self.plan(now)
+                if slot != (current := _slot(now)):
+                    await self.ring(now)
+                    await self.forget(now)
+                    slot = current
+            except DatabaseUnavailable as fault:
+                log.warning("scheduler_waits", fault=str(fault))
+            await asyncio.sleep(BEAT)
+
+    async def tick(self, now: datetime) -> int:
+        """All that is due at `now`, once; give how many prompts were planned. Raises DatabaseUnavailable."""
+        planned = await self.plan(now)
+        await self.ring(now)
+        await self.forget(now)
+        return planned
+
+    async def plan(self, now: datetime) -> int:
+        count = 0
+        while True:
+            async with self._database.write() as tx:
+                planned = await daily.plan(tx, self._library, self._house, now, CHUNK)
+            if not planned:
+                return count
+            count += planned
+            self._spoken()
+
+    async def ring(self, now: datetime) -> None:
+        async with self._database.write() as tx:
+            rung = await doorbell.ring(tx, self._library, self._house, now)
+        if rung:
+            self._spoken()
+
+    async def forget(self, now: datetime) -> None:
+        async with self._database.write() as tx:
+            await updates.prune(tx, now - REPEATED)
+            await outbox.prune(tx, now - KEPT)
+            await officers.sweep(tx, now)
+
+
+def _slot(now: datetime) -> datetime:
+    return now - timedelta(minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond)

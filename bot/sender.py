@@ -1,0 +1,142 @@
+"""Drains the outbox: claims what is due, keeps the pace, lets the channel send, and notes what became of it."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.channels.channel import Blocked, Channel, Refused, Stopped, Throttled, Unreachable
+from bot.channels.pace import Pace
+from handlers import speak
+from handlers.message import Act
+from storage import outbox
+from storage.database import Database, DatabaseUnavailable
+from storage.outbox import Delivery, Kind, State
+
+BATCH = 50
+LOOK = 2.0  # seconds between looks when nobody wakes us
+LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
+
+log = structlog.get_logger()
+
+
+class Sender:
+    """One worker of the outbox, over all channels of this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        paces: Mapping[str, Pace],
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._database = database
+        self._channels = channels
+        self._paces = paces
+        self._clock = clock
+        self._sleep = sleep
+        self._worker = secrets.token_hex(8)
+        self.wake = asyncio.Event()
+        self.stopped: set[str] = set()  # channels whose credential was refused: they wait for an administrator
+
+    async def run(self) -> None:
+        """Until cancelled. A database that is away is waited for."""
+        try:
+            while True:
+                self.wake.clear()
+                try:
+                    await self.drain()
+                except DatabaseUnavailable as fault:
+                    log.warning("sender_waits", fault=str(fault))
+                try:
+                    await asyncio.wait_for(self.wake.wait(), LOOK)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        try:
+            async with self._database.write() as tx:
+                await outbox.give_back(tx, self._worker)
+        except DatabaseUnavailable as fault:  # the lease gives it back
+            log.warning("sender_left_claims", fault=str(fault))
+
+    async def drain(self) -> int:
+        """Send all that is due now; give how many deliveries were tried. Raises DatabaseUnavailable."""
+        count = 0
+        while claimed := await self._claim():
+            count += len(claimed)
+            await asyncio.gather(*(self._one(delivery) for delivery in claimed))
+        return count
+
+    async def _claim(self) -> list[Delivery]:
+        open_channels = [name for name in self._channels if name not in self.stopped]
+        if not open_channels:
+            return []
+        async with self._database.read() as tx:  # an idle look takes no write lock
+            due = await outbox.next_due(tx, open_channels)
+        if due is None or due > self._clock():
+            return []
+        async with self._database.write() as tx:
+            return await outbox.claim(tx, self._worker, open_channels, self._clock(), BATCH)
+
+    async def _one(self, delivery: Delivery) -> None:
+        parcel = speak.unpack(delivery.address, delivery.key, delivery.body)
+        if parcel.act is not Act.ACKNOWLEDGE:
+            await self._wait_for_pace(delivery)
+        now = self._clock()
+        if delivery.deadline is not None and delivery.deadline <= now:
+            await self._end(delivery, State.DROPPED, fault="late")
+            return
+        try:
+            ref = await self._channels[delivery.channel].send(parcel)
+        except Throttled as fault:
+            self._hold(delivery.channel, fault.retry_after)
+            await self._postpone(delivery, fault.retry_after, "throttled")
+        except Blocked:
+            await self._blocked(delivery)
+        except Unreachable as fault:
+            if fault.in_doubt and delivery.kind is Kind.PROMPT:
+                await self._end(delivery, State.DOUBTED, fault=str(fault))
+            else:
+                await self._postpone(delivery, min(2.0**delivery.attempts, LONGEST_WAIT), str(fault))
+        except Stopped as fault:
+            self.stopped.add(delivery.channel)
+            log.error("channel_stopped", channel=delivery.channel, fault=str(fault))
+            await self._postpone(delivery, LONGEST_WAIT, str(fault))
+        except Refused as fault:
+            log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=str(fault))
+            await self._end(delivery, State.REFUSED, fault=str(fault))
+        else:
+            await self._end(delivery, State.SENT, ref=ref)
+
+    async def _wait_for_pace(self, delivery: Delivery) -> None:
+        pace = self._paces.get(delivery.channel)
+        if pace is None:
+            return
+        now = asyncio.get_running_loop().time()
+        wait = pace.reserve(now, delivery.address) - now
+        if wait > 0:
+            await self._sleep(wait)
+
+    def _hold(self, channel: str, seconds: float) -> None:
+        log.warning("channel_throttled", channel=channel, seconds=seconds)
+        if channel in self._paces:
+            self._paces[channel].pause(asyncio.get_running_loop().time(), seconds)
+
+    async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> None:
+        async with self._database.write() as tx:
+            await outbox.postpone(tx, delivery.id, self._clock() + timedelta(seconds=seconds), fault)
+
+    async def _blocked(self, delivery: Delivery) -> None:
+        async with self._database.write() as tx:
+            await outbox.drop_unreachable(tx, delivery.channel, delivery.address, self._clock())
+            await outbox.end(tx, delivery.id, State.DROPPED, self._clock(), fault="blocked")
+
+    async def _end(self, delivery: Delivery, state: State, *, ref: str = "", fault: str = "") -> None:
+        async with self._database.write() as tx:
+            await outbox.end(tx, delivery.id, state, self._clock(), ref=ref, fault=fault)

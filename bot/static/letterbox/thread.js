@@ -1,0 +1,175 @@
+// An earlier case: opened with the eight words, read, answered, downloaded.
+
+import * as sealing from "../sealing/sealing.js";
+import { $, altered, busy, element, longDay, phrase, plain, request, say, show, words } from "./page.js";
+
+let open = null; // { locator, wrappingKey, case, day, letters: [{ letter, content, author, signer }], keys by epoch }
+
+export const isKept = () => $("reply-text").value.trim() !== "";
+
+export function listen() {
+  $("open").addEventListener("submit", (event) => {
+    event.preventDefault();
+    say("open-error");
+    busy($("open"), "words_opening", enter);
+  });
+  $("reply").addEventListener("submit", (event) => {
+    event.preventDefault();
+    say("reply-error");
+    say("reply-done");
+    busy($("reply"), "sending", reply);
+  });
+  $("download").addEventListener("click", download);
+  $("leave").addEventListener("click", leave);
+}
+
+async function enter() {
+  const typed = sealing.normalise($("words").value);
+  const fault = await misspelt(typed.split(" ").filter(Boolean));
+  if (fault) return refuse(...fault);
+  const secrets = await sealing.askerSecrets(typed);
+  const key = await load(secrets);
+  if (key) return refuse(key);
+  $("words").value = "";
+  return open && show("thread");
+}
+
+function refuse(key, filling) {
+  say("open-error", key, filling);
+  $("words").focus();
+}
+
+async function misspelt(typed) {
+  if (typed.length !== 8) return ["words_count", { count: typed.length }];
+  let known;
+  try {
+    known = new Set((await words(sealing)).map(sealing.normalise));
+  } catch {
+    return ["error_fetch"];
+  }
+  const word = typed.find((one) => !known.has(one));
+  return word ? ["words_unknown", { word }] : null;
+}
+
+// Fetches and opens everything; gives the key of what went wrong. What does not verify is never shown: `open` is null.
+async function load(secrets) {
+  const { status, content } = await request("/c/thread", { locator: secrets.locator });
+  if (status === 404) return "words_none";
+  if (status !== 200 && content.error !== "altered") return "error_fetch";
+  try {
+    open = { ...secrets, ...(await verified(secrets, content)) };
+    render(content);
+  } catch {
+    open = null;
+    altered("letters");
+  }
+  return "";
+}
+
+async function verified({ wrappingKey }, thread) {
+  const own = await sealing.unwrapAsker(wrappingKey, thread.case, thread.asker_bundle);
+  const list = await sealing.verifyKeys(thread.keys, own.unit);
+  const pair = await sealing.importReadingKey(own.reading);
+  if (pair.publicKey !== thread.asker_key) throw new sealing.Altered("key");
+  if (!thread.letters.length || (await sealing.letterHash(thread.letters[0])) !== own.first) throw new sealing.Altered("first");
+  const keys = {};
+  for (const { epoch, sealed } of thread.access) {
+    keys[epoch] = await sealing.openAccess(pair, sealed, { case: thread.case, epoch, reader: "asker" });
+  }
+  const letters = await sealing.openThread(thread.case, keys, thread.letters, list);
+  return { case: thread.case, today: thread.today, keys, letters };
+}
+
+function render({ state, due_on }) {
+  say("thread-state", "state_" + state);
+  say("thread-due", ...(["received", "open"].includes(state) ? ["due", { date: longDay(due_on) }] : []));
+  $("letters").replaceChildren(...open.letters.map(article));
+  $("reply").hidden = state === "closed";
+  say("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
+}
+
+function article({ letter, content, author, signer }) {
+  const who = element("strong", author === "officer" ? signer.name : phrase("you"));
+  const mark = element("span", "✓ ", phrase(author === "officer" ? "signed_ok" : "sealed_ok"));
+  mark.className = "mark";
+  const day = element("span", ...days(letter.context.day));
+  const body = element("p", content.text || "");
+  body.className = "text";
+  const made = element("article", element("p", who, " · ", day, " · ", mark), body);
+  made.className = author;
+  if (content.decision_on) made.append(element("p", phrase("decision_line", { date: longDay(content.decision_on) })));
+  if (content.identified) made.append(element("p", phrase("identified_line", { name: content.identified })));
+  return made;
+}
+
+const days = (day) =>
+  ["es", "en"].map((language) => {
+    const span = element("span", longDay(day)(language));
+    span.lang = language;
+    return span;
+  });
+
+async function reply() {
+  const text = $("reply-text").value.trim();
+  if (!text) return answer("error_text");
+  const last = open.letters.at(-1).letter;
+  const { seq } = last.context;
+  const epoch = Math.max(...open.letters.map((one) => one.letter.context.epoch));
+  let letter;
+  try {
+    const previous = await sealing.letterHash(last);
+    const context = { case: open.case, epoch, seq: seq + 1, author: "asker", day: open.today, previous };
+    letter = await sealing.sealLetter(open.keys[epoch], context, { text });
+  } catch (fault) {
+    return answer(fault instanceof RangeError ? "error_size" : "error_crypto");
+  }
+  const { status, content } = await request("/c/letters", { locator: open.locator, letter });
+  if (status === 201) return settled(true);
+  if (content.error === "seq") return again(text);
+  const known = { closed: "reply_closed", day: "error_day", size: "error_size" };
+  return answer(status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server");
+}
+
+// Somebody wrote meanwhile. When that was ourselves (a reply that we never heard of), it has arrived.
+async function again(text) {
+  const before = open.letters.length;
+  await settled(false);
+  const own = open?.letters.slice(before).some((one) => one.author === "asker" && one.content.text === text);
+  if (own) {
+    $("reply-text").value = "";
+    return say("reply-done", "reply_sent");
+  }
+  return open && answer("reply_seq");
+}
+
+async function settled(isSent) {
+  if (isSent) $("reply-text").value = "";
+  const key = await load(open);
+  if (isSent && open) say("reply-done", "reply_sent");
+  else if (key) answer(key);
+}
+
+function answer(key) {
+  say("reply-error", key);
+  $("reply-text").focus();
+}
+
+function download() {
+  const lines = open.letters.map(({ letter, content, author, signer }) => {
+    const who = author === "officer" ? signer.name : plain("you");
+    return `${letter.context.day} · ${who}\n\n${content.text}\n`;
+  });
+  const file = new Blob([lines.join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
+  const anchor = element("a");
+  anchor.href = URL.createObjectURL(file);
+  anchor.download = "consulta.txt";
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
+}
+
+function leave() {
+  open = null;
+  $("letters").replaceChildren();
+  $("reply").reset();
+  show("start");
+}

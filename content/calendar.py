@@ -1,0 +1,45 @@
+"""Working days: weekends and the compulsory rest days of the federal labour law.
+
+Source: Ley Federal del Trabajo, article 74. Election days and customary days differ by institution and year: they
+are closures that an administrator adds.
+"""
+
+from datetime import date, timedelta
+from functools import cache
+
+MONDAY, SATURDAY = 0, 5
+HAND_OVER = 2024  # 1 October every six years, counted from here
+
+
+@cache
+def rest_days(year: int) -> frozenset[date]:
+    """The compulsory rest days of a year."""
+    days = {
+        date(year, 1, 1),
+        _monday(year, 2, 1),
+        _monday(year, 3, 3),
+        date(year, 5, 1),
+        date(year, 9, 16),
+        _monday(year, 11, 3),
+        date(year, 12, 25),
+    }
+    if (year - HAND_OVER) % 6 == 0:
+        days.add(date(year, 10, 1))
+    return frozenset(days)
+
+
+def is_workday(day: date) -> bool:
+    return day.weekday() < SATURDAY and day not in rest_days(day.year)
+
+
+def workdays_after(day: date, count: int) -> date:
+    """The `count`-th working day after `day`."""
+    while count:
+        day += timedelta(days=1)
+        count -= is_workday(day)
+    return day
+
+
+def _monday(year: int, month: int, which: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta(days=(MONDAY - first.weekday()) % 7, weeks=which - 1)

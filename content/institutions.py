@@ -1,0 +1,22 @@
+"""Lists of institutions that come with the course: a seed that an administrator edits."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from content.text import Part, Words
+
+
+class Institution(Part):
+    """A State or municipal body; `code` is what its servants enrol with."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+(-[A-Z0-9]+)*$", max_length=24)]
+    name: Words
+    sphere: Literal["state", "municipal"]
+    fictional: bool = False
+
+
+class Institutions(Part):
+    """One file of them."""
+
+    institutions: Annotated[tuple[Institution, ...], Field(min_length=1)]

@@ -1,0 +1,162 @@
+"""The whole course, loaded once and cross-checked; all problems are told together, with file and field."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from content import phrases
+from content.assessment import LEVEL_IDS, QUESTIONS, Assessment
+from content.institutions import Institution, Institutions
+from content.law import Citation, Law, citations
+from content.phrases import Phrases
+from content.problems import BrokenContent, Model, Problem, read
+from content.scenario import Scenario
+from content.topic import Competency, Topic
+
+SHIPPED = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Library:
+    """What is taught, in which words. Dictionaries are keyed by id; topics keep their order."""
+
+    articles: Mapping[str, Citation]
+    topics: Mapping[str, Topic]
+    scenarios: Mapping[str, Scenario]
+    assessment: Assessment
+    phrases: Phrases
+    institutions: tuple[Institution, ...]
+
+    @cached_property
+    def competencies(self) -> Mapping[str, Competency]:
+        return {competency.id: competency for topic in self.topics.values() for competency in topic.competencies}
+
+    @cached_property
+    def topic_of(self) -> Mapping[str, Topic]:
+        """The topic of a competency, by the competency's id."""
+        return {competency.id: topic for topic in self.topics.values() for competency in topic.competencies}
+
+    @cached_property
+    def askable(self) -> Mapping[str, tuple[Scenario, ...]]:
+        """Published scenarios by competency, in the order of their variants."""
+        found: dict[str, list[Scenario]] = defaultdict(list)
+        for scenario in sorted(self.scenarios.values(), key=lambda one: (one.competency, one.variant)):
+            if scenario.state == "published":
+                found[scenario.competency].append(scenario)
+        return {competency: tuple(scenarios) for competency, scenarios in found.items()}
+
+
+def load(root: Path = SHIPPED) -> Library:
+    """Read and check everything below `root`.
+
+    Raises BrokenContent with every mistake found.
+    """
+    problems: list[Problem] = []
+    laws = _all(root, "articles", Law, problems)
+    topics = _all(root, "topics", Topic, problems)
+    scenarios = _all(root, "scenarios", Scenario, problems)
+    assessments = _all(root, "assessments", Assessment, problems)
+    seeds = _all(root, "institutions", Institutions, problems)
+    catalogs = phrases.load(root / "messages", root, problems)
+    articles: dict[str, Citation] = {}
+    for file, law in laws.items():
+        _unique(file, "articles", (article.id for article in law.articles), problems)
+        articles |= citations(law)
+    if not assessments:
+        problems.append(Problem("assessments", "", "the self-assessment is missing"))
+    problems += _cross_checks(articles, topics, scenarios, assessments)
+    if problems:
+        raise BrokenContent(sorted(set(problems)))
+    return Library(
+        articles=articles,
+        topics={topic.id: topic for topic in sorted(topics.values(), key=lambda topic: topic.order)},
+        scenarios={scenario.id: scenario for scenario in scenarios.values()},
+        assessment=next(iter(assessments.values())),
+        phrases=catalogs,
+        institutions=tuple(one for seed in seeds.values() for one in seed.institutions),
+    )
+
+
+def _all(
+    root: Path, folder: str, model: type[Model], problems: list[Problem]
+) -> dict[str, Model]:
+    found = {}
+    for path in sorted((root / folder).rglob("*.toml")):
+        part = read(path, root, model, problems)
+        if part is not None:
+            found[path.relative_to(root).as_posix()] = part
+    return found
+
+
+def _cross_checks(
+    articles: Mapping[str, Citation],
+    topics: Mapping[str, Topic],
+    scenarios: Mapping[str, Scenario],
+    assessments: Mapping[str, Assessment],
+) -> list[Problem]:
+    problems: list[Problem] = []
+    known: set[str] = set()
+    for file, topic in topics.items():
+        _named_after(file, topic.id, problems)
+        _unique(file, "competencies", (one.id for one in topic.competencies), problems, known)
+        for place, competency in enumerate(topic.competencies):
+            _cited(file, f"competencies.{place}.articles", competency.articles, articles, problems)
+    seen: set[str] = set()
+    for file, scenario in scenarios.items():
+        _named_after(file, scenario.id, problems)
+        _unique(file, "id", [scenario.id], problems, seen)
+        if scenario.competency not in known:
+            problems.append(Problem(file, "competency", f"no such competency (seen: {scenario.competency!r})"))
+        for place, option in enumerate(scenario.options):
+            _cited(file, f"options.{place}.articles", option.articles, articles, problems)
+    for file, assessment in assessments.items():
+        problems += _complete(file, assessment, articles)
+    return problems
+
+
+def _complete(file: str, assessment: Assessment, articles: Mapping[str, Citation]) -> list[Problem]:
+    problems: list[Problem] = []
+    if tuple(question.id for question in assessment.questions) != QUESTIONS:
+        problems.append(Problem(file, "questions", f"expected q1 to q{len(QUESTIONS)}, in order"))
+    expected = {*LEVEL_IDS.values(), "gift", "nepotism", "resources", "influence", "needs-ueipci", "none-seen"}
+    missing = expected - {outcome.id for outcome in assessment.outcomes}
+    if missing:
+        problems.append(Problem(file, "outcomes", f"missing: {', '.join(sorted(missing))}"))
+    absent = {"urgent", "inform-in-writing", "interest-without-part", "do-not-act"} - {n.id for n in assessment.notes}
+    if absent:
+        problems.append(Problem(file, "notes", f"missing: {', '.join(sorted(absent))}"))
+    _cited(file, "intro_articles", assessment.intro_articles, articles, problems)
+    for place, question in enumerate(assessment.questions):
+        _cited(file, f"questions.{place}.articles", question.articles, articles, problems)
+    for place, outcome in enumerate(assessment.outcomes):
+        _cited(file, f"outcomes.{place}.articles", outcome.articles, articles, problems)
+        if not any(articles[one].article.mark == "V" for one in outcome.articles if one in articles):
+            problems.append(Problem(file, f"outcomes.{place}.articles", "at least one article marked V"))
+    for place, note in enumerate(assessment.notes):
+        _cited(file, f"notes.{place}.articles", note.articles, articles, problems)
+    return problems
+
+
+def _cited(
+    file: str, field: str, cited: Iterable[str], articles: Mapping[str, Citation], problems: list[Problem]
+) -> None:
+    for place, article in enumerate(cited):
+        if article not in articles:
+            problems.append(Problem(file, f"{field}.{place}", f"not in the law catalogue (seen: {article!r})"))
+
+
+def _named_after(file: str, identifier: str, problems: list[Problem]) -> None:
+    if Path(file).stem != identifier:
+        problems.append(Problem(file, "id", f"the file is named after its id (seen: {identifier!r})"))
+
+
+def _unique(
+    file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: set[str] | None = None
+) -> None:
+    seen = set() if seen is None else seen
+    for one in ids:
+        if one in seen:
+            problems.append(Problem(file, field, f"used twice (seen: {one!r})"))
+        seen.add(one)

@@ -1,0 +1,74 @@
+"""How strong a memory is and when it is due: FSRS-6 on calendar days; pure.
+
+The scheduler truncates elapsed time to whole days of 24 hours, so it is handed the noon of each local date: two
+answers on one calendar day are equally far from the last one, however many minutes lie between them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from fsrs import Card, Rating, Scheduler
+
+RETENTION = 0.9
+LONGEST = 180  # days
+DANGEROUS = timedelta(days=7)  # sure and wrong: asked again within a week
+
+_scheduler = Scheduler(
+    desired_retention=RETENTION,
+    learning_steps=(),
+    relearning_steps=(),
+    enable_fuzzing=False,
+    maximum_interval=LONGEST,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One answer about a competency, on a local day; `confidence` is sure, think, guess or empty."""
+
+    day: date
+    is_right: bool
+    confidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How well a competency is held after all its reviews. Stability in days, difficulty 1 to 10."""
+
+    stability: float
+    difficulty: float
+    reviewed_on: date
+    due_on: date
+    repetitions: int
+
+    def recall(self, day: date) -> float:
+        """Predicted probability of a right answer on `day`, 0 to 1."""
+        card = Card(card_id=1, stability=self.stability, difficulty=self.difficulty, last_review=_noon(self.reviewed_on))
+        return float(_scheduler.get_card_retrievability(card, _noon(max(day, self.reviewed_on))))
+
+
+def strength(reviews: Iterable[Review]) -> Strength:
+    """The memory that a history of at least one review, oldest first, leaves behind."""
+    card = Card(card_id=1)
+    count = 0
+    last: Review | None = None
+    for last in reviews:
+        count += 1
+        card, _ = _scheduler.review_card(card, _grade(last), _noon(last.day))
+    if last is None or card.stability is None or card.difficulty is None:
+        raise ValueError("a memory has at least one review")
+    due_on = card.due.date()
+    if last.confidence == "sure" and not last.is_right:
+        due_on = min(due_on, last.day + DANGEROUS)
+    return Strength(card.stability, card.difficulty, last.day, due_on, count)
+
+
+def _grade(review: Review) -> Rating:
+    if not review.is_right:
+        return Rating.Again
+    return Rating.Hard if review.confidence == "guess" else Rating.Good
+
+
+def _noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), UTC)

@@ -1,0 +1,114 @@
+"""What reaches us (Update) and what we say (Message, Button): the only words shared with the channels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from content.text import Text
+
+
+class Kind(StrEnum):
+    """What a person did; a channel translates whatever its platform sends into one of these."""
+
+    COMMAND = "command"  # /start, /consulta ...; on WhatsApp the same words without slash
+    CHOICE = "choice"  # a button was pressed
+    TEXT = "text"  # a short text, at most SHORT_TEXT characters
+    LONG_TEXT = "long_text"  # a longer one: its words were dropped before anything was stored
+    ATTACHMENT = "attachment"  # sticker, photo, voice, contact, place ...: nothing of it is kept
+    BLOCKED = "blocked"  # the person does not want to be written to on this channel
+    UNBLOCKED = "unblocked"  # the person came back
+
+
+SHORT_TEXT = 200
+"""Characters of typed text that are looked at; whatever is longer may be confidential and is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One thing that reached us, in our own words.
+
+    `key` is the platform's own identifier, unique within the channel: an update with a known key is a
+    repetition. `address` is where the person is on the channel. `ref` is the platform's identifier of the
+    message that carried the pressed button, or of the text just typed; `press` is what a press is
+    acknowledged by.
+    """
+
+    channel: str
+    key: str
+    address: str
+    kind: Kind
+    text: str = ""  # the words typed, or what follows the command
+    command: str = ""  # without slash, lower case
+    choice: str = ""  # the button's own text of origin, e.g. "answer:1742:b"; never trusted
+    language: str = ""  # what the platform says of the person's language, e.g. "es-MX"; may be empty
+    ref: str = ""
+    press: str = ""
+
+
+Value = str | int | Text
+"""What may fill a phrase: never text that a person typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A choice offered below a message: `choice` comes back when pressed, `url` opens a page instead.
+
+    `key` names the phrase of the label (at most 20 characters once filled, WhatsApp's limit for buttons);
+    `hint` is a longer text for screen readers and lists.
+    """
+
+    key: str
+    choice: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    url: str = ""
+    hint: Value = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing we say: a phrase of content/messages, what fills it, and rows of buttons."""
+
+    key: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    replaces: bool = False  # takes the place of the message whose button was pressed, where a channel can
+
+
+class Act(StrEnum):
+    """What a delivery does on the platform."""
+
+    SAY = "say"  # a new message
+    REPLACE = "replace"  # the message `ref` now reads so; a channel that cannot edit says it anew
+    ACKNOWLEDGE = "acknowledge"  # the press `press` was received
+    ERASE = "erase"  # the person's own message `ref` is taken out of the chat, where a channel can
+
+
+BOLD, UNBOLD, ITALIC, UNITALIC = "\ue000", "\ue001", "\ue002", "\ue003"
+"""How rendered text marks emphasis: private-use characters that no phrase or value can contain, so that a
+channel escapes first and marks up afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A rendered button: exactly one of `choice` and `url` is filled."""
+
+    label: str
+    choice: str = ""
+    url: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A rendered message on its way to one address: what a channel is asked to deliver.
+
+    `text` holds the emphasis marks above and is at most 4,096 characters (1,024 with buttons).
+    """
+
+    address: str
+    act: Act
+    text: str = ""
+    rows: tuple[tuple[Key, ...], ...] = ()
+    ref: str = ""
+    press: str = ""
+    token: str = ""  # our delivery's key, for channels that can tell a repeated sending by it

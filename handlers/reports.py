@@ -1,0 +1,123 @@
+"""Monitoring: participation and rightness per institution and topic, with small groups suppressed.
+
+A figure of fewer than `min_group` people is not shown. Where exactly one group of a table is hidden while the total is
+shown, a second one is hidden too: the difference to the total would tell the first (complementary suppression).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from content.library import Library
+from content.text import Text
+from storage import counts
+from storage.database import Transaction
+
+FLOOR = 5
+"""Groups under this are never shown, whatever is configured (design.md, section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One institution; None is suppressed. Participation and rightness are shares, 0 to 1."""
+
+    code: str
+    institution: str
+    sphere: str
+    enrolled: int | None
+    answered: int | None
+    participation: float | None
+    rightness: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRow:
+    """One topic over all people of the report."""
+
+    topic: Text
+    answers: int | None
+    rightness: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What may be shown of some days."""
+
+    first: date
+    last: date
+    rows: tuple[Row, ...]
+    topics: tuple[TopicRow, ...]
+    days: tuple[tuple[date, int, int], ...]  # day, answered, asked; empty for a small group
+    enrolled: int | None
+    answers: int | None
+    participation: float | None
+    rightness: float | None
+    min_group: int
+    is_fictional: bool
+
+
+async def institution_table(
+    tx: Transaction, library: Library, first: date, last: date, min_group: int, code: str | None = None
+) -> Report:
+    """The report of all institutions, or of the one with `code`."""
+    least = max(min_group, FLOOR)
+    every = await counts.by_institution(tx, first, last)
+    found = [one for one in every if code is None or one.code == code]
+    hidden = _hidden([one.people for one in found], least)
+    rows = tuple(_row(one, is_hidden) for one, is_hidden in zip(found, hidden, strict=True))
+    people = sum(one.people for one in found)
+    asked, given = sum(one.asked for one in found), sum(one.answers for one in found)
+    right = sum(one.right for one in found)
+    total = people >= least
+    cells = await counts.by_topic(tx, first, last, code)
+    return Report(
+        first=first,
+        last=last,
+        rows=rows,
+        topics=_topics(library, cells, least),
+        days=tuple(await counts.by_day(tx, first, last, code)) if total else (),
+        enrolled=sum(one.enrolled for one in found) if total else None,
+        answers=given if total else None,
+        participation=given / asked if total and asked else None,
+        rightness=right / given if total and given else None,
+        min_group=least,
+        is_fictional=any(one.is_fictional for one in found),
+    )
+
+
+def _hidden(people: Sequence[int], least: int) -> list[bool]:
+    """Which groups are not shown: the small ones, and one more where a single one could be reckoned from the total."""
+    hidden = [0 < one < least for one in people]
+    empty = [one == 0 for one in people]
+    shown = [place for place, one in enumerate(people) if not hidden[place] and one > 0]
+    if sum(hidden) == 1 and shown:
+        hidden[min(shown, key=lambda place: people[place])] = True
+    return [one or none for one, none in zip(hidden, empty, strict=True)]
+
+
+def _row(one: counts.InstitutionCount, is_hidden: bool) -> Row:
+    if is_hidden:
+        return Row(one.code, one.name, one.sphere, None, None, None, None)
+    return Row(
+        one.code,
+        one.name,
+        one.sphere,
+        one.enrolled,
+        one.answers,
+        one.answers / one.asked if one.asked else None,
+        one.right / one.answers if one.answers else None,
+    )
+
+
+def _topics(library: Library, cells: Sequence[counts.Cell], least: int) -> tuple[TopicRow, ...]:
+    known = {cell.name: cell for cell in cells}
+    found = [known.get(topic, counts.Cell(topic, 0, 0, 0)) for topic in library.topics]
+    hidden = _hidden([cell.people for cell in found], least)
+    return tuple(
+        TopicRow(
+            library.topics[cell.name].name,
+            None if is_hidden else cell.answers,
+            None if is_hidden or not cell.answers else cell.right / cell.answers,
+        )
+        for cell, is_hidden in zip(found, hidden, strict=True)
+    )

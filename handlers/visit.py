@@ -1,0 +1,51 @@
+"""What a handler gets (Visit) and what it gives (Turn)."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from content.library import Library
+from handlers.message import Message, Update
+from storage.database import Transaction
+from storage.servants import Servant
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The few plain facts about this installation that handlers need."""
+
+    timezone: ZoneInfo
+    public_url: str
+    route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; opens no content
+    min_group: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One update being handled, in one transaction, at one moment."""
+
+    tx: Transaction
+    library: Library
+    house: House
+    update: Update
+    now: datetime
+    language: str  # "es" or "en"
+    servant: Servant | None  # None: a stranger
+
+    @property
+    def today(self) -> date:
+        """The calendar day where the servants are."""
+        return self.now.astimezone(self.house.timezone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is said in answer.
+
+    There is no open dialogue to keep: every button carries all that its handler needs, so whatever arrives in
+    between, and however late a button is pressed, nothing is lost, and nothing of a half-told story is stored.
+    """
+
+    messages: tuple[Message, ...] = ()
+    erases: bool = False  # the person's own message is to disappear from the chat
+    language: str = ""  # the language of these messages, when the person has just chosen another one

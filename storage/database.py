@@ -1,0 +1,162 @@
+"""The engine, the transaction, and the few places where SQLite and PostgreSQL differ."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import Table
+from sqlalchemy.types import TypeDecorator
+
+Transaction = AsyncConnection
+"""What storage functions take first: whoever opened it closes it."""
+
+DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+BUSY_SECONDS = 30
+
+_writing: ContextVar[bool] = ContextVar("writing", default=False)
+
+
+class DatabaseUnavailable(Exception):
+    """The database is away, locked or refuses us: nothing was recorded; the text holds no secret."""
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """A moment in UTC. SQLite gives naive values back; a naive value is never stored."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
+        if value is None or value.tzinfo:
+            return value  # type: ignore[no-any-return]
+        return value.replace(tzinfo=dt.UTC)  # type: ignore[no-any-return]
+
+
+class Database:
+    """One database. On SQLite writers queue in this process, so that none waits for the file's lock."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._readers = engine.execution_options(readonly=True) if self.is_sqlite else engine
+        self._queue = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction that commits at the end, or rolls back when anything is raised.
+
+        Raises DatabaseUnavailable; RuntimeError when the same task already writes (it would wait for itself).
+        """
+        if _writing.get():
+            raise RuntimeError("a write transaction is already open in this task")
+        mark = _writing.set(True)
+        try:
+            if self.is_sqlite:
+                async with self._queue, _translated(), self.engine.begin() as tx:
+                    yield tx
+            else:
+                async with _translated(), self.engine.begin() as tx:
+                    yield tx
+        finally:
+            _writing.reset(mark)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """A transaction that only reads."""
+        async with _translated(), self._readers.begin() as tx:
+            yield tx
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except OperationalError as fault:
+        raise DatabaseUnavailable(type(fault.orig).__name__) from fault
+    except DBAPIError as fault:
+        if fault.connection_invalidated:
+            raise DatabaseUnavailable(type(fault.orig).__name__) from fault
+        raise
+    except (ConnectionError, TimeoutError) as fault:
+        raise DatabaseUnavailable(type(fault).__name__) from fault
+
+
+def parse_url(text: str) -> URL:
+    """The address of a database; raises ValueError with what is expected (the text itself may hold a password)."""
+    try:
+        url = make_url(text)
+    except ArgumentError as fault:
+        raise ValueError(f"not a database address; expected {' or '.join(DRIVERS)}://...") from fault
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"driver {url.drivername!r}; expected {' or '.join(DRIVERS)}")
+    return url
+
+
+def open_database(text: str, *, foreign_keys: bool = True) -> Database:
+    """Open (and for SQLite create) the database at an address of SQLAlchemy's form.
+
+    Raises ValueError when the address is none. Nothing is connected yet.
+    """
+    url = parse_url(text)
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(
+            url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, hide_parameters=True
+        )
+        _tune_sqlite(engine, foreign_keys=foreign_keys)
+    else:
+        # hide_parameters: an exception never shows what was being stored.
+        engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    return Database(engine)
+
+
+def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
+    pragmas = (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        "secure_delete=ON",  # what is deleted leaves no bytes in the file (confidential.md, retention)
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _pragmas(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute("PRAGMA " + pragma)
+        cursor.close()
+
+    # SQLAlchemy would begin lazily and deferred: a look-up followed by a change would not be one transaction.
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        readonly = connection.get_execution_options().get("readonly")
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def insert_once(tx: Transaction, table: Table) -> Any:
+    """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the dialect at hand."""
+    if tx.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    if tx.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return insert(table)

@@ -1,0 +1,209 @@
+"""The outbox: everything said, waiting to leave.
+
+    waiting --claim--> claimed --sent--> sent
+       ^                 |  |  '--refused (never as it is)--> refused
+       |                 |  '-----in doubt (a prompt's answer never came)--> doubted
+       '--later, lease over
+    waiting --deadline over, person unreachable--> dropped
+
+*claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
+once). *doubted* is final: the platform may have delivered, and a prompt is never repeated blindly. Bodies are
+emptied at the end, as they may hold a one-time link.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import RowMapping, delete, exists, func, or_, select, update
+
+from storage.database import Transaction, insert_once
+from storage.schema import addresses, deliveries
+
+LEASE = timedelta(seconds=60)
+
+
+class State(StrEnum):
+    """Where a delivery is; see the diagram above."""
+
+    WAITING = "waiting"  # due now or later
+    CLAIMED = "claimed"  # a worker holds it until its lease ends
+    SENT = "sent"  # the platform said yes
+    REFUSED = "refused"  # the platform will never take it
+    DOUBTED = "doubted"  # the platform may have said yes
+    DROPPED = "dropped"  # too late, or the person is not to be written to
+
+
+class Kind(StrEnum):
+    """What a delivery is for; the order is the priority: a reply goes before a notice before a prompt."""
+
+    REPLY = "reply"
+    NOTICE = "notice"
+    PROMPT = "prompt"
+
+
+PRIORITY = {Kind.REPLY: 0, Kind.NOTICE: 10, Kind.PROMPT: 20}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one address. `body` is JSON that only `handlers/speak` writes and the sender reads."""
+
+    id: int
+    key: str
+    channel: str
+    address: str
+    kind: Kind
+    body: str
+    attempts: int
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A delivery to be added; `key` is unique for ever: adding it again changes nothing."""
+
+    key: str
+    channel: str
+    address: str
+    kind: Kind
+    body: str
+    due_at: datetime
+    deadline: datetime | None = None
+
+
+async def add(tx: Transaction, wanted: Sequence[New]) -> None:
+    if not wanted:
+        return
+    rows = [
+        {
+            "key": one.key,
+            "channel": one.channel,
+            "address": one.address,
+            "kind": one.kind.value,
+            "priority": PRIORITY[one.kind],
+            "body": one.body,
+            "due_at": one.due_at,
+            "deadline": one.deadline,
+            "state": State.WAITING.value,
+        }
+        for one in wanted
+    ]
+    await tx.execute(insert_once(tx, deliveries).values(rows).on_conflict_do_nothing())
+
+
+async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: datetime, limit: int) -> list[Delivery]:
+    """Take hold of what is due, replies first; of each address only the oldest, so that order is kept."""
+    older = deliveries.alias()
+    held = exists().where(
+        older.c.channel == deliveries.c.channel,
+        older.c.address == deliveries.c.address,
+        older.c.state.in_((State.WAITING, State.CLAIMED)),
+        older.c.priority <= deliveries.c.priority,  # a late prompt does not hold up a reply
+        older.c.id < deliveries.c.id,
+    )
+    free = or_(
+        deliveries.c.state == State.WAITING,
+        (deliveries.c.state == State.CLAIMED) & (deliveries.c.lease_until < now),
+    )
+    chosen = (
+        select(deliveries.c.id)
+        .where(free, deliveries.c.due_at <= now, deliveries.c.channel.in_(list(channels)), ~held)
+        .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(chosen))
+        .values(
+            state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1
+        )
+        .returning(*(deliveries.c[name] for name in Delivery.__slots__), deliveries.c.priority)
+    )
+    rows = (await tx.execute(statement)).mappings().all()
+    return [_delivery(row) for row in sorted(rows, key=lambda row: (row["priority"], row["id"]))]
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    fields = {name: row[name] for name in Delivery.__slots__}
+    return Delivery(**fields | {"kind": Kind(row["kind"])})
+
+
+async def end(
+    tx: Transaction, delivery_id: int, state: State, now: datetime, *, ref: str = "", fault: str = ""
+) -> None:
+    """A claimed delivery is over: sent, refused, doubted or dropped; its body goes."""
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED)
+        .values(state=state.value, body=None, platform_ref=ref or None, fault=fault[:80] or None, ended_at=now)
+    )
+
+
+async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:
+    """A claimed delivery could not leave: it waits again."""
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED)
+        .values(state=State.WAITING.value, due_at=until, lease_until=None, worker=None, fault=fault[:80])
+    )
+
+
+async def give_back(tx: Transaction, worker: str) -> None:
+    """A worker stops: what it still holds waits again at once."""
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.worker == worker, deliveries.c.state == State.CLAIMED)
+        .values(state=State.WAITING.value, lease_until=None, worker=None)
+    )
+
+
+async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:
+    """The person does not want to be written to: what waits for them is dropped."""
+    await tx.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.channel == channel,
+            deliveries.c.address == address,
+            deliveries.c.state == State.WAITING,
+        )
+        .values(state=State.DROPPED.value, body=None, fault="blocked", ended_at=now)
+    )
+    await tx.execute(
+        update(addresses)
+        .where(addresses.c.channel == channel, addresses.c.address == address)
+        .values(is_reachable=False)
+    )
+
+
+async def next_due(tx: Transaction, channels: Iterable[str]) -> datetime | None:
+    """When the earliest waiting or leased delivery wants to leave."""
+    moment = func.min(func.coalesce(deliveries.c.lease_until, deliveries.c.due_at))
+    statement = select(moment).where(
+        deliveries.c.state.in_((State.WAITING, State.CLAIMED)), deliveries.c.channel.in_(list(channels))
+    )
+    return await tx.scalar(statement)
+
+
+async def counts(tx: Transaction) -> dict[tuple[str, str], int]:
+    """Deliveries by channel and state."""
+    statement = select(deliveries.c.channel, deliveries.c.state, func.count()).group_by(
+        deliveries.c.channel, deliveries.c.state
+    )
+    return {(channel, state): number for channel, state, number in await tx.execute(statement)}
+
+
+async def oldest_waiting(tx: Transaction, now: datetime) -> float:
+    """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
+    statement = select(func.min(deliveries.c.due_at)).where(
+        deliveries.c.state == State.WAITING, deliveries.c.due_at <= now
+    )
+    moment = await tx.scalar(statement)
+    return 0.0 if moment is None else (now - moment).total_seconds()
+
+
+async def prune(tx: Transaction, before: datetime) -> None:
+    """Forget deliveries that ended long ago."""
+    await tx.execute(delete(deliveries).where(deliveries.c.ended_at < before))

@@ -1,0 +1,147 @@
+"""The learning record: prompts that were planned, answers to them, and how well each competency is held."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import RowMapping, func, select, update
+
+from storage.database import Transaction, insert_once
+from storage.schema import answers, memories, prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The scenario of one servant and day."""
+
+    id: int
+    servant_id: int
+    day: date
+    scenario_id: str
+    competency_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was chosen, once and for good."""
+
+    prompt_id: int
+    servant_id: int
+    institution_id: int
+    topic_id: str
+    competency_id: str
+    scenario_id: str
+    option: str
+    is_right: bool
+    confidence: str | None
+    day: date
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How well a servant holds a competency; days are local."""
+
+    servant_id: int
+    competency_id: str
+    stability: float
+    difficulty: float
+    reviewed_on: date
+    due_on: date
+    repetitions: int
+
+
+async def plan(
+    tx: Transaction, servant_id: int, day: date, scenario_id: str, competency_id: str, reason: str
+) -> Prompt | None:
+    """Keep the prompt of a day; None when the servant has one already."""
+    statement = (
+        insert_once(tx, prompts)
+        .values(servant_id=servant_id, day=day, scenario_id=scenario_id, competency_id=competency_id, reason=reason)
+        .on_conflict_do_nothing()
+        .returning(prompts.c.id)
+    )
+    prompt_id = await tx.scalar(statement)
+    return None if prompt_id is None else Prompt(prompt_id, servant_id, day, scenario_id, competency_id, reason)
+
+
+async def prompt(tx: Transaction, prompt_id: int) -> Prompt | None:
+    return _prompt((await tx.execute(select(prompts).where(prompts.c.id == prompt_id))).mappings().first())
+
+
+async def prompt_of_day(tx: Transaction, servant_id: int, day: date) -> Prompt | None:
+    statement = select(prompts).where(prompts.c.servant_id == servant_id, prompts.c.day == day)
+    return _prompt((await tx.execute(statement)).mappings().first())
+
+
+def _prompt(row: RowMapping | None) -> Prompt | None:
+    return None if row is None else Prompt(**row)
+
+
+async def record(tx: Transaction, answer: Answer) -> bool:
+    """Keep an answer; False when the prompt was answered already (the first answer counts)."""
+    fields = {name: getattr(answer, name) for name in Answer.__slots__}
+    statement = (
+        insert_once(tx, answers).values(**fields).on_conflict_do_nothing().returning(answers.c.prompt_id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def answer(tx: Transaction, prompt_id: int) -> Answer | None:
+    row = (await tx.execute(select(answers).where(answers.c.prompt_id == prompt_id))).mappings().first()
+    return None if row is None else Answer(**row)
+
+
+async def set_confidence(tx: Transaction, prompt_id: int, confidence: str) -> bool:
+    """Keep how sure the person was; False when that was said already."""
+    statement = (
+        update(answers)
+        .where(answers.c.prompt_id == prompt_id, answers.c.confidence.is_(None))
+        .values(confidence=confidence)
+        .returning(answers.c.prompt_id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def seen(tx: Transaction, servant_id: int) -> Mapping[str, date]:
+    """Scenarios that the servant was asked, with the last day."""
+    statement = (
+        select(prompts.c.scenario_id, func.max(prompts.c.day))
+        .where(prompts.c.servant_id == servant_id)
+        .group_by(prompts.c.scenario_id)
+    )
+    return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
+async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
+    rows = (await tx.execute(select(memories).where(memories.c.servant_id == servant_id))).mappings()
+    return {row["competency_id"]: Memory(**row) for row in rows}
+
+
+async def remember(tx: Transaction, held: Memory) -> None:
+    fields = {name: getattr(held, name) for name in Memory.__slots__}
+    statement = insert_once(tx, memories).values(**fields)
+    await tx.execute(
+        statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=fields)
+    )
+
+
+async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None = None) -> list[Answer]:
+    """A servant's answers, oldest first; of one competency, or all."""
+    statement = select(answers).where(answers.c.servant_id == servant_id)
+    if competency_id is not None:
+        statement = statement.where(answers.c.competency_id == competency_id)
+    statement = statement.order_by(answers.c.answered_at, answers.c.prompt_id)
+    return [Answer(**row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def add_many(tx: Transaction, made: Iterable[tuple[Prompt, Answer]]) -> None:
+    """Prompts with their answers, already decided: for a fictional past. Ids of prompts are given anew."""
+    for planned, given in made:
+        kept = await plan(
+            tx, planned.servant_id, planned.day, planned.scenario_id, planned.competency_id, planned.reason
+        )
+        if kept is not None:
+            fields = {name: getattr(given, name) for name in Answer.__slots__} | {"prompt_id": kept.id}
+            await record(tx, Answer(**fields))

@@ -1,0 +1,295 @@
+"""Every table, annotated. Two halves that no column joins: the learning record and the confidential lane."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
+
+from storage.database import UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts rows only in columns named INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+# ---------------------------------------------------------------- people and institutions
+
+institutions = Table(
+    "institutions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("code", String(24), nullable=False, unique=True),  # enrolment code, in capitals
+    Column("name", String(200), nullable=False),
+    Column("sphere", String(10), nullable=False),  # state | municipal
+    Column("is_fictional", Boolean, nullable=False, server_default=false()),
+)
+
+closures = Table(  # days on which an institution does not work; institution null: nobody does
+    "closures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("institution_id", Id, ForeignKey("institutions.id", ondelete="CASCADE")),
+    Column("day", Date, nullable=False),
+    UniqueConstraint("institution_id", "day"),
+)
+
+servants = Table(
+    "servants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False, index=True),
+    Column("state", String(8), nullable=False),  # active | paused | left
+    Column("language", String(2), nullable=False),  # es | en
+    Column("hour", SmallInteger, nullable=False),  # local hour of the prompt, 0 to 23
+    Column("notice_version", String(20), nullable=False),  # the privacy notice that was accepted
+    Column("consented_at", UtcDateTime, nullable=False),
+    Column("enrolled_on", Date, nullable=False),
+    Column("paused_until", Date),
+    Index("ix_servants_due", "state", "hour"),
+)
+
+addresses = Table(  # where a servant is on a channel; of strangers nothing is kept
+    "addresses",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("address", String(160), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("is_reachable", Boolean, nullable=False, server_default=true()),
+)
+
+# ---------------------------------------------------------------- what reached us
+
+updates = Table(  # stored before it is acknowledged, handled once
+    "updates",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String(10), nullable=False),
+    Column("key", String(160), nullable=False),
+    Column("address", String(160), nullable=False),
+    Column("state", String(8), nullable=False),  # waiting | done | aside
+    Column("body", LargeBinary),  # sealed under the inbox key; emptied once handled
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("fault", String(80)),  # kind of the fault that set it aside
+    UniqueConstraint("channel", "key"),
+    Index("ix_updates_waiting", "state", "id"),
+)
+
+# ---------------------------------------------------------------- the learning record
+
+prompts = Table(  # one a servant and day
+    "prompts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("scenario_id", String(40), nullable=False),
+    Column("competency_id", String(40), nullable=False),
+    Column("reason", String(20), nullable=False),  # why this one: new | due | soonest ...
+    UniqueConstraint("servant_id", "day"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("prompt_id", Id, ForeignKey("prompts.id", ondelete="CASCADE"), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False),
+    Column("topic_id", String(40), nullable=False),
+    Column("competency_id", String(40), nullable=False),
+    Column("scenario_id", String(40), nullable=False),
+    Column("option", String(1), nullable=False),  # a, b, c, d: the place in the file
+    Column("is_right", Boolean, nullable=False),
+    Column("confidence", String(8)),  # sure | think | guess
+    Column("day", Date, nullable=False),  # local to the servant
+    Column("answered_at", UtcDateTime, nullable=False),
+    Index("ix_answers_servant", "servant_id", "day"),
+    Index("ix_answers_report", "institution_id", "day"),
+)
+
+memories = Table(  # how well a competency is held (FSRS-6; days are local)
+    "memories",
+    metadata,
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True),
+    Column("competency_id", String(40), primary_key=True),
+    Column("stability", Float, nullable=False),  # days
+    Column("difficulty", Float, nullable=False),  # 1 to 10
+    Column("reviewed_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("repetitions", Integer, nullable=False),
+)
+
+# ---------------------------------------------------------------- what leaves
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(120), nullable=False, unique=True),
+    Column("channel", String(10), nullable=False),
+    Column("address", String(160), nullable=False),
+    Column("kind", String(8), nullable=False),  # reply | notice | prompt
+    Column("priority", SmallInteger, nullable=False),  # smaller first
+    Column("body", Text),  # JSON of the parcel; emptied once it is over
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("deadline", UtcDateTime),
+    Column("state", String(8), nullable=False),  # see storage/outbox.py
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("lease_until", UtcDateTime),
+    Column("worker", String(40)),
+    Column("platform_ref", String(160)),
+    Column("fault", String(80)),
+    Column("ended_at", UtcDateTime),
+    Index("ix_deliveries_due", "state", "priority", "due_at"),
+    Index("ix_deliveries_address", "channel", "address", "state"),
+)
+
+bubbles = Table(  # the web chat's own platform: what stands in each person's chat
+    "bubbles",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("address", String(160), nullable=False),
+    Column("token", String(120), nullable=False, unique=True),  # the delivery's key: shown once
+    Column("is_mine", Boolean, nullable=False),  # what the person did, as the chat shows it
+    Column("body", Text, nullable=False),  # JSON of text and rows
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_bubbles_address", "address", "id"),
+)
+
+# ---------------------------------------------------------------- officers
+
+officers = Table(
+    "officers",
+    metadata,
+    Column("id", String(22), primary_key=True),  # random
+    Column("email", String(200), nullable=False, unique=True),
+    Column("name", String(120), nullable=False),
+    Column("role", String(8), nullable=False),  # officer | liaison | author | admin
+    Column("institution_id", Id, ForeignKey("institutions.id")),  # a liaison's
+    Column("state", String(8), nullable=False),  # invited | pending | active | left
+    Column("reading_key", Text),  # public, P-256 uncompressed point, base64url
+    Column("signing_key", Text),  # public, likewise
+    Column("salt", Text),  # PBKDF2 salt of the passphrase, base64url
+    Column("auth_hash", Text),  # Argon2id of the auth key
+    Column("bundle", Text),  # private keys wrapped under the passphrase (JSON)
+    Column("recovery_bundle", Text),  # the same under the recovery code
+    Column("unit_bundle", Text),  # the unit's signing key wrapped for the head officer
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+key_lists = Table(  # who may read, signed by the unit; the newest serial counts
+    "key_lists",
+    metadata,
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # canonical JSON
+    Column("signature", Text, nullable=False),  # ECDSA P-256 / SHA-256, base64url
+)
+
+ledger = Table(  # who did what, when; each row holds the hash of the one before
+    "ledger",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("day", Date, nullable=False),
+    Column("hour", SmallInteger, nullable=False),
+    Column("officer_id", String(22), nullable=False),
+    Column("verb", String(20), nullable=False),
+    Column("case_id", String(22), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# ---------------------------------------------------------------- the confidential lane
+# No rowid, random keys, days instead of moments: no order tells which servant a case is of.
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String(22), primary_key=True),  # 16 random bytes from the asker's browser, base64url
+    Column("day", Date, nullable=False),
+    Column("state", String(10), nullable=False),  # see storage/cases.py
+    Column("epoch", SmallInteger, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("size_step", SmallInteger, nullable=False),  # KiB of the first letter's padding
+    Column("road", String(6), nullable=False),  # form | chat
+    Column("locator_hash", String(64), nullable=False, unique=True),
+    Column("asker_key", Text, nullable=False),  # public reading key
+    Column("asker_bundle", Text, nullable=False),  # private half, wrapped under the eight words
+    sqlite_with_rowid=False,
+)
+
+access = Table(  # the case key of an epoch, sealed to one reader
+    "access",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("epoch", SmallInteger, primary_key=True),
+    Column("reader", String(22), primary_key=True),  # an officer's id, "asker" or "recovery"
+    Column("sealed", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", SmallInteger, nullable=False),
+    Column("envelope", Text, nullable=False),  # JSON, see storage/sealing.py
+    sqlite_with_rowid=False,
+)
+
+routes = Table(  # where to ring when there is news; gone when the case closes
+    "routes",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("sealed_address", Text, nullable=False),  # under the route key
+    Column("has_news", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+
+links = Table(  # one-time ways into the letterbox
+    "links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("sealed_address", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
+    sqlite_with_rowid=False,
+)

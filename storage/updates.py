@@ -1,0 +1,110 @@
+"""Updates that reached us: stored before they are acknowledged, handled once, then emptied.
+
+    (new) --keep--> waiting --finish--> done
+      |                |  ^
+      |                |  '--fail (attempts + 1), fewer than ATTEMPTS
+      |                '--fail, at the last attempt--> aside
+      '--set_aside (unreadable)----------------------> aside
+
+A body is sealed bytes: what it holds is the business of whoever stores it. Emptied rows stay for a while, so that
+a repetition by the platform is known as one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, delete, exists, func, select, update
+
+from storage.database import Transaction, insert_once
+from storage.schema import updates
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored update that is to be handled."""
+
+    id: int
+    channel: str
+    address: str
+    key: str
+    body: bytes
+
+
+async def keep(tx: Transaction, channel: str, key: str, address: str, body: bytes, now: datetime) -> bool:
+    """Store an update; False when its key is known already."""
+    statement = insert_once(tx, updates).values(
+        channel=channel, key=key, address=address, state="waiting", body=body, received_at=now
+    )
+    return await _was_new(tx, statement)
+
+
+async def set_aside(tx: Transaction, channel: str, key: str, fault: str, now: datetime) -> bool:
+    """Remember that an update could not be read; its content is not kept."""
+    statement = insert_once(tx, updates).values(
+        channel=channel, key=key, address="", state="aside", body=None, received_at=now, fault=fault[:80]
+    )
+    return await _was_new(tx, statement)
+
+
+async def _was_new(tx: Transaction, statement: "object") -> bool:
+    result = await tx.execute(statement.on_conflict_do_nothing().returning(updates.c.id))  # type: ignore[attr-defined]
+    return result.first() is not None
+
+
+async def take(tx: Transaction) -> Waiting | None:
+    """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits.
+
+    The lock is the lease: a process that dies gives the update back.
+    """
+    older = updates.alias()
+    statement = (
+        select(updates)
+        .where(
+            updates.c.state == "waiting",
+            ~exists().where(
+                older.c.state == "waiting",
+                older.c.channel == updates.c.channel,
+                older.c.address == updates.c.address,
+                older.c.id < updates.c.id,
+            ),
+        )
+        .order_by(updates.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else _waiting(row)
+
+
+def _waiting(row: RowMapping) -> Waiting:
+    return Waiting(row["id"], row["channel"], row["address"], row["key"], row["body"])
+
+
+async def finish(tx: Transaction, update_id: int) -> None:
+    """Handled: its body goes."""
+    await tx.execute(update(updates).where(updates.c.id == update_id).values(state="done", body=None))
+
+
+async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
+    """Handling raised: try again later, or set it aside at the last attempt. True when it was set aside."""
+    attempts = await tx.scalar(
+        update(updates)
+        .where(updates.c.id == update_id)
+        .values(attempts=updates.c.attempts + 1, fault=fault[:80])
+        .returning(updates.c.attempts)
+    )
+    if attempts is not None and attempts >= ATTEMPTS:
+        await tx.execute(update(updates).where(updates.c.id == update_id).values(state="aside", body=None))
+        return True
+    return False
+
+
+async def count_waiting(tx: Transaction) -> int:
+    return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
+
+
+async def prune(tx: Transaction, before: datetime) -> None:
+    """Forget handled updates that no platform will repeat any more."""
+    await tx.execute(delete(updates).where(updates.c.state != "waiting", updates.c.received_at < before))

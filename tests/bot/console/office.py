@@ -1,0 +1,196 @@
+"""A server with letterbox and console, and officers whose keys the test holds or whose browser makes them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import ClientSession, CookieJar, web
+from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bot import console, letterbox
+from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot.config import Secrets
+from bot.console import site
+from bot.pages import Pages
+from content.library import Library
+from handlers.visit import House
+from storage import cases, officers, sealing
+from storage.database import Database
+from storage.officers import KeyList, Keys, State
+
+SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
+ZONE = ZoneInfo("America/Mexico_City")
+START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanajuato
+
+
+def raw(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public half, as it is written everywhere."""
+    return sealing.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(sealing.CURVE)
+
+
+@dataclass
+class Person:
+    """An officer whose private keys the test holds."""
+
+    id: str
+    name: str
+    email: str
+    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    @property
+    def reader(self) -> dict[str, str]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "role": "officer",
+            "reading": raw(self.reading),
+            "signing": raw(self.signing),
+        }
+
+    def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
+        return Keys(
+            raw(self.reading), raw(self.signing), sealing.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
+        )
+
+
+class Unit:
+    """The unit's signing key and the recovery key, as the first officer's browser makes them."""
+
+    def __init__(self) -> None:
+        self.key, self.recovery = new_key(), new_key()
+
+    def sign(self, serial: int, *people: Person, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
+        recovery = {
+            "id": sealing.RECOVERY,
+            "name": "Recuperación",
+            "role": "recovery",
+            "reading": raw(self.recovery),
+            "signing": "",
+        }
+        readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
+        body = sealing.canonical(
+            {
+                "v": 1,
+                "suite": 1,
+                "serial": serial,
+                "day": "2026-11-23",
+                "unit": raw(self.key),
+                "readers": readers,
+            }
+        )
+        return body, sealing.sign(self.key, "integra/v1/keys|" + body)
+
+
+class Office:
+    """The server, its clock, and what a test does behind its back."""
+
+    def __init__(self, database: Database, library: Library) -> None:
+        self.database, self.now = database, START
+        self.address = ""
+        self.app = web.Application()
+        self.app[DATABASE], self.app[LIBRARY], self.app[SECRETS] = database, library, SECRET
+        self.app[CLOCK] = lambda: self.now
+        self.app[HOUSE] = House(ZONE, "http://127.0.0.1:8080", SECRET.route, 10)
+        self.app[PAGES] = Pages(library)
+        letterbox.attach(self.app)
+        console.attach(self.app)
+
+    def later(self, **span: int) -> None:
+        self.now += timedelta(**span)
+
+    async def invite(self, email: str, name: str, role: str = "officer") -> str:
+        async with self.database.write() as tx:
+            return await officers.invite(tx, email, name, role, None, self.now)
+
+    async def enrol(self, person: Person, role: str = "officer", state: State = State.ACTIVE) -> None:
+        """Somebody joins with keys that the test holds."""
+        token = await self.invite(person.email, person.name, role)
+        async with self.database.write() as tx:
+            person.id = (await officers.invited(tx, token, self.now)).id
+            await officers.sign_up(tx, token, person.keys(), state, self.now)
+
+    async def put_in_force(self, serial: int, signed: tuple[str, str]) -> None:
+        async with self.database.write() as tx:
+            assert await officers.add_keys(tx, KeyList(serial, *signed))
+
+    async def signed_in(self, person: Person) -> "Desk":
+        """A client with the cookie of a session that was opened without a passphrase."""
+        async with self.database.write() as tx:
+            token = await officers.open_session(tx, person.id, self.now)
+        return Desk(self.address, token)
+
+    async def ask(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
+        """A case arrives, sealed as the asker's page seals it; gives its id and key."""
+        case_id, key, asker = sealing.new_id(), b"k" * 32, new_key()
+        context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
+        envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
+        access = [
+            cases.Access(1, one["id"], sealing.seal_access(key, one["reading"], case_id, 1, one["id"]))
+            for one in readers
+        ]
+        day = self.now.astimezone(ZONE).date()
+        case = cases.Case(
+            id=case_id,
+            day=day,
+            state=cases.State.RECEIVED,
+            epoch=1,
+            due_on=day + timedelta(days=3),
+            size_step=2,
+            road="form",
+            asker_key=raw(asker),
+            asker_bundle="{}",
+        )
+        async with self.database.write() as tx:
+            await cases.add(tx, case, sealing.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
+        return case_id, key
+
+
+class Desk:
+    """A signed-in client without scripts."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address = address
+        self.cookie = {site.COOKIE: token}
+        self.csrf = _csrf(officers.session_key(token))
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with (
+            ClientSession(cookies=self.cookie, cookie_jar=CookieJar(unsafe=True)) as client,
+            client.get(self.address + path, headers=headers, allow_redirects=False) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    async def post(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
+        given = {"Content-Type": "application/json", "X-CSRF": self.csrf} | headers
+        async with (
+            ClientSession(cookies=self.cookie, cookie_jar=CookieJar(unsafe=True)) as client,
+            client.post(self.address + path, data=json.dumps(body), headers=given, allow_redirects=False) as answer,
+        ):
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None
+
+
+def _csrf(session_key: str) -> str:
+    return hmac.new(SECRET.csrf, session_key.encode(), hashlib.sha256).hexdigest()
+
+
+@asynccontextmanager
+async def open_office(database: Database, library: Library) -> AsyncIterator[Office]:
+    """The server, listening."""
+    office = Office(database, library)
+    async with TestServer(office.app) as server:
+        office.address = str(server.make_url("")).rstrip("/")
+        yield office

@@ -1,0 +1,270 @@
+"""An officer's life in a real browser: joining, signing in, reading, answering, locking; and what never leaves the tab."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
+
+from content.library import Library
+from storage import cases, ledger, officers, sealing
+from storage.database import Database
+from tests.bot.console.office import SECRET, Office, open_office
+
+AXE = (Path(__file__).parents[2] / "vendor" / "axe.min.js").read_text("utf-8")
+QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
+ANSWER = "Canario-9904: informa por escrito y pide excusa. "
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+@pytest.fixture
+async def office(database: Database, library: Library) -> AsyncIterator[Office]:
+    if not database.is_sqlite:
+        pytest.skip("the pages do not know which database it is")
+    async with open_office(database, library) as office:
+        yield office
+
+
+class Tab:
+    """A page of a browser of its own, with everything that it sent and complained of."""
+
+    def __init__(self, page: Page, office: Office) -> None:
+        self.page, self.office = page, office
+        self.sent: list[str] = []
+        self.complaints: list[str] = []
+        self.words = ""
+        page.on("request", self._note)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
+
+    def _note(self, request: Request) -> None:
+        self.sent.append(" ".join([request.method, request.url, request.post_data or "", json.dumps(request.headers)]))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    async def go(self, path: str) -> None:
+        await self.page.goto(self.office.address + path)
+
+    async def join(self, token: str, *, is_first: bool) -> None:
+        """Sign up, as a person with pen and paper does."""
+        page = self.page
+        await self.go(f"/console/signup#{token}")
+        await page.get_by_role("button", name="Comenzar").click()
+        await expect(page.locator("#passphrase li")).to_have_count(7)
+        words = await page.locator("#passphrase li").all_inner_texts()
+        await page.get_by_role("button", name="Ya las escribí").click()
+        for place in (0, 1):
+            label = await page.locator(f"#check-label-{place}").inner_text()
+            await page.locator(f"#check-{place}").fill(words[int(label.split()[-1]) - 1])
+        await page.get_by_role("button", name="Crear mis llaves").click()
+        await expect(page.locator("#recovery-code")).to_contain_text("-")
+        await expect(page.locator("#first-file")).to_be_visible(visible=is_first)
+        await page.locator("#kept").check()
+        await page.get_by_role("button", name="Terminar").click()
+        await expect(page.get_by_role("heading", name="Listo")).to_be_visible()
+        self.words = " ".join(words)
+
+    async def sign_in(self, email: str) -> None:
+        await self.go("/console/signin")
+        await self.page.get_by_label("Correo").fill(email)
+        await self.page.get_by_label("Tus siete palabras").fill(self.words)
+        await self.page.get_by_role("button", name="Entrar").click()
+
+    async def accessible(self) -> None:
+        await self.page.evaluate(AXE)
+        found = await self.page.evaluate("axe.run()")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+
+
+@asynccontextmanager
+async def tab(browser: Browser, office: Office, size: dict[str, int] = DESKTOP) -> AsyncIterator[Tab]:
+    context = await browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]}, locale="es-MX", reduced_motion="reduce"
+    )
+    tab = Tab(await context.new_page(), office)
+    yield tab
+    await context.close()
+
+
+async def in_force(office: Office) -> sealing.ReaderList:
+    async with office.database.read() as tx:
+        newest = await officers.newest_keys(tx)
+    assert newest is not None
+    return sealing.verify_keys(newest.body, newest.signature)
+
+
+def as_readers(listed: sealing.ReaderList) -> list[dict[str, str]]:
+    return [{"id": one.id, "reading": one.reading} for one in listed.readers]
+
+
+def spellings(words: str) -> list[str]:
+    """How a text could travel without being seen at a glance."""
+    raw = words.encode()
+    inner = [base64.b64encode(raw[start:]).decode()[2:-4] for start in range(3)]
+    return [words, quote(words), json.dumps(words)[1:-1], raw.hex(), *inner]
+
+
+@pytest.mark.attack
+async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leaves_the_tab(
+    browser: Browser, office: Office
+) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos", "admin")
+    async with tab(browser, office) as carmen:
+        page = carmen.page
+        await carmen.join(token, is_first=True)
+        listed = await in_force(office)
+        assert [reader.role for reader in listed.readers] == ["officer", "recovery"]
+        await expect(page.locator("#unit-fingerprint")).to_have_text(sealing.fingerprint(listed.unit))
+
+        case_id, key = await office.ask(
+            as_readers(listed), {"text": QUESTION, "answers": "ynu---nnynnnyn", "decision_on": "2026-11-25"}
+        )
+        await carmen.sign_in("carmen@ueipci.example")
+        await expect(page.get_by_role("heading", name="Expedientes")).to_be_visible()
+        await page.locator(".queue tbody a").click()
+        await expect(page.locator(".letter .text")).to_have_text(QUESTION)
+        await expect(page.locator(".sheet tbody tr")).to_have_count(11)
+        await expect(page.get_by_text("Debe decidir el 25/11/2026.")).to_be_visible()
+
+        await page.get_by_label("Tu respuesta").press_sequentially(ANSWER)
+        await page.get_by_label("Citar un artículo").select_option(index=30)
+        await page.get_by_role("button", name="Insertar").click()
+        await page.get_by_role("button", name="Firmar, sellar y enviar").click()
+        await expect(page.locator(".letter")).to_have_count(2)
+        await expect(page.locator(".letter.officer")).to_contain_text("Firma comprobada")
+        await expect(page.locator("#case-state")).to_have_text("Respondida")
+        await carmen.accessible()
+
+        stored = [*(await page.context.storage_state())["origins"]]
+        kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+        assert stored == []
+        assert kept == "[{},{}]"
+        assert carmen.complaints == []
+        everything = "\n".join(carmen.sent)
+        for secret in (QUESTION, ANSWER.strip(), carmen.words):
+            assert not [form for form in spellings(secret) if form in everything]
+        assert token not in "\n".join(one.split(" ")[1].split("#")[0] for one in carmen.sent)
+
+    async with office.database.read() as tx:
+        letters = await cases.letters(tx, case_id)
+        verbs = [(entry.verb, entry.officer_id) for entry in await ledger.of_case(tx, case_id)]
+        assert await ledger.first_bad(tx, SECRET.audit) is None
+    content = sealing.open_letter(key, sealing.read_envelope(letters[1].envelope))
+    assert content["text"].startswith(ANSWER.strip())
+    assert "artículo" in content["text"]
+    assert [verb for verb, _ in verbs] == ["open", "answer"]
+
+
+async def test_a_later_officer_waits_until_the_unit_signs_their_keys(browser: Browser, office: Office) -> None:
+    first = await office.invite("carmen@ueipci.example", "Carmen Ríos", "admin")
+    async with tab(browser, office) as carmen:
+        await carmen.join(first, is_first=True)
+        second = await office.invite("dora@ueipci.example", "Dora Luna")
+        async with tab(browser, office, PHONE) as dora:
+            await dora.join(second, is_first=False)
+            own = await dora.page.locator("#own-fingerprint").inner_text()
+            await dora.sign_in("dora@ueipci.example")
+            await expect(dora.page.get_by_role("heading", name="esperan la firma")).to_be_visible()
+            await expect(dora.page.locator("#own-fingerprint")).to_have_text(own)
+            await dora.accessible()
+
+            await carmen.sign_in("carmen@ueipci.example")
+            await carmen.page.get_by_role("link", name="Llaves").click()
+            await expect(carmen.page.locator("[data-pending-id] [data-fingerprint]")).to_have_text(own)
+            await carmen.accessible()
+            await carmen.page.get_by_label("Comparé la huella").check()
+            await carmen.page.get_by_role("button", name="Firmar la llave").click()
+            await expect(carmen.page.get_by_text("Nadie espera firma.")).to_be_visible()
+
+            await dora.page.get_by_role("link", name="Revisar de nuevo").click()
+            await expect(dora.page.get_by_role("heading", name="Expedientes")).to_be_visible()
+            assert dora.complaints == carmen.complaints == []
+    assert (await in_force(office)).serial == 2
+
+
+async def test_an_idle_tab_forgets_keys_and_texts_and_the_words_bring_them_back(
+    browser: Browser, office: Office
+) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office) as carmen:
+        page = carmen.page
+        await carmen.join(token, is_first=True)
+        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await page.clock.install()
+        await carmen.sign_in("carmen@ueipci.example")
+        await page.locator(".queue tbody a").click()
+        await page.get_by_label("Tu respuesta").fill("Un borrador.")
+        await page.clock.fast_forward("16:00")
+        office.later(minutes=16)  # the server has forgotten the session too
+        await expect(page.get_by_role("heading", name="Bloqueado")).to_be_visible()
+        assert QUESTION not in await page.content()
+        assert await page.locator("#text").input_value() == ""
+        await carmen.accessible()
+
+        words = page.locator("#unlock-words")
+        await words.fill("una dos tres")
+        await page.get_by_role("button", name="Desbloquear").click()
+        await expect(page.locator("#unlock-says")).to_contain_text("no coinciden")
+        await words.fill(carmen.words.upper())
+        await page.get_by_role("button", name="Desbloquear").click()
+        await expect(page.locator(".letter .text")).to_have_text(QUESTION)
+        await expect(page.get_by_label("Tu respuesta")).to_have_value("Un borrador.")
+
+
+@pytest.mark.attack
+async def test_an_altered_letter_is_told_and_never_shown(browser: Browser, office: Office) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office) as carmen:
+        await carmen.join(token, is_first=True)
+        case_id, _ = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        async with office.database.write() as tx:
+            stored = json.loads((await cases.letters(tx, case_id))[0].envelope)
+            stored["context"]["day"] = "2026-11-22"
+            await tx.exec_driver_sql(
+                "UPDATE letters SET envelope = ? WHERE case_id = ?", (sealing.canonical(stored), case_id)
+            )
+        await carmen.sign_in("carmen@ueipci.example")
+        await carmen.page.locator(".queue tbody a").click()
+        await expect(carmen.page.locator("#says")).to_contain_text("Alterado")
+        await expect(carmen.page.locator("#opened")).to_be_hidden()
+        assert QUESTION not in await carmen.page.content()
+
+
+async def test_a_cut_line_loses_nothing_that_was_typed(browser: Browser, office: Office) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office, PHONE) as carmen:
+        page = carmen.page
+        await carmen.join(token, is_first=True)
+        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await carmen.sign_in("carmen@ueipci.example")
+        await page.locator(".queue tbody a").click()
+        await page.get_by_label("Tu respuesta").fill(ANSWER)
+        await page.context.set_offline(True)
+        await page.get_by_role("button", name="Firmar, sellar y enviar").click()
+        await expect(page.locator("#answer-says")).to_contain_text("No hay conexión")
+        await expect(page.get_by_label("Tu respuesta")).to_have_value(ANSWER)
+        await page.context.set_offline(False)
+        await page.get_by_role("button", name="Firmar, sellar y enviar").click()
+        await expect(page.locator(".letter")).to_have_count(2)
+
+
+async def test_after_signing_out_the_back_button_shows_no_case(browser: Browser, office: Office) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office) as carmen:
+        page = carmen.page
+        await carmen.join(token, is_first=True)
+        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await carmen.sign_in("carmen@ueipci.example")
+        await page.locator(".queue tbody a").click()
+        await expect(page.locator(".letter .text")).to_have_text(QUESTION)
+        await page.get_by_role("button", name="Salir").click()
+        await expect(page.get_by_role("heading", name="Entrar")).to_be_visible()
+        await page.go_back()
+        await expect(page.get_by_role("heading", name="Entrar")).to_be_visible()
+        assert QUESTION not in await page.content()

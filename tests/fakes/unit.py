@@ -1,0 +1,138 @@
+"""The unit's officers and an asker's browser, played in Python with real and distinct keys."""
+
+import base64
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from storage import officers, sealing
+from storage.database import Transaction
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(sealing.CURVE)
+
+
+def public(key: ec.EllipticCurvePrivateKey) -> str:
+    return sealing.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+@dataclass(frozen=True)
+class Keyholder:
+    """An officer, or the recovery key, with the private halves."""
+
+    name: str
+    role: str = "officer"
+    id: str = field(default_factory=sealing.new_id)
+    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    @property
+    def record(self) -> dict[str, str]:
+        signing = public(self.signing) if self.role == "officer" else ""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "role": self.role,
+            "reading": public(self.reading),
+            "signing": signing,
+        }
+
+    def open(self, sealed: str, case: str, epoch: int = 1) -> bytes:
+        return sealing.open_access(sealed, self.reading, case, epoch, self.id)
+
+
+@dataclass
+class Unit:
+    """The unit's signing key and whoever it names as readers."""
+
+    readers: list[Keyholder]
+    serial: int = 1
+    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+
+    @classmethod
+    def of_two(cls) -> "Unit":
+        """Carmen and the recovery key."""
+        return cls([Keyholder("Carmen Ríos"), Keyholder("Respaldo", "recovery", sealing.RECOVERY)])
+
+    @property
+    def officer(self) -> Keyholder:
+        return self.readers[0]
+
+    def key_list(self, **changes: Any) -> officers.KeyList:
+        content = {
+            "v": 1,
+            "suite": 1,
+            "serial": self.serial,
+            "day": "2026-11-20",
+            "unit": public(self.signing),
+            "readers": [reader.record for reader in self.readers],
+            **changes,
+        }
+        body = sealing.canonical(content)
+        return officers.KeyList(content["serial"], body, sealing.sign(self.signing, "integra/v1/keys|" + body))
+
+    async def publish(self, tx: Transaction) -> None:
+        await officers.add_keys(tx, self.key_list())
+
+
+@dataclass
+class Asker:
+    """Somebody who asks; `previous` is the hash of the last letter they know of."""
+
+    day: date
+    case: str = field(default_factory=sealing.new_id)
+    case_key: bytes = field(default_factory=lambda: os.urandom(32))
+    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    locator: str = field(default_factory=lambda: sealing.encode(os.urandom(32)))
+    previous: str = ""
+    seq: int = 0
+
+    @property
+    def locator_hash(self) -> str:
+        return hashlib.sha256(sealing.decode(self.locator)).hexdigest()
+
+    @cached_property
+    def bundle(self) -> dict[str, str]:
+        """A wrapped key as far as the server can tell."""
+        return {"iv": sealing.encode(os.urandom(12)), "body": sealing.encode(os.urandom(300))}
+
+    def letter(self, text: str, author: str = "asker", officer: Keyholder | None = None) -> dict[str, Any]:
+        """The next letter of the case; an officer's is signed with their key."""
+        context = sealing.letter_context(self.case, 1, self.seq + 1, author, self.day, self.previous)
+        signer, key = (officer.id, officer.signing) if officer else ("", None)
+        letter = sealing.seal_letter(self.case_key, context, {"text": text}, signer=signer, signing_key=key)
+        self.seq, self.previous = self.seq + 1, sealing.parse_envelope(letter).hash
+        return letter
+
+    def posting(self, unit: Unit, token: str, text: str = "¿Puedo firmar?", **changes: Any) -> dict[str, Any]:
+        """What a browser posts for a new case."""
+        readers = [(reader.id, public(reader.reading)) for reader in unit.readers]
+        access = [
+            {"reader": reader, "sealed": sealing.seal_access(self.case_key, key, self.case, 1, reader)}
+            for reader, key in [*readers, (sealing.ASKER, public(self.reading))]
+        ]
+        return {
+            "token": token,
+            "case": self.case,
+            "day": self.day.isoformat(),
+            "serial": unit.serial,
+            "decision_on": "",
+            "locator_hash": self.locator_hash,
+            "asker_key": public(self.reading),
+            "asker_bundle": self.bundle,
+            "access": access,
+            "letter": self.letter(text),
+            **changes,
+        }
+
+
+def new_token() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(24)).decode()

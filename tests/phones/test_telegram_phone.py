@@ -1,0 +1,57 @@
+"""The phone with Telegram shows what a person would see, against a product of four lines."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.channels.telegram import Telegram
+from handlers.message import Act, Key, Kind, Parcel
+from tests.fakes.telegram import TOKEN, FakeTelegram
+from tests.phones.telegram import TelegramPhone
+
+
+@pytest.fixture
+async def phone() -> AsyncIterator[TelegramPhone]:
+    async with FakeTelegram() as api:
+        telegram = Telegram(TOKEN, api.url)
+
+        async def settle() -> None:
+            while api.pending:
+                update = telegram.translate(api.pending.pop(0))
+                assert update is not None
+                if update.kind is Kind.CHOICE:
+                    await telegram.send(Parcel(update.address, Act.ACKNOWLEDGE, press=update.press))
+                    await telegram.send(Parcel(update.address, Act.REPLACE, text=update.choice, ref=update.ref))
+                else:
+                    rows = ((Key("Sí, claro", choice="yes"),), (Key("Leer más", url="http://127.0.0.1:1/c"),))
+                    await telegram.send(Parcel(update.address, Act.SAY, text=update.text or "¿?", rows=rows))
+
+        async with TelegramPhone(api, settle) as phone:
+            yield phone
+            assert not api.unanswered
+            assert not api.refusals
+        await telegram.stop()
+
+
+async def test_a_person_starts_types_taps_and_reads(phone: TelegramPhone) -> None:
+    await phone.start("LEON")
+    await phone.type("hola")
+    assert phone.messages() == ["LEON", "hola"]
+    assert phone.buttons() == ["Sí, claro", "Leer más"]
+    assert phone.url("Leer") == "http://127.0.0.1:1/c"
+    await phone.tap("Sí")
+    assert phone.messages() == ["LEON", "yes"]
+    await phone.tap("Sí, claro")  # the older message has the button still
+    assert phone.messages() == ["yes", "yes"]
+    assert phone.buttons() == []
+    assert phone.own() == ["/start LEON", "hola"]
+
+
+async def test_a_button_that_is_not_there_is_told_with_those_that_are(phone: TelegramPhone) -> None:
+    await phone.start()
+    with pytest.raises(AssertionError, match=r"no button 'Quizá'; there are .*Sí, claro"):
+        await phone.tap("Quizá")
+    with pytest.raises(AssertionError, match="opens a page"):
+        await phone.tap("Leer más")
+    with pytest.raises(AssertionError, match="opens no page"):
+        phone.url("Sí")
