@@ -103,9 +103,7 @@ async def build(
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
             telegram_intake.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
-        yield App(
-            settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram
-        )
+        yield App(settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram)
 
 
 def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
@@ -133,9 +131,7 @@ def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
     return given.get_secret_value() if given else secrets.webhook
 
 
-async def serve(
-    app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True
-) -> None:
+async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True) -> None:
     """Open the port (`web`), run the workers (`work`) until cancelled; then `ready` is awaited with the port, or 0.
 
     Raises OSError when the port cannot be opened.
@@ -179,5 +175,3 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
     except Stopped as fault:
         app.sender.stopped.add(telegram.name)
         log.error("channel_stopped", channel=telegram.name, fault=str(fault))
-
-

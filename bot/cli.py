@@ -23,7 +23,9 @@ from storage import migrate as schema
 from storage import officers, servants
 from storage.database import DatabaseUnavailable
 
-cli = typer.Typer(help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True)
+cli = typer.Typer(
+    help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True
+)
 officer = typer.Typer(help="Officers of the console.", no_args_is_help=True)
 cli.add_typer(officer, name="officer")
 
@@ -194,9 +196,7 @@ async def migrate() -> None:
 @cli.command()
 @_awaited
 async def tick(
-    at: Annotated[
-        str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")
-    ] = None,
+    at: Annotated[str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")] = None,
 ) -> None:
     """Do all the work that is due at that moment once, deliver, exit."""
     logs.set_up()

@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     webchat: Literal["on", "off"] | None = Field(
         None, description="Browser chat; on when HTTP_HOST is loopback, else off"
     )
-    min_group: Annotated[int, Field(ge=5)] = Field(10, description="Smallest group whose numbers are shown; never under 5")
+    min_group: Annotated[int, Field(ge=5)] = Field(
+        10, description="Smallest group whose numbers are shown; never under 5"
+    )
 
     @field_validator("database_url")
     @classmethod

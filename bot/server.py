@@ -35,7 +35,9 @@ async def _kind_refusals(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except DatabaseUnavailable:
-        raise web.HTTPServiceUnavailable(text="The database is away; please repeat.\n", headers={"Retry-After": "5"}) from None
+        raise web.HTTPServiceUnavailable(
+            text="The database is away; please repeat.\n", headers={"Retry-After": "5"}
+        ) from None
 
 
 @routes.get("/health/live")

@@ -60,7 +60,11 @@ def _table(report: Report) -> str:
         table.add_column(column, justify="left" if column == "Institución" else "right")
     for row in report.rows:
         table.add_row(
-            row.institution, _count(row.enrolled), _count(row.answered), _share(row.participation), _share(row.rightness)
+            row.institution,
+            _count(row.enrolled),
+            _count(row.answered),
+            _share(row.participation),
+            _share(row.rightness),
         )
     table.add_section()
     table.add_row(

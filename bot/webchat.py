@@ -199,19 +199,10 @@ def _is_in_pace(app: web.Application, address: str) -> bool:
 
 
 async def _record(request: web.Request, address: str, deed: Deed, fields: Mapping[str, str]) -> int:
-    """Show the deed as the person's own bubble and keep it as an update; give the bubble's revision.
-
-    Two transactions, the bubble first (the update names it): a repetition after a crash between them finds
-    the bubble by its token and keeps the update.
-    """
+    """Keep the deed as an update; give the chat's revision before the reply, or -1 for a repetition."""
     app = request.app
     key = key_of(address, deed, fields.get("once") or secrets.token_urlsafe(16))
-    async with app[DATABASE].write() as tx:
-        carrier = await bubbles.find(tx, address, int(deed.ref)) if deed.ref else None
-        body = own_body(deed, carrier)
-        own = await bubbles.add(tx, address, f"mine:{key}", body, app[CLOCK](), is_mine=True)
-        bubble = await bubbles.find(tx, address, own)
-    app[CHANGES].tell(address)
+    ref, before = await _show_own(app, address, deed, key)
     is_choice = deed.kind is Kind.CHOICE
     update = Update(
         NAME,
@@ -222,11 +213,26 @@ async def _record(request: web.Request, address: str, deed: Deed, fields: Mappin
         command=deed.command,
         choice=deed.choice,
         language=language_of(request),
-        ref=deed.ref if is_choice else str(own),
+        ref=ref,
         press=key if is_choice else "",
     )
-    await app[INBOX].keep([update])
-    return bubble.revision if bubble else 0
+    return before if await app[INBOX].keep([update]) else -1
+
+
+async def _show_own(app: web.Application, address: str, deed: Deed, key: str) -> tuple[str, int]:
+    """The person's own bubble, before the update that names it: a repetition after a crash between the two finds it.
+
+    A press leaves none, as on a phone: the reply often takes the place of the message that carried the button,
+    and what was pressed would stand below its own reply.
+    """
+    if deed.kind is Kind.CHOICE:
+        async with app[DATABASE].read() as tx:
+            return deed.ref, await bubbles.newest(tx, address)
+    async with app[DATABASE].write() as tx:
+        own = await bubbles.add(tx, address, f"mine:{key}", own_body(deed), app[CLOCK](), is_mine=True)
+        before = await bubbles.newest(tx, address)
+    app[CHANGES].tell(address)
+    return str(own), before
 
 
 async def _await_reply(app: web.Application, address: str, before: int) -> None:

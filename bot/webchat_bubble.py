@@ -24,7 +24,7 @@ class Face:
     revision: int
     is_mine: bool
     html: Markup
-    note: str  # in place of words: erased, long, pressed, start
+    note: str  # in place of words: erased, long, start
     rows: tuple[tuple[Key, ...], ...]
     at: datetime  # local
     is_today: bool

@@ -10,9 +10,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from bot.channels.webchat import number, pack, rows_of
+from bot.channels.webchat import number, pack
 from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, Kind
-from storage.bubbles import Bubble
 
 BODY_LIMIT = 64 * 1024
 COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
@@ -85,13 +84,10 @@ def key_of(address: str, deed: Deed, once: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def own_body(deed: Deed, carrier: Bubble | None) -> Mapping[str, Any]:
-    """The person's own bubble: a pressed label is looked up in the bubble that carried it, never in the post."""
+def own_body(deed: Deed) -> Mapping[str, Any]:
+    """What the person's own bubble shows of words or a command; of a long text, none of its words."""
     if deed.kind is Kind.LONG_TEXT:
         return {"note": "long"}
     if deed.kind is Kind.COMMAND:
         return {"note": "start"} if deed.command == "start" else pack(f"/{deed.command} {deed.text}".strip())
-    if deed.kind is Kind.TEXT:
-        return pack(deed.text)
-    keys = [key for row in rows_of(carrier.body) for key in row] if carrier and not carrier.is_mine else []
-    return next((pack(key.label) for key in keys if key.choice == deed.choice), {"note": "pressed"})
+    return pack(deed.text)

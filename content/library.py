@@ -18,7 +18,7 @@ from content.topic import Competency, Topic
 SHIPPED = Path(__file__).parent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Library:
     """What is taught, in which words. Dictionaries are keyed by id; topics keep their order."""
 
@@ -62,8 +62,11 @@ def load(root: Path = SHIPPED) -> Library:
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     for file, law in laws.items():
-        _unique(file, "articles", (article.id for article in law.articles), problems)
+        _unique(file, "articles", (article.id for article in law.articles), problems, set(articles))
         articles |= citations(law)
+    codes: set[str] = set()
+    for file, seed in seeds.items():
+        _unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
     problems += _cross_checks(articles, topics, scenarios, assessments)
@@ -79,9 +82,7 @@ def load(root: Path = SHIPPED) -> Library:
     )
 
 
-def _all(
-    root: Path, folder: str, model: type[Model], problems: list[Problem]
-) -> dict[str, Model]:
+def _all(root: Path, folder: str, model: type[Model], problems: list[Problem]) -> dict[str, Model]:
     found = {}
     for path in sorted((root / folder).rglob("*.toml")):
         part = read(path, root, model, problems)
@@ -104,9 +105,11 @@ def _cross_checks(
         for place, competency in enumerate(topic.competencies):
             _cited(file, f"competencies.{place}.articles", competency.articles, articles, problems)
     seen: set[str] = set()
+    variants: set[str] = set()
     for file, scenario in scenarios.items():
         _named_after(file, scenario.id, problems)
         _unique(file, "id", [scenario.id], problems, seen)
+        _unique(file, "variant", [f"{scenario.competency} {scenario.variant}"], problems, variants)
         if scenario.competency not in known:
             problems.append(Problem(file, "competency", f"no such competency (seen: {scenario.competency!r})"))
         for place, option in enumerate(scenario.options):
@@ -152,9 +155,7 @@ def _named_after(file: str, identifier: str, problems: list[Problem]) -> None:
         problems.append(Problem(file, "id", f"the file is named after its id (seen: {identifier!r})"))
 
 
-def _unique(
-    file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: set[str] | None = None
-) -> None:
+def _unique(file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: set[str] | None = None) -> None:
     seen = set() if seen is None else seen
     for one in ids:
         if one in seen:

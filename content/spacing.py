@@ -44,7 +44,9 @@ class Strength:
 
     def recall(self, day: date) -> float:
         """Predicted probability of a right answer on `day`, 0 to 1."""
-        card = Card(card_id=1, stability=self.stability, difficulty=self.difficulty, last_review=_noon(self.reviewed_on))
+        card = Card(
+            card_id=1, stability=self.stability, difficulty=self.difficulty, last_review=_noon(self.reviewed_on)
+        )
         return float(_scheduler.get_card_retrievability(card, _noon(max(day, self.reviewed_on))))
 
 

@@ -68,7 +68,8 @@ def letters(sheet: dict[str, Reply], until: str | None = None) -> str:
 def _question(library: Library, sheet: dict[str, Reply], question: str) -> Message:
     before = letters(sheet, question)
     replies = tuple(
-        Button(f"button.{reply.name.lower()}", f"assess:on:{before}{reply}") for reply in (Reply.YES, Reply.NO, Reply.UNSURE)
+        Button(f"button.{reply.name.lower()}", f"assess:on:{before}{reply}")
+        for reply in (Reply.YES, Reply.NO, Reply.UNSURE)
     )
     last: list[Button] = [Button("button.quit", "assess:quit")]
     if sheet:

@@ -113,5 +113,3 @@ def renewal(library: Library) -> Message:
     version = library.phrases.template("es", "notice.version")
     yes = Button("button.accept", f"enroll:renew:{version}")
     return Message("enroll.renew", {}, ((yes, Button("button.leave", "leave:ask")),))
-
-

@@ -1,4 +1,4 @@
-"""The fictional municipality: institutions, servants and some weeks of answers, so that nothing is empty at first sight.
+"""The fictional municipality: institutions, servants and weeks of answers, so that nothing is empty at first sight.
 
 Everything made here belongs to institutions that are marked fictional, and pages say so.
 """

@@ -14,6 +14,7 @@ from storage import servants
 from storage.servants import Institution
 
 HOURS = ((8, 9, 10), (11, 12, 13), (14, 15, 16), (17, 18))
+OFFERED = frozenset(str(hour) for row in HOURS for hour in row)  # as buttons carry them
 SHOWN = 8  # institutions a page of the list
 
 
@@ -45,7 +46,8 @@ async def typed(visit: Visit) -> Turn:
 
 async def turn(visit: Visit) -> Turn:
     """A button of the way in: list, institution, language, accept, refuse, hour, renew."""
-    step, *rest = visit.update.choice.split(":")[1:]
+    step, _, carried = visit.update.choice.partition(":")[2].partition(":")
+    rest = carried.split(":") if carried else []
     if step == "renew":
         return await _renewed(visit, rest)
     if step == "move" and visit.servant is not None:
@@ -55,7 +57,7 @@ async def turn(visit: Visit) -> Turn:
     if step == "list" and len(rest) == 2 and rest[1].isdecimal():
         return _replacing(await _list(_speaking(visit, rest[0]), int(rest[1][:4])), rest[0])
     if step == "no":
-        return Turn((Message("enroll.refused", replaces=True),), language=rest[0] if rest else "")
+        return _replacing(Turn((Message("enroll.refused"),)), rest[0] if rest else "")
     chosen = await servants.institution_by_code(visit.tx, rest[-1]) if len(rest) >= 2 else None
     if chosen is None or rest[0] not in ("es", "en"):
         return _replacing(await _list(visit, 0), "")
@@ -67,8 +69,8 @@ async def turn(visit: Visit) -> Turn:
         return _replacing(Turn((_notice(spoken, chosen),)), rest[0])
     if step == "yes":
         return _replacing(Turn((_hours(spoken, chosen),)), rest[0])
-    if step == "hour" and len(rest) == 4 and rest[2].isdecimal() and int(rest[2][:2]) < 24:
-        return await _join(spoken, chosen, int(rest[2][:2]))
+    if step == "hour" and len(rest) == 4 and rest[2] in OFFERED:
+        return await _join(spoken, chosen, int(rest[2]))
     return _replacing(await _list(spoken, 0), rest[0])
 
 

@@ -22,7 +22,7 @@ async def turn(visit: Visit) -> Turn:
         return await daily.today(visit)
     if what == "hour" and not value:
         return await hour(visit)
-    if what == "hour" and value.isdecimal() and int(value[:3]) in {one for row in enroll.HOURS for one in row}:
+    if what == "hour" and value in enroll.OFFERED:
         await servants.change(visit.tx, visit.servant.id, hour=int(value))
         return Turn((Message("profile.hour_set", {"hour": f"{int(value)}:00"}, replaces=True),))
     if what == "pause":

@@ -1,10 +1,11 @@
 """Monitoring: participation and rightness per institution and topic, with small groups suppressed.
 
-A figure of fewer than `min_group` people is not shown. Where exactly one group of a table is hidden while the total is
-shown, a second one is hidden too: the difference to the total would tell the first (complementary suppression).
+A figure of fewer than `min_group` people is not shown. The difference between the total and what is shown tells the
+hidden groups taken together: while these are fewer than `min_group` people, one more is hidden with them
+(complementary suppression).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -63,7 +64,7 @@ async def institution_table(
     least = max(min_group, FLOOR)
     every = await counts.by_institution(tx, first, last)
     found = [one for one in every if code is None or one.code == code]
-    hidden = _hidden([one.people for one in found], least)
+    hidden = _hidden([one.people for one in found], least, sum, [one.enrolled for one in found])
     rows = tuple(_row(one, is_hidden) for one, is_hidden in zip(found, hidden, strict=True))
     people = sum(one.people for one in found)
     asked, given = sum(one.asked for one in found), sum(one.answers for one in found)
@@ -75,7 +76,7 @@ async def institution_table(
         last=last,
         rows=rows,
         topics=_topics(library, cells, least),
-        days=tuple(await counts.by_day(tx, first, last, code)) if total else (),
+        days=_days(await counts.by_day(tx, first, last, code), least) if total else (),
         enrolled=sum(one.enrolled for one in found) if total else None,
         answers=given if total else None,
         participation=given / asked if total and asked else None,
@@ -85,14 +86,28 @@ async def institution_table(
     )
 
 
-def _hidden(people: Sequence[int], least: int) -> list[bool]:
-    """Which groups are not shown: the small ones, and one more where a single one could be reckoned from the total."""
-    hidden = [0 < one < least for one in people]
-    empty = [one == 0 for one in people]
-    shown = [place for place, one in enumerate(people) if not hidden[place] and one > 0]
-    if sum(hidden) == 1 and shown:
-        hidden[min(shown, key=lambda place: people[place])] = True
-    return [one or none for one, none in zip(hidden, empty, strict=True)]
+def _hidden(
+    people: Sequence[int], least: int, together: Callable[[Iterable[int]], int], members: Sequence[int] = ()
+) -> list[bool]:
+    """Which groups are not shown: the small ones, and then the smallest others until the hidden ones are many.
+
+    `people` are those who answered; a group in which nobody did is judged by its `members`. `together` says of how
+    many people hidden groups are at least: their `sum` where nobody is in two groups, else the largest one (`max`).
+    """
+    sizes = [one or of for one, of in zip(people, members or people, strict=True)]
+    hidden = [size < least for size in sizes]
+    others = sorted((place for place, one in enumerate(people) if one >= least), key=lambda place: people[place])
+    for place in others:
+        kept_back = [one for one, size, is_hidden in zip(people, sizes, hidden, strict=True) if is_hidden and size]
+        if not kept_back or together(kept_back) >= least:
+            break
+        hidden[place] = True
+    return hidden
+
+
+def _days(found: Sequence[tuple[date, int, int]], least: int) -> tuple[tuple[date, int, int], ...]:
+    hidden = _hidden([asked for _, _, asked in found], least, max)
+    return tuple(day for day, is_hidden in zip(found, hidden, strict=True) if not is_hidden)
 
 
 def _row(one: counts.InstitutionCount, is_hidden: bool) -> Row:
@@ -112,7 +127,7 @@ def _row(one: counts.InstitutionCount, is_hidden: bool) -> Row:
 def _topics(library: Library, cells: Sequence[counts.Cell], least: int) -> tuple[TopicRow, ...]:
     known = {cell.name: cell for cell in cells}
     found = [known.get(topic, counts.Cell(topic, 0, 0, 0)) for topic in library.topics]
-    hidden = _hidden([cell.people for cell in found], least)
+    hidden = _hidden([cell.people for cell in found], least, max)
     return tuple(
         TopicRow(
             library.topics[cell.name].name,

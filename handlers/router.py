@@ -82,7 +82,7 @@ async def _turn(visit: Visit) -> Turn:
         handler = BUTTONS.get(owner)
         if handler is None or len(update.choice.encode()) > 64:
             return await help.unknown_button(visit)
-        if await enroll.must_renew(visit) and owner not in ("enroll", "leave"):
+        if await enroll.must_renew(visit) and not update.choice.startswith(("enroll:renew:", "leave:")):
             return await enroll.renew(visit)
         return await handler(visit)
     command = _command(visit)
@@ -98,6 +98,8 @@ async def _turn(visit: Visit) -> Turn:
         return await help.unknown_command(visit)
     if visit.servant is None:
         return await enroll.typed(visit)
+    if await enroll.must_renew(visit):
+        return await enroll.renew(visit)
     return await answer.typed(visit) or await help.text(visit)
 
 

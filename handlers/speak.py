@@ -65,9 +65,7 @@ async def erase(tx: Transaction, listener: Listener, occasion: Occasion, ref: st
     await _send(tx, listener, occasion, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
 
 
-async def _send(
-    tx: Transaction, listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str
-) -> None:
+async def _send(tx: Transaction, listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> None:
     await outbox.add(
         tx,
         [

@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, event, insert
+from sqlalchemy import DateTime, Dialect, ExceptionContext, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeDecorator
@@ -90,22 +90,28 @@ class Database:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except OperationalError as fault:
-        raise DatabaseUnavailable(type(fault.orig).__name__) from fault
     except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise DatabaseUnavailable(type(fault.orig).__name__) from fault
+        if _is_away(fault):
+            cause = fault.orig and (fault.orig.__cause__ or fault.orig)
+            raise DatabaseUnavailable(type(cause).__name__) from fault
         raise
-    except (ConnectionError, TimeoutError) as fault:
+    except OSError as fault:  # refused, timed out, no such socket, no such host
         raise DatabaseUnavailable(type(fault).__name__) from fault
+
+
+def _is_away(fault: DBAPIError) -> bool:
+    if isinstance(fault, IntegrityError):
+        return False
+    # Without a statement it was the connection: no such database, role or password, or a file of another kind.
+    return isinstance(fault, OperationalError) or fault.connection_invalidated or fault.statement is None
 
 
 def parse_url(text: str) -> URL:
     """The address of a database; raises ValueError with what is expected (the text itself may hold a password)."""
     try:
         url = make_url(text)
-    except ArgumentError as fault:
-        raise ValueError(f"not a database address; expected {' or '.join(DRIVERS)}://...") from fault
+    except (ArgumentError, ValueError):  # not as the cause: its text may hold a part of the password
+        raise ValueError(f"not a database address; expected {' or '.join(DRIVERS)}://...") from None
     if url.drivername not in DRIVERS:
         raise ValueError(f"driver {url.drivername!r}; expected {' or '.join(DRIVERS)}")
     return url
@@ -114,12 +120,16 @@ def parse_url(text: str) -> URL:
 def open_database(text: str, *, foreign_keys: bool = True) -> Database:
     """Open (and for SQLite create) the database at an address of SQLAlchemy's form.
 
-    Raises ValueError when the address is none. Nothing is connected yet.
+    Raises ValueError when the address is none, DatabaseUnavailable when SQLite's folder cannot be made. Nothing is
+    connected yet.
     """
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as fault:
+                raise DatabaseUnavailable(type(fault).__name__) from fault
         engine = create_async_engine(
             url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, hide_parameters=True
         )
@@ -127,7 +137,20 @@ def open_database(text: str, *, foreign_keys: bool = True) -> Database:
     else:
         # hide_parameters: an exception never shows what was being stored.
         engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+        _hide_details(engine)
     return Database(engine)
+
+
+def _hide_details(engine: AsyncEngine) -> None:
+    """PostgreSQL repeats the row in the detail of a fault, where `hide_parameters` does not reach."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _without_detail(context: ExceptionContext) -> None:
+        fault: BaseException | None = context.original_exception
+        while fault is not None:
+            if hasattr(fault, "detail"):
+                fault.detail = None
+            fault = fault.__cause__
 
 
 def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:

@@ -117,9 +117,7 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(chosen))
-        .values(
-            state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1
-        )
+        .values(state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1)
         .returning(*(deliveries.c[name] for name in Delivery.__slots__), deliveries.c.priority)
     )
     rows = (await tx.execute(statement)).mappings().all()

@@ -82,9 +82,7 @@ def _prompt(row: RowMapping | None) -> Prompt | None:
 async def record(tx: Transaction, answer: Answer) -> bool:
     """Keep an answer; False when the prompt was answered already (the first answer counts)."""
     fields = {name: getattr(answer, name) for name in Answer.__slots__}
-    statement = (
-        insert_once(tx, answers).values(**fields).on_conflict_do_nothing().returning(answers.c.prompt_id)
-    )
+    statement = insert_once(tx, answers).values(**fields).on_conflict_do_nothing().returning(answers.c.prompt_id)
     return (await tx.execute(statement)).first() is not None
 
 
@@ -122,9 +120,7 @@ async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
 async def remember(tx: Transaction, held: Memory) -> None:
     fields = {name: getattr(held, name) for name in Memory.__slots__}
     statement = insert_once(tx, memories).values(**fields)
-    await tx.execute(
-        statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=fields)
-    )
+    await tx.execute(statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=fields))
 
 
 async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None = None) -> list[Answer]:

@@ -154,9 +154,7 @@ async def enrol(
     return Servant(servant_id, institution_id, "active", language, hour, notice_version, now, today, None)
 
 
-async def change(
-    tx: Transaction, servant_id: int, *, language: str | None = None, hour: int | None = None
-) -> None:
+async def change(tx: Transaction, servant_id: int, *, language: str | None = None, hour: int | None = None) -> None:
     wanted = {name: value for name, value in (("language", language), ("hour", hour)) if value is not None}
     await tx.execute(update(servants).where(servants.c.id == servant_id).values(**wanted))
 
@@ -164,9 +162,7 @@ async def change(
 async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, now: datetime) -> None:
     """The person has accepted a newer privacy notice."""
     await tx.execute(
-        update(servants)
-        .where(servants.c.id == servant_id)
-        .values(notice_version=notice_version, consented_at=now)
+        update(servants).where(servants.c.id == servant_id).values(notice_version=notice_version, consented_at=now)
     )
 
 

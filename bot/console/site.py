@@ -95,7 +95,7 @@ def _same_origin(request: web.Request) -> None:
     origin = request.headers.get("Origin")
     if origin is not None:
         own = urlsplit(request.config_dict[HOUSE].public_url)
-        if urlsplit(origin).netloc not in (own.netloc, request.host):
+        if origin not in (f"{own.scheme}://{own.netloc}", f"{request.scheme}://{request.host}"):
             raise web.HTTPForbidden
 
 

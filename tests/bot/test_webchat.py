@@ -16,7 +16,7 @@ from bot.webchat_deed import Deed, understand
 from content.library import Library
 from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, Act, Key, Kind, Parcel, Update
 from storage import bubbles
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, open_database
 from tests.bot.webchat_product import Product, serving
 from tests.phones.webchat import WebchatPhone
 from tests.phones.webchat_page import ChatPage
@@ -30,8 +30,15 @@ async def settled() -> None:
 
 
 @pytest.fixture
-async def product(database: Database, library: Library, clock: Clock) -> AsyncIterator[Product]:
-    async with serving(database, library, clock) as product:
+async def sqlite(sqlite_url: str) -> AsyncIterator[Database]:
+    database = open_database(sqlite_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def product(sqlite: Database, library: Library, clock: Clock) -> AsyncIterator[Product]:
+    async with serving(sqlite, library, clock) as product:
         yield product
 
 
@@ -79,7 +86,7 @@ async def test_a_press_carries_its_choice_and_where_it_stood(product: Product, p
     await phone.tap("B")
     update = product.kept[-1]
     assert (update.kind, update.choice, update.ref, update.press) == (Kind.CHOICE, "answer:1:b", ref, update.key)
-    assert phone.own() == ["Empezar", "B"]
+    assert phone.own() == ["Empezar"]
     assert phone.buttons() == ["A", "B"]
 
 
@@ -90,21 +97,32 @@ async def test_a_missing_button_is_told_with_those_that_are_there(product: Produ
 
 
 @pytest.mark.parametrize("ref", ["", "1", "424242", "x", "9" * 30])
-async def test_a_forged_press_is_passed_on_and_shows_no_words_of_its_own(
-    product: Product, phone: WebchatPhone, ref: str
-) -> None:
+async def test_a_forged_press_is_passed_on_and_shows_nothing(product: Product, phone: WebchatPhone, ref: str) -> None:
     await phone.post({"choice": "<b>officer:grant</b>" * 9, "ref": ref})
     update = product.kept[-1]
     assert (update.kind, len(update.choice)) == (Kind.CHOICE, 64)
-    assert phone.own() == ["Empezar", "Botón"]
+    assert phone.own() == ["Empezar"]
 
 
-async def test_a_press_below_anothers_message_does_not_show_its_label(product: Product, phone: WebchatPhone) -> None:
-    ref = await product.say("¿Qué haces?", ((Key("Nombre de Ana", choice="profile:1"),),))
+async def test_an_edit_after_a_press_below_anothers_message_never_reaches_it(
+    product: Product, phone: WebchatPhone
+) -> None:
+    ref = await product.say("¿Qué haces?", OPTIONS)
     async with WebchatPhone(product.address, settled) as other:
-        await other.post({"choice": "profile:1", "ref": ref})
+        await other.post({"choice": "answer:1:a", "ref": ref})
         assert product.kept[-1].ref == ref
-        assert other.own() == ["Botón"]
+        await product.say("Ese botón ya no sirve", ref=ref)
+        await other.look()
+        assert other.messages() == ["Ese botón ya no sirve"]
+    await phone.look()
+    assert phone.messages() == ["¿Qué haces?"]
+
+
+async def test_a_doubled_press_is_a_repetition(product: Product, phone: WebchatPhone) -> None:
+    ref = await product.say("¿Qué haces?", OPTIONS)
+    for _ in range(2):
+        await phone.post({"choice": "answer:1:a", "ref": ref, "once": "the-same-page"})
+    assert [update.choice for update in product.kept[1:]] == ["answer:1:a"]
 
 
 async def test_words_and_commands_are_told_apart(product: Product, phone: WebchatPhone) -> None:
@@ -172,8 +190,8 @@ async def test_an_edit_shows_the_message_as_it_reads_now(product: Product, phone
     assert (phone.messages(), phone.buttons()) == (["Elegiste bien"], [])
 
 
-async def test_the_page_comes_back_once_the_reply_is_there(database: Database, library: Library, clock: Clock) -> None:
-    async with serving(database, library, clock, Manners(patience=60, quiet=0.01)) as product:
+async def test_the_page_comes_back_once_the_reply_is_there(sqlite: Database, library: Library, clock: Clock) -> None:
+    async with serving(sqlite, library, clock, Manners(patience=60, quiet=0.01)) as product:
         replies: list[asyncio.Task[str]] = []
 
         async def reply(update: Update) -> None:
@@ -265,8 +283,8 @@ async def test_without_a_cookie_nothing_is_kept_and_the_page_says_why(product: P
     assert product.kept == []
 
 
-async def test_too_many_posts_are_slowed_down(database: Database, library: Library, clock: Clock) -> None:
-    async with serving(database, library, clock, Manners(patience=0, posts=3, seconds=3600)) as product:
+async def test_too_many_posts_are_slowed_down(sqlite: Database, library: Library, clock: Clock) -> None:
+    async with serving(sqlite, library, clock, Manners(patience=0, posts=3, seconds=3600)) as product:
         async with product.browser(**{"Accept-Language": "en-GB"}) as browser:
             await (await browser.get("/chat")).read()
             for number in range(3):

@@ -108,6 +108,10 @@ class FakeTelegram:
         while self.pending:
             await self._changed.wait()
 
+    async def changed(self) -> None:
+        """Wait for the next request or update."""
+        await self._changed.wait()
+
     async def called(self, method: str) -> None:
         """Wait until a method was called at least once."""
         while not any(name == method for name, _ in self.calls):

@@ -152,6 +152,7 @@ function send(event) {
     showState(body.state);
     await render();
     announce("sent");
+    $(".facts .mark")?.remove();
     show($("#sent"), true);
     $("#sent").scrollIntoView({ block: "nearest" });
   });

@@ -12,6 +12,7 @@ const TYPING_ENDS = 6000;
 
 let revision = Number(page.dataset.revision);
 let typingTimer = 0;
+let awaitsReply = false;
 
 // ---- what stands in the chat
 
@@ -21,19 +22,21 @@ function elementOf(html) {
   return template.content.firstElementChild;
 }
 
+// Puts a bubble in its place; true when it was not there before.
 function place(fresh) {
   const id = Number(fresh.dataset.id);
   const old = document.getElementById(fresh.id);
   if (old) {
-    if (Number(old.dataset.revision) >= Number(fresh.dataset.revision)) return;
+    if (Number(old.dataset.revision) >= Number(fresh.dataset.revision)) return false;
     const hadFocus = old.contains(document.activeElement);
     old.replaceWith(fresh);
     if (hadFocus) (fresh.querySelector(".key") ?? fresh).focus({ preventScroll: true });
-    return;
+    return false;
   }
   const after = [...log.children].find((bubble) => Number(bubble.dataset.id) > id);
   fresh.classList.add("fresh");
   log.insertBefore(fresh, after ?? null);
+  return true;
 }
 
 function apply(news) {
@@ -41,17 +44,17 @@ function apply(news) {
     location.reload();
     return;
   }
-  const wasAtEnd = isAtEnd();
-  let isOwn = false;
+  let goesToEnd = isAtEnd();
   for (const { html } of news.bubbles) {
     const fresh = elementOf(html);
-    isOwn ||= fresh.classList.contains("mine") && !document.getElementById(fresh.id);
-    if (fresh.classList.contains("said")) showTyping(false);
-    place(fresh);
+    const isSaid = fresh.classList.contains("said");
+    if (isSaid) showTyping(false);
+    // An edit further up leaves the person where they look; what is new below is followed when they asked for it.
+    if (place(fresh) && (!isSaid || awaitsReply)) goesToEnd = true;
   }
   revision = Math.max(revision, news.revision);
   if (news.bubbles.length) begun();
-  if (wasAtEnd || isOwn) toEnd();
+  if (goesToEnd) toEnd();
 }
 
 function begun() {
@@ -62,6 +65,11 @@ function begun() {
 // The scroller is laid out from its end: 0 is the end, whatever is added.
 function isAtEnd() {
   return Math.abs(scroller.scrollTop) < 80;
+}
+
+// Whoever looks around among earlier messages waits for nothing.
+for (const looking of ["wheel", "touchmove"]) {
+  scroller.addEventListener(looking, () => (awaitsReply = false), { passive: true });
 }
 
 function toEnd() {
@@ -112,9 +120,9 @@ async function send(form, pressed) {
       return;
     }
     done(form);
+    awaitsReply = true;
     if (!news.bubbles.some(({ html }) => elementOf(html).classList.contains("said"))) showTyping(true);
     apply(news);
-    toEnd();
   } catch {
     sorry.textContent = page.dataset.offline;
   } finally {

@@ -61,9 +61,7 @@ class Person:
         }
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
-        return Keys(
-            raw(self.reading), raw(self.signing), sealing.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
-        )
+        return Keys(raw(self.reading), raw(self.signing), sealing.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle)
 
 
 class Unit:

@@ -1,4 +1,4 @@
-"""An officer's life in a real browser: joining, signing in, reading, answering, locking; and what never leaves the tab."""
+"""An officer's life in a real browser: joining, reading, answering, locking; and what never leaves the tab."""
 
 import base64
 import json
@@ -12,21 +12,22 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
 
 from content.library import Library
 from storage import cases, ledger, officers, sealing
-from storage.database import Database
+from storage.database import open_database
 from tests.bot.console.office import SECRET, Office, open_office
 
 AXE = (Path(__file__).parents[2] / "vendor" / "axe.min.js").read_text("utf-8")
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
 ANSWER = "Canario-9904: informa por escrito y pide excusa. "
+expect.set_options(timeout=20_000)  # making keys takes a while where several tests run at once
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
 @pytest.fixture
-async def office(database: Database, library: Library) -> AsyncIterator[Office]:
-    if not database.is_sqlite:
-        pytest.skip("the pages do not know which database it is")
+async def office(sqlite_url: str, library: Library) -> AsyncIterator[Office]:
+    database = open_database(sqlite_url)
     async with open_office(database, library) as office:
         yield office
+    await database.close()
 
 
 class Tab:
@@ -77,6 +78,7 @@ class Tab:
         await self.page.get_by_role("button", name="Entrar").click()
 
     async def accessible(self) -> None:
+        """Nothing that axe complains of."""
         await self.page.evaluate(AXE)
         found = await self.page.evaluate("axe.run()")
         assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
@@ -141,10 +143,8 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
         await expect(page.locator("#case-state")).to_have_text("Respondida")
         await carmen.accessible()
 
-        stored = [*(await page.context.storage_state())["origins"]]
-        kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
-        assert stored == []
-        assert kept == "[{},{}]"
+        kept = await page.evaluate("[Object.keys(localStorage), Object.keys(sessionStorage)]")
+        assert kept == [[], ["htmx-current-path-for-history"]]  # the address of the page, and no page
         assert carmen.complaints == []
         everything = "\n".join(carmen.sent)
         for secret in (QUESTION, ANSWER.strip(), carmen.words):

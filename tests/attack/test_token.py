@@ -1,0 +1,51 @@
+"""A11: a link is spent once, by an accepted letter and nothing else."""
+
+import asyncio
+
+import pytest
+
+from content.library import Library
+from storage import cases
+from storage.database import Database
+from tests.fakes.letterbox import TODAY, running
+from tests.fakes.unit import Asker
+
+pytestmark = pytest.mark.attack
+
+
+async def test_of_fifty_letters_at_once_one_is_accepted(database: Database, library: Library) -> None:
+    async with running(database, library) as box:
+        token = await box.token()
+        postings = [Asker(TODAY).posting(box.unit, token) for _ in range(50)]
+        answers = await asyncio.gather(*(box.post("/c/cases", posting) for posting in postings))
+        assert sorted(status for status, _ in answers) == [201] + [409] * 49
+        assert [said for status, said in answers if status == 409] == [{"error": "token"}] * 49
+        async with database.read() as tx:
+            assert len(await cases.queue(tx, box.unit.officer.id)) == 1
+
+
+async def test_looking_never_spends_a_link(database: Database, library: Library) -> None:
+    async with running(database, library) as box:
+        url = await box.link()
+        token = url.split("#t=")[1].split("&")[0]
+        for way in ("get", "head", "options", "post", "put", "delete"):
+            for path in ("/c", f"/c?t={token}", f"/c/cases?token={token}", f"/c/{token}"):
+                async with box.web.request(way, box.url + path) as response:
+                    assert response.status != 201
+        assert (await box.post("/c/cases", Asker(TODAY).posting(box.unit, token)))[0] == 201
+
+
+async def test_refused_letters_never_spend_a_link(database: Database, library: Library) -> None:
+    async with running(database, library) as box:
+        token = await box.token()
+        good = Asker(TODAY).posting(box.unit, token)
+        refused = [
+            {**good, "serial": 7},
+            {**good, "access": good["access"][1:]},
+            {**good, "letter": {}},
+            {**good, "day": "2026-01-01"},
+            {name: value for name, value in good.items() if name != "locator_hash"},
+        ]
+        answers = await asyncio.gather(*(box.post("/c/cases", posting) for posting in refused * 4))
+        assert {status for status, _ in answers} <= {409, 422}
+        assert (await box.post("/c/cases", good))[0] == 201

@@ -1,0 +1,96 @@
+"""The monitor shows what handlers/reports.py lets through, suppressed groups as suppressed, and charts in words."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from content.library import Library
+from handlers import reports
+from storage import officers, servants
+from tests.bot.console.office import Office, Person
+
+DAYS = ((date(2026, 11, 19), 8, 10), (date(2026, 11, 20), 5, 10))
+
+
+@pytest.fixture
+async def lia(office: Office) -> Person:
+    lia = Person("", "Lía Paz", "lia@leon.example")
+    await office.enrol(lia, "author")
+    return lia
+
+
+def report_of(library: Library, asked: dict[str, Any]) -> Any:
+    async def institution_table(tx: object, library: Library, first: date, last: date, least: int, code: str | None):  # type: ignore[no-untyped-def]
+        asked.update(first=first, last=last, code=code)
+        rows = (
+            reports.Row("leon", "Municipio de León", "municipal", 860, 9911, 0.61, 0.72),
+            reports.Row("tiny", "Instituto Chico", "state", None, None, None, None),
+        )
+        topic = next(iter(library.topics.values())).name
+        return reports.Report(
+            first, last, rows, (reports.TopicRow(topic, 40, 0.5),), DAYS, 900, 9990, 0.6, 0.7, least, True
+        )
+
+    return institution_table
+
+
+async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
+    office: Office, lia: Person, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(reports, "institution_table", report_of(library, asked))
+    status, page = await (await office.signed_in(lia)).get("/console/monitor")
+    assert status == 200
+    assert (asked["first"], asked["last"], asked["code"]) == (date(2026, 10, 27), date(2026, 11, 23), None)
+    assert "Simulado" in page
+    assert "menos de 10 personas" in page
+    assert "9,911" in page
+    assert "61 %" in page
+    assert page.count('role="img" aria-label="') == 2
+    assert "Municipio de León: 61 %; Instituto Chico: sin dato." in page
+    assert "19/11: 80 %; 20/11: 50 %." in page
+
+
+@pytest.mark.parametrize(
+    ("query", "is_wrong"),
+    [
+        ("?from=2026-11-02&to=2026-11-06", False),
+        ("?from=2026-11-06&to=2026-11-02", True),
+        ("?from=2020-01-01&to=2026-11-02", True),
+        ("?from=x", True),
+        ("?to=0001-01-02", True),
+    ],
+)
+async def test_a_period_is_taken_or_said_to_be_none(office: Office, lia: Person, query: str, is_wrong: bool) -> None:
+    status, page = await (await office.signed_in(lia)).get("/console/monitor" + query)
+    assert status == 200
+    assert ("Ese periodo no es válido" in page) is is_wrong
+    assert ('value="2026-11-02"' in page) is not is_wrong
+
+
+@pytest.mark.parametrize("role", ["liaison", "officer"])
+async def test_a_liaison_sees_the_own_institution_only(
+    office: Office, library: Library, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(reports, "institution_table", report_of(library, asked))
+    async with office.database.write() as tx:
+        for code, name in (("LEON", "Municipio de León"), ("SALA", "Municipio de Salamanca")):
+            await servants.add_institution(tx, code, name, "municipal")
+        own = await servants.institution_by_code(tx, "LEON")
+        assert own is not None
+        token = await officers.invite(tx, "lia@leon.example", "Lía Paz", role, own.id, office.now)
+        lia = Person("", "Lía Paz", "lia@leon.example")
+        lia.id = await officers.sign_up(tx, token, lia.keys(), officers.State.ACTIVE, office.now)
+    assert (await (await office.signed_in(lia)).get("/console/monitor"))[0] == 200
+    assert asked["code"] == ("LEON" if role == "liaison" else None)
+
+
+async def test_the_course_map_says_what_waits_for_legal_validation(
+    office: Office, lia: Person, library: Library
+) -> None:
+    _, page = await (await office.signed_in(lia)).get("/console/course")
+    assert "Pendiente de validación jurídica por la UEIPCI" in page
+    for topic in library.topics.values():
+        assert topic.name.es in page

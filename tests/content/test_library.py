@@ -1,0 +1,282 @@
+"""Broken files in a small copy of the course: each mistake is told with file, field and value."""
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from content import library as course
+from content import limits
+from content.library import SHIPPED, Library
+from content.problems import BrokenContent
+from content.scenario import LETTERS
+from content.text import LANGUAGES
+from handlers import answer, daily, speak
+from handlers.message import Act, Message
+from handlers.speak import Listener
+from storage.progress import Prompt
+
+TOPIC = "topics/conflicto-de-interes.toml"
+FOLDER = "scenarios/conflicto-de-interes"
+ONE = f"{FOLDER}/dale-tu-confio-en-ti.toml"
+OTHER = f"{FOLDER}/cotizacion-de-la-prima.toml"
+SHEET = "assessments/conflicto.toml"
+LGRA = "articles/lgra.toml"
+WHOLE = ("articles", "assessments", "institutions", "messages")
+
+
+@pytest.fixture(scope="session")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course with one topic and two scenarios: as small as it may be."""
+    root = tmp_path_factory.mktemp("pattern")
+    for folder in WHOLE:
+        shutil.copytree(SHIPPED / folder, root / folder)
+    for file in (TOPIC, ONE, OTHER):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SHIPPED / file, root / file)
+    return root
+
+
+@pytest.fixture
+def copy(pattern: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pattern, tmp_path / "content"))
+
+
+def problems(root: Path) -> list[str]:
+    with pytest.raises(BrokenContent) as broken:
+        course.load(root)
+    assert str(broken.value) == "\n".join(map(str, broken.value.problems))
+    return [str(one) for one in broken.value.problems]
+
+
+def change(root: Path, file: str, *pairs: tuple[str, str]) -> None:
+    path = root / file
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_the_small_copy_is_sound(copy: Path) -> None:
+    small = course.load(copy)
+    assert sorted(small.scenarios) == ["cotizacion-de-la-prima", "dale-tu-confio-en-ti"]
+
+
+ALL_WRONG = ("right = true", "right = false")
+TWO_RIGHT = ("right = false", "right = true")
+MISTAKES = {
+    "a field is missing": (ONE, [('author = "Redacción del curso"\n', "")], [ONE, "author", "required"]),
+    "a field nobody knows": (ONE, [("variant = 1", 'variant = 1\ncolour = "red"')], [ONE, "colour", "'red'"]),
+    "a number that is none": (ONE, [("variant = 1", 'variant = "first"')], [ONE, "variant", "'first'"]),
+    "a word that is not on the list": (ONE, [('"general"', '"astronauta"')], [ONE, "roles.0", "'astronauta'"]),
+    "a state that is none": (ONE, [('"published"', '"done"')], [ONE, "state", "'done'"]),
+    "a file that is not named after its id": (ONE, [('id = "dale-tu', 'id = "dale-usted')], [ONE, "id", "dale-usted"]),
+    "two right options": (ONE, [TWO_RIGHT], [ONE, "exactly one option", "seen: 2"]),
+    "no right option": (ONE, [ALL_WRONG], [ONE, "exactly one option", "seen: 0"]),
+    "an article that is not in the catalogue": (
+        ONE,
+        [('articles = ["lgra-58"]', 'articles = ["lgra-999"]')],
+        [ONE, "options.0.articles.0", "'lgra-999'"],
+    ),
+    "a rule that no topic has": (
+        ONE,
+        [('"instrucciones-tras-avisar"', '"instrucciones"')],
+        [ONE, "competency", "'instrucciones'"],
+    ),
+    "a situation that is too long": (
+        ONE,
+        [("Ayer informaste", "Ayer " + "muy " * 60 + "temprano informaste")],
+        [ONE, "situation.es", "40 to 90 words"],
+    ),
+    "an option that is too long": (
+        ONE,
+        [("Pasar el asunto a otra persona", "Pasar " + "el asunto " * 20)],
+        [ONE, "options.2.text.es", f"at most {limits.OPTION}"],
+    ),
+    "a reason that is too long": (
+        ONE,
+        [("Hay tiempo.", "Hay " + "mucho " * 50)],
+        [ONE, "options.1.why.es", "20 to 50 words"],
+    ),
+    "a translation is missing": (
+        ONE,
+        [(', en = "Handle the matter as answered and keep a record"', "")],
+        [ONE, "options.0.text.en", "required"],
+    ),
+    "a translation of blanks": (
+        ONE,
+        [('en = "Handle the matter as answered and keep a record"', 'en = "  "')],
+        [ONE, "options.0.text.en"],
+    ),
+    "an article with a mark of hearsay": (LGRA, [('mark = "V"', 'mark = "R"')], [LGRA, "articles.0.mark", "'R'"]),
+    "an article twice in a law": (LGRA, [('id = "lgra-3"', 'id = "lgra-1"')], [LGRA, "articles", "'lgra-1'"]),
+    "an article of another law": (
+        "articles/lgt.toml",
+        [('id = "lgt-', 'id = "lgra-1"  # ')],
+        ["articles/lgt.toml", "articles", "'lgra-1'"],
+    ),
+    "an institution's code twice": (
+        "institutions/guanajuato.toml",
+        [('code = "SG"', 'code = "DEMO"')],
+        ["institutions/guanajuato.toml", "institutions", "'DEMO'"],
+    ),
+    "a code in small letters": (
+        "institutions/demo.toml",
+        [('code = "DEMO"', 'code = "demo"')],
+        ["institutions/demo.toml", "institutions.0.code", "'demo'"],
+    ),
+    "a rule twice": (
+        TOPIC,
+        [('id = "instrucciones-tras-avisar"', 'id = "excusa-por-escrito"')],
+        [TOPIC, "competencies", "'excusa-por-escrito'"],
+    ),
+    "two scenarios that are the same variant": (
+        OTHER,
+        [('competency = "', 'competency = "instrucciones-tras-avisar"  # '), ("variant = ", "variant = 1  # ")],
+        [ONE, "variant", "'instrucciones-tras-avisar 1'"],
+    ),
+    "a question out of order": (SHEET, [('id = "q3"', 'id = "q9"')], [SHEET, "questions", "q1 to q14, in order"]),
+    "an outcome is missing": (SHEET, [('id = "gift"', 'id = "real"')], [SHEET, "outcomes", "missing: gift"]),
+    "an outcome on no law that was read": (
+        SHEET,
+        [('articles = ["lgra-58", "lgra-3-vi", "lgra-60"]', 'articles = ["lraeg-52"]')],
+        [SHEET, "outcomes.0.articles", "marked V"],
+    ),
+    "a note is missing": (SHEET, [('id = "do-not-act"', 'id = "municipal"')], [SHEET, "notes", "do-not-act"]),
+    "TOML that is none": (ONE, [("variant = 1", "variant = = 1")], [ONE, "not readable as TOML", "line 3"]),
+    "a placeholder that one language lacks": (
+        "messages/chat.en.toml",
+        [("{hour}", "now")],
+        ["messages/chat.en.toml", "placeholders", "Spanish has", "'hour'"],
+    ),
+    "a phrase that one language lacks": (
+        "messages/chat.en.toml",
+        [("stayed = ", "# stayed = ")],
+        ["messages/chat.es.toml", "leave.stayed", "missing", "(en)"],
+    ),
+    "a label that is too long": (
+        "messages/chat.es.toml",
+        [('accept = "Acepto"', 'accept = "Acepto el aviso completo"')],
+        ["messages/chat.es.toml", "button.accept", "at most 20", "seen: 25"],
+    ),
+    "emphasis that is not closed": (
+        "messages/chat.es.toml",
+        [("**Todo lo que guardamos de ti**", "**Todo lo que guardamos de ti")],
+        ["messages/chat.es.toml", "leave.my_data", "opened and not closed"],
+    ),
+    "a placeholder with a twist": (
+        "messages/chat.es.toml",
+        [("Hecho: ahora tu institución es **{institution}**", "Hecho: **{institution.code}**")],
+        ["messages/chat.es.toml", "enroll.moved", "no {placeholder}"],
+    ),
+    "a phrase that is a number": (
+        "messages/chat.es.toml",
+        [('resumed = "', "resumed = 5 # ")],
+        ["messages/chat.es.toml", "profile.resumed", "seen: 5"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "pairs", "told"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_with_file_field_and_value(
+    copy: Path, file: str, pairs: list[tuple[str, str]], told: list[str]
+) -> None:
+    change(copy, file, *pairs)
+    found = problems(copy)
+    assert any(all(part in line for part in told) for line in found), found
+
+
+def test_only_the_two_languages_have_catalogs(copy: Path) -> None:
+    (copy / "messages/chat.fr.toml").write_text('[help]\ntext = "Bonjour"\n', encoding="utf-8")
+    assert problems(copy) == ["messages/chat.fr.toml: the name ends in .es.toml or .en.toml"]
+
+
+def test_a_phrase_stands_in_one_file_only(copy: Path) -> None:
+    for language in LANGUAGES:
+        (copy / f"messages/zz.{language}.toml").write_text('[leave]\nstayed = "Bien"\n', encoding="utf-8")
+    found = problems(copy)
+    assert "messages/zz.es.toml: leave.stayed: stands in messages/chat.es.toml too" in found
+
+
+@pytest.mark.parametrize("content", [b'id = "caf\xe9"\n', b"\xff\xfe", b"\xef\xbb\xbfid = 1\n"])
+def test_a_file_that_is_not_utf_8_is_named(copy: Path, content: bytes) -> None:
+    (copy / ONE).write_bytes(content)
+    assert any(ONE in line and "not readable as TOML in UTF-8" in line for line in problems(copy))
+
+
+def test_the_same_scenario_twice_is_told(copy: Path) -> None:
+    twice = copy / "scenarios/valores/dale-tu-confio-en-ti.toml"
+    twice.parent.mkdir()
+    shutil.copy(copy / ONE, twice)
+    assert any("used twice (seen: 'dale-tu-confio-en-ti')" in line for line in problems(copy))
+
+
+def test_without_a_self_assessment_nothing_starts(copy: Path) -> None:
+    (copy / SHEET).unlink()
+    assert problems(copy) == ["assessments: the self-assessment is missing"]
+
+
+def test_all_mistakes_are_told_together_and_each_once(copy: Path) -> None:
+    names = ("a field is missing", "an institution's code twice", "a question out of order", "a label that is too long")
+    wanted = [MISTAKES[name] for name in (*names, "an article with a mark of hearsay")]
+    for file, pairs, _ in wanted:
+        change(copy, file, *pairs)
+    change(copy, OTHER, ("variant = 1", "variant = 0"), ("right = true", "right = 1.5"))
+    found = problems(copy)
+    for _, _, told in wanted:
+        assert any(all(part in line for part in told) for line in found), told
+    assert sum(OTHER in line for line in found) == 2
+    assert len(found) == len(set(found))
+
+
+# ---------------------------------------------------------------- the course as it is shipped
+
+
+def test_the_shipped_course_has_six_topics_and_two_scenarios_a_rule(library: Library) -> None:
+    assert len(library.topics) == 6
+    assert len(library.competencies) >= 12
+    assert set(library.askable) == set(library.competencies)
+    assert min(map(len, library.askable.values())) >= 2
+
+
+def test_whatever_is_cited_has_a_law_that_was_read(library: Library) -> None:
+    marks = {one.article.mark for one in library.articles.values()}
+    assert marks <= {"V", "V2"}
+
+
+def whole(library: Library, message: Message, language: str) -> str:
+    """A rendered message, sure that nothing of it was cut and that every button can be sent."""
+    parcel = speak.render(library, Listener("telegram", "1", language), message, Act.SAY)
+    limit = limits.TEXT_WITH_BUTTONS if parcel.rows else limits.TEXT
+    assert 0 < len(parcel.text) < limit, f"{message.key}: {len(parcel.text)}"
+    for key in (key for row in parcel.rows for key in row):
+        assert 0 < len(key.label) <= limits.BUTTON_LABEL
+        assert len(key.choice.encode()) <= limits.CHOICE_BYTES
+    return parcel.text
+
+
+PROMPT = Prompt(10**15 - 1, 1, date(2026, 11, 23), "", "", "new")
+"""One with an id as long as buttons may carry."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_scenario_fits_every_channel_with_its_feedback(library: Library, language: str) -> None:
+    for scenario in library.scenarios.values():
+        asked = whole(library, daily.ask(library, PROMPT, scenario), language)
+        assert scenario.situation.in_language(language) in asked
+        for letter, option in zip(LETTERS, scenario.options, strict=False):
+            assert f"{letter.upper()}) {option.text.in_language(language)}" in asked
+            told = whole(library, answer.feedback(library, PROMPT, scenario, letter), language)
+            assert option.why.in_language(language) in told
+            for article in option.articles:
+                assert library.articles[article].label(language) in told
+
+
+def test_the_other_options_of_a_scenario_fit_one_message(library: Library) -> None:
+    for scenario in library.scenarios.values():
+        for letter in LETTERS[: len(scenario.options)]:
+            message = Message("answer.others", {"reasons": answer._others(scenario, letter)})
+            for language in LANGUAGES:
+                whole(library, message, language)

@@ -1,0 +1,152 @@
+"""Whatever two people and a stranger send, in whatever order: nothing raises, nothing crosses over, nothing is kept
+that should not be."""
+
+import asyncio
+import json
+import shutil
+import string
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from content import library
+from content.library import Library
+from handlers import daily, router
+from handlers.message import Act, Kind, Update
+from handlers.speak import unpack
+from handlers.visit import House
+from storage import schema, servants
+from storage.database import Database, Transaction, open_database
+from tests.cast import ANA, BETO, INSTITUTIONS, Clock
+
+COURSE = library.load()
+HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+STRANGER = "100003"
+CANARY = "zqxcanarioqxz"
+"""Put into every typed text: it must never come back nor be kept."""
+
+OWNERS = (*router.BUTTONS, "nobody", "")
+PIECES = st.one_of(
+    st.sampled_from(
+        ["on", "yes", "no", "start", "quit", "hour", "list", "notice", "renew", "move", "pause", "resume", "language"]
+        + ["es", "en", "0", "1", "2", "7", "9", "a", "b", "sure", "LEON", "SALUD", "2026-11", "ynu-", "y" * 14, "today"]
+    ),
+    st.text(max_size=12),
+    st.integers(-5, 10**18).map(str),
+    st.text("٠١٢٣४५", min_size=1, max_size=4),
+)
+CHOICES = st.builds(lambda owner, rest: ":".join([owner, *rest])[:80], st.sampled_from(OWNERS), st.lists(PIECES, max_size=5))
+WORDS = st.one_of(
+    st.sampled_from(["A", "b", "LEON", "leon", "ALTA SALUD", "baja", "¡SALIR!", "ayuda", "Celaya", "‮‫", "👩‍⚖️", "​"]),
+    st.text(st.characters(codec="utf-8"), max_size=60),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens: an update of somebody, a real button of theirs, or the clock."""
+
+    who: str
+    what: str  # update | button | hour
+    kind: Kind = Kind.TEXT
+    text: str = ""
+    pick: int = 0
+
+
+PEOPLE = st.sampled_from([ANA.address, BETO.address, STRANGER])
+STEPS = st.one_of(
+    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.COMMAND), st.sampled_from([*router.COMMANDS, "settings", "x"])),
+    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.CHOICE), CHOICES),
+    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.TEXT), WORDS),
+    st.builds(
+        Step, PEOPLE, st.just("update"), st.sampled_from([Kind.ATTACHMENT, Kind.LONG_TEXT, Kind.BLOCKED, Kind.UNBLOCKED])
+    ),
+    st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
+    st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
+    st.builds(Step, PEOPLE, st.just("hour"), pick=st.integers(1, 30)),
+)
+
+
+@given(st.lists(STEPS, max_size=25))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_interleaving_of_people_is_survived(migrated_file: Path, steps: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "integra.db"
+        shutil.copy(migrated_file, path)
+        asyncio.run(_live(COURSE, f"sqlite+aiosqlite:///{path}", steps))
+        kept = b"".join(one.read_bytes() for one in Path(folder).iterdir())
+    assert CANARY.encode() not in kept, "typed words stand in the database"
+
+
+async def _live(course: Library, url: str, steps: list[Step]) -> None:
+    database = open_database(url)
+    clock = Clock()
+    try:
+        async with database.write() as tx:
+            for code, name, sphere in INSTITUTIONS:
+                await servants.add_institution(tx, code, name, sphere)
+        for place, step in enumerate(steps):
+            await _take(database, course, clock, place, step)
+        async with database.read() as tx:
+            await _nothing_crossed(tx)
+    finally:
+        await database.close()
+
+
+async def _take(database: Database, course: Library, clock: Clock, place: int, step: Step) -> None:
+    if step.what == "hour":
+        clock.move(hours=step.pick)
+        async with database.write() as tx:
+            await daily.plan(tx, course, HOUSE, clock(), 100)
+        return
+    async with database.write() as tx:
+        update = await _update(tx, place, step)
+        before = await tx.scalar(select(func.max(schema.deliveries.c.id))) or 0
+        await router.receive(tx, course, HOUSE, update, clock())
+        said = (await tx.execute(select(schema.deliveries).where(schema.deliveries.c.id > before))).mappings().all()
+    assert {row["address"] for row in said} <= {step.who}, "somebody else was spoken to"
+    parcels = [unpack(row["address"], row["key"], row["body"]) for row in said]
+    if update.press:
+        assert parcels[0].act is Act.ACKNOWLEDGE, "a press was not acknowledged"
+    if update.kind not in (Kind.BLOCKED, Kind.UNBLOCKED, Kind.CHOICE):
+        assert any(parcel.act is Act.SAY for parcel in parcels), f"no answer to {update.kind}"
+    for parcel in parcels:
+        assert CANARY not in parcel.text, "typed words were repeated"
+        assert all(len(key.choice.encode()) <= 64 for row in parcel.rows for key in row)
+
+
+async def _update(tx: Transaction, place: int, step: Step) -> Update:
+    facts = {"channel": "telegram", "key": str(place), "address": step.who, "ref": "7"}
+    if step.what == "button":
+        return Update(**facts, kind=Kind.CHOICE, choice=await _real_button(tx, step), press="p")
+    match step.kind:
+        case Kind.CHOICE:
+            return Update(**facts, kind=step.kind, choice=step.text, press="p")
+        case Kind.COMMAND:
+            return Update(**facts, kind=step.kind, command=step.text, text=f"LEON {CANARY}"[: step.pick % 5 or None])
+        case Kind.TEXT:
+            return Update(**facts, kind=step.kind, text=f"{step.text} {CANARY}" if step.pick % 2 else step.text)
+    return Update(**facts, kind=step.kind)
+
+
+async def _real_button(tx: Transaction, step: Step) -> str:
+    """A button that was really said to somebody, not always to who presses it now."""
+    bodies = (await tx.execute(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).scalars().all()
+    choices = [key[1] for body in bodies for row in json.loads(body)[2] for key in row if key[1]]
+    return choices[-1 - step.pick % min(len(choices), 30)] if choices else string.ascii_lowercase
+
+
+async def _nothing_crossed(tx: Transaction) -> None:
+    statement = select(func.count()).where(
+        schema.answers.c.prompt_id == schema.prompts.c.id,
+        schema.answers.c.servant_id != schema.prompts.c.servant_id,
+    )
+    assert await tx.scalar(statement) == 0, "somebody answered another's prompt"
+    owners = await tx.scalar(select(func.count(func.distinct(schema.addresses.c.address))))
+    people = await tx.scalar(select(func.count()).select_from(schema.servants).where(schema.servants.c.state != "left"))
+    assert owners == people

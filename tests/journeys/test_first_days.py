@@ -1,0 +1,150 @@
+"""Whole stories on every channel: joining, answering, coming back, leaving."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage import progress, servants
+from tests.phones.telegram import TelegramPhone
+from tests.phones.webchat import WebchatPhone
+from tests.product import Product
+
+Phone = TelegramPhone | WebchatPhone
+
+
+@pytest.fixture(params=["webchat", "telegram"])
+async def ana(request: pytest.FixtureRequest, product: Product) -> AsyncIterator[Phone]:
+    """Ana's phone, with the browser chat or with Telegram."""
+    async with product.webchat() if request.param == "webchat" else product.telegram() as phone:
+        yield phone
+        assert not product.fake.refusals, "Telegram would have refused something"
+        assert not product.fake.unanswered, "a press was never acknowledged"
+
+
+async def test_with_a_code_the_first_scenario_is_three_taps_away(ana: Phone) -> None:
+    await ana.start("LEON")
+    assert "Aviso de privacidad" in ana.messages()[-1]
+    assert "Municipio de León" in ana.messages()[-1]
+    await ana.tap("Acepto")
+    await ana.tap("9:00")
+    assert ana.buttons() == ["A", "B", "C"]
+    await ana.tap("B")
+    feedback = ana.messages()[-1]
+    assert "LGRA, artículo" in feedback or "artículo" in feedback
+    assert "Qué hacer" in feedback
+
+
+async def test_without_a_code_it_is_four_taps(ana: Phone) -> None:
+    await ana.start()
+    await ana.tap("1.")
+    await ana.tap("Acepto")
+    await ana.tap("10:00")
+    assert ana.buttons() == ["A", "B", "C"]
+
+
+async def test_confidence_is_optional_and_kept_once(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    await ana.tap("A")
+    await ana.tap("Adiviné")
+    assert "Anotado: Adiviné" in ana.messages()[-1]
+    assert "Con seguridad" not in ana.buttons()
+    async with product.app.database.read() as tx:
+        (given,) = await progress.answers_of(tx, 1)
+    assert given.confidence == "guess"
+
+
+async def test_the_next_working_day_brings_one_prompt_at_the_hour(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    await ana.tap("A")
+    product.clock.move(hours=23)  # Tuesday 8:00
+    assert await product.tick() == 0
+    product.clock.move(hours=1)
+    assert await product.tick() == 1
+    assert await product.tick() == 0
+    await ana.look()
+    assert ana.buttons() == ["A", "B", "C"]
+
+
+async def test_nobody_is_asked_at_weekends_nor_at_night(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    product.clock.move(days=5)  # Saturday
+    assert await product.tick() == 0
+    product.clock.move(days=2, hours=11)  # Monday 20:00
+    assert await product.tick() == 0
+
+
+async def test_english_from_the_first_message(ana: Phone) -> None:
+    await ana.start("LEON")
+    await ana.tap("English")
+    assert "Privacy notice" in ana.messages()[-1]
+    await ana.tap("I accept")
+    await ana.tap("9:00")
+    await ana.tap("A")
+    assert "What to do" in ana.messages()[-1]
+
+
+async def test_a_refusal_keeps_nothing(ana: Phone, product: Product) -> None:
+    await ana.start("LEON")
+    await ana.tap("No acepto")
+    assert "no guardamos nada" in ana.messages()[-1]
+    async with product.app.database.read() as tx:
+        assert await servants.count_enrolled(tx) == 0
+
+
+async def test_leaving_forgets_who_it_was(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    await ana.tap("A")
+    await ana.type("quiero salir")
+    await ana.type("¡Salir!")
+    await ana.tap("Sí, darme de baja")
+    assert "borramos" in ana.messages()[-1]
+    await ana.type("/misdatos")
+    assert ana.messages()[-1] == "No guardamos nada de ti."
+    product.clock.move(days=1)
+    assert await product.tick() == 0
+
+
+async def test_a_pause_and_a_return(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    await ana.type("/pausa")
+    await ana.tap("7 días")
+    product.clock.move(days=1)
+    assert await product.tick() == 0
+    product.clock.move(days=6)
+    assert await product.tick() == 1
+
+
+async def test_a_prompt_does_not_interrupt_a_self_assessment(ana: Phone, product: Product) -> None:
+    await _enrol(ana)
+    await ana.tap("A")
+    await ana.type("/consulta")
+    await ana.tap("Empezar")
+    await ana.tap("No")
+    await ana.tap("No")
+    product.clock.move(days=1)
+    await product.tick()
+    await ana.look()
+    assert ana.buttons() == ["A", "B", "C"]
+    await ana.tap("B")
+    await ana.tap("Sí")  # the newest "Sí" is still the third question's
+    assert "Pregunta 4 de 14" in "\n".join(ana.messages())
+
+
+async def test_a_self_assessment_ends_in_an_outcome_with_articles_and_a_way_to_ask(ana: Phone) -> None:
+    await _enrol(ana)
+    await ana.type("/consulta")
+    await ana.tap("Empezar")
+    for _ in range(14):
+        if "Sí" not in ana.buttons():
+            break
+        await ana.tap("Sí")
+    told = "\n".join(ana.messages())
+    assert "Es posible que ya exista un conflicto" in told
+    assert "artículo 58" in told
+    assert ana.buttons()[0] == "Preguntar a UEIPCI"
+
+
+async def _enrol(phone: Phone) -> None:
+    await phone.start("LEON")
+    await phone.tap("Acepto")
+    await phone.tap("9:00")

@@ -1,0 +1,273 @@
+import asyncio
+import sqlite3
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from storage import database as database_module
+from storage import updates
+from storage.database import Database, DatabaseUnavailable, open_database, parse_url
+from storage.schema import institutions
+from storage.schema import updates as updates_table
+from tests.cast import MONDAY_NINE
+
+SECRET = "hunter2-secret"
+ONE = {"code": "LEON", "name": "León", "sphere": "municipal"}
+
+
+async def test_a_second_write_in_the_same_task_is_told_instead_of_waiting_for_itself(database: Database) -> None:
+    async with database.write():
+        with pytest.raises(RuntimeError, match="already open"):
+            async with database.write():
+                pass
+    async with database.write() as tx:
+        assert await tx.scalar(select(1)) == 1
+
+
+async def test_another_task_may_write_as_soon_as_the_first_is_done(database: Database) -> None:
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with database.write() as tx:
+            await tx.execute(insert(institutions).values(**ONE))
+            inside.set()
+            await leave.wait()
+
+    async def second() -> int:
+        async with database.write() as tx:
+            return await tx.scalar(select(func.count()).select_from(institutions)) or 0
+
+    holder = asyncio.create_task(first())
+    await inside.wait()
+    waiter = asyncio.create_task(second())
+    leave.set()
+    await holder
+    assert await waiter in ((1,) if database.is_sqlite else (0, 1))
+
+
+async def test_what_raises_inside_a_write_leaves_nothing_behind(database: Database) -> None:
+    async def write_and_fail() -> None:
+        async with database.write() as tx:
+            await tx.execute(insert(institutions).values(**ONE))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await write_and_fail()
+    async with database.read() as tx:
+        assert await tx.scalar(select(func.count()).select_from(institutions)) == 0
+
+
+async def test_a_look_up_and_its_change_are_one_transaction_for_many_workers(database_url: str) -> None:
+    """Three databases opened on the same address stand for three processes: their writers share no queue."""
+    opened = [open_database(database_url) for _ in range(3)]
+    handed: list[int] = []
+    async with opened[0].write() as tx:
+        for number in range(45):
+            await updates.keep(tx, "webchat", str(number), f"address {number}", b"body", MONDAY_NINE)
+
+    async def work(database: Database) -> None:
+        while True:
+            async with database.write() as tx:
+                taken = await updates.take(tx)
+                await asyncio.sleep(0)  # lets every other worker in between the look and the change
+                if taken is None:
+                    return
+                handed.append(taken.id)
+                await updates.finish(tx, taken.id)
+
+    await asyncio.gather(*(work(database) for database in opened for _ in range(3)))
+    for database in opened:
+        await database.close()
+    assert sorted(handed) == sorted(set(handed))
+    assert len(handed) == 45
+
+
+async def test_a_counter_looked_up_and_then_set_never_loses_a_step_on_sqlite(sqlite_url: str) -> None:
+    opened = [open_database(sqlite_url) for _ in range(2)]
+    async with opened[0].write() as tx:
+        await updates.keep(tx, "webchat", "counter", "a", b"", MONDAY_NINE)
+
+    async def count_up(database: Database) -> None:
+        for _ in range(5):
+            async with database.write() as tx:
+                seen = await tx.scalar(select(updates_table.c.attempts))
+                await asyncio.sleep(0)
+                await tx.execute(update(updates_table).values(attempts=(seen or 0) + 1))
+
+    await asyncio.gather(*(count_up(database) for database in opened for _ in range(2)))
+    async with opened[0].read() as tx:
+        assert await tx.scalar(select(updates_table.c.attempts)) == 20
+    for database in opened:
+        await database.close()
+
+
+# ---------------------------------------------------------------- moments
+
+
+async def test_a_moment_without_a_zone_is_never_stored(database: Database) -> None:
+    naive = datetime(2026, 11, 23, 9)  # noqa: DTZ001
+    with pytest.raises(StatementError, match="without a time zone"):
+        async with database.write() as tx:
+            await updates.keep(tx, "webchat", "1", "a", b"", naive)
+
+
+async def test_a_moment_of_any_zone_comes_back_in_utc(database: Database) -> None:
+    local = datetime(2026, 11, 23, 9, 30, 1, 123456, tzinfo=ZoneInfo("America/Mexico_City"))
+    async with database.write() as tx:
+        await updates.keep(tx, "webchat", "1", "a", b"", local)
+        back = await tx.scalar(select(updates_table.c.received_at))
+    assert back == local
+    assert back is not None
+    assert back.utcoffset() == timedelta(0)
+
+
+async def test_moments_of_different_zones_are_compared_as_moments(database: Database) -> None:
+    later = datetime(2026, 11, 23, 9, 1, tzinfo=ZoneInfo("America/Mexico_City"))  # 15:01 in UTC
+    async with database.write() as tx:
+        await updates.keep(tx, "webchat", "1", "a", b"", later)
+        bound = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+        found = select(func.count()).select_from(updates_table).where(updates_table.c.received_at > bound)
+        assert await tx.scalar(found) == 1
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgres://user:{SECRET}@host/name",
+        f"postgresql://user:{SECRET}@host/name",
+        f"postgresql+psycopg://user:{SECRET}@host/name",
+        f"postgresql+asyncpg://user:p@ss:{SECRET}@host/name",
+        f"postgresql+asyncpg://user:{SECRET}@host:port/name",
+        f"mysql://user:{SECRET}@host/name",
+        "sqlite:///data/integra.db",
+        SECRET,
+        "",
+    ],
+)
+def test_a_wrong_address_is_told_with_what_is_expected_and_without_its_password(text: str) -> None:
+    with pytest.raises(ValueError, match="expected sqlite\\+aiosqlite or postgresql\\+asyncpg") as told:
+        parse_url(text)
+    assert SECRET not in "".join(traceback.format_exception(told.value))
+
+
+def test_opening_a_database_makes_its_folder(tmp_path: Path) -> None:
+    open_database(f"sqlite+aiosqlite:///{tmp_path}/new/folder/integra.db")
+    assert (tmp_path / "new" / "folder").is_dir()
+
+
+# ---------------------------------------------------------------- a database that is away
+
+
+async def _look(url: str) -> None:
+    database = open_database(url)
+    try:
+        async with database.read() as tx:
+            await tx.scalar(select(func.count()).select_from(institutions))
+    finally:
+        await database.close()
+
+
+async def _write(url: str) -> None:
+    database = open_database(url)
+    try:
+        async with database.write() as tx:
+            await tx.execute(insert(institutions).values(**ONE))
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("place", ["/x?host=/nowhere/at/all", "127.0.0.1:1/x"])
+async def test_a_postgresql_that_is_not_there_is_unavailable(place: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as told:
+        await _look(f"postgresql+asyncpg://user:{SECRET}@{place}")
+    assert SECRET not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize(("user", "name"), [("test", "absent"), ("stranger", "template_integra")])
+async def test_a_postgresql_that_does_not_know_us_is_unavailable(postgres_socket: Path, user: str, name: str) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await _look(f"postgresql+asyncpg://{user}:{SECRET}@/{name}?host={postgres_socket}")
+
+
+async def test_a_postgresql_that_ends_our_connection_is_unavailable_and_then_answers_again(
+    postgres_socket: Path,
+) -> None:
+    url = f"postgresql+asyncpg://test@/template_integra?host={postgres_socket}"
+    database = open_database(url)
+    other = open_database(url)
+
+    async def be_ended() -> None:
+        async with database.read() as tx:
+            mine = await tx.scalar(select(func.pg_backend_pid()))
+            async with other.read() as elsewhere:
+                await elsewhere.scalar(select(func.pg_terminate_backend(mine)))
+            await tx.scalar(select(func.count()).select_from(institutions))
+
+    with pytest.raises(DatabaseUnavailable):
+        await be_ended()
+    async with database.read() as tx:
+        assert await tx.scalar(select(1)) == 1
+    await database.close()
+    await other.close()
+
+
+async def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0)
+    holder = sqlite3.connect(sqlite_url.partition("///")[2], isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        await _look(sqlite_url)  # readers are not held up by a writer
+        with pytest.raises(DatabaseUnavailable):
+            await _write(sqlite_url)
+    finally:
+        holder.close()
+    await _write(sqlite_url)
+
+
+async def test_a_read_only_sqlite_file_is_unavailable(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the folder of "file:..." would be made here
+    path = sqlite_url.partition("///")[2]
+    with pytest.raises(DatabaseUnavailable):
+        await _write(f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true")
+
+
+@pytest.mark.parametrize("what", ["folder", "text", "no parent"])
+async def test_a_path_that_is_no_sqlite_file_is_unavailable(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "integra.db"
+    if what == "folder":
+        path.mkdir()
+    else:
+        path.write_text("not a database, but long enough to look like one\n" * 200)
+    if what == "no parent":
+        path = path / "integra.db"
+    with pytest.raises(DatabaseUnavailable):
+        await _look(f"sqlite+aiosqlite:///{path}")
+
+
+# ---------------------------------------------------------------- secrets
+
+
+@pytest.mark.parametrize("fault", ["repeated", "missing"])
+async def test_an_exception_never_shows_what_was_being_stored(database: Database, fault: str) -> None:
+    row = {"code": SECRET, "name": "León", "sphere": "municipal"}
+    if fault == "missing":
+        del row["sphere"]
+
+    async def store() -> None:
+        async with database.write() as tx:
+            await tx.execute(insert(institutions).values(**row))
+            await tx.execute(insert(institutions).values(**row))
+
+    with pytest.raises(IntegrityError) as told:
+        await store()
+    assert SECRET not in "".join(traceback.format_exception(told.value))

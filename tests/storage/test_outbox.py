@@ -1,0 +1,392 @@
+import asyncio
+from datetime import datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from storage import outbox, servants
+from storage.database import Database, Transaction, open_database
+from storage.outbox import LEASE, Delivery, Kind, New, State
+from storage.schema import deliveries, institutions
+from tests.cast import MONDAY_NINE as NOW
+
+CHANNELS = ("telegram", "webchat")
+MINUTE = timedelta(minutes=1)
+
+on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+
+
+def new(
+    key: str,
+    address: str = "ana",
+    kind: Kind = Kind.REPLY,
+    due_at: datetime = NOW,
+    deadline: datetime | None = None,
+    channel: str = "telegram",
+) -> New:
+    return New(key, channel, address, kind, f'"{key}"', due_at, deadline)
+
+
+async def claim(tx: Transaction, now: datetime = NOW, worker: str = "one", limit: int = 50) -> list[Delivery]:
+    return await outbox.claim(tx, worker, CHANNELS, now, limit)
+
+
+async def keys(tx: Transaction, now: datetime = NOW, worker: str = "one", limit: int = 50) -> list[str]:
+    return [one.key for one in await claim(tx, now, worker, limit)]
+
+
+async def row(tx: Transaction, key: str) -> dict[str, object]:
+    found = (await tx.execute(select(deliveries).where(deliveries.c.key == key))).mappings().one()
+    return dict(found)
+
+
+# ---------------------------------------------------------------- adding and order
+
+
+async def test_a_key_is_added_once_for_ever(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [])
+        await outbox.add(tx, [new("a"), new("a"), new("b", "beto")])
+        await outbox.add(tx, [new("a", due_at=NOW - MINUTE)])
+        (first, _) = await claim(tx)
+        assert (first.key, first.body, first.attempts) == ("a", '"a"', 1)
+        await outbox.end(tx, first.id, State.SENT, NOW)
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a")])
+        assert await keys(tx) == [], "what was sent is not sent again"
+
+
+async def test_of_one_address_only_the_oldest_leaves(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a1"), new("b1", "beto"), new("a2"), new("a3", channel="webchat")])
+        assert await keys(tx) == ["a1", "b1", "a3"]
+        assert await keys(tx) == [], "the second waits until the first is over"
+        await outbox.end(tx, (await row(tx, "a1"))["id"], State.SENT, NOW)  # type: ignore[arg-type]
+        assert await keys(tx) == ["a2"]
+
+
+async def test_a_reply_goes_before_a_notice_before_a_prompt(database: Database) -> None:
+    async with database.write() as tx:
+        wanted = [
+            new("p", "ana", Kind.PROMPT, NOW - 9 * MINUTE),
+            new("n", "beto", Kind.NOTICE, NOW - 5 * MINUTE),
+            new("r", "carmen", Kind.REPLY, NOW),
+        ]
+        await outbox.add(tx, wanted)
+        assert await keys(tx, limit=1) == ["r"]
+        assert await keys(tx, limit=1) == ["n"]
+        assert await keys(tx, limit=1) == ["p"]
+
+
+async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("p", kind=Kind.PROMPT)])
+        (prompt,) = await claim(tx)
+        await outbox.postpone(tx, prompt.id, NOW + MINUTE, "throttled")
+        await outbox.add(tx, [new("r")])
+        assert await keys(tx) == ["r"]
+
+
+async def test_a_postponed_reply_holds_up_what_was_said_after_it(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=Kind.PROMPT)])
+        (first,) = await claim(tx)
+        await outbox.postpone(tx, first.id, NOW + MINUTE, "down")
+        assert await keys(tx) == []
+        assert await keys(tx, NOW + MINUTE) == ["r1"]
+
+
+async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked_for(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
+        assert await keys(tx) == []
+        assert await outbox.next_due(tx, CHANNELS) == NOW + MINUTE
+        assert await keys(tx, NOW + MINUTE) == ["later"]
+
+
+async def test_a_deadline_travels_with_its_delivery(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("p", kind=Kind.PROMPT, deadline=NOW + MINUTE), new("r", "beto")])
+        assert {one.key: one.deadline for one in await claim(tx)} == {"p": NOW + MINUTE, "r": None}
+
+
+async def test_no_more_is_claimed_than_was_asked_for(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new(f"{number}", f"address {number}") for number in range(30)])
+        sizes = [len(await keys(tx, limit=7)) for _ in range(6)]
+    assert sizes == [7, 7, 7, 7, 2, 0]
+
+
+# ---------------------------------------------------------------- leases and workers
+
+
+async def test_what_a_dead_worker_held_leaves_again_after_its_lease(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a")])
+        assert await keys(tx) == ["a"]
+        assert await outbox.next_due(tx, CHANNELS) == NOW + LEASE
+        assert await keys(tx, NOW + LEASE, "two") == [], "the lease is not over yet"
+        (again,) = await claim(tx, NOW + LEASE + timedelta(seconds=1), "two")
+        assert again.attempts == 2
+
+
+async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a"), new("b", "beto")])
+        assert await keys(tx, worker="one", limit=1) == ["a"]
+        assert await keys(tx, worker="two", limit=1) == ["b"]
+        await outbox.give_back(tx, "one")
+        assert await keys(tx, worker="three") == ["a"]
+
+
+@on_postgres  # SQLite has one writer at a time
+async def test_claims_of_two_workers_never_overlap_while_both_are_open(database: Database, database_url: str) -> None:
+    other = open_database(database_url)
+    async with database.write() as tx:
+        await outbox.add(tx, [new(f"{number}", f"address {number % 20}") for number in range(40)])
+    async with database.engine.begin() as one, other.engine.begin() as two:
+        first = await claim(one, worker="one", limit=8)
+        second = await claim(two, worker="two", limit=8)  # does not wait for the first to commit
+    await other.close()
+    assert len(first) == len(second) == 8
+    assert not {each.key for each in first} & {each.key for each in second}
+    assert not {each.address for each in first} & {each.address for each in second}
+
+
+async def test_many_workers_send_everything_once_and_in_order(database: Database, database_url: str) -> None:
+    people, each = 8, 5
+    opened = [open_database(database_url) for _ in range(3)]
+    async with database.write() as tx:
+        wanted = [new(f"{n}", f"address {n % people}") for n in range(people * each)]
+        await outbox.add(tx, wanted)
+    sent: list[tuple[str, int]] = []
+
+    async def work(mine: Database, name: str) -> None:
+        while len(sent) < people * each:
+            async with mine.write() as tx:
+                claimed = await outbox.claim(tx, name, CHANNELS, NOW, 3)
+            for one in claimed:
+                sent.append((one.address, int(one.key)))
+                await asyncio.sleep(0)
+                async with mine.write() as tx:
+                    await outbox.end(tx, one.id, State.SENT, NOW)
+
+    await asyncio.wait_for(asyncio.gather(*(work(one, f"worker {n}") for n, one in enumerate(opened * 2))), 120)
+    for one in opened:
+        await one.close()
+    assert len(sent) == people * each
+    for person in range(people):
+        order = [number for address, number in sent if address == f"address {person}"]
+        assert order == list(range(person, people * each, people))
+
+
+# ---------------------------------------------------------------- the diagram
+
+
+STEPS = {
+    **{(State.CLAIMED, f"end {state}"): state for state in (State.SENT, State.REFUSED, State.DOUBTED, State.DROPPED)},
+    (State.CLAIMED, "postpone"): State.WAITING,
+    (State.CLAIMED, "give_back"): State.WAITING,
+    (State.WAITING, "claim"): State.CLAIMED,
+    (State.WAITING, "drop_unreachable"): State.DROPPED,
+}
+VERBS = (
+    "claim",
+    "postpone",
+    "give_back",
+    "drop_unreachable",
+    *(f"end {state}" for state in State if state != "claimed"),
+)
+FINAL = (State.SENT, State.REFUSED, State.DOUBTED, State.DROPPED)
+
+
+async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
+    if verb == "claim":
+        await claim(tx)
+    elif verb == "postpone":
+        await outbox.postpone(tx, delivery_id, NOW, "down")
+    elif verb == "give_back":
+        await outbox.give_back(tx, "one")
+    elif verb == "drop_unreachable":
+        await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
+    else:
+        await outbox.end(tx, delivery_id, State(verb.removeprefix("end ")), NOW, ref="77", fault="why")
+
+
+async def stands(tx: Transaction, state: State) -> int:
+    """A delivery in that state, reached in an allowed way; gives its id."""
+    await outbox.add(tx, [new("a")])
+    delivery_id = await tx.scalar(select(deliveries.c.id))
+    assert delivery_id is not None
+    if state is not State.WAITING:
+        assert await keys(tx) == ["a"]
+    if state in FINAL:
+        await outbox.end(tx, delivery_id, state, NOW)
+    return delivery_id
+
+
+async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> None:
+    for state, verb in product(State, VERBS):
+        if verb == "end waiting":
+            continue
+        async with database.write() as tx:
+            await tx.execute(deliveries.delete())
+            delivery_id = await stands(tx, state)
+            await do(tx, verb, delivery_id)
+            after = (await row(tx, "a"))["state"]
+        assert after == STEPS.get((state, verb), state), f"{state} --{verb}--> {after}"
+
+
+@pytest.mark.parametrize("state", FINAL)
+async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: State) -> None:
+    async with database.write() as tx:
+        delivery_id = await stands(tx, State.CLAIMED)
+        await outbox.end(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
+        found = await row(tx, "a")
+    assert found["body"] is None
+    assert found["ended_at"] == NOW
+    assert found["platform_ref"] == "77"
+    assert found["fault"] == "x" * 80
+
+
+async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_left_alone(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(institutions).values(code="LEON", name="León", sphere="municipal"))
+        place = await servants.institution_by_code(tx, "LEON")
+        assert place is not None
+        for address in ("ana", "beto"):
+            await servants.enrol(
+                tx,
+                "telegram",
+                address,
+                institution_id=place.id,
+                language="es",
+                hour=9,
+                notice_version="1",
+                now=NOW,
+                today=NOW.date(),
+            )
+        await outbox.add(tx, [new("a1"), new("a2"), new("b", "beto"), new("web", channel="webchat")])
+        assert await keys(tx, limit=1) == ["a1"]
+        await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
+        states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
+        assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
+        assert (await row(tx, "a2"))["body"] is None
+        due = await servants.due(tx, NOW.date(), 9, 10)
+        assert [one.address for one in due] == ["beto"]
+
+
+# ---------------------------------------------------------------- gauges, forgetting
+
+
+async def test_the_gauges_tell_what_waits_and_for_how_long(database: Database) -> None:
+    async with database.write() as tx:
+        assert await outbox.oldest_waiting(tx, NOW) == 0.0
+        assert await outbox.next_due(tx, CHANNELS) is None
+        await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
+        assert await outbox.oldest_waiting(tx, NOW) == 60.0
+        assert await outbox.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
+        assert await keys(tx, limit=1) == ["a"]
+        assert await outbox.counts(tx) == {("telegram", "claimed"): 1, ("telegram", "waiting"): 2}
+
+
+async def test_only_what_ended_long_ago_is_forgotten(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a"), new("b", "beto")])
+        (first,) = await claim(tx, limit=1)
+        await outbox.end(tx, first.id, State.SENT, NOW)
+        await outbox.prune(tx, NOW)
+        assert sum((await outbox.counts(tx)).values()) == 2
+        await outbox.prune(tx, NOW + MINUTE)
+        assert await outbox.counts(tx) == {("telegram", "waiting"): 1}
+
+
+# ---------------------------------------------------------------- any history
+
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.sampled_from("abc"), st.sampled_from(list(Kind))),
+        st.tuples(st.just("claim"), st.sampled_from(["one", "two"]), st.integers(1, 4)),
+        st.tuples(st.just("end"), st.integers(0, 9), st.sampled_from([State.SENT, State.DOUBTED, State.REFUSED])),
+        st.tuples(st.just("postpone"), st.integers(0, 9), st.integers(0, 90)),
+        st.tuples(st.just("give_back"), st.sampled_from(["one", "two"])),
+        st.tuples(st.just("wait"), st.integers(0, 100)),
+        st.tuples(st.just("block"), st.sampled_from("abc")),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=ACTS)
+def test_whatever_happens_no_two_hold_the_same_and_order_is_kept(
+    sqlite_url: str, acts: list[tuple[object, ...]]
+) -> None:
+    asyncio.run(_live(sqlite_url, acts))
+
+
+async def _live(url: str, acts: list[tuple[object, ...]]) -> None:
+    database = open_database(url)
+    try:
+        async with database.write() as tx:
+            await tx.execute(deliveries.delete())
+            history = _History()
+            for act in acts:
+                await history.step(tx, act)
+    finally:
+        await database.close()
+
+
+class _History:
+    """What a plain reckoning knows of the outbox: who holds what until when, and what is over."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.held: dict[int, tuple[str, datetime]] = {}
+        self.over: set[int] = set()
+        self.count = 0
+
+    async def step(self, tx: Transaction, act: tuple[object, ...]) -> None:
+        match act:
+            case ("add", str(address), Kind() as kind):
+                self.count += 1
+                await outbox.add(tx, [new(f"k{self.count}", address, kind, self.now)])
+            case ("claim", str(worker), int(limit)):
+                await self._claim(tx, worker, limit)
+            case ("end", int(place), State() as state) if self.held:
+                delivery_id = sorted(self.held)[place % len(self.held)]
+                await outbox.end(tx, delivery_id, state, self.now)
+                del self.held[delivery_id]
+                self.over.add(delivery_id)
+            case ("postpone", int(place), int(seconds)) if self.held:
+                delivery_id = sorted(self.held)[place % len(self.held)]
+                await outbox.postpone(tx, delivery_id, self.now + timedelta(seconds=seconds), "down")
+                del self.held[delivery_id]
+            case ("give_back", str(worker)):
+                await outbox.give_back(tx, worker)
+                self.held = {one: hold for one, hold in self.held.items() if hold[0] != worker}
+            case ("wait", int(seconds)):
+                self.now += timedelta(seconds=seconds)
+            case ("block", str(address)):
+                await outbox.drop_unreachable(tx, "telegram", address, self.now)
+
+    async def _claim(self, tx: Transaction, worker: str, limit: int) -> None:
+        claimed = await claim(tx, self.now, worker, limit)
+        assert len(claimed) <= limit
+        for one in claimed:
+            assert one.id not in self.over, "what is over never leaves again"
+            assert one.id not in self.held or self.held[one.id][1] < self.now, "held by somebody whose lease runs"
+            assert one.body is not None
+            self.held[one.id] = (worker, self.now + LEASE)
+            held_back = select(deliveries.c.id).where(
+                deliveries.c.address == one.address,
+                deliveries.c.kind == one.kind,
+                deliveries.c.id < one.id,
+                deliveries.c.state.in_(("waiting", "claimed")),
+            )
+            assert (await tx.execute(held_back)).first() is None, "something said earlier is still to leave"
+        assert len({(one.address, one.kind) for one in claimed}) == len(claimed)

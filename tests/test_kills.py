@@ -1,0 +1,134 @@
+"""Kill -9 at any moment: a real process dies fifty times while people use it; nothing is lost or recorded twice."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from storage import schema, servants
+from storage.database import open_database
+from tests.cast import INSTITUTIONS
+from tests.fakes.telegram import TOKEN, FakeTelegram
+from tests.fakes.telegram_chats import Person
+
+KILLS = 50
+AT_ONCE = 4  # people in the middle of something whenever a process dies
+LONGEST_LIFE = 0.8  # seconds from ready to dead, at most
+PATIENCE = 240  # seconds until we call a reply lost
+
+
+async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: str, tmp_path: Path) -> None:
+    await _institutions(sqlite_url)
+    async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):
+        crowd = _Crowd(fake)
+        people = [asyncio.create_task(crowd.come_and_go()) for _ in range(AT_ONCE)]
+        for _ in range(KILLS):
+            await _live_and_die(fake, sqlite_url, tmp_path)
+        crowd.is_closed = True
+        process = await _start(fake, sqlite_url, tmp_path)
+        await asyncio.gather(*people)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        told = [_feedback(fake.person(number)) for number in crowd.numbers]
+    await _each_once(sqlite_url, len(crowd.numbers))
+    assert all(told), "somebody never read why"
+    twice = sum(told) - len(told)
+    assert twice <= KILLS * AT_ONCE, "more was said twice than could be in flight"
+    print(f"{KILLS} kills survived, {len(crowd.numbers)} people, {twice} feedbacks said twice")
+
+
+class _Crowd:
+    """People who come, enrol, answer, and make room for the next."""
+
+    def __init__(self, fake: FakeTelegram) -> None:
+        self._fake = fake
+        self.numbers: list[int] = []
+        self.is_closed = False
+
+    async def come_and_go(self) -> None:
+        while not self.is_closed:
+            number = 200_000 + len(self.numbers)
+            self.numbers.append(number)
+            person = self._fake.person(number)
+            person.start("LEON")
+            for label in ("Acepto", "9:00", "A"):
+                await self._until(lambda label=label, person=person: _has(person, label))  # type: ignore[misc]
+                person.press(label)
+            await self._until(lambda person=person: _feedback(person) > 0)  # type: ignore[misc]
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._fake.changed()
+
+
+def _has(person: Person, label: str) -> bool:
+    return any(button["text"] == label for note in person.notes for row in note.rows for button in row)
+
+
+def _feedback(person: Person) -> int:
+    return sum("¿Con qué seguridad respondiste?" in note.text for note in person.read())
+
+
+async def _live_and_die(fake: FakeTelegram, url: str, folder: Path) -> None:
+    process = await _start(fake, url, folder)
+    await asyncio.sleep(random.uniform(0, LONGEST_LIFE))  # the random moment, not a wait for anything
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+
+
+async def _start(fake: FakeTelegram, url: str, folder: Path) -> asyncio.subprocess.Process:
+    before = _polls(fake)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "run",
+        env=os.environ
+        | {
+            "DATABASE_URL": url,
+            "DATA_DIR": str(folder),
+            "HTTP_PORT": "0",
+            "TELEGRAM_BOT_TOKEN": TOKEN,
+            "TELEGRAM_API_URL": fake.url,
+            "TELEGRAM_RATE": "1000",
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    while _polls(fake) == before:
+        assert process.returncode is None, "the process did not start"
+        await fake.changed()
+    return process
+
+
+def _polls(fake: FakeTelegram) -> int:
+    return sum(method == "getUpdates" for method, _ in fake.calls)
+
+
+async def _institutions(url: str) -> None:
+    database = open_database(url)
+    async with database.write() as tx:
+        for code, name, sphere in INSTITUTIONS:
+            await servants.add_institution(tx, code, name, sphere)
+    await database.close()
+
+
+async def _each_once(url: str, people: int) -> None:
+    database = open_database(url)
+    async with database.read() as tx:
+        counted = Counter(
+            {
+                table.name: await tx.scalar(select(func.count()).select_from(table))
+                for table in (schema.servants, schema.addresses, schema.prompts, schema.answers)
+            }
+        )
+        waiting = await tx.scalar(select(func.count()).where(schema.updates.c.state != "done"))
+    await database.close()
+    assert set(counted.values()) == {people}, counted
+    assert waiting == 0
