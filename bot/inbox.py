@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from bot.strongbox import Strongbox
 from handlers.message import Kind, Update
 from storage import updates
 from storage.database import Database
-
-NONCE = 12  # bytes, AES-GCM
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ class Inbox:
 
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._cipher = AESGCM(key)
+        self.box = Strongbox(key)
         self._clock = clock
         self.arrived = asyncio.Event()
 
@@ -56,15 +52,12 @@ class Inbox:
         return new
 
     def _close(self, update: Update) -> bytes:
-        nonce = os.urandom(NONCE)
-        body = json.dumps(asdict(update), ensure_ascii=False).encode()
-        return nonce + self._cipher.encrypt(nonce, body, update.channel.encode())
+        return self.box.close(json.dumps(asdict(update), ensure_ascii=False).encode(), update.channel)
 
     def open(self, waiting: updates.Waiting) -> Update:
         """The update of a stored row.
 
         Raises cryptography.exceptions.InvalidTag when the key changed meanwhile.
         """
-        body = self._cipher.decrypt(waiting.body[:NONCE], waiting.body[NONCE:], waiting.channel.encode())
-        fields = json.loads(body)
+        fields = json.loads(self.box.open(waiting.body, waiting.channel))
         return Update(**{**fields, "kind": Kind(fields["kind"])})

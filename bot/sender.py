@@ -10,7 +10,7 @@ import structlog
 from bot.channels.channel import Blocked, Channel, Refused, Stopped, Throttled, Unreachable
 from bot.channels.pace import Pace
 from handlers import speak
-from handlers.message import Act
+from handlers.message import Act, Parcel
 from storage import outbox
 from storage.database import Database, DatabaseUnavailable
 from storage.outbox import Delivery, Kind, State
@@ -18,6 +18,8 @@ from storage.outbox import Delivery, Kind, State
 BATCH = 50
 LOOK = 2.0  # seconds between looks when nobody wakes us
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
+PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
+GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is just leaving
 
 log = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class Sender:
         self._clock = clock
         self._sleep = sleep
         self._worker = secrets.token_hex(8)
+        self._leaving: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         self.stopped: set[str] = set()  # channels whose credential was refused: they wait for an administrator
 
@@ -56,6 +59,8 @@ class Sender:
                 except TimeoutError:
                     continue
         finally:
+            if self._leaving:  # what the platform takes now is noted, or a prompt would leave twice
+                await asyncio.wait(self._leaving, timeout=GRACE)
             await self._give_back()
 
     async def _give_back(self) -> None:
@@ -85,13 +90,25 @@ class Sender:
             return await outbox.claim(tx, self._worker, open_channels, self._clock(), BATCH)
 
     async def _one(self, delivery: Delivery) -> None:
-        parcel = speak.unpack(delivery.address, delivery.key, delivery.body)
-        if parcel.act is not Act.ACKNOWLEDGE:
-            await self._wait_for_pace(delivery)
-        now = self._clock()
-        if delivery.deadline is not None and delivery.deadline <= now:
-            await self._end(delivery, State.DROPPED, fault="late")
-            return
+        try:
+            parcel = speak.unpack(delivery.address, delivery.key, delivery.body)
+            if parcel.act is not Act.ACKNOWLEDGE and not await self._may_leave(delivery):
+                return
+            if delivery.deadline is not None and delivery.deadline <= self._clock():
+                await self._end(delivery, State.DROPPED, fault="late")
+                return
+            leaving = asyncio.create_task(self._leave(delivery, parcel))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await asyncio.shield(leaving)
+        except DatabaseUnavailable:
+            raise
+        except Exception as fault:  # top of the loop: one bad delivery never stops the rest
+            kind = type(fault).__name__
+            log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
+            await self._end(delivery, State.REFUSED, fault=kind)
+
+    async def _leave(self, delivery: Delivery, parcel: Parcel) -> None:
         try:
             ref = await self._channels[delivery.channel].send(parcel)
         except Throttled as fault:
@@ -114,14 +131,20 @@ class Sender:
         else:
             await self._end(delivery, State.SENT, ref=ref)
 
-    async def _wait_for_pace(self, delivery: Delivery) -> None:
+    async def _may_leave(self, delivery: Delivery) -> bool:
+        """Wait for the pace; False when the channel is held for so long that the delivery went back."""
         pace = self._paces.get(delivery.channel)
-        if pace is None:
-            return
-        now = asyncio.get_running_loop().time()
-        wait = pace.reserve(now, delivery.address) - now
-        if wait > 0:
-            await self._sleep(wait)
+        time = asyncio.get_running_loop().time
+        while pace is not None:
+            if (held := pace.held(time())) > PATIENCE:
+                await self._postpone(delivery, held, "throttled")
+                return False
+            wait = pace.reserve(time(), delivery.address) - time()
+            if wait > 0:
+                await self._sleep(wait)
+            if not pace.held(time()):  # else a refusal came while we waited
+                break
+        return True
 
     def _hold(self, channel: str, seconds: float) -> None:
         log.warning("channel_throttled", channel=channel, seconds=seconds)

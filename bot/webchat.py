@@ -18,7 +18,7 @@ from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES
 from bot.channels.webchat import NAME, Bell, Changes, number
 from bot.pages import HEADERS, STATIC, language_of
 from bot.webchat_bubble import Face, face
-from bot.webchat_deed import Deed, Unwelcome, key_of, own_body, read_fields, understand
+from bot.webchat_deed import Deed, Unwelcome, key_of, own_body, read_fields, understand, words_of
 from handlers.message import SHORT_TEXT, Kind, Update
 from storage import bubbles
 from storage.database import DatabaseUnavailable
@@ -136,7 +136,8 @@ def address_of(secret: str) -> str:
 
 def _faces(request: web.Request, shown: Sequence[bubbles.Bubble]) -> list[Face]:
     timezone = request.app[HOUSE].timezone
-    return [face(bubble, request.app[CLOCK](), timezone) for bubble in shown]
+    box, now = request.app[INBOX].box, request.app[CLOCK]()
+    return [face(bubble, words_of(bubble.body, box), now, timezone) for bubble in shown]
 
 
 # ---------------------------------------------------------------- what the person does
@@ -229,7 +230,8 @@ async def _show_own(app: web.Application, address: str, deed: Deed, key: str) ->
         async with app[DATABASE].read() as tx:
             return deed.ref, await bubbles.newest(tx, address)
     async with app[DATABASE].write() as tx:
-        own = await bubbles.add(tx, address, f"mine:{key}", own_body(deed), app[CLOCK](), is_mine=True)
+        body = own_body(deed, app[INBOX].box)
+        own = await bubbles.add(tx, address, f"mine:{key}", body, app[CLOCK](), is_mine=True)
         before = await bubbles.newest(tx, address)
     app[CHANGES].tell(address)
     return str(own), before

@@ -30,14 +30,14 @@ class Face:
     is_today: bool
 
 
-def face(bubble: Bubble, now: datetime, timezone: ZoneInfo) -> Face:
+def face(bubble: Bubble, words: str, now: datetime, timezone: ZoneInfo) -> Face:
     """A bubble as it is shown to its person at this moment."""
     at = bubble.at.astimezone(timezone)
     return Face(
         bubble.id,
         bubble.revision,
         bubble.is_mine,
-        marked_up(str(bubble.body.get("text", ""))),
+        marked_up(words),
         str(bubble.body.get("note", "")),
         rows_of(bubble.body),
         at,

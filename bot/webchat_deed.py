@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from cryptography.exceptions import InvalidTag
 
-from bot.channels.webchat import number, pack
+from bot.channels.webchat import number
+from bot.strongbox import Strongbox
 from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, Kind
 
 BODY_LIMIT = 64 * 1024
@@ -84,10 +86,32 @@ def key_of(address: str, deed: Deed, once: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def own_body(deed: Deed) -> Mapping[str, Any]:
-    """What the person's own bubble shows of words or a command; of a long text, none of its words."""
+WORDS = "bubbles"
+"""What typed words are bound to while they stand in the chat."""
+
+
+def own_body(deed: Deed, box: Strongbox) -> Mapping[str, Any]:
+    """What the person's own bubble shows of words or a command; of a long text, none of its words.
+
+    The words are closed: a confidence typed here stands nowhere on the disk in the clear.
+    """
     if deed.kind is Kind.LONG_TEXT:
         return {"note": "long"}
     if deed.kind is Kind.COMMAND:
-        return {"note": "start"} if deed.command == "start" else pack(f"/{deed.command} {deed.text}".strip())
-    return pack(deed.text)
+        return {"note": "start"} if deed.command == "start" else _closed(f"/{deed.command} {deed.text}".strip(), box)
+    return _closed(deed.text, box)
+
+
+def _closed(words: str, box: Strongbox) -> Mapping[str, Any]:
+    return {"closed": box.close_text(words, WORDS)}
+
+
+def words_of(body: Mapping[str, Any], box: Strongbox) -> str:
+    """The words of a bubble, whoever said them; empty when they were closed under a key that is gone."""
+    closed = body.get("closed")
+    if closed is None:
+        return str(body.get("text", ""))
+    try:
+        return box.open_text(str(closed), WORDS)
+    except InvalidTag:
+        return ""

@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Select, delete, exists, func, insert, or_, select, tuple_, update
 
+from storage import bubbles, outbox, updates
 from storage.database import Transaction, insert_once
 from storage.schema import addresses, answers, closures, institutions, memories, prompts, servants
 
@@ -189,7 +190,15 @@ async def _set_state(tx: Transaction, servant_id: int, state: str, until: date |
 
 
 async def leave(tx: Transaction, servant_id: int) -> None:
-    """Forget: addresses and memories go, answers stay as counts of the group."""
+    """Forget: addresses, what was said there, and memories go; answers stay as counts of the group."""
+    places = (
+        await tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id))
+    ).all()
+    for channel, address in places:
+        await outbox.forget(tx, channel, address)
+        await updates.forget(tx, channel, address)
+        if channel == "webchat":
+            await bubbles.forget(tx, address)
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))

@@ -108,3 +108,12 @@ async def count_waiting(tx: Transaction) -> int:
 async def prune(tx: Transaction, before: datetime) -> None:
     """Forget handled updates that no platform will repeat any more."""
     await tx.execute(delete(updates).where(updates.c.state != "waiting", updates.c.received_at < before))
+
+
+async def forget(tx: Transaction, channel: str, address: str) -> None:
+    """Somebody leaves: only the keys of what they sent stay, so that a repetition is known as one."""
+    await tx.execute(
+        update(updates)
+        .where(updates.c.channel == channel, updates.c.address == address, updates.c.state != "waiting")
+        .values(address="")
+    )

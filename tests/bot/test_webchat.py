@@ -134,7 +134,8 @@ async def test_words_and_commands_are_told_apart(product: Product, phone: Webcha
     async with product.database.read() as tx:
         own = await bubbles.find(tx, typed.address, int(typed.ref))
     assert own is not None
-    assert own.body["text"] == typed.text
+    assert phone.own()[-1] == typed.text  # the person sees what they typed ...
+    assert "hola" not in str(own.body)  # ... and the disk does not
 
 
 async def test_a_long_text_is_dropped_before_anything_is_stored(product: Product, phone: WebchatPhone) -> None:

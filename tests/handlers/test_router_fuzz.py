@@ -40,7 +40,9 @@ PIECES = st.one_of(
     st.integers(-5, 10**18).map(str),
     st.text("٠١٢٣४५", min_size=1, max_size=4),
 )
-CHOICES = st.builds(lambda owner, rest: ":".join([owner, *rest])[:80], st.sampled_from(OWNERS), st.lists(PIECES, max_size=5))
+CHOICES = st.builds(
+    lambda owner, rest: ":".join([owner, *rest])[:80], st.sampled_from(OWNERS), st.lists(PIECES, max_size=5)
+)
 WORDS = st.one_of(
     st.sampled_from(["A", "b", "LEON", "leon", "ALTA SALUD", "baja", "¡SALIR!", "ayuda", "Celaya", "‮‫", "👩‍⚖️", "​"]),
     st.text(st.characters(codec="utf-8"), max_size=60),
@@ -60,11 +62,16 @@ class Step:
 
 PEOPLE = st.sampled_from([ANA.address, BETO.address, STRANGER])
 STEPS = st.one_of(
-    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.COMMAND), st.sampled_from([*router.COMMANDS, "settings", "x"])),
+    st.builds(
+        Step, PEOPLE, st.just("update"), st.just(Kind.COMMAND), st.sampled_from([*router.COMMANDS, "settings", "x"])
+    ),
     st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.CHOICE), CHOICES),
     st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.TEXT), WORDS),
     st.builds(
-        Step, PEOPLE, st.just("update"), st.sampled_from([Kind.ATTACHMENT, Kind.LONG_TEXT, Kind.BLOCKED, Kind.UNBLOCKED])
+        Step,
+        PEOPLE,
+        st.just("update"),
+        st.sampled_from([Kind.ATTACHMENT, Kind.LONG_TEXT, Kind.BLOCKED, Kind.UNBLOCKED]),
     ),
     st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
     st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
@@ -73,7 +80,9 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, max_size=25))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_any_interleaving_of_people_is_survived(migrated_file: Path, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "integra.db"
@@ -137,7 +146,7 @@ async def _update(tx: Transaction, place: int, step: Step) -> Update:
 async def _real_button(tx: Transaction, step: Step) -> str:
     """A button that was really said to somebody, not always to who presses it now."""
     bodies = (await tx.execute(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).scalars().all()
-    choices = [key[1] for body in bodies for row in json.loads(body)[2] for key in row if key[1]]
+    choices = [key[1] for body in bodies if body for row in json.loads(body)[2] for key in row if key[1]]
     return choices[-1 - step.pick % min(len(choices), 30)] if choices else string.ascii_lowercase
 
 

@@ -5,10 +5,10 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, Table
 
 from storage import migrate
@@ -38,11 +38,10 @@ async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 
 async def _on_server(socket: Path, statement: str) -> None:
-    connection = await asyncpg.connect(host=str(socket), user="test", database="postgres")
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    engine = create_async_engine(f"postgresql+asyncpg://test@/postgres?host={socket}", isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()
 
 
 async def _drift(url: str) -> list[object]:
@@ -116,7 +115,7 @@ async def test_references_are_checked_on_both_databases(database: Database) -> N
             await tx.execute(text("insert into addresses (channel, address, servant_id) values ('webchat', 'a', 77)"))
 
 
-@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: str(table.name))
 def test_both_dialects_compile_every_table(table: Table) -> None:
     for dialect in (sqlite.dialect(), postgresql.dialect()):
         created = str(CreateTable(table).compile(dialect=dialect))

@@ -225,7 +225,7 @@ async def stands(tx: Transaction, state: State) -> int:
         assert await keys(tx) == ["a"]
     if state in FINAL:
         await outbox.end(tx, delivery_id, state, NOW)
-    return delivery_id
+    return int(delivery_id)
 
 
 async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> None:

@@ -23,7 +23,7 @@ async def keep(tx: Transaction, *arrivals: str) -> None:
 
 
 async def drained(database: Database) -> list[str]:
-    keys = []
+    keys: list[str] = []
     while True:
         async with database.write() as tx:
             taken = await updates.take(tx)

@@ -65,9 +65,10 @@ async function open() {
 async function unseal(caseId, body) {
   if (body.case !== caseId) throw new sealing.Altered("case");
   const { id, reading, signing } = keys();
-  const list = await sealing.verifyKeys(body.keys);
+  const list = await sealing.verifyKeys(body.keys, keys().trusted);
   const own = list.readers.find((one) => one.id === id);
   if (own?.reading !== reading.publicKey || own.signing !== signing.publicKey) throw new sealing.Altered("keys");
+  keys().trusted = list.unit;
   const caseKeys = {};
   for (const { epoch, sealed } of body.access) {
     caseKeys[epoch] = await sealing.openAccess(reading, sealed, { case: caseId, epoch, reader: id });

@@ -34,6 +34,8 @@ async function signOut() {
 }
 
 document.addEventListener("click", (event) => {
+  const other = event.target.closest("a[hreflang]");
+  if (other) other.hash = location.hash; // an invite stays an invite in the other language
   const deed = event.target.closest("[data-deed]")?.dataset.deed;
   if (deed === "lock") lock();
   if (deed === "signout") signOut();

@@ -7,7 +7,7 @@ import { get, main, post, Told } from "./page.js";
 const PULSE = 4 * 60 * 1000; // whoever writes for long keeps the session awake
 const LOOK = 10 * 1000;
 
-let held = null; // { id, reading, signing, unit }: pairs of public key and CryptoKey; unit may be null
+let held = null; // { id, reading, signing, unit, trusted }: pairs of public key and CryptoKey; unit may be null
 let active = Date.now();
 let pulsed = Date.now();
 
@@ -28,7 +28,8 @@ export async function unlock(email, words) {
   const unit = body.unit_bundle
     ? await sealing.importSigningKey(await sealing.unwrapUnit(wrappingKey, id, JSON.parse(body.unit_bundle)))
     : null;
-  held = { id, reading, signing, unit };
+  // Lists of another unit than the first one seen are refused; whoever holds the unit's key knows it beforehand.
+  held = { id, reading, signing, unit, trusted: unit?.publicKey ?? held?.trusted ?? "" };
   active = pulsed = Date.now();
   document.dispatchEvent(new CustomEvent("console:unlocked"));
 }

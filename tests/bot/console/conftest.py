@@ -1,15 +1,17 @@
-"""The console's own fixture: an office on either database."""
+"""The console's own fixture: an office. Its storage and rules are tested on both databases in their own folders."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from content.library import Library
-from storage.database import Database
+from storage.database import open_database
 from tests.bot.console.office import Office, open_office
 
 
 @pytest.fixture
-async def office(database: Database, library: Library) -> AsyncIterator[Office]:
+async def office(sqlite_url: str, library: Library) -> AsyncIterator[Office]:
+    database = open_database(sqlite_url)
     async with open_office(database, library) as office:
         yield office
+    await database.close()

@@ -2,32 +2,23 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
-from content.library import Library
 from storage import cases, ledger, officers, sealing
-from storage.database import open_database
-from tests.bot.console.office import SECRET, Office, open_office
+from tests.bot.console.office import SECRET, ZONE, Office, new_key, raw
 
 AXE = (Path(__file__).parents[2] / "vendor" / "axe.min.js").read_text("utf-8")
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
 ANSWER = "Canario-9904: informa por escrito y pide excusa. "
 expect.set_options(timeout=20_000)  # making keys takes a while where several tests run at once
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-
-
-@pytest.fixture
-async def office(sqlite_url: str, library: Library) -> AsyncIterator[Office]:
-    database = open_database(sqlite_url)
-    async with open_office(database, library) as office:
-        yield office
-    await database.close()
 
 
 class Tab:
@@ -217,8 +208,77 @@ async def test_an_idle_tab_forgets_keys_and_texts_and_the_words_bring_them_back(
         await expect(page.get_by_label("Tu respuesta")).to_have_value("Un borrador.")
 
 
+Body = dict[str, Any]
+
+
+def _signed_by_another_unit(body: Body) -> None:
+    other = new_key()
+    listed = json.loads(body["keys"]["body"]) | {"unit": raw(other)}
+    words = sealing.canonical(listed)
+    body["keys"] = {"body": words, "signature": sealing.sign(other, "integra/v1/keys|" + words)}
+
+
+def _from_an_officer(body: Body) -> None:
+    body["letters"][1]["context"]["author"] = "officer"
+    body["letters"][1] |= {"signer": "A" * 22, "signature": "A" * 86}
+
+
+ALTERATIONS: dict[str, Callable[[Body], object]] = {
+    "another case": lambda body: body.update(case="A" * 22),
+    "letters swapped": lambda body: body["letters"].reverse(),
+    "the first letter missing": lambda body: body["letters"].pop(0),
+    "a letter twice": lambda body: body["letters"].append(body["letters"][1]),
+    "all letters missing": lambda body: body["letters"].clear(),
+    "another day": lambda body: body["letters"][1]["context"].update(day="2026-11-20"),
+    "another suite": lambda body: body["letters"][1]["context"].update(suite=2),
+    "another body": lambda body: body["letters"][1].update(body=body["letters"][0]["body"]),
+    "another vector": lambda body: body["letters"][0].update(iv="A" * 16),
+    "another author": _from_an_officer,
+    "another epoch": lambda body: body["access"][0].update(epoch=2),
+    "another key": lambda body: body["access"][0].update(sealed="A" * len(body["access"][0]["sealed"])),
+    "no key": lambda body: body["access"].clear(),
+    "a list with another signature": lambda body: body["keys"].update(signature="A" * 86),
+    "a list of another unit": _signed_by_another_unit,
+}
+
+
+def meddling(alter: Callable[[Body], object]) -> Callable[[Route], Awaitable[None]]:
+    async def meddle(route: Route) -> None:
+        answer = await route.fetch()
+        body = await answer.json()
+        alter(body)
+        await route.fulfill(response=answer, json=body)
+
+    return meddle
+
+
 @pytest.mark.attack
-async def test_an_altered_letter_is_told_and_never_shown(browser: Browser, office: Office) -> None:
+async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: Browser, office: Office) -> None:
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office) as carmen:
+        page = carmen.page
+        await carmen.join(token, is_first=True)
+        case_id, key = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        async with office.database.write() as tx:
+            first = sealing.read_envelope((await cases.letters(tx, case_id))[0].envelope)
+            day = office.now.astimezone(ZONE).date()
+            context = sealing.letter_context(case_id, 1, 2, "asker", day, first.hash)
+            second = sealing.parse_envelope(sealing.seal_letter(key, context, {"text": QUESTION}))
+            await cases.add_letter(tx, case_id, cases.Letter(2, 1, second.text))
+        await carmen.sign_in("carmen@ueipci.example")
+        for name, alter in ALTERATIONS.items():
+            await page.route("**/letters", meddling(alter))
+            await page.locator(".queue tbody a").click()
+            await expect(page.locator("#says"), name).to_contain_text("Alterado")
+            assert "Canario" not in await page.content(), name
+            await page.unroute("**/letters")
+            await page.get_by_role("link", name="← Expedientes").click()
+        await page.locator(".queue tbody a").click()
+        await expect(page.locator(".letter .text").first).to_have_text(QUESTION)
+
+
+@pytest.mark.attack
+async def test_an_altered_row_is_told_and_never_shown(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
         await carmen.join(token, is_first=True)

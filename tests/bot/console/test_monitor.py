@@ -44,7 +44,7 @@ async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
     assert status == 200
     assert (asked["first"], asked["last"], asked["code"]) == (date(2026, 10, 27), date(2026, 11, 23), None)
     assert "Simulado" in page
-    assert "menos de 10 personas" in page
+    assert "no se muestra: grupo de menos de 10" in page
     assert "9,911" in page
     assert "61 %" in page
     assert page.count('role="img" aria-label="') == 2

@@ -1,0 +1,337 @@
+from dataclasses import replace
+
+from content.library import Library
+from content.phrases import Phrases
+from handlers.message import Act, Kind
+from storage import servants
+from tests.cast import ANA, BETO
+from tests.handlers.talk import Talk, choices, words
+
+LONG = "Mi jefa me pidió firmar " * 10
+
+# kind, what came with it, phrase for a stranger, phrase for a servant
+ANSWERS = [
+    (Kind.COMMAND, {"command": "ayuda"}, "help.stranger", "help.servant"),
+    (Kind.COMMAND, {"command": "start", "text": "NADA"}, "enroll.unknown_code", "enroll.back"),
+    (Kind.COMMAND, {"command": "hoy"}, "help.stranger", "prompt.ask"),
+    (Kind.COMMAND, {"command": "consulta"}, "assess.intro", "assess.intro"),
+    (Kind.COMMAND, {"command": "avance"}, "help.stranger", "standing.progress"),
+    (Kind.COMMAND, {"command": "constancia"}, "help.stranger", "standing.certificate"),
+    (Kind.COMMAND, {"command": "hora"}, "help.stranger", "profile.hour"),
+    (Kind.COMMAND, {"command": "pausa"}, "help.stranger", "profile.pause"),
+    (Kind.COMMAND, {"command": "idioma"}, "profile.language", "profile.language"),
+    (Kind.COMMAND, {"command": "corregir"}, "help.stranger", "profile.correct"),
+    (Kind.COMMAND, {"command": "privacidad"}, "notice.told", "notice.told"),
+    (Kind.COMMAND, {"command": "misdatos"}, "leave.nothing", "leave.my_data"),
+    (Kind.COMMAND, {"command": "baja"}, "leave.nothing", "leave.ask"),
+    (Kind.COMMAND, {"command": "inventado"}, "help.unknown_command", "help.unknown_command"),
+    (Kind.COMMAND, {"command": ""}, "help.unknown_command", "help.unknown_command"),
+    (Kind.TEXT, {"text": "quiero platicar"}, "enroll.not_found", "help.text"),
+    (Kind.TEXT, {"text": ""}, "enroll.not_found", "help.text"),
+    (Kind.TEXT, {"text": "👩🏽‍⚖️\u200b مرحبا"}, "enroll.not_found", "help.text"),
+    (Kind.TEXT, {"text": "{}{0}%s**__"}, "enroll.not_found", "help.text"),
+    (Kind.TEXT, {"text": "'; drop table servants; --"}, "enroll.not_found", "help.text"),
+    (Kind.TEXT, {"text": "a"}, "enroll.not_found", None),  # a letter answers the prompt
+    (Kind.LONG_TEXT, {"ref": "9"}, "help.long_text", "help.long_text"),
+    (Kind.ATTACHMENT, {}, "help.attachment", "help.attachment"),
+    (Kind.CHOICE, {"choice": "nobody:1", "press": "p"}, "help.old_button", "help.old_button"),
+]
+
+
+def opening(talk: Talk, key: str) -> str:
+    """The first words of a phrase, up to its first placeholder."""
+    template = talk.library.phrases.template("es", key).replace("**", "").replace("__", "")
+    return template.split("{")[0].strip()
+
+
+async def test_whatever_arrives_gets_a_useful_answer(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    for kind, fields, stranger, servant in ANSWERS:
+        assert opening(talk, stranger) in words(await talk.hears(BETO, kind, **fields)), (kind, fields)
+        told = [one for one in await talk.hears(ANA, kind, **fields) if one.act is not Act.ERASE]
+        assert told, (kind, fields)
+        assert all(one.text for one in told)
+        if servant is not None:
+            assert opening(talk, servant) in words(told), (kind, fields)
+    assert await talk.servant(BETO) is None
+
+
+async def test_whoever_leaves_or_comes_back_is_not_talked_at(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    for kind in (Kind.BLOCKED, Kind.UNBLOCKED):
+        assert await talk.hears(BETO, kind) == []
+        assert await talk.hears(ANA, kind) == []
+
+
+def test_every_kind_is_in_the_tables() -> None:
+    assert {kind for kind, *_ in ANSWERS} | {Kind.BLOCKED, Kind.UNBLOCKED} == set(Kind)
+
+
+# ---------------------------------------------------------------- buttons nobody offered
+
+FORGED = [
+    "",
+    ":",
+    "::::::",
+    "answer",
+    "answer:",
+    "answer::",
+    "answer:1",
+    "answer:1:",
+    "answer:1:z",
+    "answer:1:ab",
+    "answer:1:5",
+    "answer:-1:a",
+    "answer:1.0:a",
+    "answer: 1:a",
+    "answer:²:a",
+    "answer:١:a",
+    "answer:999999999999999:a",
+    "answer:99999999999999999999999999999999999999999999:a",
+    "sure",
+    "sure::",
+    "sure:1:certain",
+    "sure:999999999999999:sure",
+    "why",
+    "why:",
+    "why:x",
+    "enroll",
+    "enroll:",
+    "enroll::",
+    "enroll:no:fr",
+    "enroll:no:",
+    "enroll:list",
+    "enroll:list:fr:0",
+    "enroll:list:es:٣",
+    "enroll:list:es:99999999999999999999",
+    "enroll:list:es:-1",
+    "enroll:notice:fr:LEON",
+    "enroll:notice:es:NADA",
+    "enroll:yes:es:1999-01:LEON",
+    "enroll:yes:es:LEON",
+    "enroll:hour:es:2026-11:24:LEON",
+    "enroll:hour:es:2026-11:3:LEON",
+    "enroll:hour:es:2026-11:٩:LEON",
+    "enroll:hour:es:2026-11:9999:LEON",
+    "enroll:hour:es:2026-11::LEON",
+    "enroll:hour:es:2026-11:9:NADA",
+    "enroll:renew",
+    "enroll:renew:1999-01",
+    "enroll:move",
+    "enroll:move:NADA",
+    "assess",
+    "assess:on",
+    "assess:on:zzz",
+    "assess:on:" + "y" * 15,
+    "assess:on:--------------",
+    "assess:on:-y-y-y-y",
+    "assess:on:ynuynu:ynu",
+    "consult",
+    "consult:start:xyz",
+    "consult:start:" + "y" * 14 + ":more",
+    "profile",
+    "profile:",
+    "profile:hour:0081",
+    "profile:hour:٩",
+    "profile:hour:7",
+    "profile:hour:" + "9" * 40,
+    "profile:language:fr",
+    "profile:pause:-7",
+    "profile:pause:365",
+    "leave",
+    "leave:",
+    "leave:maybe",
+    "cases:1",
+    "answer:1:a".ljust(64, "x"),
+    "answer:1:a".ljust(65, "x"),
+    "leave:yes".ljust(65, ":"),
+    "leave:yes:" + "ñ" * 28,
+]
+
+
+async def test_a_forged_button_changes_nothing_and_is_answered(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    before = await talk.servant(ANA)
+    for choice in FORGED:
+        for who in (ANA, BETO):
+            told = await talk.press(who, choice)
+            assert told, f"said nothing to {choice}"
+            assert all(len(one.choice.encode()) <= 64 for parcel in told for row in parcel.rows for one in row)
+        assert await talk.servant(ANA) == before, choice
+        assert await talk.servant(BETO) is None, choice
+    assert await talk.answers(ANA) == []
+
+
+async def test_a_button_of_65_bytes_is_not_even_looked_at(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    longest = "leave:no".ljust(64, ":")
+    assert talk.phrase("help.old_button") not in words(await talk.press(ANA, longest))
+    assert talk.phrase("help.old_button") in words(await talk.press(ANA, longest + ":"))
+
+
+async def test_every_press_is_acknowledged_even_when_it_leads_to_nothing(talk: Talk) -> None:
+    before = await talk.count("deliveries")
+    await talk.press(BETO, "nobody:1")
+    assert await talk.count("deliveries") == before + 2  # the acknowledgement and the words
+
+
+# ---------------------------------------------------------------- words instead of commands
+
+
+WORDS = [
+    ("AYUDA", "help.servant"),
+    ("Menú", "help.servant"),
+    ("  ¿Opciones?  ", "help.servant"),
+    ("help", "help.servant"),
+    ("Conflicto de   interés", "assess.intro"),
+    ("¡SALIR!", "leave.ask"),
+    ("ya no quiero", "leave.ask"),
+    ("Alto.", "leave.ask"),
+    ("Mis Datos", "leave.my_data"),
+    ("Pregunta del día", "prompt.ask"),
+    ("idioma", "profile.language"),
+    ("vacaciones", "profile.pause"),
+]
+
+
+async def test_a_word_is_as_good_as_a_command(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    for text, key in WORDS:
+        assert opening(talk, key) in words(await talk.type(ANA, text)), text
+
+
+async def test_commands_have_english_names_too(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    for alias, command in (("help", "ayuda"), ("stop", "baja"), ("query", "consulta"), ("mydata", "misdatos")):
+        assert words(await talk.command(ANA, alias)) == words(await talk.command(ANA, command))
+
+
+async def test_a_long_text_is_taken_out_of_the_chat_and_the_letterbox_is_offered(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    erased, told = await talk.hears(ANA, Kind.LONG_TEXT, ref="77")
+    assert (erased.act, erased.ref) == (Act.ERASE, "77")
+    assert talk.phrase("help.long_text") == told.text
+    assert choices([told]) == ["consult:start"]
+
+
+async def test_a_stranger_is_spoken_to_in_the_language_of_the_phone(talk: Talk) -> None:
+    for language, spoken in (("en-US", "en"), ("EN", "en"), ("es-MX", "es"), ("fr", "es"), ("", "es")):
+        told = await talk.command(BETO, "ayuda", language=language)
+        assert words(told) == talk.library.phrases.template(spoken, "help.stranger").replace("**", "")
+
+
+# ---------------------------------------------------------------- a newer privacy notice
+
+
+def with_notice(library: Library, version: str) -> Library:
+    catalogs = {
+        language: {key: library.phrases.template(language, key) for key in library.phrases.keys}
+        for language in ("es", "en")
+    }
+    for catalog in catalogs.values():
+        catalog["notice.version"] = version
+    return replace(library, phrases=Phrases(catalogs))
+
+
+RECORDING = [
+    (Kind.CHOICE, {"choice": "answer:{prompt}:a"}),
+    (Kind.CHOICE, {"choice": "sure:{prompt}:sure"}),
+    (Kind.CHOICE, {"choice": "profile:hour:12"}),
+    (Kind.CHOICE, {"choice": "profile:pause:7"}),
+    (Kind.CHOICE, {"choice": "enroll:move:SALUD"}),
+    (Kind.CHOICE, {"choice": "enroll:renew:1999-01"}),
+    (Kind.CHOICE, {"choice": "assess:start"}),
+    (Kind.TEXT, {"text": "b"}),
+    (Kind.TEXT, {"text": "B)"}),
+    (Kind.TEXT, {"text": "hoy"}),
+    (Kind.TEXT, {"text": "hola"}),
+    (Kind.COMMAND, {"command": "hoy"}),
+    (Kind.COMMAND, {"command": "pausa"}),
+]
+
+
+async def test_a_newer_notice_is_asked_for_and_nothing_is_recorded_before(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    before, number = await talk.servant(ANA), await talk.prompt(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    for kind, fields in RECORDING:
+        told = await talk.hears(ANA, kind, **{name: text.format(prompt=number) for name, text in fields.items()})
+        assert words(told) == talk.phrase("enroll.renew"), fields
+        assert choices(told) == ["enroll:renew:2027-01", "leave:ask"]
+    assert await talk.servant(ANA) == before
+    assert await talk.answers(ANA) == []
+    assert await talk.count("memories") == 0
+
+
+async def test_after_accepting_the_newer_notice_everything_goes_on(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    talk.clock.move(hours=1)
+    assert talk.phrase("enroll.renewed") in words(await talk.press(ANA, "enroll:renew:2027-01"))
+    known = await talk.servant(ANA)
+    assert known is not None
+    assert (known.notice_version, known.consented_at) == ("2027-01", talk.now)
+    await talk.press(ANA, f"answer:{await talk.prompt(ANA)}:a")
+    assert len(await talk.answers(ANA)) == 1
+
+
+async def test_rights_do_not_wait_for_a_newer_notice(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    for command in ("baja", "misdatos", "privacidad", "ayuda"):
+        assert talk.phrase("enroll.renew") not in words(await talk.command(ANA, command)), command
+
+
+async def test_one_can_leave_instead_of_accepting_the_newer_notice(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    assert talk.phrase("leave.done") in words(await talk.press(ANA, "leave:yes"))
+    assert await talk.servant(ANA) is None
+
+
+async def test_the_prompt_of_the_day_asks_for_the_newer_notice_instead(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    talk.clock.move(days=1)
+    assert await talk.tick() == 1
+    assert words(await talk.reads(ANA)) == talk.phrase("enroll.renew")
+
+
+# ---------------------------------------------------------------- blocked and back
+
+
+async def test_whoever_blocks_us_is_left_alone_until_they_come_back(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    await talk.hears(ANA, Kind.BLOCKED)
+    talk.clock.move(days=1)
+    assert await talk.tick() == 0
+    await talk.hears(ANA, Kind.UNBLOCKED)
+    assert await talk.tick() == 1
+
+
+async def test_any_sign_of_life_resumes_the_prompts(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    signs: list[tuple[Kind, dict[str, str]]] = [
+        (Kind.TEXT, {"text": "hola"}),
+        (Kind.COMMAND, {"command": "ayuda"}),
+        (Kind.CHOICE, {"choice": "nobody:1"}),
+        (Kind.ATTACHMENT, {}),
+    ]
+    for kind, fields in signs:
+        await talk.hears(ANA, Kind.BLOCKED)
+        talk.clock.move(days=1)
+        assert await talk.tick() == 0
+        await talk.hears(ANA, kind, **fields)
+        assert await talk.tick() == 1, kind
+
+
+async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    await talk.enrol(BETO)
+    await talk.hears(ANA, Kind.BLOCKED)
+    async with talk.database.read() as tx:
+        due = await servants.due(tx, talk.now.date().replace(day=24), 9, 10)
+    assert [one.address for one in due] == [BETO.address]
+    talk._read.clear()
+    assert await talk.reads(ANA) == []
+    assert await talk.reads(BETO)
