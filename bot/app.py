@@ -85,7 +85,7 @@ async def build(
         telegram = _telegram(settings, secrets, library)
         channels: dict[str, Channel] = {}
         paces: dict[str, Pace] = {}
-        chat = Webchat(database, clock)
+        chat = Webchat(database, clock, inbox.box)
         if settings.has_webchat:
             channels[chat.name] = chat
         if telegram is not None:

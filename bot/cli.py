@@ -1,20 +1,20 @@
 """The command `integra`: run, check, migrate, tick, report, officer; errors are one clear line on standard error."""
 
 import asyncio
-import functools
+import os
 import signal
-import sys
-from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from bot import app as house
 from bot import config, logs, tables
+from bot.cli_import import imported
 from bot.config import Settings, WrongSetting
+from bot.terminal import awaited, fail, say
 from content import library as course
 from content.problems import BrokenContent
 from handlers import demo as fiction
@@ -28,8 +28,7 @@ cli = typer.Typer(
 )
 officer = typer.Typer(help="Officers of the console.", no_args_is_help=True)
 cli.add_typer(officer, name="officer")
-
-P = ParamSpec("P")
+cli.add_typer(imported, name="import")
 
 
 class Role(StrEnum):
@@ -59,33 +58,15 @@ class Format(StrEnum):
 
 def main() -> None:
     """Entry point; whatever can go wrong at a start ends in one line a fault and exit code 1."""
+    os.umask(0o077)  # database, secrets and exports are for this account alone
     try:
         cli()
     except (WrongSetting, BrokenContent) as fault:
-        _fail(str(fault))
+        fail(str(fault))
     except schema.UnknownSchema as fault:
-        _fail(f"DATABASE_URL: the database has schema {fault}, newer than this version of Integra; upgrade Integra")
+        fail(f"DATABASE_URL: the database has schema {fault}, newer than this version of Integra; upgrade Integra")
     except DatabaseUnavailable as fault:
-        _fail(f"DATABASE_URL: the database does not answer ({fault}); is it running, and may we write there?")
-
-
-def _fail(says: str) -> NoReturn:
-    print(says, file=sys.stderr)  # noqa: T201
-    raise SystemExit(1)
-
-
-def _awaited(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """typer never awaits: run the coroutine to its end."""
-
-    @functools.wraps(work)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(work(*args, **kwargs))
-
-    return run
-
-
-def _say(line: str = "") -> None:
-    print(line, flush=True)  # noqa: T201
+        fail(f"DATABASE_URL: the database does not answer ({fault}); is it running, and may we write there?")
 
 
 # ---------------------------------------------------------------- run
@@ -100,14 +81,14 @@ def run(
     logs.set_up()
     settings = config.load()
     if role is not Part.all and settings.database.startswith("sqlite"):
-        _fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
+        fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
     try:
         asyncio.run(_run(settings, role, demo))
     except KeyboardInterrupt:
-        _say("Stopped.")
+        say("Stopped.")
     except OSError as fault:
         place = f"{settings.http_host}:{settings.http_port}"
-        _fail(f"HTTP_PORT: cannot listen on {place} ({fault.strerror}); choose another with HTTP_PORT=8081")
+        fail(f"HTTP_PORT: cannot listen on {place} ({fault.strerror}); choose another with HTTP_PORT=8081")
 
 
 async def _run(settings: Settings, role: Part, demo: bool) -> None:
@@ -126,7 +107,7 @@ async def _run(settings: Settings, role: Part, demo: bool) -> None:
         try:
             await house.serve(app, ready, web=role is not Part.worker, work=role is not Part.web)
         except asyncio.CancelledError:
-            _say("Stopped.")
+            say("Stopped.")
 
 
 async def _open_demo(app: house.App) -> list[str]:
@@ -142,19 +123,19 @@ async def _open_demo(app: house.App) -> list[str]:
 
 async def _welcome(app: house.App, port: int, links: list[str]) -> None:
     base = app.settings.public_url
-    _say(f"Integra is ready on port {port}." if port else "Integra works.")
+    say(f"Integra is ready on port {port}." if port else "Integra works.")
     if app.settings.has_webchat:
-        _say(f"  Chat:            {base}/chat")
+        say(f"  Chat:            {base}/chat")
     async with app.database.read() as tx:
         known = await servants.institution_by_code(tx, fiction.CODE)
     if known is not None and known.is_fictional:
-        _say(f"  Enrolment code:  {fiction.CODE}")
+        say(f"  Enrolment code:  {fiction.CODE}")
     for link in links:
-        _say(f"  First officer:   {link}   (once)")
-    _say(f"  Console:         {base}/console/")
+        say(f"  First officer:   {link}   (once)")
+    say(f"  Console:         {base}/console/")
     if app.telegram is not None:
-        _say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
-    _say("Ctrl-C stops it; the next start keeps everything.")
+        say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
+    say("Ctrl-C stops it; the next start keeps everything.")
 
 
 # ---------------------------------------------------------------- check, migrate
@@ -173,28 +154,28 @@ def check() -> None:
     except BrokenContent as broken:
         faults += [str(problem) for problem in broken.problems]
     if faults:
-        _fail("\n".join(faults) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
-    _say(
+        fail("\n".join(faults) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
+    say(
         f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
         f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
     )
 
 
 @cli.command()
-@_awaited
+@awaited
 async def migrate() -> None:
     """Bring the database's schema forward, showing the steps."""
     steps = await schema.migrate(config.load().database)
     for step in steps:
-        _say(f"{step.revision}: {step.what}")
-    _say("The schema is up to date.")
+        say(f"{step.revision}: {step.what}")
+    say("The schema is up to date.")
 
 
 # ---------------------------------------------------------------- tick, report
 
 
 @cli.command()
-@_awaited
+@awaited
 async def tick(
     at: Annotated[str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")] = None,
 ) -> None:
@@ -207,7 +188,7 @@ async def tick(
         planned = await app.tick(moment)
         async with app.database.read() as tx:
             states = await tables.deliveries(tx)
-    _say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
+    say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
 
 
 def _moment(text: str | None) -> datetime:
@@ -216,14 +197,14 @@ def _moment(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        _fail(f"--at: not a moment (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
+        fail(f"--at: not a moment (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
     if moment.tzinfo is None:
-        _fail(f"--at: the offset is missing (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
+        fail(f"--at: the offset is missing (seen: {text!r}); expected e.g. 2026-11-23T09:00-06:00")
     return moment.astimezone(UTC)
 
 
 @cli.command()
-@_awaited
+@awaited
 async def report(
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
@@ -236,14 +217,14 @@ async def report(
     until = _day("--to", last, today)
     since = _day("--from", first, until - timedelta(days=30))
     if since > until:
-        _fail(f"--from: after --to (seen: {since} and {until})")
+        fail(f"--from: after --to (seen: {since} and {until})")
     await schema.migrate(settings.database)
     async with house.build(settings) as app, app.database.read() as tx:
         code = institution.strip().upper() if institution else None
         if code is not None and await servants.institution_by_code(tx, code) is None:
-            _fail(f"--institution: no such code (seen: {institution!r})")
+            fail(f"--institution: no such code (seen: {institution!r})")
         found = await reports.institution_table(tx, app.library, since, until, settings.min_group, code)
-    _say(tables.printed(found, format))
+    say(tables.printed(found, format))
 
 
 def _day(option: str, text: str | None, otherwise: date) -> date:
@@ -252,14 +233,14 @@ def _day(option: str, text: str | None, otherwise: date) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        _fail(f"{option}: not a day (seen: {text!r}); expected YYYY-MM-DD")
+        fail(f"{option}: not a day (seen: {text!r}); expected YYYY-MM-DD")
 
 
 # ---------------------------------------------------------------- officers
 
 
 @officer.command()
-@_awaited
+@awaited
 async def invite(
     email: str,
     name: Annotated[str, typer.Option(help="As servants will read it.")],
@@ -272,16 +253,16 @@ async def invite(
     async with house.build(settings) as app, app.database.write() as tx:
         place = await servants.institution_by_code(tx, institution) if institution else None
         if institution and place is None:
-            _fail(f"--institution: no such code (seen: {institution!r})")
+            fail(f"--institution: no such code (seen: {institution!r})")
         if role is Role.liaison and place is None:
-            _fail("--institution: a liaison belongs to one; give its code")
+            fail("--institution: a liaison belongs to one; give its code")
         try:
             token = await officers.invite(tx, email, name, role, place.id if place else None, house.system_clock())
         except officers.OfficerExists:
-            _fail(f"{email}: has signed up already")
+            fail(f"{email}: has signed up already")
         except ValueError as fault:
-            _fail(f"{email}: {fault}")
-    _say(f"{settings.public_url}/console/signup#{token}")
+            fail(f"{email}: {fault}")
+    say(f"{settings.public_url}/console/signup#{token}")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,17 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from storage.database import parse_url
 
+LOCAL = "http://127.0.0.1"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -34,7 +40,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Folder of the database and of generated secrets (mode 600)")
     public_url: str = Field(
-        "http://127.0.0.1:8080", description="Address under which people reach this server; https in production"
+        f"{LOCAL}:8080", description="Address under which people reach this server; https in production"
     )
     http_host: str = Field("127.0.0.1", description="Address the server listens on")
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port the server listens on")
@@ -55,6 +61,14 @@ class Settings(BaseSettings):
         10, description="Smallest group whose numbers are shown; never under 5"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _same_port(cls, given: Any) -> Any:
+        """Whoever changes the port alone is told, and sends people, the address that works."""
+        port = str(given.get("http_port") or "")
+        is_port = port.isdecimal() and 0 < int(port) < 65536
+        return given | {"public_url": f"{LOCAL}:{port}"} if is_port and "public_url" not in given else given
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -67,15 +81,19 @@ class Settings(BaseSettings):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as fault:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as fault:  # OSError: "America" is a folder
             raise ValueError("expected an IANA time zone such as America/Mexico_City") from fault
         return value
 
     @field_validator("public_url", "telegram_api_url")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(value)
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, half an IPv6 address
+            is_address = False
+        if not is_address or parts.query or parts.fragment:
             raise ValueError("expected http(s)://host[:port]")
         return value.rstrip("/")
 
@@ -95,7 +113,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FromFiles(settings_cls), dotenv_settings
+        return init_settings, env_settings, _FromFiles(settings_cls, dotenv_settings), dotenv_settings
 
     @property
     def database(self) -> str:
@@ -114,21 +132,29 @@ class Settings(BaseSettings):
 
 
 class _FromFiles(PydanticBaseSettingsSource):
-    """`NAME_FILE=/run/secrets/name`: the value is what the file holds."""
+    """`NAME_FILE=/run/secrets/name`, in the environment or in `.env`: the value is what the file holds."""
+
+    def __init__(self, settings_cls: type[BaseSettings], dotenv: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        written = dotenv.env_vars if isinstance(dotenv, DotEnvSettingsSource) else {}
+        named = {name.upper(): path for name, path in written.items()} | dict(os.environ)
+        self._paths = {name: named.get(f"{name.upper()}_FILE") for name in settings_cls.model_fields}
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        name = f"{field_name.upper()}_FILE"
-        path = os.environ.get(name)
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as fault:
-            raise WrongSetting(f"{name}: cannot read {path!r} ({type(fault).__name__})") from fault
+        path = self._paths[field_name]
+        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found = ((name, self.get_field_value(None, name)[0]) for name in self.settings_cls.model_fields)
-        return {name: value for name, value in found if value is not None}
+        found: dict[str, Any] = {}
+        faults = []
+        for name, path in self._paths.items():
+            try:
+                found[name] = self.get_field_value(None, name)[0]
+            except (OSError, UnicodeDecodeError) as fault:
+                faults.append(f"{name.upper()}_FILE: cannot read {path!r} ({type(fault).__name__})")
+        if faults:
+            raise WrongSetting("\n".join(faults))
+        return {name: value for name, value in found.items() if value}
 
 
 def load(**given: Any) -> Settings:

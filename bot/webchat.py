@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES
-from bot.channels.webchat import NAME, Bell, Changes, number
+from bot.channels.webchat import NAME, Bell, Changes, number, opened
 from bot.pages import HEADERS, STATIC, language_of
 from bot.webchat_bubble import Face, face
-from bot.webchat_deed import Deed, Unwelcome, key_of, own_body, read_fields, understand, words_of
+from bot.webchat_deed import Deed, Unwelcome, key_of, own_body, read_fields, understand
 from handlers.message import SHORT_TEXT, Kind, Update
 from storage import bubbles
 from storage.database import DatabaseUnavailable
@@ -137,7 +137,7 @@ def address_of(secret: str) -> str:
 def _faces(request: web.Request, shown: Sequence[bubbles.Bubble]) -> list[Face]:
     timezone = request.app[HOUSE].timezone
     box, now = request.app[INBOX].box, request.app[CLOCK]()
-    return [face(bubble, words_of(bubble.body, box), now, timezone) for bubble in shown]
+    return [face(bubble, opened(bubble.body, box), now, timezone) for bubble in shown]
 
 
 # ---------------------------------------------------------------- what the person does

@@ -1,8 +1,10 @@
 """How a bubble of the browser chat looks: its words with emphasis, its buttons, its time."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -30,16 +32,16 @@ class Face:
     is_today: bool
 
 
-def face(bubble: Bubble, words: str, now: datetime, timezone: ZoneInfo) -> Face:
+def face(bubble: Bubble, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> Face:
     """A bubble as it is shown to its person at this moment."""
     at = bubble.at.astimezone(timezone)
     return Face(
         bubble.id,
         bubble.revision,
         bubble.is_mine,
-        marked_up(words),
-        str(bubble.body.get("note", "")),
-        rows_of(bubble.body),
+        marked_up(str(body.get("text", ""))),
+        str(body.get("note", "")),
+        rows_of(body),
         at,
         at.date() == now.astimezone(timezone).date(),
     )

@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from cryptography.exceptions import InvalidTag
 
-from bot.channels.webchat import number
+from bot.channels.webchat import closed, number, pack
 from bot.strongbox import Strongbox
 from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, Kind
 
@@ -86,10 +85,6 @@ def key_of(address: str, deed: Deed, once: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-WORDS = "bubbles"
-"""What typed words are bound to while they stand in the chat."""
-
-
 def own_body(deed: Deed, box: Strongbox) -> Mapping[str, Any]:
     """What the person's own bubble shows of words or a command; of a long text, none of its words.
 
@@ -98,20 +93,7 @@ def own_body(deed: Deed, box: Strongbox) -> Mapping[str, Any]:
     if deed.kind is Kind.LONG_TEXT:
         return {"note": "long"}
     if deed.kind is Kind.COMMAND:
-        return {"note": "start"} if deed.command == "start" else _closed(f"/{deed.command} {deed.text}".strip(), box)
-    return _closed(deed.text, box)
-
-
-def _closed(words: str, box: Strongbox) -> Mapping[str, Any]:
-    return {"closed": box.close_text(words, WORDS)}
-
-
-def words_of(body: Mapping[str, Any], box: Strongbox) -> str:
-    """The words of a bubble, whoever said them; empty when they were closed under a key that is gone."""
-    closed = body.get("closed")
-    if closed is None:
-        return str(body.get("text", ""))
-    try:
-        return box.open_text(str(closed), WORDS)
-    except InvalidTag:
-        return ""
+        return (
+            {"note": "start"} if deed.command == "start" else closed(pack(f"/{deed.command} {deed.text}".strip()), box)
+        )
+    return closed(pack(deed.text), box)

@@ -33,8 +33,9 @@ def pick(
     """The scenario for today; None when the course has none to ask.
 
     `held` is by competency, `seen` gives the last day on which a scenario was asked. What is due comes first, the
-    weakest memory before the others; then something new, what is in season first and topics in turn; else
-    whatever is due soonest. `seed` tells people apart, so that colleagues are not all asked the same.
+    weakest memory before the others; then something new, what was not left unanswered before first, then what is in
+    season, and topics in turn; else whatever is due soonest. `seed` tells people apart, so that colleagues are not
+    all asked the same.
     """
     askable = library.askable
     due = [one for one in held if one in askable and held[one].due_on <= today]
@@ -43,7 +44,7 @@ def pick(
         return Choice(_variant(askable[weakest], seen, seed), "due")
     fresh = [one for one in askable if one not in held]
     if fresh:
-        return Choice(_variant(askable[_first_new(library, fresh, held, today, seed)], seen, seed), "new")
+        return Choice(_variant(askable[_first_new(library, fresh, held, seen, today, seed)], seen, seed), "new")
     rest = [one for one in held if one in askable]
     if not rest:
         return None
@@ -51,16 +52,19 @@ def pick(
     return Choice(_variant(askable[soonest], seen, seed), "soonest")
 
 
-def _first_new(library: Library, fresh: list[str], held: Mapping[str, Strength], today: date, seed: int) -> str:
+def _first_new(
+    library: Library, fresh: list[str], held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
+) -> str:
     met: dict[str, int] = dict.fromkeys(library.topics, 0)
     for competency in held:
         if competency in library.topic_of:
             met[library.topic_of[competency].id] += 1
     order = random.Random(seed).sample(sorted(library.competencies), len(library.competencies))
 
-    def rank(competency: str) -> tuple[bool, int, int]:
+    def rank(competency: str) -> tuple[int, bool, int, int]:
+        ignored = sum(scenario.id in seen for scenario in library.askable[competency])  # asked, and not answered
         in_season = any(today.month in SEASONS[season] for season in library.competencies[competency].seasons)
-        return (not in_season, met[library.topic_of[competency].id], order.index(competency))
+        return (ignored, not in_season, met[library.topic_of[competency].id], order.index(competency))
 
     return min(fresh, key=rank)
 

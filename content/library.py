@@ -16,6 +16,8 @@ from content.scenario import Scenario
 from content.topic import Competency, Topic
 
 SHIPPED = Path(__file__).parent
+MAIN_LAW = "lgra"
+"""Cited first: it binds State and municipal servants alike (LGRA, article 1)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ def load(root: Path = SHIPPED) -> Library:
     seeds = _all(root, "institutions", Institutions, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
-    for file, law in laws.items():
+    for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
         _unique(file, "articles", (article.id for article in law.articles), problems, set(articles))
         articles |= citations(law)
     codes: set[str] = set()

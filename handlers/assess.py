@@ -88,8 +88,7 @@ async def _outcome(visit: Visit, sheet: dict[str, Reply]) -> tuple[Message, ...]
     library = visit.library
     parts = [_told(library, library.assessment.outcome(one)) for one in orientation.outcomes]
     closing: dict[str, Value] = {
-        "notes": _notes(library, await _note_ids(visit, orientation)),
-        "disclaimer": library.assessment.disclaimer,
+        "told": _notes(library, await _note_ids(visit, orientation)),
     }
     ask = Button("button.consult", f"consult:start:{letters(sheet)}")
     again = Button("button.again", "assess:on:")
@@ -117,12 +116,8 @@ def _told(library: Library, outcome: Outcome) -> dict[str, Value]:
     return {"title": outcome.title, "say": outcome.say, "steps": steps, "articles": articles}
 
 
-def _notes(library: Library, notes: Sequence[str]) -> Text | str:
+def _notes(library: Library, notes: Sequence[str]) -> Text:
+    """What the rules add to the outcomes, and at the end always the disclaimer."""
     known = {note.id: note for note in library.assessment.notes}
-    shown = [known[note].text for note in notes if note in known]
-    if not shown:
-        return ""
-    return Text(
-        es="\n\n".join(one.es for one in shown) + "\n\n",
-        en="\n\n".join(one.en for one in shown) + "\n\n",
-    )
+    shown = [*(known[note].text for note in notes if note in known), library.assessment.disclaimer]
+    return Text(es="\n\n".join(one.es for one in shown), en="\n\n".join(one.en for one in shown))

@@ -40,23 +40,20 @@ async def fill(tx: Transaction, library: Library, house: House, now: datetime) -
             servant_id = await servants.add_fictional(
                 tx, institution.id, library.phrases.template("es", "notice.version"), now, first
             )
-            past = [
-                _answered(library, servant_id, institution.id, day, now, chance)
-                for day in days
-                if chance.random() < ANSWERED
-            ]
-            await progress.add_many(tx, past)
+            await progress.add_many(tx, [_lived(library, servant_id, institution.id, day, now, chance) for day in days])
     return True
 
 
-def _answered(
+def _lived(
     library: Library, servant_id: int, institution_id: int, day: date, now: datetime, chance: random.Random
-) -> tuple[Prompt, Answer]:
+) -> tuple[Prompt, Answer | None]:
     scenario = chance.choice(sorted(library.scenarios.values(), key=lambda one: one.id))
     right = chance.random() < KNOWS
     letters = [letter for letter, option in zip(LETTERS, scenario.options, strict=False) if option.right is right]
     at = now - timedelta(days=(now.date() - day).days)
     prompt = Prompt(0, servant_id, day, scenario.id, scenario.competency, "fictional")
+    if chance.random() >= ANSWERED:
+        return prompt, None
     answer = Answer(
         prompt_id=0,
         servant_id=servant_id,

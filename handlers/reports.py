@@ -60,17 +60,21 @@ class Report:
 async def institution_table(
     tx: Transaction, library: Library, first: date, last: date, min_group: int, code: str | None = None
 ) -> Report:
-    """The report of all institutions, or of the one with `code`."""
+    """The report of all institutions, or of the one with `code`.
+
+    What the table of all hides is hidden in the report of one too: the two together tell no more than the first.
+    """
     least = max(min_group, FLOOR)
     every = await counts.by_institution(tx, first, last)
-    found = [one for one in every if code is None or one.code == code]
-    hidden = _hidden([one.people for one in found], least, sum, [one.enrolled for one in found])
-    rows = tuple(_row(one, is_hidden) for one, is_hidden in zip(found, hidden, strict=True))
+    hidden = _hidden([one.people for one in every], least, sum, [one.enrolled for one in every])
+    picked = [(one, is_hidden) for one, is_hidden in zip(every, hidden, strict=True) if code in (None, one.code)]
+    rows = tuple(_row(one, is_hidden) for one, is_hidden in picked)
+    found = [one for one, _ in picked]
     people = sum(one.people for one in found)
     asked, given = sum(one.asked for one in found), sum(one.answers for one in found)
     right = sum(one.right for one in found)
-    total = people >= least
-    cells = await counts.by_topic(tx, first, last, code)
+    total = people >= least and (code is None or not any(is_hidden for _, is_hidden in picked))
+    cells = await counts.by_topic(tx, first, last, code) if total else []
     return Report(
         first=first,
         last=last,

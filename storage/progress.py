@@ -132,12 +132,12 @@ async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None
     return [Answer(**row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def add_many(tx: Transaction, made: Iterable[tuple[Prompt, Answer]]) -> None:
-    """Prompts with their answers, already decided: for a fictional past. Ids of prompts are given anew."""
+async def add_many(tx: Transaction, made: Iterable[tuple[Prompt, Answer | None]]) -> None:
+    """Prompts, each with its answer if there was one: for a fictional past. Ids of prompts are given anew."""
     for planned, given in made:
         kept = await plan(
             tx, planned.servant_id, planned.day, planned.scenario_id, planned.competency_id, planned.reason
         )
-        if kept is not None:
+        if kept is not None and given is not None:
             fields = {name: getattr(given, name) for name in Answer.__slots__} | {"prompt_id": kept.id}
             await record(tx, Answer(**fields))

@@ -35,7 +35,8 @@ def running() -> Iterator[Path]:
         "stderr": subprocess.DEVNULL,
     }
     locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-    initdb = [binaries / "initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", *locale, "--no-sync"]
+    user = ("-U", "test", "-A", "trust", "-E", "UTF8")
+    initdb: list[str | Path] = [binaries / "initdb", "-D", data, *user, *locale, "--no-sync"]
     subprocess.run(initdb, check=True, **how)
     unsafe = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
     server = subprocess.Popen([binaries / "postgres", "-D", data, "-k", data, "-h", "", *unsafe], **how)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp.test_utils import TestServer
 
@@ -57,7 +58,7 @@ class Product:
 async def running(url: str, folder: Path, library: Library, clock: Clock, **settings: object) -> AsyncIterator[Product]:
     """The product on the (migrated) database at `url`, with the cast's institutions, and the port open."""
     async with FakeTelegram() as fake:
-        given = {
+        given: dict[str, Any] = {
             "database_url": url,
             "data_dir": folder,
             "telegram_bot_token": TOKEN,

@@ -1,6 +1,7 @@
 """The chat in the browser: a platform of our own, whose messages are rows that a page shows."""
 
 import asyncio
+import json
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,12 +10,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+
 from bot.channels.channel import Unreachable
+from bot.strongbox import Strongbox
 from handlers.message import Act, Key, Parcel
 from storage import bubbles
 from storage.database import Database, DatabaseUnavailable, Transaction
 
 NAME = "webchat"
+PLACE = "bubbles"  # what a closed body is bound to
 GONE: Mapping[str, Any] = {"note": "erased"}
 """What is left of a person's own message that was taken out of the chat."""
 
@@ -72,9 +77,12 @@ class Webchat:
 
     name = NAME
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], changes: Changes | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], box: Strongbox, changes: Changes | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._box = box
         self.changes = changes or Changes()
 
     async def send(self, parcel: Parcel) -> str:
@@ -94,8 +102,12 @@ class Webchat:
         ref = number(parcel.ref) or 0  # no bubble has the id 0
         if parcel.act is Act.ERASE:
             return parcel.ref if await bubbles.change(tx, parcel.address, ref, GONE, is_mine=True) else ""
-        body = pack(parcel.text, parcel.rows)
+        plain = pack(parcel.text, parcel.rows)
+        body = closed(plain, self._box)
         is_edit = parcel.act is Act.REPLACE
+        present = await bubbles.find(tx, parcel.address, ref) if is_edit else None
+        if present is not None and not present.is_mine and opened(present.body, self._box) == plain:
+            return parcel.ref  # it reads so already
         if is_edit and await bubbles.change(tx, parcel.address, ref, body, is_mine=False):
             return parcel.ref
         token = parcel.token or secrets.token_urlsafe(16)
@@ -106,6 +118,22 @@ def pack(text: str, rows: Iterable[Iterable[Key]] = ()) -> dict[str, Any]:
     """A bubble's body: its text and its rows of buttons, without what is empty."""
     keys = [[{name: value for name, value in asdict(key).items() if value} for key in row] for row in rows]
     return {"text": text, "rows": keys} if keys else {"text": text}
+
+
+def closed(body: Mapping[str, Any], box: Strongbox) -> Mapping[str, Any]:
+    """A body as it stands on the disk: typed words, answers in buttons and one-time links are not to be read there."""
+    return {"closed": box.close_text(json.dumps(body, ensure_ascii=False), PLACE)}
+
+
+def opened(body: Mapping[str, Any], box: Strongbox) -> Mapping[str, Any]:
+    """A body as it was before `closed`; empty when the key is another by now."""
+    if "closed" not in body:
+        return body
+    try:
+        found: Mapping[str, Any] = json.loads(box.open_text(str(body["closed"]), PLACE))
+    except InvalidTag:
+        return {}
+    return found
 
 
 def rows_of(body: Mapping[str, Any]) -> tuple[tuple[Key, ...], ...]:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -17,8 +17,6 @@ from storage.outbox import Kind, New
 from storage.schema import addresses, deliveries
 from tests.cast import Clock
 
-Deed = Callable[[Parcel], Awaitable[str]]
-
 
 class FakeChannel:
     """Remembers what it sent; `faults` are raised first, one a try, by the parcel's text."""
@@ -29,7 +27,7 @@ class FakeChannel:
         self.tried: list[str] = []
         self.faults: dict[str, list[Exception]] = {}
         self.gates: dict[str, asyncio.Event] = {}
-        self.begun = asyncio.Event()
+        self.begun, self.refused, self.quick = asyncio.Event(), asyncio.Event(), asyncio.Event()  # quick: three left
 
     async def send(self, parcel: Parcel) -> str:
         self.tried.append(parcel.text)
@@ -37,8 +35,11 @@ class FakeChannel:
         if parcel.text in self.gates:
             await self.gates[parcel.text].wait()
         if self.faults.get(parcel.text):
+            self.refused.set()
             raise self.faults[parcel.text].pop(0)
         self.sent.append(parcel.text)
+        if len(self.sent) == 3:
+            self.quick.set()
         return f"ref {parcel.text}"
 
 
@@ -50,11 +51,14 @@ class Stage:
         self.clock = clock
         self.telegram, self.webchat = FakeChannel(), FakeChannel("webchat")
         self.naps: list[float] = []
+        self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
+        self.sleeping.set()
         channels = {one.name: one for one in (self.telegram, self.webchat)}
         self.sender = Sender(database, channels, paces or {}, clock, self.nap)
 
     async def nap(self, seconds: float) -> None:
         self.naps.append(seconds)
+        await self.sleeping.wait()
 
     async def say(
         self,
@@ -80,8 +84,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(database: Database, clock: Clock) -> AsyncIterator[Stage]:
-    yield Stage(database, clock)
+def stage(database: Database, clock: Clock) -> Stage:
+    return Stage(database, clock)
 
 
 async def test_what_is_due_leaves_and_its_reference_is_kept(stage: Stage) -> None:
@@ -222,8 +226,7 @@ async def test_one_slow_answer_of_the_platform_holds_up_nobody_else(stage: Stage
     for number in range(3):
         await stage.say(f"quick {number}", f"person {number}")
     draining = asyncio.create_task(stage.sender.drain())
-    while len(stage.telegram.sent) < 3:
-        await asyncio.sleep(0)
+    await stage.telegram.quick.wait()
     assert "slow" not in stage.telegram.sent
     gate.set()
     await draining
@@ -253,6 +256,7 @@ async def test_acknowledging_a_press_does_not_wait_for_the_pace(database: Databa
 async def test_after_a_429_nothing_leaves_on_that_channel_until_its_time(database: Database, clock: Clock) -> None:
     stage = Stage(database, clock, {"telegram": Pace(0.25)})
     stage.telegram.faults["0"] = [Throttled(30)]
+    stage.sleeping = stage.telegram.refused  # the others wait for their slots until then
     for number in range(4):
         await stage.say(f"{number}", f"person {number}")
     await stage.say("elsewhere", channel="webchat")
@@ -319,9 +323,8 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
     await looked.wait()
     is_away = False
     await stage.say("hola")
-    while not stage.telegram.sent:
-        stage.sender.wake.set()
-        await asyncio.sleep(0)
+    stage.sender.wake.set()
+    await stage.telegram.begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from aiohttp import ClientResponse
 
-from bot.channels.webchat import Webchat
+from bot.channels.webchat import Webchat, opened
 from bot.pages import POLICY
 from bot.webchat import Manners
 from bot.webchat_bubble import marked_up
@@ -52,7 +52,8 @@ async def phone(product: Product) -> AsyncIterator[WebchatPhone]:
 async def own_words(product: Product) -> list[object]:
     async with product.database.read() as tx:
         shown = await bubbles.latest(tx, product.kept[-1].address, 50)
-    return [bubble.body.get("text") or bubble.body.get("note") for bubble in shown if bubble.is_mine]
+    bodies = [opened(bubble.body, product.inbox.box) for bubble in shown if bubble.is_mine]
+    return [body.get("text") or body.get("note") for body in bodies]
 
 
 # ---------------------------------------------------------------- a chat without scripts
@@ -363,7 +364,7 @@ async def test_what_another_process_wrote_streams_in_too(database: Database, lib
     quick = Manners(patience=0, poll=0.02, beat=0.02)
     async with serving(database, library, clock, quick) as product, WebchatPhone(product.address, settled) as phone:
         await phone.start()
-        elsewhere = Webchat(database, clock)
+        elsewhere = Webchat(database, clock, product.inbox.box)
         async with phone.session.get(f"{product.address}/chat/events?after=1") as stream, asyncio.timeout(20):
             assert await stream.content.readline() == b":\n"
             await elsewhere.send(Parcel(product.kept[-1].address, Act.SAY, "Hola", token="1"))

@@ -46,8 +46,8 @@ class Product:
 
     def __init__(self, database: Database, library: Library, clock: Clock, manners: webchat.Manners) -> None:
         self.database = database
-        self.channel = Webchat(database, clock)
         self.inbox = ListedInbox(database, clock)
+        self.channel = Webchat(database, clock, self.inbox.box)
         self.address = ""  # where it listens
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[CLOCK] = database, library, clock

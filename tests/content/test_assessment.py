@@ -18,8 +18,6 @@ from content import assessment
 from content.assessment import QUESTIONS, Orientation, Reply, Sheet, evaluate, next_question
 from content.library import Library
 
-pytestmark = pytest.mark.xdist_group("assessment")  # all sheets are reckoned once
-
 REPLIES = (Reply.NO, Reply.UNSURE, Reply.YES)
 SHEETS = 3**14
 EVERY = (1 << SHEETS) - 1
@@ -34,7 +32,7 @@ FLAGS = ("apparent", "potential", "real", *FAULTS, "needs-ueipci")
 
 def step(number: int) -> int:
     """How far sheets are apart that differ by one digit of a question."""
-    return 3 ** (14 - number)
+    return int(3 ** (14 - number))
 
 
 @cache
@@ -158,7 +156,7 @@ class Every:
         return EVERY & ~seen
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def every() -> Every:
     """All sheets, with shared beginnings reckoned once: `test_a_sheet_alone...` ties this to `evaluate`."""
     known: dict[object, int] = {}

@@ -102,6 +102,18 @@ def test_out_of_season_the_topics_take_turns() -> None:
     assert sorted(asked) == sorted(LIBRARY.topics)
 
 
+@given(SEEDS)
+def test_whoever_never_answers_meets_every_rule_before_one_comes_back(seed: int) -> None:
+    seen: dict[str, date] = {}
+    asked = []
+    for day in (NOVEMBER + timedelta(days=number) for number in range(len(COMPETENCIES))):
+        choice = pick(LIBRARY, {}, seen, day, seed)
+        assert choice is not None
+        seen[choice.scenario.id] = day
+        asked.append(choice.scenario.competency)
+    assert sorted(asked) == COMPETENCIES
+
+
 def test_two_colleagues_are_not_asked_in_the_same_order() -> None:
     ana, beto = ([choice.scenario.id for choice in life(seed, 10)] for seed in (1, 2))
     assert ana != beto

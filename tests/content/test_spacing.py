@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content import spacing
-from content.spacing import DANGEROUS, LONGEST, Review, strength
+from content.spacing import LONGEST, Review, strength
 from tests.cast import MONDAY_NINE
 
 MONDAY = date(2026, 11, 23)
@@ -49,7 +49,17 @@ def test_a_memory_without_an_answer_is_none() -> None:
 def test_sure_and_wrong_is_asked_again_within_a_week(history: list[Review]) -> None:
     last = history[-1].day + timedelta(days=10)
     held = strength([*history, Review(last, False, "sure")])
-    assert last < held.due_on <= last + DANGEROUS
+    assert last < held.due_on <= last + timedelta(days=7)
+
+
+def test_sure_and_wrong_comes_back_in_a_week_however_well_it_was_held() -> None:
+    reviews = [Review(MONDAY, True)]
+    while len(reviews) < 7:
+        reviews.append(Review(strength(reviews).due_on, True))
+    last = strength(reviews).due_on
+    unsure, sure = (strength([*reviews, Review(last, False, word)]) for word in ("think", "sure"))
+    assert (unsure.due_on - last).days > 7
+    assert (sure.due_on - last).days == 7
 
 
 @given(histories(), st.integers(1, 30))

@@ -49,7 +49,7 @@ class Talk:
     async def hears(self, who: Person, kind: Kind, **fields: str) -> list[Parcel]:
         """One update of a person, and what was said to them since."""
         self._number += 1
-        update = Update(CHANNEL, str(self._number), who.address, kind, **fields)  # type: ignore[arg-type]
+        update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
         async with self.database.write() as tx:
             await router.receive(tx, self.library, HOUSE, update, self.clock())
         return await self.reads(who)

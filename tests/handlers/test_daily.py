@@ -8,7 +8,7 @@ from content.text import LANGUAGES
 from handlers import daily
 from handlers.message import Kind
 from storage import schema, servants
-from tests.cast import ANA, BETO
+from tests.cast import ANA, BETO, MONDAY_NINE
 from tests.handlers.talk import HOUSE, Talk, choices, words
 
 
@@ -62,6 +62,7 @@ async def test_nobody_is_asked_on_days_off_nor_outside_the_window(talk: Talk) ->
         async with talk.database.write() as tx:
             for table in ("addresses", "prompts", "servants"):
                 await tx.exec_driver_sql(f"DELETE FROM {table}")
+        talk.clock.moment = MONDAY_NINE
         await talk.enrol(ANA)
         talk.clock.moment = datetime.fromisoformat(moment).replace(tzinfo=UTC)
         assert await talk.tick() == planned, name
@@ -129,7 +130,7 @@ async def test_today_is_answered_on_a_day_off_too(talk: Talk) -> None:
     assert words(await talk.command(ANA, "hoy")) == talk.phrase("prompt.answered_today")
 
 
-async def test_a_week_brings_no_scenario_twice(talk: Talk) -> None:
+async def test_whoever_does_not_answer_is_not_asked_the_same_again(talk: Talk) -> None:
     await talk.enrol(ANA)
     for _ in range(7):
         talk.clock.move(days=1)

@@ -23,7 +23,7 @@ async def test_an_empty_database_is_filled_once(database: Database, library: Lib
         assert await demo.fill(tx, library, HOUSE, MONDAY_NINE)
     filled = await counted(database)
     assert filled["servants"] == sum(demo.PEOPLE)
-    assert filled["answers"] == filled["prompts"] > 300
+    assert filled["prompts"] > filled["answers"] > 300
     assert filled["addresses"] == 0, "nobody invented can be written to"
     async with database.write() as tx:
         assert not await demo.fill(tx, library, HOUSE, MONDAY_NINE + timedelta(days=1))
@@ -38,7 +38,7 @@ async def test_only_what_is_marked_fictional_is_made(database: Database, library
         report = await reports.institution_table(
             tx, library, MONDAY_NINE.date() - timedelta(days=28), MONDAY_NINE.date(), 10
         )
-    assert made
+    assert {one.code for one in made} == {one.code for one in library.institutions if one.fictional}
     assert all(one.is_fictional for one in made)
     assert demo.CODE in {one.code for one in made}
     assert report.is_fictional

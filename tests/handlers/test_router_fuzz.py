@@ -33,8 +33,37 @@ CANARY = "zqxcanarioqxz"
 OWNERS = (*router.BUTTONS, "nobody", "")
 PIECES = st.one_of(
     st.sampled_from(
-        ["on", "yes", "no", "start", "quit", "hour", "list", "notice", "renew", "move", "pause", "resume", "language"]
-        + ["es", "en", "0", "1", "2", "7", "9", "a", "b", "sure", "LEON", "SALUD", "2026-11", "ynu-", "y" * 14, "today"]
+        [
+            "on",
+            "yes",
+            "no",
+            "start",
+            "quit",
+            "hour",
+            "list",
+            "notice",
+            "renew",
+            "move",
+            "pause",
+            "resume",
+            "language",
+            "es",
+            "en",
+            "0",
+            "1",
+            "2",
+            "7",
+            "9",
+            "a",
+            "b",
+            "sure",
+            "LEON",
+            "SALUD",
+            "2026-11",
+            "ynu-",
+            "yyyyyyyyyyyyyy",
+            "today",
+        ]
     ),
     st.text(max_size=12),
     st.integers(-5, 10**18).map(str),

@@ -86,7 +86,7 @@ async def test_english_from_the_first_message(ana: Phone) -> None:
 async def test_a_refusal_keeps_nothing(ana: Phone, product: Product) -> None:
     await ana.start("LEON")
     await ana.tap("No acepto")
-    assert "no guardamos nada" in ana.messages()[-1]
+    assert "no te registramos" in ana.messages()[-1]
     async with product.app.database.read() as tx:
         assert await servants.count_enrolled(tx) == 0
 

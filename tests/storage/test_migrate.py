@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Dialect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, Table
@@ -15,6 +15,8 @@ from storage import migrate
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.migrate import UnknownSchema
 from storage.schema import metadata
+
+DIALECTS: tuple[Dialect, ...] = (sqlite.dialect(), postgresql.dialect())  # type: ignore[no-untyped-call]
 
 ONE_PROCESS = """
 import asyncio, sys
@@ -117,7 +119,7 @@ async def test_references_are_checked_on_both_databases(database: Database) -> N
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: str(table.name))
 def test_both_dialects_compile_every_table(table: Table) -> None:
-    for dialect in (sqlite.dialect(), postgresql.dialect()):
+    for dialect in DIALECTS:
         created = str(CreateTable(table).compile(dialect=dialect))
         assert all(column.name in created for column in table.columns)
         for index in table.indexes:

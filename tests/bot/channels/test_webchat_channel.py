@@ -8,23 +8,25 @@ from datetime import datetime
 import pytest
 
 from bot.channels.channel import Channel, Unreachable
-from bot.channels.webchat import Changes, Webchat, number, rows_of
+from bot.channels.webchat import Changes, Webchat, number, opened, rows_of
+from bot.strongbox import Strongbox
 from handlers.message import Act, Key, Parcel
 from storage import bubbles
 from storage.database import Database, DatabaseUnavailable
 
+BOX = Strongbox(bytes(32))
 ROWS = ((Key("A", choice="answer:1:a", hint="Pedir consejo"), Key("B", choice="answer:1:b")), (Key("Ver", url="/c#t"),))
 SAY = Parcel("ana", Act.SAY, "Hola", ROWS, token="reply:1")
 
 
 @pytest.fixture
 def channel(database: Database, clock: Callable[[], datetime]) -> Webchat:
-    return Webchat(database, clock)
+    return Webchat(database, clock, BOX)
 
 
 async def chat(database: Database, address: str = "ana") -> list[bubbles.Bubble]:
     async with database.read() as tx:
-        return list(await bubbles.latest(tx, address, 50))
+        return [replace(one, body=opened(one.body, BOX)) for one in await bubbles.latest(tx, address, 50)]
 
 
 async def test_a_message_stands_in_the_chat_with_its_buttons(channel: Webchat, database: Database) -> None:
@@ -119,3 +121,11 @@ def test_it_keeps_the_contract(channel: Webchat) -> None:
 @pytest.mark.parametrize(("ref", "expected"), [("7", 7), ("", None), ("-7", None), ("7a", None), ("٧", None)])
 def test_a_ref_is_a_number_or_nothing(ref: str, expected: int | None) -> None:
     assert number(ref) == expected
+
+
+async def test_the_disk_shows_neither_words_nor_links(channel: Webchat, database: Database) -> None:
+    await channel.send(SAY)
+    async with database.read() as tx:
+        (bubble,) = await bubbles.latest(tx, "ana", 50)
+    assert "Hola" not in str(bubble.body)
+    assert "/c#t" not in str(bubble.body)

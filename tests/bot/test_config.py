@@ -1,0 +1,230 @@
+import stat
+import traceback
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.config import Settings, WrongSetting, load, load_secrets
+
+TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
+SECRET = "hunter2"
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)  # where no .env lies
+
+
+def test_without_any_setting_everything_has_its_default() -> None:
+    settings = load()
+    assert settings.database == "sqlite+aiosqlite:///data/integra.db"
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert settings.timezone == "America/Mexico_City"
+    assert (settings.telegram_rate, settings.min_group) == (25, 10)
+    assert settings.telegram_bot_token is None
+    assert settings.has_webchat
+    assert not settings.telegram_by_webhook
+
+
+WRONG = [
+    ("DATABASE_URL", f"postgres://u:{SECRET}@host/name", "expected sqlite+aiosqlite or postgresql+asyncpg"),
+    ("DATABASE_URL", f"postgresql+asyncpg://u:p@{SECRET}:{SECRET}@h/n", "expected sqlite+aiosqlite or postgresql"),
+    ("PUBLIC_URL", "integra.example.mx", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "ftp://integra.example.mx", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://host:port", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://[::1", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://host?x=1", "expected http(s)://host[:port]"),
+    ("TELEGRAM_API_URL", "api.telegram.org", "expected http(s)://host[:port]"),
+    ("HTTP_PORT", "eighty", "valid integer"),
+    ("HTTP_PORT", "70000", "less than or equal to 65535"),
+    ("HTTP_PORT", "-1", "greater than or equal to 0"),
+    ("TIMEZONE", "America/Guanajuato", "expected an IANA time zone such as America/Mexico_City"),
+    ("TIMEZONE", "America", "expected an IANA time zone"),
+    ("TIMEZONE", "../../etc/passwd", "expected an IANA time zone"),
+    ("TELEGRAM_BOT_TOKEN", SECRET, "expected <number>:<letters>, as @BotFather gives it"),
+    ("TELEGRAM_MODE", "push", "'polling' or 'webhook'"),
+    ("TELEGRAM_RATE", "0", "greater than 0"),
+    ("TELEGRAM_RATE", "nan", "1000"),
+    ("TELEGRAM_RATE", "fast", "valid number"),
+    ("WEBCHAT", "maybe", "'on' or 'off'"),
+    ("MIN_GROUP", "4", "greater than or equal to 5"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), WRONG, ids=lambda one: str(one)[:24])
+def test_a_wrong_setting_is_told_in_one_line_with_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSetting) as told:
+        load()
+    (line,) = str(told.value).splitlines()
+    assert line.startswith(f"{name}: ")
+    assert expected in line
+    assert SECRET not in "".join(traceback.format_exception(told.value))
+    if SECRET not in value:
+        assert f"(seen: {value!r})" in line
+
+
+def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TIMEZONE", "Mars"), ("MIN_GROUP", "1"), ("WEBCHAT", "maybe")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSetting) as told:
+        load()
+    assert [line.partition(":")[0] for line in str(told.value).splitlines()] == ["TIMEZONE", "WEBCHAT", "MIN_GROUP"]
+
+
+def test_an_empty_value_is_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert load() == load(_env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [("8099", "http://127.0.0.1:8099"), ("", "http://127.0.0.1:8080"), ("0", "http://127.0.0.1:8080")],
+)
+def test_whoever_changes_the_port_alone_is_given_the_address_that_works(
+    monkeypatch: pytest.MonkeyPatch, port: str, expected: str
+) -> None:
+    monkeypatch.setenv("HTTP_PORT", port)
+    assert load().public_url == expected
+    monkeypatch.setenv("PUBLIC_URL", "https://integra.example.mx/")
+    assert load().public_url == "https://integra.example.mx"
+
+
+@pytest.mark.parametrize(
+    ("given", "webchat", "webhook"),
+    [
+        ({}, True, False),
+        ({"HTTP_HOST": "0.0.0.0"}, False, False),
+        ({"HTTP_HOST": "0.0.0.0", "WEBCHAT": "on"}, True, False),
+        ({"WEBCHAT": "off"}, False, False),
+        ({"PUBLIC_URL": "https://integra.example.mx"}, True, True),
+        ({"PUBLIC_URL": "https://integra.example.mx", "TELEGRAM_MODE": "polling"}, True, False),
+    ],
+)
+def test_what_is_not_said_follows_from_the_rest(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], webchat: bool, webhook: bool
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load()
+    assert (settings.has_webchat, settings.telegram_by_webhook) == (webchat, webhook)
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_a_token_is_never_shown() -> None:
+    settings = load(telegram_bot_token=TOKEN)
+    assert settings.telegram_bot_token == SecretStr(TOKEN)
+    for shown in (repr(settings), str(settings), settings.model_dump_json()):
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    if where == "environment":
+        monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", str(path))
+    else:
+        (tmp_path / ".env").write_text(f"TELEGRAM_BOT_TOKEN_FILE={path}\n")
+    assert load().telegram_bot_token == SecretStr(TOKEN)
+
+
+def test_the_environment_goes_before_a_file_and_a_file_before_dotenv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("MIN_GROUP=11\n")
+    assert load().min_group == 11
+    (tmp_path / "group").write_text("12")
+    monkeypatch.setenv("MIN_GROUP_FILE", str(tmp_path / "group"))
+    assert load().min_group == 12
+    monkeypatch.setenv("MIN_GROUP", "13")
+    assert load().min_group == 13
+    assert load(min_group=14).min_group == 14
+
+
+def test_files_that_cannot_be_read_are_told_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path))
+    with pytest.raises(WrongSetting) as told:
+        load()
+    first, second = str(told.value).splitlines()
+    assert first.startswith("DATABASE_URL_FILE: cannot read")
+    assert second.startswith("TELEGRAM_BOT_TOKEN_FILE: cannot read")
+
+
+def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET)
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", str(tmp_path / "token"))
+    with pytest.raises(WrongSetting, match="TELEGRAM_BOT_TOKEN: expected") as told:
+        load()
+    assert SECRET not in str(told.value)
+
+
+def test_generated_keys_are_made_once_for_our_eyes_only(tmp_path: Path) -> None:
+    made = load_secrets(tmp_path / "data")
+    assert load_secrets(tmp_path / "data") == made
+    assert load_secrets(tmp_path / "other") != made
+    keys = [getattr(made, one.name) for one in fields(made)]
+    assert len(set(keys)) == len(keys)
+    files = list((tmp_path / "data" / "secrets").iterdir())
+    assert len(files) == len(keys)
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "data" / "secrets").stat().st_mode) == 0o700
+
+
+def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path) -> None:
+    load_secrets(tmp_path)
+    damaged = tmp_path / "secrets" / "inbox"
+    damaged.write_bytes(b"short")
+    with pytest.raises(WrongSetting, match="'inbox' in secrets/ is damaged: 5 bytes, expected 32"):
+        load_secrets(tmp_path)
+    assert damaged.read_bytes() == b"short"
+
+
+def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WrongSetting, match="DATA_DIR: cannot use"):
+        load_secrets(tmp_path / "file")
+
+
+# ---------------------------------------------------------------- .env.example
+
+
+def _example() -> list[tuple[str, str, str]]:
+    """Name, value and help of each setting, as the file lists them."""
+    found = []
+    blocks = EXAMPLE.read_text(encoding="utf-8").strip().split("\n\n")[1:]
+    for block in blocks:
+        *comment, setting = block.splitlines()
+        name, _, value = setting.partition("=")
+        found.append((name, value, " ".join(line.removeprefix("# ") for line in comment)))
+    return found
+
+
+def test_the_example_lists_every_setting_with_its_help_and_default_and_nothing_else() -> None:
+    expected = [
+        (name.upper(), "" if field.default is None else str(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+    assert _example() == expected
+
+
+def test_a_copy_of_the_example_changes_nothing() -> None:
+    assert load(_env_file=EXAMPLE) == load(_env_file=None)
+
+
+def test_every_setting_has_help() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

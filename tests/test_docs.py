@@ -1,0 +1,217 @@
+"""The documents say what the code does: settings, commands, phrases, tests that are named, links."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from bot.cli import cli
+from bot.config import Settings
+from bot.scheduler import KEPT
+from content.library import Library
+from handlers.router import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("bot", "handlers", "content")
+DOCUMENTS = tuple(sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))))
+README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
+THREATS = ROOT / "docs" / "threat-model.md"
+
+ALL_OF_A_SECTION = ("words.", "telegram.")
+"""Read as a whole: what people type for a command, and what Telegram shows around the chat."""
+
+BUILT = (
+    "button.{es,en}",  # handlers/enroll: the other language
+    "button.{yes,no,unsure}",  # handlers/assess: replies
+    "button.{sure,think,guess}",  # handlers/answer: confidence
+    "front.{chat,letterbox,console}",  # bot/front: doors
+    "front.{chat,letterbox,console}_about",
+    "webchat.note_{start,long,erased}",  # bot/webchat_deed: own bubbles without words
+    "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/webchat: the menu
+    "privacy.{who,what,why,basis,rights,transfer,refuse}",  # bot/templates/privacy.html
+    "privacy.{who,what,why,basis,rights,transfer,refuse}_title",
+    "letterbox.{unsupported,altered,closed,offline}",  # bot/templates/letterbox.html: one notice each
+    "letterbox.{unsupported,altered,closed,offline}_title",
+    "letterbox.limit_{orientation,report,self,law,device}",
+    "letterbox.state_{received,open,answered,asked_back,closed}",  # as the states of a case
+    "letterbox.error_{token,keys,day}",  # as the letterbox's refusals
+    "letterbox.reply_{seq,closed}",
+    "console.state.{received,open,answered,asked_back,closed}",
+    "console.script.state_{received,open,answered,asked_back,closed}",
+    "console.script.reply_{y,n,u}",  # as the letters of a sheet
+    "console.role.{officer,admin,liaison,author}",
+    "console.sphere.{state,municipal}",
+    "console.refused.{forbidden,missing,away,other}",
+    "console.refused.{forbidden,missing,away,other}_about",
+    "console.keys.is_{officer,recovery}",
+)
+"""Phrase keys that are put together when the product runs; every other key stands in a file as it is."""
+
+
+def built() -> frozenset[str]:
+    keys = set()
+    for pattern in BUILT:
+        start, names, end = re.split(r"[{}]", pattern)
+        keys |= {start + name + end for name in names.split(",")}
+    return frozenset(keys)
+
+
+def sources(*endings: str) -> Iterator[tuple[str, str]]:
+    """Name and text of our own files."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.suffix in endings and "vendor" not in path.parts:
+                yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- settings and commands
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_explained(name: str) -> None:
+    assert f"`{name.upper()}`" in OPERATIONS.read_text(encoding="utf-8")
+    assert re.search(rf"^#? ?{name.upper()}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_no_document_names_a_setting_that_is_none() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    listed = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for names in listed for name in re.findall(r"[A-Z_]+", names)} == known
+
+
+def _commands() -> Iterator[str]:
+    tree = get_command(cli)
+    for name, command in tree.commands.items():  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):
+            yield from (f"integra {name} {below}" for below in command.commands)
+        else:
+            yield f"integra {name}"
+
+
+def test_every_command_of_the_console_is_in_the_readme() -> None:
+    assert isinstance(cli, typer.Typer)
+    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(_commands())
+
+
+def test_every_command_of_the_chat_is_in_the_readme() -> None:
+    rows = re.findall(r"^\| `/([a-z]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(COMMANDS)
+
+
+def test_every_command_that_make_has_in_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for path in DOCUMENTS:
+        named = re.findall(r"\bmake ([a-z]+)(?=`|\s+#|$)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named) <= targets, path.name
+
+
+def test_how_long_addresses_stay_is_said_as_it_is() -> None:
+    words = {8: "eight days", 30: "thirty days"}
+    assert f"deleted {words[KEPT.days]} after" in " ".join(THREATS.read_text(encoding="utf-8").split())
+
+
+# ---------------------------------------------------------------- phrases
+
+IN_CODE = re.compile(r"""["'`]([a-z_]+(?:\.[a-z_0-9]+)+)["'`](?!\s*~)""")
+NO_PHRASE = re.compile(r".*\.(?:html|css|js|txt)|area\.key")
+"""Names of files that look like keys, and the example in bot/pages.py."""
+
+SECTIONS = {
+    "letterbox.": ("letterbox.html", "/letterbox/"),
+    "console.script.": ("/console/",),
+    "console.monitor.": ("console/monitor.py",),
+}
+"""Whose keys are written without their section: how the files are called that do so."""
+
+
+def test_every_phrase_that_is_said_exists(library: Library) -> None:
+    keys = library.phrases.keys
+    known = {key[:end] for key in keys for end, sign in enumerate(key) if sign == "."} | keys  # sections are read too
+    areas = {key.partition(".")[0] for key in keys}
+    missing = [
+        f"{file}: {key}"
+        for file, text in sources(".py", ".html")
+        if not file.startswith("content/")
+        for key in IN_CODE.findall(text)
+        if key.partition(".")[0] in areas and key not in known and not NO_PHRASE.fullmatch(key)
+    ]
+    named = [
+        f"{file}: {key}"
+        for file, text in sources(".py", ".html")
+        for key in re.findall(r"""\b(?:Message|Button|t)\(\s*["']([\w.]+)["'](?!\s*~)""", text)
+        if key not in keys and not NO_PHRASE.fullmatch(key)
+    ]
+    assert missing + named == []
+    assert built() <= keys
+
+
+def test_every_phrase_is_said_somewhere(library: Library) -> None:
+    said = set(built())
+    for file, text in sources(".py", ".html", ".js"):
+        said |= set(IN_CODE.findall(text))
+        for section, files in SECTIONS.items():
+            if any(part in file for part in files):
+                said |= {section + word for word in re.findall(r"""["'`]([a-z_]+)["'`]""", text)}
+    silent = [key for key in library.phrases.keys - said if not key.startswith(ALL_OF_A_SECTION)]
+    assert sorted(silent) == []
+
+
+# ---------------------------------------------------------------- links and tests that are named
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(_anchor, headings), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(path: Path) -> None:
+    named = re.findall(
+        r"`((?:bot|handlers|content|storage|tests|docs)/[\w./-]*)(?:::\w+)?`", path.read_text(encoding="utf-8")
+    )
+    assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+def test_every_proof_that_is_named_exists() -> None:
+    named = re.findall(r"`(tests/[\w./]+\.py)::(\w+)`", THREATS.read_text(encoding="utf-8"))
+    assert len(named) > 20
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
+
+
+def test_every_claim_has_its_state() -> None:
+    rows = re.findall(
+        r"^\| A(\d+) \| [^|]+ \| ([a-z ]+) \| ([^|]*)\|$", THREATS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [int(number) for number, _, _ in rows] == list(range(1, 18))
+    for number, state, proof in rows:
+        assert state in ("proved", "in part", "not yet"), number
+        assert "::" in proof or state == "not yet", number
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_no_document_knows_the_machine_it_was_written_on_or_leaves_work_undone(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(?:work|home|root|tmp|Users)/", text)
+    assert not re.search(r"\b(?:TODO|FIXME|XXX)\b", text)
