@@ -3,22 +3,24 @@
 import asyncio
 import os
 import shutil
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from content import library as course
 from content.library import Library
 from storage import migrate
 from storage.database import Database, open_database
+from storage.schema import metadata
 from tests import postgres
 from tests.cast import Clock
 from tests.product import Product, running
 
+TABLES = ", ".join(metadata.tables)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -58,8 +60,8 @@ def _postgres_url(socket: Path, name: str) -> str:
     return f"postgresql+asyncpg://test@/{name}?host={socket}"
 
 
-async def _statement(socket: Path, statement: str) -> None:
-    connection = await asyncpg.connect(host=str(socket), user="test", database="postgres")
+async def _statement(socket: Path, statement: str, name: str = "postgres") -> None:
+    connection = await asyncpg.connect(host=str(socket), user="test", database=name)
     try:
         await connection.execute(statement)
     finally:
@@ -73,17 +75,21 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def postgres_url(postgres_socket: Path) -> str:
+    """One migrated database for the tests of this worker; each test finds it empty."""
+    return _postgres_url(postgres_socket, "template_integra")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a fresh, migrated database: once on each of the two."""
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty, migrated database: once on each of the two."""
     if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
+        return str(request.getfixturevalue("sqlite_url"))
+    url: str = request.getfixturevalue("postgres_url")
     socket: Path = request.getfixturevalue("postgres_socket")
-    name = f"t{uuid.uuid4().hex}"
-    asyncio.run(_statement(socket, f"CREATE DATABASE {name} TEMPLATE template_integra"))
-    yield _postgres_url(socket, name)
-    asyncio.run(_statement(socket, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(_statement(socket, f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE", "template_integra"))
+    return url
 
 
 @pytest.fixture
@@ -103,9 +109,9 @@ async def product(sqlite_url: str, tmp_path: Path, library: Library, clock: Cloc
         yield one
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """The system's chromium. Without one the test is skipped, and fails where CI=true."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _chromium() -> AsyncIterator[Browser]:
+    """The system's chromium, once a worker. Without one the test is skipped, and fails where CI=true."""
     if CHROMIUM is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no chromium: `apt-get install chromium`, then again")
@@ -114,3 +120,11 @@ async def browser() -> AsyncIterator[Browser]:
         opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield opened
         await opened.close()
+
+
+@pytest.fixture
+async def browser(_chromium: Browser) -> AsyncIterator[Browser]:
+    """A browser without any page or memory of an earlier test."""
+    yield _chromium
+    for context in _chromium.contexts:
+        await context.close()

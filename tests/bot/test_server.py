@@ -1,5 +1,5 @@
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import ClientSession
@@ -21,7 +21,7 @@ AWAY = "postgresql+asyncpg://user@/x?host=/nowhere/at/all"
 class Site:
     """The server's frame alone."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self.stopped: set[str] = set()
         self.app = server.new()
         self.app[DATABASE] = database

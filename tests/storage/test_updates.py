@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -91,7 +92,7 @@ async def test_while_one_person_is_being_answered_another_worker_answers_somebod
         held = await updates.take(first)
         assert held is not None
         assert held.key == "1"
-        async with AsyncExitStack() as stack:
+        async with asyncio.timeout(30), AsyncExitStack() as stack:  # nobody waits for another's lock
             # The guard is for one task writing twice in one database: here each stands for another process.
             second = await stack.enter_async_context(others[0].engine.begin())
             third = await stack.enter_async_context(others[1].engine.begin())
