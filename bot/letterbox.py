@@ -15,7 +15,7 @@ from markupsafe import Markup
 from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import HEADERS, STATIC, html
 from handlers import letters
-from storage import sealing
+from storage import sealing, shapes
 from storage.database import DatabaseUnavailable
 
 MAX_BODY = 64 * 1024
@@ -98,8 +98,8 @@ async def hand_in(request: web.Request) -> web.Response:
 async def thread(request: web.Request) -> web.Response:
     """All letters of the case that eight words lead to."""
     try:
-        body = sealing.fields(await _body(request), "locator", "thread")
-        locator = sealing.string(body["locator"], "locator")
+        body = shapes.fields(await _body(request), "locator", "thread")
+        locator = shapes.string(body["locator"], "locator")
         async with request.app[DATABASE].read() as tx:
             content = await letters.thread(tx, locator)
     except _FAULTS as fault:
@@ -111,8 +111,8 @@ async def thread(request: web.Request) -> web.Response:
 async def reply(request: web.Request) -> web.Response:
     """A further letter of the asker's."""
     try:
-        body = sealing.fields(await _body(request), "locator letter", "reply")
-        locator = sealing.string(body["locator"], "locator")
+        body = shapes.fields(await _body(request), "locator letter", "reply")
+        locator = shapes.string(body["locator"], "locator")
         async with request.app[DATABASE].write() as tx:
             await letters.reply(tx, request.app[HOUSE], locator, body["letter"], request.app[CLOCK]())
     except _FAULTS as fault:
@@ -130,7 +130,7 @@ class _Unwelcome(Exception):
         self.error = error
 
 
-_FAULTS = (_Unwelcome, letters.Refused, sealing.Malformed, sealing.Altered, DatabaseUnavailable)
+_FAULTS = (_Unwelcome, letters.Refused, shapes.Malformed, sealing.Altered, DatabaseUnavailable)
 
 
 async def _body(request: web.Request) -> object:
@@ -168,7 +168,7 @@ def _refusal(fault: Exception) -> web.Response:
             return _answer({"error": "thread"}, 404)
         case letters.Refused():
             return _answer({"error": fault.reason}, 409)
-        case sealing.Malformed():
+        case shapes.Malformed():
             return _answer({"error": "shape", "field": str(fault)}, 422)
         case sealing.Altered():
             return _answer({"error": "altered"}, 409)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from storage import cases, ledger, officers, sealing
+from storage import cases, ledger, officers, sealing, shapes
 from storage.cases import Case
 from storage.database import Transaction
 from storage.ledger import Verb
 from storage.officers import READERS, KeyList, Keys, Officer
-from storage.sealing import Altered, Envelope, Malformed, Reader, ReaderList
+from storage.sealing import Altered, Envelope, Reader, ReaderList
+from storage.shapes import Malformed
 
 ONE_DAY = timedelta(days=1)
 
@@ -105,8 +106,8 @@ async def join(desk: Desk, token: str, keys: Keys, signed: tuple[str, str] | Non
 
 def _check_points(keys: Keys) -> None:
     try:
-        sealing.public_key(keys.reading_key, "reading_key")
-        sealing.public_key(keys.signing_key, "signing_key")
+        shapes.public_key(keys.reading_key, "reading_key")
+        shapes.public_key(keys.signing_key, "signing_key")
     except Malformed as fault:
         raise KeysRefused from fault
 

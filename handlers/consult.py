@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from handlers import letters
 from handlers.message import Button, Message
 from handlers.visit import Turn, Visit
-from storage import cases, sealing
+from storage import cases, sealing, shapes
 
 LINK_HOURS = 48
 _ANSWERS = re.compile(r"[ynu-]{14}")
@@ -29,7 +29,7 @@ async def turn(visit: Visit) -> Turn:
 
 async def _link(visit: Visit, answers: str) -> str:
     """A one-time way in; what it carries stands behind the #, which browsers do not send."""
-    house, token = visit.house, sealing.encode(secrets.token_bytes(24))
+    house, token = visit.house, shapes.encode(secrets.token_bytes(24))
     token_hash = sealing.token_hash(house.route_key, token)
     address = {"channel": visit.update.channel, "address": visit.update.address, "language": visit.language}
     sealed = sealing.seal_address(house.route_key, address, "link|" + token_hash)

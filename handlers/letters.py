@@ -11,7 +11,7 @@ from typing import Any
 
 from handlers.speak import Listener
 from handlers.visit import House
-from storage import cases, officers, sealing
+from storage import cases, officers, sealing, shapes
 from storage.database import Transaction
 
 WORKING_DAYS = 3
@@ -50,24 +50,24 @@ class Posting:
 
 
 def parse_posting(value: object) -> Posting:
-    """Raises sealing.Malformed, which names the field."""
+    """Raises shapes.Malformed, which names the field."""
     names = "token case day serial decision_on locator_hash asker_key asker_bundle access letter"
-    record = sealing.fields(value, names, "posting")
-    sealing.coded(record["token"], "token", size=24)
-    sealing.public_key(record["asker_key"], "asker_key")
-    locator_hash = sealing.string(record["locator_hash"], "locator_hash", longest=64)
+    record = shapes.fields(value, names, "posting")
+    shapes.coded(record["token"], "token", size=24)
+    shapes.public_key(record["asker_key"], "asker_key")
+    locator_hash = shapes.string(record["locator_hash"], "locator_hash", longest=64)
     if len(locator_hash) != 64 or not set(locator_hash) <= set("0123456789abcdef"):
-        raise sealing.Malformed("locator_hash")
+        raise shapes.Malformed("locator_hash")
     decision = record["decision_on"]
     return Posting(
         token=record["token"],
-        case=sealing.identifier(record["case"], "case"),
-        day=sealing.calendar_day(record["day"], "day"),
-        serial=sealing.number(record["serial"], "serial", most=2**31 - 1),
-        decision_on=None if decision == "" else sealing.calendar_day(decision, "decision_on"),
+        case=shapes.identifier(record["case"], "case"),
+        day=shapes.calendar_day(record["day"], "day"),
+        serial=shapes.number(record["serial"], "serial", most=2**31 - 1),
+        decision_on=None if decision == "" else shapes.calendar_day(decision, "decision_on"),
         locator_hash=locator_hash,
         asker_key=record["asker_key"],
-        asker_bundle=sealing.bundle(record["asker_bundle"], "asker_bundle"),
+        asker_bundle=shapes.bundle(record["asker_bundle"], "asker_bundle"),
         access=_parse_access(record["access"]),
         letter=_parse_first_letter(record),
     )
@@ -75,25 +75,23 @@ def parse_posting(value: object) -> Posting:
 
 def _parse_access(value: object) -> tuple[cases.Access, ...]:
     if not isinstance(value, list) or len(value) > 201:
-        raise sealing.Malformed("access")
-    rows = [sealing.fields(one, "reader sealed", "access") for one in value]
+        raise shapes.Malformed("access")
+    rows = [shapes.fields(one, "reader sealed", "access") for one in value]
     access = tuple(
-        cases.Access(
-            1, sealing.string(row["reader"], "access", longest=22), sealing.sealed_key(row["sealed"], "access")
-        )
+        cases.Access(1, shapes.string(row["reader"], "access", longest=22), shapes.sealed_key(row["sealed"], "access"))
         for row in rows
     )
     if len({one.reader for one in access}) != len(access):
-        raise sealing.Malformed("access")
+        raise shapes.Malformed("access")
     return access
 
 
 def _parse_first_letter(record: Mapping[str, Any]) -> sealing.Envelope:
     letter = sealing.parse_envelope(record["letter"])
     if (letter.case, letter.epoch, letter.seq, letter.author) != (record["case"], 1, 1, "asker"):
-        raise sealing.Malformed("letter.context")
+        raise shapes.Malformed("letter.context")
     if letter.day.isoformat() != record["day"]:
-        raise sealing.Malformed("letter.context.day")
+        raise shapes.Malformed("letter.context.day")
     return letter
 
 
@@ -110,7 +108,7 @@ async def readers(tx: Transaction) -> tuple[officers.KeyList, sealing.ReaderList
         return None
     try:
         listed = sealing.verify_keys(keys.body, keys.signature)
-    except (sealing.Malformed, sealing.Altered):
+    except (shapes.Malformed, sealing.Altered):
         return None
     if listed.serial != keys.serial or len(listed.readers) < LEAST_READERS:
         return None
@@ -183,13 +181,13 @@ def _letter(envelope: sealing.Envelope) -> cases.Letter:
 
 
 async def reply(tx: Transaction, house: House, locator: str, value: object, now: datetime) -> None:
-    """Keep a further letter of the asker's; it is the unit's turn again. Raises Refused and sealing.Malformed."""
+    """Keep a further letter of the asker's; it is the unit's turn again. Raises Refused and shapes.Malformed."""
     letter = sealing.parse_envelope(value)
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
         raise Refused("thread")
     if letter.author != "asker" or letter.case != case.id:
-        raise sealing.Malformed("letter.context")
+        raise shapes.Malformed("letter.context")
     _check_day(letter.day, house, now)
     if case.state is cases.State.CLOSED:
         raise Refused("closed")
@@ -216,7 +214,7 @@ async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) 
 async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
     """All that the asker's browser needs to open their case.
 
-    Raises Refused, sealing.Malformed (no locator), and sealing.Altered (what is stored is no letter or list).
+    Raises Refused, shapes.Malformed (no locator), and sealing.Altered (what is stored is no letter or list).
     """
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:

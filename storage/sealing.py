@@ -4,13 +4,10 @@ The browsers seal and open (bot/static/sealing/sealing.js is this file's twin); 
 signatures. It opens nothing but the chat address of an open case, which is encrypted under its route key.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -25,20 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from storage import shapes
+
 SUITE: Final = 1
 STEP: Final = 1024  # bytes: bodies are padded to a multiple
 FIRST_LETTER: Final = 2048  # bytes: the least size of the first one
 LARGEST_LETTER: Final = 32 * 1024  # bytes of padded text
-TAG: Final = 16  # bytes that AES-GCM adds
 ASKER: Final = "asker"
 RECOVERY: Final = "recovery"
-CURVE: Final = ec.SECP256R1()
-
-_ID = re.compile(r"[A-Za-z0-9_-]{22}")
-
-
-class Malformed(ValueError):
-    """Something is not shaped as suite 1 says; the text names the field and never shows its content."""
 
 
 class Altered(Exception):
@@ -64,11 +55,11 @@ class Envelope:
     @property
     def hash(self) -> str:
         """What the next letter names as `previous`."""
-        return encode(hashlib.sha256(self.text.encode()).digest())
+        return shapes.encode(hashlib.sha256(self.text.encode()).digest())
 
     @property
     def padded_size(self) -> int:
-        return len(decode(self.body)) - TAG
+        return len(shapes.decode(self.body)) - shapes.TAG
 
     @property
     def context(self) -> dict[str, Any]:
@@ -104,117 +95,6 @@ class ReaderList:
         return next((reader.signing for reader in self.readers if reader.id == officer_id), "")
 
 
-# ---------------------------------------------------------------- text and bytes
-
-
-def encode(raw: bytes) -> str:
-    """Base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def decode(text: str) -> bytes:
-    """The bytes of `encode`; any other spelling of the same bytes is refused. Raises Malformed."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise Malformed("not base64url") from None
-    if encode(raw) != text:
-        raise Malformed("not base64url")
-    return raw
-
-
-def canonical(value: object) -> str:
-    """The one spelling of a JSON value that is signed, hashed and bound."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    )
-
-
-def new_id() -> str:
-    """A random identifier of a case or an officer."""
-    return encode(os.urandom(16))
-
-
-# ---------------------------------------------------------------- shapes
-
-
-def fields(value: object, names: str, where: str) -> Mapping[str, Any]:
-    """`value` as a record with exactly these fields. Raises Malformed."""
-    if not isinstance(value, dict) or value.keys() != set(names.split()):
-        raise Malformed(where)
-    return value
-
-
-def string(value: object, where: str, *, longest: int = 200) -> str:
-    if not isinstance(value, str) or len(value) > longest:
-        raise Malformed(where)
-    return value
-
-
-def number(value: object, where: str, *, least: int = 1, most: int = 30_000) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise Malformed(where)
-    return value
-
-
-def identifier(value: object, where: str) -> str:
-    """A random identifier: 16 bytes."""
-    text = string(value, where, longest=22)
-    if not _ID.fullmatch(text) or len(coded(text, where)) != 16:
-        raise Malformed(where)
-    return text
-
-
-def coded(value: object, where: str, *, size: int | None = None, longest: int = 65_536) -> bytes:
-    """The bytes behind a base64url field, of exactly `size` when that is given."""
-    try:
-        raw = decode(string(value, where, longest=longest))
-    except Malformed:
-        raise Malformed(where) from None
-    if size is not None and len(raw) != size:
-        raise Malformed(where)
-    return raw
-
-
-def calendar_day(value: object, where: str) -> date:
-    text = string(value, where, longest=10)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise Malformed(where) from None
-    if day.isoformat() != text:
-        raise Malformed(where)
-    return day
-
-
-def public_key(value: object, where: str) -> ec.EllipticCurvePublicKey:
-    """A P-256 point that lies on the curve, uncompressed."""
-    raw = coded(value, where, size=65)
-    try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(CURVE, raw)
-    except ValueError:
-        raise Malformed(where) from None
-
-
-def bundle(value: object, where: str, *, largest: int = 4096) -> str:
-    """A wrapped private key, {"iv","body"}, in its canonical form."""
-    record = fields(value, "iv body", where)
-    coded(record["iv"], where, size=12)
-    if not TAG < len(coded(record["body"], where)) <= largest:
-        raise Malformed(where)
-    return canonical(record)
-
-
-def sealed_key(value: object, where: str) -> str:
-    """A case key sealed to one reader: point, 32 bytes, tag."""
-    coded(value, where, size=65 + 32 + TAG, longest=200)
-    return str(value)
-
-
 # ---------------------------------------------------------------- letters
 
 
@@ -234,48 +114,51 @@ def letter_context(case: str, epoch: int, seq: int, author: str, day: date, prev
 
 def parse_envelope(value: object) -> Envelope:
     """Check the shape of a letter that a browser sent. Raises Malformed; no signature is checked here."""
-    letter = fields(value, "context iv body signer signature", "letter")
-    context = fields(
+    letter = shapes.fields(value, "context iv body signer signature", "letter")
+    context = shapes.fields(
         letter["context"],
         "v suite case epoch seq author day previous",
         "letter.context",
     )
-    if number(context["v"], "letter.context.v") != 1 or number(context["suite"], "letter.context.suite") != SUITE:
-        raise Malformed("letter.context.suite")
+    if (
+        shapes.number(context["v"], "letter.context.v") != 1
+        or shapes.number(context["suite"], "letter.context.suite") != SUITE
+    ):
+        raise shapes.Malformed("letter.context.suite")
     if context["author"] not in ("asker", "officer"):
-        raise Malformed("letter.context.author")
-    seq = number(context["seq"], "letter.context.seq")
+        raise shapes.Malformed("letter.context.author")
+    seq = shapes.number(context["seq"], "letter.context.seq")
     _check_body(letter, first=seq == 1)
     _check_signer(letter, context["author"])
-    coded(context["previous"], "letter.context.previous", size=32 if seq > 1 else 0)
+    shapes.coded(context["previous"], "letter.context.previous", size=32 if seq > 1 else 0)
     return Envelope(
-        case=identifier(context["case"], "letter.context.case"),
-        epoch=number(context["epoch"], "letter.context.epoch"),
+        case=shapes.identifier(context["case"], "letter.context.case"),
+        epoch=shapes.number(context["epoch"], "letter.context.epoch"),
         seq=seq,
         author=context["author"],
-        day=calendar_day(context["day"], "letter.context.day"),
+        day=shapes.calendar_day(context["day"], "letter.context.day"),
         previous=context["previous"],
         iv=letter["iv"],
         body=letter["body"],
         signer=letter["signer"],
         signature=letter["signature"],
-        text=canonical(letter),
+        text=shapes.canonical(letter),
     )
 
 
 def _check_body(letter: Mapping[str, Any], *, first: bool) -> None:
-    coded(letter["iv"], "letter.iv", size=12)
-    padded = len(coded(letter["body"], "letter.body")) - TAG
+    shapes.coded(letter["iv"], "letter.iv", size=12)
+    padded = len(shapes.coded(letter["body"], "letter.body")) - shapes.TAG
     if padded % STEP or not (FIRST_LETTER if first else STEP) <= padded <= LARGEST_LETTER:
-        raise Malformed("letter.body")
+        raise shapes.Malformed("letter.body")
 
 
 def _check_signer(letter: Mapping[str, Any], author: str) -> None:
     if author == "officer":
-        identifier(letter["signer"], "letter.signer")
-        coded(letter["signature"], "letter.signature", size=64)
+        shapes.identifier(letter["signer"], "letter.signer")
+        shapes.coded(letter["signature"], "letter.signature", size=64)
     elif letter["signer"] != "" or letter["signature"] != "":
-        raise Malformed("letter.signer")
+        raise shapes.Malformed("letter.signer")
 
 
 def read_envelope(text: str) -> Envelope:
@@ -299,16 +182,16 @@ def stored_json(text: str) -> Any:
 
 def verify_letter(envelope: Envelope, signing_key: str) -> None:
     """Check an officer's signature. Raises Altered."""
-    bound = f"integra/v1/letter|{canonical(envelope.context)}|{envelope.iv}|{envelope.body}"
+    bound = f"integra/v1/letter|{shapes.canonical(envelope.context)}|{envelope.iv}|{envelope.body}"
     verify(signing_key, envelope.signature, bound)
 
 
 def pad(content: Mapping[str, str], *, first: bool) -> bytes:
     """The content with its length before it and zeros behind it. Raises Malformed when it is too long."""
-    raw = canonical(dict(content)).encode()
+    raw = shapes.canonical(dict(content)).encode()
     size = max(-(-(4 + len(raw)) // STEP) * STEP, FIRST_LETTER if first else STEP)
     if size > LARGEST_LETTER:
-        raise Malformed("text")
+        raise shapes.Malformed("text")
     return (len(raw).to_bytes(4, "big") + raw).ljust(size, b"\0")
 
 
@@ -335,12 +218,12 @@ def seal_letter(
     signing_key: ec.EllipticCurvePrivateKey | None = None,
 ) -> dict[str, Any]:
     """Seal one letter; an officer's is signed as well."""
-    iv, bound = os.urandom(12), f"integra/v1/letter|{canonical(dict(context))}"
+    iv, bound = os.urandom(12), f"integra/v1/letter|{shapes.canonical(dict(context))}"
     body = AESGCM(case_key).encrypt(iv, pad(content, first=context["seq"] == 1), bound.encode())
     letter = {
         "context": dict(context),
-        "iv": encode(iv),
-        "body": encode(body),
+        "iv": shapes.encode(iv),
+        "body": shapes.encode(body),
         "signer": signer,
         "signature": "",
     }
@@ -351,9 +234,9 @@ def seal_letter(
 
 def open_letter(case_key: bytes, envelope: Envelope) -> dict[str, str]:
     """The content of a letter. Raises Altered."""
-    bound = f"integra/v1/letter|{canonical(envelope.context)}"
+    bound = f"integra/v1/letter|{shapes.canonical(envelope.context)}"
     try:
-        padded = AESGCM(case_key).decrypt(decode(envelope.iv), decode(envelope.body), bound.encode())
+        padded = AESGCM(case_key).decrypt(shapes.decode(envelope.iv), shapes.decode(envelope.body), bound.encode())
     except InvalidTag as fault:
         raise Altered("letter") from fault
     return unpad(padded)
@@ -365,16 +248,16 @@ def open_letter(case_key: bytes, envelope: Envelope) -> dict[str, str]:
 def sign(key: ec.EllipticCurvePrivateKey, text: str) -> str:
     """ECDSA P-256 with SHA-256 over the text, as r and s side by side."""
     r, s = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-    return encode(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+    return shapes.encode(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
 def verify(key: str, signature: str, text: str) -> None:
     """Raises Altered when the signature is not this key's over this text."""
     try:
-        raw = coded(signature, "signature", size=64)
+        raw = shapes.coded(signature, "signature", size=64)
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-        public_key(key, "key").verify(der, text.encode(), ec.ECDSA(hashes.SHA256()))
-    except (Malformed, InvalidSignature, ValueError) as fault:
+        shapes.public_key(key, "key").verify(der, text.encode(), ec.ECDSA(hashes.SHA256()))
+    except (shapes.Malformed, InvalidSignature, ValueError) as fault:
         raise Altered("signature") from fault
 
 
@@ -386,38 +269,38 @@ def verify_keys(body: str, signature: str) -> ReaderList:
     try:
         value = json.loads(body)
     except ValueError:
-        raise Malformed("keys.body") from None
-    record = fields(value, "v suite serial day unit readers", "keys.body")
-    if canonical(record) != body or record["v"] != 1 or record["suite"] != SUITE:
-        raise Malformed("keys.body")
-    public_key(record["unit"], "keys.unit")
+        raise shapes.Malformed("keys.body") from None
+    record = shapes.fields(value, "v suite serial day unit readers", "keys.body")
+    if shapes.canonical(record) != body or record["v"] != 1 or record["suite"] != SUITE:
+        raise shapes.Malformed("keys.body")
+    shapes.public_key(record["unit"], "keys.unit")
     verify(record["unit"], signature, "integra/v1/keys|" + body)
     if not isinstance(record["readers"], list) or len(record["readers"]) > 200:
-        raise Malformed("keys.readers")
+        raise shapes.Malformed("keys.readers")
     readers = tuple(_reader(one) for one in record["readers"])
     if len({reader.id for reader in readers}) != len(readers):
-        raise Malformed("keys.readers")
-    serial = number(record["serial"], "keys.serial", most=2**31 - 1)
-    return ReaderList(serial, calendar_day(record["day"], "keys.day"), record["unit"], readers)
+        raise shapes.Malformed("keys.readers")
+    serial = shapes.number(record["serial"], "keys.serial", most=2**31 - 1)
+    return ReaderList(serial, shapes.calendar_day(record["day"], "keys.day"), record["unit"], readers)
 
 
 def _reader(value: object) -> Reader:
-    record = fields(value, "id name role reading signing", "keys.readers")
+    record = shapes.fields(value, "id name role reading signing", "keys.readers")
     if record["role"] not in ("officer", "recovery"):
-        raise Malformed("keys.readers.role")
-    public_key(record["reading"], "keys.readers.reading")
+        raise shapes.Malformed("keys.readers.role")
+    shapes.public_key(record["reading"], "keys.readers.reading")
     if record["role"] == "officer":
-        identifier(record["id"], "keys.readers.id")
-        public_key(record["signing"], "keys.readers.signing")
+        shapes.identifier(record["id"], "keys.readers.id")
+        shapes.public_key(record["signing"], "keys.readers.signing")
     elif record["id"] != RECOVERY or record["signing"] != "":
-        raise Malformed("keys.readers.id")
-    name = string(record["name"], "keys.readers.name", longest=120)
+        raise shapes.Malformed("keys.readers.id")
+    name = shapes.string(record["name"], "keys.readers.name", longest=120)
     return Reader(record["id"], name, record["role"], record["reading"], record["signing"])
 
 
 def fingerprint(unit: str) -> str:
     """The unit's public key as people compare it: six groups of four."""
-    digits = hashlib.sha256(decode(unit)).hexdigest()[:24]
+    digits = hashlib.sha256(shapes.decode(unit)).hexdigest()[:24]
     return " ".join(digits[at : at + 4] for at in range(0, 24, 4))
 
 
@@ -432,13 +315,13 @@ def suite(aead: hpke.AEAD = hpke.AEAD.AES_256_GCM) -> hpke.Suite:
 def access_info(case: str, epoch: int, reader: str) -> bytes:
     """What a sealed case key is bound to."""
     context = {"v": 1, "suite": SUITE, "case": case, "epoch": epoch, "reader": reader}
-    return f"integra/v1/access|{canonical(context)}".encode()
+    return f"integra/v1/access|{shapes.canonical(context)}".encode()
 
 
 def seal_access(case_key: bytes, reading_key: str, case: str, epoch: int, reader: str) -> str:
     """Seal a case key to one reader."""
-    key = public_key(reading_key, "reading")
-    return encode(suite().encrypt(case_key, key, info=access_info(case, epoch, reader)))
+    key = shapes.public_key(reading_key, "reading")
+    return shapes.encode(suite().encrypt(case_key, key, info=access_info(case, epoch, reader)))
 
 
 def open_access(
@@ -450,7 +333,7 @@ def open_access(
 ) -> bytes:
     """The case key. Raises Altered."""
     try:
-        return suite().decrypt(decode(sealed), private_key, info=access_info(case, epoch, reader))
+        return suite().decrypt(shapes.decode(sealed), private_key, info=access_info(case, epoch, reader))
     except (InvalidTag, ValueError) as fault:
         raise Altered("access") from fault
 
@@ -461,14 +344,14 @@ def open_access(
 def seal_address(route_key: bytes, address: Mapping[str, str], bound: str) -> str:
     """Encrypt a chat address, padded so that its length says nothing; `bound` names the row it stands in."""
     iv = os.urandom(12)
-    plain = canonical(dict(address)).encode()
-    return encode(iv + AESGCM(route_key).encrypt(iv, plain.ljust(512), f"integra/v1/route|{bound}".encode()))
+    plain = shapes.canonical(dict(address)).encode()
+    return shapes.encode(iv + AESGCM(route_key).encrypt(iv, plain.ljust(512), f"integra/v1/route|{bound}".encode()))
 
 
 def open_address(route_key: bytes, sealed: str, bound: str) -> dict[str, str]:
     """The chat address again. Raises Altered."""
     try:
-        raw = decode(sealed)
+        raw = shapes.decode(sealed)
         plain = AESGCM(route_key).decrypt(raw[:12], raw[12:], f"integra/v1/route|{bound}".encode())
         return dict(json.loads(plain))
     except (InvalidTag, ValueError) as fault:
@@ -482,4 +365,4 @@ def token_hash(route_key: bytes, token: str) -> str:
 
 def locator_hash(locator: str) -> str:
     """What the server keeps of the eight words' locator. Raises Malformed."""
-    return hashlib.sha256(coded(locator, "locator", size=32)).hexdigest()
+    return hashlib.sha256(shapes.coded(locator, "locator", size=32)).hexdigest()

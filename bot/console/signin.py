@@ -17,7 +17,7 @@ from bot.console import site
 from handlers import casework
 from storage import officers
 from storage.officers import InviteRefused, Keys, State
-from storage.sealing import canonical
+from storage.shapes import canonical
 
 routes = web.RouteTableDef()
 

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Error, Page
 
 from bot.pages import STATIC
 from content.library import Library
-from storage import sealing
+from storage import sealing, shapes
 from storage.database import open_database
 from tests.fakes.letterbox import TODAY, running
 from tests.fakes.unit import Asker, Unit, new_key, public
@@ -57,11 +57,11 @@ async def run(page: Page, script: str, given: object = None) -> Any:
 
 def pkcs8(key: ec.EllipticCurvePrivateKey) -> str:
     form = serialization.PrivateFormat.PKCS8
-    return sealing.encode(key.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption()))
+    return shapes.encode(key.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption()))
 
 
 def load(text: str) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_der_private_key(sealing.decode(text), None)
+    key = serialization.load_der_private_key(shapes.decode(text), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
@@ -78,7 +78,7 @@ def pbkdf2(words: str, salt: bytes) -> bytes:
 
 
 async def test_hpke_is_the_rfcs(page: Page) -> None:
-    keys = {name: pkcs8(ec.derive_private_key(int(RFC[name], 16), sealing.CURVE)) for name in ("skEm", "skRm")}
+    keys = {name: pkcs8(ec.derive_private_key(int(RFC[name], 16), shapes.CURVE)) for name in ("skEm", "skRm")}
     script = """
       const bytes = (hex) => Uint8Array.from(hex.match(/../g), (one) => parseInt(one, 16));
       const key = async (name) => (await s.importReadingKey(x.keys[name])).privateKey;
@@ -95,18 +95,18 @@ async def test_hpke_is_the_rfcs(page: Page) -> None:
 
 
 async def test_what_the_browser_seals_python_opens(page: Page) -> None:
-    key, case = new_key(), sealing.new_id()
+    key, case = new_key(), shapes.new_id()
     script = """
       const caseKey = s.newCaseKey();
       const sealed = await s.sealAccess(caseKey, x.reading, { case: x.case, epoch: 3, reader: "recovery" });
       return [e.b64(caseKey), sealed];
     """
     case_key, sealed = await run(page, script, {"reading": public(key), "case": case})
-    assert sealing.open_access(sealed, key, case, 3, "recovery") == sealing.decode(case_key)
+    assert sealing.open_access(sealed, key, case, 3, "recovery") == shapes.decode(case_key)
 
 
 async def test_what_python_seals_the_browser_opens(page: Page) -> None:
-    key, case, case_key = new_key(), sealing.new_id(), os.urandom(32)
+    key, case, case_key = new_key(), shapes.new_id(), os.urandom(32)
     given = {
         "key": pkcs8(key),
         "case": case,
@@ -120,15 +120,15 @@ async def test_what_python_seals_the_browser_opens(page: Page) -> None:
       const refused = await s.openAccess(keys, x.other, context).catch((fault) => fault instanceof s.Altered);
       return [opened, refused, keys.publicKey, keys.privateKey.extractable];
     """
-    assert await run(page, script, given) == [sealing.encode(case_key), True, public(key), False]
+    assert await run(page, script, given) == [shapes.encode(case_key), True, public(key), False]
 
 
 # ---------------------------------------------------------------- letters and lists
 
 
 async def test_a_letter_of_the_browser_opens_in_python_and_its_signature_holds(page: Page) -> None:
-    case, case_key, officer = sealing.new_id(), os.urandom(32), new_key()
-    context = sealing.letter_context(case, 1, 2, "officer", TODAY, sealing.encode(bytes(32)))
+    case, case_key, officer = shapes.new_id(), os.urandom(32), new_key()
+    context = sealing.letter_context(case, 1, 2, "officer", TODAY, shapes.encode(bytes(32)))
     content = {"text": 'Línea 1\nLínea 2 "comillas" \\ 🙂 \u2028 fin\ttab \x07'}
     script = """
       const signer = { id: x.id, privateKey: (await s.importSigningKey(x.key)).privateKey };
@@ -136,9 +136,9 @@ async def test_a_letter_of_the_browser_opens_in_python_and_its_signature_holds(p
       return [letter, await s.letterHash(letter)];
     """
     given = {
-        "id": sealing.new_id(),
+        "id": shapes.new_id(),
         "key": pkcs8(officer),
-        "caseKey": sealing.encode(case_key),
+        "caseKey": shapes.encode(case_key),
         "context": context,
         "content": content,
     }
@@ -155,7 +155,7 @@ async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> No
     keys = unit.key_list()
     given = {
         "case": asker.case,
-        "key": sealing.encode(asker.case_key),
+        "key": shapes.encode(asker.case_key),
         "letters": written,
         "keys": {"body": keys.body, "signature": keys.signature},
         "unit": public(unit.signing),
@@ -201,7 +201,7 @@ async def test_a_new_epoch_counts_only_from_an_officers_letter_on(page: Page) ->
     given = {
         "case": asker.case,
         "letters": [first, forged],
-        "keys": [sealing.encode(asker.case_key), sealing.encode(key)],
+        "keys": [shapes.encode(asker.case_key), shapes.encode(key)],
     }
     script = """
       const keys = { 1: e.unb64(x.keys[0]), 2: e.unb64(x.keys[1]) };
@@ -223,10 +223,10 @@ async def test_the_words_give_the_same_secrets_in_python(page: Page) -> None:
     locator, box = await run(page, script, typed)
     plain = "".join(c for c in unicodedata.normalize("NFKD", " ".join(words)) if not unicodedata.combining(c))
     secret = pbkdf2(plain, b"integra/v1/asker")
-    assert locator == sealing.encode(hkdf(secret, "integra/v1/locator"))
+    assert locator == shapes.encode(hkdf(secret, "integra/v1/locator"))
     key = AESGCM(hkdf(secret, "integra/v1/asker-wrap"))
-    opened = key.decrypt(sealing.decode(box["iv"]), sealing.decode(box["body"]), b"integra/v1/asker|case")
-    assert opened.decode() == sealing.canonical({"reading": "r", "unit": "u", "first": "f"})
+    opened = key.decrypt(shapes.decode(box["iv"]), shapes.decode(box["body"]), b"integra/v1/asker|case")
+    assert opened.decode() == shapes.canonical({"reading": "r", "unit": "u", "first": "f"})
 
 
 async def test_an_officers_bundles_open_with_passphrase_and_recovery_code(page: Page) -> None:
@@ -249,14 +249,14 @@ async def test_an_officers_bundles_open_with_passphrase_and_recovery_code(page: 
     """
     made = await run(page, script)
     plain = "".join(c for c in unicodedata.normalize("NFKD", made["words"]) if not unicodedata.combining(c))
-    secret = pbkdf2(plain, sealing.decode(made["salt"]))
-    assert made["auth"] == sealing.encode(hkdf(secret, "integra/v1/auth"))
+    secret = pbkdf2(plain, shapes.decode(made["salt"]))
+    assert made["auth"] == shapes.encode(hkdf(secret, "integra/v1/auth"))
     assert made["same"]
     assert made["other"]
     key = AESGCM(hkdf(secret, "integra/v1/wrap"))
     box = made["bundle"]
-    opened = key.decrypt(sealing.decode(box["iv"]), sealing.decode(box["body"]), b"integra/v1/bundle|id").decode()
-    assert opened == sealing.canonical(made["opened"])
+    opened = key.decrypt(shapes.decode(box["iv"]), shapes.decode(box["body"]), b"integra/v1/bundle|id").decode()
+    assert opened == shapes.canonical(made["opened"])
     assert public(load(made["opened"]["reading"])) == made["reading"]
     assert made["unit"] == made["opened"]["signing"]
     assert made["file"] == {"reading": made["opened"]["reading"], "unit": made["unit"]}
@@ -286,8 +286,8 @@ async def test_words_are_drawn_from_the_whole_list_or_not_at_all(page: Page) -> 
 
 async def test_both_halves_spell_values_alike(page: Page) -> None:
     value = {"b": [1, True, None, 'ñ\n"\\\u2028\x00\x7f🙂'], "a": {"z": "", "Z": -5, "é": {}}, "": []}
-    assert await run(page, "return e.canonical(x)", value) == sealing.canonical(value)
+    assert await run(page, "return e.canonical(x)", value) == shapes.canonical(value)
     raw = os.urandom(100)
-    assert await run(page, "return e.b64(e.unb64(x))", sealing.encode(raw)) == sealing.encode(raw)
+    assert await run(page, "return e.b64(e.unb64(x))", shapes.encode(raw)) == shapes.encode(raw)
     for wrong in ("AB", "AA==", "A", "é", base64.b64encode(b"\xff\xff\xff").decode().replace("/", "/ ")):
         assert await run(page, "try { e.unb64(x) } catch (fault) { return fault instanceof s.Altered }", wrong)

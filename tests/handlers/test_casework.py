@@ -13,7 +13,7 @@ from sqlalchemy import select
 from content.library import Library
 from handlers import casework
 from handlers.casework import Desk, KeysRefused, LetterRefused, NoSuchCase
-from storage import cases, ledger, officers, schema, sealing
+from storage import cases, ledger, officers, schema, sealing, shapes
 from storage.database import Database
 from storage.officers import Keys, State
 from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, raw
@@ -105,7 +105,7 @@ async def test_the_first_officer_signs_the_first_list_and_is_active(office: Offi
 async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
     office: Office, unit: Unit, fault: str
 ) -> None:
-    carmen, stranger = somebody("Carmen Ríos"), replace(somebody("Extraña"), id=sealing.new_id())
+    carmen, stranger = somebody("Carmen Ríos"), replace(somebody("Extraña"), id=shapes.new_id())
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
         officer = await officers.invited(tx, token, office.now)
@@ -132,14 +132,14 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
 def _without_recovery(unit: Unit, body: str) -> tuple[str, str]:
     value = json.loads(body)
     value["readers"] = [one for one in value["readers"] if one["role"] == "officer"]
-    shorter = sealing.canonical(value)
+    shorter = shapes.canonical(value)
     return shorter, sealing.sign(unit.key, "integra/v1/keys|" + shorter)
 
 
 async def test_a_later_officer_waits_for_the_signature_and_brings_no_list(office: Office, unit: Unit) -> None:
     carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
     with pytest.raises(KeysRefused):
-        await join(office, dora, unit.sign(2, carmen, replace(dora, id=sealing.new_id())))
+        await join(office, dora, unit.sign(2, carmen, replace(dora, id=shapes.new_id())))
     assert await join(office, dora) is State.PENDING
     async with at_desk(office, dora.id) as desk:
         assert not desk.officer.reads_cases
@@ -149,7 +149,7 @@ async def test_keys_that_are_no_points_of_the_curve_are_refused(office: Office, 
     await found_unit(office, unit)
     dora = somebody("Dora Luna")
     with pytest.raises(KeysRefused):
-        await join(office, dora, keys=replace(dora.keys(), signing_key=sealing.encode(b"\4" + bytes(64))))
+        await join(office, dora, keys=replace(dora.keys(), signing_key=shapes.encode(b"\4" + bytes(64))))
 
 
 # ---------------------------------------------------------------- signing keys
@@ -172,7 +172,7 @@ async def test_the_unit_signs_a_later_officer_who_becomes_active(office: Office,
 async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: Office, unit: Unit, fault: str) -> None:
     carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
     await join(office, dora)
-    other, stranger = Unit(), replace(somebody("Extraña"), id=sealing.new_id())
+    other, stranger = Unit(), replace(somebody("Extraña"), id=shapes.new_id())
     other.recovery = unit.recovery
     signed = {
         "serial again": unit.sign(1, carmen, dora),
@@ -274,12 +274,12 @@ async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: U
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"case": sealing.new_id()}, "letter"),
+        ({"case": shapes.new_id()}, "letter"),
         ({"epoch": 2}, "letter"),
         ({"seq": 3}, "seq"),
         ({"author": "asker"}, "letter"),
         ({"day": "2026-11-20"}, "letter"),
-        ({"previous": sealing.encode(bytes(32))}, "letter"),
+        ({"previous": shapes.encode(bytes(32))}, "letter"),
         ({"suite": 2}, "letter"),
     ],
 )
@@ -305,7 +305,7 @@ async def test_an_answer_without_the_officers_own_signature_is_refused(office: O
     other = await reply_of(office, case_id, key, carmen)
     letters: dict[str, object] = {
         "other key": await reply_of(office, case_id, key, replace(carmen, signing=new_key())),
-        "other signer": right | {"signer": sealing.new_id()},
+        "other signer": right | {"signer": shapes.new_id()},
         "no signature": right | {"signature": ""},
         "other body": right | {"body": other["body"]},
         "no letter": "letter",

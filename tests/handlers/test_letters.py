@@ -12,7 +12,7 @@ from handlers import letters
 from handlers.letters import Refused
 from handlers.speak import Listener
 from handlers.visit import House
-from storage import cases, officers, sealing
+from storage import cases, officers, sealing, shapes
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit
@@ -22,7 +22,7 @@ DAYS = st.dates(date(2026, 1, 1), date(2028, 12, 31))
 
 
 async def give_link(tx: Transaction, address: str = "ana") -> str:
-    token = sealing.encode(os.urandom(24))
+    token = shapes.encode(os.urandom(24))
     hashed = sealing.token_hash(HOUSE.route_key, token)
     where = {"channel": "telegram", "address": address, "language": "es"}
     sealed = sealing.seal_address(HOUSE.route_key, where, "link|" + hashed)
@@ -129,7 +129,7 @@ def _without_asker(posting: dict[str, Any]) -> None:
 
 
 def _with_a_stranger(posting: dict[str, Any]) -> None:
-    posting["access"].append({**posting["access"][0], "reader": sealing.new_id()})
+    posting["access"].append({**posting["access"][0], "reader": shapes.new_id()})
 
 
 def _with_an_old_list(posting: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def _with_an_old_list(posting: dict[str, Any]) -> None:
 
 
 def _with_another_token(posting: dict[str, Any]) -> None:
-    posting["token"] = sealing.encode(os.urandom(24))
+    posting["token"] = shapes.encode(os.urandom(24))
 
 
 def _on_another_day(posting: dict[str, Any]) -> None:
@@ -205,27 +205,27 @@ async def test_a_known_case_is_refused(database: Database) -> None:
         ("decision_on", None),
         ("locator_hash", "f" * 63),
         ("locator_hash", "G" * 64),
-        ("asker_key", sealing.encode(bytes(65))),
+        ("asker_key", shapes.encode(bytes(65))),
         ("asker_bundle", {"iv": "", "body": ""}),
         ("asker_bundle", "text"),
         ("access", {}),
         ("access", [{"reader": "asker", "sealed": "x"}]),
-        ("access", [{"reader": "asker", "sealed": sealing.encode(bytes(113))}] * 2),
+        ("access", [{"reader": "asker", "sealed": shapes.encode(bytes(113))}] * 2),
         ("letter", {}),
         ("case", "AAECAwQFBgcICQoLDA0ODw"),  # not the letter's
     ],
 )
 def test_a_misshapen_posting_is_refused(field: str, value: object) -> None:
-    posting = Asker(TODAY).posting(Unit.of_two(), sealing.encode(os.urandom(24)))
-    with pytest.raises(sealing.Malformed):
+    posting = Asker(TODAY).posting(Unit.of_two(), shapes.encode(os.urandom(24)))
+    with pytest.raises(shapes.Malformed):
         letters.parse_posting({**posting, field: value})
 
 
 def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
     asker = Asker(TODAY)
     asker.letter("first")
-    posting = asker.posting(Unit.of_two(), sealing.encode(os.urandom(24)))
-    with pytest.raises(sealing.Malformed):
+    posting = asker.posting(Unit.of_two(), shapes.encode(os.urandom(24)))
+    with pytest.raises(shapes.Malformed):
         letters.parse_posting(posting)
 
 
@@ -278,7 +278,7 @@ async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
         await letters.reply(tx, HOUSE, asker.locator, second, NOW)
         with pytest.raises(Refused, match="seq"):
             await letters.reply(tx, HOUSE, asker.locator, second, NOW)
-        strayed = Asker(TODAY, case=asker.case, seq=2, previous=sealing.encode(bytes(32)))
+        strayed = Asker(TODAY, case=asker.case, seq=2, previous=shapes.encode(bytes(32)))
         with pytest.raises(Refused, match="seq"):
             await letters.reply(tx, HOUSE, asker.locator, strayed.letter("a chain of its own"), NOW)
 
@@ -290,7 +290,7 @@ async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database
         await hand_in(tx, unit, asker)
         await hand_in(tx, unit, other)
         for made in (asker.letter("x", "officer", unit.officer), other.letter("x")):
-            with pytest.raises(sealing.Malformed):
+            with pytest.raises(shapes.Malformed):
                 await letters.reply(tx, HOUSE, asker.locator, made, NOW)
 
 

@@ -131,6 +131,7 @@ async def test_a_liaison_sees_the_own_institution_and_no_other(database: Databas
         await people(tx, library, "A", 30, right=30)
         await people(tx, library, "B", 12, right=3)
         await people(tx, library, "C", 4)
+        await people(tx, library, "D", 8)
     found = await report(database, library, code="B")
     assert shown(found) == {"B": 12}
     assert (found.enrolled, found.answers, found.rightness) == (12, 12, 0.25)
@@ -142,6 +143,18 @@ async def test_a_liaison_sees_the_own_institution_and_no_other(database: Databas
     assert all(topic.answers is None for topic in small.topics)
     nobody = await report(database, library, code="")
     assert (nobody.rows, nobody.answers, nobody.days) == ((), None, ())
+
+
+async def test_what_the_table_of_all_hides_is_hidden_alone_too(database: Database, library: Library) -> None:
+    async with database.write() as tx:
+        await people(tx, library, "A", 30)
+        await people(tx, library, "B", 12)
+        await people(tx, library, "C", 4)  # alone it could be reckoned from the total: B is hidden with it
+    assert shown(await report(database, library))["B"] is None
+    alone = await report(database, library, code="B")
+    assert shown(alone) == {"B": None}
+    assert (alone.answers, alone.days) == (None, ())
+    assert all(topic.answers is None for topic in alone.topics)
 
 
 async def test_other_days_are_not_counted(database: Database, library: Library) -> None:

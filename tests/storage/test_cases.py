@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from storage import cases, sealing
+from storage import cases, shapes
 from storage.cases import Access, Case, Letter, Route, State, WrongMove
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
@@ -29,7 +29,7 @@ STEPS = {
 async def add(
     tx: Transaction, state: State = State.RECEIVED, due_on: date = DAY, readers: str = "carmen asker"
 ) -> Case:
-    case = Case(sealing.new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
+    case = Case(shapes.new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
     access = [Access(1, reader, f"sealed to {reader}") for reader in readers.split()]
     await cases.add(tx, case, f"hash of {case.id}", access, Letter(1, 1, "first"))
     return case
@@ -52,7 +52,7 @@ async def test_the_same_case_or_the_same_words_are_refused(database: Database) -
         case = await add(tx)
         with pytest.raises(cases.CaseKnown):
             await cases.add(tx, case, "other words", [], Letter(1, 1, ""))
-        other = replace(case, id=sealing.new_id())
+        other = replace(case, id=shapes.new_id())
         with pytest.raises(cases.CaseKnown):
             await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
 

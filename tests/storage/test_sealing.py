@@ -7,8 +7,9 @@ from cryptography.hazmat.primitives import hpke
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import sealing
-from storage.sealing import Altered, Malformed
+from storage import sealing, shapes
+from storage.sealing import Altered
+from storage.shapes import Malformed
 from tests.fakes.unit import Asker, Unit, new_key, public
 
 DAY = date(2026, 11, 23)
@@ -24,13 +25,13 @@ def letter(**changes: Any) -> dict[str, Any]:
 
 @given(st.binary(max_size=200))
 def test_bytes_come_back_from_their_spelling(raw: bytes) -> None:
-    assert sealing.decode(sealing.encode(raw)) == raw
+    assert shapes.decode(shapes.encode(raw)) == raw
 
 
 @pytest.mark.parametrize("text", ["A", "AB", "AA==", "A A", "A+/A", "AAA\n", "ñandú", "____=", "AAAAA"])
 def test_another_spelling_of_bytes_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
-        sealing.decode(text)
+        shapes.decode(text)
 
 
 def test_a_letter_opens_with_its_key() -> None:
@@ -65,12 +66,12 @@ def test_the_size_tells_little_of_the_text() -> None:
         ("day", "20261123"),
         ("previous", "x" * 43),
         ("previous", None),
-        ("iv", sealing.encode(b"\1" * 11)),
-        ("body", sealing.encode(b"\1" * (1024 + 16))),
-        ("body", sealing.encode(b"\1" * (2048 + 15))),
-        ("body", sealing.encode(b"\1" * (64 * 1024 + 16))),
+        ("iv", shapes.encode(b"\1" * 11)),
+        ("body", shapes.encode(b"\1" * (1024 + 16))),
+        ("body", shapes.encode(b"\1" * (2048 + 15))),
+        ("body", shapes.encode(b"\1" * (64 * 1024 + 16))),
         ("signer", "AAECAwQFBgcICQoLDA0ODw"),
-        ("signature", sealing.encode(b"\1" * 64)),
+        ("signature", shapes.encode(b"\1" * 64)),
     ],
 )
 def test_a_misshapen_letter_is_refused(field: str, value: object) -> None:
@@ -97,8 +98,8 @@ def test_a_letter_with_one_field_more_or_less_is_refused() -> None:
         ("case", "AAECAwQFBgcICQoLDA0ODw"),
         ("epoch", 2),
         ("day", "2026-11-24"),
-        ("iv", sealing.encode(b"\1" * 12)),
-        ("body", sealing.encode(b"\1" * (2048 + 16))),
+        ("iv", shapes.encode(b"\1" * 12)),
+        ("body", shapes.encode(b"\1" * (2048 + 16))),
     ],
 )
 def test_a_letter_is_bound_to_every_field(field: str, value: object) -> None:
@@ -122,7 +123,7 @@ def test_an_officers_signature_covers_the_whole_letter() -> None:
     made = asker.letter("Excúsate.", "officer", officer)
     envelope = sealing.parse_envelope(made)
     sealing.verify_letter(envelope, public(officer.signing))
-    for field, value in (("day", "2026-11-24"), ("seq", 3), ("iv", sealing.encode(os.urandom(12)))):
+    for field, value in (("day", "2026-11-24"), ("seq", 3), ("iv", shapes.encode(os.urandom(12)))):
         other = {**made, "context": dict(made["context"])}
         (other["context"] if field in other["context"] else other)[field] = value
         with pytest.raises(Altered):
@@ -173,10 +174,10 @@ def test_a_list_that_somebody_else_signed_is_refused() -> None:
         {"readers": [{"id": "x"}]},
         {"extra": 1},
         {"readers": [Unit.of_two().officer.record] * 2},
-        {"readers": [{**Unit.of_two().officer.record, "reading": sealing.encode(b"\4" + bytes(64))}]},
+        {"readers": [{**Unit.of_two().officer.record, "reading": shapes.encode(b"\4" + bytes(64))}]},
         {"readers": [{**Unit.of_two().officer.record, "role": "admin"}]},
         {"readers": [{**Unit.of_two().officer.record, "id": "recovery"}]},
-        {"readers": [{**Unit.of_two().readers[1].record, "id": sealing.new_id()}]},
+        {"readers": [{**Unit.of_two().readers[1].record, "id": shapes.new_id()}]},
     ],
 )
 def test_a_misshapen_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
@@ -203,12 +204,12 @@ def test_the_fingerprint_is_six_groups_of_four() -> None:
 
 
 def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
-    key, other, case, case_key = new_key(), new_key(), sealing.new_id(), os.urandom(32)
+    key, other, case, case_key = new_key(), new_key(), shapes.new_id(), os.urandom(32)
     sealed = sealing.seal_access(case_key, public(key), case, 1, "asker")
     assert sealing.open_access(sealed, key, case, 1, "asker") == case_key
     for wrong in (
         (other, case, 1, "asker"),
-        (key, sealing.new_id(), 1, "asker"),
+        (key, shapes.new_id(), 1, "asker"),
         (key, case, 2, "asker"),
         (key, case, 1, "recovery"),
     ):
@@ -240,6 +241,6 @@ def test_the_length_of_a_sealed_address_tells_nothing() -> None:
 
 
 def test_a_token_is_kept_only_as_a_keyed_hash() -> None:
-    token = sealing.encode(os.urandom(24))
+    token = shapes.encode(os.urandom(24))
     assert sealing.token_hash(b"a" * 32, token) != sealing.token_hash(b"b" * 32, token)
     assert token not in sealing.token_hash(b"a" * 32, token)

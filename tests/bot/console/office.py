@@ -22,7 +22,7 @@ from bot.console import site
 from bot.pages import Pages
 from content.library import Library
 from handlers.visit import House
-from storage import cases, officers, sealing
+from storage import cases, officers, sealing, shapes
 from storage.database import Database
 from storage.officers import KeyList, Keys, State
 
@@ -33,11 +33,11 @@ START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanaju
 
 def raw(key: ec.EllipticCurvePrivateKey) -> str:
     """The public half, as it is written everywhere."""
-    return sealing.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    return shapes.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(sealing.CURVE)
+    return ec.generate_private_key(shapes.CURVE)
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Person:
         }
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
-        return Keys(raw(self.reading), raw(self.signing), sealing.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle)
+        return Keys(raw(self.reading), raw(self.signing), shapes.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle)
 
 
 class Unit:
@@ -79,7 +79,7 @@ class Unit:
             "signing": "",
         }
         readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
-        body = sealing.canonical(
+        body = shapes.canonical(
             {
                 "v": 1,
                 "suite": 1,
@@ -132,7 +132,7 @@ class Office:
 
     async def ask(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
         """A case arrives, sealed as the asker's page seals it; gives its id and key."""
-        case_id, key, asker = sealing.new_id(), b"k" * 32, new_key()
+        case_id, key, asker = shapes.new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
         envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
         access = [
@@ -152,7 +152,7 @@ class Office:
             asker_bundle="{}",
         )
         async with self.database.write() as tx:
-            await cases.add(tx, case, sealing.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
+            await cases.add(tx, case, shapes.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
         return case_id, key
 
 
