@@ -1,10 +1,13 @@
 """Builds and wires everything from the settings; starts in order, stops in reverse."""
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,7 +20,7 @@ from bot.channels.channel import Channel, ChannelError, Stopped
 from bot.channels.pace import Pace
 from bot.channels.telegram import Cover, Telegram, Webhook
 from bot.channels.webchat import Webchat
-from bot.config import Secrets, Settings, load_secrets
+from bot.config import Secrets, Settings, WrongSetting, load_secrets
 from bot.inbox import Inbox
 from bot.pages import Pages
 from bot.receiver import Receiver
@@ -26,6 +29,7 @@ from bot.sender import Sender
 from content import library as course
 from content.library import Library
 from handlers.visit import House
+from storage import outbox
 from storage.database import Database, open_database
 
 RETRY = 15.0  # seconds between two tries to greet Telegram
@@ -69,9 +73,14 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, clock: Callable[[], datetime] = system_clock, library: Library | None = None
+    settings: Settings,
+    clock: Callable[[], datetime] = system_clock,
+    library: Library | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[App]:
     """All parts, ready to use; the database must be migrated. Nothing runs yet and no port is open.
+
+    `sleep` is how the sender waits for its pace.
 
     Raises WrongSetting, BrokenContent.
     """
@@ -92,7 +101,7 @@ async def build(
             channels[telegram.name] = telegram
             paces[telegram.name] = Pace(settings.telegram_rate)
             stack.push_async_callback(telegram.stop)
-        sender = Sender(database, channels, paces, clock)
+        sender = Sender(database, channels, paces, clock, sleep)
         receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
         scheduler = Scheduler(database, library, house, clock, sender.wake.set)
         site = server.new()
@@ -134,9 +143,13 @@ def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
 async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True) -> None:
     """Open the port (`web`), run the workers (`work`) until cancelled; then `ready` is awaited with the port, or 0.
 
-    Raises OSError when the port cannot be opened.
+    Raises OSError when the port cannot be opened, WrongSetting when another process has the SQLite database.
     """
     async with AsyncExitStack() as stack:
+        if app.database.is_sqlite:
+            stack.callback(_claim_house(app.settings.data_dir).close)
+            async with app.database.write() as tx:  # whoever died holding something left it to us
+                await outbox.give_back_all(tx)
         port = await _open_port(app, stack) if web else 0
         async with asyncio.TaskGroup() as workers:
             if work:
@@ -147,6 +160,20 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                     workers.create_task(_telegram_life(app, app.telegram), name="telegram")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
+
+
+def _claim_house(folder: Path) -> IO[str]:
+    """SQLite serves one process: hold a lock that the system lifts when we die. Raises WrongSetting."""
+    lock = (folder / "integra.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        lock.close()
+        raise WrongSetting(
+            f"DATABASE_URL: another process runs on this SQLite database (DATA_DIR {str(folder)!r}); stop it, "
+            "or use PostgreSQL for several"
+        ) from fault
+    return lock
 
 
 async def _open_port(app: App, stack: AsyncExitStack) -> int:

@@ -158,6 +158,15 @@ async def give_back(tx: Transaction, worker: str) -> None:
     )
 
 
+async def give_back_all(tx: Transaction) -> None:
+    """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process."""
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state == State.CLAIMED)
+        .values(state=State.WAITING.value, lease_until=None, worker=None)
+    )
+
+
 async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """The person does not want to be written to: what waits for them is dropped."""
     await tx.execute(

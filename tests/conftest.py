@@ -31,6 +31,14 @@ def library() -> Library:
     return course.load()
 
 
+@pytest.fixture(autouse=True)
+def _own_umask() -> Iterator[None]:
+    """Commands close what they make to others; a test that runs one in this process leaves no trace of it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

@@ -54,6 +54,10 @@ class Product:
     _offset: int | None = None
 
 
+async def _at_once(_: float) -> None:
+    """The pace has tests of its own: here nobody waits for it."""
+
+
 @asynccontextmanager
 async def running(url: str, folder: Path, library: Library, clock: Clock, **settings: object) -> AsyncIterator[Product]:
     """The product on the (migrated) database at `url`, with the cast's institutions, and the port open."""
@@ -66,7 +70,7 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "telegram_rate": 1000,
             "_env_file": None,
         } | settings
-        async with house.build(Settings(**given), clock, library) as app:
+        async with house.build(Settings(**given), clock, library, _at_once) as app:
             app.web[webchat.MANNERS] = QUICK
             assert app.telegram is not None
             await app.telegram.start()

@@ -28,13 +28,16 @@ async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: st
     async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):
         crowd = _Crowd(fake)
         people = [asyncio.create_task(crowd.come_and_go()) for _ in range(AT_ONCE)]
+        nursery = await _Nursery.open(fake, sqlite_url, tmp_path)
         for _ in range(KILLS):
-            await _live_and_die(fake, sqlite_url, tmp_path)
+            await nursery.bear()
+            await asyncio.sleep(random.uniform(0, LONGEST_LIFE))  # the random moment, not a wait for anything
+            assert await nursery.end(signal.SIGKILL) == -signal.SIGKILL
         crowd.is_closed = True
-        process = await _start(fake, sqlite_url, tmp_path)
+        await nursery.bear()
         await asyncio.gather(*people)
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
+        assert await nursery.end(signal.SIGTERM) == 0
+        await nursery.close()
         told = [_feedback(fake.person(number)) for number in crowd.numbers]
     await _each_once(sqlite_url, len(crowd.numbers))
     assert all(told), "somebody never read why"
@@ -75,36 +78,54 @@ def _feedback(person: Person) -> int:
     return sum("¿Con qué seguridad respondiste?" in note.text for note in person.read())
 
 
-async def _live_and_die(fake: FakeTelegram, url: str, folder: Path) -> None:
-    process = await _start(fake, url, folder)
-    await asyncio.sleep(random.uniform(0, LONGEST_LIFE))  # the random moment, not a wait for anything
-    process.kill()
-    assert await process.wait() == -signal.SIGKILL
+class _Nursery:
+    """Starts a process of the product again and again (tests/nursery.py)."""
 
+    def __init__(self, process: asyncio.subprocess.Process, fake: FakeTelegram) -> None:
+        self._process = process
+        self._fake = fake
+        self._child = 0
 
-async def _start(fake: FakeTelegram, url: str, folder: Path) -> asyncio.subprocess.Process:
-    before = _polls(fake)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        "run",
-        env=os.environ
-        | {
+    @classmethod
+    async def open(cls, fake: FakeTelegram, url: str, folder: Path) -> "_Nursery":
+        settings = {
             "DATABASE_URL": url,
             "DATA_DIR": str(folder),
             "HTTP_PORT": "0",
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "TELEGRAM_API_URL": fake.url,
             "TELEGRAM_RATE": "1000",
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    while _polls(fake) == before:
-        assert process.returncode is None, "the process did not start"
-        await fake.changed()
-    return process
+        }
+        pipe = asyncio.subprocess.PIPE
+        place = Path(__file__).with_name("nursery.py")
+        env = os.environ | settings | {"PYTHONPATH": str(place.parents[1])}
+        made = await asyncio.create_subprocess_exec(sys.executable, str(place), env=env, stdin=pipe, stdout=pipe)
+        return cls(made, fake)
+
+    async def bear(self) -> None:
+        """Start one and wait until it asks Telegram for updates."""
+        before = _polls(self._fake)
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"go\n")
+        self._child = int(await self._said("born"))
+        while _polls(self._fake) == before:
+            await self._fake.changed()
+
+    async def end(self, by: signal.Signals) -> int:
+        """Send the signal and give the exit code."""
+        os.kill(self._child, by)
+        return int(await self._said("dead"))
+
+    async def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def _said(self, word: str) -> str:
+        assert self._process.stdout is not None
+        said, _, what = (await self._process.stdout.readline()).decode().partition(" ")
+        assert said == word, f"the nursery said {said!r}"
+        return what
 
 
 def _polls(fake: FakeTelegram) -> int:
