@@ -10,7 +10,7 @@ run: $(V)/.base
 
 test: $(V)/.dev lint types
 	$(BIN)/python tests/chromium.py
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -rs -n 4 --dist loadgroup
 
 check: $(V)/.base
 	$(BIN)/integra check

@@ -1,6 +1,6 @@
 """The learning record: prompts that were planned, answers to them, and how well each competency is held."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -132,12 +132,18 @@ async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None
     return [Answer(**row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def add_many(tx: Transaction, made: Iterable[tuple[Prompt, Answer | None]]) -> None:
+async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
     """Prompts, each with its answer if there was one: for a fictional past. Ids of prompts are given anew."""
-    for planned, given in made:
-        kept = await plan(
-            tx, planned.servant_id, planned.day, planned.scenario_id, planned.competency_id, planned.reason
-        )
-        if kept is not None and given is not None:
-            fields = {name: getattr(given, name) for name in Answer.__slots__} | {"prompt_id": kept.id}
-            await record(tx, Answer(**fields))
+    if not made:
+        return
+    rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one, _ in made]
+    statement = insert_once(tx, prompts).values(rows).on_conflict_do_nothing()
+    kept = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
+    ids = {(servant_id, day): prompt_id for servant_id, day, prompt_id in kept}
+    given = [
+        {name: getattr(one, name) for name in Answer.__slots__} | {"prompt_id": ids[one.servant_id, one.day]}
+        for _, one in made
+        if one is not None and (one.servant_id, one.day) in ids
+    ]
+    if given:
+        await tx.execute(insert_once(tx, answers).values(given))

@@ -18,6 +18,8 @@ from content import assessment
 from content.assessment import QUESTIONS, Orientation, Reply, Sheet, evaluate, next_question
 from content.library import Library
 
+pytestmark = pytest.mark.xdist_group("sheets")  # all sheets are reckoned once, not once a worker
+
 REPLIES = (Reply.NO, Reply.UNSURE, Reply.YES)
 SHEETS = 3**14
 EVERY = (1 << SHEETS) - 1
