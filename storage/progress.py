@@ -140,10 +140,10 @@ async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]
     statement = insert_once(tx, prompts).values(rows).on_conflict_do_nothing()
     kept = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
     ids = {(servant_id, day): prompt_id for servant_id, day, prompt_id in kept}
-    given = [
-        {name: getattr(one, name) for name in Answer.__slots__} | {"prompt_id": ids[one.servant_id, one.day]}
-        for _, one in made
-        if one is not None and (one.servant_id, one.day) in ids
-    ]
+    given = []
+    for planned, one in made:
+        prompt_id = ids.pop((planned.servant_id, planned.day), None)  # a second prompt of a day was left out
+        if one is not None and prompt_id is not None:
+            given.append({name: getattr(one, name) for name in Answer.__slots__} | {"prompt_id": prompt_id})
     if given:
         await tx.execute(insert_once(tx, answers).values(given))
