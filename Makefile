@@ -3,7 +3,7 @@ PY ?= python3.11
 V := .venv
 BIN := $(V)/bin
 
-.PHONY: run test check bench lint types lock browser clean
+.PHONY: run test check lint types clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
@@ -14,9 +14,6 @@ test: $(V)/.dev lint types
 
 check: $(V)/.base
 	$(BIN)/integra check
-
-bench: $(V)/.dev
-	$(BIN)/python -m bench
 
 lint: $(V)/.dev
 	$(BIN)/ruff check .
