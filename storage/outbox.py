@@ -113,10 +113,11 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
         .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte()  # chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit
     )
     statement = (
         update(deliveries)
-        .where(deliveries.c.id.in_(chosen))
+        .where(deliveries.c.id.in_(select(chosen.c.id)))
         .values(state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1)
         .returning(*(deliveries.c[name] for name in Delivery.__slots__), deliveries.c.priority)
     )

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from storage import outbox, servants
 from storage.database import Database, Transaction, open_database
@@ -154,6 +154,16 @@ async def test_claims_of_two_workers_never_overlap_while_both_are_open(database:
     assert len(first) == len(second) == 8
     assert not {each.key for each in first} & {each.key for each in second}
     assert not {each.address for each in first} & {each.address for each in second}
+
+
+@on_postgres
+async def test_a_claim_keeps_its_limit_whatever_the_planner_expects(database: Database) -> None:
+    """Where the planner expects one row it may run a subquery anew for every row, limit and all."""
+    async with database.write() as tx:
+        await outbox.add(tx, [new("the only one")])
+        await tx.execute(text("ANALYZE deliveries"))
+        await outbox.add(tx, [new(f"{number}", f"address {number}") for number in range(40)])
+        assert len(await claim(tx, limit=8)) == 8
 
 
 async def test_many_workers_send_everything_once_and_in_order(database: Database, database_url: str) -> None:
