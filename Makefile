@@ -10,7 +10,7 @@ run: $(V)/.base
 
 test: $(V)/.dev lint types
 	$(BIN)/python tests/chromium.py
-	$(BIN)/python -m pytest -q -rs -n 4 --dist loadgroup
+	$(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m pytest -q -rs -n 3
 
 check: $(V)/.base
 	$(BIN)/integra check

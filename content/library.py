@@ -20,7 +20,7 @@ MAIN_LAW = "lgra"
 """Cited first: it binds State and municipal servants alike (LGRA, article 1)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # its repr would be the whole course, wherever a task is shown
 class Library:
     """What is taught, in which words. Dictionaries are keyed by id; topics keep their order."""
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from storage import schema, servants
@@ -23,6 +24,7 @@ LONGEST_LIFE = 0.8  # seconds from ready to dead, at most
 PATIENCE = 240  # seconds until we call a reply lost
 
 
+@pytest.mark.long
 async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: str, tmp_path: Path) -> None:
     await _institutions(sqlite_url)
     async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):

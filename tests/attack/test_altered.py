@@ -1,22 +1,21 @@
 """A7: whatever is substituted, swapped, replayed or cut off, the page says "alterado" and shows no text."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 from sqlalchemy import Table, delete, insert, select, update
 
-from content.library import Library
 from storage import cases, officers, schema, sealing, shapes
-from storage.database import Transaction, open_database
-from tests.fakes.letterbox import TODAY, Letterbox, running
+from storage.database import Transaction
+from tests.fakes.letterbox import TODAY, Letterbox
 from tests.fakes.unit import Asker, Keyholder, Unit, public
 from tests.phones.letterbox_page import LetterboxPage
+from tests.screen import in_a_moment
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.long]
 SECRET = "Me toca evaluar la cotización de mi prima."
 ANSWER = "Excúsate por escrito."
 LANE: tuple[Table, ...] = (schema.cases, schema.access, schema.letters, schema.key_lists)
@@ -270,17 +269,9 @@ ATTACKS: tuple[Attack, ...] = (
 PARTS = 3  # so that they share the processors
 
 
-@pytest_asyncio.fixture
-async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as made:
-        yield made
-    await database.close()
-
-
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, browser: Browser, part: int) -> None:
-    page = await browser.new_page(locale="es-MX")
+    page = await (await in_a_moment(await browser.new_context(locale="es-MX"))).new_page()
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.send(SECRET)
     await box.answer(ANSWER)
@@ -302,7 +293,7 @@ async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, 
 
     await phone.come_back(box.url)
     assert await phone.letters() == [SECRET, ANSWER]  # the control: untouched, it opens
-    await page.close()
+    await page.context.close()
 
 
 async def _restore(box: Letterbox, whole: dict[Table, list[dict[str, Any]]]) -> None:

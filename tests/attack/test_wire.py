@@ -1,29 +1,17 @@
 """A3: nothing readable leaves the browser. A1 and A5, letterbox part: nothing readable is on the server's disk."""
 
 import base64
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Request
 
-from content.library import Library
-from storage.database import open_database
 from tests.attack import canary
-from tests.fakes.letterbox import Letterbox, running
+from tests.fakes.letterbox import Letterbox
 from tests.phones.letterbox_page import LetterboxPage
 
 pytestmark = pytest.mark.attack
 NAME = "Perengana Zacarías 4417"
-
-
-@pytest_asyncio.fixture
-async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as made:
-        yield made
-    await database.close()
 
 
 def test_the_search_finds_what_it_should() -> None:

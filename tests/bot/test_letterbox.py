@@ -12,19 +12,11 @@ from bot import letterbox
 from bot.pages import POLICY, STATIC
 from content.library import Library
 from storage import cases, sealing
-from storage.database import Database, DatabaseUnavailable, open_database
+from storage.database import Database, DatabaseUnavailable
 from tests.fakes.letterbox import TODAY, Letterbox, running
 from tests.fakes.unit import Asker
 
 WEIGHT = 30_000  # bytes, compressed: on a bad connection the page is there in a few seconds
-
-
-@pytest_asyncio.fixture
-async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as made:
-        yield made
-    await database.close()
 
 
 @pytest_asyncio.fixture

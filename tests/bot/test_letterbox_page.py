@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -12,24 +13,16 @@ from storage import cases
 from storage.database import open_database
 from tests.fakes.letterbox import Letterbox, running
 from tests.phones.letterbox_page import LetterboxPage
+from tests.screen import CONTRAST, faults, in_a_moment
 
-AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
 SMALL = ViewportSize(width=360, height=740)
 
 
 @pytest_asyncio.fixture
-async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as made:
-        yield made
-    await database.close()
-
-
-@pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A small phone in Spanish; whatever the page complains of on its console fails the test."""
-    context = await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block")
+    context = await in_a_moment(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda fault: complaints.append(str(fault)))
@@ -39,11 +32,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert complaints == []
 
 
-async def is_usable(page: Page) -> None:
+async def is_usable(page: Page, *rules: str) -> None:
     """Nothing for axe to find, nothing to scroll sideways, nothing too small to press."""
-    await page.evaluate(AXE.read_text("utf-8"))
-    found = await page.evaluate("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes.map((n) => n.html)]))")
-    assert found == []
+    assert await faults(page, *rules) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     script = "(all) => all.filter((one) => one.offsetParent && one.offsetHeight < 44).map((one) => one.outerHTML)"
     assert await page.eval_on_selector_all("button, textarea, input:not([type=radio], [type=checkbox])", script) == []
@@ -153,29 +144,31 @@ async def test_wrong_words_at_the_check_are_asked_again(box: Letterbox, page: Pa
 # ---------------------------------------------------------------- usable by everybody
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_state_can_be_used_by_everybody(box: Letterbox, page: Page, scheme: str) -> None:
-    await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+@pytest.mark.parametrize(("scheme", "rules"), [("light", ()), ("dark", CONTRAST)])
+async def test_every_state_can_be_used_by_everybody(
+    box: Letterbox, page: Page, scheme: Literal["light", "dark"], rules: tuple[str, ...]
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
     phone = await LetterboxPage.opened(page, box.url + "/c")
     await phone.shows("start")
-    await is_usable(page)
+    await is_usable(page, *rules)
     phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
     await phone.shows("write")
-    await is_usable(page)
+    await is_usable(page, *rules)
     await phone.press("letter")
     assert await phone.error("letter")
-    await is_usable(page)
+    await is_usable(page, *rules)
     await phone.write(TEXT)
     await phone.press("letter")
     await phone.shows("sent")
     await expect(page.locator("#sent-title")).to_be_focused()
-    await is_usable(page)
+    await is_usable(page, *rules)
     await phone.note()
-    await is_usable(page)
+    await is_usable(page, *rules)
     await box.answer("Excúsate.")
     await phone.come_back(box.url)
     await phone.shows("thread")
-    await is_usable(page)
+    await is_usable(page, *rules)
 
 
 async def test_the_keyboard_alone_is_enough(box: Letterbox, page: Page) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,8 +12,8 @@ from content.library import Library
 from handlers.message import BOLD, UNBOLD, Key, Kind, Update
 from storage.database import open_database
 from tests.bot.webchat_product import Product, serving
+from tests.screen import CONTRAST, faults
 
-AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text("utf-8")
 SITUATION = f"{BOLD}Situación{UNBOLD}\nUna persona proveedora te ofrece dos boletos para un concierto. ¿Qué haces?"
 OPTIONS = (
     (
@@ -82,13 +81,6 @@ async def begin(page: Page, product: Product) -> str:
 async def has_pressed(page: Page) -> None:
     """The last press reached the server: the page waits for the reply."""
     await expect(page.locator("#typing")).to_be_visible()
-
-
-async def faults_of(page: Page) -> list[str]:
-    """What axe finds wrong."""
-    await page.evaluate(AXE)
-    found = await page.evaluate("axe.run()")
-    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found["violations"]]
 
 
 async def test_it_goes_from_start_to_feedback_without_loading_the_page_again(
@@ -214,20 +206,21 @@ async def test_a_link_opens_beside_the_chat(browser: Browser, product: Product) 
         assert await (await opening.value).evaluate("window.opener") is None
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme", "rules"), [(360, "light", ()), (360, "dark", CONTRAST), (1280, "light", ())]
+)
 async def test_it_is_accessible_and_fits_the_screen(
-    browser: Browser, product: Product, width: int, scheme: Literal["light", "dark"]
+    browser: Browser, product: Product, width: int, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, width=width, scheme=scheme) as page:
-        assert await faults_of(page) == []
+        assert await faults(page, *rules) == []
         await begin(page, product)
         await product.say("Abre el buzón " + "muylargo" * 30, ((Key("Abrir", url="/c#token"),), *SURE))
         await page.get_by_label("Escribe un mensaje").fill("hola")
         await page.keyboard.press("Enter")
         await page.locator("summary").click()
         await expect(page.locator(".mine")).to_have_count(2)
-        assert await faults_of(page) == []
+        assert await faults(page, *rules) == []
         for target in await page.locator("button:visible, summary:visible, a:visible").all():
             box = await target.bounding_box()
             assert box
@@ -236,12 +229,11 @@ async def test_it_is_accessible_and_fits_the_screen(
         assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/?lang=en"])
+@pytest.mark.parametrize(("path", "scheme", "rules"), [("/", "light", ()), ("/?lang=en", "dark", CONTRAST)])
 async def test_the_front_page_is_accessible(
-    browser: Browser, product: Product, path: str, scheme: Literal["light", "dark"]
+    browser: Browser, product: Product, path: str, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, path, scheme=scheme) as page:
-        assert await faults_of(page) == []
+        assert await faults(page, *rules) == []
         await page.get_by_role("link", name="chat").click()
         await expect(page.get_by_role("button", name="Start" if "en" in path else "Empezar")).to_be_visible()

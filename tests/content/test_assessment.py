@@ -4,6 +4,8 @@ A set of sheets is one large integer: bit number i stands for sheet number i, wh
 answers (0 no, 1 unsure, 2 yes), the first question first. So the rules read as they were written down.
 """
 
+import fcntl
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from content import assessment
 from content.assessment import QUESTIONS, Orientation, Reply, Sheet, evaluate, next_question
 from content.library import Library
 
-pytestmark = pytest.mark.xdist_group("sheets")  # all sheets are reckoned once, not once a worker
+pytestmark = pytest.mark.long
 
 REPLIES = (Reply.NO, Reply.UNSURE, Reply.YES)
 SHEETS = 3**14
@@ -159,8 +161,21 @@ class Every:
 
 
 @pytest.fixture(scope="session")
-def every() -> Every:
-    """All sheets, with shared beginnings reckoned once: `test_a_sheet_alone...` ties this to `evaluate`."""
+def every(tmp_path_factory: pytest.TempPathFactory) -> Every:
+    """All sheets, reckoned by the first worker who needs them and left on the disk for the others."""
+    folder = tmp_path_factory.getbasetemp()
+    place = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "sheets"
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            reckoned = _reckon()
+            place.write_bytes(reckoned.flags + reckoned.notes)
+    both = place.read_bytes()
+    return Every(both[:SHEETS], both[SHEETS:])
+
+
+def _reckon() -> Every:
+    """With shared beginnings reckoned once: `test_a_sheet_alone...` ties this to `evaluate`."""
     known: dict[object, int] = {}
     states: list[tuple[assessment._Reckoning, dict[str, Reply]]] = []
 

@@ -16,7 +16,8 @@ class LetterboxPage:
 
     @classmethod
     async def opened(cls, page: Page, url: str) -> "LetterboxPage":
-        await page.goto("about:blank")  # a new fragment alone would not load the page anew
+        if page.url != "about:blank":
+            await page.goto("about:blank")  # a new fragment alone would not load the page anew
         await page.goto(url)
         return cls(page, [])
 
@@ -49,7 +50,6 @@ class LetterboxPage:
 
     async def come_back(self, url: str, words: str = "") -> None:
         """Open the page without a link, and the case with its words."""
-        await self.page.goto("about:blank")
         await self.page.goto(url + "/c")
         await self.shows("start")
         await self.page.fill("#words", words or " ".join(self.words))

@@ -97,13 +97,16 @@ async def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     assert await _drift(empty_url) == []
 
 
-async def test_the_schema_of_a_newer_version_is_refused_and_left_alone(database: Database, database_url: str) -> None:
+async def test_the_schema_of_a_newer_version_is_refused_and_left_alone(empty_url: str) -> None:
+    await migrate.migrate(empty_url)
+    database = open_database(empty_url)
     async with database.write() as tx:
         await tx.execute(text("update alembic_version set version_num = '9999'"))
     with pytest.raises(UnknownSchema, match="9999"):
-        await migrate.migrate(database_url)
+        await migrate.migrate(empty_url)
     async with database.read() as tx:
         assert await tx.scalar(text("select version_num from alembic_version")) == "9999"
+    await database.close()
 
 
 async def test_a_database_that_is_away_is_told_as_such() -> None:

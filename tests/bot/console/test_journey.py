@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,8 +12,8 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, 
 
 from storage import cases, ledger, officers, sealing, shapes
 from tests.bot.console.office import SECRET, ZONE, Office, new_key, raw
+from tests.screen import faults, in_a_moment
 
-AXE = (Path(__file__).parents[2] / "vendor" / "axe.min.js").read_text("utf-8")
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
 ANSWER = "Canario-9904: informa por escrito y pide excusa. "
 expect.set_options(timeout=20_000)  # making keys takes a while where several tests run at once
@@ -70,9 +69,7 @@ class Tab:
 
     async def accessible(self) -> None:
         """Nothing that axe complains of."""
-        await self.page.evaluate(AXE)
-        found = await self.page.evaluate("axe.run()")
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+        assert await faults(self.page) == []
 
 
 @asynccontextmanager
@@ -80,7 +77,7 @@ async def tab(browser: Browser, office: Office, size: dict[str, int] = DESKTOP) 
     context = await browser.new_context(
         viewport={"width": size["width"], "height": size["height"]}, locale="es-MX", reduced_motion="reduce"
     )
-    tab = Tab(await context.new_page(), office)
+    tab = Tab(await (await in_a_moment(context)).new_page(), office)
     yield tab
     await context.close()
 
@@ -253,6 +250,7 @@ def meddling(alter: Callable[[Body], object]) -> Callable[[Route], Awaitable[Non
 
 
 @pytest.mark.attack
+@pytest.mark.long
 async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
