@@ -3,7 +3,7 @@ PY ?= python3.11
 V := .venv
 BIN := $(V)/bin
 
-.PHONY: run test check lint types clean
+.PHONY: run test check docs lint types clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
@@ -14,6 +14,11 @@ test: $(V)/.dev lint types
 
 check: $(V)/.base
 	$(BIN)/integra check
+
+# Pages that are written from the content.
+docs: $(V)/.base
+	$(BIN)/python -m content.model_table > docs/competencies.new
+	mv docs/competencies.new docs/competencies.md
 
 lint: $(V)/.dev
 	$(BIN)/ruff check .

@@ -71,6 +71,19 @@ class App:
         return planned
 
 
+def own_content(settings: Settings) -> Path:
+    """Files of the course that this house wrote itself; they go before those that come along."""
+    return settings.data_dir / "content"
+
+
+def course_of(settings: Settings) -> Library:
+    """The course with this house's own files.
+
+    Raises BrokenContent.
+    """
+    return course.load(overlay=own_content(settings))
+
+
 @asynccontextmanager
 async def build(
     settings: Settings,
@@ -85,7 +98,7 @@ async def build(
     Raises WrongSetting, BrokenContent.
     """
     async with AsyncExitStack() as stack:
-        library = library or course.load()
+        library = library or course_of(settings)
         secrets = load_secrets(settings.data_dir)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)

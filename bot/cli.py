@@ -12,10 +12,11 @@ import typer
 
 from bot import app as house
 from bot import config, logs, tables
+from bot.cli_check import check
+from bot.cli_export import exported
 from bot.cli_import import imported
 from bot.config import Settings, WrongSetting
 from bot.terminal import awaited, fail, say
-from content import library as course
 from content.problems import BrokenContent
 from handlers import demo as fiction
 from handlers import reports
@@ -29,6 +30,8 @@ cli = typer.Typer(
 officer = typer.Typer(help="Officers of the console.", no_args_is_help=True)
 cli.add_typer(officer, name="officer")
 cli.add_typer(imported, name="import")
+cli.add_typer(exported, name="export")
+cli.command()(check)
 
 
 class Role(StrEnum):
@@ -92,7 +95,7 @@ def run(
 
 
 async def _run(settings: Settings, role: Part, demo: bool) -> None:
-    library = course.load()
+    library = house.course_of(settings)
     await schema.migrate(settings.database)
     async with house.build(settings, library=library) as app:
         links = await _open_demo(app) if demo else []
@@ -138,27 +141,7 @@ async def _welcome(app: house.App, port: int, links: list[str]) -> None:
     say("Ctrl-C stops it; the next start keeps everything.")
 
 
-# ---------------------------------------------------------------- check, migrate
-
-
-@cli.command()
-def check() -> None:
-    """Settings and all content: every problem at once, file and field."""
-    faults: list[str] = []
-    try:
-        config.load()
-    except WrongSetting as fault:
-        faults += str(fault).splitlines()
-    try:
-        library = course.load()
-    except BrokenContent as broken:
-        faults += [str(problem) for problem in broken.problems]
-    if faults:
-        fail("\n".join(faults) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
-    say(
-        f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
-        f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
-    )
+# ---------------------------------------------------------------- migrate
 
 
 @cli.command()

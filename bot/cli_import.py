@@ -1,19 +1,30 @@
-"""`integra import`: lists from files; a dry run by default."""
+"""`integra import`: lists and scenarios from files; a dry run by default."""
 
 import csv
+import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from bot import app as house
 from bot import config
+from bot.cli_export import Language
 from bot.terminal import awaited, fail, say
+from content import authoring, gift, quality, scenario_file, spreadsheet, table
+from content import library as course
+from content.authoring import Brought, Plan, Unreadable
 from content.institutions import Institution
+from content.library import Library
+from content.scenario import Scenario
+from content.spreadsheet import NoSpreadsheets
 from handlers import imports
 from storage import migrate as schema
 
-imported = typer.Typer(help="Lists from CSV files; a dry run unless --apply is given.", no_args_is_help=True)
+imported = typer.Typer(help="Lists and scenarios from files; a dry run unless --apply is given.", no_args_is_help=True)
 
 
 @imported.command()
@@ -53,3 +64,106 @@ def _read(path: Path) -> list[Institution]:
     if bad:
         fail("\n".join(f"{path}: {one}" for one in bad) + "\nNothing was written.")
     return found
+
+
+# ---------------------------------------------------------------- scenarios
+
+ENDINGS = (".xlsx", ".csv", ".json", ".gift", ".txt")
+
+
+@imported.command()
+def scenarios(
+    file: Annotated[Path, typer.Argument(help=f"As `integra export scenarios` writes it: {', '.join(ENDINGS)}.")],
+    language: Annotated[
+        Language | None, typer.Option(help="Of the texts of a GIFT file; without it: as its first line says, else es.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Write; without it only what would be done is told.")] = False,
+) -> None:
+    """Scenarios that authors wrote or changed, into DATA_DIR/content; the files that come along stay as they are."""
+    settings = config.load()
+    library = house.course_of(settings)
+    try:
+        brought = _brought(file, library, language)
+    except OSError as fault:
+        fail(f"{file}: cannot be read ({fault.strerror})")
+    except (NoSpreadsheets, Unreadable) as fault:
+        fail(f"{file}: {fault}")
+    found, faults = authoring.judge(library, brought)
+    if faults:
+        lines = [f"{file}: {line}" for line in brought.told(faults)]
+        fail("\n".join(lines) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}. Nothing was written.")
+    plan = authoring.compare(library, found)
+    overlay = house.own_content(settings)
+    try:
+        notes = _put(library, plan.written, overlay, apply)
+    except OSError as fault:
+        fail(f"DATA_DIR: cannot write below {str(overlay)!r} ({fault.strerror})")
+    _tell(plan, notes, overlay, apply)
+
+
+def _brought(file: Path, library: Library, language: str | None) -> Brought:
+    ending = file.suffix.lower()
+    if ending not in ENDINGS:
+        fail(f"{file}: cannot tell what it is by its name; expected one of {', '.join(ENDINGS)}")
+    if language and ending not in (".gift", ".txt"):
+        fail(f"--language: {ending} holds both languages; it is for GIFT files")
+    content = file.read_bytes()
+    if ending == ".xlsx":
+        return spreadsheet.from_xlsx(content)
+    if ending == ".csv":
+        return table.from_csv(content)
+    if ending == ".json":
+        return scenario_file.from_json(content)
+    return gift.from_gift(content, library, language)
+
+
+def _put(library: Library, written: Sequence[Scenario], overlay: Path, apply: bool) -> list[str]:
+    """Write all files or none: they are read with the whole course beside their place before they go there.
+
+    Gives what `integra check` will find that it does not find today.
+
+    Raises BrokenContent, OSError.
+    """
+    if not written:
+        return []
+    if apply:
+        overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with TemporaryDirectory(dir=overlay.parent if apply else None, prefix=".content-") as beside:
+        stage = Path(beside) / overlay.parent.resolve().name / overlay.name  # so problems name files as they will be
+        if overlay.exists():
+            shutil.copytree(overlay, stage)
+        files = {_place(library, scenario, stage): scenario for scenario in written}
+        for path, scenario in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w", encoding="utf-8", newline="\n") as out:
+                out.write(scenario_file.to_toml(scenario))
+                out.flush()
+                os.fsync(out.fileno())
+        after = quality.faults(course.load(overlay=stage))
+        for path in files if apply else ():
+            target = overlay / path.relative_to(stage)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+    before = set(quality.faults(library))
+    return [str(one) for one in after if one not in before]
+
+
+def _place(library: Library, scenario: Scenario, overlay: Path) -> Path:
+    """Where a scenario lies already, or the folder of its topic."""
+    folder = overlay / "scenarios"
+    own = sorted(folder.rglob(f"{scenario.id}.toml"))
+    return own[0] if own else folder / library.topic_of[scenario.competency].id / f"{scenario.id}.toml"
+
+
+def _tell(plan: Plan, notes: Sequence[str], overlay: Path, apply: bool) -> None:
+    for scenario in plan.new:
+        say(f"new: {scenario.id} ({scenario.competency} {scenario.variant}, {scenario.state})")
+    for scenario, fields in plan.changed:
+        say(f"changed: {scenario.id} ({', '.join(fields)})")
+    for note in notes:
+        say(f"`integra check` will say: {note}")
+    say(f"{len(plan.new)} new, {len(plan.changed)} changed, {plan.unchanged} unchanged.")
+    if plan.written and apply:
+        say(f"Written below {overlay}. Look at it with `integra check`; `integra run` reads it at its next start.")
+    elif plan.written:
+        say("Nothing was written; write it with --apply.")

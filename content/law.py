@@ -1,15 +1,19 @@
 """The law that may be cited: articles that were read, with the mark of how."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from content.text import Identifier, Part, Text, Words
 
 
 class Article(Part):
-    """One article or fraction. Only V (read in the text) and V2 (read in a secondary page) can be loaded."""
+    """One article or fraction. Only V (read in the text) and V2 (read in a secondary page) can be loaded.
+
+    `unchanged_since` says that the words are those of an earlier day, and holds for the text that `confirmed_in` names:
+    after the next change of the law it has to be confirmed again.
+    """
 
     id: Identifier
     article: Words
@@ -18,21 +22,43 @@ class Article(Part):
     source: Words
     title: Text
     summary: Text
+    unchanged_since: date | None = None
+    confirmed_in: Words | None = None
 
 
 class Law(Part):
-    """One law in the version that was read."""
+    """One law in the version that was read, and the day on which this version came into the catalogue."""
 
     law: Identifier
     short: Words
     name: Text
     text_version: Words
     checked_on: date
+    version_since: date
     articles: Annotated[tuple[Article, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _confirmed_as_a_pair(self) -> Self:
+        faults = [fault for place, article in enumerate(self.articles) for fault in self._half(place, article)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _half(self, place: int, article: Article) -> list[str]:
+        day = article.unchanged_since
+        if (day is None) != (article.confirmed_in is None):
+            return [f"articles.{place} ({article.id}): unchanged_since and confirmed_in go together"]
+        if day is not None and day >= self.version_since:
+            expected = f"expected before version_since, {self.version_since}"
+            return [f"articles.{place}.unchanged_since ({article.id}): {expected} (seen: {day})"]
+        return []
 
 
 class Citation(Part):
-    """An article with its law: what a person is shown as the reason."""
+    """An article with its law: what a person is shown as the reason.
+
+    Its words are the same since `since`: whatever was reviewed on that day or later was reviewed with them.
+    """
 
     id: Identifier
     law: Text
@@ -40,6 +66,7 @@ class Citation(Part):
     article: Article
     text_version: Words
     checked_on: date
+    since: date
 
     def label(self, language: str) -> str:
         """For example "LGRA, artículo 7, fracción II"."""
@@ -57,6 +84,12 @@ def citations(law: Law) -> dict[str, Citation]:
             article=article,
             text_version=law.text_version,
             checked_on=law.checked_on,
+            since=_since(law, article),
         )
         for article in law.articles
     }
+
+
+def _since(law: Law, article: Article) -> date:
+    is_confirmed = article.confirmed_in == law.text_version
+    return article.unchanged_since if article.unchanged_since and is_confirmed else law.version_since

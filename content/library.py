@@ -1,21 +1,25 @@
 """The whole course, loaded once and cross-checked; all problems are told together, with file and field."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from content import phrases
+from content import faq, phrases
 from content.assessment import LEVEL_IDS, QUESTIONS, Assessment
+from content.faq import Chapter, Faq
 from content.institutions import Institution, Institutions
 from content.law import Citation, Law, citations
 from content.phrases import Phrases
 from content.problems import BrokenContent, Model, Problem, read
 from content.scenario import Scenario
+from content.search import Vocabulary
 from content.topic import Competency, Topic
 
 SHIPPED = Path(__file__).parent
+FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms")
 MAIN_LAW = "lgra"
 """Cited first: it binds State and municipal servants alike (LGRA, article 1)."""
 
@@ -30,6 +34,9 @@ class Library:
     assessment: Assessment
     phrases: Phrases
     institutions: tuple[Institution, ...]
+    faq: Faq
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Where each scenario was read, by its id."""
 
     @cached_property
     def competencies(self) -> Mapping[str, Competency]:
@@ -41,26 +48,45 @@ class Library:
         return {competency.id: topic for topic in self.topics.values() for competency in topic.competencies}
 
     @cached_property
+    def quarantined(self) -> Mapping[str, tuple[str, ...]]:
+        """Scenarios that cite words of the law which changed after their review, with those articles; both by id.
+
+        They are not asked until somebody has read them again; retired ones do not count.
+        """
+        found = {}
+        for scenario in self.scenarios.values():
+            changed = [one for one in scenario.cited if self.articles[one].since > scenario.reviewed_on]
+            if changed and scenario.state != "retired":
+                found[scenario.id] = tuple(changed)
+        return found
+
+    @cached_property
     def askable(self) -> Mapping[str, tuple[Scenario, ...]]:
-        """Published scenarios by competency, in the order of their variants."""
+        """Published scenarios by competency, in the order of their variants; those in quarantine are left out."""
         found: dict[str, list[Scenario]] = defaultdict(list)
         for scenario in sorted(self.scenarios.values(), key=lambda one: (one.competency, one.variant)):
-            if scenario.state == "published":
+            if scenario.state == "published" and scenario.id not in self.quarantined:
                 found[scenario.competency].append(scenario)
         return {competency: tuple(scenarios) for competency, scenarios in found.items()}
 
 
-def load(root: Path = SHIPPED) -> Library:
-    """Read and check everything below `root`.
+def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
+    """Read and check everything below `root`, and what a house wrote itself below `overlay`.
+
+    A file of the overlay goes before the one of the same folder and name below `root`, and others are added. For a
+    scenario the name is enough, whichever topic's folder it lies in. There may be no overlay; messages are as shipped.
 
     Raises BrokenContent with every mistake found.
     """
     problems: list[Problem] = []
-    laws = _all(root, "articles", Law, problems)
-    topics = _all(root, "topics", Topic, problems)
-    scenarios = _all(root, "scenarios", Scenario, problems)
-    assessments = _all(root, "assessments", Assessment, problems)
-    seeds = _all(root, "institutions", Institutions, problems)
+    layers = Layers(root, overlay.parent.parent if overlay else root, _own(overlay, problems) if overlay else {})
+    laws = _files(layers, "articles", Law, problems)
+    topics = _files(layers, "topics", Topic, problems)
+    scenarios = _files(layers, "scenarios", Scenario, problems)
+    assessments = _files(layers, "assessments", Assessment, problems)
+    seeds = _files(layers, "institutions", Institutions, problems)
+    chapters = _files(layers, "faq", Chapter, problems)
+    vocabularies = _files(layers, "synonyms", Vocabulary, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
@@ -72,6 +98,8 @@ def load(root: Path = SHIPPED) -> Library:
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
     problems += _cross_checks(articles, topics, scenarios, assessments)
+    problems += _questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
+    problems += faq.too_long(chapters, articles, catalogs)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -81,16 +109,53 @@ def load(root: Path = SHIPPED) -> Library:
         assessment=next(iter(assessments.values())),
         phrases=catalogs,
         institutions=tuple(one for seed in seeds.values() for one in seed.institutions),
+        faq=faq.open_faq(chapters, vocabularies),
+        files={scenario.id: file for file, scenario in scenarios.items()},
     )
 
 
-def _all(root: Path, folder: str, model: type[Model], problems: list[Problem]) -> dict[str, Model]:
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Where files lie: shipped ones below `root`, the house's own by their folder; those are named from `above`."""
+
+    root: Path
+    above: Path
+    own: Mapping[str, list[Path]]
+
+
+def _files(layers: Layers, folder: str, model: type[Model], problems: list[Problem]) -> dict[str, Model]:
+    """All files of a folder by their names: the house's own, and the shipped ones that these do not replace."""
+    own = layers.own.get(folder, [])
+    replaced = {path.name for path in own}
+    shipped = [path for path in sorted((layers.root / folder).rglob("*.toml")) if path.name not in replaced]
     found = {}
-    for path in sorted((root / folder).rglob("*.toml")):
-        part = read(path, root, model, problems)
-        if part is not None:
-            found[path.relative_to(root).as_posix()] = part
+    for base, paths in ((layers.root, shipped), (layers.above, own)):
+        for path in paths:
+            part = read(path, base, model, problems)
+            if part is not None:
+                found[path.relative_to(base).as_posix()] = part
     return found
+
+
+def _own(overlay: Path, problems: list[Problem]) -> dict[str, list[Path]]:
+    """The house's own files by their folder; what would silently count for nothing is told."""
+    found: dict[str, list[Path]] = defaultdict(list)
+
+    def closed(fault: OSError) -> None:
+        if not isinstance(fault, FileNotFoundError):  # there may be no overlay
+            problems.append(Problem(str(fault.filename), "", f"cannot be read ({fault.strerror})"))
+
+    for place, _, names in os.walk(overlay, onerror=closed):
+        for path in (Path(place) / name for name in names if name.endswith(".toml")):
+            folder = path.relative_to(overlay).parts[0]
+            file = path.relative_to(overlay.parent.parent).as_posix()
+            if folder not in FOLDERS:
+                problems.append(Problem(file, "", f"not looked for here; expected in one of {', '.join(FOLDERS)}"))
+            elif not os.access(path, os.R_OK):
+                problems.append(Problem(file, "", "cannot be read; whose file is it?"))
+            else:
+                found[folder].append(path)
+    return {folder: sorted(paths) for folder, paths in found.items()}
 
 
 def _cross_checks(
@@ -118,6 +183,21 @@ def _cross_checks(
             _cited(file, f"options.{place}.articles", option.articles, articles, problems)
     for file, assessment in assessments.items():
         problems += _complete(file, assessment, articles)
+    return problems
+
+
+def _questions(
+    chapters: Mapping[str, Chapter], topics: Mapping[str, Topic], articles: Mapping[str, Citation]
+) -> list[Problem]:
+    problems: list[Problem] = []
+    known = {topic.id for topic in topics.values()}
+    seen: set[str] = set()
+    for file, chapter in chapters.items():
+        if chapter.topic not in known:
+            problems.append(Problem(file, "topic", f"no such topic (seen: {chapter.topic!r})"))
+        _unique(file, "entries", (entry.id for entry in chapter.entries), problems, seen)
+        for place, entry in enumerate(chapter.entries):
+            _cited(file, f"entries.{place}.articles", entry.articles, articles, problems)
     return problems
 
 

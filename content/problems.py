@@ -1,6 +1,8 @@
 """What is wrong with a content file: all of it at once, with file and field."""
 
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,16 +45,37 @@ def read(path: Path, root: Path, model: type[Model], problems: list[Problem]) ->
     try:
         return model.model_validate(table)
     except ValidationError as fault:
-        problems += [_of(file, error) for error in fault.errors(include_url=False)]
+        errors = fault.errors(include_url=False)
+        problems += [_of(file, error) for error in errors if not _follows(error, errors)]
         return None
 
 
 def read_table(path: Path, file: str, problems: list[Problem]) -> dict[str, Any] | None:
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        problems.append(Problem(file, "", f"not readable as TOML in UTF-8: {fault}"))
+        problems.append(Problem(file, "", f"not readable as TOML in UTF-8: {fault}{_line_of(text, fault)}"))
         return None
+
+
+def _follows(error: Any, errors: Sequence[Any]) -> bool:
+    """Whether a list only seems too short because something in it is wrong."""
+    place = error["loc"]
+    inside = (one["loc"] for one in errors if len(one["loc"]) > len(place))
+    return bool(error["type"] == "too_short" and any(one[: len(place)] == place for one in inside))
+
+
+def _line_of(text: str, fault: Exception) -> str:
+    """The line that could not be read, and what is wrong with it where the parser's words do not say it."""
+    found = re.search(r"at line (\d+)", str(fault))
+    lines = text.rstrip().splitlines()
+    number = int(found[1]) if found else len(lines)
+    if not 0 < number <= len(lines):
+        return ""
+    twice = "; a field stands twice" if "overwrite" in str(fault) or "twice" in str(fault) else ""
+    return f"{twice} (seen: {lines[number - 1].strip()[:SHOWN]!r})"
 
 
 def _of(file: str, error: Any) -> Problem:

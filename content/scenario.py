@@ -41,6 +41,11 @@ class Scenario(Part):
         return self.options[place] if 0 <= place < len(self.options) else None
 
     @property
+    def cited(self) -> tuple[str, ...]:
+        """Ids of the articles that its options rest on, each once, in order."""
+        return tuple(dict.fromkeys(article for option in self.options for article in option.articles))
+
+    @property
     def right_letter(self) -> str:
         return next(letter for letter, option in zip(LETTERS, self.options, strict=False) if option.right)
 
@@ -56,6 +61,14 @@ class Scenario(Part):
         faults = [fault for language in LANGUAGES for fault in self._too_long(language)]
         if faults:
             raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _one_line_to_do(self) -> Self:
+        for language in LANGUAGES:
+            length = len(self.todo.in_language(language))
+            if length > limits.TODO:
+                raise ValueError(f"todo.{language}: at most {limits.TODO} characters (seen: {length})")
         return self
 
     def _too_long(self, language: str) -> list[str]:

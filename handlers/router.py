@@ -7,7 +7,7 @@ from functools import cache
 
 from content.library import Library
 from content.text import fold
-from handlers import answer, assess, consult, daily, enroll, help, leave, profile, speak, standing
+from handlers import answer, ask, assess, consult, daily, enroll, help, leave, profile, speak, standing
 from handlers.message import Kind, Update
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
@@ -97,10 +97,10 @@ async def _turn(visit: Visit) -> Turn:
     if kind is Kind.COMMAND:
         return await help.unknown_command(visit)
     if visit.servant is None:
-        return await enroll.typed(visit)
+        return await ask.typed(visit) or await enroll.typed(visit)
     if await enroll.must_renew(visit):
         return await enroll.renew(visit)
-    return await answer.typed(visit) or await help.text(visit)
+    return await answer.typed(visit) or await ask.typed(visit) or await help.text(visit)
 
 
 def _command(visit: Visit) -> str:

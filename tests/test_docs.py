@@ -47,6 +47,13 @@ BUILT = (
     "console.refused.{forbidden,missing,away,other}",
     "console.refused.{forbidden,missing,away,other}_about",
     "console.keys.is_{officer,recovery}",
+    "course.level.{conoce,aplica,orienta}",  # content/model_table: as topics and scenarios write them
+    "course.role.{ventanilla,compras,obra,inspeccion,recursos-humanos,salud,educacion,seguridad,tesoreria,sistemas}",
+    "course.role.{jefatura,general}",
+    "course.season.{regalos,declaraciones,cierre-anual,elecciones,entrega-recepcion}",
+    "course.state.{draft,reviewed,published,retired}",
+    "course.model.{title,rule,articles,level,roles,seasons,always,scenarios,validation,validated,partly,pending}",
+    "course.model.{empty,quarantined}",
 )
 """Phrase keys that are put together when the product runs; every other key stands in a file as it is."""
 

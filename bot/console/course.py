@@ -1,12 +1,11 @@
-"""The map of the course: topics, competencies, the articles they rest on, and what still waits for legal validation."""
+"""The map of the course: every competency with its law, and how far each of its scenarios has been reviewed."""
 
 from aiohttp import web
 
 from bot.appkeys import LIBRARY
 from bot.console import site
 from bot.pages import language_of
-from content.library import Library
-from content.topic import Competency
+from content import model_table
 
 routes = web.RouteTableDef()
 
@@ -21,7 +20,7 @@ async def course(request: web.Request) -> web.Response:
             "id": topic.id,
             "name": topic.name.in_language(language),
             "about": topic.about.in_language(language),
-            "competencies": [_row(library, one, language) for one in topic.competencies],
+            "competencies": model_table.rows(library, topic, language),
         }
         for topic in library.topics.values()
     ]
@@ -31,14 +30,5 @@ async def course(request: web.Request) -> web.Response:
         topics=topics,
         competency_count=len(library.competencies),
         scenario_count=sum(len(scenarios) for scenarios in library.askable.values()),
+        waiting=len(library.quarantined),
     )
-
-
-def _row(library: Library, competency: Competency, language: str) -> dict[str, object]:
-    scenarios = library.askable.get(competency.id, ())
-    return {
-        "rule": competency.rule.in_language(language),
-        "articles": [library.articles[article].label(language) for article in competency.articles],
-        "scenarios": len(scenarios),
-        "is_validated": bool(scenarios) and all(scenario.reviewer for scenario in scenarios),
-    }

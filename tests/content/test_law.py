@@ -13,6 +13,7 @@ LAW = {
     "name": {"es": "Ley General", "en": "General Law"},
     "text_version": "DOF 15-12-2025",
     "checked_on": "2026-02-08",
+    "version_since": "2026-02-09",
 }
 ARTICLE = {
     "id": "lgra-7-ii",
@@ -43,7 +44,14 @@ def test_a_citation_keeps_which_text_was_read_and_when() -> None:
     assert kept.article.source == "LGRA"
 
 
-@pytest.mark.parametrize("mark", ["R", "I", "v", "V3", ""])
+def test_a_citation_has_its_words_since_the_version_or_since_the_day_that_was_confirmed() -> None:
+    assert citation().since.isoformat() == "2026-02-09"
+    earlier = {"unchanged_since": "2025-12-16", "confirmed_in": "DOF 15-12-2025"}
+    assert citation(**earlier).since.isoformat() == "2025-12-16"
+    assert citation(**earlier | {"confirmed_in": "DOF 02-01-2025"}).since.isoformat() == "2026-02-09"
+
+
+@pytest.mark.parametrize("mark", ["R", "I", "U", "v", "V3", ""])
 def test_an_article_that_nobody_read_cannot_be_cited(mark: str) -> None:
     with pytest.raises(ValidationError, match="mark"):
         citation(mark=mark)

@@ -25,6 +25,57 @@ SHEET = "assessments/conflicto.toml"
 LGRA = "articles/lgra.toml"
 WHOLE = ("articles", "assessments", "institutions", "messages")
 
+SCENARIO = r"""id = "ID"
+competency = "COMPETENCY"
+variant = 1
+roles = ["general"]
+state = "published"
+author = "Redacción del curso"
+reviewer = ""
+reviewed_on = 2026-11-22
+
+[situation]
+es = "Ayer informaste por escrito que tu hermana es socia de una empresa que pide un permiso. Hoy te llega el caso \
+y tu jefatura aún no contesta. Un colega dice que basta con el aviso y que puedes firmar ya. El plazo vence el viernes."
+en = "Yesterday you reported in writing that your sister is a partner of a firm that asks for a permit. Today the file \
+reaches you and your manager has not answered. A colleague says the notice is enough and you may sign."
+"""
+OPTION = """
+[[options]]
+right = RIGHT
+articles = ["lgra-58"]
+text = { es = "SPANISH", en = "ENGLISH" }
+why = { es = "WHY", en = "REASON" }
+"""
+TODO = """
+[todo]
+es = "Espera la instrucción."
+en = "Wait for the instruction."
+"""
+WHY = (
+    "LGRA, artículo 58: se informa por escrito y no se actúa hasta que llega la respuesta. Aquí todavía no ha llegado."
+)
+REASON = "LGRA, article 58: report in writing and wait for the answer before you act. Here no answer has come so far."
+OPTIONS = (
+    ("true", "Esperar la respuesta por escrito", "Wait for the written answer"),
+    ("false", "Firmar hoy y dejar constancia", "Sign today and keep a record"),
+    ("false", "Pasar el asunto a otra persona", "Pass the matter to somebody else"),
+)
+
+
+def scenario(name: str, competency: str) -> str:
+    """A scenario's file without any fault."""
+    options = [
+        OPTION.replace("RIGHT", right)
+        .replace("SPANISH", es)
+        .replace("ENGLISH", en)
+        .replace("WHY", WHY)
+        .replace("REASON", REASON)
+        for right, es, en in OPTIONS
+    ]
+    start = SCENARIO.replace("ID", name).replace("COMPETENCY", competency).replace("\\\n", "")
+    return start + "".join(options) + TODO
+
 
 @pytest.fixture(scope="session")
 def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -32,9 +83,11 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pattern")
     for folder in WHOLE:
         shutil.copytree(SHIPPED / folder, root / folder)
-    for file in (TOPIC, ONE, OTHER):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SHIPPED / file, root / file)
+    (root / TOPIC).parent.mkdir()
+    shutil.copy(SHIPPED / TOPIC, root / TOPIC)
+    (root / FOLDER).mkdir(parents=True)
+    for file, competency in ((ONE, "instrucciones-tras-avisar"), (OTHER, "excusa-por-escrito")):
+        (root / file).write_text(scenario(Path(file).stem, competency), encoding="utf-8")
     return root
 
 
@@ -95,22 +148,44 @@ MISTAKES = {
         [("Pasar el asunto a otra persona", "Pasar " + "el asunto " * 20)],
         [ONE, "options.2.text.es", f"at most {limits.OPTION}"],
     ),
+    "a line of what to do that is too long": (
+        ONE,
+        [("Espera la instrucción.", "Espera" + " la instrucción" * 10)],
+        [ONE, "todo.es", f"at most {limits.TODO} characters"],
+    ),
     "a reason that is too long": (
         ONE,
-        [("Hay tiempo.", "Hay " + "mucho " * 50)],
-        [ONE, "options.1.why.es", "20 to 50 words"],
+        [("no se actúa", "no " + "mucho " * 50)],
+        [ONE, "options.0.why.es", "20 to 50 words"],
     ),
     "a translation is missing": (
         ONE,
-        [(', en = "Handle the matter as answered and keep a record"', "")],
+        [(', en = "Wait for the written answer"', "")],
         [ONE, "options.0.text.en", "required"],
     ),
     "a translation of blanks": (
         ONE,
-        [('en = "Handle the matter as answered and keep a record"', 'en = "  "')],
+        [('en = "Wait for the written answer"', 'en = "  "')],
         [ONE, "options.0.text.en"],
     ),
     "an article with a mark of hearsay": (LGRA, [('mark = "V"', 'mark = "R"')], [LGRA, "articles.0.mark", "'R'"]),
+    "an article that nobody could check": (LGRA, [('mark = "V"', 'mark = "U"')], [LGRA, "'V' or 'V2'", "'U'"]),
+    "an article with a mark that is none": (LGRA, [('mark = "V"', 'mark = "V3"')], [LGRA, "'V' or 'V2'", "'V3'"]),
+    "a field twice": (ONE, [("variant = 1", "variant = 1\nvariant = 2")], [ONE, "stands twice", "'variant = 2'"]),
+    "a table twice": (ONE, [("[todo]", "[situation]")], [ONE, "stands twice", "'[situation]'"]),
+    "two options": (ONE, [("[[options]]", "[[choices]]")], [ONE, "options", "at least 3 items"]),
+    "an article as words": (ONE, [('articles = ["lgra-58"]', 'articles = "lgra-58"')], [ONE, "options.0.articles"]),
+    "an option without law": (
+        ONE,
+        [('articles = ["lgra-58"]', "articles = []")],
+        [ONE, "options.0.articles", "1 item"],
+    ),
+    "a situation that is too short": (
+        ONE,
+        [("Un colega dice que basta con el aviso y que puedes firmar ya. El plazo vence el viernes.", "")],
+        [ONE, "situation.es", "40 to 90 words (seen: 27)"],
+    ),
+    "a day that is none": (ONE, [("2026-11-22", '"2026-02-30"')], [ONE, "reviewed_on", "'2026-02-30'"]),
     "an article twice in a law": (LGRA, [('id = "lgra-3"', 'id = "lgra-1"')], [LGRA, "articles", "'lgra-1'"]),
     "an article of another law": (
         "articles/lgt.toml",

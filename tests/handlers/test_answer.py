@@ -147,14 +147,7 @@ async def test_a_prompt_of_days_ago_can_still_be_answered_on_the_day_it_is(talk:
 async def test_the_button_of_a_scenario_that_is_gone_is_old(talk: Talk) -> None:
     number, scenario = await asked(talk)
     left = {name: one for name, one in talk.library.scenarios.items() if name != scenario.id}
-    talk.library = type(talk.library)(
-        articles=talk.library.articles,
-        topics=talk.library.topics,
-        scenarios=left,
-        assessment=talk.library.assessment,
-        phrases=talk.library.phrases,
-        institutions=talk.library.institutions,
-    )
+    talk.library = replace(talk.library, scenarios=left)
     assert words(await talk.press(ANA, f"answer:{number}:a")) == talk.phrase("help.old_button")
     assert words(await talk.command(ANA, "hoy")) == talk.phrase("prompt.answered_today")
     assert await talk.answers(ANA) == []

@@ -154,14 +154,7 @@ async def test_the_prompt_is_in_the_persons_language(talk: Talk, language: str) 
 
 async def test_a_course_with_nothing_to_ask_says_so_and_plans_nothing(talk: Talk) -> None:
     await talk.enrol(ANA)
-    talk.library = type(talk.library)(
-        articles=talk.library.articles,
-        topics=talk.library.topics,
-        scenarios={},
-        assessment=talk.library.assessment,
-        phrases=talk.library.phrases,
-        institutions=talk.library.institutions,
-    )
+    talk.library = replace(talk.library, scenarios={})
     talk.clock.move(days=1)
     assert await talk.tick() == 0
     assert words(await talk.hears(ANA, Kind.COMMAND, command="hoy")) == talk.phrase("prompt.none")

@@ -39,7 +39,7 @@ TYPED = st.lists(SIGNS, max_size=40).map("".join)
 
 @pytest.fixture
 def small() -> Library:
-    return Library({}, {}, {}, LIBRARY.assessment, PHRASES, ())
+    return replace(LIBRARY, articles={}, topics={}, scenarios={}, phrases=PHRASES, institutions=())
 
 
 def render(library: Library, key: str, *rows: tuple[Button, ...], language: str = "es", **values: str | Text) -> Parcel:
@@ -54,7 +54,7 @@ def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -
 
 @given(TYPED)
 def test_no_value_can_bring_emphasis_or_placeholders_of_its_own(value: str) -> None:
-    small = Library({}, {}, {}, LIBRARY.assessment, PHRASES, ())
+    small = replace(LIBRARY, articles={}, topics={}, scenarios={}, phrases=PHRASES, institutions=())
     text = render(small, "say.strong", name=value).text
     assert [sign for sign in text if sign in MARKS] == [BOLD, UNBOLD, ITALIC, UNITALIC, BOLD, UNBOLD]
     inside = text[len(f"{BOLD}Hola ") : text.index(UNBOLD)]

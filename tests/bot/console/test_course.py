@@ -1,0 +1,95 @@
+"""The course map shows every competency and how far each of its scenarios is, in words and in a browser."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from playwright.async_api import Browser
+
+from content.library import Library
+from storage.database import open_database
+from tests.bot.console.office import Office, Person, open_office
+from tests.bot.console.test_journey import AXE
+
+PENDING = "Pendiente de validación jurídica por la UEIPCI"
+
+
+@pytest.fixture
+async def lia(office: Office) -> Person:
+    lia = Person("", "Lía Paz", "lia@leon.example")
+    await office.enrol(lia, "author")
+    return lia
+
+
+async def test_every_competency_is_shown_with_its_law_and_its_scenarios_with_their_review(
+    office: Office, lia: Person, library: Library
+) -> None:
+    status, page = await (await office.signed_in(lia)).get("/console/course")
+    assert status == 200
+    for competency in library.competencies.values():
+        assert f'id="{competency.id}"' in page
+        for article in competency.articles:
+            assert library.articles[article].label("es") in page
+    for scenario in library.scenarios.values():
+        assert f'<th scope="row">{scenario.id}</th>' in page
+    assert "cuarentena" not in page
+
+
+async def test_nothing_counts_as_validated_that_nobody_validated(office: Office, lia: Person, library: Library) -> None:
+    _, page = await (await office.signed_in(lia)).get("/console/course")
+    unread = [one for one in library.scenarios.values() if not one.reviewer]
+    competencies = {one.competency for one in unread}
+    whole = [
+        one
+        for one in competencies
+        if not any(other.reviewer for other in library.scenarios.values() if other.competency == one)
+    ]
+    assert page.count(PENDING) == len(unread) + len(whole)
+
+
+async def test_whoever_reviewed_and_what_waits_in_quarantine_is_said(sqlite_url: str, library: Library) -> None:
+    first, second, *_ = library.askable[next(iter(library.askable))]
+    article = library.articles[second.cited[0]]
+    changed = replace(
+        library,
+        scenarios=dict(library.scenarios)
+        | {
+            first.id: first.model_copy(update={"reviewer": "Asesoría jurídica", "reviewed_on": date(2027, 3, 1)}),
+        },
+        articles=dict(library.articles) | {article.id: article.model_copy(update={"since": date(2027, 2, 1)})},
+    )
+    database = open_database(sqlite_url)
+    async with open_office(database, changed) as office:
+        lia = Person("", "Lía Paz", "lia@leon.example")
+        await office.enrol(lia, "author")
+        _, page = await (await office.signed_in(lia)).get("/console/course")
+    await database.close()
+    assert "Asesoría jurídica" in page
+    assert "01/03/2027" in page
+    assert f"En cuarentena: cambió {article.label('es')}" in page
+    assert f"Situaciones en cuarentena: {len(changed.quarantined)}." in page
+    assert f"1 de {sum(one.competency == first.competency for one in library.scenarios.values())} validadas" in page
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("language", ["es", "en"])
+async def test_the_map_is_readable_on_a_phone_and_a_desk(
+    office: Office, lia: Person, browser: Browser, width: int, language: str
+) -> None:
+    desk = await office.signed_in(lia)
+    context = await browser.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    await context.add_cookies(
+        [{"name": name, "value": one, "url": office.address} for name, one in desk.cookie.items()]
+    )
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda one: complaints.append(one.text) if one.type in ("error", "warning") else None)
+    await page.goto(f"{office.address}/console/course?lang={language}")
+    await page.locator("summary").first.click()
+    assert await page.locator("table.reviews").first.is_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.evaluate(AXE)
+    found = await page.evaluate("axe.run()")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert complaints == []
+    await context.close()
