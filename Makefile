@@ -3,6 +3,9 @@ PY ?= python3.11
 V := .venv
 BIN := $(V)/bin
 
+# Compiled modules are kept: every process that the tests start would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test check docs lint types clean
 
 run: $(V)/.base
@@ -10,7 +13,7 @@ run: $(V)/.base
 
 test: $(V)/.dev lint types
 	$(BIN)/python tests/chromium.py
-	$(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m pytest -q -rs -n 3
+	$(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m pytest -q -rs -n 2
 
 check: $(V)/.base
 	$(BIN)/integra check

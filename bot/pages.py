@@ -25,19 +25,20 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+ENVIRONMENT = Environment(  # one for all: it keeps the templates that it has compiled
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
 
 class Pages:
     """Renders `bot/templates/*.html`; in a template, `t("area.key", name=value)` is a phrase."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
     def render(self, template: str, language: str, **values: object) -> str:
         """The page as text. Raises jinja2.TemplateError: a template's own fault."""
@@ -45,7 +46,7 @@ class Pages:
         def t(key: str, /, **filling: str | int) -> str:
             return self._library.phrases.plain(language, key, filling)
 
-        return self._environment.get_template(template).render(language=language, t=t, **values)
+        return ENVIRONMENT.get_template(template).render(language=language, t=t, **values)
 
     def response(self, template: str, language: str, *, status: int = 200, **values: object) -> web.Response:
         return html(self.render(template, language, **values), status=status)

@@ -17,13 +17,13 @@ from content.library import Library
 from storage import migrate
 from storage.database import Database, open_database
 from storage.schema import metadata
-from tests import postgres
+from tests import chromium, postgres
 from tests.cast import Clock
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = chromium.found()
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -160,7 +160,7 @@ async def _chromium() -> AsyncIterator[Browser]:
     """The system's chromium, once a worker. Without one the test is skipped, and fails where CI=true."""
     if CHROMIUM is None:
         if os.environ.get("CI") == "true":
-            pytest.fail("no chromium: `apt-get install chromium`, then again")
+            pytest.fail(f"no chromium: `apt-get install {chromium.NAMES[0]}`, then again")
         pytest.skip("no chromium on this machine")
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)

@@ -20,7 +20,7 @@ from tests.fakes.telegram_chats import Person
 
 KILLS = 50
 AT_ONCE = 4  # people in the middle of something whenever a process dies
-LONGEST_LIFE = 0.8  # seconds from ready to dead, at most
+LONGEST_LIFE = 0.6  # seconds from ready to dead, at most
 PATIENCE = 240  # seconds until we call a reply lost
 
 

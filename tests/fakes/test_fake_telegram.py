@@ -1,24 +1,10 @@
-"""The fake Bot API: seen through a client that is not ours, and held against the Bot API's own description."""
+"""The fake Bot API: what it refuses, and held against the Bot API's own description."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import (
-    TelegramBadRequest,
-    TelegramConflictError,
-    TelegramForbiddenError,
-    TelegramNetworkError,
-    TelegramRetryAfter,
-    TelegramServerError,
-    TelegramUnauthorizedError,
-)
-from aiogram.types import BotCommand, CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 
 from tests.fakes import telegram_facts, telegram_rules
 from tests.fakes.telegram import TOKEN, FakeTelegram
@@ -32,75 +18,11 @@ async def api() -> AsyncIterator[FakeTelegram]:
         yield fake
 
 
-def client(api: FakeTelegram, token: str = TOKEN) -> Bot:
-    return Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(api.url)))
-
-
-@pytest.fixture
-async def bot(api: FakeTelegram) -> AsyncIterator[Bot]:
-    bot = client(api)
-    yield bot
-    await bot.session.close()
-
-
 @pytest.fixture
 def person(api: FakeTelegram) -> Person:
     somebody = api.person()
     somebody.start("LEON")
     return somebody
-
-
-def keyboard(*labels: str) -> InlineKeyboardMarkup:
-    rows = [[InlineKeyboardButton(text=label, callback_data=f"x:{label}")] for label in labels]
-    return InlineKeyboardMarkup(inline_keyboard=rows)
-
-
-async def test_another_client_lives_through_a_conversation(api: FakeTelegram, bot: Bot, person: Person) -> None:
-    assert (await bot.get_me()).is_bot
-    (update,) = await bot.get_updates()
-    assert isinstance(update.message, Message)
-    assert update.message.text == "/start LEON"
-    sent = await bot.send_message(person.id, "<b>Hola</b> &amp; adiós", parse_mode="HTML", reply_markup=keyboard("A"))
-    assert sent.html_text == "<b>Hola</b> &amp; adiós"
-    person.press("A")
-    (update,) = await bot.get_updates(offset=update.update_id + 1)
-    query = update.callback_query
-    assert isinstance(query, CallbackQuery)
-    assert (query.data, query.message and query.message.message_id) == ("x:A", sent.message_id)
-    assert await bot.answer_callback_query(query.id, text="Recibido")
-    await bot.edit_message_text("Listo", chat_id=person.id, message_id=sent.message_id)
-    assert ([note.text for note in person.read()], person.toasts, api.unanswered) == (["Listo"], ["Recibido"], [])
-    await bot.delete_message(person.id, sent.message_id)
-    assert person.read() == []
-
-
-async def test_another_client_reads_every_kind_of_update(bot: Bot, person: Person) -> None:
-    person.send_sticker()
-    person.send_photo("pie")
-    person.send_voice()
-    person.say("hola")
-    person.edit(person.notes[-1].number, "adiós")
-    person.forge("x")
-    person.forge(None, person.notes[0], game_short_name="tetris")
-    person.forge("x", inline_message_id="AAA")
-    person.block()
-    person.say("de vuelta")
-    kinds = [update.event_type for update in await bot.get_updates()]
-    assert kinds == [
-        *["message"] * 5, "edited_message", *["callback_query"] * 3, "my_chat_member", "my_chat_member", "message",
-    ]  # fmt: skip
-
-
-async def test_another_client_sets_up_the_bot(api: FakeTelegram, bot: Bot) -> None:
-    await bot.set_my_commands([BotCommand(command="hoy", description="La de hoy")], language_code="es")
-    await bot.set_my_description("Larga", language_code="en")
-    await bot.set_my_short_description("Corta")
-    assert api.menus == {"es": [("hoy", "La de hoy")]}
-    assert (api.descriptions, api.short_descriptions) == ({"en": "Larga"}, {"": "Corta"})
-    await bot.set_webhook("https://integra.example/webhooks/telegram", secret_token="abc", max_connections=40)
-    assert (await bot.get_webhook_info()).url == "https://integra.example/webhooks/telegram"
-    await bot.delete_webhook()
-    assert (await bot.get_webhook_info()).url == ""
 
 
 BUTTON = {"text": "A", "callback_data": "a"}
@@ -177,100 +99,6 @@ async def test_it_refuses_what_telegram_refuses(
     assert reason in body["description"]
     assert api.refusals
     assert len(person.notes) == 1
-
-
-async def test_an_identical_edit_is_refused_as_not_modified(bot: Bot, person: Person) -> None:
-    sent = await bot.send_message(person.id, "x", reply_markup=keyboard("A"))
-
-    async def edit(text: str) -> None:
-        await bot.edit_message_text(text, chat_id=person.id, message_id=sent.message_id, reply_markup=keyboard("A"))
-
-    with pytest.raises(TelegramBadRequest, match="message is not modified"):
-        await edit("x")
-    await edit("y")
-
-
-async def test_time_closes_presses_and_deletions(api: FakeTelegram, bot: Bot, person: Person) -> None:
-    person.forge("x")
-    api.advance(49 * 3600)
-    with pytest.raises(TelegramBadRequest, match="query is too old"):
-        await bot.answer_callback_query(api.unanswered[0])
-    with pytest.raises(TelegramBadRequest, match="can't be deleted"):
-        await bot.delete_message(person.id, person.notes[0].number)
-
-
-async def test_who_has_blocked_is_out_of_reach(bot: Bot, person: Person) -> None:
-    person.block()
-    with pytest.raises(TelegramForbiddenError, match="blocked"):
-        await bot.send_message(person.id, "x")
-
-
-async def test_a_stranger_cannot_be_written_to_first(api: FakeTelegram, bot: Bot) -> None:
-    stranger = api.person(555)
-    with pytest.raises(TelegramBadRequest, match="chat not found"):
-        await bot.send_message(stranger.id, "x")
-
-
-async def test_another_token_is_refused(api: FakeTelegram) -> None:
-    other = client(api, "123456:another")
-    with pytest.raises(TelegramUnauthorizedError):
-        await other.get_me()
-    await other.session.close()
-
-
-async def test_only_one_takes_the_updates(api: FakeTelegram, bot: Bot) -> None:
-    first = asyncio.create_task(bot.get_updates(timeout=30))
-    await api.called("getUpdates")
-    second = asyncio.create_task(bot.get_updates(timeout=30))
-    with pytest.raises(TelegramConflictError, match="other getUpdates"):
-        await first
-    api.person().say("hola")
-    assert len(await second) == 1
-    await bot.set_webhook("https://integra.example/")
-    with pytest.raises(TelegramConflictError, match="webhook is active"):
-        await bot.get_updates()
-
-
-async def test_updates_stay_until_they_are_confirmed(api: FakeTelegram, bot: Bot) -> None:
-    numbers = [api.person().say(text) for text in ("uno", "dos", "tres")]
-    assert [update.update_id for update in await bot.get_updates(limit=2)] == numbers[:2]
-    assert [update.update_id for update in await bot.get_updates()] == numbers
-    assert [update.update_id for update in await bot.get_updates(offset=numbers[1])] == numbers[1:]
-    assert [update.update_id for update in await bot.get_updates(offset=-1)] == numbers[2:]
-    assert await bot.get_updates(offset=numbers[2] + 1) == []
-
-
-async def test_kinds_that_were_not_asked_for_do_not_come(api: FakeTelegram, bot: Bot) -> None:
-    await bot.get_updates(allowed_updates=["callback_query"])
-    api.person().say("hola")
-    api.person().forge("x")
-    assert [update.event_type for update in await bot.get_updates()] == ["callback_query"]
-
-
-async def test_it_fails_on_command(api: FakeTelegram, bot: Bot, person: Person) -> None:
-    api.fail("sendMessage", status=429, retry_after=7)
-    with pytest.raises(TelegramRetryAfter) as caught:
-        await bot.send_message(person.id, "x")
-    assert caught.value.retry_after == 7
-    api.fail("sendMessage", status=500)
-    with pytest.raises(TelegramServerError):
-        await bot.send_message(person.id, "x")
-    for done in (False, True):
-        api.fail("sendMessage", reset=True, done=done)
-        with pytest.raises(TelegramNetworkError):
-            await bot.send_message(person.id, f"{done}")
-    assert [note.text for note in person.read()] == ["True"]
-
-
-async def test_a_request_hangs_until_it_is_let_go(api: FakeTelegram, bot: Bot, person: Person) -> None:
-    release = asyncio.Event()
-    fault = api.fail("sendMessage", hang=release, done=True)
-    sending = asyncio.create_task(bot.send_message(person.id, "x"))
-    await fault.met.wait()
-    assert person.last_text() == "x"
-    release.set()
-    with pytest.raises(TelegramNetworkError):
-        await sending
 
 
 @pytest.mark.parametrize(
