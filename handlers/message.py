@@ -43,6 +43,7 @@ class Update:
     language: str = ""  # what the platform says of the person's language, e.g. "es-MX"; may be empty
     ref: str = ""
     press: str = ""
+    album: str = ""  # what came together with others carries the same mark, and gets one answer
 
 
 Value = str | int | Text

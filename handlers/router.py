@@ -125,7 +125,9 @@ def words(library: Library) -> Mapping[str, str]:
 async def _answer(visit: Visit, turn: Turn) -> None:
     update = visit.update
     listener = Listener(update.channel, update.address, turn.language or visit.language)
-    occasion = Occasion(f"{update.channel}:{update.key}", outbox.Kind.REPLY, visit.now)
+    # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
+    about = f"album:{update.address}:{update.album}" if update.album else update.key
+    occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now)
     if update.press:
         await speak.acknowledge(visit.tx, listener, occasion, update.press)
     if turn.erases and update.ref:

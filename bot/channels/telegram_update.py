@@ -109,7 +109,12 @@ def _message(key: str, message: telegram.Message) -> Update | None:
         command=command,
         language=_language(person),
         ref=_ref(message.message_id),
+        album=_album(message.media_group_id),
     )
+
+
+def _album(mark: object) -> str:
+    return mark if isinstance(mark, str) and _PRESS.fullmatch(mark) else ""
 
 
 def _typed(raw: str) -> tuple[Kind, str, str]:

@@ -8,6 +8,9 @@ BOT = {"id": 7_000_000_001, "is_bot": True, "first_name": "Integra", "username":
 Queue = Callable[[str, dict[str, Any]], int]
 
 
+PHOTO = [{"file_id": "AgACAg", "file_unique_id": "AQAD", "width": 90, "height": 67}]
+
+
 @dataclass(slots=True)
 class Note:
     """One message as it stands in a chat now."""
@@ -110,9 +113,13 @@ class Person:
         sticker = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
         return self.send({"sticker": {"file_id": "CAADAg", "file_unique_id": "AgAD", **sticker}})
 
+    def send_album(self, pictures: int) -> None:
+        """Several pictures at once: as many messages with one mark."""
+        for _ in range(pictures):
+            self.send({"photo": PHOTO, "media_group_id": "13579246801234567"})
+
     def send_photo(self, caption: str = "") -> int:
-        photo = [{"file_id": "AgACAg", "file_unique_id": "AQAD", "width": 90, "height": 67}]
-        return self.send({"photo": photo, "caption": caption} if caption else {"photo": photo})
+        return self.send({"photo": PHOTO, "caption": caption} if caption else {"photo": PHOTO})
 
     def send_voice(self) -> int:
         return self.send({"voice": {"file_id": "AwACAg", "file_unique_id": "AgADw", "duration": 3}})

@@ -144,6 +144,15 @@ async def test_a_self_assessment_ends_in_an_outcome_with_articles_and_a_way_to_a
     assert ana.buttons()[0] == "Preguntar a UEIPCI"
 
 
+async def test_an_album_of_pictures_gets_one_answer(product: Product) -> None:
+    async with product.telegram() as ana:
+        await _enrol(ana)
+        before = len(ana.messages())
+        ana.person.send_album(10)
+        await product.settle()
+        assert len(ana.messages()) == before + 1
+
+
 async def _enrol(phone: Phone) -> None:
     await phone.start("LEON")
     await phone.tap("Acepto")
