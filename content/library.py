@@ -2,13 +2,13 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from content import faq, phrases
-from content.assessment import LEVEL_IDS, QUESTIONS, Assessment
+from content import crosschecks, faq, phrases
+from content.assessment import Assessment
 from content.faq import Chapter, Faq
 from content.institutions import Institution, Institutions
 from content.law import Citation, Law, citations
@@ -90,15 +90,15 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
-        _unique(file, "articles", (article.id for article in law.articles), problems, set(articles))
+        crosschecks.unique(file, "articles", (article.id for article in law.articles), problems, set(articles))
         articles |= citations(law)
     codes: set[str] = set()
     for file, seed in seeds.items():
-        _unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
+        crosschecks.unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
-    problems += _cross_checks(articles, topics, scenarios, assessments)
-    problems += _questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
+    problems += crosschecks.citations_and_names(articles, topics, scenarios, assessments)
+    problems += crosschecks.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
     problems += faq.too_long(chapters, articles, catalogs)
     if problems:
         raise BrokenContent(sorted(set(problems)))
@@ -156,90 +156,3 @@ def _own(overlay: Path, problems: list[Problem]) -> dict[str, list[Path]]:
             else:
                 found[folder].append(path)
     return {folder: sorted(paths) for folder, paths in found.items()}
-
-
-def _cross_checks(
-    articles: Mapping[str, Citation],
-    topics: Mapping[str, Topic],
-    scenarios: Mapping[str, Scenario],
-    assessments: Mapping[str, Assessment],
-) -> list[Problem]:
-    problems: list[Problem] = []
-    known: set[str] = set()
-    for file, topic in topics.items():
-        _named_after(file, topic.id, problems)
-        _unique(file, "competencies", (one.id for one in topic.competencies), problems, known)
-        for place, competency in enumerate(topic.competencies):
-            _cited(file, f"competencies.{place}.articles", competency.articles, articles, problems)
-    seen: set[str] = set()
-    variants: set[str] = set()
-    for file, scenario in scenarios.items():
-        _named_after(file, scenario.id, problems)
-        _unique(file, "id", [scenario.id], problems, seen)
-        _unique(file, "variant", [f"{scenario.competency} {scenario.variant}"], problems, variants)
-        if scenario.competency not in known:
-            problems.append(Problem(file, "competency", f"no such competency (seen: {scenario.competency!r})"))
-        for place, option in enumerate(scenario.options):
-            _cited(file, f"options.{place}.articles", option.articles, articles, problems)
-    for file, assessment in assessments.items():
-        problems += _complete(file, assessment, articles)
-    return problems
-
-
-def _questions(
-    chapters: Mapping[str, Chapter], topics: Mapping[str, Topic], articles: Mapping[str, Citation]
-) -> list[Problem]:
-    problems: list[Problem] = []
-    known = {topic.id for topic in topics.values()}
-    seen: set[str] = set()
-    for file, chapter in chapters.items():
-        if chapter.topic not in known:
-            problems.append(Problem(file, "topic", f"no such topic (seen: {chapter.topic!r})"))
-        _unique(file, "entries", (entry.id for entry in chapter.entries), problems, seen)
-        for place, entry in enumerate(chapter.entries):
-            _cited(file, f"entries.{place}.articles", entry.articles, articles, problems)
-    return problems
-
-
-def _complete(file: str, assessment: Assessment, articles: Mapping[str, Citation]) -> list[Problem]:
-    problems: list[Problem] = []
-    if tuple(question.id for question in assessment.questions) != QUESTIONS:
-        problems.append(Problem(file, "questions", f"expected q1 to q{len(QUESTIONS)}, in order"))
-    expected = {*LEVEL_IDS.values(), "gift", "nepotism", "resources", "influence", "needs-ueipci", "none-seen"}
-    missing = expected - {outcome.id for outcome in assessment.outcomes}
-    if missing:
-        problems.append(Problem(file, "outcomes", f"missing: {', '.join(sorted(missing))}"))
-    absent = {"urgent", "inform-in-writing", "interest-without-part", "do-not-act"} - {n.id for n in assessment.notes}
-    if absent:
-        problems.append(Problem(file, "notes", f"missing: {', '.join(sorted(absent))}"))
-    _cited(file, "intro_articles", assessment.intro_articles, articles, problems)
-    for place, question in enumerate(assessment.questions):
-        _cited(file, f"questions.{place}.articles", question.articles, articles, problems)
-    for place, outcome in enumerate(assessment.outcomes):
-        _cited(file, f"outcomes.{place}.articles", outcome.articles, articles, problems)
-        if not any(articles[one].article.mark == "V" for one in outcome.articles if one in articles):
-            problems.append(Problem(file, f"outcomes.{place}.articles", "at least one article marked V"))
-    for place, note in enumerate(assessment.notes):
-        _cited(file, f"notes.{place}.articles", note.articles, articles, problems)
-    return problems
-
-
-def _cited(
-    file: str, field: str, cited: Iterable[str], articles: Mapping[str, Citation], problems: list[Problem]
-) -> None:
-    for place, article in enumerate(cited):
-        if article not in articles:
-            problems.append(Problem(file, f"{field}.{place}", f"not in the law catalogue (seen: {article!r})"))
-
-
-def _named_after(file: str, identifier: str, problems: list[Problem]) -> None:
-    if Path(file).stem != identifier:
-        problems.append(Problem(file, "id", f"the file is named after its id (seen: {identifier!r})"))
-
-
-def _unique(file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: set[str] | None = None) -> None:
-    seen = set() if seen is None else seen
-    for one in ids:
-        if one in seen:
-            problems.append(Problem(file, field, f"used twice (seen: {one!r})"))
-        seen.add(one)
