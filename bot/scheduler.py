@@ -81,6 +81,7 @@ class Scheduler:
             await updates.prune(tx, now - REPEATED)
             await outbox.prune(tx, now - KEPT)
             await officers.sweep(tx, now)
+        await self._database.merge_log()
 
 
 def _slot(now: datetime) -> datetime:

@@ -82,6 +82,22 @@ class Database:
         async with _translated(), self._readers.begin() as tx:
             yield tx
 
+    async def merge_log(self) -> None:
+        """SQLite: bring the write-ahead log into the file and cut it to nothing, so that what was deleted is gone.
+
+        Where somebody reads for longer than a second, the log stays until the next time: writers are waiting.
+        PostgreSQL looks after its own.
+        Source: sqlite.org, PRAGMA wal_checkpoint.
+        """
+        if not self.is_sqlite:
+            return
+        async with self._queue, _translated(), self.engine.connect() as connection:
+            raw = await connection.get_raw_connection()  # not in a transaction, which would be in its own way
+            driver = raw.driver_connection
+            assert driver is not None
+            for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", f"busy_timeout={BUSY_SECONDS * 1000}"):
+                await (await driver.execute("PRAGMA " + pragma)).close()
+
     async def close(self) -> None:
         await self.engine.dispose()
 
