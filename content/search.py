@@ -30,7 +30,7 @@ COVERED, NEARLY_ALL = 0.3, 0.8
 RANKED = 8
 """How many points of rank (bm25, turned positive) are worth one of weight."""
 CANDIDATES = 40
-BESIDE = 0.65
+BESIDE = 0.75
 """A further text is given while it is worth at least this share of the first one."""
 LIKENESS = 0.85
 """How alike an unknown word and a known one must be to count as a slip of the finger (difflib's ratio)."""
