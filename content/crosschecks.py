@@ -19,14 +19,14 @@ def citations_and_names(
 ) -> list[Problem]:
     """What is cited exists in the catalogue, files are named after their ids, and no id or variant is used twice."""
     problems: list[Problem] = []
-    known: set[str] = set()
+    known: dict[str, str] = {}
     for file, topic in topics.items():
         _named_after(file, topic.id, problems)
         unique(file, "competencies", (one.id for one in topic.competencies), problems, known)
         for place, competency in enumerate(topic.competencies):
             _cited(file, f"competencies.{place}.articles", competency.articles, articles, problems)
-    seen: set[str] = set()
-    variants: set[str] = set()
+    seen: dict[str, str] = {}
+    variants: dict[str, str] = {}
     for file, scenario in scenarios.items():
         _named_after(file, scenario.id, problems)
         unique(file, "id", [scenario.id], problems, seen)
@@ -46,7 +46,7 @@ def questions(
     """The same for the FAQ: topics, ids, citations."""
     problems: list[Problem] = []
     known = {topic.id for topic in topics.values()}
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for file, chapter in chapters.items():
         if chapter.topic not in known:
             problems.append(Problem(file, "topic", f"no such topic (seen: {chapter.topic!r})"))
@@ -92,10 +92,10 @@ def _named_after(file: str, identifier: str, problems: list[Problem]) -> None:
         problems.append(Problem(file, "id", f"the file is named after its id (seen: {identifier!r})"))
 
 
-def unique(file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: set[str] | None = None) -> None:
-    """Adds a problem for each id met before; `seen` carries on from file to file."""
-    seen = set() if seen is None else seen
+def unique(file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: dict[str, str]) -> None:
+    """Adds a problem for each id met before; `seen` carries on from file to file, and knows where each one stands."""
     for one in ids:
         if one in seen:
-            problems.append(Problem(file, field, f"used twice (seen: {one!r})"))
-        seen.add(one)
+            where = f"; it stands in {seen[one]} too" if seen[one] != file else ""
+            problems.append(Problem(file, field, f"used twice (seen: {one!r}){where}"))
+        seen.setdefault(one, file)

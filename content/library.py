@@ -89,10 +89,11 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     vocabularies = _files(layers, "synonyms", Vocabulary, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
+    places: dict[str, str] = {}
     for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
-        crosschecks.unique(file, "articles", (article.id for article in law.articles), problems, set(articles))
+        crosschecks.unique(file, "articles", (article.id for article in law.articles), problems, places)
         articles |= citations(law)
-    codes: set[str] = set()
+    codes: dict[str, str] = {}
     for file, seed in seeds.items():
         crosschecks.unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
     if not assessments:

@@ -124,6 +124,19 @@ async def test_an_edit_further_up_does_not_move_the_page_and_a_reply_does(browse
         await expect(page.get_by_text("Esto es lo que conviene saber")).to_be_in_viewport()
 
 
+async def test_a_reply_taller_than_the_window_is_read_from_its_beginning(browser: Browser, product: Product) -> None:
+    async with opened(browser, product) as page:
+        await begin(page, product)
+        await page.get_by_role("button", name="A: Los aceptas").click()
+        await has_pressed(page)
+        await product.say("Empieza aquí\n" + "y sigue\n" * 60 + "y aquí termina")
+        await expect(page.locator(".said").last).to_contain_text("termina")
+        top = await page.locator(".said").last.evaluate(
+            "(one) => one.getBoundingClientRect().top - document.querySelector('.scroller').getBoundingClientRect().top"
+        )
+        assert 0 <= top < 100
+
+
 async def test_everything_works_without_scripts(browser: Browser, product: Product) -> None:
     async def reply(update: Update) -> None:
         await product.say(f"Recibí {update.command or update.choice or update.text}", OPTIONS)

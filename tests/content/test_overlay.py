@@ -87,14 +87,17 @@ def test_what_is_wrong_is_named_by_the_house_s_file(root: Path, overlay: Path) -
     assert problems(root, overlay) == [
         "data/content/scenarios/conflicto-de-interes/mala.toml: options.0.articles.0: "
         "not in the law catalogue (seen: 'lgra-999')",
-        "data/content/scenarios/conflicto-de-interes/nueva.toml: variant: used twice (seen: 'excusa-por-escrito 2')",
+        "data/content/scenarios/conflicto-de-interes/nueva.toml: variant: used twice (seen: 'excusa-por-escrito 2'); "
+        "it stands in scenarios/conflicto-de-interes/otra.toml too",
     ]
 
 
 def test_two_files_of_the_house_are_not_the_same_scenario(root: Path, overlay: Path) -> None:
     write(overlay, case())
     write(overlay, case(), topic="valores")
-    assert any("valores/caja.toml: id: used twice (seen: 'caja')" in line for line in problems(root, overlay))
+    (told,) = [line for line in problems(root, overlay) if "id: used twice (seen: 'caja')" in line]
+    assert "valores/caja.toml" in told
+    assert told.endswith("conflicto-de-interes/caja.toml too")
 
 
 def test_a_file_that_would_count_for_nothing_is_told(root: Path, overlay: Path) -> None:

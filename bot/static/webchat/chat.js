@@ -45,16 +45,19 @@ function apply(news) {
     return;
   }
   let goesToEnd = isAtEnd();
+  let newest = null;
   for (const { html } of news.bubbles) {
     const fresh = elementOf(html);
     const isSaid = fresh.classList.contains("said");
     if (isSaid) showTyping(false);
     // An edit further up leaves the person where they look; what is new below is followed when they asked for it.
-    if (place(fresh) && (!isSaid || awaitsReply)) goesToEnd = true;
+    if (!place(fresh)) continue;
+    if (!isSaid || awaitsReply) goesToEnd = true;
+    newest = isSaid ? fresh : null;
   }
   revision = Math.max(revision, news.revision);
   if (news.bubbles.length) begun();
-  if (goesToEnd) toEnd();
+  if (goesToEnd) toEnd(newest);
 }
 
 function begun() {
@@ -72,8 +75,11 @@ for (const looking of ["wheel", "touchmove"]) {
   scroller.addEventListener(looking, () => (awaitsReply = false), { passive: true });
 }
 
-function toEnd() {
+// What is taller than the window is read from its beginning.
+function toEnd(newest) {
   scroller.scrollTop = 0;
+  const begins = newest?.getBoundingClientRect().top;
+  if (begins < scroller.getBoundingClientRect().top) newest.scrollIntoView({ block: "start" });
 }
 
 function showTyping(isShown) {
