@@ -160,6 +160,9 @@ def _tell(plan: Plan, notes: Sequence[str], overlay: Path, apply: bool) -> None:
         say(f"new: {scenario.id} ({scenario.competency} {scenario.variant}, {scenario.state})")
     for scenario, fields in plan.changed:
         say(f"changed: {scenario.id} ({', '.join(fields)})")
+    for scenario in plan.outdated:
+        day = scenario.reviewed_on
+        say(f"{scenario.id}: changed since {scenario.reviewer} reviewed it on {day}; empty reviewer, or date it anew")
     for note in notes:
         say(f"`integra check` will say: {note}")
     say(f"{len(plan.new)} new, {len(plan.changed)} changed, {plan.unchanged} unchanged.")

@@ -91,6 +91,15 @@ class Plan:
     def written(self) -> tuple[Scenario, ...]:
         return self.new + tuple(scenario for scenario, _ in self.changed)
 
+    @property
+    def outdated(self) -> tuple[Scenario, ...]:
+        """Changed since somebody reviewed them, as the day of that review stayed the same."""
+        return tuple(
+            scenario
+            for scenario, fields in self.changed
+            if scenario.reviewer and not {*fields} & {"reviewer", "reviewed_on"}
+        )
+
 
 def words_of(content: bytes) -> str:
     """A file as text, without a byte order mark.

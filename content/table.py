@@ -96,7 +96,9 @@ def brought(table: Sequence[Sequence[str]]) -> Brought:
         drafts.append(Draft(place, _values(named)))
         right = named["right"].strip()
         if right and right.lower() not in LETTERS[: 4 if _has_fourth(named) else 3]:
-            faults.append(Fault(place, "right", f"expected the letter of an option (seen: {right[:60]!r})"))
+            faults.append(
+                Fault(place, "right", f"expected the letter of one option that has words (seen: {right[:60]!r})")
+            )
 
     def name(field: str) -> str:
         key = _key(field)

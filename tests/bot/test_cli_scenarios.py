@@ -190,6 +190,18 @@ def test_a_dry_run_tells_and_writes_nothing(integra: Integra, tmp_path: Path, ta
     assert files(tmp_path) == ["mine.json"]
 
 
+def test_a_change_after_a_review_asks_for_another_one(
+    integra: Integra, tmp_path: Path, taken: list[dict[str, Any]]
+) -> None:
+    taken[1]["reviewer"] = "Asesoría jurídica"
+    done(integra("import", "scenarios", give(tmp_path, [taken[1]]), "--apply"))
+    taken[1]["todo"]["es"] = "Otra cosa."
+    told = done(integra("import", "scenarios", give(tmp_path, [taken[1]])))
+    assert "caja: changed since Asesoría jurídica reviewed it on" in told
+    taken[1]["reviewed_on"] = "2027-01-15"
+    assert "changed since" not in done(integra("import", "scenarios", give(tmp_path, [taken[1]])))
+
+
 def test_what_is_written_is_the_course_from_then_on(
     integra: Integra, tmp_path: Path, taken: list[dict[str, Any]]
 ) -> None:

@@ -94,7 +94,7 @@ def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
     put(rows, 4, "id", "dos")
     assert sorted(lines(tiny([]), table.brought(rows))) == [
         "row 2, column B (competencia): no such competency (seen: 'baile')",
-        "row 2, column H (opción correcta): expected the letter of an option (seen: 'D')",
+        "row 2, column H (opción correcta): expected the letter of one option that has words (seen: 'D')",
         "row 2, column P (opción B, por qué, es): 20 to 50 words (seen: 2)",
         "row 2, column W (opción C, artículos): not in the law catalogue (seen: 'lgra-999')",
         "row 3, column AG (revisado el): expected a day such as 2026-11-22 (seen: '22/11/2026')",
