@@ -1,4 +1,5 @@
 import ast
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,18 @@ MAY_USE = {
 }
 """Imports point down only; the two grounds stand side by side."""
 LONGEST = 400  # lines of a file
+AT_THE_TOP = {
+    ".ci",
+    ".env.example",
+    ".gitignore",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "docs",
+    "pyproject.toml",
+}
+AT_THE_TOP |= {"requirements.lock", "requirements-dev.lock", "tests", *MAY_USE}
 EXEMPT = {"storage/migrations/versions"}  # steps of the schema are as long as they are
 
 
@@ -206,3 +219,9 @@ def test_a_file_is_one_idea_and_opens_with_one_sentence(path: Path) -> None:
     assert len(source.splitlines()) <= LONGEST
     if source.strip():
         assert ast.get_docstring(ast.parse(source)), "no opening sentence"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone: git does not know what belongs here")
+def test_the_top_folder_holds_only_what_belongs_there() -> None:
+    known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert {path.split("/")[0] for path in known.split("\0") if path} == AT_THE_TOP
