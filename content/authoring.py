@@ -3,28 +3,16 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
 
 from content.library import Library
 from content.problems import SHOWN
-from content.scenario import Scenario
-from content.text import LANGUAGES
+from content.scenario import Scenario, misfits
+from content.text import LANGUAGES, Text
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-GOOD = {
-    "id": "x",
-    "competency": "x",
-    "variant": 1,
-    "roles": ["general"],
-    "state": "draft",
-    "author": "x",
-    "reviewer": "",
-    "reviewed_on": date.min,
-}
-"""What nobody finds fault with, in place of all that is no text."""
 PLAIN = {
     "missing": "is missing",
     "string_too_short": "is empty",
@@ -198,27 +186,16 @@ def _says(error: Any) -> str:
 def _lengths(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Texts that are too long or too short, whatever else may be wrong: all else is taken for good."""
     try:
-        options = [
-            {"right": place == 0, "articles": ["x"], "text": _told(one["text"], 1), "why": _told(one["why"])}
-            for place, one in enumerate(values["options"])
-        ]
+        options = [(_told(one["text"], 1), _told(one["why"])) for one in values["options"]]
         situation, todo = _told(values["situation"]), _told(values["todo"], 1)
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):  # something is missing, which is told already
         return
-    try:
-        Scenario.model_validate(GOOD | {"situation": situation, "options": options, "todo": todo})
-    except ValidationError as fault:
-        whole = [error["msg"].removeprefix("Value error, ") for error in fault.errors() if not error["loc"]]
-        for one in "; ".join(whole).split("; "):
-            field, _, says = one.partition(": ")
-            if together := re.fullmatch(r"situation and options \((\w+)\)", field):
-                field, says = f"situation.{together[1]}", f"with its options: {says}"
-            yield field, says
+    yield from misfits(situation, options, todo)
 
 
-def _told(text: Any, words: int = 40) -> dict[str, str]:
+def _told(text: Any, words: int = 40) -> Text:
     """A text; where it is empty, which is told already, so many words that nobody finds fault with."""
-    return {language: str(text.get(language) or "").strip() or "x " * words for language in LANGUAGES}
+    return Text(**{language: str(text.get(language) or "").strip() or "x " * words for language in LANGUAGES})
 
 
 def _right(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

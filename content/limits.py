@@ -11,5 +11,5 @@ CHOICE_BYTES = 64
 SITUATION_WORDS = (40, 90)
 OPTION = 110
 WHY_WORDS = (20, 50)
-TODO = 140
+TO_DO = 140
 SCENARIO = 900  # situation and options; leaves room for the heading within TEXT_WITH_BUTTONS

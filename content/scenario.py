@@ -1,5 +1,6 @@
 """A scenario: a believable situation, options that tempt, and why each is right or not."""
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,7 @@ from content.text import LANGUAGES, Identifier, Part, Text, Words
 from content.topic import Role
 
 LETTERS = "abcd"
+State = Literal["draft", "reviewed", "published", "retired"]
 
 
 class Option(Part):
@@ -28,7 +30,7 @@ class Scenario(Part):
     competency: Identifier
     variant: Annotated[int, Field(ge=1, le=99)]
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
-    state: Literal["draft", "reviewed", "published", "retired"]
+    state: State
     author: Words
     reviewer: str
     reviewed_on: date
@@ -58,35 +60,38 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _fits_every_channel(self) -> Self:
-        faults = [fault for language in LANGUAGES for fault in self._too_long(language)]
+        options = [(option.text, option.why) for option in self.options]
+        faults = misfits(self.situation, options, self.todo)
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("; ".join(f"{field}: {says}" for field, says in faults))
         return self
 
-    @model_validator(mode="after")
-    def _one_line_to_do(self) -> Self:
-        for language in LANGUAGES:
-            length = len(self.todo.in_language(language))
-            if length > limits.TODO:
-                raise ValueError(f"todo.{language}: at most {limits.TODO} characters (seen: {length})")
-        return self
 
-    def _too_long(self, language: str) -> list[str]:
-        situation = self.situation.in_language(language)
-        faults = []
-        low, high = limits.SITUATION_WORDS
-        if not low <= len(situation.split()) <= high:
-            faults.append(f"situation.{language}: {low} to {high} words (seen: {len(situation.split())})")
-        for place, option in enumerate(self.options):
-            text, why = option.text.in_language(language), option.why.in_language(language)
-            if len(text) > limits.OPTION:
-                faults.append(
-                    f"options.{place}.text.{language}: at most {limits.OPTION} characters (seen: {len(text)})"
-                )
-            low, high = limits.WHY_WORDS
-            if not low <= len(why.split()) <= high:
-                faults.append(f"options.{place}.why.{language}: {low} to {high} words (seen: {len(why.split())})")
-        whole = len(situation) + sum(len(option.text.in_language(language)) for option in self.options)
-        if whole > limits.SCENARIO:
-            faults.append(f"situation and options ({language}): at most {limits.SCENARIO} characters (seen: {whole})")
-        return faults
+def misfits(situation: Text, options: Sequence[tuple[Text, Text]], todo: Text) -> list[tuple[str, str]]:
+    """Field and fault of all that is too long or too short for a message or a reader; options are text and why."""
+    return [fault for language in LANGUAGES for fault in _misfits(situation, options, todo, language)]
+
+
+def _misfits(
+    situation: Text, options: Sequence[tuple[Text, Text]], todo: Text, language: str
+) -> Iterator[tuple[str, str]]:
+    words = situation.in_language(language)
+    yield from _words(f"situation.{language}", words, limits.SITUATION_WORDS)
+    for place, (text, why) in enumerate(options):
+        yield from _signs(f"options.{place}.text.{language}", text.in_language(language), limits.OPTION)
+        yield from _words(f"options.{place}.why.{language}", why.in_language(language), limits.WHY_WORDS)
+    whole = len(words) + sum(len(text.in_language(language)) for text, _ in options)
+    if whole > limits.SCENARIO:
+        yield f"situation.{language}", f"with its options: at most {limits.SCENARIO} characters (seen: {whole})"
+    yield from _signs(f"todo.{language}", todo.in_language(language), limits.TO_DO)
+
+
+def _words(field: str, text: str, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    low, high = bounds
+    if not low <= (count := len(text.split())) <= high:
+        yield field, f"{low} to {high} words (seen: {count})"
+
+
+def _signs(field: str, text: str, most: int) -> Iterator[tuple[str, str]]:
+    if len(text) > most:
+        yield field, f"at most {most} characters (seen: {len(text)})"

@@ -9,11 +9,10 @@ from typing import Any, get_args
 from content import table
 from content.authoring import Brought, Unreadable
 from content.library import Library
-from content.scenario import LETTERS, Scenario
+from content.scenario import LETTERS, Scenario, State
 from content.topic import Role
 
 SHEET, LEGEND = "Escenarios", "Leyenda"
-STATES = ("draft", "reviewed", "published", "retired")
 CELL = 32_767
 """Characters of a cell, and ROWS of a sheet: Excel's limits."""
 ROWS = 1_048_576
@@ -80,7 +79,7 @@ def _offer(sheet: Any, rows: int, competencies: str) -> None:
     places = {column.key: place for place, column in enumerate(table.COLUMNS)}
     for key, source in (
         ("competency", competencies),
-        ("state", list(STATES)),
+        ("state", list(get_args(State))),
         ("right", [letter.upper() for letter in LETTERS]),
     ):
         sheet.data_validation(1, places[key], rows, places[key], {"validate": "list", "source": source})
@@ -122,7 +121,7 @@ def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]
         (t("legend.states"),),
         list(
             zip(
-                STATES,
+                get_args(State),
                 map(t, ("legend.draft", "legend.reviewed", "legend.published", "legend.retired")),
                 strict=True,
             )

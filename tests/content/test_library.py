@@ -151,7 +151,7 @@ MISTAKES = {
     "a line of what to do that is too long": (
         ONE,
         [("Espera la instrucción.", "Espera" + " la instrucción" * 10)],
-        [ONE, "todo.es", f"at most {limits.TODO} characters"],
+        [ONE, "todo.es", f"at most {limits.TO_DO} characters"],
     ),
     "a reason that is too long": (
         ONE,

@@ -4,7 +4,7 @@ import io
 import sys
 import zipfile
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import python_calamine
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from content import spreadsheet, table
 from content.authoring import Unreadable
 from content.library import Library
-from content.scenario import Scenario
+from content.scenario import Scenario, State
 from content.spreadsheet import NoSpreadsheets, from_xlsx, to_xlsx
 from tests.content.authors import ARTICLES, COMPETENCIES, banks, lines, nothing_changes, plain, text, tiny
 
@@ -73,7 +73,7 @@ def test_the_legend_explains_columns_and_lists_what_may_be_used(language: str) -
     legend = python_calamine.load_workbook(io.BytesIO(content)).get_sheet_by_name(spreadsheet.LEGEND).to_python()
     known = {row[0]: row[1] for row in legend}
     assert all(known[column.header] for column in table.COLUMNS)
-    assert all(known[one] for one in (*COMPETENCIES, *ARTICLES, *spreadsheet.STATES, "ventanilla", "general"))
+    assert all(known[one] for one in (*COMPETENCIES, *ARTICLES, *get_args(State), "ventanilla", "general"))
     first, last = [number for number, row in enumerate(legend, 1) if row[0] in (COMPETENCIES[0], COMPETENCIES[-1])]
     assert f"Leyenda!$A${first}:$A${last}" in part(content, "xl/worksheets/sheet1.xml")
 
