@@ -2,7 +2,6 @@ import asyncio
 import csv
 import io
 import json
-import logging
 import os
 import re
 import shutil
@@ -10,27 +9,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 from urllib.request import urlopen
 
 import pytest
-import structlog
 
-from bot import cli
-from bot.config import Settings
 from content.library import Library
 from storage import servants
 from storage.database import open_database
 from tests.cast import MONDAY_NINE
+from tests.terminal import Ended, Integra, prompt
 
 ROOT = Path(__file__).parents[2]
 NINE = "2026-11-23T09:00-06:00"
 SECRET = "hunter2"
-
-Integra = Callable[..., "Ended"]
 
 
 def environment(folder: Path, **given: str) -> dict[str, str]:
@@ -39,55 +33,21 @@ def environment(folder: Path, **given: str) -> dict[str, str]:
     return kept | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
 def integra(
     tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Integra]:
-    """Runs the command in this process, on a migrated SQLite database in `tmp_path`, as the entry point would."""
+    """On a migrated SQLite database in `tmp_path`."""
     shutil.copy(migrated_file, tmp_path / "integra.db")
-    root = logging.getLogger()
-    before = (root.handlers, root.level)
-
-    def run(*arguments: str, **settings: str) -> Ended:
-        with monkeypatch.context() as patched:
-            for name in Settings.model_fields:
-                patched.delenv(name.upper(), raising=False)
-            for name, value in {"DATA_DIR": str(tmp_path), **settings}.items():
-                patched.setenv(name, value)
-            patched.chdir(tmp_path)
-            patched.setattr(sys, "argv", ["integra", *arguments])
-            capsys.readouterr()
-            code = _code_of(cli.main)
-        out, err = capsys.readouterr()
-        return Ended(code, out, err)
-
-    yield run
-    root.handlers, root.level = before
-    structlog.reset_defaults()
-
-
-def _code_of(main: Callable[[], None]) -> int:
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
+        yield integra
 
 
 def told(ended: Ended) -> str:
     """The one clear line of a command that failed."""
-    assert ended.returncode == 1, ended.stderr
-    assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
+    assert ended.code == 1, ended.err
+    assert ended.out == ""
+    (line,) = ended.err.splitlines()
     return line
 
 
@@ -125,31 +85,31 @@ def fill(folder: Path, library: Library, people: int = 0) -> None:
 )
 def test_every_command_explains_itself(integra: Integra, command: list[str]) -> None:
     ended = integra(*command, "--help")
-    assert ended.returncode == 0
-    assert "Usage:" in ended.stdout
-    assert ended.stderr == ""
+    assert ended.code == 0
+    assert "Usage:" in ended.out
+    assert ended.err == ""
 
 
 @pytest.mark.parametrize("command", [["dance"], ["run", "--role", "king"], ["officer", "invite"], ["report", "--x"]])
 def test_a_wrong_command_line_is_no_success(integra: Integra, command: list[str]) -> None:
     ended = integra(*command)
-    assert ended.returncode != 0
-    assert "Traceback" not in ended.stderr
+    assert ended.code != 0
+    assert "Traceback" not in ended.err
 
 
 def test_check_says_that_all_is_well(integra: Integra) -> None:
     ended = integra("check")
-    assert ended.returncode == 0, ended.stderr
-    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", ended.stdout)
+    assert ended.code == 0, ended.err
+    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", ended.out)
 
 
 def test_check_tells_all_wrong_settings_at_once_and_no_secret(integra: Integra) -> None:
     wrong = {"TIMEZONE": "Mars", "MIN_GROUP": "2", "DATABASE_URL": f"mysql://u:{SECRET}@h/d"}
     ended = integra("check", **wrong, TELEGRAM_BOT_TOKEN=SECRET)
-    assert ended.returncode == 1
-    names = [line.partition(":")[0] for line in ended.stderr.splitlines()]
+    assert ended.code == 1
+    names = [line.partition(":")[0] for line in ended.err.splitlines()]
     assert names == ["DATABASE_URL", "TIMEZONE", "TELEGRAM_BOT_TOKEN", "MIN_GROUP", "4 problems."]
-    assert SECRET not in ended.stderr + ended.stdout
+    assert SECRET not in ended.err + ended.out
 
 
 @pytest.mark.parametrize("command", [["run"], ["migrate"], ["tick"], ["report"]])
@@ -169,9 +129,9 @@ def test_a_database_that_is_away_is_one_clear_line(integra: Integra, command: li
 def test_migrate_shows_its_steps_once(integra: Integra, tmp_path: Path) -> None:
     (tmp_path / "integra.db").unlink()
     first = integra("migrate")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.startswith("0001: ")
-    assert integra("migrate").stdout == "The schema is up to date.\n"
+    assert first.code == 0, first.err
+    assert first.out.startswith("0001: ")
+    assert integra("migrate").out == "The schema is up to date.\n"
 
 
 def test_the_database_of_a_newer_version_is_left_alone(integra: Integra, tmp_path: Path) -> None:
@@ -191,9 +151,9 @@ def test_the_database_of_a_newer_version_is_left_alone(integra: Integra, tmp_pat
 def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: Path, library: Library) -> None:
     fill(tmp_path, library, people=3)
     early = integra("tick", "--at", "2026-11-23T08:59-06:00")
-    assert early.stdout == "0 prompts planned; deliveries: none.\n", early.stderr
-    assert integra("tick", "--at", NINE).stdout == "3 prompts planned; deliveries: 3 sent.\n"
-    assert integra("tick", "--at", NINE).stdout == "0 prompts planned; deliveries: 3 sent.\n"
+    assert early.out == "0 prompts planned; deliveries: none.\n", early.err
+    assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 sent.\n"
+    assert integra("tick", "--at", NINE).out == "0 prompts planned; deliveries: 3 sent.\n"
 
 
 @pytest.mark.parametrize("moment", ["2026-11-23T09:00", "yesterday", "", "2026-13-01T09:00-06:00", "09:00-06:00"])
@@ -207,16 +167,16 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
     with Demo(tmp_path):
         pass
     table = integra("report")
-    assert table.returncode == 0, table.stderr
-    assert "Institución" in table.stdout
-    assert "(simulado)" in table.stdout
-    assert "·" in table.stdout, "the small group is suppressed"
-    plain = json.loads(integra("report", "--format", "json").stdout)
-    rows = list(csv.DictReader(io.StringIO(integra("report", "--format", "csv").stdout)))
+    assert table.code == 0, table.err
+    assert "Institución" in table.out
+    assert "(simulado)" in table.out
+    assert "·" in table.out, "the small group is suppressed"
+    plain = json.loads(integra("report", "--format", "json").out)
+    rows = list(csv.DictReader(io.StringIO(integra("report", "--format", "csv").out)))
     assert [row["code"] for row in rows] == [row["code"] for row in plain["rows"]]
     assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "34"
     assert "" in {row["rightness"] for row in rows}
-    one = json.loads(integra("report", "--format", "json", "--institution", "demo").stdout)
+    one = json.loads(integra("report", "--format", "json", "--institution", "demo").out)
     assert [row["code"] for row in one["rows"]] == ["DEMO"]
 
 
@@ -238,7 +198,7 @@ def test_report_refuses_what_makes_no_sense(integra: Integra, options: list[str]
 
 def test_an_officer_is_invited_by_a_link_that_replaces_the_one_before(integra: Integra) -> None:
     invite = ("officer", "invite", "carmen@ueipci.example", "--name", "Carmen", "--role", "officer")
-    links = [integra(*invite, PUBLIC_URL="https://integra.example.mx").stdout for _ in range(2)]
+    links = [integra(*invite, PUBLIC_URL="https://integra.example.mx").out for _ in range(2)]
     for link in links:
         assert re.fullmatch(r"https://integra\.example\.mx/console/signup#[\w-]{20,}\n", link)
     assert links[0] != links[1]
@@ -259,8 +219,8 @@ def test_a_liaison_of_a_known_institution_is_invited(integra: Integra, tmp_path:
     fill(tmp_path, library)
     options = ("--name", "Eva", "--role", "liaison", "--institution", "leon")
     ended = integra("officer", "invite", "eva@leon.example", *options)
-    assert ended.returncode == 0, ended.stderr
-    assert "/console/signup#" in ended.stdout
+    assert ended.code == 0, ended.err
+    assert "/console/signup#" in ended.out
 
 
 # ---------------------------------------------------------------- run
@@ -328,11 +288,11 @@ def test_the_demonstration_starts_with_one_command_and_keeps_what_it_did(integra
     assert first.code == 0, (tmp_path / "errors.log").read_text()
     assert first.lines[-1] == "Stopped."
     assert "Traceback" not in (tmp_path / "errors.log").read_text()
-    before = json.loads(integra("report", "--format", "json").stdout)
+    before = json.loads(integra("report", "--format", "json").out)
     with Demo(tmp_path) as second:
         assert second.printed("Enrolment code") == "DEMO"
     assert second.code == 0
-    assert json.loads(integra("report", "--format", "json").stdout) == before
+    assert json.loads(integra("report", "--format", "json").out) == before
     assert before["enrolled"] == 61
 
 

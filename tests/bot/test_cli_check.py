@@ -1,42 +1,24 @@
 """`integra check` on a course that is broken, poor or in quarantine, and its list for lawyers."""
 
 import shutil
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from bot import cli
-from bot.config import Settings
 from content import library as course
 from content import quality
 from content.library import SHIPPED, Library
 from content.problems import Problem
-
-Check = Callable[..., tuple[int, str, str]]
+from tests.terminal import Integra, prompt
 
 
 @pytest.fixture
-def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Runs a command as the entry point would; gives exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        for name in Settings.model_fields:
-            monkeypatch.delenv(name.upper(), raising=False)
-        monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["integra", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
+def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
+    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
+        yield integra
 
 
 def teach(monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
@@ -50,14 +32,16 @@ def changed(library: Library, *articles: str) -> Library:
     return replace(library, articles=dict(library.articles) | newer)
 
 
-def test_a_fault_of_the_bank_fails_the_check(integra: Check, monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
+def test_a_fault_of_the_bank_fails_the_check(
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library
+) -> None:
     teach(monkeypatch, library)
     fault = Problem("scenarios/valores/uno.toml", "situation.es", "hard to read (seen: 41.0); expected 60 or more")
     monkeypatch.setattr(quality, "faults", lambda _: [fault])
     assert integra("check") == (1, "", f"{fault}\n1 problem.\n")
 
 
-def test_quarantine_is_a_warning(integra: Check, monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
+def test_quarantine_is_a_warning(integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
     rare = min({a for one in library.scenarios.values() for a in one.cited}, key=lambda a: (_count(library, a), a))
     small = changed(library, rare)
     assert len(small.quarantined) == _count(library, rare)
@@ -80,7 +64,7 @@ def _count(library: Library, article: str) -> int:
 
 
 def test_a_competency_without_any_scenario_left_fails_the_check(
-    integra: Check, monkeypatch: pytest.MonkeyPatch, library: Library
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library
 ) -> None:
     teach(monkeypatch, changed(library, *library.articles))
     code, out, err = integra("check")
@@ -91,7 +75,7 @@ def test_a_competency_without_any_scenario_left_fails_the_check(
 
 
 def test_the_list_for_lawyers_shows_each_article_and_where_it_is_cited(
-    integra: Check, monkeypatch: pytest.MonkeyPatch, library: Library
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library
 ) -> None:
     competency = next(iter(library.competencies.values()))
     articles = dict(library.articles)
@@ -115,7 +99,7 @@ def test_the_list_for_lawyers_shows_each_article_and_where_it_is_cited(
 
 @pytest.mark.parametrize("command", [("check",), ("run",), ("check", "--law")])
 def test_no_command_takes_a_broken_course(
-    integra: Check, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library, command: tuple[str, ...]
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library, command: tuple[str, ...]
 ) -> None:
     root = tmp_path / "content"
     shutil.copytree(SHIPPED, root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))

@@ -4,19 +4,15 @@ import csv
 import errno
 import io
 import json
-import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
-from bot import cli
 from bot.app import course_of
 from bot.config import Settings
 from content import library as course
@@ -25,6 +21,7 @@ from content.library import SHIPPED, Library
 from content.scenario import Scenario
 from content.scenario_file import to_toml
 from tests.content.authors import plain, text
+from tests.terminal import Ended, Integra, prompt
 
 FORMATS = ("xlsx", "csv", "json", "gift")
 COMPETENCY, TOPIC = "excusa-por-escrito", "conflicto-de-interes"
@@ -33,17 +30,6 @@ BANK = (
     plain(id="otra", competency=COMPETENCY, variant=2, reviewer=" =1+1 "),
     plain(id="007", competency="igual-trato", variant=50, state="draft"),
 )
-
-Integra = Callable[..., "Ended"]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -63,30 +49,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def integra(
     tmp_path: Path, shipped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Integra]:
-    """Runs the command in this process, in `tmp_path`, with DATA_DIR `data` and the small course."""
+    """In `tmp_path`, with DATA_DIR `data` and the small course."""
     monkeypatch.setattr(course, "load", partial(course.load, shipped))
-    root = logging.getLogger()
-    before = (root.handlers, root.level)
-
-    def run(*arguments: object, **settings: str) -> Ended:
-        with monkeypatch.context() as patched:
-            for name in Settings.model_fields:
-                patched.delenv(name.upper(), raising=False)
-            for name, value in settings.items():
-                patched.setenv(name, value)
-            patched.chdir(tmp_path)
-            patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
-            capsys.readouterr()
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return Ended(code, *capsys.readouterr())
-
-    yield run
-    root.handlers, root.level = before
-    structlog.reset_defaults()
+    with prompt(tmp_path, monkeypatch, capsys) as integra:
+        yield integra
 
 
 def done(ended: Ended) -> str:

@@ -1,0 +1,59 @@
+"""The command `integra` as somebody types it, in this process."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import structlog
+
+from bot import cli
+from bot.config import Settings
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Integra = Callable[..., Ended]
+"""`integra("check", DATA_DIR="x")`: arguments, and settings from the environment."""
+
+
+@contextmanager
+def prompt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
+) -> Iterator[Integra]:
+    """Commands run in `folder`, with the settings `given` and no others of ours, as the entry point would run them."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+
+    def integra(*arguments: object, **settings: str) -> Ended:
+        with monkeypatch.context() as patched:
+            for name in Settings.model_fields:
+                patched.delenv(name.upper(), raising=False)
+            for name, value in {**given, **settings}.items():
+                patched.setenv(name, value)
+            patched.chdir(folder)
+            patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
+            capsys.readouterr()
+            code = _code_of(cli.main)
+        return Ended(code, *capsys.readouterr())
+
+    yield integra
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+def _code_of(main: Callable[[], None]) -> int:
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
