@@ -17,6 +17,8 @@ class Kind(StrEnum):
     ATTACHMENT = "attachment"  # sticker, photo, voice, contact, place ...: nothing of it is kept
     BLOCKED = "blocked"  # the person does not want to be written to on this channel
     UNBLOCKED = "unblocked"  # the person came back
+    MOVED = "moved"  # the platform knows the person by another address from now on (see `Update.moved_to`)
+    PREFERENCE = "preference"  # the person told the platform what they want of us: `choice` is stop or resume
 
 
 SHORT_TEXT = 200
@@ -30,7 +32,8 @@ class Update:
     `key` is the platform's own identifier, unique within the channel: an update with a known key is a
     repetition. `address` is where the person is on the channel. `ref` is the platform's identifier of the
     message that carried the pressed button, or of the text just typed; `press` is what a press is
-    acknowledged by.
+    acknowledged by. `alias` is a second name under which the platform may speak of the same person, and which
+    may be missing, come later or change (WhatsApp: the phone number beside the business-scoped id).
     """
 
     channel: str
@@ -44,6 +47,10 @@ class Update:
     ref: str = ""
     press: str = ""
     album: str = ""  # what came together with others carries the same mark, and gets one answer
+    at: int = 0  # when it happened by the platform's clock, Unix seconds; 0: the platform did not say
+    alias: str = ""
+    moved_to: str = ""  # MOVED: the new address (empty: the old one stays) ...
+    moved_alias: str = ""  # ... and the new alias, where it is known
 
 
 Value = str | int | Text
@@ -55,7 +62,8 @@ class Button:
     """A choice offered below a message: `choice` comes back when pressed, `url` opens a page instead.
 
     `key` names the phrase of the label (at most 20 characters once filled, WhatsApp's limit for buttons);
-    `hint` is a longer text for screen readers and lists.
+    `hint` is a longer text for screen readers and lists. `is_aside` marks a way that may be left out where a
+    channel has no room for it beside the others.
     """
 
     key: str
@@ -63,16 +71,34 @@ class Button:
     values: Mapping[str, Value] = field(default_factory=dict)
     url: str = ""
     hint: Value = ""
+    is_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What is said instead where a person may only be written to by an approved template (WhatsApp, outside the
+    24 hours after their last word): a template of content/templates, what fills its variables, and what its
+    quick replies bring back, in their order."""
+
+    template: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing we say: a phrase of content/messages, what fills it, and rows of buttons."""
+    """One thing we say: a phrase of content/messages, what fills it, and rows of buttons.
+
+    `refreshes` marks a replacement that tells nothing new (the pressed message, brought up to date): a channel
+    that cannot change what was sent leaves it out.
+    """
 
     key: str
     values: Mapping[str, Value] = field(default_factory=dict)
     buttons: tuple[tuple[Button, ...], ...] = ()
     replaces: bool = False  # takes the place of the message whose button was pressed, where a channel can
+    refreshes: bool = False
+    knock: Knock | None = None
 
 
 class Act(StrEnum):
@@ -97,13 +123,26 @@ class Key:
     choice: str = ""
     url: str = ""
     hint: str = ""
+    is_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A rendered knock: name and platform language code of a template, the values of its variables in their order
+    (one line each), and what its quick replies bring back."""
+
+    template: str
+    code: str
+    values: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A rendered message on its way to one address: what a channel is asked to deliver.
 
-    `text` holds the emphasis marks above and is at most 4,096 characters (1,024 with buttons).
+    `text` holds the emphasis marks above and is at most 4,096 characters (1,024 with buttons, but for a channel that
+    joins messages: 4,096). `opening` is what goes in its place where only a template may.
     """
 
     address: str
@@ -113,3 +152,5 @@ class Parcel:
     ref: str = ""
     press: str = ""
     token: str = ""  # our delivery's key, for channels that can tell a repeated sending by it
+    number: int = 0  # our delivery's id, for channels that give it back with every word about its fate
+    opening: Opening | None = None

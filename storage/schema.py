@@ -67,6 +67,7 @@ servants = Table(
     Column("consented_at", UtcDateTime, nullable=False),
     Column("enrolled_on", Date, nullable=False),
     Column("paused_until", Date),
+    Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
     Index("ix_servants_due", "state", "hour"),
 )
 
@@ -77,6 +78,21 @@ addresses = Table(  # where a servant is on a channel; of strangers nothing is k
     Column("address", String(160), primary_key=True),
     Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("is_reachable", Boolean, nullable=False, server_default=true()),
+    Column("alias", String(160)),  # another name of the same person there: a phone number beside a scoped id
+    Column("heard_at", UtcDateTime),  # the person's last word by the platform's clock: opens the window of WhatsApp
+    Column("knocked_at", UtcDateTime),  # the last template outside that window: who counts against the daily limit
+    Column("put_off_on", Date),  # since when a prompt waits for that limit
+    Column("no_marketing", Boolean, nullable=False, server_default=false()),  # told the platform so
+    Index("ix_addresses_alias", "channel", "alias"),
+    Index("ix_addresses_knocked", "channel", "knocked_at"),
+)
+
+join_codes = Table(  # by which a servant brings a second channel to the same record; once, for minutes
+    "join_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
 
 # ---------------------------------------------------------------- what reached us
@@ -160,10 +176,32 @@ deliveries = Table(
     Column("lease_until", UtcDateTime),
     Column("worker", String(40)),
     Column("platform_ref", String(160)),
+    Column("fate", String(10)),  # what the platform told since: sent | failed | delivered | read
     Column("fault", String(80)),
     Column("ended_at", UtcDateTime),
     Index("ix_deliveries_due", "state", "priority", "due_at"),
     Index("ix_deliveries_address", "channel", "address", "state"),
+)
+
+channel_facts = Table(  # what the platforms told about ourselves: limits, numbers, why a channel stands still
+    "channel_facts",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
+
+template_states = Table(  # how the platform looks at our templates; one that is not here was never spoken of
+    "template_states",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("code", String(10), primary_key=True),  # the platform's language code
+    Column("status", String(20), nullable=False),  # APPROVED, PENDING, REJECTED, PAUSED, DISABLED ...
+    Column("category", String(20), nullable=False, server_default=""),
+    Column("quality", String(20), nullable=False, server_default=""),
+    Column("noted_at", UtcDateTime, nullable=False),
 )
 
 bubbles = Table(  # the web chat's own platform: what stands in each person's chat

@@ -13,7 +13,7 @@ class Channel(Protocol):
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel and give the platform's identifier of the message (empty where there is none).
 
-        Raises Throttled, Blocked, Unreachable, Refused or Stopped, and nothing else.
+        Raises the errors below and nothing else.
         """
         ...
 
@@ -32,6 +32,27 @@ class Throttled(ChannelError):
 
 class Blocked(ChannelError):
     """This person cannot be written to until they come back (blocked, deactivated, chat not found)."""
+
+
+class Later(ChannelError):
+    """This person not before `retry_after` seconds; everybody else as ever."""
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class WindowClosed(ChannelError):
+    """The person has been silent for too long to be written to freely, and this parcel knows no other way."""
+
+
+class TemplateStopped(ChannelError):
+    """The platform does not take the template by which this parcel would leave: what needs it waits."""
+
+    def __init__(self, reason: str, template: str, code: str) -> None:
+        super().__init__(reason)
+        self.template = template
+        self.code = code
 
 
 class Unreachable(ChannelError):
