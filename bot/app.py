@@ -15,11 +15,13 @@ from aiohttp import web as web_server
 
 from bot import console, front, letterbox, server, webchat
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
-from bot.channels import telegram_intake
+from bot.channels import telegram_intake, whatsapp_intake
 from bot.channels.channel import Channel, ChannelError, Stopped
 from bot.channels.pace import Pace
 from bot.channels.telegram import Cover, Telegram, Webhook
 from bot.channels.webchat import Webchat
+from bot.channels.whatsapp import PAIR_BURST, PAIR_REFILL, WhatsApp, manner
+from bot.channels.whatsapp_graph import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
 from bot.inbox import Inbox
 from bot.pages import Pages
@@ -30,9 +32,9 @@ from content import library as course
 from content.library import Library
 from handlers.visit import House
 from storage import outbox
-from storage.database import Database, open_database
+from storage.database import Database, DatabaseUnavailable, open_database
 
-RETRY = 15.0  # seconds between two tries to greet Telegram
+RETRY = 15.0  # seconds between two tries to greet a platform
 WEBHOOK_PATH = "/webhooks/telegram"
 
 log = structlog.get_logger()
@@ -57,6 +59,7 @@ class App:
     scheduler: Scheduler
     web: web_server.Application
     telegram: Telegram | None
+    whatsapp: WhatsApp | None
 
     async def settle(self) -> None:
         """Handle what was stored and send what is due, until nothing is left to do now."""
@@ -65,6 +68,9 @@ class App:
 
     async def tick(self, now: datetime) -> int:
         """All the work that is due at `now`, once; give how many prompts were planned."""
+        for channel in (self.telegram, self.whatsapp):
+            if channel is not None:  # what stood still may have been mended: here nobody greets the platforms
+                await self.sender.resume(channel.name)
         await self.settle()
         planned = await self.scheduler.tick(now)
         await self.settle()
@@ -102,11 +108,12 @@ async def build(
         secrets = load_secrets(settings.data_dir)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
-        house = House(ZoneInfo(settings.timezone), settings.public_url, secrets.route, settings.min_group)
+        house = _house(settings, secrets)
         inbox = Inbox(database, secrets.inbox, clock)
         telegram = _telegram(settings, secrets, library)
         channels: dict[str, Channel] = {}
         paces: dict[str, Pace] = {}
+        whatsapp = _whatsapp(settings, database, clock)
         chat = Webchat(database, clock, inbox.box)
         if settings.has_webchat:
             channels[chat.name] = chat
@@ -114,18 +121,30 @@ async def build(
             channels[telegram.name] = telegram
             paces[telegram.name] = Pace(settings.telegram_rate)
             stack.push_async_callback(telegram.stop)
+        if whatsapp is not None:
+            channels[whatsapp.name] = whatsapp
+            paces[whatsapp.name] = Pace(settings.whatsapp_rate, PAIR_BURST, PAIR_REFILL)
+            stack.push_async_callback(whatsapp.stop)
         sender = Sender(database, channels, paces, clock, sleep)
         receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
         scheduler = Scheduler(database, library, house, clock, sender.wake.set)
         site = server.new()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
         site[HOUSE], site[PAGES], site[INBOX], site[CLOCK] = house, Pages(library), inbox, clock
-        site[server.STOPPED] = lambda: frozenset(sender.stopped)
         site[server.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
             telegram_intake.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
-        yield App(settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram)
+        if settings.has_whatsapp:
+            _attach_whatsapp(site, settings, inbox)
+        yield App(
+            settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram, whatsapp
+        )
+
+
+def _house(settings: Settings, secrets: Secrets) -> House:
+    manners = {WhatsApp.name: manner(settings.whatsapp_prompt)} if settings.has_whatsapp else {}
+    return House(ZoneInfo(settings.timezone), settings.public_url, secrets.route, settings.min_group, manners)
 
 
 def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
@@ -146,6 +165,22 @@ def _telegram(settings: Settings, secrets: Secrets, library: Library) -> Telegra
     covers = {language: Cover.of(library.phrases.section(language, "telegram")) for language in ("es", "en")}
     token = settings.telegram_bot_token.get_secret_value()
     return Telegram(token, settings.telegram_api_url, covers=covers, webhook=hook)
+
+
+def _whatsapp(settings: Settings, database: Database, clock: Callable[[], datetime]) -> WhatsApp | None:
+    token, number = settings.whatsapp_access_token, settings.whatsapp_phone_number_id
+    if token is None or number is None:
+        return None
+    account = settings.whatsapp_business_account_id or ""
+    return WhatsApp(Graph(token.get_secret_value(), settings.whatsapp_api_url, number, account), database, clock)
+
+
+def _attach_whatsapp(site: web_server.Application, settings: Settings, inbox: Inbox) -> None:
+    secret, verify_token = settings.whatsapp_app_secret, settings.whatsapp_verify_token
+    assert secret is not None
+    assert verify_token is not None
+    number = settings.whatsapp_phone_number_id or ""
+    whatsapp_intake.attach(site, inbox, secret.get_secret_value(), verify_token.get_secret_value(), number)
 
 
 def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
@@ -171,6 +206,8 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                 workers.create_task(app.scheduler.run(), name="scheduler")
                 if app.telegram is not None:
                     workers.create_task(_telegram_life(app, app.telegram), name="telegram")
+                if app.whatsapp is not None:
+                    workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
 
@@ -199,19 +236,26 @@ async def _open_port(app: App, stack: AsyncExitStack) -> int:
 
 async def _telegram_life(app: App, telegram: Telegram) -> None:
     """Greet Telegram until it answers, then take its updates; a refused token stops this channel alone."""
+    if not await _greet(app, telegram) or app.settings.telegram_by_webhook:
+        return
     try:
-        while True:
-            try:
-                await telegram.start()
-                break
-            except Stopped:
-                raise
-            except ChannelError as fault:
-                log.warning("telegram_waits", fault=str(fault))
-                await asyncio.sleep(RETRY)
-        log.info("telegram_started", mode="webhook" if app.settings.telegram_by_webhook else "polling")
-        if not app.settings.telegram_by_webhook:
-            await telegram_intake.poll(telegram, app.inbox)
+        await telegram_intake.poll(telegram, app.inbox)
     except Stopped as fault:
-        app.sender.stopped.add(telegram.name)
-        log.error("channel_stopped", channel=telegram.name, fault=str(fault))
+        await app.sender.stop(telegram.name, str(fault))
+
+
+async def _greet(app: App, channel: Telegram | WhatsApp) -> bool:
+    """Make ourselves known to a platform until it answers; False: it refuses us, and the channel stands still."""
+    while True:
+        try:
+            await channel.start()
+            await app.sender.resume(channel.name)
+        except Stopped as fault:
+            await app.sender.stop(channel.name, str(fault))
+            return False
+        except (ChannelError, DatabaseUnavailable) as fault:
+            log.warning("channel_waits", channel=channel.name, fault=str(fault))
+            await asyncio.sleep(RETRY)
+        else:
+            log.info("channel_started", channel=channel.name)
+            return True

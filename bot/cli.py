@@ -15,6 +15,7 @@ from bot import config, logs, tables
 from bot.cli_check import check
 from bot.cli_export import exported
 from bot.cli_import import imported
+from bot.cli_whatsapp import whatsapp
 from bot.config import Settings, WrongSetting
 from bot.terminal import awaited, fail, say
 from content.problems import BrokenContent
@@ -31,6 +32,7 @@ officer = typer.Typer(help="Officers of the console.", no_args_is_help=True)
 cli.add_typer(officer, name="officer")
 cli.add_typer(imported, name="import")
 cli.add_typer(exported, name="export")
+cli.add_typer(whatsapp, name="whatsapp")
 cli.command()(check)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -20,6 +21,15 @@ from storage.database import parse_url
 
 LOCAL = "http://127.0.0.1"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+WHATSAPP = (
+    "whatsapp_phone_number_id",
+    "whatsapp_business_account_id",
+    "whatsapp_access_token",
+    "whatsapp_app_secret",
+    "whatsapp_verify_token",
+)
+"""All of them or none: the channel is on or off."""
+Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
 
 
 class WrongSetting(Exception):
@@ -54,6 +64,32 @@ class Settings(BaseSettings):
     telegram_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
         25, description="Messages a second to Telegram, over all people"
     )
+    whatsapp_phone_number_id: Digits | None = Field(
+        None, description="Id of the sending number, as Meta shows it (not the number); unset: WhatsApp is off"
+    )
+    whatsapp_business_account_id: Digits | None = Field(
+        None, description="Id of the WhatsApp Business Account that holds number and templates"
+    )
+    whatsapp_access_token: SecretStr | None = Field(
+        None, description="Of a system user with whatsapp_business_messaging and whatsapp_business_management"
+    )
+    whatsapp_app_secret: SecretStr | None = Field(
+        None, description="Of the app at Meta; proves that a webhook is Meta's"
+    )
+    whatsapp_verify_token: SecretStr | None = Field(
+        None, description="Made up by you, and typed at Meta where the webhook is set"
+    )
+    whatsapp_api_url: str = Field(
+        "https://graph.facebook.com/v25.0", description="Meta's Graph API server, with its version"
+    )
+    whatsapp_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
+        70, description="Messages a second to WhatsApp, over all people"
+    )
+    whatsapp_prompt: Literal["tap", "direct"] = Field(
+        "tap",
+        description="The question of the day outside the 24-hour window: tap (a template whose button opens the chat) "
+        "or direct (the question itself as a template, where it fits)",
+    )
     webchat: Literal["on", "off"] | None = Field(
         None, description="Browser chat; on when HTTP_HOST is loopback, else off"
     )
@@ -85,7 +121,7 @@ class Settings(BaseSettings):
             raise ValueError("expected an IANA time zone such as America/Mexico_City") from fault
         return value
 
-    @field_validator("public_url", "telegram_api_url")
+    @field_validator("public_url", "telegram_api_url", "whatsapp_api_url")
     @classmethod
     def _address(cls, value: str) -> str:
         try:
@@ -102,6 +138,25 @@ class Settings(BaseSettings):
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and ":" not in value.get_secret_value():
             raise ValueError("expected <number>:<letters>, as @BotFather gives it")
+        return value
+
+    @field_validator("whatsapp_access_token", "whatsapp_app_secret", "whatsapp_verify_token")
+    @classmethod
+    def _word(cls, value: SecretStr | None) -> SecretStr | None:
+        """They travel in headers and addresses."""
+        if value is not None and not all("!" <= sign <= "~" for sign in value.get_secret_value()):
+            raise ValueError("expected letters, digits and signs of ASCII without blanks")
+        return value
+
+    @field_validator(WHATSAPP[-1])
+    @classmethod
+    def _all_or_none(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """At the last of the five, so that it is told together with every other mistake; a wrong one is not missing."""
+        given = info.data | {WHATSAPP[-1]: value}
+        missing = [name for name in WHATSAPP if given.get(name, name) is None]
+        if 0 < len(missing) < len(WHATSAPP):
+            says = f"not set; WhatsApp needs all {len(WHATSAPP)} of its ids and secrets, or none"
+            raise PydanticCustomError("missing_beside", "{says}", {"says": says, "missing": missing})
         return value
 
     @classmethod
@@ -123,6 +178,10 @@ class Settings(BaseSettings):
     @property
     def has_webchat(self) -> bool:
         return self.webchat == "on" or (self.webchat is None and self.http_host in LOOPBACK)
+
+    @property
+    def has_whatsapp(self) -> bool:
+        return self.whatsapp_access_token is not None
 
     @property
     def telegram_by_webhook(self) -> bool:
@@ -165,13 +224,20 @@ def load(**given: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as fault:
-        lines = []
-        for error in fault.errors(include_url=False):
-            name = str(error["loc"][0]).upper() if error["loc"] else "settings"
-            secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL"
-            seen = "" if secret else f" (seen: {error['input']!r})"
-            lines.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{seen}")
-        raise WrongSetting("\n".join(lines)) from None
+        raise WrongSetting(
+            "\n".join(line for error in fault.errors(include_url=False) for line in _told(error))
+        ) from None
+
+
+def _told(error: Any) -> list[str]:
+    """One line for each setting that a fault is about."""
+    says = error["msg"].removeprefix("Value error, ")
+    if missing := error.get("ctx", {}).get("missing"):  # seen was another setting's value
+        return [f"{name.upper()}: {says}" for name in missing]
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    secret = "TOKEN" in name or "SECRET" in name or name in ("DATABASE_URL", "settings")
+    seen = "" if secret else f" (seen: {error['input']!r})"
+    return [f"{name}: {says}{seen}"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ from datetime import datetime
 
 import structlog
 
-from bot.inbox import Inbox
+from bot import bulletins, receipts
+from bot.channels.arrivals import Bulletin, Receipt
+from bot.inbox import Inbox, Readable
 from content.library import Library
 from handlers import router
+from handlers.message import Update
 from handlers.visit import House
 from storage import updates
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, Transaction
 
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
@@ -64,8 +67,7 @@ class Receiver:
                 taken = await updates.take(tx)
                 if taken is None:
                     return False
-                update = self._inbox.open(taken)
-                await router.receive(tx, self._library, self._house, update, self._clock())
+                await self._handle(tx, self._inbox.open(taken))
                 await updates.finish(tx, taken.id)
         except DatabaseUnavailable:
             raise
@@ -75,6 +77,16 @@ class Receiver:
             await self._fail(taken, fault)
         self._spoken()
         return True
+
+    async def _handle(self, tx: Transaction, arrived: Readable) -> None:
+        now = self._clock()
+        match arrived:
+            case Update():
+                await router.receive(tx, self._library, self._house, arrived, now)
+            case Receipt():
+                await receipts.receive(tx, self._library, self._house, arrived, now)
+            case Bulletin():
+                await bulletins.receive(tx, arrived, now)
 
     async def _fail(self, taken: updates.Waiting, fault: Exception) -> None:
         kind = type(fault).__name__

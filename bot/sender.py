@@ -7,11 +7,22 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.channels.channel import Blocked, Channel, Refused, Stopped, Throttled, Unreachable
+from bot.channels.channel import (
+    Blocked,
+    Channel,
+    ChannelError,
+    Later,
+    Refused,
+    Stopped,
+    TemplateStopped,
+    Throttled,
+    Unreachable,
+    WindowClosed,
+)
 from bot.channels.pace import Pace
 from handlers import speak
 from handlers.message import Act, Parcel
-from storage import outbox
+from storage import channels, outbox
 from storage.database import Database, DatabaseUnavailable
 from storage.outbox import Delivery, Kind, State
 
@@ -19,6 +30,7 @@ BATCH = 50
 LOOK = 2.0  # seconds between looks when nobody wakes us
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
 PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
+TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
 GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is just leaving
 
 log = structlog.get_logger()
@@ -43,7 +55,6 @@ class Sender:
         self._worker = secrets.token_hex(8)
         self._leaving: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
-        self.stopped: set[str] = set()  # channels whose credential was refused: they wait for an administrator
 
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
@@ -79,11 +90,10 @@ class Sender:
         return count
 
     async def _claim(self) -> list[Delivery]:
-        open_channels = [name for name in self._channels if name not in self.stopped]
-        if not open_channels:
-            return []
         async with self._database.read() as tx:  # an idle look takes no write lock
-            due = await outbox.next_due(tx, open_channels)
+            stopped = await channels.stopped(tx)
+            open_channels = [name for name in self._channels if name not in stopped]
+            due = await outbox.next_due(tx, open_channels) if open_channels else None
         if due is None or due > self._clock():
             return []
         async with self._database.write() as tx:
@@ -91,7 +101,7 @@ class Sender:
 
     async def _one(self, delivery: Delivery) -> None:
         try:
-            parcel = speak.unpack(delivery.address, delivery.key, delivery.body)
+            parcel = speak.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             if parcel.act is not Act.ACKNOWLEDGE and not await self._may_leave(delivery):
                 return
             if delivery.deadline is not None and delivery.deadline <= self._clock():
@@ -111,25 +121,49 @@ class Sender:
     async def _leave(self, delivery: Delivery, parcel: Parcel) -> None:
         try:
             ref = await self._channels[delivery.channel].send(parcel)
-        except Throttled as fault:
-            self._hold(delivery.channel, fault.retry_after)
-            await self._postpone(delivery, fault.retry_after, "throttled")
-        except Blocked:
-            await self._blocked(delivery)
-        except Unreachable as fault:
-            if fault.in_doubt and delivery.kind is Kind.PROMPT:
-                await self._end(delivery, State.DOUBTED, fault=str(fault))
-            else:
-                await self._postpone(delivery, min(2.0**delivery.attempts, LONGEST_WAIT), str(fault))
-        except Stopped as fault:
-            self.stopped.add(delivery.channel)
-            log.error("channel_stopped", channel=delivery.channel, fault=str(fault))
-            await self._postpone(delivery, LONGEST_WAIT, str(fault))
-        except Refused as fault:
-            log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=str(fault))
-            await self._end(delivery, State.REFUSED, fault=str(fault))
+        except ChannelError as fault:
+            await self._follow(delivery, fault)
         else:
             await self._end(delivery, State.SENT, ref=ref)
+
+    async def _follow(self, delivery: Delivery, fault: ChannelError) -> None:
+        """What becomes of a delivery that did not leave, or may not have."""
+        says = str(fault)
+        match fault:
+            case Throttled():
+                self._hold(delivery.channel, fault.retry_after)
+                await self._postpone(delivery, fault.retry_after, "throttled")
+            case Later():
+                wait = fault.retry_after**delivery.attempts if fault.grows else fault.retry_after
+                await self._postpone(delivery, min(wait, LONGEST_WAIT) if fault.grows else wait, says)
+            case TemplateStopped():
+                await self._postpone(delivery, TEMPLATE_WAIT, says)
+            case WindowClosed():
+                await self._end(delivery, State.DROPPED, fault="window")
+            case Blocked():
+                await self._blocked(delivery)
+            case Unreachable() if fault.in_doubt and delivery.kind is Kind.PROMPT:
+                await self._end(delivery, State.DOUBTED, fault=says)
+            case Unreachable():
+                await self._postpone(delivery, min(2.0**delivery.attempts, LONGEST_WAIT), says)
+            case Stopped():
+                await self.stop(delivery.channel, says)
+                await self._postpone(delivery, LONGEST_WAIT, says)
+            case Refused():
+                log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=says)
+                await self._end(delivery, State.REFUSED, fault=says)
+
+    async def stop(self, channel: str, reason: str) -> None:
+        """A channel's credential or account is refused: it stands still until an administrator mends it."""
+        log.error("channel_stopped", channel=channel, fault=reason)
+        async with self._database.write() as tx:
+            await channels.note(tx, channel, channels.STOPPED, reason, self._clock())
+
+    async def resume(self, channel: str) -> None:
+        """The platform takes us (again)."""
+        async with self._database.write() as tx:
+            await channels.clear(tx, channel, channels.STOPPED)
+        self.wake.set()
 
     async def _may_leave(self, delivery: Delivery) -> bool:
         """Wait for the pace; False when the channel is held for so long that the delivery went back."""

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.appkeys import CLOCK, DATABASE, PAGES
 from bot.pages import language_of
-from storage import outbox, updates
+from storage import channels, outbox, updates
 from storage.database import DatabaseUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -16,7 +16,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY = 1024 * 1024
 LATE = 300.0  # seconds that a due delivery may wait before we call ourselves unready
 
-STOPPED: web.AppKey[Callable[[], frozenset[str]]] = web.AppKey("stopped")
 METRICS_TOKEN = web.AppKey("metrics_token", str)
 
 routes = web.RouteTableDef()
@@ -53,9 +52,9 @@ async def ready(request: web.Request) -> web.Response:
         async with request.app[DATABASE].read() as tx:
             oldest = await outbox.oldest_waiting(tx, request.app[CLOCK]())
             waiting = await updates.count_waiting(tx)
+            stopped = sorted(await channels.stopped(tx))
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
-    stopped = sorted(request.app[STOPPED]())
     reason = "channel" if stopped else ("outbox" if oldest > LATE else "")
     state = {"ready": not reason, "reason": reason, "stopped": stopped, "outbox_age": oldest, "inbox": waiting}
     return web.json_response(state, status=503 if reason else 200)
@@ -70,6 +69,7 @@ async def metrics(request: web.Request) -> web.Response:
         counts = await outbox.counts(tx)
         oldest = await outbox.oldest_waiting(tx, request.app[CLOCK]())
         waiting = await updates.count_waiting(tx)
+        stopped = sorted(await channels.stopped(tx))
     lines = [
         "# HELP integra_deliveries Deliveries by channel and state.",
         "# TYPE integra_deliveries gauge",
@@ -85,7 +85,7 @@ async def metrics(request: web.Request) -> web.Response:
         f"integra_inbox_waiting {waiting}",
         "# HELP integra_channel_stopped Channels whose credential was refused.",
         "# TYPE integra_channel_stopped gauge",
-        *(f'integra_channel_stopped{{channel="{name}"}} 1' for name in sorted(request.app[STOPPED]())),
+        *(f'integra_channel_stopped{{channel="{name}"}} 1' for name in stopped),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
 

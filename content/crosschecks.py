@@ -8,6 +8,8 @@ from content.faq import Chapter
 from content.law import Citation
 from content.problems import Problem
 from content.scenario import Scenario
+from content.template import Template, misfits
+from content.text import LANGUAGES
 from content.topic import Topic
 
 
@@ -56,6 +58,23 @@ def questions(
     return problems
 
 
+def templates(found: Mapping[str, Template]) -> list[Problem]:
+    """All that is wrong with templates: each alone, and two that are one to the platform."""
+    problems: list[Problem] = []
+    names: dict[str, str] = {}
+    said: dict[tuple[str, str, str], str] = {}
+    for file, template in found.items():
+        _named_after(file, template.name, problems, "name")
+        unique(file, "name", [template.name], problems, names)
+        problems += [Problem(file, field, says) for field, says in misfits(template)]
+        for language in LANGUAGES:
+            words = (language, template.numbered(language), template.side(language).footer)
+            other = said.setdefault(words, file)
+            if other != file:
+                problems.append(Problem(file, f"{language}.body", f"the same words and footer as in {other}"))
+    return problems
+
+
 def _complete(file: str, assessment: Assessment, articles: Mapping[str, Citation]) -> list[Problem]:
     problems: list[Problem] = []
     if tuple(question.id for question in assessment.questions) != QUESTIONS:
@@ -87,9 +106,9 @@ def _cited(
             problems.append(Problem(file, f"{field}.{place}", f"not in the law catalogue (seen: {article!r})"))
 
 
-def _named_after(file: str, identifier: str, problems: list[Problem]) -> None:
+def _named_after(file: str, identifier: str, problems: list[Problem], field: str = "id") -> None:
     if Path(file).stem != identifier:
-        problems.append(Problem(file, "id", f"the file is named after its id (seen: {identifier!r})"))
+        problems.append(Problem(file, field, f"the file is named after its {field} (seen: {identifier!r})"))
 
 
 def unique(file: str, field: str, ids: Iterable[str], problems: list[Problem], seen: dict[str, str]) -> None:

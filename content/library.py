@@ -16,10 +16,11 @@ from content.phrases import Phrases
 from content.problems import BrokenContent, Model, Problem, read
 from content.scenario import Scenario
 from content.search import Vocabulary
+from content.template import Template
 from content.topic import Competency, Topic
 
 SHIPPED = Path(__file__).parent
-FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms")
+FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates")
 MAIN_LAW = "lgra"
 """Cited first: it binds State and municipal servants alike (LGRA, article 1)."""
 
@@ -37,6 +38,8 @@ class Library:
     faq: Faq
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each scenario was read, by its id."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """Messages that a platform approves before they may be sent, by name."""
 
     @cached_property
     def competencies(self) -> Mapping[str, Competency]:
@@ -87,6 +90,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     seeds = _files(layers, "institutions", Institutions, problems)
     chapters = _files(layers, "faq", Chapter, problems)
     vocabularies = _files(layers, "synonyms", Vocabulary, problems)
+    templates = _files(layers, "templates", Template, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     places: dict[str, str] = {}
@@ -100,7 +104,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
     problems += crosschecks.citations_and_names(articles, topics, scenarios, assessments)
     problems += crosschecks.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
-    problems += faq.too_long(chapters, articles, catalogs)
+    problems += faq.too_long(chapters, articles, catalogs) + crosschecks.templates(templates)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -112,6 +116,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         institutions=tuple(one for seed in seeds.values() for one in seed.institutions),
         faq=faq.open_faq(chapters, vocabularies),
         files={scenario.id: file for file, scenario in scenarios.items()},
+        templates={template.name: template for template in templates.values()},
     )
 
 

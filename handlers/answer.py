@@ -1,5 +1,7 @@
 """Record the answer to a prompt, once, and say why with the article."""
 
+from dataclasses import replace
+
 from content import spacing
 from content.law import Citation
 from content.library import Library
@@ -9,6 +11,7 @@ from handlers import daily
 from handlers.message import Button, Message, Value
 from handlers.visit import Turn, Visit
 from storage import progress
+from storage.database import Transaction
 from storage.progress import Answer, Memory, Prompt
 
 CONFIDENCES = ("sure", "think", "guess")
@@ -55,16 +58,20 @@ async def _record(visit: Visit, prompt: Prompt, scenario: Scenario, letter: str)
     )
     if not await progress.record(visit.tx, given):
         return await _again(visit, prompt, scenario)
-    await _remember(visit, scenario.competency)
-    kept = Message("prompt.answered", daily.shown(visit.library, scenario, letter), replaces=True)
-    return Turn((kept, feedback(visit.library, prompt, scenario, letter)))
+    await remember(visit.tx, visit.servant.id, scenario.competency)
+    return Turn((_kept(visit.library, scenario, letter), feedback(visit.library, prompt, scenario, letter)))
+
+
+def _kept(library: Library, scenario: Scenario, letter: str) -> Message:
+    """The scenario as it stands in the chat once it was answered."""
+    return Message("prompt.answered", daily.shown(library, scenario, letter), replaces=True, refreshes=True)
 
 
 async def _again(visit: Visit, prompt: Prompt, scenario: Scenario) -> Turn:
     """Pressed again: the first answer stands; the message is brought up to date."""
     given = await progress.answer(visit.tx, prompt.id)
     assert given is not None
-    kept = Message("prompt.answered", daily.shown(visit.library, scenario, given.option), replaces=True)
+    kept = _kept(visit.library, scenario, given.option)
     if given.option == visit.update.choice.rpartition(":")[2]:
         return Turn((kept,)) if visit.update.ref else Turn()
     return Turn((kept, Message("answer.stands", {"letter": given.option.upper()})))
@@ -79,12 +86,14 @@ async def confidence(visit: Visit) -> Turn:
     if prompt is None or given is None or scenario is None or word not in CONFIDENCES:
         return Turn((Message("help.old_button"),))
     if await progress.set_confidence(visit.tx, prompt.id, word):
-        await _remember(visit, given.competency_id)
+        await remember(visit.tx, given.servant_id, given.competency_id)
     else:
         word = given.confidence or word
     told = feedback(visit.library, prompt, scenario, given.option)
-    values = dict(told.values) | {"noted": _noted(visit.library, word)}
-    return Turn((Message("answer.noted", values, told.buttons[1:], replaces=True),))
+    noted = {"noted": _noted(visit.library, word)}
+    if not visit.manner.edits:  # the reason stands above: it is not said twice
+        return Turn((Message("answer.noted_short", noted, ((_others_button(prompt),),)),))
+    return Turn((Message("answer.noted", dict(told.values) | noted, told.buttons[1:], replaces=True),))
 
 
 async def reason(visit: Visit) -> Turn:
@@ -97,6 +106,16 @@ async def reason(visit: Visit) -> Turn:
     return Turn((Message("answer.others", {"reasons": _others(scenario, given.option)}),))
 
 
+async def others(visit: Visit) -> Turn:
+    """The other options of today's prompt, asked for by a word."""
+    prompt = None
+    if visit.servant is not None:
+        prompt = await progress.prompt_of_day(visit.tx, visit.servant.id, visit.today)
+    if prompt is None or await progress.answer(visit.tx, prompt.id) is None:
+        return await daily.today(visit)
+    return await reason(replace(visit, update=replace(visit.update, choice=f"why:{prompt.id}")))
+
+
 async def _own_prompt(visit: Visit) -> Prompt | None:
     """The prompt that a button names, if it is this servant's."""
     number = visit.update.choice.split(":")[1] if ":" in visit.update.choice else ""
@@ -106,17 +125,19 @@ async def _own_prompt(visit: Visit) -> Prompt | None:
     return prompt if prompt is not None and prompt.servant_id == visit.servant.id else None
 
 
-async def _remember(visit: Visit, competency: str) -> None:
-    assert visit.servant is not None
+async def remember(tx: Transaction, servant_id: int, competency: str) -> None:
+    """Reckon anew how well a competency is held, from all answers to it."""
     history = [
         spacing.Review(one.day, one.is_right, one.confidence or "")
-        for one in await progress.answers_of(visit.tx, visit.servant.id, competency)
+        for one in await progress.answers_of(tx, servant_id, competency)
     ]
+    if not history:
+        return
     held = spacing.strength(history)
     await progress.remember(
-        visit.tx,
+        tx,
         Memory(
-            visit.servant.id,
+            servant_id,
             competency,
             held.stability,
             held.difficulty,
@@ -139,7 +160,11 @@ def feedback(library: Library, prompt: Prompt, scenario: Scenario, letter: str) 
         "articles": cited(library, option.articles),
     }
     sure = tuple(Button(f"button.{word}", f"sure:{prompt.id}:{word}") for word in CONFIDENCES)
-    return Message(key, values, (sure, (Button("button.others", f"why:{prompt.id}"),)))
+    return Message(key, values, (sure, (_others_button(prompt),)))
+
+
+def _others_button(prompt: Prompt) -> Button:
+    return Button("button.others", f"why:{prompt.id}", is_aside=True)
 
 
 def cited(library: Library, articles: tuple[str, ...]) -> Text:

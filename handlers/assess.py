@@ -71,10 +71,10 @@ def _question(library: Library, sheet: dict[str, Reply], question: str) -> Messa
         Button(f"button.{reply.name.lower()}", f"assess:on:{before}{reply}")
         for reply in (Reply.YES, Reply.NO, Reply.UNSURE)
     )
-    last: list[Button] = [Button("button.quit", "assess:quit")]
+    last: list[Button] = [Button("button.quit", "assess:quit", is_aside=True)]
     if sheet:
         back = max(sheet, key=QUESTIONS.index)
-        last.insert(0, Button("button.back", f"assess:on:{letters(sheet, back)}"))
+        last.insert(0, Button("button.back", f"assess:on:{letters(sheet, back)}", is_aside=True))
     values: dict[str, Value] = {
         "number": QUESTIONS.index(question) + 1,
         "total": len(QUESTIONS),

@@ -4,7 +4,7 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
-from handlers import letters
+from handlers import doorbell, letters
 from handlers.message import Button, Message
 from handlers.visit import Turn, Visit
 from storage import cases, sealing, shapes
@@ -14,16 +14,19 @@ _ANSWERS = re.compile(r"[ynu-]{14}")
 
 
 async def turn(visit: Visit) -> Turn:
-    """`consult:start` or `consult:start:<answers>` says the limits and gives a link; `consult:later` ends politely."""
+    """`consult:start` or `consult:start:<answers>` says the limits and gives a link; `consult:later` ends politely;
+    `consult:read` leads to the letterbox."""
     parts = visit.update.choice.split(":")
     if parts[1:2] == ["later"]:
         return Turn((Message("consult.later"),))
+    if parts[1:2] == ["read"]:  # the template that tells of news cannot carry the address
+        return Turn((doorbell.news(visit.house, visit.language),))
     if await letters.readers(visit.tx) is None:
         return Turn((Message("consult.closed"),))
     answers = parts[2] if len(parts) == 3 and _ANSWERS.fullmatch(parts[2]) else ""
     url = await _link(visit, answers)
     way_in = Button("button.consult_open", url=url)
-    later = Button("button.consult_later", choice="consult:later")
+    later = Button("button.consult_later", choice="consult:later", is_aside=True)
     return Turn((Message("consult.limits", {"hours": LINK_HOURS}, ((way_in,), (later,))),))
 
 

@@ -1,51 +1,74 @@
 """The prompt of the day: who is due, with which scenario, and how it reads."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
-from content import calendar, course
+from content import course
 from content.library import Library
 from content.scenario import LETTERS, Scenario
 from content.spacing import Strength
 from content.text import Text
-from handlers import help, speak
+from handlers import help, openings, speak
+from handlers.day import Day
 from handlers.message import Button, Message
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
-from storage import outbox, progress, servants
+from storage import addresses, outbox, progress, servants
 from storage.database import Transaction
 from storage.progress import Prompt
 from storage.servants import Due
-
-WINDOW_ENDS = 19
-"""Local hour after which no prompt of that day leaves any more."""
 
 
 async def plan(tx: Transaction, library: Library, house: House, now: datetime, limit: int) -> int:
     """Plan at most `limit` prompts that are due at `now`; give how many were. Zero: there is nothing (more) to ask.
 
-    A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty.
+    A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty. Whom only a
+    template reaches is planned as far as the platform's limit of people goes (see handlers/openings.py).
     """
-    local = now.astimezone(house.timezone)
-    if not calendar.is_workday(local.date()) or local.hour >= WINDOW_ENDS:
+    day = Day.at(now, house)
+    if day is None:
         return 0
-    ends = local.replace(hour=WINDOW_ENDS, minute=0, second=0, microsecond=0)
-    due = await servants.due(tx, local.date(), local.hour, limit)
-    return sum([await _ask(tx, library, one, local, ends) for one in due])
+    silences = openings.silences(house, now)
+    due = await servants.due(tx, day.date, day.hour, silences, limit)
+    planned = sum([await ask_one(tx, library, house, one, day) for one in due])
+    for silence in silences:
+        for one in await openings.choose(tx, library, house, silence, day, limit):
+            if await ask_one(tx, library, house, one, day):
+                await addresses.knock(tx, one.channel, one.address, now)
+                planned += 1
+    return planned
 
 
-async def _ask(tx: Transaction, library: Library, one: Due, local: datetime, ends: datetime) -> bool:
-    day = local.date()
-    prompt = await _choose(tx, library, one.servant_id, day)
+async def ask_one(tx: Transaction, library: Library, house: House, one: Due, day: Day) -> bool:
+    """Plan the prompt of the day for somebody who is due; False when there is nothing to ask."""
+    prompt = await _choose(tx, library, one.servant_id, day.date)
     if prompt is None:
         return False
-    listener = Listener(one.channel, one.address, one.language)
-    occasion = Occasion(f"daily:{day}:{one.servant_id}", outbox.Kind.PROMPT, local, ends)
-    if one.notice_version != library.phrases.template("es", "notice.version"):
-        message = renewal(library)
-    else:
-        message = ask(library, prompt, library.scenarios[prompt.scenario_id])
-    await speak.say(tx, library, listener, occasion, [message])
+    await _say(tx, library, house, one, prompt, day, f"daily:{day.date}:{one.servant_id}")
     return True
+
+
+async def ask_again(tx: Transaction, library: Library, house: House, one: Due, now: datetime) -> None:
+    """The platform had taken today's prompt and then refused it, as the person was silent: by template, once."""
+    day = Day.at(now, house)
+    prompt = await progress.prompt_of_day(tx, one.servant_id, day.date) if day else None
+    if day is None or prompt is None or await progress.answer(tx, prompt.id) is not None:
+        return
+    await _say(tx, library, house, one, prompt, day, f"daily:{day.date}:{one.servant_id}:again")
+    await addresses.knock(tx, one.channel, one.address, now)
+
+
+async def _say(tx: Transaction, library: Library, house: House, one: Due, prompt: Prompt, day: Day, key: str) -> None:
+    manner = house.manner(one.channel)
+    if one.notice_version != library.phrases.template("es", "notice.version"):
+        message = replace(renewal(library), knock=openings.tap(library, prompt.competency_id))
+    else:
+        scenario = library.scenarios[prompt.scenario_id]
+        knock = await openings.knock(tx, library, manner, one, prompt, scenario)
+        message = replace(ask(library, prompt, scenario), knock=knock)
+    listener = Listener(one.channel, one.address, one.language)
+    occasion = Occasion(key, outbox.Kind.PROMPT, day.now, day.ends)
+    await speak.say(tx, library, listener, occasion, [message], manner=manner)
 
 
 async def today(visit: Visit) -> Turn:

@@ -4,8 +4,8 @@ import secrets
 from datetime import datetime
 
 from content.library import Library
-from handlers import letters, speak
-from handlers.message import Button, Message
+from handlers import letters, openings, speak
+from handlers.message import Button, Knock, Message
 from handlers.speak import Occasion
 from handlers.visit import House
 from storage import outbox
@@ -17,6 +17,12 @@ async def ring(tx: Transaction, library: Library, house: House, now: datetime) -
     listeners = await letters.ring(tx, house, now)
     for listener in listeners:
         occasion = Occasion(f"news:{secrets.token_urlsafe(12)}", outbox.Kind.NOTICE, now)
-        open_letterbox = Button("button.consult_read", url=f"{house.public_url}/c#l={listener.language}")
-        await speak.say(tx, library, listener, occasion, [Message("consult.news", {}, ((open_letterbox,),))])
+        manner = house.manner(listener.channel)
+        await speak.say(tx, library, listener, occasion, [news(house, listener.language)], manner=manner)
     return len(listeners)
+
+
+def news(house: House, language: str) -> Message:
+    """That there is something to read, and the way there."""
+    way_in = Button("button.consult_read", url=f"{house.public_url}/c#l={language}")
+    return Message("consult.news", {}, ((way_in,),), knock=Knock(openings.NEWS, {}, ("consult:read",)))

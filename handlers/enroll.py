@@ -13,7 +13,7 @@ from handlers.visit import Turn, Visit
 from storage import servants
 from storage.servants import Institution
 
-HOURS = ((8, 9, 10), (11, 12, 13), (14, 15, 16), (17, 18))
+HOURS = ((8, 9, 10), (11, 12, 13), (14, 15, 16), (17,))  # as many as a WhatsApp list has rows
 OFFERED = frozenset(str(hour) for row in HOURS for hour in row)  # as buttons carry them
 SHOWN = 8  # institutions a page of the list
 
@@ -85,6 +85,8 @@ async def _join(visit: Visit, chosen: Institution, hour: int) -> Turn:
         notice_version=visit.library.phrases.template("es", "notice.version"),
         now=visit.now,
         today=visit.today,
+        alias=visit.update.alias,
+        heard_at=visit.heard_at,
     )
     first = await daily.first(replace(visit, servant=servant))
     welcome = Message("enroll.welcome", {"institution": chosen.name, "hour": f"{hour}:00"}, replaces=True)

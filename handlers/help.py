@@ -34,6 +34,8 @@ async def text(visit: Visit) -> Turn:
 async def long_text(visit: Visit) -> Turn:
     """A long text may be a confidence: it was not kept; it goes from the chat too, and the letterbox is offered."""
     row = (Button("button.consult", "consult:start"),)
+    if not visit.manner.erases:
+        return Turn((Message("help.long_text_yours", {}, (row,)),))
     return Turn((Message("help.long_text", {}, (row,)),), erases=True)
 
 

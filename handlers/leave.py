@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from handlers.message import Button, Message, Value
 from handlers.visit import Turn, Visit
-from storage import progress, servants
+from storage import addresses, progress, servants
 from storage.progress import Answer
 
 PAGE = 40  # answers a message
@@ -25,11 +25,20 @@ async def my_data(visit: Visit) -> Turn:
         "notice": servant.notice_version,
         "consented": servant.consented_at.astimezone(visit.house.timezone).strftime("%Y-%m-%d %H:%M"),
         "enrolled": servant.enrolled_on.isoformat(),
-        "channel": visit.update.channel,
+        "channel": ", ".join(await _channels(visit, servant.id)),
         "answers": len(given),
     }
     pages = [given[place : place + PAGE] for place in range(0, len(given), PAGE)]
     return Turn((Message("leave.my_data", values), *(_page(one) for one in pages)))
+
+
+async def _channels(visit: Visit, servant_id: int) -> list[str]:
+    """Each channel with its identifiers: the alias too (on WhatsApp a phone number), as it is kept."""
+    named = []
+    for place in await addresses.all_of(visit.tx, servant_id):
+        name = visit.library.phrases.plain(visit.language, f"channel.{place.channel}", {})
+        named.append(f"{name} ({place.alias})" if place.alias else name)
+    return named
 
 
 def _page(given: Sequence[Answer]) -> Message:

@@ -154,3 +154,4 @@ class Parcel:
     token: str = ""  # our delivery's key, for channels that can tell a repeated sending by it
     number: int = 0  # our delivery's id, for channels that give it back with every word about its fate
     opening: Opening | None = None
+    menu: str = ""  # what opens the menu of its buttons, on a channel that makes one

@@ -1,5 +1,6 @@
 """The way in: every update finds its handler here, by an explicit table, in one transaction."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -7,11 +8,11 @@ from functools import cache
 
 from content.library import Library
 from content.text import fold
-from handlers import answer, ask, assess, consult, daily, enroll, help, leave, profile, speak, standing
+from handlers import answer, ask, assess, consult, daily, enroll, help, join, leave, profile, speak, standing
 from handlers.message import Kind, Update
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
-from storage import outbox, servants
+from storage import addresses, outbox
 from storage.database import Transaction
 
 Handler = Callable[[Visit], Awaitable[Turn]]
@@ -30,6 +31,9 @@ COMMANDS: Mapping[str, Handler] = {
     "misdatos": leave.my_data,
     "baja": leave.ask,
     "ayuda": help.turn,
+    "canal": join.command,
+    "otras": answer.others,
+    "hola": enroll.start,
 }
 ALIASES = {
     "help": "ayuda",
@@ -45,6 +49,8 @@ ALIASES = {
     "privacy": "privacidad",
     "stop": "baja",
     "leave": "baja",
+    "channel": "canal",
+    "others": "otras",
 }
 BUTTONS: Mapping[str, Handler] = {
     "answer": answer.turn,
@@ -55,24 +61,45 @@ BUTTONS: Mapping[str, Handler] = {
     "consult": consult.turn,
     "profile": profile.turn,
     "leave": leave.turn,
+    "join": join.turn,
 }
+LONGEST_ARGUMENT = 40  # characters of a code; more is a sentence
 ALWAYS = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"})
 """Open to a servant who has not yet accepted a newer privacy notice."""
 
 
 async def receive(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> None:
     """Handle one update that was not handled before; what it leads to is in `tx`, what is said in the outbox."""
-    servant = await servants.at(tx, update.channel, update.address)
-    if update.kind is Kind.BLOCKED:
-        await outbox.drop_unreachable(tx, update.channel, update.address, now)
+    if update.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
+        await _note(tx, update, now)
         return
-    if servant is not None:
-        await servants.set_reachable(tx, update.channel, update.address, is_reachable=True)
+    visit = Visit(tx, library, house, update, now, _spoken(update), None)
+    met = await addresses.meet(tx, update.channel, update.address, update.alias, visit.heard_at)
     if update.kind is Kind.UNBLOCKED:
         return
-    language = servant.language if servant else ("en" if update.language.lower().startswith("en") else "es")
-    visit = Visit(tx, library, house, update, now, language, servant)
+    if met is not None:
+        servant, address = met
+        visit = replace(visit, update=replace(update, address=address), language=servant.language, servant=servant)
     await _answer(visit, await _turn(visit))
+
+
+def _spoken(update: Update) -> str:
+    return "en" if update.language.lower().startswith("en") else "es"
+
+
+async def _note(tx: Transaction, update: Update, now: datetime) -> None:
+    """What a platform tells of a person without their having said anything to us."""
+    place = await addresses.find(tx, update.channel, update.address, update.alias)
+    if update.kind is Kind.BLOCKED:
+        address = place.address if place else update.address
+        await outbox.drop_unreachable(tx, update.channel, address, now)
+    elif place is not None and update.kind is Kind.MOVED:
+        # Of somebody with an address of their own, a new alias changes the alias alone.
+        is_alias = update.moved_to == update.moved_alias and place.address not in (update.address, update.alias)
+        await addresses.move(tx, place, "" if is_alias else update.moved_to, update.moved_alias)
+    elif place is not None and update.kind is Kind.PREFERENCE:
+        refuses = update.choice == "stop"
+        await addresses.prefer_no_marketing(tx, update.channel, place.address, no_marketing=refuses)
 
 
 async def _turn(visit: Visit) -> Turn:
@@ -85,11 +112,11 @@ async def _turn(visit: Visit) -> Turn:
         if await enroll.must_renew(visit) and not update.choice.startswith(("enroll:renew:", "leave:")):
             return await enroll.renew(visit)
         return await handler(visit)
-    command = _command(visit)
+    command, argument = _command(visit)
     if command in COMMANDS:
         if command not in ALWAYS and await enroll.must_renew(visit):
             return await enroll.renew(visit)
-        return await COMMANDS[command](visit)
+        return await COMMANDS[command](replace(visit, update=replace(update, text=argument)))
     if kind is Kind.LONG_TEXT:
         return await help.long_text(visit)
     if kind is Kind.ATTACHMENT:
@@ -103,21 +130,28 @@ async def _turn(visit: Visit) -> Turn:
     return await answer.typed(visit) or await ask.typed(visit) or await help.text(visit)
 
 
-def _command(visit: Visit) -> str:
-    """The command of an update: as such, or as a word that a person would type instead."""
-    if visit.update.kind is Kind.COMMAND:
-        return ALIASES.get(visit.update.command, visit.update.command)
-    if visit.update.kind is not Kind.TEXT:
-        return ""
-    return words(visit.library).get(fold(visit.update.text), "")
+def _command(visit: Visit) -> tuple[str, str]:
+    """The command of an update and what follows it: as such, or as words that a person would type instead."""
+    update = visit.update
+    if update.kind is Kind.COMMAND:
+        return ALIASES.get(update.command, update.command), update.text
+    if update.kind is not Kind.TEXT:
+        return "", ""
+    if command := words(visit.library, "words").get(fold(update.text)):
+        return command, ""
+    first, *rest = update.text.split(maxsplit=1) or [""]
+    command = words(visit.library, "words_with").get(fold(first), "")
+    argument = " ".join(re.findall(r"[\w-]+", rest[0] if rest else ""))
+    return (command, argument) if argument and len(argument) <= LONGEST_ARGUMENT else ("", "")
 
 
 @cache
-def words(library: Library) -> Mapping[str, str]:
-    """Typed words that mean a command, in both languages (content/messages, section `words`)."""
+def words(library: Library, section: str) -> Mapping[str, str]:
+    """Typed words that mean a command, in both languages: alone (section `words` of content/messages), or with
+    something behind them (`words_with`), as in «alta LEON»."""
     found: dict[str, str] = {}
     for language in ("es", "en"):
-        for command, listed in library.phrases.section(language, "words").items():
+        for command, listed in library.phrases.section(language, section).items():
             found |= {fold(word): command for word in listed.split(",")}
     return found
 
@@ -127,10 +161,16 @@ async def _answer(visit: Visit, turn: Turn) -> None:
     listener = Listener(update.channel, update.address, turn.language or visit.language)
     # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
     about = f"album:{update.address}:{update.album}" if update.album else update.key
-    occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now)
+    occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now, _deadline(visit))
     if update.press:
         await speak.acknowledge(visit.tx, listener, occasion, update.press)
     if turn.erases and update.ref:
         await speak.erase(visit.tx, listener, occasion, update.ref)
     messages = turn.messages if update.kind is Kind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
-    await speak.say(visit.tx, visit.library, listener, occasion, messages, ref=update.ref)
+    await speak.say(visit.tx, visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
+
+
+def _deadline(visit: Visit) -> datetime | None:
+    """Where only a recent word lets us answer, an answer does not outlive that: it would be refused."""
+    window, heard_at = visit.manner.window, visit.heard_at
+    return heard_at + window if window and heard_at else None

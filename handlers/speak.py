@@ -1,14 +1,29 @@
 """The way out: every message is put into the person's language here, and into the outbox."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from content import limits
 from content.library import Library
 from content.text import Text
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Button, Key, Message, Parcel, Value
+from handlers.manners import PLAIN, Manner
+from handlers.message import (
+    BOLD,
+    ITALIC,
+    UNBOLD,
+    UNITALIC,
+    Act,
+    Button,
+    Key,
+    Knock,
+    Message,
+    Opening,
+    Parcel,
+    Value,
+)
 from storage import outbox
 from storage.database import Transaction
 from storage.outbox import Kind, New
@@ -16,6 +31,7 @@ from storage.outbox import Kind, New
 PRESS_LIFETIME = timedelta(seconds=60)  # a platform stops waiting for the acknowledgement of a press
 
 _MARKS = str.maketrans("", "", BOLD + UNBOLD + ITALIC + UNITALIC)
+_COMMAND = re.compile(r"(?<![\w/.}])/([a-z]{3,})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +61,16 @@ async def say(
     messages: Sequence[Message],
     *,
     ref: str = "",
+    manner: Manner = PLAIN,
 ) -> None:
     """Put messages into words and into the outbox; `ref` is the message that one of them may replace."""
     parcels = []
     for message in messages:
-        act = Act.REPLACE if message.replaces and ref else Act.SAY
-        parcels.append(render(library, listener, message, act, ref if act is Act.REPLACE else ""))
-    await _send(tx, listener, occasion, parcels, "say")
+        if message.refreshes and not manner.edits:
+            continue
+        act = Act.REPLACE if message.replaces and ref and manner.edits else Act.SAY
+        parcels.append(render(library, listener, message, act, ref if act is Act.REPLACE else "", manner))
+    await _send(tx, listener, occasion, _joined(parcels, manner.buttons) if manner.joins else parcels, "say")
 
 
 async def acknowledge(tx: Transaction, listener: Listener, occasion: Occasion, press: str) -> None:
@@ -83,18 +102,29 @@ async def _send(tx: Transaction, listener: Listener, occasion: Occasion, parcels
     )
 
 
-def render(library: Library, listener: Listener, message: Message, act: Act, ref: str = "") -> Parcel:
+# ---------------------------------------------------------------- into words
+
+
+def render(
+    library: Library, listener: Listener, message: Message, act: Act, ref: str = "", manner: Manner = PLAIN
+) -> Parcel:
     """A message in the listener's words.
 
     Raises content.phrases.UnknownPhrase: a fault of ours that tests find.
     """
     language = listener.language
-    text = _fill(library.phrases.template(language, message.key), message.values, language)
+    template = library.phrases.template(language, message.key)
+    if manner.typed_commands:
+        typed = library.phrases.section(language, "typed")
+        template = _COMMAND.sub(lambda found: f"«{typed[found[1]]}»" if found[1] in typed else found[0], template)
+    text = _fill(template, message.values, language)
     rows = tuple(tuple(_key(library, language, button) for button in row) for row in message.buttons)
     limit = limits.TEXT_WITH_BUTTONS if rows else limits.TEXT
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return Parcel(listener.address, act, text, tuple(row for row in rows if row), ref)
+    opening = None if message.knock is None or manner.window is None else _opening(library, language, message.knock)
+    menu = library.phrases.plain(language, "button.menu", {}) if manner.menus and rows else ""
+    return Parcel(listener.address, act, text, tuple(row for row in rows if row), ref, opening=opening, menu=menu)
 
 
 def _key(library: Library, language: str, button: Button) -> Key:
@@ -102,7 +132,12 @@ def _key(library: Library, language: str, button: Button) -> Key:
     label = library.phrases.plain(language, button.key, values)
     if len(label) > limits.BUTTON_LABEL:
         label = label[: limits.BUTTON_LABEL - 1] + "…"
-    return Key(label, button.choice, button.url, _word(button.hint, language))
+    return Key(label, button.choice, button.url, _word(button.hint, language), button.is_aside)
+
+
+def _opening(library: Library, language: str, knock: Knock) -> Opening:
+    template = library.templates[knock.template]
+    return Opening(template.name, template.code(language), template.filled(language, knock.values), knock.choices)
 
 
 def _fill(template: str, values: Mapping[str, Value], language: str) -> str:
@@ -119,14 +154,37 @@ def _word(value: Value, language: str) -> str:
     return text.translate(_MARKS)
 
 
+def _joined(parcels: Sequence[Parcel], most: int) -> list[Parcel]:
+    """As few parcels as their texts allow: the buttons of all that became one, `most` of them, stand below it."""
+    found: list[Parcel] = []
+    for parcel in parcels:
+        last = found[-1] if found else None
+        whole = f"{last.text}\n\n{parcel.text}" if last else ""
+        rows = (*last.rows, *parcel.rows) if last else ()
+        if last is None or len(whole) > limits.TEXT or sum(map(len, rows)) > most:
+            found.append(parcel)
+        else:
+            opening, menu = last.opening or parcel.opening, last.menu or parcel.menu
+            found[-1] = replace(last, text=whole, rows=rows, opening=opening, menu=menu)
+    return found
+
+
+# ---------------------------------------------------------------- as the outbox keeps it
+
+
 def pack(parcel: Parcel) -> str:
     """A parcel as the outbox keeps it."""
-    rows = [[[key.label, key.choice, key.url, key.hint] for key in row] for row in parcel.rows]
-    return json.dumps([parcel.act, parcel.text, rows, parcel.ref, parcel.press], ensure_ascii=False)
+    rows = [[[key.label, key.choice, key.url, key.hint, key.is_aside] for key in row] for row in parcel.rows]
+    opening = asdict(parcel.opening) if parcel.opening else None
+    fields = [parcel.act, parcel.text, rows, parcel.ref, parcel.press, opening, parcel.menu]
+    return json.dumps(fields, ensure_ascii=False)
 
 
-def unpack(address: str, key: str, body: str) -> Parcel:
+def unpack(address: str, key: str, body: str, number: int = 0) -> Parcel:
     """The parcel of a delivery."""
-    act, text, rows, ref, press = json.loads(body)
+    act, text, rows, ref, press, *more = json.loads(body)
+    opening, menu = more or (None, "")  # what waited through an upgrade has fewer fields
     keys = tuple(tuple(Key(*fields) for fields in row) for row in rows)
-    return Parcel(address, Act(act), text, keys, ref, press, token=key)
+    if opening is not None:
+        opening = Opening(**opening | {name: tuple(opening[name]) for name in ("values", "choices")})
+    return Parcel(address, Act(act), text, keys, ref, press, key, number, opening, menu)

@@ -1,13 +1,16 @@
 """What a handler gets (Visit) and what it gives (Turn)."""
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from content.library import Library
+from handlers.manners import PLAIN, Manner, Manners
 from handlers.message import Message, Update
 from storage.database import Transaction
 from storage.servants import Servant
+
+LATEST = 2**37  # Unix seconds that are no moment any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,10 @@ class House:
     public_url: str
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; opens no content
     min_group: int = 10
+    manners: Manners = field(default_factory=dict)  # of the channels that have some
+
+    def manner(self, channel: str) -> Manner:
+        return self.manners.get(channel, PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,22 @@ class Visit:
     now: datetime
     language: str  # "es" or "en"
     servant: Servant | None  # None: a stranger
+
+    @property
+    def manner(self) -> Manner:
+        """How the channel talks on which the update came."""
+        return self.house.manner(self.update.channel)
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When the person spoke by the platform's clock, where the channel has a window that this opens.
+
+        What comes a week late opens none.
+        """
+        if self.manner.window is None:
+            return None
+        at = self.update.at
+        return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < LATEST else self.now
 
     @property
     def today(self) -> date:

@@ -5,9 +5,11 @@
        |                 |  '-----in doubt (a prompt's answer never came)--> doubted
        '--later, lease over
     waiting --deadline over, person unreachable--> dropped
+    (any) --the platform tells that it left--> sent --it tells that it will not arrive--> failed
 
 *claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
-once). *doubted* is final: the platform may have delivered, and a prompt is never repeated blindly. Bodies are
+once). *doubted* is final unless the platform tells more (`told`): it may have delivered, and a prompt is
+never repeated blindly. Bodies are
 emptied at the end, as they may hold a one-time link.
 """
 
@@ -33,6 +35,7 @@ class State(StrEnum):
     REFUSED = "refused"  # the platform will never take it
     DOUBTED = "doubted"  # the platform may have said yes
     DROPPED = "dropped"  # too late, or the person is not to be written to
+    FAILED = "failed"  # the platform had said yes, and told later that it does not arrive
 
 
 class Kind(StrEnum):
@@ -166,6 +169,44 @@ async def give_back_all(tx: Transaction) -> None:
         .where(deliveries.c.state == State.CLAIMED)
         .values(state=State.WAITING.value, lease_until=None, worker=None)
     )
+
+
+FATES = ("sent", "failed", "delivered", "read")
+"""What a platform may tell of a delivery, from the least to the most: words come in any order, and the most counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A delivery of which the platform told something new."""
+
+    id: int
+    channel: str
+    address: str
+    kind: Kind
+    deadline: datetime | None
+
+
+async def told(tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime) -> Told | None:
+    """Note what the platform tells of a delivery; None: it is unknown, or nothing new.
+
+    `number` is our id as the platform gave it back (0: it did not), `ref` its own. A delivery of which we never heard
+    the answer is sent by any such word; one whose reference is another was given the same id later.
+    """
+    is_it = deliveries.c.platform_ref == ref
+    if number:
+        is_it |= (deliveries.c.id == number) & deliveries.c.platform_ref.is_(None)
+    below = FATES[: FATES.index(fate)]
+    over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
+    state = State.FAILED if fate == "failed" else State.SENT
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.channel == channel, is_it)
+        .where(or_(deliveries.c.fate.is_(None), deliveries.c.fate.in_(below)))
+        .values(fate=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
+        .returning(*(deliveries.c[name] for name in Told.__slots__))
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Told(**{**row, "kind": Kind(row["kind"])})
 
 
 async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:

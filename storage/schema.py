@@ -181,6 +181,7 @@ deliveries = Table(
     Column("ended_at", UtcDateTime),
     Index("ix_deliveries_due", "state", "priority", "due_at"),
     Index("ix_deliveries_address", "channel", "address", "state"),
+    Index("ix_deliveries_ref", "channel", "platform_ref"),
 )
 
 channel_facts = Table(  # what the platforms told about ourselves: limits, numbers, why a channel stands still

@@ -6,11 +6,25 @@
 A servant who leaves keeps a row without anything that identifies: group counts stay (design.md, section 3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from storage import bubbles, outbox, updates
 from storage.database import Transaction, insert_once
@@ -41,6 +55,15 @@ class Servant:
     consented_at: datetime
     enrolled_on: date
     paused_until: date | None
+    channel: str | None = None  # where prompts go, for whoever is on several
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A channel on which only a template reaches whoever was not heard since `since`."""
+
+    channel: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +124,7 @@ async def close_day(tx: Transaction, institution_id: int | None, day: date) -> N
 
 
 async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
-    """Who is at an address; None: a stranger."""
+    """Who is at an address; None: a stranger. For somebody who is just speaking see `addresses.meet`."""
     statement = (
         select(servants)
         .join(addresses, addresses.c.servant_id == servants.c.id)
@@ -111,15 +134,12 @@ async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
     return None if row is None else Servant(**row)
 
 
-async def set_reachable(tx: Transaction, channel: str, address: str, *, is_reachable: bool) -> None:
-    await tx.execute(
-        update(addresses)
-        .where(addresses.c.channel == channel, addresses.c.address == address)
-        .values(is_reachable=is_reachable)
-    )
-
-
 # ---------------------------------------------------------------- servants
+
+
+async def by_id(tx: Transaction, servant_id: int) -> Servant | None:
+    row = (await tx.execute(select(servants).where(servants.c.id == servant_id))).mappings().first()
+    return None if row is None else Servant(**row)
 
 
 async def enrol(
@@ -133,6 +153,8 @@ async def enrol(
     notice_version: str,
     now: datetime,
     today: date,
+    alias: str = "",
+    heard_at: datetime | None = None,
 ) -> Servant:
     """Make the person at an address a servant who has accepted the notice."""
     servant_id = await tx.scalar(
@@ -148,8 +170,18 @@ async def enrol(
         )
         .returning(servants.c.id)
     )
+    if alias:  # whoever had it before has it no longer
+        known = (addresses.c.channel == channel) & (addresses.c.alias == alias)
+        await tx.execute(update(addresses).where(known).values(alias=None))
     await tx.execute(
-        insert(addresses).values(channel=channel, address=address, servant_id=servant_id, is_reachable=True)
+        insert(addresses).values(
+            channel=channel,
+            address=address,
+            servant_id=servant_id,
+            is_reachable=True,
+            alias=(alias or None) if alias != address else None,
+            heard_at=heard_at,
+        )
     )
     assert servant_id is not None
     return Servant(servant_id, institution_id, "active", language, hour, notice_version, now, today, None)
@@ -210,8 +242,48 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     )
 
 
-async def due(tx: Transaction, day: date, hour: int, limit: int) -> list[Due]:
-    """Who has reached their hour today, works today, can be reached, and has no prompt of today yet."""
+async def due(tx: Transaction, day: date, hour: int, silences: Sequence[Silence], limit: int) -> list[Due]:
+    """Who has reached their hour today, works today, has no prompt of today yet, and can be written to freely."""
+    statement = _due(day, hour).where(*(~_is_silent(one) for one in silences))
+    return [Due(*row) for row in await tx.execute(statement.order_by(servants.c.id).limit(limit))]
+
+
+async def due_in_silence(
+    tx: Transaction, day: date, hour: int, silence: Silence, language: str, limit: int, *, marketing: bool
+) -> list[Due]:
+    """The same of those whom only a template reaches, in one language; first who has been waiting longest.
+
+    `marketing`: the platform counts that template as marketing, so whoever wants none is left out.
+    """
+    statement = _due(day, hour).where(_is_silent(silence), servants.c.language == language)
+    if marketing:
+        statement = statement.where(~addresses.c.no_marketing)
+    order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
+    return [Due(*row) for row in await tx.execute(statement.order_by(*order).limit(limit))]
+
+
+async def put_off_rest(tx: Transaction, day: date, hour: int, silence: Silence) -> None:
+    """Whoever is due and silent, and was not planned: they wait, and are planned first from now on."""
+    rest = _due(day, hour).where(_is_silent(silence)).with_only_columns(addresses.c.address)
+    await tx.execute(
+        update(addresses)
+        .where(addresses.c.channel == silence.channel, addresses.c.put_off_on.is_(None), addresses.c.address.in_(rest))
+        .values(put_off_on=day)
+    )
+
+
+async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Silence) -> int:
+    """Those who have been waiting since an earlier day, and whose hour is still to come today."""
+    later = _due(day, 23).where(_is_silent(silence), servants.c.hour > hour, addresses.c.put_off_on < day)
+    return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
+
+
+def _is_silent(silence: Silence) -> ColumnElement[bool]:
+    unheard = or_(addresses.c.heard_at.is_(None), addresses.c.heard_at <= silence.since)
+    return (addresses.c.channel == silence.channel) & unheard
+
+
+def _due(day: date, hour: int) -> "Select[Any]":
     awake = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
     closed = exists().where(
         closures.c.day == day,
@@ -219,12 +291,17 @@ async def due(tx: Transaction, day: date, hour: int, limit: int) -> list[Due]:
     )
     asked = exists().where(prompts.c.servant_id == servants.c.id, prompts.c.day == day)
     other = addresses.alias()
-    elsewhere = exists().where(  # one channel is enough: the first of those that reach the person
+
+    def rank(place: FromClause) -> ColumnElement[int]:
+        return case((place.c.channel == servants.c.channel, 0), else_=1)
+
+    elsewhere = exists().where(  # one channel is enough: the chosen one, or the first of those that reach the person
         other.c.servant_id == servants.c.id,
         other.c.is_reachable,
-        tuple_(other.c.channel, other.c.address) < tuple_(addresses.c.channel, addresses.c.address),
+        tuple_(rank(other), other.c.channel, other.c.address)
+        < tuple_(rank(addresses), addresses.c.channel, addresses.c.address),
     )
-    statement = (
+    return (
         select(
             servants.c.id,
             servants.c.institution_id,
@@ -236,10 +313,7 @@ async def due(tx: Transaction, day: date, hour: int, limit: int) -> list[Due]:
         )
         .join(addresses, addresses.c.servant_id == servants.c.id)
         .where(awake, servants.c.hour <= hour, addresses.c.is_reachable, ~elsewhere, ~closed, ~asked)
-        .order_by(servants.c.id)
-        .limit(limit)
     )
-    return [Due(*row) for row in await tx.execute(statement)]
 
 
 async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:

@@ -4,12 +4,13 @@
       |                |  ^
       |                |  '--fail (attempts + 1), fewer than ATTEMPTS
       |                '--fail, at the last attempt--> aside
-      '--set_aside (unreadable)----------------------> aside
+      '--keep, without a body (unreadable)-----------> aside
 
 A body is sealed bytes: what it holds is the business of whoever stores it. Emptied rows stay for a while, so that
 a repetition by the platform is known as one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,17 @@ from storage.database import Transaction, insert_once
 from storage.schema import updates
 
 ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An update to be stored; without a body it could not be read, and `fault` names the kind of the fault."""
+
+    channel: str
+    key: str
+    address: str
+    body: bytes | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +44,24 @@ class Waiting:
     body: bytes
 
 
-async def keep(tx: Transaction, channel: str, key: str, address: str, body: bytes, now: datetime) -> bool:
-    """Store an update; False when its key is known already."""
-    statement = insert_once(tx, updates).values(
-        channel=channel, key=key, address=address, state="waiting", body=body, received_at=now
-    )
-    return await _was_new(tx, statement)
-
-
-async def set_aside(tx: Transaction, channel: str, key: str, fault: str, now: datetime) -> bool:
-    """Remember that an update could not be read; its content is not kept."""
-    statement = insert_once(tx, updates).values(
-        channel=channel, key=key, address="", state="aside", body=None, received_at=now, fault=fault[:80]
-    )
-    return await _was_new(tx, statement)
-
-
-async def _was_new(tx: Transaction, statement: "object") -> bool:
-    result = await tx.execute(statement.on_conflict_do_nothing().returning(updates.c.id))  # type: ignore[attr-defined]
-    return result.first() is not None
+async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> int:
+    """Store updates; give how many are new and can be read. A known key changes nothing."""
+    if not wanted:
+        return 0
+    rows = [
+        {
+            "channel": one.channel,
+            "key": one.key,
+            "address": one.address,
+            "state": "aside" if one.body is None else "waiting",
+            "body": one.body,
+            "received_at": now,
+            "fault": one.fault[:80] or None,
+        }
+        for one in wanted
+    ]
+    statement = insert_once(tx, updates).on_conflict_do_nothing().returning(updates.c.state)
+    return sum(state == "waiting" for state in (await tx.execute(statement, rows)).scalars())
 
 
 async def take(tx: Transaction) -> Waiting | None:

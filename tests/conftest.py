@@ -3,8 +3,10 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -65,9 +67,15 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_socket() -> Iterator[Path]:
     """A PostgreSQL server with a migrated database `template_integra`."""
     with postgres.running() as socket:
-        asyncio.run(_statement(socket, "CREATE DATABASE template_integra"))
-        asyncio.run(migrate.migrate(_postgres_url(socket, "template_integra")))
+        _apart(_statement(socket, "CREATE DATABASE template_integra"))
+        _apart(migrate.migrate(_postgres_url(socket, "template_integra")))
         yield socket
+
+
+def _apart(work: Coroutine[Any, Any, object]) -> None:
+    """Run it on a loop of its own: an asynchronous fixture that asks for this one has a loop running already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 def _postgres_url(socket: Path, name: str) -> str:

@@ -35,11 +35,12 @@ class Blocked(ChannelError):
 
 
 class Later(ChannelError):
-    """This person not before `retry_after` seconds; everybody else as ever."""
+    """This person not before `retry_after` seconds (to the power of the attempts, if it `grows`); others as ever."""
 
-    def __init__(self, reason: str, retry_after: float) -> None:
+    def __init__(self, reason: str, retry_after: float, *, grows: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.grows = grows
 
 
 class WindowClosed(ChannelError):

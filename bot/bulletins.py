@@ -1,0 +1,67 @@
+"""What a platform tells about ourselves: our templates, our limits, our account."""
+
+from datetime import datetime
+
+import structlog
+
+from bot.channels.arrivals import Bulletin, Topic
+from bot.channels.whatsapp_errors import Meaning, meaning
+from storage import channels
+from storage.database import Transaction
+
+log = structlog.get_logger()
+
+STOPPING = ("DISABLED_UPDATE", "ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED")
+REINSTATED = "REINSTATE"
+
+
+async def receive(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+    """Note it where planning, sending, the console and the metrics look; what stops us is an error in the log."""
+    told = bulletin.fields
+    match bulletin.topic:
+        case Topic.TEMPLATE:
+            await _template(tx, bulletin, now)
+        case Topic.TEMPLATE_CATEGORY:
+            await _note(tx, bulletin, now, category=told.get("category", ""))
+        case Topic.TEMPLATE_QUALITY:
+            await _note(tx, bulletin, now, quality=told.get("quality", ""))
+        case Topic.LIMIT:
+            if told.get("people", "").lstrip("-").isdecimal():
+                await channels.note(tx, bulletin.channel, channels.PEOPLE, told["people"], now)
+        case Topic.ACCOUNT:
+            await _account(tx, bulletin, now)
+        case Topic.FAULT:
+            await _fault(tx, bulletin, now)
+
+
+async def _template(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+    told = bulletin.fields
+    status = told.get("status", "").upper()
+    status = {"REINSTATED": "APPROVED", "FLAGGED": "APPROVED"}.get(status, status)  # still sent, and warned
+    if status not in channels.SENDABLE:
+        log.error("template_stopped", template=told.get("name"), code=told.get("language"), status=status)
+    await _note(tx, bulletin, now, status=status)
+
+
+async def _note(tx: Transaction, bulletin: Bulletin, now: datetime, **told: str) -> None:
+    name, code = bulletin.fields.get("name", ""), bulletin.fields.get("language", "")
+    if name and code:
+        await channels.note_template(tx, bulletin.channel, name, code, now, **told)
+
+
+async def _account(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+    event, ban = bulletin.fields.get("event", ""), bulletin.fields.get("ban", "")
+    log.warning("account_update", channel=bulletin.channel, event_kind=event, ban=ban)
+    if ban == REINSTATED:
+        await channels.clear(tx, bulletin.channel, channels.STOPPED)
+    elif event in STOPPING:
+        await channels.note(tx, bulletin.channel, channels.STOPPED, f"{event} {ban}".strip(), now)
+    else:
+        await channels.note(tx, bulletin.channel, "account", event, now)
+
+
+async def _fault(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+    code = int(bulletin.fields.get("code", "0") or 0)
+    log.warning("account_fault", channel=bulletin.channel, code=code)
+    if meaning(code) is Meaning.CHANNEL_STOPPED:
+        await channels.note(tx, bulletin.channel, channels.STOPPED, f"code {code}", now)

@@ -1,0 +1,105 @@
+"""How a prompt reaches whoever has been silent on a channel that then takes approved templates only.
+
+Who is silent is known before anything is sent. A platform also limits how many silent people may be written to in any
+24 hours: whoever is due beyond that waits, and is planned first from then on, at their own hour.
+Source: WhatsApp Cloud API, customer service windows, messaging limits.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from content.library import Library
+from content.scenario import LETTERS, Scenario
+from handlers.day import Day
+from handlers.manners import Manner
+from handlers.message import Knock, Value
+from handlers.visit import House
+from storage import addresses, channels, servants
+from storage.channels import TemplateState
+from storage.database import Transaction
+from storage.progress import Prompt
+from storage.servants import Due, Silence
+
+TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
+WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
+NEWS = "novedades_consulta"
+FIRST_LIMIT = 250  # people in 24 hours, for whoever was told no other number (platforms.md 3.5)
+ROLLING = timedelta(hours=24)
+MARGIN = timedelta(minutes=10)  # a window about to close counts as closed: the message may leave a little later
+MARKETING = "MARKETING"
+
+
+def silences(house: House, now: datetime) -> list[Silence]:
+    """The channels that have a window, and since when somebody must have been heard to be in it."""
+    return [Silence(name, now - manner.window + MARGIN) for name, manner in house.manners.items() if manner.window]
+
+
+async def choose(
+    tx: Transaction, library: Library, house: House, silence: Silence, day: Day, limit: int
+) -> Sequence[Due]:
+    """Who of the silent ones is written to now, at most `limit`; the others are put off."""
+    states = await channels.templates(tx, silence.channel)
+    room = min(limit, await room_left(tx, silence, day))
+    chosen: list[Due] = []
+    for language in ("es", "en"):
+        state = states.get((TAP, library.templates[TAP].code(language)))
+        if (state is None or not state.is_stopped) and len(chosen) < room:
+            chosen += await servants.due_in_silence(
+                tx,
+                day.date,
+                day.hour,
+                silence,
+                language,
+                room - len(chosen),
+                marketing=state is not None and state.category == MARKETING,
+            )
+    if len(chosen) < limit:  # else there is more to plan, and nobody is known to be left over
+        await servants.put_off_rest(tx, day.date, day.hour, silence)
+    return chosen
+
+
+async def room_left(tx: Transaction, silence: Silence, day: Day) -> int:
+    """How many silent people may still be written to now; places of those who wait since an earlier day are kept."""
+    known = (await channels.facts(tx, silence.channel)).get(channels.PEOPLE, str(FIRST_LIMIT))
+    limit = int(known)
+    if limit < 0:
+        return 2**31
+    used = await addresses.count_knocked(tx, silence.channel, day.now - ROLLING)
+    kept = await servants.count_put_off_ahead(tx, day.date, day.hour, silence)
+    return max(0, limit - used - kept)
+
+
+async def knock(
+    tx: Transaction, library: Library, manner: Manner, one: Due, prompt: Prompt, scenario: Scenario
+) -> Knock | None:
+    """The template that goes instead of a prompt, should the person be silent when it leaves."""
+    if manner.window is None:
+        return None
+    if manner.openings == "direct":
+        whole = _whole(library, prompt, scenario)
+        states = await channels.templates(tx, one.channel)
+        if whole is not None and _fits(library, whole, one.language, states):
+            return whole
+    return tap(library, prompt.competency_id)
+
+
+def tap(library: Library, competency: str) -> Knock:
+    return Knock(TAP, {"topic": library.topic_of[competency].name}, ("profile:today",))
+
+
+def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> Knock | None:
+    letters = LETTERS[: len(scenario.options)]
+    if len(letters) != 3:  # as many as the template has quick replies
+        return None
+    values: dict[str, Value] = {
+        "topic": library.topic_of[scenario.competency].name,
+        "situation": scenario.situation,
+        **{letter: option.text for letter, option in zip(letters, scenario.options, strict=True)},
+    }
+    return Knock(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
+
+
+def _fits(library: Library, whole: Knock, language: str, states: Mapping[tuple[str, str], TemplateState]) -> bool:
+    template = library.templates[WHOLE]
+    state = states.get((WHOLE, template.code(language)))
+    return (state is None or not state.is_stopped) and template.fits(language, whole.values)

@@ -1,0 +1,181 @@
+"""Where servants are on the channels: by which names a platform knows them, and when they last said something.
+
+Of strangers nothing is kept. An address may have an alias, a second name of the same person (on WhatsApp the phone
+number beside the business-scoped id): either may be missing in what a platform sends, and both may change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, RowMapping, func, or_, select, update
+
+from storage.database import Transaction
+from storage.schema import addresses, deliveries, servants
+from storage.servants import Servant
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One address of a servant."""
+
+    channel: str
+    address: str
+    servant_id: int
+    is_reachable: bool
+    alias: str | None
+    heard_at: datetime | None
+    knocked_at: datetime | None
+    put_off_on: date | None
+    no_marketing: bool
+
+
+# ---------------------------------------------------------------- who is it?
+
+
+async def meet(
+    tx: Transaction, channel: str, address: str, alias: str = "", heard_at: datetime | None = None
+) -> tuple[Servant, str] | None:
+    """The servant who is speaking, and the address under which we know them; None: a stranger.
+
+    What the platform told on the way is kept: the person can be reached, was heard, has this alias. Whoever was known
+    by the alias alone is known by the address from now on.
+    """
+    found = [(_place(row), _servant(row)) for row in await _named(tx, channel, address, alias)]
+    place = _meant([one for one, _ in found], address, alias)
+    if place is None:
+        return None
+    servant = next(servant for one, servant in found if one is place)
+    at = place.address
+    if place.address == alias and address != alias:
+        at = await move(tx, place, address, alias)
+    await _note_meeting(tx, place, at, alias, heard_at)
+    return servant, at
+
+
+async def find(tx: Transaction, channel: str, address: str, alias: str = "") -> Place | None:
+    """Who is meant by these names; None: a stranger."""
+    return _meant([_place(row) for row in await _named(tx, channel, address, alias)], address, alias)
+
+
+async def all_of(tx: Transaction, servant_id: int) -> list[Place]:
+    """Everywhere a servant is, by channel."""
+    statement = select(*_PLACE).where(addresses.c.servant_id == servant_id).order_by(addresses.c.channel)
+    return [_place(row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def _named(tx: Transaction, channel: str, address: str, alias: str) -> Sequence[RowMapping]:
+    names = {name for name in (address, alias) if name}
+    statement = (
+        select(servants, *_PLACE)
+        .join(addresses, addresses.c.servant_id == servants.c.id)
+        .where(addresses.c.channel == channel, or_(addresses.c.address.in_(names), addresses.c.alias.in_(names)))
+    )
+    return (await tx.execute(statement)).mappings().all()
+
+
+def _meant(places: Sequence[Place], address: str, alias: str) -> Place | None:
+    """Telephone numbers change hands: whoever has an address of their own is never taken for another's alias."""
+    for name in (address, alias):
+        for place in places:
+            if name and place.address == name:
+                return place
+    return next((place for place in places if place.alias == address), None)
+
+
+async def _note_meeting(tx: Transaction, place: Place, at: str, alias: str, heard_at: datetime | None) -> None:
+    new: dict[str, object] = {}
+    if not place.is_reachable:
+        new["is_reachable"] = True
+    if alias and alias not in (place.alias, at):
+        await _release(tx, place.channel, alias)
+        new["alias"] = alias
+    if heard_at is not None and (place.heard_at is None or heard_at > place.heard_at):
+        new |= {"heard_at": heard_at, "put_off_on": None}
+    if new:
+        await tx.execute(update(addresses).where(_is(place.channel, at)).values(**new))
+
+
+async def _release(tx: Transaction, channel: str, alias: str) -> None:
+    """Somebody else has this alias now."""
+    await tx.execute(
+        update(addresses).where(addresses.c.channel == channel, addresses.c.alias == alias).values(alias=None)
+    )
+
+
+async def move(tx: Transaction, place: Place, address: str, alias: str) -> str:
+    """The platform knows a person by other names from now on (empty: as before); give the address in force.
+
+    Where the new address is somebody's already, that record stands, and the old address is no longer written to.
+    """
+    wanted = address or place.address
+    if alias and alias != place.alias:
+        await _release(tx, place.channel, alias)
+    if wanted != place.address:
+        taken = await tx.scalar(select(addresses.c.servant_id).where(_is(place.channel, wanted)))
+        if taken is not None:
+            gone = {"is_reachable": False, "alias": None}
+            await tx.execute(update(addresses).where(_is(place.channel, place.address)).values(**gone))
+            return wanted
+        waiting = deliveries.c.state.in_(("waiting", "claimed"))
+        theirs = (deliveries.c.channel == place.channel) & (deliveries.c.address == place.address)
+        await tx.execute(update(deliveries).where(theirs, waiting).values(address=wanted))
+    names = {"address": wanted, "alias": (alias if alias != wanted else None) or place.alias}
+    await tx.execute(update(addresses).where(_is(place.channel, place.address)).values(**names))
+    return wanted
+
+
+# ---------------------------------------------------------------- what the platform lets us do
+
+
+async def be_silent(tx: Transaction, channel: str, address: str) -> None:
+    """The platform says that the person has not been heard for too long, whatever we thought."""
+    await tx.execute(update(addresses).where(_is(channel, address)).values(heard_at=None))
+
+
+async def knock(tx: Transaction, channel: str, address: str, now: datetime) -> None:
+    """A template goes to somebody who has been silent: it counts against the platform's limit of people a day."""
+    await tx.execute(update(addresses).where(_is(channel, address)).values(knocked_at=now, put_off_on=None))
+
+
+async def count_knocked(tx: Transaction, channel: str, since: datetime) -> int:
+    """People to whom a template went outside their window since then."""
+    counted = select(func.count()).where(addresses.c.channel == channel, addresses.c.knocked_at > since)
+    return await tx.scalar(counted) or 0
+
+
+async def put_off(tx: Transaction, channel: str, address: str, day: date) -> None:
+    """The person's prompt did not get through: they are planned first next time."""
+    first_time = addresses.c.put_off_on.is_(None)
+    await tx.execute(update(addresses).where(_is(channel, address), first_time).values(put_off_on=day))
+
+
+async def count_put_off(tx: Transaction, channel: str) -> int:
+    """People who wait for the platform's limit."""
+    statement = (
+        select(func.count())
+        .join_from(addresses, servants, servants.c.id == addresses.c.servant_id)
+        .where(addresses.c.channel == channel, addresses.c.put_off_on.is_not(None))
+        .where(addresses.c.is_reachable, servants.c.state == "active")
+    )
+    return await tx.scalar(statement) or 0
+
+
+async def prefer_no_marketing(tx: Transaction, channel: str, address: str, *, no_marketing: bool) -> None:
+    """The person told the platform whether they want what it counts as marketing."""
+    await tx.execute(update(addresses).where(_is(channel, address)).values(no_marketing=no_marketing))
+
+
+def _is(channel: str, address: str) -> ColumnElement[bool]:
+    return (addresses.c.channel == channel) & (addresses.c.address == address)
+
+
+_PLACE = tuple(addresses.c[name].label(f"at_{name}") for name in Place.__slots__)
+
+
+def _place(row: RowMapping) -> Place:
+    return Place(**{name: row[f"at_{name}"] for name in Place.__slots__})
+
+
+def _servant(row: RowMapping) -> Servant:
+    return Servant(**{name: row[name] for name in Servant.__slots__})
