@@ -1,0 +1,436 @@
+"""What is particular to WhatsApp, as people live it: silence and templates, one bubble a step, receipts, limits."""
+
+from collections.abc import AsyncIterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from content.library import Library
+from storage import addresses, channels, servants
+from storage.schema import addresses as places
+from storage.schema import answers, deliveries
+from tests.cast import Clock
+from tests.phones.whatsapp import WhatsAppPhone
+from tests.product import Product, running
+
+OPTIONS = ["A", "B", "C"]
+TAP = "Ver la pregunta"
+
+
+@pytest.fixture
+async def ana(product: Product) -> AsyncIterator[WhatsAppPhone]:
+    """Ana's phone; whatever she goes through, WhatsApp never had to refuse anything."""
+    async with product.whatsapp() as phone:
+        yield phone
+        assert not product.meta.refusals
+
+
+@pytest.fixture
+async def direct(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
+    """A house that sends the scenario itself as a template."""
+    async with running(sqlite_url, tmp_path, library, clock, whatsapp_prompt="direct") as one:
+        yield one
+        assert not one.meta.refusals
+
+
+async def enrol(phone: WhatsAppPhone, code: str = "LEON", hour: str = "9:00") -> None:
+    await phone.start(code)
+    await phone.tap("Acepto")
+    await phone.tap(hour)
+
+
+async def states(product: Product) -> dict[str, int]:
+    async with product.app.database.read() as tx:
+        found = await tx.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+        return {row[0]: row[1] for row in found}
+
+
+def said(phone: WhatsAppPhone) -> int:
+    return len(phone.messages())
+
+
+# ---------------------------------------------------------------- one bubble a step
+
+
+async def test_every_step_of_the_way_in_is_one_message(ana: WhatsAppPhone) -> None:
+    await ana.start("LEON")
+    assert said(ana) == 1
+    await ana.tap("Acepto")
+    assert said(ana) == 2
+    await ana.tap("9:00")
+    assert said(ana) == 3
+    assert "Municipio de León" in ana.messages()[-1]
+    assert ana.buttons() == OPTIONS
+    await ana.tap("B")
+    assert said(ana) == 4
+    assert "Qué hacer" in ana.messages()[-1]
+    await ana.tap("Adiviné")
+    assert ana.messages()[-1] == "Anotado: Adiviné"
+    await ana.tap("Ver otras opciones")
+    assert said(ana) == 6
+
+
+async def test_a_self_assessment_is_reply_buttons_all_the_way_and_ends_in_one_message(ana: WhatsAppPhone) -> None:
+    await enrol(ana)
+    await ana.type("Consulta")
+    await ana.tap("Empezar")
+    before = said(ana)
+    for _ in range(14):
+        if ana.buttons() != ["Sí", "No", "No sé"]:
+            break
+        await ana.tap("No sé")
+    assert said(ana) - before <= 15
+    assert ana.buttons()[0] == "Preguntar a UEIPCI"
+
+
+async def test_commands_are_told_as_words_and_understood_as_people_type_them(ana: WhatsAppPhone) -> None:
+    await enrol(ana)
+    await ana.type("¡AYUDA!")
+    told = ana.messages()[-1]
+    assert "«hoy»" in told
+    assert "«baja»" in told
+    assert "/" not in told
+    for word, expected in {
+        "Pausa": "descansar",
+        "MIS DATOS": "Todo lo que guardamos",
+        "mi avance": "Tu avance",
+        "canal": "WhatsApp",
+        "otras": "Ya respondiste",
+        "¿Privacidad?": "Aviso de privacidad",
+    }.items():
+        await ana.type(word)
+        assert expected in ana.messages()[-1] or word == "otras", word
+
+
+@pytest.mark.parametrize("word", ["baja", "¡Alto!", "STOP", "salir", "Darme de baja", "cancelar", "unsubscribe"])
+async def test_whoever_wants_to_go_is_shown_the_way_out(ana: WhatsAppPhone, product: Product, word: str) -> None:
+    await enrol(ana)
+    await ana.type(word)
+    await ana.tap("Sí, darme de baja")
+    async with product.app.database.read() as tx:
+        assert await servants.count_enrolled(tx) == 0
+        assert await tx.scalar(select(func.count()).select_from(places)) == 0
+
+
+async def test_a_long_text_is_not_kept_and_the_person_is_asked_to_erase_it(ana: WhatsAppPhone) -> None:
+    await enrol(ana)
+    await ana.type("le cuento lo que pasa en mi oficina " * 20)
+    assert "Bórralo tú de este chat" in ana.messages()[-1]
+    assert ana.buttons() == ["Preguntar a UEIPCI"]
+
+
+# ---------------------------------------------------------------- the window
+
+
+async def test_after_a_day_of_silence_a_template_knocks_and_its_button_brings_the_scenario(
+    ana: WhatsAppPhone, product: Product
+) -> None:
+    await enrol(ana)
+    await ana.tap("A")
+    before = said(ana)
+    product.clock.move(days=1)
+    assert await product.tick() == 1
+    assert ana.buttons() == [TAP]
+    await ana.tap(TAP)
+    assert ana.buttons() == OPTIONS
+    await ana.tap("A")
+    assert said(ana) - before == 3
+
+
+async def test_within_a_day_of_the_last_word_the_scenario_comes_by_itself(ana: WhatsAppPhone, product: Product) -> None:
+    await enrol(ana)
+    product.clock.move(hours=2)
+    await ana.tap("A")
+    before = said(ana)
+    product.clock.move(hours=22)  # Tuesday 9:00: 22 hours after the answer
+    await product.tick()
+    assert ana.buttons() == OPTIONS
+    await ana.tap("C")
+    assert said(ana) - before == 2
+
+
+async def test_a_window_that_opens_while_the_prompt_waits_is_used(ana: WhatsAppPhone, product: Product) -> None:
+    """Planned for a silent person; before it leaves she writes."""
+    await enrol(ana)
+    product.clock.move(days=1)
+    await product.app.scheduler.plan(product.clock())
+    await ana.type("hola")
+    assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 0
+
+
+async def test_the_scenario_itself_goes_as_a_template_where_the_house_wants_it_so(direct: Product) -> None:
+    async with direct.whatsapp() as ana:
+        await enrol(ana)
+        await ana.tap("A")
+        before = said(ana)
+        direct.clock.move(days=1)
+        await direct.tick()
+        assert ana.person.read()[-1].template == "pregunta_completa"
+        assert ana.buttons() == OPTIONS
+        await ana.tap("B")
+        assert said(ana) - before == 2
+        async with direct.app.database.read() as tx:
+            assert await tx.scalar(select(func.count()).select_from(answers)) == 2
+
+
+async def test_should_meta_know_better_about_the_window_the_template_goes_at_once(product: Product) -> None:
+    """Known issue: a message within the window is refused all the same."""
+    async with product.whatsapp() as ana:
+        await enrol(ana, hour="8:00")
+        fault = product.meta.fail("messages", code=131047)
+        product.clock.move(hours=23, minutes=30)  # Tuesday 8:30
+        assert await product.tick() == 1
+        assert fault.met.is_set()
+        assert ana.buttons() == [TAP]
+        assert (await states(product)).keys() == {"sent"}
+
+
+async def test_a_prompt_that_meta_took_and_then_refused_as_the_person_was_silent_goes_by_template(
+    product: Product,
+) -> None:
+    async with product.whatsapp() as ana:
+        await enrol(ana)
+        product.clock.move(hours=3)
+        await ana.tap("A")
+        product.clock.move(hours=21)
+        await product.tick()
+        assert ana.buttons() == OPTIONS
+        await product.meta.report(ana.person.read()[-1], "failed", 131047)
+        await product.settle()
+        assert ana.buttons() == [TAP]
+        assert (await states(product))["failed"] == 1
+
+
+# ---------------------------------------------------------------- who somebody is
+
+
+async def test_whoever_hides_the_number_behind_a_username_goes_the_whole_way(product: Product) -> None:
+    async with product.whatsapp(has_username=True) as ana:
+        await enrol(ana)
+        await ana.tap("A")
+        product.clock.move(days=1)
+        await product.tick()
+        await ana.tap(TAP)
+        await ana.tap("A")
+        assert "Qué hacer" in ana.messages()[-1]
+        await ana.type("mis datos")
+        assert "+52" not in ana.messages()[-1]
+        assert not product.meta.refusals
+
+
+async def test_a_new_number_is_the_same_person(ana: WhatsAppPhone, product: Product) -> None:
+    await enrol(ana)
+    await ana.tap("A")
+    ana.person.change_number("5214779990000", "MX.777")
+    await product.settle()
+    product.clock.move(days=1)
+    await product.tick()
+    await ana.tap(TAP)
+    await ana.type("mi avance")
+    assert "Respondiste 1" in ana.messages()[-1]
+    await ana.type("mis datos")
+    assert "+524779990000" in ana.messages()[-1]
+
+
+async def test_somebody_who_gets_an_old_number_sees_nothing_of_who_had_it(ana: WhatsAppPhone, product: Product) -> None:
+    await enrol(ana)
+    beto = product.meta.person(ana.person.phone, "MX.4242")
+    async with WhatsAppPhone(product.meta, product.settle, beto) as phone:
+        await phone.type("mis datos")
+        assert phone.messages()[-1] == "No guardamos nada de ti."
+
+
+async def test_an_id_that_comes_later_is_the_person_known_by_number(product: Product) -> None:
+    person = product.meta.person("5214771000009", "")
+    async with WhatsAppPhone(product.meta, product.settle, person) as phone:
+        await enrol(phone)
+        person.user_id = "MX.55"
+        await phone.type("mis datos")
+        assert "Municipio de León" in phone.messages()[-1]
+        person.phone = "524771000009"  # without the 1 of old
+        await phone.type("mis datos")
+        assert "Municipio de León" in phone.messages()[-1]
+    async with product.app.database.read() as tx:
+        (place,) = await addresses.all_of(tx, 1)
+    assert (place.address, place.alias) == ("MX.55", "+524771000009")
+
+
+# ---------------------------------------------------------------- receipts
+
+
+@pytest.mark.parametrize("order", list(permutations(("sent", "delivered", "read"))), ids="-".join)
+async def test_words_about_a_delivery_in_any_order_a_week_late_and_twice(
+    ana: WhatsAppPhone, product: Product, order: tuple[str, ...]
+) -> None:
+    await ana.start("LEON")
+    note = ana.person.read()[-1]
+    product.clock.move(days=6)
+    for fate in order:
+        await product.meta.report(note, fate)
+        await product.meta.report(note, fate)
+    await product.settle()
+    async with product.app.database.read() as tx:
+        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == note.wamid))).one()
+    assert (row.state, row.fate) == ("sent", "read")
+
+
+async def test_an_answer_that_was_lost_is_proved_by_a_receipt_and_nothing_is_said_twice(product: Product) -> None:
+    async with product.whatsapp() as ana:
+        await enrol(ana)
+        await ana.tap("A")
+        product.clock.move(days=1)
+        product.meta.fail("messages", reset=True, done=True)
+        await product.tick()
+        assert (await states(product))["doubted"] == 1
+        await product.meta.report(ana.person.read()[-1], "delivered")
+        await product.settle()
+        assert (await states(product)).keys() == {"sent"}
+        product.clock.move(hours=1)
+        await product.tick()
+        assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 1
+
+
+async def test_a_lost_reply_that_a_receipt_proves_is_not_repeated(product: Product) -> None:
+    async with product.whatsapp() as ana:
+        product.meta.fail("messages", reset=True, done=True)
+        await ana.start("LEON")
+        await product.meta.report(ana.person.read()[-1], "sent")
+        await product.settle()
+        product.clock.move(minutes=1)
+        await product.settle()
+        assert said(ana) == 1
+
+
+async def test_webhooks_in_batches_and_three_times_over_are_handled_once(product: Product) -> None:
+    async with product.whatsapp() as ana:
+        await enrol(ana)
+        ana.person.press("A")
+        ana.person.press("B")
+        ana.person.say("mi avance")
+        assert set(await product.meta.deliver(product.address, batch=True, copies=3)) == {200}
+        await product.settle()
+        async with product.app.database.read() as tx:
+            (given,) = await tx.execute(select(answers.c.option))
+        assert given.option == "a"
+        assert "Respondiste 1" in ana.messages()[-1]
+
+
+# ---------------------------------------------------------------- limits, templates, refusals
+
+
+async def test_beyond_the_platforms_limit_people_wait_and_are_first_the_next_day(product: Product) -> None:
+    product.meta.allow(2)
+    phones = [product.whatsapp(1001 + place) for place in range(4)]
+    for phone in phones:
+        await enrol(phone)
+    product.clock.move(days=1)
+    assert await product.tick() == 2
+    assert [phone.buttons() for phone in phones] == [[TAP], [TAP], OPTIONS, OPTIONS]
+    async with product.app.database.read() as tx:
+        assert await addresses.count_put_off(tx, "whatsapp") == 2
+    product.clock.move(days=1)
+    assert await product.tick() == 2
+    assert [phone.buttons() for phone in phones] == [[TAP]] * 4
+    assert not product.meta.refusals
+    product.meta.allow(None)
+    await product.settle()
+    assert await product.tick() == 2
+
+
+async def test_prompts_wait_for_a_paused_template_and_leave_when_it_is_taken_again(
+    ana: WhatsAppPhone, product: Product
+) -> None:
+    await enrol(ana)
+    product.clock.move(days=1)
+    product.meta.pause("pregunta_diaria", "es_MX")
+    await product.settle()
+    assert await product.tick() == 0
+    async with product.app.database.read() as tx:
+        assert (await channels.templates(tx, "whatsapp"))["pregunta_diaria", "es_MX"].is_stopped
+    product.clock.move(hours=2)
+    product.meta.approve("pregunta_diaria", "es_MX")
+    await product.settle()
+    assert await product.tick() == 1
+    assert ana.buttons() == [TAP]
+
+
+async def test_a_template_that_meta_refuses_is_asked_for_once_and_the_others_wait(product: Product) -> None:
+    phones = [product.whatsapp(1001 + place) for place in range(3)]
+    for phone in phones:
+        await enrol(phone)
+    product.clock.move(days=1)
+    calls = len(product.meta.calls)
+    product.meta.templates.change("pregunta_diaria", "es_MX", "PAUSED")
+    product.meta.pending.clear()  # the webhook that would have told us is lost
+    await product.tick()
+    assert len(product.meta.calls) - calls <= 3
+    assert (await states(product))["waiting"] == 3
+    product.meta.approve("pregunta_diaria", "es_MX")
+    product.clock.move(minutes=16)
+    await product.tick()
+    assert [phone.buttons() for phone in phones] == [[TAP]] * 3
+
+
+async def test_a_dead_token_stops_the_channel_and_nothing_is_lost(product: Product) -> None:
+    async with product.whatsapp() as ana:
+        product.meta.fail("messages", code=190, times=1)
+        await ana.start("LEON")
+        async with product.app.database.read() as tx:
+            assert await channels.stopped(tx) == {"whatsapp": "code 190"}
+        assert said(ana) == 0
+        await product.app.sender.resume("whatsapp")
+        product.clock.move(minutes=6)
+        await product.settle()
+        assert said(ana) == 1
+
+
+async def test_whoever_is_not_on_whatsapp_any_more_is_left_alone_until_they_come_back(product: Product) -> None:
+    async with product.whatsapp() as ana:
+        await enrol(ana)
+        ana.person.has_left = True
+        product.clock.move(days=1)
+        await product.tick()
+        product.clock.move(days=1)
+        assert await product.tick() == 0
+        ana.person.has_left = False
+        await ana.type("hoy")
+        assert ana.buttons() == OPTIONS
+
+
+async def test_fourteen_quick_answers_keep_the_pair_rate(ana: WhatsAppPhone) -> None:
+    await enrol(ana)
+    await ana.type("consulta")
+    await ana.tap("Empezar")
+    for _ in range(14):
+        if ana.buttons() == ["Sí", "No", "No sé"]:
+            await ana.tap("No")
+    assert ana.buttons()
+
+
+# ---------------------------------------------------------------- two channels
+
+
+async def test_two_channels_become_one_record_and_prompts_go_where_they_are_wanted(product: Product) -> None:
+    async with product.telegram() as telegram, product.whatsapp() as whatsapp:
+        await telegram.start("LEON")
+        await telegram.tap("Acepto")
+        await telegram.tap("9:00")
+        await telegram.tap("A")
+        await telegram.type("/canal")
+        await telegram.tap("Pedir código")
+        code = telegram.messages()[-1].rpartition(" ")[2]
+        await whatsapp.type(f"Canal {code}")
+        assert "WhatsApp quedó unido" in whatsapp.messages()[-1]
+        assert "Se unió WhatsApp" in telegram.messages()[-1]
+        await whatsapp.type("mi avance")
+        assert "Respondiste 1" in whatsapp.messages()[-1]
+        await whatsapp.type("canal")
+        await whatsapp.tap("A WhatsApp")
+        product.clock.move(days=1)
+        before = len(telegram.messages())
+        assert await product.tick() == 1
+        assert whatsapp.buttons() == [TAP]
+        assert len(telegram.messages()) == before
+        assert not product.meta.refusals
