@@ -1,5 +1,6 @@
 """What a platform tells about ourselves: our templates, our limits, our account."""
 
+import re
 from datetime import datetime
 
 import structlog
@@ -11,8 +12,10 @@ from storage.database import Transaction
 
 log = structlog.get_logger()
 
-STOPPING = ("DISABLED_UPDATE", "ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED")
-REINSTATED = "REINSTATE"
+PEOPLE = re.compile(r"-1|[0-9]{1,9}")
+STOPPING = ("ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED")
+RESUMING = ("ACCOUNT_RECONNECTED",)
+BANNED, REINSTATED = "DISABLE", "REINSTATE"
 
 
 async def receive(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
@@ -26,7 +29,7 @@ async def receive(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
         case Topic.TEMPLATE_QUALITY:
             await _note(tx, bulletin, now, quality=told.get("quality", ""))
         case Topic.LIMIT:
-            if told.get("people", "").lstrip("-").isdecimal():
+            if PEOPLE.fullmatch(told.get("people", "")):
                 await channels.note(tx, bulletin.channel, channels.PEOPLE, told["people"], now)
         case Topic.ACCOUNT:
             await _account(tx, bulletin, now)
@@ -37,8 +40,7 @@ async def receive(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
 async def _template(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
     told = bulletin.fields
     status = told.get("status", "").upper()
-    status = {"REINSTATED": "APPROVED", "FLAGGED": "APPROVED"}.get(status, status)  # still sent, and warned
-    if status not in channels.SENDABLE:
+    if channels.is_stopping(status):
         log.error("template_stopped", template=told.get("name"), code=told.get("language"), status=status)
     await _note(tx, bulletin, now, status=status)
 
@@ -52,9 +54,9 @@ async def _note(tx: Transaction, bulletin: Bulletin, now: datetime, **told: str)
 async def _account(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
     event, ban = bulletin.fields.get("event", ""), bulletin.fields.get("ban", "")
     log.warning("account_update", channel=bulletin.channel, event_kind=event, ban=ban)
-    if ban == REINSTATED:
+    if ban == REINSTATED or event in RESUMING:
         await channels.clear(tx, bulletin.channel, channels.STOPPED)
-    elif event in STOPPING:
+    elif event in STOPPING or ban == BANNED:
         await channels.note(tx, bulletin.channel, channels.STOPPED, f"{event} {ban}".strip(), now)
     else:
         await channels.note(tx, bulletin.channel, "account", event, now)

@@ -12,6 +12,7 @@ import typer
 
 from bot import app as house
 from bot import config, logs, tables
+from bot.channels import whatsapp_intake
 from bot.cli_check import check
 from bot.cli_export import exported
 from bot.cli_import import imported
@@ -140,6 +141,8 @@ async def _welcome(app: house.App, port: int, links: list[str]) -> None:
     say(f"  Console:         {base}/console/")
     if app.telegram is not None:
         say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
+    if app.whatsapp is not None:
+        say(f"  WhatsApp:        on, webhook {base}{whatsapp_intake.PATH}")
     say("Ctrl-C stops it; the next start keeps everything.")
 
 

@@ -110,7 +110,7 @@ async def push(
         missing = [pair for pair in found if pair.theirs is None]
         for pair in found:
             if pair.differing:
-                say(f"{pair}: {pair.verdict}; left alone. Edit it at Meta, or give ours another name.")
+                say(f"{pair}: {pair.verdict}; left alone. Make them the same: at Meta, or ours.")
         refused = [pair for pair in missing if not (await _submit(graph, pair) if apply else _announce(pair))]
     same = sum(pair.verdict == "same" for pair in found)
     differing = len(found) - same - len(missing)

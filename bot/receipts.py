@@ -1,6 +1,7 @@
 """What a platform tells of a delivery that it had taken: it moves the delivery, and may concern the person."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -24,21 +25,35 @@ async def receive(tx: Transaction, library: Library, house: House, receipt: Rece
     """Move the delivery, in whatever order words about it come; a failure has the consequences of a refusal."""
     told = await outbox.told(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
     if told is not None and receipt.fate is Fate.FAILED:
-        await _fail(tx, library, house, told, receipt.code, now)
+        code, what = receipt.code, meaning(receipt.code)
+        log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)
+        at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
+        await _fail(tx, library, house, Failure(told, what, code, at), now)
 
 
-async def _fail(tx: Transaction, library: Library, house: House, told: Told, code: int, now: datetime) -> None:
-    what = meaning(code)
-    log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)
-    if what is Meaning.PERSON_GONE:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A delivery that will not arrive; `at` is when that was found, which may be days ago."""
+
+    told: Told
+    what: Meaning
+    code: int
+    at: datetime
+
+
+async def _fail(tx: Transaction, library: Library, house: House, failure: Failure, now: datetime) -> None:
+    told, what = failure.told, failure.what
+    place = await addresses.find(tx, told.channel, told.address)
+    has_spoken = place is not None and place.heard_at is not None and place.heard_at > failure.at
+    if what is Meaning.PERSON_GONE and not has_spoken:
         await outbox.drop_unreachable(tx, told.channel, told.address, now)
     elif what is Meaning.NO_MARKETING:
         await addresses.prefer_no_marketing(tx, told.channel, told.address, no_marketing=True)
     elif what is Meaning.CHANNEL_STOPPED:
-        await channels.note(tx, told.channel, channels.STOPPED, f"code {code}", now)
-    elif what is Meaning.BY_TEMPLATE:
-        await addresses.be_silent(tx, told.channel, told.address)
-        if told.kind is Kind.PROMPT:
+        await channels.note(tx, told.channel, channels.STOPPED, f"code {failure.code}", now)
+    elif what is Meaning.BY_TEMPLATE and not has_spoken:
+        await addresses.be_silent(tx, told.channel, told.address, failure.at)
+        if told.kind is Kind.PROMPT and told.deadline is not None and told.deadline > now:
             await _ask_again(tx, library, house, told, now)
     elif what in WAITS and told.kind is Kind.PROMPT:
         today = now.astimezone(house.timezone).date()

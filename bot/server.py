@@ -1,13 +1,15 @@
 """The web server's frame: health, metrics, the privacy notice; the pages and webhooks attach themselves to it."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
 
-from bot.appkeys import CLOCK, DATABASE, PAGES
+from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import language_of
+from handlers import reachability
+from handlers.reachability import Reach
 from storage import channels, outbox, updates
 from storage.database import DatabaseUnavailable
 
@@ -47,16 +49,29 @@ async def live(_: web.Request) -> web.Response:
 
 @routes.get("/health/ready")
 async def ready(request: web.Request) -> web.Response:
-    """The database answers, no channel was stopped, and what is due leaves in time."""
+    """The database answers, no channel was stopped, and what is due leaves in time; what else is to be known is told.
+
+    Templates that may not be sent and people who wait leave us ready: no restart helps them.
+    """
+    now = request.app[CLOCK]()
     try:
         async with request.app[DATABASE].read() as tx:
-            oldest = await outbox.oldest_waiting(tx, request.app[CLOCK]())
+            oldest = await outbox.oldest_waiting(tx, now)
             waiting = await updates.count_waiting(tx)
             stopped = sorted(await channels.stopped(tx))
+            reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
     reason = "channel" if stopped else ("outbox" if oldest > LATE else "")
-    state = {"ready": not reason, "reason": reason, "stopped": stopped, "outbox_age": oldest, "inbox": waiting}
+    state = {
+        "ready": not reason,
+        "reason": reason,
+        "stopped": stopped,
+        "outbox_age": oldest,
+        "inbox": waiting,
+        "templates": [str(template) for one in reaches for template in one.stopped],
+        "waiting_people": sum(one.people.waiting for one in reaches),
+    }
     return web.json_response(state, status=503 if reason else 200)
 
 
@@ -65,29 +80,51 @@ async def metrics(request: web.Request) -> web.Response:
     """Gauges out of the database, so that they are right with any number of processes. Loopback or token only."""
     if not _may_measure(request):
         raise web.HTTPForbidden
+    now = request.app[CLOCK]()
     async with request.app[DATABASE].read() as tx:
         counts = await outbox.counts(tx)
-        oldest = await outbox.oldest_waiting(tx, request.app[CLOCK]())
+        oldest = await outbox.oldest_waiting(tx, now)
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channels.stopped(tx))
+        reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
+    states = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
+    stops = [(_labels(channel=name), 1) for name in stopped]
     lines = [
-        "# HELP integra_deliveries Deliveries by channel and state.",
-        "# TYPE integra_deliveries gauge",
-        *(
-            f'integra_deliveries{{channel="{channel}",state="{state}"}} {number}'
-            for (channel, state), number in sorted(counts.items())
-        ),
-        "# HELP integra_outbox_age_seconds How long the oldest due delivery has been waiting.",
-        "# TYPE integra_outbox_age_seconds gauge",
-        f"integra_outbox_age_seconds {oldest}",
-        "# HELP integra_inbox_waiting Updates that are stored and not handled yet.",
-        "# TYPE integra_inbox_waiting gauge",
-        f"integra_inbox_waiting {waiting}",
-        "# HELP integra_channel_stopped Channels whose credential was refused.",
-        "# TYPE integra_channel_stopped gauge",
-        *(f'integra_channel_stopped{{channel="{name}"}} 1' for name in stopped),
+        *_gauge("deliveries", "Deliveries by channel and state.", states),
+        *_gauge("outbox_age_seconds", "How long the oldest due delivery has been waiting.", [("", oldest)]),
+        *_gauge("inbox_waiting", "Updates that are stored and not handled yet.", [("", waiting)]),
+        *_gauge("channel_stopped", "Channels whose credential was refused.", stops),
+        *_of_reaches(reaches),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
+
+
+def _of_reaches(reaches: Sequence[Reach]) -> Iterator[str]:
+    """The gauges of channels where whoever has been silent is reached by templates only."""
+    people = [(_labels(channel=one.channel), one.people) for one in reaches]
+    waiting = [(labels, one.waiting) for labels, one in people]
+    limits = [(labels, "+Inf" if one.limit is None else one.limit) for labels, one in people]
+    used = [(labels, one.used) for labels, one in people]
+    stops = [
+        (_labels(channel=one.channel, name=template.name, code=template.code), 1)
+        for one in reaches
+        for template in one.stopped
+    ]
+    yield from _gauge("people_waiting", "People whose prompt waits; they are planned first.", waiting)
+    yield from _gauge("people_limit", "Silent people who may be written to in 24 hours; +Inf: no limit.", limits)
+    yield from _gauge("people_used", "Silent people who were written to in 24 hours.", used)
+    yield from _gauge("template_stopped", "Templates of ours that may not be sent.", stops)
+
+
+def _gauge(name: str, help: str, values: Sequence[tuple[str, float | str]]) -> Iterator[str]:
+    """One gauge in Prometheus' text format; each value has its labels, or none."""
+    yield f"# HELP integra_{name} {help}"
+    yield f"# TYPE integra_{name} gauge"
+    yield from (f"integra_{name}{labels} {value}" for labels, value in values)
+
+
+def _labels(**given: str) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in given.items()) + "}"
 
 
 def _may_measure(request: web.Request) -> bool:

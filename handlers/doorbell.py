@@ -1,6 +1,7 @@
 """Tell those who asked in confidence that there is news: constant words, no case, apart from everything else."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 
 from content.library import Library
@@ -18,11 +19,12 @@ async def ring(tx: Transaction, library: Library, house: House, now: datetime) -
     for listener in listeners:
         occasion = Occasion(f"news:{secrets.token_urlsafe(12)}", outbox.Kind.NOTICE, now)
         manner = house.manner(listener.channel)
-        await speak.say(tx, library, listener, occasion, [news(house, listener.language)], manner=manner)
+        message = replace(news(house, listener.language), knock=Knock(openings.NEWS, {}, ("consult:read",)))
+        await speak.say(tx, library, listener, occasion, [message], manner=manner)
     return len(listeners)
 
 
 def news(house: House, language: str) -> Message:
     """That there is something to read, and the way there."""
     way_in = Button("button.consult_read", url=f"{house.public_url}/c#l={language}")
-    return Message("consult.news", {}, ((way_in,),), knock=Knock(openings.NEWS, {}, ("consult:read",)))
+    return Message("consult.news", {}, ((way_in,),))

@@ -75,17 +75,18 @@ async def turn(visit: Visit) -> Turn:
 
 
 async def _join(visit: Visit, chosen: Institution, hour: int) -> Turn:
+    update = visit.update
     servant = await servants.enrol(
         visit.tx,
-        visit.update.channel,
-        visit.update.address,
+        update.channel,
+        update.address,
         institution_id=chosen.id,
         language=visit.language,
         hour=hour,
         notice_version=visit.library.phrases.template("es", "notice.version"),
         now=visit.now,
         today=visit.today,
-        alias=visit.update.alias,
+        alias=update.alias,
         heard_at=visit.heard_at,
     )
     first = await daily.first(replace(visit, servant=servant))

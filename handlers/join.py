@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 
 from handlers import answer, help, speak
@@ -9,6 +10,7 @@ from handlers.message import Button, Message, Value
 from handlers.speak import Listener, Occasion
 from handlers.visit import Turn, Visit
 from storage import addresses, joining, outbox, servants
+from storage.servants import Servant
 
 SIGNS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for another
 LENGTH = 8  # 40 bits: nobody guesses one in the minutes that it lives
@@ -40,7 +42,7 @@ async def turn(visit: Visit) -> Turn:
         return Turn((Message("join.preferred", {"channel": _name(visit, channel)}, replaces=True),))
     if what == "remove" and channel != visit.update.channel:
         for address in await joining.remove(visit.tx, visit.servant.id, channel):
-            await outbox.forget(visit.tx, channel, address)
+            await servants.forget_place(visit.tx, channel, address)
         return Turn((Message("join.removed", {"channel": _name(visit, channel)}, replaces=True),))
     return Turn((Message("help.old_button"),))
 
@@ -49,36 +51,49 @@ async def turn(visit: Visit) -> Turn:
 
 
 async def _join(visit: Visit, code: str) -> Turn:
-    kept = await joining.take_code(visit.tx, _hash(visit, code), visit.now)
-    if kept is None:
+    spoken = _hash(visit, code)
+    kept = await joining.whose(visit.tx, spoken, visit.now)
+    owner = await servants.by_id(visit.tx, kept) if kept is not None else None
+    if owner is None:
         return Turn((Message("join.unknown"),))
-    if visit.servant is not None and visit.servant.id == kept:
+    if visit.servant is not None and visit.servant.id == owner.id:
         return Turn((Message("join.same"),))
-    there = await addresses.all_of(visit.tx, kept)
-    if any(one.channel == visit.update.channel for one in there):
-        return Turn((Message("join.taken", {"channel": _name(visit, visit.update.channel)}),))
-    if visit.servant is None:
-        update = visit.update
-        await joining.add_address(visit.tx, kept, update.channel, update.address, update.alias, visit.heard_at)
-    else:
-        for competency in await joining.merge(visit.tx, kept, visit.servant.id):
-            await answer.remember(visit.tx, kept, competency)
+    there = await addresses.all_of(visit.tx, owner.id)
+    if taken := await _taken(visit, {one.channel for one in there}):
+        return Turn((Message("join.taken", {"channel": _name(visit, taken)}),))
+    if not await joining.spend(visit.tx, spoken):
+        return Turn((Message("join.unknown"),))
+    await _unite(visit, owner)
     for place in there:  # where the code came from: nobody joins a record unseen by its owner
-        await _tell(visit, place.channel, place.address)
-    servant = await servants.by_id(visit.tx, kept)
-    assert servant is not None
-    channel: dict[str, Value] = {"channel": _name(visit, visit.update.channel)}
+        await _tell(visit, Listener(place.channel, place.address, owner.language))
     only_here = (Button("button.prompts_here", f"join:prefer:{visit.update.channel}"),)
-    return Turn((Message("join.joined", channel, (only_here,)),), language=servant.language)
+    name: dict[str, Value] = {"channel": _name(visit, visit.update.channel)}
+    return Turn((Message("join.joined", name, (only_here,)),), language=owner.language)
 
 
-async def _tell(visit: Visit, channel: str, address: str) -> None:
-    listener = Listener(channel, address, visit.language)
+async def _taken(visit: Visit, there: Collection[str]) -> str:
+    """A channel on which both records are: one record has one chat on each; empty: there is none."""
+    here = {visit.update.channel}
+    if visit.servant is not None:
+        here |= {one.channel for one in await addresses.all_of(visit.tx, visit.servant.id)}
+    return min(here & set(there), default="")
+
+
+async def _unite(visit: Visit, owner: Servant) -> None:
+    update = visit.update
+    if visit.servant is not None:
+        for competency in await joining.merge(visit.tx, owner.id, visit.servant.id):
+            await answer.remember(visit.tx, owner.id, competency)
+        return
+    await joining.add_address(visit.tx, owner.id, update.channel, update.address, update.alias, visit.heard_at)
+
+
+async def _tell(visit: Visit, listener: Listener) -> None:
     occasion = Occasion(f"joined:{visit.update.channel}:{secrets.token_hex(8)}", outbox.Kind.NOTICE, visit.now)
     row = (Button("button.remove_channel", f"join:remove:{visit.update.channel}"),)
-    values: dict[str, Value] = {"channel": _name(visit, visit.update.channel)}
-    message = Message("join.told", values, (row,))
-    await speak.say(visit.tx, visit.library, listener, occasion, [message], manner=visit.house.manner(channel))
+    message = Message("join.told", {"channel": _name(visit, visit.update.channel)}, (row,))
+    manner = visit.house.manner(listener.channel)
+    await speak.say(visit.tx, visit.library, listener, occasion, [message], manner=manner)
 
 
 async def _code(visit: Visit) -> Message:

@@ -37,7 +37,8 @@ async def _channels(visit: Visit, servant_id: int) -> list[str]:
     named = []
     for place in await addresses.all_of(visit.tx, servant_id):
         name = visit.library.phrases.plain(visit.language, f"channel.{place.channel}", {})
-        named.append(f"{name} ({place.alias})" if place.alias else name)
+        number = place.alias or (place.address if place.address.startswith("+") else "")
+        named.append(f"{name} ({number})" if number else name)
     return named
 
 

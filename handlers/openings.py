@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from content.library import Library
 from content.scenario import LETTERS, Scenario
+from content.text import LANGUAGES
 from handlers.day import Day
 from handlers.manners import Manner
 from handlers.message import Knock, Value
@@ -23,10 +24,12 @@ from storage.servants import Due, Silence
 TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
 WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
 NEWS = "novedades_consulta"
-FIRST_LIMIT = 250  # people in 24 hours, for whoever was told no other number (platforms.md 3.5)
+FIRST_LIMIT = 250  # people in 24 hours, for whoever was told no other number (Cloud API, messaging limits)
 ROLLING = timedelta(hours=24)
 MARGIN = timedelta(minutes=10)  # a window about to close counts as closed: the message may leave a little later
 MARKETING = "MARKETING"
+
+States = Mapping[tuple[str, str], TemplateState]
 
 
 def silences(house: House, now: datetime) -> list[Silence]:
@@ -39,33 +42,36 @@ async def choose(
 ) -> Sequence[Due]:
     """Who of the silent ones is written to now, at most `limit`; the others are put off."""
     states = await channels.templates(tx, silence.channel)
-    room = min(limit, await room_left(tx, silence, day))
-    chosen: list[Due] = []
-    for language in ("es", "en"):
-        state = states.get((TAP, library.templates[TAP].code(language)))
-        if (state is None or not state.is_stopped) and len(chosen) < room:
-            chosen += await servants.due_in_silence(
-                tx,
-                day.date,
-                day.hour,
-                silence,
-                language,
-                room - len(chosen),
-                marketing=state is not None and state.category == MARKETING,
-            )
+    languages = _open_languages(library, house.manner(silence.channel), states)
+    room = min(limit, await room_left(tx, silence, day, languages))
+    chosen: Sequence[Due] = ()
+    if room and languages:
+        chosen = await servants.due_in_silence(tx, day.date, day.hour, silence, languages, room)
     if len(chosen) < limit:  # else there is more to plan, and nobody is known to be left over
         await servants.put_off_rest(tx, day.date, day.hour, silence)
     return chosen
 
 
-async def room_left(tx: Transaction, silence: Silence, day: Day) -> int:
+def _open_languages(library: Library, manner: Manner, states: States) -> dict[str, bool]:
+    """The languages in which a template may leave, and whether all those that may count as marketing."""
+    names = (TAP, WHOLE) if manner.openings == "direct" else (TAP,)
+    found: dict[str, bool] = {}
+    for language in LANGUAGES:
+        known = [states.get((name, library.templates[name].code(language))) for name in names]
+        usable = [state for state in known if state is None or not state.is_stopped]
+        if usable:
+            found[language] = all(state is not None and state.category == MARKETING for state in usable)
+    return found
+
+
+async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Mapping[str, bool]) -> int:
     """How many silent people may still be written to now; places of those who wait since an earlier day are kept."""
     known = (await channels.facts(tx, silence.channel)).get(channels.PEOPLE, str(FIRST_LIMIT))
     limit = int(known)
     if limit < 0:
         return 2**31
     used = await addresses.count_knocked(tx, silence.channel, day.now - ROLLING)
-    kept = await servants.count_put_off_ahead(tx, day.date, day.hour, silence)
+    kept = await servants.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
     return max(0, limit - used - kept)
 
 
@@ -78,7 +84,7 @@ async def knock(
     if manner.openings == "direct":
         whole = _whole(library, prompt, scenario)
         states = await channels.templates(tx, one.channel)
-        if whole is not None and _fits(library, whole, one.language, states):
+        if whole is not None and _fits(library, whole, one, states):
             return whole
     return tap(library, prompt.competency_id)
 
@@ -99,7 +105,8 @@ def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> Knock | None
     return Knock(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
 
 
-def _fits(library: Library, whole: Knock, language: str, states: Mapping[tuple[str, str], TemplateState]) -> bool:
+def _fits(library: Library, whole: Knock, one: Due, states: States) -> bool:
     template = library.templates[WHOLE]
-    state = states.get((WHOLE, template.code(language)))
-    return (state is None or not state.is_stopped) and template.fits(language, whole.values)
+    state = states.get((WHOLE, template.code(one.language)))
+    is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and one.no_marketing))
+    return not is_refused and template.fits(one.language, whole.values)

@@ -15,7 +15,7 @@ from storage import counts
 from storage.database import Transaction
 
 FLOOR = 5
-"""Groups under this are never shown, whatever is configured (design.md, section 3)."""
+"""Groups under this are never shown, whatever is configured."""
 
 
 @dataclass(frozen=True, slots=True)

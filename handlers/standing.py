@@ -8,7 +8,7 @@ from handlers.visit import Turn, Visit
 from storage import progress as record
 
 HELD = 0.8
-"""Predicted recall from which a competency counts as held (learning.md, section 5)."""
+"""Predicted recall from which a competency counts as held."""
 
 
 async def progress(visit: Visit) -> Turn:

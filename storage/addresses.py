@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, RowMapping, func, or_, select, update
 
+from storage import names
 from storage.database import Transaction
 from storage.schema import addresses, deliveries, servants
 from storage.servants import Servant
@@ -44,6 +45,8 @@ async def meet(
     found = [(_place(row), _servant(row)) for row in await _named(tx, channel, address, alias)]
     place = _meant([one for one, _ in found], address, alias)
     if place is None:
+        if alias != address:
+            await names.release(tx, channel, alias, keeper=address)
         return None
     servant = next(servant for one, servant in found if one is place)
     at = place.address
@@ -65,11 +68,11 @@ async def all_of(tx: Transaction, servant_id: int) -> list[Place]:
 
 
 async def _named(tx: Transaction, channel: str, address: str, alias: str) -> Sequence[RowMapping]:
-    names = {name for name in (address, alias) if name}
+    wanted = {name for name in (address, alias) if name}
     statement = (
         select(servants, *_PLACE)
         .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(addresses.c.channel == channel, or_(addresses.c.address.in_(names), addresses.c.alias.in_(names)))
+        .where(addresses.c.channel == channel, or_(addresses.c.address.in_(wanted), addresses.c.alias.in_(wanted)))
     )
     return (await tx.execute(statement)).mappings().all()
 
@@ -88,19 +91,12 @@ async def _note_meeting(tx: Transaction, place: Place, at: str, alias: str, hear
     if not place.is_reachable:
         new["is_reachable"] = True
     if alias and alias not in (place.alias, at):
-        await _release(tx, place.channel, alias)
+        await names.release(tx, place.channel, alias, keeper=at)
         new["alias"] = alias
     if heard_at is not None and (place.heard_at is None or heard_at > place.heard_at):
         new |= {"heard_at": heard_at, "put_off_on": None}
     if new:
         await tx.execute(update(addresses).where(_is(place.channel, at)).values(**new))
-
-
-async def _release(tx: Transaction, channel: str, alias: str) -> None:
-    """Somebody else has this alias now."""
-    await tx.execute(
-        update(addresses).where(addresses.c.channel == channel, addresses.c.alias == alias).values(alias=None)
-    )
 
 
 async def move(tx: Transaction, place: Place, address: str, alias: str) -> str:
@@ -109,28 +105,30 @@ async def move(tx: Transaction, place: Place, address: str, alias: str) -> str:
     Where the new address is somebody's already, that record stands, and the old address is no longer written to.
     """
     wanted = address or place.address
-    if alias and alias != place.alias:
-        await _release(tx, place.channel, alias)
     if wanted != place.address:
         taken = await tx.scalar(select(addresses.c.servant_id).where(_is(place.channel, wanted)))
         if taken is not None:
             gone = {"is_reachable": False, "alias": None}
             await tx.execute(update(addresses).where(_is(place.channel, place.address)).values(**gone))
             return wanted
+    if alias not in (place.alias, place.address):
+        await names.release(tx, place.channel, alias, keeper=place.address)
+    if wanted != place.address:
         waiting = deliveries.c.state.in_(("waiting", "claimed"))
         theirs = (deliveries.c.channel == place.channel) & (deliveries.c.address == place.address)
         await tx.execute(update(deliveries).where(theirs, waiting).values(address=wanted))
-    names = {"address": wanted, "alias": (alias if alias != wanted else None) or place.alias}
-    await tx.execute(update(addresses).where(_is(place.channel, place.address)).values(**names))
+    known = {"address": wanted, "alias": (alias if alias != wanted else None) or place.alias}
+    await tx.execute(update(addresses).where(_is(place.channel, place.address)).values(**known))
     return wanted
 
 
 # ---------------------------------------------------------------- what the platform lets us do
 
 
-async def be_silent(tx: Transaction, channel: str, address: str) -> None:
-    """The platform says that the person has not been heard for too long, whatever we thought."""
-    await tx.execute(update(addresses).where(_is(channel, address)).values(heard_at=None))
+async def be_silent(tx: Transaction, channel: str, address: str, told_at: datetime) -> None:
+    """The platform said then that the person had not been heard for too long, whatever we thought."""
+    unheard = addresses.c.heard_at <= told_at
+    await tx.execute(update(addresses).where(_is(channel, address), unheard).values(heard_at=None))
 
 
 async def knock(tx: Transaction, channel: str, address: str, now: datetime) -> None:

@@ -12,8 +12,27 @@ from storage.schema import channel_facts, template_states
 STOPPED = "stopped"  # why the whole channel stands still
 PEOPLE = "people"  # how many silent people may be written to in 24 hours; -1: as many as there are
 
-SENDABLE = frozenset({"APPROVED", ""})
-"""Statuses of a template that may be sent; one that was never spoken of is tried."""
+STOPPING = (
+    "PENDING",
+    "REJECTED",
+    "PAUSED",
+    "DISABLED",
+    "DELETED",
+    "ARCHIVED",
+    "LOCKED",
+    "IN_APPEAL",
+    "LIMIT",
+    "REFUSED",
+)
+"""How a status begins by which a template cannot be sent now; any other word is only news, and it is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A channel stands still: the reason as the platform gave it, and since when."""
+
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +49,19 @@ class TemplateState:
 
     @property
     def is_stopped(self) -> bool:
-        return self.status not in SENDABLE
+        return is_stopping(self.status)
+
+
+def is_stopping(status: str) -> bool:
+    return status.startswith(STOPPING)
 
 
 async def note(tx: Transaction, channel: str, name: str, value: str, now: datetime) -> None:
-    """Remember a fact about a channel; a newer one takes its place."""
+    """Remember a fact about a channel; another one takes its place, the same one keeps its first moment."""
     fields = {"channel": channel, "name": name, "value": value[:200], "noted_at": now}
     statement = insert_once(tx, channel_facts).values(**fields)
-    await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name"], set_=fields))
+    differs = channel_facts.c.value != fields["value"]
+    await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name"], set_=fields, where=differs))
 
 
 async def clear(tx: Transaction, channel: str, name: str) -> None:
@@ -53,6 +77,13 @@ async def stopped(tx: Transaction) -> Mapping[str, str]:
     """Channels that stand still, with the reason."""
     statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == STOPPED)
     return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
+async def stops(tx: Transaction) -> Mapping[str, Stop]:
+    """The same with the moment."""
+    columns = (channel_facts.c.channel, channel_facts.c.value, channel_facts.c.noted_at)
+    rows = await tx.execute(select(*columns).where(channel_facts.c.name == STOPPED))
+    return {row[0]: Stop(row[1], row[2]) for row in rows}
 
 
 async def note_template(

@@ -175,7 +175,7 @@ def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
         "synchronous=FULL",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         f"busy_timeout={BUSY_SECONDS * 1000}",
-        "secure_delete=ON",  # what is deleted leaves no bytes in the file (confidential.md, retention)
+        "secure_delete=ON",  # what is deleted leaves no bytes in the file
     )
 
     @event.listens_for(engine.sync_engine, "connect")

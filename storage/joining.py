@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
+from storage import names
 from storage.database import Transaction
 from storage.schema import addresses, answers, join_codes, memories, prompts, servants
 
@@ -15,11 +16,18 @@ async def add_code(tx: Transaction, servant_id: int, code_hash: str, expires_at:
     await tx.execute(insert(join_codes).values(row))
 
 
-async def take_code(tx: Transaction, code_hash: str, now: datetime) -> int | None:
-    """Whose code it is, once; None: unknown, spent or too old."""
-    statement = delete(join_codes).where(join_codes.c.code_hash == code_hash).returning(join_codes)
-    row = (await tx.execute(statement)).first()
-    return int(row.servant_id) if row is not None and row.expires_at > now else None
+async def whose(tx: Transaction, code_hash: str, now: datetime) -> int | None:
+    """Whose code it is; None: unknown, spent or too old."""
+    statement = select(join_codes.c.servant_id).where(
+        join_codes.c.code_hash == code_hash, join_codes.c.expires_at > now
+    )
+    return await tx.scalar(statement)
+
+
+async def spend(tx: Transaction, code_hash: str) -> bool:
+    """The code is used up; False: somebody else was faster."""
+    statement = delete(join_codes).where(join_codes.c.code_hash == code_hash).returning(join_codes.c.servant_id)
+    return (await tx.execute(statement)).first() is not None
 
 
 async def sweep(tx: Transaction, now: datetime) -> None:
@@ -31,6 +39,7 @@ async def add_address(
     tx: Transaction, servant_id: int, channel: str, address: str, alias: str, heard_at: datetime | None
 ) -> None:
     """A stranger's address on a channel is a servant's from now on."""
+    await names.release(tx, channel, alias, keeper=address)
     row = {"channel": channel, "address": address, "servant_id": servant_id, "heard_at": heard_at}
     await tx.execute(insert(addresses).values(row | {"alias": (alias or None) if alias != address else None}))
 

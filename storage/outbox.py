@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, delete, exists, func, or_, select, update
+from sqlalchemy import RowMapping, and_, case, delete, exists, func, or_, select, update
 
 from storage.database import Transaction, insert_once
 from storage.schema import addresses, deliveries
@@ -194,7 +194,8 @@ async def told(tx: Transaction, channel: str, number: int, ref: str, fate: str, 
     """
     is_it = deliveries.c.platform_ref == ref
     if number:
-        is_it |= (deliveries.c.id == number) & deliveries.c.platform_ref.is_(None)
+        is_tried = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
+        is_it |= (deliveries.c.id == number) & is_tried
     below = FATES[: FATES.index(fate)]
     over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
     state = State.FAILED if fate == "failed" else State.SENT
@@ -251,6 +252,32 @@ async def oldest_waiting(tx: Transaction, now: datetime) -> float:
     )
     moment = await tx.scalar(statement)
     return 0.0 if moment is None else (now - moment).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a channel has not brought to people."""
+
+    waiting: int = 0  # to leave now or later
+    oldest: datetime | None = None  # since when the oldest that is due waits; None: none is due
+    lost: int = 0  # refused, or failed after they had left
+
+
+async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
+    """By channel, where there is anything; what was lost counts if it ended after `since`."""
+    is_waiting = deliveries.c.state == State.WAITING
+    is_lost = and_(deliveries.c.state.in_((State.REFUSED, State.FAILED)), deliveries.c.ended_at > since)
+    statement = (
+        select(
+            deliveries.c.channel,
+            func.sum(case((is_waiting, 1), else_=0)),
+            func.min(case((is_waiting & (deliveries.c.due_at <= now), deliveries.c.due_at))),
+            func.sum(case((is_lost, 1), else_=0)),
+        )
+        .where(or_(is_waiting, is_lost))
+        .group_by(deliveries.c.channel)
+    )
+    return {row[0]: Backlog(row[1], row[2], row[3]) for row in await tx.execute(statement)}
 
 
 async def prune(tx: Transaction, before: datetime) -> None:

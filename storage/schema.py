@@ -179,9 +179,21 @@ deliveries = Table(
     Column("fate", String(10)),  # what the platform told since: sent | failed | delivered | read
     Column("fault", String(80)),
     Column("ended_at", UtcDateTime),
-    Index("ix_deliveries_due", "state", "priority", "due_at"),
+    Index("ix_deliveries_due", "channel", "state", "priority", "due_at", "id"),
     Index("ix_deliveries_address", "channel", "address", "state"),
     Index("ix_deliveries_ref", "channel", "platform_ref"),
+    sqlite_autoincrement=True,  # an id comes back with a platform's word a week later: it is never given again
+)
+
+paces = Table(  # how fast a platform's credential may speak; moments are Unix seconds
+    "paces",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("next_at", Float, nullable=False, server_default="0"),  # the next free slot
+    Column("held_until", Float, nullable=False, server_default="0"),
+    Column("factor", Float, nullable=False, server_default="1"),  # how much slower since a refusal
+    Column("refused_at", Float, nullable=False, server_default="0"),
+    Column("refusals", Integer, nullable=False, server_default="0"),
 )
 
 channel_facts = Table(  # what the platforms told about ourselves: limits, numbers, why a channel stands still

@@ -3,10 +3,10 @@
     (stranger: nothing is kept) --enrol--> active <--pause / resume--> paused
                                             '---------leave---------'---> left
 
-A servant who leaves keeps a row without anything that identifies: group counts stay (design.md, section 3).
+A servant who leaves keeps a row without anything that identifies: group counts stay.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,17 +18,19 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
 
-from storage import bubbles, outbox, updates
+from storage import bubbles, names, outbox, updates
 from storage.database import Transaction, insert_once
-from storage.schema import addresses, answers, closures, institutions, memories, prompts, servants
+from storage.schema import addresses, answers, closures, institutions, join_codes, memories, prompts, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Due:
     notice_version: str
     channel: str
     address: str
+    no_marketing: bool = False
 
 
 # ---------------------------------------------------------------- institutions
@@ -170,9 +173,7 @@ async def enrol(
         )
         .returning(servants.c.id)
     )
-    if alias:  # whoever had it before has it no longer
-        known = (addresses.c.channel == channel) & (addresses.c.alias == alias)
-        await tx.execute(update(addresses).where(known).values(alias=None))
+    await names.release(tx, channel, alias, keeper=address)
     await tx.execute(
         insert(addresses).values(
             channel=channel,
@@ -227,10 +228,8 @@ async def leave(tx: Transaction, servant_id: int) -> None:
         await tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id))
     ).all()
     for channel, address in places:
-        await outbox.forget(tx, channel, address)
-        await updates.forget(tx, channel, address)
-        if channel == "webchat":
-            await bubbles.forget(tx, address)
+        await forget_place(tx, channel, address)
+    await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
@@ -242,6 +241,14 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     )
 
 
+async def forget_place(tx: Transaction, channel: str, address: str) -> None:
+    """What was said at an address, and what came from there."""
+    await outbox.forget(tx, channel, address)
+    await updates.forget(tx, channel, address)
+    if channel == "webchat":
+        await bubbles.forget(tx, address)
+
+
 async def due(tx: Transaction, day: date, hour: int, silences: Sequence[Silence], limit: int) -> list[Due]:
     """Who has reached their hour today, works today, has no prompt of today yet, and can be written to freely."""
     statement = _due(day, hour).where(*(~_is_silent(one) for one in silences))
@@ -249,15 +256,14 @@ async def due(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]
 
 
 async def due_in_silence(
-    tx: Transaction, day: date, hour: int, silence: Silence, language: str, limit: int, *, marketing: bool
+    tx: Transaction, day: date, hour: int, silence: Silence, languages: Mapping[str, bool], limit: int
 ) -> list[Due]:
-    """The same of those whom only a template reaches, in one language; first who has been waiting longest.
+    """The same of those whom only a template reaches; first who has been waiting longest.
 
-    `marketing`: the platform counts that template as marketing, so whoever wants none is left out.
+    `languages` are those in which there is a template, and whether the platform counts it as marketing, so that
+    whoever wants none is left out.
     """
-    statement = _due(day, hour).where(_is_silent(silence), servants.c.language == language)
-    if marketing:
-        statement = statement.where(~addresses.c.no_marketing)
+    statement = _due(day, hour).where(_is_silent(silence), _may_be_knocked_at(languages))
     order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
     return [Due(*row) for row in await tx.execute(statement.order_by(*order).limit(limit))]
 
@@ -272,10 +278,21 @@ async def put_off_rest(tx: Transaction, day: date, hour: int, silence: Silence) 
     )
 
 
-async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Silence) -> int:
+async def count_put_off_ahead(
+    tx: Transaction, day: date, hour: int, silence: Silence, languages: Mapping[str, bool]
+) -> int:
     """Those who have been waiting since an earlier day, and whose hour is still to come today."""
-    later = _due(day, 23).where(_is_silent(silence), servants.c.hour > hour, addresses.c.put_off_on < day)
+    later = _due(day, 23).where(_is_silent(silence), _may_be_knocked_at(languages))
+    later = later.where(servants.c.hour > hour, addresses.c.put_off_on < day)
     return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
+
+
+def _may_be_knocked_at(languages: Mapping[str, bool]) -> ColumnElement[bool]:
+    ways = [
+        (servants.c.language == language) & (~addresses.c.no_marketing if is_marketing else true())
+        for language, is_marketing in languages.items()
+    ]
+    return or_(false(), *ways)
 
 
 def _is_silent(silence: Silence) -> ColumnElement[bool]:
@@ -310,6 +327,7 @@ def _due(day: date, hour: int) -> "Select[Any]":
             servants.c.notice_version,
             addresses.c.channel,
             addresses.c.address,
+            addresses.c.no_marketing,
         )
         .join(addresses, addresses.c.servant_id == servants.c.id)
         .where(awake, servants.c.hour <= hour, addresses.c.is_reachable, ~elsewhere, ~closed, ~asked)

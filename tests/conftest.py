@@ -140,7 +140,9 @@ async def emptied(database: Database) -> None:
     async with database.write() as tx:
         for table in reversed(metadata.sorted_tables):
             await tx.execute(delete(table))
-        if not database.is_sqlite:  # SQLite counts on from the highest id there is
+        if database.is_sqlite:  # counts on from the highest id there is, but for tables that never give one again
+            await tx.execute(text("DELETE FROM sqlite_sequence"))
+        else:
             await tx.execute(text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"))
 
 

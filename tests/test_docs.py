@@ -20,13 +20,14 @@ DOCUMENTS = tuple(sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))))
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
 THREATS = ROOT / "docs" / "threat-model.md"
 
-ALL_OF_A_SECTION = ("words.", "telegram.")
+ALL_OF_A_SECTION = ("words.", "words_with.", "typed.", "telegram.")
 """Read as a whole: what people type for a command, and what Telegram shows around the chat."""
 
 BUILT = (
     "button.{es,en}",  # handlers/enroll: the other language
     "button.{yes,no,unsure}",  # handlers/assess: replies
     "button.{sure,think,guess}",  # handlers/answer: confidence
+    "channel.{telegram,whatsapp,webchat}",  # handlers/join, handlers/leave
     "front.{chat,letterbox,console}",  # bot/front: doors
     "front.{chat,letterbox,console}_about",
     "webchat.note_{start,long,erased}",  # bot/webchat_deed: own bubbles without words
@@ -47,6 +48,13 @@ BUILT = (
     "console.refused.{forbidden,missing,away,other}",
     "console.refused.{forbidden,missing,away,other}_about",
     "console.keys.is_{officer,recovery}",
+    "console.channels.name_{telegram,whatsapp,webchat}",
+    "console.channels.cause_{token,permission,account,number,payment,other}",
+    "console.channels.language_{es,en}",
+    "console.channels.status_{approved,reinstated,flagged,pending,rejected,paused,disabled}",  # as Meta's words
+    "console.channels.status_{refused,other,unknown}",
+    "console.channels.category_{utility,marketing,other,unknown}",
+    "console.channels.quality_{green,yellow,red,other,unknown}",
     "course.level.{conoce,aplica,orienta}",  # content/model_table: as topics and scenarios write them
     "course.role.{ventanilla,compras,obra,inspeccion,recursos-humanos,salud,educacion,seguridad,tesoreria,sistemas}",
     "course.role.{jefatura,general}",

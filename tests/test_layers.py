@@ -25,6 +25,7 @@ AT_THE_TOP = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "bench",
     "docs",
     "pyproject.toml",
 }

@@ -30,7 +30,7 @@ ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_membe
 FALLBACK_LANGUAGE = "es"
 POLL_SECONDS = 25
 
-# Limits of platforms.md 1.3; the library checks none of them.
+# Limits of the Bot API; the library checks none of them.
 MAX_TEXT = 4096
 MAX_NOTE = 200
 MAX_BUTTONS = 100
@@ -148,7 +148,7 @@ class Telegram:
         """Wait for updates and give them as they came. The offset confirms whatever is before it.
 
         Raw on purpose: the library parses a batch as a whole, and one update that it cannot read would hide
-        all the others for ever (platforms.md 2.2). Raises the channel's errors, also Contested.
+        all the others for ever. Raises the channel's errors, also Contested.
         """
         return await told_plainly(self._fetch(offset, seconds))
 

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import web
 
+from bot.channels import keeping
+from bot.channels.arrivals import Arrival, Untranslated
 from bot.channels.channel import ChannelError, Throttled
+from bot.channels.keeping import WITHOUT_KEY, Keeper, body_of
 from bot.channels.telegram_request import Contested, TokenRevoked
 from bot.channels.telegram_update import NAME, Untranslatable, key_of
-from bot.inbox import Untranslated
 from handlers.message import Update
 from storage.database import DatabaseUnavailable
 
@@ -20,18 +22,9 @@ PATH = "/webhooks/telegram"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 BODY_LIMIT = 1024 * 1024
 LONGEST_PAUSE = 30.0
-WITHOUT_KEY = "none"
-"""The key of an update that has none: there can be no second of it worth keeping."""
 
 log = structlog.get_logger()
 Sleep = Callable[[float], Awaitable[None]]
-Arrival = Update | Untranslated
-
-
-class Keeper(Protocol):
-    """The inbox, as far as it is needed here."""
-
-    async def keep(self, arrivals: Iterable[Arrival]) -> int: ...
 
 
 class Reader(Protocol):
@@ -103,35 +96,7 @@ async def keep_all(batch: Iterable[object], telegram: Reader, inbox: Keeper) -> 
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
     """
-    arrivals = [arrival for raw in batch if (arrival := _read(raw, telegram)) is not None]
-    if not arrivals:
-        return
-    fault = ""
-    try:
-        await inbox.keep(arrivals)
-    except DatabaseUnavailable:
-        raise
-    except Exception as failure:  # one of them is poison; the transaction took the others down with it
-        fault = type(failure).__name__
-    if fault:
-        log.error("telegram_batch_not_kept", kind=fault, count=len(arrivals))
-        for arrival in arrivals:
-            await _keep_alone(arrival, inbox)
-
-
-async def _keep_alone(arrival: Arrival, inbox: Keeper) -> None:
-    fault = ""
-    for attempt in (arrival, Untranslated(NAME, arrival.key, "not kept")):
-        try:
-            await inbox.keep([attempt])
-            return
-        except DatabaseUnavailable:
-            raise
-        except Exception as failure:
-            fault = type(failure).__name__
-            log.error("telegram_update_not_kept", key=arrival.key, kind=fault)
-    # Not even a key of ours can be written: the fault is not the update's, and it must come again.
-    raise DatabaseUnavailable(fault)
+    await keeping.keep_all([arrival for raw in batch if (arrival := _read(raw, telegram)) is not None], inbox)
 
 
 def _read(raw: object, telegram: Reader) -> Arrival | None:
@@ -153,7 +118,7 @@ def attach(app: web.Application, telegram: Reader, inbox: Keeper, secret: str) -
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, expected):
             return _refuse(403, "secret")
-        body = await _body(request)
+        body = await body_of(request, BODY_LIMIT)
         if body is None:
             return _refuse(413, "size")
         try:
@@ -169,18 +134,6 @@ def attach(app: web.Application, telegram: Reader, inbox: Keeper, secret: str) -
         return web.Response()
 
     app.router.add_post(PATH, receive)
-
-
-async def _body(request: web.Request) -> bytes | None:
-    """The body, or None when it is over the limit (which may differ from the application's)."""
-    body = bytearray()
-    if (request.content_length or 0) > BODY_LIMIT:
-        return None
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > BODY_LIMIT:
-            return None
-    return bytes(body)
 
 
 def _refuse(status: int, kind: str) -> web.Response:

@@ -24,6 +24,7 @@ from bot.channels.channel import (
 )
 from bot.channels.whatsapp_errors import Meaning, meaning
 from bot.channels.whatsapp_graph import Graph, GraphFault, NoAnswer
+from bot.channels.whatsapp_pieces import key_of
 from handlers.manners import Manner
 from handlers.message import Act, Opening, Parcel
 from storage import addresses, channels
@@ -146,7 +147,7 @@ class WhatsApp:
             if meaning(fault.code) is not Meaning.BY_TEMPLATE:
                 raise await self._refused(fault, parcel) from None
         async with self._database.write() as tx:  # Meta knows better: it happens even within the window
-            await addresses.be_silent(tx, NAME, parcel.address)
+            await addresses.be_silent(tx, NAME, parcel.address, self._clock())
         return await self._by_template(parcel, await self._standing(parcel))
 
     async def _by_template(self, parcel: Parcel, standing: Standing) -> str:
@@ -170,7 +171,7 @@ class WhatsApp:
         except NoAnswer as fault:
             raise Unreachable(fault.kind, in_doubt=fault.in_doubt) from None
         try:
-            return str(answer["messages"][0]["id"])
+            return key_of(str(answer["messages"][0]["id"]))  # as its receipts will name it
         except (KeyError, IndexError, TypeError):
             raise Unreachable("an answer without a message", in_doubt=True) from None
 

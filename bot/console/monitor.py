@@ -6,9 +6,10 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from bot.appkeys import DATABASE, HOUSE, LIBRARY
-from bot.console import site
+from bot.console import channels, site
 from bot.pages import language_of
 from handlers import reports
+from handlers.reachability import Standing, Trouble
 from storage import servants
 from storage.database import Transaction
 from storage.officers import Officer, Role, State
@@ -31,6 +32,7 @@ async def monitor(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].read() as tx:
         own = await _own_institution(tx, officer)
         report = await reports.institution_table(tx, library, first, last, house.min_group, own)
+        standings = await channels.look(request, tx) if officer.reads_cases else []
     shares = [(row.institution, row.participation) for row in report.rows]
     days = [(day, answered / sent if sent else None) for day, answered, sent in report.days]
 
@@ -55,6 +57,7 @@ async def monitor(request: web.Request) -> web.Response:
         wrong_period=is_wrong,
         min_group=report.min_group,
         is_fictional=report.is_fictional,
+        troubles=_troubles(standings, say),
     )
 
 
@@ -79,6 +82,19 @@ def _period(request: web.Request, today: date) -> tuple[date, date, bool]:
     if not timedelta(0) <= last - first <= timedelta(days=LONGEST):
         return *usual, True
     return first, last, False
+
+
+def _troubles(standings: Sequence[Standing], say: Callable[..., str]) -> list[str]:
+    """What is wrong with the channels, a sentence each."""
+    seen = frozenset().union(*(one.troubles for one in standings))
+    waiting = sum(one.reach.people.waiting for one in standings if one.reach)
+    stopped = [one.channel for one in standings if Trouble.STOPPED in one.troubles]
+    said = {
+        Trouble.STOPPED: say("trouble_stopped", count=len(stopped)),
+        Trouble.TEMPLATE: say("trouble_template"),
+        Trouble.PEOPLE: say("trouble_people", count=waiting),
+    }
+    return [sentence for trouble, sentence in said.items() if trouble in seen]
 
 
 def _spoken(shares: Sequence[tuple[str, float | None]], say: Callable[..., str]) -> str:

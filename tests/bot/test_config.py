@@ -31,6 +31,9 @@ def test_without_any_setting_everything_has_its_default() -> None:
     assert settings.telegram_bot_token is None
     assert settings.has_webchat
     assert not settings.telegram_by_webhook
+    assert not settings.has_whatsapp
+    assert settings.whatsapp_api_url == "https://graph.facebook.com/v25.0"
+    assert (settings.whatsapp_rate, settings.whatsapp_prompt) == (70, "tap")
 
 
 WRONG = [
@@ -53,6 +56,10 @@ WRONG = [
     ("TELEGRAM_RATE", "0", "greater than 0"),
     ("TELEGRAM_RATE", "nan", "1000"),
     ("TELEGRAM_RATE", "fast", "valid number"),
+    ("WHATSAPP_API_URL", "graph.facebook.com/v25.0", "expected http(s)://host[:port]"),
+    ("WHATSAPP_RATE", "0", "greater than 0"),
+    ("WHATSAPP_RATE", "1001", "less than or equal to 1000"),
+    ("WHATSAPP_PROMPT", "both", "'tap' or 'direct'"),
     ("WEBCHAT", "maybe", "'on' or 'off'"),
     ("MIN_GROUP", "4", "greater than or equal to 5"),
 ]
@@ -118,6 +125,65 @@ def test_what_is_not_said_follows_from_the_rest(
         monkeypatch.setenv(name, value)
     settings = load()
     assert (settings.has_webchat, settings.telegram_by_webhook) == (webchat, webhook)
+
+
+# ---------------------------------------------------------------- WhatsApp: all five or none
+
+WHATSAPP = {
+    "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+    "WHATSAPP_BUSINESS_ACCOUNT_ID": "102290129340398",
+    "WHATSAPP_ACCESS_TOKEN": f"EAAG{SECRET}",
+    "WHATSAPP_APP_SECRET": f"0123{SECRET}",
+    "WHATSAPP_VERIFY_TOKEN": f"a-word-of-ours-{SECRET}",
+}
+
+
+def lines_of(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> list[str]:
+    """What is told of settings that cannot be used; never the value of a secret."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSetting) as told:
+        load()
+    assert SECRET not in "".join(traceback.format_exception(told.value))
+    return str(told.value).splitlines()
+
+
+def test_with_all_five_settings_whatsapp_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WHATSAPP.items():
+        monkeypatch.setenv(name, value)
+    settings = load()
+    assert settings.has_whatsapp
+    assert settings.whatsapp_access_token == SecretStr(WHATSAPP["WHATSAPP_ACCESS_TOKEN"])
+    for shown in (repr(settings), str(settings), settings.model_dump_json()):
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "missing", [*([name] for name in WHATSAPP), list(WHATSAPP)[1:], list(WHATSAPP)[:4], list(WHATSAPP)[2:4]]
+)
+def test_what_whatsapp_lacks_is_told_by_name(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
+    given = {name: value for name, value in WHATSAPP.items() if name not in missing}
+    assert lines_of(monkeypatch, given) == [
+        f"{name}: not set; WhatsApp needs all 5 of its ids and secrets, or none" for name in missing
+    ]
+
+
+def test_what_whatsapp_lacks_is_told_beside_every_other_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = WHATSAPP | {"WHATSAPP_APP_SECRET": "", "WHATSAPP_PHONE_NUMBER_ID": "+52 477", "WEBCHAT": "maybe"}
+    number, secret, webchat = lines_of(monkeypatch, given)
+    assert number.startswith("WHATSAPP_PHONE_NUMBER_ID: String should match pattern")
+    assert number.endswith("(seen: '+52 477')")
+    assert secret.startswith("WHATSAPP_APP_SECRET: not set")
+    assert webchat.startswith("WEBCHAT: ")
+
+
+@pytest.mark.parametrize("name", list(WHATSAPP)[2:])
+@pytest.mark.parametrize("wrong", [f"{SECRET} {SECRET}", f"{SECRET}\nX: y", f"ñ{SECRET}"])
+def test_a_secret_of_whatsapp_that_no_header_takes_is_told_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, wrong: str
+) -> None:
+    (line,) = lines_of(monkeypatch, WHATSAPP | {name: wrong})
+    assert line == f"{name}: expected letters, digits and signs of ASCII without blanks"
 
 
 # ---------------------------------------------------------------- secrets

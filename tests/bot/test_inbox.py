@@ -1,15 +1,18 @@
 import asyncio
+from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import select
 
-from bot.inbox import Inbox, Untranslated
+from bot.channels.arrivals import Untranslated
+from bot.inbox import Inbox
 from handlers.message import Kind, Update
 from storage import updates
-from storage.database import Database, DatabaseUnavailable, open_database
+from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.schema import updates as table
 from tests.cast import Clock
 
@@ -54,7 +57,7 @@ async def test_a_repetition_is_not_new_and_wakes_nobody(inbox: Inbox, database: 
     inbox.arrived.clear()
     assert await inbox.keep([update("1", "other words"), update("2")]) == 0
     assert not inbox.arrived.is_set()
-    assert inbox.open(await waiting(database)).text == CANARY
+    assert inbox.open(await waiting(database)) == update("1")
 
 
 async def test_what_could_not_be_read_is_known_by_its_key_and_is_never_handled(
@@ -108,10 +111,13 @@ async def test_with_a_database_that_is_away_nothing_is_kept_and_the_platform_mus
 async def test_a_batch_is_kept_whole_or_not_at_all(
     inbox: Inbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full_disk(*_: object) -> bool:
+    keep = updates.keep
+
+    async def full_disk(tx: Transaction, wanted: Sequence[updates.New], now: datetime) -> int:
+        await keep(tx, wanted[:2], now)
         raise DatabaseUnavailable("full")
 
-    monkeypatch.setattr(updates, "set_aside", full_disk)
+    monkeypatch.setattr(updates, "keep", full_disk)
     with pytest.raises(DatabaseUnavailable):
         await inbox.keep([update("1"), update("2"), Untranslated("telegram", "3", "KeyError")])
     assert not inbox.arrived.is_set()

@@ -202,7 +202,7 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
     now = MONDAY_NINE
     async with stage.database.write() as tx:
         for key, at in (("old", now - REPEATED - DAY), ("new", now - REPEATED + DAY), ("waits", now - 90 * DAY)):
-            await updates.keep(tx, "telegram", key, key, b"", at)
+            await updates.keep(tx, [updates.New("telegram", key, key, b"")], at)
         for _ in range(2):
             taken = await updates.take(tx)
             assert taken is not None
@@ -213,6 +213,9 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
             await outbox.end(tx, claimed.id, outbox.State.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
-        kept = {key: not await updates.keep(tx, "telegram", key, key, b"", now) for key in ("old", "new", "waits")}
+        kept = {
+            key: not await updates.keep(tx, [updates.New("telegram", key, key, b"")], now)
+            for key in ("old", "new", "waits")
+        }
         assert kept == {"old": False, "new": True, "waits": True}
         assert list((await tx.execute(select(deliveries.c.key))).scalars()) == ["recent"]

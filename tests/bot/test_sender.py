@@ -11,7 +11,7 @@ from bot.channels.pace import Pace
 from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Parcel
-from storage import outbox
+from storage import channels, outbox
 from storage.database import Database, DatabaseUnavailable
 from storage.outbox import Kind, New
 from storage.schema import addresses, deliveries
@@ -184,12 +184,16 @@ async def test_a_stopped_channel_is_not_tried_again_and_the_other_goes_on(stage:
     await stage.say("hola")
     stage.telegram.faults["hola"] = [Stopped("token")]
     await stage.sender.drain()
-    assert stage.sender.stopped == {"telegram"}
+    async with stage.database.read() as tx:
+        assert await channels.stopped(tx) == {"telegram": "token"}
     stage.clock.move(hours=1)
     await stage.say("hello", channel="webchat")
     await stage.sender.drain()
     assert stage.telegram.tried == ["hola"]
     assert await stage.states() == {"hola": "waiting", "hello": "sent"}
+    await stage.sender.resume("telegram")
+    await stage.sender.drain()
+    assert await stage.states() == {"hola": "sent", "hello": "sent"}
 
 
 async def test_a_delivery_that_cannot_even_be_read_is_put_away(stage: Stage) -> None:

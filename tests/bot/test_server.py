@@ -1,13 +1,18 @@
+import math
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from bot import server
-from bot.appkeys import CLOCK, DATABASE
-from storage import outbox, updates
+from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY
+from bot.channels.whatsapp import manner
+from content.library import Library
+from handlers.visit import House
+from storage import addresses, channels, outbox, servants, updates
 from storage.database import Database, open_database
 from storage.outbox import Kind, New
 from tests.cast import MONDAY_NINE as NOW
@@ -16,22 +21,24 @@ from tests.product import Product
 
 TOKEN = "token-of-metrics"
 AWAY = "postgresql+asyncpg://user@/x?host=/nowhere/at/all"
+ZONE = ZoneInfo("America/Mexico_City")
+HOUSE_WITH_WINDOW = House(ZONE, "http://127.0.0.1:8080", b"k" * 32, manners={"whatsapp": manner("tap")})
+HOUSE_WITHOUT = House(ZONE, "http://127.0.0.1:8080", b"k" * 32)
 
 
 class Site:
-    """The server's frame alone."""
+    """The server's frame alone, of a house with WhatsApp or without."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self.stopped: set[str] = set()
+    def __init__(
+        self, database: Database, library: Library, clock: Callable[[], datetime], house: House = HOUSE_WITH_WINDOW
+    ) -> None:
         self.app = server.new()
+        self.app[LIBRARY] = library
+        self.app[HOUSE] = house
         self.app[DATABASE] = database
         self.app[CLOCK] = clock
-        self.app[server.STOPPED] = self.told_stopped
         self.app[server.METRICS_TOKEN] = TOKEN
         self.client = TestClient(TestServer(self.app))
-
-    def told_stopped(self) -> frozenset[str]:
-        return frozenset(self.stopped)
 
     async def ready(self) -> tuple[int, dict[str, object]]:
         async with self.client.get("/health/ready") as answer:
@@ -39,19 +46,53 @@ class Site:
 
 
 @pytest.fixture
-async def site(database: Database, clock: Clock) -> AsyncIterator[Site]:
-    made = Site(database, clock)
+async def site(database: Database, library: Library, clock: Clock) -> AsyncIterator[Site]:
+    made = Site(database, library, clock)
     async with made.client:
         yield made
 
 
 @pytest.fixture
-async def away(clock: Clock) -> AsyncIterator[Site]:
+async def away(library: Library, clock: Clock) -> AsyncIterator[Site]:
     database = open_database(AWAY)
-    made = Site(database, clock)
+    made = Site(database, library, clock)
     async with made.client:
         yield made
     await database.close()
+
+
+async def stop(site: Site, channel: str) -> None:
+    async with site.app[DATABASE].write() as tx:
+        await channels.note(tx, channel, channels.STOPPED, "code 190", NOW)
+
+
+async def hold(database: Database) -> None:
+    """WhatsApp: somebody asked within 24 hours, somebody before, somebody waiting; a template of ours is paused."""
+    async with database.write() as tx:
+        await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
+        place = await servants.institution_by_code(tx, "LEON")
+        assert place is not None
+        for address in ("asked", "before", "waiting"):
+            await servants.enrol(
+                tx,
+                "whatsapp",
+                address,
+                institution_id=place.id,
+                language="es",
+                hour=9,
+                notice_version="1",
+                now=NOW,
+                today=NOW.date(),
+            )
+        await addresses.knock(tx, "whatsapp", "asked", NOW - timedelta(hours=23))
+        await addresses.knock(tx, "whatsapp", "before", NOW - timedelta(hours=25))
+        await addresses.put_off(tx, "whatsapp", "waiting", NOW.date())
+        for name, code, status in (
+            ("pregunta_diaria", "es_MX", "PAUSED"),
+            ("pregunta_diaria", "en_US", "APPROVED"),
+            ("hello_world", "en_US", "PAUSED"),
+        ):
+            await channels.note_template(tx, "whatsapp", name, code, NOW, status=status)
 
 
 async def put(database: Database, *wanted: New) -> None:
@@ -71,10 +112,18 @@ async def test_a_process_that_answers_is_live_even_without_its_database(away: Si
 async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: Site, database: Database) -> None:
     await put(database, new("fresh", 60), new("later", -3600))
     async with database.write() as tx:
-        await updates.keep(tx, "telegram", "1", "ana", b"", NOW)
+        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
     status, told = await site.ready()
     assert status == 200
-    assert told == {"ready": True, "reason": "", "stopped": [], "outbox_age": 60.0, "inbox": 1}
+    assert told == {
+        "ready": True,
+        "reason": "",
+        "stopped": [],
+        "outbox_age": 60.0,
+        "inbox": 1,
+        "templates": [],
+        "waiting_people": 0,
+    }
 
 
 async def test_it_is_not_ready_without_its_database(away: Site) -> None:
@@ -90,9 +139,18 @@ async def test_it_is_not_ready_while_what_is_due_does_not_leave(site: Site, data
 
 
 async def test_it_is_not_ready_with_a_stopped_channel(site: Site) -> None:
-    site.stopped.add("telegram")
+    await stop(site, "telegram")
     status, told = await site.ready()
     assert (status, told["reason"], told["stopped"]) == (503, "channel", ["telegram"])
+
+
+async def test_it_stays_ready_while_templates_are_stopped_and_people_wait_and_says_so(
+    site: Site, database: Database
+) -> None:
+    await hold(database)
+    status, told = await site.ready()
+    assert (status, told["ready"]) == (200, True)
+    assert (told["templates"], told["waiting_people"]) == (["pregunta_diaria es_MX"], 1)
 
 
 async def test_a_page_that_needs_an_absent_database_asks_to_be_repeated(away: Site) -> None:
@@ -115,8 +173,8 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     async with database.write() as tx:
         (claimed,) = await outbox.claim(tx, "w", ["telegram"], NOW, 1)
         await outbox.end(tx, claimed.id, outbox.State.SENT, NOW)
-        await updates.keep(tx, "telegram", "1", "ana", b"", NOW)
-    site.stopped.add("webchat")
+        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+    await stop(site, "webchat")
     async with site.client.get("/metrics") as answer:
         assert answer.content_type == "text/plain"
         text = await answer.text()
@@ -126,7 +184,37 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
         "integra_outbox_age_seconds": 10,
         "integra_inbox_waiting": 1,
         'integra_channel_stopped{channel="webchat"}': 1,
+        'integra_people_waiting{channel="whatsapp"}': 0,
+        'integra_people_limit{channel="whatsapp"}': 250,
+        'integra_people_used{channel="whatsapp"}': 0,
     }
+
+
+@pytest.mark.parametrize(("limit", "shown"), [("2000", 2000), ("-1", math.inf)])
+async def test_metrics_tell_limits_people_and_templates(
+    site: Site, database: Database, limit: str, shown: float
+) -> None:
+    await hold(database)
+    async with database.write() as tx:
+        await channels.note(tx, "whatsapp", channels.PEOPLE, limit, NOW)
+    async with site.client.get("/metrics") as answer:
+        assert gauges(await answer.text()) == {
+            "integra_outbox_age_seconds": 0,
+            "integra_inbox_waiting": 0,
+            'integra_people_waiting{channel="whatsapp"}': 1,
+            'integra_people_limit{channel="whatsapp"}': shown,
+            'integra_people_used{channel="whatsapp"}': 1,
+            'integra_template_stopped{channel="whatsapp",name="pregunta_diaria",code="es_MX"}': 1,
+        }
+
+
+async def test_a_house_without_whatsapp_tells_nothing_of_it(database: Database, library: Library, clock: Clock) -> None:
+    await hold(database)
+    made = Site(database, library, clock, HOUSE_WITHOUT)
+    async with made.client:
+        assert (await made.ready())[1]["waiting_people"] == 0
+        async with made.client.get("/metrics") as answer:
+            assert "whatsapp" not in await answer.text()
 
 
 @pytest.mark.parametrize(

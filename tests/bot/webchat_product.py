@@ -10,8 +10,9 @@ from aiohttp.test_utils import TestServer
 
 from bot import front, webchat
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES
+from bot.channels.arrivals import Arrival
 from bot.channels.webchat import Webchat
-from bot.inbox import Inbox, Untranslated
+from bot.inbox import Inbox
 from bot.pages import Pages
 from content.library import Library
 from handlers.message import Act, Key, Parcel, Update
@@ -31,7 +32,7 @@ class ListedInbox(Inbox):
         self.kept: list[Update] = []
         self.answer: Callable[[Update], Awaitable[None]] | None = None
 
-    async def keep(self, arrivals: Iterable[Update | Untranslated]) -> int:
+    async def keep(self, arrivals: Iterable[Arrival]) -> int:
         known = {update.key for update in self.kept}
         fresh = [one for one in arrivals if isinstance(one, Update) and one.key not in known]
         self.kept += fresh

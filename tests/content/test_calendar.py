@@ -4,7 +4,7 @@ import pytest
 
 from content import calendar
 
-YEARS = {  # reckoned by hand from article 74 of the federal labour law (legal-facts.md, section 9)
+YEARS = {  # reckoned by hand from article 74 of the federal labour law
     2026: ("01-01", "02-02", "03-16", "05-01", "09-16", "11-16", "12-25"),
     2027: ("01-01", "02-01", "03-15", "05-01", "09-16", "11-15", "12-25"),
 }

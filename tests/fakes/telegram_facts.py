@@ -110,7 +110,7 @@ OBJECTS: dict[str, dict[str, Field]] = {
 
 UPDATE_KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
 
-# Undocumented, but observed and kept by the libraries (platforms.md 1.3).
+# Undocumented, but observed and kept by the libraries.
 BUTTONS = 100
 BUTTONS_IN_A_ROW = 8
 # "Use this method to ... less than 48 hours ago" (deleteMessage).

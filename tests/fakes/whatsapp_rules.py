@@ -62,7 +62,7 @@ CODES: Mapping[int, tuple[int, str]] = {
     133010: (400, "Phone number not registered"),
 }
 
-# platforms.md 3.3: characters, from Meta's page of each kind of message.
+# Characters, from Meta's page of each kind of message.
 TEXT = 4096
 BUTTONS, BUTTON_TITLE, BUTTON_ID = 3, 20, 256
 BODY, HEADER, FOOTER = 1024, 60, 60

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -37,7 +38,7 @@ class Talk:
 
     # ------------------------------------------------------------ what people do
 
-    async def press(self, who: Person, choice: str, **fields: str) -> list[Parcel]:
+    async def press(self, who: Person, choice: str, **fields: Any) -> list[Parcel]:
         return await self.hears(who, Kind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
 
     async def type(self, who: Person, text: str) -> list[Parcel]:
@@ -46,7 +47,7 @@ class Talk:
     async def command(self, who: Person, command: str, text: str = "", language: str = "") -> list[Parcel]:
         return await self.hears(who, Kind.COMMAND, command=command, text=text, language=language)
 
-    async def hears(self, who: Person, kind: Kind, **fields: str) -> list[Parcel]:
+    async def hears(self, who: Person, kind: Kind, **fields: Any) -> list[Parcel]:
         """One update of a person, and what was said to them since."""
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)

@@ -103,10 +103,10 @@ async def test_a_button_under_an_older_notice_shows_the_one_in_force(talk: Talk)
 
 async def test_only_the_hours_that_are_offered_can_be_chosen(talk: Talk) -> None:
     version = talk.phrase("notice.version")
-    for hour in ("0", "7", "19", "23", "24", "09", "٩", "", "9 ", "99999999999999999999"):
+    for hour in ("0", "7", "18", "23", "24", "09", "٩", "", "9 ", "99999999999999999999"):
         await talk.press(ANA, f"enroll:hour:es:{version}:{hour}:LEON")
     assert await nobody_is_known(talk)
-    assert {int(hour) for hour in enroll.OFFERED} == set(range(8, 19))
+    assert {int(hour) for hour in enroll.OFFERED} == set(range(8, 18))
 
 
 async def test_a_doubled_last_tap_enrols_once(talk: Talk) -> None:

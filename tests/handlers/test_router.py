@@ -58,13 +58,17 @@ async def test_whatever_arrives_gets_a_useful_answer(talk: Talk) -> None:
 
 async def test_whoever_leaves_or_comes_back_is_not_talked_at(talk: Talk) -> None:
     await talk.enrol(ANA)
-    for kind in (Kind.BLOCKED, Kind.UNBLOCKED):
+    for kind in sorted(UNSAID):
         assert await talk.hears(BETO, kind) == []
         assert await talk.hears(ANA, kind) == []
 
 
+UNSAID = {Kind.BLOCKED, Kind.UNBLOCKED, Kind.MOVED, Kind.PREFERENCE}
+"""What a platform tells of a person: nobody said anything, and nothing is answered."""
+
+
 def test_every_kind_is_in_the_tables() -> None:
-    assert {kind for kind, *_ in ANSWERS} | {Kind.BLOCKED, Kind.UNBLOCKED} == set(Kind)
+    assert {kind for kind, *_ in ANSWERS} | UNSAID == set(Kind)
 
 
 # ---------------------------------------------------------------- buttons nobody offered
@@ -330,7 +334,7 @@ async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk
     await talk.enrol(BETO)
     await talk.hears(ANA, Kind.BLOCKED)
     async with talk.database.read() as tx:
-        due = await servants.due(tx, talk.now.date().replace(day=24), 9, 10)
+        due = await servants.due(tx, talk.now.date().replace(day=24), 9, [], 10)
     assert [one.address for one in due] == [BETO.address]
     talk._read.clear()
     assert await talk.reads(ANA) == []

@@ -1,14 +1,19 @@
 """What is particular to WhatsApp, as people live it: silence and templates, one bubble a step, receipts, limits."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from bot.channels.whatsapp_pieces import key_of
 from content.library import Library
-from storage import addresses, channels, servants
+from handlers import doorbell, openings, speak
+from handlers.message import Knock
+from handlers.speak import Listener, Occasion
+from storage import addresses, channels, outbox, servants
 from storage.schema import addresses as places
 from storage.schema import answers, deliveries
 from tests.cast import Clock
@@ -234,6 +239,33 @@ async def test_a_new_number_is_the_same_person(ana: WhatsAppPhone, product: Prod
     assert "+524779990000" in ana.messages()[-1]
 
 
+async def test_a_new_id_that_is_told_twice_and_of_a_hidden_number_is_the_same_person(product: Product) -> None:
+    async with product.whatsapp(has_username=True) as ana:
+        await enrol(ana)
+        ana.person.change_number("5214779990000", "MX.777", is_told_twice=True)
+        await product.settle()
+        await ana.type("mi avance")
+        assert "Tu avance" in ana.messages()[-1]
+
+
+async def test_nothing_on_the_disk_spells_a_number_but_the_one_place_that_is_told(
+    ana: WhatsAppPhone, product: Product, tmp_path: Path
+) -> None:
+    """The identifier of a message holds the phone number in base64: it is kept as a digest alone."""
+    await enrol(ana)
+    await ana.tap("A")
+    wamids = [note.wamid.encode() for note in ana.person.notes]
+    await product.app.database.merge_log()
+    disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert not [wamid for wamid in wamids if wamid in disk]
+    await ana.type("baja")
+    await ana.tap("Sí, darme de baja")
+    product.clock.move(days=9)
+    await product.tick()
+    disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert ana.person.phone[-10:].encode() not in disk
+
+
 async def test_somebody_who_gets_an_old_number_sees_nothing_of_who_had_it(ana: WhatsAppPhone, product: Product) -> None:
     await enrol(ana)
     beto = product.meta.person(ana.person.phone, "MX.4242")
@@ -272,7 +304,7 @@ async def test_words_about_a_delivery_in_any_order_a_week_late_and_twice(
         await product.meta.report(note, fate)
     await product.settle()
     async with product.app.database.read() as tx:
-        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == note.wamid))).one()
+        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(note.wamid)))).one()
     assert (row.state, row.fate) == ("sent", "read")
 
 
@@ -407,6 +439,27 @@ async def test_fourteen_quick_answers_keep_the_pair_rate(ana: WhatsAppPhone) -> 
         if ana.buttons() == ["Sí", "No", "No sé"]:
             await ana.tap("No")
     assert ana.buttons()
+
+
+# ---------------------------------------------------------------- news from the letterbox
+
+
+async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_the_case(
+    ana: WhatsAppPhone, product: Product
+) -> None:
+    listener = Listener("whatsapp", "MX.1001", "es")
+    product.clock.move(days=2)
+    house = product.app.house
+    async with product.app.database.write() as tx:
+        occasion = Occasion("news:1", outbox.Kind.NOTICE, product.clock())
+        message = replace(doorbell.news(house, "es"), knock=Knock(openings.NEWS, {}, ("consult:read",)))
+        await speak.say(tx, product.app.library, listener, occasion, [message], manner=house.manner("whatsapp"))
+    await product.settle()
+    (note,) = ana.person.read()
+    assert note.template == "novedades_consulta"
+    assert "http" not in note.text
+    await ana.tap(ana.buttons()[0])
+    assert ana.url("Leer en el buzón").startswith(f"{product.app.settings.public_url}/c#")
 
 
 # ---------------------------------------------------------------- two channels

@@ -16,6 +16,8 @@ from tests.attack import canary
 from tests.bot.console.office import Office
 from tests.bot.console.test_journey import tab
 from tests.phones.letterbox_page import LetterboxPage
+from tests.phones.telegram import TelegramPhone
+from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product
 
 QUESTION = canary.TEXT
@@ -24,13 +26,15 @@ TYPED = "aquí lo cuento: " + canary.TEXT
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("channel", ["telegram", "whatsapp"])
 async def test_from_a_doubt_to_an_answer_and_nobody_else_reads(
-    product: Product, browser: Browser, tmp_path: Path
+    product: Product, browser: Browser, tmp_path: Path, channel: str
 ) -> None:
     office = cast(Office, SimpleNamespace(address=product.address))
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, product.clock())
-    async with product.telegram() as ana, tab(browser, office) as carmen:
+    opened: TelegramPhone | WhatsAppPhone = getattr(product, channel)()
+    async with opened as ana, tab(browser, office) as carmen:
         await ana.start("SALUD")
         await ana.tap("Acepto")
         await ana.tap("9:00")
@@ -46,7 +50,10 @@ async def test_from_a_doubt_to_an_answer_and_nobody_else_reads(
         await carmen.join(token, is_first=True)
         await ana.type(TYPED)  # a confidence in the chat, short enough to be looked at
         await ana.type(TYPED + " y más" * 60)  # and a long one, which goes from the chat
-        assert all("y más y más" not in said for said in ana.own())
+        if channel == "telegram":
+            assert all("y más y más" not in said for said in ana.own())
+        else:
+            assert "Bórralo tú" in ana.messages()[-1]
         await ana.tap("Preguntar a UEIPCI")
         link = ana.url("Abrir el buzón").replace(product.app.settings.public_url, product.address)
 
@@ -80,11 +87,12 @@ async def _nothing_on_disk(product: Product, folder: Path) -> None:
 
 
 async def _nothing_on_the_platform(product: Product) -> None:
-    """A4: what we said to Telegram in the course of a whole case."""
-    said = json.dumps(product.fake.calls, ensure_ascii=False).encode()
+    """A4: what we said to the platforms in the course of a whole case."""
+    said = json.dumps([product.fake.calls, product.meta.calls], ensure_ascii=False).encode()
     assert b"Hay novedades" in said
     assert canary.sightings(said) == []
     async with product.app.database.read() as tx:
         (case,) = await cases.queue(tx, "recovery")
     assert case.id.encode() not in said
     assert not product.fake.refusals
+    assert not product.meta.refusals

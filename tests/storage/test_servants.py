@@ -4,7 +4,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from storage import progress, servants
+from storage import outbox, progress, servants
 from storage.database import Database, Transaction
 from storage.progress import Answer, Memory
 from storage.schema import addresses, answers, closures, memories, prompts
@@ -142,12 +142,13 @@ async def test_who_is_due(database: Database, case: Case) -> None:
         ana = await enrol(tx, ids["LEON"])
         changes = {"state": case.state, "paused_until": case.paused_until}
         await tx.execute(update(table).where(table.c.id == ana.id).values(**changes))
-        await servants.set_reachable(tx, "telegram", ANA.address, is_reachable=case.is_reachable)
+        if not case.is_reachable:
+            await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
         if case.closed:
             await servants.close_day(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await progress.plan(tx, ana.id, case.asked_on, "s", "c", "new")
-        due = await servants.due(tx, TODAY, case.hour, 10)
+        due = await servants.due(tx, TODAY, case.hour, [], 10)
     expected = Due(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
@@ -158,13 +159,13 @@ async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(da
         ana = await enrol(tx, ids["LEON"])
         for channel, address in (("webchat", "w1"), ("telegram", "0")):
             await tx.execute(addresses.insert().values(channel=channel, address=address, servant_id=ana.id))
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, 10)] == [("telegram", "0")]
-        await servants.set_reachable(tx, "telegram", "0", is_reachable=False)
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, 10)] == [
+        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [("telegram", "0")]
+        await outbox.drop_unreachable(tx, "telegram", "0", NOW)
+        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [
             ("telegram", ANA.address)
         ]
-        await servants.set_reachable(tx, "telegram", ANA.address, is_reachable=False)
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, 10)] == [("webchat", "w1")]
+        await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
+        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [("webchat", "w1")]
 
 
 async def test_no_more_are_given_than_asked_for_and_nobody_is_forgotten(database: Database) -> None:
@@ -172,7 +173,7 @@ async def test_no_more_are_given_than_asked_for_and_nobody_is_forgotten(database
         ids = await places(tx)
         everybody = [(await enrol(tx, ids["LEON"], f"{number:03}")).id for number in range(7)]
         asked: list[int] = []
-        while due := await servants.due(tx, TODAY, 9, 3):
+        while due := await servants.due(tx, TODAY, 9, [], 3):
             assert len(due) <= 3
             for one in due:
                 assert await progress.plan(tx, one.servant_id, TODAY, "s", "c", "new") is not None
@@ -252,4 +253,4 @@ async def test_a_fictional_servant_is_never_written_to(database: Database) -> No
         ids = await places(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
         assert await servants.count_enrolled(tx) == 1
-        assert await servants.due(tx, TODAY, 23, 10) == []
+        assert await servants.due(tx, TODAY, 23, [], 10) == []

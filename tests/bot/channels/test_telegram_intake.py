@@ -15,11 +15,13 @@ from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from bot.channels.arrivals import Arrival, Untranslated
 from bot.channels.channel import Throttled
+from bot.channels.keeping import Keeper
 from bot.channels.telegram import Telegram, Webhook
-from bot.channels.telegram_intake import BODY_LIMIT, PATH, SECRET_HEADER, Keeper, Pauses, attach, poll
+from bot.channels.telegram_intake import BODY_LIMIT, PATH, SECRET_HEADER, Pauses, attach, poll
 from bot.channels.telegram_request import Contested, TokenRevoked
-from bot.inbox import Inbox, Untranslated
+from bot.inbox import Inbox
 from handlers.message import Kind, Update
 from storage.database import DatabaseUnavailable, open_database
 from storage.migrate import migrate
@@ -28,7 +30,6 @@ from storage.updates import take
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 SECRET = "a-Secret_1"
-Arrival = Update | Untranslated
 
 
 class Box:
@@ -348,7 +349,9 @@ async def test_both_ways_end_in_the_same_stored_updates(api: FakeTelegram, teleg
     await database.close()
     assert [(row.state, row.fault) for row in rows] == [("waiting", None), ("waiting", None), ("aside", "KeyError")]
     assert first is not None
-    assert (inbox.open(first).text, first.address) == ("uno", str(person.id))
+    kept = inbox.open(first)
+    assert isinstance(kept, Update)
+    assert (kept.text, first.address) == ("uno", str(person.id))
 
 
 @pytest.mark.parametrize("secret", [None, "", "wrong", SECRET + "x", "ñ", SECRET.lower()])

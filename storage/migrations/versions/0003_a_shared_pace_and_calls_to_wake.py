@@ -1,0 +1,43 @@
+"""a shared pace and calls to wake"""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+CALL = """
+CREATE OR REPLACE FUNCTION integra_call() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify(TG_ARGV[0], ''); RETURN NULL; END $$
+"""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "paces",
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("next_at", sa.Float(), server_default="0", nullable=False),
+        sa.Column("held_until", sa.Float(), server_default="0", nullable=False),
+        sa.Column("factor", sa.Float(), server_default="1", nullable=False),
+        sa.Column("refused_at", sa.Float(), server_default="0", nullable=False),
+        sa.Column("refusals", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("channel", name=op.f("pk_paces")),
+    )
+    # An id goes along with a message and comes back a week later: SQLite must never give one again.
+    keep = {"sqlite_autoincrement": True}
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    recreate = "always" if is_sqlite else "never"
+    with op.batch_alter_table("deliveries", recreate=recreate, table_kwargs=keep) as table:
+        table.drop_index("ix_deliveries_due")
+        table.create_index("ix_deliveries_due", ["channel", "state", "priority", "due_at", "id"], unique=False)
+    if not is_sqlite:
+        # Told once a transaction, when it commits: nobody has to say so, and it costs no way there and back.
+        op.execute(CALL)
+        for table in ("deliveries", "updates"):
+            op.execute(
+                f"CREATE TRIGGER integra_call AFTER INSERT ON {table} FOR EACH STATEMENT "
+                f"EXECUTE FUNCTION integra_call('integra_{table}')"
+            )

@@ -1,0 +1,124 @@
+"""How fast each platform credential may speak: one row a channel, shared by all processes; no leader.
+
+Slots are even and never given twice: whoever claims n deliveries takes the next n slots in the same transaction. A
+refusal holds everything back for as long as the platform asked, and stretches the slots; they come back slowly.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, func, select, text, update
+
+from storage.database import Transaction, insert_once
+from storage.schema import paces
+
+STRETCH = 1.5  # how much slower after a refusal ...
+SLOWEST = 8.0
+LONGEST_AHEAD = 60.0  # seconds of slots that all processes together may have taken
+RECOVERY = 0.9  # ... and how much of that is left after each minute without another
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """`count` moments, `step` seconds apart, the first `first` seconds from now."""
+
+    first: float
+    step: float
+    count: int
+
+    def __getitem__(self, place: int) -> float:
+        return self.first + place * self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a credential stands: seconds until the next free slot, seconds for which nothing leaves, how much slower."""
+
+    channel: str
+    ahead: float
+    held: float
+    factor: float
+    refusals: int
+
+
+async def reserve(tx: Transaction, channel: str, count: int, step: float, now: datetime | None) -> Slots:
+    """Take the next `count` slots, `step` seconds apart when all is well.
+
+    `now` None: by the database's clock, so that machines need not agree on the time (PostgreSQL).
+    """
+    moment = await _moment(tx, now)
+    row = await _locked(tx, channel)
+    stretched = step * _factor(row, moment)
+    first = max(_plausible(row["next_at"], moment, LONGEST_AHEAD), _held_until(row, moment), moment)
+    await tx.execute(update(paces).where(paces.c.channel == channel).values(next_at=first + count * stretched))
+    return Slots(first - moment, stretched, count)
+
+
+async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
+    """The platform refused: nothing leaves before, and slots are further apart for a while.
+
+    Several refusals of one burst count as one: they were on their way when the first was told.
+    """
+    moment = await _moment(tx, now)
+    row = await _locked(tx, channel)
+    factor = _factor(row, moment)
+    known = _held_until(row, moment)
+    if moment >= known:
+        factor = min(SLOWEST, factor * STRETCH)
+    until = max(known, moment + seconds)
+    new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
+    new["refusals"] = row["refusals"] + 1
+    await tx.execute(update(paces).where(paces.c.channel == channel).values(**new))
+
+
+async def held(tx: Transaction, channel: str, now: datetime | None) -> float:
+    """Seconds for which nothing leaves."""
+    row = (await tx.execute(select(paces).where(paces.c.channel == channel))).mappings().first()
+    moment = await _moment(tx, now)
+    return max(0.0, _held_until(row, moment) - moment) if row else 0.0
+
+
+async def standing(tx: Transaction, now: datetime | None) -> list[Pace]:
+    """How every credential stands, by channel."""
+    moment = await _moment(tx, now)
+    rows = (await tx.execute(select(paces).order_by(paces.c.channel))).mappings()
+    return [
+        Pace(
+            row["channel"],
+            max(0.0, row["next_at"] - moment),
+            max(0.0, _held_until(row, moment) - moment),
+            _factor(row, moment),
+            row["refusals"],
+        )
+        for row in rows
+    ]
+
+
+def _factor(row: RowMapping, moment: float) -> float:
+    minutes = max(0.0, moment - row["refused_at"]) / 60
+    return float(max(1.0, row["factor"] * RECOVERY**minutes))
+
+
+def _held_until(row: RowMapping, moment: float) -> float:
+    """A refusal that lies in the future was told before the clock was set back."""
+    return float(row["held_until"]) if moment >= row["refused_at"] else moment
+
+
+def _plausible(next_at: float, moment: float, most: float) -> float:
+    """Slots are taken for a moment ahead only: what lies further away was taken before the clock was set back."""
+    return next_at if next_at <= moment + most else moment
+
+
+async def _locked(tx: Transaction, channel: str) -> RowMapping:
+    statement = select(paces).where(paces.c.channel == channel).with_for_update()
+    row = (await tx.execute(statement)).mappings().first()
+    if row is None:
+        await tx.execute(insert_once(tx, paces).values(channel=channel).on_conflict_do_nothing())
+        row = (await tx.execute(statement)).mappings().one()
+    return row
+
+
+async def _moment(tx: Transaction, now: datetime | None) -> float:
+    if now is not None:
+        return now.timestamp()
+    return float(await tx.scalar(select(func.extract("epoch", text("clock_timestamp()")))) or 0)
