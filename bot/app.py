@@ -2,7 +2,8 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +18,14 @@ from bot import console, front, letterbox, server, webchat
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.channels import telegram_intake, whatsapp_intake
 from bot.channels.channel import Channel, ChannelError, Stopped
-from bot.channels.pace import Pace
+from bot.channels.telegram import PERSON as TELEGRAM_PERSON
 from bot.channels.telegram import Cover, Telegram, Webhook
 from bot.channels.webchat import Webchat
-from bot.channels.whatsapp import PAIR_BURST, PAIR_REFILL, WhatsApp, manner
+from bot.channels.whatsapp import PAIR, WhatsApp, manner
 from bot.channels.whatsapp_graph import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
 from bot.inbox import Inbox
+from bot.lane import Limits
 from bot.pages import Pages
 from bot.receiver import Receiver
 from bot.scheduler import Scheduler
@@ -33,8 +35,10 @@ from content.library import Library
 from handlers.visit import House
 from storage import outbox
 from storage.database import Database, DatabaseUnavailable, open_database
+from storage.outbox import PersonLimit
 
 RETRY = 15.0  # seconds between two tries to greet a platform
+PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: PAIR}
 WEBHOOK_PATH = "/webhooks/telegram"
 
 log = structlog.get_logger()
@@ -96,10 +100,13 @@ async def build(
     clock: Callable[[], datetime] = system_clock,
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    steady: Callable[[], float] = time.monotonic,
+    persons: Mapping[str, PersonLimit] = PERSONS,
 ) -> AsyncIterator[App]:
     """All parts, ready to use; the database must be migrated. Nothing runs yet and no port is open.
 
-    `sleep` is how the sender waits for its pace.
+    `sleep` is how the sender waits for its pace, `steady` its clock that nobody sets back, and `persons` what a
+    platform lets one person get.
 
     Raises WrongSetting, BrokenContent.
     """
@@ -112,20 +119,21 @@ async def build(
         inbox = Inbox(database, secrets.inbox, clock)
         telegram = _telegram(settings, secrets, library)
         channels: dict[str, Channel] = {}
-        paces: dict[str, Pace] = {}
+        limits: dict[str, Limits] = {}
         whatsapp = _whatsapp(settings, database, clock)
         chat = Webchat(database, clock, inbox.box)
         if settings.has_webchat:
             channels[chat.name] = chat
         if telegram is not None:
             channels[telegram.name] = telegram
-            paces[telegram.name] = Pace(settings.telegram_rate)
+            limits[telegram.name] = Limits(settings.telegram_rate, persons[telegram.name])
             stack.push_async_callback(telegram.stop)
         if whatsapp is not None:
             channels[whatsapp.name] = whatsapp
-            paces[whatsapp.name] = Pace(settings.whatsapp_rate, PAIR_BURST, PAIR_REFILL)
+            limits[whatsapp.name] = Limits(settings.whatsapp_rate, persons[whatsapp.name])
             stack.push_async_callback(whatsapp.stop)
-        sender = Sender(database, channels, paces, clock, sleep)
+        paced_by = _pace_clock(database, clock)
+        sender = Sender(database, channels, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
         receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
         scheduler = Scheduler(database, library, house, clock, sender.wake.set)
         site = server.new()
@@ -140,6 +148,11 @@ async def build(
         yield App(
             settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram, whatsapp
         )
+
+
+def _pace_clock(database: Database, clock: Callable[[], datetime]) -> Callable[[], datetime] | None:
+    """Several machines need not agree on the time: on PostgreSQL slots are counted by the database's clock."""
+    return None if clock is system_clock and not database.is_sqlite else clock
 
 
 def _house(settings: Settings, secrets: Secrets) -> House:

@@ -9,7 +9,7 @@ import structlog
 from content.library import Library
 from handlers import daily, doorbell
 from handlers.visit import House
-from storage import officers, outbox, updates
+from storage import joining, officers, outbox, updates
 from storage.database import Database, DatabaseUnavailable
 
 BEAT = 20.0  # seconds between two looks at the clock
@@ -81,6 +81,7 @@ class Scheduler:
             await updates.prune(tx, now - REPEATED)
             await outbox.prune(tx, now - KEPT)
             await officers.sweep(tx, now)
+            await joining.sweep(tx, now)
         await self._database.merge_log()
 
 

@@ -75,13 +75,14 @@ async def say(
 
 async def acknowledge(tx: Transaction, listener: Listener, occasion: Occasion, press: str) -> None:
     """The press of a button was received: without this the person's phone keeps waiting."""
-    short = Occasion(occasion.key, occasion.kind, occasion.now, occasion.now + PRESS_LIFETIME)
+    short = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.now + PRESS_LIFETIME)
     await _send(tx, listener, short, [Parcel(listener.address, Act.ACKNOWLEDGE, press=press)], "ack")
 
 
 async def erase(tx: Transaction, listener: Listener, occasion: Occasion, ref: str) -> None:
     """The person's own message is taken out of the chat."""
-    await _send(tx, listener, occasion, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
+    signal = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.deadline)
+    await _send(tx, listener, signal, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
 
 
 async def _send(tx: Transaction, listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> None:

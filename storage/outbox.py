@@ -13,12 +13,12 @@ never repeated blindly. Bodies are
 emptied at the end, as they may hold a one-time link.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, delete, exists, func, or_, select, update
 
 from storage.database import Transaction, insert_once
 from storage.schema import addresses, deliveries
@@ -41,12 +41,13 @@ class State(StrEnum):
 class Kind(StrEnum):
     """What a delivery is for; the order is the priority: a reply goes before a notice before a prompt."""
 
+    SIGNAL = "signal"  # no message: a press is acknowledged, a message erased; takes no slot of the pace
     REPLY = "reply"
     NOTICE = "notice"
     PROMPT = "prompt"
 
 
-PRIORITY = {Kind.REPLY: 0, Kind.NOTICE: 10, Kind.PROMPT: 20}
+PRIORITY = {Kind.SIGNAL: -10, Kind.REPLY: 0, Kind.NOTICE: 10, Kind.PROMPT: 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class Delivery:
     body: str
     attempts: int
     deadline: datetime | None
+    priority: int = 0
+
+    @property
+    def is_unpaced(self) -> bool:
+        """No message of its own: it takes no slot."""
+        return self.priority < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,21 @@ async def add(tx: Transaction, wanted: Sequence[New]) -> None:
     await tx.execute(insert_once(tx, deliveries).values(rows).on_conflict_do_nothing())
 
 
-async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: datetime, limit: int) -> list[Delivery]:
-    """Take hold of what is due, replies first; of each address only the oldest, so that order is kept."""
+@dataclass(frozen=True, slots=True)
+class PersonLimit:
+    """What one person may get: at most `most` deliveries in any `seconds`, whichever process sends them."""
+
+    most: int
+    seconds: float
+
+
+async def claim(
+    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, person: PersonLimit | None = None
+) -> list[Delivery]:
+    """Take hold of what is due on a channel, replies first; of each address only the oldest, so that order is kept.
+
+    Who got as much as a person may get just now is passed over, and holds up nobody.
+    """
     older = deliveries.alias()
     held = exists().where(
         older.c.channel == deliveries.c.channel,
@@ -106,26 +126,40 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
         older.c.priority <= deliveries.c.priority,  # a late prompt does not hold up a reply
         older.c.id < deliveries.c.id,
     )
-    free = or_(
-        deliveries.c.state == State.WAITING,
-        (deliveries.c.state == State.CLAIMED) & (deliveries.c.lease_until < now),
-    )
     chosen = (
         select(deliveries.c.id)
-        .where(free, deliveries.c.due_at <= now, deliveries.c.channel.in_(list(channels)), ~held)
+        .where(deliveries.c.channel == channel, deliveries.c.state == State.WAITING, deliveries.c.due_at <= now, ~held)
         .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
-        .cte()  # chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit
     )
+    if person is not None:
+        chosen = chosen.where(~_is_full(person, now))
+    picked = chosen.cte()  # chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit
     statement = (
         update(deliveries)
-        .where(deliveries.c.id.in_(select(chosen.c.id)))
+        .where(deliveries.c.id.in_(select(picked.c.id)))
         .values(state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1)
-        .returning(*(deliveries.c[name] for name in Delivery.__slots__), deliveries.c.priority)
+        .returning(*(deliveries.c[name] for name in Delivery.__slots__))
     )
     rows = (await tx.execute(statement)).mappings().all()
     return [_delivery(row) for row in sorted(rows, key=lambda row: (row["priority"], row["id"]))]
+
+
+def _is_full(person: PersonLimit, now: datetime) -> ColumnElement[bool]:
+    got = deliveries.alias()
+    recent = (
+        select(func.count())
+        .where(
+            got.c.channel == deliveries.c.channel,
+            got.c.address == deliveries.c.address,
+            got.c.state == State.SENT,
+            got.c.priority >= 0,
+            got.c.ended_at > now - timedelta(seconds=person.seconds),
+        )
+        .scalar_subquery()
+    )
+    return (deliveries.c.priority >= 0) & (recent >= person.most)
 
 
 def _delivery(row: RowMapping) -> Delivery:
@@ -133,24 +167,63 @@ def _delivery(row: RowMapping) -> Delivery:
     return Delivery(**fields | {"kind": Kind(row["kind"])})
 
 
-async def end(
-    tx: Transaction, delivery_id: int, state: State, now: datetime, *, ref: str = "", fault: str = ""
-) -> None:
-    """A claimed delivery is over: sent, refused, doubted or dropped; its body goes."""
-    await tx.execute(
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claimed delivery is over: sent, refused, doubted or dropped."""
+
+    id: int
+    state: State
+    ref: str = ""
+    fault: str = ""
+
+
+async def end_all(tx: Transaction, worker: str, endings: Sequence[Ending], now: datetime) -> None:
+    """Claimed deliveries of this worker are over; their bodies go. One whose lease another worker took over stays."""
+    rows = [
+        {
+            "ended_id": one.id,
+            "ended_state": one.state.value,
+            "ended_ref": one.ref[:160] or None,
+            "ended_fault": one.fault[:80] or None,
+        }
+        for one in endings
+    ]
+    statement = (
         update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED)
-        .values(state=state.value, body=None, platform_ref=ref or None, fault=fault[:80] or None, ended_at=now)
+        .where(
+            deliveries.c.id == bindparam("ended_id"),
+            deliveries.c.state == State.CLAIMED,
+            deliveries.c.worker == worker,
+        )
+        .values(
+            state=bindparam("ended_state"),
+            platform_ref=bindparam("ended_ref"),
+            fault=bindparam("ended_fault"),
+            body=None,
+            ended_at=now,
+        )
     )
+    await tx.execute(statement, rows)
 
 
-async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:
+async def postpone(tx: Transaction, worker: str, delivery_id: int, until: datetime, fault: str) -> None:
     """A claimed delivery could not leave: it waits again."""
     await tx.execute(
         update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED, deliveries.c.worker == worker)
         .values(state=State.WAITING.value, due_at=until, lease_until=None, worker=None, fault=fault[:80])
     )
+
+
+async def reclaim(tx: Transaction, now: datetime) -> int:
+    """Whoever held these died, or is too slow to be waited for: they wait again. Give how many."""
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.state == State.CLAIMED, deliveries.c.lease_until < now)
+        .values(state=State.WAITING.value, lease_until=None, worker=None)
+        .returning(deliveries.c.id)
+    )
+    return len((await tx.execute(statement)).all())
 
 
 async def give_back(tx: Transaction, worker: str) -> None:
@@ -228,13 +301,18 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
     )
 
 
-async def next_due(tx: Transaction, channels: Iterable[str]) -> datetime | None:
-    """When the earliest waiting or leased delivery wants to leave."""
-    moment = func.min(func.coalesce(deliveries.c.lease_until, deliveries.c.due_at))
-    statement = select(moment).where(
-        deliveries.c.state.in_((State.WAITING, State.CLAIMED)), deliveries.c.channel.in_(list(channels))
+async def has_due(tx: Transaction, channel: str, now: datetime) -> bool:
+    """Whether anything wants to leave now, or a lease is over."""
+    statement = select(
+        exists().where(
+            deliveries.c.channel == channel,
+            or_(
+                (deliveries.c.state == State.WAITING) & (deliveries.c.due_at <= now),
+                (deliveries.c.state == State.CLAIMED) & (deliveries.c.lease_until < now),
+            ),
+        )
     )
-    return await tx.scalar(statement)
+    return bool(await tx.scalar(statement))
 
 
 async def counts(tx: Transaction) -> dict[tuple[str, str], int]:

@@ -16,6 +16,7 @@ from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
 from storage import servants
+from storage.outbox import PersonLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import (
@@ -100,7 +101,9 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        async with house.build(Settings(**given), clock, library, _at_once) as app:
+        generous = dict.fromkeys(house.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
+        build = house.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
+        async with build as app:
             app.web[webchat.MANNERS] = QUICK
             assert app.telegram is not None
             assert app.whatsapp is not None

@@ -18,6 +18,7 @@ from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram_request import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram_update import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update
+from storage.outbox import PersonLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
 
@@ -35,6 +36,10 @@ MAX_TEXT = 4096
 MAX_NOTE = 200
 MAX_BUTTONS = 100
 MAX_IN_A_ROW = 8
+
+PERSON = PersonLimit(16, 8.0)
+"""In one chat about one message a second, short bursts pass; an answer is an edit and a message.
+Source: Bots FAQ."""
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MARKS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}

@@ -30,6 +30,7 @@ from handlers.message import Act, Opening, Parcel
 from storage import addresses, channels
 from storage.addresses import Place
 from storage.database import Database, DatabaseUnavailable
+from storage.outbox import PersonLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
@@ -42,9 +43,9 @@ UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
 
-# The pair rate is one message in 6 seconds, of which up to 45 may be borrowed (platforms: limits); a margin is kept.
-PAIR_BURST = 20
-PAIR_REFILL = 1 / 6
+PAIR = PersonLimit(20, 120.0)
+"""The pair rate: one message in 6 seconds, of which up to 45 may be borrowed from the future; a margin is kept.
+Source: Cloud API, about the platform."""
 
 log = structlog.get_logger()
 

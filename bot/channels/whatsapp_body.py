@@ -41,8 +41,11 @@ def free(parcel: Parcel) -> Body:
     text = "\n\n".join([text, *(f"{key.label.translate(_TO_NOTHING)}:\n{key.url}" for key in links)])
     if not text.strip() or len(text) > MAX_TEXT:
         raise Refused("text empty or too long")
-    keys = _distinct(key for row in parcel.rows for key in row if key.choice)
-    needed = [key for key in keys if not key.is_aside]
+    given = [key for row in parcel.rows for key in row if key.choice]
+    needed = _distinct(key for key in given if not key.is_aside)
+    keys = _distinct([*needed, *(key for key in given if key.is_aside)])
+    keys.sort(key=given.index)
+    keys = keys if len(keys) <= MAX_ROWS else needed
     fits = len(text) <= MAX_WITH_BUTTONS
     for shown in (keys, needed):
         if shown and fits and len(shown) <= MAX_BUTTONS:

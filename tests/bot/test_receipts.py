@@ -15,10 +15,11 @@ from bot.channels.whatsapp_errors import Meaning, meaning
 from content.library import Library
 from handlers import speak
 from handlers.message import Parcel
-from storage import channels, outbox, schema
+from storage import channels, schema
 from storage.channels import PEOPLE
 from storage.database import Database
 from storage.outbox import State
+from tests import postman
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import emptied
 from tests.handlers.test_manners import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, house
@@ -34,10 +35,10 @@ class Post(Chat):
     async def leaves(self, who: Phone, state: State = State.SENT) -> Row:
         """All that waits for a person leaves (or is doubted); gives the last of it."""
         async with self.database.write() as tx:
-            while claimed := await outbox.claim(tx, "worker", [who.channel], self.clock(), 50):
+            while claimed := await postman.claim(tx, "worker", [who.channel], self.clock(), 50):
                 for one in claimed:
                     ref = f"wamid.OUT{one.id}" if state is State.SENT else ""
-                    await outbox.end(tx, one.id, state, self.clock(), ref=ref)
+                    await postman.end(tx, one.id, state, self.clock(), ref=ref)
         return (await self.rows(who))[-1]
 
     async def hears_of(self, row: Row, fate: Fate, code: int = 0, *, sent_back: bool = True, ref: str = "") -> None:

@@ -14,6 +14,7 @@ from storage import outbox, servants, updates
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.outbox import New
 from storage.schema import deliveries, prompts
+from tests import postman
 from tests.cast import MONDAY_NINE, Clock
 
 DAY = timedelta(days=1)
@@ -209,8 +210,8 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
             await updates.finish(tx, taken.id)
         for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
             await outbox.add(tx, [New(key, "telegram", key, outbox.Kind.REPLY, "[]", ended)])
-            (claimed,) = await outbox.claim(tx, "w", ["telegram"], ended, 1)
-            await outbox.end(tx, claimed.id, outbox.State.SENT, ended)
+            (claimed,) = await postman.claim(tx, "w", ["telegram"], ended, 1)
+            await postman.end(tx, claimed.id, outbox.State.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
         kept = {

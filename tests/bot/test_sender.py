@@ -1,21 +1,23 @@
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from bot import sender as sender_module
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
-from bot.channels.pace import Pace
+from bot.lane import Limits
 from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Parcel
 from storage import channels, outbox
-from storage.database import Database, DatabaseUnavailable
-from storage.outbox import Kind, New
+from storage.database import Database, DatabaseUnavailable, Transaction
+from storage.outbox import Kind, New, PersonLimit
 from storage.schema import addresses, deliveries
 from tests.cast import Clock
+
+SLOWLY = {"telegram": Limits(0.25, PersonLimit(3, 60))}
 
 
 class FakeChannel:
@@ -46,7 +48,7 @@ class FakeChannel:
 class Stage:
     """A sender with fake channels, on a clock that only the test moves; `naps` are the waits it asked for."""
 
-    def __init__(self, database: Database, clock: Clock, paces: Mapping[str, Pace] | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, limits: Mapping[str, Limits] | None = None) -> None:
         self.database = database
         self.clock = clock
         self.telegram, self.webchat = FakeChannel(), FakeChannel("webchat")
@@ -54,7 +56,15 @@ class Stage:
         self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
         self.sleeping.set()
         channels = {one.name: one for one in (self.telegram, self.webchat)}
-        self.sender = Sender(database, channels, paces or {}, clock, self.nap)
+        self.sender = Sender(
+            database,
+            channels,
+            limits or {},
+            clock,
+            sleep=self.nap,
+            steady=lambda: clock().timestamp(),
+            paced_by=clock,
+        )
 
     async def nap(self, seconds: float) -> None:
         self.naps.append(seconds)
@@ -240,7 +250,7 @@ async def test_one_slow_answer_of_the_platform_holds_up_nobody_else(stage: Stage
 async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
     database: Database, clock: Clock
 ) -> None:
-    stage = Stage(database, clock, {"telegram": Pace(0.25)})
+    stage = Stage(database, clock, SLOWLY)
     for number in range(3):
         await stage.say(f"{number}", f"person {number}")
         await stage.say(f"w{number}", f"person {number}", channel="webchat")
@@ -250,15 +260,15 @@ async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
 
 
 async def test_acknowledging_a_press_does_not_wait_for_the_pace(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, {"telegram": Pace(0.25)})
+    stage = Stage(database, clock, SLOWLY)
     for number in range(3):
-        await stage.say(f"ack {number}", f"person {number}", act=Act.ACKNOWLEDGE)
+        await stage.say(f"ack {number}", f"person {number}", Kind.SIGNAL, act=Act.ACKNOWLEDGE)
     await stage.sender.drain()
     assert stage.naps == []
 
 
 async def test_after_a_429_nothing_leaves_on_that_channel_until_its_time(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, {"telegram": Pace(0.25)})
+    stage = Stage(database, clock, SLOWLY)
     stage.telegram.faults["0"] = [Throttled(30)]
     stage.sleeping = stage.telegram.refused  # the others wait for their slots until then
     for number in range(4):
@@ -267,11 +277,54 @@ async def test_after_a_429_nothing_leaves_on_that_channel_until_its_time(databas
     await stage.sender.drain()
     assert stage.telegram.tried == ["0"], "what had a slot already does not push on"
     assert stage.webchat.sent == ["elsewhere"]
-    states = await stage.states()
-    assert {states[f"{number}"] for number in range(4)} == {"waiting"}
-    for number in range(4):
-        due = (await stage.row(f"{number}"))["due_at"]
-        assert 29 < (due - clock()).total_seconds() <= 30  # type: ignore[operator]
+    stage.clock.move(seconds=29)
+    await stage.sender.drain()
+    assert stage.telegram.tried == ["0"]
+    stage.clock.move(seconds=2)
+    await stage.sender.drain()
+    assert sorted(stage.telegram.sent) == ["0", "1", "2", "3"]
+
+
+async def test_after_a_429_slots_are_further_apart_and_come_back_slowly(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, SLOWLY)
+    stage.telegram.faults["0"] = [Throttled(1)]
+    await stage.say("0")
+    await stage.sender.drain()
+    clock.move(seconds=2)
+    stage.naps.clear()
+    for number in range(1, 4):
+        await stage.say(f"{number}", f"person {number}")
+    await stage.sender.drain()
+    assert [round(nap) for nap in stage.naps] == [6, 12, 18]
+    clock.move(hours=1)
+    stage.naps.clear()
+    for number in range(4, 7):
+        await stage.say(f"{number}", f"person {number}")
+    await stage.sender.drain()
+    assert [round(nap) for nap in stage.naps] == [4, 8]
+
+
+async def test_two_processes_share_the_slots_of_one_credential(database: Database, clock: Clock) -> None:
+    one, two = Stage(database, clock, SLOWLY), Stage(database, clock, SLOWLY)
+    for number in range(6):
+        await one.say(f"{number}", f"person {number}")
+    await asyncio.gather(one.sender.drain(), two.sender.drain())
+    assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
+    assert sorted(round(nap) for nap in one.naps + two.naps) == [4, 8, 12, 16, 20]
+
+
+async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nobody(
+    database: Database, clock: Clock
+) -> None:
+    stage = Stage(database, clock, SLOWLY)
+    for number in range(5):
+        await stage.say(f"a{number}")
+    await stage.say("b", "beto")
+    await stage.sender.drain()
+    assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "b"]
+    clock.move(seconds=61)
+    await stage.sender.drain()
+    assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "a3", "a4", "b"]
 
 
 # ---------------------------------------------------------------- running, stopping
@@ -305,7 +358,7 @@ async def test_a_stop_gives_back_what_had_not_left(
         await running
     assert await stage.states() == {"reply": "waiting"}
     stage.telegram.gates["reply"].set()
-    await asyncio.gather(*stage.sender._leaving)
+    await asyncio.gather(*(task for lane in stage.sender.lanes for task in lane.going))
 
 
 async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
@@ -314,15 +367,15 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
     monkeypatch.setattr(sender_module, "LOOK", 3600)
     looked = asyncio.Event()
     is_away = True
-    claim = outbox.next_due
+    look = outbox.has_due
 
-    async def next_due(*args: object) -> object:
+    async def has_due(tx: Transaction, channel: str, now: datetime) -> bool:
         looked.set()
         if is_away:
             raise DatabaseUnavailable("gone")
-        return await claim(*args)  # type: ignore[arg-type]
+        return await look(tx, channel, now)
 
-    monkeypatch.setattr(outbox, "next_due", next_due)
+    monkeypatch.setattr(outbox, "has_due", has_due)
     running = asyncio.create_task(stage.sender.run())
     await looked.wait()
     is_away = False

@@ -15,6 +15,7 @@ from handlers.visit import House
 from storage import addresses, channels, outbox, servants, updates
 from storage.database import Database, open_database
 from storage.outbox import Kind, New
+from tests import postman
 from tests.cast import MONDAY_NINE as NOW
 from tests.cast import Clock
 from tests.product import Product
@@ -171,8 +172,8 @@ def gauges(text: str) -> dict[str, float]:
 async def test_metrics_count_what_is_in_the_database(site: Site, database: Database) -> None:
     await put(database, new("a", 30), new("b", 10), new("c", -60))
     async with database.write() as tx:
-        (claimed,) = await outbox.claim(tx, "w", ["telegram"], NOW, 1)
-        await outbox.end(tx, claimed.id, outbox.State.SENT, NOW)
+        (claimed,) = await postman.claim(tx, "w", ["telegram"], NOW, 1)
+        await postman.end(tx, claimed.id, outbox.State.SENT, NOW)
         await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
     await stop(site, "webchat")
     async with site.client.get("/metrics") as answer:

@@ -14,6 +14,7 @@ from storage.addresses import Place
 from storage.database import Database, Transaction
 from storage.outbox import Kind, New
 from storage.servants import Servant
+from tests import postman
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
 from tests.conftest import emptied
@@ -162,6 +163,17 @@ async def test_nobody_is_written_to_at_a_number_that_is_somebody_elses_now(datab
         assert await met(tx, PHONE, PHONE) == beto.id
 
 
+async def test_what_waits_for_a_number_that_is_somebody_elses_now_does_not_leave_for_it(database: Database) -> None:
+    async with database.write() as tx:
+        await enrol(tx, PHONE, PHONE)
+        beto = await enrol(tx, BETOS_USER, BETOS_PHONE)
+        await outbox.add(tx, [New("ana's", "whatsapp", PHONE, Kind.PROMPT, "{}", NOW)])
+        assert await met(tx, BETOS_USER, PHONE) == beto.id
+        rows = tables.deliveries
+        waiting = (await tx.scalars(select(rows.c.address).where(rows.c.state == outbox.State.WAITING))).all()
+        assert PHONE not in waiting
+
+
 FORMS = ("both", "phone", "id")
 ACTS = st.lists(
     st.one_of(
@@ -219,9 +231,9 @@ async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: D
         others = [("elsewhere", "telegram", USER), ("beto's", "whatsapp", BETOS_USER)]
         for key, channel, address in wanted + others:
             await outbox.add(tx, [New(key, channel, address, Kind.NOTICE, "{}", NOW)])
-        (sent,) = await outbox.claim(tx, "w", ["whatsapp"], NOW, 1)
-        await outbox.end(tx, sent.id, outbox.State.SENT, NOW)
-        await outbox.claim(tx, "w", ["whatsapp"], NOW, 1)
+        (sent,) = await postman.claim(tx, "w", ["whatsapp"], NOW, 1)
+        await postman.end(tx, sent.id, outbox.State.SENT, NOW)
+        await postman.claim(tx, "w", ["whatsapp"], NOW, 1)
         assert await addresses.move(tx, before, NEW_USER, NEW_PHONE) == NEW_USER
         assert await place_of(tx, ana) == replace(before, address=NEW_USER, alias=NEW_PHONE)
         assert await addressed(tx) == {

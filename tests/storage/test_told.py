@@ -11,6 +11,7 @@ from storage import outbox
 from storage.database import Database, Transaction
 from storage.outbox import FATES, Kind, New, State, Told
 from storage.schema import deliveries
+from tests import postman
 from tests.cast import MONDAY_NINE as NOW
 from tests.conftest import emptied
 
@@ -29,11 +30,11 @@ async def add(tx: Transaction, key: str = "p", kind: Kind = Kind.PROMPT, channel
 
 async def leave(tx: Transaction, number: int, state: State, ref: str = "", fault: str = "") -> None:
     """The delivery is claimed, and then over or (waiting) postponed."""
-    await outbox.claim(tx, "worker", ["whatsapp", "telegram"], NOW, 50)
+    await postman.claim(tx, "worker", ["whatsapp", "telegram"], NOW, 50)
     if state is State.WAITING:
-        await outbox.postpone(tx, number, NOW + MINUTE, fault)
+        await postman.postpone(tx, number, NOW + MINUTE, fault)
     elif state is not State.CLAIMED:
-        await outbox.end(tx, number, state, NOW, ref=ref, fault=fault)
+        await postman.end(tx, number, state, NOW, ref=ref, fault=fault)
 
 
 async def row(tx: Transaction, number: int) -> dict[str, Any]:
@@ -104,7 +105,7 @@ async def test_a_word_with_our_number_proves_what_had_no_answer(database: Databa
         assert await tell(tx, "sent", number) is not None
         found = await row(tx, number)
         assert (found["state"], found["platform_ref"], found["body"]) == ("sent", REF, None)
-        assert await outbox.claim(tx, "worker", ["whatsapp"], NOW + 60 * MINUTE, 50) == [], "it leaves no second time"
+        assert await postman.claim(tx, "worker", ["whatsapp"], NOW + 60 * MINUTE, 50) == [], "it leaves no second time"
 
 
 async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Database) -> None:
@@ -113,8 +114,8 @@ async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Da
         await leave(tx, number, State.CLAIMED)
         await tell(tx, "delivered", number)
         before = await row(tx, number)
-        await outbox.end(tx, number, State.SENT, LATER, ref=REF)
-        await outbox.postpone(tx, number, LATER, "timeout")
+        await postman.end(tx, number, State.SENT, LATER, ref=REF)
+        await postman.postpone(tx, number, LATER, "timeout")
         await outbox.give_back(tx, "worker")
         assert await row(tx, number) == before
 
@@ -170,7 +171,7 @@ async def test_a_word_does_not_end_what_was_never_tried(database: Database) -> N
         await add(tx, "good-bye", Kind.REPLY)
         await tx.execute(update(deliveries).values(id=first))  # as SQLite does by itself
         await tell(tx, "read", first, OTHER_REF)
-        claimed = await outbox.claim(tx, "worker", ["whatsapp"], NOW, 50)
+        claimed = await postman.claim(tx, "worker", ["whatsapp"], NOW, 50)
         assert [one.key for one in claimed] == ["good-bye"]
 
 

@@ -136,11 +136,6 @@ def test_what_no_message_can_carry_is_refused_before_it_is_sent(name: str) -> No
         whatsapp_body.free(REFUSED[name])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="whatsapp_body.free: a list is made of all buttons, so ten needed ones and an aside are refused, though the "
-    "aside may be left out (no message of ours has so many)",
-)
 def test_an_aside_is_left_out_where_a_list_has_no_room_for_it() -> None:
     body = taken(whatsapp_body.free(parcel("hola", *keys(10), *keys(1, 20, is_aside=True))))
     assert [choice for choice, _ in shown(body)] == [f"go:{number}" for number in range(10)]
@@ -184,11 +179,6 @@ def test_of_two_buttons_that_read_or_do_the_same_the_first_stays(name: str) -> N
     assert shown(taken(whatsapp_body.free(parcel("hola", *buttons)))) == expected
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="whatsapp_body.free sorts out what is the same before it leaves out the asides: a needed button that reads "
-    "or does the same as an aside before it is lost with that one",
-)
 def test_of_two_that_do_the_same_the_needed_one_stays() -> None:
     body = taken(whatsapp_body.free(parcel("hola", Key("Salir", "go:0", is_aside=True), *keys(4))))
     assert {choice for choice, _ in shown(body)} == {"go:0", "go:1", "go:2", "go:3"}

@@ -22,6 +22,7 @@ from storage.channels import Stop
 from storage.database import open_database
 from storage.officers import State as Joined
 from storage.outbox import Kind, New, State
+from tests import postman
 from tests.bot.console.office import SECRET, START, ZONE, Office, Person
 from tests.screen import faults
 
@@ -77,8 +78,8 @@ async def hold(office: Office) -> None:
                 for number in range(3)
             ],
         )
-        for claimed in await outbox.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
-            await outbox.end(tx, claimed.id, State.REFUSED, START - timedelta(hours=1))
+        for claimed in await postman.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
+            await postman.end(tx, claimed.id, State.REFUSED, START - timedelta(hours=1))
         await channels.note(tx, "whatsapp", channels.PEOPLE, "2", START)
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")
