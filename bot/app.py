@@ -33,10 +33,12 @@ from bot.sender import Sender
 from content import library as course
 from content.library import Library
 from handlers.visit import House
-from storage import outbox
+from storage import outbox, wakeups
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.outbox import PersonLimit
 
+RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
+POLLING = 4_637_113  # PostgreSQL advisory lock: one process asks Telegram for updates
 RETRY = 15.0  # seconds between two tries to greet a platform
 PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: PAIR}
 WEBHOOK_PATH = "/webhooks/telegram"
@@ -139,6 +141,7 @@ async def build(
         site = server.new()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
         site[HOUSE], site[PAGES], site[INBOX], site[CLOCK] = house, Pages(library), inbox, clock
+        site[server.PACED_BY_DATABASE] = paced_by is None
         site[server.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
@@ -214,13 +217,17 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         port = await _open_port(app, stack) if web else 0
         async with asyncio.TaskGroup() as workers:
             if work:
-                workers.create_task(app.receiver.run(), name="receiver")
+                for number in range(1 if app.database.is_sqlite else RECEIVERS):
+                    workers.create_task(app.receiver.run(), name=f"receiver {number}")
                 workers.create_task(app.sender.run(), name="sender")
                 workers.create_task(app.scheduler.run(), name="scheduler")
                 if app.telegram is not None:
                     workers.create_task(_telegram_life(app, app.telegram), name="telegram")
                 if app.whatsapp is not None:
                     workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
+            if work and not app.database.is_sqlite:
+                calls = {"updates": app.inbox.arrived.set, "deliveries": app.sender.wake.set}
+                workers.create_task(wakeups.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
 
@@ -251,10 +258,20 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
     """Greet Telegram until it answers, then take its updates; a refused token stops this channel alone."""
     if not await _greet(app, telegram) or app.settings.telegram_by_webhook:
         return
-    try:
-        await telegram_intake.poll(telegram, app.inbox)
-    except Stopped as fault:
-        await app.sender.stop(telegram.name, str(fault))
+    while True:
+        async with wakeups.alone(app.database, POLLING) as lost:  # Telegram gives its updates to one program
+            polling = asyncio.create_task(telegram_intake.poll(telegram, app.inbox))
+            losing = asyncio.create_task(lost.wait())
+            try:
+                await asyncio.wait([polling, losing], return_when=asyncio.FIRST_COMPLETED)
+                if polling.done():
+                    polling.result()
+            except Stopped as fault:
+                await app.sender.stop(telegram.name, str(fault))
+                return
+            finally:
+                polling.cancel()
+                losing.cancel()
 
 
 async def _greet(app: App, channel: Telegram | WhatsApp) -> bool:

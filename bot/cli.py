@@ -24,7 +24,7 @@ from handlers import demo as fiction
 from handlers import reports
 from storage import migrate as schema
 from storage import officers, servants
-from storage.database import DatabaseUnavailable
+from storage.database import DatabaseUnavailable, NoRights
 
 cli = typer.Typer(
     help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True
@@ -71,6 +71,8 @@ def main() -> None:
         fail(str(fault))
     except schema.UnknownSchema as fault:
         fail(f"DATABASE_URL: the database has schema {fault}, newer than this version of Integra; upgrade Integra")
+    except NoRights as fault:
+        fail(f"DATABASE_URL: its user may not make or change tables there ({fault}); let it own the database")
     except DatabaseUnavailable as fault:
         fail(f"DATABASE_URL: the database does not answer ({fault}); is it running, and may we write there?")
 

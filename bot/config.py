@@ -4,7 +4,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -159,6 +159,15 @@ class Settings(BaseSettings):
             raise PydanticCustomError("missing_beside", "{says}", {"says": says, "missing": missing})
         return value
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """Telegram brings updates to https addresses only: told here, not by a refusal an hour later."""
+        if self.telegram_mode == "webhook" and not self.public_url.startswith("https://"):
+            raise ValueError(
+                f"TELEGRAM_MODE: webhook needs PUBLIC_URL to begin with https:// (seen: {self.public_url!r})"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -234,8 +243,10 @@ def _told(error: Any) -> list[str]:
     says = error["msg"].removeprefix("Value error, ")
     if missing := error.get("ctx", {}).get("missing"):  # seen was another setting's value
         return [f"{name.upper()}: {says}" for name in missing]
-    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
-    secret = "TOKEN" in name or "SECRET" in name or name in ("DATABASE_URL", "settings")
+    if not error["loc"]:  # about several together: it names them itself, and what was seen would be all of them
+        return [says]
+    name = str(error["loc"][0]).upper()
+    secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL"
     seen = "" if secret else f" (seen: {error['input']!r})"
     return [f"{name}: {says}{seen}"]
 

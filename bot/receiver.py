@@ -16,6 +16,7 @@ from handlers.visit import House
 from storage import updates
 from storage.database import Database, DatabaseUnavailable, Transaction
 
+BATCH = 16  # updates handled in one transaction: more would keep the webhook waiting for its turn to store
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ class Receiver:
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
         while True:
-            self._inbox.arrived.clear()
+            self._inbox.arrived.clear()  # before looking: what arrives meanwhile rings again
             try:
                 await self.drain()
             except DatabaseUnavailable as fault:
@@ -56,27 +57,44 @@ class Receiver:
     async def drain(self) -> int:
         """Handle everything that waits; give how many updates that were. Raises DatabaseUnavailable."""
         count = 0
-        while await self._one():
-            count += 1
+        while handled := await self._some():
+            count += handled
         return count
 
-    async def _one(self) -> bool:
-        taken: updates.Waiting | None = None
+    async def _some(self) -> int:
+        """Several people's updates in one transaction: what each costs there is mostly the transaction."""
+        taken: list[updates.Waiting] = []
         try:
             async with self._database.write() as tx:
-                taken = await updates.take(tx)
-                if taken is None:
-                    return False
-                await self._handle(tx, self._inbox.open(taken))
-                await updates.finish(tx, taken.id)
+                taken = await updates.take_some(tx, BATCH)
+                if not taken:
+                    return 0
+                for one in taken:
+                    await self._handle(tx, self._inbox.open(one))
+                await updates.finish(tx, *(one.id for one in taken))
+        except DatabaseUnavailable:
+            raise
+        except Exception as fault:  # one of them is bad; the transaction took the others down with it
+            if not taken:
+                raise
+            if len(taken) == 1:
+                await self._fail(taken[0], fault)
+            else:
+                for one in taken:
+                    await self._alone(one)
+        self._spoken()
+        return len(taken)
+
+    async def _alone(self, wanted: updates.Waiting) -> None:
+        try:
+            async with self._database.write() as tx:
+                for one in await updates.take_some(tx, 1, only=wanted.id):
+                    await self._handle(tx, self._inbox.open(one))
+                    await updates.finish(tx, one.id)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # top of the loop: one bad update never stops the rest
-            if taken is None:
-                raise
-            await self._fail(taken, fault)
-        self._spoken()
-        return True
+            await self._fail(wanted, fault)
 
     async def _handle(self, tx: Transaction, arrived: Readable) -> None:
         now = self._clock()

@@ -13,7 +13,7 @@ from storage import joining, officers, outbox, updates
 from storage.database import Database, DatabaseUnavailable
 
 BEAT = 20.0  # seconds between two looks at the clock
-CHUNK = 200  # prompts planned in one transaction
+CHUNK = 500  # prompts planned in one transaction
 SLOT = timedelta(minutes=15)  # notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
@@ -61,14 +61,17 @@ class Scheduler:
         return planned
 
     async def plan(self, now: datetime) -> int:
-        count = 0
+        """All prompts that are due, in portions of their own transactions: a start after a crash goes on."""
+        count, last = 0, 0
         while True:
             async with self._database.write() as tx:
-                planned = await daily.plan(tx, self._library, self._house, now, CHUNK)
-            if not planned:
+                portion = await daily.plan_portion(tx, self._library, self._house, now, CHUNK, last)
+            count += portion.count
+            if portion.count:
+                self._spoken()
+            if portion.last is None:
                 return count
-            count += planned
-            self._spoken()
+            last = portion.last
 
     async def ring(self, now: datetime) -> None:
         async with self._database.write() as tx:

@@ -10,14 +10,16 @@ from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import language_of
 from handlers import reachability
 from handlers.reachability import Reach
-from storage import channels, outbox, updates
+from storage import channels, outbox, paces, updates
 from storage.database import DatabaseUnavailable
+from storage.paces import Pace
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY = 1024 * 1024
 LATE = 300.0  # seconds that a due delivery may wait before we call ourselves unready
 
+PACED_BY_DATABASE = web.AppKey("paced_by_database", bool)
 METRICS_TOKEN = web.AppKey("metrics_token", str)
 
 routes = web.RouteTableDef()
@@ -87,6 +89,9 @@ async def metrics(request: web.Request) -> web.Response:
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channels.stopped(tx))
         reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
+        standing = await paces.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
+        oldest_update = await updates.oldest_waiting(tx, now)
+        expired = await outbox.count_expired(tx, now)
     states = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
     stops = [(_labels(channel=name), 1) for name in stopped]
     lines = [
@@ -94,9 +99,25 @@ async def metrics(request: web.Request) -> web.Response:
         *_gauge("outbox_age_seconds", "How long the oldest due delivery has been waiting.", [("", oldest)]),
         *_gauge("inbox_waiting", "Updates that are stored and not handled yet.", [("", waiting)]),
         *_gauge("channel_stopped", "Channels whose credential was refused.", stops),
+        *_gauge("inbox_age_seconds", "How long the oldest update has been waiting.", [("", oldest_update)]),
+        *_gauge("leases_expired", "Deliveries whose worker died, or is too slow: they come back.", [("", expired)]),
+        *_of_paces(standing),
         *_of_reaches(reaches),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
+
+
+def _of_paces(standing: Sequence[Pace]) -> Iterator[str]:
+    """The gauges of how fast each credential may speak."""
+    labels = [_labels(channel=one.channel) for one in standing]
+
+    def values(of: Callable[[Pace], float]) -> list[tuple[str, float | str]]:
+        return [(label, of(one)) for label, one in zip(labels, standing, strict=True)]
+
+    yield from _gauge("pace_ahead_seconds", "Until the next free slot.", values(lambda one: one.ahead))
+    yield from _gauge("pace_held_seconds", "For which nothing leaves after a refusal.", values(lambda one: one.held))
+    yield from _gauge("pace_slower", "How many times slower than allowed.", values(lambda one: one.factor))
+    yield from _gauge("refusals", "Times the platform said: too fast.", values(lambda one: one.refusals))
 
 
 def _of_reaches(reaches: Sequence[Reach]) -> Iterator[str]:

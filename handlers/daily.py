@@ -1,6 +1,7 @@
 """The prompt of the day: who is due, with which scenario, and how it reads."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from content import course
@@ -13,39 +14,77 @@ from handlers.day import Day
 from handlers.message import Button, Message
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
-from storage import addresses, outbox, progress, servants
+from storage import addresses, channels, outbox, progress, servants
 from storage.database import Transaction
-from storage.progress import Prompt
+from storage.progress import Memory, Prompt
 from storage.servants import Due
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What one transaction planned: how many, and who was looked at last (None: nobody was left to look at)."""
+
+    count: int
+    last: int | None
+
+
 async def plan(tx: Transaction, library: Library, house: House, now: datetime, limit: int) -> int:
-    """Plan at most `limit` prompts that are due at `now`; give how many were. Zero: there is nothing (more) to ask.
+    """Plan at most `limit` prompts that are due at `now`, and as many for silent people; give how many were.
 
     A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty. Whom only a
     template reaches is planned as far as the platform's limit of people goes (see handlers/openings.py).
     """
+    return (await plan_portion(tx, library, house, now, limit)).count
+
+
+async def plan_portion(
+    tx: Transaction, library: Library, house: House, now: datetime, limit: int, after: int = 0
+) -> Portion:
+    """The next portion, of servants whose id is greater than `after`: each is looked at once, asked or not."""
     day = Day.at(now, house)
     if day is None:
-        return 0
+        return Portion(0, None)
     silences = openings.silences(house, now)
-    due = await servants.due(tx, day.date, day.hour, silences, limit)
-    planned = sum([await ask_one(tx, library, house, one, day) for one in due])
+    due = await servants.due(tx, day.date, day.hour, silences, limit, after)
+    planned = await ask_all(tx, library, house, due, day)
     for silence in silences:
-        for one in await openings.choose(tx, library, house, silence, day, limit):
-            if await ask_one(tx, library, house, one, day):
-                await addresses.knock(tx, one.channel, one.address, now)
-                planned += 1
-    return planned
+        chosen = await openings.choose(tx, library, house, silence, day, limit)
+        asked = await ask_all(tx, library, house, chosen, day)
+        await addresses.knock_all(tx, silence.channel, [one.address for one in asked], now)
+        planned += asked
+        if asked and not due:
+            return Portion(len(planned), after)  # there may be more of the silent ones
+    return Portion(len(planned), due[-1].servant_id if due else None)
 
 
-async def ask_one(tx: Transaction, library: Library, house: House, one: Due, day: Day) -> bool:
-    """Plan the prompt of the day for somebody who is due; False when there is nothing to ask."""
-    prompt = await _choose(tx, library, one.servant_id, day.date)
-    if prompt is None:
-        return False
-    await _say(tx, library, house, one, prompt, day, f"daily:{day.date}:{one.servant_id}")
-    return True
+async def ask_all(tx: Transaction, library: Library, house: House, due: Sequence[Due], day: Day) -> list[Due]:
+    """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
+    if not due:
+        return []
+    ids = [one.servant_id for one in due]
+    memories, seen = await progress.memories_of_all(tx, ids), await progress.seen_by_all(tx, ids)
+    wanted = []
+    for one in due:
+        choice = course.pick(library, _held(memories[one.servant_id]), seen[one.servant_id], day.date, one.servant_id)
+        if choice is not None:
+            scenario = choice.scenario
+            wanted.append(Prompt(0, one.servant_id, day.date, scenario.id, scenario.competency, choice.reason))
+    prompts = {prompt.servant_id: prompt for prompt in await progress.plan_all(tx, wanted)}
+    asked = [one for one in due if one.servant_id in prompts]
+    states = {name: await channels.templates(tx, name) for name, manner in house.manners.items() if manner.window}
+    news = []
+    for one in asked:
+        key = f"daily:{day.date}:{one.servant_id}"
+        news += _said(library, house, one, prompts[one.servant_id], day, key, states.get(one.channel, {}))
+    await outbox.add(tx, news)
+    return asked
+
+
+def _held(memories: Mapping[str, Memory]) -> dict[str, Strength]:
+    return {
+        competency: Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions)
+        for competency, one in memories.items()
+    }
 
 
 async def ask_again(tx: Transaction, library: Library, house: House, one: Due, now: datetime) -> None:
@@ -54,21 +93,25 @@ async def ask_again(tx: Transaction, library: Library, house: House, one: Due, n
     prompt = await progress.prompt_of_day(tx, one.servant_id, day.date) if day else None
     if day is None or prompt is None or await progress.answer(tx, prompt.id) is not None:
         return
-    await _say(tx, library, house, one, prompt, day, f"daily:{day.date}:{one.servant_id}:again")
+    states = await channels.templates(tx, one.channel)
+    key = f"daily:{day.date}:{one.servant_id}:again"
+    await outbox.add(tx, _said(library, house, one, prompt, day, key, states))
     await addresses.knock(tx, one.channel, one.address, now)
 
 
-async def _say(tx: Transaction, library: Library, house: House, one: Due, prompt: Prompt, day: Day, key: str) -> None:
+def _said(
+    library: Library, house: House, one: Due, prompt: Prompt, day: Day, key: str, states: openings.States
+) -> list[outbox.New]:
     manner = house.manner(one.channel)
     if one.notice_version != library.phrases.template("es", "notice.version"):
         message = replace(renewal(library), knock=openings.tap(library, prompt.competency_id))
     else:
         scenario = library.scenarios[prompt.scenario_id]
-        knock = await openings.knock(tx, library, manner, one, prompt, scenario)
+        knock = openings.knock(library, manner, one, prompt, scenario, states)
         message = replace(ask(library, prompt, scenario), knock=knock)
     listener = Listener(one.channel, one.address, one.language)
     occasion = Occasion(key, outbox.Kind.PROMPT, day.now, day.ends)
-    await speak.say(tx, library, listener, occasion, [message], manner=manner)
+    return speak.said(library, listener, occasion, [message], manner=manner)
 
 
 async def today(visit: Visit) -> Turn:
@@ -93,10 +136,7 @@ async def first(visit: Visit) -> tuple[Message, ...]:
 
 
 async def _choose(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
-    held = {
-        competency: Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions)
-        for competency, one in (await progress.memories_of(tx, servant_id)).items()
-    }
+    held = _held(await progress.memories_of(tx, servant_id))
     choice = course.pick(library, held, await progress.seen(tx, servant_id), day, servant_id)
     if choice is None:
         return None

@@ -75,15 +75,14 @@ async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Mapp
     return max(0, limit - used - kept)
 
 
-async def knock(
-    tx: Transaction, library: Library, manner: Manner, one: Due, prompt: Prompt, scenario: Scenario
+def knock(
+    library: Library, manner: Manner, one: Due, prompt: Prompt, scenario: Scenario, states: States
 ) -> Knock | None:
     """The template that goes instead of a prompt, should the person be silent when it leaves."""
     if manner.window is None:
         return None
     if manner.openings == "direct":
         whole = _whole(library, prompt, scenario)
-        states = await channels.templates(tx, one.channel)
         if whole is not None and _fits(library, whole, one, states):
             return whole
     return tap(library, prompt.competency_id)

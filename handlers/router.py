@@ -162,12 +162,12 @@ async def _answer(visit: Visit, turn: Turn) -> None:
     # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
     about = f"album:{update.address}:{update.album}" if update.album else update.key
     occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now, _deadline(visit))
-    if update.press:
-        await speak.acknowledge(visit.tx, listener, occasion, update.press)
+    news = speak.acknowledged(listener, occasion, update.press) if update.press else []
     if turn.erases and update.ref:
-        await speak.erase(visit.tx, listener, occasion, update.ref)
+        news += speak.erased(listener, occasion, update.ref)
     messages = turn.messages if update.kind is Kind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
-    await speak.say(visit.tx, visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
+    news += speak.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
+    await outbox.add(visit.tx, news)
 
 
 def _deadline(visit: Visit) -> datetime | None:

@@ -64,43 +64,53 @@ async def say(
     manner: Manner = PLAIN,
 ) -> None:
     """Put messages into words and into the outbox; `ref` is the message that one of them may replace."""
+    await outbox.add(tx, said(library, listener, occasion, messages, ref=ref, manner=manner))
+
+
+def said(
+    library: Library,
+    listener: Listener,
+    occasion: Occasion,
+    messages: Sequence[Message],
+    *,
+    ref: str = "",
+    manner: Manner = PLAIN,
+) -> list[New]:
+    """Messages in words, for the outbox."""
     parcels = []
     for message in messages:
         if message.refreshes and not manner.edits:
             continue
         act = Act.REPLACE if message.replaces and ref and manner.edits else Act.SAY
         parcels.append(render(library, listener, message, act, ref if act is Act.REPLACE else "", manner))
-    await _send(tx, listener, occasion, _joined(parcels, manner.buttons) if manner.joins else parcels, "say")
+    return _new(listener, occasion, _joined(parcels, manner.buttons) if manner.joins else parcels, "say")
 
 
-async def acknowledge(tx: Transaction, listener: Listener, occasion: Occasion, press: str) -> None:
+def acknowledged(listener: Listener, occasion: Occasion, press: str) -> list[New]:
     """The press of a button was received: without this the person's phone keeps waiting."""
     short = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.now + PRESS_LIFETIME)
-    await _send(tx, listener, short, [Parcel(listener.address, Act.ACKNOWLEDGE, press=press)], "ack")
+    return _new(listener, short, [Parcel(listener.address, Act.ACKNOWLEDGE, press=press)], "ack")
 
 
-async def erase(tx: Transaction, listener: Listener, occasion: Occasion, ref: str) -> None:
+def erased(listener: Listener, occasion: Occasion, ref: str) -> list[New]:
     """The person's own message is taken out of the chat."""
     signal = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.deadline)
-    await _send(tx, listener, signal, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
+    return _new(listener, signal, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
 
 
-async def _send(tx: Transaction, listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> None:
-    await outbox.add(
-        tx,
-        [
-            New(
-                key=f"{occasion.key}:{verb}{place or ''}",
-                channel=listener.channel,
-                address=listener.address,
-                kind=occasion.kind,
-                body=pack(parcel),
-                due_at=occasion.now,
-                deadline=occasion.deadline,
-            )
-            for place, parcel in enumerate(parcels)
-        ],
-    )
+def _new(listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> list[New]:
+    return [
+        New(
+            key=f"{occasion.key}:{verb}{place or ''}",
+            channel=listener.channel,
+            address=listener.address,
+            kind=occasion.kind,
+            body=pack(parcel),
+            due_at=occasion.now,
+            deadline=occasion.deadline,
+        )
+        for place, parcel in enumerate(parcels)
+    ]
 
 
 # ---------------------------------------------------------------- into words

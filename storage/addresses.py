@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, RowMapping, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, func, or_, select, update
 
 from storage import names
 from storage.database import Transaction
@@ -134,6 +134,14 @@ async def be_silent(tx: Transaction, channel: str, address: str, told_at: dateti
 async def knock(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """A template goes to somebody who has been silent: it counts against the platform's limit of people a day."""
     await tx.execute(update(addresses).where(_is(channel, address)).values(knocked_at=now, put_off_on=None))
+
+
+async def knock_all(tx: Transaction, channel: str, names: Sequence[str], now: datetime) -> None:
+    """The same for many."""
+    if names:
+        known = (addresses.c.channel == channel) & (addresses.c.address == bindparam("known"))
+        statement = update(addresses).where(known).values(knocked_at=now, put_off_on=None)
+        await tx.execute(statement, [{"known": name} for name in names])
 
 
 async def count_knocked(tx: Transaction, channel: str, since: datetime) -> int:

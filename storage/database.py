@@ -21,12 +21,17 @@ Transaction = AsyncConnection
 
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
+FORBIDDEN = "42501"  # PostgreSQL: insufficient_privilege
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
 
 class DatabaseUnavailable(Exception):
     """The database is away, locked or refuses us: nothing was recorded; the text holds no secret."""
+
+
+class NoRights(DatabaseUnavailable):
+    """The database answers, and its user may not do what is needed: an administrator must grant it."""
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -107,6 +112,8 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except DBAPIError as fault:
+        if getattr(fault.orig, "sqlstate", "") == FORBIDDEN:
+            raise NoRights("permission denied") from fault
         if _is_away(fault):
             cause = fault.orig and (fault.orig.__cause__ or fault.orig)
             raise DatabaseUnavailable(type(cause).__name__) from fault

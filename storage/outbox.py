@@ -100,7 +100,7 @@ async def add(tx: Transaction, wanted: Sequence[New]) -> None:
         }
         for one in wanted
     ]
-    await tx.execute(insert_once(tx, deliveries).values(rows).on_conflict_do_nothing())
+    await tx.execute(insert_once(tx, deliveries).on_conflict_do_nothing(), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +321,12 @@ async def counts(tx: Transaction) -> dict[tuple[str, str], int]:
         deliveries.c.channel, deliveries.c.state
     )
     return {(channel, state): number for channel, state, number in await tx.execute(statement)}
+
+
+async def count_expired(tx: Transaction, now: datetime) -> int:
+    """Claimed deliveries whose lease is over."""
+    statement = select(func.count()).where(deliveries.c.state == State.CLAIMED, deliveries.c.lease_until < now)
+    return await tx.scalar(statement) or 0
 
 
 async def oldest_waiting(tx: Transaction, now: datetime) -> float:

@@ -66,6 +66,15 @@ async def plan(
     return None if prompt_id is None else Prompt(prompt_id, servant_id, day, scenario_id, competency_id, reason)
 
 
+async def plan_all(tx: Transaction, wanted: Sequence[Prompt]) -> list[Prompt]:
+    """Keep prompts, each of another servant; give those that are new, with their ids."""
+    if not wanted:
+        return []
+    rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one in wanted]
+    statement = insert_once(tx, prompts).on_conflict_do_nothing().returning(*prompts.c)
+    return [Prompt(**row) for row in (await tx.execute(statement, rows)).mappings()]
+
+
 async def prompt(tx: Transaction, prompt_id: int) -> Prompt | None:
     return _prompt((await tx.execute(select(prompts).where(prompts.c.id == prompt_id))).mappings().first())
 
@@ -110,6 +119,28 @@ async def seen(tx: Transaction, servant_id: int) -> Mapping[str, date]:
         .group_by(prompts.c.scenario_id)
     )
     return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
+async def seen_by_all(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, date]]:
+    """The same of many servants, by id."""
+    statement = (
+        select(prompts.c.servant_id, prompts.c.scenario_id, func.max(prompts.c.day))
+        .where(prompts.c.servant_id.in_(servant_ids))
+        .group_by(prompts.c.servant_id, prompts.c.scenario_id)
+    )
+    found: dict[int, dict[str, date]] = {one: {} for one in servant_ids}
+    for servant_id, scenario_id, day in await tx.execute(statement):
+        found[servant_id][scenario_id] = day
+    return found
+
+
+async def memories_of_all(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, Memory]]:
+    """What many servants hold, by their ids and by competency."""
+    found: dict[int, dict[str, Memory]] = {one: {} for one in servant_ids}
+    statement = select(memories).where(memories.c.servant_id.in_(servant_ids))
+    for row in (await tx.execute(statement)).mappings():
+        found[row["servant_id"]][row["competency_id"]] = Memory(**row)
+    return found
 
 
 async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:

@@ -249,9 +249,14 @@ async def forget_place(tx: Transaction, channel: str, address: str) -> None:
         await bubbles.forget(tx, address)
 
 
-async def due(tx: Transaction, day: date, hour: int, silences: Sequence[Silence], limit: int) -> list[Due]:
-    """Who has reached their hour today, works today, has no prompt of today yet, and can be written to freely."""
-    statement = _due(day, hour).where(*(~_is_silent(one) for one in silences))
+async def due(
+    tx: Transaction, day: date, hour: int, silences: Sequence[Silence], limit: int, after: int = 0
+) -> list[Due]:
+    """Who has reached their hour today, works today, has no prompt of today yet, and can be written to freely.
+
+    In the order of their ids, from the one after `after`.
+    """
+    statement = _due(day, hour).where(servants.c.id > after, *(~_is_silent(one) for one in silences))
     return [Due(*row) for row in await tx.execute(statement.order_by(servants.c.id).limit(limit))]
 
 

@@ -65,9 +65,14 @@ async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> int:
 
 
 async def take(tx: Transaction) -> Waiting | None:
-    """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits.
+    """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits."""
+    return next(iter(await take_some(tx, 1)), None)
 
-    The lock is the lease: a process that dies gives the update back.
+
+async def take_some(tx: Transaction, limit: int, only: int | None = None) -> list[Waiting]:
+    """The oldest waiting updates, of each address the oldest, locked for this transaction; `only` asks for one by id.
+
+    The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
     """
     older = updates.alias()
     statement = (
@@ -82,20 +87,21 @@ async def take(tx: Transaction) -> Waiting | None:
             ),
         )
         .order_by(updates.c.id)
-        .limit(1)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else _waiting(row)
+    if only is not None:
+        statement = statement.where(updates.c.id == only)
+    return [_waiting(row) for row in (await tx.execute(statement)).mappings()]
 
 
 def _waiting(row: RowMapping) -> Waiting:
     return Waiting(row["id"], row["channel"], row["address"], row["key"], row["body"])
 
 
-async def finish(tx: Transaction, update_id: int) -> None:
-    """Handled: its body goes."""
-    await tx.execute(update(updates).where(updates.c.id == update_id).values(state="done", body=None))
+async def finish(tx: Transaction, *update_ids: int) -> None:
+    """Handled: their bodies go."""
+    await tx.execute(update(updates).where(updates.c.id.in_(update_ids)).values(state="done", body=None))
 
 
 async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
@@ -114,6 +120,12 @@ async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
 
 async def count_waiting(tx: Transaction) -> int:
     return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
+
+
+async def oldest_waiting(tx: Transaction, now: datetime) -> float:
+    """Seconds that the oldest update has been waiting; 0.0 when none is."""
+    moment = await tx.scalar(select(func.min(updates.c.received_at)).where(updates.c.state == "waiting"))
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 async def prune(tx: Transaction, before: datetime) -> None:

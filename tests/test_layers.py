@@ -131,7 +131,7 @@ class Case:
 async def turn():
     import bot.app, os
 import json
-from .channels import pace
+from .channels import channel
 from . import server
 """
     found = [(one.of, one.is_hidden) for one in read("bot.example", source)]
@@ -144,7 +144,7 @@ from . import server
         ("content.library", False),
         ("bot.cli", True),
         ("bot.app", True),
-        ("bot.channels.pace", False),
+        ("bot.channels.channel", False),
         ("bot.server", False),
     ]
 

@@ -78,7 +78,7 @@ async def test_everything_that_waits_is_handled_once_in_order(stage: Stage) -> N
     await stage.arrive("ana:one", "beto:two", "ana:three")
     assert await stage.receiver.drain() == 3
     assert stage.handled == ["0", "1", "2"]
-    assert stage.spoken == 3
+    assert stage.spoken == 2, "after each transaction"
     assert await stage.receiver.drain() == 0
     assert stage.handled == ["0", "1", "2"]
 
@@ -162,16 +162,16 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
 ) -> None:
     monkeypatch.setattr(receiver_module, "LOOK", 3600)
     looked, is_away = asyncio.Event(), True
-    take = updates.take
+    take_some = updates.take_some
 
-    async def maybe_take(tx: Transaction) -> updates.Waiting | None:
+    async def maybe_take(tx: Transaction, limit: int) -> list[updates.Waiting]:
         looked.set()
         if is_away:
             raise DatabaseUnavailable("gone")
-        return await take(tx)
+        return await take_some(tx, limit)
 
     handled = asyncio.Event()
-    monkeypatch.setattr(updates, "take", maybe_take)
+    monkeypatch.setattr(updates, "take_some", maybe_take)
     stage.receiver._spoken = handled.set
     running = asyncio.create_task(stage.receiver.run())
     await looked.wait()
@@ -182,3 +182,10 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
     with pytest.raises(asyncio.CancelledError):
         await running
     assert stage.handled == ["0"]
+
+
+async def test_one_bad_update_of_a_batch_costs_no_other_and_is_tried_again(stage: Stage) -> None:
+    await stage.arrive(*(f"person {number}:{'bad' if number == 5 else 'good'}" for number in range(10)))
+    await stage.receiver.drain()
+    assert dict(await stage.states()) == {str(number): "aside" if number == 5 else "done" for number in range(10)}
+    assert await stage.said() == {f"for {number}" for number in range(10) if number != 5}

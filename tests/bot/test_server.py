@@ -39,6 +39,7 @@ class Site:
         self.app[DATABASE] = database
         self.app[CLOCK] = clock
         self.app[server.METRICS_TOKEN] = TOKEN
+        self.app[server.PACED_BY_DATABASE] = False
         self.client = TestClient(TestServer(self.app))
 
     async def ready(self) -> tuple[int, dict[str, object]]:
@@ -184,6 +185,8 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
         'integra_deliveries{channel="telegram",state="waiting"}': 2,
         "integra_outbox_age_seconds": 10,
         "integra_inbox_waiting": 1,
+        "integra_inbox_age_seconds": 0,
+        "integra_leases_expired": 0,
         'integra_channel_stopped{channel="webchat"}': 1,
         'integra_people_waiting{channel="whatsapp"}': 0,
         'integra_people_limit{channel="whatsapp"}': 250,
@@ -202,6 +205,8 @@ async def test_metrics_tell_limits_people_and_templates(
         assert gauges(await answer.text()) == {
             "integra_outbox_age_seconds": 0,
             "integra_inbox_waiting": 0,
+            "integra_inbox_age_seconds": 0,
+            "integra_leases_expired": 0,
             'integra_people_waiting{channel="whatsapp"}': 1,
             'integra_people_limit{channel="whatsapp"}': shown,
             'integra_people_used{channel="whatsapp"}': 1,

@@ -142,7 +142,7 @@ async def test_only_a_message_that_may_replaces_the_one_that_was_pressed(databas
 async def test_a_press_is_acknowledged_soon_or_not_at_all(database: Database) -> None:
     occasion = Occasion("telegram:1", outbox.Kind.REPLY, MONDAY_NINE)
     async with database.write() as tx:
-        await speak.acknowledge(tx, ANA, occasion, "press-1")
+        await outbox.add(tx, speak.acknowledged(ANA, occasion, "press-1"))
         row = (await tx.execute(select(schema.deliveries))).one()
     assert row.deadline == MONDAY_NINE + speak.PRESS_LIFETIME
     parcel = speak.unpack("1", "k", row.body)

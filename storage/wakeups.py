@@ -1,0 +1,71 @@
+"""Calls between processes on PostgreSQL: that something was stored, and who of them may do what only one can.
+
+Calls are told by triggers, once a transaction, when it commits. SQLite has one process, which calls itself. Whoever
+listens looks every few seconds all the same: a call is lost while the connection is away. asyncpg is an extra, so it
+is imported where it is used.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from storage.database import Database
+
+RETRY = 5.0  # seconds between two tries
+
+log = structlog.get_logger()
+
+
+async def listen(database: Database, calls: Mapping[str, Callable[[], None]]) -> None:
+    """Call back whenever rows were added to a table (deliveries, updates), until cancelled."""
+    while True:
+        async with _connection(database) as connection:
+            if connection is not None:
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                for table, call in calls.items():
+                    await connection.add_listener(f"integra_{table}", lambda *_, call=call: call())
+                    call()  # what was stored before we listened
+                await lost.wait()
+        await asyncio.sleep(RETRY)
+
+
+@asynccontextmanager
+async def alone(database: Database, what: int) -> AsyncIterator[asyncio.Event]:
+    """Wait until no other process does `what`, and do it; the event is set when the right to it is lost.
+
+    A process that dies loses it with its connection. On SQLite there is no other process.
+    """
+    lost = asyncio.Event()
+    if database.is_sqlite:
+        yield lost
+        return
+    while True:
+        async with _connection(database) as connection:
+            if connection is not None and await connection.fetchval("select pg_try_advisory_lock($1)", what):
+                connection.add_termination_listener(lambda _: lost.set())
+                yield lost
+                return
+        await asyncio.sleep(RETRY)
+
+
+@asynccontextmanager
+async def _connection(database: Database) -> AsyncIterator[Any]:
+    """A connection of its own, outside the pool; None while there is none to be had."""
+    import asyncpg
+
+    arguments, options = database.engine.dialect.create_connect_args(database.engine.url)
+    own = {name: value for name, value in options.items() if not name.startswith("prepared_statement")}
+    try:
+        connection = await asyncpg.connect(*arguments, **own)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        log.warning("listener_waits", fault=type(fault).__name__)
+        connection = None
+    try:
+        yield connection
+    finally:
+        if connection is not None:
+            connection.terminate()
