@@ -1,0 +1,50 @@
+"""How SQLite looks for what it is asked: by an index, never through all deliveries that ever ended."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from storage import outbox, updates
+from storage.database import Database, Transaction
+from storage.outbox import PersonLimit
+from tests.cast import MONDAY_NINE as NOW
+
+ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
+    "claim": lambda tx: outbox.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
+    "reclaim": lambda tx: outbox.reclaim(tx, NOW),
+    "has due": lambda tx: outbox.has_due(tx, "telegram", NOW),
+    "oldest waiting": lambda tx: outbox.oldest_waiting(tx, NOW),
+    "expired": lambda tx: outbox.count_expired(tx, NOW),
+    "told": lambda tx: outbox.told(tx, "whatsapp", 5, "ref", "sent", NOW),
+    "give back": lambda tx: outbox.give_back(tx, "w"),
+    "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
+    "forget": lambda tx: outbox.forget(tx, "telegram", "ana"),
+    "take": lambda tx: updates.take_some(tx, 16),
+    "count waiting": lambda tx: updates.count_waiting(tx),
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ASKED)
+async def test_no_question_reads_the_whole_table(database: Database, name: str) -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        seen.append((arguments[2], arguments[3]))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        async with database.write() as tx:
+            await ASKED[name](tx)
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    steps: list[str] = []
+    async with database.read() as tx:
+        for statement, values in [one for one in seen if not one[0].startswith("BEGIN")]:
+            rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps += [row[3] for row in rows]
+    assert steps
+    assert not [step for step in steps if step.startswith("SCAN") and ("deliveries" in step or "updates" in step)]
+    assert not [step for step in steps if step.endswith("(channel=?)")], "through all of a channel"
