@@ -68,13 +68,8 @@ async def all_of(tx: Transaction, servant_id: int) -> list[Place]:
 
 
 async def _named(tx: Transaction, channel: str, address: str, alias: str) -> Sequence[RowMapping]:
-    wanted = {name for name in (address, alias) if name}
-    statement = (
-        select(servants, *_PLACE)
-        .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(addresses.c.channel == channel, or_(addresses.c.address.in_(wanted), addresses.c.alias.in_(wanted)))
-    )
-    return (await tx.execute(statement)).mappings().all()
+    values = {"on": channel, "one": address, "other": alias or address}
+    return (await tx.execute(_BY_NAMES, values)).mappings().all()
 
 
 def _meant(places: Sequence[Place], address: str, alias: str) -> Place | None:
@@ -177,6 +172,22 @@ def _is(channel: str, address: str) -> ColumnElement[bool]:
 
 
 _PLACE = tuple(addresses.c[name].label(f"at_{name}") for name in Place.__slots__)
+
+
+# Built once: on the road that every word takes, building a statement costs more than the database.
+_BY_NAMES = (
+    select(servants, *_PLACE)
+    .join(addresses, addresses.c.servant_id == servants.c.id)
+    .where(
+        addresses.c.channel == bindparam("on"),
+        or_(
+            addresses.c.address == bindparam("one"),
+            addresses.c.address == bindparam("other"),
+            addresses.c.alias == bindparam("one"),
+            addresses.c.alias == bindparam("other"),
+        ),
+    )
+)
 
 
 def _place(row: RowMapping) -> Place:

@@ -201,8 +201,13 @@ def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
 
 def insert_once(tx: Transaction, table: Table) -> Any:
     """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the dialect at hand."""
-    if tx.dialect.name == "postgresql":
+    return insert_for(tx.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Table) -> Any:
+    """The same for a dialect by name: what is built once is built for each."""
+    if dialect == "postgresql":
         return postgresql.insert(table)
-    if tx.dialect.name == "sqlite":
+    if dialect == "sqlite":
         return sqlite.insert(table)
     return insert(table)

@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
+    Executable,
     RowMapping,
     Select,
     and_,
@@ -35,7 +37,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, insert_for
 from storage.schema import addresses, deliveries
 
 LEASE = timedelta(seconds=60)
@@ -117,7 +119,12 @@ async def add(tx: Transaction, wanted: Sequence[New]) -> None:
         }
         for one in wanted
     ]
-    await tx.execute(insert_once(tx, deliveries).on_conflict_do_nothing(), rows)
+    await tx.execute(_add(tx.dialect.name), rows)
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    return insert_for(dialect, deliveries).on_conflict_do_nothing()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

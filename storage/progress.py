@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import Executable, RowMapping, bindparam, func, select, update
 
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, insert_for, insert_once
 from storage.schema import answers, memories, prompts
 
 
@@ -76,7 +77,7 @@ async def plan_all(tx: Transaction, wanted: Sequence[Prompt]) -> list[Prompt]:
 
 
 async def prompt(tx: Transaction, prompt_id: int) -> Prompt | None:
-    return _prompt((await tx.execute(select(prompts).where(prompts.c.id == prompt_id))).mappings().first())
+    return _prompt((await tx.execute(_PROMPT, {"wanted": prompt_id})).mappings().first())
 
 
 async def prompt_of_day(tx: Transaction, servant_id: int, day: date) -> Prompt | None:
@@ -91,8 +92,7 @@ def _prompt(row: RowMapping | None) -> Prompt | None:
 async def record(tx: Transaction, answer: Answer) -> bool:
     """Keep an answer; False when the prompt was answered already (the first answer counts)."""
     fields = {name: getattr(answer, name) for name in Answer.__slots__}
-    statement = insert_once(tx, answers).values(**fields).on_conflict_do_nothing().returning(answers.c.prompt_id)
-    return (await tx.execute(statement)).first() is not None
+    return (await tx.execute(_record(tx.dialect.name), fields)).first() is not None
 
 
 async def answer(tx: Transaction, prompt_id: int) -> Answer | None:
@@ -149,18 +149,14 @@ async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
 
 
 async def remember(tx: Transaction, held: Memory) -> None:
-    fields = {name: getattr(held, name) for name in Memory.__slots__}
-    statement = insert_once(tx, memories).values(**fields)
-    await tx.execute(statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=fields))
+    await tx.execute(_remember(tx.dialect.name), {name: getattr(held, name) for name in Memory.__slots__})
 
 
 async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None = None) -> list[Answer]:
     """A servant's answers, oldest first; of one competency, or all."""
-    statement = select(answers).where(answers.c.servant_id == servant_id)
-    if competency_id is not None:
-        statement = statement.where(answers.c.competency_id == competency_id)
-    statement = statement.order_by(answers.c.answered_at, answers.c.prompt_id)
-    return [Answer(**row) for row in (await tx.execute(statement)).mappings()]
+    statement = _ANSWERS if competency_id is None else _ANSWERS_TO
+    values: dict[str, object] = {"of": servant_id} | ({} if competency_id is None else {"to": competency_id})
+    return [Answer(**row) for row in (await tx.execute(statement, values)).mappings()]
 
 
 async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
@@ -178,3 +174,26 @@ async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]
             given.append({name: getattr(one, name) for name in Answer.__slots__} | {"prompt_id": prompt_id})
     if given:
         await tx.execute(insert_once(tx, answers).values(given))
+
+
+# ---------------------------------------------------------------- built once, for the road that every answer takes
+
+_PROMPT = select(prompts).where(prompts.c.id == bindparam("wanted"))
+_ANSWERS = (
+    select(answers).where(answers.c.servant_id == bindparam("of")).order_by(answers.c.answered_at, answers.c.prompt_id)
+)
+_ANSWERS_TO = _ANSWERS.where(answers.c.competency_id == bindparam("to"))
+
+
+@cache
+def _record(dialect: str) -> Executable:
+    statement: Executable = insert_for(dialect, answers).on_conflict_do_nothing().returning(answers.c.prompt_id)
+    return statement
+
+
+@cache
+def _remember(dialect: str) -> Executable:
+    statement = insert_for(dialect, memories)
+    new = {name: statement.excluded[name] for name in Memory.__slots__}
+    kept: Executable = statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=new)
+    return kept

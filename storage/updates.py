@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, delete, exists, func, select, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, update
 
 from storage.database import Transaction, insert_once
 from storage.schema import updates
@@ -74,25 +74,26 @@ async def take_some(tx: Transaction, limit: int, only: int | None = None) -> lis
 
     The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
     """
-    older = updates.alias()
-    statement = (
-        select(updates)
-        .where(
-            updates.c.state == "waiting",
-            ~exists().where(
-                older.c.state == "waiting",
-                older.c.channel == updates.c.channel,
-                older.c.address == updates.c.address,
-                older.c.id < updates.c.id,
-            ),
-        )
-        .order_by(updates.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    statement = _TAKE if only is None else _TAKE.where(updates.c.id == only)
+    return [_waiting(row) for row in (await tx.execute(statement, {"most": limit})).mappings()]
+
+
+_older = updates.alias()
+_TAKE = (
+    select(updates)
+    .where(
+        updates.c.state == "waiting",
+        ~exists().where(
+            _older.c.state == "waiting",
+            _older.c.channel == updates.c.channel,
+            _older.c.address == updates.c.address,
+            _older.c.id < updates.c.id,
+        ),
     )
-    if only is not None:
-        statement = statement.where(updates.c.id == only)
-    return [_waiting(row) for row in (await tx.execute(statement)).mappings()]
+    .order_by(updates.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 
 
 def _waiting(row: RowMapping) -> Waiting:

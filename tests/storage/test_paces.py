@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from storage import paces
 from storage.database import Database
+from storage.schema import paces as table
 from tests.cast import MONDAY_NINE as NOW
 
 STEP = 1 / 25
@@ -21,7 +22,7 @@ CLAIMS = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 20)), min_size=1, ma
 async def test_slots_are_even_whoever_takes_them(database: Database, claims: list[tuple[float, int]]) -> None:
     now, moments = NOW, []
     async with database.write() as tx:
-        await tx.execute(paces.paces.delete())
+        await tx.execute(table.delete())
         for after, count in claims:
             now += timedelta(seconds=after)
             slots = await paces.reserve(tx, "telegram", count, STEP, now)
@@ -36,7 +37,7 @@ async def test_after_a_refusal_no_slot_is_before_its_end_for_anybody(
     database: Database, claims: list[tuple[float, int]], seconds: float
 ) -> None:
     async with database.write() as tx:
-        await tx.execute(paces.paces.delete())
+        await tx.execute(table.delete())
         await paces.hold(tx, "telegram", seconds, NOW)
         now = NOW
         for after, count in claims:
