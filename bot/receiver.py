@@ -13,8 +13,9 @@ from content.library import Library
 from handlers import router
 from handlers.message import Update
 from handlers.visit import House
-from storage import updates
+from storage import outbox, updates
 from storage.database import Database, DatabaseUnavailable, Transaction
+from storage.outbox import New
 
 BATCH = 16  # updates handled in one transaction: more would keep the webhook waiting for its turn to store
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
@@ -69,8 +70,8 @@ class Receiver:
                 taken = await updates.take_some(tx, BATCH)
                 if not taken:
                     return 0
-                for one in taken:
-                    await self._handle(tx, self._inbox.open(one))
+                news = [new for one in taken for new in await self._handle(tx, self._inbox.open(one))]
+                await outbox.add(tx, news)
                 await updates.finish(tx, *(one.id for one in taken))
         except DatabaseUnavailable:
             raise
@@ -89,22 +90,24 @@ class Receiver:
         try:
             async with self._database.write() as tx:
                 for one in await updates.take_some(tx, 1, only=wanted.id):
-                    await self._handle(tx, self._inbox.open(one))
+                    await outbox.add(tx, await self._handle(tx, self._inbox.open(one)))
                     await updates.finish(tx, one.id)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # top of the loop: one bad update never stops the rest
             await self._fail(wanted, fault)
 
-    async def _handle(self, tx: Transaction, arrived: Readable) -> None:
+    async def _handle(self, tx: Transaction, arrived: Readable) -> list[New]:
+        """What is said in answer, not yet in the outbox."""
         now = self._clock()
         match arrived:
             case Update():
-                await router.receive(tx, self._library, self._house, arrived, now)
+                return await router.answered(tx, self._library, self._house, arrived, now)
             case Receipt():
                 await receipts.receive(tx, self._library, self._house, arrived, now)
             case Bulletin():
                 await bulletins.receive(tx, arrived, now)
+        return []
 
     async def _fail(self, taken: updates.Waiting, fault: Exception) -> None:
         kind = type(fault).__name__

@@ -70,17 +70,22 @@ ALWAYS = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"
 
 async def receive(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> None:
     """Handle one update that was not handled before; what it leads to is in `tx`, what is said in the outbox."""
+    await outbox.add(tx, await answered(tx, library, house, update, now))
+
+
+async def answered(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> list[outbox.New]:
+    """The same for whoever handles several, and puts what is said to all of them into the outbox together."""
     if update.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
         await _note(tx, update, now)
-        return
+        return []
     visit = Visit(tx, library, house, update, now, _spoken(update), None)
     met = await addresses.meet(tx, update.channel, update.address, update.alias, visit.heard_at)
     if update.kind is Kind.UNBLOCKED:
-        return
+        return []
     if met is not None:
         servant, address = met
         visit = replace(visit, update=replace(update, address=address), language=servant.language, servant=servant)
-    await _answer(visit, await _turn(visit))
+    return _said(visit, await _turn(visit))
 
 
 def _spoken(update: Update) -> str:
@@ -156,7 +161,7 @@ def words(library: Library, section: str) -> Mapping[str, str]:
     return found
 
 
-async def _answer(visit: Visit, turn: Turn) -> None:
+def _said(visit: Visit, turn: Turn) -> list[outbox.New]:
     update = visit.update
     listener = Listener(update.channel, update.address, turn.language or visit.language)
     # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
@@ -166,8 +171,7 @@ async def _answer(visit: Visit, turn: Turn) -> None:
     if turn.erases and update.ref:
         news += speak.erased(listener, occasion, update.ref)
     messages = turn.messages if update.kind is Kind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
-    news += speak.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
-    await outbox.add(visit.tx, news)
+    return news + speak.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
 
 
 def _deadline(visit: Visit) -> datetime | None:
