@@ -17,7 +17,8 @@ from storage import outbox, updates
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.outbox import New
 
-BATCH = 16  # updates handled in one transaction: more would keep the webhook waiting for its turn to store
+BATCH = 16  # updates handled in one transaction ...
+BATCH_OF_ONE_WRITER = 4  # ... and on SQLite, where the webhook waits for it before it can store
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
@@ -67,7 +68,7 @@ class Receiver:
         taken: list[updates.Waiting] = []
         try:
             async with self._database.write() as tx:
-                taken = await updates.take_some(tx, BATCH)
+                taken = await updates.take_some(tx, BATCH_OF_ONE_WRITER if self._database.is_sqlite else BATCH)
                 if not taken:
                     return 0
                 news = [new for one in taken for new in await self._handle(tx, self._inbox.open(one))]

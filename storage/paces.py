@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, func, select, text, update
 from storage.database import Transaction, insert_once
 from storage.schema import paces
 
-STRETCH = 1.5  # how much slower after a refusal ...
+STRETCH = 1.2  # how much slower after a refusal ...
 SLOWEST = 8.0
 LONGEST_AHEAD = 60.0  # seconds of slots that all processes together may have taken
 RECOVERY = 0.9  # ... and how much of that is left after each minute without another

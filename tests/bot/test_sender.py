@@ -285,25 +285,6 @@ async def test_after_a_429_nothing_leaves_on_that_channel_until_its_time(databas
     assert sorted(stage.telegram.sent) == ["0", "1", "2", "3"]
 
 
-async def test_after_a_429_slots_are_further_apart_and_come_back_slowly(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, SLOWLY)
-    stage.telegram.faults["0"] = [Throttled(1)]
-    await stage.say("0")
-    await stage.sender.drain()
-    clock.move(seconds=2)
-    stage.naps.clear()
-    for number in range(1, 4):
-        await stage.say(f"{number}", f"person {number}")
-    await stage.sender.drain()
-    assert [round(nap) for nap in stage.naps] == [6, 12, 18]
-    clock.move(hours=1)
-    stage.naps.clear()
-    for number in range(4, 7):
-        await stage.say(f"{number}", f"person {number}")
-    await stage.sender.drain()
-    assert [round(nap) for nap in stage.naps] == [4, 8]
-
-
 async def test_two_processes_share_the_slots_of_one_credential(database: Database, clock: Clock) -> None:
     one, two = Stage(database, clock, SLOWLY), Stage(database, clock, SLOWLY)
     for number in range(6):

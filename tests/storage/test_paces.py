@@ -60,7 +60,7 @@ async def test_refusals_of_one_burst_slow_down_once_and_it_comes_back_slowly(dat
             await paces.hold(tx, "telegram", 3, NOW)
         (one,) = await paces.standing(tx, NOW)
         assert (one.factor, one.refusals) == (paces.STRETCH, 5)
-        (soon,) = await paces.standing(tx, NOW + timedelta(minutes=2))
+        (soon,) = await paces.standing(tx, NOW + timedelta(minutes=1))
         (late,) = await paces.standing(tx, NOW + timedelta(hours=1))
         assert 1 < soon.factor < one.factor
         assert late.factor == 1
