@@ -6,7 +6,7 @@ BIN := $(V)/bin
 # Compiled modules are kept: every process that the tests start would compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check docs lint types clean
+.PHONY: run test check docs bench bench-quick lint types clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
@@ -22,6 +22,13 @@ check: $(V)/.base
 docs: $(V)/.base
 	$(BIN)/python -m content.model_table > docs/competencies.new
 	mv docs/competencies.new docs/competencies.md
+
+# Every target beside its peers (a quarter of an hour, on a machine that does nothing else), into docs/benchmarks.md.
+bench: $(V)/.dev
+	$(BIN)/python -m bench --write
+
+bench-quick: $(V)/.dev
+	$(BIN)/python -m bench --quick
 
 lint: $(V)/.dev
 	$(BIN)/ruff check .

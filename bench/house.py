@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,11 @@ class Platform:
     """The fake platform's process."""
 
     url: str
+    pid: int = 0
+
+    def cpu(self) -> float:
+        """CPU seconds that it used so far."""
+        return cpu_of(self.pid)
 
     async def rules(self, **rules: Any) -> None:
         """Set new rules and forget what was seen."""
@@ -42,11 +47,11 @@ class Platform:
 
 @asynccontextmanager
 async def platform() -> AsyncIterator[Platform]:
-    process = await _started("-m", "bench.platform", env={})
+    process = await started("-m", "bench.platform", env={})
     assert process.stdout is not None
     try:
         port = int(await process.stdout.readline())
-        yield Platform(f"http://127.0.0.1:{port}")
+        yield Platform(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.kill()
         await process.wait()
@@ -61,8 +66,7 @@ class House:
 
     def cpu(self) -> float:
         """CPU seconds used so far (user and system), of this process and its threads."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.process.pid)
 
     def rss(self) -> float:
         """Resident memory, MiB."""
@@ -71,8 +75,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(platform: Platform, folder: Path, settings: Mapping[str, str], *arguments: str) -> AsyncIterator[House]:
-    """`integra run` with both channels on the fake platform; ready when this gives it."""
+async def house(
+    platform: Platform, folder: Path, settings: Mapping[str, str], *arguments: str, module: str = "bot"
+) -> AsyncIterator[House]:
+    """`integra run` with both channels on the fake platform; ready when this gives it.
+
+    `module` is what starts it: `bench.door` for a run whose clock or pace is moved.
+    """
     env = {
         "DATA_DIR": str(folder),
         "HTTP_PORT": "0",
@@ -85,7 +94,7 @@ async def house(platform: Platform, folder: Path, settings: Mapping[str, str], *
         **WHATSAPP,
         **settings,
     }
-    process = await _started("-m", "bot", "run", *arguments, env=env)
+    process = await started("-m", module, "run", *arguments, env=env)
     assert process.stdout is not None
     port = 0
     try:
@@ -100,9 +109,35 @@ async def house(platform: Platform, folder: Path, settings: Mapping[str, str], *
         yield House(f"http://127.0.0.1:{port}", process)
         quiet.cancel()
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
+        await _ended(process)
+
+
+@asynccontextmanager
+async def houses(
+    platform: Platform, folder: Path, settings: Mapping[str, str], roles: Sequence[str], module: str = "bot"
+) -> AsyncIterator[list[House]]:
+    """A process for each role, started side by side."""
+    async with AsyncExitStack() as stack:
+        waiting = [house(platform, folder, settings, "--role", role, module=module) for role in roles]
+        yield await asyncio.gather(*(stack.enter_async_context(one) for one in waiting))
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds that a process used so far (user and system)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 15)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _drained(stream: asyncio.StreamReader) -> None:
@@ -110,10 +145,13 @@ async def _drained(stream: asyncio.StreamReader) -> None:
         pass
 
 
-async def _started(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def started(
+    *arguments: str, env: Mapping[str, str], stderr: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
+    """Our Python with these arguments, as a process that writes to a pipe."""
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=os.environ | env,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
 
 

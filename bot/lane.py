@@ -25,7 +25,7 @@ from bot.channels.channel import (
 )
 from handlers import speak
 from storage import channels, outbox, paces
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.outbox import Delivery, Ending, Kind, PersonLimit, State
 
 ON_THE_WAY = 128  # deliveries that the platform may keep us waiting for at once
@@ -97,7 +97,9 @@ class Lane:
             return 0
         now = self._tools.clock()
         async with self._tools.database.write() as tx:
-            await outbox.reclaim(tx, now)
+            if await self._is_held_by_others(tx):
+                return 0
+            await outbox.reclaim(tx, self._tools.worker, now)
             person = self._limits.person if self._limits else None
             claimed = await outbox.claim(tx, self._tools.worker, self.channel.name, now, room, person)
             slots = None
@@ -200,6 +202,14 @@ class Lane:
     def _held(self) -> float:
         """Seconds for which a refusal that we met keeps us from sending."""
         return max(0.0, self._held_until - self._tools.time())
+
+    async def _is_held_by_others(self, tx: Transaction) -> bool:
+        """A refusal that another process met: slots after it may lie further ahead than a lease lasts."""
+        if self._limits is None:
+            return False
+        held = await paces.held(tx, self.channel.name, self._tools.pace_now())
+        self._held_until = max(self._held_until, self._tools.time() + held)
+        return held > PATIENCE
 
     async def _hold(self, seconds: float) -> None:
         log.warning("channel_throttled", channel=self.channel.name, seconds=seconds)

@@ -36,7 +36,7 @@ class Sender:
         self._database = database
         self._clock = clock
         self._worker = new_worker()
-        self._book = Book(database, self._worker, clock)
+        self._book = Book(database, self._worker, clock, sleep)
         tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
         self._lanes = {name: Lane(channel, limits.get(name), tools) for name, channel in roads.items()}
         self.wake = asyncio.Event()

@@ -179,7 +179,7 @@ def _is_full(person: PersonLimit, now: datetime) -> ColumnElement[bool]:
             got.c.address == deliveries.c.address,
             got.c.state == State.SENT,
             got.c.priority + 0 >= 0,  # not by the index of priorities: a person's deliveries are fewer
-            got.c.ended_at > now - timedelta(seconds=person.seconds),
+            got.c.ended_at.between(now - timedelta(seconds=person.seconds), now),  # not after: clocks are set back
         )
         .scalar_subquery()
     )
@@ -239,11 +239,14 @@ async def postpone(tx: Transaction, worker: str, delivery_id: int, until: dateti
     )
 
 
-async def reclaim(tx: Transaction, now: datetime) -> int:
-    """Whoever held these died, or is too slow to be waited for: they wait again. Give how many."""
+async def reclaim(tx: Transaction, worker: str, now: datetime) -> int:
+    """Whoever held these died, or is too slow to be waited for: they wait again. Give how many.
+
+    What `worker` itself has under way it knows better than the clock, which may be set forward.
+    """
     statement = (
         update(deliveries)
-        .where(_in_state(State.CLAIMED), deliveries.c.lease_until < now)
+        .where(_in_state(State.CLAIMED), deliveries.c.lease_until < now, deliveries.c.worker != worker)
         .values(state=State.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )

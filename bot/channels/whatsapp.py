@@ -161,8 +161,11 @@ class WhatsApp:
             ref = await self._post(whatsapp_body.template(parcel, opening))
         except GraphFault as fault:
             raise await self._refused(fault, parcel, opening) from None
-        async with self._database.write() as tx:
-            await addresses.knock(tx, NAME, parcel.address, self._clock())
+        try:
+            async with self._database.write() as tx:
+                await addresses.knock(tx, NAME, parcel.address, self._clock())
+        except DatabaseUnavailable as fault:  # it was taken: what is not counted is better than what is sent twice
+            log.warning("whatsapp_knock_not_noted", fault=str(fault))
         return ref
 
     async def _post(self, body: whatsapp_body.Body) -> str:

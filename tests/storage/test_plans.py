@@ -13,7 +13,7 @@ from tests.cast import MONDAY_NINE as NOW
 
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: outbox.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
-    "reclaim": lambda tx: outbox.reclaim(tx, NOW),
+    "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
     "has due": lambda tx: outbox.has_due(tx, "telegram", NOW),
     "oldest waiting": lambda tx: outbox.oldest_waiting(tx, NOW),
     "expired": lambda tx: outbox.count_expired(tx, NOW),

@@ -1,0 +1,99 @@
+"""The daily run under a platform's limit: how near to the allowed rate it stays, and that nothing is lost or doubled.
+
+The platform refuses the 31st message in any sliding second, and for three seconds and longer whoever pushes on. On
+SQLite the scheduler plans the prompts itself; several workers on PostgreSQL find them planned once all are up, so that
+it can be seen how they share them.
+"""
+
+from dataclasses import dataclass
+
+from bench import door, seed
+from bench.ground import NAMES, POSTGRES, SQLITE, Ground, ground
+from bench.house import Platform, house, houses, platform
+from bench.report import Figure, Row, number
+from bench.runs import cpu_of_all, until
+
+ALLOWED, PACE = 30, 29.4  # messages a second: what the platform takes, and what we are set to
+LATENCY = 0.05  # seconds
+TARGET = ">= 0.98 of the allowed rate; 0 lost, doubled, refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One run: `share` of the allowed rate from the first message to the last."""
+
+    share: float
+    lost: int
+    doubled: int
+    refused: int
+    cpu: float  # seconds per 1,000 messages
+    evenness: float  # the least that a worker sent, over its even part; one worker: 1
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.lost or self.doubled or self.refused)
+
+
+async def rows(quick: bool) -> list[Row]:
+    people = int(PACE * (7 if quick else 30))
+    ways = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
+    days: dict[tuple[str, int], list[Day]] = {way: [] for way in ways}
+    with ground() as land:
+        async with platform() as fake:
+            for _ in range(1 if quick else 3):
+                for kind, workers in ways:
+                    run = planned(land, fake, people) if workers == 1 else shared(land, fake, people, workers)
+                    days[kind, workers].append(await run)
+    return [_row(people, NAMES[kind], workers, found) for (kind, workers), found in days.items()]
+
+
+async def planned(land: Ground, fake: Platform, people: int) -> Day:
+    """One process on SQLite, in which the scheduler plans while the sender sends."""
+    original = await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=9))
+    url = await original.copy()
+    await fake.rules(latency=LATENCY, limit=ALLOWED)
+    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)} | door.to_a_working_morning()
+    async with house(fake, land.data(), settings, module="bench.door") as one:
+        before = one.cpu()
+        seen = await until(fake, lambda stats: stats["distinct"] >= people)
+        return _day(seen, people, one.cpu() - before, await seed.split(url))
+
+
+async def shared(land: Ground, fake: Platform, people: int, workers: int) -> Day:
+    """Several workers on PostgreSQL, who find everything planned at once."""
+    original = await land.seeded(POSTGRES, seed.nothing)
+    url, folder = await original.copy(), land.data()
+    await fake.rules(latency=LATENCY, limit=ALLOWED)
+    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)}
+    async with houses(fake, folder, settings, ["worker"] * workers) as running:
+        before = cpu_of_all(running)
+        await seed.outgoing(url, people)
+        seen = await until(fake, lambda stats: stats["distinct"] >= people)
+        return _day(seen, people, cpu_of_all(running) - before, await seed.split(url), workers)
+
+
+def _day(seen: dict[str, float], people: int, cpu: float, split: list[int], workers: int = 1) -> Day:
+    rate = (seen["sent"] - 1) / seen["seconds"] if seen["seconds"] else 0.0
+    least = split[-1] if len(split) == workers else 0
+    return Day(
+        share=rate / ALLOWED,
+        lost=people - int(seen["distinct"]),
+        doubled=int(seen["doubled"]),
+        refused=int(seen["refused"]),
+        cpu=cpu / people * 1000,
+        evenness=least / (people / workers),
+    )
+
+
+def _row(people: int, name: str, workers: int, days: list[Day]) -> Row:
+    share = Figure([day.share for day in days], "of 30/s", [day.cpu for day in days])
+    told = f"lost {_all(days, 'lost')}, doubled {_all(days, 'doubled')}, refused {_all(days, 'refused')}"
+    if workers > 1:
+        told += f", the least busy worker had {number(min(day.evenness for day in days))} of its part"
+    what = f"daily run to {people:,} people, {name}, {workers} process{'es' if workers > 1 else ''}"
+    is_met = round(share.median, 3) >= 0.98 and all(day.is_clean for day in days)
+    return Row(what, share, target=TARGET, is_met=is_met, note=told)
+
+
+def _all(days: list[Day], name: str) -> str:
+    return "/".join(str(getattr(day, name)) for day in days)

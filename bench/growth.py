@@ -1,0 +1,121 @@
+"""What planning and sending cost as people become more: ten times as many must cost no more than eleven times.
+
+In a process of its own, on a clock that stands still: the scheduler plans the day for all, the sender sends it; counted
+are statements and wall time. Everybody has a past of ten prompts, which must not matter.
+Run by itself: python -m bench.growth --database sqlite+aiosqlite:////tmp/people.db --url http://127.0.0.1:9000
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import event, insert
+
+from bench import door, seed
+from bench.ground import SQLITE, Ground, ground
+from bench.house import TOKEN, Platform, platform
+from bench.report import Figure, Row, pairwise
+from bench.runs import told
+from bot import app as house
+from bot.config import Settings
+from storage import schema
+from storage.database import open_database
+
+TIMES = 10
+MOST = 11.0
+PAST = 10  # prompts
+MONDAY = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # ten in the morning in Guanajuato
+PARTS = {"planning": "plan", "sending": "send"}
+
+
+async def rows(quick: bool) -> list[Row]:
+    few = 100 if quick else 1000
+    runs: dict[int, list[dict[str, float]]] = {few: [], few * TIMES: []}
+    with ground() as land:
+        async with platform() as fake:
+            for _ in range(1 if quick else 3):
+                for count, found in runs.items():
+                    found.append(await _one(land, fake, count))
+    return [row for part, name in PARTS.items() for row in _rows(part, name, runs)]
+
+
+def _rows(part: str, name: str, runs: dict[int, list[dict[str, float]]]) -> list[Row]:
+    (few, small), (many, large) = runs.items()
+    found = []
+    for unit, key in (("s", "seconds"), ("statements", "statements")):
+        ours, beside = (
+            Figure([run[f"{name}_{key}"] for run in some], unit, [run[f"{name}_cpu"] for run in some], "s")
+            for some in (large, small)
+        )
+        ratio = pairwise(ours.values, beside.values)
+        found.append(
+            Row(f"{part} for {many:,} people", ours, beside, f"{few:,} people", ratio, f"<= {MOST:g}x", ratio <= MOST)
+        )
+    return found
+
+
+async def _one(land: Ground, fake: Platform, count: int) -> dict[str, float]:
+    original = await land.seeded(SQLITE, lambda url: _lived(url, count))
+    await fake.rules()
+    url = await original.copy()
+    arguments = ("--database", url, "--url", fake.url, "--data", str(land.data()))
+    found: dict[str, float] = await told(__name__, *arguments)
+    seen = await fake.stats()
+    if (seen["distinct"], seen["doubled"]) != (count, 0):
+        raise RuntimeError(f"{count} were to be sent, {seen['distinct']} were, {seen['doubled']} twice")
+    return found
+
+
+async def _lived(url: str, count: int) -> None:
+    """People with a past."""
+    await seed.people(url, count, hour=9)
+    database = open_database(url)
+    scenarios = sorted(seed.library().scenarios.values(), key=lambda one: one.id)
+    try:
+        async with database.write() as tx:
+            for back in range(1, PAST + 1):
+                chosen, day = scenarios[back % len(scenarios)], MONDAY.date() - timedelta(days=back)
+                about: dict[str, Any] = {"day": day, "scenario_id": chosen.id, "competency_id": chosen.competency}
+                people = range(1, count + 1)
+                await tx.execute(
+                    insert(schema.prompts), [about | {"servant_id": one, "reason": "new"} for one in people]
+                )
+    finally:
+        await database.close()
+
+
+# ---------------------------------------------------------------- the process that is measured
+
+
+async def measured(url: str, api: str, folder: str) -> dict[str, float]:
+    given: dict[str, Any] = {"database_url": url, "data_dir": folder, "telegram_bot_token": TOKEN}
+    settings = Settings(**given, telegram_api_url=api, webchat="off")
+    door.lift_pace(1e6)
+    counted: Counter[str] = Counter()
+    found: dict[str, float] = {}
+    async with house.build(settings, clock=lambda: MONDAY) as app:
+
+        @event.listens_for(app.database.engine.sync_engine, "before_cursor_execute")
+        def _count(*_: object) -> None:
+            counted["all"] += 1
+
+        for name, work in (("plan", app.scheduler.plan(MONDAY)), ("send", app.sender.drain())):
+            start, cpu, before = time.monotonic(), time.process_time(), counted["all"]
+            await work
+            found[f"{name}_seconds"] = time.monotonic() - start
+            found[f"{name}_cpu"] = time.process_time() - cpu
+            found[f"{name}_statements"] = counted["all"] - before
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--url", required=True, help="of the platform")
+    parser.add_argument("--data", required=True, help="folder for generated keys")
+    given = parser.parse_args()
+    print(json.dumps(asyncio.run(measured(given.database, given.url, given.data))))

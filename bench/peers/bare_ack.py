@@ -1,0 +1,33 @@
+"""The least that keeps an update before it is acknowledged: aiohttp and sqlite3, a row and a commit a webhook.
+
+Run: python -m bench.peers.bare_ack --database /tmp/updates.db
+"""
+
+import asyncio
+import sqlite3
+
+from aiohttp import web
+
+from bench.peers import work
+
+
+async def main(path: str) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE updates (id INTEGER PRIMARY KEY, key INTEGER UNIQUE, body TEXT)")
+
+    async def receive(arrived: web.Request) -> web.Response:
+        body = await arrived.text()
+        key = (await arrived.json())["update_id"]
+        with database:
+            database.execute("INSERT INTO updates (key, body) VALUES (?, ?) ON CONFLICT DO NOTHING", (key, body))
+        return web.Response()
+
+    site = web.Application()
+    site.router.add_post("/webhooks/telegram", receive)
+    await work.serve(site)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(work.asked("database").database))

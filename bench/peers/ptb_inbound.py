@@ -1,0 +1,156 @@
+"""python-telegram-bot takes presses by webhook and answers them: Application, SQLAlchemy's ORM, aiosqlite.
+
+As the documentation has it: updates go from a web server of one's own into the application's queue (example
+"customwebhookbot"), handlers run side by side (`concurrent_updates`), a session a update. One connection: SQLite has
+one writer, and with more of them transactions would fail as "database is locked".
+Run: python -m bench.peers.ptb_inbound --url http://127.0.0.1:9000 --database sqlite+aiosqlite:////tmp/people.db
+"""
+
+import asyncio
+from datetime import UTC, date, datetime
+
+from aiohttp import web
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram.constants import ParseMode
+from telegram.ext import Application, CallbackQueryHandler, ContextTypes, ExtBot
+from telegram.request import HTTPXRequest
+
+from bench import seed
+from bench.house import TOKEN
+from bench.peers import work
+from content import spacing
+from storage import schema
+
+Context = ContextTypes.DEFAULT_TYPE
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Servant(Base):
+    __table__ = schema.servants
+
+    id: Mapped[int]
+    institution_id: Mapped[int]
+
+
+class Address(Base):
+    __table__ = schema.addresses
+
+    channel: Mapped[str]
+    address: Mapped[str]
+    servant_id: Mapped[int]
+
+
+class Prompt(Base):
+    __table__ = schema.prompts
+
+    id: Mapped[int]
+
+
+class Answer(Base):
+    __table__ = schema.answers
+
+    servant_id: Mapped[int]
+    competency_id: Mapped[str]
+    day: Mapped[date]
+    is_right: Mapped[bool]
+    confidence: Mapped[str | None]
+
+
+class Memory(Base):
+    __table__ = schema.memories
+
+
+class Bot:
+    """One handler, with its sessions."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+
+    async def press(self, update: Update, context: Context) -> None:
+        query = update.callback_query
+        assert query is not None
+        assert query.data is not None
+        _, number, letter = query.data.split(":")
+        async with self._sessions() as session, session.begin():
+            await record(session, str(query.message.chat.id if query.message else 0), int(number), letter)
+        await query.answer()
+        await query.edit_message_text(work.kept(letter), parse_mode=ParseMode.HTML)
+        text, rows = work.reason(int(number), letter)
+        keyboard = [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in rows]
+        await context.bot.send_message(
+            query.from_user.id, text, parse_mode=ParseMode.HTML, reply_markup=InlineKeyboardMarkup(keyboard)
+        )
+
+
+async def record(session: AsyncSession, chat: str, number: int, letter: str) -> None:
+    """The person and the prompt are looked up; the answer is kept, and how well its rule is held."""
+    person = (
+        await session.scalars(
+            select(Servant)
+            .join(Address, Address.servant_id == Servant.id)
+            .where(Address.channel == "telegram", Address.address == chat)
+        )
+    ).one()
+    prompt = await session.get_one(Prompt, number)
+    scenario = seed.scenario()
+    option = scenario.option(letter)
+    assert option is not None
+    topic = seed.library().topic_of[scenario.competency].id
+    now = datetime.now(UTC)
+    session.add(
+        Answer(
+            prompt_id=prompt.id, servant_id=person.id, institution_id=person.institution_id, topic_id=topic,
+            competency_id=scenario.competency, scenario_id=scenario.id, option=letter, is_right=option.right,
+            day=now.date(), answered_at=now,
+        )
+    )  # fmt: skip
+    await session.flush()
+    past = await session.scalars(
+        select(Answer)
+        .where(Answer.servant_id == person.id, Answer.competency_id == scenario.competency)
+        .order_by(Answer.day)
+    )
+    held = spacing.strength([spacing.Review(one.day, one.is_right, one.confidence or "") for one in past])
+    await session.merge(
+        Memory(
+            servant_id=person.id, competency_id=scenario.competency, stability=held.stability,
+            difficulty=held.difficulty, reviewed_on=held.reviewed_on, due_on=held.due_on,
+            repetitions=held.repetitions,
+        )
+    )  # fmt: skip
+
+
+async def main(url: str, database: str) -> None:
+    engine = create_async_engine(database, pool_size=1, max_overflow=0, pool_timeout=600)
+    bot = Bot(async_sessionmaker(engine, expire_on_commit=False))
+    request = HTTPXRequest(pool_timeout=600, connect_timeout=60, read_timeout=60, write_timeout=60)
+    application = (
+        Application.builder()
+        .bot(ExtBot(TOKEN, base_url=f"{url}/bot", request=request))
+        .updater(None)
+        .concurrent_updates(True)
+        .build()
+    )
+    application.add_handler(CallbackQueryHandler(bot.press, pattern="^answer:"))
+
+    async def receive(arrived: web.Request) -> web.Response:
+        await application.update_queue.put(Update.de_json(await arrived.json(), application.bot))
+        return web.Response()
+
+    work.reason(1, "a")
+    site = web.Application()
+    site.router.add_post("/webhooks/telegram", receive)
+    async with application:
+        await application.start()
+        await work.serve(site)
+
+
+if __name__ == "__main__":
+    given = work.asked("url", "database")
+    asyncio.run(main(given.url, given.database))
