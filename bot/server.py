@@ -10,7 +10,7 @@ from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import language_of
 from handlers import reachability
 from handlers.reachability import Reach
-from storage import channels, outbox, paces, updates
+from storage import backlog, channels, paces, updates
 from storage.database import DatabaseUnavailable
 from storage.paces import Pace
 
@@ -58,7 +58,7 @@ async def ready(request: web.Request) -> web.Response:
     now = request.app[CLOCK]()
     try:
         async with request.app[DATABASE].read() as tx:
-            oldest = await outbox.oldest_waiting(tx, now)
+            oldest = await backlog.oldest_waiting(tx, now)
             waiting = await updates.count_waiting(tx)
             stopped = sorted(await channels.stopped(tx))
             reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
@@ -84,14 +84,14 @@ async def metrics(request: web.Request) -> web.Response:
         raise web.HTTPForbidden
     now = request.app[CLOCK]()
     async with request.app[DATABASE].read() as tx:
-        counts = await outbox.counts(tx)
-        oldest = await outbox.oldest_waiting(tx, now)
+        counts = await backlog.counts(tx)
+        oldest = await backlog.oldest_waiting(tx, now)
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channels.stopped(tx))
         reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
         standing = await paces.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
         oldest_update = await updates.oldest_waiting(tx, now)
-        expired = await outbox.count_expired(tx, now)
+        expired = await backlog.count_expired(tx, now)
     states = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
     stops = [(_labels(channel=name), 1) for name in stopped]
     lines = [

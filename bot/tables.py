@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.reports import Report
-from storage import outbox
+from storage import backlog
 from storage.database import Transaction
 
 HIDDEN = "·"
@@ -97,6 +97,6 @@ def _share(number: float | None) -> str:
 async def deliveries(tx: Transaction) -> str:
     """How many deliveries are in which state, in words."""
     total: dict[str, int] = {}
-    for (_, state), number in (await outbox.counts(tx)).items():
+    for (_, state), number in (await backlog.counts(tx)).items():
         total[state] = total.get(state, 0) + number
     return ", ".join(f"{number} {state}" for state, number in sorted(total.items())) or "none"

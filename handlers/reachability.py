@@ -10,10 +10,10 @@ from content.template import Template
 from content.text import LANGUAGES
 from handlers import openings
 from handlers.visit import House
-from storage import addresses, channels, outbox
+from storage import addresses, backlog, channels
+from storage.backlog import Backlog
 from storage.channels import Stop, TemplateState
 from storage.database import Transaction
-from storage.outbox import Backlog
 
 
 class Trouble(StrEnum):
@@ -98,7 +98,7 @@ async def standings(
 ) -> list[Standing]:
     """How the channels of these names stand, in their order."""
     stops = await channels.stops(tx)
-    backlogs = await outbox.backlogs(tx, now, now - openings.ROLLING)
+    backlogs = await backlog.backlogs(tx, now, now - openings.ROLLING)
     found = {one.channel: one for one in await reaches(tx, library, house, now)}
     return [Standing(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name)) for name in names]
 

@@ -26,9 +26,7 @@ from sqlalchemy import (
     Executable,
     RowMapping,
     Select,
-    and_,
     bindparam,
-    case,
     delete,
     exists,
     func,
@@ -246,14 +244,14 @@ async def reclaim(tx: Transaction, worker: str, now: datetime) -> int:
     """
     statement = (
         update(deliveries)
-        .where(_in_state(State.CLAIMED), deliveries.c.lease_until < now, deliveries.c.worker != worker)
+        .where(in_state(State.CLAIMED), deliveries.c.lease_until < now, deliveries.c.worker != worker)
         .values(state=State.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )
     return len((await tx.execute(statement)).all())
 
 
-def _in_state(state: State) -> ColumnElement[bool]:
+def in_state(state: State) -> ColumnElement[bool]:
     """Through the index, which begins with the channel: what ended stays for days, and is many times more."""
     return deliveries.c.channel.in_(CHANNELS) & (deliveries.c.state == state)
 
@@ -262,7 +260,7 @@ async def give_back(tx: Transaction, worker: str) -> None:
     """A worker stops: what it still holds waits again at once."""
     await tx.execute(
         update(deliveries)
-        .where(deliveries.c.worker == worker, _in_state(State.CLAIMED))
+        .where(deliveries.c.worker == worker, in_state(State.CLAIMED))
         .values(state=State.WAITING.value, lease_until=None, worker=None)
     )
 
@@ -271,7 +269,7 @@ async def give_back_all(tx: Transaction) -> None:
     """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process."""
     await tx.execute(
         update(deliveries)
-        .where(_in_state(State.CLAIMED))
+        .where(in_state(State.CLAIMED))
         .values(state=State.WAITING.value, lease_until=None, worker=None)
     )
 
@@ -342,53 +340,6 @@ async def has_due(tx: Transaction, channel: str, now: datetime) -> bool:
     is_over = exists().where(of_it, deliveries.c.state == State.CLAIMED, deliveries.c.lease_until < now)
     statement = select(or_(waits, is_over))
     return bool(await tx.scalar(statement))
-
-
-async def counts(tx: Transaction) -> dict[tuple[str, str], int]:
-    """Deliveries by channel and state."""
-    statement = select(deliveries.c.channel, deliveries.c.state, func.count()).group_by(
-        deliveries.c.channel, deliveries.c.state
-    )
-    return {(channel, state): number for channel, state, number in await tx.execute(statement)}
-
-
-async def count_expired(tx: Transaction, now: datetime) -> int:
-    """Claimed deliveries whose lease is over."""
-    statement = select(func.count()).where(_in_state(State.CLAIMED), deliveries.c.lease_until < now)
-    return await tx.scalar(statement) or 0
-
-
-async def oldest_waiting(tx: Transaction, now: datetime) -> float:
-    """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
-    statement = select(func.min(deliveries.c.due_at)).where(_in_state(State.WAITING), deliveries.c.due_at <= now)
-    moment = await tx.scalar(statement)
-    return 0.0 if moment is None else (now - moment).total_seconds()
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What a channel has not brought to people."""
-
-    waiting: int = 0  # to leave now or later
-    oldest: datetime | None = None  # since when the oldest that is due waits; None: none is due
-    lost: int = 0  # refused, or failed after they had left
-
-
-async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
-    """By channel, where there is anything; what was lost counts if it ended after `since`."""
-    is_waiting = deliveries.c.state == State.WAITING
-    is_lost = and_(deliveries.c.state.in_((State.REFUSED, State.FAILED)), deliveries.c.ended_at > since)
-    statement = (
-        select(
-            deliveries.c.channel,
-            func.sum(case((is_waiting, 1), else_=0)),
-            func.min(case((is_waiting & (deliveries.c.due_at <= now), deliveries.c.due_at))),
-            func.sum(case((is_lost, 1), else_=0)),
-        )
-        .where(or_(is_waiting, is_lost))
-        .group_by(deliveries.c.channel)
-    )
-    return {row[0]: Backlog(row[1], row[2], row[3]) for row in await tx.execute(statement)}
 
 
 async def prune(tx: Transaction, before: datetime) -> None:

@@ -11,9 +11,10 @@ from handlers.manners import Manner
 from handlers.reachability import OurTemplate, People, Reach, Standing, Trouble, limit_of
 from handlers.visit import House
 from storage import addresses, channels, outbox, servants
+from storage.backlog import Backlog
 from storage.channels import Stop, TemplateState
 from storage.database import Database, Transaction
-from storage.outbox import Backlog, Kind, New
+from storage.outbox import Kind, New
 from tests.cast import MONDAY_NINE as NOW
 
 HOUR = timedelta(hours=1)

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from storage import outbox, servants
+from storage import backlog, outbox, servants
+from storage.backlog import Backlog
 from storage.database import Database, Transaction, open_database
-from storage.outbox import LEASE, Backlog, Delivery, Kind, New, State
+from storage.outbox import LEASE, Delivery, Kind, New, State
 from storage.schema import deliveries, institutions
 from tests import postman
 from tests.cast import MONDAY_NINE as NOW
@@ -297,18 +298,18 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
 
 async def test_the_gauges_tell_what_waits_and_for_how_long(database: Database) -> None:
     async with database.write() as tx:
-        assert await outbox.oldest_waiting(tx, NOW) == 0.0
+        assert await backlog.oldest_waiting(tx, NOW) == 0.0
         assert not await outbox.has_due(tx, "telegram", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
-        assert await outbox.oldest_waiting(tx, NOW) == 60.0
-        assert await outbox.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
+        assert await backlog.oldest_waiting(tx, NOW) == 60.0
+        assert await backlog.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
         assert await keys(tx, limit=1) == ["a"]
-        assert await outbox.counts(tx) == {("telegram", "claimed"): 1, ("telegram", "waiting"): 2}
+        assert await backlog.counts(tx) == {("telegram", "claimed"): 1, ("telegram", "waiting"): 2}
 
 
 async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(database: Database) -> None:
     async with database.write() as tx:
-        assert await outbox.backlogs(tx, NOW, NOW - MINUTE) == {}
+        assert await backlog.backlogs(tx, NOW, NOW - MINUTE) == {}
         lost = [new(f"lost {state}", f"address {state}") for state in ("refused", "doubted", "failed")]
         await outbox.add(tx, [*lost, new("sent", "beto")])
         for one in await claim(tx):
@@ -318,11 +319,11 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
         later = NOW + MINUTE / 2
-        assert await outbox.backlogs(tx, later, NOW - MINUTE) == {
+        assert await backlog.backlogs(tx, later, NOW - MINUTE) == {
             "telegram": Backlog(3, NOW - MINUTE, 2),
             "webchat": Backlog(1),
         }
-        assert (await outbox.backlogs(tx, later, NOW))["telegram"].lost == 0, "what ended before is not counted"
+        assert (await backlog.backlogs(tx, later, NOW))["telegram"].lost == 0, "what ended before is not counted"
 
 
 async def test_only_what_ended_long_ago_is_forgotten(database: Database) -> None:
@@ -331,9 +332,9 @@ async def test_only_what_ended_long_ago_is_forgotten(database: Database) -> None
         (first,) = await claim(tx, limit=1)
         await postman.end(tx, first.id, State.SENT, NOW)
         await outbox.prune(tx, NOW)
-        assert sum((await outbox.counts(tx)).values()) == 2
+        assert sum((await backlog.counts(tx)).values()) == 2
         await outbox.prune(tx, NOW + MINUTE)
-        assert await outbox.counts(tx) == {("telegram", "waiting"): 1}
+        assert await backlog.counts(tx) == {("telegram", "waiting"): 1}
 
 
 # ---------------------------------------------------------------- any history

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import outbox, updates
+from storage import backlog, outbox, updates
 from storage.database import Database, Transaction
 from storage.outbox import PersonLimit
 from tests.cast import MONDAY_NINE as NOW
@@ -15,8 +15,8 @@ ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: outbox.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
     "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
     "has due": lambda tx: outbox.has_due(tx, "telegram", NOW),
-    "oldest waiting": lambda tx: outbox.oldest_waiting(tx, NOW),
-    "expired": lambda tx: outbox.count_expired(tx, NOW),
+    "oldest waiting": lambda tx: backlog.oldest_waiting(tx, NOW),
+    "expired": lambda tx: backlog.count_expired(tx, NOW),
     "told": lambda tx: outbox.told(tx, "whatsapp", 5, "ref", "sent", NOW),
     "give back": lambda tx: outbox.give_back(tx, "w"),
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from storage import outbox
+from storage import backlog, outbox
 from storage.database import Database, Transaction
 from storage.outbox import FATES, Kind, New, State, Told
 from storage.schema import deliveries
@@ -195,4 +195,4 @@ async def test_what_failed_is_over_and_a_delivery_after_all_is_believed(database
             known = await tell(tx, fate, number)
             steps.append((known is not None, (await row(tx, number))["state"]))
         assert steps == [(True, "failed"), (False, "failed"), (True, "sent"), (False, "sent"), (True, "sent")]
-        assert await outbox.counts(tx) == {("whatsapp", "sent"): 1}
+        assert await backlog.counts(tx) == {("whatsapp", "sent"): 1}
