@@ -12,6 +12,7 @@ from sqlalchemy import text as sql
 import storage.addresses
 import storage.database
 from bot.channels import telegram_request, whatsapp_graph
+from bot.channels.channel import Unreachable
 from bot.lane import Limits
 from content.library import Library
 from handlers.message import Opening
@@ -150,6 +151,71 @@ async def test_connections_that_die_under_way_are_replaced(shaky: Street, away: 
     await shaky.settle()
     assert set((await shaky.states()).values()) == {"sent"}
     assert shaky.read(ana) == ["first", "second"]
+
+
+@pytest.mark.parametrize("channel", [TELEGRAM, WHATSAPP])
+@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
+async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_it_is_back(
+    shaky: Street, away: Away, channel: str, kind: Kind
+) -> None:
+    ana, _ = people_on(channel)
+    await shaky.say(ana, "first", kind)
+    outage = shaky.outage = Outage(away)
+    shaky.then(channel, outage.begin)
+    draining = asyncio.create_task(shaky.sender.drain())
+    await outage.lasts(draining)
+    await over(draining)
+    await shaky.settle()
+    assert (await shaky.row("first"))["state"] == "sent"
+    assert shaky.read(ana) == ["first"]
+
+
+STUCK = pytest.mark.xfail(
+    strict=True, reason="storage/outbox.py: reclaim leaves what this worker holds, also what it has given up to note"
+)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(Kind.REPLY, marks=STUCK), Kind.PROMPT])
+async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Away, kind: Kind) -> None:
+    ana, _ = people_on(TELEGRAM)
+    outage = shaky.outage = Outage(away)
+    await loses_its_answer(shaky, ana, kind, outage)
+    is_prompt = kind is Kind.PROMPT
+    assert (await shaky.row("first"))["state"] == ("doubted" if is_prompt else "sent")
+    assert shaky.read(ana) == ["first"] * (1 if is_prompt else 2)
+
+
+@STUCK
+@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
+async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobody_up_for_ever(
+    shaky: Street, away: Away, kind: Kind
+) -> None:
+    ana, _ = people_on(TELEGRAM)
+    await loses_its_answer(shaky, ana, kind, Outage(away))  # the waits between two tries take no time
+    await shaky.say(ana, "second")
+    await shaky.settle()
+    assert set(shaky.read(ana)) == {"first", "second"}
+
+
+async def loses_its_answer(street: Street, who: str, kind: Kind, outage: Outage) -> None:
+    """The platform takes something, its answer is lost on the way, and so is the database."""
+
+    async def lose() -> None:
+        await outage.begin()
+        raise Unreachable("reset", in_doubt=True)
+
+    await street.say(who, "first", kind)
+    street.then(TELEGRAM, lose)
+    draining = asyncio.create_task(street.sender.drain())
+    await outage.lasts(draining)
+    await over(draining)
+    await street.settle()
+
+
+async def over(draining: "asyncio.Task[int]") -> None:
+    """A worker that met a database that is away may give up, or go on until it is back."""
+    with suppress(DatabaseUnavailable):
+        await draining
 
 
 async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot_be_noted(
@@ -318,7 +384,7 @@ KINDS = (Kind.REPLY, Kind.REPLY, Kind.NOTICE, Kind.PROMPT)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("seed", "under_way"), [(1, False)])
+@pytest.mark.parametrize(("seed", "under_way"), [(1, False), (2, True)])
 async def test_a_storm(shaky: Street, away: Away, seed: int, under_way: bool) -> None:
     """Two hundred deliveries to twenty people; `under_way`: the database goes away also when a platform says yes."""
     storm = Storm(shaky, away, random.Random(seed))

@@ -1,10 +1,8 @@
 """Kill -9 at any moment: a real process dies fifty times while people use it; nothing is lost or recorded twice."""
 
 import asyncio
-import os
 import random
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from storage.database import open_database
 from tests.cast import INSTITUTIONS
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
+from tests.nursery import Nursery
 
 KILLS = 50
 AT_ONCE = 4  # people in the middle of something whenever a process dies
@@ -30,15 +29,15 @@ async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: st
     async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):
         crowd = _Crowd(fake)
         people = [asyncio.create_task(crowd.come_and_go()) for _ in range(AT_ONCE)]
-        nursery = await _Nursery.open(fake, sqlite_url, tmp_path)
+        nursery = await Nursery.open(_settings(fake, sqlite_url, tmp_path))
         for _ in range(KILLS):
-            await nursery.bear()
+            pid = await _bear(nursery, fake)
             await asyncio.sleep(random.uniform(0, LONGEST_LIFE))  # the random moment, not a wait for anything
-            assert await nursery.end(signal.SIGKILL) == -signal.SIGKILL
+            assert await nursery.end(pid, signal.SIGKILL) == -signal.SIGKILL
         crowd.is_closed = True
-        await nursery.bear()
+        pid = await _bear(nursery, fake)
         await asyncio.gather(*people)
-        assert await nursery.end(signal.SIGTERM) == 0
+        assert await nursery.end(pid, signal.SIGTERM) == 0
         await nursery.close()
         told = [_feedback(fake.person(number)) for number in crowd.numbers]
     await _each_once(sqlite_url, len(crowd.numbers))
@@ -80,54 +79,24 @@ def _feedback(person: Person) -> int:
     return sum("¿Con qué seguridad respondiste?" in note.text for note in person.read())
 
 
-class _Nursery:
-    """Starts a process of the product again and again (tests/nursery.py)."""
+def _settings(fake: FakeTelegram, url: str, folder: Path) -> dict[str, str]:
+    return {
+        "DATABASE_URL": url,
+        "DATA_DIR": str(folder),
+        "HTTP_PORT": "0",
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": fake.url,
+        "TELEGRAM_RATE": "1000",
+    }
 
-    def __init__(self, process: asyncio.subprocess.Process, fake: FakeTelegram) -> None:
-        self._process = process
-        self._fake = fake
-        self._child = 0
 
-    @classmethod
-    async def open(cls, fake: FakeTelegram, url: str, folder: Path) -> "_Nursery":
-        settings = {
-            "DATABASE_URL": url,
-            "DATA_DIR": str(folder),
-            "HTTP_PORT": "0",
-            "TELEGRAM_BOT_TOKEN": TOKEN,
-            "TELEGRAM_API_URL": fake.url,
-            "TELEGRAM_RATE": "1000",
-        }
-        pipe = asyncio.subprocess.PIPE
-        place = Path(__file__).with_name("nursery.py")
-        env = os.environ | settings | {"PYTHONPATH": str(place.parents[1])}
-        made = await asyncio.create_subprocess_exec(sys.executable, str(place), env=env, stdin=pipe, stdout=pipe)
-        return cls(made, fake)
-
-    async def bear(self) -> None:
-        """Start one and wait until it asks Telegram for updates."""
-        before = _polls(self._fake)
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
-        self._child = int(await self._said("born"))
-        while _polls(self._fake) == before:
-            await self._fake.changed()
-
-    async def end(self, by: signal.Signals) -> int:
-        """Send the signal and give the exit code."""
-        os.kill(self._child, by)
-        return int(await self._said("dead"))
-
-    async def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
-
-    async def _said(self, word: str) -> str:
-        assert self._process.stdout is not None
-        said, _, what = (await self._process.stdout.readline()).decode().partition(" ")
-        assert said == word, f"the nursery said {said!r}"
-        return what
+async def _bear(nursery: Nursery, fake: FakeTelegram) -> int:
+    """Start a process and wait until it asks Telegram for updates."""
+    before = _polls(fake)
+    pid = await nursery.bear("run")
+    while _polls(fake) == before:
+        await fake.changed()
+    return pid
 
 
 def _polls(fake: FakeTelegram) -> int:

@@ -33,7 +33,7 @@ from tests.fakes.whatsapp import ACCESS_TOKEN, BUSINESS_ACCOUNT_ID, PHONE_NUMBER
 GENEROUS = {name: Limits(1000, PersonLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
 SECOND = timedelta(seconds=1)
 PROMPTS_LAST = timedelta(hours=9)
-LOOKS = 600  # so often something that waits is looked after, before we say that it never leaves
+LOOKS = 200  # so often something that waits is looked after, before we say that it never leaves
 METHODS = {"telegram": "sendMessage", "whatsapp": "messages"}
 Fault = bot_api.Fault | graph_api.Fault
 Row = Mapping[str, Any]

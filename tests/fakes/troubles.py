@@ -97,7 +97,7 @@ async def closed(socket: Path, name: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-PATIENCE = 5.0  # seconds until we believe that nobody ever meets an outage
+PATIENCE = 2.0  # seconds that an outage lasts for whoever goes on trying without a pause
 
 
 class Outage:
