@@ -99,10 +99,11 @@ async def measured(url: str, api: str, folder: str) -> dict[str, float]:
     found: dict[str, float] = {}
     async with house.build(settings, clock=lambda: MONDAY) as app:
 
-        @event.listens_for(app.database.engine.sync_engine, "before_cursor_execute")
         def _count(*_: object) -> None:
             counted["all"] += 1
 
+        for engine in app.database.engines:
+            event.listen(engine, "before_cursor_execute", _count)
         for name, work in (("plan", app.scheduler.plan(MONDAY)), ("send", app.sender.drain())):
             start, cpu, before = time.monotonic(), time.process_time(), counted["all"]
             await work

@@ -118,9 +118,11 @@ async def _passed(
 ) -> None:
     statements = [0]
 
-    @event.listens_for(app.database.engine.sync_engine, "before_cursor_execute")
     def _count(*_: object) -> None:
         statements[0] += 1
+
+    for engine in app.database.engines:
+        event.listen(engine, "before_cursor_execute", _count)
 
     for stretch, work in stretches:
         statements[0] = 0

@@ -1,6 +1,5 @@
 """The engine, the transaction, and the few places where SQLite and PostgreSQL differ."""
 
-import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,13 +7,15 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, ExceptionContext, event, insert
+from sqlalchemy import DateTime, Dialect, Engine, ExceptionContext, create_engine, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeDecorator
+
+from storage.writer import Writer
 
 Transaction = AsyncConnection
 """What storage functions take first: whoever opened it closes it."""
@@ -54,37 +55,41 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 
 class Database:
-    """One database. On SQLite writers queue in this process, so that none waits for the file's lock."""
+    """One database. On SQLite all that is written goes through one writer, and reading never waits for it."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, writer: Writer | None = None) -> None:
         self.engine = engine
-        self.is_sqlite = engine.dialect.name == "sqlite"
-        self._readers = engine.execution_options(readonly=True) if self.is_sqlite else engine
-        self._queue = asyncio.Lock()
+        self._writer = writer
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._writer is not None
+
+    @property
+    def engines(self) -> list[Engine]:
+        """All by which statements go, for whoever listens to them."""
+        return [self.engine.sync_engine] if self._writer is None else [self.engine.sync_engine, self._writer.engine]
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end, or rolls back when anything is raised.
 
+        On SQLite its statements keep the event loop until they are done: what reads a lot belongs into `read`.
         Raises DatabaseUnavailable; RuntimeError when the same task already writes (it would wait for itself).
         """
         if _writing.get():
             raise RuntimeError("a write transaction is already open in this task")
         mark = _writing.set(True)
         try:
-            if self.is_sqlite:
-                async with self._queue, _translated(), self.engine.begin() as tx:
-                    yield tx
-            else:
-                async with _translated(), self.engine.begin() as tx:
-                    yield tx
+            async with _translated(), self.engine.begin() if self._writer is None else self._writer.transaction() as tx:
+                yield tx
         finally:
             _writing.reset(mark)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """A transaction that only reads."""
-        async with _translated(), self._readers.begin() as tx:
+        async with _translated(), self.engine.begin() as tx:
             yield tx
 
     async def merge_log(self) -> None:
@@ -94,9 +99,9 @@ class Database:
         PostgreSQL looks after its own.
         Source: sqlite.org, PRAGMA wal_checkpoint.
         """
-        if not self.is_sqlite:
+        if self._writer is None:
             return
-        async with self._queue, _translated(), self.engine.connect() as connection:
+        async with self._writer.alone(), _translated(), self.engine.connect() as connection:
             raw = await connection.get_raw_connection()  # not in a transaction, which would be in its own way
             driver = raw.driver_connection
             assert driver is not None
@@ -105,6 +110,8 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._writer is not None:
+            await self._writer.close()
 
 
 @asynccontextmanager
@@ -147,20 +154,28 @@ def open_database(text: str, *, foreign_keys: bool = True) -> Database:
     connected yet.
     """
     url = parse_url(text)
-    if url.get_backend_name() == "sqlite":
-        if url.database and url.database != ":memory:":
-            try:
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as fault:
-                raise DatabaseUnavailable(type(fault).__name__) from fault
-        engine = create_async_engine(
-            url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, hide_parameters=True
-        )
-        _tune_sqlite(engine, foreign_keys=foreign_keys)
-    else:
-        # hide_parameters: an exception never shows what was being stored.
-        engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
-        _hide_details(engine)
+    return _sqlite(url, foreign_keys=foreign_keys) if url.get_backend_name() == "sqlite" else _postgres(url)
+
+
+def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise DatabaseUnavailable(type(fault).__name__) from fault
+    how: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    readers = create_async_engine(url, connect_args=how, hide_parameters=True)
+    across = how | {"check_same_thread": False}  # begun and ended in another thread, never in two at once
+    writer = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=across, hide_parameters=True)
+    for engine, beginning in ((readers.sync_engine, "BEGIN"), (writer, "BEGIN IMMEDIATE")):
+        _tune_sqlite(engine, beginning, foreign_keys=foreign_keys)
+    return Database(readers, Writer(writer, readers))
+
+
+def _postgres(url: URL) -> Database:
+    # hide_parameters: an exception never shows what was being stored.
+    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    _hide_details(engine)
     return Database(engine)
 
 
@@ -176,7 +191,7 @@ def _hide_details(engine: AsyncEngine) -> None:
             fault = fault.__cause__
 
 
-def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
+def _tune_sqlite(engine: Engine, beginning: str, *, foreign_keys: bool) -> None:
     pragmas = (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -185,7 +200,7 @@ def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
         "secure_delete=ON",  # what is deleted leaves no bytes in the file
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
         for pragma in pragmas:
@@ -193,10 +208,9 @@ def _tune_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
         cursor.close()
 
     # SQLAlchemy would begin lazily and deferred: a look-up followed by a change would not be one transaction.
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        readonly = connection.get_execution_options().get("readonly")
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql(beginning)
 
 
 def insert_once(tx: Transaction, table: Table) -> Any:

@@ -7,9 +7,11 @@ told only by comparing with a head that was noted elsewhere (`Head`): print it, 
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Row, insert, select, text
 
@@ -18,6 +20,7 @@ from storage.database import Transaction
 
 _LOCK = 0x1E_D6E4  # PostgreSQL: one writer of the ledger at a time; SQLite has one writer anyway
 BEGINNING = "0" * 64
+PAGE = 1000  # rows read at once
 
 
 class Verb(StrEnum):
@@ -111,8 +114,7 @@ async def first_bad(tx: Transaction, audit_key: bytes, known: Head | None = None
     With a head noted earlier, rows missing at the end are told too.
     """
     previous, expected = BEGINNING, 1
-    rows = await tx.stream(select(schema.ledger).order_by(schema.ledger.c.seq))
-    async for row in rows:
+    async for row in _rows(tx):
         link = _link(audit_key, _entry(row), previous)
         is_sound = row.seq == expected and row.previous == previous and hmac.compare_digest(row.hash, link)
         if is_sound and known is not None and row.seq == known.seq:
@@ -121,6 +123,15 @@ async def first_bad(tx: Transaction, audit_key: bytes, known: Head | None = None
             return expected
         previous, expected = row.hash, expected + 1
     return expected if known is not None and known.seq >= expected else None
+
+
+async def _rows(tx: Transaction) -> AsyncIterator[Row[Any]]:
+    """All of it by its numbers, some at a time."""
+    statement = following = select(schema.ledger).order_by(schema.ledger.c.seq).limit(PAGE)
+    while page := (await tx.execute(following)).all():
+        for row in page:
+            yield row
+        following = statement.where(schema.ledger.c.seq > page[-1].seq)
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:

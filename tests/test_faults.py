@@ -252,7 +252,8 @@ async def test_a_full_disk_takes_nothing_new_and_loses_nothing(product: Product)
     def keep_small(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages if is_full else 2**30}")
 
-    event.listen(product.app.database.engine.sync_engine, "begin", keep_small)
+    for engine in product.app.database.engines:
+        event.listen(engine, "begin", keep_small)
     for number in range(30):
         phone.person.say(f"ayuda {number}")
     answered = await product.meta.deliver(product.address)

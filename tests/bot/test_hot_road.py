@@ -31,11 +31,13 @@ class Count:
 @contextmanager
 def counted(database: Database) -> Iterator[Count]:
     count = Count()
-    event.listen(database.engine.sync_engine, "before_cursor_execute", count.note)
+    for engine in database.engines:
+        event.listen(engine, "before_cursor_execute", count.note)
     try:
         yield count
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", count.note)
+        for engine in database.engines:
+            event.remove(engine, "before_cursor_execute", count.note)
 
 
 async def _answering(product: Product, people: int, first: int = 300_000) -> Count:

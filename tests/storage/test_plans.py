@@ -34,12 +34,14 @@ async def test_no_question_reads_the_whole_table(database: Database, name: str) 
     def note(*arguments: Any) -> None:
         seen.append((arguments[2], arguments[3]))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    for engine in database.engines:
+        event.listen(engine, "before_cursor_execute", note)
     try:
         async with database.write() as tx:
             await ASKED[name](tx)
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        for engine in database.engines:
+            event.remove(engine, "before_cursor_execute", note)
     steps: list[str] = []
     async with database.read() as tx:
         for statement, values in [one for one in seen if not one[0].startswith("BEGIN")]:

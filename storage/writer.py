@@ -1,0 +1,100 @@
+"""SQLite's one writer: statements run here and now; what may wait, for the lock or for the disk, waits in a thread.
+
+A look-up by an index takes SQLite some microseconds, and a way to another thread and back many times that. So the
+statements of a transaction run on the event loop's own thread, one after the other, and only its beginning (another
+process may hold the file) and its end (the disk) leave the loop free for others.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
+
+
+class Writer:
+    """Transactions one after the other: writers of this process queue here, so that none waits for the file's lock."""
+
+    def __init__(self, engine: Engine, readers: AsyncEngine) -> None:
+        self.engine = engine
+        self._readers = readers
+        self._queue = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "sqlite-writer")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, or rolls back when anything is raised; the lock of the file is held from the start."""
+        async with self._queue:
+            connection = await self._apart(self._begin)
+            try:
+                yield _AtOnce(self._readers, connection)
+            except BaseException:
+                await self._apart(lambda: _end(connection, is_good=False))
+                raise
+            await self._apart(lambda: _end(connection, is_good=True))
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Nobody of this process writes meanwhile."""
+        async with self._queue:
+            yield
+
+    async def close(self) -> None:
+        await self._apart(self.engine.dispose)
+        self._thread.shutdown()
+
+    def _begin(self) -> Connection:
+        connection = self.engine.connect()
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """The work in the writer's thread. It ends before this does: whoever is cancelled meanwhile waits for it."""
+        going = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(going)
+        except asyncio.CancelledError:
+            while not going.done():
+                try:
+                    await asyncio.wait({going})
+                except asyncio.CancelledError:
+                    continue
+            if not going.cancelled() and going.exception() is None and isinstance(left := going.result(), Connection):
+                _end(left, is_good=False)  # nobody will use it
+            raise
+
+
+def _end(connection: Connection, *, is_good: bool) -> None:
+    try:
+        transaction = connection.get_transaction()
+        if transaction is None:
+            return
+        if is_good:
+            transaction.commit()
+        else:
+            transaction.rollback()
+    finally:
+        connection.close()  # rolls back what could not be committed
+
+
+class _AtOnce(AsyncConnection):
+    """A connection whose statements do not wait: SQLAlchemy's own, without the way to a driver's thread."""
+
+    async def execute(
+        self, statement: Any, parameters: Any = None, *, execution_options: Any = None
+    ) -> CursorResult[Any]:
+        return self.sync_connection.execute(statement, parameters, execution_options=execution_options)  # type: ignore[union-attr]
+
+    async def exec_driver_sql(
+        self, statement: str, parameters: Any = None, execution_options: Any = None
+    ) -> CursorResult[Any]:
+        return self.sync_connection.exec_driver_sql(statement, parameters, execution_options)  # type: ignore[union-attr]
