@@ -14,7 +14,7 @@ from bot import app as house
 from bot import cli
 from bot.lane import Limits
 from content import calendar
-from storage.outbox import PersonLimit
+from storage.claims import PersonLimit
 
 ZONE = ZoneInfo("America/Mexico_City")
 HOUR = 10  # local; people of the daily run are to be asked before

@@ -34,8 +34,8 @@ from content import library as course
 from content.library import Library
 from handlers.visit import House
 from storage import outbox, wakeups
+from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.outbox import PersonLimit
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
 POLLING = 4_637_113  # PostgreSQL advisory lock: one process asks Telegram for updates

@@ -2,19 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from bot.channels.arrivals import Arrival, Bulletin, Fate, Receipt, Topic, Untranslated
+from bot.gathering import Gathering
 from bot.strongbox import Strongbox
 from handlers.message import Kind, Update
 from storage import updates
-from storage.database import Database
+from storage.database import Database, Transaction
 
 Readable = Update | Receipt | Bulletin
 NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": Bulletin}
+_IS = {kind: name for name, kind in NAMES.items()}
 _KINDS: dict[str, Callable[[str], Any]] = {"kind": Kind, "fate": Fate, "topic": Topic}
 
 
@@ -26,23 +27,29 @@ class Inbox:
     """
 
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
-        self._database = database
         self.box = Strongbox(key)
         self._clock = clock
+        self._gathering = Gathering(database, self._write)
         self.arrived = asyncio.Event()
 
     async def keep(self, arrivals: Iterable[Arrival]) -> int:
-        """Store them in one transaction; give how many were new. After it returns, acknowledge.
+        """Store them in one transaction, which others may share; give how many were new. Then acknowledge.
 
         Raises DatabaseUnavailable: nothing was stored, and the platform must repeat.
         """
-        now = self._clock()
-        rows = [self._row(one) for one in arrivals]
-        async with self._database.write() as tx:
-            new = await updates.keep(tx, rows, now)
+        new = await self._gathering.add([self._row(one) for one in arrivals])
         if new:
             self.arrived.set()
         return new
+
+    async def _write(self, tx: Transaction, batches: Sequence[Sequence[updates.New]]) -> Sequence[int]:
+        new = set(await updates.keep(tx, [row for batch in batches for row in batch], self._clock()))
+        found = []
+        for batch in batches:
+            own = new & {(row.channel, row.key) for row in batch}
+            new -= own  # of those who brought the same, one brought something new
+            found.append(len(own))
+        return found
 
     def _row(self, one: Arrival) -> updates.New:
         if isinstance(one, Untranslated):
@@ -50,8 +57,8 @@ class Inbox:
         return updates.New(one.channel, one.key, _lane(one), self._close(one))
 
     def _close(self, one: Readable) -> bytes:
-        name = next(name for name, kind in NAMES.items() if isinstance(one, kind))
-        return self.box.close(json.dumps({"is": name} | asdict(one), ensure_ascii=False).encode(), one.channel)
+        fields = {name: getattr(one, name) for name in one.__slots__}
+        return self.box.close(json.dumps({"is": _IS[type(one)]} | fields, ensure_ascii=False).encode(), one.channel)
 
     def open(self, waiting: updates.Waiting) -> Readable:
         """What is in a stored row.

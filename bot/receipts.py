@@ -10,9 +10,10 @@ from bot.channels.whatsapp_errors import Meaning, meaning
 from content.library import Library
 from handlers import daily
 from handlers.visit import House
-from storage import addresses, channels, outbox, servants
+from storage import addresses, channels, fates, outbox, servants
 from storage.database import Transaction
-from storage.outbox import Kind, Told
+from storage.fates import Told
+from storage.outbox import Kind
 from storage.servants import Due
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ WAITS = (Meaning.SLOWER, Meaning.TEMPLATE_STOPPED, Meaning.NOT_TODAY, Meaning.RE
 
 async def receive(tx: Transaction, library: Library, house: House, receipt: Receipt, now: datetime) -> None:
     """Move the delivery, in whatever order words about it come; a failure has the consequences of a refusal."""
-    told = await outbox.told(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
+    told = await fates.note(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
     if told is not None and receipt.fate is Fate.FAILED:
         code, what = receipt.code, meaning(receipt.code)
         log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)

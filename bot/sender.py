@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from bot.book import Book
 from bot.channels.channel import Channel
 from bot.lane import Lane, Limits, Tools, new_worker
-from storage import channels, outbox
+from storage import channels, claims, outbox
 from storage.database import Database, DatabaseUnavailable
 
 LOOK = 2.0  # seconds between looks when nobody wakes us
@@ -37,9 +38,12 @@ class Sender:
         self._clock = clock
         self._worker = new_worker()
         self._book = Book(database, self._worker, clock, sleep)
-        tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
-        self._lanes = {name: Lane(channel, limits.get(name), tools) for name, channel in roads.items()}
         self.wake = asyncio.Event()
+        tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
+        self._lanes = {
+            name: Lane(roads[name], limits.get(name), tools, self.wake.set)
+            for name in sorted(roads)  # everywhere in the same order: their rows are locked in it
+        }
 
     @property
     def lanes(self) -> list[Lane]:
@@ -48,32 +52,29 @@ class Sender:
 
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
+        now = asyncio.get_running_loop().time
+        look_at = now()
         try:
             while True:
                 self.wake.clear()
                 try:
-                    started = await self._start_all()
+                    await self._start(looks=(is_time := now() >= look_at))
                 except DatabaseUnavailable as fault:
                     log.warning("sender_waits", fault=str(fault))
-                    started = 0
-                if not started:
-                    await self._pause()
+                    is_time = True
+                if is_time:
+                    look_at = now() + LOOK
+                with suppress(TimeoutError):  # until somebody calls, or it is time to look
+                    async with asyncio.timeout_at(look_at):
+                        await self.wake.wait()
         finally:
             await self._stop()
-
-    async def _pause(self) -> None:
-        """Until somebody wakes us, a delivery is over (the next to that person may leave), or it is time to look."""
-        woken = asyncio.create_task(self.wake.wait())
-        going = [task for lane in self.lanes for task in lane.going]
-        await asyncio.wait([woken, *going], timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
-        woken.cancel()
 
     async def _stop(self) -> None:
         """What the platform takes now is noted, or a prompt would leave twice; the rest is given back."""
         for lane in self.lanes:
             lane.abandon()
-        going = [task for lane in self.lanes for task in lane.going]
-        if going:
+        if going := self._going():
             await asyncio.wait(going, timeout=GRACE)
         try:
             async with self._database.write() as tx:
@@ -85,33 +86,39 @@ class Sender:
         """Send all that is due now; give how many deliveries were tried. Raises DatabaseUnavailable."""
         count = 0
         while True:
-            started = await self._start_all()
+            started = await self._start(looks=True)
             count += started
-            going = [task for lane in self.lanes for task in lane.going]
-            if going:
+            if going := self._going():
                 await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
             elif not started:
                 return count
 
-    async def _start_all(self) -> int:
-        started = 0
-        for lane in await self._with_work(self._lanes.values()):
-            started += await lane.start()
-        return started
+    def _going(self) -> list[asyncio.Task[None]]:
+        return [task for lane in self.lanes for task in lane.going]
 
-    async def _with_work(self, lanes: Iterable[Lane]) -> list[Lane]:
-        """Lanes that have room and something to send; an idle look takes no write lock."""
-        roomy = [lane for lane in lanes if lane.room()]
-        if not roomy:
-            return []
+    async def _start(self, *, looks: bool) -> int:
+        """Claim what is due on all lanes that have room, in one transaction, and let it go; give how many.
+
+        `looks`: nobody says that there is anything, so that it is looked first, which takes no write lock; and whoever
+        died may have left something.
+        """
         now = self._clock()
+        roomy = [lane for lane in self.lanes if lane.has_room()]
+        if looks and not await self._is_worth_it(now, roomy):
+            return 0
+        async with self._database.write() as tx:
+            if looks and await claims.has_expired(tx, now):
+                await outbox.reclaim(tx, self._worker, now, [one for lane in self.lanes for one in lane.held])
+            wanted = await claims.due_on(tx, now) - (await channels.stopped(tx)).keys()
+            claimed = {lane: await lane.claim(tx) for lane in roomy if lane.channel.name in wanted}
+        for lane, deliveries in claimed.items():
+            lane.start(deliveries)
+        return sum(map(len, claimed.values()))
+
+    async def _is_worth_it(self, now: datetime, roomy: Sequence[Lane]) -> bool:
         async with self._database.read() as tx:
-            stopped = await channels.stopped(tx)
-            return [
-                lane
-                for lane in roomy
-                if lane.channel.name not in stopped and await outbox.has_due(tx, lane.channel.name, now)
-            ]
+            due = await claims.due_on(tx, now) - (await channels.stopped(tx)).keys()
+            return bool(due & {lane.channel.name for lane in roomy}) or await claims.has_expired(tx, now)
 
     async def stop(self, channel: str, reason: str) -> None:
         """A channel's credential or account is refused: it stands still until an administrator mends it."""

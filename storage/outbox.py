@@ -8,30 +8,27 @@
     (any) --the platform tells that it left--> sent --it tells that it will not arrive--> failed
 
 *claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
-once). *doubted* is final unless the platform tells more (`told`): it may have delivered, and a prompt is
+once). *doubted* is final unless the platform tells more (see storage/fates.py): it may have delivered, and a prompt is
 never repeated blindly. Bodies are
 emptied at the end, as they may hold a one-time link.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Executable,
-    RowMapping,
-    Select,
+    Integer,
+    String,
+    and_,
     bindparam,
     delete,
-    exists,
     func,
     or_,
-    select,
     update,
 )
 
@@ -126,70 +123,6 @@ def _add(dialect: str) -> Executable:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonLimit:
-    """What one person may get: at most `most` deliveries in any `seconds`, whichever process sends them."""
-
-    most: int
-    seconds: float
-
-
-async def claim(
-    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, person: PersonLimit | None = None
-) -> list[Delivery]:
-    """Take hold of what is due on a channel, replies first; of each address only the oldest, so that order is kept.
-
-    Who got as much as a person may get just now is passed over, and holds up nobody.
-    """
-    older = deliveries.alias()
-    held = exists().where(
-        older.c.channel == deliveries.c.channel,
-        older.c.address == deliveries.c.address,
-        older.c.state.in_((State.WAITING, State.CLAIMED)),
-        older.c.priority <= deliveries.c.priority,  # a late prompt does not hold up a reply
-        older.c.id < deliveries.c.id,
-    )
-    chosen = (
-        select(deliveries.c.id)
-        .where(deliveries.c.channel == channel, deliveries.c.state == State.WAITING, deliveries.c.due_at <= now, ~held)
-        .order_by(deliveries.c.priority, deliveries.c.due_at, deliveries.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    if person is not None:
-        chosen = chosen.where(~_is_full(person, now))
-    picked = chosen.cte()  # chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit
-    statement = (
-        update(deliveries)
-        .where(deliveries.c.id.in_(select(picked.c.id)))
-        .values(state=State.CLAIMED.value, worker=worker, lease_until=now + LEASE, attempts=deliveries.c.attempts + 1)
-        .returning(*(deliveries.c[name] for name in Delivery.__slots__))
-    )
-    rows = (await tx.execute(statement)).mappings().all()
-    return [_delivery(row) for row in sorted(rows, key=lambda row: (row["priority"], row["id"]))]
-
-
-def _is_full(person: PersonLimit, now: datetime) -> ColumnElement[bool]:
-    got = deliveries.alias()
-    recent = (
-        select(func.count())
-        .where(
-            got.c.channel == deliveries.c.channel,
-            got.c.address == deliveries.c.address,
-            got.c.state == State.SENT,
-            got.c.priority + 0 >= 0,  # not by the index of priorities: a person's deliveries are fewer
-            got.c.ended_at.between(now - timedelta(seconds=person.seconds), now),  # not after: clocks are set back
-        )
-        .scalar_subquery()
-    )
-    return (deliveries.c.priority >= 0) & (recent >= person.most)
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    fields = {name: row[name] for name in Delivery.__slots__}
-    return Delivery(**fields | {"kind": Kind(row["kind"])})
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """How a claimed delivery is over: sent, refused, doubted or dropped."""
 
@@ -203,48 +136,83 @@ async def end_all(tx: Transaction, worker: str, endings: Sequence[Ending], now: 
     """Claimed deliveries of this worker are over; their bodies go. One whose lease another worker took over stays."""
     rows = [
         {
-            "ended_id": one.id,
+            "held_id": one.id,
+            "by": worker,
             "ended_state": one.state.value,
             "ended_ref": one.ref[:160] or None,
             "ended_fault": one.fault[:80] or None,
+            "now": now,
         }
         for one in endings
     ]
-    statement = (
-        update(deliveries)
-        .where(
-            deliveries.c.id == bindparam("ended_id"),
-            deliveries.c.state == State.CLAIMED,
-            deliveries.c.worker == worker,
-        )
-        .values(
-            state=bindparam("ended_state"),
-            platform_ref=bindparam("ended_ref"),
-            fault=bindparam("ended_fault"),
-            body=None,
-            ended_at=now,
-        )
+    if rows:
+        await tx.execute(_END, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A claimed delivery could not leave and waits again, until then; None: it was not tried, and waits as before."""
+
+    id: int
+    until: datetime | None
+    fault: str = ""
+
+
+async def postpone_all(tx: Transaction, worker: str, returns: Sequence[Return]) -> None:
+    """Claimed deliveries of this worker wait again."""
+    rows = [
+        {
+            "held_id": one.id,
+            "by": worker,
+            "until": one.until,
+            "why": one.fault[:80] or None,
+            "less": int(one.until is None),
+        }
+        for one in returns
+    ]
+    if rows:
+        await tx.execute(_RETURN, rows)
+
+
+_is_held = and_(
+    deliveries.c.id == bindparam("held_id"),
+    deliveries.c.state == State.CLAIMED,
+    deliveries.c.worker == bindparam("by"),
+)
+_END = (
+    update(deliveries)
+    .where(_is_held)
+    .values(
+        state=bindparam("ended_state"),
+        platform_ref=bindparam("ended_ref"),
+        fault=bindparam("ended_fault"),
+        body=None,
+        ended_at=bindparam("now"),
     )
-    await tx.execute(statement, rows)
-
-
-async def postpone(tx: Transaction, worker: str, delivery_id: int, until: datetime, fault: str) -> None:
-    """A claimed delivery could not leave: it waits again."""
-    await tx.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state == State.CLAIMED, deliveries.c.worker == worker)
-        .values(state=State.WAITING.value, due_at=until, lease_until=None, worker=None, fault=fault[:80])
+)
+_RETURN = (
+    update(deliveries)
+    .where(_is_held)
+    .values(
+        state=State.WAITING.value,
+        due_at=func.coalesce(bindparam("until", type_=deliveries.c.due_at.type), deliveries.c.due_at),
+        attempts=deliveries.c.attempts - bindparam("less", type_=Integer),
+        lease_until=None,
+        worker=None,
+        fault=func.coalesce(bindparam("why", type_=String), deliveries.c.fault),
     )
+)
 
 
-async def reclaim(tx: Transaction, worker: str, now: datetime) -> int:
+async def reclaim(tx: Transaction, worker: str, now: datetime, under_way: Collection[int] = ()) -> int:
     """Whoever held these died, or is too slow to be waited for: they wait again. Give how many.
 
     What `worker` itself has under way it knows better than the clock, which may be set forward.
     """
+    is_given_up = or_(deliveries.c.worker != worker, deliveries.c.id.not_in(under_way))
     statement = (
         update(deliveries)
-        .where(in_state(State.CLAIMED), deliveries.c.lease_until < now, deliveries.c.worker != worker)
+        .where(in_state(State.CLAIMED), deliveries.c.lease_until < now, is_given_up)
         .values(state=State.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )
@@ -274,47 +242,6 @@ async def give_back_all(tx: Transaction) -> None:
     )
 
 
-FATES = ("sent", "failed", "delivered", "read")
-"""What a platform may tell of a delivery, from the least to the most: words come in any order, and the most counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A delivery of which the platform told something new."""
-
-    id: int
-    channel: str
-    address: str
-    kind: Kind
-    deadline: datetime | None
-
-
-async def told(tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime) -> Told | None:
-    """Note what the platform tells of a delivery; None: it is unknown, or nothing new.
-
-    `number` is our id as the platform gave it back (0: it did not), `ref` its own. A delivery of which we never heard
-    the answer is sent by any such word; one whose reference is another was given the same id later.
-    """
-    of_it = deliveries.c.channel == channel
-    meant: Select[Any] | CompoundSelect[Any]
-    meant = by_ref = select(deliveries.c.id).where(of_it, deliveries.c.platform_ref == ref)
-    if number:
-        is_tried = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
-        meant = by_ref.union_all(select(deliveries.c.id).where(of_it, deliveries.c.id == number, is_tried))
-    below = FATES[: FATES.index(fate)]
-    over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
-    state = State.FAILED if fate == "failed" else State.SENT
-    statement = (
-        update(deliveries)
-        .where(deliveries.c.id.in_(meant))
-        .where(or_(deliveries.c.fate.is_(None), deliveries.c.fate.in_(below)))
-        .values(fate=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
-        .returning(*(deliveries.c[name] for name in Told.__slots__))
-    )
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else Told(**{**row, "kind": Kind(row["kind"])})
-
-
 async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """The person does not want to be written to: what waits for them is dropped."""
     await tx.execute(
@@ -331,15 +258,6 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
         .where(addresses.c.channel == channel, addresses.c.address == address)
         .values(is_reachable=False)
     )
-
-
-async def has_due(tx: Transaction, channel: str, now: datetime) -> bool:
-    """Whether anything wants to leave now, or a lease is over."""
-    of_it = deliveries.c.channel == channel
-    waits = exists().where(of_it, deliveries.c.state == State.WAITING, deliveries.c.due_at <= now)
-    is_over = exists().where(of_it, deliveries.c.state == State.CLAIMED, deliveries.c.lease_until < now)
-    statement = select(or_(waits, is_over))
-    return bool(await tx.scalar(statement))
 
 
 async def prune(tx: Transaction, before: datetime) -> None:

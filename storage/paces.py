@@ -7,7 +7,7 @@ refusal holds everything back for as long as the platform asked, and stretches t
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, func, select, text, update
+from sqlalchemy import RowMapping, bindparam, func, select, text, update
 
 from storage.database import Transaction, insert_once
 from storage.schema import paces
@@ -41,17 +41,44 @@ class Pace:
     refusals: int
 
 
-async def reserve(tx: Transaction, channel: str, count: int, step: float, now: datetime | None) -> Slots:
-    """Take the next `count` slots, `step` seconds apart when all is well.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A credential's row, locked until the transaction ends, and the moment by the clock that counts."""
+
+    row: RowMapping
+    moment: float
+
+    @property
+    def held(self) -> float:
+        """Seconds for which nothing leaves."""
+        return max(0.0, _held_until(self.row, self.moment) - self.moment)
+
+
+async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
+    """Lock a credential's row: whoever else wants to claim on this channel waits until the transaction ends.
 
     `now` None: by the database's clock, so that machines need not agree on the time (PostgreSQL).
     """
-    moment = await _moment(tx, now)
-    row = await _locked(tx, channel)
+    statement, values = _LOCKED if now is not None else _LOCKED_BY_ITS_CLOCK, {"on": channel}
+    row = (await tx.execute(statement, values)).mappings().first()
+    if row is None:
+        await tx.execute(insert_once(tx, paces).values(channel=channel).on_conflict_do_nothing())
+        row = (await tx.execute(statement, values)).mappings().one()
+    return Look(row, float(row["moment"]) if now is None else now.timestamp())
+
+
+async def take(tx: Transaction, seen: Look, count: int, step: float) -> Slots:
+    """The next `count` slots, `step` seconds apart when all is well."""
+    row, moment = seen.row, seen.moment
     stretched = step * _factor(row, moment)
     first = max(_plausible(row["next_at"], moment, LONGEST_AHEAD), _held_until(row, moment), moment)
-    await tx.execute(update(paces).where(paces.c.channel == channel).values(next_at=first + count * stretched))
+    await tx.execute(_TAKEN, {"on": row["channel"], "then": first + count * stretched})
     return Slots(first - moment, stretched, count)
+
+
+_LOCKED = select(paces).where(paces.c.channel == bindparam("on")).with_for_update()
+_LOCKED_BY_ITS_CLOCK = _LOCKED.add_columns(func.extract("epoch", func.clock_timestamp()).label("moment"))
+_TAKEN = update(paces).where(paces.c.channel == bindparam("on")).values(next_at=bindparam("then"))
 
 
 async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
@@ -59,8 +86,8 @@ async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | No
 
     Several refusals of one burst count as one: they were on their way when the first was told.
     """
-    moment = await _moment(tx, now)
-    row = await _locked(tx, channel)
+    seen = await look(tx, channel, now)
+    row, moment = seen.row, seen.moment
     factor = _factor(row, moment)
     known = _held_until(row, moment)
     if moment >= known:
@@ -69,13 +96,6 @@ async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | No
     new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
     new["refusals"] = row["refusals"] + 1
     await tx.execute(update(paces).where(paces.c.channel == channel).values(**new))
-
-
-async def held(tx: Transaction, channel: str, now: datetime | None) -> float:
-    """Seconds for which nothing leaves."""
-    row = (await tx.execute(select(paces).where(paces.c.channel == channel))).mappings().first()
-    moment = await _moment(tx, now)
-    return max(0.0, _held_until(row, moment) - moment) if row else 0.0
 
 
 async def standing(tx: Transaction, now: datetime | None) -> list[Pace]:
@@ -107,15 +127,6 @@ def _held_until(row: RowMapping, moment: float) -> float:
 def _plausible(next_at: float, moment: float, most: float) -> float:
     """Slots are taken for a moment ahead only: what lies further away was taken before the clock was set back."""
     return next_at if next_at <= moment + most else moment
-
-
-async def _locked(tx: Transaction, channel: str) -> RowMapping:
-    statement = select(paces).where(paces.c.channel == channel).with_for_update()
-    row = (await tx.execute(statement)).mappings().first()
-    if row is None:
-        await tx.execute(insert_once(tx, paces).values(channel=channel).on_conflict_do_nothing())
-        row = (await tx.execute(statement)).mappings().one()
-    return row
 
 
 async def _moment(tx: Transaction, now: datetime | None) -> float:

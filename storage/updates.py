@@ -13,10 +13,11 @@ a repetition by the platform is known as one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, update
+from sqlalchemy import Executable, RowMapping, bindparam, delete, exists, func, select, update
 
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, insert_for
 from storage.schema import updates
 
 ATTEMPTS = 3
@@ -44,10 +45,10 @@ class Waiting:
     body: bytes
 
 
-async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> int:
-    """Store updates; give how many are new and can be read. A known key changes nothing."""
+async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> frozenset[tuple[str, str]]:
+    """Store updates; give channel and key of those that are new and can be read. A known key changes nothing."""
     if not wanted:
-        return 0
+        return frozenset()
     rows = [
         {
             "channel": one.channel,
@@ -60,8 +61,15 @@ async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> int:
         }
         for one in wanted
     ]
-    statement = insert_once(tx, updates).on_conflict_do_nothing().returning(updates.c.state)
-    return sum(state == "waiting" for state in (await tx.execute(statement, rows)).scalars())
+    kept = (await tx.execute(_keep(tx.dialect.name), rows)).all()
+    return frozenset((channel, key) for channel, key, state in kept if state == "waiting")
+
+
+@cache
+def _keep(dialect: str) -> Executable:
+    statement = insert_for(dialect, updates).on_conflict_do_nothing()
+    kept: Executable = statement.returning(updates.c.channel, updates.c.key, updates.c.state)
+    return kept
 
 
 async def take(tx: Transaction) -> Waiting | None:

@@ -5,18 +5,19 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from storage import outbox
+from storage import claims, outbox, paces
 from storage.database import Transaction
-from storage.outbox import Delivery, Ending, State
+from storage.outbox import Delivery, Ending, Return, State
 from storage.schema import deliveries
 
 
 async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: datetime, limit: int) -> list[Delivery]:
     """What a worker takes when it looks: leases that are over first come back."""
-    await outbox.reclaim(tx, "", now)  # its own too: it is never under way in a test's hand
+    await outbox.reclaim(tx, worker, now)  # its own too: nothing is under way in a test's hand
     taken: list[Delivery] = []
     for channel in channels:
-        taken += await outbox.claim(tx, worker, channel, now, limit - len(taken)) if len(taken) < limit else []
+        await paces.look(tx, channel, now)
+        taken += await claims.claim(tx, worker, channel, now, limit - len(taken)) if len(taken) < limit else []
     return taken
 
 
@@ -29,7 +30,7 @@ async def end(
 
 async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:
     """By whoever holds it."""
-    await outbox.postpone(tx, await holder(tx, delivery_id), delivery_id, until, fault)
+    await outbox.postpone_all(tx, await holder(tx, delivery_id), [Return(delivery_id, until, fault)])
 
 
 async def holder(tx: Transaction, delivery_id: int) -> str:

@@ -16,7 +16,7 @@ from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
 from storage import servants
-from storage.outbox import PersonLimit
+from storage.claims import PersonLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import (

@@ -16,8 +16,9 @@ from bot.channels.channel import Unreachable
 from bot.lane import Limits
 from content.library import Library
 from handlers.message import Opening
+from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.outbox import PRIORITY, Kind, PersonLimit
+from storage.outbox import PRIORITY, Kind
 from tests.cast import Clock
 from tests.fakes.street import Street, on_telegram, on_whatsapp
 from tests.fakes.street import street as opened
@@ -170,12 +171,7 @@ async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_
     assert shaky.read(ana) == ["first"]
 
 
-STUCK = pytest.mark.xfail(
-    strict=True, reason="storage/outbox.py: reclaim leaves what this worker holds, also what it has given up to note"
-)
-
-
-@pytest.mark.parametrize("kind", [pytest.param(Kind.REPLY, marks=STUCK), Kind.PROMPT])
+@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
 async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Away, kind: Kind) -> None:
     ana, _ = people_on(TELEGRAM)
     outage = shaky.outage = Outage(away)
@@ -185,7 +181,6 @@ async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Aw
     assert shaky.read(ana) == ["first"] * (1 if is_prompt else 2)
 
 
-@STUCK
 @pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
 async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobody_up_for_ever(
     shaky: Street, away: Away, kind: Kind

@@ -18,7 +18,7 @@ from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram_request import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram_update import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update
-from storage.outbox import PersonLimit
+from storage.claims import PersonLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
 
@@ -36,6 +36,8 @@ MAX_TEXT = 4096
 MAX_NOTE = 200
 MAX_BUTTONS = 100
 MAX_IN_A_ROW = 8
+
+NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
 PERSON = PersonLimit(16, 8.0)
 """In one chat about one message a second, short bursts pass; an answer is an edit and a message.
@@ -185,30 +187,19 @@ class Telegram:
                 await self._erase(parcel)
         return ""
 
+    async def _call(self, method: str, fields: Mapping[str, object]) -> Any:
+        return await self._request.call(f"{self._base}{self._token}/{method}", fields)
+
     async def _say(self, parcel: Parcel) -> str:
-        text, keyboard = markup(parcel.text), _keyboard(parcel)
-        message = await self._bot.send_message(
-            _number(parcel.address),
-            text,
-            parse_mode=ParseMode.HTML,
-            link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
-            reply_markup=keyboard,
-        )
-        return str(message.message_id)
+        message = await self._call("sendMessage", {"chat_id": _number(parcel.address)} | _shown(parcel))
+        return str(message["message_id"])
 
     async def _replace(self, parcel: Parcel) -> str:
         if not parcel.ref.isdecimal():
             return await self._say(parcel)
-        text, keyboard = markup(parcel.text), _keyboard(parcel)
+        which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
         try:
-            await self._bot.edit_message_text(
-                text,
-                chat_id=_number(parcel.address),
-                message_id=int(parcel.ref),
-                parse_mode=ParseMode.HTML,
-                link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
-                reply_markup=keyboard,
-            )
+            await self._call("editMessageText", which | _shown(parcel))
         except BadRequest as fault:
             kind = kind_of(fault)
             if kind.startswith("message is not modified"):
@@ -221,7 +212,8 @@ class Telegram:
     async def _acknowledge(self, parcel: Parcel) -> None:
         note = parcel.text.translate(_TO_NOTHING)[:MAX_NOTE]
         try:
-            await self._bot.answer_callback_query(parcel.press, text=note or None)
+            said = {"text": note} if note else {}
+            await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
         except BadRequest as fault:
             # Too late, or answered already: the person's phone stopped waiting by itself.
             if not kind_of(fault).startswith(("query is too old", "query_id_invalid")):
@@ -231,7 +223,8 @@ class Telegram:
         if not parcel.ref.isdecimal():
             return
         try:
-            await self._bot.delete_message(_number(parcel.address), int(parcel.ref))
+            which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
+            await self._call("deleteMessage", which)
         except BadRequest as fault:
             # Gone already, or older than 48 hours: nothing more can be done about it.
             if not kind_of(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
@@ -247,25 +240,28 @@ def markup(text: str) -> str:
     return html.escape(text, quote=False).translate(_TO_TAGS)
 
 
-def _keyboard(parcel: Parcel) -> telegram.InlineKeyboardMarkup | None:
+def _shown(parcel: Parcel) -> dict[str, object]:
+    """Text and buttons as fields of a call."""
+    text, keyboard = markup(parcel.text), _keyboard(parcel)
+    shown: dict[str, object] = {"text": text, "parse_mode": ParseMode.HTML.value, **NO_PREVIEW}
+    return shown | {"reply_markup": {"inline_keyboard": keyboard}} if keyboard else shown
+
+
+def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
     rows = [row for row in parcel.rows if row]
-    if not rows:
-        return None
     if any(len(row) > MAX_IN_A_ROW for row in rows) or sum(map(len, rows)) > MAX_BUTTONS:
         raise Refused("too many buttons")
     if any(len(key.choice.encode()) > MAX_BUTTON_BYTES for row in rows for key in row):
         raise Refused("button over 64 bytes")
-    return telegram.InlineKeyboardMarkup(
+    return [
         [
-            [
-                telegram.InlineKeyboardButton(
-                    key.label.translate(_TO_NOTHING), callback_data=key.choice or None, url=key.url or None
-                )
-                for key in row
-            ]
-            for row in rows
+            {"text": key.label.translate(_TO_NOTHING)}
+            | ({"callback_data": key.choice} if key.choice else {})
+            | ({"url": key.url} if key.url else {})
+            for key in row
         ]
-    )
+        for row in rows
+    ]
 
 
 def _number(address: str) -> int:

@@ -162,6 +162,8 @@ def _membership(key: str, change: telegram.ChatMemberUpdated) -> Update | None:
 
 
 def _address(chat: telegram.Chat) -> str:
+    if chat.id == 0:
+        raise Untranslatable("a chat that is none")
     return _ref(chat.id)
 
 

@@ -29,8 +29,8 @@ from handlers.manners import Manner
 from handlers.message import Act, Opening, Parcel
 from storage import addresses, channels
 from storage.addresses import Place
+from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable
-from storage.outbox import PersonLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)

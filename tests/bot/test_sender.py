@@ -11,9 +11,10 @@ from bot.lane import Limits
 from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Parcel
-from storage import channels, outbox
+from storage import channels, claims, outbox
+from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.outbox import Kind, New, PersonLimit
+from storage.outbox import Kind, New
 from storage.schema import addresses, deliveries
 from tests.cast import Clock
 
@@ -348,15 +349,15 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
     monkeypatch.setattr(sender_module, "LOOK", 3600)
     looked = asyncio.Event()
     is_away = True
-    look = outbox.has_due
+    look = claims.due_on
 
-    async def has_due(tx: Transaction, channel: str, now: datetime) -> bool:
+    async def due_on(tx: Transaction, now: datetime) -> frozenset[str]:
         looked.set()
         if is_away:
             raise DatabaseUnavailable("gone")
-        return await look(tx, channel, now)
+        return await look(tx, now)
 
-    monkeypatch.setattr(outbox, "has_due", has_due)
+    monkeypatch.setattr(claims, "due_on", due_on)
     running = asyncio.create_task(stage.sender.run())
     await looked.wait()
     is_away = False

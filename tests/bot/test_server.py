@@ -180,7 +180,10 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     async with site.client.get("/metrics") as answer:
         assert answer.content_type == "text/plain"
         text = await answer.text()
+    pace = {"ahead_seconds": 0, "held_seconds": 0, "slower": 1}
     assert gauges(text) == {
+        **{f'integra_pace_{name}{{channel="telegram"}}': value for name, value in pace.items()},
+        'integra_refusals{channel="telegram"}': 0,
         'integra_deliveries{channel="telegram",state="sent"}': 1,
         'integra_deliveries{channel="telegram",state="waiting"}': 2,
         "integra_outbox_age_seconds": 10,

@@ -20,8 +20,9 @@ from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Opening, Parcel
 from storage import outbox, schema, servants
+from storage.claims import PersonLimit
 from storage.database import Database, Transaction
-from storage.outbox import Kind, New, PersonLimit
+from storage.outbox import Kind, New
 from storage.schema import addresses, deliveries
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes import telegram as bot_api

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from storage import backlog, outbox, servants
+from storage import backlog, claims, fates, outbox, servants
 from storage.backlog import Backlog
 from storage.database import Database, Transaction, open_database
-from storage.outbox import LEASE, Delivery, Kind, New, State
+from storage.outbox import LEASE, Delivery, Kind, New, Return, State
 from storage.schema import deliveries, institutions
 from tests import postman
 from tests.cast import MONDAY_NINE as NOW
@@ -61,13 +61,41 @@ async def test_a_key_is_added_once_for_ever(database: Database) -> None:
         assert await keys(tx) == [], "what was sent is not sent again"
 
 
-async def test_of_one_address_only_the_oldest_leaves(database: Database) -> None:
+async def test_what_is_for_one_person_is_in_one_hand_in_its_order(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [new("a1"), new("b1", "beto"), new("a2"), new("a3", channel="webchat")])
-        assert await keys(tx) == ["a1", "b1", "a3"]
-        assert await keys(tx) == [], "the second waits until the first is over"
+        await outbox.add(tx, [new("a1"), new("b1", "beto"), new("a2"), new("c1", "carmen")])
+        assert await keys(tx, limit=2) == ["a1", "b1", "a2"], "two people, with all that is theirs"
+        await outbox.add(tx, [new("a3"), new("b2", "beto")])
+        assert await keys(tx, worker="two") == ["c1"], "what was said meanwhile waits until what was before is over"
         await postman.end(tx, (await row(tx, "a1"))["id"], State.SENT, NOW)  # type: ignore[arg-type]
-        assert await keys(tx) == ["a2"]
+        assert await keys(tx, worker="two") == []
+        await postman.end(tx, (await row(tx, "a2"))["id"], State.SENT, NOW)  # type: ignore[arg-type]
+        assert await keys(tx, worker="two") == ["a3"]
+
+
+async def test_a_clock_that_was_set_back_between_two_words_changes_nothing_of_their_order(database: Database) -> None:
+    async with database.write() as tx:
+        moments = {"a1": NOW - MINUTE, "a2": NOW - 60 * MINUTE, "a3": NOW}
+        await outbox.add(tx, [new(key, due_at=moment) for key, moment in moments.items()])
+        assert await keys(tx, NOW - 2 * MINUTE) == []
+        assert await keys(tx) == ["a1", "a2", "a3"]
+
+
+async def test_a_press_is_acknowledged_whatever_else_is_under_way(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a1")])
+        assert await keys(tx) == ["a1"]
+        await outbox.add(tx, [new("press", kind=Kind.SIGNAL), new("a2")])
+        assert await keys(tx) == ["press"]
+
+
+async def test_what_was_not_tried_waits_as_before(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("a1")])
+        (first,) = await claim(tx)
+        await outbox.postpone_all(tx, "one", [Return(first.id, None)])
+        (again,) = await claim(tx, worker="two")
+        assert (again.key, again.attempts) == ("a1", 1)
 
 
 async def test_a_reply_goes_before_a_notice_before_a_prompt(database: Database) -> None:
@@ -95,18 +123,19 @@ async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(da
 async def test_a_postponed_reply_holds_up_what_was_said_after_it(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=Kind.PROMPT)])
-        (first,) = await claim(tx)
+        first, second, third = await claim(tx)
         await postman.postpone(tx, first.id, NOW + MINUTE, "down")
+        await outbox.postpone_all(tx, "one", [Return(second.id, None), Return(third.id, None)])
         assert await keys(tx) == []
-        assert await keys(tx, NOW + MINUTE) == ["r1"]
+        assert await keys(tx, NOW + MINUTE) == ["r1", "r2", "p"]
 
 
 async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked_for(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
         assert await keys(tx) == []
-        assert not await outbox.has_due(tx, "telegram", NOW)
-        assert await outbox.has_due(tx, "telegram", NOW + MINUTE)
+        assert await claims.due_on(tx, NOW) == {"whatsapp"}
+        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram", "whatsapp"}
         assert await keys(tx, NOW + MINUTE) == ["later"]
 
 
@@ -130,8 +159,8 @@ async def test_what_a_dead_worker_held_leaves_again_after_its_lease(database: Da
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
         assert await keys(tx) == ["a"]
-        assert not await outbox.has_due(tx, "telegram", NOW + LEASE)
-        assert await outbox.has_due(tx, "telegram", NOW + LEASE + timedelta(seconds=1))
+        assert not await claims.has_expired(tx, NOW + LEASE)
+        assert await claims.has_expired(tx, NOW + LEASE + timedelta(seconds=1))
         assert await keys(tx, NOW + LEASE, "two") == [], "the lease is not over yet"
         (again,) = await claim(tx, NOW + LEASE + timedelta(seconds=1), "two")
         assert again.attempts == 2
@@ -144,20 +173,6 @@ async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Dat
         assert await keys(tx, worker="two", limit=1) == ["b"]
         await outbox.give_back(tx, "one")
         assert await keys(tx, worker="three") == ["a"]
-
-
-@on_postgres  # SQLite has one writer at a time
-async def test_claims_of_two_workers_never_overlap_while_both_are_open(database: Database, database_url: str) -> None:
-    other = open_database(database_url)
-    async with database.write() as tx:
-        await outbox.add(tx, [new(f"{number}", f"address {number % 20}") for number in range(40)])
-    async with asyncio.timeout(30), database.engine.begin() as one, other.engine.begin() as two:
-        first = await claim(one, worker="one", limit=8)
-        second = await claim(two, worker="two", limit=8)  # does not wait for the first to commit
-    await other.close()
-    assert len(first) == len(second) == 8
-    assert not {each.key for each in first} & {each.key for each in second}
-    assert not {each.address for each in first} & {each.address for each in second}
 
 
 @on_postgres
@@ -283,8 +298,9 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
                 now=NOW,
                 today=NOW.date(),
             )
-        await outbox.add(tx, [new("a1"), new("a2"), new("b", "beto"), new("web", channel="webchat")])
+        await outbox.add(tx, [new("a1")])
         assert await keys(tx, limit=1) == ["a1"]
+        await outbox.add(tx, [new("a2"), new("b", "beto"), new("web", channel="webchat")])
         await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
         states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
         assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
@@ -299,7 +315,7 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
 async def test_the_gauges_tell_what_waits_and_for_how_long(database: Database) -> None:
     async with database.write() as tx:
         assert await backlog.oldest_waiting(tx, NOW) == 0.0
-        assert not await outbox.has_due(tx, "telegram", NOW)
+        assert not await claims.due_on(tx, NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
         assert await backlog.oldest_waiting(tx, NOW) == 60.0
         assert await backlog.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
@@ -315,7 +331,7 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
         for one in await claim(tx):
             state = {"lost refused": State.REFUSED, "lost doubted": State.DOUBTED}.get(one.key, State.SENT)
             await postman.end(tx, one.id, state, NOW, ref=one.key)
-        await outbox.told(tx, "telegram", 0, "lost failed", "failed", NOW)
+        await fates.note(tx, "telegram", 0, "lost failed", "failed", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
         later = NOW + MINUTE / 2
@@ -410,7 +426,8 @@ class _History:
 
     async def _claim(self, tx: Transaction, worker: str, limit: int) -> None:
         claimed = await claim(tx, self.now, worker, limit)
-        assert len(claimed) <= limit
+        assert len({one.address for one in claimed}) <= limit
+        own = {one.id for one in claimed}
         for one in claimed:
             assert one.id not in self.over, "what is over never leaves again"
             assert one.id not in self.held or self.held[one.id][1] < self.now, "held by somebody whose lease runs"
@@ -418,9 +435,10 @@ class _History:
             self.held[one.id] = (worker, self.now + LEASE)
             held_back = select(deliveries.c.id).where(
                 deliveries.c.address == one.address,
-                deliveries.c.kind == one.kind,
+                deliveries.c.priority <= one.priority,
                 deliveries.c.id < one.id,
                 deliveries.c.state.in_(("waiting", "claimed")),
             )
-            assert (await tx.execute(held_back)).first() is None, "something said earlier is still to leave"
-        assert len({(one.address, one.kind) for one in claimed}) == len(claimed)
+            before = set(await tx.scalars(held_back))
+            assert before <= own, "something said earlier is still to leave, and by another hand"
+        assert [(one.priority, one.id) for one in claimed] == sorted((one.priority, one.id) for one in claimed)

@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import backlog, outbox, updates
+from storage import backlog, claims, fates, outbox, updates
+from storage.claims import PersonLimit
 from storage.database import Database, Transaction
-from storage.outbox import PersonLimit
 from tests.cast import MONDAY_NINE as NOW
 
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
-    "claim": lambda tx: outbox.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
+    "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
+    "claim within a person's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
     "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
-    "has due": lambda tx: outbox.has_due(tx, "telegram", NOW),
+    "due on": lambda tx: claims.due_on(tx, NOW),
+    "has expired": lambda tx: claims.has_expired(tx, NOW),
     "oldest waiting": lambda tx: backlog.oldest_waiting(tx, NOW),
     "expired": lambda tx: backlog.count_expired(tx, NOW),
-    "told": lambda tx: outbox.told(tx, "whatsapp", 5, "ref", "sent", NOW),
+    "told": lambda tx: fates.note(tx, "whatsapp", 5, "ref", "sent", NOW),
     "give back": lambda tx: outbox.give_back(tx, "w"),
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
     "forget": lambda tx: outbox.forget(tx, "telegram", "ana"),

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from storage import backlog, outbox
+from storage import backlog, fates, outbox
 from storage.database import Database, Transaction
-from storage.outbox import FATES, Kind, New, State, Told
+from storage.fates import FATES, Told
+from storage.outbox import Kind, New, State
 from storage.schema import deliveries
 from tests import postman
 from tests.cast import MONDAY_NINE as NOW
@@ -42,7 +43,7 @@ async def row(tx: Transaction, number: int) -> dict[str, Any]:
 
 
 async def tell(tx: Transaction, fate: str, number: int = 0, ref: str = REF, now: datetime = LATER) -> Told | None:
-    return await outbox.told(tx, "whatsapp", number, ref, fate, now)
+    return await fates.note(tx, "whatsapp", number, ref, fate, now)
 
 
 # ---------------------------------------------------------------- any order
