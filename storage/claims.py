@@ -69,14 +69,18 @@ _on: BindParameter[str] = bindparam("on")
 
 
 def _ahead(of: FromClause) -> ColumnElement[bool]:
-    """`_other` was said earlier to the same person, and is as urgent."""
+    """`_other` was said earlier to the same person, and is as urgent: a late prompt does not hold up a reply, nor does
+    what is no message anything.
+    """
     return and_(
-        _other.c.channel == of.c.channel,
-        _other.c.address == of.c.address,
-        _other.c.priority <= of.c.priority,  # a late prompt does not hold up a reply ...
-        _other.c.priority + 0 >= 0,  # ... nor what is no message anything (+ 0: not by the index of priorities)
-        _other.c.id < of.c.id,
+        _is_theirs(_other, of), _other.c.priority <= of.c.priority, _other.c.priority >= 0, _other.c.id < of.c.id
     )
+
+
+def _is_theirs(one: FromClause, of: FromClause) -> ColumnElement[bool]:
+    """Of the same person. They have few deliveries, and a channel has many: by the index of the person, whatever else
+    PostgreSQL expects of a table that it has not counted yet, so that the channel is no column of an index here."""
+    return (one.c.address == of.c.address) & (one.c.channel.concat("") == of.c.channel)
 
 
 def _is_within(of: FromClause) -> ColumnElement[bool]:
@@ -84,10 +88,9 @@ def _is_within(of: FromClause) -> ColumnElement[bool]:
     recent = (
         select(func.count())
         .where(
-            _got.c.channel == of.c.channel,
-            _got.c.address == of.c.address,
+            _is_theirs(_got, of),
             _got.c.state == State.SENT,
-            _got.c.priority + 0 >= 0,
+            _got.c.priority >= 0,
             _got.c.ended_at.between(bindparam("since"), _now),  # not after: clocks are set back
         )
         .scalar_subquery()
@@ -101,21 +104,24 @@ def _claim(is_within: Callable[[FromClause], ColumnElement[bool]]) -> Executable
     first, each = deliveries.alias(), deliveries.alias()
     is_behind = exists().where(_ahead(first), _other.c.state.in_((State.WAITING, State.CLAIMED)))
     heads = (
-        select(first.c.address)
+        select(first.c.id, first.c.address, first.c.channel)
         .where(first.c.channel == _on, first.c.state == State.WAITING, first.c.due_at <= _now)
         .where(or_(first.c.priority < 0, ~is_behind), is_within(first))
         .order_by(first.c.priority, first.c.due_at, first.c.id)
         .limit(bindparam("most"))
-    ).cte()  # chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit
+    ).cte()
+    # Chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit.
+    heads = heads.prefix_with("MATERIALIZED", dialect="postgresql")
     is_stuck = exists().where(
         _ahead(each), or_(_other.c.state == State.CLAIMED, (_other.c.state == State.WAITING) & (_other.c.due_at > _now))
     )
-    chosen = (
+    followers = (
         select(each.c.id)
-        .join(heads, each.c.address == heads.c.address)
-        .where(each.c.channel == _on, each.c.state == State.WAITING, each.c.due_at <= _now)
+        .join(heads, _is_theirs(each, heads) & (each.c.id != heads.c.id))
+        .where(each.c.state == State.WAITING, each.c.due_at <= _now)
         .where(or_(each.c.priority < 0, ~is_stuck), is_within(each))
     )
+    chosen = union_all(select(heads.c.id), followers)
     held = {"state": State.CLAIMED.value, "worker": bindparam("by"), "lease_until": bindparam("until")}
     return (
         update(deliveries)
