@@ -15,6 +15,7 @@ from storage.database import Database, Transaction
 
 Readable = Update | Receipt | Bulletin
 NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": Bulletin}
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _IS = {kind: name for name, kind in NAMES.items()}
 _KINDS: dict[str, Callable[[str], Any]] = {"kind": Kind, "fate": Fate, "topic": Topic}
 
@@ -58,7 +59,7 @@ class Inbox:
 
     def _close(self, one: Readable) -> bytes:
         fields = {name: getattr(one, name) for name in one.__slots__}
-        return self.box.close(json.dumps({"is": _IS[type(one)]} | fields, ensure_ascii=False).encode(), one.channel)
+        return self.box.close(_encode({"is": _IS[type(one)]} | fields).encode(), one.channel)
 
     def open(self, waiting: updates.Waiting) -> Readable:
         """What is in a stored row.

@@ -84,14 +84,16 @@ class Sender:
 
     async def drain(self) -> int:
         """Send all that is due now; give how many deliveries were tried. Raises DatabaseUnavailable."""
-        count = 0
+        count, was_going = 0, False
         while True:
             started = await self._start(looks=True)
             count += started
-            if going := self._going():
-                await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-            elif not started:
+            going = self._going()
+            if not started and not going and not was_going:  # what was still going may have left no room
                 return count
+            if going:
+                await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+            was_going = bool(going)
 
     def _going(self) -> list[asyncio.Task[None]]:
         return [task for lane in self.lanes for task in lane.going]

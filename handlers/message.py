@@ -1,5 +1,6 @@
 """What reaches us (Update) and what we say (Message, Button): the only words shared with the channels."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -113,6 +114,21 @@ class Act(StrEnum):
 BOLD, UNBOLD, ITALIC, UNITALIC = "\ue000", "\ue001", "\ue002", "\ue003"
 """How rendered text marks emphasis: private-use characters that no phrase or value can contain, so that a
 channel escapes first and marks up afterwards."""
+
+_EMPHASIS = re.compile("[\ue000-\ue003]")
+
+
+def marked(text: str, signs: Mapping[str, str]) -> str:
+    """A rendered text with its emphasis as a channel writes it; `signs` has one for each of the four marks.
+
+    By an expression: `str.translate` looks up every character that is not ASCII, which took a third of a sending.
+    """
+    return _EMPHASIS.sub(lambda found: signs[found[0]], text)
+
+
+def plain(text: str) -> str:
+    """A text without any emphasis."""
+    return _EMPHASIS.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from handlers.message import (
     Opening,
     Parcel,
     Value,
+    plain,
 )
 from storage import outbox
 from storage.database import Transaction
@@ -30,7 +31,7 @@ from storage.outbox import Kind, New
 
 PRESS_LIFETIME = timedelta(seconds=60)  # a platform stops waiting for the acknowledgement of a press
 
-_MARKS = str.maketrans("", "", BOLD + UNBOLD + ITALIC + UNITALIC)
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _COMMAND = re.compile(r"(?<![\w/.}])/([a-z]{3,})\b")
 
 
@@ -162,7 +163,7 @@ def _fill(template: str, values: Mapping[str, Value], language: str) -> str:
 
 def _word(value: Value, language: str) -> str:
     text = value.in_language(language) if isinstance(value, Text) else str(value)
-    return text.translate(_MARKS)
+    return plain(text)
 
 
 def _joined(parcels: Sequence[Parcel], most: int) -> list[Parcel]:
@@ -188,7 +189,7 @@ def pack(parcel: Parcel) -> str:
     rows = [[[key.label, key.choice, key.url, key.hint, key.is_aside] for key in row] for row in parcel.rows]
     opening = asdict(parcel.opening) if parcel.opening else None
     fields = [parcel.act, parcel.text, rows, parcel.ref, parcel.press, opening, parcel.menu]
-    return json.dumps(fields, ensure_ascii=False)
+    return _encode(fields)
 
 
 def unpack(address: str, key: str, body: str, number: int = 0) -> Parcel:

@@ -17,7 +17,7 @@ from telegram.error import BadRequest
 from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram_request import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram_update import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update, marked, plain
 from storage.claims import PersonLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
@@ -44,9 +44,7 @@ PERSON = PersonLimit(16, 8.0)
 Source: Bots FAQ."""
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MARKS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
-_TO_TAGS = str.maketrans(_MARKS)
-_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
+_TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
 
 log = structlog.get_logger()
 # At DEBUG the library writes every text and answer to the log.
@@ -210,7 +208,7 @@ class Telegram:
         return parcel.ref
 
     async def _acknowledge(self, parcel: Parcel) -> None:
-        note = parcel.text.translate(_TO_NOTHING)[:MAX_NOTE]
+        note = plain(parcel.text)[:MAX_NOTE]
         try:
             said = {"text": note} if note else {}
             await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
@@ -233,11 +231,12 @@ class Telegram:
 
 def markup(text: str) -> str:
     """Rendered text as Telegram's HTML: escaped first, then the emphasis marks become tags."""
-    if not text.translate(_TO_NOTHING).strip():
+    words = plain(text)
+    if not words.strip():
         raise Refused("empty text")
-    if len(text.translate(_TO_NOTHING)) > MAX_TEXT:
+    if len(words) > MAX_TEXT:
         raise Refused("text too long")
-    return html.escape(text, quote=False).translate(_TO_TAGS)
+    return marked(html.escape(text, quote=False), _TAGS)
 
 
 def _shown(parcel: Parcel) -> dict[str, object]:
@@ -255,7 +254,7 @@ def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
         raise Refused("button over 64 bytes")
     return [
         [
-            {"text": key.label.translate(_TO_NOTHING)}
+            {"text": plain(key.label)}
             | ({"callback_data": key.choice} if key.choice else {})
             | ({"url": key.url} if key.url else {})
             for key in row

@@ -22,6 +22,8 @@ from bot.channels.channel import Blocked, ChannelError, Refused, Stopped, Thrott
 
 T = TypeVar("T")
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 JSON = {"Content-Type": "application/json"}
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 15.0
@@ -65,7 +67,7 @@ class Plain:
     contains_files: bool = False
 
     def payload(self) -> bytes:
-        return json.dumps(self.fields, ensure_ascii=False).encode()
+        return _encode(self.fields).encode()
 
 
 class AiohttpRequest(BaseRequest):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.channels.channel import Refused
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Key, Opening, Parcel
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Key, Opening, Parcel, marked, plain
 
 MAX_TEXT = 4096
 MAX_WITH_BUTTONS = 1024
@@ -24,9 +24,7 @@ Body = dict[str, Any]
 
 _SCOPED = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 _PHONE = re.compile(r"\+[0-9]{7,15}")
-_MARKS = {BOLD: "*", UNBOLD: "*", ITALIC: "_", UNITALIC: "_"}
-_TO_SIGNS = str.maketrans(_MARKS)
-_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
+_SIGNS = {BOLD: "*", UNBOLD: "*", ITALIC: "_", UNITALIC: "_"}
 
 
 def is_scoped(address: str) -> bool:
@@ -37,8 +35,8 @@ def is_scoped(address: str) -> bool:
 def free(parcel: Parcel) -> Body:
     """The message as it goes to somebody who was heard within the window. Raises Refused."""
     links = [key for row in parcel.rows for key in row if key.url]
-    text = parcel.text.translate(_TO_SIGNS).strip()
-    text = "\n\n".join([text, *(f"{key.label.translate(_TO_NOTHING)}:\n{key.url}" for key in links)])
+    text = marked(parcel.text, _SIGNS).strip()
+    text = "\n\n".join([text, *(f"{plain(key.label)}:\n{key.url}" for key in links)])
     if not text.strip() or len(text) > MAX_TEXT:
         raise Refused("text empty or too long")
     given = [key for row in parcel.rows for key in row if key.choice]
@@ -110,5 +108,5 @@ def _distinct(keys: Any) -> list[Key]:
 
 
 def _cut(text: str, most: int) -> str:
-    plain = " ".join(text.translate(_TO_NOTHING).split())
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
+    words = " ".join(plain(text).split())
+    return words if len(words) <= most else words[: most - 1] + "…"
