@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 CONNECTIONS = 40
 """What we allow Telegram to open (setWebhook, max_connections)."""
 
+ACKNOWLEDGED = b"answerCallbackQuery"
+
 
 class Refused(Exception):
     """A webhook was not answered 200; the text is the answer's first line."""
@@ -29,7 +31,8 @@ class _Task:
 class _Connection(asyncio.Protocol):
     """One request at a time; what waits is taken from the shared queue."""
 
-    def __init__(self, waiting: deque[_Task], idle: list["_Connection"]) -> None:
+    def __init__(self, driver: "Driver", waiting: deque[_Task], idle: list["_Connection"]) -> None:
+        self._driver = driver
         self._waiting = waiting
         self._idle = idle
         self._buffer = b""
@@ -53,6 +56,7 @@ class _Connection(asyncio.Protocol):
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         if len(self._buffer) < end + 4 + length:
             return
+        self._driver.called += ACKNOWLEDGED in self._buffer[end : end + 4 + length]
         self._buffer = self._buffer[end + 4 + length :]
         task, self._task = self._task, None
         assert task is not None
@@ -75,6 +79,7 @@ class Driver:
     """Connections to one or more addresses; work goes to whichever is free."""
 
     def __init__(self) -> None:
+        self.called = 0  # answers that carried the acknowledgement of a press, as Telegram takes it
         self._waiting: deque[_Task] = deque()
         self._idle: list[_Connection] = []
         self._all: list[_Connection] = []
@@ -83,7 +88,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for place in range(connections):
             host, _, port = urlsplit(urls[place % len(urls)]).netloc.partition(":")
-            _, made = await loop.create_connection(lambda: _Connection(self._waiting, self._idle), host, int(port))
+            _, made = await loop.create_connection(lambda: _Connection(self, self._waiting, self._idle), host, int(port))
             self._all.append(made)
 
     def close(self) -> None:

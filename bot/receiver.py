@@ -1,7 +1,7 @@
 """Handles stored updates, oldest first and in order per person, each in one transaction with what it leads to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -13,12 +13,11 @@ from content.library import Library
 from handlers import router
 from handlers.message import Update
 from handlers.visit import House
-from storage import outbox, updates
+from storage import updates
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.outbox import New
 
 BATCH = 16  # updates handled in one transaction ...
-BATCH_OF_ONE_WRITER = 4  # ... and on SQLite, where the webhook waits for it before it can store
+BATCH_OF_ONE_WRITER = 16  # ... and on SQLite, where the webhook waits for it before it can store
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
@@ -71,8 +70,7 @@ class Receiver:
                 taken = await updates.take_some(tx, BATCH_OF_ONE_WRITER if self._database.is_sqlite else BATCH)
                 if not taken:
                     return 0
-                news = [new for one in taken for new in await self._handle(tx, self._inbox.open(one))]
-                await outbox.add(tx, news)
+                await self._handle(tx, [self._inbox.open(one) for one in taken])
                 await updates.finish(tx, *(one.id for one in taken))
         except DatabaseUnavailable:
             raise
@@ -91,24 +89,23 @@ class Receiver:
         try:
             async with self._database.write() as tx:
                 for one in await updates.take_some(tx, 1, only=wanted.id):
-                    await outbox.add(tx, await self._handle(tx, self._inbox.open(one)))
+                    await self._handle(tx, [self._inbox.open(one)])
                     await updates.finish(tx, one.id)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # top of the loop: one bad update never stops the rest
             await self._fail(wanted, fault)
 
-    async def _handle(self, tx: Transaction, arrived: Readable) -> list[New]:
-        """What is said in answer, not yet in the outbox."""
+    async def _handle(self, tx: Transaction, arrived: Sequence[Readable]) -> None:
         now = self._clock()
-        match arrived:
-            case Update():
-                return await router.answered(tx, self._library, self._house, arrived, now)
-            case Receipt():
-                await receipts.receive(tx, self._library, self._house, arrived, now)
-            case Bulletin():
-                await bulletins.receive(tx, arrived, now)
-        return []
+        spoken = [one for one in arrived if isinstance(one, Update)]
+        await router.receive_all(tx, self._library, self._house, spoken, now)
+        for one in arrived:
+            match one:
+                case Receipt():
+                    await receipts.receive(tx, self._library, self._house, one, now)
+                case Bulletin():
+                    await bulletins.receive(tx, one, now)
 
     async def _fail(self, taken: updates.Waiting, fault: Exception) -> None:
         kind = type(fault).__name__

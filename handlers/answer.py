@@ -1,6 +1,7 @@
 """Record the answer to a prompt, once, and say why with the article."""
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from content import spacing
 from content.law import Citation
@@ -13,18 +14,37 @@ from handlers.visit import Turn, Visit
 from storage import progress
 from storage.database import Transaction
 from storage.progress import Answer, Memory, Prompt
+from storage.servants import Servant
 
 CONFIDENCES = ("sure", "think", "guess")
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option that somebody chose for their own prompt."""
+
+    visit: Visit
+    servant: Servant
+    prompt: Prompt
+    scenario: Scenario
+    letter: str
+
+
 async def turn(visit: Visit) -> Turn:
     """A button `answer:<prompt>:<letter>`."""
-    prompt = await _own_prompt(visit)
-    letter = visit.update.choice.rpartition(":")[2]
-    scenario = visit.library.scenarios.get(prompt.scenario_id) if prompt else None
-    if prompt is None or scenario is None or scenario.option(letter) is None:
-        return Turn((Message("help.old_button"),))
-    return await _record(visit, prompt, scenario, letter)
+    return (await turns([visit]))[0]
+
+
+async def turns(visits: Sequence[Visit]) -> list[Turn]:
+    """The same of several people in one transaction, by the same statements."""
+    numbers = [_number(visit) for visit in visits]
+    prompts = await progress.prompts_of(visits[0].tx, {number for number in numbers if number is not None})
+    choices = [
+        _choice(visit, prompts.get(number or 0), visit.update.choice.rpartition(":")[2])
+        for visit, number in zip(visits, numbers, strict=True)
+    ]
+    told = iter(await _record([one for one in choices if one is not None]))
+    return [Turn((Message("help.old_button"),)) if one is None else next(told) for one in choices]
 
 
 async def typed(visit: Visit) -> Turn | None:
@@ -33,33 +53,56 @@ async def typed(visit: Visit) -> Turn | None:
     if visit.servant is None or len(letter) != 1 or letter not in LETTERS:
         return None
     prompt = await progress.prompt_of_day(visit.tx, visit.servant.id, visit.today)
+    choice = _choice(visit, prompt, letter)
+    return None if choice is None else (await _record([choice]))[0]
+
+
+def _choice(visit: Visit, prompt: Prompt | None, letter: str) -> Choice | None:
+    """None: there is no such prompt of theirs, or no such option."""
     scenario = visit.library.scenarios.get(prompt.scenario_id) if prompt else None
-    if prompt is None or scenario is None or scenario.option(letter) is None:
+    if visit.servant is None or prompt is None or prompt.servant_id != visit.servant.id:
         return None
-    return await _record(visit, prompt, scenario, letter)
+    if scenario is None or scenario.option(letter) is None:
+        return None
+    return Choice(visit, visit.servant, prompt, scenario, letter)
 
 
-async def _record(visit: Visit, prompt: Prompt, scenario: Scenario, letter: str) -> Turn:
-    assert visit.servant is not None
-    option = scenario.option(letter)
+async def _record(choices: Sequence[Choice]) -> list[Turn]:
+    """Kept, and told why; whose prompt has an answer already, also by another choice among these, is told so."""
+    if not choices:
+        return []
+    tx = choices[0].visit.tx
+    firsts: dict[int, Choice] = {}
+    for one in choices:
+        firsts.setdefault(one.prompt.id, one)
+    new = await progress.record_all(tx, [_answer(one) for one in firsts.values()])
+    kept = [one for one in firsts.values() if one.prompt.id in new]
+    await remember_all(tx, {(one.servant.id, one.scenario.competency) for one in kept})
+    return [_told(one) if one in kept else await _again(one.visit, one.prompt, one.scenario) for one in choices]
+
+
+def _answer(one: Choice) -> Answer:
+    option = one.scenario.option(one.letter)
     assert option is not None
-    given = Answer(
-        prompt_id=prompt.id,
-        servant_id=visit.servant.id,
-        institution_id=visit.servant.institution_id,
-        topic_id=visit.library.topic_of[scenario.competency].id,
-        competency_id=scenario.competency,
-        scenario_id=scenario.id,
-        option=letter,
+    return Answer(
+        prompt_id=one.prompt.id,
+        servant_id=one.servant.id,
+        institution_id=one.servant.institution_id,
+        topic_id=one.visit.library.topic_of[one.scenario.competency].id,
+        competency_id=one.scenario.competency,
+        scenario_id=one.scenario.id,
+        option=one.letter,
         is_right=option.right,
         confidence=None,
-        day=visit.today,
-        answered_at=visit.now,
+        day=one.visit.today,
+        answered_at=one.visit.now,
     )
-    if not await progress.record(visit.tx, given):
-        return await _again(visit, prompt, scenario)
-    await remember(visit.tx, visit.servant.id, scenario.competency)
-    return Turn((_kept(visit.library, scenario, letter), feedback(visit.library, prompt, scenario, letter)))
+
+
+def _told(one: Choice) -> Turn:
+    library = one.visit.library
+    told = feedback(library, one.prompt, one.scenario, one.letter)
+    return Turn((_kept(library, one.scenario, one.letter), told))
 
 
 def _kept(library: Library, scenario: Scenario, letter: str) -> Message:
@@ -118,34 +161,37 @@ async def others(visit: Visit) -> Turn:
 
 async def _own_prompt(visit: Visit) -> Prompt | None:
     """The prompt that a button names, if it is this servant's."""
-    number = visit.update.choice.split(":")[1] if ":" in visit.update.choice else ""
-    if visit.servant is None or not number.isascii() or not number.isdecimal() or len(number) > 15:
+    number = _number(visit)
+    if visit.servant is None or number is None:
         return None
-    prompt = await progress.prompt(visit.tx, int(number))
+    prompt = await progress.prompt(visit.tx, number)
     return prompt if prompt is not None and prompt.servant_id == visit.servant.id else None
+
+
+def _number(visit: Visit) -> int | None:
+    """The prompt's number in a button's choice, which anybody may have made up."""
+    number = visit.update.choice.split(":")[1] if ":" in visit.update.choice else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) <= 15 else None
 
 
 async def remember(tx: Transaction, servant_id: int, competency: str) -> None:
     """Reckon anew how well a competency is held, from all answers to it."""
-    history = [
-        spacing.Review(one.day, one.is_right, one.confidence or "")
-        for one in await progress.answers_of(tx, servant_id, competency)
-    ]
-    if not history:
-        return
-    held = spacing.strength(history)
-    await progress.remember(
-        tx,
-        Memory(
-            servant_id,
-            competency,
-            held.stability,
-            held.difficulty,
-            held.reviewed_on,
-            held.due_on,
-            held.repetitions,
-        ),
-    )
+    await remember_all(tx, {(servant_id, competency)})
+
+
+async def remember_all(tx: Transaction, held: Collection[tuple[int, str]]) -> None:
+    """The same for pairs of a servant and a competency."""
+    memories = []
+    for (servant_id, competency), past in (await progress.pasts(tx, held)).items():
+        if past:
+            reviews = [spacing.Review(one.day, one.is_right, one.confidence or "") for one in past]
+            memories.append(_memory(servant_id, competency, spacing.strength(reviews)))
+    await progress.remember_all(tx, memories)
+
+
+def _memory(servant_id: int, competency: str, held: spacing.Strength) -> Memory:
+    days = (held.reviewed_on, held.due_on)
+    return Memory(servant_id, competency, held.stability, held.difficulty, *days, held.repetitions)
 
 
 def feedback(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:

@@ -97,7 +97,7 @@ async def _join(visit: Visit, chosen: Institution, hour: int) -> Turn:
 # ---------------------------------------------------------------- a newer notice, another institution
 
 
-async def must_renew(visit: Visit) -> bool:
+def must_renew(visit: Visit) -> bool:
     """The servant accepted an older privacy notice than the one in force."""
     servant = visit.servant
     return servant is not None and servant.notice_version != visit.library.phrases.template("es", "notice.version")

@@ -1,7 +1,7 @@
 """The way in: every update finds its handler here, by an explicit table, in one transaction."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -13,9 +13,11 @@ from handlers.message import Kind, Update
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
 from storage import addresses, outbox
+from storage.addresses import Meeting
 from storage.database import Transaction
 
 Handler = Callable[[Visit], Awaitable[Turn]]
+Together = Callable[[Sequence[Visit]], Awaitable[list[Turn]]]
 
 COMMANDS: Mapping[str, Handler] = {
     "start": enroll.start,
@@ -63,6 +65,9 @@ BUTTONS: Mapping[str, Handler] = {
     "leave": leave.turn,
     "join": join.turn,
 }
+TOGETHER: Mapping[str, Together] = {"answer": answer.turns}
+"""Of these, what everybody presses every day: of several people it is handled by the same statements."""
+LONGEST_CHOICE = 64  # bytes; no button of ours has more
 LONGEST_ARGUMENT = 40  # characters of a code; more is a sentence
 ALWAYS = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"})
 """Open to a servant who has not yet accepted a newer privacy notice."""
@@ -70,22 +75,53 @@ ALWAYS = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"
 
 async def receive(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> None:
     """Handle one update that was not handled before; what it leads to is in `tx`, what is said in the outbox."""
-    await outbox.add(tx, await answered(tx, library, house, update, now))
+    await receive_all(tx, library, house, [update], now)
 
 
-async def answered(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> list[outbox.New]:
-    """The same for whoever handles several, and puts what is said to all of them into the outbox together."""
-    if update.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
-        await _note(tx, update, now)
-        return []
-    visit = Visit(tx, library, house, update, now, _spoken(update), None)
-    met = await addresses.meet(tx, update.channel, update.address, update.alias, visit.heard_at)
-    if update.kind is Kind.UNBLOCKED:
-        return []
-    if met is not None:
+async def receive_all(
+    tx: Transaction, library: Library, house: House, several: Sequence[Update], now: datetime
+) -> None:
+    """The same for updates of several people, of each only one: what they have in common is done once for all."""
+    spoken = []
+    for update in several:
+        if update.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
+            await _note(tx, update, now)
+        else:
+            spoken.append(Visit(tx, library, house, update, now, _spoken(update), None))
+    visits = [visit for visit in await _met(tx, spoken) if visit.update.kind is not Kind.UNBLOCKED]
+    turns = await _turns(visits)
+    await outbox.add(tx, [new for visit, turn in zip(visits, turns, strict=True) for new in _said(visit, turn)])
+
+
+async def _met(tx: Transaction, visits: Sequence[Visit]) -> list[Visit]:
+    """The same with whoever is known."""
+    meetings = [Meeting(one.update.channel, one.update.address, one.update.alias, one.heard_at) for one in visits]
+    found = []
+    for visit, met in zip(visits, await addresses.meet_all(tx, meetings), strict=True):
+        if met is None:
+            found.append(visit)
+            continue
         servant, address = met
-        visit = replace(visit, update=replace(update, address=address), language=servant.language, servant=servant)
-    return _said(visit, await _turn(visit))
+        update = visit.update if address == visit.update.address else replace(visit.update, address=address)
+        found.append(replace(visit, update=update, language=servant.language, servant=servant))
+    return found
+
+
+async def _turns(visits: Sequence[Visit]) -> list[Turn]:
+    """What is said to each, in their order."""
+    found: dict[int, Turn] = {}
+    for owner, together in TOGETHER.items():
+        places = [place for place, visit in enumerate(visits) if _is_of(owner, visit)]
+        if places:
+            found |= zip(places, await together([visits[place] for place in places]), strict=True)
+    return [found[place] if place in found else await _turn(visit) for place, visit in enumerate(visits)]
+
+
+def _is_of(owner: str, visit: Visit) -> bool:
+    """A press of such a button, by somebody who may press it now."""
+    choice = visit.update.choice
+    is_press = visit.update.kind is Kind.CHOICE and choice.partition(":")[0] == owner
+    return is_press and len(choice.encode()) <= LONGEST_CHOICE and not enroll.must_renew(visit)
 
 
 def _spoken(update: Update) -> str:
@@ -112,14 +148,14 @@ async def _turn(visit: Visit) -> Turn:
     if kind is Kind.CHOICE:
         owner = update.choice.partition(":")[0]
         handler = BUTTONS.get(owner)
-        if handler is None or len(update.choice.encode()) > 64:
+        if handler is None or len(update.choice.encode()) > LONGEST_CHOICE:
             return await help.unknown_button(visit)
-        if await enroll.must_renew(visit) and not update.choice.startswith(("enroll:renew:", "leave:")):
+        if enroll.must_renew(visit) and not update.choice.startswith(("enroll:renew:", "leave:")):
             return await enroll.renew(visit)
         return await handler(visit)
     command, argument = _command(visit)
     if command in COMMANDS:
-        if command not in ALWAYS and await enroll.must_renew(visit):
+        if command not in ALWAYS and enroll.must_renew(visit):
             return await enroll.renew(visit)
         return await COMMANDS[command](replace(visit, update=replace(update, text=argument)))
     if kind is Kind.LONG_TEXT:
@@ -130,7 +166,7 @@ async def _turn(visit: Visit) -> Turn:
         return await help.unknown_command(visit)
     if visit.servant is None:
         return await ask.typed(visit) or await enroll.typed(visit)
-    if await enroll.must_renew(visit):
+    if enroll.must_renew(visit):
         return await enroll.renew(visit)
     return await answer.typed(visit) or await ask.typed(visit) or await help.text(visit)
 

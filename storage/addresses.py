@@ -4,11 +4,11 @@ Of strangers nothing is kept. An address may have an alias, a second name of the
 number beside the business-scoped id): either may be missing in what a platform sends, and both may change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 
 from storage import names
 from storage.database import Transaction
@@ -42,7 +42,7 @@ async def meet(
     What the platform told on the way is kept: the person can be reached, was heard, has this alias. Whoever was known
     by the alias alone is known by the address from now on.
     """
-    found = [(_place(row), _servant(row)) for row in await _named(tx, channel, address, alias)]
+    found = await _named(tx, channel, {name for name in (address, alias) if name})
     place = _meant([one for one, _ in found], address, alias)
     if place is None:
         if alias != address:
@@ -56,20 +56,67 @@ async def meet(
     return servant, at
 
 
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Somebody is speaking: by which names, and when, where that is to be kept."""
+
+    channel: str
+    address: str
+    alias: str = ""
+    heard_at: datetime | None = None
+
+
+async def meet_all(tx: Transaction, meetings: Sequence[Meeting]) -> list[tuple[Servant, str] | None]:
+    """`meet` for several people, each of another address: those of whom nothing has changed by one look-up."""
+    found: list[tuple[Servant, str] | None] = []
+    heard: list[dict[str, object]] = []
+    known: dict[tuple[str, str], tuple[Place, Servant]] = {}
+    for channel in {one.channel for one in meetings}:
+        names = {name for one in meetings if one.channel == channel for name in (one.address, one.alias) if name}
+        for place, servant in await _named(tx, channel, names):
+            known[channel, place.address] = (place, servant)
+            if place.alias:
+                known.setdefault((channel, place.alias), (place, servant))
+    for one in meetings:
+        match known.get((one.channel, one.address)):
+            case (place, servant) if _is_as_ever(place, one):
+                found.append((servant, place.address))
+                if _is_news(place, one.heard_at):
+                    heard.append({"on": one.channel, "at": one.address, "then": one.heard_at})
+            case None if one.alias in ("", one.address):
+                found.append(None)
+            case _:
+                found.append(await meet(tx, one.channel, one.address, one.alias, one.heard_at))
+    if heard:
+        await tx.execute(_HEARD, heard)
+    return found
+
+
+def _is_as_ever(place: Place, one: Meeting) -> bool:
+    """Known by the very address, reachable, and by no other second name than before."""
+    return place.address == one.address and place.is_reachable and one.alias in ("", place.alias, place.address)
+
+
+def _is_news(place: Place, heard_at: datetime | None) -> bool:
+    return heard_at is not None and (place.heard_at is None or heard_at > place.heard_at)
+
+
 async def find(tx: Transaction, channel: str, address: str, alias: str = "") -> Place | None:
     """Who is meant by these names; None: a stranger."""
-    return _meant([_place(row) for row in await _named(tx, channel, address, alias)], address, alias)
+    found = await _named(tx, channel, {name for name in (address, alias) if name})
+    return _meant([place for place, _ in found], address, alias)
 
 
 async def all_of(tx: Transaction, servant_id: int) -> list[Place]:
     """Everywhere a servant is, by channel."""
     statement = select(*_PLACE).where(addresses.c.servant_id == servant_id).order_by(addresses.c.channel)
-    return [_place(row) for row in (await tx.execute(statement)).mappings()]
+    return [Place(*row) for row in await tx.execute(statement)]
 
 
-async def _named(tx: Transaction, channel: str, address: str, alias: str) -> Sequence[RowMapping]:
-    values = {"on": channel, "one": address, "other": alias or address}
-    return (await tx.execute(_BY_NAMES, values)).mappings().all()
+async def _named(tx: Transaction, channel: str, names: Collection[str]) -> list[tuple[Place, Servant]]:
+    """Everybody who has one of these names, as address or as alias."""
+    rows = await tx.execute(_BY_NAMES, {"on": channel, "names": list(names)})
+    return [(Place(*row[:_WIDTH]), Servant(*row[_WIDTH:])) for row in rows]
 
 
 def _meant(places: Sequence[Place], address: str, alias: str) -> Place | None:
@@ -88,7 +135,7 @@ async def _note_meeting(tx: Transaction, place: Place, at: str, alias: str, hear
     if alias and alias not in (place.alias, at):
         await names.release(tx, place.channel, alias, keeper=at)
         new["alias"] = alias
-    if heard_at is not None and (place.heard_at is None or heard_at > place.heard_at):
+    if _is_news(place, heard_at):
         new |= {"heard_at": heard_at, "put_off_on": None}
     if new:
         await tx.execute(update(addresses).where(_is(place.channel, at)).values(**new))
@@ -171,28 +218,24 @@ def _is(channel: str, address: str) -> ColumnElement[bool]:
     return (addresses.c.channel == channel) & (addresses.c.address == address)
 
 
-_PLACE = tuple(addresses.c[name].label(f"at_{name}") for name in Place.__slots__)
+_PLACE = tuple(addresses.c[name] for name in Place.__slots__)
+_WIDTH = len(_PLACE)
 
 
 # Built once: on the road that every word takes, building a statement costs more than the database.
 _BY_NAMES = (
-    select(servants, *_PLACE)
+    select(*_PLACE, *(servants.c[name] for name in Servant.__slots__))
     .join(addresses, addresses.c.servant_id == servants.c.id)
     .where(
         addresses.c.channel == bindparam("on"),
         or_(
-            addresses.c.address == bindparam("one"),
-            addresses.c.address == bindparam("other"),
-            addresses.c.alias == bindparam("one"),
-            addresses.c.alias == bindparam("other"),
+            addresses.c.address.in_(bindparam("names", expanding=True)),
+            addresses.c.alias.in_(bindparam("names", expanding=True)),
         ),
     )
 )
-
-
-def _place(row: RowMapping) -> Place:
-    return Place(**{name: row[f"at_{name}"] for name in Place.__slots__})
-
-
-def _servant(row: RowMapping) -> Servant:
-    return Servant(**{name: row[name] for name in Servant.__slots__})
+_HEARD = (
+    update(addresses)
+    .where(addresses.c.channel == bindparam("on"), addresses.c.address == bindparam("at"))
+    .values(heard_at=bindparam("then"), put_off_on=None)
+)

@@ -1,6 +1,6 @@
 """The learning record: prompts that were planned, answers to them, and how well each competency is held."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -77,7 +77,13 @@ async def plan_all(tx: Transaction, wanted: Sequence[Prompt]) -> list[Prompt]:
 
 
 async def prompt(tx: Transaction, prompt_id: int) -> Prompt | None:
-    return _prompt((await tx.execute(_PROMPT, {"wanted": prompt_id})).mappings().first())
+    return (await prompts_of(tx, [prompt_id])).get(prompt_id)
+
+
+async def prompts_of(tx: Transaction, prompt_ids: Collection[int]) -> Mapping[int, Prompt]:
+    """Those that there are, by their ids."""
+    rows = await tx.execute(_PROMPTS, {"wanted": list(prompt_ids)})
+    return {row[0]: Prompt(*row) for row in rows}
 
 
 async def prompt_of_day(tx: Transaction, servant_id: int, day: date) -> Prompt | None:
@@ -91,8 +97,15 @@ def _prompt(row: RowMapping | None) -> Prompt | None:
 
 async def record(tx: Transaction, answer: Answer) -> bool:
     """Keep an answer; False when the prompt was answered already (the first answer counts)."""
-    fields = {name: getattr(answer, name) for name in Answer.__slots__}
-    return (await tx.execute(_record(tx.dialect.name), fields)).first() is not None
+    return bool(await record_all(tx, [answer]))
+
+
+async def record_all(tx: Transaction, given: Sequence[Answer]) -> frozenset[int]:
+    """Keep answers, each to another prompt; give the ids of the prompts that had none."""
+    if not given:
+        return frozenset()
+    rows = [{name: getattr(one, name) for name in Answer.__slots__} for one in given]
+    return frozenset((await tx.execute(_record(tx.dialect.name), rows)).scalars())
 
 
 async def answer(tx: Transaction, prompt_id: int) -> Answer | None:
@@ -149,7 +162,34 @@ async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
 
 
 async def remember(tx: Transaction, held: Memory) -> None:
-    await tx.execute(_remember(tx.dialect.name), {name: getattr(held, name) for name in Memory.__slots__})
+    await remember_all(tx, [held])
+
+
+async def remember_all(tx: Transaction, held: Sequence[Memory]) -> None:
+    """Keep what was reckoned, each of another servant or competency."""
+    if held:
+        rows = [{name: getattr(one, name) for name in Memory.__slots__} for one in held]
+        await tx.execute(_remember(tx.dialect.name), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What memory is reckoned from: one answer to a competency."""
+
+    day: date
+    is_right: bool
+    confidence: str | None
+
+
+async def pasts(tx: Transaction, held: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Sequence[Past]]:
+    """All answers of servants to competencies, oldest first, for pairs of the two."""
+    found: dict[tuple[int, str], list[Past]] = {pair: [] for pair in held}
+    if held:
+        values = {"of": [one for one, _ in held], "to": list({competency for _, competency in held})}
+        for servant_id, competency, *rest in await tx.execute(_PASTS, values):
+            if (servant_id, competency) in found:
+                found[servant_id, competency].append(Past(*rest))
+    return found
 
 
 async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None = None) -> list[Answer]:
@@ -178,7 +218,17 @@ async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]
 
 # ---------------------------------------------------------------- built once, for the road that every answer takes
 
-_PROMPT = select(prompts).where(prompts.c.id == bindparam("wanted"))
+_PROMPTS = select(*(prompts.c[name] for name in Prompt.__slots__)).where(
+    prompts.c.id.in_(bindparam("wanted", expanding=True))
+)
+_PASTS = (
+    select(answers.c.servant_id, answers.c.competency_id, *(answers.c[name] for name in Past.__slots__))
+    .where(
+        answers.c.servant_id.in_(bindparam("of", expanding=True)),
+        answers.c.competency_id.in_(bindparam("to", expanding=True)),
+    )
+    .order_by(answers.c.answered_at, answers.c.prompt_id)
+)
 _ANSWERS = (
     select(answers).where(answers.c.servant_id == bindparam("of")).order_by(answers.c.answered_at, answers.c.prompt_id)
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Executable, RowMapping, bindparam, delete, exists, func, select, update
+from sqlalchemy import Executable, bindparam, delete, exists, func, select, update
 
 from storage.database import Transaction, insert_for
 from storage.schema import updates
@@ -83,12 +83,12 @@ async def take_some(tx: Transaction, limit: int, only: int | None = None) -> lis
     The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
     """
     statement = _TAKE if only is None else _TAKE.where(updates.c.id == only)
-    return [_waiting(row) for row in (await tx.execute(statement, {"most": limit})).mappings()]
+    return [Waiting(*row) for row in await tx.execute(statement, {"most": limit})]
 
 
 _older = updates.alias()
 _TAKE = (
-    select(updates)
+    select(*(updates.c[name] for name in Waiting.__slots__))
     .where(
         updates.c.state == "waiting",
         ~exists().where(
@@ -104,13 +104,12 @@ _TAKE = (
 )
 
 
-def _waiting(row: RowMapping) -> Waiting:
-    return Waiting(row["id"], row["channel"], row["address"], row["key"], row["body"])
-
-
 async def finish(tx: Transaction, *update_ids: int) -> None:
     """Handled: their bodies go."""
-    await tx.execute(update(updates).where(updates.c.id.in_(update_ids)).values(state="done", body=None))
+    await tx.execute(_FINISH, {"over": list(update_ids)})
+
+
+_FINISH = update(updates).where(updates.c.id.in_(bindparam("over", expanding=True))).values(state="done", body=None)
 
 
 async def fail(tx: Transaction, update_id: int, fault: str) -> bool:

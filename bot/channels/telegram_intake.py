@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -127,13 +128,25 @@ def attach(app: web.Application, telegram: Reader, inbox: Keeper, secret: str) -
             raw = None
         if not isinstance(raw, dict):
             return _refuse(400, "not a JSON object")
+        arrival = _read(raw, telegram)
+        press = arrival.press if isinstance(arrival, Update) else ""
+        if isinstance(arrival, Update) and press:
+            arrival = replace(arrival, press="")
         try:
-            await keep_all([raw], telegram, inbox)
+            await keeping.keep_all([arrival] if arrival is not None else [], inbox)
         except DatabaseUnavailable:
             return _refuse(503, "database")
-        return web.Response()
+        return _acknowledged(press) if press else web.Response()
 
     app.router.add_post(PATH, receive)
+
+
+def _acknowledged(press: str) -> web.Response:
+    """The phone stops waiting at once: the call comes along with the answer to the webhook, and tells nothing back.
+
+    Source: Bot API, "Making requests when getting updates".
+    """
+    return web.json_response({"method": "answerCallbackQuery", "callback_query_id": press})
 
 
 def _refuse(status: int, kind: str) -> web.Response:

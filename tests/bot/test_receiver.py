@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -40,15 +41,16 @@ class Stage:
     def speak(self) -> None:
         self.spoken += 1
 
-    async def route(self, _: Transaction, __: Library, ___: House, update: Update, now: datetime) -> list[New]:
-        """Stands in for the router: says one thing, then raises or not."""
-        said = New(f"for {update.key}", "telegram", update.address, outbox.Kind.REPLY, "[]", now)
-        if update.text.startswith("bad") and not self.mended:
-            raise LookupError(f"cannot understand: {update.text}")
-        if update.text.startswith("away") and not self.mended:
-            raise DatabaseUnavailable("gone")
-        self.handled.append(update.key)
-        return [said]
+    async def route(self, tx: Transaction, _: Library, __: House, several: Sequence[Update], now: datetime) -> None:
+        """Stands in for the router: says one thing to each, then raises or not."""
+        for update in several:
+            said = New(f"for {update.key}", "telegram", update.address, outbox.Kind.REPLY, "[]", now)
+            await outbox.add(tx, [said])
+            if update.text.startswith("bad") and not self.mended:
+                raise LookupError(f"cannot understand: {update.text}")
+            if update.text.startswith("away") and not self.mended:
+                raise DatabaseUnavailable("gone")
+            self.handled.append(update.key)
 
     async def arrive(self, *texts: str) -> None:
         """Each is `address:text`; the key is its place."""
@@ -70,7 +72,7 @@ class Stage:
 @pytest.fixture
 def stage(database: Database, library: Library, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage(database, library, clock)
-    monkeypatch.setattr(router, "answered", made.route)
+    monkeypatch.setattr(router, "receive_all", made.route)
     return made
 
 

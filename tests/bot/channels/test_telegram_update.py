@@ -3,12 +3,14 @@
 import copy
 import json
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.channels.telegram_update import Untranslatable, key_of, translate
+from bot.channels import telegram_update
+from bot.channels.telegram_update import Untranslatable, _plain_press, key_of, translate
 from handlers.message import SHORT_TEXT, Kind, Update
 
 CHAT = {"id": 5_000_000_001, "type": "private", "first_name": "Ana"}
@@ -267,6 +269,14 @@ def test_no_mutation_raises_anything_else(raw: Any) -> None:
             assert_fit_to_keep(update)
     assert len(told) < 60
     assert json.dumps(raw) == before
+
+
+@settings(max_examples=600, deadline=None)
+@given(mutated() | st.builds(press, data=st.text(max_size=70)))
+def test_a_press_read_plainly_is_what_the_library_reads_too(raw: Any) -> None:
+    plain = _plain_press(key_of(raw), raw) if isinstance(raw, dict) else None
+    with mock.patch.object(telegram_update, "_plain_press", return_value=None):
+        assert plain is None or plain == translate(raw)
 
 
 @settings(max_examples=200, deadline=None)
