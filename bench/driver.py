@@ -88,7 +88,9 @@ class Driver:
         loop = asyncio.get_running_loop()
         for place in range(connections):
             host, _, port = urlsplit(urls[place % len(urls)]).netloc.partition(":")
-            _, made = await loop.create_connection(lambda: _Connection(self, self._waiting, self._idle), host, int(port))
+            _, made = await loop.create_connection(
+                lambda: _Connection(self, self._waiting, self._idle), host, int(port)
+            )
             self._all.append(made)
 
     def close(self) -> None:

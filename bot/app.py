@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -215,6 +216,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
             async with app.database.write() as tx:  # whoever died holding something left it to us
                 await outbox.give_back_all(tx)
         port = await _open_port(app, stack) if web else 0
+        _spare_the_collector()
         async with asyncio.TaskGroup() as workers:
             if work:
                 for number in range(1 if app.database.is_sqlite else RECEIVERS):
@@ -230,6 +232,17 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                 workers.create_task(wakeups.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
+
+
+def _spare_the_collector() -> None:
+    """What is there once all is wired stays for good: the garbage collector need not walk through it again and again.
+
+    A walk through the course and the libraries takes tens of milliseconds, in which nobody is answered; with rarer
+    ones besides, an answer costs a quarter less of the processor.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _claim_house(folder: Path) -> IO[str]:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from bot.gathering import Gathering, Patience
+from bot.gathering import Gathering, Manner, Patience
 from storage import outbox
 from storage.database import Database, Transaction
 from storage.outbox import Ending, Return
 
 PAUSE = 1.0  # seconds between two tries to note something ...
+REST = 0.005  # seconds between two notes; what dies meanwhile is said twice
 TRIES = 30  # ... which end before the lease does
 
 
@@ -29,7 +30,7 @@ class Book:
     ) -> None:
         self._worker = worker
         self._clock = clock
-        self._gathering = Gathering(database, self._write, Patience(TRIES, PAUSE, sleep))
+        self._gathering = Gathering(database, self._write, Patience(TRIES, PAUSE, sleep), Manner(rest=REST))
 
     async def note(self, what: Ending | Return) -> None:
         """Raises DatabaseUnavailable: then the lease gives the delivery back."""

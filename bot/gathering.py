@@ -20,6 +20,15 @@ class Patience:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """`rest` is how many seconds pass between two writes, so that more of what comes shares one; whatever comes after
+    a longer silence is written at once. `is_urgent`: before whoever else waits to write."""
+
+    rest: float = 0.0
+    is_urgent: bool = False
+
+
 class Gathering(Generic[Item, Result]):
     """One writer for many: `write` gets a transaction and items, and gives a result for each, in their order.
 
@@ -31,10 +40,13 @@ class Gathering(Generic[Item, Result]):
         database: Database,
         write: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result]]],
         patience: Patience = Patience(),
+        manner: Manner = Manner(),
     ) -> None:
         self._database = database
         self._write = write
         self._patience = patience
+        self._manner = manner
+        self._rested_at = 0.0  # by the loop's clock
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._going: asyncio.Task[None] | None = None
 
@@ -48,11 +60,14 @@ class Gathering(Generic[Item, Result]):
 
     async def _go(self) -> None:
         tried = 0
+        now = asyncio.get_running_loop().time
         try:
             while self._waiting:
+                if (rest := self._rested_at - now()) > 0:
+                    await asyncio.sleep(rest)
                 taken: list[tuple[Item, asyncio.Future[Result]]] = []
                 try:
-                    async with self._database.write() as tx:
+                    async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
                         taken = self._take()  # also what came while we waited for the transaction
                         results = await self._write(tx, [item for item, _ in taken])
                 except DatabaseUnavailable as fault:
@@ -70,6 +85,7 @@ class Gathering(Generic[Item, Result]):
                     for (_, done), result in zip(taken, results, strict=True):
                         if not done.done():  # whoever waited may have been cancelled
                             done.set_result(result)
+                self._rested_at = now() + self._manner.rest
         finally:
             self._going = None
 

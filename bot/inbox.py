@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.channels.arrivals import Arrival, Bulletin, Fate, Receipt, Topic, Untranslated
-from bot.gathering import Gathering
+from bot.gathering import Gathering, Manner
 from bot.strongbox import Strongbox
 from handlers.message import Kind, Update
 from storage import updates
@@ -15,6 +15,8 @@ from storage.database import Database, Transaction
 
 Readable = Update | Receipt | Bulletin
 NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": Bulletin}
+REST = 0.002  # seconds between two writes: a platform waits longer than that for its answer anyway
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _IS = {kind: name for name, kind in NAMES.items()}
 _KINDS: dict[str, Callable[[str], Any]] = {"kind": Kind, "fate": Fate, "topic": Topic}
@@ -30,7 +32,7 @@ class Inbox:
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
         self.box = Strongbox(key)
         self._clock = clock
-        self._gathering = Gathering(database, self._write)
+        self._gathering = Gathering(database, self._write, manner=Manner(rest=REST, is_urgent=True))
         self.arrived = asyncio.Event()
 
     async def keep(self, arrivals: Iterable[Arrival]) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -18,6 +19,7 @@ from storage.database import Database, DatabaseUnavailable, Transaction
 
 BATCH = 16  # updates handled in one transaction ...
 BATCH_OF_ONE_WRITER = 16  # ... and on SQLite, where the webhook waits for it before it can store
+REST = 0.01  # seconds between two batches that are not full, so that they are not too small
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
@@ -41,19 +43,22 @@ class Receiver:
         self._house = house
         self._clock = clock
         self._spoken = spoken
+        self._batch = BATCH_OF_ONE_WRITER if database.is_sqlite else BATCH
 
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
         while True:
             self._inbox.arrived.clear()  # before looking: what arrives meanwhile rings again
+            handled = 0
             try:
-                await self.drain()
+                handled = await self._some()
             except DatabaseUnavailable as fault:
                 log.warning("receiver_waits", fault=str(fault))
-            try:
-                await asyncio.wait_for(self._inbox.arrived.wait(), LOOK)
-            except TimeoutError:
-                continue
+            if handled and handled < self._batch:
+                await asyncio.sleep(REST)
+            elif not handled:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._inbox.arrived.wait(), LOOK)
 
     async def drain(self) -> int:
         """Handle everything that waits; give how many updates that were. Raises DatabaseUnavailable."""
@@ -67,7 +72,7 @@ class Receiver:
         taken: list[updates.Waiting] = []
         try:
             async with self._database.write() as tx:
-                taken = await updates.take_some(tx, BATCH_OF_ONE_WRITER if self._database.is_sqlite else BATCH)
+                taken = await updates.take_some(tx, self._batch)
                 if not taken:
                     return 0
                 await self._handle(tx, [self._inbox.open(one) for one in taken])

@@ -14,6 +14,7 @@ from bot.lane import Lane, Limits, Tools, new_worker
 from storage import channels, claims, outbox
 from storage.database import Database, DatabaseUnavailable
 
+REST = 0.005  # seconds between two claims, so that they are not too small
 LOOK = 2.0  # seconds between looks when nobody wakes us
 GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is just leaving
 
@@ -53,15 +54,17 @@ class Sender:
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
         now = asyncio.get_running_loop().time
-        look_at = now()
+        look_at = rested_at = now()
         try:
             while True:
+                await asyncio.sleep(rested_at - now())
                 self.wake.clear()
                 try:
                     await self._start(looks=(is_time := now() >= look_at))
                 except DatabaseUnavailable as fault:
                     log.warning("sender_waits", fault=str(fault))
                     is_time = True
+                rested_at = now() + REST
                 if is_time:
                     look_at = now() + LOOK
                 with suppress(TimeoutError):  # until somebody calls, or it is time to look

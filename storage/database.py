@@ -71,17 +71,19 @@ class Database:
         return [self.engine.sync_engine] if self._writer is None else [self.engine.sync_engine, self._writer.engine]
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Transaction]:
+    async def write(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end, or rolls back when anything is raised.
 
-        On SQLite its statements keep the event loop until they are done: what reads a lot belongs into `read`.
+        On SQLite its statements keep the event loop until they are done: what reads a lot belongs into `read`. There it
+        waits for the transactions before it; one that is urgent, only for the one that is going on.
         Raises DatabaseUnavailable; RuntimeError when the same task already writes (it would wait for itself).
         """
         if _writing.get():
             raise RuntimeError("a write transaction is already open in this task")
         mark = _writing.set(True)
         try:
-            async with _translated(), self.engine.begin() if self._writer is None else self._writer.transaction() as tx:
+            engine, writer = self.engine, self._writer
+            async with _translated(), writer.transaction(is_urgent=is_urgent) if writer else engine.begin() as tx:
                 yield tx
         finally:
             _writing.reset(mark)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine
@@ -23,13 +24,13 @@ class Writer:
     def __init__(self, engine: Engine, readers: AsyncEngine) -> None:
         self.engine = engine
         self._readers = readers
-        self._queue = asyncio.Lock()
+        self._queue = _Queue()
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
         """Commits at the end, or rolls back when anything is raised; the lock of the file is held from the start."""
-        async with self._queue:
+        async with self._queue.turn(is_urgent=is_urgent):
             connection = await self._apart(self._begin)
             try:
                 yield _AtOnce(self._readers, connection)
@@ -41,7 +42,7 @@ class Writer:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Nobody of this process writes meanwhile."""
-        async with self._queue:
+        async with self._queue.turn():
             yield
 
     async def close(self) -> None:
@@ -71,6 +72,46 @@ class Writer:
             if not going.cancelled() and going.exception() is None and isinstance(left := going.result(), Connection):
                 _end(left, is_good=False)  # nobody will use it
             raise
+
+
+class _Queue:
+    """One at a time, in the order in which they came; whoever is in a hurry goes before those who are not."""
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []  # a heap
+        self._number = 0
+
+    @asynccontextmanager
+    async def turn(self, *, is_urgent: bool = False) -> AsyncIterator[None]:
+        if self._is_taken:
+            await self._wait(is_urgent)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._is_taken = False
+            self._call_next()
+
+    async def _wait(self, is_urgent: bool) -> None:
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._number += 1
+        heappush(self._waiting, (not is_urgent, self._number, called))
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():  # it was our turn just then
+                self._is_taken = False
+                self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        while self._waiting:
+            *_, called = heappop(self._waiting)
+            if not called.done():
+                self._is_taken = True  # until whoever was called goes on, nobody else comes in between
+                called.set_result(None)
+                return
 
 
 def _end(connection: Connection, *, is_good: bool) -> None:
