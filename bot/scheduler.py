@@ -13,7 +13,7 @@ from storage import joining, officers, outbox, updates
 from storage.database import Database, DatabaseUnavailable
 
 BEAT = 20.0  # seconds between two looks at the clock
-CHUNK = 500  # prompts planned in one transaction
+CHUNK = 100  # prompts planned in one transaction: whoever presses meanwhile waits for it
 SLOT = timedelta(minutes=15)  # notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions

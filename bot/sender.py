@@ -121,7 +121,7 @@ class Sender:
         return sum(map(len, claimed.values()))
 
     async def _is_worth_it(self, now: datetime, roomy: Sequence[Lane]) -> bool:
-        async with self._database.read() as tx:
+        async with self._database.glance() as tx:
             due = await claims.due_on(tx, now) - (await channels.stopped(tx)).keys()
             return bool(due & {lane.channel.name for lane in roomy}) or await claims.has_expired(tx, now)
 

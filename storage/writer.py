@@ -6,9 +6,10 @@ process may hold the file) and its end (the disk) leave the loop free for others
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, CursorResult, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
+Apart = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult[Any]]]
 
 
 class Writer:
@@ -23,21 +25,31 @@ class Writer:
 
     def __init__(self, engine: Engine, readers: AsyncEngine) -> None:
         self.engine = engine
+        self._glances = engine.execution_options(readonly=True)
         self._readers = readers
         self._queue = _Queue()
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
 
     @asynccontextmanager
-    async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end, or rolls back when anything is raised; the lock of the file is held from the start."""
+    async def transaction(self, *, is_urgent: bool, is_long: bool) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, or rolls back when anything is raised; the lock of the file is held from the start.
+
+        `is_long`: each statement may take its time, in the thread.
+        """
         async with self._queue.turn(is_urgent=is_urgent):
-            connection = await self._apart(self._begin)
+            connection = await self.apart(self._begin)
             try:
-                yield _AtOnce(self._readers, connection)
+                yield _Apart(self._readers, connection, self.apart) if is_long else _AtOnce(self._readers, connection)
             except BaseException:
-                await self._apart(lambda: _end(connection, is_good=False))
+                await self.apart(lambda: _end(connection, is_good=False))
                 raise
-            await self._apart(lambda: _end(connection, is_good=True))
+            await self.apart(lambda: _end(connection, is_good=True))
+
+    @contextmanager
+    def glance(self) -> Iterator[AsyncConnection]:
+        """Reads here and now, on a connection of its own: in write-ahead mode no writer is in its way."""
+        with self._glances.connect() as connection, connection.begin():
+            yield _AtOnce(self._readers, connection)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -46,7 +58,7 @@ class Writer:
             yield
 
     async def close(self) -> None:
-        await self._apart(self.engine.dispose)
+        await self.apart(self.engine.dispose)
         self._thread.shutdown()
 
     def _begin(self) -> Connection:
@@ -58,7 +70,7 @@ class Writer:
             raise
         return connection
 
-    async def _apart(self, work: Callable[[], T]) -> T:
+    async def apart(self, work: Callable[[], T]) -> T:
         """The work in the writer's thread. It ends before this does: whoever is cancelled meanwhile waits for it."""
         going = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
@@ -139,3 +151,17 @@ class _AtOnce(AsyncConnection):
         self, statement: str, parameters: Any = None, execution_options: Any = None
     ) -> CursorResult[Any]:
         return self.sync_connection.exec_driver_sql(statement, parameters, execution_options)  # type: ignore[union-attr]
+
+
+class _Apart(_AtOnce):
+    """The same with each statement in the writer's thread: nobody waits for it but whoever asked."""
+
+    def __init__(self, engine: AsyncEngine, connection: Connection, apart: Apart) -> None:
+        super().__init__(engine, connection)
+        self._apart = apart
+
+    async def execute(
+        self, statement: Any, parameters: Any = None, *, execution_options: Any = None
+    ) -> CursorResult[Any]:
+        run = partial(self.sync_connection.execute, statement, parameters, execution_options=execution_options)  # type: ignore[union-attr]
+        return await self._apart(run)

@@ -128,7 +128,7 @@ class WhatsApp:
             raise Unreachable("the database is away", in_doubt=False) from fault
 
     async def _standing(self, parcel: Parcel) -> Standing:
-        async with self._database.read() as tx:
+        async with self._database.glance() as tx:
             place = await addresses.find(tx, NAME, parcel.address)
             opening, states = parcel.opening, {}
             if opening is not None:

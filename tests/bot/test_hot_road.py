@@ -12,8 +12,8 @@ from tests.product import Product
 ANSWER = 10
 """Statements that an answer may cost alone: stored; taken, known, its prompt, recorded, the competency's answers,
 remembered, said, finished; and a look that finds nothing more."""
-MORE = 6
-"""Statements that each further answer of the same batch may cost."""
+MORE = 0
+"""Statements that each further answer of the same batch may cost: they are for all of them."""
 
 
 class Count:
