@@ -59,7 +59,9 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._readers = engine.execution_options(readonly=True) if self.is_sqlite else engine
+        self._readers = engine.execution_options(
+            **({"readonly": True} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"})
+        )
         self._queue = asyncio.Lock()
 
     @asynccontextmanager
@@ -83,7 +85,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """A transaction that only reads."""
+        """A transaction that only reads, all of it as it was at its first statement."""
         async with _translated(), self._readers.begin() as tx:
             yield tx
 

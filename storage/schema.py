@@ -125,6 +125,7 @@ prompts = Table(  # one a servant and day
     Column("competency_id", String(40), nullable=False),
     Column("reason", String(20), nullable=False),  # why this one: new | due | soonest ...
     UniqueConstraint("servant_id", "day"),
+    Index("ix_prompts_day", "day"),
 )
 
 answers = Table(
@@ -155,6 +156,50 @@ memories = Table(  # how well a competency is held (FSRS-6; days are local)
     Column("reviewed_on", Date, nullable=False),
     Column("due_on", Date, nullable=False),
     Column("repetitions", Integer, nullable=False),
+)
+
+# ---------------------------------------------------------------- the learning record, counted
+# Days that are over, so that reports read few rows; made from prompts and answers by storage/kept.py.
+
+kept_until = Table(  # one row
+    "kept_until",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),  # 1
+    Column("day", Date, nullable=False),  # every day up to it is counted below, and none after it
+    Column("since", Date, nullable=False),  # the day on which keeping began
+)
+
+kept_answers = Table(  # each person once a day and group, with the day of their answer before: see storage/kept.py
+    "kept_answers",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
+    Column("topic_id", String(40), primary_key=True),  # empty: all together
+    Column("day", Date, primary_key=True),
+    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
+    Column("people", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("right_answers", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+kept_prompts = Table(  # by the institution in which the servant is now
+    "kept_prompts",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),  # the prompt's
+    Column("asked", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),  # up to `kept_until`, on whatever day
+    sqlite_with_rowid=False,
+)
+
+kept_last = Table(  # the newest counted day on which a servant answered
+    "kept_last",
+    metadata,
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("topic_id", String(40), primary_key=True),
+    Column("day", Date, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # ---------------------------------------------------------------- what leaves
