@@ -16,7 +16,6 @@ BEAT = 20.0  # seconds between two looks at the clock
 CHUNK = 500  # prompts planned in one transaction
 SLOT = timedelta(minutes=15)  # notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
-OVER = timedelta(hours=6)  # a day is over in every zone of the country, for every clock; prompts begin later
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
 
 log = structlog.get_logger()
@@ -95,9 +94,8 @@ class Scheduler:
 
     async def fold(self, now: datetime) -> bool:
         """Count the next day that is over, in a transaction of its own; False: there is none."""
-        today = (now - OVER).astimezone(self._house.timezone).date()
         async with self._database.write() as tx:
-            return await kept.fold(tx, today) is not None
+            return await kept.fold(tx, now.astimezone(self._house.timezone)) is not None
 
 
 def _slot(now: datetime) -> datetime:

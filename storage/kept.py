@@ -11,7 +11,7 @@ past (leaving, moving, two records that become one, a past that is made up) is d
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +34,7 @@ from storage.schema import answers, institutions, kept_answers, kept_last, kept_
 
 NEVER = date.min
 DAY = timedelta(days=1)
+OVER = timedelta(hours=6)  # after midnight a day is over in every zone of the country, for every clock
 GROUPS = (("institution_id",), ("institution_id", "topic_id"), ("topic_id",))
 """What people are told apart by: those of an institution, of a topic in an institution, of a topic anywhere."""
 ALL_TOGETHER: dict[str, ColumnElement[Any]] = {"institution_id": literal_column("0"), "topic_id": literal_column("''")}
@@ -71,20 +72,23 @@ async def until(tx: Transaction) -> date:
     return await tx.scalar(select(kept_until.c.day)) or NEVER
 
 
-async def fold(tx: Transaction, today: date) -> date | None:
-    """Keep the next of the days before `today`, and tell which; None: there is none.
+async def fold(tx: Transaction, now: datetime) -> date | None:
+    """Keep the next day that is over at a local moment, and tell which; None: there is none.
 
-    Whoever comes first on the first day only says that keeping begins: until tomorrow a process of an older version
-    may still run, which would not take out of the counts whoever leaves.
+    On the first day it is only noted that keeping begins: until tomorrow a process of an older version may still run,
+    which would not take out of the counts whoever leaves.
     """
-    known = await _locked(tx)
+    known, today = await _locked(tx), (now - OVER).date()
     if known is None:
         row = {"id": 1, "day": NEVER, "since": today}
         await tx.execute(insert_once(tx, kept_until).values(row).on_conflict_do_nothing())
         return None
     last, since = known
+    if last >= now.date():  # a clock was ahead: what is answered on days that are kept already would never count
+        await _empty(tx, NEVER, today - DAY)
+        last, since = NEVER, today - DAY
     day = last + DAY if last > NEVER else await tx.scalar(select(func.min(prompts.c.day))) or today - DAY
-    if not max(since, day) < today:
+    if max(since, day) >= today:
         return None
     await _count(tx, _Part(last, day))
     await tx.execute(delete(kept_answers).where(kept_answers.c.answers == 0))  # what `recounted` left
@@ -116,10 +120,15 @@ async def rebuild(tx: Transaction) -> None:
         if newest is None:
             return
         day = newest - DAY
+    await _empty(tx, day, known[1] if known else day)
+    await _count(tx, _Part(NEVER, day))
+
+
+async def _empty(tx: Transaction, day: date, since: date) -> None:
+    """Nothing is kept, but that it is to be up to `day`."""
     for table in (kept_answers, kept_prompts, kept_last, kept_until):
         await tx.execute(delete(table))
-    await tx.execute(insert_once(tx, kept_until).values(id=1, day=day, since=known[1] if known else day))
-    await _count(tx, _Part(NEVER, day))
+    await tx.execute(insert_once(tx, kept_until).values(id=1, day=day, since=since))
 
 
 async def _locked(tx: Transaction) -> tuple[date, date] | None:

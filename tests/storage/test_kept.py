@@ -1,7 +1,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +23,11 @@ MONDAY = date(2026, 11, 2)
 SPANS = ((0, 0), (0, 3), (2, 2), (1, 9), (4, 30), (-90, 365), (3, 1))
 PLACES = ("LEON", "SALUD", "ATARJEA")
 TOPICS = ("codigo", "conflicto")
+
+
+def morning(day: date) -> datetime:
+    """When the day before is over."""
+    return datetime.combine(day, time(6))
 
 
 class Story:
@@ -57,7 +62,7 @@ class Story:
             await progress.record(self.tx, Answer(*given, self.today, NOW))
 
     async def fold(self) -> date | None:
-        return await kept.fold(self.tx, self.today)
+        return await kept.fold(self.tx, morning(self.today))
 
     async def fold_all(self) -> None:
         while await self.fold():
@@ -227,6 +232,35 @@ async def test_a_history_from_elsewhere_is_kept_by_making_all_anew(database: Dat
         await story.check()
 
 
+async def test_a_day_is_over_some_hours_after_midnight(database: Database) -> None:
+    async with database.write() as tx:
+        story = await Story(tx).begin()
+        await story.days(1)
+        early = morning(story.today) - timedelta(seconds=1)
+        assert await kept.fold(tx, early) is None
+        assert await kept.fold(tx, morning(story.today)) == MONDAY
+        assert await kept.fold(tx, early) is None
+        assert await kept.until(tx) == MONDAY, "clocks that differ by a second do not empty what is kept"
+
+
+@pytest.mark.parametrize("days", [1, 2, 400])
+async def test_after_a_clock_that_was_ahead_all_is_kept_anew(database: Database, days: int) -> None:
+    async with database.write() as tx:
+        story = await Story(tx).begin()
+        await story.days(3)
+        await story.fold_all()
+        today = story.today
+        story.today += days * DAY
+        await story.fold_all()
+        story.today = today
+        assert await story.fold() == MONDAY
+        await story.days(2)
+        await story.check()
+        await story.fold_all()
+        assert await kept.until(tx) == story.today - DAY
+        await story.check()
+
+
 # ---------------------------------------------------------------- the past changes
 
 
@@ -306,7 +340,7 @@ async def _folded(database: Database, today: date) -> list[date]:
     found: list[date] = []
     while True:
         async with database.write() as tx:
-            day = await kept.fold(tx, today)
+            day = await kept.fold(tx, morning(today))
         if day is None:
             return found
         found.append(day)
@@ -352,7 +386,7 @@ class Crash(Exception):
 async def test_a_crash_at_any_statement_of_a_day_loses_and_doubles_nothing(database: Database, statement: int) -> None:
     today = await _a_week(database)
     async with database.write() as tx:
-        assert await kept.fold(tx, today) == MONDAY
+        assert await kept.fold(tx, morning(today)) == MONDAY
     before, left = await rows_of(database), [statement]
 
     def crash(*arguments: Any) -> None:
@@ -406,7 +440,7 @@ async def test_no_page_and_no_fold_reads_through_all_answers_or_prompts(database
             for code in (None, "LEON"):
                 await counts.by_topic(tx, MONDAY, today, code)
                 await counts.by_day(tx, MONDAY, today, code)
-            await kept.fold(tx, today)
+            await kept.fold(tx, morning(today))
     finally:
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     async with database.read() as tx:
