@@ -59,7 +59,7 @@ servants = Table(
     "servants",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False, index=True),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False),
     Column("state", String(8), nullable=False),  # active | paused | left
     Column("language", String(2), nullable=False),  # es | en
     Column("hour", SmallInteger, nullable=False),  # local hour of the prompt, 0 to 23
@@ -69,6 +69,7 @@ servants = Table(
     Column("paused_until", Date),
     Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
     Index("ix_servants_due", "state", "hour"),
+    Index("ix_servants_members", "institution_id", "state"),
 )
 
 addresses = Table(  # where a servant is on a channel; of strangers nothing is kept

@@ -53,3 +53,5 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_prompts_day", "prompts", ["day"], unique=False)
+    op.create_index("ix_servants_members", "servants", ["institution_id", "state"], unique=False)
+    op.drop_index("ix_servants_institution_id", table_name="servants")  # the one above begins with it
