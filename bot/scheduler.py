@@ -1,4 +1,4 @@
-"""The clock: says when it is time to plan prompts, to ring for news, to forget what is old; decides nothing itself."""
+"""The clock: says when it is time to plan prompts, ring for news, forget what is old, count what is over; no more."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import structlog
 from content.library import Library
 from handlers import daily, doorbell
 from handlers.visit import House
-from storage import joining, officers, outbox, updates
+from storage import joining, kept, officers, outbox, updates
 from storage.database import Database, DatabaseUnavailable
 
 BEAT = 20.0  # seconds between two looks at the clock
@@ -41,6 +41,7 @@ class Scheduler:
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
         slot: datetime | None = None
+        is_behind = False
         while True:
             now = self._clock()
             try:
@@ -48,7 +49,9 @@ class Scheduler:
                 if slot != (current := _slot(now)):
                     await self.ring(now)
                     await self.forget(now)
-                    slot = current
+                    slot, is_behind = current, True
+                if is_behind:  # one at a time: prompts do not wait for a long past
+                    is_behind = await self.fold(now)
             except DatabaseUnavailable as fault:
                 log.warning("scheduler_waits", fault=str(fault))
             await asyncio.sleep(BEAT)
@@ -58,6 +61,8 @@ class Scheduler:
         planned = await self.plan(now)
         await self.ring(now)
         await self.forget(now)
+        while await self.fold(now):
+            pass
         return planned
 
     async def plan(self, now: datetime) -> int:
@@ -86,6 +91,11 @@ class Scheduler:
             await officers.sweep(tx, now)
             await joining.sweep(tx, now)
         await self._database.merge_log()
+
+    async def fold(self, now: datetime) -> bool:
+        """Count the next day that is over, in a transaction of its own; False: there is none."""
+        async with self._database.write(is_long=True) as tx:
+            return await kept.fold(tx, now.astimezone(self._house.timezone)) is not None
 
 
 def _slot(now: datetime) -> datetime:

@@ -60,6 +60,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, writer: Writer | None = None) -> None:
         self.engine = engine
         self._writer = writer
+        self._readers = engine if writer else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,8 +94,8 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """A transaction that only reads."""
-        async with _translated(), self.engine.begin() as tx:
+        """A transaction that only reads, all of it as it was at its first statement."""
+        async with _translated(), self._readers.begin() as tx:
             yield tx
 
     @asynccontextmanager
@@ -104,7 +105,7 @@ class Database:
         On SQLite it keeps the event loop until it is done, which takes less than the way to another thread would.
         """
         if self._writer is None:
-            async with self.read() as tx:
+            async with _translated(), self.engine.begin() as tx:
                 yield tx
         else:
             async with _translated():

@@ -6,6 +6,7 @@ from sqlalchemy import delete, insert, select, update
 
 from storage import names
 from storage.database import Transaction
+from storage.kept import recounted
 from storage.schema import addresses, answers, join_codes, memories, prompts, servants
 
 
@@ -49,6 +50,11 @@ async def merge(tx: Transaction, kept: int, other: int) -> set[str]:
 
     A day on which both were asked keeps `kept`'s prompt and answer; the other's goes, so that nobody counts twice.
     """
+    async with recounted(tx, [kept, other]):
+        return await _merge(tx, kept, other)
+
+
+async def _merge(tx: Transaction, kept: int, other: int) -> set[str]:
     days = select(prompts.c.day).where(prompts.c.servant_id == kept)
     theirs = prompts.c.servant_id == other
     answered = select(answers.c.prompt_id).where(answers.c.servant_id == kept)

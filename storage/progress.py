@@ -7,6 +7,7 @@ from functools import cache
 
 from sqlalchemy import Executable, RowMapping, bindparam, func, select, update
 
+from storage import kept
 from storage.database import Transaction, insert_for, insert_once
 from storage.schema import answers, memories, prompts
 
@@ -201,12 +202,16 @@ async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None
 
 async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
     """Prompts, each with its answer if there was one: for a fictional past. Ids of prompts are given anew."""
-    if not made:
-        return
+    if made:
+        async with kept.recounted(tx, {one.servant_id for one, _ in made}):
+            await _add_many(tx, made)
+
+
+async def _add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
     rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one, _ in made]
     statement = insert_once(tx, prompts).values(rows).on_conflict_do_nothing()
-    kept = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
-    ids = {(servant_id, day): prompt_id for servant_id, day, prompt_id in kept}
+    new = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
+    ids = {(servant_id, day): prompt_id for servant_id, day, prompt_id in new}
     given = []
     for planned, one in made:
         prompt_id = ids.pop((planned.servant_id, planned.day), None)  # a second prompt of a day was left out

@@ -59,7 +59,7 @@ servants = Table(
     "servants",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False, index=True),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False),
     Column("state", String(8), nullable=False),  # active | paused | left
     Column("language", String(2), nullable=False),  # es | en
     Column("hour", SmallInteger, nullable=False),  # local hour of the prompt, 0 to 23
@@ -69,6 +69,7 @@ servants = Table(
     Column("paused_until", Date),
     Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
     Index("ix_servants_due", "state", "hour"),
+    Index("ix_servants_members", "institution_id", "state"),
 )
 
 addresses = Table(  # where a servant is on a channel; of strangers nothing is kept
@@ -125,6 +126,7 @@ prompts = Table(  # one a servant and day
     Column("competency_id", String(40), nullable=False),
     Column("reason", String(20), nullable=False),  # why this one: new | due | soonest ...
     UniqueConstraint("servant_id", "day"),
+    Index("ix_prompts_day", "day"),
 )
 
 answers = Table(
@@ -155,6 +157,50 @@ memories = Table(  # how well a competency is held (FSRS-6; days are local)
     Column("reviewed_on", Date, nullable=False),
     Column("due_on", Date, nullable=False),
     Column("repetitions", Integer, nullable=False),
+)
+
+# ---------------------------------------------------------------- the learning record, counted
+# Days that are over, so that reports read few rows; made from prompts and answers by storage/kept.py.
+
+kept_until = Table(  # one row
+    "kept_until",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),  # 1
+    Column("day", Date, nullable=False),  # every day up to it is counted below, and none after it
+    Column("since", Date, nullable=False),  # the day on which keeping began
+)
+
+kept_answers = Table(  # each person once a day and group, with the day of their answer before: see storage/kept.py
+    "kept_answers",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
+    Column("topic_id", String(40), primary_key=True),  # empty: all together
+    Column("day", Date, primary_key=True),
+    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
+    Column("people", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("right_answers", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+kept_prompts = Table(  # by the institution in which the servant is now
+    "kept_prompts",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),  # the prompt's
+    Column("asked", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),  # up to `kept_until`, on whatever day
+    sqlite_with_rowid=False,
+)
+
+kept_last = Table(  # the newest counted day on which a servant answered
+    "kept_last",
+    metadata,
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("topic_id", String(40), primary_key=True),
+    Column("day", Date, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # ---------------------------------------------------------------- what leaves

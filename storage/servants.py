@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage import bubbles, names, outbox, updates
+from storage import bubbles, kept, names, outbox, updates
 from storage.database import Transaction, insert_once
 from storage.schema import addresses, answers, closures, institutions, join_codes, memories, prompts, servants
 
@@ -202,7 +202,8 @@ async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, n
 
 async def move(tx: Transaction, servant_id: int, institution_id: int) -> None:
     """The person works elsewhere now; past answers stay with the institution they were given in."""
-    await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
+    async with kept.recounted(tx, [servant_id]):
+        await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
 
 
 async def pause(tx: Transaction, servant_id: int, until: date | None) -> None:
@@ -233,7 +234,8 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
-    await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
+    async with kept.recounted(tx, [servant_id]):
+        await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
     await tx.execute(
         update(servants)
         .where(servants.c.id == servant_id)

@@ -1,12 +1,7 @@
 """What one answer costs in statements: counted, so that the road everybody takes cannot rot unseen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import event
-
 from bot.channels import telegram_intake
-from storage.database import Database
+from tests.listening import listening
 from tests.product import Product
 
 ANSWER = 10
@@ -28,25 +23,14 @@ class Count:
             self.statements.append(statement)
 
 
-@contextmanager
-def counted(database: Database) -> Iterator[Count]:
-    count = Count()
-    for engine in database.engines:
-        event.listen(engine, "before_cursor_execute", count.note)
-    try:
-        yield count
-    finally:
-        for engine in database.engines:
-            event.remove(engine, "before_cursor_execute", count.note)
-
-
 async def _answering(product: Product, people: int, first: int = 300_000) -> Count:
     phones = [product.telegram(first + number) for number in range(people)]
     for phone in phones:
         await phone.start("LEON")
         await phone.tap("Acepto")
         await phone.tap("9:00")
-    with counted(product.app.database) as count:
+    count = Count()
+    with listening(product.app.database, count.note):
         for phone in phones:
             phone.person.press("A")
         assert product.app.telegram is not None

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,7 @@ from bot.scheduler import KEPT, REPEATED, Scheduler
 from content.library import Library
 from handlers import doorbell
 from handlers.visit import House
-from storage import outbox, servants, updates
+from storage import kept, outbox, servants, updates
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.outbox import New
 from storage.schema import deliveries, prompts
@@ -220,3 +220,41 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
         }
         assert kept == {"old": False, "new": True, "waits": True}
         assert list((await tx.execute(select(deliveries.c.key))).scalars()) == ["recent"]
+
+
+# ---------------------------------------------------------------- counting what is over
+
+
+async def _kept(stage: Stage) -> date:
+    async with stage.database.read() as tx:
+        return await kept.until(tx)
+
+
+async def test_a_tick_counts_all_days_that_are_over(stage: Stage) -> None:
+    await stage.enrol(2)
+    await stage.scheduler.tick(MONDAY_NINE)
+    assert await _kept(stage) == kept.NEVER
+    await stage.scheduler.tick(MONDAY_NINE + 3 * DAY)
+    assert await _kept(stage) == (MONDAY_NINE + 2 * DAY).date()
+
+
+async def test_after_a_long_past_prompts_are_planned_between_the_days_that_are_counted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.enrol(1)
+    await stage.scheduler.tick(MONDAY_NINE)
+    stage.clock.move(days=4)
+    done: list[str] = []
+
+    async def plan(_: datetime) -> int:
+        done.append("plan")
+        return 0
+
+    async def fold(_: Transaction, __: datetime) -> date | None:
+        done.append("fold")
+        return MONDAY_NINE.date() if done.count("fold") < 3 else None
+
+    monkeypatch.setattr(stage.scheduler, "plan", plan)
+    monkeypatch.setattr(kept, "fold", fold)
+    await _run(stage, Beats(stage.clock, 5), monkeypatch)
+    assert done == ["plan", "fold"] * 3 + ["plan"] * 2

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from storage import backlog, claims, fates, outbox, updates
 from storage.claims import PersonLimit
 from storage.database import Database, Transaction
 from tests.cast import MONDAY_NINE as NOW
+from tests.listening import listening
 
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
@@ -36,14 +36,9 @@ async def test_no_question_reads_the_whole_table(database: Database, name: str) 
     def note(*arguments: Any) -> None:
         seen.append((arguments[2], arguments[3]))
 
-    for engine in database.engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
+    with listening(database, note):
         async with database.write() as tx:
             await ASKED[name](tx)
-    finally:
-        for engine in database.engines:
-            event.remove(engine, "before_cursor_execute", note)
     steps: list[str] = []
     async with database.read() as tx:
         for statement, values in [one for one in seen if not one[0].startswith("BEGIN")]:
