@@ -10,7 +10,7 @@ from storage.database import Database, Transaction
 from storage.outbox import Ending, Return
 
 PAUSE = 1.0  # seconds between two tries to note something ...
-REST = 0.005  # seconds between two notes; what dies meanwhile is said twice
+REST = 0.01  # seconds between two notes; what dies meanwhile is said twice
 TRIES = 30  # ... which end before the lease does
 
 

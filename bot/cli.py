@@ -9,6 +9,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+import uvloop
 
 from bot import app as house
 from bot import config, logs, tables
@@ -91,7 +92,7 @@ def run(
     if role is not Part.all and settings.database.startswith("sqlite"):
         fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
     try:
-        asyncio.run(_run(settings, role, demo))
+        uvloop.run(_run(settings, role, demo))
     except KeyboardInterrupt:
         say("Stopped.")
     except OSError as fault:

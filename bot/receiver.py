@@ -19,7 +19,7 @@ from storage.database import Database, DatabaseUnavailable, Transaction
 
 BATCH = 16  # updates handled in one transaction ...
 BATCH_OF_ONE_WRITER = 16  # ... and on SQLite, where the webhook waits for it before it can store
-REST = 0.01  # seconds between two batches that are not full, so that they are not too small
+REST = 0.02  # seconds between two batches that are not full, so that they are not too small
 LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from bot.lane import Lane, Limits, Tools, new_worker
 from storage import channels, claims, outbox
 from storage.database import Database, DatabaseUnavailable
 
-REST = 0.005  # seconds between two claims, so that they are not too small
+REST = 0.01  # seconds between two claims, so that they are not too small
 LOOK = 2.0  # seconds between looks when nobody wakes us
 GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is just leaving
 

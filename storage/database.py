@@ -185,11 +185,11 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
             raise DatabaseUnavailable(type(fault).__name__) from fault
     how: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
     readers = create_async_engine(url, connect_args=how, hide_parameters=True, execution_options={"readonly": True})
-    across = how | {"check_same_thread": False}  # begun and ended in another thread, never in two at once
+    across = how | {"check_same_thread": False, "timeout": 0}  # used in two threads, never at once; nobody waits in it
     writer = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=across, hide_parameters=True)
-    for engine in (readers.sync_engine, writer):
-        _tune_sqlite(engine, foreign_keys=foreign_keys)
-    return Database(readers, Writer(writer, readers))
+    for engine, busy in ((readers.sync_engine, BUSY_SECONDS), (writer, 0)):
+        _tune_sqlite(engine, busy, foreign_keys=foreign_keys)
+    return Database(readers, Writer(writer, readers, BUSY_SECONDS))
 
 
 def _postgres(url: URL) -> Database:
@@ -211,12 +211,12 @@ def _hide_details(engine: AsyncEngine) -> None:
             fault = fault.__cause__
 
 
-def _tune_sqlite(engine: Engine, *, foreign_keys: bool) -> None:
+def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:
     pragmas = (
         "journal_mode=WAL",
         "synchronous=FULL",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-        f"busy_timeout={BUSY_SECONDS * 1000}",
+        f"busy_timeout={busy * 1000:g}",
         "secure_delete=ON",  # what is deleted leaves no bytes in the file
     )
 

@@ -1,11 +1,14 @@
-"""SQLite's one writer: statements run here and now; what may wait, for the lock or for the disk, waits in a thread.
+"""SQLite's one writer: statements run here and now, and so does all that takes no longer than the way to a thread.
 
-A look-up by an index takes SQLite some microseconds, and a way to another thread and back many times that. So the
-statements of a transaction run on the event loop's own thread, one after the other, and only its beginning (another
-process may hold the file) and its end (the disk) leave the loop free for others.
+A look-up by an index takes SQLite some microseconds, and a way to another thread and back many times that, while the
+file stays locked. So the statements of a transaction run on the event loop's own thread. The end, which waits for the
+disk, runs there too where the disk is quick, and else in a thread. For another process that writes the loop is not
+kept: it looks again and again.
 """
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -14,21 +17,29 @@ from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 Apart = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult[Any]]]
 
+SLOW = 0.002  # seconds for the disk from which on the loop is not kept waiting
+MEMORY = 8  # ends of which the last counts one part
+AGAIN = 0.005  # seconds between two looks whether another process is done
+
 
 class Writer:
     """Transactions one after the other: writers of this process queue here, so that none waits for the file's lock."""
 
-    def __init__(self, engine: Engine, readers: AsyncEngine) -> None:
+    def __init__(self, engine: Engine, readers: AsyncEngine, patience: float) -> None:
+        """`engine` gives up at once when another process writes, and is tried again for `patience` seconds."""
         self.engine = engine
         self._glances = engine.execution_options(readonly=True)
         self._readers = readers
+        self._patience = patience
         self._queue = _Queue()
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
+        self._disk = SLOW  # seconds that the end of a transaction lately took
 
     @asynccontextmanager
     async def transaction(self, *, is_urgent: bool, is_long: bool) -> AsyncIterator[AsyncConnection]:
@@ -37,13 +48,43 @@ class Writer:
         `is_long`: each statement may take its time, in the thread.
         """
         async with self._queue.turn(is_urgent=is_urgent):
-            connection = await self.apart(self._begin)
+            connection = await self._begin()
             try:
                 yield _Apart(self._readers, connection, self.apart) if is_long else _AtOnce(self._readers, connection)
             except BaseException:
-                await self.apart(lambda: _end(connection, is_good=False))
+                connection.close()  # rolls back
                 raise
-            await self.apart(lambda: _end(connection, is_good=True))
+            if is_long or self._disk >= SLOW:
+                await self.apart(partial(self._commit, connection))
+            else:
+                self._commit(connection)
+        await asyncio.sleep(0)  # whoever writes again and again lets others in between
+
+    async def _begin(self) -> Connection:
+        connection = self.engine.connect()
+        now = asyncio.get_running_loop().time
+        give_up_at = now() + self._patience
+        try:
+            while True:
+                try:
+                    connection.begin()
+                except OperationalError as fault:
+                    if not _is_locked(fault) or now() >= give_up_at:
+                        raise
+                else:
+                    return connection
+                await asyncio.sleep(AGAIN)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _commit(self, connection: Connection) -> None:
+        start = time.monotonic()
+        try:
+            connection.commit()
+        finally:
+            connection.close()  # rolls back what could not be committed
+        self._disk += (time.monotonic() - start - self._disk) / MEMORY
 
     @contextmanager
     def glance(self) -> Iterator[AsyncConnection]:
@@ -61,15 +102,6 @@ class Writer:
         await self.apart(self.engine.dispose)
         self._thread.shutdown()
 
-    def _begin(self) -> Connection:
-        connection = self.engine.connect()
-        try:
-            connection.begin()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
     async def apart(self, work: Callable[[], T]) -> T:
         """The work in the writer's thread. It ends before this does: whoever is cancelled meanwhile waits for it."""
         going = asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -81,8 +113,6 @@ class Writer:
                     await asyncio.wait({going})
                 except asyncio.CancelledError:
                     continue
-            if not going.cancelled() and going.exception() is None and isinstance(left := going.result(), Connection):
-                _end(left, is_good=False)  # nobody will use it
             raise
 
 
@@ -126,17 +156,8 @@ class _Queue:
                 return
 
 
-def _end(connection: Connection, *, is_good: bool) -> None:
-    try:
-        transaction = connection.get_transaction()
-        if transaction is None:
-            return
-        if is_good:
-            transaction.commit()
-        else:
-            transaction.rollback()
-    finally:
-        connection.close()  # rolls back what could not be committed
+def _is_locked(fault: OperationalError) -> bool:
+    return getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _AtOnce(AsyncConnection):
