@@ -216,7 +216,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
             async with app.database.write() as tx:  # whoever died holding something left it to us
                 await outbox.give_back_all(tx)
         port = await _open_port(app, stack) if web else 0
-        _spare_the_collector()
+        spare_the_collector()
         async with asyncio.TaskGroup() as workers:
             if work:
                 for number in range(1 if app.database.is_sqlite else RECEIVERS):
@@ -234,7 +234,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
             await asyncio.Event().wait()  # until cancelled
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is there once all is wired stays for good: the garbage collector need not walk through it again and again.
 
     A walk through the course and the libraries takes tens of milliseconds, in which nobody is answered; with rarer
