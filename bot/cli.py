@@ -175,7 +175,7 @@ async def tick(
     async with house.build(settings, clock=lambda: moment) as app:
         planned = await app.tick(moment)
         async with app.database.read() as tx:
-            states = await tables.deliveries(tx)
+            states = await tables.deliveries(tx, moment - timedelta(days=1))
     say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
 
 

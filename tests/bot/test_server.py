@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from prometheus_client.parser import text_string_to_metric_families
 
 from bot import server
 from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY
@@ -121,7 +122,9 @@ async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: S
         "ready": True,
         "reason": "",
         "stopped": [],
+        "deaf": [],
         "outbox_age": 60.0,
+        "put_off": 1,
         "inbox": 1,
         "templates": [],
         "waiting_people": 0,
@@ -166,8 +169,17 @@ async def test_a_page_that_needs_an_absent_database_asks_to_be_repeated(away: Si
 
 
 def gauges(text: str) -> dict[str, float]:
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+    """What stands there, as Prometheus' own reader understands it: every metric with its type and help."""
+    read = {}
+    for family in text_string_to_metric_families(text):
+        assert family.type in ("gauge", "counter"), family
+        assert family.documentation.endswith(".")
+        assert family.name.startswith("integra_")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample
+            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            read[sample.name + (f"{{{labels}}}" if labels else "")] = sample.value
+    return read
 
 
 async def test_metrics_count_what_is_in_the_database(site: Site, database: Database) -> None:
@@ -184,6 +196,8 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     assert gauges(text) == {
         **{f'integra_pace_{name}{{channel="telegram"}}': value for name, value in pace.items()},
         'integra_refusals{channel="telegram"}': 0,
+        'integra_refusals_total{channel="telegram"}': 0,
+        'integra_outbox_put_off{channel="telegram"}': 1,
         'integra_deliveries{channel="telegram",state="sent"}': 1,
         'integra_deliveries{channel="telegram",state="waiting"}': 2,
         "integra_outbox_age_seconds": 10,
@@ -215,6 +229,29 @@ async def test_metrics_tell_limits_people_and_templates(
             'integra_people_used{channel="whatsapp"}': 1,
             'integra_template_stopped{channel="whatsapp",name="pregunta_diaria",code="es_MX"}': 1,
         }
+
+
+async def test_a_name_with_strange_signs_is_read_as_it_is(site: Site, database: Database) -> None:
+    name = 'a "b" \\ c\nd'
+    async with database.write() as tx:
+        await channels.note(tx, name[:10], channels.DEAF, "bad webhook", NOW)
+    async with site.client.get("/metrics") as answer:
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        families = {one.name: one for one in text_string_to_metric_families(await answer.text())}
+    (sample,) = families["integra_channel_deaf"].samples
+    assert sample.labels == {"channel": name[:10]}
+
+
+async def test_what_a_platform_does_not_take_shows_while_it_is_tried_again(site: Site, database: Database) -> None:
+    await put(database, new("a"), new("b"))
+    async with database.write() as tx:
+        for one in await postman.claim(tx, "w", ["telegram"], NOW, 2):
+            await postman.postpone(tx, one.id, NOW + timedelta(minutes=5), "status 502")
+    assert (await site.ready())[1]["put_off"] == 2
+    async with site.client.get("/metrics") as answer:
+        read = gauges(await answer.text())
+    assert read['integra_outbox_put_off{channel="telegram"}'] == 2
+    assert read["integra_outbox_age_seconds"] == 0
 
 
 async def test_a_house_without_whatsapp_tells_nothing_of_it(database: Database, library: Library, clock: Clock) -> None:
