@@ -11,7 +11,7 @@ from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import language_of
 from handlers import reachability
 from handlers.reachability import Reach
-from storage import backlog, channels, paces, updates
+from storage import backlog, channels, paces, rights, updates
 from storage.database import DatabaseUnavailable
 from storage.paces import Pace
 
@@ -55,14 +55,15 @@ async def live(_: web.Request) -> web.Response:
 
 @routes.get("/health/ready")
 async def ready(request: web.Request) -> web.Response:
-    """The database answers, no channel was stopped, and what is due leaves in time; what else is to be known is told.
+    """The database answers and takes changes, no channel was stopped, and what is due leaves in time.
 
-    Templates that may not be sent, people who wait, a channel on which nothing reaches us and what is put off after a
-    failure leave us ready: no restart helps them.
+    What else is to be known is told. Templates that may not be sent, people who wait, a channel on which nothing
+    reaches us and what is put off after a failure leave us ready: no restart helps them.
     """
     now = request.app[CLOCK]()
     try:
         async with request.app[DATABASE].read() as tx:
+            only_reads = await rights.only_reads(tx)
             oldest = await backlog.oldest_waiting(tx, now)
             waiting = await updates.count_waiting(tx)
             stopped = sorted(await channels.stopped(tx))
@@ -71,7 +72,8 @@ async def ready(request: web.Request) -> web.Response:
             reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
-    reason = "channel" if stopped else ("outbox" if oldest > LATE else "")
+    reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE}
+    reason = next((name for name, is_so in reasons.items() if is_so), "")
     state = {
         "ready": not reason,
         "reason": reason,

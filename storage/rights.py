@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, literal, select, text
 
-from storage.database import Database, NoRights
+from storage.database import Database, NoRights, Transaction
 from storage.schema import metadata
 
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -22,3 +22,10 @@ async def check(database: Database) -> None:
                 place = may.index(False)
                 raise NoRights(f"no right to {RIGHTS[place % len(RIGHTS)]} in {names[place // len(RIGHTS)]}")
         await tx.execute(text("update alembic_version set version_num = version_num"))
+
+
+async def only_reads(tx: Transaction) -> bool:
+    """PostgreSQL: the server takes no changes (a replica, or set so), though it answers."""
+    if tx.dialect.name == "sqlite":
+        return False
+    return str(await tx.scalar(select(func.current_setting("transaction_read_only")))) == "on"

@@ -1,19 +1,21 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 
 from bot import server
 from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY
 from bot.channels.whatsapp import manner
 from content.library import Library
 from handlers.visit import House
-from storage import addresses, channels, outbox, servants, updates
+from storage import addresses, channels, outbox, rights, servants, updates
 from storage.database import Database, open_database
 from storage.outbox import Kind, New
 from tests import postman
@@ -229,6 +231,26 @@ async def test_metrics_tell_limits_people_and_templates(
             'integra_people_used{channel="whatsapp"}': 1,
             'integra_template_stopped{channel="whatsapp",name="pregunta_diaria",code="es_MX"}': 1,
         }
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_server_that_only_reads_is_not_ready(
+    database: Database, database_url: str, library: Library, clock: Clock
+) -> None:
+    reading = open_database(database_url)
+
+    @event.listens_for(reading.engine.sync_engine, "connect")
+    def _only_read(connection: Any, _: Any) -> None:
+        connection.cursor().execute("SET default_transaction_read_only = on")
+        connection.commit()
+
+    site = Site(reading, library, clock)
+    async with site.client:
+        status, told = await site.ready()
+    await reading.close()
+    assert (status, told["reason"]) == (503, "database")
+    async with database.read() as tx:
+        assert not await rights.only_reads(tx)
 
 
 async def test_a_name_with_strange_signs_is_read_as_it_is(site: Site, database: Database) -> None:
