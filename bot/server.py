@@ -18,7 +18,7 @@ from storage.paces import Pace
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY = 1024 * 1024
-LATE = 300.0  # seconds that a due delivery may wait before we call ourselves unready
+LATE = 300.0  # seconds that a due delivery or an update may wait before we call ourselves unready
 ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 RECENT = timedelta(minutes=10)  # how far back what ended is counted
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
@@ -55,7 +55,7 @@ async def live(_: web.Request) -> web.Response:
 
 @routes.get("/health/ready")
 async def ready(request: web.Request) -> web.Response:
-    """The database answers and takes changes, no channel was stopped, and what is due leaves in time.
+    """The database answers and takes changes, no channel was stopped, and what is due, or arrived, is done in time.
 
     What else is to be known is told. Templates that may not be sent, people who wait, a channel on which nothing
     reaches us and what is put off after a failure leave us ready: no restart helps them.
@@ -66,13 +66,14 @@ async def ready(request: web.Request) -> web.Response:
             only_reads = await rights.only_reads(tx)
             oldest = await backlog.oldest_waiting(tx, now)
             waiting = await updates.count_waiting(tx)
+            oldest_update = await backlog.oldest_update(tx, now)
             stopped = sorted(await channels.stopped(tx))
             deaf = sorted(await channels.deaf(tx))
             put_off = await backlog.count_put_off(tx, now)
             reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
-    reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE}
+    reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE, "inbox": oldest_update > LATE}
     reason = next((name for name, is_so in reasons.items() if is_so), "")
     state = {
         "ready": not reason,
@@ -82,6 +83,7 @@ async def ready(request: web.Request) -> web.Response:
         "outbox_age": oldest,
         "put_off": sum(put_off.values()),
         "inbox": waiting,
+        "inbox_age": oldest_update,
         "templates": [str(template) for one in reaches for template in one.stopped],
         "waiting_people": sum(one.people.waiting for one in reaches),
     }

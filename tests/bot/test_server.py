@@ -128,6 +128,7 @@ async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: S
         "outbox_age": 60.0,
         "put_off": 1,
         "inbox": 1,
+        "inbox_age": 0.0,
         "templates": [],
         "waiting_people": 0,
     }
@@ -251,6 +252,18 @@ async def test_a_server_that_only_reads_is_not_ready(
     assert (status, told["reason"]) == (503, "database")
     async with database.read() as tx:
         assert not await rights.only_reads(tx)
+
+
+async def test_updates_that_nobody_handles_make_us_unready(site: Site, database: Database, clock: Clock) -> None:
+    async with database.write() as tx:
+        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
+    assert (await site.ready())[0] == 200
+    async with database.write() as tx:
+        await updates.keep(tx, [updates.New("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
+    async with database.write() as tx:
+        await updates.finish(tx, 1)
+    status, told = await site.ready()
+    assert (status, told["reason"], told["inbox_age"]) == (503, "inbox", 301.0)
 
 
 async def test_a_name_with_strange_signs_is_read_as_it_is(site: Site, database: Database) -> None:
