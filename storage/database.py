@@ -23,6 +23,11 @@ Transaction = AsyncConnection
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
 FORBIDDEN = "42501"  # PostgreSQL: insufficient_privilege
+AWAY = ("08", "53", "58", "57P", "25006", "40001", "40P01", "55P03")
+"""How PostgreSQL's codes begin that say nothing against what was asked: it may be asked again. Connections, no room,
+its own faults, stopping, only reading (another server took over), two who waited for each other, a lock not had.
+Source: PostgreSQL, appendix A.
+"""
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
@@ -152,6 +157,8 @@ async def _translated() -> AsyncIterator[None]:
 def _is_away(fault: DBAPIError) -> bool:
     if isinstance(fault, IntegrityError):
         return False
+    if str(getattr(fault.orig, "sqlstate", "") or "").startswith(AWAY):
+        return True
     # Without a statement it was the connection: no such database, role or password, or a file of another kind.
     return isinstance(fault, OperationalError) or fault.connection_invalidated or fault.statement is None
 
