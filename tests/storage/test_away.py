@@ -29,3 +29,9 @@ async def test_a_fault_of_the_server_is_an_absence(database: Database, code: str
 async def test_a_fault_of_what_was_asked_is_none(database: Database, code: str) -> None:
     with pytest.raises(DBAPIError):
         await _raised(database, code)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_whoever_froze_is_given_up_within_a_lease(database: Database) -> None:
+    async with database.read() as tx:
+        assert await tx.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
