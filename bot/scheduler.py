@@ -9,7 +9,7 @@ import structlog
 from content.library import Library
 from handlers import daily, doorbell
 from handlers.visit import House
-from storage import joining, kept, officers, outbox, updates
+from storage import joining, kept, officers, pruning
 from storage.database import Database, DatabaseUnavailable
 
 BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
@@ -85,9 +85,12 @@ class Scheduler:
             self._spoken()
 
     async def forget(self, now: datetime) -> None:
+        for some, before in ((pruning.some_updates, now - REPEATED), (pruning.some_deliveries, now - KEPT)):
+            last: int | None = 0
+            while last is not None:
+                async with self._database.write() as tx:
+                    last = await some(tx, before, last)
         async with self._database.write() as tx:
-            await updates.prune(tx, now - REPEATED)
-            await outbox.prune(tx, now - KEPT)
             await officers.sweep(tx, now)
             await joining.sweep(tx, now)
         await self._database.merge_log()
