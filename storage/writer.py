@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine
+from sqlalchemy import Connection, CursorResult, Engine, RootTransaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
@@ -120,11 +120,19 @@ def _end(connection: Connection, *, is_good: bool) -> None:
         if transaction is None:
             return
         if is_good:
-            transaction.commit()
+            _commit(transaction)
         else:
             transaction.rollback()
     finally:
         connection.close()  # rolls back what could not be committed
+
+
+def _commit(transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except BaseException:
+        transaction.rollback()  # or SQLAlchemy takes it for over when it closes, and the file stays locked for ever
+        raise
 
 
 class _AtOnce(AsyncConnection):
