@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from storage.database import Database, DatabaseUnavailable, Transaction
@@ -29,6 +29,23 @@ class Manner:
     is_urgent: bool = False
 
 
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Result]):
+    """Somebody waits until their item is written; they may have been cancelled."""
+
+    item: Item
+    done: "asyncio.Future[Result]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    tried: int = 0  # how often the database was away
+
+    def give(self, result: Result) -> None:
+        if not self.done.done():
+            self.done.set_result(result)
+
+    def fail(self, fault: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(fault)
+
+
 class Gathering(Generic[Item, Result]):
     """One writer for many: `write` gets a transaction and items, and gives a result for each, in their order.
 
@@ -47,68 +64,71 @@ class Gathering(Generic[Item, Result]):
         self._patience = patience
         self._manner = manner
         self._rested_at = 0.0  # by the loop's clock
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._waiting: list[_Waiting[Item, Result]] = []
         self._going: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
         """Durable once it returns. Raises DatabaseUnavailable, and whatever `write` raises for this item."""
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
+        one: _Waiting[Item, Result] = _Waiting(item)
+        self._waiting.append(one)
         if self._going is None:
             self._going = asyncio.create_task(self._go())
-        return await done
+        return await one.done
 
     async def _go(self) -> None:
-        tried = 0
         now = asyncio.get_running_loop().time
         try:
             while self._waiting:
                 if (rest := self._rested_at - now()) > 0:
                     await asyncio.sleep(rest)
-                taken: list[tuple[Item, asyncio.Future[Result]]] = []
-                try:
-                    async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
-                        taken = self._take()  # also what came while we waited for the transaction
-                        results = await self._write(tx, [item for item, _ in taken])
-                except DatabaseUnavailable as fault:
-                    tried += 1
-                    self._waiting = taken + self._waiting
-                    if tried < self._patience.tries:
-                        await self._patience.sleep(self._patience.pause)
-                    else:
-                        tried = 0
-                        _tell(self._take(), fault)
-                except Exception as fault:
-                    await self._each_alone(taken, fault)
-                else:
-                    tried = 0
-                    for (_, done), result in zip(taken, results, strict=True):
-                        if not done.done():  # whoever waited may have been cancelled
-                            done.set_result(result)
+                await self._together()
                 self._rested_at = now() + self._manner.rest
         finally:
             self._going = None
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+    async def _together(self) -> None:
+        taken: list[_Waiting[Item, Result]] = []
+        try:
+            async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
+                taken = self._take()  # also what came while we waited for the transaction
+                results = await self._write(tx, [one.item for one in taken])
+        except DatabaseUnavailable as fault:
+            await self._put_off([*taken, *self._take()], fault)
+        except Exception as fault:
+            await self._each_alone(taken or self._take(), fault)  # none was taken: not even the transaction began
+        else:
+            for one, result in zip(taken, results, strict=True):
+                one.give(result)
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
         taken, self._waiting = self._waiting, []
         return taken
 
-    async def _each_alone(self, taken: list[tuple[Item, asyncio.Future[Result]]], fault: Exception) -> None:
+    async def _each_alone(self, taken: Sequence[_Waiting[Item, Result]], fault: Exception) -> None:
         if len(taken) == 1:
-            _tell(taken, fault)
+            taken[0].fail(fault)
             return
-        for item, done in taken:
+        for place, one in enumerate(taken):
             try:
-                async with self._database.write() as tx:
-                    (result,) = await self._write(tx, [item])
+                async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
+                    (result,) = await self._write(tx, [one.item])
+            except DatabaseUnavailable as away:
+                await self._put_off(taken[place:], away)
+                return
             except Exception as own:
-                _tell([(item, done)], own)
+                one.fail(own)
             else:
-                if not done.done():
-                    done.set_result(result)
+                one.give(result)
 
-
-def _tell(taken: Sequence[tuple[Item, "asyncio.Future[Result]"]], fault: Exception) -> None:
-    for _, done in taken:
-        if not done.done():
-            done.set_exception(fault)
+    async def _put_off(self, missed: Sequence[_Waiting[Item, Result]], fault: DatabaseUnavailable) -> None:
+        """They are tried again, each as often as we have patience."""
+        again = []
+        for one in missed:
+            one.tried += 1
+            if one.tried < self._patience.tries:
+                again.append(one)
+            else:
+                one.fail(fault)
+        if again:
+            self._waiting = again + self._waiting
+            await self._patience.sleep(self._patience.pause)

@@ -35,6 +35,8 @@ AHEAD = 0.5  # seconds of slots that are taken ahead: a reply waits no longer th
 CLOSEST = 0.99  # of a step: nearer to each other no two messages of one process leave; 31 such span a second
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
 TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
+LAST = outbox.LEASE.total_seconds() - 20.0  # seconds after its claim in which a delivery may begin to leave: it takes
+# up to 20, and once the lease is over another worker may have taken it
 PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
 
 log = structlog.get_logger()
@@ -72,8 +74,8 @@ class Fate(Enum):
     GONE = "gone"  # the person is not to be written to: nor are they
 
 
-Slotted = tuple[Delivery, float | None]
-"""A claimed delivery with its moment by the steady clock; None: at once."""
+Slotted = tuple[Delivery, float | None, float]
+"""A claimed delivery, its moment by the steady clock (None: at once), and the moment after which it must not leave."""
 
 
 class Lane:
@@ -131,13 +133,14 @@ class Lane:
                 return ()
         was_going = bool(self._held)
         person = self._limits.person if self._limits else None
+        last = self._tools.time() + LAST
         claimed = await claims.claim(tx, self._tools.worker, self.channel.name, self._tools.clock(), room, person)
         self._may_have_more = was_going or len(claimed) == room
         if not claimed or self._limits is None:
-            return [(one, None) for one in claimed]
+            return [(one, None, last) for one in claimed]
         paced = sum(not one.is_unpaced for one in claimed)
         slots = await paces.take(tx, seen, paced, 1 / self._limits.rate) if paced else None
-        return list(_slotted(claimed, slots, looked_at))
+        return list(_slotted(claimed, slots, looked_at, last))
 
     def start(self, claimed: Iterable[Slotted]) -> None:
         """Let it go: what is for one person in turn, what is no message at once."""
@@ -168,24 +171,28 @@ class Lane:
     async def _in_turn(self, chain: Sequence[Slotted]) -> None:
         """One after the other: what comes behind a delivery that waits again waits with it."""
         fate = Fate.OVER
-        for delivery, moment in chain:
+        for delivery, moment, last in chain:
             try:
                 if fate is Fate.OVER:
-                    fate = await self._one(delivery, moment)
+                    fate = await self._one(delivery, moment, last)
                 elif fate is Fate.GONE:
                     await self._end(delivery, State.DROPPED, fault="blocked")
                 elif not self._is_abandoned:
-                    await self._tools.book.note(Return(delivery.id, None))
+                    await self._give_back(delivery)
             except DatabaseUnavailable as fault:  # the lease gives it back
                 log.warning("delivery_not_noted", delivery=delivery.id, fault=str(fault))
                 fate = Fate.LATER
             finally:
                 self._held.discard(delivery.id)
 
-    async def _one(self, delivery: Delivery, moment: float | None) -> Fate:
+    async def _one(self, delivery: Delivery, moment: float | None, last: float) -> Fate:
         try:
-            if moment is not None and not await self._wait(moment):
+            if moment is not None:
+                await self._wait(moment)
+            if self._is_abandoned:  # whoever stops gives all back at once
                 return Fate.LATER
+            if self._tools.time() >= last:
+                return await self._give_back(delivery)
             if (held := self._seconds_held()) > 0 and not delivery.is_unpaced:
                 return await self._postpone(delivery, held, "throttled")
             if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
@@ -198,8 +205,8 @@ class Lane:
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
             return await self._end(delivery, State.REFUSED, fault=kind)
 
-    async def _wait(self, moment: float) -> bool:
-        """Until the slot; False when the process stops meanwhile.
+    async def _wait(self, moment: float) -> None:
+        """Until the slot.
 
         Whoever wakes late pushes the next ones back: several that wake together would be a burst.
         """
@@ -215,10 +222,9 @@ class Lane:
                 await self._tools.sleep(leaves_at - woken_at)
         finally:
             self._waiting -= 1
-        return not self._is_abandoned
 
     def abandon(self) -> None:
-        """The process stops: what waits for its slot leaves no more."""
+        """The process stops: what waits for its slot, or for what goes before it, leaves no more."""
         self._is_abandoned = True
 
     async def _leave(self, delivery: Delivery) -> Fate:
@@ -277,6 +283,11 @@ class Lane:
 
     # ------------------------------------------------------------ notes
 
+    async def _give_back(self, delivery: Delivery) -> Fate:
+        """It was not tried, and waits as before; another worker's claim of it stays."""
+        await self._tools.book.note(Return(delivery.id, None))
+        return Fate.LATER
+
     async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> Fate:
         until = self._tools.clock() + timedelta(seconds=seconds)
         await self._tools.book.note(Return(delivery.id, until, fault))
@@ -294,13 +305,15 @@ class Lane:
         return Fate.OVER
 
 
-def _slotted(claimed: Sequence[Delivery], slots: paces.Slots | None, looked_at: float) -> Iterable[Slotted]:
+def _slotted(
+    claimed: Sequence[Delivery], slots: paces.Slots | None, looked_at: float, last: float
+) -> Iterable[Slotted]:
     place = 0
     for delivery in claimed:
         if slots is None or delivery.is_unpaced:
-            yield delivery, None
+            yield delivery, None, last
         else:
-            yield delivery, looked_at + slots[place]
+            yield delivery, looked_at + slots[place], last
             place += 1
 
 

@@ -4,7 +4,7 @@ Of strangers nothing is kept. An address may have an alias, a second name of the
 number beside the business-scoped id): either may be missing in what a platform sends, and both may change.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -67,29 +67,46 @@ class Meeting:
 
 
 async def meet_all(tx: Transaction, meetings: Sequence[Meeting]) -> list[tuple[Servant, str] | None]:
-    """`meet` for several people, each of another address: those of whom nothing has changed by one look-up."""
+    """`meet` for several people in their order, each of another address: those of whom nothing has changed by one
+    look-up."""
     found: list[tuple[Servant, str] | None] = []
     heard: list[dict[str, object]] = []
-    known: dict[tuple[str, str], tuple[Place, Servant]] = {}
+    known = await _known(tx, meetings)
+    changing: set[tuple[str, str | None]] = set()  # names of which more has happened since the look-up
+    for one in meetings:
+        place, servant = known.get((one.channel, one.address)) or (None, None)
+        is_changing = not changing.isdisjoint(
+            (one.channel, name) for name in (one.address, one.alias, place and place.alias) if name
+        )
+        if place is not None and servant is not None and _is_as_ever(place, one) and not is_changing:
+            found.append((servant, place.address))
+            if _is_news(place, one.heard_at):
+                heard.append({"on": one.channel, "at": one.address, "then": one.heard_at})
+        elif place is None and one.alias in ("", one.address) and not is_changing:
+            found.append(None)
+        else:
+            if heard:  # before anybody moves
+                await tx.execute(_HEARD, heard)
+                heard = []
+            changing |= {(one.channel, one.address), (one.channel, one.alias)}
+            found.append(await meet(tx, one.channel, one.address, one.alias, one.heard_at))
+    if heard:
+        await tx.execute(_HEARD, heard)
+    return found
+
+
+async def _known(
+    tx: Transaction, meetings: Sequence[Meeting]
+) -> Mapping[tuple[str, str | None], tuple[Place, Servant]]:
+    """Who is meant by each of these names."""
+    known: dict[tuple[str, str | None], tuple[Place, Servant]] = {}
     for channel in {one.channel for one in meetings}:
         names = {name for one in meetings if one.channel == channel for name in (one.address, one.alias) if name}
         for place, servant in await _named(tx, channel, names):
             known[channel, place.address] = (place, servant)
             if place.alias:
                 known.setdefault((channel, place.alias), (place, servant))
-    for one in meetings:
-        match known.get((one.channel, one.address)):
-            case (place, servant) if _is_as_ever(place, one):
-                found.append((servant, place.address))
-                if _is_news(place, one.heard_at):
-                    heard.append({"on": one.channel, "at": one.address, "then": one.heard_at})
-            case None if one.alias in ("", one.address):
-                found.append(None)
-            case _:
-                found.append(await meet(tx, one.channel, one.address, one.alias, one.heard_at))
-    if heard:
-        await tx.execute(_HEARD, heard)
-    return found
+    return known
 
 
 def _is_as_ever(place: Place, one: Meeting) -> bool:

@@ -79,11 +79,15 @@ class Writer:
             raise
 
     def _commit(self, connection: Connection) -> None:
-        start = time.monotonic()
+        start, transaction = time.monotonic(), connection.get_transaction()
+        assert transaction is not None
         try:
-            connection.commit()
+            transaction.commit()
+        except BaseException:
+            transaction.rollback()  # or SQLAlchemy takes it for over when it closes, and the file stays locked for ever
+            raise
         finally:
-            connection.close()  # rolls back what could not be committed
+            connection.close()
         self._disk += (time.monotonic() - start - self._disk) / MEMORY
 
     @contextmanager
