@@ -61,22 +61,24 @@ class Writer:
         await asyncio.sleep(0)  # whoever writes again and again lets others in between
 
     async def _begin(self) -> Connection:
-        connection = self.engine.connect()
         now = asyncio.get_running_loop().time
         give_up_at = now() + self._patience
+        while True:
+            try:
+                return self._begun()
+            except OperationalError as fault:
+                if not _is_locked(fault) or now() >= give_up_at:
+                    raise
+            await asyncio.sleep(AGAIN)
+
+    def _begun(self) -> Connection:
+        connection = self.engine.connect()
         try:
-            while True:
-                try:
-                    connection.begin()
-                except OperationalError as fault:
-                    if not _is_locked(fault) or now() >= give_up_at:
-                        raise
-                else:
-                    return connection
-                await asyncio.sleep(AGAIN)
+            connection.begin()
         except BaseException:
             connection.close()
             raise
+        return connection
 
     def _commit(self, connection: Connection) -> None:
         start, transaction = time.monotonic(), connection.get_transaction()
