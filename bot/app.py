@@ -214,7 +214,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         if app.database.is_sqlite:
             stack.callback(_claim_house(app.settings.data_dir).close)
             async with app.database.write() as tx:  # whoever died holding something left it to us
-                await outbox.give_back_all(tx)
+                await outbox.give_back_all(tx, besides={WhatsApp.name})
         port = await _open_port(app, stack) if web else 0
         _spare_the_collector()
         async with asyncio.TaskGroup() as workers:
