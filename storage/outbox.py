@@ -8,9 +8,9 @@
     (any) --the platform tells that it left--> sent --it tells that it will not arrive--> failed
 
 *claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
-once), unless the platform tells before that it took them. *doubted* is final unless the platform tells more (see storage/fates.py): it may have delivered, and a prompt is
-never repeated blindly. Bodies are
-emptied at the end, as they may hold a one-time link.
+once), unless the platform tells before that it took them. *doubted* is final unless the platform tells more (see
+storage/fates.py): it may have delivered, and a prompt is never repeated blindly. Bodies are emptied at the end, as they
+may hold a one-time link.
 """
 
 from collections.abc import Collection, Sequence
