@@ -1,5 +1,5 @@
-"""Kill -9 while everybody talks: 0 lost, 0 answers doubled; what left twice, the platform had said yes to and nobody had
-noted it (see tests/town.py).
+"""Kill -9 while everybody talks: 0 lost, 0 answers doubled; what left twice, the platform had said yes to and nobody
+had noted it (see tests/town.py).
 
 Run: python -m bench.kills [--quick]
 """
@@ -47,21 +47,19 @@ def _rows(name: str, found: Found) -> list[Row]:
             found.doubled(TELEGRAM),
             "only what was taken and not noted",
             found.unexplained == 0,
-            _bound(found),
+            found.summary(),
         ),
-        _row(f"{what}: doubled on WhatsApp", found.doubled(WHATSAPP), "0: a receipt proves it", not found.doubled(WHATSAPP)),
+        _row(
+            f"{what}: doubled on WhatsApp",
+            found.doubled(WHATSAPP),
+            "0: a receipt proves it",
+            not found.doubled(WHATSAPP),
+        ),
     ]
 
 
 def _row(what: str, count: int, target: str, is_met: bool, beside: str = "") -> Row:
     return Row(what, Figure([count], ""), peer_name=beside, target=target, is_met=is_met)
-
-
-def _bound(found: Found) -> str:
-    return (
-        f"the dead held {found.held:,} (at most {found.most_held:,} each), of which {found.doubts.total():,} had been "
-        f"taken (at most {found.most_doubts:,} each; {found.busiest:,} calls under way at once)"
-    )
 
 
 if __name__ == "__main__":

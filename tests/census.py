@@ -55,6 +55,13 @@ class Found:
         """Of these, those for which no death is the reason."""
         return sum(max(0, times - 1 - self.doubts[letter]) for letter, times in self.taken.items())
 
+    def summary(self) -> str:
+        """What the deaths left, in a line."""
+        return (
+            f"the dead held {self.held:,} (at most {self.most_held:,} each), of which {self.doubts.total():,} had been "
+            f"taken (at most {self.most_doubts:,} each; {self.busiest:,} calls under way at once)"
+        )
+
     def bury(self, held: Sequence[Letter], taken: Sequence[Letter]) -> None:
         """One more is dead, who held so much; of this so much had been taken."""
         self.kills += 1
@@ -84,7 +91,9 @@ async def settle_down(database: Database, library: Library, count: int) -> list[
         where = [{"channel": one.channel, "address": one.address, "servant_id": n} for n, one in numbered]
         await tx.execute(insert(schema.addresses), [one | {"heard_at": now} for one in where])
         asked = _asked(library, now)
-        await tx.execute(insert(schema.prompts), [{"id": n, "servant_id": n} | asked for n, one in numbered if one.choice])
+        await tx.execute(
+            insert(schema.prompts), [{"id": n, "servant_id": n} | asked for n, one in numbered if one.choice]
+        )
         await outbox.add(tx, [_prompt(number, one, now) for number, one in numbered])
     return people
 

@@ -1,4 +1,5 @@
-"""Makes processes of the product quickly: imports all, reads the course and wires it once, then forks one for each line it reads.
+"""Makes processes of the product quickly: imports all, reads the course and wires it once, then forks one for each line
+it reads.
 
 A line on standard input holds the arguments of `integra`; "born <pid>" and, once it is dead, "dead <pid> <status>" are
 printed. Each holds deliveries under the name of its pid, so that whoever kills it can tell what it held. When the input
