@@ -6,8 +6,8 @@ Run: python -m bench.kills [--quick]
 
 import argparse
 import asyncio
-import sys
 import time
+from collections.abc import AsyncIterator
 
 from bench import seed
 from bench.ground import NAMES, POSTGRES, SQLITE, ground
@@ -16,20 +16,27 @@ from tests import town
 from tests.census import Found
 from tests.fakes.counter import TELEGRAM, WHATSAPP
 
-QUICK, WHOLE = (2_000, 20), (20_000, 500)  # messages and kills on each database
+QUICK, WHOLE = (1_000, 10), (10_000, 500)  # messages and kills on each of the two databases
 
 
 async def rows(quick: bool) -> list[Row]:
+    return [row async for row in _each(quick)]
+
+
+async def _each(quick: bool) -> AsyncIterator[Row]:
     messages, kills = QUICK if quick else WHOLE
-    found: list[Row] = []
     with ground() as land:
         for kind in (SQLITE, POSTGRES):
             url = await (await land.seeded(kind, seed.nothing)).copy()
             begun = time.monotonic()
-            seen = await town.run(url, land.data(), seed.library(), messages, kills)
-            print(f"kills on {NAMES[kind]}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
-            found += _rows(NAMES[kind], seen)
-    return found
+            found = await town.run(url, land.data(), seed.library(), messages, kills)
+            for row in _rows(f"{NAMES[kind]} ({time.monotonic() - begun:.0f} s)", found):
+                yield row
+
+
+async def main(quick: bool) -> None:
+    async for row in _each(quick):
+        print(row.line(), flush=True)
 
 
 def _rows(name: str, found: Found) -> list[Row]:
@@ -65,5 +72,4 @@ def _row(what: str, count: int, target: str, is_met: bool, beside: str = "") -> 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    for row in asyncio.run(rows(parser.parse_args().quick)):
-        print(row.line())
+    asyncio.run(main(parser.parse_args().quick))
