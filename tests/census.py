@@ -62,13 +62,14 @@ class Found:
             f"taken (at most {self.most_doubts:,} each; {self.busiest:,} calls under way at once)"
         )
 
-    def bury(self, held: Sequence[Letter], taken: Sequence[Letter]) -> None:
-        """One more is dead, who held so much; of this so much had been taken."""
+    def bury(self, held: Sequence[Letter], taken: Counter[Letter]) -> None:
+        """One more is dead, who held so much; in doubt is what was taken once more since somebody died with it."""
+        doubts = [one for one in held if taken[one] > self.doubts[one]]
         self.kills += 1
         self.held += len(held)
         self.most_held = max(self.most_held, len(held))
-        self.most_doubts = max(self.most_doubts, len(taken))
-        self.doubts.update(taken)
+        self.most_doubts = max(self.most_doubts, len(doubts))
+        self.doubts.update(doubts)
 
 
 async def settle_down(database: Database, library: Library, count: int) -> list[Talker]:

@@ -23,7 +23,7 @@ from tests.nursery import Nursery
 
 KILLS = 15
 MESSAGES, DEATHS = 1_000, 12  # in the town
-UNDER_WAY = 2 * ON_THE_WAY  # messages on both channels that one process may wait for
+UNDER_WAY = 2 * ON_THE_WAY  # messages on both channels whose answer one process may wait for: one a connection
 AT_ONCE = 4  # people in the middle of something whenever a process dies
 LONGEST_LIFE = 0.6  # seconds from ready to dead, at most
 PATIENCE = 240  # seconds until we call a reply lost

@@ -102,7 +102,7 @@ class _Town:
         is_theirs = (schema.deliveries.c.worker == worker(pid)) & _is_claimed()
         async with self._database.read() as tx:
             held = [census.letter(row) for row in await tx.execute(select(*census.COLUMNS).where(is_theirs))]
-        self._found.bury(held, [one for one in held if self._platform.taken[one]])
+        self._found.bury(held, self._platform.taken)
 
     async def _while_time_passes(self, event: Awaitable[None]) -> None:
         """What PostgreSQL noted of somebody only after they had died is inherited too."""
