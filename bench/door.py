@@ -1,4 +1,4 @@
-"""The command `integra`, but for two things that a benchmark must move: what day it is, and the highest pace.
+"""The command `integra`, but for what a benchmark must move: the day, how often it is looked at, the highest pace.
 
 Prompts are planned on working days only, so that the clock may be set to the next working morning; and TELEGRAM_RATE
 ends at 1,000/s, which would be all that a benchmark without a limit could show.
@@ -11,7 +11,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from bot import app as house
-from bot import cli
+from bot import cli, scheduler
 from bot.lane import Limits
 from content import calendar
 from storage.claims import PersonLimit
@@ -21,11 +21,13 @@ HOUR = 10  # local; people of the daily run are to be asked before
 UNPACED = {"BENCH_RATE": "1000000"}
 
 
-def to_a_working_morning() -> dict[str, str]:
-    """What sets the clock of all processes that get it forward to ten on the next working day."""
+def to_a_working_morning(before: float = 0.0) -> dict[str, str]:
+    """What sets the clock of all processes that get it forward to ten on the next working day, or some seconds before;
+    and lets them look at it more often, so that nobody waits for the hour."""
     now = datetime.now(UTC)
     day = calendar.workdays_after(now.astimezone(ZONE).date(), 1)
-    return {"BENCH_CLOCK": str((datetime.combine(day, time(HOUR), ZONE) - now).total_seconds())}
+    moment = datetime.combine(day, time(HOUR), ZONE) - timedelta(seconds=before)
+    return {"BENCH_CLOCK": str((moment - now).total_seconds()), "BENCH_BEAT": "1"}
 
 
 class _Moved(datetime):
@@ -48,6 +50,8 @@ def lift_pace(rate: float) -> None:
 
 
 if __name__ == "__main__":
+    if beat := os.environ.get("BENCH_BEAT"):
+        vars(scheduler)["BEAT"] = float(beat)
     if moved := os.environ.get("BENCH_CLOCK"):
         _Moved.by = timedelta(seconds=float(moved))
         vars(house)["datetime"] = _Moved

@@ -5,11 +5,13 @@ Run: python -m bench.outbound_worker --database sqlite+aiosqlite:////tmp/outbox.
 """
 
 import argparse
-import asyncio
 from datetime import UTC, datetime
+
+import uvloop
 
 from bench.house import TOKEN
 from bench.runs import timed
+from bot.app import spare_the_collector
 from bot.channels.telegram import PERSON, Telegram
 from bot.lane import Limits
 from bot.sender import Sender
@@ -40,4 +42,5 @@ if __name__ == "__main__":
     parser.add_argument("--database", required=True)
     parser.add_argument("--url", required=True, help="of the platform")
     given = parser.parse_args()
-    print(asyncio.run(emptied(given.database, given.url)))
+    spare_the_collector()
+    print(uvloop.run(emptied(given.database, given.url)))

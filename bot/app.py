@@ -1,8 +1,11 @@
 """Builds and wires everything from the settings; starts in order, stops in reverse."""
 
 import asyncio
+import errno
 import fcntl
 import gc
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +21,7 @@ from aiohttp import web as web_server
 from bot import console, front, letterbox, server, webchat
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.channels import telegram_intake, whatsapp_intake
-from bot.channels.channel import Channel, ChannelError, Stopped
+from bot.channels.channel import Channel, ChannelError, Refused, Stopped
 from bot.channels.telegram import PERSON as TELEGRAM_PERSON
 from bot.channels.telegram import Cover, Telegram, Webhook
 from bot.channels.webchat import Webchat
@@ -34,7 +37,7 @@ from bot.sender import Sender
 from content import library as course
 from content.library import Library
 from handlers.visit import House
-from storage import outbox, wakeups
+from storage import channels, outbox, rights, wakeups
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, open_database
 
@@ -43,6 +46,7 @@ POLLING = 4_637_113  # PostgreSQL advisory lock: one process asks Telegram for u
 RETRY = 15.0  # seconds between two tries to greet a platform
 PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: PAIR}
 WEBHOOK_PATH = "/webhooks/telegram"
+HEAR = "no updates come in: Telegram does not take PUBLIC_URL as webhook; mend it, or set TELEGRAM_MODE=polling"
 
 log = structlog.get_logger()
 
@@ -92,8 +96,10 @@ def own_content(settings: Settings) -> Path:
 def course_of(settings: Settings) -> Library:
     """The course with this house's own files.
 
-    Raises BrokenContent.
+    Raises BrokenContent, WrongSetting.
     """
+    if os.path.exists(settings.data_dir) and not os.path.isdir(settings.data_dir):
+        raise WrongSetting(f"DATA_DIR: {str(settings.data_dir)!r} is no folder; name one")
     return course.load(overlay=own_content(settings))
 
 
@@ -121,22 +127,22 @@ async def build(
         house = _house(settings, secrets)
         inbox = Inbox(database, secrets.inbox, clock)
         telegram = _telegram(settings, secrets, library)
-        channels: dict[str, Channel] = {}
+        roads: dict[str, Channel] = {}
         limits: dict[str, Limits] = {}
         whatsapp = _whatsapp(settings, database, clock)
         chat = Webchat(database, clock, inbox.box)
         if settings.has_webchat:
-            channels[chat.name] = chat
+            roads[chat.name] = chat
         if telegram is not None:
-            channels[telegram.name] = telegram
+            roads[telegram.name] = telegram
             limits[telegram.name] = Limits(settings.telegram_rate, persons[telegram.name])
             stack.push_async_callback(telegram.stop)
         if whatsapp is not None:
-            channels[whatsapp.name] = whatsapp
+            roads[whatsapp.name] = whatsapp
             limits[whatsapp.name] = Limits(settings.whatsapp_rate, persons[whatsapp.name])
             stack.push_async_callback(whatsapp.stop)
         paced_by = _pace_clock(database, clock)
-        sender = Sender(database, channels, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
+        sender = Sender(database, roads, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
         receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
         scheduler = Scheduler(database, library, house, clock, sender.wake.set)
         site = server.new()
@@ -208,15 +214,18 @@ def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
 async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True) -> None:
     """Open the port (`web`), run the workers (`work`) until cancelled; then `ready` is awaited with the port, or 0.
 
-    Raises OSError when the port cannot be opened, WrongSetting when another process has the SQLite database.
+    Raises WrongSetting when the port cannot be opened or another process has the SQLite database, DatabaseUnavailable
+    when it takes no changes.
     """
     async with AsyncExitStack() as stack:
         if app.database.is_sqlite:
-            stack.callback(_claim_house(app.settings.data_dir).close)
+            stack.callback(_claim_file(Path(app.database.engine.url.database or "")).close)
+        await rights.check(app.database)
+        if app.database.is_sqlite:
             async with app.database.write() as tx:  # whoever died holding something left it to us
                 await outbox.give_back_all(tx, besides={WhatsApp.name})
         port = await _open_port(app, stack) if web else 0
-        _spare_the_collector()
+        spare_the_collector()
         async with asyncio.TaskGroup() as workers:
             if work:
                 for number in range(1 if app.database.is_sqlite else RECEIVERS):
@@ -234,7 +243,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
             await asyncio.Event().wait()  # until cancelled
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is there once all is wired stays for good: the garbage collector need not walk through it again and again.
 
     A walk through the course and the libraries takes tens of milliseconds, in which nobody is answered; with rarer
@@ -245,15 +254,19 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _claim_house(folder: Path) -> IO[str]:
-    """SQLite serves one process: hold a lock that the system lifts when we die. Raises WrongSetting."""
-    lock = (folder / "integra.lock").open("w")
+def _claim_file(database: Path) -> IO[str]:
+    """SQLite serves one process: hold a lock beside the file, lifted when we die. Raises WrongSetting."""
+    path = database.resolve().with_suffix(".lock")
+    try:
+        lock = path.open("w")
+    except OSError as fault:
+        raise WrongSetting(f"DATABASE_URL: cannot make {str(path)!r} ({fault.strerror}); let us write there") from fault
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         lock.close()
         raise WrongSetting(
-            f"DATABASE_URL: another process runs on this SQLite database (DATA_DIR {str(folder)!r}); stop it, "
+            f"DATABASE_URL: another process runs on this SQLite database ({str(database)!r}); stop it, "
             "or use PostgreSQL for several"
         ) from fault
     return lock
@@ -263,8 +276,19 @@ async def _open_port(app: App, stack: AsyncExitStack) -> int:
     runner = web_server.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web_server.TCPSite(runner, app.settings.http_host, app.settings.http_port).start()
+    host, port = app.settings.http_host, app.settings.http_port
+    try:
+        await web_server.TCPSite(runner, host, port).start()
+    except OSError as fault:
+        raise WrongSetting(_cannot_listen(host, port, fault)) from fault
     return int(runner.addresses[0][1])
+
+
+def _cannot_listen(host: str, port: int, fault: OSError) -> str:
+    is_port = fault.errno in (errno.EADDRINUSE, errno.EACCES)
+    todo = "choose another with HTTP_PORT=8081" if is_port else "expected an address of this machine"
+    says = fault.strerror if isinstance(fault, socket.gaierror) else os.strerror(fault.errno or errno.EIO)
+    return f"{'HTTP_PORT' if is_port else 'HTTP_HOST'}: cannot listen on {host}:{port} ({says}); {todo}"
 
 
 async def _telegram_life(app: App, telegram: Telegram) -> None:
@@ -289,16 +313,42 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
 
 async def _greet(app: App, channel: Telegram | WhatsApp) -> bool:
     """Make ourselves known to a platform until it answers; False: it refuses us, and the channel stands still."""
+    deaf = ""
     while True:
         try:
-            await channel.start()
-            await app.sender.resume(channel.name)
-        except Stopped as fault:
-            await app.sender.stop(channel.name, str(fault))
+            deaf = await _meet(app, channel, deaf)
+        except Stopped:
             return False
         except (ChannelError, DatabaseUnavailable) as fault:
             log.warning("channel_waits", channel=channel.name, fault=str(fault))
-            await asyncio.sleep(RETRY)
         else:
-            log.info("channel_started", channel=channel.name)
-            return True
+            if not deaf:
+                log.info("channel_started", channel=channel.name)
+                return True
+        await asyncio.sleep(RETRY)
+
+
+async def _meet(app: App, channel: Telegram | WhatsApp, told: str) -> str:
+    """Give why nothing reaches us on the channel (empty: it does); `told` is what was last said about that.
+
+    Raises ChannelError (of which Stopped is noted), DatabaseUnavailable.
+    """
+    reason = ""
+    try:
+        await channel.start()
+    except Stopped as fault:
+        await app.sender.stop(channel.name, str(fault))
+        raise
+    except Refused as fault:
+        if not isinstance(channel, Telegram):
+            raise
+        reason = str(fault)  # of all that is said at a start Telegram refuses only the webhook's address: we may send
+    await app.sender.resume(channel.name)
+    async with app.database.write() as tx:
+        if reason:
+            await channels.note(tx, channel.name, channels.DEAF, reason, app.web[CLOCK]())
+        else:
+            await channels.clear(tx, channel.name, channels.DEAF)
+    if reason and reason != told:
+        log.error("channel_deaf", channel=channel.name, fault=reason, hint=HEAR)
+    return reason

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
 from bot import app as house
-from bot import config, logs, tables
+from bot import config, faults, logs, tables
 from bot.channels import whatsapp_intake
 from bot.cli_check import check
 from bot.cli_export import exported
@@ -25,7 +26,7 @@ from handlers import demo as fiction
 from handlers import reports
 from storage import migrate as schema
 from storage import officers, servants
-from storage.database import DatabaseUnavailable, NoRights
+from storage.database import DatabaseUnavailable
 
 cli = typer.Typer(
     help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True
@@ -71,11 +72,10 @@ def main() -> None:
     except (WrongSetting, BrokenContent) as fault:
         fail(str(fault))
     except schema.UnknownSchema as fault:
-        fail(f"DATABASE_URL: the database has schema {fault}, newer than this version of Integra; upgrade Integra")
-    except NoRights as fault:
-        fail(f"DATABASE_URL: its user may not make or change tables there ({fault}); let it own the database")
-    except DatabaseUnavailable as fault:
-        fail(f"DATABASE_URL: the database does not answer ({fault}); is it running, and may we write there?")
+        says = f"the database has schema {fault}, newer than this version of Integra; upgrade Integra"
+        fail(f"{faults.setting()}: {says}")
+    except (DatabaseUnavailable, DBAPIError) as fault:
+        fail(faults.told(fault))
 
 
 # ---------------------------------------------------------------- run
@@ -95,9 +95,6 @@ def run(
         uvloop.run(_run(settings, role, demo))
     except KeyboardInterrupt:
         say("Stopped.")
-    except OSError as fault:
-        place = f"{settings.http_host}:{settings.http_port}"
-        fail(f"HTTP_PORT: cannot listen on {place} ({fault.strerror}); choose another with HTTP_PORT=8081")
 
 
 async def _run(settings: Settings, role: Part, demo: bool) -> None:
@@ -178,7 +175,7 @@ async def tick(
     async with house.build(settings, clock=lambda: moment) as app:
         planned = await app.tick(moment)
         async with app.database.read() as tx:
-            states = await tables.deliveries(tx)
+            states = await tables.deliveries(tx, moment - timedelta(days=1))
     say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
 
 

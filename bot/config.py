@@ -17,9 +17,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from storage.database import parse_url
+from bot import reachable
 
 LOCAL = "http://127.0.0.1"
+TELEGRAM = "https://api.telegram.org"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WHATSAPP = (
     "whatsapp_phone_number_id",
@@ -30,6 +31,9 @@ WHATSAPP = (
 )
 """All of them or none: the channel is on or off."""
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
+Rate = Annotated[float, Field(ge=1, le=1000)]
+"""Messages a second. Under 1, slots of a few processes after a refusal lie so far ahead that a clock seems to have been
+set back (see storage/paces.py); over 1,000 no platform goes."""
 
 
 class WrongSetting(Exception):
@@ -60,10 +64,8 @@ class Settings(BaseSettings):
         None, description="polling, or webhook (the default when PUBLIC_URL is https)"
     )
     telegram_webhook_secret: SecretStr | None = Field(None, description="Generated when unset")
-    telegram_api_url: str = Field("https://api.telegram.org", description="Telegram's Bot API server")
-    telegram_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
-        25, description="Messages a second to Telegram, over all people"
-    )
+    telegram_api_url: str = Field(TELEGRAM, description="Telegram's Bot API server")
+    telegram_rate: Rate = Field(25, description="Messages a second to Telegram, over all people")
     whatsapp_phone_number_id: Digits | None = Field(
         None, description="Id of the sending number, as Meta shows it (not the number); unset: WhatsApp is off"
     )
@@ -82,9 +84,7 @@ class Settings(BaseSettings):
     whatsapp_api_url: str = Field(
         "https://graph.facebook.com/v25.0", description="Meta's Graph API server, with its version"
     )
-    whatsapp_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
-        70, description="Messages a second to WhatsApp, over all people"
-    )
+    whatsapp_rate: Rate = Field(70, description="Messages a second to WhatsApp, over all people")
     whatsapp_prompt: Literal["tap", "direct"] = Field(
         "tap",
         description="The question of the day outside the 24-hour window: tap (a template whose button opens the chat) "
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str | None) -> str | None:
         if value is not None:
-            parse_url(value)
+            reachable.check_database(value)
         return value
 
     @field_validator("timezone")
@@ -165,6 +165,13 @@ class Settings(BaseSettings):
         if self.telegram_mode == "webhook" and not self.public_url.startswith("https://"):
             raise ValueError(
                 f"TELEGRAM_MODE: webhook needs PUBLIC_URL to begin with https:// (seen: {self.public_url!r})"
+            )
+        takes = self.telegram_bot_token is not None and self.telegram_by_webhook
+        is_telegram_itself = self.telegram_api_url == TELEGRAM  # a Bot API server of one's own brings them anywhere
+        if takes and is_telegram_itself and not reachable.is_for_telegram(self.public_url):
+            raise ValueError(
+                f"PUBLIC_URL: Telegram cannot bring updates there (seen: {self.public_url!r}); expected a public host "
+                "and port 443, 80, 88 or 8443; or set TELEGRAM_MODE=polling"
             )
         return self
 

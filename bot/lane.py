@@ -32,7 +32,7 @@ from storage.outbox import Delivery, Ending, Kind, Return, State
 ON_THE_WAY = 256  # deliveries that the platform may keep us waiting for at once
 HANDFUL = 4  # the part of those that is claimed at least: one by one each message would cost a claim of its own
 AHEAD = 0.5  # seconds of slots that are taken ahead: a reply waits no longer than that for prompts
-CLOSEST = 0.97  # of a step: nearer to each other no two messages of one process leave
+CLOSEST = 0.99  # of a step: nearer to each other no two messages of one process leave; 31 such span a second
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
 TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
 PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
@@ -124,6 +124,7 @@ class Lane:
         if not room or self._seconds_held() > PATIENCE:
             return ()
         seen = await paces.look(tx, self.channel.name, self._tools.pace_now())
+        looked_at = self._tools.time()  # by our steady clock the moment from which slots are counted
         if self._limits is not None:
             self._held_until = max(self._held_until, self._tools.time() + seen.held)
             if seen.held > PATIENCE:  # a refusal that another process met: its slots may lie beyond a lease
@@ -134,10 +135,9 @@ class Lane:
         self._may_have_more = was_going or len(claimed) == room
         if not claimed or self._limits is None:
             return [(one, None) for one in claimed]
-        taken_at = self._tools.time()
         paced = sum(not one.is_unpaced for one in claimed)
         slots = await paces.take(tx, seen, paced, 1 / self._limits.rate) if paced else None
-        return list(_slotted(claimed, slots, taken_at))
+        return list(_slotted(claimed, slots, looked_at))
 
     def start(self, claimed: Iterable[Slotted]) -> None:
         """Let it go: what is for one person in turn, what is no message at once."""
@@ -201,18 +201,20 @@ class Lane:
     async def _wait(self, moment: float) -> bool:
         """Until the slot; False when the process stops meanwhile.
 
-        A slot that was missed by a little pushes the next ones back: two close together would be a burst.
+        Whoever wakes late pushes the next ones back: several that wake together would be a burst.
         """
         assert self._limits is not None
-        moment = max(moment, self._free_at)
-        self._free_at = moment + CLOSEST / self._limits.rate
-        if (seconds := moment - self._tools.time()) > 0:
-            self._waiting += 1
-            try:
+        self._waiting += 1
+        try:
+            if (seconds := moment - self._tools.time()) > 0:
                 await self._tools.sleep(seconds)
-            finally:
-                self._waiting -= 1
-        self._free_at = max(self._free_at, self._tools.time() + CLOSEST / self._limits.rate)
+            woken_at = self._tools.time()
+            leaves_at = max(woken_at, self._free_at)
+            self._free_at = leaves_at + CLOSEST / self._limits.rate
+            if leaves_at > woken_at:
+                await self._tools.sleep(leaves_at - woken_at)
+        finally:
+            self._waiting -= 1
         return not self._is_abandoned
 
     def abandon(self) -> None:
@@ -292,13 +294,13 @@ class Lane:
         return Fate.OVER
 
 
-def _slotted(claimed: Sequence[Delivery], slots: paces.Slots | None, taken_at: float) -> Iterable[Slotted]:
+def _slotted(claimed: Sequence[Delivery], slots: paces.Slots | None, looked_at: float) -> Iterable[Slotted]:
     place = 0
     for delivery in claimed:
         if slots is None or delivery.is_unpaced:
             yield delivery, None
         else:
-            yield delivery, taken_at + slots[place]
+            yield delivery, looked_at + slots[place]
             place += 1
 
 

@@ -9,12 +9,12 @@ import structlog
 from content.library import Library
 from handlers import daily, doorbell
 from handlers.visit import House
-from storage import joining, kept, officers, outbox, updates
+from storage import joining, kept, officers, pruning
 from storage.database import Database, DatabaseUnavailable
 
-BEAT = 20.0  # seconds between two looks at the clock
-CHUNK = 100  # prompts planned in one transaction: whoever presses meanwhile waits for it
-SLOT = timedelta(minutes=15)  # notices leave together, so that their moment tells nothing
+BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
+CHUNK = 10  # prompts planned in one transaction: whoever presses or leaves at its moment waits for it
+SLOT = timedelta(minutes=15)  # all begins with one; notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
 
@@ -45,8 +45,8 @@ class Scheduler:
         while True:
             now = self._clock()
             try:
-                await self.plan(now)
                 if slot != (current := _slot(now)):
+                    await self.plan(now)
                     await self.ring(now)
                     await self.forget(now)
                     slot, is_behind = current, True
@@ -69,7 +69,7 @@ class Scheduler:
         """All prompts that are due, in portions of their own transactions: a start after a crash goes on."""
         count, last = 0, 0
         while True:
-            async with self._database.write() as tx:
+            async with self._database.write(is_long=True) as tx:  # who is due may take a while to find
                 portion = await daily.plan_portion(tx, self._library, self._house, now, CHUNK, last)
             count += portion.count
             if portion.count:
@@ -85,9 +85,12 @@ class Scheduler:
             self._spoken()
 
     async def forget(self, now: datetime) -> None:
+        for some, before in ((pruning.some_updates, now - REPEATED), (pruning.some_deliveries, now - KEPT)):
+            last: int | None = 0
+            while last is not None:
+                async with self._database.write() as tx:
+                    last = await some(tx, before, last)
         async with self._database.write() as tx:
-            await updates.prune(tx, now - REPEATED)
-            await outbox.prune(tx, now - KEPT)
             await officers.sweep(tx, now)
             await joining.sweep(tx, now)
         await self._database.merge_log()

@@ -1,7 +1,8 @@
 """The web server's frame: health, metrics, the privacy notice; the pages and webhooks attach themselves to it."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -10,14 +11,17 @@ from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
 from bot.pages import language_of
 from handlers import reachability
 from handlers.reachability import Reach
-from storage import backlog, channels, paces, updates
+from storage import backlog, channels, paces, rights, updates
 from storage.database import DatabaseUnavailable
 from storage.paces import Pace
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY = 1024 * 1024
-LATE = 300.0  # seconds that a due delivery may wait before we call ourselves unready
+LATE = 300.0  # seconds that a due delivery or an update may wait before we call ourselves unready
+ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+RECENT = timedelta(minutes=10)  # how far back what ended is counted
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 PACED_BY_DATABASE = web.AppKey("paced_by_database", bool)
 METRICS_TOKEN = web.AppKey("metrics_token", str)
@@ -51,26 +55,35 @@ async def live(_: web.Request) -> web.Response:
 
 @routes.get("/health/ready")
 async def ready(request: web.Request) -> web.Response:
-    """The database answers, no channel was stopped, and what is due leaves in time; what else is to be known is told.
+    """The database answers and takes changes, no channel was stopped, and what is due, or arrived, is done in time.
 
-    Templates that may not be sent and people who wait leave us ready: no restart helps them.
+    What else is to be known is told. Templates that may not be sent, people who wait, a channel on which nothing
+    reaches us and what is put off after a failure leave us ready: no restart helps them.
     """
     now = request.app[CLOCK]()
     try:
         async with request.app[DATABASE].read() as tx:
+            only_reads = await rights.only_reads(tx)
             oldest = await backlog.oldest_waiting(tx, now)
             waiting = await updates.count_waiting(tx)
+            oldest_update = await backlog.oldest_update(tx, now)
             stopped = sorted(await channels.stopped(tx))
+            deaf = sorted(await channels.deaf(tx))
+            put_off = await backlog.count_put_off(tx, now)
             reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
-    reason = "channel" if stopped else ("outbox" if oldest > LATE else "")
+    reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE, "inbox": oldest_update > LATE}
+    reason = next((name for name, is_so in reasons.items() if is_so), "")
     state = {
         "ready": not reason,
         "reason": reason,
         "stopped": stopped,
+        "deaf": deaf,
         "outbox_age": oldest,
+        "put_off": sum(put_off.values()),
         "inbox": waiting,
+        "inbox_age": oldest_update,
         "templates": [str(template) for one in reaches for template in one.stopped],
         "waiting_people": sum(one.people.waiting for one in reaches),
     }
@@ -84,27 +97,35 @@ async def metrics(request: web.Request) -> web.Response:
         raise web.HTTPForbidden
     now = request.app[CLOCK]()
     async with request.app[DATABASE].read() as tx:
-        counts = await backlog.counts(tx)
+        counts = await backlog.counts(tx, now - RECENT)
+        put_off = await backlog.count_put_off(tx, now)
         oldest = await backlog.oldest_waiting(tx, now)
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channels.stopped(tx))
+        deaf = sorted(await channels.deaf(tx))
         reaches = await reachability.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
         standing = await paces.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
-        oldest_update = await updates.oldest_waiting(tx, now)
+        oldest_update = await backlog.oldest_update(tx, now)
         expired = await backlog.count_expired(tx, now)
     states = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
-    stops = [(_labels(channel=name), 1) for name in stopped]
+    later = [(_labels(channel=name), number) for name, number in sorted(put_off.items())]
     lines = [
-        *_gauge("deliveries", "Deliveries by channel and state.", states),
+        *_gauge("deliveries", "Deliveries: open ones, and what ended in the last ten minutes.", states),
         *_gauge("outbox_age_seconds", "How long the oldest due delivery has been waiting.", [("", oldest)]),
+        *_gauge("outbox_put_off", "Deliveries that wait for another try, or for their hour.", later),
         *_gauge("inbox_waiting", "Updates that are stored and not handled yet.", [("", waiting)]),
-        *_gauge("channel_stopped", "Channels whose credential was refused.", stops),
+        *_gauge("channel_stopped", "Channels whose credential was refused.", _ones(stopped)),
+        *_gauge("channel_deaf", "Channels on which no updates reach us.", _ones(deaf)),
         *_gauge("inbox_age_seconds", "How long the oldest update has been waiting.", [("", oldest_update)]),
         *_gauge("leases_expired", "Deliveries whose worker died, or is too slow: they come back.", [("", expired)]),
         *_of_paces(standing),
         *_of_reaches(reaches),
     ]
-    return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
+    return web.Response(body=("\n".join(lines) + "\n").encode(), headers={"Content-Type": TEXT_FORMAT})
+
+
+def _ones(names: Iterable[str]) -> list[tuple[str, float | str]]:
+    return [(_labels(channel=name), 1) for name in names]
 
 
 def _of_paces(standing: Sequence[Pace]) -> Iterator[str]:
@@ -117,7 +138,9 @@ def _of_paces(standing: Sequence[Pace]) -> Iterator[str]:
     yield from _gauge("pace_ahead_seconds", "Until the next free slot.", values(lambda one: one.ahead))
     yield from _gauge("pace_held_seconds", "For which nothing leaves after a refusal.", values(lambda one: one.held))
     yield from _gauge("pace_slower", "How many times slower than allowed.", values(lambda one: one.factor))
-    yield from _gauge("refusals", "Times the platform said: too fast.", values(lambda one: one.refusals))
+    refusals = values(lambda one: one.refusals)
+    yield from _gauge("refusals", "The same as integra_refusals_total, by its older name.", refusals)
+    yield from _metric("counter", "refusals_total", "Times the platform said: too fast.", refusals)
 
 
 def _of_reaches(reaches: Sequence[Reach]) -> Iterator[str]:
@@ -138,14 +161,19 @@ def _of_reaches(reaches: Sequence[Reach]) -> Iterator[str]:
 
 
 def _gauge(name: str, help: str, values: Sequence[tuple[str, float | str]]) -> Iterator[str]:
-    """One gauge in Prometheus' text format; each value has its labels, or none."""
+    """A value that goes up and down; each has its labels, or none."""
+    return _metric("gauge", name, help, values)
+
+
+def _metric(kind: str, name: str, help: str, values: Sequence[tuple[str, float | str]]) -> Iterator[str]:
+    """One metric in Prometheus' text format."""
     yield f"# HELP integra_{name} {help}"
-    yield f"# TYPE integra_{name} gauge"
+    yield f"# TYPE integra_{name} {kind}"
     yield from (f"integra_{name}{labels} {value}" for labels, value in values)
 
 
 def _labels(**given: str) -> str:
-    return "{" + ",".join(f'{name}="{value}"' for name, value in given.items()) + "}"
+    return "{" + ",".join(f'{name}="{value.translate(ESCAPED)}"' for name, value in given.items()) + "}"
 
 
 def _may_measure(request: web.Request) -> bool:

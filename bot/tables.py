@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from dataclasses import asdict
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -94,9 +95,9 @@ def _share(number: float | None) -> str:
     return HIDDEN if number is None else f"{number:.0%}"
 
 
-async def deliveries(tx: Transaction) -> str:
-    """How many deliveries are in which state, in words."""
+async def deliveries(tx: Transaction, since: datetime) -> str:
+    """How many deliveries are in which state, in words; of those that ended, what was due after `since`."""
     total: dict[str, int] = {}
-    for (_, state), number in (await backlog.counts(tx)).items():
+    for (_, state), number in (await backlog.counts(tx, since)).items():
         total[state] = total.get(state, 0) + number
     return ", ".join(f"{number} {state}" for state, number in sorted(total.items())) or "none"

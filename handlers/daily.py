@@ -19,6 +19,8 @@ from storage.database import Transaction
 from storage.progress import Memory, Prompt
 from storage.servants import Due
 
+SILENT = 500  # silent people in a portion: who is first among them is found by sorting all
+
 
 @dataclass(frozen=True, slots=True)
 class Portion:
@@ -29,32 +31,38 @@ class Portion:
 
 
 async def plan(tx: Transaction, library: Library, house: House, now: datetime, limit: int) -> int:
-    """Plan at most `limit` prompts that are due at `now`, and as many for silent people; give how many were.
+    """Plan at most `limit` prompts that are due at `now`, and then those of silent people; give how many were.
 
     A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty. Whom only a
     template reaches is planned as far as the platform's limit of people goes (see handlers/openings.py).
     """
-    return (await plan_portion(tx, library, house, now, limit)).count
+    portion = await plan_portion(tx, library, house, now, limit)
+    if portion.last is None or portion.count >= limit:
+        return portion.count
+    return portion.count + (await plan_portion(tx, library, house, now, limit, portion.last)).count
 
 
 async def plan_portion(
     tx: Transaction, library: Library, house: House, now: datetime, limit: int, after: int = 0
 ) -> Portion:
-    """The next portion, of servants whose id is greater than `after`: each is looked at once, asked or not."""
+    """The next portion, of servants whose id is greater than `after`: each is looked at once, asked or not.
+
+    When nobody is left who may be written to freely it is the silent ones' turn.
+    """
     day = Day.at(now, house)
     if day is None:
         return Portion(0, None)
     silences = openings.silences(house, now)
     due = await servants.due(tx, day.date, day.hour, silences, limit, after)
-    planned = await ask_all(tx, library, house, due, day)
+    if due:
+        return Portion(len(await ask_all(tx, library, house, due, day)), due[-1].servant_id)
+    count = 0
     for silence in silences:
-        chosen = await openings.choose(tx, library, house, silence, day, limit)
+        chosen = await openings.choose(tx, library, house, silence, day, max(limit, SILENT))
         asked = await ask_all(tx, library, house, chosen, day)
         await addresses.knock_all(tx, silence.channel, [one.address for one in asked], now)
-        planned += asked
-        if asked and not due:
-            return Portion(len(planned), after)  # there may be more of the silent ones
-    return Portion(len(planned), due[-1].servant_id if due else None)
+        count += len(asked)
+    return Portion(count, after if count else None)  # there may be more of the silent ones
 
 
 async def ask_all(tx: Transaction, library: Library, house: House, due: Sequence[Due], day: Day) -> list[Due]:

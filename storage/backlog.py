@@ -1,21 +1,31 @@
-"""How much waits in the outbox, for how long, and what was lost: the gauges of sending."""
+"""How much waits in the outbox and in the inbox, for how long, and what was lost: the gauges.
+
+What ended stays for days, and is many times more than what waits: nothing here looks at all of it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, union_all
 
 from storage.database import Transaction
-from storage.outbox import State, in_state
-from storage.schema import deliveries
+from storage.outbox import CHANNELS, PRIORITY, State, in_state
+from storage.schema import deliveries, updates
+
+OPEN = (State.WAITING, State.CLAIMED)
+ENDED = tuple(state for state in State if state not in OPEN)
 
 
-async def counts(tx: Transaction) -> dict[tuple[str, str], int]:
-    """Deliveries by channel and state."""
-    statement = select(deliveries.c.channel, deliveries.c.state, func.count()).group_by(
-        deliveries.c.channel, deliveries.c.state
-    )
-    return {(channel, state): number for channel, state, number in await tx.execute(statement)}
+async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]:
+    """Deliveries by channel and state: all that are open, and those ended ones whose last try was due after `since`."""
+    of_all = deliveries.c.channel.in_(CHANNELS)
+    is_recent = deliveries.c.priority.in_(PRIORITY.values()) & (deliveries.c.due_at > since)
+    columns = (deliveries.c.channel, deliveries.c.state, func.count())
+    both = [
+        select(*columns).where(of_all, deliveries.c.state.in_(OPEN)).group_by(*columns[:2]),
+        select(*columns).where(of_all, deliveries.c.state.in_(ENDED), is_recent).group_by(*columns[:2]),
+    ]
+    return {(channel, state): number for one in both for channel, state, number in await tx.execute(one)}
 
 
 async def count_expired(tx: Transaction, now: datetime) -> int:
@@ -24,11 +34,39 @@ async def count_expired(tx: Transaction, now: datetime) -> int:
     return await tx.scalar(statement) or 0
 
 
+async def count_put_off(tx: Transaction, now: datetime) -> dict[str, int]:
+    """Deliveries that wait for a later moment, by channel: mostly those that could not leave and are tried again."""
+    statement = (
+        select(deliveries.c.channel, func.count())
+        .where(in_state(State.WAITING), deliveries.c.priority.in_(PRIORITY.values()), deliveries.c.due_at > now)
+        .group_by(deliveries.c.channel)
+    )
+    return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
 async def oldest_waiting(tx: Transaction, now: datetime) -> float:
     """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
-    statement = select(func.min(deliveries.c.due_at)).where(in_state(State.WAITING), deliveries.c.due_at <= now)
+    moment = await tx.scalar(_OLDEST)
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+_firsts = union_all(  # the first of each stretch of the index, instead of all that waits
+    *(
+        select(func.min(deliveries.c.due_at).label("due_at")).where(
+            deliveries.c.channel == channel, deliveries.c.state == State.WAITING, deliveries.c.priority == priority
+        )
+        for channel in CHANNELS
+        for priority in PRIORITY.values()
+    )
+).subquery()
+_OLDEST = select(func.min(_firsts.c.due_at))
+
+
+async def oldest_update(tx: Transaction, now: datetime) -> float:
+    """Seconds that the first of the waiting updates has been waiting; 0.0 when none is."""
+    statement = select(updates.c.received_at).where(updates.c.state == "waiting").order_by(updates.c.id).limit(1)
     moment = await tx.scalar(statement)
-    return 0.0 if moment is None else (now - moment).total_seconds()
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +81,7 @@ class Backlog:
 async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
     """By channel, where there is anything; what was lost counts if it ended after `since`."""
     is_waiting = deliveries.c.state == State.WAITING
+    of_all = deliveries.c.channel.in_(CHANNELS)
     is_lost = and_(deliveries.c.state.in_((State.REFUSED, State.FAILED)), deliveries.c.ended_at > since)
     statement = (
         select(
@@ -51,6 +90,7 @@ async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str,
             func.min(case((is_waiting & (deliveries.c.due_at <= now), deliveries.c.due_at))),
             func.sum(case((is_lost, 1), else_=0)),
         )
+        .where(of_all, deliveries.c.state.in_((State.WAITING, State.REFUSED, State.FAILED)))
         .where(or_(is_waiting, is_lost))
         .group_by(deliveries.c.channel)
     )

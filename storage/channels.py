@@ -10,6 +10,7 @@ from storage.database import Transaction, insert_once
 from storage.schema import channel_facts, template_states
 
 STOPPED = "stopped"  # why the whole channel stands still
+DEAF = "deaf"  # why nothing reaches us on it, while we may send
 PEOPLE = "people"  # how many silent people may be written to in 24 hours; -1: as many as there are
 
 STOPPING = (
@@ -76,6 +77,12 @@ async def facts(tx: Transaction, channel: str) -> Mapping[str, str]:
 async def stopped(tx: Transaction) -> Mapping[str, str]:
     """Channels that stand still, with the reason."""
     statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == STOPPED)
+    return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
+async def deaf(tx: Transaction) -> Mapping[str, str]:
+    """Channels on which nothing reaches us, with the reason."""
+    statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == DEAF)
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 

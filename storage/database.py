@@ -23,6 +23,21 @@ Transaction = AsyncConnection
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
 FORBIDDEN = "42501"  # PostgreSQL: insufficient_privilege
+AWAY = ("08", "53", "58", "57P", "25006", "40001", "40P01", "55P03")
+"""How PostgreSQL's codes begin that say nothing against what was asked: it may be asked again. Connections, no room,
+its own faults, stopping, only reading (another server took over), two who waited for each other, a lock not had.
+Source: PostgreSQL, appendix A.
+"""
+CONNECT_SECONDS = 10
+GIVEN_UP = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+"""A machine that vanished, or a process that froze, holds rows that others wait for: PostgreSQL gives it up within the
+minute that a lease lasts. By itself it would wait for two hours. Source: PostgreSQL, client connection defaults.
+"""
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
@@ -152,6 +167,8 @@ async def _translated() -> AsyncIterator[None]:
 def _is_away(fault: DBAPIError) -> bool:
     if isinstance(fault, IntegrityError):
         return False
+    if str(getattr(fault.orig, "sqlstate", "") or "").startswith(AWAY):
+        return True
     # Without a statement it was the connection: no such database, role or password, or a file of another kind.
     return isinstance(fault, OperationalError) or fault.connection_invalidated or fault.statement is None
 
@@ -194,7 +211,8 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
 
 def _postgres(url: URL) -> Database:
     # hide_parameters: an exception never shows what was being stored.
-    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=True)
+    how = {"timeout": CONNECT_SECONDS, "server_settings": GIVEN_UP}
+    engine = create_async_engine(url, connect_args=how, hide_parameters=True, pool_pre_ping=True)
     _hide_details(engine)
     return Database(engine)
 

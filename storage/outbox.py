@@ -263,11 +263,6 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
     )
 
 
-async def prune(tx: Transaction, before: datetime) -> None:
-    """Forget deliveries that ended long ago."""
-    await tx.execute(delete(deliveries).where(deliveries.c.ended_at < before))
-
-
 async def forget(tx: Transaction, channel: str, address: str) -> None:
     """Somebody leaves: what was said to them, or still waits to be, goes."""
     await tx.execute(delete(deliveries).where(deliveries.c.channel == channel, deliveries.c.address == address))

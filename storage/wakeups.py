@@ -6,7 +6,7 @@ is imported where it is used.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,9 +27,10 @@ async def listen(database: Database, calls: Mapping[str, Callable[[], None]]) ->
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 for table, call in calls.items():
-                    await connection.add_listener(f"integra_{table}", lambda *_, call=call: call())
+                    await _asked(connection.add_listener(f"integra_{table}", lambda *_, call=call: call()))
                     call()  # what was stored before we listened
-                await lost.wait()
+                if not connection.is_closed():
+                    await lost.wait()
         await asyncio.sleep(RETRY)
 
 
@@ -45,11 +46,23 @@ async def alone(database: Database, what: int) -> AsyncIterator[asyncio.Event]:
         return
     while True:
         async with _connection(database) as connection:
-            if connection is not None and await connection.fetchval("select pg_try_advisory_lock($1)", what):
+            is_free = connection and await _asked(connection.fetchval("select pg_try_advisory_lock($1)", what))
+            if is_free:
                 connection.add_termination_listener(lambda _: lost.set())
                 yield lost
                 return
         await asyncio.sleep(RETRY)
+
+
+async def _asked(work: Awaitable[Any]) -> Any:
+    """What the server answers; None when it went away meanwhile, which is no reason for anybody to end."""
+    import asyncpg
+
+    try:
+        return await work
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        log.warning("listener_waits", fault=type(fault).__name__)
+        return None
 
 
 @asynccontextmanager

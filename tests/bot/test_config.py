@@ -39,6 +39,13 @@ def test_without_any_setting_everything_has_its_default() -> None:
 WRONG = [
     ("DATABASE_URL", f"postgres://u:{SECRET}@host/name", "expected sqlite+aiosqlite or postgresql+asyncpg"),
     ("DATABASE_URL", f"postgresql+asyncpg://u:p@{SECRET}:{SECRET}@h/n", "expected sqlite+aiosqlite or postgresql"),
+    ("DATABASE_URL", "sqlite+aiosqlite://", "names no file"),
+    ("DATABASE_URL", "sqlite+aiosqlite:///:memory:", "names no file"),
+    ("DATABASE_URL", "sqlite+aiosqlite:///x.db?mode=ro", "SQLite takes no options"),
+    ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@h:99999/n", "expected 1 to 65535"),
+    ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@h/n?sslmode=require", "expected ssl=require"),
+    ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@h/n?color=red", "unknown option 'color'"),
+    ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@h/n?ssl=perhaps", "option ssl: expected disable, allow"),
     ("PUBLIC_URL", "integra.example.mx", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "ftp://integra.example.mx", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "https://host:port", "expected http(s)://host[:port]"),
@@ -53,11 +60,15 @@ WRONG = [
     ("TIMEZONE", "../../etc/passwd", "expected an IANA time zone"),
     ("TELEGRAM_BOT_TOKEN", SECRET, "expected <number>:<letters>, as @BotFather gives it"),
     ("TELEGRAM_MODE", "push", "'polling' or 'webhook'"),
-    ("TELEGRAM_RATE", "0", "greater than 0"),
+    ("TELEGRAM_RATE", "0", "greater than or equal to 1"),
+    ("TELEGRAM_RATE", "-1", "greater than or equal to 1"),
+    ("TELEGRAM_RATE", "0.0001", "greater than or equal to 1"),
+    ("TELEGRAM_RATE", "1000000", "less than or equal to 1000"),
+    ("TELEGRAM_RATE", "inf", "less than or equal to 1000"),
     ("TELEGRAM_RATE", "nan", "1000"),
     ("TELEGRAM_RATE", "fast", "valid number"),
     ("WHATSAPP_API_URL", "graph.facebook.com/v25.0", "expected http(s)://host[:port]"),
-    ("WHATSAPP_RATE", "0", "greater than 0"),
+    ("WHATSAPP_RATE", "0", "greater than or equal to 1"),
     ("WHATSAPP_RATE", "1001", "less than or equal to 1000"),
     ("WHATSAPP_PROMPT", "both", "'tap' or 'direct'"),
     ("WEBCHAT", "maybe", "'on' or 'off'"),
@@ -76,7 +87,7 @@ def test_a_wrong_setting_is_told_in_one_line_with_what_is_expected(
     assert line.startswith(f"{name}: ")
     assert expected in line
     assert SECRET not in "".join(traceback.format_exception(told.value))
-    if SECRET not in value:
+    if SECRET not in value and name != "DATABASE_URL":
         assert f"(seen: {value!r})" in line
 
 
@@ -125,6 +136,31 @@ def test_what_is_not_said_follows_from_the_rest(
         monkeypatch.setenv(name, value)
     settings = load()
     assert (settings.has_webchat, settings.telegram_by_webhook) == (webchat, webhook)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_refused"),
+    [
+        ("https://integra.example.mx", False),
+        ("https://integra.example.mx:8443", False),
+        ("https://integra.example.mx:9443", True),
+        ("https://localhost", True),
+        ("https://192.168.1.5", True),
+        ("https://integra.local", True),
+        ("http://localhost:9443", False),  # by long polling
+    ],
+)
+def test_an_address_to_which_telegram_cannot_bring_updates_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, address: str, is_refused: bool
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", address)
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
+    if is_refused:
+        (line,) = lines_of(monkeypatch, {})
+        assert line.startswith("PUBLIC_URL: Telegram cannot bring updates there")
+        assert f"(seen: {address!r})" in line
+        monkeypatch.setenv("TELEGRAM_MODE", "polling")
+    assert load().public_url == address
 
 
 # ---------------------------------------------------------------- WhatsApp: all five or none

@@ -138,7 +138,9 @@ class Beats:
         self.clock, self.last, self.seconds = clock, last, seconds
         self.ends = asyncio.Event()
 
-    async def sleep(self, _: float) -> None:
+    async def sleep(self, seconds: float) -> None:
+        if seconds < scheduler_module.BEAT:  # somebody else lets others in between
+            return
         self.last -= 1
         self.clock.move(seconds=self.seconds)
         if self.last <= 0:
@@ -192,7 +194,7 @@ async def test_the_clock_outlives_a_database_that_is_away(stage: Stage, monkeypa
 
     monkeypatch.setattr(stage.scheduler, "plan", sometimes)
     await _run(stage, Beats(stage.clock, 3), monkeypatch)
-    assert len(asked) == 3
+    assert len(asked) == 2, "again at the next beat, and then not before the next slot"
     assert await stage.count() == (1, 1)
 
 
@@ -256,5 +258,5 @@ async def test_after_a_long_past_prompts_are_planned_between_the_days_that_are_c
 
     monkeypatch.setattr(stage.scheduler, "plan", plan)
     monkeypatch.setattr(kept, "fold", fold)
-    await _run(stage, Beats(stage.clock, 5), monkeypatch)
-    assert done == ["plan", "fold"] * 3 + ["plan"] * 2
+    await _run(stage, Beats(stage.clock, 5, seconds=900), monkeypatch)
+    assert done == ["plan", "fold"] * 5

@@ -54,7 +54,7 @@ class Stage:
         self.clock = clock
         self.telegram, self.webchat = FakeChannel(), FakeChannel("webchat")
         self.naps: list[float] = []
-        self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
+        self._always = self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
         self.sleeping.set()
         channels = {one.name: one for one in (self.telegram, self.webchat)}
         self.sender = Sender(
@@ -63,13 +63,20 @@ class Stage:
             limits or {},
             clock,
             sleep=self.nap,
-            steady=lambda: clock().timestamp(),
+            steady=self.steady,
             paced_by=clock,
         )
+        self._slept = 0.0
+
+    def steady(self) -> float:
+        return self.clock().timestamp() + self._slept
 
     async def nap(self, seconds: float) -> None:
+        """Takes no time but by the steady clock, and where a test says when they wake, not even there."""
         self.naps.append(seconds)
+        until = self._slept + seconds if self.sleeping is self._always else 0.0
         await self.sleeping.wait()
+        self._slept = max(self._slept, until)
 
     async def say(
         self,

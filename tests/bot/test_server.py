@@ -1,18 +1,21 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 
 from bot import server
 from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY
 from bot.channels.whatsapp import manner
 from content.library import Library
 from handlers.visit import House
-from storage import addresses, channels, outbox, servants, updates
+from storage import addresses, channels, outbox, rights, servants, updates
 from storage.database import Database, open_database
 from storage.outbox import Kind, New
 from tests import postman
@@ -121,8 +124,11 @@ async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: S
         "ready": True,
         "reason": "",
         "stopped": [],
+        "deaf": [],
         "outbox_age": 60.0,
+        "put_off": 1,
         "inbox": 1,
+        "inbox_age": 0.0,
         "templates": [],
         "waiting_people": 0,
     }
@@ -166,8 +172,17 @@ async def test_a_page_that_needs_an_absent_database_asks_to_be_repeated(away: Si
 
 
 def gauges(text: str) -> dict[str, float]:
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+    """What stands there, as Prometheus' own reader understands it: every metric with its type and help."""
+    read = {}
+    for family in text_string_to_metric_families(text):
+        assert family.type in ("gauge", "counter"), family
+        assert family.documentation.endswith(".")
+        assert family.name.startswith("integra_")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample
+            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            read[sample.name + (f"{{{labels}}}" if labels else "")] = sample.value
+    return read
 
 
 async def test_metrics_count_what_is_in_the_database(site: Site, database: Database) -> None:
@@ -184,6 +199,8 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     assert gauges(text) == {
         **{f'integra_pace_{name}{{channel="telegram"}}': value for name, value in pace.items()},
         'integra_refusals{channel="telegram"}': 0,
+        'integra_refusals_total{channel="telegram"}': 0,
+        'integra_outbox_put_off{channel="telegram"}': 1,
         'integra_deliveries{channel="telegram",state="sent"}': 1,
         'integra_deliveries{channel="telegram",state="waiting"}': 2,
         "integra_outbox_age_seconds": 10,
@@ -215,6 +232,61 @@ async def test_metrics_tell_limits_people_and_templates(
             'integra_people_used{channel="whatsapp"}': 1,
             'integra_template_stopped{channel="whatsapp",name="pregunta_diaria",code="es_MX"}': 1,
         }
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_server_that_only_reads_is_not_ready(
+    database: Database, database_url: str, library: Library, clock: Clock
+) -> None:
+    reading = open_database(database_url)
+
+    @event.listens_for(reading.engine.sync_engine, "connect")
+    def _only_read(connection: Any, _: Any) -> None:
+        connection.cursor().execute("SET default_transaction_read_only = on")
+        connection.commit()
+
+    site = Site(reading, library, clock)
+    async with site.client:
+        status, told = await site.ready()
+    await reading.close()
+    assert (status, told["reason"]) == (503, "database")
+    async with database.read() as tx:
+        assert not await rights.only_reads(tx)
+
+
+async def test_updates_that_nobody_handles_make_us_unready(site: Site, database: Database, clock: Clock) -> None:
+    async with database.write() as tx:
+        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
+    assert (await site.ready())[0] == 200
+    async with database.write() as tx:
+        await updates.keep(tx, [updates.New("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
+    async with database.write() as tx:
+        await updates.finish(tx, 1)
+    status, told = await site.ready()
+    assert (status, told["reason"], told["inbox_age"]) == (503, "inbox", 301.0)
+
+
+async def test_a_name_with_strange_signs_is_read_as_it_is(site: Site, database: Database) -> None:
+    name = 'a "b" \\ c\nd'
+    async with database.write() as tx:
+        await channels.note(tx, name[:10], channels.DEAF, "bad webhook", NOW)
+    async with site.client.get("/metrics") as answer:
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        families = {one.name: one for one in text_string_to_metric_families(await answer.text())}
+    (sample,) = families["integra_channel_deaf"].samples
+    assert sample.labels == {"channel": name[:10]}
+
+
+async def test_what_a_platform_does_not_take_shows_while_it_is_tried_again(site: Site, database: Database) -> None:
+    await put(database, new("a"), new("b"))
+    async with database.write() as tx:
+        for one in await postman.claim(tx, "w", ["telegram"], NOW, 2):
+            await postman.postpone(tx, one.id, NOW + timedelta(minutes=5), "status 502")
+    assert (await site.ready())[1]["put_off"] == 2
+    async with site.client.get("/metrics") as answer:
+        read = gauges(await answer.text())
+    assert read['integra_outbox_put_off{channel="telegram"}'] == 2
+    assert read["integra_outbox_age_seconds"] == 0
 
 
 async def test_a_house_without_whatsapp_tells_nothing_of_it(database: Database, library: Library, clock: Clock) -> None:

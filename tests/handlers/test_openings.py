@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 
 from content.library import Library
 from content.text import Text
-from handlers import openings
+from handlers import daily, openings
 from handlers.day import Day
 from handlers.message import Kind, Opening
 from storage import addresses, channels, schema, servants
@@ -286,7 +286,10 @@ async def test_free_prompts_do_not_count_against_the_limit(story: Story) -> None
     assert [await story.is_knocked(who) for who in people] == [False, False, True]
 
 
-async def test_silent_people_are_planned_in_portions_and_nobody_is_put_off_for_that(story: Story) -> None:
+async def test_silent_people_are_planned_in_portions_and_nobody_is_put_off_for_that(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily, "SILENT", 2)
     people = await story.people(9, 9, 9, 9, 9)
     at(story.clock, 0, 9)
     portions = []

@@ -196,4 +196,4 @@ async def test_what_failed_is_over_and_a_delivery_after_all_is_believed(database
             known = await tell(tx, fate, number)
             steps.append((known is not None, (await row(tx, number))["state"]))
         assert steps == [(True, "failed"), (False, "failed"), (True, "sent"), (False, "sent"), (True, "sent")]
-        assert await backlog.counts(tx) == {("whatsapp", "sent"): 1}
+        assert await backlog.counts(tx, NOW - timedelta(days=1)) == {("whatsapp", "sent"): 1}

@@ -1,7 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from storage import outbox, updates, wakeups
@@ -60,3 +61,47 @@ async def test_only_one_may_do_what_one_alone_can_and_the_next_takes_over(
 
     await asyncio.gather(first(), second())
     assert order == ["first in", "first out", "second in"]
+
+
+async def test_a_server_that_goes_away_while_we_ask_to_listen_ends_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "RETRY", 0.01)
+    asked = asyncpg.Connection.add_listener
+    faults = [asyncpg.ConnectionDoesNotExistError("gone"), asyncpg.AdminShutdownError("stopping"), OSError()]
+    through = asyncio.Event()
+
+    async def shaky(connection: asyncpg.Connection, channel: str, call: Callable[..., None]) -> None:
+        if faults:
+            connection.terminate()
+            raise faults.pop()
+        await asked(connection, channel, call)
+        if channel == "integra_updates":
+            through.set()
+
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", shaky)
+    async with listening(database) as rung:
+        await through.wait()
+        for event in rung.values():
+            event.clear()
+        async with database.write() as tx:
+            await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+        async with asyncio.timeout(5):
+            await rung["updates"].wait()
+
+
+async def test_a_server_that_goes_away_while_we_ask_for_a_right_ends_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "RETRY", 0.01)
+    asked = asyncpg.Connection.fetchval
+    faults = [asyncpg.ConnectionDoesNotExistError("gone")]
+
+    async def shaky(connection: asyncpg.Connection, *arguments: object) -> object:
+        if faults:
+            raise faults.pop()
+        return await asked(connection, *arguments)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetchval", shaky)
+    async with asyncio.timeout(5), wakeups.alone(database, 78):
+        assert not faults
