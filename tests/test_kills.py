@@ -16,7 +16,7 @@ from storage import schema, servants
 from storage.database import Database, open_database
 from tests import town
 from tests.cast import INSTITUTIONS
-from tests.fakes.counter import WHATSAPP
+from tests.fakes.counter import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
 from tests.nursery import Nursery
@@ -58,11 +58,12 @@ async def test_deaths_lose_no_message_and_say_twice_only_what_nobody_had_noted(
     database: Database, database_url: str, library: Library, tmp_path: Path
 ) -> None:
     found = await town.run(database_url, tmp_path, library, MESSAGES, DEATHS)
-    print(found.summary())
+    doubled = {channel: found.doubled(channel) for channel in (TELEGRAM, WHATSAPP)}
+    print(f"{found.kills} kills, {found.messages} messages: lost {found.missing}, doubled {doubled}; {found.summary()}")
     assert found.missing == 0, "lost"
     assert found.unanswered + found.answered_twice == 0, "an answer was lost or kept twice"
     assert found.unexplained == 0, "said twice, and nobody had died with it"
-    assert found.doubled(WHATSAPP) == 0, "a receipt had proved it"
+    assert doubled[WHATSAPP] == 0, "a receipt had proved it"
     assert found.most_doubts <= UNDER_WAY, "more was in doubt than may be under way"
 
 
