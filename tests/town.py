@@ -11,12 +11,12 @@ import asyncio
 import random
 import signal
 import socket
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Executable, select, text, update
 
 from bot import app as house
 from bot import config
@@ -26,7 +26,7 @@ from storage import outbox, schema
 from storage.database import Database, open_database
 from tests import census
 from tests.census import Found
-from tests.fakes.counter import SECRET, TELEGRAM, CountingPlatform, Talker
+from tests.fakes.counter import SECRET, WHATSAPP, CountingPlatform, Talker
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
 from tests.nursery import Nursery, worker
@@ -114,22 +114,28 @@ class _Town:
     async def _inherit(self) -> None:
         """The minute passes after which the leases of the dead are over, and their heirs are called.
 
-        What WhatsApp took is told within seconds, long before: that waits for its receipt. What somebody is just
-        changing is not touched, nor what somebody living has claimed since.
+        What WhatsApp took is told within seconds, long before: that waits for its receipt, however long this run is in
+        seconds of its own, in which somebody dies several times each. What somebody is just changing is not touched,
+        nor what somebody living has claimed since.
         """
         is_dead = schema.deliveries.c.worker.not_in([worker(pid) for pid in self._living]) & _is_claimed()
         wanted = select(*census.COLUMNS).where(is_dead).with_for_update(skip_locked=True)
+        now = datetime.now(UTC)
         async with self._database.write() as tx:
             rows = (await tx.execute(wanted)).all()
-            over = [row.id for row in rows if row.channel == TELEGRAM or not self._platform.taken[census.letter(row)]]
-            past = {"lease_until": datetime.now(UTC) - outbox.LEASE}
-            await tx.execute(update(schema.deliveries).where(schema.deliveries.c.id.in_(over)).values(past))
+            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[census.letter(row)]}
+            await tx.execute(_leases({row.id for row in rows} - told, now - outbox.LEASE))
+            await tx.execute(_leases(told, now + outbox.LEASE))
             if not self._database.is_sqlite:
                 await tx.execute(text("SELECT pg_notify('integra_deliveries', '')"))
 
 
 def _is_claimed() -> Any:
     return schema.deliveries.c.state == outbox.State.CLAIMED.value
+
+
+def _leases(numbers: Collection[int], end: datetime) -> Executable:
+    return update(schema.deliveries).where(schema.deliveries.c.id.in_(numbers)).values(lease_until=end)
 
 
 def _settings(platform: CountingPlatform, url: str, folder: Path, port: int) -> dict[str, str]:

@@ -132,8 +132,10 @@ class CountingPlatform:
         changed.set()
         self._under_way += 1
         self.busiest = max(self.busiest, self._under_way)
-        await asyncio.sleep(random.uniform(0, LONGEST))  # the platform's own time
-        self._under_way -= 1
+        try:
+            await asyncio.sleep(random.uniform(0, LONGEST))  # the platform's own time
+        finally:  # whoever asked may be dead
+            self._under_way -= 1
         return number
 
     async def _bot_api(self, request: web.Request) -> web.Response:
