@@ -223,7 +223,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         await rights.check(app.database)
         if app.database.is_sqlite:
             async with app.database.write() as tx:  # whoever died holding something left it to us
-                await outbox.give_back_all(tx)
+                await outbox.give_back_all(tx, besides={WhatsApp.name})
         port = await _open_port(app, stack) if web else 0
         spare_the_collector()
         async with asyncio.TaskGroup() as workers:

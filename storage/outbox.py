@@ -8,9 +8,9 @@
     (any) --the platform tells that it left--> sent --it tells that it will not arrive--> failed
 
 *claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
-once). *doubted* is final unless the platform tells more (see storage/fates.py): it may have delivered, and a prompt is
-never repeated blindly. Bodies are
-emptied at the end, as they may hold a one-time link.
+once), unless the platform tells before that it took them. *doubted* is final unless the platform tells more (see
+storage/fates.py): it may have delivered, and a prompt is never repeated blindly. Bodies are emptied at the end, as they
+may hold a one-time link.
 """
 
 from collections.abc import Collection, Sequence
@@ -233,11 +233,14 @@ async def give_back(tx: Transaction, worker: str) -> None:
     )
 
 
-async def give_back_all(tx: Transaction) -> None:
-    """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process."""
+async def give_back_all(tx: Transaction, besides: Collection[str] = ()) -> None:
+    """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process.
+
+    `besides`: channels whose platform tells what it took. There the lease is waited for, so that nothing leaves twice.
+    """
     await tx.execute(
         update(deliveries)
-        .where(in_state(State.CLAIMED))
+        .where(in_state(State.CLAIMED), deliveries.c.channel.not_in(besides))
         .values(state=State.WAITING.value, lease_until=None, worker=None)
     )
 

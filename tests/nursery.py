@@ -1,4 +1,5 @@
-"""Makes processes of the product quickly: imports all and reads the course once, then forks one for each line it reads.
+"""Makes processes of the product quickly: imports all, reads the course and wires it once, then forks one for each line
+it reads.
 
 A line on standard input holds the arguments of `integra`; "born <pid>" and, once it is dead, "dead <pid> <status>" are
 printed. Each holds deliveries under the name of its pid, so that whoever kills it can tell what it held. When the input
@@ -6,6 +7,7 @@ ends, whoever still lives is killed.
 """
 
 import asyncio
+import gc
 import os
 import selectors
 import signal
@@ -14,8 +16,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot import cli, sender
+from bot import app as house
+from bot import cli, config, sender
 from content import library as course
+from content.library import Library
 
 STDIN = 0
 
@@ -23,6 +27,9 @@ STDIN = 0
 def main() -> None:
     library = course.load()
     course.load = lambda *_, **__: library
+    asyncio.run(_rehearse(library))
+    gc.collect()
+    gc.freeze()  # or each walks through all of this once more when it starts
     watch = selectors.DefaultSelector()
     watch.register(STDIN, selectors.EVENT_READ)
     unread = b""
@@ -41,6 +48,12 @@ def main() -> None:
                     if other.fd != STDIN:
                         os.kill(other.data, signal.SIGKILL)
                 return
+
+
+async def _rehearse(library: Library) -> None:
+    """What a first life only finds out, each of the others knows: compiled templates, modules imported late."""
+    async with house.build(config.load(), library=library):
+        pass
 
 
 def _bear(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Kill -9 at any moment: a real process dies fifty times while people use it; nothing is lost or recorded twice."""
+"""Kill -9 at any moment: real processes die while people use them; nothing is lost or recorded twice."""
 
 import asyncio
 import random
@@ -10,21 +10,27 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from bot.lane import ON_THE_WAY
+from content.library import Library
 from storage import schema, servants
-from storage.database import open_database
+from storage.database import Database, open_database
+from tests import town
 from tests.cast import INSTITUTIONS
+from tests.fakes.counter import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
 from tests.nursery import Nursery
 
-KILLS = 50
+KILLS = 15
+MESSAGES, DEATHS = 1_000, 12  # in the town
+UNDER_WAY = 2 * ON_THE_WAY  # messages on both channels whose answer one process may wait for: one a connection
 AT_ONCE = 4  # people in the middle of something whenever a process dies
 LONGEST_LIFE = 0.6  # seconds from ready to dead, at most
 PATIENCE = 240  # seconds until we call a reply lost
 
 
 @pytest.mark.long
-async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: str, tmp_path: Path) -> None:
+async def test_whoever_enrols_and_answers_among_deaths_is_recorded_once(sqlite_url: str, tmp_path: Path) -> None:
     await _institutions(sqlite_url)
     async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):
         crowd = _Crowd(fake)
@@ -45,6 +51,20 @@ async def test_fifty_deaths_lose_nothing_and_record_nothing_twice(sqlite_url: st
     twice = sum(told) - len(told)
     assert twice <= KILLS * AT_ONCE, "more was said twice than could be in flight"
     print(f"{KILLS} kills survived, {len(crowd.numbers)} people, {twice} feedbacks said twice")
+
+
+@pytest.mark.long
+async def test_deaths_lose_no_message_and_say_twice_only_what_nobody_had_noted(
+    database: Database, database_url: str, library: Library, tmp_path: Path
+) -> None:
+    found = await town.run(database_url, tmp_path, library, MESSAGES, DEATHS)
+    doubled = {channel: found.doubled(channel) for channel in (TELEGRAM, WHATSAPP)}
+    print(f"{found.kills} kills, {found.messages} messages: lost {found.missing}, doubled {doubled}; {found.summary()}")
+    assert found.missing == 0, "lost"
+    assert found.unanswered + found.answered_twice == 0, "an answer was lost or kept twice"
+    assert found.unexplained == 0, "said twice, and nobody had died with it"
+    assert doubled[WHATSAPP] == 0, "a receipt had proved it"
+    assert found.most_doubts <= UNDER_WAY, "more was in doubt than may be under way"
 
 
 class _Crowd:

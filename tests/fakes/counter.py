@@ -1,8 +1,9 @@
 """A platform that keeps count: takes every message in both tongues, says so a moment later, and tells receipts.
 
-Each person here is sent one prompt, says one word and gets one reply to it: who and which of the two names a delivery.
-What WhatsApp's half took is told as delivered. Words and receipts are brought to the product's webhooks again and again
-until they are acknowledged.
+Each person here is sent one prompt and gets one reply, to the one word that they say or to the one button that they
+press; what was pressed on Telegram is brought up to date besides. Who, and which of these, names a delivery. What
+WhatsApp's half took is told as delivered. Words, presses and receipts are brought to the product's webhooks again and
+again until they are acknowledged.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from time import time
 from typing import Any
 
@@ -20,26 +22,52 @@ from aiohttp.test_utils import TestServer
 
 from bot.channels.telegram_intake import PATH, SECRET_HEADER
 from tests.fakes import whatsapp_webhooks as webhooks
+from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp_chats import shown
 from tests.fakes.whatsapp_webhooks import Identity
 
 PROMPT = "prompt"  # how the text of every prompt begins, and of nothing else
+WORD = "ayuda"  # what everybody says who presses nothing
 SECRET = "secret-of-the-counter"
 TELEGRAM, WHATSAPP = "telegram", "whatsapp"
 LONGEST = 0.02  # seconds from having taken a message to saying so, at most
 AGAIN = 0.05  # seconds until a platform repeats what was not acknowledged
 AT_ONCE = 8  # words and receipts on their way
 LEAD = 50  # so many words more than deliveries: people go on talking all the time
+SAID, PRESSED = 700_000_000, 800_000_000  # Telegram's numbers of words and of presses begin here
 Values = dict[str, Any]
+
+
+class Part(StrEnum):
+    """Which of a person's deliveries."""
+
+    PROMPT = "prompt"
+    REPLY = "reply"
+    EDIT = "edit"  # the pressed message is brought up to date
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One delivery: to whom, and whether it is their prompt or the reply to their word."""
+    """One delivery: to whom, and which of theirs."""
 
     channel: str
     address: str
-    is_prompt: bool
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """Somebody who is sent a prompt, and says a word or, where `choice` is one, presses a button."""
+
+    channel: str
+    address: str
+    choice: str = ""
+
+    def letters(self) -> list[Letter]:
+        """All that they are to get."""
+        is_edited = self.choice and self.channel == TELEGRAM
+        parts = (Part.PROMPT, Part.REPLY, Part.EDIT) if is_edited else (Part.PROMPT, Part.REPLY)
+        return [Letter(self.channel, self.address, part) for part in parts]
 
 
 class CountingPlatform:
@@ -48,7 +76,9 @@ class CountingPlatform:
     def __init__(self, product: str) -> None:
         self.product = product
         self.taken: Counter[Letter] = Counter()
-        self.words = 0  # of people, so far acknowledged
+        self.words = 0  # of people and presses, so far acknowledged
+        self.busiest = 0  # calls that were under way at once, at most
+        self._under_way = 0
         self._number = 0
         self._changed = asyncio.Event()
         self._posts: asyncio.Queue[tuple[str, dict[str, str], bytes, int]] = asyncio.Queue()
@@ -82,6 +112,11 @@ class CountingPlatform:
         while len(self.taken) < count:
             await self._changed.wait()
 
+    async def caught_up(self) -> None:
+        """Wait until all that was written to us before has been read: whoever wrote it may be dead."""
+        async with self._session.get(f"{self.url}/bot{TOKEN}/getMe") as answer:
+            await answer.read()
+
     async def acknowledged(self) -> None:
         """Wait until the product has taken in all that was to be brought."""
         await self._posts.join()
@@ -95,22 +130,29 @@ class CountingPlatform:
         self.taken[letter] += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-        await asyncio.sleep(random.uniform(0, LONGEST))  # the platform's own time
+        self._under_way += 1
+        self.busiest = max(self.busiest, self._under_way)
+        try:
+            await asyncio.sleep(random.uniform(0, LONGEST))  # the platform's own time
+        finally:  # whoever asked may be dead
+            self._under_way -= 1
         return number
 
     async def _bot_api(self, request: web.Request) -> web.Response:
-        if request.match_info["method"] != "sendMessage":
+        method = request.match_info["method"]
+        if method not in ("sendMessage", "editMessageText"):
             user = {"id": 1, "is_bot": True, "first_name": "b", "username": "integra_prueba_bot"}
-            return web.json_response({"ok": True, "result": user if request.match_info["method"] == "getMe" else True})
+            return web.json_response({"ok": True, "result": user if method == "getMe" else True})
         values = await (request.json() if request.content_type == "application/json" else request.post())
-        letter = Letter(TELEGRAM, str(values["chat_id"]), str(values["text"]).startswith(PROMPT))
+        part = Part.EDIT if method == "editMessageText" else _part(str(values["text"]))
+        letter = Letter(TELEGRAM, str(values["chat_id"]), part)
         number = await self._take(letter)
         chat = {"id": int(letter.address), "type": "private"}
         return web.json_response({"ok": True, "result": {"message_id": number, "date": int(time()), "chat": chat}})
 
     async def _messages(self, request: web.Request) -> web.Response:
         body = await request.json()
-        letter = Letter(WHATSAPP, body["recipient"], shown(body)[0].startswith(PROMPT))
+        letter = Letter(WHATSAPP, body["recipient"], _part(shown(body)[0]))
         who, wamid, at = identity(letter.address), f"wamid.{letter.address}.{self._number}", int(time())
         tracker = body["biz_opaque_callback_data"]
         told = webhooks.status(who, wamid, "delivered", at, by_id=True, tracker=tracker, category="service", code=None)
@@ -124,19 +166,19 @@ class CountingPlatform:
 
     # ------------------------------------------------------------ telling
 
-    def listen(self, people: Iterable[tuple[str, str]]) -> None:
-        """Everybody (channel and address) says their word, in step with what is delivered."""
+    def listen(self, people: Iterable[Talker]) -> None:
+        """Everybody says their word or presses their button, in step with what is delivered."""
         self._tasks.append(asyncio.create_task(self._talk(list(people))))
 
-    async def _talk(self, people: list[tuple[str, str]]) -> None:
-        for place, (channel, address) in enumerate(people):
+    async def _talk(self, people: list[Talker]) -> None:
+        for place, person in enumerate(people):
             await self.reached(place - LEAD)
             at = int(time())
-            if channel == WHATSAPP:
-                message = {"id": f"wamid.IN.{address}", "timestamp": str(at), "type": "text", "text": {"body": "ayuda"}}
-                self._tell(webhooks.body("messages", webhooks.incoming(identity(address), message), at), 1)
+            if person.channel == WHATSAPP:
+                said = webhooks.incoming(identity(person.address), _message(person, at))
+                self._tell(webhooks.body("messages", said, at), 1)
             else:
-                self._post(PATH, {SECRET_HEADER: SECRET}, json.dumps(_update(place, int(address), at)).encode(), 1)
+                self._post(PATH, {SECRET_HEADER: SECRET}, json.dumps(_update(place, person, at)).encode(), 1)
 
     def _tell(self, posted: Values, words: int) -> None:
         content = webhooks.raw(posted)
@@ -170,8 +212,26 @@ def identity(address: str) -> Identity:
     return Identity(f"521477{int(address[3:]):07d}", address, "Ana")
 
 
-def _update(number: int, person: int, at: int) -> Values:
-    user = {"id": person, "is_bot": False, "first_name": "Ana", "language_code": "es"}
-    chat = {"id": person, "type": "private", "first_name": "Ana"}
-    message = {"message_id": number + 1, "date": at, "chat": chat, "from": user, "text": "ayuda"}
-    return {"update_id": 700_000_000 + number, "message": message}
+def _part(text: str) -> Part:
+    return Part.PROMPT if text.startswith(PROMPT) else Part.REPLY
+
+
+def _message(person: Talker, at: int) -> Values:
+    """As WhatsApp tells it."""
+    known = {"id": f"wamid.IN.{person.address}", "timestamp": str(at)}
+    if not person.choice:
+        return known | {"type": "text", "text": {"body": WORD}}
+    pressed = {"type": "button_reply", "button_reply": {"id": person.choice, "title": "A"}}
+    return known | {"type": "interactive", "interactive": pressed}
+
+
+def _update(number: int, person: Talker, at: int) -> Values:
+    """As Telegram tells it."""
+    who = int(person.address)
+    user = {"id": who, "is_bot": False, "first_name": "Ana", "language_code": "es"}
+    chat = {"id": who, "type": "private", "first_name": "Ana"}
+    message = {"message_id": number + 1, "date": at, "chat": chat, "text": PROMPT}
+    if not person.choice:
+        return {"update_id": SAID + number, "message": message | {"from": user, "text": WORD}}
+    query = {"id": str(4_000_000_000 + number), "from": user, "message": message, "chat_instance": "1"}
+    return {"update_id": PRESSED + number, "callback_query": query | {"data": person.choice}}

@@ -176,6 +176,18 @@ async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Dat
 
 
 @on_postgres
+async def test_what_a_platform_will_tell_of_is_not_given_back_before_its_lease(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [New(on, on, on, Kind.REPLY, "{}", NOW) for on in ("telegram", "whatsapp")])
+        for on in ("telegram", "whatsapp"):
+            await claims.claim(tx, "dead", on, NOW, 10)
+        await outbox.give_back_all(tx, besides={"whatsapp"})
+        assert len(await claims.claim(tx, "heir", "telegram", NOW, 10)) == 1
+        assert not await claims.claim(tx, "heir", "whatsapp", NOW, 10)
+        assert await outbox.reclaim(tx, "heir", NOW + LEASE + timedelta(seconds=1), under_way=()) >= 1
+        assert len(await claims.claim(tx, "heir", "whatsapp", NOW, 10)) == 1
+
+
 async def test_a_claim_keeps_its_limit_whatever_the_planner_expects(database: Database) -> None:
     """Where the planner expects one row it may run a subquery anew for every row, limit and all."""
     async with database.write() as tx:
