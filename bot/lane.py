@@ -29,7 +29,7 @@ from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.outbox import Delivery, Ending, Kind, Return, State
 
-ON_THE_WAY = 256  # deliveries that the platform may keep us waiting for at once
+ON_THE_WAY = 256  # connections: what the platform took may leave twice if we die before it is noted, one on each
 HANDFUL = 4  # the part of those that is claimed at least: one by one each message would cost a claim of its own
 AHEAD = 0.5  # seconds of slots that are taken ahead: a reply waits no longer than that for prompts
 CLOSEST = 0.99  # of a step: nearer to each other no two messages of one process leave; 31 such span a second
@@ -88,6 +88,7 @@ class Lane:
         self._call = call
         self._going: set[asyncio.Task[None]] = set()
         self._held: set[int] = set()  # deliveries that we claimed and have not given back
+        self._connections = asyncio.Semaphore(ON_THE_WAY)  # in use until it is noted what came of it
         self._waiting = 0  # for their slots
         self._may_have_more = False  # when it was last looked at, something was left behind
         self._is_abandoned = False
@@ -189,15 +190,8 @@ class Lane:
         try:
             if moment is not None:
                 await self._wait(moment)
-            if self._is_abandoned:  # whoever stops gives all back at once
-                return Fate.LATER
-            if self._tools.time() >= last:
-                return await self._give_back(delivery)
-            if (held := self._seconds_held()) > 0 and not delivery.is_unpaced:
-                return await self._postpone(delivery, held, "throttled")
-            if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
-                return await self._end(delivery, State.DROPPED, fault="late")
-            return await self._leave(delivery)
+            async with self._connections:
+                return await self._leave(delivery, last)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # one bad delivery never stops the rest
@@ -227,7 +221,15 @@ class Lane:
         """The process stops: what waits for its slot, or for what goes before it, leaves no more."""
         self._is_abandoned = True
 
-    async def _leave(self, delivery: Delivery) -> Fate:
+    async def _leave(self, delivery: Delivery, last: float) -> Fate:
+        if self._is_abandoned:  # whoever stops gives all back at once
+            return Fate.LATER
+        if self._tools.time() >= last:
+            return await self._give_back(delivery)
+        if (held := self._seconds_held()) > 0 and not delivery.is_unpaced:
+            return await self._postpone(delivery, held, "throttled")
+        if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
+            return await self._end(delivery, State.DROPPED, fault="late")
         try:
             parcel = speak.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)

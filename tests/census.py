@@ -32,7 +32,7 @@ class Found:
     kills: int = 0
     held: int = 0  # deliveries that the dead had claimed, all in all
     most_held: int = 0  # by one of them
-    most_doubts: int = 0  # of these had been taken
+    most_doubts: Counter[str] = field(default_factory=Counter)  # of these had been taken, by channel
     busiest: int = 0  # calls to the platform under way at once, at most
     doubts: Counter[Letter] = field(default_factory=Counter)
     taken: Counter[Letter] = field(default_factory=Counter)
@@ -57,9 +57,11 @@ class Found:
 
     def summary(self) -> str:
         """What the deaths left, in a line."""
+        doubts = sum(times for letter, times in self.doubts.items() if letter.channel == TELEGRAM)
         return (
-            f"the dead held {self.held:,} (at most {self.most_held:,} each), of which {self.doubts.total():,} had been "
-            f"taken (at most {self.most_doubts:,} each; {self.busiest:,} calls under way at once)"
+            f"whoever died had {doubts / max(1, self.kills):.1f} messages taken and not noted (at most "
+            f"{self.most_doubts[TELEGRAM]:,}, of {self.most_held:,} claimed on both channels); "
+            f"{self.busiest:,} calls under way at once"
         )
 
     def bury(self, held: Sequence[Letter], taken: Counter[Letter]) -> None:
@@ -68,7 +70,7 @@ class Found:
         self.kills += 1
         self.held += len(held)
         self.most_held = max(self.most_held, len(held))
-        self.most_doubts = max(self.most_doubts, len(doubts))
+        self.most_doubts |= Counter(one.channel for one in doubts)
         self.doubts.update(doubts)
 
 
