@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bot import app as house
 from bot import cli, scheduler
-from bot.lane import Limits
+from bot.credential import Limits
 from content import calendar
 from storage.claims import PersonLimit
 

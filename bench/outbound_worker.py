@@ -13,7 +13,7 @@ from bench.house import TOKEN
 from bench.runs import timed
 from bot.app import spare_the_collector
 from bot.channels.telegram import PERSON, Telegram
-from bot.lane import Limits
+from bot.credential import Limits
 from bot.sender import Sender
 from storage.database import open_database
 

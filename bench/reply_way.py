@@ -21,7 +21,7 @@ from bench.report import Figure, Row, percentile
 from bench.runs import told, until
 from bot import receiver, sender
 from bot.channels.telegram import PERSON, Telegram
-from bot.lane import Limits
+from bot.credential import Limits
 from handlers.message import Parcel
 from storage import outbox
 from storage.database import open_database

@@ -28,8 +28,8 @@ from bot.channels.webchat import Webchat
 from bot.channels.whatsapp import PAIR, WhatsApp, manner
 from bot.channels.whatsapp_graph import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
+from bot.credential import Limits
 from bot.inbox import Inbox
-from bot.lane import Limits
 from bot.pages import Pages
 from bot.receiver import Receiver
 from bot.scheduler import Scheduler
@@ -237,7 +237,8 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                 if app.whatsapp is not None:
                     workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
             if work and not app.database.is_sqlite:
-                calls = {"updates": app.inbox.arrived.set, "deliveries": app.sender.wake.set}
+                sender = app.sender
+                calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "paces": sender.heed}
                 workers.create_task(wakeups.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled

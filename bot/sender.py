@@ -10,9 +10,10 @@ import structlog
 
 from bot.book import Book
 from bot.channels.channel import Channel
-from bot.lane import Lane, Limits, Tools, new_worker
-from storage import channels, claims, outbox
-from storage.database import Database, DatabaseUnavailable
+from bot.credential import Limits, Tools
+from bot.lane import Lane, new_worker
+from storage import channels, claims, outbox, paces
+from storage.database import Database, DatabaseUnavailable, Transaction
 
 REST = 0.01  # seconds between two claims, so that they are not too small
 LOOK = 2.0  # seconds between looks when nobody wakes us
@@ -37,9 +38,11 @@ class Sender:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._paced_by = paced_by
         self._worker = new_worker()
         self._book = Book(database, self._worker, clock, sleep)
         self.wake = asyncio.Event()
+        self._is_told = False  # that some process met a refusal
         tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
         self._lanes = {
             name: Lane(roads[name], limits.get(name), tools, self.wake.set)
@@ -72,6 +75,11 @@ class Sender:
                         await self.wake.wait()
         finally:
             await self._stop()
+
+    def heed(self) -> None:
+        """Some process met a refusal: what we took slots for waits as well."""
+        self._is_told = True
+        self.wake.set()
 
     async def _stop(self) -> None:
         """What the platform takes now is noted, or a prompt would leave twice; the rest is given back."""
@@ -108,22 +116,36 @@ class Sender:
         died may have left something.
         """
         now = self._clock()
+        if self._is_told:
+            await self._hold_all()
         roomy = [lane for lane in self.lanes if lane.has_room()]
         if looks and not await self._is_worth_it(now, roomy):
             return 0
         async with self._database.write() as tx:
             if looks and await claims.has_expired(tx, now):
                 await outbox.reclaim(tx, self._worker, now, [one for lane in self.lanes for one in lane.held])
-            wanted = await claims.due_on(tx, now) - (await channels.stopped(tx)).keys()
-            claimed = {lane: await lane.claim(tx) for lane in roomy if lane.channel.name in wanted}
-        for lane, deliveries in claimed.items():
-            lane.start(deliveries)
-        return sum(map(len, claimed.values()))
+            wanted = await _wanted(tx, now)
+            claimed = {
+                lane: await lane.claim(tx, is_urgent=wanted[name])
+                for lane in roomy
+                if (name := lane.channel.name) in wanted
+            }
+        for lane, one in claimed.items():
+            lane.start(one)
+        return sum(len(one.deliveries) for one in claimed.values())
+
+    async def _hold_all(self) -> None:
+        self._is_told = False
+        async with self._database.glance() as tx:
+            standing = await paces.standing(tx, self._paced_by and self._paced_by())
+        for one in standing:
+            if one.channel in self._lanes:
+                self._lanes[one.channel].hold(one.held)
 
     async def _is_worth_it(self, now: datetime, roomy: Sequence[Lane]) -> bool:
         async with self._database.glance() as tx:
-            due = await claims.due_on(tx, now) - (await channels.stopped(tx)).keys()
-            return bool(due & {lane.channel.name for lane in roomy}) or await claims.has_expired(tx, now)
+            wanted = await _wanted(tx, now)
+            return any(lane.channel.name in wanted for lane in roomy) or await claims.has_expired(tx, now)
 
     async def stop(self, channel: str, reason: str) -> None:
         """A channel's credential or account is refused: it stands still until an administrator mends it."""
@@ -134,3 +156,9 @@ class Sender:
         async with self._database.write() as tx:
             await channels.clear(tx, channel, channels.STOPPED)
         self.wake.set()
+
+
+async def _wanted(tx: Transaction, now: datetime) -> dict[str, bool]:
+    """The channels that speak and have something to say, and whether any of it is more urgent than a prompt."""
+    stopped = await channels.stopped(tx)
+    return {name: is_urgent for name, is_urgent in (await claims.due_on(tx, now)).items() if name not in stopped}

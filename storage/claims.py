@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    literal,
     or_,
     select,
     true,
@@ -25,7 +24,7 @@ from sqlalchemy import (
 )
 
 from storage.database import Transaction
-from storage.outbox import CHANNELS, LEASE, Delivery, Kind, State, in_state
+from storage.outbox import CHANNELS, LEASE, PRIORITY, Delivery, Kind, State, in_state
 from storage.schema import deliveries
 
 
@@ -135,16 +134,22 @@ _CLAIM = _claim(lambda _: true())
 _CLAIM_WITHIN = _claim(_is_within)
 
 
-async def due_on(tx: Transaction, now: datetime) -> frozenset[str]:
-    """The channels on which anything wants to leave now."""
-    return frozenset(await tx.scalars(_DUE_ON, {"now": now}))
+async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
+    """The channels on which anything wants to leave now, and whether any of it is more urgent than a prompt."""
+    return {row.channel: row.priority < PRIORITY[Kind.PROMPT] for row in await tx.execute(_DUE_ON, {"now": now})}
 
 
-def _due(channel: str) -> Select[str]:
-    waits = exists().where(
-        deliveries.c.channel == channel, deliveries.c.state == State.WAITING, deliveries.c.due_at <= bindparam("now")
+def _due(channel: str) -> Select[str, int]:
+    """The most urgent one, as the index gives it."""
+    most_urgent = (
+        select(deliveries.c.channel, deliveries.c.priority)
+        .where(deliveries.c.channel == channel, deliveries.c.state == State.WAITING)
+        .where(deliveries.c.due_at <= bindparam("now"))
+        .order_by(deliveries.c.priority)
+        .limit(1)
+        .subquery()
     )
-    return select(literal(channel)).where(waits)
+    return select(most_urgent)
 
 
 _DUE_ON = union_all(*map(_due, CHANNELS))

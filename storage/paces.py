@@ -20,11 +20,12 @@ RECOVERY = 0.9  # ... and how much of that is left after each minute without ano
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """`count` moments, `step` seconds apart, the first `first` seconds from now."""
+    """`count` moments, `step` seconds apart, the first `first` seconds from now; `next_at` is free after them."""
 
     first: float
     step: float
     count: int
+    next_at: float
 
     def __getitem__(self, place: int) -> float:
         return self.first + place * self.step
@@ -53,6 +54,16 @@ class Look:
         """Seconds for which nothing leaves."""
         return max(0.0, _held_until(self.row, self.moment) - self.moment)
 
+    @property
+    def next_at(self) -> float:
+        """The next free slot, as it stands there; it may be long over."""
+        return float(self.row["next_at"])
+
+    @property
+    def ahead(self) -> float:
+        """Seconds of slots that are taken."""
+        return max(0.0, _plausible(self.next_at, self.moment, LONGEST_AHEAD) - self.moment)
+
 
 async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
     """Lock a credential's row: whoever else wants to claim on this channel waits until the transaction ends.
@@ -67,13 +78,15 @@ async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
     return Look(row, float(row["moment"]) if now is None else now.timestamp())
 
 
-async def take(tx: Transaction, seen: Look, count: int, step: float) -> Slots:
-    """The next `count` slots, `step` seconds apart when all is well."""
+async def take(tx: Transaction, seen: Look, count: int, step: float, late: float = 0.0) -> Slots:
+    """The next `count` slots, `step` seconds apart when all is well; so many seconds of them are left out as messages
+    left late: those behind them would come too soon after."""
     row, moment = seen.row, seen.moment
     stretched = step * _factor(row, moment)
-    first = max(_plausible(row["next_at"], moment, LONGEST_AHEAD), _held_until(row, moment), moment)
-    await tx.execute(_TAKEN, {"on": row["channel"], "then": first + count * stretched})
-    return Slots(first - moment, stretched, count)
+    first = max(moment + seen.ahead + late, _held_until(row, moment), moment)
+    next_at = first + count * stretched
+    await tx.execute(_TAKEN, {"on": row["channel"], "then": next_at})
+    return Slots(first - moment, stretched, count, next_at)
 
 
 _LOCKED = select(paces).where(paces.c.channel == bindparam("on")).with_for_update()
@@ -96,6 +109,8 @@ async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | No
     new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
     new["refusals"] = row["refusals"] + 1
     await tx.execute(update(paces).where(paces.c.channel == channel).values(**new))
+    if tx.dialect.name == "postgresql":  # what others took before leaves no more, too
+        await tx.execute(select(func.pg_notify("integra_paces", channel)))
 
 
 async def standing(tx: Transaction, now: datetime | None) -> list[Pace]:

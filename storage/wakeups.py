@@ -1,8 +1,8 @@
 """Calls between processes on PostgreSQL: that something was stored, and who of them may do what only one can.
 
-Calls are told by triggers, once a transaction, when it commits. SQLite has one process, which calls itself. Whoever
-listens looks every few seconds all the same: a call is lost while the connection is away. asyncpg is an extra, so it
-is imported where it is used.
+Calls are told once a transaction, when it commits, by triggers, or by whoever met a refusal (see storage/paces.py).
+SQLite has one process, which calls itself. Whoever listens looks every few seconds all the same: a call is lost while
+the connection is away. asyncpg is an extra, so it is imported where it is used.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 async def listen(database: Database, calls: Mapping[str, Callable[[], None]]) -> None:
-    """Call back whenever rows were added to a table (deliveries, updates), until cancelled."""
+    """Call back whenever rows were added to a table (deliveries, updates), or a refusal to paces, until cancelled."""
     while True:
         async with _connection(database) as connection:
             if connection is not None:

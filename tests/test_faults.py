@@ -13,7 +13,7 @@ import storage.addresses
 import storage.database
 from bot.channels import telegram_request, whatsapp_graph
 from bot.channels.channel import Unreachable
-from bot.lane import Limits
+from bot.credential import Limits
 from content.library import Library
 from handlers.message import Opening
 from storage.claims import PersonLimit

@@ -7,7 +7,7 @@ import pytest
 
 from bot import sender as sender_module
 from bot.channels.channel import Blocked, ChannelError, Later, Throttled, Unreachable
-from bot.lane import Limits
+from bot.credential import Limits
 from storage import outbox
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,11 +7,11 @@ from sqlalchemy import select
 
 from bot import sender as sender_module
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
-from bot.lane import Limits
+from bot.credential import Limits
 from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Parcel
-from storage import channels, claims, outbox
+from storage import channels, claims, outbox, paces
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.outbox import Kind, New
@@ -27,6 +27,7 @@ class FakeChannel:
     def __init__(self, name: str = "telegram") -> None:
         self.name = name
         self.sent: list[str] = []
+        self.sends: Callable[[], object] = list  # called with each try
         self.tried: list[str] = []
         self.faults: dict[str, list[Exception]] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -34,6 +35,7 @@ class FakeChannel:
 
     async def send(self, parcel: Parcel) -> str:
         self.tried.append(parcel.text)
+        self.sends()
         self.begun.set()
         if parcel.text in self.gates:
             await self.gates[parcel.text].wait()
@@ -47,13 +49,21 @@ class FakeChannel:
 
 
 class Stage:
-    """A sender with fake channels, on a clock that only the test moves; `naps` are the waits it asked for."""
+    """A sender with fake channels, on a clock that only the test moves; `naps` are the waits it asked for, `left` the
+    seconds until something left for Telegram."""
 
-    def __init__(self, database: Database, clock: Clock, limits: Mapping[str, Limits] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        limits: Mapping[str, Limits] | None = None,
+    ) -> None:
         self.database = database
         self.clock = clock
         self.telegram, self.webchat = FakeChannel(), FakeChannel("webchat")
         self.naps: list[float] = []
+        self.left: list[float] = []
+        self.telegram.sends = lambda: self.left.append(self._slept)
         self._always = self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
         self.sleeping.set()
         channels = {one.name: one for one in (self.telegram, self.webchat)}
@@ -64,12 +74,15 @@ class Stage:
             clock,
             sleep=self.nap,
             steady=self.steady,
-            paced_by=clock,
+            paced_by=self.now,
         )
         self._slept = 0.0
 
+    def now(self) -> datetime:
+        return self.clock() + timedelta(seconds=self._slept)
+
     def steady(self) -> float:
-        return self.clock().timestamp() + self._slept
+        return self.now().timestamp()
 
     async def nap(self, seconds: float) -> None:
         """Takes no time but by the steady clock, and where a test says when they wake, not even there."""
@@ -263,7 +276,7 @@ async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
         await stage.say(f"{number}", f"person {number}")
         await stage.say(f"w{number}", f"person {number}", channel="webchat")
     await stage.sender.drain()
-    assert [round(nap) for nap in stage.naps] == [4, 8]
+    assert [round(moment) for moment in stage.left] == [0, 4, 8]
     assert len(stage.webchat.sent) == 3
 
 
@@ -299,7 +312,9 @@ async def test_two_processes_share_the_slots_of_one_credential(database: Databas
         await one.say(f"{number}", f"person {number}")
     await asyncio.gather(one.sender.drain(), two.sender.drain())
     assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
-    assert sorted(round(nap) for nap in one.naps + two.naps) == [4, 8, 12, 16, 20]
+    async with database.read() as tx:
+        (pace,) = await paces.standing(tx, clock())
+    assert pace.ahead >= 6 * 4, "nobody took a slot of somebody else's"
 
 
 async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nobody(
@@ -358,7 +373,7 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
     is_away = True
     look = claims.due_on
 
-    async def due_on(tx: Transaction, now: datetime) -> frozenset[str]:
+    async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
         looked.set()
         if is_away:
             raise DatabaseUnavailable("gone")

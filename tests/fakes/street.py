@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 from bot.channels.telegram import Telegram
 from bot.channels.whatsapp import WhatsApp
 from bot.channels.whatsapp_graph import Graph
-from bot.lane import Limits
+from bot.credential import Limits
 from bot.sender import Sender
 from handlers import speak
 from handlers.message import Act, Opening, Parcel

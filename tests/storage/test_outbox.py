@@ -135,9 +135,16 @@ async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked
     async with database.write() as tx:
         await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
         assert await keys(tx) == []
-        assert await claims.due_on(tx, NOW) == {"whatsapp"}
-        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram", "whatsapp"}
+        assert await claims.due_on(tx, NOW) == {"whatsapp": True}
+        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
         assert await keys(tx, NOW + MINUTE) == ["later"]
+
+
+async def test_prompts_alone_are_not_urgent(database: Database) -> None:
+    async with database.write() as tx:
+        await outbox.add(tx, [new("p", kind=Kind.PROMPT), new("n", kind=Kind.NOTICE, due_at=NOW + MINUTE)])
+        assert await claims.due_on(tx, NOW) == {"telegram": False}
+        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True}
 
 
 async def test_a_deadline_travels_with_its_delivery(database: Database) -> None:

@@ -1,0 +1,137 @@
+"""How fast one credential may speak, as this process knows it: its slots, and what refuses it."""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.book import Book
+from bot.pacer import Pacer
+from storage import paces
+from storage.claims import PersonLimit
+from storage.database import Database, Transaction
+from storage.outbox import Delivery
+
+AHEAD = 0.5  # seconds of slots that all processes together take ahead: a reply waits no longer than that for prompts
+LEAST = 8  # the part of those that a process takes all the same when it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a platform allows: messages a second over all people, and to one person."""
+
+    rate: float
+    person: PersonLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every lane of a process shares. `paced_by` is the clock of slots; None: the database's own."""
+
+    database: Database
+    book: Book
+    worker: str
+    clock: Callable[[], datetime]
+    paced_by: Callable[[], datetime] | None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    time: Callable[[], float] = time.monotonic
+
+    def pace_now(self) -> datetime | None:
+        return None if self.paced_by is None else self.paced_by()
+
+
+class Credential:
+    """One a channel. Without limits nothing waits, and no slot is taken."""
+
+    def __init__(self, channel: str, limits: Limits | None, tools: Tools) -> None:
+        self._channel = channel
+        self._limits = limits
+        self._tools = tools
+        self._pacer = Pacer(1 / limits.rate, tools.time, tools.sleep) if limits else None
+        self._most = math.ceil(limits.rate * AHEAD) if limits else 0
+        self._held_until = 0.0  # by the steady clock
+        self._next_at = 0.0  # the next free slot, as we left it
+
+    @property
+    def person(self) -> PersonLimit | None:
+        """What one person may get."""
+        return self._limits.person if self._limits else None
+
+    async def look(self, tx: Transaction) -> "Sight":
+        """How it stands for all processes; it stays so until the transaction ends."""
+        seen = await paces.look(tx, self._channel, self._tools.pace_now())
+        self.hold(seen.held)
+        return Sight(seen, self._tools.time())
+
+    # ------------------------------------------------------------ refusals
+
+    @property
+    def seconds_held(self) -> float:
+        """For which a refusal that we know of keeps us from sending."""
+        return max(0.0, self._held_until - self._tools.time())
+
+    def hold(self, seconds: float) -> None:
+        """The platform refused whoever speaks with it: nothing leaves for so long."""
+        if self._limits is not None:
+            self._held_until = max(self._held_until, self._tools.time() + seconds)
+
+    async def refused(self, seconds: float) -> None:
+        """The platform refused us; all processes are to know."""
+        if self._limits is None:
+            return
+        self.hold(seconds)
+        async with self._tools.database.write() as tx:
+            await paces.hold(tx, self._channel, seconds, self._tools.pace_now())
+
+    # ------------------------------------------------------------ slots
+
+    def has_plenty(self) -> bool:
+        """So many slots are in hand that it is too soon for the next handful."""
+        return self._pacer is not None and self._pacer.in_hand > self._most // 2
+
+    def free(self, sight: "Sight", room: int, *, is_urgent: bool) -> int:
+        """For how many slots may be taken; those who have something urgent to say, or nothing in hand, take some in
+        any case."""
+        if self._limits is None or self._pacer is None:
+            return room
+        free = math.ceil(self._limits.rate * (AHEAD - sight.pace.ahead))
+        least = max(1, self._most // LEAST)
+        if is_urgent or self._pacer.in_hand < least:
+            free = max(free, least)
+        return max(0, min(free, room))
+
+    async def take(self, tx: Transaction, sight: "Sight", claimed: Sequence[Delivery]) -> Sequence[float]:
+        """A slot for each that needs one; where others speak too they wait for us, if we are late."""
+        count = sum(not one.is_unpaced for one in claimed)
+        if self._limits is None or self._pacer is None or not count:
+            return ()
+        is_alone = sight.pace.next_at == self._next_at
+        late = self._pacer.late()
+        slots = await paces.take(tx, sight.pace, count, 1 / self._limits.rate, 0.0 if is_alone else late)
+        self._next_at = slots.next_at
+        return [sight.at + slots[place] for place in range(count)]
+
+    def add(self, slots: Sequence[float]) -> None:
+        """They were taken for good."""
+        if self._pacer is not None:
+            self._pacer.add(slots)
+
+    async def turn(self, delivery: Delivery) -> None:
+        """Wait for a slot, unless it needs none."""
+        if self._pacer is not None and not delivery.is_unpaced:
+            await self._pacer.turn((delivery.priority, delivery.id))
+
+    def skip(self) -> None:
+        """One that needs a slot does not leave: nobody takes its turn."""
+        if self._pacer is not None:
+            self._pacer.skip()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A look at a credential's pace, and the moment of it by our steady clock, from which slots are counted."""
+
+    pace: paces.Look
+    at: float
