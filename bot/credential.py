@@ -15,7 +15,7 @@ from storage.database import Database, Transaction
 from storage.outbox import Delivery
 
 AHEAD = 0.5  # seconds of slots that all processes together take ahead: a reply waits no longer than that for prompts
-LEAST = 8  # the part of those that a process takes all the same when it has none
+HANDFUL = 5  # the part of those that is taken at least; a process that has none in hand takes it in any case
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Credential:
         self._most = math.ceil(limits.rate * AHEAD) if limits else 0
         self._held_until = 0.0  # by the steady clock
         self._next_at = 0.0  # the next free slot, as we left it
+        self._look_at = 0.0  # by the steady clock: before, no handful is free
 
     @property
     def person(self) -> PersonLimit | None:
@@ -88,19 +89,22 @@ class Credential:
     # ------------------------------------------------------------ slots
 
     def has_plenty(self) -> bool:
-        """So many slots are in hand that it is too soon for the next handful."""
-        return self._pacer is not None and self._pacer.in_hand > self._most // 2
+        """It is too soon for the next handful."""
+        if self._pacer is None or not self._pacer.in_hand:
+            return False
+        return self._pacer.in_hand > self._most // 4 or self._tools.time() < self._look_at
 
     def free(self, sight: "Sight", room: int, *, is_urgent: bool) -> int:
-        """For how many slots may be taken; those who have something urgent to say, or nothing in hand, take some in
-        any case."""
+        """How many slots may be taken; whoever has something urgent to say, or none in hand, takes a handful in any
+        case."""
         if self._limits is None or self._pacer is None:
             return room
         free = math.ceil(self._limits.rate * (AHEAD - sight.pace.ahead))
-        least = max(1, self._most // LEAST)
-        if is_urgent or self._pacer.in_hand < least:
-            free = max(free, least)
-        return max(0, min(free, room))
+        handful = max(1, self._most // HANDFUL)
+        if free < handful:
+            self._look_at = sight.at + (handful - free) / self._limits.rate
+            free = handful if is_urgent or not self._pacer.in_hand else 0
+        return min(free, self._most // 2 + 1, room)
 
     async def take(self, tx: Transaction, sight: "Sight", claimed: Sequence[Delivery]) -> Sequence[float]:
         """A slot for each that needs one; where others speak too they wait for us, if we are late."""
