@@ -42,7 +42,7 @@ class Sender:
         self._worker = new_worker()
         self._book = Book(database, self._worker, clock, sleep)
         self.wake = asyncio.Event()
-        self._is_told = False  # that some process met a refusal
+        self._is_told = False  # that some process met a refusal, and we have not looked yet
         tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
         self._lanes = {
             name: Lane(roads[name], limits.get(name), tools, self.wake.set)

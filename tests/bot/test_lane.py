@@ -12,25 +12,13 @@ from storage import outbox
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable
 from storage.outbox import Kind
-from tests.bot.test_sender import Stage
+from tests.bot.test_sender import Gate, Stage
 from tests.cast import Clock
 
 THREE = ["first", "second", "third"]
 QUICKLY = {"telegram": Limits(1000, PersonLimit(100, 1))}
 PACES = [pytest.param({}, id="no pace"), pytest.param(QUICKLY, id="a pace")]
 OVER = outbox.LEASE.total_seconds() + 1
-
-
-class Gate(asyncio.Event):
-    """Holds up whoever comes, and tells that somebody did."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> bool:  # type: ignore[override]
-        self.reached.set()
-        return await super().wait()
 
 
 def worker(database: Database, clock: Clock, limits: Mapping[str, Limits]) -> Stage:

@@ -19,6 +19,19 @@ from storage.schema import addresses, deliveries
 from tests.cast import Clock
 
 SLOWLY = {"telegram": Limits(0.25, PersonLimit(3, 60))}
+QUICKLY = {"telegram": Limits(25, PersonLimit(3, 60))}
+
+
+class Gate(asyncio.Event):
+    """Holds up whoever comes, and tells that somebody did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> bool:  # type: ignore[override]
+        self.reached.set()
+        return await super().wait()
 
 
 class FakeChannel:
@@ -315,6 +328,28 @@ async def test_two_processes_share_the_slots_of_one_credential(database: Databas
     async with database.read() as tx:
         (pace,) = await paces.standing(tx, clock())
     assert pace.ahead >= 6 * 4, "nobody took a slot of somebody else's"
+
+
+async def test_a_refusal_that_another_process_met_holds_back_what_has_a_slot(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, QUICKLY)
+    await stage.say("waits for its slot", "beto")
+    gate = stage.sleeping = Gate()
+    async with database.write() as tx:  # so that there is something to wait for
+        await paces.take(tx, await paces.look(tx, "telegram", clock()), 2, 1 / 25)
+    waiting = asyncio.create_task(stage.sender.drain())
+    await gate.reached.wait()
+    async with database.write() as tx:
+        await paces.hold(tx, "telegram", 3, clock())
+    await stage.say("hello", channel="webchat")
+    stage.sender.heed()
+    also = asyncio.create_task(stage.sender.drain())
+    await stage.webchat.begun.wait()  # it has looked
+    gate.set()
+    await asyncio.gather(waiting, also)
+    assert stage.telegram.tried == [], "it would have been one more push"
+    clock.move(seconds=4)
+    await stage.sender.drain()
+    assert stage.telegram.sent == ["waits for its slot"]
 
 
 async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nobody(

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from storage import outbox, updates, wakeups
+from storage import outbox, paces, updates, wakeups
 from storage.database import Database
 from tests.cast import MONDAY_NINE as NOW
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True
 @asynccontextmanager
 async def listening(database: Database) -> AsyncIterator[dict[str, asyncio.Event]]:
     """Somebody who listens, and has heard the first call (of what was there before)."""
-    rung = {"deliveries": asyncio.Event(), "updates": asyncio.Event()}
+    rung = {table: asyncio.Event() for table in ("deliveries", "updates", "paces")}
     task = asyncio.create_task(wakeups.listen(database, {table: event.set for table, event in rung.items()}))
     for event in rung.values():
         await event.wait()
@@ -37,6 +37,19 @@ async def test_whoever_listens_is_called_at_each_commit_and_only_then(database: 
         async with database.write() as tx:
             await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
         await rung["updates"].wait()
+
+
+async def test_a_refusal_is_told_at_once_and_a_slot_is_not(database: Database) -> None:
+    async with listening(database) as rung:
+        async with database.write() as tx:
+            await paces.take(tx, await paces.look(tx, "telegram", NOW), 3, 1.0)
+        async with database.write() as tx:
+            await outbox.add(tx, [outbox.New("a", "telegram", "ana", outbox.Kind.REPLY, "[]", NOW)])
+        await rung["deliveries"].wait()
+        assert not rung["paces"].is_set()
+        async with database.write() as tx:
+            await paces.hold(tx, "telegram", 30, NOW)
+        await rung["paces"].wait()
 
 
 async def test_only_one_may_do_what_one_alone_can_and_the_next_takes_over(
