@@ -15,13 +15,13 @@ async def main(path: str) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
-    database.execute("CREATE TABLE updates (id INTEGER PRIMARY KEY, key INTEGER UNIQUE, body TEXT)")
+    database.execute("CREATE TABLE bare_updates (id INTEGER PRIMARY KEY, key INTEGER UNIQUE, body TEXT)")
 
     async def receive(arrived: web.Request) -> web.Response:
         body = await arrived.text()
         key = (await arrived.json())["update_id"]
         with database:
-            database.execute("INSERT INTO updates (key, body) VALUES (?, ?) ON CONFLICT DO NOTHING", (key, body))
+            database.execute("INSERT INTO bare_updates (key, body) VALUES (?, ?) ON CONFLICT DO NOTHING", (key, body))
         return web.Response()
 
     site = web.Application()
