@@ -21,7 +21,8 @@ from bench.gauge import TIMES, gauge
 from bench.report import HEAD, Row, number
 
 MODULES = (
-    "daily_run", "outbound", "inbound", "acknowledged", "reply_way", "growth", "dashboards", "memory", "start", "kills",
+    "daily_run", "outbound", "inbound", "acknowledged", "reply_way", "reply_wait", "growth", "dashboards", "memory",
+    "start", "kills",
 )  # fmt: skip
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 QUICK, WHOLE = 5_000, 30_000  # messages to the fake platform, to see how fast it is
