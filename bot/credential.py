@@ -54,6 +54,7 @@ class Credential:
         self._held_until = 0.0  # by the steady clock
         self._next_at = 0.0  # the next free slot, as we left it
         self._look_at = 0.0  # by the steady clock: before, no handful is free
+        self._most_in_hand = 0  # more in hand, and it is too soon for the next handful
 
     @property
     def person(self) -> PersonLimit | None:
@@ -92,17 +93,22 @@ class Credential:
         """It is too soon for the next handful."""
         if self._pacer is None or not self._pacer.in_hand:
             return False
-        return self._pacer.in_hand > self._most // 4 or self._tools.time() < self._look_at
+        return self._pacer.in_hand > self._most_in_hand or self._tools.time() < self._look_at
 
     def free(self, sight: "Sight", room: int, *, is_urgent: bool) -> int:
         """How many slots may be taken; whoever has something urgent to say, or none in hand, takes a handful in any
-        case."""
+        case. Urgent things do not wait here for prompts that are in hand, as they go before those."""
         if self._limits is None or self._pacer is None:
             return room
         free = math.ceil(self._limits.rate * (AHEAD - sight.pace.ahead))
         handful = max(1, self._most // HANDFUL)
+        self._look_at = sight.at + (handful - free) / self._limits.rate
+        self._most_in_hand = self._most // 4
+        if is_urgent:
+            self._look_at, self._most_in_hand = sight.at, 2 * self._most
+        if self._pacer.in_hand > self._most_in_hand:
+            return 0
         if free < handful:
-            self._look_at = sight.at + (handful - free) / self._limits.rate
             free = handful if is_urgent or not self._pacer.in_hand else 0
         return min(free, self._most // 2 + 1, room)
 

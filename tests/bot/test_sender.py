@@ -352,6 +352,42 @@ async def test_a_refusal_that_another_process_met_holds_back_what_has_a_slot(dat
     assert stage.telegram.sent == ["waits for its slot"]
 
 
+async def test_a_reply_goes_before_prompts_that_have_their_slots(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, QUICKLY)
+    gate = stage.sleeping = Gate()
+    for number in range(4):
+        await stage.say(f"prompt {number}", f"person {number}", Kind.PROMPT)
+    first = asyncio.create_task(stage.sender.drain())
+    await gate.reached.wait()
+    assert stage.telegram.tried == ["prompt 0"], "the others wait for their slots"
+    await stage.say("reply", "zoe")
+    await stage.say("hello", channel="webchat")
+    second = asyncio.create_task(stage.sender.drain())
+    await stage.webchat.begun.wait()  # both were claimed together
+    gate.set()
+    await asyncio.gather(first, second)
+    assert stage.telegram.sent == ["prompt 0", "reply", "prompt 1", "prompt 2", "prompt 3"]
+
+
+async def test_no_process_takes_all_slots_and_none_goes_without(database: Database, clock: Clock) -> None:
+    several = [Stage(database, clock, QUICKLY) for _ in range(4)]
+    for stage in several:
+        stage.sleeping = Gate()
+    for number in range(100):
+        await several[0].say(f"{number}", f"person {number}", Kind.PROMPT)
+    working = []
+    for stage in several:
+        working.append(asyncio.create_task(stage.sender.drain()))
+        await stage.sleeping.reached.wait()  # type: ignore[attr-defined]
+    taken = [sum(map(len, (lane.held for lane in stage.sender.lanes))) for stage in several]
+    assert min(taken) > 0
+    assert max(taken) <= 25 / 2, "the others wait for no more than half a second"
+    for stage in several:
+        stage.sleeping.set()
+    await asyncio.gather(*working)
+    assert sorted(int(text) for stage in several for text in stage.telegram.sent) == list(range(100))
+
+
 async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nobody(
     database: Database, clock: Clock
 ) -> None:
