@@ -1,5 +1,7 @@
 """Every table, annotated. Two halves that no column joins: the learning record and the confidential lane."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 
@@ -33,6 +36,12 @@ metadata = MetaData(
 
 # SQLite counts rows only in columns named INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """An index of these rows alone."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 # ---------------------------------------------------------------- people and institutions
 
@@ -68,7 +77,9 @@ servants = Table(
     Column("enrolled_on", Date, nullable=False),
     Column("paused_until", Date),
     Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
+    Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # the last day that brought a prompt
     Index("ix_servants_due", "state", "hour"),
+    Index("ix_servants_unplanned", "state", "hour", "planned_on"),
     Index("ix_servants_members", "institution_id", "state"),
 )
 
@@ -86,6 +97,7 @@ addresses = Table(  # where a servant is on a channel; of strangers nothing is k
     Column("no_marketing", Boolean, nullable=False, server_default=false()),  # told the platform so
     Index("ix_addresses_alias", "channel", "alias"),
     Index("ix_addresses_knocked", "channel", "knocked_at"),
+    Index("ix_addresses_put_off", "channel", "put_off_on", **_where("put_off_on IS NOT NULL")),
 )
 
 join_codes = Table(  # by which a servant brings a second channel to the same record; once, for minutes
