@@ -135,7 +135,7 @@ async def put_off(tx: Transaction, day: date, hour: int, group: Group) -> None:
 @cache
 def _still(channels: Sequence[str], alone: str | None, languages: Sequence[tuple[str, bool]]) -> "Select[Any]":
     """Built once, as it is asked for every few people: those whom only a template reaches on `alone`, or the free."""
-    since = {channel: bindparam(f"since_{channel}") for channel in channels}
+    since: dict[str, Moment] = {channel: bindparam(f"since_{channel}") for channel in channels}
     if alone is None:
         reached = [_is_free(channel, since[channel]) for channel in channels]
     else:

@@ -1,7 +1,5 @@
 """Every table, annotated. Two halves that no column joins: the learning record and the confidential lane."""
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -36,12 +34,6 @@ metadata = MetaData(
 
 # SQLite counts rows only in columns named INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """An index of these rows alone."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
 
 # ---------------------------------------------------------------- people and institutions
 
@@ -83,6 +75,8 @@ servants = Table(
     Index("ix_servants_members", "institution_id", "state"),
 )
 
+_waits = text("put_off_on IS NOT NULL")
+
 addresses = Table(  # where a servant is on a channel; of strangers nothing is kept
     "addresses",
     metadata,
@@ -97,7 +91,7 @@ addresses = Table(  # where a servant is on a channel; of strangers nothing is k
     Column("no_marketing", Boolean, nullable=False, server_default=false()),  # told the platform so
     Index("ix_addresses_alias", "channel", "alias"),
     Index("ix_addresses_knocked", "channel", "knocked_at"),
-    Index("ix_addresses_put_off", "channel", "put_off_on", **_where("put_off_on IS NOT NULL")),
+    Index("ix_addresses_put_off", "channel", "put_off_on", sqlite_where=_waits, postgresql_where=_waits),
 )
 
 join_codes = Table(  # by which a servant brings a second channel to the same record; once, for minutes

@@ -186,7 +186,7 @@ async def test_the_clock_outlives_a_database_that_is_away(stage: Stage, monkeypa
     await stage.enrol(1)
     plan, asked = stage.scheduler.plan, []
 
-    async def sometimes(now: datetime) -> int:
+    async def sometimes(now: datetime) -> int | None:
         asked.append(now)
         if len(asked) == 1:
             raise DatabaseUnavailable("gone")
