@@ -175,7 +175,9 @@ def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
         closures.c.day == day,
         or_(closures.c.institution_id.is_(None), closures.c.institution_id == servants.c.institution_id),
     )
-    asked = exists().where(prompts.c.servant_id == servants.c.id, prompts.c.day == day)
+    # By the person alone: PostgreSQL, which takes today's prompts for few, would read all of them for each portion.
+    newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id).scalar_subquery()
+    unasked = func.coalesce(newest, date.min) < day
     other = addresses.alias()
 
     def rank(place: FromClause) -> ColumnElement[int]:
@@ -190,7 +192,7 @@ def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
     return (
         select(servants.c.id)
         .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(awake, addresses.c.is_reachable, ~elsewhere, ~closed, ~asked)
+        .where(awake, addresses.c.is_reachable, ~elsewhere, ~closed, unasked)
     )
 
 
