@@ -75,7 +75,7 @@ class Group:
 
 async def free(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]) -> Group:
     """Whoever can be written to freely, in the order of their ids."""
-    statement = _unplanned(day, hour).where(*(_is_free(one.channel, one.since) for one in silences))
+    statement = _unplanned(day, hour).where(*(~_is_silent(one.channel, one.since) for one in silences))
     return Group((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
@@ -137,7 +137,7 @@ def _still(channels: Sequence[str], alone: str | None, languages: Sequence[tuple
     """Built once, as it is asked for every few people: those whom only a template reaches on `alone`, or the free."""
     since: dict[str, Moment] = {channel: bindparam(f"since_{channel}") for channel in channels}
     if alone is None:
-        reached = [_is_free(channel, since[channel]) for channel in channels]
+        reached = [~_is_silent(channel, since[channel]) for channel in channels]
     else:
         reached = [_is_silent(alone, since[alone]), _may_be_knocked_at(dict(languages))]
     wanted = servants.c.id.in_(bindparam("ids", expanding=True)), servants.c.hour <= bindparam("hour")
@@ -152,14 +152,10 @@ def _may_be_knocked_at(languages: Languages) -> ColumnElement[bool]:
     return or_(false(), *ways)
 
 
-def _is_free(channel: str, since: Moment) -> ColumnElement[bool]:
-    heard = addresses.c.heard_at.is_not(None) & (addresses.c.heard_at > since)
-    return or_(addresses.c.channel != channel, heard)
-
-
 def _is_silent(channel: str, since: Moment) -> ColumnElement[bool]:
-    """Told in the negative, so that SQLite does not begin with all addresses of the channel."""
-    return ~_is_free(channel, since)
+    """By no index: whoever is due is looked up by the person, not among all of the channel."""
+    unheard = or_(addresses.c.heard_at.is_(None), addresses.c.heard_at <= since)
+    return (func.coalesce(addresses.c.channel, "") == channel) & unheard
 
 
 def _unplanned(day: date, hour: int) -> "Select[Any]":
