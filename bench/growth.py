@@ -1,7 +1,8 @@
 """What planning and sending cost as people become more: ten times as many must cost no more than eleven times.
 
 In a process of its own, on a clock that stands still: the scheduler plans the day for all, the sender sends it; counted
-are statements and wall time. Everybody has a past of ten prompts, which must not matter.
+are statements and wall time. Everybody has a past of ten prompts, which must not matter. An hour later the day is
+planned for as many more, all of them silent on WhatsApp.
 Run by itself: python -m bench.growth --database sqlite+aiosqlite:////tmp/people.db --url http://127.0.0.1:9000
 """
 
@@ -10,10 +11,11 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 
 from bench import door, seed
 from bench.ground import SQLITE, Ground, ground
@@ -22,14 +24,21 @@ from bench.report import Figure, Row, pairwise
 from bench.runs import told
 from bot import app as house
 from bot.config import Settings
-from storage import schema
+from storage import channels, schema
 from storage.database import open_database
 
 TIMES = 10
 MOST = 11.0
 PAST = 10  # prompts
 MONDAY = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # ten in the morning in Guanajuato
-PARTS = {"planning": "plan", "sending": "send"}
+PARTS = {"planning": "plan", "sending": "send", "planning, all silent,": "silent"}
+WHATSAPP: dict[str, Any] = {
+    "whatsapp_phone_number_id": "1",
+    "whatsapp_business_account_id": "1",
+    "whatsapp_access_token": "bench",
+    "whatsapp_app_secret": "bench",
+    "whatsapp_verify_token": "bench",
+}
 
 
 async def rows(quick: bool) -> list[Row]:
@@ -71,8 +80,8 @@ async def _one(land: Ground, fake: Platform, count: int) -> dict[str, float]:
 
 
 async def _lived(url: str, count: int) -> None:
-    """People with a past."""
-    await seed.people(url, count, hour=9)
+    """People with a past, and as many who are silent on WhatsApp and due two hours later."""
+    await seed.people(url, 2 * count, hour=9)
     database = open_database(url)
     scenarios = sorted(seed.library().scenarios.values(), key=lambda one: one.id)
     try:
@@ -80,10 +89,14 @@ async def _lived(url: str, count: int) -> None:
             for back in range(1, PAST + 1):
                 chosen, day = scenarios[back % len(scenarios)], MONDAY.date() - timedelta(days=back)
                 about: dict[str, Any] = {"day": day, "scenario_id": chosen.id, "competency_id": chosen.competency}
-                people = range(1, count + 1)
+                people = range(1, 2 * count + 1)
                 await tx.execute(
                     insert(schema.prompts), [about | {"servant_id": one, "reason": "new"} for one in people]
                 )
+            later, there = schema.servants.c.id > count, schema.addresses.c.servant_id > count
+            await tx.execute(update(schema.servants).where(later).values(hour=11))
+            await tx.execute(update(schema.addresses).where(there).values(channel="whatsapp"))
+            await channels.note(tx, "whatsapp", channels.PEOPLE, "-1", MONDAY)
     finally:
         await database.close()
 
@@ -93,7 +106,7 @@ async def _lived(url: str, count: int) -> None:
 
 async def measured(url: str, api: str, folder: str) -> dict[str, float]:
     given: dict[str, Any] = {"database_url": url, "data_dir": folder, "telegram_bot_token": TOKEN}
-    settings = Settings(**given, telegram_api_url=api, webchat="off")
+    settings = Settings(**given, **WHATSAPP, telegram_api_url=api, whatsapp_api_url=api, webchat="off")
     door.lift_pace(1e6)
     counted: Counter[str] = Counter()
     found: dict[str, float] = {}
@@ -104,9 +117,14 @@ async def measured(url: str, api: str, folder: str) -> dict[str, float]:
 
         for engine in app.database.engines:
             event.listen(engine, "before_cursor_execute", _count)
-        for name, work in (("plan", app.scheduler.plan(MONDAY)), ("send", app.sender.drain())):
+        works: dict[str, Callable[[], Awaitable[object]]] = {
+            "plan": lambda: app.scheduler.plan(MONDAY),
+            "send": app.sender.drain,
+            "silent": lambda: app.scheduler.plan(MONDAY + timedelta(hours=1)),
+        }
+        for name, work in works.items():
             start, cpu, before = time.monotonic(), time.process_time(), counted["all"]
-            await work
+            await work()
             found[f"{name}_seconds"] = time.monotonic() - start
             found[f"{name}_cpu"] = time.process_time() - cpu
             found[f"{name}_statements"] = counted["all"] - before

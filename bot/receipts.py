@@ -12,9 +12,9 @@ from handlers import daily
 from handlers.visit import House
 from storage import addresses, channels, fates, outbox, servants
 from storage.database import Transaction
+from storage.due import Due
 from storage.fates import Told
 from storage.outbox import Kind
-from storage.servants import Due
 
 log = structlog.get_logger()
 

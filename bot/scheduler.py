@@ -9,11 +9,15 @@ import structlog
 from content.library import Library
 from handlers import daily, doorbell
 from handlers.visit import House
-from storage import joining, kept, officers, pruning
+from storage import joining, kept, officers, pruning, wakeups
 from storage.database import Database, DatabaseUnavailable
+from storage.due import Group
 
 BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
-CHUNK = 10  # prompts planned in one transaction: whoever presses or leaves at its moment waits for it
+CHUNK = 25  # prompts planned in one transaction, some 7 ms: whoever presses or leaves at its moment waits for it
+PUT_OFF = 250  # people who are put off in one transaction
+PLANNING = 4_637_114  # PostgreSQL advisory lock: one process plans at a time
+PAUSE = 1.0  # seconds between two looks whether another process has planned
 SLOT = timedelta(minutes=15)  # all begins with one; notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
@@ -40,13 +44,16 @@ class Scheduler:
 
     async def run(self) -> None:
         """Until cancelled. A database that is away is waited for."""
+        planned: datetime | None = None  # the last slot whose prompts are planned, by us or before our eyes
         slot: datetime | None = None
         is_behind = False
         while True:
             now = self._clock()
             try:
-                if slot != (current := _slot(now)):
-                    await self.plan(now)
+                current = _slot(now)
+                if planned != current and await self.plan(now) is not None:
+                    planned = current
+                if slot != current:
                     await self.ring(now)
                     await self.forget(now)
                     slot, is_behind = current, True
@@ -59,24 +66,46 @@ class Scheduler:
     async def tick(self, now: datetime) -> int:
         """All that is due at `now`, once; give how many prompts were planned. Raises DatabaseUnavailable."""
         planned = await self.plan(now)
+        while planned is None:
+            await asyncio.sleep(PAUSE)
+            planned = await self.plan(now)
         await self.ring(now)
         await self.forget(now)
         while await self.fold(now):
             pass
         return planned
 
-    async def plan(self, now: datetime) -> int:
-        """All prompts that are due, in portions of their own transactions: a start after a crash goes on."""
-        count, last = 0, 0
-        while True:
-            async with self._database.write(is_long=True) as tx:  # who is due may take a while to find
-                portion = await daily.plan_portion(tx, self._library, self._house, now, CHUNK, last)
-            count += portion.count
-            if portion.count:
-                self._spoken()
-            if portion.last is None:
-                return count
-            last = portion.last
+    async def plan(self, now: datetime) -> int | None:
+        """All prompts that are due, in portions of their own transactions: a start after a crash goes on.
+
+        Give how many; None: another process is planning. Should it die, whoever looks next goes on.
+        """
+        async with wakeups.right(self._database, PLANNING) as right:
+            if right is None:
+                return None
+            async with right.look() as tx:
+                groups = await daily.look(tx, self._library, self._house, now)
+            count = 0
+            for portion in (one for group in groups for one in group.portions(CHUNK)):
+                await right.keep()
+                count += await self._ask(portion, now)
+            await self._put_off(right, now)
+            return count
+
+    async def _ask(self, portion: Group, now: datetime) -> int:
+        async with self._database.write() as tx:
+            count = await daily.ask_some(tx, self._library, self._house, now, portion)
+        if count:
+            self._spoken()
+        return count
+
+    async def _put_off(self, right: wakeups.Right, now: datetime) -> None:
+        async with right.look() as tx:
+            groups = await daily.left_over(tx, self._house, now)
+        for portion in (one for group in groups for one in group.portions(PUT_OFF)):
+            await right.keep()
+            async with self._database.write() as tx:
+                await daily.put_off(tx, self._house, now, portion)
 
     async def ring(self, now: datetime) -> None:
         async with self._database.write() as tx:

@@ -1,7 +1,7 @@
 """The prompt of the day: who is due, with which scenario, and how it reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 
 from content import course
@@ -14,72 +14,75 @@ from handlers.day import Day
 from handlers.message import Button, Message
 from handlers.speak import Listener, Occasion
 from handlers.visit import House, Turn, Visit
-from storage import addresses, channels, outbox, progress, servants
+from storage import addresses, channels, due, outbox, progress
 from storage.database import Transaction
+from storage.due import Due, Group
 from storage.progress import Memory, Prompt
-from storage.servants import Due
 
-SILENT = 500  # silent people in a portion: who is first among them is found by sorting all
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """What one transaction planned: how many, and who was looked at last (None: nobody was left to look at)."""
-
-    count: int
-    last: int | None
+States = Mapping[str, openings.States]
+"""How the platforms look at our templates, by the channel."""
 
 
-async def plan(tx: Transaction, library: Library, house: House, now: datetime, limit: int) -> int:
-    """Plan at most `limit` prompts that are due at `now`, and then those of silent people; give how many were.
+async def look(tx: Transaction, library: Library, house: House, now: datetime) -> list[Group]:
+    """Who is due at `now`, found once: whoever may be written to freely, and then the silent ones.
 
-    A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty. Whom only a
-    template reaches is planned as far as the platform's limit of people goes (see handlers/openings.py).
-    """
-    portion = await plan_portion(tx, library, house, now, limit)
-    if portion.last is None or portion.count >= limit:
-        return portion.count
-    return portion.count + (await plan_portion(tx, library, house, now, limit, portion.last)).count
-
-
-async def plan_portion(
-    tx: Transaction, library: Library, house: House, now: datetime, limit: int, after: int = 0
-) -> Portion:
-    """The next portion, of servants whose id is greater than `after`: each is looked at once, asked or not.
-
-    When nobody is left who may be written to freely it is the silent ones' turn.
+    Whom only a template reaches is found as far as the platform's limit of people goes (see handlers/openings.py).
     """
     day = Day.at(now, house)
     if day is None:
-        return Portion(0, None)
-    silences = openings.silences(house, now)
-    due = await servants.due(tx, day.date, day.hour, silences, limit, after)
-    if due:
-        return Portion(len(await ask_all(tx, library, house, due, day)), due[-1].servant_id)
-    count = 0
-    for silence in silences:
-        chosen = await openings.choose(tx, library, house, silence, day, max(limit, SILENT))
-        asked = await ask_all(tx, library, house, chosen, day)
-        await addresses.knock_all(tx, silence.channel, [one.address for one in asked], now)
-        count += len(asked)
-    return Portion(count, after if count else None)  # there may be more of the silent ones
-
-
-async def ask_all(tx: Transaction, library: Library, house: House, due: Sequence[Due], day: Day) -> list[Due]:
-    """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
-    if not due:
         return []
-    ids = [one.servant_id for one in due]
+    silences = openings.silences(house, now)
+    groups = [await due.free(tx, day.date, day.hour, silences)]
+    return groups + [await openings.choose(tx, library, house, silence, day) for silence in silences]
+
+
+async def ask_some(tx: Transaction, library: Library, house: House, now: datetime, some: Group) -> int:
+    """Plan prompts for people whom a look found at `now` and who are due as before; give how many were planned.
+
+    A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty.
+    """
+    day = Day.at(now, house)
+    assert day is not None
+    states = {name: await channels.templates(tx, name) for name, manner in house.manners.items() if manner.window}
+    silence, silences = some.silence, openings.silences(house, now)
+    known = openings.languages(library, house, silence, states[silence.channel]) if silence else {}
+    found = await due.still(tx, day.date, day.hour, some, silences, known)
+    asked = await _ask_all(tx, library, house, found, day, states)
+    if silence:
+        await addresses.knock_all(tx, silence.channel, [one.address for one in asked], now)
+    return len(asked)
+
+
+async def left_over(tx: Transaction, house: House, now: datetime) -> list[Group]:
+    """The silent people who are due and were not planned, as far as they do not wait yet."""
+    day = Day.at(now, house)
+    silences = openings.silences(house, now) if day else []
+    return [await due.left_over(tx, day.date, day.hour, silence) for silence in silences if day]
+
+
+async def put_off(tx: Transaction, house: House, now: datetime, some: Group) -> None:
+    """They wait, and are planned first from now on."""
+    day = Day.at(now, house)
+    assert day is not None
+    await due.put_off(tx, day.date, day.hour, some)
+
+
+async def _ask_all(
+    tx: Transaction, library: Library, house: House, found: Sequence[Due], day: Day, states: States
+) -> list[Due]:
+    """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
+    if not found:
+        return []
+    ids = [one.servant_id for one in found]
     memories, seen = await progress.memories_of_all(tx, ids), await progress.seen_by_all(tx, ids)
     wanted = []
-    for one in due:
+    for one in found:
         choice = course.pick(library, _held(memories[one.servant_id]), seen[one.servant_id], day.date, one.servant_id)
         if choice is not None:
             scenario = choice.scenario
             wanted.append(Prompt(0, one.servant_id, day.date, scenario.id, scenario.competency, choice.reason))
     prompts = {prompt.servant_id: prompt for prompt in await progress.plan_all(tx, wanted)}
-    asked = [one for one in due if one.servant_id in prompts]
-    states = {name: await channels.templates(tx, name) for name, manner in house.manners.items() if manner.window}
+    asked = [one for one in found if one.servant_id in prompts]
     news = []
     for one in asked:
         key = f"daily:{day.date}:{one.servant_id}"

@@ -5,7 +5,7 @@ Who is silent is known before anything is sent. A platform also limits how many 
 Source: WhatsApp Cloud API, customer service windows, messaging limits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from content.library import Library
@@ -15,11 +15,11 @@ from handlers.day import Day
 from handlers.manners import Manner
 from handlers.message import Knock, Value
 from handlers.visit import House
-from storage import addresses, channels, servants
+from storage import addresses, channels, due
 from storage.channels import TemplateState
 from storage.database import Transaction
+from storage.due import Due, Group, Languages, Silence
 from storage.progress import Prompt
-from storage.servants import Due, Silence
 
 TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
 WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
@@ -37,26 +37,21 @@ def silences(house: House, now: datetime) -> list[Silence]:
     return [Silence(name, now - manner.window + MARGIN) for name, manner in house.manners.items() if manner.window]
 
 
-async def choose(
-    tx: Transaction, library: Library, house: House, silence: Silence, day: Day, limit: int
-) -> Sequence[Due]:
-    """Who of the silent ones is written to now, at most `limit`; the others are put off."""
-    states = await channels.templates(tx, silence.channel)
-    languages = _open_languages(library, house.manner(silence.channel), states)
-    room = min(limit, await room_left(tx, silence, day, languages))
-    chosen: Sequence[Due] = ()
-    if room and languages:
-        chosen = await servants.due_in_silence(tx, day.date, day.hour, silence, languages, room)
-    if len(chosen) < limit:  # else there is more to plan, and nobody is known to be left over
-        await servants.put_off_rest(tx, day.date, day.hour, silence)
-    return chosen
+async def choose(tx: Transaction, library: Library, house: House, silence: Silence, day: Day) -> Group:
+    """Who of the silent ones is written to now: as many as the platform takes, once for all of them."""
+    known = languages(library, house, silence, await channels.templates(tx, silence.channel))
+    room = await room_left(tx, silence, day, known)
+    if not known or room == 0:
+        return Group((), silence)
+    return await due.silent(tx, day.date, day.hour, silence, known, room)
 
 
-def _open_languages(library: Library, manner: Manner, states: States) -> dict[str, bool]:
+def languages(library: Library, house: House, silence: Silence, states: States) -> Languages:
     """The languages in which a template may leave, and whether all those that may count as marketing."""
-    names = (TAP, WHOLE) if manner.openings == "direct" else (TAP,)
+    direct = house.manner(silence.channel).openings == "direct"
     found: dict[str, bool] = {}
     for language in LANGUAGES:
+        names = (TAP, WHOLE) if direct else (TAP,)
         known = [states.get((name, library.templates[name].code(language))) for name in names]
         usable = [state for state in known if state is None or not state.is_stopped]
         if usable:
@@ -64,14 +59,17 @@ def _open_languages(library: Library, manner: Manner, states: States) -> dict[st
     return found
 
 
-async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Mapping[str, bool]) -> int:
-    """How many silent people may still be written to now; places of those who wait since an earlier day are kept."""
+async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Languages) -> int | None:
+    """How many silent people may still be written to now; places of those who wait since an earlier day are kept.
+
+    None: as many as there are.
+    """
     known = (await channels.facts(tx, silence.channel)).get(channels.PEOPLE, str(FIRST_LIMIT))
     limit = int(known)
     if limit < 0:
-        return 2**31
+        return None
     used = await addresses.count_knocked(tx, silence.channel, day.now - ROLLING)
-    kept = await servants.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
+    kept = await due.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
     return max(0, limit - used - kept)
 
 

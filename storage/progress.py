@@ -9,7 +9,7 @@ from sqlalchemy import Executable, RowMapping, bindparam, func, select, update
 
 from storage import kept
 from storage.database import Transaction, insert_for, insert_once
-from storage.schema import answers, memories, prompts
+from storage.schema import answers, memories, prompts, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ async def plan(
         .returning(prompts.c.id)
     )
     prompt_id = await tx.scalar(statement)
+    if prompt_id is not None:
+        await _note_planned(tx, [servant_id], day)
     return None if prompt_id is None else Prompt(prompt_id, servant_id, day, scenario_id, competency_id, reason)
 
 
@@ -74,7 +76,18 @@ async def plan_all(tx: Transaction, wanted: Sequence[Prompt]) -> list[Prompt]:
         return []
     rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one in wanted]
     statement = insert_once(tx, prompts).on_conflict_do_nothing().returning(*prompts.c)
-    return [Prompt(**row) for row in (await tx.execute(statement, rows)).mappings()]
+    planned = [Prompt(**row) for row in (await tx.execute(statement, rows)).mappings()]
+    for day in {one.day for one in planned}:
+        await _note_planned(tx, [one.servant_id for one in planned if one.day == day], day)
+    return planned
+
+
+async def _note_planned(tx: Transaction, servant_ids: Collection[int], day: date) -> None:
+    """So that whoever looks for people to ask passes over them (see storage/due.py).
+
+    Nobody is waited for: whoever is not noted, as they are just being changed, is only looked at once more.
+    """
+    await tx.execute(_NOTE_PLANNED, {"planned": list(servant_ids), "then": day})
 
 
 async def prompt(tx: Transaction, prompt_id: int) -> Prompt | None:
@@ -225,6 +238,17 @@ async def _add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]
 
 _PROMPTS = select(*(prompts.c[name] for name in Prompt.__slots__)).where(
     prompts.c.id.in_(bindparam("wanted", expanding=True))
+)
+_NOTE_PLANNED = (
+    update(servants)
+    .where(
+        servants.c.id.in_(
+            select(servants.c.id)
+            .where(servants.c.id.in_(bindparam("planned", expanding=True)))
+            .with_for_update(skip_locked=True, key_share=True)
+        )
+    )
+    .values(planned_on=bindparam("then"))
 )
 _PASTS = (
     select(answers.c.servant_id, answers.c.competency_id, *(answers.c[name] for name in Past.__slots__))

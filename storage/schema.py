@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 
@@ -68,9 +69,13 @@ servants = Table(
     Column("enrolled_on", Date, nullable=False),
     Column("paused_until", Date),
     Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
+    Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # the last day that brought a prompt
     Index("ix_servants_due", "state", "hour"),
+    Index("ix_servants_unplanned", "state", "hour", "planned_on"),
     Index("ix_servants_members", "institution_id", "state"),
 )
+
+_waits = text("put_off_on IS NOT NULL")
 
 addresses = Table(  # where a servant is on a channel; of strangers nothing is kept
     "addresses",
@@ -86,6 +91,7 @@ addresses = Table(  # where a servant is on a channel; of strangers nothing is k
     Column("no_marketing", Boolean, nullable=False, server_default=false()),  # told the platform so
     Index("ix_addresses_alias", "channel", "alias"),
     Index("ix_addresses_knocked", "channel", "knocked_at"),
+    Index("ix_addresses_put_off", "channel", "put_off_on", sqlite_where=_waits, postgresql_where=_waits),
 )
 
 join_codes = Table(  # by which a servant brings a second channel to the same record; once, for minutes

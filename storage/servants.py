@@ -6,27 +6,11 @@
 A servant who leaves keeps a row without anything that identifies: group counts stay.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    case,
-    delete,
-    exists,
-    false,
-    func,
-    insert,
-    or_,
-    select,
-    true,
-    tuple_,
-    update,
-)
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from storage import bubbles, kept, names, outbox, updates
 from storage.database import Transaction, insert_once
@@ -58,28 +42,6 @@ class Servant:
     enrolled_on: date
     paused_until: date | None
     channel: str | None = None  # where prompts go, for whoever is on several
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """A channel on which only a template reaches whoever was not heard since `since`."""
-
-    channel: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A servant who has no prompt yet today, with where to send it."""
-
-    servant_id: int
-    institution_id: int
-    hour: int
-    language: str
-    notice_version: str
-    channel: str
-    address: str
-    no_marketing: bool = False
 
 
 # ---------------------------------------------------------------- institutions
@@ -129,7 +91,7 @@ async def close_day(tx: Transaction, institution_id: int | None, day: date) -> N
 async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
     """Who is at an address; None: a stranger. For somebody who is just speaking see `addresses.meet`."""
     statement = (
-        select(servants)
+        select(*_SERVANT)
         .join(addresses, addresses.c.servant_id == servants.c.id)
         .where(addresses.c.channel == channel, addresses.c.address == address)
     )
@@ -141,7 +103,7 @@ async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
 
 
 async def by_id(tx: Transaction, servant_id: int) -> Servant | None:
-    row = (await tx.execute(select(servants).where(servants.c.id == servant_id))).mappings().first()
+    row = (await tx.execute(select(*_SERVANT).where(servants.c.id == servant_id))).mappings().first()
     return None if row is None else Servant(**row)
 
 
@@ -251,96 +213,6 @@ async def forget_place(tx: Transaction, channel: str, address: str) -> None:
         await bubbles.forget(tx, address)
 
 
-async def due(
-    tx: Transaction, day: date, hour: int, silences: Sequence[Silence], limit: int, after: int = 0
-) -> list[Due]:
-    """Who has reached their hour today, works today, has no prompt of today yet, and can be written to freely.
-
-    In the order of their ids, from the one after `after`.
-    """
-    statement = _due(day, hour).where(servants.c.id > after, *(~_is_silent(one) for one in silences))
-    return [Due(*row) for row in await tx.execute(statement.order_by(servants.c.id).limit(limit))]
-
-
-async def due_in_silence(
-    tx: Transaction, day: date, hour: int, silence: Silence, languages: Mapping[str, bool], limit: int
-) -> list[Due]:
-    """The same of those whom only a template reaches; first who has been waiting longest.
-
-    `languages` are those in which there is a template, and whether the platform counts it as marketing, so that
-    whoever wants none is left out.
-    """
-    statement = _due(day, hour).where(_is_silent(silence), _may_be_knocked_at(languages))
-    order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
-    return [Due(*row) for row in await tx.execute(statement.order_by(*order).limit(limit))]
-
-
-async def put_off_rest(tx: Transaction, day: date, hour: int, silence: Silence) -> None:
-    """Whoever is due and silent, and was not planned: they wait, and are planned first from now on."""
-    rest = _due(day, hour).where(_is_silent(silence)).with_only_columns(addresses.c.address)
-    await tx.execute(
-        update(addresses)
-        .where(addresses.c.channel == silence.channel, addresses.c.put_off_on.is_(None), addresses.c.address.in_(rest))
-        .values(put_off_on=day)
-    )
-
-
-async def count_put_off_ahead(
-    tx: Transaction, day: date, hour: int, silence: Silence, languages: Mapping[str, bool]
-) -> int:
-    """Those who have been waiting since an earlier day, and whose hour is still to come today."""
-    later = _due(day, 23).where(_is_silent(silence), _may_be_knocked_at(languages))
-    later = later.where(servants.c.hour > hour, addresses.c.put_off_on < day)
-    return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
-
-
-def _may_be_knocked_at(languages: Mapping[str, bool]) -> ColumnElement[bool]:
-    ways = [
-        (servants.c.language == language) & (~addresses.c.no_marketing if is_marketing else true())
-        for language, is_marketing in languages.items()
-    ]
-    return or_(false(), *ways)
-
-
-def _is_silent(silence: Silence) -> ColumnElement[bool]:
-    unheard = or_(addresses.c.heard_at.is_(None), addresses.c.heard_at <= silence.since)
-    return (addresses.c.channel == silence.channel) & unheard
-
-
-def _due(day: date, hour: int) -> "Select[Any]":
-    awake = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
-    closed = exists().where(
-        closures.c.day == day,
-        or_(closures.c.institution_id.is_(None), closures.c.institution_id == servants.c.institution_id),
-    )
-    asked = exists().where(prompts.c.servant_id == servants.c.id, prompts.c.day == day)
-    other = addresses.alias()
-
-    def rank(place: FromClause) -> ColumnElement[int]:
-        return case((place.c.channel == servants.c.channel, 0), else_=1)
-
-    elsewhere = exists().where(  # one channel is enough: the chosen one, or the first of those that reach the person
-        other.c.servant_id == servants.c.id,
-        other.c.is_reachable,
-        tuple_(rank(other), other.c.channel, other.c.address)
-        < tuple_(rank(addresses), addresses.c.channel, addresses.c.address),
-    )
-    return (
-        select(
-            servants.c.id,
-            servants.c.institution_id,
-            servants.c.hour,
-            servants.c.language,
-            servants.c.notice_version,
-            addresses.c.channel,
-            addresses.c.address,
-            addresses.c.no_marketing,
-        )
-        .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(awake, servants.c.hour <= hour, addresses.c.is_reachable, ~elsewhere, ~closed, ~asked)
-    )
-
-
 async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:
     statement = select(func.count()).select_from(servants).where(servants.c.state != "left")
     if codes is not None:
@@ -369,3 +241,6 @@ async def add_fictional(
     )
     assert servant_id is not None
     return int(servant_id)
+
+
+_SERVANT = tuple(servants.c[name] for name in Servant.__slots__)

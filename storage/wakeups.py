@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
+from sqlalchemy import func, select
 
-from storage.database import Database
+from storage.database import Database, Transaction
 
 RETRY = 5.0  # seconds between two tries
 
@@ -52,6 +53,42 @@ async def alone(database: Database, what: int) -> AsyncIterator[asyncio.Event]:
                 yield lost
                 return
         await asyncio.sleep(RETRY)
+
+
+class Right:
+    """The right to do what one process alone may do at a time; it ends with the transaction that holds it."""
+
+    def __init__(self, database: Database, tx: Transaction | None = None) -> None:
+        self._database = database
+        self._tx = tx
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[Transaction]:
+        """Read what is to be done, for as long as it takes."""
+        if self._tx is not None:
+            yield self._tx
+        else:
+            async with self._database.read() as tx:
+                yield tx
+
+    async def keep(self) -> None:
+        """Say that we are alive: PostgreSQL gives up whoever has not spoken for a minute. Raises when it has."""
+        if self._tx is not None:
+            await self._tx.execute(select(1))
+
+
+@asynccontextmanager
+async def right(database: Database, what: int) -> AsyncIterator[Right | None]:
+    """The right to do `what` now; None: another process is doing it. Nobody waits, and no process is first for good.
+
+    Raises DatabaseUnavailable, also when the right was lost meanwhile. On SQLite there is no other process.
+    """
+    if database.is_sqlite:
+        yield Right(database)
+        return
+    async with database.glance() as tx:
+        is_free = await tx.scalar(select(func.pg_try_advisory_xact_lock(what)))
+        yield Right(database, tx) if is_free else None
 
 
 async def _asked(work: Awaitable[Any]) -> Any:

@@ -24,18 +24,18 @@ HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32
 class Stage:
     """A scheduler with people who want their prompt at nine."""
 
-    def __init__(self, database: Database, library: Library, clock: Clock) -> None:
-        self.database, self.library, self.clock = database, library, clock
+    def __init__(self, database: Database, library: Library, clock: Clock, house: House = HOUSE) -> None:
+        self.database, self.library, self.clock, self.house = database, library, clock, house
         self.woken = 0
         self.scheduler = self.restarted()
 
     def restarted(self, database: Database | None = None) -> Scheduler:
-        return Scheduler(database or self.database, self.library, HOUSE, self.clock, self.wake)
+        return Scheduler(database or self.database, self.library, self.house, self.clock, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
 
-    async def enrol(self, people: int, hour: int = 9) -> None:
+    async def enrol(self, people: int, hour: int = 9, channel: str = "telegram") -> None:
         async with self.database.write() as tx:
             await servants.add_institution(tx, "LEON", "León", "municipal")
             place = await servants.institution_by_code(tx, "LEON")
@@ -43,7 +43,7 @@ class Stage:
             for number in range(people):
                 await servants.enrol(
                     tx,
-                    "telegram",
+                    channel,
                     f"{hour}-{number}",
                     institution_id=place.id,
                     language="es",
@@ -186,7 +186,7 @@ async def test_the_clock_outlives_a_database_that_is_away(stage: Stage, monkeypa
     await stage.enrol(1)
     plan, asked = stage.scheduler.plan, []
 
-    async def sometimes(now: datetime) -> int:
+    async def sometimes(now: datetime) -> int | None:
         asked.append(now)
         if len(asked) == 1:
             raise DatabaseUnavailable("gone")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from content.library import Library
-from handlers import daily, router, speak
+from handlers import router, speak
 from handlers.message import Act, Kind, Parcel, Update
 from handlers.visit import House
 from storage import progress, schema, servants
@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.progress import Answer
 from storage.servants import Servant
 from tests.cast import INSTITUTIONS, Clock, Person
+from tests.planning import plan
 
 HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
 CHANNEL = "telegram"
@@ -72,8 +73,7 @@ class Talk:
 
     async def tick(self) -> int:
         """The prompts that are due now."""
-        async with self.database.write() as tx:
-            return await daily.plan(tx, self.library, HOUSE, self.clock(), 100)
+        return await plan(self.database, self.library, HOUSE, self.clock())
 
     # ------------------------------------------------------------ what is known
 

@@ -111,15 +111,19 @@ async def test_a_prompt_that_is_late_is_dropped_rather_than_sent_at_night(talk: 
     assert row.key.startswith("daily:2026-11-24:")
 
 
-async def test_two_people_are_planned_in_portions(talk: Talk) -> None:
+async def test_whoever_is_no_longer_due_when_it_is_their_turn_is_passed_over(talk: Talk) -> None:
     await talk.enrol(ANA)
     await talk.enrol(BETO)
     talk.clock.move(days=1)
-    portions = []
-    for _ in range(3):
+    async with talk.database.read() as tx:
+        (found,) = await daily.look(tx, talk.library, HOUSE, talk.now)
+    await talk.press(ANA, "profile:pause:7")
+    planned = []
+    for some in [*found.portions(1), found]:
         async with talk.database.write() as tx:
-            portions.append(await daily.plan(tx, talk.library, HOUSE, talk.now, 1))
-    assert portions == [1, 1, 0]
+            planned.append(await daily.ask_some(tx, talk.library, HOUSE, talk.now, some))
+    assert planned == [0, 1, 0]
+    assert await talk.reads(BETO)
 
 
 async def test_today_is_answered_on_a_day_off_too(talk: Talk) -> None:

@@ -18,7 +18,7 @@ from content import limits
 from content.library import Library
 from content.phrases import Phrases
 from content.text import LANGUAGES, fold
-from handlers import daily, router, speak
+from handlers import router, speak
 from handlers.manners import PLAIN, Manner
 from handlers.message import Act, Button, Kind, Message, Parcel, Update
 from handlers.speak import Listener, Occasion
@@ -31,6 +31,7 @@ from tests.bot.channels import whatsapp_rows as webhooks
 from tests.cast import INSTITUTIONS, MONDAY_NINE, Clock
 from tests.conftest import emptied
 from tests.handlers.talk import choices, words
+from tests.planning import plan
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
@@ -92,10 +93,9 @@ class Chat:
         version = self.library.phrases.template("es", "notice.version")
         return await self.press(who, f"enroll:hour:{language}:{version}:{hour}:{institution}")
 
-    async def tick(self, limit: int = 100) -> int:
+    async def tick(self) -> int:
         """The prompts that are due now."""
-        async with self.database.write() as tx:
-            return await daily.plan(tx, self.library, self.house, self.clock(), limit)
+        return await plan(self.database, self.library, self.house, self.clock())
 
     # ------------------------------------------------------------ what is known
 

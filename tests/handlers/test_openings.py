@@ -7,15 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
+from bot import scheduler
 from content.library import Library
 from content.text import Text
 from handlers import daily, openings
 from handlers.day import Day
 from handlers.message import Kind, Opening
-from storage import addresses, channels, schema, servants
+from storage import addresses, channels, due, schema, servants
 from storage.channels import PEOPLE
 from storage.database import Database
-from storage.servants import Silence
+from storage.due import Silence
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import emptied
 from tests.handlers.test_manners import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, house
@@ -289,14 +290,27 @@ async def test_free_prompts_do_not_count_against_the_limit(story: Story) -> None
 async def test_silent_people_are_planned_in_portions_and_nobody_is_put_off_for_that(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daily, "SILENT", 2)
+    monkeypatch.setattr(scheduler, "CHUNK", 2)
     people = await story.people(9, 9, 9, 9, 9)
     at(story.clock, 0, 9)
-    portions = []
-    for _ in range(4):
-        portions.append(await story.tick(limit=2))
-        assert not any([await story.is_put_off(who) for who in people])
-    assert portions == [2, 2, 1, 0]
+    assert await story.planned(people) == [0, 1, 2, 3, 4]
+    assert not any([await story.is_put_off(who) for who in people])
+    assert await story.tick() == 0
+
+
+async def test_whoever_speaks_before_it_is_their_turn_gets_no_template(story: Story) -> None:
+    people = await story.people(9, 9, 9)
+    at(story.clock, 0, 9)
+    async with story.database.read() as tx:
+        _, silent = await daily.look(tx, story.library, story.house, story.clock())
+    await story.types(people[0], "ayuda")
+    await story.hears(people[1], Kind.PREFERENCE, choice="stop")
+    await story.template(status="APPROVED", category="MARKETING")
+    async with story.database.write() as tx:
+        assert await daily.ask_some(tx, story.library, story.house, story.clock(), silent) == 1
+    assert await story.is_knocked(people[2])
+    assert await story.planned(people) == [0, 2], "the first is written to freely by the next look"
+    assert not await story.is_knocked(people[0])
 
 
 async def test_people_of_both_languages_share_the_limit(story: Story) -> None:
@@ -580,7 +594,7 @@ async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
         if since is not None:
             await addresses.put_off(tx, "whatsapp", who.address, day.date + since * DAY)
         silence = Silence("whatsapp", story.clock() - DAY)
-        assert await servants.count_put_off_ahead(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
+        assert await due.count_put_off_ahead(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
         assert await openings.room_left(tx, silence, day, {"es": False}) == 5 - int(is_kept)
 
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 from content.library import Library
 from content.phrases import Phrases
 from handlers.message import Act, Kind
-from storage import servants
 from tests.cast import ANA, BETO
 from tests.handlers.talk import Talk, choices, words
+from tests.planning import free
 
 LONG = "Mi jefa me pidió firmar " * 10
 
@@ -334,7 +334,7 @@ async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk
     await talk.enrol(BETO)
     await talk.hears(ANA, Kind.BLOCKED)
     async with talk.database.read() as tx:
-        due = await servants.due(tx, talk.now.date().replace(day=24), 9, [], 10)
+        due = await free(tx, talk.now.date().replace(day=24), 9)
     assert [one.address for one in due] == [BETO.address]
     talk._read.clear()
     assert await talk.reads(ANA) == []

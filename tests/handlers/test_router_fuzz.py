@@ -17,13 +17,14 @@ from sqlalchemy import func, select
 
 from content import library
 from content.library import Library
-from handlers import daily, router
+from handlers import router
 from handlers.message import Act, Kind, Update
 from handlers.speak import unpack
 from handlers.visit import House
 from storage import schema, servants
 from storage.database import Database, Transaction, open_database
 from tests.cast import ANA, BETO, INSTITUTIONS, Clock
+from tests.planning import plan
 
 COURSE = library.load()
 HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
@@ -140,8 +141,7 @@ async def _live(course: Library, url: str, steps: list[Step]) -> None:
 async def _take(database: Database, course: Library, clock: Clock, place: int, step: Step) -> None:
     if step.what == "hour":
         clock.move(hours=step.pick)
-        async with database.write() as tx:
-            await daily.plan(tx, course, HOUSE, clock(), 100)
+        await plan(database, course, HOUSE, clock())
         return
     async with database.write() as tx:
         update = await _update(tx, place, step)

@@ -15,6 +15,7 @@ from storage.outbox import LEASE, Delivery, Kind, New, Return, State
 from storage.schema import deliveries, institutions
 from tests import postman
 from tests.cast import MONDAY_NINE as NOW
+from tests.planning import free
 
 CHANNELS = ("telegram", "webchat")
 MINUTE = timedelta(minutes=1)
@@ -334,7 +335,7 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
         states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
         assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
         assert (await row(tx, "a2"))["body"] is None
-        due = await servants.due(tx, NOW.date(), 9, [], 10)
+        due = await free(tx, NOW.date(), 9)
         assert [one.address for one in due] == ["beto"]
 
 

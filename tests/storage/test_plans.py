@@ -4,13 +4,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from storage import backlog, claims, fates, outbox, updates
+from storage import addresses, backlog, claims, due, fates, outbox, updates
 from storage.claims import PersonLimit
 from storage.database import Database, Transaction
+from storage.due import Group, Silence
 from tests.cast import MONDAY_NINE as NOW
 from tests.listening import listening
 
+DAY = NOW.date()
+SILENCE = Silence("whatsapp", NOW)
+BOTH = {"es": False, "en": True}
+
+PLANNED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
+    "free": lambda tx: due.free(tx, DAY, 9, [SILENCE]),
+    "silent": lambda tx: due.silent(tx, DAY, 9, SILENCE, BOTH, 100),
+    "left over": lambda tx: due.left_over(tx, DAY, 9, SILENCE),
+    "still free": lambda tx: due.still(tx, DAY, 9, Group([1, 2]), [SILENCE], {}),
+    "still silent": lambda tx: due.still(tx, DAY, 9, Group([1, 2], SILENCE), [SILENCE], BOTH),
+    "wait from now on": lambda tx: due.put_off(tx, DAY, 9, Group([1, 2], SILENCE)),
+    "wait for a later hour": lambda tx: due.count_put_off_ahead(tx, DAY, 9, SILENCE, BOTH),
+    "wait at all": lambda tx: addresses.count_put_off(tx, "whatsapp"),
+    "knocked at": lambda tx: addresses.count_knocked(tx, "whatsapp", NOW),
+}
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
     "claim within a person's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
@@ -35,6 +52,52 @@ ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", ASKED)
 async def test_no_question_reads_the_whole_table(database: Database, name: str) -> None:
+    steps = await _steps(database, ASKED[name])
+    assert not [step for step in steps if step.startswith("SCAN") and ("deliveries" in step or "updates" in step)]
+    assert not [step for step in steps if step.endswith("(channel=?)")], "through all of a channel"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", PLANNED)
+async def test_planning_passes_over_whoever_was_planned(database: Database, name: str) -> None:
+    steps = await _steps(database, PLANNED[name])
+    people = [step for step in steps if " servants" in step or " addresses" in step]
+    assert people
+    assert not [step for step in people if step.startswith("SCAN")]
+    assert not [step for step in people if step.endswith("(channel=?)")], "through all of a channel"
+    assert not [step for step in people if "(state=?" in step and not step.endswith("AND hour=? AND planned_on<?)")]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("name", ["free", "silent", "left over", "still free", "still silent"])
+async def test_whoever_is_due_is_looked_up_by_the_person_on_postgresql_too(database: Database, name: str) -> None:
+    """Without statistics it takes a day's prompts, and a channel's addresses, for a few."""
+    seen = await _statements(database, PLANNED[name])
+    plan = ""
+    async with database.write() as tx:
+        await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement, values in seen:
+            plan += "\n".join(row[0] for row in await tx.exec_driver_sql(f"EXPLAIN {statement}", values))
+    assert "ix_servants_unplanned" in plan or "pk_servants" in plan
+    assert "uq_prompts_servant_id_day" in plan
+    assert "ix_addresses_servant_id" in plan
+    assert not [name for name in ("ix_prompts_day", "ix_addresses_knocked", "pk_addresses") if name in plan]
+
+
+async def _steps(database: Database, asked: Callable[[Transaction], Awaitable[object]]) -> list[str]:
+    """How SQLite goes about all the statements of a question."""
+    steps: list[str] = []
+    seen = await _statements(database, asked)
+    async with database.read() as tx:
+        for statement, values in seen:
+            rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps += [row[3] for row in rows]
+    assert steps
+    return steps
+
+
+async def _statements(database: Database, asked: Callable[[Transaction], Awaitable[object]]) -> list[tuple[str, Any]]:
+    """All that is asked, with the values."""
     seen: list[tuple[str, Any]] = []
 
     def note(*arguments: Any) -> None:
@@ -42,12 +105,5 @@ async def test_no_question_reads_the_whole_table(database: Database, name: str) 
 
     with listening(database, note):
         async with database.write() as tx:
-            await ASKED[name](tx)
-    steps: list[str] = []
-    async with database.read() as tx:
-        for statement, values in [one for one in seen if not one[0].startswith("BEGIN")]:
-            rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-            steps += [row[3] for row in rows]
-    assert steps
-    assert not [step for step in steps if step.startswith("SCAN") and ("deliveries" in step or "updates" in step)]
-    assert not [step for step in steps if step.endswith("(channel=?)")], "through all of a channel"
+            await asked(tx)
+    return [one for one in seen if not one[0].startswith("BEGIN")]

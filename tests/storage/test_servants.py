@@ -6,12 +6,14 @@ from sqlalchemy import func, select, update
 
 from storage import outbox, progress, servants
 from storage.database import Database, Transaction
+from storage.due import Due
 from storage.progress import Answer, Memory
 from storage.schema import addresses, answers, closures, memories, prompts
 from storage.schema import servants as table
-from storage.servants import Due, Servant
+from storage.servants import Servant
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
+from tests.planning import free
 
 TODAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -148,7 +150,7 @@ async def test_who_is_due(database: Database, case: Case) -> None:
             await servants.close_day(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await progress.plan(tx, ana.id, case.asked_on, "s", "c", "new")
-        due = await servants.due(tx, TODAY, case.hour, [], 10)
+        due = await free(tx, TODAY, case.hour)
     expected = Due(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
@@ -159,26 +161,11 @@ async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(da
         ana = await enrol(tx, ids["LEON"])
         for channel, address in (("webchat", "w1"), ("telegram", "0")):
             await tx.execute(addresses.insert().values(channel=channel, address=address, servant_id=ana.id))
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [("telegram", "0")]
+        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("telegram", "0")]
         await outbox.drop_unreachable(tx, "telegram", "0", NOW)
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [
-            ("telegram", ANA.address)
-        ]
+        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("telegram", ANA.address)]
         await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
-        assert [(one.channel, one.address) for one in await servants.due(tx, TODAY, 9, [], 10)] == [("webchat", "w1")]
-
-
-async def test_no_more_are_given_than_asked_for_and_nobody_is_forgotten(database: Database) -> None:
-    async with database.write() as tx:
-        ids = await places(tx)
-        everybody = [(await enrol(tx, ids["LEON"], f"{number:03}")).id for number in range(7)]
-        asked: list[int] = []
-        while due := await servants.due(tx, TODAY, 9, [], 3):
-            assert len(due) <= 3
-            for one in due:
-                assert await progress.plan(tx, one.servant_id, TODAY, "s", "c", "new") is not None
-            asked += [one.servant_id for one in due]
-    assert asked == everybody
+        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("webchat", "w1")]
 
 
 async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
@@ -253,4 +240,4 @@ async def test_a_fictional_servant_is_never_written_to(database: Database) -> No
         ids = await places(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
         assert await servants.count_enrolled(tx) == 1
-        assert await servants.due(tx, TODAY, 23, [], 10) == []
+        assert await free(tx, TODAY, 23) == []

@@ -4,9 +4,10 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from storage import outbox, paces, updates, wakeups
-from storage.database import Database
+from storage.database import Database, DatabaseUnavailable
 from tests.cast import MONDAY_NINE as NOW
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -118,3 +119,44 @@ async def test_a_server_that_goes_away_while_we_ask_for_a_right_ends_nobody(
     monkeypatch.setattr(asyncpg.Connection, "fetchval", shaky)
     async with asyncio.timeout(5), wakeups.alone(database, 78):
         assert not faults
+
+
+# ---------------------------------------------------------------- a right that is had at once or not at all
+
+
+async def test_while_one_has_a_right_nobody_else_has_it(database: Database) -> None:
+    async with wakeups.right(database, 79) as first:
+        async with wakeups.right(database, 79) as second, wakeups.right(database, 80) as another:
+            assert (first is None, second is None, another is None) == (False, True, False)
+        assert first is not None
+        await first.keep()
+    async with wakeups.right(database, 79) as again:
+        assert again is not None
+
+
+async def test_whoever_is_given_up_is_told_and_the_next_has_the_right(database: Database) -> None:
+    async def given_up() -> None:
+        async with wakeups.right(database, 79) as lost:
+            assert lost is not None
+            await end_whoever_has(database, 79)
+            async with wakeups.right(database, 79) as next_one:
+                assert next_one is not None
+            await lost.keep()
+
+    with pytest.raises(DatabaseUnavailable):
+        await given_up()
+
+
+async def end_whoever_has(database: Database, what: int) -> None:
+    """PostgreSQL gives up the process that has a right."""
+    theirs = "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and objid = :what"
+    async with database.write() as tx:
+        await tx.execute(text(theirs), {"what": what})
+
+
+async def test_a_fault_gives_the_right_back(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with wakeups.right(database, 79):
+            raise ZeroDivisionError
+    async with wakeups.right(database, 79) as again:
+        assert again is not None

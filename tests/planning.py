@@ -1,0 +1,25 @@
+"""The day's prompts, planned as the clock of the house does it, for stories in which no clock runs."""
+
+from datetime import date, datetime
+
+from bot.scheduler import Scheduler
+from content.library import Library
+from handlers.visit import House
+from storage import due
+from storage.database import Database, Transaction
+from storage.due import Due
+
+
+async def plan(database: Database, library: Library, house: House, now: datetime) -> int:
+    """Plan all prompts that are due at `now`; give how many were."""
+    planned = await Scheduler(database, library, house, lambda: now, lambda: None).plan(now)
+    assert planned is not None, "another process plans"
+    return planned
+
+
+async def free(tx: Transaction, day: date, hour: int) -> list[Due]:
+    """Who is due, where everybody may be written to freely."""
+    group = await due.free(tx, day, hour, [])
+    found = await due.still(tx, day, hour, group, [], {})
+    assert [one.servant_id for one in found] == list(group.ids), "a look and a second look find the same people"
+    return found
