@@ -127,6 +127,12 @@ class Database:
                 with self._writer.glance() as tx:
                     yield tx
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """PostgreSQL: a connection that is in no transaction, for whoever needs several or none."""
+        async with _translated(), self.engine.connect() as connection:
+            yield connection
+
     async def merge_log(self) -> None:
         """SQLite: bring the write-ahead log into the file and cut it to nothing, so that what was deleted is gone.
 
