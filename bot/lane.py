@@ -35,8 +35,8 @@ AHEAD = 0.5  # seconds of slots that are taken ahead: a reply waits no longer th
 CLOSEST = 0.99  # of a step: nearer to each other no two messages of one process leave; 31 such span a second
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
 TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
-LAST = outbox.LEASE.total_seconds() - 20.0  # seconds after its claim in which a delivery may begin to leave: it takes
-# up to 20, and once the lease is over another worker may have taken it
+LAST = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which a delivery may begin to leave: a channel
+# may wait 10 for a connection and 15 for the answer, and once the lease is over another worker may have taken it
 PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
 
 log = structlog.get_logger()
