@@ -3,7 +3,6 @@
 import html
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +42,6 @@ PERSON = PersonLimit(16, 8.0)
 """In one chat about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
 
 log = structlog.get_logger()
@@ -98,10 +96,9 @@ class Telegram:
         self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
         self._covers = dict(covers or {})
         self._webhook = webhook
-        self.username = ""
 
     async def start(self) -> None:
-        """Learn who we are, choose the way of receiving, and put up the menus.
+        """Learn whether we are known, choose the way of receiving, and put up the menus.
 
         Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
         that Telegram does not want now is told and left: the chat works without.
@@ -118,7 +115,7 @@ class Telegram:
                     log.warning("telegram_menu_not_set", language=code, reason=str(fault))
 
     async def _receive(self) -> None:
-        self.username = (await self._bot.get_me()).username or ""
+        await self._bot.get_me()  # is the token taken?
         if self._webhook is None:
             await self._bot.delete_webhook()
         else:
@@ -136,14 +133,6 @@ class Telegram:
 
     async def stop(self) -> None:
         await self._request.shutdown()
-
-    def deep_link(self, code: str = "") -> str:
-        """The address that opens the chat, with a code to start with. Raises ValueError for an unfit code."""
-        if not code:
-            return f"https://t.me/{self.username}"
-        if not _CODE.fullmatch(code):
-            raise ValueError("a deep link carries 1 to 64 of A-Z a-z 0-9 _ -")
-        return f"https://t.me/{self.username}?start={code}"
 
     def translate(self, raw: object) -> Update | None:
         """See `translate` below: reading needs no bot."""
