@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,6 +56,15 @@ class Webhook:
 
     url: str
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at Telegram to be brought to the webhook, and when and why that failed last."""
+
+    waiting: int
+    failed_at: datetime | None
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,11 @@ class Telegram:
                 allowed_updates=ALLOWED_UPDATES,
                 max_connections=40,
             )
+
+    async def backlog(self) -> Backlog:
+        """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
+        told = await told_plainly(self._bot.get_webhook_info())
+        return Backlog(told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80])
 
     async def _put_up(self, cover: Cover, code: str | None) -> None:
         await self._bot.set_my_commands(cover.menu, language_code=code)
