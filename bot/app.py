@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from aiohttp import web as web_server
 
-from bot import console, front, letterbox, server, webchat
+from bot import console, front, hearing, letterbox, server, webchat
 from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.channels import telegram_intake, whatsapp_intake
 from bot.channels.channel import Channel, ChannelError, Refused, Stopped
@@ -293,9 +293,11 @@ def _cannot_listen(host: str, port: int, fault: OSError) -> str:
 
 
 async def _telegram_life(app: App, telegram: Telegram) -> None:
-    """Greet Telegram until it answers, then take its updates; a refused token stops this channel alone."""
-    if not await _greet(app, telegram) or app.settings.telegram_by_webhook:
+    """Greet Telegram until it answers, then see that its updates come in; a refused token stops this channel alone."""
+    if not await _greet(app, telegram):
         return
+    if app.settings.telegram_by_webhook:
+        await hearing.watch(app.database, telegram, app.web[CLOCK])
     while True:
         async with wakeups.alone(app.database, POLLING) as lost:  # Telegram gives its updates to one program
             polling = asyncio.create_task(telegram_intake.poll(telegram, app.inbox))

@@ -30,8 +30,8 @@ ON_THE_WAY = 256  # connections: what the platform took may leave twice if we di
 HANDFUL = 4  # the part of those that is claimed at least: one by one each message would cost a claim of its own
 LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
 TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
-LAST = outbox.LEASE.total_seconds() - 20.0  # seconds after its claim in which a delivery may begin to leave: it takes
-# up to 20, and once the lease is over another worker may have taken it
+LAST = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which a delivery may begin to leave: a channel
+# may wait 10 for a connection and 15 for the answer, and once the lease is over another worker may have taken it
 PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
 
 log = structlog.get_logger()

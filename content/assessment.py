@@ -17,7 +17,6 @@ from content.text import Identifier, Part, Text
 
 QUESTIONS = tuple(f"q{number}" for number in range(1, 15))
 FAULTS = {"q2": "gift", "q3": "nepotism", "q4": "resources", "q5": "influence"}
-INTERESTS = ("q6", "q7", "q8")
 
 OutcomeId = Literal[
     "real", "potential", "apparent", "gift", "nepotism", "resources", "influence", "needs-ueipci", "none-seen"

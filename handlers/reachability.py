@@ -20,6 +20,7 @@ class Trouble(StrEnum):
     """What somebody should look at."""
 
     STOPPED = "stopped"  # a channel stands still
+    DEAF = "deaf"  # nothing reaches us on a channel
     TEMPLATE = "template"  # a template of ours may not be sent
     PEOPLE = "people"  # people wait for room below the platform's limit
 
@@ -82,11 +83,13 @@ class Standing:
     stop: Stop | None
     backlog: Backlog
     reach: Reach | None  # None: people may be written to freely
+    deaf: Stop | None = None  # why nothing reaches us, while we may send
 
     @property
     def troubles(self) -> frozenset[Trouble]:
         is_so = {
             Trouble.STOPPED: self.stop is not None,
+            Trouble.DEAF: self.deaf is not None,
             Trouble.TEMPLATE: self.reach is not None and bool(self.reach.stopped),
             Trouble.PEOPLE: self.reach is not None and self.reach.people.waiting > 0,
         }
@@ -97,10 +100,13 @@ async def standings(
     tx: Transaction, library: Library, house: House, names: Iterable[str], now: datetime
 ) -> list[Standing]:
     """How the channels of these names stand, in their order."""
-    stops = await channels.stops(tx)
+    stops, deaf = await channels.stops(tx), await channels.stops(tx, channels.DEAF)
     backlogs = await backlog.backlogs(tx, now, now - openings.ROLLING)
     found = {one.channel: one for one in await reaches(tx, library, house, now)}
-    return [Standing(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name)) for name in names]
+    return [
+        Standing(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), deaf.get(name))
+        for name in names
+    ]
 
 
 async def reaches(tx: Transaction, library: Library, house: House, now: datetime) -> list[Reach]:

@@ -30,7 +30,7 @@ STOPPING = (
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A channel stands still: the reason as the platform gave it, and since when."""
+    """A channel stands still, or hears nothing: the reason as the platform gave it, and since when."""
 
     reason: str
     at: datetime
@@ -86,10 +86,10 @@ async def deaf(tx: Transaction) -> Mapping[str, str]:
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def stops(tx: Transaction) -> Mapping[str, Stop]:
-    """The same with the moment."""
+async def stops(tx: Transaction, name: str = STOPPED) -> Mapping[str, Stop]:
+    """Channels of which this is so (`stopped`, `deaf`), with the reason and the moment."""
     columns = (channel_facts.c.channel, channel_facts.c.value, channel_facts.c.noted_at)
-    rows = await tx.execute(select(*columns).where(channel_facts.c.name == STOPPED))
+    rows = await tx.execute(select(*columns).where(channel_facts.c.name == name))
     return {row[0]: Stop(row[1], row[2]) for row in rows}
 
 

@@ -11,10 +11,12 @@ from sqlalchemy import DateTime, Dialect, Engine, ExceptionContext, create_engin
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeDecorator
 
+from storage import line
 from storage.writer import Writer
 
 Transaction = AsyncConnection
@@ -23,22 +25,12 @@ Transaction = AsyncConnection
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
 FORBIDDEN = "42501"  # PostgreSQL: insufficient_privilege
-AWAY = ("08", "53", "58", "57P", "25006", "40001", "40P01", "55P03")
+AWAY = ("08", "53", "58", "57", "25006", "40001", "40P01", "55P03")
 """How PostgreSQL's codes begin that say nothing against what was asked: it may be asked again. Connections, no room,
-its own faults, stopping, only reading (another server took over), two who waited for each other, a lock not had.
+its own faults, stopping, cancelling (by an administrator, or by a limit of the server for all statements), only reading
+(another server took over), two who waited for each other, a lock not had.
 Source: PostgreSQL, appendix A.
 """
-CONNECT_SECONDS = 10
-GIVEN_UP = {
-    "idle_in_transaction_session_timeout": "60s",
-    "tcp_keepalives_idle": "20",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-}
-"""A machine that vanished, or a process that froze, holds rows that others wait for: PostgreSQL gives it up within the
-minute that a lease lasts. By itself it would wait for two hours. Source: PostgreSQL, client connection defaults.
-"""
-
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
 
@@ -70,11 +62,15 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 
 class Database:
-    """One database. On SQLite all that is written goes through one writer, and reading never waits for it."""
+    """One database. On SQLite all that is written goes through one writer, and reading never waits for it.
 
-    def __init__(self, engine: AsyncEngine, writer: Writer | None = None) -> None:
+    On PostgreSQL a statement that takes too long is given up, but for those of `patient`.
+    """
+
+    def __init__(self, engine: AsyncEngine, writer: Writer | None = None, patient: AsyncEngine | None = None) -> None:
         self.engine = engine
         self._writer = writer
+        self._patient = patient or engine
         self._readers = engine if writer else engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
@@ -84,21 +80,23 @@ class Database:
     @property
     def engines(self) -> list[Engine]:
         """All by which statements go, for whoever listens to them."""
-        return [self.engine.sync_engine] if self._writer is None else [self.engine.sync_engine, self._writer.engine]
+        other = self._patient.sync_engine if self._writer is None else self._writer.engine
+        return [self.engine.sync_engine, other]
 
     @asynccontextmanager
     async def write(self, *, is_urgent: bool = False, is_long: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end, or rolls back when anything is raised.
 
         On SQLite its statements keep the event loop until they are done, but for one that `is_long`, which may read
-        many rows. There it waits for the transactions before it; one that `is_urgent`, only for the one going on.
+        many rows; there it waits for the transactions before it; one that `is_urgent`, only for the one going on. On
+        PostgreSQL only a statement that `is_long` may take longer than a minute.
         Raises DatabaseUnavailable; RuntimeError when the same task already writes (it would wait for itself).
         """
         if _writing.get():
             raise RuntimeError("a write transaction is already open in this task")
         mark = _writing.set(True)
         try:
-            engine, writer = self.engine, self._writer
+            engine, writer = self._patient if is_long else self.engine, self._writer
             async with (
                 _translated(),
                 writer.transaction(is_urgent=is_urgent, is_long=is_long) if writer else engine.begin() as tx,
@@ -127,6 +125,12 @@ class Database:
                 with self._writer.glance() as tx:
                     yield tx
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """PostgreSQL: a connection in no transaction, for whoever needs several or none; it may take its time."""
+        async with _translated(), self._patient.connect() as connection:
+            yield connection
+
     async def merge_log(self) -> None:
         """SQLite: bring the write-ahead log into the file and cut it to nothing, so that what was deleted is gone.
 
@@ -144,7 +148,8 @@ class Database:
                 await (await driver.execute("PRAGMA " + pragma)).close()
 
     async def close(self) -> None:
-        await self.engine.dispose()
+        for engine in (self.engine, self._patient):
+            await engine.dispose()
         if self._writer is not None:
             await self._writer.close()
 
@@ -160,6 +165,8 @@ async def _translated() -> AsyncIterator[None]:
             cause = fault.orig and (fault.orig.__cause__ or fault.orig)
             raise DatabaseUnavailable(type(cause).__name__) from fault
         raise
+    except PoolExhausted as fault:  # all connections are taken, and stay so
+        raise DatabaseUnavailable("no free connection") from fault
     except OSError as fault:  # refused, timed out, no such socket, no such host
         raise DatabaseUnavailable(type(fault).__name__) from fault
 
@@ -210,23 +217,23 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
 
 
 def _postgres(url: URL) -> Database:
+    return Database(_engine(url, line.manner()), patient=_engine(url, line.manner(None), pool_size=1))
+
+
+def _engine(url: URL, manner: dict[str, Any], **pool: float) -> AsyncEngine:
     # hide_parameters: an exception never shows what was being stored.
-    how = {"timeout": CONNECT_SECONDS, "server_settings": GIVEN_UP}
-    engine = create_async_engine(url, connect_args=how, hide_parameters=True, pool_pre_ping=True)
-    _hide_details(engine)
-    return Database(engine)
+    engine = create_async_engine(url, connect_args=manner, hide_parameters=True, pool_pre_ping=True, **pool)
+    event.listen(engine.sync_engine, "handle_error", _hide_details)
+    return engine
 
 
-def _hide_details(engine: AsyncEngine) -> None:
+def _hide_details(context: ExceptionContext) -> None:
     """PostgreSQL repeats the row in the detail of a fault, where `hide_parameters` does not reach."""
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def _without_detail(context: ExceptionContext) -> None:
-        fault: BaseException | None = context.original_exception
-        while fault is not None:
-            if hasattr(fault, "detail"):
-                fault.detail = None
-            fault = fault.__cause__
+    fault: BaseException | None = context.original_exception
+    while fault is not None:
+        if hasattr(fault, "detail"):
+            fault.detail = None
+        fault = fault.__cause__
 
 
 def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:

@@ -3,11 +3,13 @@
 Alembic (0.3 s of imports) is imported inside the functions that need it: a start with nothing to migrate does without.
 """
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import open_database
 from storage.schema import metadata
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "migrations"
 LOCK = 4_637_112  # PostgreSQL advisory lock: one process migrates at a time
+RETRY = 0.2  # seconds between two tries to get it
 
 
 class UnknownSchema(Exception):
@@ -56,19 +59,35 @@ def _config(connection: Connection) -> "Config":
 async def migrate(url: str) -> list[Step]:
     """Bring the database at `url` to the newest schema; give the steps that were taken.
 
+    On SQLite it is one transaction. On PostgreSQL each step is one, or begins again where it broke off: an index that
+    holds up nobody is built outside of any.
+
     Raises UnknownSchema, DatabaseUnavailable, ValueError (address).
     """
     database = open_database(url, foreign_keys=False)  # a table re-made with them on would empty its children
     try:
-        async with database.write() as tx:
-            return await tx.run_sync(_upgrade)
+        if database.is_sqlite:
+            async with database.write() as tx:
+                return await tx.run_sync(_upgrade)
+        async with database.connection() as connection:
+            await _lock(connection)
+            return await connection.run_sync(_upgrade)
     finally:
-        await database.close()
+        await database.close()  # and the lock is free
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Wait until no other process migrates.
+
+    Not inside a statement: whoever builds an index waits for all statements that go on, and would wait for ours.
+    """
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+        await connection.rollback()
+        await asyncio.sleep(RETRY)
+    await connection.rollback()  # the lock is the connection's, not the transaction's
 
 
 def _upgrade(connection: Connection) -> list[Step]:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     current = _current(connection)
     if current == newest():
         return []
@@ -81,6 +100,8 @@ def _upgrade(connection: Connection) -> list[Step]:
     if current is not None and current not in known:
         raise UnknownSchema(current)
     pending = list(script.iterate_revisions("head", current))
+    if connection.dialect.name == "postgresql":
+        connection.rollback()  # what was read so far: each step begins a transaction of its own
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()

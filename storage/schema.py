@@ -232,8 +232,8 @@ deliveries = Table(
     Column("fault", String(80)),
     Column("ended_at", UtcDateTime),
     Index("ix_deliveries_due", "channel", "state", "priority", "due_at", "id"),
-    Index("ix_deliveries_address", "address", "state", "channel"),
-    Index("ix_deliveries_ref", "platform_ref", "channel"),
+    Index("ix_deliveries_person", "address", "state", "channel"),
+    Index("ix_deliveries_reference", "platform_ref", "channel"),
     sqlite_autoincrement=True,  # an id comes back with a platform's word a week later: it is never given again
 )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Executable, bindparam, delete, exists, func, select, update
+from sqlalchemy import Executable, bindparam, exists, func, select, update
 
 from storage.database import Transaction, insert_for
 from storage.schema import updates
@@ -128,17 +128,6 @@ async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
 
 async def count_waiting(tx: Transaction) -> int:
     return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
-
-
-async def oldest_waiting(tx: Transaction, now: datetime) -> float:
-    """Seconds that the oldest update has been waiting; 0.0 when none is."""
-    moment = await tx.scalar(select(func.min(updates.c.received_at)).where(updates.c.state == "waiting"))
-    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
-
-
-async def prune(tx: Transaction, before: datetime) -> None:
-    """Forget handled updates that no platform will repeat any more."""
-    await tx.execute(delete(updates).where(updates.c.state != "waiting", updates.c.received_at < before))
 
 
 async def forget(tx: Transaction, channel: str, address: str) -> None:

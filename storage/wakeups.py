@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy import func, select
 
+from storage import line
 from storage.database import Database, Transaction
 
 RETRY = 5.0  # seconds between two tries
@@ -110,7 +111,7 @@ async def _connection(database: Database) -> AsyncIterator[Any]:
     arguments, options = database.engine.dialect.create_connect_args(database.engine.url)
     own = {name: value for name, value in options.items() if not name.startswith("prepared_statement")}
     try:
-        connection = await asyncpg.connect(*arguments, **own)
+        connection = await asyncpg.connect(*arguments, **own, **line.manner())
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         log.warning("listener_waits", fault=type(fault).__name__)
         connection = None

@@ -3,9 +3,9 @@
 import html
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,7 +43,6 @@ PERSON = PersonLimit(16, 8.0)
 """In one chat about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
 
 log = structlog.get_logger()
@@ -57,6 +56,15 @@ class Webhook:
 
     url: str
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at Telegram to be brought to the webhook, and when and why that failed last."""
+
+    waiting: int
+    failed_at: datetime | None
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +106,9 @@ class Telegram:
         self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
         self._covers = dict(covers or {})
         self._webhook = webhook
-        self.username = ""
 
     async def start(self) -> None:
-        """Learn who we are, choose the way of receiving, and put up the menus.
+        """Learn whether we are known, choose the way of receiving, and put up the menus.
 
         Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
         that Telegram does not want now is told and left: the chat works without.
@@ -118,7 +125,7 @@ class Telegram:
                     log.warning("telegram_menu_not_set", language=code, reason=str(fault))
 
     async def _receive(self) -> None:
-        self.username = (await self._bot.get_me()).username or ""
+        await self._bot.get_me()  # is the token taken?
         if self._webhook is None:
             await self._bot.delete_webhook()
         else:
@@ -129,6 +136,11 @@ class Telegram:
                 max_connections=40,
             )
 
+    async def backlog(self) -> Backlog:
+        """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
+        told = await told_plainly(self._bot.get_webhook_info())
+        return Backlog(told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80])
+
     async def _put_up(self, cover: Cover, code: str | None) -> None:
         await self._bot.set_my_commands(cover.menu, language_code=code)
         await self._bot.set_my_description(cover.description, language_code=code)
@@ -136,14 +148,6 @@ class Telegram:
 
     async def stop(self) -> None:
         await self._request.shutdown()
-
-    def deep_link(self, code: str = "") -> str:
-        """The address that opens the chat, with a code to start with. Raises ValueError for an unfit code."""
-        if not code:
-            return f"https://t.me/{self.username}"
-        if not _CODE.fullmatch(code):
-            raise ValueError("a deep link carries 1 to 64 of A-Z a-z 0-9 _ -")
-        return f"https://t.me/{self.username}?start={code}"
 
     def translate(self, raw: object) -> Update | None:
         """See `translate` below: reading needs no bot."""

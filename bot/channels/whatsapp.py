@@ -82,10 +82,9 @@ class WhatsApp:
         self._graph = graph
         self._database = database
         self._clock = clock
-        self.number = ""  # as people see it
 
     async def start(self) -> None:
-        """Learn our number, its limit of people and how our templates stand. Raises the channel's errors."""
+        """Learn our limit of people and how our templates stand. Raises the channel's errors."""
         try:
             number = await self._graph.number()
             listed = await self._graph.templates()
@@ -93,7 +92,6 @@ class WhatsApp:
             raise self._refusal(fault) from None
         except NoAnswer as fault:
             raise Unreachable(fault.kind, in_doubt=False) from None
-        self.number = "".join(sign for sign in str(number.get("display_phone_number", "")) if sign.isdecimal())
         await self._note_standing(str(number.get("whatsapp_business_manager_messaging_limit", "")), listed)
 
     async def _note_standing(self, tier: str, listed: list[dict[str, Any]]) -> None:
@@ -110,10 +108,6 @@ class WhatsApp:
 
     async def stop(self) -> None:
         await self._graph.close()
-
-    def deep_link(self, text: str) -> str:
-        """The address that opens the chat with a text to send."""
-        return f"https://wa.me/{self.number}?text={text.replace(' ', '%20')}"
 
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""

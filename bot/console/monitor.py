@@ -91,6 +91,7 @@ def _troubles(standings: Sequence[Standing], say: Callable[..., str]) -> list[st
     stopped = [one.channel for one in standings if Trouble.STOPPED in one.troubles]
     said = {
         Trouble.STOPPED: say("trouble_stopped", count=len(stopped)),
+        Trouble.DEAF: say("trouble_deaf"),
         Trouble.TEMPLATE: say("trouble_template"),
         Trouble.PEOPLE: say("trouble_people", count=waiting),
     }

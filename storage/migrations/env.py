@@ -9,6 +9,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     compare_type=True,
+    transaction_per_migration=True,  # without effect on SQLite, where one transaction is around all steps
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from bot import sender as sender_module
+from bot.channels import telegram_request, whatsapp_graph
 from bot.channels.channel import Blocked, ChannelError, Later, Throttled, Unreachable
 from bot.credential import Limits
+from bot.lane import LAST
 from storage import outbox
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable
@@ -164,7 +167,7 @@ async def test_what_another_worker_has_taken_over_is_not_said_again(stage: Stage
     assert set((await stage.states()).values()) == {"sent"}
 
 
-@pytest.mark.parametrize(("seconds", "is_said"), [(39, True), (40, False), (50, False)])
+@pytest.mark.parametrize(("seconds", "is_said"), [(29, True), (30, False), (50, False)])
 async def test_nothing_leaves_that_might_outlast_its_claim(stage: Stage, seconds: float, is_said: bool) -> None:
     """An answer of the platform takes some seconds at the most; until then nobody else may take the delivery over."""
     opens = gate(stage, "first")
@@ -195,3 +198,8 @@ async def test_a_prompt_behind_a_slow_reply_is_said_once(database: Database, clo
     opens.set()
     await draining
     assert (one.telegram.sent, other.telegram.sent) == ([], ["reply", "prompt"])
+
+
+@pytest.mark.parametrize("channel", [telegram_request, whatsapp_graph], ids=lambda one: str(one.__name__))
+def test_what_begins_to_leave_at_the_last_moment_is_over_before_its_lease(channel: Any) -> None:
+    assert outbox.LEASE.total_seconds() > LAST + channel.CONNECT_SECONDS + channel.READ_SECONDS

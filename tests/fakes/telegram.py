@@ -52,6 +52,7 @@ class FakeTelegram:
         self.next_update = 870_000_001
         self.allowed: tuple[str, ...] = UPDATE_KINDS
         self.webhook: Values = {}
+        self.last_failure: Values = {}  # as getWebhookInfo tells it; for good
         self.tunnel = ""  # where https requests to the webhook really go, e.g. http://127.0.0.1:8080
         self.menus: dict[str, list[tuple[str, str]]] = {}
         self.descriptions: dict[str, str] = {}
@@ -304,6 +305,7 @@ class FakeTelegram:
             "url": self.webhook.get("url", ""),
             "has_custom_certificate": False,
             "pending_update_count": len(self.pending),
+            **self.last_failure,
         }
 
     async def _set_commands(self, values: Values) -> bool:

@@ -6,8 +6,8 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.database import Database, DatabaseUnavailable
 
-OF_ITSELF = ("53100", "53200", "53300", "58030", "57P01", "57P03", "25006", "40001", "40P01", "55P03")
-OF_THE_QUESTION = ("22012", "42601", "P0001", "57014", "XX000")
+OF_ITSELF = ("53100", "53200", "53300", "58030", "57014", "57P01", "57P03", "25006", "40001", "40P01", "55P03")
+OF_THE_QUESTION = ("22012", "42601", "P0001", "XX000")
 
 
 async def _raised(database: Database, code: str) -> None:

@@ -1,6 +1,5 @@
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -171,16 +170,3 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     assert found
     assert [name for name, content in found.items() if CANARY in content] == []
     await database.close()
-
-
-async def test_only_what_was_handled_long_ago_is_forgotten(database: Database) -> None:
-    async with database.write() as tx:
-        await keep(tx, "ana:1", "ana:2")
-        taken = await updates.take(tx)
-        assert taken is not None
-        await updates.finish(tx, taken.id)
-        await updates.prune(tx, NOW)
-        assert not await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW), "not old enough yet"
-        await updates.prune(tx, NOW + timedelta(seconds=1))
-        assert await updates.count_waiting(tx) == 1, "what waits is never forgotten"
-        assert await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)

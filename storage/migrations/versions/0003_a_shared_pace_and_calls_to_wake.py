@@ -28,7 +28,7 @@ def upgrade() -> None:
     )
     # An id goes along with a message and comes back a week later: SQLite must never give one again.
     keep = {"sqlite_autoincrement": True}
-    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    is_sqlite = op.get_context().dialect.name == "sqlite"
     recreate = "always" if is_sqlite else "never"
     with op.batch_alter_table("deliveries", recreate=recreate, table_kwargs=keep) as table:
         table.drop_index("ix_deliveries_due")

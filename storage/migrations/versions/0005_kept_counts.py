@@ -52,6 +52,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("servant_id", "institution_id", "topic_id", name=op.f("pk_kept_last")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_prompts_day", "prompts", ["day"], unique=False)
-    op.create_index("ix_servants_members", "servants", ["institution_id", "state"], unique=False)
-    op.drop_index("ix_servants_institution_id", table_name="servants")  # the one above begins with it

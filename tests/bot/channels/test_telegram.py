@@ -298,11 +298,6 @@ async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> N
     assert api.menus == {"": es, "es": es, "en": en}
     assert api.descriptions == {"": "Hola", "es": "Hola", "en": "Hello"}
     assert api.short_descriptions == {"": "Corto", "es": "Corto", "en": "Short"}
-    assert channel.deep_link("ABC-1") == "https://t.me/integra_prueba_bot?start=ABC-1"
-    assert channel.deep_link() == "https://t.me/integra_prueba_bot"
-    for unfit in ("a b", "ñ", "x" * 65):
-        with pytest.raises(ValueError, match="deep link"):
-            channel.deep_link(unfit)
     await channel.stop()
 
 
@@ -342,7 +337,6 @@ async def test_a_start_that_failed_on_the_way_may_be_tried_again(api: FakeTelegr
     with pytest.raises(Unreachable):
         await channel.start()
     await channel.start()
-    assert channel.username
     await channel.stop()
 
 

@@ -149,6 +149,23 @@ async def test_a_house_without_channels_says_so(office: Office) -> None:
     assert "No hay ningún canal configurado." in (await read(office))[1]
 
 
+async def test_a_channel_that_hears_nothing_says_since_when_and_why(whole: Office) -> None:
+    async with whole.database.write() as tx:
+        await channels.note(tx, "telegram", channels.DEAF, "connection timed out", START)
+    _, text = await read(whole)
+    assert plain(text).count("No recibe") == 1
+    assert plain(text).count("Funciona") == 2
+    assert "no nos llega por este canal" in plain(text)
+    assert "connection timed out" in plain(text)
+
+
+async def test_the_monitor_tells_of_a_channel_that_hears_nothing(whole: Office) -> None:
+    async with whole.database.write() as tx:
+        await channels.note(tx, "telegram", channels.DEAF, "connection timed out", START)
+    _, text = await read(whole, MONITOR)
+    assert "Hay un canal al que no llegan mensajes." in plain(text)
+
+
 async def test_where_all_is_well_nothing_warns(whole: Office) -> None:
     _, text = await read(whole)
     assert re.findall(r'<h2 id="channel-(\w+)">', text) == ["whatsapp", "telegram", "webchat"]

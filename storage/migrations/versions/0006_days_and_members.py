@@ -1,0 +1,14 @@
+"""days and members"""
+
+from storage.steps import build_index, drop_index
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    build_index("ix_prompts_day", "prompts", ["day"])
+    build_index("ix_servants_members", "servants", ["institution_id", "state"])
+    drop_index("ix_servants_institution_id", "servants")  # the one above begins with it

@@ -1,0 +1,13 @@
+"""whoever was planned is passed over"""
+
+from storage.steps import build_index
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    build_index("ix_servants_unplanned", "servants", ["state", "hour", "planned_on"])
+    build_index("ix_addresses_put_off", "addresses", ["channel", "put_off_on"], "put_off_on IS NOT NULL")
