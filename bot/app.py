@@ -40,9 +40,9 @@ from handlers.visit import House
 from storage import channels, outbox, rights, wakeups
 from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, open_database
+from storage.locks import Lock
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
-POLLING = 4_637_113  # PostgreSQL advisory lock: one process asks Telegram for updates
 RETRY = 15.0  # seconds between two tries to greet a platform
 PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: PAIR}
 WEBHOOK_PATH = "/webhooks/telegram"
@@ -299,7 +299,7 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
     if app.settings.telegram_by_webhook:
         await hearing.watch(app.database, telegram, app.web[CLOCK])
     while True:
-        async with wakeups.alone(app.database, POLLING) as lost:  # Telegram gives its updates to one program
+        async with wakeups.alone(app.database, Lock.POLLING) as lost:  # Telegram gives its updates to one program
             polling = asyncio.create_task(telegram_intake.poll(telegram, app.inbox))
             losing = asyncio.create_task(lost.wait())
             try:

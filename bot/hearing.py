@@ -14,9 +14,9 @@ from bot.channels.channel import ChannelError
 from bot.channels.telegram import Backlog, Telegram
 from storage import channels, wakeups
 from storage.database import Database, DatabaseUnavailable
+from storage.locks import Lock
 
 LOOK = 120.0  # seconds between two looks
-LISTENING = 4_637_114  # PostgreSQL advisory lock: one process looks
 HINT = "Telegram does not reach PUBLIC_URL; look at its name, certificate and proxy, and whether a web process runs"
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ def is_heard(before: Backlog, now: Backlog) -> bool:
 async def watch(database: Database, telegram: Telegram, clock: Callable[[], datetime]) -> None:
     """Look until cancelled, while no other process does."""
     while True:
-        async with wakeups.alone(database, LISTENING) as lost:
+        async with wakeups.alone(database, Lock.LISTENING) as lost:
             before = None
             while not lost.is_set():
                 before = await look(database, telegram, clock, before)

@@ -12,11 +12,11 @@ from handlers.visit import House
 from storage import joining, kept, officers, pruning, wakeups
 from storage.database import Database, DatabaseUnavailable
 from storage.due import Group
+from storage.locks import Lock
 
 BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
 CHUNK = 25  # prompts planned in one transaction, some 7 ms: whoever presses or leaves at its moment waits for it
 PUT_OFF = 250  # people who are put off in one transaction
-PLANNING = 4_637_114  # PostgreSQL advisory lock: one process plans at a time
 PAUSE = 1.0  # seconds between two looks whether another process has planned
 SLOT = timedelta(minutes=15)  # all begins with one; notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
@@ -80,7 +80,7 @@ class Scheduler:
 
         Give how many; None: another process is planning. Should it die, whoever looks next goes on.
         """
-        async with wakeups.right(self._database, PLANNING) as right:
+        async with wakeups.right(self._database, Lock.PLANNING) as right:
             if right is None:
                 return None
             async with right.look() as tx:

@@ -17,8 +17,8 @@ from sqlalchemy import Row, insert, select, text
 
 from storage import schema
 from storage.database import Transaction
+from storage.locks import Lock
 
-_LOCK = 0x1E_D6E4  # PostgreSQL: one writer of the ledger at a time; SQLite has one writer anyway
 BEGINNING = "0" * 64
 PAGE = 1000  # rows read at once
 
@@ -83,7 +83,7 @@ async def append(
 ) -> None:
     """Write one row; `at` is local time, of which day and hour are kept. `case_id` is empty for keys."""
     if tx.dialect.name == "postgresql":
-        await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.LEDGER})
     last = await head(tx)
     entry = Entry(last.seq + 1, at.date(), at.hour, officer_id, verb.value, case_id)
     await tx.execute(

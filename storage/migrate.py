@@ -12,13 +12,13 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import open_database
+from storage.locks import Lock
 from storage.schema import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 HERE = Path(__file__).parent / "migrations"
-LOCK = 4_637_112  # PostgreSQL advisory lock: one process migrates at a time
 RETRY = 0.2  # seconds between two tries to get it
 
 
@@ -81,7 +81,7 @@ async def _lock(connection: AsyncConnection) -> None:
 
     Not inside a statement: whoever builds an index waits for all statements that go on, and would wait for ours.
     """
-    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}):
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": Lock.MIGRATING}):
         await connection.rollback()
         await asyncio.sleep(RETRY)
     await connection.rollback()  # the lock is the connection's, not the transaction's

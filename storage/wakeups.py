@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from storage import line
 from storage.database import Database, Transaction
+from storage.locks import Lock
 
 RETRY = 5.0  # seconds between two tries
 
@@ -37,7 +38,7 @@ async def listen(database: Database, calls: Mapping[str, Callable[[], None]]) ->
 
 
 @asynccontextmanager
-async def alone(database: Database, what: int) -> AsyncIterator[asyncio.Event]:
+async def alone(database: Database, what: Lock) -> AsyncIterator[asyncio.Event]:
     """Wait until no other process does `what`, and do it; the event is set when the right to it is lost.
 
     A process that dies loses it with its connection. On SQLite there is no other process.
@@ -79,7 +80,7 @@ class Right:
 
 
 @asynccontextmanager
-async def right(database: Database, what: int) -> AsyncIterator[Right | None]:
+async def right(database: Database, what: Lock) -> AsyncIterator[Right | None]:
     """The right to do `what` now; None: another process is doing it. Nobody waits, and no process is first for good.
 
     Raises DatabaseUnavailable, also when the right was lost meanwhile. On SQLite there is no other process.

@@ -13,11 +13,12 @@ from sqlalchemy import select, update
 
 from bot import scheduler as scheduler_module
 from bot.channels.whatsapp import manner
-from bot.scheduler import PLANNING, Scheduler
+from bot.scheduler import Scheduler
 from content.library import Library
 from handlers import daily
 from storage import addresses, channels, progress, servants, wakeups
 from storage.database import Database, DatabaseUnavailable, open_database
+from storage.locks import Lock
 from storage.schema import addresses as places
 from storage.schema import closures, prompts
 from storage.schema import servants as people
@@ -206,7 +207,7 @@ async def beside(stage: Stage, database_url: str) -> AsyncIterator[Scheduler]:
 async def test_one_process_plans_at_a_time(stage: Stage, database_url: str) -> None:
     await stage.enrol(3)
     async with beside(stage, database_url) as other:
-        async with wakeups.right(stage.database, PLANNING):
+        async with wakeups.right(stage.database, Lock.PLANNING):
             assert await other.plan(MONDAY_NINE) is None
             assert await stage.count() == (0, 0)
         assert await other.plan(MONDAY_NINE) == 3
@@ -220,7 +221,7 @@ async def test_where_the_one_that_plans_is_given_up_another_goes_on_and_the_firs
     ask_some, begun, planned = daily.ask_some, [], []
 
     async def another_goes_on() -> None:
-        await end_whoever_has(stage.database, PLANNING)
+        await end_whoever_has(stage.database, Lock.PLANNING)
         async with beside(stage, database_url) as other:
             planned.append(await other.plan(MONDAY_NINE))
 
@@ -255,7 +256,7 @@ async def test_a_clock_looks_again_at_each_beat_while_another_plans(
 async def test_a_tick_waits_for_whoever_plans(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "PAUSE", 0.01)
     await stage.enrol(3)
-    async with wakeups.right(stage.database, PLANNING):
+    async with wakeups.right(stage.database, Lock.PLANNING):
         ticking = asyncio.create_task(stage.scheduler.tick(MONDAY_NINE))
         done, _ = await asyncio.wait([ticking], timeout=0.2)
         assert not done

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from storage import outbox, paces, updates, wakeups
 from storage.database import Database, DatabaseUnavailable
+from storage.locks import Lock
 from tests.cast import MONDAY_NINE as NOW
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -61,7 +62,7 @@ async def test_only_one_may_do_what_one_alone_can_and_the_next_takes_over(
     first_is_in, first_may_go = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
-        async with wakeups.alone(database, 77):
+        async with wakeups.alone(database, Lock.POLLING):
             order.append("first in")
             first_is_in.set()
             await first_may_go.wait()
@@ -70,7 +71,7 @@ async def test_only_one_may_do_what_one_alone_can_and_the_next_takes_over(
     async def second() -> None:
         await first_is_in.wait()
         first_may_go.set()
-        async with wakeups.alone(database, 77):
+        async with wakeups.alone(database, Lock.POLLING):
             order.append("second in")
 
     await asyncio.gather(first(), second())
@@ -117,7 +118,7 @@ async def test_a_server_that_goes_away_while_we_ask_for_a_right_ends_nobody(
         return await asked(connection, *arguments)
 
     monkeypatch.setattr(asyncpg.Connection, "fetchval", shaky)
-    async with asyncio.timeout(5), wakeups.alone(database, 78):
+    async with asyncio.timeout(5), wakeups.alone(database, Lock.POLLING):
         assert not faults
 
 
@@ -125,21 +126,21 @@ async def test_a_server_that_goes_away_while_we_ask_for_a_right_ends_nobody(
 
 
 async def test_while_one_has_a_right_nobody_else_has_it(database: Database) -> None:
-    async with wakeups.right(database, 79) as first:
-        async with wakeups.right(database, 79) as second, wakeups.right(database, 80) as another:
+    async with wakeups.right(database, Lock.PLANNING) as first:
+        async with wakeups.right(database, Lock.PLANNING) as second, wakeups.right(database, Lock.LISTENING) as another:
             assert (first is None, second is None, another is None) == (False, True, False)
         assert first is not None
         await first.keep()
-    async with wakeups.right(database, 79) as again:
+    async with wakeups.right(database, Lock.PLANNING) as again:
         assert again is not None
 
 
 async def test_whoever_is_given_up_is_told_and_the_next_has_the_right(database: Database) -> None:
     async def given_up() -> None:
-        async with wakeups.right(database, 79) as lost:
+        async with wakeups.right(database, Lock.PLANNING) as lost:
             assert lost is not None
-            await end_whoever_has(database, 79)
-            async with wakeups.right(database, 79) as next_one:
+            await end_whoever_has(database, Lock.PLANNING)
+            async with wakeups.right(database, Lock.PLANNING) as next_one:
                 assert next_one is not None
             await lost.keep()
 
@@ -156,7 +157,7 @@ async def end_whoever_has(database: Database, what: int) -> None:
 
 async def test_a_fault_gives_the_right_back(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with wakeups.right(database, 79):
+        async with wakeups.right(database, Lock.PLANNING):
             raise ZeroDivisionError
-    async with wakeups.right(database, 79) as again:
+    async with wakeups.right(database, Lock.PLANNING) as again:
         assert again is not None
