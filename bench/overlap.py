@@ -185,7 +185,11 @@ async def main(root: Path) -> None:
             older, newer = Version(root, folder), Version(ROOT, folder)
             url = await land._create(POSTGRES, f"overlap{number}", "")
             await older.migrate({"DATABASE_URL": url})
-            print(await part(older, newer, land, url))
+            try:
+                print(await part(older, newer, land, url))
+            finally:
+                await older.end()
+                await newer.end()
             for name, version in (("older", older), ("newer", newer)):
                 print(f"  {name} complained of {version.complaints() or 'nothing'} (logs in {folder})", flush=True)
 
