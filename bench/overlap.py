@@ -32,6 +32,7 @@ from tests.fakes.counter import CountingPlatform
 MESSAGES, PEOPLE = 4_000, 3_000  # in the first part, and in the second
 RATE = 40  # messages a second and channel
 BEFORE = 25.0  # seconds from the first start to the hour of the people of the second part: all are ready by then
+LONGEST_END = 30.0  # seconds
 OFTEN = """
 import runpy
 from bot import scheduler
@@ -49,6 +50,8 @@ class Version:
     folder: Path
     running: list[asyncio.subprocess.Process] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
+    killed: int = 0
+    failed: int = 0
 
     async def run(self, env: Mapping[str, str], port: int = 0, how: tuple[str, str] = ("-m", "bot")) -> None:
         """A worker and a web; come back when both are ready."""
@@ -63,18 +66,24 @@ class Version:
         assert await process.wait() == 0, self.logs[-1].read_text()
 
     async def end(self) -> None:
-        """All at once, in order."""
+        """All at once; whoever does not end by itself is killed, as whatever watches processes would do."""
         for one in self.running:
             one.send_signal(signal.SIGTERM)
-        assert not any([await one.wait() for one in self.running]), "a process did not end in order"
+        for one in self.running:
+            try:
+                self.failed += bool(await asyncio.wait_for(one.wait(), LONGEST_END))
+            except TimeoutError:
+                one.kill()
+                self.killed += 1
         self.running.clear()
 
     def complaints(self) -> dict[str, int]:
-        """What was logged as a warning or an error, or fell out of everything."""
+        """What was logged as a warning or an error, or fell out of everything; and who did not end in order."""
         lines = [line for log in self.logs for line in log.read_text().splitlines()]
         told = [json.loads(line) for line in lines if line.startswith("{")]
         heard = [f"{one['event']} {one.get('fault', '')}" for one in told if one["level"] != "info"]
-        return Counter(heard + [line for line in lines if "Traceback" in line])
+        ends = {"killed": self.killed, "ended with a fault": self.failed}
+        return Counter(heard + [line for line in lines if "Traceback" in line]) + Counter(ends)
 
     async def _start(self, env: Mapping[str, str], *arguments: str) -> asyncio.subprocess.Process:
         log = self.folder / f"{self.root.name}-{len(self.logs)}.log"
@@ -176,7 +185,11 @@ async def main(root: Path) -> None:
             older, newer = Version(root, folder), Version(ROOT, folder)
             url = await land._create(POSTGRES, f"overlap{number}", "")
             await older.migrate({"DATABASE_URL": url})
-            print(await part(older, newer, land, url))
+            try:
+                print(await part(older, newer, land, url))
+            finally:
+                await older.end()
+                await newer.end()
             for name, version in (("older", older), ("newer", newer)):
                 print(f"  {name} complained of {version.complaints() or 'nothing'} (logs in {folder})", flush=True)
 

@@ -44,7 +44,8 @@ async def watch(database: Database, telegram: Telegram, clock: Callable[[], date
             while not lost.is_set():
                 before = await look(database, telegram, clock, before)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), LOOK)
+                    async with asyncio.timeout(LOOK):
+                        await lost.wait()
 
 
 async def look(

@@ -58,7 +58,8 @@ class Receiver:
                 await asyncio.sleep(REST)
             elif not handled:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._inbox.arrived.wait(), LOOK)
+                    async with asyncio.timeout(LOOK):
+                        await self._inbox.arrived.wait()
 
     async def drain(self) -> int:
         """Handle everything that waits; give how many updates that were. Raises DatabaseUnavailable."""

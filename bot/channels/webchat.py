@@ -36,7 +36,8 @@ class Bell:
     async def wait(self, seconds: float) -> bool:
         """Until it rings (True) or the time is over."""
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
         except TimeoutError:
             return False
         self._event.clear()

@@ -2,6 +2,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -191,3 +192,29 @@ async def test_one_bad_update_of_a_batch_costs_no_other_and_is_tried_again(stage
     await stage.receiver.drain()
     assert dict(await stage.states()) == {str(number): "aside" if number == 5 else "done" for number in range(10)}
     assert await stage.said() == {f"for {number}" for number in range(10) if number != 5}
+
+
+class Noticed(asyncio.Event):
+    """Tells that somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_awaited = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.is_awaited.set()
+        return await super().wait()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_whoever_is_stopped_just_when_something_arrives_stops(stage: Stage, turns: int) -> None:
+    arrived = stage.inbox.arrived = Noticed()
+    life = asyncio.create_task(stage.receiver.run())
+    await arrived.is_awaited.wait()
+    arrived.set()
+    for _ in range(turns):  # of the loop: in one it is known that it arrived, in a later one whoever waits goes on
+        await asyncio.sleep(0)
+    life.cancel()
+    done, _ = await asyncio.wait([life], timeout=3)
+    life.cancel()
+    assert done, "it was told to stop, and goes on"
