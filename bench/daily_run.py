@@ -2,13 +2,16 @@
 
 The platform refuses the 31st message in any sliding second, and for three seconds and longer whoever pushes on. On
 SQLite the scheduler plans the prompts itself; several workers on PostgreSQL find them planned once all are up, so that
-it can be seen how they share them.
+it can be seen how they share them. All ways run side by side, each with a platform of its own: at 30 a second they
+leave most of the machine to the others.
 """
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import door, seed
-from bench.ground import NAMES, POSTGRES, SQLITE, Ground, ground
+from bench.ground import NAMES, POSTGRES, SQLITE, Ground, Original, ground
 from bench.house import Platform, house, houses, platform
 from bench.report import Figure, Row, number
 from bench.runs import cpu_of_all, until
@@ -38,31 +41,40 @@ class Day:
 async def rows(quick: bool) -> list[Row]:
     people = int(PACE * (7 if quick else 30))
     ways = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
-    days: dict[tuple[str, int], list[Day]] = {way: [] for way in ways}
     with ground() as land:
-        async with platform() as fake:
-            for _ in range(1 if quick else 3):
-                for kind, workers in ways:
-                    run = planned(land, fake, people) if workers == 1 else shared(land, fake, people, workers)
-                    days[kind, workers].append(await run)
-    return [_row(people, NAMES[kind], workers, found) for (kind, workers), found in days.items()]
+        originals = {
+            SQLITE: await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=door.HOUR)),
+            POSTGRES: await land.seeded(POSTGRES, seed.nothing),
+        }
+        days = [
+            await asyncio.gather(*(_run(land, originals[kind], people, workers) for kind, workers in ways))
+            for _ in range(1 if quick else 3)
+        ]
+    return [
+        _row(people, NAMES[kind], workers, found)
+        for (kind, workers), found in zip(ways, zip(*days, strict=True), strict=True)
+    ]
 
 
-async def planned(land: Ground, fake: Platform, people: int) -> Day:
+async def _run(land: Ground, original: Original, people: int, workers: int) -> Day:
+    run = planned if original.kind == SQLITE else shared
+    async with platform() as fake:
+        return await run(land, fake, original, people, workers)
+
+
+async def planned(land: Ground, fake: Platform, original: Original, people: int, workers: int) -> Day:
     """One process on SQLite, in which the scheduler plans while the sender sends."""
-    original = await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=door.HOUR))
     url = await original.copy()
     await fake.rules(latency=LATENCY, limit=ALLOWED)
     settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)} | door.to_a_working_morning(before=SETTLED)
     async with house(fake, land.data(), settings, module="bench.door") as one:
         before = one.cpu()
         seen = await until(fake, lambda stats: stats["distinct"] >= people)
-        return _day(seen, people, one.cpu() - before, await seed.split(url))
+        return _day(seen, people, one.cpu() - before, await seed.split(url), workers)
 
 
-async def shared(land: Ground, fake: Platform, people: int, workers: int) -> Day:
+async def shared(land: Ground, fake: Platform, original: Original, people: int, workers: int) -> Day:
     """Several workers on PostgreSQL, who find everything planned at once."""
-    original = await land.seeded(POSTGRES, seed.nothing)
     url, folder = await original.copy(), land.data()
     await fake.rules(latency=LATENCY, limit=ALLOWED)
     settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)}
@@ -73,7 +85,7 @@ async def shared(land: Ground, fake: Platform, people: int, workers: int) -> Day
         return _day(seen, people, cpu_of_all(running) - before, await seed.split(url), workers)
 
 
-def _day(seen: dict[str, float], people: int, cpu: float, split: list[int], workers: int = 1) -> Day:
+def _day(seen: dict[str, float], people: int, cpu: float, split: list[int], workers: int) -> Day:
     rate = (seen["sent"] - 1) / seen["seconds"] if seen["seconds"] else 0.0
     least = split[-1] if len(split) == workers else 0
     return Day(
@@ -86,7 +98,7 @@ def _day(seen: dict[str, float], people: int, cpu: float, split: list[int], work
     )
 
 
-def _row(people: int, name: str, workers: int, days: list[Day]) -> Row:
+def _row(people: int, name: str, workers: int, days: Sequence[Day]) -> Row:
     share = Figure([day.share for day in days], "of 30/s", [day.cpu for day in days])
     told = f"lost {_all(days, 'lost')}, doubled {_all(days, 'doubled')}, refused {_all(days, 'refused')}"
     if workers > 1:
@@ -96,5 +108,5 @@ def _row(people: int, name: str, workers: int, days: list[Day]) -> Row:
     return Row(what, share, target=TARGET, is_met=is_met, note=told)
 
 
-def _all(days: list[Day], name: str) -> str:
+def _all(days: Sequence[Day], name: str) -> str:
     return "/".join(str(getattr(day, name)) for day in days)

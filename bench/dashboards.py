@@ -38,7 +38,7 @@ MANY = 5_000_000  # answers: there the second one is a target too
 
 
 async def rows(quick: bool) -> list[Row]:
-    sizes = {SQLITE: (50_000,)} if quick else {SQLITE: (500_000, MANY), POSTGRES: (500_000,)}
+    sizes = {SQLITE: (50_000,)} if quick else {SQLITE: (MANY,), POSTGRES: (500_000,)}
     found = []
     with ground() as land:
         for kind, answers in ((kind, size) for kind, every in sizes.items() for size in every):
