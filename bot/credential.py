@@ -103,7 +103,7 @@ class Credential:
         free = math.ceil(self._limits.rate * (AHEAD - sight.pace.ahead))
         handful = max(1, self._most // HANDFUL)
         self._look_at = sight.at + (handful - free) / self._limits.rate
-        self._most_in_hand = self._most // 4
+        self._most_in_hand = self._most // 2
         if is_urgent:
             self._look_at, self._most_in_hand = sight.at, 2 * self._most
         if self._pacer.in_hand > self._most_in_hand:
@@ -117,9 +117,9 @@ class Credential:
         count = sum(not one.is_unpaced for one in claimed)
         if self._limits is None or self._pacer is None or not count:
             return ()
-        is_alone = sight.pace.next_at == self._next_at
-        late = self._pacer.late()
-        slots = await paces.take(tx, sight.pace, count, 1 / self._limits.rate, 0.0 if is_alone else late)
+        is_alone = sight.pace.next_at == self._next_at  # then what was late has pushed back what follows anyway
+        late = self._pacer.late(moves=not is_alone)
+        slots = await paces.take(tx, sight.pace, count, 1 / self._limits.rate, late)
         self._next_at = slots.next_at
         return [sight.at + slots[place] for place in range(count)]
 

@@ -17,7 +17,15 @@ Urgency = tuple[int, int]
 @dataclass(order=True, slots=True)
 class _Waiting:
     urgency: Urgency
-    turn: "asyncio.Future[None]" = field(compare=False)
+    turn: "asyncio.Future[_Turn]" = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """`slot` is for somebody; they may leave at `moment`, which is later where those before were late."""
+
+    slot: float
+    moment: float
 
 
 class Pacer:
@@ -53,7 +61,11 @@ class Pacer:
         heapq.heappush(self._queue, one)
         if self._going is None:
             self._going = asyncio.create_task(self._go())
-        await one.turn
+        turn = await one.turn
+        now = self._time()  # the loop may have been busy since the call
+        if now - turn.moment > GRAIN:
+            self._free_at = max(self._free_at, now + CLOSEST * self._step)
+        self._note(now - turn.slot)
 
     def skip(self) -> None:
         """Somebody needs no turn any more."""
@@ -66,18 +78,17 @@ class Pacer:
                 moment = max(slot, self._free_at)
                 if (seconds := moment - self._time()) > 0:
                     await self._sleep(seconds)
-                now = self._time()
-                self._free_at = (moment if now - moment <= GRAIN else now) + CLOSEST * self._step
                 self._slots.popleft()
-                self._note(now - slot)
-                self._call()
+                self._free_at = moment + CLOSEST * self._step
+                self._call(_Turn(slot, moment))
+                await asyncio.sleep(0)  # whoever was called tells when they leave
         finally:
             self._going = None
 
-    def _call(self) -> None:
-        turn = heapq.heappop(self._queue).turn
-        if not turn.done():  # whoever waited may have been cancelled
-            turn.set_result(None)
+    def _call(self, turn: _Turn) -> None:
+        waiting = heapq.heappop(self._queue).turn
+        if not waiting.done():  # whoever waited may have been cancelled
+            waiting.set_result(turn)
 
     # ------------------------------------------------------------ late
 
@@ -86,10 +97,10 @@ class Pacer:
             self._late += 1
             self._behind = max(self._behind, behind)
 
-    def late(self) -> float:
-        """Seconds by which all that follows, of all processes, must leave later, as messages of this one did; asking
-        tells it once, and moves the slots that are there."""
-        seconds = min(self._behind, self._late * self._step)
+    def late(self, *, moves: bool) -> float:
+        """Seconds by which all that follows, of all processes, must leave later, as messages of this one did. Asking
+        tells it once, and moves the slots that are there; or nobody else's do, and nothing `moves`: 0.0."""
+        seconds = min(self._behind, self._late * self._step) if moves else 0.0
         self._behind, self._late = 0.0, 0
         if seconds:
             self._slots = deque(moment + seconds for moment in self._slots)

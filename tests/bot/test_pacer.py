@@ -97,26 +97,36 @@ async def test_what_a_timer_wakes_late_anyway_adds_up_to_nothing(crowd: Crowd) -
     crowd.hours.oversleeps = GRAIN / 2
     await asyncio.gather(*(crowd.comes(20) for _ in range(50)))
     assert crowd.left[-1][0] <= 49 * STEP + GRAIN
-    assert crowd.pacer.late() == 0
+    assert crowd.pacer.late(moves=True) == 0
 
 
 async def test_lateness_is_told_once_and_moves_what_is_in_hand(crowd: Crowd) -> None:
     crowd.slots(0.1, 0.2)
     crowd.hours.oversleeps = 0.05
     await crowd.comes(20)
-    assert round(crowd.pacer.late(), 3) == 0.05
-    assert crowd.pacer.late() == 0
+    assert round(crowd.pacer.late(moves=True), 3) == 0.05
+    assert crowd.pacer.late(moves=True) == 0
     crowd.hours.oversleeps = 0.0
     await crowd.comes(20)
     assert crowd.left[-1][0] == 0.25
-    assert crowd.pacer.late() == 0, "it left at its slot, as that stands now"
+    assert crowd.pacer.late(moves=True) == 0, "it left at its slot, as that stands now"
+
+
+async def test_where_nobody_else_speaks_what_was_late_is_caught_up_on(crowd: Crowd) -> None:
+    crowd.slots(0.1, *(0.2 + place * STEP for place in range(50)))
+    crowd.hours.once = 0.05
+    await crowd.comes(20)
+    assert crowd.pacer.late(moves=False) == 0
+    await asyncio.gather(*(crowd.comes(20) for _ in range(50)))
+    assert crowd.left[1][0] == 0.249
+    assert crowd.left[-1][0] == 5.1, "as if nothing had been"
 
 
 async def test_one_that_was_held_up_alone_costs_the_others_one_step(crowd: Crowd) -> None:
     crowd.slots(0.0)
     crowd.hours.now += 7.0  # what went before it to the same person took so long
     await crowd.comes(0)
-    assert crowd.pacer.late() == STEP
+    assert crowd.pacer.late(moves=True) == STEP
 
 
 @settings(deadline=None, max_examples=50)
