@@ -39,7 +39,7 @@ async def rows(quick: bool) -> list[Row]:
 
 
 async def _on(land: Ground, fake: Platform, kind: str, quick: bool) -> list[Row]:
-    seconds, rates = (2, RATES[::3]) if quick else (6, RATES)
+    seconds, rates = (2, RATES[::3]) if quick else (5, RATES)
     ours: list[Rain] = []
     theirs: list[Rain] = []
     original = await land.seeded(kind, lambda url: seed.people(url, RATES[0] * seconds, with_prompts=True))

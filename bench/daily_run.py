@@ -39,7 +39,7 @@ class Day:
 
 
 async def rows(quick: bool) -> list[Row]:
-    people = int(PACE * (7 if quick else 30))
+    people = int(PACE * (7 if quick else 25))
     ways = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
     with ground() as land:
         originals = {

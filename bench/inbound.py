@@ -33,7 +33,8 @@ WAYS = {
     FOUR: (POSTGRES, ("web", "web", "worker", "worker")),
 }
 MODULES = {PTB: "bench.peers.ptb_inbound", AIOGRAM: "bench.peers.aiogram_inbound"}
-SLOW = 400  # presses for the peer that would keep us waiting
+SLOW = 400  # presses for the peer that would keep us waiting ...
+FEW = 400  # ... and while processes are held
 
 
 async def rows(quick: bool) -> list[Row]:
@@ -50,7 +51,7 @@ async def rows(quick: bool) -> list[Row]:
                 for name, (kind, roles) in WAYS.items():
                     runs.setdefault(name, []).append(await _ours(land, fake, originals[kind], roles, count))
                     if name in (TWO, FOUR):
-                        held = await _ours(land, fake, originals[kind], roles, count, SHARE)
+                        held = await _ours(land, fake, originals[kind], roles, min(FEW, count), SHARE)
                         runs.setdefault(f"{name}{HELD}", []).append(held)
                     if name == ON_SQLITE:
                         runs.setdefault(PTB, []).append(await _peer(fake, originals[SQLITE], PTB, min(SLOW, count)))

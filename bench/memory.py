@@ -15,7 +15,7 @@ FLAT = 1.15  # the end over the middle
 
 
 async def rows(quick: bool) -> list[Row]:
-    people, seconds = (5_000, 6) if quick else (100_000, 40)
+    people, seconds = (5_000, 6) if quick else (100_000, 30)
     with ground() as land:
         original = await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=9))
         async with platform() as fake:

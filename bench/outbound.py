@@ -14,7 +14,7 @@ HIGHEST = 1000  # messages a second that TELEGRAM_RATE allows
 
 
 async def rows(quick: bool) -> list[Row]:
-    count, peers_count = (400, 200) if quick else (3000, 1000)
+    count, peers_count = (400, 200) if quick else (3000, 600)
     latencies = LATENCIES[:1] if quick else LATENCIES
     found = []
     with ground() as land:

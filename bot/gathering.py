@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -23,10 +24,12 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """`rest` is how many seconds pass between two writes, so that more of what comes shares one; whatever comes after
-    a longer silence is written at once. `is_urgent`: before whoever else waits to write."""
+    a longer silence is written at once. `is_urgent`: before whoever else waits to write. `is_single`: each write is a
+    single statement."""
 
     rest: float = 0.0
     is_urgent: bool = False
+    is_single: bool = False
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Gathering(Generic[Item, Result]):
     async def _together(self) -> None:
         taken: list[_Waiting[Item, Result]] = []
         try:
-            async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
+            async with self._transaction() as tx:
                 taken = self._take()  # also what came while we waited for the transaction
                 results = await self._write(tx, [one.item for one in taken])
         except DatabaseUnavailable as fault:
@@ -99,6 +102,10 @@ class Gathering(Generic[Item, Result]):
         else:
             for one, result in zip(taken, results, strict=True):
                 one.give(result)
+
+    def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        begin = self._database.note if self._manner.is_single else self._database.write
+        return begin(is_urgent=self._manner.is_urgent)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         taken, self._waiting = self._waiting, []
@@ -110,7 +117,7 @@ class Gathering(Generic[Item, Result]):
             return
         for place, one in enumerate(taken):
             try:
-                async with self._database.write(is_urgent=self._manner.is_urgent) as tx:
+                async with self._transaction() as tx:
                     (result,) = await self._write(tx, [one.item])
             except DatabaseUnavailable as away:
                 await self._put_off(taken[place:], away)

@@ -32,7 +32,7 @@ class Inbox:
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
         self.box = Strongbox(key)
         self._clock = clock
-        self._gathering = Gathering(database, self._write, manner=Manner(rest=REST, is_urgent=True))
+        self._gathering = Gathering(database, self._write, manner=Manner(REST, is_urgent=True, is_single=True))
         self.arrived = asyncio.Event()
 
     async def keep(self, arrivals: Iterable[Arrival]) -> int:

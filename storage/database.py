@@ -72,6 +72,7 @@ class Database:
         self._writer = writer
         self._patient = patient or engine
         self._readers = engine if writer else engine.execution_options(isolation_level="REPEATABLE READ")
+        self._notes = engine if writer else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -104,6 +105,19 @@ class Database:
                 yield tx
         finally:
             _writing.reset(mark)
+
+    @asynccontextmanager
+    async def note(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction of one statement: PostgreSQL is asked once instead of three times.
+
+        Raises DatabaseUnavailable.
+        """
+        if self._writer is not None:
+            async with self.write(is_urgent=is_urgent) as tx:
+                yield tx
+        else:
+            async with _translated(), self._notes.connect() as tx:
+                yield tx
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:

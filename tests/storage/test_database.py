@@ -138,6 +138,17 @@ async def test_moments_of_different_zones_are_compared_as_moments(database: Data
 # ---------------------------------------------------------------- addresses
 
 
+async def test_a_note_is_kept_once_it_returns_all_of_it_or_nothing(database: Database) -> None:
+    other = ONE | {"code": "SALUD"}
+    async with database.note(is_urgent=True) as tx:
+        await tx.execute(insert(institutions).values(**ONE))
+    with pytest.raises(IntegrityError):
+        async with database.note() as tx:
+            await tx.execute(insert(institutions).values([other, ONE]))
+    async with database.read() as tx:
+        assert list(await tx.scalars(select(institutions.c.code))) == ["LEON"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
