@@ -62,10 +62,7 @@ class Pacer:
         if self._going is None:
             self._going = asyncio.create_task(self._go())
         turn = await one.turn
-        now = self._time()  # the loop may have been busy since the call
-        if now - turn.moment > GRAIN:
-            self._free_at = max(self._free_at, now + CLOSEST * self._step)
-        self._note(now - turn.slot)
+        self._note(self._takes(turn.moment) - turn.slot)  # the loop may have been busy since the call
 
     def skip(self) -> None:
         """Somebody needs no turn any more."""
@@ -75,15 +72,24 @@ class Pacer:
         try:
             while self._queue:
                 slot = self._slots[0]
-                moment = max(slot, self._free_at)
-                if (seconds := moment - self._time()) > 0:
-                    await self._sleep(seconds)
+                await self._until(max(slot, self._free_at))
+                moment = max(slot, self._free_at)  # whoever was called last may have told meanwhile that they are late
+                await self._until(moment)
                 self._slots.popleft()
-                self._free_at = moment + CLOSEST * self._step
-                self._call(_Turn(slot, moment))
-                await asyncio.sleep(0)  # whoever was called tells when they leave
+                self._call(_Turn(slot, self._takes(moment)))
         finally:
             self._going = None
+
+    async def _until(self, moment: float) -> None:
+        if (seconds := moment - self._time()) > 0:
+            await self._sleep(seconds)
+
+    def _takes(self, moment: float) -> float:
+        """Somebody leaves now, who might have at `moment`: give when, and keep the next one at a distance."""
+        now = self._time()
+        leaves = moment if now - moment <= GRAIN else now
+        self._free_at = max(self._free_at, leaves + CLOSEST * self._step)
+        return leaves
 
     def _call(self, turn: _Turn) -> None:
         waiting = heapq.heappop(self._queue).turn

@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from bot.channels.arrivals import Untranslated
 from bot.inbox import Inbox
@@ -113,12 +114,13 @@ async def test_a_batch_is_kept_whole_or_not_at_all(
 ) -> None:
     keep = updates.keep
 
-    async def full_disk(tx: Transaction, wanted: Sequence[updates.New], now: datetime) -> int:
-        await keep(tx, wanted[:2], now)
-        raise DatabaseUnavailable("full")
+    async def one_is_refused(
+        tx: Transaction, wanted: Sequence[updates.New], now: datetime
+    ) -> frozenset[tuple[str, str]]:
+        return await keep(tx, [*wanted[:2], replace(wanted[2], key=None)], now)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(updates, "keep", full_disk)
-    with pytest.raises(DatabaseUnavailable):
+    monkeypatch.setattr(updates, "keep", one_is_refused)
+    with pytest.raises(IntegrityError):
         await inbox.keep([update("1"), update("2"), Untranslated("telegram", "3", "KeyError")])
     assert not inbox.arrived.is_set()
     async with database.read() as tx:
