@@ -34,7 +34,7 @@ WAYS = {
 }
 MODULES = {PTB: "bench.peers.ptb_inbound", AIOGRAM: "bench.peers.aiogram_inbound"}
 SLOW = 400  # presses for the peer that would keep us waiting ...
-FEW = 400  # ... and while processes are held
+FEW = 800  # ... and while processes are held
 
 
 async def rows(quick: bool) -> list[Row]:
