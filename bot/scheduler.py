@@ -19,7 +19,7 @@ CHUNK = 25  # prompts planned in one transaction, some 7 ms: whoever presses or 
 REST = 0.005  # ... and seconds until the next one, in which all who waited have their turn
 PUT_OFF = 250  # people who are put off in one transaction
 PAUSE = 1.0  # seconds between two looks whether another process has planned
-SLOT = timedelta(minutes=15)  # all begins with one; notices leave together, so that their moment tells nothing
+SLOT = 15  # minutes; all begins with one; notices leave together, so that their moment tells nothing
 REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
 KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
 
@@ -133,4 +133,4 @@ class Scheduler:
 
 
 def _slot(now: datetime) -> datetime:
-    return now - timedelta(minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond)
+    return now - timedelta(minutes=now.minute % SLOT, seconds=now.second, microseconds=now.microsecond)

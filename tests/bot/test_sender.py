@@ -378,7 +378,8 @@ async def test_no_process_takes_all_slots_and_none_goes_without(database: Databa
     working = []
     for stage in several:
         working.append(asyncio.create_task(stage.sender.drain()))
-        await stage.sleeping.reached.wait()  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):  # whoever goes without never comes there
+            await stage.sleeping.reached.wait()  # type: ignore[attr-defined]
     taken = [sum(map(len, (lane.held for lane in stage.sender.lanes))) for stage in several]
     assert min(taken) > 0
     assert max(taken) <= 25 / 2, "the others wait for no more than half a second"
