@@ -20,7 +20,7 @@ check: $(V)/.base
 
 # Pages that are written from the content.
 docs: $(V)/.base
-	$(BIN)/python -m content.model_table > docs/competencies.new
+	$(BIN)/python -m content.quality.competency_table > docs/competencies.new
 	mv docs/competencies.new docs/competencies.md
 
 # Every target beside its peers (a quarter of an hour, on a machine that does nothing else), into docs/benchmarks.md.

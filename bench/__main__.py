@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import whatsapp
-from bench.gauge import TIMES, gauge
+from bench.platform_speed import TIMES, gauge
 from bench.report import HEAD, Row, number
 
 MODULES = (

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import door, seed
-from bench.ground import NAMES, POSTGRES, SQLITE, Ground, Original, ground
-from bench.house import Platform, house, houses, platform
+from bench import entry_point, seed
+from bench.databases import NAMES, POSTGRES, SQLITE, Ground, Original, ground
+from bench.processes import Platform, house, houses, platform
 from bench.report import Figure, Row, number
 from bench.runs import cpu_of_all, until
 
@@ -43,7 +43,7 @@ async def rows(quick: bool) -> list[Row]:
     ways = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
     with ground() as land:
         originals = {
-            SQLITE: await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=door.HOUR)),
+            SQLITE: await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=entry_point.HOUR)),
             POSTGRES: await land.seeded(POSTGRES, seed.nothing),
         }
         days = [
@@ -66,7 +66,7 @@ async def planned(land: Ground, fake: Platform, original: Original, people: int,
     """One process on SQLite, in which the scheduler plans while the sender sends."""
     url = await original.copy()
     await fake.rules(latency=LATENCY, limit=ALLOWED)
-    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)} | door.to_a_working_morning(before=SETTLED)
+    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)} | entry_point.to_a_working_morning(before=SETTLED)
     async with house(fake, land.data(), settings, module="bench.door") as one:
         before = one.cpu()
         seen = await until(fake, lambda stats: stats["distinct"] >= people)
@@ -80,7 +80,7 @@ async def shared(land: Ground, fake: Platform, original: Original, people: int, 
     settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)}
     async with houses(fake, folder, settings, ["worker"] * workers) as running:
         before = cpu_of_all(running)
-        await seed.outgoing(url, people)
+        await seed.waiting_replies(url, people)
         seen = await until(fake, lambda stats: stats["distinct"] >= people)
         return _day(seen, people, cpu_of_all(running) - before, await seed.split(url), workers)
 

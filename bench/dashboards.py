@@ -18,12 +18,14 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Date, Integer, case, column, insert, literal, or_, select, text, true, update, values
 
 from bench import seed
-from bench.ground import NAMES, POSTGRES, SQLITE, Ground, Original, ground
+from bench.databases import NAMES, POSTGRES, SQLITE, Ground, Original, ground
 from bench.report import Figure, Row, number, pairwise
 from bench.runs import told
-from handlers import reports
-from storage import counts, kept, schema, servants
+from handlers.administration import reports
+from storage import schema
 from storage.database import Transaction, UtcDateTime, open_database
+from storage.people import servants
+from storage.reports import aggregates, queries
 
 PAGES = {"all": "all institutions", "one": "one institution"}
 UPKEEP = {"rebuild": "all counts made anew", "fold": "a day counted"}
@@ -98,7 +100,7 @@ async def _answered(url: str, count: int) -> None:
             await tx.execute(update(schema.servants).values(institution_id=1 + schema.servants.c.id % PLACES))
             await _fill(tx, people)
             await seed.count_on(tx, [schema.prompts])
-            row = {"id": 1, "day": LAST - 2 * kept.DAY, "since": FIRST}
+            row = {"id": 1, "day": LAST - 2 * aggregates.DAY, "since": FIRST}
             await tx.execute(insert(schema.kept_until).values(row))
             await tx.execute(text("ANALYZE"))
     finally:
@@ -154,7 +156,7 @@ async def _page(tx: Transaction, code: str | None) -> None:
 
 
 async def _fold(tx: Transaction) -> None:
-    assert await kept.fold(tx, MOMENT) == LAST - kept.DAY
+    assert await aggregates.fold(tx, MOMENT) == LAST - aggregates.DAY
 
 
 async def _naive(tx: Transaction) -> None:
@@ -173,7 +175,7 @@ WORK: dict[str, Callable[[Transaction], Awaitable[None]]] = {
     "all": lambda tx: _page(tx, None),
     "one": lambda tx: _page(tx, seed.CODE),
     "naive": _naive,
-    "rebuild": counts.rebuild,
+    "rebuild": queries.rebuild,
     "fold": _fold,
 }
 

@@ -17,14 +17,15 @@ from typing import Any
 
 from sqlalchemy import event, insert, update
 
-from bench import door, seed
-from bench.ground import SQLITE, Ground, ground
-from bench.house import TOKEN, Platform, platform
+from bench import entry_point, seed
+from bench.databases import SQLITE, Ground, ground
+from bench.processes import TOKEN, Platform, platform
 from bench.report import Figure, Row, pairwise
 from bench.runs import told
 from bot import app as house
 from bot.config import Settings
-from storage import channels, schema
+from storage import schema
+from storage.channels import channel_facts
 from storage.database import open_database
 
 TIMES = 10
@@ -98,7 +99,7 @@ async def _lived(url: str, count: int) -> None:
             later, there = schema.servants.c.id > count, schema.addresses.c.servant_id > count
             await tx.execute(update(schema.servants).where(later).values(hour=11))
             await tx.execute(update(schema.addresses).where(there).values(channel="whatsapp"))
-            await channels.note(tx, "whatsapp", channels.PEOPLE, "-1", MONDAY)
+            await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "-1", MONDAY)
     finally:
         await database.close()
 
@@ -109,7 +110,7 @@ async def _lived(url: str, count: int) -> None:
 async def measured(url: str, api: str, folder: str) -> dict[str, float]:
     given: dict[str, Any] = {"database_url": url, "data_dir": folder, "telegram_bot_token": TOKEN}
     settings = Settings(**given, **WHATSAPP, telegram_api_url=api, whatsapp_api_url=api, webchat="off")
-    door.lift_pace(1e6)
+    entry_point.lift_pace(1e6)
     counted: Counter[str] = Counter()
     found: dict[str, float] = {}
     async with house.build(settings, clock=lambda: MONDAY) as app:

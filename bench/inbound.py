@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from bench import door, press, seed
-from bench.brake import braked
+from bench import entry_point, press, seed
+from bench.cpu_limit import braked
+from bench.databases import POSTGRES, SQLITE, Ground, Original, ground
 from bench.driver import Driver
-from bench.ground import POSTGRES, SQLITE, Ground, Original, ground
-from bench.house import House, Platform, houses, platform
+from bench.processes import House, Platform, houses, platform
 from bench.report import Figure, Row, pairwise
 from bench.runs import Run, cpu_of_all, server, until
 from storage import schema
@@ -84,7 +84,7 @@ async def _ours(
     """The product in as many processes as there are roles; the pace is lifted, as TELEGRAM_RATE ends at 1,000/s."""
     url, folder = await original.copy(), land.data()
     await fake.rules()
-    settings = {"DATABASE_URL": url} | door.UNPACED
+    settings = {"DATABASE_URL": url} | entry_point.UNPACED
     async with houses(fake, folder, settings, roles, module="bench.door") as running:
         webs = [one for one, role in zip(running, roles, strict=True) if role != "worker"]
         async with braked(running, share) if share < 1 else nullcontext():

@@ -1,5 +1,5 @@
 """Kill -9 while everybody talks: 0 lost, 0 answers doubled; what left twice, the platform had said yes to and nobody
-had noted it (see tests/town.py).
+had noted it (see tests/kills/town.py).
 
 Run: python -m bench.kills [--quick]
 """
@@ -9,12 +9,12 @@ import asyncio
 import time
 
 from bench import seed
-from bench.ground import NAMES, POSTGRES, SQLITE, Ground, ground
+from bench.databases import NAMES, POSTGRES, SQLITE, Ground, ground
 from bench.report import Figure, Row
-from bot.lane import ON_THE_WAY
-from tests import town
-from tests.census import Found
+from bot.delivery.channel_sender import ON_THE_WAY
 from tests.fakes.counter import TELEGRAM, WHATSAPP
+from tests.kills import town
+from tests.kills.census import Found
 
 QUICK, WHOLE = (1_000, 10), (10_000, 500)  # messages and kills on each of the two databases
 

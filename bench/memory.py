@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from bench import door, seed
-from bench.ground import SQLITE, ground
-from bench.house import House, platform
-from bench.house import house as process
+from bench import entry_point, seed
+from bench.databases import SQLITE, ground
+from bench.processes import House, platform
+from bench.processes import house as process
 from bench.report import Figure, Row
 
 LIMIT, STRETCH = 300, 150  # MiB
@@ -21,7 +21,7 @@ async def rows(quick: bool) -> list[Row]:
         async with platform() as fake:
             await fake.rules()
             settings = {"DATABASE_URL": await original.copy(), "TELEGRAM_RATE": str(RATE)}
-            moved = settings | door.to_a_working_morning()
+            moved = settings | entry_point.to_a_working_morning()
             async with process(fake, land.data(), moved, module="bench.door") as one:
                 cpu = one.cpu()
                 seen = await _watched(one, seconds)

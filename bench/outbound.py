@@ -1,8 +1,8 @@
 """Sending without a limit: claimed from the outbox, sent, and noted durably, beside clients that keep no outbox."""
 
 from bench import outbound_worker, seed
-from bench.ground import NAMES, POSTGRES, SQLITE, Ground, Original, ground
-from bench.house import Platform, house, platform
+from bench.databases import NAMES, POSTGRES, SQLITE, Ground, Original, ground
+from bench.processes import Platform, house, platform
 from bench.report import Figure, Row, pairwise
 from bench.runs import Run, told, until
 
@@ -19,7 +19,9 @@ async def rows(quick: bool) -> list[Row]:
     found = []
     with ground() as land:
         async with platform() as fake:
-            originals = [await land.seeded(kind, lambda url: seed.outgoing(url, count)) for kind in (SQLITE, POSTGRES)]
+            originals = [
+                await land.seeded(kind, lambda url: seed.waiting_replies(url, count)) for kind in (SQLITE, POSTGRES)
+            ]
             for latency in latencies:
                 runs: dict[str, list[Run]] = {}
                 for _ in range(1 if quick else 3):
@@ -76,7 +78,7 @@ async def _as_set(land: Ground, fake: Platform, empty: Original, count: int) -> 
     url = await empty.copy()
     async with house(fake, land.data(), {"DATABASE_URL": url, "TELEGRAM_RATE": str(HIGHEST)}) as one:
         cpu = one.cpu()
-        await seed.outgoing(url, count)
+        await seed.waiting_replies(url, count)
         seen = await until(fake, lambda stats: stats["distinct"] >= count)
         cpu = one.cpu() - cpu
     rate = Figure([(seen["sent"] - 1) / seen["seconds"]], "/s", [cpu / count * 1000])

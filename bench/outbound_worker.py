@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import uvloop
 
-from bench.house import TOKEN
+from bench.processes import TOKEN
 from bench.runs import timed
 from bot.app import spare_the_collector
-from bot.channels.telegram import PERSON, Telegram
-from bot.credential import Limits
-from bot.sender import Sender
+from bot.channels.telegram.channel import PERSON, Telegram
+from bot.delivery.dispatcher import Sender
+from bot.delivery.rate_limiter import Limits
 from storage.database import open_database
 
 RATE = 1e6  # a second: none that would be felt

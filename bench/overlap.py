@@ -20,14 +20,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
 
-from bench import door, seed
-from bench.ground import POSTGRES, Ground, ground
-from bench.house import ROOT, TOKEN, platform
+from bench import entry_point, seed
+from bench.databases import POSTGRES, Ground, ground
+from bench.processes import ROOT, TOKEN, platform
 from bench.runs import until
 from storage import schema
 from storage.database import open_database
-from tests import census, town
 from tests.fakes.counter import CountingPlatform
+from tests.kills import census, town
 
 MESSAGES, PEOPLE = 4_000, 3_000  # in the first part, and in the second
 RATE = 40  # messages a second and channel
@@ -144,9 +144,9 @@ async def talk(older: Version, newer: Version, land: Ground, url: str) -> str:
 
 async def plan(older: Version, newer: Version, land: Ground, url: str) -> str:
     """Everybody is due at the same moment, for which all processes wait."""
-    await seed.people(url, PEOPLE, hour=door.HOUR)
+    await seed.people(url, PEOPLE, hour=entry_point.HOUR)
     env = {"DATABASE_URL": url, "DATA_DIR": str(land.data()), "TELEGRAM_BOT_TOKEN": TOKEN}
-    env |= {"TELEGRAM_RATE": "200", "PUBLIC_URL": "https://integra.example"} | door.to_a_working_morning(BEFORE)
+    env |= {"TELEGRAM_RATE": "200", "PUBLIC_URL": "https://integra.example"} | entry_point.to_a_working_morning(BEFORE)
     async with platform() as fake:
         env |= {"TELEGRAM_API_URL": fake.url}
         await older.run(env, how=("-c", OFTEN))

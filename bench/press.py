@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bench import driver, seed
-from bot.channels.telegram_intake import PATH, SECRET_HEADER
+from bot.channels.telegram.receiver import PATH, SECRET_HEADER
 
 SECRET = "secret-of-the-bench"
 CALLS = 3

@@ -21,12 +21,12 @@ from typing import Any
 
 from sqlalchemy import event
 
-from bench import door, press, seed
-from bench.ground import POSTGRES, SQLITE, Ground, ground
-from bench.house import ROOT, TOKEN, Platform, platform
+from bench import entry_point, press, seed
+from bench.databases import POSTGRES, SQLITE, Ground, ground
+from bench.processes import ROOT, TOKEN, Platform, platform
 from bot import app as house
 from bot.app import App
-from bot.channels import telegram_intake
+from bot.channels.telegram import receiver as telegram_receiver
 from bot.config import Settings
 
 TOP, LIBRARIES = 25, 12
@@ -57,7 +57,7 @@ async def _keep(app: App, count: int) -> None:
     raws = [json.loads(raw.partition(b"\r\n\r\n")[2]) for raw in press.requests(count)]
     for place in range(0, count, AT_ONCE):
         some = raws[place : place + AT_ONCE]
-        await asyncio.gather(*(telegram_intake.keep_all([raw], app.telegram, app.inbox) for raw in some))
+        await asyncio.gather(*(telegram_receiver.keep_all([raw], app.telegram, app.inbox) for raw in some))
 
 
 async def _together(app: App, count: int) -> None:
@@ -91,7 +91,7 @@ async def main(count: int, kind: str) -> None:
                 (OUTBOUND, OUT, count, 1e6), (OUTBOUND, PACED, FEW, 29.4),
                 (INBOUND, IN, count, 1e6), (INBOUND, AT_THE_SAME_TIME, count, 1e6),
             ):  # fmt: skip
-                door.lift_pace(rate)
+                entry_point.lift_pace(rate)
                 original = await land.seeded(kind, partial(_filled, name, many))
                 for profile in (None, cProfile.Profile()):
                     async with _app(land, fake, await original.copy()) as app:
@@ -100,7 +100,7 @@ async def main(count: int, kind: str) -> None:
 
 async def _filled(name: str, count: int, url: str) -> None:
     if name == OUTBOUND:
-        await seed.outgoing(url, count)
+        await seed.waiting_replies(url, count)
     else:
         await seed.people(url, count, with_prompts=True)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.house import House, Platform, started
+from bench.processes import House, Platform, started
 
 PATIENCE = 30.0  # seconds without anything new at the platform, after which a run is over
 

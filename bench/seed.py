@@ -11,14 +11,17 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, text
 
 from content import library as course
+from content.course.scenario import Scenario
 from content.library import Library
-from content.scenario import Scenario
-from handlers import daily, speak
+from handlers import outgoing
+from handlers.learning import daily
 from handlers.message import Message
-from handlers.speak import Listener, Occasion
-from storage import outbox, schema, servants
+from handlers.outgoing import Listener, Occasion
+from storage import schema
 from storage.database import Database, Transaction, open_database
-from storage.progress import Prompt
+from storage.learning.record import Prompt
+from storage.people import servants
+from storage.queue import outbox
 
 CHAT = 100_000_000
 CODE = "BANCO"
@@ -100,7 +103,7 @@ async def count_on(tx: Transaction, tables: Sequence[Table]) -> None:
             await tx.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
 
 
-async def outgoing(url: str, count: int) -> None:
+async def waiting_replies(url: str, count: int) -> None:
     """A prompt for each of so many addresses, due now, in one transaction."""
     database = open_database(url)
     try:
@@ -115,7 +118,7 @@ async def say(tx: Transaction, person: int, kind: outbox.Kind = outbox.Kind.PROM
     """One prompt into the outbox, through the door of everything that is said."""
     listener = Listener("telegram", str(CHAT + person), "es")
     occasion = Occasion(f"bench:{person}", kind, datetime.now(UTC))
-    await speak.say(tx, library(), listener, occasion, [question(person)])
+    await outgoing.say(tx, library(), listener, occasion, [question(person)])
 
 
 async def split(url: str) -> list[int]:

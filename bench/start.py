@@ -5,8 +5,8 @@ import time
 import aiohttp
 
 from bench import seed
-from bench.ground import SQLITE, ground
-from bench.house import house, platform
+from bench.databases import SQLITE, ground
+from bench.processes import house, platform
 from bench.report import Figure, Row
 
 PEOPLE = 1000

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.house import WHATSAPP, House, house, platform
+from bench.processes import WHATSAPP, House, house, platform
 
 PATH = "/webhooks/whatsapp"
 RATE, SECONDS = 100, 10

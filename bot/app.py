@@ -18,29 +18,35 @@ from zoneinfo import ZoneInfo
 import structlog
 from aiohttp import web as web_server
 
-from bot import console, front, hearing, letterbox, server, webchat
-from bot.appkeys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
-from bot.channels import telegram_intake, whatsapp_intake
+from bot import console
 from bot.channels.channel import Channel, ChannelError, Refused, Stopped
-from bot.channels.telegram import PERSON as TELEGRAM_PERSON
-from bot.channels.telegram import Cover, Telegram, Webhook
-from bot.channels.webchat import Webchat
-from bot.channels.whatsapp import PAIR, WhatsApp, manner
-from bot.channels.whatsapp_graph import Graph
+from bot.channels.telegram import receiver as telegram_receiver
+from bot.channels.telegram import webhook_monitor
+from bot.channels.telegram.channel import PERSON as TELEGRAM_PERSON
+from bot.channels.telegram.channel import Cover, Telegram, Webhook
+from bot.channels.webchat import page as webchat_page
+from bot.channels.webchat.channel import Webchat
+from bot.channels.whatsapp import webhook as whatsapp_webhook
+from bot.channels.whatsapp.channel import PAIR, WhatsApp, manner
+from bot.channels.whatsapp.client import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
-from bot.credential import Limits
-from bot.inbox import Inbox
-from bot.pages import Pages
-from bot.receiver import Receiver
+from bot.delivery.dispatcher import Sender
+from bot.delivery.rate_limiter import Limits
+from bot.inbound.inbox import Inbox
+from bot.inbound.worker import Receiver
 from bot.scheduler import Scheduler
-from bot.sender import Sender
+from bot.web import landing, letterbox, server
+from bot.web.app_keys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
+from bot.web.templating import Pages
 from content import library as course
 from content.library import Library
-from handlers.visit import House
-from storage import channels, outbox, rights, wakeups
-from storage.claims import PersonLimit
+from handlers.context import House
+from storage import notifications, permissions
+from storage.advisory_locks import Lock
+from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.locks import Lock
+from storage.queue import outbox
+from storage.queue.claims import PersonLimit
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
 RETRY = 15.0  # seconds between two tries to greet a platform
@@ -152,7 +158,7 @@ async def build(
         site[server.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
-            telegram_intake.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
+            telegram_receiver.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
         if settings.has_whatsapp:
             _attach_whatsapp(site, settings, inbox)
         yield App(
@@ -171,12 +177,12 @@ def _house(settings: Settings, secrets: Secrets) -> House:
 
 
 def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
-    front.attach(site)
+    landing.attach(site)
     letterbox.attach(site)
     console.attach(site)
     if settings.has_webchat:
-        site[webchat.CHANGES] = chat.changes
-        webchat.attach(site)
+        site[webchat_page.CHANGES] = chat.changes
+        webchat_page.attach(site)
 
 
 def _telegram(settings: Settings, secrets: Secrets, library: Library) -> Telegram | None:
@@ -203,7 +209,7 @@ def _attach_whatsapp(site: web_server.Application, settings: Settings, inbox: In
     assert secret is not None
     assert verify_token is not None
     number = settings.whatsapp_phone_number_id or ""
-    whatsapp_intake.attach(site, inbox, secret.get_secret_value(), verify_token.get_secret_value(), number)
+    whatsapp_webhook.attach(site, inbox, secret.get_secret_value(), verify_token.get_secret_value(), number)
 
 
 def _webhook_secret(settings: Settings, secrets: Secrets) -> str:
@@ -220,7 +226,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
     async with AsyncExitStack() as stack:
         if app.database.is_sqlite:
             stack.callback(_claim_file(Path(app.database.engine.url.database or "")).close)
-        await rights.check(app.database)
+        await permissions.check(app.database)
         if app.database.is_sqlite:
             async with app.database.write() as tx:  # whoever died holding something left it to us
                 await outbox.give_back_all(tx, besides={WhatsApp.name})
@@ -239,7 +245,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
             if work and not app.database.is_sqlite:
                 sender = app.sender
                 calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "paces": sender.heed}
-                workers.create_task(wakeups.listen(app.database, calls), name="listener")
+                workers.create_task(notifications.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
 
@@ -297,10 +303,10 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
     if not await _greet(app, telegram):
         return
     if app.settings.telegram_by_webhook:
-        await hearing.watch(app.database, telegram, app.web[CLOCK])
+        await webhook_monitor.watch(app.database, telegram, app.web[CLOCK])
     while True:
-        async with wakeups.alone(app.database, Lock.POLLING) as lost:  # Telegram gives its updates to one program
-            polling = asyncio.create_task(telegram_intake.poll(telegram, app.inbox))
+        async with notifications.alone(app.database, Lock.POLLING) as lost:  # Telegram gives its updates to one program
+            polling = asyncio.create_task(telegram_receiver.poll(telegram, app.inbox))
             losing = asyncio.create_task(lost.wait())
             try:
                 await asyncio.wait([polling, losing], return_when=asyncio.FIRST_COMPLETED)
@@ -349,9 +355,9 @@ async def _meet(app: App, channel: Telegram | WhatsApp, told: str) -> str:
     await app.sender.resume(channel.name)
     async with app.database.write() as tx:
         if reason:
-            await channels.note(tx, channel.name, channels.DEAF, reason, app.web[CLOCK]())
+            await channel_facts.note(tx, channel.name, channel_facts.DEAF, reason, app.web[CLOCK]())
         else:
-            await channels.clear(tx, channel.name, channels.DEAF)
+            await channel_facts.clear(tx, channel.name, channel_facts.DEAF)
     if reason and reason != told:
         log.error("channel_deaf", channel=channel.name, fault=reason, hint=HEAR)
     return reason

@@ -17,7 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from bot import reachable
+from bot import config_checks
 
 LOCAL = "http://127.0.0.1"
 TELEGRAM = "https://api.telegram.org"
@@ -33,7 +33,7 @@ WHATSAPP = (
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
 Rate = Annotated[float, Field(ge=1, le=1000)]
 """Messages a second. Under 1, slots of a few processes after a refusal lie so far ahead that a clock seems to have been
-set back (see storage/paces.py); over 1,000 no platform goes."""
+set back (see storage/queue/rate_limits.py); over 1,000 no platform goes."""
 
 
 class WrongSetting(Exception):
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str | None) -> str | None:
         if value is not None:
-            reachable.check_database(value)
+            config_checks.check_database(value)
         return value
 
     @field_validator("timezone")
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
             )
         takes = self.telegram_bot_token is not None and self.telegram_by_webhook
         is_telegram_itself = self.telegram_api_url == TELEGRAM  # a Bot API server of one's own brings them anywhere
-        if takes and is_telegram_itself and not reachable.is_for_telegram(self.public_url):
+        if takes and is_telegram_itself and not config_checks.is_for_telegram(self.public_url):
             raise ValueError(
                 f"PUBLIC_URL: Telegram cannot bring updates there (seen: {self.public_url!r}); expected a public host "
                 "and port 443, 80, 88 or 8443; or set TELEGRAM_MODE=polling"

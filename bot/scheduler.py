@@ -7,12 +7,17 @@ from datetime import datetime, timedelta
 import structlog
 
 from content.library import Library
-from handlers import daily, doorbell
-from handlers.visit import House
-from storage import joining, kept, officers, pruning, wakeups
+from handlers.casework import news
+from handlers.context import House
+from handlers.learning import daily
+from storage import notifications
+from storage.advisory_locks import Lock
+from storage.confidential import officers
 from storage.database import Database, DatabaseUnavailable
-from storage.due import Group
-from storage.locks import Lock
+from storage.people import linking
+from storage.people.due import Group
+from storage.queue import retention
+from storage.reports import aggregates
 
 BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
 CHUNK = 25  # prompts planned in one transaction, some 7 ms: whoever presses or leaves at its moment waits for it ...
@@ -81,7 +86,7 @@ class Scheduler:
 
         Give how many; None: another process is planning. Should it die, whoever looks next goes on.
         """
-        async with wakeups.right(self._database, Lock.PLANNING) as right:
+        async with notifications.right(self._database, Lock.PLANNING) as right:
             if right is None:
                 return None
             async with right.look() as tx:
@@ -101,7 +106,7 @@ class Scheduler:
             self._spoken()
         return count
 
-    async def _put_off(self, right: wakeups.Right, now: datetime) -> None:
+    async def _put_off(self, right: notifications.Right, now: datetime) -> None:
         async with right.look() as tx:
             groups = await daily.left_over(tx, self._house, now)
         for portion in (one for group in groups for one in group.portions(PUT_OFF)):
@@ -111,25 +116,25 @@ class Scheduler:
 
     async def ring(self, now: datetime) -> None:
         async with self._database.write() as tx:
-            rung = await doorbell.ring(tx, self._library, self._house, now)
+            rung = await news.ring(tx, self._library, self._house, now)
         if rung:
             self._spoken()
 
     async def forget(self, now: datetime) -> None:
-        for some, before in ((pruning.some_updates, now - REPEATED), (pruning.some_deliveries, now - KEPT)):
+        for some, before in ((retention.some_updates, now - REPEATED), (retention.some_deliveries, now - KEPT)):
             last: int | None = 0
             while last is not None:
                 async with self._database.write() as tx:
                     last = await some(tx, before, last)
         async with self._database.write() as tx:
             await officers.sweep(tx, now)
-            await joining.sweep(tx, now)
+            await linking.sweep(tx, now)
         await self._database.merge_log()
 
     async def fold(self, now: datetime) -> bool:
         """Count the next day that is over, in a transaction of its own; False: there is none."""
         async with self._database.write(is_long=True) as tx:
-            return await kept.fold(tx, now.astimezone(self._house.timezone)) is not None
+            return await aggregates.fold(tx, now.astimezone(self._house.timezone)) is not None
 
 
 def _slot(now: datetime) -> datetime:

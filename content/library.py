@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from content import crosschecks, faq, phrases
-from content.assessment import Assessment
-from content.faq import Chapter, Faq
-from content.institutions import Institution, Institutions
-from content.law import Citation, Law, citations
+from content import phrases, validation
+from content.course import faq
+from content.course.assessment import Assessment
+from content.course.faq import Chapter, Faq
+from content.course.institutions import Institution, Institutions
+from content.course.law import Citation, Law, citations
+from content.course.scenario import Scenario
+from content.course.search import Vocabulary
+from content.course.template import Template
+from content.course.topic import Competency, Topic
 from content.phrases import Phrases
 from content.problems import BrokenContent, Model, Problem, read
-from content.scenario import Scenario
-from content.search import Vocabulary
-from content.template import Template
-from content.topic import Competency, Topic
 
 SHIPPED = Path(__file__).parent
 FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates")
@@ -95,16 +96,16 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     articles: dict[str, Citation] = {}
     places: dict[str, str] = {}
     for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
-        crosschecks.unique(file, "articles", (article.id for article in law.articles), problems, places)
+        validation.unique(file, "articles", (article.id for article in law.articles), problems, places)
         articles |= citations(law)
     codes: dict[str, str] = {}
     for file, seed in seeds.items():
-        crosschecks.unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
+        validation.unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
-    problems += crosschecks.citations_and_names(articles, topics, scenarios, assessments)
-    problems += crosschecks.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
-    problems += faq.too_long(chapters, articles, catalogs) + crosschecks.templates(templates)
+    problems += validation.citations_and_names(articles, topics, scenarios, assessments)
+    problems += validation.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
+    problems += faq.too_long(chapters, articles, catalogs) + validation.templates(templates)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(

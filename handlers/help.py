@@ -1,7 +1,7 @@
 """A friendly way on, whatever arrived: help, texts where a button is due, pictures, forged and old buttons."""
 
+from handlers.context import Turn, Visit
 from handlers.message import Button, Message
-from handlers.visit import Turn, Visit
 
 ROADS = (
     (Button("button.today", "profile:today"), Button("button.assess", "assess:start")),

@@ -8,13 +8,17 @@ from functools import cache
 
 from content.library import Library
 from content.text import fold
-from handlers import answer, ask, assess, consult, daily, enroll, help, join, leave, profile, speak, standing
+from handlers import help, outgoing
+from handlers.account import enroll, leave, link_channels, profile
+from handlers.context import House, Turn, Visit
+from handlers.learning import answer, daily, progress
 from handlers.message import Kind, Update
-from handlers.speak import Listener, Occasion
-from handlers.visit import House, Turn, Visit
-from storage import addresses, outbox
-from storage.addresses import Meeting
+from handlers.orientation import assess, consult, faq
+from handlers.outgoing import Listener, Occasion
 from storage.database import Transaction
+from storage.people import addresses
+from storage.people.addresses import Meeting
+from storage.queue import outbox
 
 Handler = Callable[[Visit], Awaitable[Turn]]
 Together = Callable[[Sequence[Visit]], Awaitable[list[Turn]]]
@@ -23,8 +27,8 @@ COMMANDS: Mapping[str, Handler] = {
     "start": enroll.start,
     "hoy": daily.today,
     "consulta": assess.start,
-    "avance": standing.progress,
-    "constancia": standing.certificate,
+    "avance": progress.progress,
+    "constancia": progress.certificate,
     "hora": profile.hour,
     "pausa": profile.pause,
     "idioma": profile.language,
@@ -33,7 +37,7 @@ COMMANDS: Mapping[str, Handler] = {
     "misdatos": leave.my_data,
     "baja": leave.ask,
     "ayuda": help.turn,
-    "canal": join.command,
+    "canal": link_channels.command,
     "otras": answer.others,
     "hola": enroll.start,
 }
@@ -63,7 +67,7 @@ BUTTONS: Mapping[str, Handler] = {
     "consult": consult.turn,
     "profile": profile.turn,
     "leave": leave.turn,
-    "join": join.turn,
+    "join": link_channels.turn,
 }
 TOGETHER: Mapping[str, Together] = {"answer": answer.turns}
 """Of these, what everybody presses every day: of several people it is handled by the same statements."""
@@ -165,10 +169,10 @@ async def _turn(visit: Visit) -> Turn:
     if kind is Kind.COMMAND:
         return await help.unknown_command(visit)
     if visit.servant is None:
-        return await ask.typed(visit) or await enroll.typed(visit)
+        return await faq.typed(visit) or await enroll.typed(visit)
     if enroll.must_renew(visit):
         return await enroll.renew(visit)
-    return await answer.typed(visit) or await ask.typed(visit) or await help.text(visit)
+    return await answer.typed(visit) or await faq.typed(visit) or await help.text(visit)
 
 
 def _command(visit: Visit) -> tuple[str, str]:
@@ -203,11 +207,11 @@ def _said(visit: Visit, turn: Turn) -> list[outbox.New]:
     # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
     about = f"album:{update.address}:{update.album}" if update.album else update.key
     occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now, _deadline(visit))
-    news = speak.acknowledged(listener, occasion, update.press) if update.press else []
+    news = outgoing.acknowledged(listener, occasion, update.press) if update.press else []
     if turn.erases and update.ref:
-        news += speak.erased(listener, occasion, update.ref)
+        news += outgoing.erased(listener, occasion, update.ref)
     messages = turn.messages if update.kind is Kind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
-    return news + speak.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
+    return news + outgoing.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
 
 
 def _deadline(visit: Visit) -> datetime | None:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeDecorator
 
-from storage import line
-from storage.writer import Writer
+from storage import postgres
+from storage.sqlite_writer import Writer
 
 Transaction = AsyncConnection
 """What storage functions take first: whoever opened it closes it."""
@@ -231,7 +231,7 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
 
 
 def _postgres(url: URL) -> Database:
-    return Database(_engine(url, line.manner()), patient=_engine(url, line.manner(None), pool_size=1))
+    return Database(_engine(url, postgres.manner()), patient=_engine(url, postgres.manner(None), pool_size=1))
 
 
 def _engine(url: URL, manner: dict[str, Any], **pool: float) -> AsyncEngine:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.advisory_locks import Lock
 from storage.database import open_database
-from storage.locks import Lock
 from storage.schema import metadata
 
 if TYPE_CHECKING:

@@ -166,7 +166,7 @@ memories = Table(  # how well a competency is held (FSRS-6; days are local)
 )
 
 # ---------------------------------------------------------------- the learning record, counted
-# Days that are over, so that reports read few rows; made from prompts and answers by storage/kept.py.
+# Days that are over, so that reports read few rows; made from prompts and answers by storage/reports/aggregates.py.
 
 kept_until = Table(  # one row
     "kept_until",
@@ -176,17 +176,19 @@ kept_until = Table(  # one row
     Column("since", Date, nullable=False),  # the day on which keeping began
 )
 
-kept_answers = Table(  # each person once a day and group, with the day of their answer before: see storage/kept.py
-    "kept_answers",
-    metadata,
-    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
-    Column("topic_id", String(40), primary_key=True),  # empty: all together
-    Column("day", Date, primary_key=True),
-    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
-    Column("people", Integer, nullable=False),
-    Column("answers", Integer, nullable=False),
-    Column("right_answers", Integer, nullable=False),
-    sqlite_with_rowid=False,
+kept_answers = (
+    Table(  # each person once a day and group, with the day of their answer before: see storage/reports/aggregates.py
+        "kept_answers",
+        metadata,
+        Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
+        Column("topic_id", String(40), primary_key=True),  # empty: all together
+        Column("day", Date, primary_key=True),
+        Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
+        Column("people", Integer, nullable=False),
+        Column("answers", Integer, nullable=False),
+        Column("right_answers", Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
 )
 
 kept_prompts = Table(  # by the institution in which the servant is now
@@ -223,7 +225,7 @@ deliveries = Table(
     Column("body", Text),  # JSON of the parcel; emptied once it is over
     Column("due_at", UtcDateTime, nullable=False),
     Column("deadline", UtcDateTime),
-    Column("state", String(8), nullable=False),  # see storage/outbox.py
+    Column("state", String(8), nullable=False),  # see storage/queue/outbox.py
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("lease_until", UtcDateTime),
     Column("worker", String(40)),
@@ -348,7 +350,7 @@ cases = Table(
     metadata,
     Column("id", String(22), primary_key=True),  # 16 random bytes from the asker's browser, base64url
     Column("day", Date, nullable=False),
-    Column("state", String(10), nullable=False),  # see storage/cases.py
+    Column("state", String(10), nullable=False),  # see storage/confidential/cases.py
     Column("epoch", SmallInteger, nullable=False),
     Column("due_on", Date, nullable=False),
     Column("size_step", SmallInteger, nullable=False),  # KiB of the first letter's padding
@@ -375,7 +377,7 @@ letters = Table(
     Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", SmallInteger, primary_key=True, autoincrement=False),
     Column("epoch", SmallInteger, nullable=False),
-    Column("envelope", Text, nullable=False),  # JSON, see storage/sealing.py
+    Column("envelope", Text, nullable=False),  # JSON, see storage/confidential/sealing.py
     sqlite_with_rowid=False,
 )
 

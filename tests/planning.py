@@ -4,10 +4,10 @@ from datetime import date, datetime
 
 from bot.scheduler import Scheduler
 from content.library import Library
-from handlers.visit import House
-from storage import due
+from handlers.context import House
 from storage.database import Database, Transaction
-from storage.due import Due
+from storage.people import due
+from storage.people.due import Due
 
 
 async def plan(database: Database, library: Library, house: House, now: datetime) -> int:

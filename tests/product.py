@@ -9,14 +9,14 @@ from typing import Any
 from aiohttp.test_utils import TestServer
 
 from bot import app as house
-from bot import webchat
 from bot.app import App
-from bot.channels import telegram_intake
+from bot.channels.telegram import receiver as telegram_receiver
+from bot.channels.webchat import page as webchat_page
 from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
-from storage import servants
-from storage.claims import PersonLimit
+from storage.people import servants
+from storage.queue.claims import PersonLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import (
@@ -31,7 +31,7 @@ from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 
-QUICK = webchat.Manners(patience=0, posts=10_000, poll=0.05)
+QUICK = webchat_page.Manners(patience=0, posts=10_000, poll=0.05)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Product:
         assert self.app.telegram is not None
         while True:
             while batch := await self.app.telegram.fetch(self._offset, seconds=0):
-                await telegram_intake.keep_all(batch, self.app.telegram, self.app.inbox)
+                await telegram_receiver.keep_all(batch, self.app.telegram, self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
             answered = await self.meta.deliver(self.address)
             assert set(answered) <= {200}, answered
@@ -104,7 +104,7 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
         generous = dict.fromkeys(house.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
         build = house.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
         async with build as app:
-            app.web[webchat.MANNERS] = QUICK
+            app.web[webchat_page.MANNERS] = QUICK
             assert app.telegram is not None
             assert app.whatsapp is not None
             await app.telegram.start()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from bot import cli
+from bot.cli import main as command
 from bot.config import Settings
 
 
@@ -43,7 +43,7 @@ def prompt(
             patched.chdir(folder)
             patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
             capsys.readouterr()
-            code = _code_of(cli.main)
+            code = _code_of(command.main)
         return Ended(code, *capsys.readouterr())
 
     yield integra

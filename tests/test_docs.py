@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from bot.cli import cli
+from bot.cli.main import cli
 from bot.config import Settings
 from bot.scheduler import KEPT
 from content.library import Library
@@ -24,14 +24,14 @@ ALL_OF_A_SECTION = ("words.", "words_with.", "typed.", "telegram.")
 """Read as a whole: what people type for a command, and what Telegram shows around the chat."""
 
 BUILT = (
-    "button.{es,en}",  # handlers/enroll: the other language
-    "button.{yes,no,unsure}",  # handlers/assess: replies
-    "button.{sure,think,guess}",  # handlers/answer: confidence
-    "channel.{telegram,whatsapp,webchat}",  # handlers/join, handlers/leave
-    "front.{chat,letterbox,console}",  # bot/front: doors
+    "button.{es,en}",  # handlers/account/enroll: the other language
+    "button.{yes,no,unsure}",  # handlers/orientation/assess: replies
+    "button.{sure,think,guess}",  # handlers/learning/answer: confidence
+    "channel.{telegram,whatsapp,webchat}",  # handlers/account/link_channels, handlers/account/leave
+    "front.{chat,letterbox,console}",  # bot/web/landing: doors
     "front.{chat,letterbox,console}_about",
-    "webchat.note_{start,long,erased}",  # bot/webchat_deed: own bubbles without words
-    "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/webchat: the menu
+    "webchat.note_{start,long,erased}",  # bot/channels/webchat/form: own bubbles without words
+    "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/channels/webchat/page: the menu
     "privacy.{who,what,why,basis,rights,transfer,refuse}",  # bot/templates/privacy.html
     "privacy.{who,what,why,basis,rights,transfer,refuse}_title",
     "letterbox.{unsupported,altered,closed,offline}",  # bot/templates/letterbox.html: one notice each
@@ -55,7 +55,7 @@ BUILT = (
     "console.channels.status_{refused,other,unknown}",
     "console.channels.category_{utility,marketing,other,unknown}",
     "console.channels.quality_{green,yellow,red,other,unknown}",
-    "course.level.{conoce,aplica,orienta}",  # content/model_table: as topics and scenarios write them
+    "course.level.{conoce,aplica,orienta}",  # content/quality/competency_table: as topics and scenarios write them
     "course.role.{ventanilla,compras,obra,inspeccion,recursos-humanos,salud,educacion,seguridad,tesoreria,sistemas}",
     "course.role.{jefatura,general}",
     "course.season.{regalos,declaraciones,cierre-anual,elecciones,entrega-recepcion}",
@@ -133,7 +133,7 @@ def test_how_long_addresses_stay_is_said_as_it_is() -> None:
 
 IN_CODE = re.compile(r"""["'`]([a-z_]+(?:\.[a-z_0-9]+)+)["'`](?!\s*~)""")
 NO_PHRASE = re.compile(r".*\.(?:html|css|js|txt)|area\.key")
-"""Names of files that look like keys, and the example in bot/pages.py."""
+"""Names of files that look like keys, and the example in bot/web/templating.py."""
 
 SECTIONS = {
     "letterbox.": ("letterbox.html", "/letterbox/"),

@@ -9,20 +9,21 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy import text as sql
 
-import storage.addresses
 import storage.database
-from bot.channels import telegram_request, whatsapp_graph
+import storage.people.addresses
 from bot.channels.channel import Unreachable
-from bot.credential import Limits
+from bot.channels.telegram import client as telegram_client
+from bot.channels.whatsapp import client as whatsapp_client
+from bot.delivery.rate_limiter import Limits
 from content.library import Library
 from handlers.message import Opening
-from storage.claims import PersonLimit
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.outbox import PRIORITY, Kind
+from storage.queue.claims import PersonLimit
+from storage.queue.outbox import PRIORITY, Kind
 from tests.cast import Clock
-from tests.fakes.street import Street, on_telegram, on_whatsapp
-from tests.fakes.street import street as opened
-from tests.fakes.troubles import TELEGRAM, TROUBLES, WHATSAPP, Away, Outage, Trouble, closed, locked
+from tests.fakes.failures import TELEGRAM, TROUBLES, WHATSAPP, Away, Outage, Trouble, closed, locked
+from tests.fakes.population import Street, on_telegram, on_whatsapp
+from tests.fakes.population import street as opened
 from tests.product import Product
 
 CASES = [pytest.param(channel, one, id=f"{channel} {one.name}") for channel in TROUBLES for one in TROUBLES[channel]]
@@ -68,7 +69,7 @@ async def meets(street: Street, channel: str, trouble: Trouble, monkeypatch: pyt
     street.fail(channel, **trouble.how | {"hang": hang})
     with monkeypatch.context() as patch:
         if hang is not None:
-            for module in (telegram_request, whatsapp_graph):
+            for module in (telegram_client, whatsapp_client):
                 patch.setattr(module, "READ_SECONDS", 0.1)
         await street.sender.drain()
     street.telegram.faults.clear()  # one that hangs stays until it is set
@@ -227,7 +228,7 @@ async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot
         monkeypatch.undo()
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(storage.addresses, "knock", gone)
+    monkeypatch.setattr(storage.people.addresses, "knock", gone)
     await street.settle()
     assert (await street.row("first"))["state"] in ("sent", "doubted")
     assert len(street.read(ana)) == 1

@@ -200,7 +200,7 @@ def test_only_channels_and_the_wiring_know_a_platform() -> None:
         == "telegram"
     }
     assert knows
-    assert all(name.startswith("bot/channels/telegram") for name in knows), sorted(knows)
+    assert all(name.startswith("bot/channels/telegram/channel") for name in knows), sorted(knows)
 
 
 def test_content_and_handlers_read_no_clock_and_no_environment() -> None:

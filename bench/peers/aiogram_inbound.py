@@ -18,9 +18,9 @@ from aiogram.webhook.aiohttp_server import SimpleRequestHandler
 from aiohttp import web
 
 from bench import seed
-from bench.house import TOKEN
 from bench.peers import work
-from content import spacing
+from bench.processes import TOKEN
+from content.learning import memory
 
 PERSON = """
     SELECT servants.id, servants.institution_id FROM servants JOIN addresses ON addresses.servant_id = servants.id
@@ -57,8 +57,8 @@ class Store:
             about = (topic, rule, scenario.id, letter, option.right, now.date().isoformat(), now.isoformat(" "))
             await self._database.execute(ANSWER, (prompt, person, place, *about))
             rows = await self._database.execute_fetchall(PAST, (person, rule))
-            held = spacing.strength(
-                [spacing.Review(date.fromisoformat(day), bool(right), sure or "") for day, right, sure in rows]
+            held = memory.strength(
+                [memory.Review(date.fromisoformat(day), bool(right), sure or "") for day, right, sure in rows]
             )
             days = (held.reviewed_on.isoformat(), held.due_on.isoformat())
             strength = (held.stability, held.difficulty, *days, held.repetitions)

@@ -11,8 +11,8 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 
-from bench.house import TOKEN
 from bench.peers import work
+from bench.processes import TOKEN
 from bench.runs import timed
 
 WORKERS = 100  # as many connections as aiogram's session holds open by default

@@ -10,8 +10,8 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram.constants import ParseMode
 from telegram.request import HTTPXRequest
 
-from bench.house import TOKEN
 from bench.peers import work
+from bench.processes import TOKEN
 from bench.runs import timed
 
 

@@ -19,9 +19,9 @@ from telegram.ext import Application, CallbackQueryHandler, ContextTypes, ExtBot
 from telegram.request import HTTPXRequest
 
 from bench import seed
-from bench.house import TOKEN
 from bench.peers import work
-from content import spacing
+from bench.processes import TOKEN
+from content.learning import memory
 from storage import schema
 
 Context = ContextTypes.DEFAULT_TYPE
@@ -116,7 +116,7 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
         .where(Answer.servant_id == person.id, Answer.competency_id == scenario.competency)
         .order_by(Answer.day)
     )
-    held = spacing.strength([spacing.Review(one.day, one.is_right, one.confidence or "") for one in past])
+    held = memory.strength([memory.Review(one.day, one.is_right, one.confidence or "") for one in past])
     await session.merge(
         Memory(
             servant_id=person.id, competency_id=scenario.competency, stability=held.stability,

@@ -7,11 +7,12 @@ from functools import cache
 from aiohttp import web
 
 from bench import seed
-from bot.channels.telegram import markup
-from handlers import answer, speak
+from bot.channels.telegram.channel import markup
+from handlers import outgoing
+from handlers.learning import answer
 from handlers.message import Act, Message
-from handlers.speak import Listener
-from storage.progress import Prompt
+from handlers.outgoing import Listener
+from storage.learning.record import Prompt
 
 Buttons = tuple[tuple[tuple[str, str], ...], ...]
 """Rows of label and data."""
@@ -40,7 +41,7 @@ def kept(letter: str) -> str:
 
 
 def _shown(message: Message) -> tuple[str, Buttons]:
-    parcel = speak.render(seed.library(), Listener("telegram", "1", "es"), message, Act.SAY)
+    parcel = outgoing.render(seed.library(), Listener("telegram", "1", "es"), message, Act.SAY)
     return markup(parcel.text), tuple(tuple((key.label, key.choice) for key in row) for row in parcel.rows)
 
 

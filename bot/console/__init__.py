@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from bot.console import cases, channels, course, keys, monitor, signin, site
+from bot.console import cases, channel_status, course, keys, monitor, signin, site
 
 
 def attach(app: web.Application) -> None:
-    """Add the console to the server's application; it reads the shared keys of bot/appkeys.py from there."""
-    site.nest(app, [signin.routes, cases.routes, keys.routes, monitor.routes, channels.routes, course.routes])
+    """Add the console to the server's application; it reads the shared keys of bot/web/app_keys.py from there."""
+    site.nest(app, [signin.routes, cases.routes, keys.routes, monitor.routes, channel_status.routes, course.routes])

@@ -7,12 +7,12 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from bot.appkeys import DATABASE, LIBRARY
 from bot.console import site
-from bot.pages import language_of
+from bot.web.app_keys import DATABASE, LIBRARY
+from bot.web.templating import language_of
 from content.library import Library
-from handlers import casework
-from handlers.casework import LetterRefused, NoSuchCase
+from handlers.casework import cases
+from handlers.casework.cases import LetterRefused, NoSuchCase
 
 routes = web.RouteTableDef()
 
@@ -28,7 +28,7 @@ async def queue(request: web.Request) -> web.Response:
     """What waits, the most urgent on top."""
     officer = site.reader_of(request)
     async with request.config_dict[DATABASE].read() as tx:
-        waiting = await casework.queue(site.desk(request, tx, officer))
+        waiting = await cases.queue(site.desk(request, tx, officer))
     return site.page(
         request,
         "cases.html",
@@ -45,7 +45,7 @@ async def case(request: web.Request) -> web.Response:
     library = request.config_dict[LIBRARY]
     async with request.config_dict[DATABASE].read() as tx:
         try:
-            found = await casework.look_up(site.desk(request, tx, officer), request.match_info["id"])
+            found = await cases.look_up(site.desk(request, tx, officer), request.match_info["id"])
         except NoSuchCase:
             raise web.HTTPNotFound from None
     questions = [question.text.in_language(language) for question in library.assessment.questions]
@@ -65,7 +65,7 @@ async def letters(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].write() as tx:
         desk = site.desk(request, tx, officer)
         try:
-            opened = await casework.open_case(desk, case_id)
+            opened = await cases.open_case(desk, case_id)
         except NoSuchCase:
             raise web.HTTPNotFound from None
     return web.json_response(
@@ -89,7 +89,7 @@ async def answer(request: web.Request) -> web.Response:
     officer, wish = site.reader_of(request), await site.posted(request, AnswerPosted)
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            state = await casework.answer(site.desk(request, tx, officer), request.match_info["id"], wish.letter)
+            state = await cases.answer(site.desk(request, tx, officer), request.match_info["id"], wish.letter)
         except NoSuchCase:
             raise web.HTTPNotFound from None
         except LetterRefused as refusal:

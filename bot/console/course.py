@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from bot.appkeys import LIBRARY
 from bot.console import site
-from bot.pages import language_of
-from content import model_table
+from bot.web.app_keys import LIBRARY
+from bot.web.templating import language_of
+from content.quality import competency_table
 
 routes = web.RouteTableDef()
 
@@ -20,7 +20,7 @@ async def course(request: web.Request) -> web.Response:
             "id": topic.id,
             "name": topic.name.in_language(language),
             "about": topic.about.in_language(language),
-            "competencies": model_table.rows(library, topic, language),
+            "competencies": competency_table.rows(library, topic, language),
         }
         for topic in library.topics.values()
     ]

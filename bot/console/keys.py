@@ -4,13 +4,13 @@ import json
 
 from aiohttp import web
 
-from bot.appkeys import DATABASE
 from bot.console import site
 from bot.console.signin import SignedKeys
-from handlers import casework
-from handlers.casework import KeysRefused
-from storage import officers, sealing
-from storage.officers import READERS, State
+from bot.web.app_keys import DATABASE
+from handlers.casework import cases
+from handlers.casework.cases import KeysRefused
+from storage.confidential import officers, sealing
+from storage.confidential.officers import READERS, State
 
 routes = web.RouteTableDef()
 
@@ -45,7 +45,7 @@ async def sign(request: web.Request) -> web.Response:
     officer, wish = site.reader_of(request), await site.posted(request, SignedKeys)
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            await casework.sign_keys(site.desk(request, tx, officer), wish.body, wish.signature)
+            await cases.sign_keys(site.desk(request, tx, officer), wish.body, wish.signature)
         except KeysRefused:
             return site.conflict("keys")
     return web.json_response({}, status=201)

@@ -1,18 +1,18 @@
-"""How the course goes, per institution and topic; small groups are left out by handlers/reports.py."""
+"""How the course goes, per institution and topic; small groups are left out by handlers/administration/reports.py."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from aiohttp import web
 
-from bot.appkeys import DATABASE, HOUSE, LIBRARY
-from bot.console import channels, site
-from bot.pages import language_of
-from handlers import reports
-from handlers.reachability import Standing, Trouble
-from storage import servants
+from bot.console import channel_status, site
+from bot.web.app_keys import DATABASE, HOUSE, LIBRARY
+from bot.web.templating import language_of
+from handlers.administration import reports
+from handlers.administration.channel_status import Standing, Trouble
+from storage.confidential.officers import Officer, Role, State
 from storage.database import Transaction
-from storage.officers import Officer, Role, State
+from storage.people import servants
 
 routes = web.RouteTableDef()
 
@@ -32,7 +32,7 @@ async def monitor(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].read() as tx:
         own = await _own_institution(tx, officer)
         report = await reports.institution_table(tx, library, first, last, house.min_group, own)
-        standings = await channels.look(request, tx) if officer.reads_cases else []
+        standings = await channel_status.look(request, tx) if officer.reads_cases else []
     shares = [(row.institution, row.participation) for row in report.rows]
     days = [(day, answered / sent if sent else None) for day, answered, sent in report.days]
 

@@ -12,12 +12,12 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from bot.appkeys import DATABASE, SECRETS
 from bot.console import site
-from handlers import casework
-from storage import officers
-from storage.officers import InviteRefused, Keys, State
-from storage.shapes import canonical
+from bot.web.app_keys import DATABASE, SECRETS
+from handlers.casework import cases
+from storage.confidential import officers
+from storage.confidential.officers import InviteRefused, Keys, State
+from storage.confidential.wire_format import canonical
 
 routes = web.RouteTableDef()
 
@@ -143,10 +143,10 @@ async def sign_up(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].write() as tx:
         try:
             officer = await officers.invited(tx, wish.token, site.now_of(request))
-            state = await casework.join(site.desk(request, tx, officer), wish.token, keys, signed)
+            state = await cases.join(site.desk(request, tx, officer), wish.token, keys, signed)
         except InviteRefused:
             return site.conflict("token")
-        except casework.KeysRefused:
+        except cases.KeysRefused:
             return site.conflict("keys")
     return web.json_response({"state": state.value}, status=201)
 

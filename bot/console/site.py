@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
-from bot.pages import HEADERS, STATIC, language_of
-from handlers.casework import Desk
-from storage import officers
+from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot.web.templating import HEADERS, STATIC, language_of
+from handlers.casework.cases import Desk
+from storage.confidential import officers
+from storage.confidential.officers import Officer, Session
 from storage.database import DatabaseUnavailable, Transaction
-from storage.officers import Officer, Session
 
 COOKIE = "session"
 GATE = "gate"  # before somebody has signed in: what the page's CSRF token is bound to

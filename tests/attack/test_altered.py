@@ -8,7 +8,8 @@ import pytest
 from playwright.async_api import Browser, expect
 from sqlalchemy import Table, delete, insert, select, update
 
-from storage import cases, officers, schema, sealing, shapes
+from storage import schema
+from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
 from tests.fakes.letterbox import TODAY, Letterbox
 from tests.fakes.unit import Asker, Keyholder, Unit, public
@@ -34,7 +35,7 @@ class Scene:
         return parsed
 
     async def put_letter(self, seq: int, envelope: dict[str, Any] | str) -> None:
-        text = envelope if isinstance(envelope, str) else shapes.canonical(envelope)
+        text = envelope if isinstance(envelope, str) else wire_format.canonical(envelope)
         letters = schema.letters
         place = (letters.c.case_id == self.case) & (letters.c.seq == seq)
         await self.tx.execute(update(letters).where(place).values(envelope=text))
@@ -88,7 +89,7 @@ async def an_answer_without_signature(scene: Scene) -> None:
 
 
 async def an_answer_under_another_name(scene: Scene) -> None:
-    await scene.put_letter(2, {**await scene.letter(2), "signer": shapes.new_id()})
+    await scene.put_letter(2, {**await scene.letter(2), "signer": wire_format.new_id()})
 
 
 async def another_day(scene: Scene) -> None:
@@ -132,7 +133,7 @@ async def no_letters(scene: Scene) -> None:
 
 
 async def a_replayed_letter(scene: Scene) -> None:
-    text = shapes.canonical(await scene.letter(2))
+    text = wire_format.canonical(await scene.letter(2))
     await scene.tx.execute(insert(schema.letters).values(case_id=scene.case, seq=3, epoch=1, envelope=text))
 
 
@@ -157,7 +158,7 @@ async def another_case_altogether(scene: Scene) -> None:
     invented = Asker(TODAY, case=scene.case)
     sealed = sealing.seal_access(invented.case_key, await scene.asker_key(), scene.case, 1, "asker")
     await no_letters(scene)
-    text = shapes.canonical(invented.letter("invented"))
+    text = wire_format.canonical(invented.letter("invented"))
     await scene.tx.execute(insert(schema.letters).values(case_id=scene.case, seq=1, epoch=1, envelope=text))
     await scene.put_access(sealed)
 
@@ -169,7 +170,7 @@ async def an_epoch_of_the_servers_own(scene: Scene) -> None:
     context = sealing.letter_context(scene.case, 2, 3, "asker", TODAY, last.hash)
     letter = sealing.seal_letter(invented.case_key, context, {"text": "invented"})
     sealed = sealing.seal_access(invented.case_key, await scene.asker_key(), scene.case, 2, "asker")
-    text = shapes.canonical(letter)
+    text = wire_format.canonical(letter)
     await scene.tx.execute(insert(schema.letters).values(case_id=scene.case, seq=3, epoch=2, envelope=text))
     await scene.tx.execute(insert(schema.access).values(case_id=scene.case, epoch=2, reader="asker", sealed=sealed))
     await scene.put_case(epoch=2)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from content.library import Library
-from storage import cases
+from storage.confidential import cases
 from storage.database import Database
 from tests.fakes.letterbox import TODAY, running
 from tests.fakes.unit import Asker

@@ -12,20 +12,23 @@ import pytest
 from sqlalchemy import select, update
 
 from bot import scheduler as scheduler_module
-from bot.channels.whatsapp import manner
+from bot.channels.whatsapp.channel import manner
 from bot.scheduler import Scheduler
 from content.library import Library
-from handlers import daily
-from storage import addresses, channels, progress, servants, wakeups
+from handlers.learning import daily
+from storage import notifications
+from storage.advisory_locks import Lock
+from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.locks import Lock
+from storage.learning import record
+from storage.people import addresses, servants
 from storage.schema import addresses as places
 from storage.schema import closures, prompts
 from storage.schema import servants as people
 from tests.bot.test_scheduler import HOUSE, Beats, Stage, _run
 from tests.cast import MONDAY_NINE, Clock
-from tests.listening import listening
-from tests.storage.test_wakeups import end_whoever_has
+from tests.statement_log import listening
+from tests.storage.test_notifications import end_whoever_has
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 WITH_WHATSAPP = replace(HOUSE, manners={"whatsapp": manner("tap")})
@@ -70,7 +73,7 @@ async def test_a_start_after_a_crash_goes_on(stage: Stage, way: str) -> None:
 async def test_whoever_was_not_reached_by_a_plan_that_crashed_is_put_off_by_the_next(stage: Stage) -> None:
     await stage.enrol(7, channel="whatsapp")
     async with stage.database.write() as tx:
-        await channels.note(tx, "whatsapp", channels.PEOPLE, "5", MONDAY_NINE)
+        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "5", MONDAY_NINE)
     with pytest.raises(Crash):
         await crashing(stage, 2).plan(MONDAY_NINE)
     assert await stage.restarted().plan(MONDAY_NINE) == 1
@@ -85,7 +88,7 @@ async def test_those_who_wait_go_before_the_others_over_all_portions(stage: Stag
     async with stage.database.write() as tx:
         for number, days in ((5, 2), (6, 3), (2, 2)):
             await addresses.put_off(tx, "whatsapp", f"9-{number}", (MONDAY_NINE - timedelta(days=days)).date())
-        await channels.note(tx, "whatsapp", channels.PEOPLE, "5", MONDAY_NINE)
+        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "5", MONDAY_NINE)
     await stage.scheduler.plan(MONDAY_NINE)
     asked = select(places.c.address).join(prompts, prompts.c.servant_id == places.c.servant_id)
     async with stage.database.read() as tx:
@@ -180,7 +183,7 @@ async def test_whoever_has_a_prompt_of_yesterday_is_found_today_and_whoever_has_
     async with stage.database.write() as tx:
         ids = (await tx.scalars(select(people.c.id).order_by(people.c.id))).all()
         for one, days in ((ids[0], 0), (ids[1], 1)):
-            await progress.plan(tx, one, (MONDAY_NINE - timedelta(days=days)).date(), "s", "c", "new")
+            await record.plan(tx, one, (MONDAY_NINE - timedelta(days=days)).date(), "s", "c", "new")
     assert await stage.scheduler.plan(MONDAY_NINE) == 2
 
 
@@ -207,7 +210,7 @@ async def beside(stage: Stage, database_url: str) -> AsyncIterator[Scheduler]:
 async def test_one_process_plans_at_a_time(stage: Stage, database_url: str) -> None:
     await stage.enrol(3)
     async with beside(stage, database_url) as other:
-        async with wakeups.right(stage.database, Lock.PLANNING):
+        async with notifications.right(stage.database, Lock.PLANNING):
             assert await other.plan(MONDAY_NINE) is None
             assert await stage.count() == (0, 0)
         assert await other.plan(MONDAY_NINE) == 3
@@ -256,7 +259,7 @@ async def test_a_clock_looks_again_at_each_beat_while_another_plans(
 async def test_a_tick_waits_for_whoever_plans(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "PAUSE", 0.01)
     await stage.enrol(3)
-    async with wakeups.right(stage.database, Lock.PLANNING):
+    async with notifications.right(stage.database, Lock.PLANNING):
         ticking = asyncio.create_task(stage.scheduler.tick(MONDAY_NINE))
         done, _ = await asyncio.wait([ticking], timeout=0.2)
         assert not done

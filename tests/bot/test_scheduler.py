@@ -8,13 +8,15 @@ from sqlalchemy import func, select
 from bot import scheduler as scheduler_module
 from bot.scheduler import KEPT, REPEATED, Scheduler
 from content.library import Library
-from handlers import doorbell
-from handlers.visit import House
-from storage import kept, outbox, servants, updates
+from handlers.casework import news
+from handlers.context import House
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
-from storage.outbox import New
+from storage.people import servants
+from storage.queue import outbox, updates
+from storage.queue.outbox import New
+from storage.reports import aggregates
 from storage.schema import deliveries, prompts
-from tests import postman
+from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
 DAY = timedelta(days=1)
@@ -161,7 +163,7 @@ async def test_notices_leave_only_at_the_slots_of_the_clock(stage: Stage, monkey
         rung.append(now.strftime("%H:%M"))
         return 0
 
-    monkeypatch.setattr(doorbell, "ring", ring)
+    monkeypatch.setattr(news, "ring", ring)
     await _run(stage, Beats(stage.clock, 50), monkeypatch)
     assert rung == ["15:00", "15:15", "15:30", "15:45"]
 
@@ -175,7 +177,7 @@ async def test_a_clock_started_in_the_middle_of_a_slot_does_not_ring_twice_in_it
         rung.append(now.strftime("%H:%M"))
         return 1
 
-    monkeypatch.setattr(doorbell, "ring", ring)
+    monkeypatch.setattr(news, "ring", ring)
     stage.clock.move(minutes=7)
     await _run(stage, Beats(stage.clock, 8), monkeypatch)
     assert rung == ["15:07"]
@@ -212,8 +214,8 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
             await updates.finish(tx, taken.id)
         for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
             await outbox.add(tx, [New(key, "telegram", key, outbox.Kind.REPLY, "[]", ended)])
-            (claimed,) = await postman.claim(tx, "w", ["telegram"], ended, 1)
-            await postman.end(tx, claimed.id, outbox.State.SENT, ended)
+            (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
+            await delivery_worker.end(tx, claimed.id, outbox.State.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
         kept = {
@@ -229,13 +231,13 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
 
 async def _kept(stage: Stage) -> date:
     async with stage.database.read() as tx:
-        return await kept.until(tx)
+        return await aggregates.until(tx)
 
 
 async def test_a_tick_counts_all_days_that_are_over(stage: Stage) -> None:
     await stage.enrol(2)
     await stage.scheduler.tick(MONDAY_NINE)
-    assert await _kept(stage) == kept.NEVER
+    assert await _kept(stage) == aggregates.NEVER
     await stage.scheduler.tick(MONDAY_NINE + 3 * DAY)
     assert await _kept(stage) == (MONDAY_NINE + 2 * DAY).date()
 
@@ -257,6 +259,6 @@ async def test_after_a_long_past_prompts_are_planned_between_the_days_that_are_c
         return MONDAY_NINE.date() if done.count("fold") < 3 else None
 
     monkeypatch.setattr(stage.scheduler, "plan", plan)
-    monkeypatch.setattr(kept, "fold", fold)
+    monkeypatch.setattr(aggregates, "fold", fold)
     await _run(stage, Beats(stage.clock, 5, seconds=900), monkeypatch)
     assert done == ["plan", "fold"] * 5

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from content import library as course
+from content.course.scenario import Scenario
+from content.exchange.toml_json import to_toml
 from content.library import SHIPPED
 from content.problems import BrokenContent
-from content.scenario import Scenario
-from content.scenario_file import to_toml
-from tests.content.authors import plain, text
+from tests.content.exchange.authors import plain, text
 
 COMPETENCY = "excusa-por-escrito"
 TOPIC = "conflicto-de-interes"

@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.channels.telegram_intake import PATH, SECRET_HEADER
+from bot.channels.telegram.receiver import PATH, SECRET_HEADER
 from tests.fakes import whatsapp_webhooks as webhooks
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp_chats import shown

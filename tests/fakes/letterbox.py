@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer, unused_port
 
-from bot import letterbox
-from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
-from bot.pages import Pages
+from bot.web import letterbox
+from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
+from bot.web.templating import Pages
 from content.library import Library
-from handlers import consult, letters
+from handlers.casework import letters
+from handlers.context import House, Visit
 from handlers.message import Kind, Update
-from handlers.visit import House, Visit
-from storage import cases, sealing
+from handlers.orientation import consult
+from storage.confidential import cases, sealing
 from storage.database import Database
 from tests.fakes.unit import Asker, Keyholder, Unit
 

@@ -12,16 +12,16 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from storage import officers, sealing, shapes
+from storage.confidential import officers, sealing, wire_format
 from storage.database import Transaction
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(shapes.CURVE)
+    return ec.generate_private_key(wire_format.CURVE)
 
 
 def public(key: ec.EllipticCurvePrivateKey) -> str:
-    return shapes.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Keyholder:
 
     name: str
     role: str = "officer"
-    id: str = field(default_factory=shapes.new_id)
+    id: str = field(default_factory=wire_format.new_id)
     reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
@@ -76,7 +76,7 @@ class Unit:
             "readers": [reader.record for reader in self.readers],
             **changes,
         }
-        body = shapes.canonical(content)
+        body = wire_format.canonical(content)
         return officers.KeyList(content["serial"], body, sealing.sign(self.signing, "integra/v1/keys|" + body))
 
     async def publish(self, tx: Transaction) -> None:
@@ -88,21 +88,21 @@ class Asker:
     """Somebody who asks; `previous` is the hash of the last letter they know of."""
 
     day: date
-    case: str = field(default_factory=shapes.new_id)
+    case: str = field(default_factory=wire_format.new_id)
     case_key: bytes = field(default_factory=lambda: os.urandom(32))
     reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
-    locator: str = field(default_factory=lambda: shapes.encode(os.urandom(32)))
+    locator: str = field(default_factory=lambda: wire_format.encode(os.urandom(32)))
     previous: str = ""
     seq: int = 0
 
     @property
     def locator_hash(self) -> str:
-        return hashlib.sha256(shapes.decode(self.locator)).hexdigest()
+        return hashlib.sha256(wire_format.decode(self.locator)).hexdigest()
 
     @cached_property
     def bundle(self) -> dict[str, str]:
         """A wrapped key as far as the server can tell."""
-        return {"iv": shapes.encode(os.urandom(12)), "body": shapes.encode(os.urandom(300))}
+        return {"iv": wire_format.encode(os.urandom(12)), "body": wire_format.encode(os.urandom(300))}
 
     def letter(self, text: str, author: str = "asker", officer: Keyholder | None = None) -> dict[str, Any]:
         """The next letter of the case; an officer's is signed with their key."""

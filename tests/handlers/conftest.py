@@ -5,7 +5,7 @@ import pytest
 from content.library import Library
 from storage.database import Database
 from tests.cast import Clock
-from tests.handlers.talk import Talk
+from tests.handlers.conversation import Talk
 
 
 @pytest.fixture

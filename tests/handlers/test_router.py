@@ -4,7 +4,7 @@ from content.library import Library
 from content.phrases import Phrases
 from handlers.message import Act, Kind
 from tests.cast import ANA, BETO
-from tests.handlers.talk import Talk, choices, words
+from tests.handlers.conversation import Talk, choices, words
 from tests.planning import free
 
 LONG = "Mi jefa me pidió firmar " * 10

@@ -18,11 +18,12 @@ from sqlalchemy import func, select
 from content import library
 from content.library import Library
 from handlers import router
+from handlers.context import House
 from handlers.message import Act, Kind, Update
-from handlers.speak import unpack
-from handlers.visit import House
-from storage import schema, servants
+from handlers.outgoing import unpack
+from storage import schema
 from storage.database import Database, Transaction, open_database
+from storage.people import servants
 from tests.cast import ANA, BETO, INSTITUTIONS, Clock
 from tests.planning import plan
 

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage import progress, servants
+from storage.learning import record
+from storage.people import servants
 from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
@@ -52,7 +53,7 @@ async def test_confidence_is_optional_and_kept_once(ana: Phone, product: Product
     assert "Anotado: Adiviné" in ana.messages()[-1]
     assert "Con seguridad" not in ana.buttons()
     async with product.app.database.read() as tx:
-        (given,) = await progress.answers_of(tx, 1)
+        (given,) = await record.answers_of(tx, 1)
     assert given.confidence == "guess"
 
 

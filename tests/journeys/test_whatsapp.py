@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.channels.whatsapp_pieces import key_of
+from bot.channels.whatsapp.fields import key_of
 from content.library import Library
-from handlers import doorbell, openings, speak
+from handlers import outgoing
+from handlers.casework import news
+from handlers.learning import template_messages
 from handlers.message import Knock
-from handlers.speak import Listener, Occasion
-from storage import addresses, channels, outbox, servants
+from handlers.outgoing import Listener, Occasion
+from storage.channels import channel_facts
+from storage.people import addresses, servants
+from storage.queue import outbox
 from storage.schema import addresses as places
 from storage.schema import answers, deliveries
 from tests.cast import Clock
@@ -380,7 +384,7 @@ async def test_prompts_wait_for_a_paused_template_and_leave_when_it_is_taken_aga
     await product.settle()
     assert await product.tick() == 0
     async with product.app.database.read() as tx:
-        assert (await channels.templates(tx, "whatsapp"))["pregunta_diaria", "es_MX"].is_stopped
+        assert (await channel_facts.templates(tx, "whatsapp"))["pregunta_diaria", "es_MX"].is_stopped
     product.clock.move(hours=2)
     product.meta.approve("pregunta_diaria", "es_MX")
     await product.settle()
@@ -410,7 +414,7 @@ async def test_a_dead_token_stops_the_channel_and_nothing_is_lost(product: Produ
         product.meta.fail("messages", code=190, times=1)
         await ana.start("LEON")
         async with product.app.database.read() as tx:
-            assert await channels.stopped(tx) == {"whatsapp": "code 190"}
+            assert await channel_facts.stopped(tx) == {"whatsapp": "code 190"}
         assert said(ana) == 0
         await product.app.sender.resume("whatsapp")
         product.clock.move(minutes=6)
@@ -452,8 +456,8 @@ async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_
     house = product.app.house
     async with product.app.database.write() as tx:
         occasion = Occasion("news:1", outbox.Kind.NOTICE, product.clock())
-        message = replace(doorbell.news(house, "es"), knock=Knock(openings.NEWS, {}, ("consult:read",)))
-        await speak.say(tx, product.app.library, listener, occasion, [message], manner=house.manner("whatsapp"))
+        message = replace(news.news(house, "es"), knock=Knock(template_messages.NEWS, {}, ("consult:read",)))
+        await outgoing.say(tx, product.app.library, listener, occasion, [message], manner=house.manner("whatsapp"))
     await product.settle()
     (note,) = ana.person.read()
     assert note.template == "novedades_consulta"

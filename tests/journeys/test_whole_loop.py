@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from playwright.async_api import Browser, expect
 
-from storage import cases, officers
+from storage.confidential import cases, officers
 from tests.attack import canary
 from tests.bot.console.office import Office
 from tests.bot.console.test_journey import tab

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.channels.telegram import Telegram
+from bot.channels.telegram.channel import Telegram
 from handlers.message import Act, Key, Kind, Parcel
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.phones.telegram import TelegramPhone

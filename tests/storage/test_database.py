@@ -10,8 +10,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from storage import database as database_module
-from storage import updates
 from storage.database import Database, DatabaseUnavailable, open_database, parse_url
+from storage.queue import updates
 from storage.schema import institutions
 from storage.schema import updates as updates_table
 from tests.cast import MONDAY_NINE

@@ -1,4 +1,4 @@
-// Suite 1 of the confidential lane, in the browser; storage/sealing.py is this file's twin.
+// Suite 1 of the confidential lane, in the browser; storage/confidential/sealing.py is this file's twin.
 // Whatever does not verify throws Altered. Public keys, ids, sealed keys are base64url; secrets are CryptoKeys or bytes.
 //
 // supported()                                      can this page seal at all (https or loopback)

@@ -1,6 +1,6 @@
 """people and references first"""
 
-from storage.steps import build_index, drop_index
+from storage.online_indexes import build_index, drop_index
 
 revision = "0004"
 down_revision = "0003"

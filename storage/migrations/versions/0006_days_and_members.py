@@ -1,6 +1,6 @@
 """days and members"""
 
-from storage.steps import build_index, drop_index
+from storage.online_indexes import build_index, drop_index
 
 revision = "0006"
 down_revision = "0005"

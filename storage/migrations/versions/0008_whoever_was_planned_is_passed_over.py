@@ -1,6 +1,6 @@
 """whoever was planned is passed over"""
 
-from storage.steps import build_index
+from storage.online_indexes import build_index
 
 revision = "0008"
 down_revision = "0007"

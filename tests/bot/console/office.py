@@ -15,16 +15,17 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bot import console, letterbox
-from bot.appkeys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot import console
 from bot.config import Secrets
 from bot.console import site
-from bot.pages import Pages
+from bot.web import letterbox
+from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot.web.templating import Pages
 from content.library import Library
-from handlers.visit import House
-from storage import cases, officers, sealing, shapes
+from handlers.context import House
+from storage.confidential import cases, officers, sealing, wire_format
+from storage.confidential.officers import KeyList, Keys, State
 from storage.database import Database
-from storage.officers import KeyList, Keys, State
 
 SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
 ZONE = ZoneInfo("America/Mexico_City")
@@ -33,11 +34,11 @@ START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanaju
 
 def raw(key: ec.EllipticCurvePrivateKey) -> str:
     """The public half, as it is written everywhere."""
-    return shapes.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(shapes.CURVE)
+    return ec.generate_private_key(wire_format.CURVE)
 
 
 @dataclass
@@ -61,7 +62,9 @@ class Person:
         }
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
-        return Keys(raw(self.reading), raw(self.signing), shapes.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle)
+        return Keys(
+            raw(self.reading), raw(self.signing), wire_format.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
+        )
 
 
 class Unit:
@@ -79,7 +82,7 @@ class Unit:
             "signing": "",
         }
         readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
-        body = shapes.canonical(
+        body = wire_format.canonical(
             {
                 "v": 1,
                 "suite": 1,
@@ -132,7 +135,7 @@ class Office:
 
     async def ask(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
         """A case arrives, sealed as the asker's page seals it; gives its id and key."""
-        case_id, key, asker = shapes.new_id(), b"k" * 32, new_key()
+        case_id, key, asker = wire_format.new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
         envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
         access = [
@@ -152,7 +155,7 @@ class Office:
             asker_bundle="{}",
         )
         async with self.database.write() as tx:
-            await cases.add(tx, case, shapes.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
+            await cases.add(tx, case, wire_format.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
         return case_id, key
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
-from storage import cases, ledger, officers, sealing, shapes
+from storage.confidential import cases, ledger, officers, sealing, wire_format
 from tests.bot.console.office import SECRET, ZONE, Office, new_key, raw
 from tests.screen import faults, in_a_moment
 
@@ -211,7 +211,7 @@ Body = dict[str, Any]
 def _signed_by_another_unit(body: Body) -> None:
     other = new_key()
     listed = json.loads(body["keys"]["body"]) | {"unit": raw(other)}
-    words = shapes.canonical(listed)
+    words = wire_format.canonical(listed)
     body["keys"] = {"body": words, "signature": sealing.sign(other, "integra/v1/keys|" + words)}
 
 
@@ -285,7 +285,7 @@ async def test_an_altered_row_is_told_and_never_shown(browser: Browser, office: 
             stored = json.loads((await cases.letters(tx, case_id))[0].envelope)
             stored["context"]["day"] = "2026-11-22"
             await tx.exec_driver_sql(
-                "UPDATE letters SET envelope = ? WHERE case_id = ?", (shapes.canonical(stored), case_id)
+                "UPDATE letters SET envelope = ? WHERE case_id = ?", (wire_format.canonical(stored), case_id)
             )
         await carmen.sign_in("carmen@ueipci.example")
         await carmen.page.locator(".queue tbody a").click()

@@ -1,4 +1,4 @@
-"""The monitor shows what handlers/reports.py lets through, suppressed groups as suppressed, and charts in words."""
+"""The monitor shows what handlers/administration/reports.py lets through, suppressed groups as suppressed, and charts in words."""
 
 from datetime import date
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from content.library import Library
-from handlers import reports
-from storage import officers, servants
+from handlers.administration import reports
+from storage.confidential import officers
+from storage.people import servants
 from tests.bot.console.office import Office, Person
 
 DAYS = ((date(2026, 11, 19), 8, 10), (date(2026, 11, 20), 5, 10))

@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from sqlalchemy import select
 
 from bot.console import signin, site
-from storage import officers, schema, shapes
+from storage import schema
+from storage.confidential import officers, wire_format
 from tests.bot.console.office import Office, Person, Unit
 
 WRAPPED = {"iv": "A" * 16, "body": "A" * 100}
-AUTH = shapes.encode(b"\1" * 32)
+AUTH = wire_format.encode(b"\1" * 32)
 
 
 class Visitor:
@@ -54,7 +55,7 @@ async def carmen(office: Office) -> Person:
 def sign_up_form(token: str, person: Person, **changes: object) -> dict[str, object]:
     form = {
         "token": token,
-        "salt": shapes.encode(b"s" * 16),
+        "salt": wire_format.encode(b"s" * 16),
         "auth": AUTH,
         "reading_key": person.reader["reading"],
         "signing_key": person.reader["signing"],
@@ -72,7 +73,7 @@ async def test_the_right_auth_key_opens_a_session_and_hands_the_bundle_back(offi
         visitor = await visit(office, client)
         assert await visitor.post("/console/signin/begin", {"email": carmen.email}) == (
             200,
-            {"salt": shapes.encode(b"s" * 16)},
+            {"salt": wire_format.encode(b"s" * 16)},
         )
         status, body = await visitor.post("/console/signin", {"email": " CARMEN@ueipci.example", "auth": AUTH})
     assert (status, body["id"], body["bundle"], body["unit_bundle"]) == (200, carmen.id, "{}", None)
@@ -83,7 +84,7 @@ async def test_the_right_auth_key_opens_a_session_and_hands_the_bundle_back(offi
 
 
 async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: Person) -> None:
-    wrong = shapes.encode(b"\2" * 32)
+    wrong = wire_format.encode(b"\2" * 32)
     async with ClientSession() as client:
         visitor = await visit(office, client)
         answers = [
@@ -123,7 +124,7 @@ async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, 
             for email in ("a@x.mx", "A@x.mx ", "b@x.mx")
         ]
     assert salts[0] == salts[1] != salts[2]
-    assert {len(shapes.decode(salt)) for salt in salts} == {16}
+    assert {len(wire_format.decode(salt)) for salt in salts} == {16}
 
 
 async def test_signing_in_anew_ends_the_session_before(office: Office, carmen: Person) -> None:

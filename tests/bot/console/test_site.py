@@ -8,9 +8,9 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.console import site
-from bot.pages import POLICY, STATIC, TEMPLATES
-from storage import officers
-from storage.officers import State
+from bot.web.templating import POLICY, STATIC, TEMPLATES
+from storage.confidential import officers
+from storage.confidential.officers import State
 from tests.bot.console.office import Office, Person, Unit
 
 PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]

@@ -1,0 +1,274 @@
+"""The road to people on Telegram: what it sends becomes an Update, what we say becomes a Bot API call."""
+
+import html
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+import telegram
+from telegram.constants import ParseMode
+from telegram.error import BadRequest
+
+from bot.channels.channel import Refused, Throttled
+from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
+from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update, marked, plain
+from storage.queue.claims import PersonLimit
+
+__all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
+
+API_URL = "https://api.telegram.org"
+COMMANDS = (
+    "start", "hoy", "consulta", "avance", "constancia", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda",
+)  # fmt: skip
+"""The menu, in its order; the words are the same in both languages, their descriptions are not."""
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+FALLBACK_LANGUAGE = "es"
+POLL_SECONDS = 25
+
+# Limits of the Bot API; the library checks none of them.
+MAX_TEXT = 4096
+MAX_NOTE = 200
+MAX_BUTTONS = 100
+MAX_IN_A_ROW = 8
+
+NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
+
+PERSON = PersonLimit(16, 8.0)
+"""In one chat about one message a second, short bursts pass; an answer is an edit and a message.
+Source: Bots FAQ."""
+
+_TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
+
+log = structlog.get_logger()
+# At DEBUG the library writes every text and answer to the log.
+logging.getLogger("telegram").setLevel(logging.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where Telegram is to bring updates, and the secret that it shows there."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at Telegram to be brought to the webhook, and when and why that failed last."""
+
+    waiting: int
+    failed_at: datetime | None
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What Telegram shows around the chat in one language: before Start, on the profile, in the menu."""
+
+    description: str = ""
+    short_description: str = ""
+    menu: Sequence[tuple[str, str]] = ()  # command, description
+
+    @classmethod
+    def of(cls, phrases: Mapping[str, str]) -> "Cover":
+        """From the section `telegram` of the message catalogs in one language."""
+        return cls(
+            phrases["description"],
+            phrases["short_description"],
+            [(command, phrases["menu." + command]) for command in COMMANDS],
+        )
+
+
+class Telegram:
+    """One bot. Implements Channel; receiving is in `telegram_intake`."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str = API_URL,
+        *,
+        covers: Mapping[str, Cover] | None = None,
+        webhook: Webhook | None = None,
+    ) -> None:
+        if not token:
+            raise TokenRevoked("no token")
+        self._base = f"{api_url.rstrip('/')}/bot"
+        self._token = token
+        self._request = AiohttpRequest(token)
+        self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
+        self._covers = dict(covers or {})
+        self._webhook = webhook
+
+    async def start(self) -> None:
+        """Learn whether we are known, choose the way of receiving, and put up the menus.
+
+        Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
+        that Telegram does not want now is told and left: the chat works without.
+        """
+        await told_plainly(self._receive())
+        for language, cover in self._covers.items():
+            codes = ("", language) if language == FALLBACK_LANGUAGE else (language,)
+            for code in codes:
+                try:
+                    await told_plainly(self._put_up(cover, code or None))
+                except TokenRevoked:
+                    raise
+                except (Throttled, Refused) as fault:
+                    log.warning("telegram_menu_not_set", language=code, reason=str(fault))
+
+    async def _receive(self) -> None:
+        await self._bot.get_me()  # is the token taken?
+        if self._webhook is None:
+            await self._bot.delete_webhook()
+        else:
+            await self._bot.set_webhook(
+                self._webhook.url,
+                secret_token=self._webhook.secret,
+                allowed_updates=ALLOWED_UPDATES,
+                max_connections=40,
+            )
+
+    async def backlog(self) -> Backlog:
+        """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
+        told = await told_plainly(self._bot.get_webhook_info())
+        return Backlog(told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80])
+
+    async def _put_up(self, cover: Cover, code: str | None) -> None:
+        await self._bot.set_my_commands(cover.menu, language_code=code)
+        await self._bot.set_my_description(cover.description, language_code=code)
+        await self._bot.set_my_short_description(cover.short_description, language_code=code)
+
+    async def stop(self) -> None:
+        await self._request.shutdown()
+
+    def translate(self, raw: object) -> Update | None:
+        """See `translate` below: reading needs no bot."""
+        return translate(raw)
+
+    async def fetch(self, offset: int | None, *, seconds: int = POLL_SECONDS) -> list[Any]:
+        """Wait for updates and give them as they came. The offset confirms whatever is before it.
+
+        Raw on purpose: the library parses a batch as a whole, and one update that it cannot read would hide
+        all the others for ever. Raises the channel's errors, also Contested.
+        """
+        return await told_plainly(self._fetch(offset, seconds))
+
+    async def _fetch(self, offset: int | None, seconds: int) -> list[Any]:
+        query = {"timeout": str(seconds), "allowed_updates": json.dumps(ALLOWED_UPDATES)}
+        if offset is not None:
+            query["offset"] = str(offset)
+        payload = await self._request.retrieve(
+            f"{self._base}{self._token}/getUpdates?{urlencode(query)}", read_timeout=seconds + 10
+        )
+        batch = self._request.parse_json_payload(payload)["result"]
+        if not isinstance(batch, list):
+            raise TypeError("not a list")
+        return batch
+
+    async def send(self, parcel: Parcel) -> str:
+        """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
+        return await told_plainly(self._send(parcel))
+
+    async def _send(self, parcel: Parcel) -> str:
+        match parcel.act:
+            case Act.SAY:
+                return await self._say(parcel)
+            case Act.REPLACE:
+                return await self._replace(parcel)
+            case Act.ACKNOWLEDGE:
+                await self._acknowledge(parcel)
+            case Act.ERASE:
+                await self._erase(parcel)
+        return ""
+
+    async def _call(self, method: str, fields: Mapping[str, object]) -> Any:
+        return await self._request.call(f"{self._base}{self._token}/{method}", fields)
+
+    async def _say(self, parcel: Parcel) -> str:
+        message = await self._call("sendMessage", {"chat_id": _number(parcel.address)} | _shown(parcel))
+        return str(message["message_id"])
+
+    async def _replace(self, parcel: Parcel) -> str:
+        if not parcel.ref.isdecimal():
+            return await self._say(parcel)
+        which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
+        try:
+            await self._call("editMessageText", which | _shown(parcel))
+        except BadRequest as fault:
+            kind = kind_of(fault)
+            if kind.startswith("message is not modified"):
+                return parcel.ref
+            if not kind.startswith(("message to edit not found", "message can't be edited", "message_id_invalid")):
+                raise
+            return await self._say(parcel)
+        return parcel.ref
+
+    async def _acknowledge(self, parcel: Parcel) -> None:
+        note = plain(parcel.text)[:MAX_NOTE]
+        try:
+            said = {"text": note} if note else {}
+            await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
+        except BadRequest as fault:
+            # Too late, or answered already: the person's phone stopped waiting by itself.
+            if not kind_of(fault).startswith(("query is too old", "query_id_invalid")):
+                raise
+
+    async def _erase(self, parcel: Parcel) -> None:
+        if not parcel.ref.isdecimal():
+            return
+        try:
+            which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
+            await self._call("deleteMessage", which)
+        except BadRequest as fault:
+            # Gone already, or older than 48 hours: nothing more can be done about it.
+            if not kind_of(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
+                raise
+
+
+def markup(text: str) -> str:
+    """Rendered text as Telegram's HTML: escaped first, then the emphasis marks become tags."""
+    words = plain(text)
+    if not words.strip():
+        raise Refused("empty text")
+    if len(words) > MAX_TEXT:
+        raise Refused("text too long")
+    return marked(html.escape(text, quote=False), _TAGS)
+
+
+def _shown(parcel: Parcel) -> dict[str, object]:
+    """Text and buttons as fields of a call."""
+    text, keyboard = markup(parcel.text), _keyboard(parcel)
+    shown: dict[str, object] = {"text": text, "parse_mode": ParseMode.HTML.value, **NO_PREVIEW}
+    return shown | {"reply_markup": {"inline_keyboard": keyboard}} if keyboard else shown
+
+
+def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
+    rows = [row for row in parcel.rows if row]
+    if any(len(row) > MAX_IN_A_ROW for row in rows) or sum(map(len, rows)) > MAX_BUTTONS:
+        raise Refused("too many buttons")
+    if any(len(key.choice.encode()) > MAX_BUTTON_BYTES for row in rows for key in row):
+        raise Refused("button over 64 bytes")
+    return [
+        [
+            {"text": plain(key.label)}
+            | ({"callback_data": key.choice} if key.choice else {})
+            | ({"url": key.url} if key.url else {})
+            for key in row
+        ]
+        for row in rows
+    ]
+
+
+def _number(address: str) -> int:
+    try:
+        return int(address)
+    except ValueError:
+        raise Refused("an address that is no chat") from None

@@ -1,0 +1,1 @@
+"""The browser chat channel: pages, forms and event stream."""

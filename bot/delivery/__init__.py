@@ -1,0 +1,1 @@
+"""Outbox to platform: dispatcher, one sender per channel, rate limits, results."""

@@ -1,0 +1,1 @@
+"""Platform to handler: stored updates, receipts and account events."""

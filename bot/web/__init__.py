@@ -1,0 +1,1 @@
+"""The HTTP server and the public pages: landing, letterbox, health and metrics."""

@@ -1,0 +1,1 @@
+"""The records of the course: topics, scenarios, law, self-assessment, FAQ, templates."""

@@ -1,0 +1,1 @@
+"""Scenarios to and from files of authors: CSV, XLSX, TOML, JSON, GIFT."""

@@ -1,0 +1,1 @@
+"""Enrolment, profile, linked channels, leaving."""

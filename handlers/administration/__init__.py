@@ -1,0 +1,1 @@
+"""Reports, channel status, imports and the demonstration data."""

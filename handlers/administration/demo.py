@@ -1,0 +1,71 @@
+"""The fictional municipality: institutions, servants and weeks of answers, so that nothing is empty at first sight.
+
+Everything made here belongs to institutions that are marked fictional, and pages say so.
+"""
+
+import random
+from datetime import date, datetime, timedelta
+
+from content import workdays
+from content.course.scenario import LETTERS
+from content.library import Library
+from handlers.context import House
+from storage.database import Transaction
+from storage.learning import record
+from storage.learning.record import Answer, Prompt
+from storage.people import servants
+
+CODE = "DEMO"
+WEEKS = 3
+PEOPLE = (34, 21, 6)  # the last group is small on purpose: its numbers are not shown
+SEED = 2026
+ANSWERED = 0.72  # share of prompts that are answered
+KNOWS = 0.62  # how often a fictional person chooses well
+
+
+async def fill(tx: Transaction, library: Library, house: House, now: datetime) -> bool:
+    """Fill an empty database; False (and nothing is touched) when there is an institution already."""
+    if await servants.all_institutions(tx):
+        return False
+    for one in library.institutions:
+        if one.fictional:
+            await servants.add_institution(tx, one.code, one.name, one.sphere, is_fictional=True)
+    chance = random.Random(SEED)
+    today = now.astimezone(house.timezone).date()
+    first = today - timedelta(weeks=WEEKS)
+    days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if workdays.is_workday(day)]
+    made = await servants.all_institutions(tx)
+    made.sort(key=lambda one: one.code != CODE)
+    for institution, size in zip(made, PEOPLE, strict=False):
+        for _ in range(size):
+            servant_id = await servants.add_fictional(
+                tx, institution.id, library.phrases.template("es", "notice.version"), now, first
+            )
+            await record.add_many(tx, [_lived(library, servant_id, institution.id, day, now, chance) for day in days])
+    return True
+
+
+def _lived(
+    library: Library, servant_id: int, institution_id: int, day: date, now: datetime, chance: random.Random
+) -> tuple[Prompt, Answer | None]:
+    scenario = chance.choice(sorted(library.scenarios.values(), key=lambda one: one.id))
+    right = chance.random() < KNOWS
+    letters = [letter for letter, option in zip(LETTERS, scenario.options, strict=False) if option.right is right]
+    at = now - timedelta(days=(now.date() - day).days)
+    prompt = Prompt(0, servant_id, day, scenario.id, scenario.competency, "fictional")
+    if chance.random() >= ANSWERED:
+        return prompt, None
+    answer = Answer(
+        prompt_id=0,
+        servant_id=servant_id,
+        institution_id=institution_id,
+        topic_id=library.topic_of[scenario.competency].id,
+        competency_id=scenario.competency,
+        scenario_id=scenario.id,
+        option=chance.choice(letters),
+        is_right=right,
+        confidence=chance.choice(("sure", "think", "guess", None)),
+        day=day,
+        answered_at=at,
+    )
+    return prompt, answer

@@ -1,0 +1,1 @@
+"""Confidential letters, officers' cases and news to askers."""

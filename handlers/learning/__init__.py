@@ -1,0 +1,1 @@
+"""The daily prompt, its answer and a servant's progress."""

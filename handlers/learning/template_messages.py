@@ -1,0 +1,110 @@
+"""How a prompt reaches whoever has been silent on a channel that then takes approved templates only.
+
+Who is silent is known before anything is sent. A platform also limits how many silent people may be written to in any
+24 hours: whoever is due beyond that waits, and is planned first from then on, at their own hour.
+Source: WhatsApp Cloud API, customer service windows, messaging limits.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from content.course.scenario import LETTERS, Scenario
+from content.library import Library
+from content.text import LANGUAGES
+from handlers.capabilities import Manner
+from handlers.context import House
+from handlers.learning.send_window import Day
+from handlers.message import Knock, Value
+from storage.channels import channel_facts
+from storage.channels.channel_facts import TemplateState
+from storage.database import Transaction
+from storage.learning.record import Prompt
+from storage.people import addresses, due
+from storage.people.due import Due, Group, Languages, Silence
+
+TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
+WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
+NEWS = "novedades_consulta"
+FIRST_LIMIT = 250  # people in 24 hours, for whoever was told no other number (Cloud API, messaging limits)
+ROLLING = timedelta(hours=24)
+MARGIN = timedelta(minutes=10)  # a window about to close counts as closed: the message may leave a little later
+MARKETING = "MARKETING"
+
+States = Mapping[tuple[str, str], TemplateState]
+
+
+def silences(house: House, now: datetime) -> list[Silence]:
+    """The channels that have a window, and since when somebody must have been heard to be in it."""
+    return [Silence(name, now - manner.window + MARGIN) for name, manner in house.manners.items() if manner.window]
+
+
+async def choose(tx: Transaction, library: Library, house: House, silence: Silence, day: Day) -> Group:
+    """Who of the silent ones is written to now: as many as the platform takes, once for all of them."""
+    known = languages(library, house, silence, await channel_facts.templates(tx, silence.channel))
+    room = await room_left(tx, silence, day, known)
+    if not known or room == 0:
+        return Group((), silence)
+    return await due.silent(tx, day.date, day.hour, silence, known, room)
+
+
+def languages(library: Library, house: House, silence: Silence, states: States) -> Languages:
+    """The languages in which a template may leave, and whether all those that may count as marketing."""
+    direct = house.manner(silence.channel).openings == "direct"
+    found: dict[str, bool] = {}
+    for language in LANGUAGES:
+        names = (TAP, WHOLE) if direct else (TAP,)
+        known = [states.get((name, library.templates[name].code(language))) for name in names]
+        usable = [state for state in known if state is None or not state.is_stopped]
+        if usable:
+            found[language] = all(state is not None and state.category == MARKETING for state in usable)
+    return found
+
+
+async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Languages) -> int | None:
+    """How many silent people may still be written to now; places of those who wait since an earlier day are kept.
+
+    None: as many as there are.
+    """
+    known = (await channel_facts.facts(tx, silence.channel)).get(channel_facts.PEOPLE, str(FIRST_LIMIT))
+    limit = int(known)
+    if limit < 0:
+        return None
+    used = await addresses.count_knocked(tx, silence.channel, day.now - ROLLING)
+    kept = await due.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
+    return max(0, limit - used - kept)
+
+
+def knock(
+    library: Library, manner: Manner, one: Due, prompt: Prompt, scenario: Scenario, states: States
+) -> Knock | None:
+    """The template that goes instead of a prompt, should the person be silent when it leaves."""
+    if manner.window is None:
+        return None
+    if manner.openings == "direct":
+        whole = _whole(library, prompt, scenario)
+        if whole is not None and _fits(library, whole, one, states):
+            return whole
+    return tap(library, prompt.competency_id)
+
+
+def tap(library: Library, competency: str) -> Knock:
+    return Knock(TAP, {"topic": library.topic_of[competency].name}, ("profile:today",))
+
+
+def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> Knock | None:
+    letters = LETTERS[: len(scenario.options)]
+    if len(letters) != 3:  # as many as the template has quick replies
+        return None
+    values: dict[str, Value] = {
+        "topic": library.topic_of[scenario.competency].name,
+        "situation": scenario.situation,
+        **{letter: option.text for letter, option in zip(letters, scenario.options, strict=True)},
+    }
+    return Knock(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
+
+
+def _fits(library: Library, whole: Knock, one: Due, states: States) -> bool:
+    template = library.templates[WHOLE]
+    state = states.get((WHOLE, template.code(one.language)))
+    is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and one.no_marketing))
+    return not is_refused and template.fits(one.language, whole.values)

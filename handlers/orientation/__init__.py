@@ -1,0 +1,1 @@
+"""Self-assessment, FAQ and the way to a confidential query."""

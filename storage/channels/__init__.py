@@ -1,0 +1,1 @@
+"""Facts that platforms report about channels, and the web chat's transcripts."""

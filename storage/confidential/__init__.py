@@ -1,0 +1,1 @@
+"""Officers, sealed cases and the ledger."""

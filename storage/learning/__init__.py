@@ -1,0 +1,1 @@
+"""The learning record: prompts, answers, memories."""

@@ -1,0 +1,1 @@
+"""Servants, their institutions and their addresses on the channels."""

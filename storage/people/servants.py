@@ -1,0 +1,249 @@
+"""Servants, their institutions, and where they are on the channels.
+
+    (stranger: nothing is kept) --enrol--> active <--pause / resume--> paused
+                                            '---------leave---------'---> left
+
+A servant who leaves keeps a row without anything that identifies: group counts stay.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Select, delete, func, insert, select, update
+
+from storage.channels import transcripts
+from storage.database import Transaction, insert_once
+from storage.people import aliases
+from storage.queue import outbox, updates
+from storage.reports import aggregates
+from storage.schema import addresses, answers, closures, institutions, join_codes, memories, prompts, servants
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A State or municipal body; `code` is what its servants enrol with."""
+
+    id: int
+    code: str
+    name: str
+    sphere: str
+    is_fictional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Servant:
+    """A public servant enrolled in the course."""
+
+    id: int
+    institution_id: int
+    state: str  # active | paused | left
+    language: str
+    hour: int
+    notice_version: str
+    consented_at: datetime
+    enrolled_on: date
+    paused_until: date | None
+    channel: str | None = None  # where prompts go, for whoever is on several
+
+
+# ---------------------------------------------------------------- institutions
+
+
+async def add_institution(tx: Transaction, code: str, name: str, sphere: str, *, is_fictional: bool = False) -> bool:
+    """False when the code is known already."""
+    statement = (
+        insert_once(tx, institutions)
+        .values(code=code, name=name, sphere=sphere, is_fictional=is_fictional)
+        .on_conflict_do_nothing()
+        .returning(institutions.c.id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def institution_by_code(tx: Transaction, code: str) -> Institution | None:
+    return await _one_institution(tx, select(institutions).where(institutions.c.code == code.strip().upper()))
+
+
+async def institution(tx: Transaction, institution_id: int) -> Institution | None:
+    return await _one_institution(tx, select(institutions).where(institutions.c.id == institution_id))
+
+
+async def _one_institution(tx: Transaction, statement: "Select[tuple[object, ...]]") -> Institution | None:
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Institution(**row)
+
+
+async def all_institutions(tx: Transaction) -> list[Institution]:
+    rows = (await tx.execute(select(institutions).order_by(institutions.c.name))).mappings()
+    return [Institution(**row) for row in rows]
+
+
+async def close_day(tx: Transaction, institution_id: int | None, day: date) -> None:
+    """Nobody of that institution (of any, when None) is asked on that day."""
+    known = select(closures.c.id).where(
+        closures.c.institution_id.is_not_distinct_from(institution_id), closures.c.day == day
+    )
+    if await tx.scalar(known) is None:
+        await tx.execute(insert(closures).values(institution_id=institution_id, day=day))
+
+
+# ---------------------------------------------------------------- addresses
+
+
+async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
+    """Who is at an address; None: a stranger. For somebody who is just speaking see `addresses.meet`."""
+    statement = (
+        select(*_SERVANT)
+        .join(addresses, addresses.c.servant_id == servants.c.id)
+        .where(addresses.c.channel == channel, addresses.c.address == address)
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Servant(**row)
+
+
+# ---------------------------------------------------------------- servants
+
+
+async def by_id(tx: Transaction, servant_id: int) -> Servant | None:
+    row = (await tx.execute(select(*_SERVANT).where(servants.c.id == servant_id))).mappings().first()
+    return None if row is None else Servant(**row)
+
+
+async def enrol(
+    tx: Transaction,
+    channel: str,
+    address: str,
+    *,
+    institution_id: int,
+    language: str,
+    hour: int,
+    notice_version: str,
+    now: datetime,
+    today: date,
+    alias: str = "",
+    heard_at: datetime | None = None,
+) -> Servant:
+    """Make the person at an address a servant who has accepted the notice."""
+    servant_id = await tx.scalar(
+        insert(servants)
+        .values(
+            institution_id=institution_id,
+            state="active",
+            language=language,
+            hour=hour,
+            notice_version=notice_version,
+            consented_at=now,
+            enrolled_on=today,
+        )
+        .returning(servants.c.id)
+    )
+    await aliases.release(tx, channel, alias, keeper=address)
+    await tx.execute(
+        insert(addresses).values(
+            channel=channel,
+            address=address,
+            servant_id=servant_id,
+            is_reachable=True,
+            alias=(alias or None) if alias != address else None,
+            heard_at=heard_at,
+        )
+    )
+    assert servant_id is not None
+    return Servant(servant_id, institution_id, "active", language, hour, notice_version, now, today, None)
+
+
+async def change(tx: Transaction, servant_id: int, *, language: str | None = None, hour: int | None = None) -> None:
+    wanted = {name: value for name, value in (("language", language), ("hour", hour)) if value is not None}
+    await tx.execute(update(servants).where(servants.c.id == servant_id).values(**wanted))
+
+
+async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, now: datetime) -> None:
+    """The person has accepted a newer privacy notice."""
+    await tx.execute(
+        update(servants).where(servants.c.id == servant_id).values(notice_version=notice_version, consented_at=now)
+    )
+
+
+async def move(tx: Transaction, servant_id: int, institution_id: int) -> None:
+    """The person works elsewhere now; past answers stay with the institution they were given in."""
+    async with aggregates.recounted(tx, [servant_id]):
+        await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
+
+
+async def pause(tx: Transaction, servant_id: int, until: date | None) -> None:
+    """No prompts before `until` (None: until the person comes back)."""
+    await _set_state(tx, servant_id, "paused", until)
+
+
+async def resume(tx: Transaction, servant_id: int) -> None:
+    await _set_state(tx, servant_id, "active", None)
+
+
+async def _set_state(tx: Transaction, servant_id: int, state: str, until: date | None) -> None:
+    await tx.execute(
+        update(servants)
+        .where(servants.c.id == servant_id, servants.c.state != "left")
+        .values(state=state, paused_until=until)
+    )
+
+
+async def leave(tx: Transaction, servant_id: int) -> None:
+    """Forget: addresses, what was said there, and memories go; answers stay as counts of the group."""
+    places = (
+        await tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id))
+    ).all()
+    for channel, address in places:
+        await forget_place(tx, channel, address)
+    await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
+    await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
+    await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
+    unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
+    async with aggregates.recounted(tx, [servant_id]):
+        await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
+    await tx.execute(
+        update(servants)
+        .where(servants.c.id == servant_id)
+        .values(state="left", hour=0, language="es", notice_version="", paused_until=None)
+    )
+
+
+async def forget_place(tx: Transaction, channel: str, address: str) -> None:
+    """What was said at an address, and what came from there."""
+    await outbox.forget(tx, channel, address)
+    await updates.forget(tx, channel, address)
+    if channel == "webchat":
+        await transcripts.forget(tx, address)
+
+
+async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:
+    statement = select(func.count()).select_from(servants).where(servants.c.state != "left")
+    if codes is not None:
+        statement = statement.join(institutions, institutions.c.id == servants.c.institution_id).where(
+            institutions.c.code.in_(list(codes))
+        )
+    return await tx.scalar(statement) or 0
+
+
+async def add_fictional(
+    tx: Transaction, institution_id: int, notice_version: str, now: datetime, enrolled_on: date
+) -> int:
+    """A servant who is nowhere on any channel, for a fictional institution; gives the id."""
+    servant_id = await tx.scalar(
+        insert(servants)
+        .values(
+            institution_id=institution_id,
+            state="active",
+            language="es",
+            hour=9,
+            notice_version=notice_version,
+            consented_at=now,
+            enrolled_on=enrolled_on,
+        )
+        .returning(servants.c.id)
+    )
+    assert servant_id is not None
+    return int(servant_id)
+
+
+_SERVANT = tuple(servants.c[name] for name in Servant.__slots__)

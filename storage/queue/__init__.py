@@ -1,0 +1,1 @@
+"""The inbound and outbound queues: updates, deliveries, claims, receipts, rate limits."""

@@ -1,0 +1,51 @@
+"""What a platform tells of a delivery that it had taken: it moves on from there, in whatever order that comes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, func, or_, select, update
+
+from storage.database import Transaction
+from storage.queue.outbox import Kind, State
+from storage.schema import deliveries
+
+FATES = ("sent", "failed", "delivered", "read")
+"""What a platform may tell of a delivery, from the least to the most: words come in any order, and the most counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A delivery of which the platform told something new."""
+
+    id: int
+    channel: str
+    address: str
+    kind: Kind
+    deadline: datetime | None
+
+
+async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime) -> Told | None:
+    """Note what the platform tells of a delivery; None: it is unknown, or nothing new.
+
+    `number` is our id as the platform gave it back (0: it did not), `ref` its own. A delivery of which we never heard
+    the answer is sent by any such word; one whose reference is another was given the same id later.
+    """
+    of_it = deliveries.c.channel == channel
+    meant: Select[Any] | CompoundSelect[Any]
+    meant = by_ref = select(deliveries.c.id).where(of_it, deliveries.c.platform_ref == ref)
+    if number:
+        is_tried = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
+        meant = by_ref.union_all(select(deliveries.c.id).where(of_it, deliveries.c.id == number, is_tried))
+    below = FATES[: FATES.index(fate)]
+    over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
+    state = State.FAILED if fate == "failed" else State.SENT
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(meant))
+        .where(or_(deliveries.c.fate.is_(None), deliveries.c.fate.in_(below)))
+        .values(fate=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
+        .returning(*(deliveries.c[name] for name in Told.__slots__))
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Told(**{**row, "kind": Kind(row["kind"])})

@@ -1,0 +1,1 @@
+"""Aggregated counts and the queries of reports."""

@@ -1,0 +1,353 @@
+"""Telegram as a channel: what it reads, what it says, and what each failure means."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
+from bot.channels.telegram.channel import COMMANDS, Cover, Telegram, Webhook, markup
+from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
+from content import phrases
+from content.problems import Problem
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Key, Parcel
+from tests.fakes.telegram import TOKEN, FakeTelegram
+from tests.fakes.telegram_chats import Person
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeTelegram]:
+    async with FakeTelegram() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def telegram(api: FakeTelegram) -> AsyncIterator[Channel]:
+    channel = Telegram(TOKEN, api.url)
+    yield channel
+    await channel.stop()
+
+
+@pytest.fixture
+def person(api: FakeTelegram) -> Person:
+    somebody = api.person()
+    somebody.start()
+    return somebody
+
+
+def say(person: Person, text: str = "Hola", **more: Any) -> Parcel:
+    return Parcel(address=str(person.id), act=Act.SAY, text=text, **more)
+
+
+def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
+    text = f"{BOLD}1 < 2{UNBOLD} & {ITALIC}</b>\"'{UNITALIC}"
+    assert markup(text) == "<b>1 &lt; 2</b> &amp; <i>&lt;/b&gt;\"'</i>"
+
+
+async def test_a_message_is_read_as_it_was_meant(telegram: Channel, person: Person) -> None:
+    rows = (
+        (Key("Sí", choice="answer:7:a"), Key("No", choice="answer:7:b")),
+        (Key("Abrir", url="http://127.0.0.1:8/c"),),
+    )
+    number = await telegram.send(say(person, f"{BOLD}A & B{UNBOLD} <c>", rows=rows))
+    note = person.read()[-1]
+    assert (str(note.number), note.text) == (number, "A & B <c>")
+    assert note.content["entities"] == [{"type": "bold", "offset": 0, "length": 5}]
+    assert note.rows == [
+        [{"text": "Sí", "callback_data": "answer:7:a"}, {"text": "No", "callback_data": "answer:7:b"}],
+        [{"text": "Abrir", "url": "http://127.0.0.1:8/c"}],
+    ]
+
+
+async def test_links_have_no_preview_and_can_be_shared(api: FakeTelegram, telegram: Channel, person: Person) -> None:
+    await telegram.send(say(person))
+    _, values = api.calls[-1]
+    assert values["link_preview_options"] == {"is_disabled": True}
+    assert "protect_content" not in values
+
+
+async def test_a_replaced_message_loses_its_buttons(telegram: Channel, person: Person) -> None:
+    ref = await telegram.send(say(person, rows=((Key("A", choice="a"),),)))
+    assert await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Listo", ref=ref)) == ref
+    note = person.read()[-1]
+    assert (note.text, note.rows, len(person.read())) == ("Listo", [], 1)
+
+
+async def test_an_edit_that_changes_nothing_is_done(telegram: Channel, person: Person) -> None:
+    ref = await telegram.send(say(person))
+    assert await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Hola", ref=ref)) == ref
+
+
+@pytest.mark.parametrize("ref", ["999999", "", "abc", "theirs"])
+async def test_what_cannot_be_edited_is_said_anew(telegram: Channel, person: Person, ref: str) -> None:
+    if ref == "theirs":
+        ref = str(person.notes[0].number)
+    number = await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Nuevo", ref=ref))
+    assert [str(note.number) for note in person.read()] == [number]
+
+
+async def test_a_press_is_answered_and_late_answers_do_no_harm(
+    api: FakeTelegram, telegram: Channel, person: Person
+) -> None:
+    person.forge("a")
+    person.forge("b")
+    early, late = api.unanswered
+    acknowledge = Parcel(str(person.id), Act.ACKNOWLEDGE, press=early)
+    assert await telegram.send(acknowledge) == ""
+    assert await telegram.send(acknowledge) == ""  # a second time
+    api.advance(3600)
+    await telegram.send(Parcel(str(person.id), Act.ACKNOWLEDGE, press=late))
+    await telegram.send(Parcel(str(person.id), Act.ACKNOWLEDGE, press="forged"))
+    assert api.unanswered == [late]
+
+
+async def test_a_persons_own_message_disappears(telegram: Channel, person: Person) -> None:
+    person.say("algo delicado")
+    number = person.notes[-1].number
+    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))
+    assert person.note(number) is None
+    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))  # already gone
+    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=""))
+
+
+async def test_a_message_too_old_to_erase_is_left(api: FakeTelegram, telegram: Channel, person: Person) -> None:
+    number = person.notes[-1].number
+    api.advance(49 * 3600)
+    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))
+    assert person.note(number) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", ()),
+        (f"{BOLD} {UNBOLD}", ()),
+        ("x" * 4097, ()),
+        ("x", ((Key("A", choice="é" * 33),),)),
+        ("x", (tuple(Key(str(n), choice="a") for n in range(9)),)),
+        ("x", tuple((Key(str(n), choice="a"),) for n in range(101))),
+    ],
+)
+async def test_what_telegram_would_refuse_is_not_even_sent(
+    api: FakeTelegram, telegram: Channel, person: Person, text: str, rows: Any
+) -> None:
+    with pytest.raises(Refused):
+        await telegram.send(say(person, text, rows=rows))
+    assert not api.calls
+
+
+async def test_limits_are_reached_and_not_passed(telegram: Channel, person: Person) -> None:
+    rows = ((Key("A", choice="é" * 32),), tuple(Key(str(n), choice="a") for n in range(8)))
+    await telegram.send(say(person, f"{BOLD}{'&' * 4096}{UNBOLD}", rows=rows))
+    assert len(person.read()[-1].text) == 4096
+
+
+async def test_somebody_who_blocked_us_is_told_apart(telegram: Channel, person: Person) -> None:
+    person.block()
+    with pytest.raises(Blocked):
+        await telegram.send(say(person))
+    person.unblock()
+    await telegram.send(say(person))
+    person.is_deactivated = True
+    with pytest.raises(Blocked):
+        await telegram.send(say(person))
+
+
+async def test_a_chat_that_does_not_exist_is_nobody_to_write_to(telegram: Channel) -> None:
+    for act in (Act.SAY, Act.REPLACE, Act.ERASE):
+        with pytest.raises(Blocked):
+            await telegram.send(Parcel("424242", act, text="Hola", ref="1"))
+    with pytest.raises(Refused):
+        await telegram.send(Parcel("nobody", Act.SAY, text="Hola"))
+
+
+ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":"soon"}}'
+
+
+@pytest.mark.parametrize(
+    ("how", "seconds"),
+    [
+        ({"status": 429, "retry_after": 17}, 17),
+        ({"status": 429}, 5),
+        ({"status": 429, "body": b"<html>"}, 5),
+        ({"status": 429, "body": ODD_BODY}, 5),
+    ],
+)
+async def test_too_fast_says_how_long_to_wait(
+    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], seconds: float
+) -> None:
+    api.fail("sendMessage", **how)
+    with pytest.raises(Throttled) as caught:
+        await telegram.send(say(person))
+    assert caught.value.retry_after == seconds
+    await telegram.send(say(person))
+
+
+@pytest.mark.parametrize(
+    ("how", "in_doubt"),
+    [
+        ({"status": 500}, False),
+        ({"status": 502, "body": b"<html>Bad Gateway"}, False),
+        ({"status": 504}, True),
+        ({"reset": True}, True),
+        ({"reset": True, "done": True}, True),
+        ({"body": b"<html>welcome to the hotel"}, True),
+        ({"body": b"[]"}, True),
+        ({"body": b'{"ok": true}'}, True),
+        ({"body": b'{"ok": true, "result": {}}'}, True),
+        ({"status": 302, "body": b""}, False),
+    ],
+)
+async def test_trouble_on_the_way_may_be_tried_again(
+    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], in_doubt: bool
+) -> None:
+    api.fail("sendMessage", **how)
+    with pytest.raises(Unreachable) as caught:
+        await telegram.send(say(person))
+    assert caught.value.in_doubt is in_doubt
+    await telegram.send(say(person))
+
+
+async def test_an_answer_that_never_comes_leaves_doubt(
+    api: FakeTelegram, telegram: Channel, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.channels.telegram_request.READ_SECONDS", 0.05)
+    monkeypatch.setattr(AiohttpRequest, "read_timeout", 0.05)
+    api.fail("sendMessage", hang=asyncio.Event(), done=True)
+    with pytest.raises(Unreachable) as caught:
+        await telegram.send(say(person))
+    assert caught.value.in_doubt
+    assert person.last_text() == "Hola"
+
+
+async def test_a_server_that_is_not_there_leaves_no_doubt() -> None:
+    async with FakeTelegram() as gone:
+        url = gone.url
+    channel = Telegram(TOKEN, url)
+    with pytest.raises(Unreachable) as caught:
+        await channel.send(Parcel("1", Act.SAY, text="Hola"))
+    assert not caught.value.in_doubt
+    await channel.stop()
+
+
+@pytest.mark.parametrize("token", ["7000000001:another", "no-token"])
+async def test_a_refused_token_stops_the_channel(api: FakeTelegram, token: str) -> None:
+    channel = Telegram(token, api.url)
+    with pytest.raises(TokenRevoked):
+        await channel.start()
+    with pytest.raises(TokenRevoked):
+        await channel.send(Parcel("1", Act.SAY, text="Hola"))
+    await channel.stop()
+
+
+def test_an_empty_token_is_told_without_a_network() -> None:
+    with pytest.raises(TokenRevoked):
+        Telegram("")
+
+
+async def test_a_person_that_became_a_group_is_refused(api: FakeTelegram, telegram: Channel, person: Person) -> None:
+    body = b'{"ok":false,"description":"Bad Request: upgraded","parameters":{"migrate_to_chat_id":-1001}}'
+    api.fail("sendMessage", status=400, body=body)
+    with pytest.raises(Refused):
+        await telegram.send(say(person))
+
+
+FAULTS = [
+    {"status": 400, "body": f'{{"description": "Bad Request: unparsable: secret /bot{TOKEN}/x"}}'.encode()},
+    {"status": 403, "body": f"<html>/bot{TOKEN}/sendMessage".encode()},
+    {"status": 404, "body": f"<html>/bot{TOKEN}/sendMessage".encode()},
+    {"status": 400, "body": b"[1]"},
+    {"body": f"<html>/bot{TOKEN}/sendMessage".encode()},
+    {"status": 502, "body": f"<html>/bot{TOKEN}/sendMessage".encode()},
+    {"reset": True},
+    {"status": 429},
+]
+
+
+@pytest.mark.parametrize("how", FAULTS)
+async def test_no_failure_shows_the_token_or_the_words(
+    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    api.fail("sendMessage", **how)
+    parcel = say(person, "palabras delicadas")
+    with pytest.raises(ChannelError) as caught, capture_logs() as logs:
+        await telegram.send(parcel)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text + repr(logs)
+    assert caught.value.__context__ is None
+    assert TOKEN not in shown
+    assert "palabras" not in shown
+    assert "secret" not in shown
+
+
+COVERS = {
+    "es": Cover("Hola", "Corto", [("hoy", "La de hoy")]),
+    "en": Cover("Hello", "Short", [("hoy", "Today's")]),
+}
+
+
+async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    await channel.start()
+    es, en = [("hoy", "La de hoy")], [("hoy", "Today's")]
+    assert api.menus == {"": es, "es": es, "en": en}
+    assert api.descriptions == {"": "Hola", "es": "Hola", "en": "Hello"}
+    assert api.short_descriptions == {"": "Corto", "es": "Corto", "en": "Short"}
+    await channel.stop()
+
+
+async def test_a_menu_that_telegram_does_not_want_now_stops_nothing(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    api.fail("setMyCommands", status=429, retry_after=9000)
+    with capture_logs() as logs:
+        await channel.start()
+    assert [line["event"] for line in logs] == ["telegram_menu_not_set"]
+    assert set(api.menus) == {"es", "en"}
+    await channel.stop()
+
+
+async def test_a_token_revoked_half_way_through_the_start_is_told(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    api.fail("setMyDescription", status=401, body=b'{"ok":false,"description":"Unauthorized"}')
+    with pytest.raises(TokenRevoked):
+        await channel.start()
+    await channel.stop()
+
+
+async def test_the_way_of_receiving_is_set_at_the_start(api: FakeTelegram) -> None:
+    hook = Webhook("https://integra.example/webhooks/telegram", "a-Secret_1")
+    by_hook, by_polling = Telegram(TOKEN, api.url, webhook=hook), Telegram(TOKEN, api.url)
+    await by_hook.start()
+    assert api.webhook["secret_token"] == "a-Secret_1"
+    assert api.webhook["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]
+    await by_polling.start()
+    assert api.webhook == {}
+    await by_hook.stop()
+    await by_polling.stop()
+
+
+async def test_a_start_that_failed_on_the_way_may_be_tried_again(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url)
+    api.fail("getMe", status=502)
+    with pytest.raises(Unreachable):
+        await channel.start()
+    await channel.start()
+    await channel.stop()
+
+
+async def test_the_words_of_our_menus_fit(api: FakeTelegram) -> None:
+    root = Path(phrases.__file__).parent
+    problems: list[Problem] = []
+    catalogs = phrases.load(root / "messages", root, problems)
+    covers = {language: Cover.of(catalogs.section(language, "telegram")) for language in ("es", "en")}
+    channel = Telegram(TOKEN, api.url, covers=covers)
+    await channel.start()
+    assert not api.refusals
+    assert [command for command, _ in api.menus["en"]] == list(COMMANDS)
+    assert api.menus["en"] != api.menus["es"]
+    await channel.stop()

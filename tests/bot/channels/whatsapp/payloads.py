@@ -1,0 +1,340 @@
+"""Payloads of WhatsApp's webhook and what they become: our own rows, and the table for the platform's samples."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.channels.events import Arrival, Receipt, Untranslated
+from handlers.message import Update
+
+SPEC = Path(__file__).resolve().parents[4].parent / "shared" / "specs" / "whatsapp-webhook-samples.json"
+SPEC_MISSING = f"{SPEC.name} NOT FOUND: WhatsApp's webhooks are checked by our own rows only"
+
+NUMBER_ID = "106540352242922"
+WROTE_AT = 1_795_300_000
+USER, OTHER_USER, NEW_USER = "MX.13491208655302741918", "MX.13500000000000000001", "MX.99991208655302741918"
+PHONE, OTHER_PHONE, NEW_PHONE = "5214771234567", "524770000001", "5214779999999"
+ANA = {"profile": {"name": "Ana"}, "wa_id": PHONE, "user_id": USER}
+LUIS = {"profile": {"name": "Luis"}, "wa_id": OTHER_PHONE, "user_id": OTHER_USER}
+
+Json = dict[str, Any]
+
+
+def body(*changes: Json, **entry: Any) -> Json:
+    """A webhook's body with one entry."""
+    return {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", **entry, "changes": [*changes]}]}
+
+
+def change(field: str = "messages", **value: Any) -> Json:
+    """One change. Those about messages carry our number's id."""
+    shown = {"metadata": {"display_phone_number": "524770000000", "phone_number_id": NUMBER_ID}}
+    return {"field": field, "value": {"messaging_product": "whatsapp", **shown, **value}}
+
+
+def message(kind: str = "text", ident: Any = "wamid.IN1", /, **content: Any) -> Json:
+    """A message of Ana's; a member that is None is left out."""
+    given = {"from": PHONE, "from_user_id": USER, "id": ident, "timestamp": str(WROTE_AT), "type": kind, **content}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def text(words: str = "hola", ident: Any = "wamid.IN1", /, **content: Any) -> Json:
+    return message("text", ident, **{"text": {"body": words}, **content})
+
+
+def status(kind: str = "delivered", ident: str = "wamid.OUT1", **content: Any) -> Json:
+    return {"id": ident, "status": kind, "timestamp": str(WROTE_AT), "recipient_id": PHONE, **content}
+
+
+def said(*messages: Any, contacts: Sequence[Any] = (ANA,)) -> Json:
+    return body(change(contacts=[*contacts], messages=[*messages]))
+
+
+def told(*statuses: Any) -> Json:
+    return body(change(statuses=[*statuses]))
+
+
+def reply(kind: str, **inner: Any) -> Json:
+    return said(message("interactive", interactive={"type": kind, kind: {"title": "Sí", **inner}}))
+
+
+def system(kind: str, **inner: Any) -> Json:
+    """A system message. It comes without contacts, and with the old number."""
+    note = message("system", from_user_id=None, system={"body": "User Ana changed", "type": kind, **inner})
+    return body(change(messages=[note]))
+
+
+def preference(value: Any, category: str = "marketing_messages", **content: Any) -> Json:
+    wish = {"wa_id": PHONE, "category": category, "value": value, "timestamp": WROTE_AT, "detail": "...", **content}
+    return body(change("user_preferences", contacts=[ANA], user_preferences=[wish]))
+
+
+def template(field: str, **value: Any) -> Json:
+    named = {"message_template_id": 7, "message_template_name": "pregunta", "message_template_language": "es_MX"}
+    return body({"field": field, "value": {**named, **value}}, time=WROTE_AT)
+
+
+def account(field: str, **value: Any) -> Json:
+    return body({"field": field, "value": value}, time=WROTE_AT)
+
+
+FILE = {"id": "1003383421387256", "mime_type": "image/jpeg", "sha256": "SfInY0gGKTsJlUWbwxC1k"}
+CARD = {"name": {"formatted_name": "Luis"}, "phones": [{"phone": "+52 477 000 0001", "wa_id": OTHER_PHONE}]}
+ERROR = {"code": 131047, "title": "Re-engagement message", "error_data": {"details": "More than 24 hours"}}
+RESTRICTION = [
+    {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": 1},
+    {"restriction_type": "OTHER"},
+]
+CHANGED_IDS = f"User Ana changed from {USER} to {NEW_USER}"
+
+ROWS: dict[str, tuple[Json, str]] = {
+    # what people do
+    "text": (said(text()), "text"),
+    "text by phone only": (said(text(from_user_id=None), contacts=[{"wa_id": PHONE}]), "text"),
+    "text by user id only": (said(text(**{"from": None}), contacts=[{"user_id": USER}]), "text"),
+    "text without contacts": (body(change(messages=[text()])), "text"),
+    "text of an advertisement": (said(text(referral={"source_type": "ad", "body": "..."})), "text"),
+    "text of two people": (said(text(), text("va", "wamid.IN2", **{"from": OTHER_PHONE})), "text, text"),
+    "long text": (said(text("secreto " * 40)), "long_text"),
+    "command": (said(text("/hoy")), "command hoy"),
+    "text that is none": (said(message(text={"body": 7})), "untranslated: a text that is none"),
+    "text that is missing": (said(message()), "untranslated: a text that is none"),
+    "quick reply of a template": (said(message("button", button={"payload": "q:1:a", "text": "A"})), "choice q:1:a"),
+    "quick reply without payload": (said(message("button", button={"text": "A"})), "attachment"),
+    "reply button": (reply("button_reply", id="q:1:a"), "choice q:1:a"),
+    "list": (reply("list_reply", id="q:1:a", description="..."), "choice q:1:a"),
+    "reply button without id": (reply("button_reply"), "attachment"),
+    "interactive with errors only": (said(message("interactive", errors=[ERROR])), "attachment"),
+    "form": (reply("nfm_reply", response_json='{"secreto": 1}', name="flow"), "attachment"),
+    "image": (said(message("image", image={**FILE, "caption": "secreto"})), "attachment"),
+    "video": (said(message("video", video=FILE)), "attachment"),
+    "document": (said(message("document", document={**FILE, "filename": "secreto.pdf"})), "attachment"),
+    "voice": (said(message("audio", audio={**FILE, "voice": True})), "attachment"),
+    "sticker": (said(message("sticker", sticker={**FILE, "animated": True})), "attachment"),
+    "place": (said(message("location", location={"latitude": 21.0, "longitude": -101.2})), "attachment"),
+    "contact card": (said(message("contacts", contacts=[CARD])), "attachment"),
+    "order": (said(message("order", order={"catalog_id": "1", "product_items": []})), "attachment"),
+    "unsupported": (said(message("unsupported", errors=[{"code": 131051}])), "attachment"),
+    "something of 2031": (said(message("hologram", hologram={"depth": 3})), "attachment"),
+    "reaction": (said(message("reaction", reaction={"message_id": "wamid.OUT1", "emoji": "👍"})), "ignored"),
+    "reaction taken back": (said(message("unreaction", unreaction={"message_id": "wamid.OUT1"})), "ignored"),
+    "edited": (said(message("edit", edit={"original_message_id": "wamid.IN0", "message": {}})), "ignored"),
+    "deleted": (said(message("revoke", revoke={"original_message_id": "wamid.IN0"})), "ignored"),
+    "chat opened": (said(message("request_welcome")), "ignored"),
+    "group": (said(text(group_id="Y2FwaV9ncm91cDox")), "ignored"),
+    # who they are
+    "new number": (system("user_changed_number", wa_id=NEW_PHONE), "moved"),
+    "new number, as it was called": (system("customer_changed_number", new_wa_id=NEW_PHONE), "moved"),
+    "new user id": (system("user_changed_user_id", body=CHANGED_IDS, wa_id=NEW_PHONE, user_id=NEW_USER), "moved"),
+    "new number that is the old one": (system("user_changed_number", wa_id="524771234567"), "ignored"),
+    "new number that is missing": (system("user_changed_number"), "untranslated: no new address"),
+    "new telephone": (system("customer_identity_changed", wa_id=PHONE), "ignored"),
+    "system message of 2031": (system("user_was_promoted", wa_id=NEW_PHONE), "ignored"),
+    # what they want
+    "no marketing": (preference("stop"), "preference stop"),
+    "marketing again": (preference("resume"), "preference resume"),
+    "marketing wanted": (preference("signup", signup_id="1"), "preference resume"),
+    "another preference": (preference("stop", category="surveys"), "ignored"),
+    "another value": (preference("perhaps"), "ignored"),
+    # what became of what we sent
+    "sent": (told(status("sent", pricing={"billable": True, "category": "utility"})), "sent 0"),
+    "delivered": (told(status("delivered", biz_opaque_callback_data="1742")), "delivered 1742"),
+    "read": (told(status("read")), "read 0"),
+    "played": (told(status("played")), "read 0"),
+    "failed": (told(status("failed", errors=[ERROR])), "failed 0: 131047"),
+    "delivered to a user id": (
+        body(change(contacts=[{"user_id": USER}], statuses=[status(recipient_user_id=USER, recipient_id=None)])),
+        "delivered 0",
+    ),
+    "status of 2031": (told(status("forwarded")), "ignored"),
+    "status of a group": (told(status("read", recipient_type="group")), "ignored"),
+    "status without id": (told({"status": "read"}), "untranslated: no id"),
+    "status without status": (told({"id": "wamid.OUT1"}), "untranslated: no status"),
+    # what is told about ourselves
+    "fault of the account": (body(change(errors=[{"code": 130429, "title": "Rate limit hit"}])), "fault 130429"),
+    "fault without code": (body(change(errors=[{"title": "Rate limit hit"}])), "untranslated: no code"),
+    "template approved": (
+        template("message_template_status_update", event="APPROVED", reason="NONE"),
+        "template pregunta es_MX APPROVED",
+    ),
+    "template moved to marketing": (
+        template("template_category_update", previous_category="UTILITY", new_category="MARKETING"),
+        "template_category pregunta es_MX MARKETING",
+    ),
+    "template disliked": (
+        template("message_template_quality_update", previous_quality_score="GREEN", new_quality_score="RED"),
+        "template_quality pregunta es_MX RED",
+    ),
+    "template without event": (template("message_template_status_update"), "untranslated: no event"),
+    "template reworded": (template("message_template_components_update"), "ignored"),
+    "limit": (account("business_capability_update", max_daily_conversations_per_business="TIER_2K"), "limit 2000"),
+    "limit, as it was told": (account("business_capability_update", max_daily_conversation_per_phone=250), "limit 250"),
+    "limit with the quality": (
+        account("phone_number_quality_update", event="UPGRADE", max_daily_conversations_per_business="TIER_10K"),
+        "limit 10000",
+    ),
+    "quality alone": (account("phone_number_quality_update", event="FLAGGED", current_limit="TIER_1K"), "ignored"),
+    "capability without limit": (account("business_capability_update", max_phone_numbers_per_waba=25), "ignored"),
+    "restricted": (
+        account("account_update", event="ACCOUNT_RESTRICTION", restriction_info=RESTRICTION),
+        "account ACCOUNT_RESTRICTION RESTRICTED_BIZ_INITIATED_MESSAGING,OTHER",
+    ),
+    "disabled": (
+        account("account_update", event="DISABLED_UPDATE", ban_info={"waba_ban_state": "DISABLE"}),
+        "account DISABLED_UPDATE DISABLE",
+    ),
+    "account without event": (account("account_update"), "untranslated: no event"),
+    "alert": (account("account_alerts", alert_type="OBA_REJECTED"), "ignored"),
+    "field of 2031": (account("telepathy", messages=[text()]), "ignored"),
+    # what is broken
+    "message without id": (said(text("hola", None)), "untranslated: no id"),
+    "message of nobody": (
+        said(text(from_user_id=None, **{"from": None}), contacts=[]),
+        "untranslated: no address",
+    ),
+    "message that is none": (said("hola", text()), "untranslated: not an object, text"),
+    "change without field": (body({"value": {"messages": [text()]}}), "untranslated: no change"),
+    "change without value": (body({"field": "messages"}, change(messages=[text()])), "untranslated: no change, text"),
+    "entry that is none": ({"entry": ["x", said(text())["entry"][0]]}, "untranslated: no change, text"),
+    "nothing": ({}, "ignored"),
+    "nothing at all": (body(), "ignored"),
+    "everything at once": (
+        body(
+            change(contacts=[LUIS, ANA], messages=[text(), {"type": "text", "id": 5}, message("image", "wamid.IN2")]),
+            change(statuses=[status(), status("read"), None, status("sent", "wamid.OUT2")], errors=[{"code": 4}]),
+        ),
+        "text, untranslated: a text that is none, attachment,"
+        " delivered 0, read 0, untranslated: not an object, sent 0, fault 4",
+    ),
+}
+"""Name -> body, and what it becomes."""
+
+
+SAMPLES: dict[str, str] = {
+    "Text Message": "text",
+    "Text Message with Context (Product Inquiry)": "text",
+    "Text Message from Click to WhatsApp Ad": "text",
+    "Reaction Message": "ignored",
+    "Image Message": "attachment",
+    "Location Message": "attachment",
+    "Contact Sharing Message": "attachment",
+    "Unsupported Message": "attachment",
+    "Button Message": "choice Unsubscribe",
+    "Interactive List Reply Message": "choice priority_express",
+    "Interactive Button Reply Message": "choice cancel-button",
+    "Order Message": "attachment",
+    "System Message": "moved",
+    "Group Create Message": "ignored",
+    "Group Settings Update": "ignored",
+    "Group Remove Participants": "ignored",
+    "message/text": "text",
+    "message/image": "attachment",
+    "message/media_with_url": "attachment",
+    "message/video": "attachment",
+    "message/document": "attachment",
+    "message/audio": "attachment",
+    "message/voice": "attachment",
+    "message/static_sticker": "attachment",
+    "message/animated_sticker": "attachment",
+    "message/reaction": "ignored",
+    "message/unreaction_empty": "ignored",
+    "message/unreaction_no_emoji": "ignored",
+    "message/current_location": "attachment",
+    "message/chosen_location": "attachment",
+    "message/contacts": "attachment",
+    "message/order": "attachment",
+    "message/unsupported": "attachment",
+    "message/unsupported_with_type": "attachment",
+    "message/reply": "text",
+    "message/forwarded": "text",
+    "message/forwarded_many_times": "text",
+    "message/interactive_message_with_err": "attachment, fault 131000",
+    "message/referral": "text",
+    "message_status/sent": "sent 0",
+    "message_status/delivered": "delivered 0",
+    "message_status/read": "read 0",
+    "message_status/played": "read 0",
+    "message_status/failed": "failed 0: 130472",
+    "message_status/with_tracker": "sent 0",
+    "message_status/group": "ignored",
+    "callback_button/button": "choice callback_data",
+    "callback_button/quick_reply": "choice callback_data",
+    "callback_button/quick_reply_without_context": "choice callback_data",
+    "callback_selection/callback": "choice callback_data",
+    "callback_selection/description": "choice callback_data",
+    "flow_completion/completion": "attachment",
+    "flow_completion/without_flow_token": "attachment",
+    "system/phone_number_change": "moved",
+    "system/identity_change": "ignored",
+    "edited_message/image": "ignored",
+    "deleted_message/revoke": "ignored",
+    "template_status_update/approved": "template order_confirmation en_US APPROVED",
+    "template_status_update/rejected": "template abandoned_cart en REJECTED",
+    "template_quality_update/yellow": "template_quality welcome_template en_US YELLOW",
+    "template_category_update/marketing": "template_category my_message_template he MARKETING",
+    "template_components_update/element": "ignored",
+    "user_marketing_preferences/resume": "preference resume",
+    "user_marketing_preferences/signup": "preference resume",
+    "account_update/account_deleted": "account ACCOUNT_DELETED",
+    "account_update/account_restriction": "account ACCOUNT_RESTRICTION RESTRICTED_BIZ_INITIATED_MESSAGING,"
+    "RESTRICTED_ADD_PHONE_NUMBER_ACTION",
+    "account_update/account_violation": "account ACCOUNT_VIOLATION",
+    "account_update/ad_account_linked": "account AD_ACCOUNT_LINKED",
+    "account_update/authentication_international_eligibility": "account AUTH_INTL_PRICE_ELIGIBILITY_UPDATE",
+    "account_update/account_disabled": "account DISABLED_UPDATE REINSTATE",
+    "account_update/mm_api_for_wa_terms_of_service": "account MM_LITE_TERMS_SIGNED",
+    "account_update/partner_added": "account PARTNER_ADDED",
+    "account_update/partner_app_installed": "account PARTNER_APP_INSTALLED",
+    "account_update/partner_app_uninstalled": "account PARTNER_APP_UNINSTALLED",
+    "account_update/partner_led_business_verification_status": "account PARTNER_CLIENT_CERTIFICATION_STATUS_UPDATE",
+    "account_update/partner_removed": "account PARTNER_REMOVED",
+    "account_update/partner_removed_wa_app_disconnection": "account PARTNER_REMOVED",
+    "account_update/primary_business_location_set": "account BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE",
+    "account_update/pricing_tiering_update": "account VOLUME_BASED_PRICING_TIER_UPDATE",
+    "account_update/account_offboarded": "account ACCOUNT_OFFBOARDED",
+    "account_update/account_reconnected": "account ACCOUNT_RECONNECTED",
+    "phone-and-bsuid/text": "text",
+    "no-bsuid/text": "text",
+    "username-only/text": "text",
+    "username-only/button": "choice q:17:B",
+    "status/failed-without-contacts": "failed 0: 131047",
+    "status/read-without-delivered": "read 0",
+    "status/delivered-to-bsuid": "delivered 0",
+    "status/dropped-by-pacing": "failed 0: 132015",
+    "system/user_changed_user_id": "moved",
+    "batch/two-entries-six-updates": "text, text, choice q:17:A, delivered 0, sent 0, text",
+    "errors/account-level": "fault 130429",
+}
+"""What each of the platform's samples becomes."""
+
+
+def words(arrivals: Sequence[Arrival]) -> str:
+    """What a body became, in short words."""
+    return ", ".join(map(_word, arrivals)) or "ignored"
+
+
+def _word(one: Arrival) -> str:
+    if isinstance(one, Update):
+        return f"{one.kind} {one.choice or one.command}".strip()
+    if isinstance(one, Receipt):
+        return f"{one.fate} {one.number}" + (f": {one.code}" if one.code else "")
+    if isinstance(one, Untranslated):
+        return f"untranslated: {one.fault}"
+    return " ".join([one.topic, *one.fields.values()])
+
+
+@functools.cache
+def samples() -> Mapping[str, Json]:
+    """The platform's samples by name; nothing where they are not at hand."""
+    if not SPEC.is_file():
+        return {}
+    groups = json.loads(SPEC.read_text("utf-8"))
+    return {name: body for group in groups.values() if isinstance(group, dict) for name, body in group.items()}
+
+
+def needed_samples() -> Mapping[str, Json]:
+    """The same; skips the test where there are none."""
+    return samples() or pytest.skip(SPEC_MISSING)

@@ -1,0 +1,226 @@
+"""Every error code of the Cloud API: what it means, and what the channel does about it in an answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.channels.channel import (
+    Blocked,
+    ChannelError,
+    Later,
+    Refused,
+    Stopped,
+    TemplateStopped,
+    Throttled,
+    WindowClosed,
+)
+from bot.channels.whatsapp.channel import WhatsApp
+from bot.channels.whatsapp.client import Graph, GraphFault
+from bot.channels.whatsapp.errors import MEANINGS, Meaning, meaning
+from bot.channels.whatsapp.fields import key_of
+from handlers.message import Act, Opening, Parcel
+from storage.channels import channel_facts
+from storage.database import Database
+from storage.people import addresses, servants
+from tests.cast import Clock
+from tests.fakes.whatsapp_rules import CODES
+
+ADDRESS = "MX.1001"
+REF = key_of("wamid.OUT1")
+TAP = Opening("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
+FREE, PROMPT = Parcel(ADDRESS, Act.SAY, "palabras"), Parcel(ADDRESS, Act.SAY, "palabras", opening=TAP)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Codes that mean the same, and what the channel raises: for whoever was heard, and for the silent."""
+
+    says: str
+    codes: tuple[int, ...]
+    meaning: Meaning
+    heard: type[ChannelError]
+    silent: type[ChannelError]
+    seconds: float | None = None  # after which it is tried again
+    grows: bool = False
+
+
+TABLE = [
+    Row(
+        "throughput, account's or app's rate, a fault that passes, the number being upgraded: slow down, try again",
+        (130429, 80007, 4, 2, 131016, 131000, 131057),
+        Meaning.SLOWER,
+        Throttled,
+        Throttled,
+        5,
+    ),
+    Row("pair rate: this person only", (131056,), Meaning.PERSON_LATER, Later, Later, 4, grows=True),
+    Row("window closed: a template instead", (131047,), Meaning.BY_TEMPLATE, WindowClosed, WindowClosed),
+    Row("not on WhatsApp: another channel", (131026,), Meaning.PERSON_GONE, Blocked, Blocked),
+    Row("engagement cap: not before 24 hours", (131049,), Meaning.NOT_TODAY, Later, Later, 24 * 3600),
+    Row("stopped marketing: none until they want it", (131050,), Meaning.NO_MARKETING, Refused, Refused),
+    Row("experiment group: no repetition", (130472,), Meaning.NEVER, Refused, Refused),
+    Row("own number, not on the test list", (131021, 131030), Meaning.NEVER, Refused, Refused),
+    Row(
+        "template: count, missing, too long, policy, format, characters, paused, disabled: it stops",
+        (132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132018),
+        Meaning.TEMPLATE_STOPPED,
+        Refused,
+        TemplateStopped,
+    ),
+    Row("bad request, wrong number: our own fault", (131008, 131009, 131051, 100, 33), Meaning.OURS, Refused, Refused),
+    Row("a kind that cannot go to a user id: we send none", (131062,), Meaning.OURS, Refused, Refused),
+    Row("media: we send none", (131052, 131053), Meaning.OURS, Refused, Refused),
+    Row("spam limit of the number: it rests", (131048,), Meaning.REST, Throttled, Throttled, 3600),
+    Row("token", (0, 190), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("permission", (3, 10, 131005, *range(200, 300)), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("account restricted, locked, barred", (368, 131031, 130497), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("payment, registration", (131042, 131045, 133010), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("codes that nobody knows", (-1, 1, 300, 199, 131999, 999_999), Meaning.OURS, Refused, Refused),
+]
+ROWS = [pytest.param(row, code, id=f"{code}") for row in TABLE for code in row.codes if code not in range(201, 299)]
+
+
+class Refusing:
+    """A Graph API that refuses the next messages with these codes, and takes what comes then."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+        self.posted: list[Mapping[str, Any]] = []
+
+    async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        self.posted.append(body)
+        if self.codes:
+            raise GraphFault(400, self.codes.pop(0))
+        return {"messages": [{"id": "wamid.OUT1"}]}
+
+
+@dataclass
+class Line:
+    """The channel, with one person who is enrolled."""
+
+    database: Database
+    clock: Clock
+
+    async def enrol(self, *, is_heard: bool) -> None:
+        async with self.database.write() as tx:
+            await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
+            place = await servants.institution_by_code(tx, "LEON")
+            assert place is not None
+            await servants.enrol(
+                tx,
+                "whatsapp",
+                ADDRESS,
+                institution_id=place.id,
+                language="es",
+                hour=9,
+                notice_version="1",
+                now=self.clock(),
+                today=date(2026, 11, 23),
+                alias="+524771000001",
+                heard_at=self.clock() - timedelta(hours=1 if is_heard else 30),
+            )
+
+    async def send(self, parcel: Parcel, graph: Refusing) -> str:
+        return await WhatsApp(cast(Graph, graph), self.database, self.clock).send(parcel)
+
+    async def refusal(self, parcel: Parcel, *codes: int) -> ChannelError:
+        with pytest.raises(ChannelError) as raised:
+            await self.send(parcel, Refusing(*codes))
+        return raised.value
+
+    async def place(self) -> addresses.Place:
+        async with self.database.read() as tx:
+            found = await addresses.find(tx, "whatsapp", ADDRESS)
+        assert found is not None
+        return found
+
+    async def templates(self) -> dict[tuple[str, str], str]:
+        async with self.database.read() as tx:
+            return {names: state.status for names, state in (await channel_facts.templates(tx, "whatsapp")).items()}
+
+
+@pytest.fixture
+def line(database: Database, clock: Clock) -> Line:
+    return Line(database, clock)
+
+
+def test_every_code_means_what_the_table_says_and_no_other_is_known() -> None:
+    told = {code: row.meaning for row in TABLE for code in row.codes}
+    assert len(told) == sum(len(row.codes) for row in TABLE), "a code in two rows"
+    assert {code: meaning(code) for code in told} == told
+    assert MEANINGS.keys() <= told.keys()
+    assert CODES.keys() <= told.keys(), "a code of the fake Graph API without a row"
+    assert {row.meaning for row in TABLE} == set(Meaning)
+
+
+def check(fault: ChannelError, row: Row, expected: type[ChannelError], code: int) -> None:
+    assert type(fault) is expected
+    if isinstance(fault, Throttled | Later):
+        assert fault.retry_after == row.seconds
+    if isinstance(fault, Later):
+        assert fault.grows is row.grows
+    if not isinstance(fault, Throttled | WindowClosed):
+        assert f"code {code}" in str(fault)
+    assert fault.__cause__ is None, "the cause may quote what was sent"
+    assert "palabras" not in str(fault)
+
+
+@pytest.mark.parametrize(("row", "code"), ROWS)
+async def test_what_the_channel_does_for_whoever_was_heard(line: Line, row: Row, code: int) -> None:
+    await line.enrol(is_heard=True)
+    before = await line.place()
+    with capture_logs() as logs:
+        check(await line.refusal(FREE, code), row, row.heard, code)
+    after = await line.place()
+    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
+    assert (after.heard_at is None) is (row.meaning is Meaning.BY_TEMPLATE)
+    assert (after.is_reachable, after.knocked_at, after.put_off_on) == (True, None, None)
+    assert after.heard_at in (before.heard_at, None)
+    assert await line.templates() == {}
+    errors = [one["event"] for one in logs if one["log_level"] == "error"]
+    assert errors == (["whatsapp_number_rests"] if row.meaning is Meaning.REST else [])
+
+
+@pytest.mark.parametrize(("row", "code"), ROWS)
+async def test_what_the_channel_does_for_the_silent(line: Line, row: Row, code: int) -> None:
+    await line.enrol(is_heard=False)
+    with capture_logs() as logs:
+        fault = await line.refusal(PROMPT, code)
+    check(fault, row, row.silent, code)
+    after = await line.place()
+    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
+    assert after.knocked_at is None, "what was refused takes no place"
+    stops = row.meaning is Meaning.TEMPLATE_STOPPED
+    assert await line.templates() == ({(TAP.template, TAP.code): f"REFUSED_{code}"} if stops else {})
+    assert isinstance(fault, TemplateStopped) is stops
+    if isinstance(fault, TemplateStopped):
+        assert (fault.template, fault.code) == (TAP.template, TAP.code)
+    errors = [one["event"] for one in logs if one["log_level"] == "error"]
+    expected = {Meaning.REST: ["whatsapp_number_rests"], Meaning.TEMPLATE_STOPPED: ["whatsapp_template_stopped"]}
+    assert errors == expected.get(row.meaning, [])
+    assert ADDRESS not in str(logs)
+
+
+async def test_whoever_is_silent_after_all_gets_the_template_at_once(line: Line) -> None:
+    await line.enrol(is_heard=True)
+    graph = Refusing(131047)
+    assert await line.send(PROMPT, graph) == REF
+    assert [body["type"] for body in graph.posted] == ["text", "template"]
+    place = await line.place()
+    assert (place.heard_at, place.knocked_at) == (None, line.clock())
+
+
+async def test_a_stopped_template_is_not_tried_again(line: Line) -> None:
+    await line.enrol(is_heard=False)
+    await line.refusal(PROMPT, 132015)
+    graph = Refusing()
+    with pytest.raises(TemplateStopped):
+        await line.send(PROMPT, graph)
+    assert graph.posted == []
+    async with line.database.write() as tx:
+        await channel_facts.note_template(tx, "whatsapp", TAP.template, TAP.code, line.clock(), status="APPROVED")
+    assert await line.send(PROMPT, graph) == REF

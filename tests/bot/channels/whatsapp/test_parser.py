@@ -1,0 +1,479 @@
+"""Whatever WhatsApp sends becomes arrivals in our words or is ignored on purpose: nothing raises, nothing is lost."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from bot.channels.events import Bulletin, Fate, Receipt, Topic, Untranslated
+from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.phone import canonical
+from handlers.message import SHORT_TEXT, Kind, Update
+from tests.bot.channels.whatsapp.payloads import (
+    ANA,
+    CHANGED_IDS,
+    LUIS,
+    NEW_PHONE,
+    NEW_USER,
+    NUMBER_ID,
+    OTHER_PHONE,
+    OTHER_USER,
+    PHONE,
+    ROWS,
+    SAMPLES,
+    USER,
+    WROTE_AT,
+    Json,
+    account,
+    body,
+    change,
+    message,
+    needed_samples,
+    preference,
+    reply,
+    said,
+    status,
+    system,
+    template,
+    text,
+    told,
+    words,
+)
+
+ALIAS, OTHER_ALIAS, NEW_ALIAS = "+524771234567", "+524770000001", "+524779999999"
+
+
+def only(raw: Any) -> Update:
+    (update,) = translate(raw)
+    assert isinstance(update, Update)
+    return update
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_our_rows_become_what_the_table_says(name: str) -> None:
+    raw, became = ROWS[name]
+    assert words(translate(raw)) == became
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_platforms_samples_become_what_the_table_says(name: str) -> None:
+    assert words(translate(needed_samples()[name])) == SAMPLES[name]
+
+
+def test_the_tables_leave_out_no_sample_and_nothing_that_can_arrive() -> None:
+    became = " ".join(became for _, became in ROWS.values()).replace(",", "").split()
+    channels_own = {Kind.BLOCKED, Kind.UNBLOCKED}  # WhatsApp does not tell
+    assert {*Kind, *Fate, *Topic} - channels_own <= set(became)
+    assert set(needed_samples()) == set(SAMPLES)
+
+
+def test_who_when_and_what_is_carried_along_and_nothing_else() -> None:
+    quoted = text("hola", context={"from": "524770000000", "id": "wamid.OUT1"})
+    assert translate(said(quoted)) == [
+        Update("whatsapp", key_of("wamid.IN1"), USER, Kind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, became) in ROWS.items() if became == "attachment"])
+def test_nothing_of_an_attachment_is_kept(name: str) -> None:
+    update = only(ROWS[name][0])
+    assert (update.text, update.command, update.choice) == ("", "", "")
+
+
+# ---------------------------------------------------------------- who is speaking
+
+
+NOBODY: Json = {"from": None, "from_user_id": None}
+
+
+@pytest.mark.parametrize(
+    ("spoken", "contacts", "address", "alias"),
+    [
+        (text(), [ANA], USER, ALIAS),
+        (text(), [], USER, ALIAS),
+        (text(), [LUIS], USER, ALIAS),
+        (text(from_user_id=None), [ANA], USER, ALIAS),
+        (text(from_user_id=None), [LUIS, ANA], USER, ALIAS),
+        (text(from_user_id=None, **{"from": "524771234567"}), [LUIS, ANA], USER, ALIAS),
+        (text(from_user_id=None, **{"from": 524771234567}), [], ALIAS, ALIAS),
+        (text(from_user_id=None), [LUIS], ALIAS, ALIAS),
+        (text(from_user_id=None), [{"wa_id": PHONE}], ALIAS, ALIAS),
+        (text(from_user_id=None), [{"user_id": USER}], USER, ALIAS),
+        (text(from_user_id=None), [{"user_id": USER}, LUIS], ALIAS, ALIAS),
+        (text(from_user_id=None), [ANA, {**ANA, "user_id": OTHER_USER}], ALIAS, ALIAS),
+        (text(**{"from": None}), [LUIS, ANA], USER, ALIAS),
+        (text(**{"from": None}), [{"user_id": USER}], USER, ""),
+        (text(**{"from": None}), [{"wa_id": PHONE}], USER, ALIAS),
+        (text(**{"from": None}), [LUIS], USER, ""),
+        (text(**NOBODY), [ANA], USER, ALIAS),
+        (text(**NOBODY), ["x", 7, None, {"wa_id": PHONE}], "", ""),
+        (text(**NOBODY), [ANA, LUIS], "", ""),
+        (text(from_user_id="Ana", **{"from": "@ana"}), [], "", ""),
+        (text(from_user_id=USER + "\n"), [], ALIAS, ALIAS),
+        (text(from_user_id="US.ENT.11815799212886844830"), [], "US.ENT.11815799212886844830", ALIAS),
+    ],
+)
+def test_a_person_is_known_by_whatever_is_told_and_never_by_position(
+    spoken: Json, contacts: list[Any], address: str, alias: str
+) -> None:
+    (arrival,) = translate(said(spoken, contacts=contacts))
+    if address:
+        assert isinstance(arrival, Update)
+        assert (arrival.address, arrival.alias) == (address, alias)
+    else:
+        assert arrival == Untranslated("whatsapp", key_of("wamid.IN1"), "no address")
+
+
+def test_the_only_contact_is_not_lent_to_two_messages() -> None:
+    arrivals = translate(said(text(**NOBODY), text("hola", "wamid.IN2", **NOBODY)))
+    assert [type(arrival) for arrival in arrivals] == [Untranslated, Untranslated]
+
+
+DIGITS = st.text("0123456789", min_size=10, max_size=10)
+DRESS = st.text(" -()\u00a0", max_size=2)
+
+
+@given(DIGITS, st.lists(DRESS, min_size=14, max_size=14), st.sampled_from(["", "1"]), st.sampled_from(["", "+"]))
+def test_a_mexican_number_is_one_however_it_is_written(national: str, dress: list[str], mobile: str, plus: str) -> None:
+    digits = f"52{mobile}{national}"
+    assert canonical(plus + "".join(a + b for a, b in zip(digits, dress, strict=False))) == f"+52{national}"
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("5214771234567", "+524771234567"),
+        ("524771234567", "+524771234567"),
+        ("+52 1 477 123 4567", "+524771234567"),
+        ("+52 (477) 123-4567", "+524771234567"),
+        ("16505551234", "+16505551234"),
+        ("52147712345", "+52147712345"),
+        ("1234567", "+1234567"),
+        ("123456789012345", "+123456789012345"),
+        ("123456", ""),
+        ("1234567890123456", ""),
+        ("", ""),
+        ("+", ""),
+        ("++524771234567", ""),
+        ("52+4771234567", ""),
+        ("52477123456a", ""),
+        ("٥٢٤٧٧١٢٣٤٥٦٧", ""),
+        ("5247712345²7", ""),
+        ("\ud800524771234567", ""),
+        ("1" * 1_000_000, ""),
+        (" " * 1_000_000 + "524771234567", ""),
+    ],
+)
+def test_a_number_has_one_spelling_and_what_is_none_has_none(written: str, number: str) -> None:
+    assert canonical(written) == number
+
+
+MOVED_ID = "user_changed_user_id"
+MOVED_NUMBER = "user_changed_number"
+A_NAME = f"User x changed from {OTHER_USER} to {NEW_USER}"
+
+
+def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
+    raw = system(kind, **inner)
+    raw["entry"][0]["changes"][0]["value"]["messages"][0].update(given or {})
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "was", "is_now"),
+    [
+        (moved(MOVED_NUMBER, wa_id=NEW_PHONE), (ALIAS, ALIAS), (NEW_ALIAS, NEW_ALIAS)),
+        (moved(MOVED_NUMBER, wa_id=NEW_PHONE, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, NEW_ALIAS)),
+        (moved(MOVED_NUMBER, {"from_user_id": USER}, wa_id=NEW_PHONE), (USER, ALIAS), ("", NEW_ALIAS)),
+        (
+            moved(MOVED_NUMBER, {"from_user_id": USER}, wa_id=NEW_PHONE, user_id=NEW_USER),
+            (USER, ALIAS),
+            (NEW_USER, NEW_ALIAS),
+        ),
+        (
+            moved(MOVED_NUMBER, {"from_user_id": NEW_USER}, wa_id=NEW_PHONE, user_id=NEW_USER),
+            (ALIAS, ALIAS),
+            (NEW_USER, NEW_ALIAS),
+        ),
+        (moved(MOVED_ID, body=CHANGED_IDS, user_id=NEW_USER), (USER, ALIAS), (NEW_USER, "")),
+        (moved(MOVED_ID, {"from": None}, body=CHANGED_IDS, user_id=NEW_USER), (USER, ""), (NEW_USER, "")),
+        (
+            moved(MOVED_NUMBER, {"from": None, "from_user_id": USER}, wa_id=NEW_PHONE, user_id=USER),
+            (USER, ""),
+            ("", NEW_ALIAS),
+        ),
+        (moved(MOVED_ID, body=CHANGED_IDS), (USER, ALIAS), (NEW_USER, "")),
+        (moved(MOVED_ID, {"from_user_id": USER}, user_id=NEW_USER), (USER, ALIAS), (NEW_USER, "")),
+        (
+            moved(MOVED_ID, {"from_user_id": NEW_USER}, body=CHANGED_IDS, user_id=NEW_USER),
+            (USER, ALIAS),
+            (NEW_USER, ""),
+        ),
+        (moved(MOVED_ID, body="User identity changed", user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
+        # somebody whose name is a sentence about somebody else
+        (
+            moved(MOVED_ID, body=f"{A_NAME} changed from {USER} to {NEW_USER}", user_id=NEW_USER),
+            (USER, ALIAS),
+            (NEW_USER, ""),
+        ),
+        (
+            moved(MOVED_ID, body=f"{A_NAME} changed", user_id=NEW_USER),
+            (ALIAS, ALIAS),
+            (NEW_USER, ""),
+        ),
+        (
+            moved(MOVED_ID, body=f"User x changed from {OTHER_USER} to {USER}", user_id=NEW_USER),
+            (ALIAS, ALIAS),
+            (NEW_USER, ""),
+        ),
+    ],
+)  # fmt: skip
+def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str], is_now: tuple[str, str]) -> None:
+    update = only(raw)
+    assert (update.kind, update.at) == (Kind.MOVED, WROTE_AT)
+    assert ((update.address, update.alias), (update.moved_to, update.moved_alias)) == (was, is_now)
+
+
+# ---------------------------------------------------------------- what they typed and pressed
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "command", "kept"),
+    [
+        ("/start", Kind.COMMAND, "start", ""),
+        ("/Alta  LEON-24 ", Kind.COMMAND, "alta", "LEON-24"),
+        ("/hoy\u200b", Kind.COMMAND, "hoy", ""),
+        ("hoy", Kind.TEXT, "", "hoy"),
+        ("/", Kind.TEXT, "", "/"),
+        ("/hoy.", Kind.TEXT, "", "/hoy."),
+        ("a\u200bb\u202ec\ue000", Kind.TEXT, "", "abc"),
+        ("\ud83d half\x00", Kind.TEXT, "", "half"),
+        ("", Kind.TEXT, "", ""),
+        ("x" * SHORT_TEXT, Kind.TEXT, "", "x" * SHORT_TEXT),
+        ("x" * (SHORT_TEXT + 1), Kind.LONG_TEXT, "", ""),
+        ("/consulta " + "secreto " * 60, Kind.LONG_TEXT, "", ""),
+        ("s" * 1_000_000, Kind.LONG_TEXT, "", ""),
+    ],
+)
+def test_typed_words_are_read_as_on_telegram(typed: str, kind: Kind, command: str, kept: str) -> None:
+    update = only(said(text(typed)))
+    assert (update.kind, update.command, update.text) == (kind, command, kept)
+
+
+@pytest.mark.parametrize("make", [
+    lambda given: said(message("button", button={"payload": given})),
+    lambda given: reply("button_reply", id=given),
+    lambda given: reply("list_reply", id=given),
+])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "choice"),
+    [
+        ("answer:17:b", "answer:17:b"),
+        (17, "17"),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, ""),
+        ("opción", ""),
+        ("\ud800", ""),
+        ("answer:1:\x00", ""),
+        ("'; drop table servants; --", "'; drop table servants; --"),
+    ],
+)
+def test_a_press_brings_back_what_a_button_of_ours_can_have(make: Any, given: Any, choice: str) -> None:
+    update = only(make(given))
+    assert (update.kind, update.choice) == (Kind.CHOICE, choice)
+
+
+@pytest.mark.parametrize("given", [None, "", {}, ["a"], True, 1.5])
+def test_a_press_of_nothing_is_an_attachment(given: Any) -> None:
+    assert only(reply("button_reply", id=given)).kind is Kind.ATTACHMENT
+
+
+# ---------------------------------------------------------------- keys and times
+
+
+@pytest.mark.parametrize("ident", ["wamid.HBgLMTY1+/=", 7, "w" * 300, "wamid.ñ", "wamid.\ud800\x00"])
+def test_a_key_is_a_digest_as_the_platforms_own_spells_a_phone_number(ident: Any) -> None:
+    update = only(said(text("hola", ident)))
+    assert re.fullmatch(r"h:[0-9a-f]{40}", update.key)
+    assert update.key == only(said(text("adiós", ident))).key
+    assert update.key != only(said(text("hola", f"{ident}x"))).key
+
+
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [
+        (str(WROTE_AT), WROTE_AT),
+        (WROTE_AT, WROTE_AT),
+        (None, 0),
+        ("", 0),
+        ("yesterday", 0),
+        ("١٧٩٥٣", 0),
+        (-1, 0),
+        (True, 0),
+        (1.5, 0),
+        (float("inf"), 0),
+        (253_402_300_799, 253_402_300_799),
+        (253_402_300_800, 0),
+        (10**12, 0),
+        (10**400, 0),
+        ({}, 0),
+    ],
+)
+def test_the_hour_is_the_platforms_or_unknown(given: Any, at: int) -> None:
+    assert only(said(text(timestamp=given))).at == at
+
+
+def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> None:
+    stop, again, resume, later, another = (
+        only(raw)
+        for raw in (
+            preference("stop"),
+            preference("stop", wa_id="524771234567", timestamp=str(WROTE_AT)),
+            preference("resume"),
+            preference("stop", timestamp=WROTE_AT + 1),
+            preference("stop", wa_id=OTHER_PHONE),
+        )
+    )
+    assert (stop.kind, stop.choice, stop.address, stop.alias) == (Kind.PREFERENCE, "stop", USER, ALIAS)
+    assert (another.address, another.alias) == (OTHER_ALIAS, OTHER_ALIAS)
+    assert stop.key == again.key
+    assert len({stop.key, resume.key, later.key, another.key}) == 4
+    assert not [key for key in (stop.key, another.key) if "4771234567" in key or "4770000001" in key or USER in key]
+
+
+# ---------------------------------------------------------------- receipts and bulletins
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [("1742", 1742), (1742, 1742), (None, 0), ("", 0), ("some data", 0), ("-1", 0), ("1" * 19, 0), ("²", 0), ({}, 0)],
+)
+def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
+    (receipt,) = translate(told(status("read", biz_opaque_callback_data=given)))
+    assert receipt == Receipt(
+        "whatsapp", key_of("wamid.OUT1:read"), ref=key_of("wamid.OUT1"), fate=Fate.READ, number=number, at=WROTE_AT
+    )
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([{"code": 131047}], 131047),
+        ([{"code": "131047"}, {"code": 1}], 131047),
+        ({"code": 131047}, 131047),
+        ([], 0),
+        (None, 0),
+        (["x"], 0),
+        ([{"code": None}], 0),
+        ("x", 0),
+    ],
+)
+def test_a_failure_says_why_where_it_can(errors: Any, code: int) -> None:
+    (receipt,) = translate(told(status("failed", errors=errors)))
+    assert isinstance(receipt, Receipt)
+    assert (receipt.fate, receipt.code) == (Fate.FAILED, code)
+
+
+def test_each_word_about_a_message_has_its_own_key() -> None:
+    long = "w" * 170
+    arrivals = translate(told(*(status(kind, ident) for kind in ("sent", "read", "played") for ident in ("a", long))))
+    assert len({arrival.key for arrival in arrivals}) == 6
+    assert all(len(arrival.key) <= 100 for arrival in arrivals)
+    assert len({arrival.ref for arrival in arrivals if isinstance(arrival, Receipt)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "people"),
+    [
+        (250, "250"),
+        ("250", "250"),
+        ("TIER_50", "50"),
+        ("TIER_250", "250"),
+        ("TIER_1K", "1000"),
+        ("TIER_2K", "2000"),
+        ("tier_10k", "10000"),
+        ("TIER_100K", "100000"),
+        ("TIER_UNLIMITED", "-1"),
+        ("UNLIMITED", "-1"),
+        (-1, "-1"),
+        ("TIER_NOT_SET", ""),
+        (-2, ""),
+        (1.5, ""),
+        ([], ""),
+        ("9" * 5000, ""),
+    ],
+)
+def test_how_many_people_a_day_is_read_in_every_spelling(given: Any, people: str) -> None:
+    (arrival,) = translate(account("business_capability_update", max_daily_conversations_per_business=given))
+    if people:
+        assert isinstance(arrival, Bulletin)
+        assert (arrival.topic, dict(arrival.fields), arrival.at) == (Topic.LIMIT, {"people": people}, WROTE_AT)
+    else:
+        assert arrival == Untranslated("whatsapp", "none", "a limit that is none")
+
+
+def test_a_bulletin_has_one_key_for_one_event() -> None:
+    approved = template("message_template_status_update", event="APPROVED")
+    reordered = json.loads(json.dumps(approved, sort_keys=True))
+    later = json.loads(json.dumps(approved))
+    later["entry"][0]["time"] += 60
+    faults = body(change(errors=[{"code": 4}, {"code": 4}]))
+    keys = [[arrival.key for arrival in translate(raw)] for raw in (approved, reordered, later, faults)]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(set(keys[3])) == 2
+
+
+def test_a_word_of_the_platforms_is_kept_in_a_length_that_fits() -> None:
+    raw = account("account_update", event="x" * 500, restriction_info=[{"restriction_type": "y" * 150}] * 3)
+    (bulletin,) = translate(raw)
+    assert isinstance(bulletin, Bulletin)
+    assert {name: len(value) for name, value in bulletin.fields.items()} == {"event": 200, "restrictions": 200}
+
+
+# ---------------------------------------------------------------- other numbers, odd shapes
+
+
+def test_other_numbers_of_the_account_are_left_out_with_one_line_in_the_log() -> None:
+    wish = {"wa_id": PHONE, "category": "marketing_messages", "value": "stop", "timestamp": WROTE_AT}
+    raw = body(
+        change(messages=[text("a", "wamid.A"), text("b", "wamid.B")]),
+        change(statuses=[status()]),
+        change("user_preferences", user_preferences=[wish]),  # of us all, whichever number it was said to
+    )
+    with capture_logs() as logs:
+        assert words(translate(raw, NUMBER_ID)) == words(translate(raw)) == "text, text, delivered 0, preference stop"
+        assert logs == []
+        assert words(translate(raw, "999")) == "preference stop"
+    assert logs == [{"event": "whatsapp_of_another_number", "count": 3, "log_level": "info"}]
+
+
+@pytest.mark.parametrize("metadata", [None, {}, "x", {"phone_number_id": None}, {"phone_number_id": int(NUMBER_ID)}])
+def test_what_does_not_say_for_which_number_it_is_is_ours(metadata: Any) -> None:
+    assert words(translate(body(change(messages=[text()], metadata=metadata)), NUMBER_ID)) == "text"
+
+
+@pytest.mark.parametrize("raw", [None, True, 0, 1.5, "x", [], [1], [[]], {"entry": 1}, {"entry": {}}, {"entry": [[]]}])
+def test_no_shape_raises(raw: Any) -> None:
+    assert all(isinstance(arrival, Untranslated) for arrival in translate(raw))
+
+
+def test_a_number_that_no_text_can_hold_is_no_identifier() -> None:
+    (arrival,) = translate(said(text("hola", 10**5000)))
+    assert arrival == Untranslated("whatsapp", "none", "no id")
+
+
+@pytest.mark.parametrize("depth", [10, 400, 900])
+def test_depth_costs_only_the_item_that_is_deep(depth: int) -> None:
+    deep: Any = 0
+    for _ in range(depth):
+        deep = {"a": [deep]}
+    bad = [{**text("hola", "wamid.DEEP"), "text": deep}, {"id": deep, "type": deep, "from": deep}]
+    raw = body(change(contacts=[deep, ANA], messages=[*bad, text()]), change(errors=[{"code": 4, "deep": deep}]))
+    arrivals = translate(raw)
+    assert len(arrivals) == 4
+    assert isinstance(arrivals[2], Update)

@@ -1,0 +1,321 @@
+import asyncio
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+from urllib.request import urlopen
+
+import pytest
+
+from content.library import Library
+from storage.database import open_database
+from storage.people import servants
+from tests.cast import MONDAY_NINE
+from tests.terminal import Ended, Integra, prompt
+
+ROOT = Path(__file__).parents[3]
+NINE = "2026-11-23T09:00-06:00"
+SECRET = "hunter2"
+
+
+def environment(folder: Path, **given: str) -> dict[str, str]:
+    """Nothing of ours but what is given; warnings of our own code are errors there too."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
+
+
+@pytest.fixture
+def integra(
+    tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Integra]:
+    """On a migrated SQLite database in `tmp_path`."""
+    shutil.copy(migrated_file, tmp_path / "integra.db")
+    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
+        yield integra
+
+
+def told(ended: Ended) -> str:
+    """The one clear line of a command that failed."""
+    assert ended.code == 1, ended.err
+    assert ended.out == ""
+    (line,) = ended.err.splitlines()
+    return line
+
+
+async def _fill(folder: Path, library: Library, people: int) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{folder}/integra.db")
+    async with database.write() as tx:
+        await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
+        place = await servants.institution_by_code(tx, "LEON")
+        assert place is not None
+        for number in range(people):
+            await servants.enrol(
+                tx,
+                "webchat",
+                f"person {number}",
+                institution_id=place.id,
+                language="es",
+                hour=9,
+                notice_version=library.phrases.template("es", "notice.version"),
+                now=MONDAY_NINE,
+                today=MONDAY_NINE.date(),
+            )
+    await database.close()
+
+
+def fill(folder: Path, library: Library, people: int = 0) -> None:
+    """The institution LEON, with so many servants on the web chat."""
+    asyncio.run(_fill(folder, library, people))
+
+
+# ---------------------------------------------------------------- help, check, migrate
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["check"], ["migrate"], ["tick"], ["report"], ["officer"], ["officer", "invite"]]
+)
+def test_every_command_explains_itself(integra: Integra, command: list[str]) -> None:
+    ended = integra(*command, "--help")
+    assert ended.code == 0
+    assert "Usage:" in ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("command", [["dance"], ["run", "--role", "king"], ["officer", "invite"], ["report", "--x"]])
+def test_a_wrong_command_line_is_no_success(integra: Integra, command: list[str]) -> None:
+    ended = integra(*command)
+    assert ended.code != 0
+    assert "Traceback" not in ended.err
+
+
+def test_check_says_that_all_is_well(integra: Integra) -> None:
+    ended = integra("check")
+    assert ended.code == 0, ended.err
+    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", ended.out)
+
+
+def test_check_tells_all_wrong_settings_at_once_and_no_secret(integra: Integra) -> None:
+    wrong = {"TIMEZONE": "Mars", "MIN_GROUP": "2", "DATABASE_URL": f"mysql://u:{SECRET}@h/d"}
+    ended = integra("check", **wrong, TELEGRAM_BOT_TOKEN=SECRET)
+    assert ended.code == 1
+    names = [line.partition(":")[0] for line in ended.err.splitlines()]
+    assert names == ["DATABASE_URL", "TIMEZONE", "TELEGRAM_BOT_TOKEN", "MIN_GROUP", "4 problems."]
+    assert SECRET not in ended.err + ended.out
+
+
+@pytest.mark.parametrize("command", [["run"], ["migrate"], ["tick"], ["report"]])
+def test_no_command_starts_with_a_wrong_setting(integra: Integra, command: list[str]) -> None:
+    line = told(integra(*command, MIN_GROUP="2"))
+    assert line == "MIN_GROUP: Input should be greater than or equal to 5 (seen: '2')"
+
+
+@pytest.mark.parametrize("command", [["run"], ["migrate"], ["tick"], ["report"]])
+def test_a_database_that_is_away_is_one_clear_line(integra: Integra, command: list[str]) -> None:
+    url = f"postgresql+asyncpg://user:{SECRET}@/x?host=/nowhere/at/all"
+    line = told(integra(*command, DATABASE_URL=url))
+    assert line.startswith("DATABASE_URL: the database does not answer")
+    assert SECRET not in line
+
+
+def test_migrate_shows_its_steps_once(integra: Integra, tmp_path: Path) -> None:
+    (tmp_path / "integra.db").unlink()
+    first = integra("migrate")
+    assert first.code == 0, first.err
+    assert first.out.startswith("0001: ")
+    assert integra("migrate").out == "The schema is up to date.\n"
+
+
+def test_the_database_of_a_newer_version_is_left_alone(integra: Integra, tmp_path: Path) -> None:
+    async def age() -> None:
+        database = open_database(f"sqlite+aiosqlite:///{tmp_path}/integra.db")
+        async with database.write() as tx:
+            await tx.exec_driver_sql("update alembic_version set version_num = '9999'")
+        await database.close()
+
+    asyncio.run(age())
+    assert "schema 9999, newer than this version of Integra; upgrade Integra" in told(integra("migrate"))
+
+
+# ---------------------------------------------------------------- tick, report
+
+
+def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: Path, library: Library) -> None:
+    fill(tmp_path, library, people=3)
+    early = integra("tick", "--at", "2026-11-23T08:59-06:00")
+    assert early.out == "0 prompts planned; deliveries: none.\n", early.err
+    assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 sent.\n"
+    assert integra("tick", "--at", NINE).out == "0 prompts planned; deliveries: 3 sent.\n"
+
+
+@pytest.mark.parametrize("moment", ["2026-11-23T09:00", "yesterday", "", "2026-13-01T09:00-06:00", "09:00-06:00"])
+def test_tick_refuses_a_moment_that_is_none(integra: Integra, moment: str) -> None:
+    line = told(integra("tick", "--at", moment))
+    assert line.startswith("--at: ")
+    assert "expected e.g. 2026-11-23T09:00-06:00" in line
+
+
+def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> None:
+    with Demo(tmp_path):
+        pass
+    table = integra("report")
+    assert table.code == 0, table.err
+    assert "Institución" in table.out
+    assert "(simulado)" in table.out
+    assert "·" in table.out, "the small group is suppressed"
+    plain = json.loads(integra("report", "--format", "json").out)
+    rows = list(csv.DictReader(io.StringIO(integra("report", "--format", "csv").out)))
+    assert [row["code"] for row in rows] == [row["code"] for row in plain["rows"]]
+    assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "34"
+    assert "" in {row["rightness"] for row in rows}
+    one = json.loads(integra("report", "--format", "json", "--institution", "demo").out)
+    assert [row["code"] for row in one["rows"]] == ["DEMO"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--from", "yesterday"], "--from: not a day (seen: 'yesterday'); expected YYYY-MM-DD"),
+        (["--to", "2026-02-30"], "--to: not a day (seen: '2026-02-30'); expected YYYY-MM-DD"),
+        (["--from", "2026-03-02", "--to", "2026-03-01"], "--from: after --to (seen: 2026-03-02 and 2026-03-01)"),
+        (["--institution", "NOWHERE"], "--institution: no such code (seen: 'NOWHERE')"),
+    ],
+)
+def test_report_refuses_what_makes_no_sense(integra: Integra, options: list[str], line: str) -> None:
+    assert told(integra("report", *options)) == line
+
+
+# ---------------------------------------------------------------- officers
+
+
+def test_an_officer_is_invited_by_a_link_that_replaces_the_one_before(integra: Integra) -> None:
+    invite = ("officer", "invite", "carmen@ueipci.example", "--name", "Carmen", "--role", "officer")
+    links = [integra(*invite, PUBLIC_URL="https://integra.example.mx").out for _ in range(2)]
+    for link in links:
+        assert re.fullmatch(r"https://integra\.example\.mx/console/signup#[\w-]{20,}\n", link)
+    assert links[0] != links[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--role", "liaison"], "--institution: a liaison belongs to one; give its code"),
+        (["--role", "liaison", "--institution", "NOWHERE"], "--institution: no such code (seen: 'NOWHERE')"),
+    ],
+)
+def test_a_liaison_belongs_to_an_institution(integra: Integra, options: list[str], says: str) -> None:
+    assert told(integra("officer", "invite", "eva@leon.example", "--name", "Eva", *options)) == says
+
+
+def test_a_liaison_of_a_known_institution_is_invited(integra: Integra, tmp_path: Path, library: Library) -> None:
+    fill(tmp_path, library)
+    options = ("--name", "Eva", "--role", "liaison", "--institution", "leon")
+    ended = integra("officer", "invite", "eva@leon.example", *options)
+    assert ended.code == 0, ended.err
+    assert "/console/signup#" in ended.out
+
+
+# ---------------------------------------------------------------- run
+
+
+class Demo:
+    """`integra run --demo` as a real process on a free port; stopped by SIGTERM at the end of the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.code: int | None = None
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "bot", "run", "--demo"]
+        self.errors = (self.folder / "errors.log").open("w")
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            cwd=self.folder,
+            env=environment(self.folder, HTTP_PORT=str(self.port)),
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:  # ends, too, when the process does
+            self.lines.append(line.rstrip())
+            if line.startswith("Ctrl-C"):
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        rest, _nothing = self.process.communicate(timeout=30)
+        self.lines += rest.splitlines()
+        self.code = self.process.returncode
+        self.errors.close()
+
+    def printed(self, label: str) -> str:
+        (line,) = [one for one in self.lines if one.strip().startswith(label)]
+        return line.partition(":")[2].strip()
+
+    def get(self, path: str) -> str:
+        with urlopen(self.address + path, timeout=10) as answer:
+            return str(answer.read().decode())
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_the_demonstration_starts_with_one_command_and_keeps_what_it_did(integra: Integra, tmp_path: Path) -> None:
+    (tmp_path / "integra.db").unlink()
+    with Demo(tmp_path) as first:
+        assert first.printed("Chat") == f"{first.address}/chat"
+        assert first.printed("Enrolment code") == "DEMO"
+        link = first.printed("First officer")
+        assert re.fullmatch(rf"{first.address}/console/signup#[\w-]{{20,}}\s+\(once\)", link)
+        assert '"ready": true' in first.get("/health/ready")
+        assert "<form" in first.get("/chat?code=DEMO")
+    assert first.code == 0, (tmp_path / "errors.log").read_text()
+    assert first.lines[-1] == "Stopped."
+    assert "Traceback" not in (tmp_path / "errors.log").read_text()
+    before = json.loads(integra("report", "--format", "json").out)
+    with Demo(tmp_path) as second:
+        assert second.printed("Enrolment code") == "DEMO"
+    assert second.code == 0
+    assert json.loads(integra("report", "--format", "json").out) == before
+    assert before["enrolled"] == 61
+
+
+def test_a_port_in_use_is_one_clear_line(integra: Integra) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = told(integra("run", HTTP_PORT=str(port)))
+    assert line.startswith(f"HTTP_PORT: cannot listen on 127.0.0.1:{port} (")
+    assert "choose another with HTTP_PORT=" in line
+
+
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_several_processes_need_postgresql(integra: Integra, role: str) -> None:
+    assert told(integra("run", "--role", role)).startswith("DATABASE_URL: SQLite serves one process only")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["check"], 0), (["check", "--help"], 0), (["tick", "--at", "?"], 1)])
+def test_a_real_process_ends_with_the_code_that_scripts_rely_on(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    command = [sys.executable, "-m", "bot", *arguments]
+    given = environment(tmp_path)
+    ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env=given, timeout=60, check=False)
+    assert ended.returncode == code, ended.stderr.decode()

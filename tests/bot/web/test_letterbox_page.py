@@ -1,0 +1,327 @@
+"""The letterbox in a real browser: the whole story, and every way in which it can go wrong without losing a word."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route, ViewportSize, expect
+
+from content.library import Library
+from storage.confidential import cases
+from storage.database import open_database
+from tests.fakes.letterbox import Letterbox, running
+from tests.phones.letterbox_page import LetterboxPage
+from tests.screen import CONTRAST, faults, in_a_moment
+
+TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
+SMALL = ViewportSize(width=360, height=740)
+
+
+@pytest_asyncio.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A small phone in Spanish; whatever the page complains of on its console fails the test."""
+    context = await in_a_moment(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda fault: complaints.append(str(fault)))
+    page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+    yield page
+    await context.close()
+    assert complaints == []
+
+
+async def is_usable(page: Page, *rules: str) -> None:
+    """Nothing for axe to find, nothing to scroll sideways, nothing too small to press."""
+    assert await faults(page, *rules) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    script = "(all) => all.filter((one) => one.offsetParent && one.offsetHeight < 44).map((one) => one.outerHTML)"
+    assert await page.eval_on_selector_all("button, textarea, input:not([type=radio], [type=checkbox])", script) == []
+
+
+async def kept(page: Page, box: Letterbox, text: str = TEXT) -> None:
+    """Nothing was stored, and what was written is still there."""
+    assert await page.input_value("#text") == text
+    async with box.database.read() as tx:
+        assert await cases.queue(tx, box.unit.officer.id) == []
+
+
+# ---------------------------------------------------------------- the story
+
+
+async def test_a_query_is_sealed_answered_and_read(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
+    await phone.shows("write")
+    await expect(page.locator("#readers li")).to_have_count(2)
+    await page.fill("#decision", "2026-11-24")
+    await page.check("input[value=yes]")
+    await page.fill("#name", "Ana, Obras Públicas")
+    await phone.send(TEXT)
+    assert "#" not in page.url
+    (letter,) = await box.opened()
+    assert letter == {
+        "text": TEXT,
+        "answers": "ynunnynnnn-nyu",
+        "decision_on": "2026-11-24",
+        "identified": "Ana, Obras Públicas",
+    }
+
+    await box.answer("Excúsate por escrito.\nGuarda el acuse.")
+    await phone.come_back(box.url)
+    assert await phone.letters() == [TEXT, "Excúsate por escrito.\nGuarda el acuse."]
+    await expect(page.locator("article.officer .mark")).to_contain_text("Firma verificada")
+    await page.fill("#reply-text", "Gracias.")
+    await phone.press("reply")
+    await expect(page.locator("#reply-done")).not_to_be_empty()
+    assert await phone.letters() == [TEXT, "Excúsate por escrito.\nGuarda el acuse.", "Gracias."]
+    assert (await box.opened())[2] == {"text": "Gracias."}
+
+
+async def test_what_stays_unsaid_does_not_travel(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
+    await phone.shows("write")
+    await page.check("input[value=yes]")
+    await page.fill("#name", "Ana")
+    await page.check("input[value=no]")
+    await page.uncheck("#answers")
+    await phone.send(TEXT)
+    assert await box.opened() == [{"text": TEXT, "answers": "", "decision_on": "", "identified": ""}]
+
+
+async def test_the_thread_can_be_taken_along_as_text(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.send(TEXT)
+    await phone.come_back(box.url)
+    await phone.shows("thread")
+    async with page.expect_download() as coming:
+        await page.click("#download")
+    download = await coming.value
+    assert TEXT in Path(await download.path()).read_text("utf-8")
+    await page.click("#leave")
+    await phone.shows("start")
+    assert TEXT not in await page.content()
+
+
+async def test_the_words_are_forgiving_about_accents_and_spaces(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.send(TEXT)
+    await phone.come_back(box.url, "  ".join(phone.words).upper() + "\n")
+    assert await phone.letters() == [TEXT]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "ocho"),
+        ("uno dos tres", "aquí hay 3"),
+        ("zzz abeja abeja abeja abeja abeja abeja abeja", "zzz"),
+        ("abeja " * 8, "Ninguna consulta"),
+    ],
+)
+async def test_words_that_open_nothing_are_explained(box: Letterbox, page: Page, words: str, said: str) -> None:
+    phone = await LetterboxPage.opened(page, box.url + "/c")
+    await phone.shows("start")
+    await page.fill("#words", words)
+    await phone.press("open")
+    assert said in await phone.error("open")
+    assert await page.input_value("#words") == words
+
+
+async def test_wrong_words_at_the_check_are_asked_again(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.write(TEXT)
+    await phone.press("letter")
+    await phone.shows("sent")
+    await page.click("#noted")
+    await page.fill("#check-one", "nada")
+    await phone.press("check-words")
+    assert await phone.error("check")
+    await page.click("#again")
+    await phone.note()
+
+
+# ---------------------------------------------------------------- usable by everybody
+
+
+@pytest.mark.parametrize(("scheme", "rules"), [("light", ()), ("dark", CONTRAST)])
+async def test_every_state_can_be_used_by_everybody(
+    box: Letterbox, page: Page, scheme: Literal["light", "dark"], rules: tuple[str, ...]
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    phone = await LetterboxPage.opened(page, box.url + "/c")
+    await phone.shows("start")
+    await is_usable(page, *rules)
+    phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
+    await phone.shows("write")
+    await is_usable(page, *rules)
+    await phone.press("letter")
+    assert await phone.error("letter")
+    await is_usable(page, *rules)
+    await phone.write(TEXT)
+    await phone.press("letter")
+    await phone.shows("sent")
+    await expect(page.locator("#sent-title")).to_be_focused()
+    await is_usable(page, *rules)
+    await phone.note()
+    await is_usable(page, *rules)
+    await box.answer("Excúsate.")
+    await phone.come_back(box.url)
+    await phone.shows("thread")
+    await is_usable(page, *rules)
+
+
+async def test_the_keyboard_alone_is_enough(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.shows("write")
+    for _ in range(10):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.id") == "text":
+            break
+    await page.keyboard.type("¿Puedo firmar?")
+    for _ in range(10):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.type") == "submit":
+            break
+    await page.keyboard.press("Enter")
+    await phone.note()
+    assert (await box.opened())[0]["text"] == "¿Puedo firmar?"
+
+
+async def test_the_language_follows_the_link_and_can_be_changed(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link(language="en"))
+    await phone.shows("write")
+    await page.fill("#text", TEXT)
+    assert await page.inner_text("#write-title") == "Your query"
+    await expect(page).to_have_title("Confidential letterbox")
+    await page.click("[data-choose=es]")
+    assert await page.inner_text("#write-title") == "Tu consulta"
+    assert await page.get_attribute("html", "lang") == "es"
+    assert await page.input_value("#text") == TEXT
+
+
+async def test_without_scripts_the_page_explains_and_offers_no_form(box: Letterbox, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(await box.link())
+    for language in ("es", "en"):
+        await expect(page.locator(f"noscript [lang={language}]")).to_be_visible()
+    assert await page.locator("textarea:visible, input:visible, button:visible").count() == 0
+    await context.close()
+
+
+# ---------------------------------------------------------------- closed, and failing closed
+
+
+async def test_without_readers_it_says_closed(sqlite_url: str, library: Library, page: Page) -> None:
+    database = open_database(sqlite_url)
+    async with running(database, library, is_open=False) as box:
+        phone = await LetterboxPage.opened(page, f"{box.url}/c#t={'A' * 32}&l=es")
+        await phone.shows("closed")
+    await database.close()
+
+
+async def test_where_nothing_can_be_sealed_it_refuses(box: Letterbox, page: Page) -> None:
+    await page.add_init_script("Object.defineProperty(globalThis, 'isSecureContext', { value: false })")
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.shows("unsupported")
+    assert await page.locator("textarea:visible").count() == 0
+
+
+async def test_a_list_of_readers_that_does_not_verify_is_refused(box: Letterbox, page: Page) -> None:
+    async def spoil(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, body=(await response.text()).replace("Carmen", "Karmen"))
+
+    await page.route("**/c/keys", spoil)
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.shows("altered")
+    assert await page.locator("textarea:visible").count() == 0
+
+
+async def test_a_network_that_is_cut_loses_nothing(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.write(TEXT)
+    for pattern in ("**/c/keys", "**/words.es.txt", "**/c/cases"):
+        await page.route(pattern, lambda route: route.abort())
+        await phone.press("letter")
+        assert await phone.error("letter")
+        await expect(page.locator("#letter button.main")).not_to_have_attribute("aria-disabled", "true")
+        await kept(page, box)
+        await page.unroute(pattern)
+    await phone.press("letter")
+    await phone.note()
+    assert [letter["text"] for letter in await box.opened()] == [TEXT]
+
+
+async def test_a_reply_that_got_lost_does_not_send_twice(box: Letterbox, page: Page) -> None:
+    async def swallow(route: Route) -> None:
+        await route.fetch()  # the server has it, and the browser never hears of it
+        await route.abort()
+
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.write(TEXT)
+    await page.route("**/c/cases", swallow)
+    await phone.press("letter")
+    assert "no sabemos" in await phone.error("letter")
+    await page.unroute("**/c/cases")
+    await phone.press("letter")
+    await phone.note()
+    await phone.come_back(box.url)
+    assert await phone.letters() == [TEXT]
+    assert len(await box.opened()) == 1
+
+
+async def test_a_reply_of_the_thread_that_got_lost_is_not_sent_twice(box: Letterbox, page: Page) -> None:
+    async def swallow(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.send(TEXT)
+    await phone.come_back(box.url)
+    await phone.shows("thread")
+    await page.fill("#reply-text", "Y otra cosa.")
+    await page.route("**/c/letters", swallow)
+    await phone.press("reply")
+    assert await phone.error("reply")
+    await page.unroute("**/c/letters")
+    await phone.press("reply")
+    await expect(page.locator("#reply-done")).not_to_be_empty()
+    assert await phone.letters() == [TEXT, "Y otra cosa."]
+
+
+async def test_a_spent_link_leaves_the_text_on_the_page(box: Letterbox, page: Page) -> None:
+    url = await box.link()
+    phone = await LetterboxPage.opened(page, url)
+    await phone.send("first")
+    phone = await LetterboxPage.opened(page, url)
+    await phone.write(TEXT)
+    await phone.press("letter")
+    assert "ya se usó" in await phone.error("letter")
+    assert await page.input_value("#text") == TEXT
+    assert len(await box.opened()) == 1
+
+
+async def test_readers_that_change_while_one_writes_are_shown_first(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.write(TEXT)
+    box.unit.readers.append(type(box.unit.officer)("Dora Paz"))
+    box.unit.serial = 2
+    await box.publish()
+    await phone.press("letter")
+    assert "acaba de cambiar" in await phone.error("letter")
+    await expect(page.locator("#readers")).to_contain_text("Dora Paz")
+    await kept(page, box)
+    await phone.press("letter")
+    await phone.note()
+
+
+async def test_another_unit_in_place_of_ours_is_refused(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.write(TEXT)
+    box.unit.serial, box.unit.signing = 2, type(box.unit).of_two().signing
+    await box.publish()
+    await phone.press("letter")
+    await phone.shows("altered")
+    await kept(page, box)

@@ -1,0 +1,104 @@
+"""What the house writes as TOML and JSON reads as it was."""
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from content.course.scenario import Scenario
+from content.exchange.changeset import Unreadable
+from content.exchange.toml_json import from_json, to_json, to_toml
+from content.library import Library
+from tests.content.exchange.authors import back, banks, lines, nothing_changes, plain, scenarios, text, tiny
+
+
+@given(scenarios())
+@settings(max_examples=300, deadline=None)
+def test_a_file_reads_as_the_scenario_that_was_written(scenario: Scenario) -> None:
+    written = to_toml(scenario).encode()
+    assert Scenario.model_validate(tomllib.loads(written.decode())) == scenario
+
+
+def test_every_shipped_scenario_is_written_and_read(library: Library) -> None:
+    for scenario in library.scenarios.values():
+        assert Scenario.model_validate(tomllib.loads(to_toml(scenario))) == scenario
+
+
+def test_a_file_has_the_layout_of_the_shipped_ones() -> None:
+    situation = 'Dice "no".\nY luego:\n' + "ya " * 40
+    written = to_toml(plain(situation=text(situation), reviewer="Área jurídica"))
+    assert written.startswith(
+        'id = "caja"\ncompetency = "regalos"\nvariant = 1\nroles = ["general"]\nstate = "published"\n'
+        'author = "Redacción del curso"\nreviewer = "Área jurídica"\nreviewed_on = 2026-11-22\n\n'
+        '[situation]\nes = """Dice "no".\nY luego:\nya ya'
+    )
+    assert (
+        '\n\n[[options]]\nright = false\narticles = ["lgra-58"]\ntext = { es = "Opción 0", en = "Opción 0" }\n'
+        in written
+    )
+    assert written.endswith('\n\n[todo]\nes = "Mira el hecho."\nen = "Mira el hecho."\n')
+
+
+@given(banks())
+@settings(deadline=None)
+def test_json_reads_as_it_was_written(bank: list[Scenario]) -> None:
+    assert back(from_json(to_json(bank))) == bank
+
+
+def test_bringing_json_back_changes_nothing(library: Library) -> None:
+    assert nothing_changes(library, from_json(to_json(tuple(library.scenarios.values()))))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{", "not readable as JSON"),
+        (b'{"id": "caja"}', "expected a list of scenarios"),
+        (b"\xff\xfe", "not in UTF-8"),
+        (b"[" * 100_000, "not readable as JSON"),
+    ],
+)
+def test_what_is_no_list_of_scenarios_is_refused_whole(content: bytes, says: str) -> None:
+    with pytest.raises(Unreadable, match=says):
+        from_json(content)
+
+
+def spoiled(**changes: Any) -> dict[str, Any]:
+    found = json.loads(to_json([plain()]))[0] | changes
+    assert isinstance(found, dict)
+    return found
+
+
+def test_all_mistakes_of_a_list_are_told_at_once() -> None:
+    bad = spoiled(
+        id="Otra Caja", state="done", competency="baile", reviewed_on="46000", situation=text("Corta."), colour="red"
+    )
+    bad["options"][1] |= {"right": False, "articles": ["lgra-58", "lgra-999"]}
+    bad["options"][2]["text"] = {"es": " "}
+    told = lines(tiny([]), from_json(json.dumps([7, bad, spoiled(), spoiled()]).encode()))
+    assert told == [
+        "scenario 1: expected an object (seen: '7')",
+        "scenario 2 (Otra Caja), reviewed_on: expected a day such as 2026-11-22 (seen: '46000')",
+        "scenario 2 (Otra Caja), id: expected lower-case words without accents, joined by hyphens (seen: 'Otra Caja')",
+        "scenario 2 (Otra Caja), state: Input should be 'draft', 'reviewed', 'published' or 'retired' (seen: 'done')",
+        "scenario 2 (Otra Caja), options.2.text.es: is empty",
+        "scenario 2 (Otra Caja), options.2.text.en: is missing",
+        "scenario 2 (Otra Caja), colour: Extra inputs are not permitted (seen: 'red')",
+        "scenario 2 (Otra Caja), situation.es: 40 to 90 words (seen: 1)",
+        "scenario 2 (Otra Caja), situation.en: 40 to 90 words (seen: 1)",
+        "scenario 2 (Otra Caja), right: exactly one option is the right one (seen: 0)",
+        "scenario 2 (Otra Caja), competency: no such competency (seen: 'baile')",
+        "scenario 2 (Otra Caja), options.1.articles.1: not in the law catalogue (seen: 'lgra-999')",
+        "scenario 4 (caja), id: stands in scenario 3 (caja) too (seen: 'caja')",
+        "scenario 4 (caja), variant: stands in scenario 3 (caja) too (seen: 'regalos 1')",
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"id": 7, "options": 3}, {"options": [1, None, "x"]}, {"options": [{"articles": 5, "text": [], "why": 1}]}],
+)
+def test_values_of_any_shape_are_told_and_nothing_breaks(values: dict[str, Any]) -> None:
+    assert lines(tiny([]), from_json(json.dumps([values, {"competency": ["a"], "variant": {"b": 1}}]).encode()))

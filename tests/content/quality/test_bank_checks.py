@@ -1,0 +1,333 @@
+"""The bank as a whole: a good one passes, each way of spoiling it is told, and the shipped one is good."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from content.course.scenario import Scenario
+from content.library import Library
+from content.quality import bank_checks
+from content.quality.bank_checks import at_least, chi_square_tail, faults
+from content.quality.style_rules import Wording, shipped
+from tests.content.quality import bank
+
+Spoil = Callable[[Scenario], Scenario]
+
+
+@pytest.fixture(scope="module")
+def good(library: Library) -> Library:
+    return bank.good(library)
+
+
+def told(library: Library) -> list[str]:
+    return [str(one) for one in faults(library)]
+
+
+def spoiled(good: Library, spoil: Spoil) -> Library:
+    return bank.with_changes(good, *map(spoil, good.scenarios.values()))
+
+
+def altered(scenario: Scenario, **fields: Any) -> Scenario:
+    """A copy that was not checked by the loader's rules."""
+    return scenario.model_copy(update=fields)
+
+
+def texts(scenario: Scenario, rewrite: Callable[[bool, str], str], language: str = "es") -> Scenario:
+    """The options with other words; `rewrite` gets whether the option is right, and its words."""
+    options = tuple(
+        one.model_copy(
+            update={"text": one.text.model_copy(update={language: rewrite(one.right, one.text.in_language(language))})}
+        )
+        for one in scenario.options
+    )
+    return altered(scenario, options=options)
+
+
+def test_a_good_bank_has_no_faults(good: Library) -> None:
+    assert told(good) == []
+
+
+def test_the_shipped_bank_has_no_faults(library: Library) -> None:
+    assert told(library) == []
+
+
+# ---------------------------------------------------------------- positions and lengths
+
+
+def test_a_right_option_that_always_stands_first_is_told(good: Library) -> None:
+    def first(one: Scenario) -> Scenario:
+        return altered(one, options=tuple(sorted(one.options, key=lambda option: not option.right)))
+
+    (line,) = told(spoiled(good, first))
+    assert line.startswith("scenarios: options: the right option stands unevenly (seen: A 96, B 0, C 0; p = 0.000)")
+    assert line.endswith("expected about A 32, B 32, C 32")
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize(
+    ("name", "rewrite"),
+    [
+        ("longest", lambda right, text: text + ("." * 30 if right else "")),
+        ("shortest", lambda right, text: text + ("" if right else "." * 30)),
+    ],
+)
+def test_a_right_option_that_shows_by_its_length_is_told(
+    good: Library, language: str, name: str, rewrite: Callable[[bool, str], str]
+) -> None:
+    lines = told(spoiled(good, lambda one: texts(one, rewrite, language)))
+    assert lines == [
+        f"scenarios: options.text.{language}: the right option is the {name} too often (seen: 96 of 96); "
+        "expected at most 40"
+    ]
+
+
+def test_a_bank_of_a_few_scenarios_is_not_reckoned(good: Library) -> None:
+    few = [one for one in good.scenarios.values() if one.right_letter == "a"][: bank_checks.ENOUGH - 1]
+    lines = told(replace(good, scenarios={one.id: one for one in few}))
+    assert not [line for line in lines if line.startswith("scenarios:")]
+
+
+def test_drafts_count_for_no_position_and_retired_ones_for_nothing(good: Library) -> None:
+    extra = [altered(bank.scenario("x", 0, 1, id=f"mas-{n}"), state="draft") for n in range(60)]
+    competency = next(iter(good.competencies))
+    drafts = [altered(one, competency=competency, variant=9) for one in extra]
+    assert told(bank.with_changes(good, *drafts)) == []
+    hard = drafts[0].situation.model_copy(update={"es": "Responsabilidades administrativas institucionales."})
+    retired = altered(drafts[0], situation=hard, state="retired")
+    assert told(bank.with_changes(good, retired)) == []
+
+
+# ---------------------------------------------------------------- the numbers behind
+
+
+@pytest.mark.parametrize(
+    ("statistic", "freedom", "tail"),
+    [(3.841, 1, 0.05), (6.635, 1, 0.01), (5.991, 2, 0.05), (9.210, 2, 0.01), (7.815, 3, 0.05), (11.345, 3, 0.01)],
+)
+def test_the_tail_of_chi_square_is_that_of_the_printed_tables(statistic: float, freedom: int, tail: float) -> None:
+    assert chi_square_tail(statistic, freedom) == pytest.approx(tail, abs=2e-5)
+
+
+@given(st.floats(0, 50), st.floats(0.1, 10), st.integers(1, 6))
+def test_a_larger_statistic_is_rarer(statistic: float, more: float, freedom: int) -> None:
+    assert chi_square_tail(0, freedom) == pytest.approx(1)
+    assert 0 <= chi_square_tail(statistic + more, freedom) <= chi_square_tail(statistic, freedom) <= 1 + 1e-9
+
+
+@given(st.integers(1, 40), st.integers(0, 41), st.sampled_from((0.25, 1 / 3, 0.5)))
+def test_equal_chances_give_the_binomial(events: int, count: int, chance: float) -> None:
+    tail = sum(
+        math.comb(events, one) * chance**one * (1 - chance) ** (events - one) for one in range(count, events + 1)
+    )
+    assert at_least(count, [chance] * events) == pytest.approx(tail)
+
+
+# ---------------------------------------------------------------- variants and their words
+
+
+def test_a_competency_with_three_variants_is_told(good: Library) -> None:
+    competency = next(iter(good.topics.values())).competencies[1]
+    last = next(one for one in good.scenarios.values() if one.competency == competency.id and one.variant == 4)
+    (line,) = [one for one in told(bank.with_changes(good, altered(last, state="draft"))) if "topics/" in one]
+    assert f"competencies.1: {competency.id} has too few published scenarios (seen: 3); expected at least 4" in line
+
+
+LONG = " ".join(["Una", *["palabra"] * 25]) + "."
+HARD = (
+    "Responsabilidades administrativas institucionales determinadas reglamentariamente. "
+    "Incumplimientos procedimentales reiterados ameritan consideraciones extraordinarias."
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "words", "says"),
+    [
+        ("situation.es", HARD, "hard to read (seen: "),
+        ("situation.es", LONG, "a sentence too long (seen: 26 words, 'Una palabra palabra"),
+        ("situation.en", LONG, "a sentence too long (seen: 26 words, "),
+        ("todo.en", LONG, "a sentence too long (seen: 26 words, "),
+        ("options.1.why.es", LONG, "a sentence too long (seen: 26 words, "),
+        ("options.2.why.es", "Haces bien: estás seguro de ello.", "not said here (seen: 'estás seguro'); expected "),
+        ("situation.es", "Tu colega ganó. Te lo dice alguien de Morena.", "not named here (seen: 'Morena'); expected "),
+        ("situation.en", "Someone of Morena says so.", "not named here (seen: 'Morena'); expected "),
+    ],
+)
+def test_words_that_do_not_suit_are_told_with_file_and_field(good: Library, field: str, words: str, says: str) -> None:
+    one = next(iter(good.scenarios.values()))
+    raw = one.model_dump()
+    *way, last = field.split(".")
+    place: Any = raw
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place[step]
+    place[last] = words
+    lines = told(bank.with_changes(good, Scenario.model_construct(**_parts(one, raw))))
+    file = bank_checks.file_of(good, one)
+    expected = says.replace("not named", "not said") if field.endswith(".es") else says
+    assert any(line.startswith(f"{file}: {field}: {expected}") for line in lines), lines
+
+
+def _parts(one: Scenario, raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a scenario whose texts were changed, without the loader's limits."""
+    options = tuple(
+        old.model_copy(
+            update={name: old.text.model_copy(update=new[name]) for name in ("text", "why")},
+        )
+        for old, new in zip(one.options, raw["options"], strict=True)
+    )
+    return {
+        **{name: getattr(one, name) for name in Scenario.model_fields},
+        "situation": one.situation.model_copy(update=raw["situation"]),
+        "todo": one.todo.model_copy(update=raw["todo"]),
+        "options": options,
+    }
+
+
+def test_two_situations_that_are_nearly_the_same_are_told(good: Library) -> None:
+    one, other = list(good.scenarios.values())[:2]
+    twin = altered(other, situation=one.situation)
+    lines = [line for line in told(bank.with_changes(good, twin)) if "nearly that of" in line]
+    assert [line.split(": ")[1] for line in lines] == ["situation.en", "situation.es"]
+    assert all(bank_checks.file_of(good, other) in line and "seen: 1.00" in line for line in lines)
+
+
+# ---------------------------------------------------------------- options that give the answer away
+
+
+def test_an_action_that_is_always_right_gives_itself_away(good: Library) -> None:
+    def always_excused(one: Scenario) -> Scenario:
+        options = tuple(
+            option.model_copy(update={"right": option.text.es == bank.ACTIONS[0]["es"]}) for option in one.options
+        )
+        return altered(one, options=options)
+
+    group = [one for one in good.scenarios.values() if one.competency == next(iter(good.competencies))]
+    lines = told(bank.with_changes(good, *map(always_excused, group)))
+    assert sum("right here and wrong in no other variant" in line for line in lines) == 4 * 2
+    assert sum("wrong here and right in no other variant" in line for line in lines) == 8 * 2
+
+
+def test_a_key_that_would_follow_one_action_is_caught_in_every_family_of_the_shipped_bank(library: Library) -> None:
+    for group in library.askable.values():
+        for model in group[0].options:
+            keyed = {one.id: _keyed(one, model.text.es) for one in group}
+            assert any("no other variant" in line for line in told(replace(library, scenarios=keyed))), group[
+                0
+            ].competency
+
+
+def _keyed(scenario: Scenario, words: str) -> Scenario:
+    """The scenario with the option right whose words are most like these."""
+    like = [bank_checks.similarity(words, one.text.es) for one in scenario.options]
+    options = tuple(
+        one.model_copy(update={"right": place == like.index(max(like))}) for place, one in enumerate(scenario.options)
+    )
+    return altered(scenario, options=options)
+
+
+def test_an_action_that_stands_in_one_variant_only_gives_itself_away(good: Library) -> None:
+    one = next(iter(good.scenarios.values()))
+    alone = texts(one, lambda right, text: "Llamar por radio al almacén del puerto" if right else text)
+    lines = [line for line in told(bank.with_changes(good, alone)) if bank_checks.file_of(good, one) in line]
+    assert len(lines) == 1
+    assert "text.es: right here and wrong in no other variant" in lines[0]
+
+
+def test_other_names_in_the_same_action_hide_nothing(good: Library) -> None:
+    names = ("Citlali", "Raúl", "Amelia", "Nicanor")
+
+    def named(one: Scenario) -> Scenario:
+        return texts(one, lambda _, text: text.replace("persona", names[one.variant - 1]))
+
+    assert [line for line in told(spoiled(good, named)) if "no other variant" in line] == []
+
+
+def test_the_twin_of_an_option_is_the_one_with_its_words_wherever_it_stands(good: Library) -> None:
+    one, other = list(good.scenarios.values())[:2]
+    for option in one.options:
+        ((twin, likeness),) = bank_checks.twins(option, other, "es")
+        assert (twin.text, likeness) == (option.text, 1)
+
+
+def test_actions_that_differ_in_one_noun_may_be_twins(good: Library) -> None:
+    one, other = list(good.scenarios.values())[:2]
+    units = iter(("área", "gerencia", "total", "escuela", "región", "total"))
+    first, second = (texts(each, lambda _, __: f"Publicar los resultados por {next(units)}") for each in (one, other))
+    assert [len(bank_checks.twins(option, second, "es")) for option in first.options] == [3, 3, 1]
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_similarity_knows_no_order_and_no_accents(one: str, other: str) -> None:
+    assert bank_checks.similarity(one, other) == bank_checks.similarity(other, one)
+    assert bank_checks.similarity(one, one) == 1
+    assert bank_checks.similarity("Ándale, opción", "andale opcion!") == 1
+
+
+# ---------------------------------------------------------------- words without gender
+
+SAID = (
+    "¿Ya estás listo?",
+    "Estás muy segura de eso.",
+    "Te quedas sola en la oficina.",
+    "Te sientes obligada a firmar.",
+    "Eres el encargado de compras.",
+    "Fuiste la coordinadora del programa.",
+    "Eres nuevo en el área.",
+    "Eres supervisora de obra.",
+    "Eres su primo y lo sabes.",
+    "Has sido invitado a la boda.",
+    "Hazlo tú mismo.",
+    "Como funcionario, decides.",
+    "Todo servidor público declara.",
+    "Una servidora pública firma.",
+    "El funcionario atiende.",
+    "Bienvenida al curso.",
+    "Entre nosotros queda.",
+    "—Mira, licenciado, así se hace.",
+    "Si estás interesado/a, firma.",
+    "Invita a tod@s.",
+    "Tu vecino es de MORENA o del PAN.",
+    "Compran en Walmart.",
+)
+NOT_SAID = (
+    "¿Ya tienes todo listo?",
+    "Estás a cargo de compras.",
+    "Estás de acuerdo con la medida.",
+    "Eres quien coordina el programa.",
+    "Eres enlace de tu dependencia.",
+    "Eres la persona que decide.",
+    "Te quedas cada viernes hasta tarde.",
+    "Sigues con tu jornada.",
+    "Lo haces en persona.",
+    "Como persona servidora pública, declaras.",
+    "Las personas servidoras públicas declaran.",
+    "Una funcionaria de otra oficina llama.",
+    "Ella está segura y él está listo.",
+    "Te damos la bienvenida.",
+    "Su tío, muy querido, murió.",
+    "Citlali es morena y compra pan.",
+    "No seas así: haz la fila.",
+    "La fecha es 23/11/2026, de 9 a 12.",
+    "Es y/o no es.",
+)
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_makes_the_reader_a_man_or_a_woman_is_found(text: str) -> None:
+    assert [instead for _, instead in shipped().slips(text)]
+
+
+@pytest.mark.parametrize("text", NOT_SAID)
+def test_what_says_nothing_about_the_reader_is_left_alone(text: str) -> None:
+    assert list(shipped().slips(text)) == []
+
+
+def test_a_pattern_that_is_none_is_told() -> None:
+    table = shipped().model_dump()
+    table["patterns"] = [{"find": "(estás", "instead": "x"}]
+    with pytest.raises(ValueError, match=r"no regular expression: .*seen: '\(estás'"):
+        Wording.model_validate(table)

@@ -1,0 +1,121 @@
+"""A talk with the product below its channels: updates go in at the router, what is said comes out of the outbox."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from content.library import Library
+from handlers import outgoing, router
+from handlers.context import House
+from handlers.message import Act, Kind, Parcel, Update
+from storage import schema
+from storage.database import Database
+from storage.learning import record
+from storage.learning.record import Answer
+from storage.people import servants
+from storage.people.servants import Servant
+from tests.cast import INSTITUTIONS, Clock, Person
+from tests.planning import plan
+
+HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
+CHANNEL = "telegram"
+
+
+@dataclass
+class Talk:
+    """The router, the people of the cast, and what they read."""
+
+    database: Database
+    library: Library
+    clock: Clock
+    _number: int = 0
+    _read: set[str] = field(default_factory=set)  # keys of deliveries: SQLite may give an id again
+
+    async def open(self) -> None:
+        async with self.database.write() as tx:
+            for code, name, sphere in INSTITUTIONS:
+                await servants.add_institution(tx, code, name, sphere)
+
+    # ------------------------------------------------------------ what people do
+
+    async def press(self, who: Person, choice: str, **fields: Any) -> list[Parcel]:
+        return await self.hears(who, Kind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
+
+    async def type(self, who: Person, text: str) -> list[Parcel]:
+        return await self.hears(who, Kind.TEXT, text=text)
+
+    async def command(self, who: Person, command: str, text: str = "", language: str = "") -> list[Parcel]:
+        return await self.hears(who, Kind.COMMAND, command=command, text=text, language=language)
+
+    async def hears(self, who: Person, kind: Kind, **fields: Any) -> list[Parcel]:
+        """One update of a person, and what was said to them since."""
+        self._number += 1
+        update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
+        async with self.database.write() as tx:
+            await router.receive(tx, self.library, HOUSE, update, self.clock())
+        return await self.reads(who)
+
+    async def reads(self, who: Person) -> list[Parcel]:
+        """What was said to a person since they last looked; acknowledgements aside."""
+        rows = schema.deliveries
+        wanted = select(rows.c.key, rows.c.body).where(rows.c.address == who.address, rows.c.body.is_not(None))
+        async with self.database.read() as tx:
+            found = [row for row in await tx.execute(wanted.order_by(rows.c.id)) if row.key not in self._read]
+        self._read |= {row.key for row in found}
+        parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
+        return [one for one in parcels if one.act is not Act.ACKNOWLEDGE]
+
+    async def enrol(self, who: Person, hour: int = 9, language: str = "es") -> list[Parcel]:
+        """The whole way in; what is said at its end."""
+        version = self.library.phrases.template("es", "notice.version")
+        return await self.press(who, f"enroll:hour:{language}:{version}:{hour}:{who.institution}")
+
+    async def tick(self) -> int:
+        """The prompts that are due now."""
+        return await plan(self.database, self.library, HOUSE, self.clock())
+
+    # ------------------------------------------------------------ what is known
+
+    async def servant(self, who: Person) -> Servant | None:
+        async with self.database.read() as tx:
+            return await servants.at(tx, CHANNEL, who.address)
+
+    async def answers(self, who: Person) -> list[Answer]:
+        known = await self.servant(who)
+        assert known is not None
+        async with self.database.read() as tx:
+            return await record.answers_of(tx, known.id)
+
+    async def prompt(self, who: Person) -> int:
+        """The id of today's prompt."""
+        known = await self.servant(who)
+        assert known is not None
+        day = self.clock().astimezone(HOUSE.timezone).date()
+        async with self.database.read() as tx:
+            found = await record.prompt_of_day(tx, known.id, day)
+        assert found is not None
+        return found.id
+
+    async def count(self, table: str) -> int:
+        async with self.database.read() as tx:
+            return await tx.scalar(select(func.count()).select_from(schema.metadata.tables[table])) or 0
+
+    def phrase(self, key: str, language: str = "es", **values: object) -> str:
+        return self.library.phrases.plain(language, key, values)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock()
+
+
+def words(parcels: list[Parcel]) -> str:
+    """All that was said, as one text."""
+    return "\n".join(one.text for one in parcels).translate({ord(mark): None for mark in "\ue000\ue001\ue002\ue003"})
+
+
+def choices(parcels: list[Parcel]) -> list[str]:
+    """What the buttons below the last message carry."""
+    return [key.choice for row in parcels[-1].rows for key in row]

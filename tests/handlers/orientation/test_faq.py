@@ -1,0 +1,138 @@
+"""A short question typed in the chat is answered from the FAQ; everything else is treated as ever."""
+
+import json
+from itertools import combinations
+
+import pytest
+from sqlalchemy import select
+
+from content import limits
+from content.course.faq import Entry
+from content.library import Library
+from content.text import LANGUAGES
+from handlers import outgoing
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Kind, Parcel
+from handlers.orientation import faq
+from handlers.outgoing import Listener
+from storage import schema
+from tests.cast import ANA, BETO
+from tests.handlers.conversation import Talk, choices, words
+from tests.handlers.test_router import with_notice
+
+GIFT = "puedo aceptar un regalo de un proveedor"
+
+
+def entry(library: Library, name: str) -> Entry:
+    return library.faq.entries[name]
+
+
+async def test_a_question_gets_the_two_best_entries_and_the_self_assessment(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    (told,) = await talk.type(ANA, GIFT)
+    said = words([told])
+    first, second = talk.library.faq.find(GIFT, "es")
+    for one in (first, second):
+        assert one.question.es in said
+        assert one.answer.es in said
+        for article in one.articles:
+            assert talk.library.articles[article].label("es") in said
+    assert said.index(first.question.es) < said.index(second.question.es)
+    assert choices([told]) == ["assess:start"]
+
+
+async def test_a_question_with_one_good_entry_gets_that_one(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    faq = talk.library.faq
+    question = next(one.question.es for one in faq.entries.values() if len(faq.find(one.question.es, "es")) == 1)
+    (only,) = faq.find(question, "es")
+    (told,) = await talk.type(ANA, question)
+    assert only.answer.es in told.text
+    assert choices([told]) == ["assess:start"]
+
+
+async def test_the_answer_is_in_the_language_that_the_servant_reads(talk: Talk) -> None:
+    await talk.enrol(ANA, language="en")
+    gift = entry(talk.library, "aceptar-regalo")
+    assert gift.answer.en in words(await talk.type(ANA, GIFT))
+    assert gift.answer.en in words(await talk.type(ANA, "can I accept a gift from a supplier?"))
+
+
+async def test_a_stranger_may_ask_too_and_is_not_enrolled_by_it(talk: Talk) -> None:
+    gift = entry(talk.library, "aceptar-regalo")
+    assert gift.answer.es in words(await talk.type(BETO, GIFT))
+    assert await talk.servant(BETO) is None
+
+
+UNTOUCHED = [
+    ("hola", "enroll.back"),
+    ("gracias", "help.text"),
+    ("mi primo trabaja en obra pública", "help.text"),
+    ("¿a qué hora abre el banco?", "help.text"),
+    ("¿quién ganó el partido de ayer?", "help.text"),
+    ("ayuda", "help.servant"),
+    ("¿ayuda?", "help.servant"),
+    ("tengo una duda", "assess.intro"),
+    ("conflicto de interés", "assess.intro"),
+    ("¿Pregunta del día?", "prompt.ask"),
+]
+
+
+@pytest.mark.parametrize(("text", "key"), UNTOUCHED)
+async def test_what_asks_nothing_or_finds_nothing_is_answered_as_ever(talk: Talk, text: str, key: str) -> None:
+    await talk.enrol(ANA)
+    opening = talk.library.phrases.template("es", key).replace("**", "").split("{")[0].strip()
+    assert opening in words(await talk.type(ANA, text))
+
+
+async def test_a_long_text_is_dropped_even_if_it_asks(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    erased, told = await talk.hears(ANA, Kind.LONG_TEXT, ref="77")
+    assert erased.act is Act.ERASE
+    assert told.text == talk.phrase("help.long_text")
+
+
+async def test_a_stranger_who_names_an_institution_or_a_code_still_joins(talk: Talk) -> None:
+    for text in ("LEON", "¿LEON?", "león"):
+        assert "enroll:" in choices(await talk.type(BETO, text))[0], text
+
+
+async def test_a_letter_still_answers_the_prompt(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    await talk.type(ANA, "a")
+    assert len(await talk.answers(ANA)) == 1
+
+
+async def test_a_newer_notice_comes_before_an_answer(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    assert words(await talk.type(ANA, GIFT)) == talk.phrase("enroll.renew")
+
+
+async def test_nothing_of_the_question_is_kept_or_said_again(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    canary = "zqxcanarioqxz"
+    told = await talk.type(ANA, f"¿puedo aceptar un regalo del proveedor {canary}?")
+    assert entry(talk.library, "aceptar-regalo").answer.es in words(told)
+    async with talk.database.read() as tx:
+        for table in schema.metadata.sorted_tables:
+            rows = [tuple(row) for row in await tx.execute(select(table))]
+            assert canary not in json.dumps(rows, default=str, ensure_ascii=False), table.name
+    assert canary not in repr(vars(talk.library.faq))
+
+
+def shown(library: Library, found: tuple[Entry, ...], language: str) -> Parcel:
+    return outgoing.render(library, Listener("web", "1", language), faq.told(library, found), Act.SAY)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_any_two_entries_fit_one_message_with_a_button(library: Library, language: str) -> None:
+    entries = list(library.faq.entries.values())
+    entries.sort(key=lambda one: len(shown(library, (one,), language).text), reverse=True)
+    pairs = [*((one,) for one in entries), *combinations(entries[:6], 2)]
+    for pair in pairs:
+        parcel = shown(library, pair, language)
+        assert not parcel.text.endswith("…")
+        assert len(parcel.text) <= limits.TEXT_WITH_BUTTONS
+        assert all(one.answer.in_language(language) in parcel.text for one in pair)
+        assert parcel.text.count(BOLD) == parcel.text.count(UNBOLD) == len(pair)
+        assert parcel.text.count(ITALIC) == parcel.text.count(UNITALIC) == 1

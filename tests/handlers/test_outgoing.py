@@ -1,0 +1,169 @@
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from content import library as shipped
+from content import limits
+from content.course.assessment import Reply
+from content.library import Library
+from content.phrases import Phrases, UnknownPhrase
+from content.text import LANGUAGES, Text
+from handlers import outgoing
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Button, Key, Message, Parcel
+from handlers.orientation import assess
+from handlers.outgoing import Listener, Occasion
+from storage import schema
+from storage.database import Database
+from storage.queue import outbox
+from tests.cast import MONDAY_NINE
+
+LIBRARY = shipped.load()
+ANA = Listener("telegram", "100001", "es")
+MARKS = (BOLD, UNBOLD, ITALIC, UNITALIC)
+PHRASES = Phrases(
+    {
+        language: {
+            "say.plain": "Hola {name}",
+            "say.strong": "**Hola {name}**, __hoy__ y **mañana**",
+            "say.long": "x" * 4000,
+            "button.go": "Sigue {name}",
+        }
+        for language in LANGUAGES
+    }
+)
+SIGNS = st.one_of(st.sampled_from([*MARKS, *"{}*_<>&"]), st.characters(codec="utf-8"))
+TYPED = st.lists(SIGNS, max_size=40).map("".join)
+
+
+@pytest.fixture
+def small() -> Library:
+    return replace(LIBRARY, articles={}, topics={}, scenarios={}, phrases=PHRASES, institutions=())
+
+
+def render(library: Library, key: str, *rows: tuple[Button, ...], language: str = "es", **values: str | Text) -> Parcel:
+    listener = Listener("telegram", "100001", language)
+    return outgoing.render(library, listener, Message(key, values, rows), Act.SAY)
+
+
+def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -> None:
+    parcel = render(small, "say.strong", name="Ana")
+    assert parcel.text == f"{BOLD}Hola Ana{UNBOLD}, {ITALIC}hoy{UNITALIC} y {BOLD}mañana{UNBOLD}"
+
+
+@given(TYPED)
+def test_no_value_can_bring_emphasis_or_placeholders_of_its_own(value: str) -> None:
+    small = replace(LIBRARY, articles={}, topics={}, scenarios={}, phrases=PHRASES, institutions=())
+    text = render(small, "say.strong", name=value).text
+    assert [sign for sign in text if sign in MARKS] == [BOLD, UNBOLD, ITALIC, UNITALIC, BOLD, UNBOLD]
+    inside = text[len(f"{BOLD}Hola ") : text.index(UNBOLD)]
+    assert inside == "".join(sign for sign in value if sign not in MARKS)
+
+
+def test_values_in_two_languages_are_told_in_the_listeners(small: Library) -> None:
+    name = Text(es="mundo", en="world")
+    assert [render(small, "say.plain", name=name, language=one).text for one in LANGUAGES] == [
+        "Hola mundo",
+        "Hola world",
+    ]
+
+
+def test_a_phrase_that_does_not_exist_is_our_fault_and_is_named(small: Library) -> None:
+    with pytest.raises(UnknownPhrase, match=r"say\.nothing"):
+        render(small, "say.nothing")
+    with pytest.raises(UnknownPhrase, match=r"button\.nothing"):
+        render(small, "say.plain", (Button("button.nothing"),), name="x")
+
+
+def test_what_no_channel_could_carry_is_cut_and_says_so(small: Library) -> None:
+    button = Button("button.go", "go:1", {"name": "a" * 40})
+    cut = render(small, "say.long", (button,))
+    assert len(cut.text) == limits.TEXT_WITH_BUTTONS
+    assert cut.text.endswith("…")
+    ((key,),) = cut.rows
+    assert key.label == "Sigue " + "a" * 13 + "…"
+    assert len(render(small, "say.long").text) == 4000
+
+
+def test_empty_rows_are_left_out(small: Library) -> None:
+    assert render(small, "say.plain", (), (Button("button.go", "go", {"name": "x"}),), (), name="x").rows == (
+        (Key("Sigue x", "go"),),
+    )
+
+
+KEYS = st.builds(Key, TYPED, TYPED, TYPED, TYPED)
+PARCELS = st.builds(
+    Parcel,
+    address=st.just("100001"),
+    act=st.sampled_from(Act),
+    text=TYPED,
+    rows=st.lists(st.lists(KEYS, max_size=3).map(tuple), max_size=3).map(tuple),
+    ref=TYPED,
+    press=TYPED,
+    token=st.just("daily:1"),
+)
+
+
+@given(PARCELS)
+def test_a_parcel_comes_out_of_the_outbox_as_it_went_in(parcel: Parcel) -> None:
+    assert outgoing.unpack("100001", "daily:1", outgoing.pack(parcel)) == parcel
+
+
+async def test_an_occasion_speaks_once(database: Database, library: Library) -> None:
+    occasion = Occasion("daily:2026-11-23:1", outbox.Kind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
+    messages = [Message("leave.stayed"), Message("leave.done")]
+    for _ in range(2):
+        async with database.write() as tx:
+            await outgoing.say(tx, library, ANA, occasion, messages)
+    async with database.read() as tx:
+        rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).all()
+    assert [json.loads(row.body)[1] for row in rows] == [library.phrases.template("es", one.key) for one in messages]
+    assert {(row.kind, row.deadline) for row in rows} == {("prompt", MONDAY_NINE + timedelta(hours=4))}
+
+
+async def test_only_a_message_that_may_replaces_the_one_that_was_pressed(database: Database, library: Library) -> None:
+    messages = [Message("leave.stayed", replaces=True), Message("leave.done")]
+    async with database.write() as tx:
+        for number, ref in enumerate(("55", "")):
+            occasion = Occasion(f"telegram:{number}", outbox.Kind.REPLY, MONDAY_NINE)
+            await outgoing.say(tx, library, ANA, occasion, messages, ref=ref)
+        bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
+    parcels = [outgoing.unpack("1", "k", body) for body in bodies]
+    assert [(one.act, one.ref) for one in parcels] == [
+        (Act.REPLACE, "55"),
+        (Act.SAY, ""),
+        (Act.SAY, ""),
+        (Act.SAY, ""),
+    ]
+
+
+async def test_a_press_is_acknowledged_soon_or_not_at_all(database: Database) -> None:
+    occasion = Occasion("telegram:1", outbox.Kind.REPLY, MONDAY_NINE)
+    async with database.write() as tx:
+        await outbox.add(tx, outgoing.acknowledged(ANA, occasion, "press-1"))
+        row = (await tx.execute(select(schema.deliveries))).one()
+    assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
+    parcel = outgoing.unpack("1", "k", row.body)
+    assert (parcel.act, parcel.press, parcel.text) == (Act.ACKNOWLEDGE, "press-1", "")
+
+
+# ---------------------------------------------------------------- what is shipped
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_question_of_the_self_assessment_fits_every_channel(language: str) -> None:
+    for question in LIBRARY.assessment.questions:
+        sheet = dict.fromkeys(("q1", "q2", "q3"), Reply.UNSURE)
+        parcel = outgoing.render(
+            LIBRARY,
+            Listener("telegram", "1", language),
+            assess._question(LIBRARY, sheet, question.id),
+            Act.SAY,
+        )
+        assert question.text.in_language(language) in parcel.text
+        assert len(parcel.text) < limits.TEXT_WITH_BUTTONS
+        assert all(len(key.choice.encode()) <= limits.CHOICE_BYTES for row in parcel.rows for key in row)

@@ -1,0 +1,163 @@
+import asyncio
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import product
+
+import pytest
+
+from storage.confidential import cases, wire_format
+from storage.confidential.cases import Access, Case, Letter, Route, State, WrongMove
+from storage.database import Database, Transaction
+from tests.fakes.letterbox import NOW
+
+DAY = date(2026, 11, 23)
+HOUR = NOW.replace(minute=0)
+STEPS = {
+    (State.RECEIVED, State.OPEN),
+    (State.OPEN, State.ANSWERED),
+    (State.OPEN, State.ASKED_BACK),
+    (State.ANSWERED, State.OPEN),
+    (State.ANSWERED, State.ANSWERED),
+    (State.ANSWERED, State.ASKED_BACK),
+    (State.ASKED_BACK, State.OPEN),
+    (State.ASKED_BACK, State.ANSWERED),
+    (State.ASKED_BACK, State.ASKED_BACK),
+    *((state, State.CLOSED) for state in State if state is not State.CLOSED),
+}
+
+
+async def add(
+    tx: Transaction, state: State = State.RECEIVED, due_on: date = DAY, readers: str = "carmen asker"
+) -> Case:
+    case = Case(wire_format.new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
+    access = [Access(1, reader, f"sealed to {reader}") for reader in readers.split()]
+    await cases.add(tx, case, f"hash of {case.id}", access, Letter(1, 1, "first"))
+    return case
+
+
+async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) -> None:
+    async with database.write() as tx:
+        case = await add(tx)
+        assert await cases.by_id(tx, case.id) == case
+        assert await cases.by_locator(tx, f"hash of {case.id}") == case
+        assert await cases.by_id(tx, "unknown") is None
+        assert await cases.by_locator(tx, "unknown") is None
+        assert await cases.letters(tx, case.id) == [Letter(1, 1, "first")]
+        assert await cases.access(tx, case.id, "carmen") == [Access(1, "carmen", "sealed to carmen")]
+        assert await cases.access(tx, case.id, "dora") == []
+
+
+async def test_the_same_case_or_the_same_words_are_refused(database: Database) -> None:
+    async with database.write() as tx:
+        case = await add(tx)
+        with pytest.raises(cases.CaseKnown):
+            await cases.add(tx, case, "other words", [], Letter(1, 1, ""))
+        other = replace(case, id=wire_format.new_id())
+        with pytest.raises(cases.CaseKnown):
+            await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
+
+
+async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> None:
+    async with database.write() as tx:
+        for source, target in product(State, State):
+            case = await add(tx, source)
+            if (source, target) in STEPS:
+                await cases.move(tx, case.id, target, due_on=DAY + timedelta(days=1))
+                moved = replace(case, state=target, due_on=DAY + timedelta(days=1))
+                assert await cases.by_id(tx, case.id) == moved
+            else:
+                with pytest.raises(WrongMove):
+                    await cases.move(tx, case.id, target)
+                assert await cases.by_id(tx, case.id) == case
+
+
+async def test_an_unknown_case_goes_nowhere(database: Database) -> None:
+    async with database.write() as tx:
+        with pytest.raises(WrongMove):
+            await cases.move(tx, "unknown", State.OPEN)
+
+
+async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
+    async with database.write() as tx:
+        case = await add(tx)
+        for seq in (1, 3, 0):
+            with pytest.raises(cases.OutOfOrder):
+                await cases.add_letter(tx, case.id, Letter(seq, 1, "wrong"))
+        await cases.add_letter(tx, case.id, Letter(2, 1, "second"))
+        assert [letter.envelope for letter in await cases.letters(tx, case.id)] == ["first", "second"]
+
+
+async def test_of_two_letters_in_the_same_place_one_is_kept(database: Database) -> None:
+    async with database.write() as tx:
+        case = await add(tx)
+
+    async def write(words: str) -> bool:
+        try:
+            async with database.write() as tx:
+                await cases.add_letter(tx, case.id, Letter(2, 1, words))
+        except cases.OutOfOrder:
+            return False
+        return True
+
+    kept = await asyncio.gather(*(write(f"letter {number}") for number in range(10)))
+    assert sum(kept) == 1
+
+
+async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(database: Database) -> None:
+    async with database.write() as tx:
+        late = await add(tx, due_on=DAY + timedelta(days=2))
+        soon = await add(tx, due_on=DAY)
+        closed = await add(tx, State.CLOSED)
+        await add(tx, readers="dora asker")
+        assert await cases.queue(tx, "carmen") == [soon, late]
+        assert await cases.queue(tx, "carmen", closed=True) == [closed]
+
+
+async def test_a_link_is_spent_once_and_in_time(database: Database) -> None:
+    async with database.write() as tx:
+        await cases.add_link(tx, "hash", "sealed", HOUR)
+        assert await cases.spend_link(tx, "hash", HOUR) is None
+        assert await cases.spend_link(tx, "other", HOUR - timedelta(seconds=1)) is None
+        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) == "sealed"
+        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
+
+
+async def test_a_link_knows_no_finer_time_than_the_hour(database: Database) -> None:
+    async with database.write() as tx:
+        with pytest.raises(ValueError, match="hour"):
+            await cases.add_link(tx, "hash", "sealed", NOW)
+
+
+async def test_links_that_nobody_used_are_forgotten(database: Database) -> None:
+    async with database.write() as tx:
+        await cases.add_link(tx, "old", "sealed", HOUR)
+        await cases.add_link(tx, "new", "sealed", HOUR + timedelta(hours=1))
+        await cases.sweep_links(tx, HOUR)
+        assert await cases.spend_link(tx, "new", HOUR) == "sealed"
+        assert await cases.spend_link(tx, "old", HOUR - timedelta(hours=1)) is None
+
+
+async def test_news_are_told_once(database: Database) -> None:
+    async with database.write() as tx:
+        case, quiet = await add(tx), await add(tx)
+        await cases.add_route(tx, Route(case.id, "ana"))
+        await cases.add_route(tx, Route(quiet.id, "beto"))
+        assert await cases.take_news(tx) == []
+        await cases.raise_news(tx, case.id)
+        await cases.raise_news(tx, case.id)
+        assert await cases.take_news(tx) == [Route(case.id, "ana")]
+        assert await cases.take_news(tx) == []
+
+
+async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(database: Database) -> None:
+    async with database.write() as tx:
+        case, silent = await add(tx), await add(tx)
+        for one in (case, silent):
+            await cases.add_route(tx, Route(one.id, "ana"))
+        await cases.raise_news(tx, case.id)
+        for one in (case, silent):
+            await cases.move(tx, one.id, State.CLOSED)
+        assert await cases.take_news(tx) == [Route(case.id, "ana")]
+        for one in (case, silent):
+            await cases.raise_news(tx, one.id)
+        assert await cases.take_news(tx) == []

@@ -1,0 +1,179 @@
+"""Invites, sessions and key lists, on both databases."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from storage import schema
+from storage.confidential import officers
+from storage.confidential.officers import InviteRefused, KeyList, Keys, OfficerExists, Role, State
+from storage.database import Database
+
+NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
+KEYS = Keys("reading", "signing", "salt", "hash", "{}", "{}")
+
+
+async def joined(database: Database, email: str = "carmen@ueipci.example", state: State = State.ACTIVE) -> str:
+    async with database.write() as tx:
+        token = await officers.invite(tx, email, "Carmen Ríos", "officer", None, NOW)
+        return await officers.sign_up(tx, token, KEYS, state, NOW)
+
+
+async def test_an_invite_is_kept_as_a_hash_and_looking_spends_nothing(database: Database) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, " Carmen@UEIPCI.example ", "Carmen  Ríos", "admin", None, NOW)
+        row = (await tx.execute(select(schema.invites))).one()
+        assert token not in tuple(row)
+        for _ in range(2):
+            officer = await officers.invited(tx, token, NOW)
+    assert (officer.email, officer.name, officer.role) == ("carmen@ueipci.example", "Carmen Ríos", Role.ADMIN)
+    assert officer.state is State.INVITED
+    assert not officer.reads_cases
+
+
+async def test_an_invite_is_spent_once(database: Database) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
+        officer_id = await officers.sign_up(tx, token, KEYS, State.PENDING, NOW)
+        with pytest.raises(InviteRefused):
+            await officers.sign_up(tx, token, KEYS, State.PENDING, NOW)
+        with pytest.raises(InviteRefused):
+            await officers.invited(tx, token, NOW)
+        officer = await officers.by_id(tx, officer_id)
+    assert officer is not None
+    assert (officer.state, officer.reading_key) == (State.PENDING, "reading")
+
+
+async def test_an_invite_expires_after_seven_days(database: Database) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
+        await officers.invited(tx, token, NOW + timedelta(days=7) - timedelta(seconds=1))
+        with pytest.raises(InviteRefused):
+            await officers.sign_up(tx, token, KEYS, State.ACTIVE, NOW + timedelta(days=7))
+
+
+async def test_a_newer_invite_takes_the_place_of_the_older_one(database: Database) -> None:
+    async with database.write() as tx:
+        old = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
+        new = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, NOW)
+        with pytest.raises(InviteRefused):
+            await officers.invited(tx, old, NOW)
+        assert (await officers.invited(tx, new, NOW)).role is Role.ADMIN
+        assert len(await officers.everybody(tx)) == 1
+
+
+async def test_whoever_has_keys_is_not_invited_again(database: Database) -> None:
+    await joined(database)
+    async with database.write() as tx:
+        with pytest.raises(OfficerExists):
+            await officers.invite(tx, "CARMEN@ueipci.example", "Carmen", "officer", None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("email", "name", "role"),
+    [("carmen", "Carmen", "officer"), ("c@x.mx", " ", "officer"), ("c@x.mx", "Carmen", "boss"), ("@", "C", "admin")],
+)
+async def test_an_invite_needs_an_address_a_name_and_a_role(
+    database: Database, email: str, name: str, role: str
+) -> None:
+    async with database.write() as tx:
+        with pytest.raises(ValueError, match=r"an officer needs|not a valid Role"):
+            await officers.invite(tx, email, name, role, None, NOW)
+
+
+async def test_a_session_is_kept_as_a_hash_and_ends_when_signed_out(database: Database) -> None:
+    officer_id = await joined(database)
+    async with database.write() as tx:
+        token = await officers.open_session(tx, officer_id, NOW)
+        assert token not in tuple((await tx.execute(select(schema.sessions))).one())
+        session = await officers.session(tx, token, NOW)
+        assert session is not None
+        assert session.officer.id == officer_id
+        assert await officers.session(tx, token + "x", NOW) is None
+        await officers.end_session(tx, session.key)
+        assert await officers.session(tx, token, NOW) is None
+
+
+async def test_a_session_ends_when_idle_and_after_twelve_hours_of_work(database: Database) -> None:
+    officer_id = await joined(database)
+    async with database.write() as tx:
+        token = await officers.open_session(tx, officer_id, NOW)
+        assert await officers.session(tx, token, NOW + timedelta(minutes=14)) is not None
+        assert await officers.session(tx, token, NOW + timedelta(minutes=15)) is None
+        at = NOW
+        while at < NOW + timedelta(hours=12):
+            session = await officers.session(tx, token, at)
+            assert session is not None
+            await officers.touch(tx, session.key, at)
+            at += timedelta(minutes=10)
+        assert await officers.session(tx, token, at) is None
+
+
+async def test_opening_a_session_sweeps_out_those_that_are_over(database: Database) -> None:
+    officer_id = await joined(database)
+    async with database.write() as tx:
+        await officers.open_session(tx, officer_id, NOW)
+        await officers.open_session(tx, officer_id, NOW + timedelta(minutes=20))
+        assert len((await tx.execute(select(schema.sessions))).all()) == 1
+
+
+async def test_an_officer_is_signed_out_everywhere_at_once(database: Database) -> None:
+    officer_id = await joined(database)
+    async with database.write() as tx:
+        tokens = [await officers.open_session(tx, officer_id, NOW) for _ in range(3)]
+        await officers.end_sessions(tx, officer_id)
+        assert [await officers.session(tx, token, NOW) for token in tokens] == [None] * 3
+
+
+async def test_sweeping_leaves_what_is_still_valid(database: Database) -> None:
+    officer_id = await joined(database)
+    async with database.write() as tx:
+        session = await officers.open_session(tx, officer_id, NOW)
+        token = await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
+        await officers.sweep(tx, NOW + timedelta(minutes=1))
+        assert await officers.session(tx, session, NOW) is not None
+        await officers.invited(tx, token, NOW)
+        await officers.sweep(tx, NOW + timedelta(days=8))
+        assert (await tx.execute(select(schema.sessions))).all() == []
+        assert (await tx.execute(select(schema.invites))).all() == []
+
+
+async def test_only_whoever_has_keys_can_sign_in(database: Database) -> None:
+    await joined(database)
+    async with database.write() as tx:
+        await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
+        known = await officers.credentials(tx, " Carmen@ueipci.example")
+        assert known is not None
+        assert (known.salt, known.auth_hash) == ("salt", "hash")
+        assert await officers.credentials(tx, "dora@ueipci.example") is None
+        assert await officers.credentials(tx, "nadie@ueipci.example") is None
+
+
+async def test_the_newest_list_of_readers_is_in_force_and_a_serial_is_taken_once(database: Database) -> None:
+    async with database.write() as tx:
+        assert await officers.newest_keys(tx) is None
+        assert await officers.add_keys(tx, KeyList(1, "one", "s"))
+        assert await officers.add_keys(tx, KeyList(2, "two", "s"))
+        assert not await officers.add_keys(tx, KeyList(2, "other", "s"))
+        assert await officers.newest_keys(tx) == KeyList(2, "two", "s")
+
+
+async def test_a_signed_list_makes_only_pending_officers_active(database: Database) -> None:
+    pending = await joined(database, state=State.PENDING)
+    async with database.write() as tx:
+        await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
+        everybody = await officers.everybody(tx)
+        await officers.admit(tx, [one.id for one in everybody])
+        states = {one.email: one.state for one in await officers.everybody(tx)}
+        assert states == {"carmen@ueipci.example": State.ACTIVE, "dora@ueipci.example": State.INVITED}
+        assert (await officers.by_id(tx, pending)) is not None
+
+
+@pytest.mark.parametrize(("role", "reads"), [("officer", True), ("admin", True), ("liaison", False), ("author", False)])
+async def test_only_officers_and_administrators_read_queries(database: Database, role: str, reads: bool) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", role, None, NOW)
+        officer = await officers.by_id(tx, await officers.sign_up(tx, token, KEYS, State.ACTIVE, NOW))
+    assert officer is not None
+    assert officer.reads_cases is reads

@@ -1,0 +1,246 @@
+import os
+from datetime import date
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hpke
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.confidential import sealing, wire_format
+from storage.confidential.sealing import Altered
+from storage.confidential.wire_format import Malformed
+from tests.fakes.unit import Asker, Unit, new_key, public
+
+DAY = date(2026, 11, 23)
+
+
+def letter(**changes: Any) -> dict[str, Any]:
+    made = Asker(DAY).letter("¿Puedo firmar?")
+    for path, value in changes.items():
+        place = made["context"] if path in made["context"] else made
+        place[path] = value
+    return made
+
+
+@given(st.binary(max_size=200))
+def test_bytes_come_back_from_their_spelling(raw: bytes) -> None:
+    assert wire_format.decode(wire_format.encode(raw)) == raw
+
+
+@pytest.mark.parametrize("text", ["A", "AB", "AA==", "A A", "A+/A", "AAA\n", "ñandú", "____=", "AAAAA"])
+def test_another_spelling_of_bytes_is_refused(text: str) -> None:
+    with pytest.raises(Malformed):
+        wire_format.decode(text)
+
+
+def test_a_letter_opens_with_its_key() -> None:
+    asker = Asker(DAY)
+    envelope = sealing.parse_envelope(asker.letter("¿Puedo firmar? ñ 🙂"))
+    assert sealing.open_letter(asker.case_key, envelope) == {"text": "¿Puedo firmar? ñ 🙂"}
+    assert sealing.read_envelope(envelope.text) == envelope
+
+
+def test_the_size_tells_little_of_the_text() -> None:
+    sizes = {sealing.parse_envelope(Asker(DAY).letter("a" * length)).padded_size for length in (1, 700, 1900)}
+    assert sizes == {2048}
+    asker = Asker(DAY)
+    asker.letter("one")
+    assert sealing.parse_envelope(asker.letter("two")).padded_size == 1024
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("v", 2),
+        ("suite", 2),
+        ("case", "short"),
+        ("case", "A" * 23),
+        ("epoch", 0),
+        ("epoch", True),
+        ("seq", "1"),
+        ("seq", 10**9),
+        ("author", "nobody"),
+        ("author", "officer"),
+        ("day", "2026-11-31"),
+        ("day", "20261123"),
+        ("previous", "x" * 43),
+        ("previous", None),
+        ("iv", wire_format.encode(b"\1" * 11)),
+        ("body", wire_format.encode(b"\1" * (1024 + 16))),
+        ("body", wire_format.encode(b"\1" * (2048 + 15))),
+        ("body", wire_format.encode(b"\1" * (64 * 1024 + 16))),
+        ("signer", "AAECAwQFBgcICQoLDA0ODw"),
+        ("signature", wire_format.encode(b"\1" * 64)),
+    ],
+)
+def test_a_misshapen_letter_is_refused(field: str, value: object) -> None:
+    with pytest.raises(Malformed):
+        sealing.parse_envelope(letter(**{field: value}))
+
+
+@pytest.mark.parametrize("value", [None, [], "letter", 7, {}, {"context": {}}])
+def test_what_is_no_letter_at_all_is_refused(value: object) -> None:
+    with pytest.raises(Malformed):
+        sealing.parse_envelope(value)
+
+
+def test_a_letter_with_one_field_more_or_less_is_refused() -> None:
+    with pytest.raises(Malformed):
+        sealing.parse_envelope({**letter(), "note": ""})
+    with pytest.raises(Malformed):
+        sealing.parse_envelope({name: value for name, value in letter().items() if name != "iv"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("case", "AAECAwQFBgcICQoLDA0ODw"),
+        ("epoch", 2),
+        ("day", "2026-11-24"),
+        ("iv", wire_format.encode(b"\1" * 12)),
+        ("body", wire_format.encode(b"\1" * (2048 + 16))),
+    ],
+)
+def test_a_letter_is_bound_to_every_field(field: str, value: object) -> None:
+    asker = Asker(DAY)
+    made = asker.letter("secret")
+    (made["context"] if field in made["context"] else made)[field] = value
+    with pytest.raises(Altered):
+        sealing.open_letter(asker.case_key, sealing.parse_envelope(made))
+
+
+def test_a_stored_letter_in_another_spelling_is_refused() -> None:
+    text = sealing.parse_envelope(letter()).text
+    for other in (text.replace(":", ": ", 1), text[:-1], "", "null"):
+        with pytest.raises(Altered):
+            sealing.read_envelope(other)
+
+
+def test_an_officers_signature_covers_the_whole_letter() -> None:
+    asker, officer = Asker(DAY), Unit.of_two().officer
+    asker.letter("¿Puedo firmar?")
+    made = asker.letter("Excúsate.", "officer", officer)
+    envelope = sealing.parse_envelope(made)
+    sealing.verify_letter(envelope, public(officer.signing))
+    for field, value in (("day", "2026-11-24"), ("seq", 3), ("iv", wire_format.encode(os.urandom(12)))):
+        other = {**made, "context": dict(made["context"])}
+        (other["context"] if field in other["context"] else other)[field] = value
+        with pytest.raises(Altered):
+            sealing.verify_letter(sealing.parse_envelope(other), public(officer.signing))
+    with pytest.raises(Altered):
+        sealing.verify_letter(envelope, public(new_key()))
+
+
+@pytest.mark.parametrize("padded", [b"\0" * 1024, b"\0\0\0\2{}" + b"\0" * 1017 + b"x", b"\xff" * 1024, b"\0\0\0\2[]"])
+def test_wrong_padding_or_content_is_refused(padded: bytes) -> None:
+    with pytest.raises(Altered):
+        sealing.unpad(padded)
+
+
+def test_a_text_beyond_the_largest_letter_is_refused() -> None:
+    with pytest.raises(Malformed):
+        sealing.pad({"text": "a" * sealing.LARGEST_LETTER}, first=True)
+
+
+# ---------------------------------------------------------------- the list of readers
+
+
+def test_the_list_of_readers_is_the_units() -> None:
+    unit = Unit.of_two()
+    keys = unit.key_list()
+    listed = sealing.verify_keys(keys.body, keys.signature)
+    assert (listed.serial, listed.unit) == (1, public(unit.signing))
+    assert listed.ids == {unit.officer.id, "recovery"}
+    assert listed.signing_key(unit.officer.id) == public(unit.officer.signing)
+    assert listed.signing_key("nobody") == ""
+
+
+def test_a_list_that_somebody_else_signed_is_refused() -> None:
+    ours, theirs = Unit.of_two(), Unit.of_two()
+    with pytest.raises(Altered):
+        sealing.verify_keys(ours.key_list().body, theirs.key_list().signature)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"v": 2},
+        {"suite": 9},
+        {"serial": 0},
+        {"serial": "1"},
+        {"day": "yesterday"},
+        {"readers": {}},
+        {"readers": [{"id": "x"}]},
+        {"extra": 1},
+        {"readers": [Unit.of_two().officer.record] * 2},
+        {"readers": [{**Unit.of_two().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
+        {"readers": [{**Unit.of_two().officer.record, "role": "admin"}]},
+        {"readers": [{**Unit.of_two().officer.record, "id": "recovery"}]},
+        {"readers": [{**Unit.of_two().readers[1].record, "id": wire_format.new_id()}]},
+    ],
+)
+def test_a_misshapen_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
+    keys = Unit.of_two().key_list(**changes)
+    with pytest.raises(Malformed):
+        sealing.verify_keys(keys.body, keys.signature)
+
+
+def test_the_list_counts_only_in_its_one_spelling() -> None:
+    keys = Unit.of_two().key_list()
+    for body in (keys.body + " ", keys.body.replace(":", ": ", 1), "{}", "nonsense"):
+        with pytest.raises((Malformed, Altered)):
+            sealing.verify_keys(body, keys.signature)
+
+
+def test_the_fingerprint_is_six_groups_of_four() -> None:
+    unit = public(new_key())
+    groups = sealing.fingerprint(unit).split(" ")
+    assert [len(group) for group in groups] == [4] * 6
+    assert sealing.fingerprint(public(new_key())) != sealing.fingerprint(unit)
+
+
+# ---------------------------------------------------------------- seals
+
+
+def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
+    key, other, case, case_key = new_key(), new_key(), wire_format.new_id(), os.urandom(32)
+    sealed = sealing.seal_access(case_key, public(key), case, 1, "asker")
+    assert sealing.open_access(sealed, key, case, 1, "asker") == case_key
+    for wrong in (
+        (other, case, 1, "asker"),
+        (key, wire_format.new_id(), 1, "asker"),
+        (key, case, 2, "asker"),
+        (key, case, 1, "recovery"),
+    ):
+        with pytest.raises(Altered):
+            sealing.open_access(sealed, *wrong)
+
+
+def test_suite_one_is_made_of_what_the_document_says() -> None:
+    key = new_key()
+    blob = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM).encrypt(b"x", key.public_key())
+    assert sealing.suite().decrypt(blob, key) == b"x"
+    assert len(blob) == 65 + 1 + 16
+
+
+def test_a_chat_address_opens_only_in_its_own_row() -> None:
+    route_key = os.urandom(32)
+    address = {"channel": "telegram", "address": "7001", "language": "es"}
+    sealed = sealing.seal_address(route_key, address, "case|one")
+    assert sealing.open_address(route_key, sealed, "case|one") == address
+    for key, row in ((route_key, "case|two"), (os.urandom(32), "case|one")):
+        with pytest.raises(Altered):
+            sealing.open_address(key, sealed, row)
+
+
+def test_the_length_of_a_sealed_address_tells_nothing() -> None:
+    route_key = os.urandom(32)
+    sizes = {len(sealing.seal_address(route_key, {"address": "x" * length}, "link")) for length in (1, 40, 160)}
+    assert len(sizes) == 1
+
+
+def test_a_token_is_kept_only_as_a_keyed_hash() -> None:
+    token = wire_format.encode(os.urandom(24))
+    assert sealing.token_hash(b"a" * 32, token) != sealing.token_hash(b"b" * 32, token)
+    assert token not in sealing.token_hash(b"a" * 32, token)

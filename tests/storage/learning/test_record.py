@@ -1,0 +1,177 @@
+import asyncio
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from storage.database import Database, Transaction, open_database
+from storage.learning import record
+from storage.learning.record import Answer, Memory, Prompt
+from storage.people import servants
+from tests.cast import MONDAY_NINE as NOW
+
+TODAY = date(2026, 11, 23)
+DAY = timedelta(days=1)
+
+
+async def somebody(tx: Transaction, code: str = "LEON") -> tuple[int, int]:
+    """A servant and their institution."""
+    await servants.add_institution(tx, code, code, "municipal")
+    place = await servants.institution_by_code(tx, code)
+    assert place is not None
+    return await servants.add_fictional(tx, place.id, "1", NOW, TODAY), place.id
+
+
+def answer_to(prompt: Prompt, place: int, option: str = "a", after: int = 0) -> Answer:
+    return Answer(
+        prompt_id=prompt.id,
+        servant_id=prompt.servant_id,
+        institution_id=place,
+        topic_id="topic",
+        competency_id=prompt.competency_id,
+        scenario_id=prompt.scenario_id,
+        option=option,
+        is_right=option == "a",
+        confidence=None,
+        day=prompt.day,
+        answered_at=NOW + timedelta(minutes=after),
+    )
+
+
+async def planned(tx: Transaction, servant: int, day: date, scenario: str = "s1", competency: str = "c1") -> Prompt:
+    prompt = await record.plan(tx, servant, day, scenario, competency, "new")
+    assert prompt is not None
+    return prompt
+
+
+async def test_a_servant_has_one_prompt_a_day(database: Database) -> None:
+    async with database.write() as tx:
+        ana, _ = await somebody(tx)
+        first = await planned(tx, ana, TODAY)
+        assert await record.plan(tx, ana, TODAY, "s2", "c2", "due") is None
+        assert await record.prompt_of_day(tx, ana, TODAY) == first
+        assert await record.prompt(tx, first.id) == first
+        assert await record.prompt_of_day(tx, ana, TODAY + DAY) is None
+        assert await record.prompt(tx, first.id + 1) is None
+
+
+async def test_two_workers_plan_the_same_day_once(database: Database, database_url: str) -> None:
+    async with database.write() as tx:
+        ana, _ = await somebody(tx)
+    other = open_database(database_url)
+
+    async def plan(mine: Database) -> bool:
+        async with mine.write() as tx:
+            return await record.plan(tx, ana, TODAY, "s", "c", "new") is not None
+
+    made = await asyncio.gather(*(plan(one) for one in (database, other) * 4))
+    await other.close()
+    assert sum(made) == 1
+
+
+async def test_the_first_answer_counts_and_stays(database: Database) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+        prompt = await planned(tx, ana, TODAY)
+        assert await record.answer(tx, prompt.id) is None
+        first = answer_to(prompt, place, "b")
+        assert await record.record(tx, first)
+        assert not await record.record(tx, answer_to(prompt, place, "a"))
+        assert await record.answer(tx, prompt.id) == first
+
+
+async def test_many_presses_at_once_record_one_answer(database: Database, database_url: str) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+        prompt = await planned(tx, ana, TODAY)
+    other = open_database(database_url)
+
+    async def press(mine: Database, option: str) -> str | None:
+        async with mine.write() as tx:
+            return option if await record.record(tx, answer_to(prompt, place, option)) else None
+
+    pressed = await asyncio.gather(*(press(mine, option) for option in "abc" for mine in (database, other)))
+    await other.close()
+    (kept,) = [option for option in pressed if option]
+    async with database.read() as tx:
+        given = await record.answer(tx, prompt.id)
+    assert given is not None
+    assert given.option == kept
+
+
+async def test_confidence_is_kept_once_and_only_for_an_answer(database: Database) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+        prompt = await planned(tx, ana, TODAY)
+        assert not await record.set_confidence(tx, prompt.id, "sure")
+        await record.record(tx, answer_to(prompt, place))
+        assert await record.set_confidence(tx, prompt.id, "guess")
+        assert not await record.set_confidence(tx, prompt.id, "sure")
+        given = await record.answer(tx, prompt.id)
+        assert given is not None
+        assert given.confidence == "guess"
+
+
+async def test_what_was_seen_is_told_with_its_last_day(database: Database) -> None:
+    async with database.write() as tx:
+        ana, _ = await somebody(tx)
+        beto, _ = await somebody(tx)
+        for days, scenario in ((0, "s1"), (1, "s2"), (4, "s1"), (2, "s3")):
+            await planned(tx, ana, TODAY + days * DAY, scenario)
+        await planned(tx, beto, TODAY + 9 * DAY, "s1")
+        assert await record.seen(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
+
+
+async def test_answers_are_told_oldest_first_and_by_competency(database: Database) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+        made = []
+        for days, competency, after in ((0, "c1", 30), (1, "c2", 10), (2, "c1", 20)):
+            prompt = await planned(tx, ana, TODAY + days * DAY, "s", competency)
+            made.append(answer_to(prompt, place, after=after))
+            await record.record(tx, made[-1])
+        assert await record.answers_of(tx, ana) == [made[1], made[2], made[0]]
+        assert await record.answers_of(tx, ana, "c1") == [made[2], made[0]]
+        assert await record.answers_of(tx, ana, "c3") == []
+
+
+async def test_a_memory_is_replaced_by_the_newer_one_of_the_same_competency(database: Database) -> None:
+    async with database.write() as tx:
+        ana, _ = await somebody(tx)
+        beto, _ = await somebody(tx)
+        first = Memory(ana, "c1", 2.5, 5.25, TODAY, TODAY + 2 * DAY, 1)
+        newer = replace(first, stability=9.125, due_on=TODAY + 9 * DAY, repetitions=2)
+        for held in (first, replace(first, competency_id="c2"), replace(first, servant_id=beto), newer):
+            await record.remember(tx, held)
+        assert await record.memories_of(tx, ana) == {"c1": newer, "c2": replace(first, competency_id="c2")}
+        assert await record.memories_of(tx, beto) == {"c1": replace(first, servant_id=beto)}
+
+
+async def test_a_fictional_past_keeps_each_answer_with_its_own_prompt(database: Database) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+        past = []
+        for days in (0, 1, 1):  # the repeated day is left out
+            prompt = Prompt(0, ana, TODAY + days * DAY, f"s{days}", "c1", "fictional")
+            past.append((prompt, answer_to(prompt, place)))
+        await record.add_many(tx, past)
+        kept = await record.answers_of(tx, ana)
+        assert [one.scenario_id for one in kept] == ["s0", "s1"]
+        for one in kept:
+            prompt_kept = await record.prompt(tx, one.prompt_id)
+            assert prompt_kept is not None
+            assert (prompt_kept.day, prompt_kept.scenario_id) == (one.day, one.scenario_id)
+
+
+@pytest.mark.parametrize("option", ["a", "b"])
+async def test_an_answer_needs_a_prompt_of_ours(database: Database, option: str) -> None:
+    async with database.write() as tx:
+        ana, place = await somebody(tx)
+    forged = Prompt(4711, ana, TODAY, "s", "c", "new")
+
+    async def forge() -> None:
+        async with database.write() as tx:
+            await record.record(tx, answer_to(forged, place, option))
+
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        await forge()

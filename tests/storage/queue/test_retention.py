@@ -1,0 +1,104 @@
+"""What ended long ago goes, whatever stands beside it, and what it costs does not grow with what stays."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, insert, select, update
+
+from storage.database import Database
+from storage.queue import retention
+from storage.queue.outbox import State
+from storage.schema import deliveries, updates
+from tests.cast import MONDAY_NINE as NOW
+
+OLD, YOUNG = NOW - timedelta(days=9), NOW - timedelta(days=1)
+BEFORE = NOW - timedelta(days=8)
+PORTION = retention.PORTION
+
+
+async def fill(database: Database, old: int, young: int) -> None:
+    """So many that ended and were handled long ago, and after them so many that were lately."""
+    moments = [OLD] * old + [YOUNG] * young
+    common = {"channel": "telegram", "address": "1"}
+    said = [
+        common
+        | {"key": f"k{number}", "kind": "reply", "priority": 0, "state": State.SENT, "due_at": at, "ended_at": at}
+        for number, at in enumerate(moments)
+    ]
+    came = [common | {"key": f"{number}", "state": "done", "received_at": at} for number, at in enumerate(moments)]
+    async with database.write() as tx:
+        await tx.execute(insert(deliveries), said)
+        await tx.execute(insert(updates), came)
+
+
+async def forget(database: Database) -> int:
+    """All that is old, as the clock does it; give how many transactions that took."""
+    count = 0
+    for some in (retention.some_deliveries, retention.some_updates):
+        last: int | None = 0
+        while last is not None:
+            async with database.write() as tx:
+                last = await some(tx, BEFORE, last)
+            count += 1
+    return count
+
+
+async def left(database: Database) -> tuple[int, int]:
+    async with database.read() as tx:
+        said = await tx.scalar(select(func.count()).select_from(deliveries))
+        return said or 0, await tx.scalar(select(func.count()).select_from(updates)) or 0
+
+
+@pytest.mark.parametrize("old", [0, 1, PORTION - 1, PORTION, PORTION + 1, 3 * PORTION])
+async def test_what_is_old_goes_and_what_is_young_stays(database: Database, old: int) -> None:
+    await fill(database, old, 2 * PORTION)
+    took = await forget(database)
+    assert await left(database) == (2 * PORTION, 2 * PORTION)
+    assert took <= 2 * (old // PORTION + 2), "portions that hold nothing old are not looked through"
+
+
+async def test_what_still_waits_is_never_forgotten_and_hides_nothing_behind_it(database: Database) -> None:
+    await fill(database, 3 * PORTION, 1)
+    async with database.write() as tx:  # a channel that has stood still for nine days
+        await tx.execute(
+            update(deliveries).where(deliveries.c.id <= 2 * PORTION).values(state="waiting", ended_at=None)
+        )
+        await tx.execute(update(updates).where(updates.c.id <= 2 * PORTION).values(state="waiting"))
+    await forget(database)
+    assert await left(database) == (2 * PORTION + 1, 2 * PORTION + 1)
+
+
+async def test_two_processes_forget_side_by_side(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("one process")
+    await fill(database, 2 * PORTION, 0)
+    async with database.write() as first, database.engine.begin() as second:
+        assert await retention.some_deliveries(first, BEFORE) == PORTION
+        assert await retention.some_deliveries(second, BEFORE) == 2 * PORTION
+    assert (await left(database))[0] == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_portion_reads_as_many_rows_as_it_may_forget(database: Database) -> None:
+    await fill(database, 1, 4 * PORTION)
+    seen: list[Any] = []
+
+    def note(*arguments: Any) -> None:
+        if arguments[2].lstrip().upper().startswith(("SELECT", "DELETE")):
+            seen.append((arguments[2], arguments[3]))
+
+    for engine in database.engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        await forget(database)
+    finally:
+        for engine in database.engines:
+            event.remove(engine, "before_cursor_execute", note)
+    async with database.read() as tx:
+        steps: list[str] = []
+        for text, values in seen:
+            rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+            steps += [row[3] for row in rows]
+    assert steps
+    assert all("INTEGER PRIMARY KEY" in step for step in steps), steps
