@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from bot import app as house
+from bot import app as wiring
 from bot import scheduler
 from bot.cli import main
 from bot.delivery.rate_limiter import Limits
@@ -47,7 +47,7 @@ def lift_pace(rate: float) -> None:
     def unpaced(_: float, person: PersonLimit) -> Limits:
         return Limits(rate, person)
 
-    vars(house)["Limits"] = unpaced
+    vars(wiring)["Limits"] = unpaced
 
 
 if __name__ == "__main__":
@@ -55,7 +55,7 @@ if __name__ == "__main__":
         vars(scheduler)["BEAT"] = float(beat)
     if moved := os.environ.get("BENCH_CLOCK"):
         _Moved.by = timedelta(seconds=float(moved))
-        vars(house)["datetime"] = _Moved
+        vars(wiring)["datetime"] = _Moved
     if highest := os.environ.get("BENCH_RATE"):
         lift_pace(float(highest))
     main.main()

@@ -22,7 +22,7 @@ from bench.databases import SQLITE, Ground, ground
 from bench.processes import TOKEN, Platform, platform
 from bench.report import Figure, Row, pairwise
 from bench.runs import told
-from bot import app as house
+from bot import app as wiring
 from bot.config import Settings
 from storage import schema
 from storage.channels import channel_facts
@@ -113,7 +113,7 @@ async def measured(url: str, api: str, folder: str) -> dict[str, float]:
     entry_point.lift_pace(1e6)
     counted: Counter[str] = Counter()
     found: dict[str, float] = {}
-    async with house.build(settings, clock=lambda: MONDAY) as app:
+    async with wiring.build(settings, clock=lambda: MONDAY) as app:
 
         def _count(*_: object) -> None:
             counted["all"] += 1
@@ -122,7 +122,7 @@ async def measured(url: str, api: str, folder: str) -> dict[str, float]:
             event.listen(engine, "before_cursor_execute", _count)
         works: dict[str, Callable[[], Awaitable[object]]] = {
             "plan": lambda: app.scheduler.plan(MONDAY),
-            "send": app.sender.drain,
+            "send": app.dispatcher.drain,
             "silent": lambda: app.scheduler.plan(MONDAY + timedelta(hours=1)),
         }
         for name, work in works.items():

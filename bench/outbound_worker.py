@@ -13,7 +13,7 @@ from bench.processes import TOKEN
 from bench.runs import timed
 from bot.app import spare_the_collector
 from bot.channels.telegram.channel import PERSON, Telegram
-from bot.delivery.dispatcher import Sender
+from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from storage.database import open_database
 
@@ -29,7 +29,7 @@ async def emptied(url: str, api: str) -> str:
     telegram = Telegram(TOKEN, api)
     limits = {telegram.name: Limits(RATE, PERSON)}
     paced_by = clock if database.is_sqlite else None
-    sender = Sender(database, {telegram.name: telegram}, limits, clock, paced_by=paced_by)
+    sender = Dispatcher(database, {telegram.name: telegram}, limits, clock, paced_by=paced_by)
     try:
         return await timed(sender.drain())
     finally:

@@ -24,7 +24,7 @@ from sqlalchemy import event
 from bench import entry_point, press, seed
 from bench.databases import POSTGRES, SQLITE, Ground, ground
 from bench.processes import ROOT, TOKEN, Platform, platform
-from bot import app as house
+from bot import app as wiring
 from bot.app import App
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.config import Settings
@@ -38,18 +38,18 @@ Stretch = tuple[str, Callable[[App, int], Awaitable[object]]]
 
 
 async def _send(app: App, _: int) -> None:
-    await app.sender.drain()
+    await app.dispatcher.drain()
 
 
 async def _paced(app: App, _: int) -> None:
-    running = asyncio.create_task(app.sender.run())
+    running = asyncio.create_task(app.dispatcher.run())
     await _until_idle(app)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
 async def _handle(app: App, _: int) -> None:
-    await app.receiver.drain()
+    await app.update_worker.drain()
 
 
 async def _keep(app: App, count: int) -> None:
@@ -62,7 +62,7 @@ async def _keep(app: App, count: int) -> None:
 
 async def _together(app: App, count: int) -> None:
     """As it is when the product runs: kept, handled and sent at the same time."""
-    running = [asyncio.create_task(app.receiver.run()), asyncio.create_task(app.sender.run())]
+    running = [asyncio.create_task(app.update_worker.run()), asyncio.create_task(app.dispatcher.run())]
     await _keep(app, count)
     await _until_idle(app)
     for task in running:
@@ -109,7 +109,7 @@ async def _filled(name: str, count: int, url: str) -> None:
 async def _app(land: Ground, fake: Platform, url: str) -> AsyncIterator[App]:
     await fake.rules()
     given: dict[str, Any] = {"database_url": url, "data_dir": land.data(), "telegram_bot_token": TOKEN}
-    async with house.build(Settings(**given, telegram_api_url=fake.url, webchat="off")) as app:
+    async with wiring.build(Settings(**given, telegram_api_url=fake.url, webchat="off")) as app:
         yield app
 
 

@@ -108,14 +108,14 @@ async def measured(url: str, api: str, count: int) -> list[float]:
     database, telegram = open_database(url), _Watched(TOKEN, api)
     limits = {telegram.name: Limits(outbound_worker.RATE, PERSON)}
     paced_by = outbound_worker.clock if database.is_sqlite else None
-    one = dispatcher.Sender(database, {telegram.name: telegram}, limits, outbound_worker.clock, paced_by=paced_by)
+    one = dispatcher.Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock, paced_by=paced_by)
     running = asyncio.create_task(one.run())
     taken = []
     for person in range(1, count + 1):
         await asyncio.sleep(PAUSE)
         telegram.left.clear()
         async with database.write() as tx:
-            await seed.say(tx, person, outbox.Kind.REPLY)
+            await seed.say(tx, person, outbox.DeliveryKind.REPLY)
         committed = time.monotonic()
         one.wake.set()
         await telegram.left.wait()

@@ -59,7 +59,7 @@ async def _waits(land: Ground, fake: Platform, workers: int) -> list[float]:
 async def _say(database: Database, person: int) -> datetime:
     await asyncio.sleep(BETWEEN)
     async with database.write() as tx:
-        await seed.say(tx, person, outbox.Kind.REPLY)
+        await seed.say(tx, person, outbox.DeliveryKind.REPLY)
     return datetime.now(UTC)
 
 

@@ -114,7 +114,7 @@ async def waiting_replies(url: str, count: int) -> None:
         await database.close()
 
 
-async def say(tx: Transaction, person: int, kind: outbox.Kind = outbox.Kind.PROMPT) -> None:
+async def say(tx: Transaction, person: int, kind: outbox.DeliveryKind = outbox.DeliveryKind.PROMPT) -> None:
     """One prompt into the outbox, through the door of everything that is said."""
     listener = Listener("telegram", str(CHAT + person), "es")
     occasion = Occasion(f"bench:{person}", kind, datetime.now(UTC))
@@ -126,7 +126,7 @@ async def split(url: str) -> list[int]:
     database: Database = open_database(url)
     try:
         async with database.read() as tx:
-            sent = schema.deliveries.c.state == outbox.State.SENT.value
+            sent = schema.deliveries.c.state == outbox.DeliveryState.SENT.value
             counted = func.count().label("count")
             statement = select(counted).where(sent).group_by(schema.deliveries.c.worker).order_by(counted.desc())
             return list((await tx.execute(statement)).scalars())

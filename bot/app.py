@@ -27,20 +27,20 @@ from bot.channels.telegram.channel import Cover, Telegram, Webhook
 from bot.channels.webchat import page as webchat_page
 from bot.channels.webchat.channel import Webchat
 from bot.channels.whatsapp import webhook as whatsapp_webhook
-from bot.channels.whatsapp.channel import PAIR, WhatsApp, manner
+from bot.channels.whatsapp.channel import PAIR, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
-from bot.delivery.dispatcher import Sender
+from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
-from bot.inbound.worker import Receiver
+from bot.inbound.worker import UpdateWorker
 from bot.scheduler import Scheduler
 from bot.web import landing, letterbox, server
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES, SECRETS, SETTINGS
+from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
 from content import library as course
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage import notifications, permissions
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
@@ -69,10 +69,10 @@ class App:
     secrets: Secrets
     database: Database
     library: Library
-    house: House
+    installation: Installation
     inbox: Inbox
-    receiver: Receiver
-    sender: Sender
+    update_worker: UpdateWorker
+    dispatcher: Dispatcher
     scheduler: Scheduler
     web: web_server.Application
     telegram: Telegram | None
@@ -80,14 +80,14 @@ class App:
 
     async def settle(self) -> None:
         """Handle what was stored and send what is due, until nothing is left to do now."""
-        while await self.receiver.drain() + await self.sender.drain():
+        while await self.update_worker.drain() + await self.dispatcher.drain():
             pass
 
     async def tick(self, now: datetime) -> int:
         """All the work that is due at `now`, once; give how many prompts were planned."""
         for channel in (self.telegram, self.whatsapp):
             if channel is not None:  # what stood still may have been mended: here nobody greets the platforms
-                await self.sender.resume(channel.name)
+                await self.dispatcher.resume(channel.name)
         await self.settle()
         planned = await self.scheduler.tick(now)
         await self.settle()
@@ -130,7 +130,7 @@ async def build(
         secrets = load_secrets(settings.data_dir)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
-        house = _house(settings, secrets)
+        installation = _house(settings, secrets)
         inbox = Inbox(database, secrets.inbox, clock)
         telegram = _telegram(settings, secrets, library)
         roads: dict[str, Channel] = {}
@@ -148,12 +148,12 @@ async def build(
             limits[whatsapp.name] = Limits(settings.whatsapp_rate, persons[whatsapp.name])
             stack.push_async_callback(whatsapp.stop)
         paced_by = _pace_clock(database, clock)
-        sender = Sender(database, roads, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
-        receiver = Receiver(database, inbox, library, house, clock, sender.wake.set)
-        scheduler = Scheduler(database, library, house, clock, sender.wake.set)
+        sender = Dispatcher(database, roads, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
+        receiver = UpdateWorker(database, inbox, library, installation, clock, sender.wake.set)
+        scheduler = Scheduler(database, library, installation, clock, sender.wake.set)
         site = server.new()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
-        site[HOUSE], site[PAGES], site[INBOX], site[CLOCK] = house, Pages(library), inbox, clock
+        site[INSTALLATION], site[PAGES], site[INBOX], site[CLOCK] = installation, Pages(library), inbox, clock
         site[server.PACED_BY_DATABASE] = paced_by is None
         site[server.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
@@ -162,7 +162,18 @@ async def build(
         if settings.has_whatsapp:
             _attach_whatsapp(site, settings, inbox)
         yield App(
-            settings, secrets, database, library, house, inbox, receiver, sender, scheduler, site, telegram, whatsapp
+            settings,
+            secrets,
+            database,
+            library,
+            installation,
+            inbox,
+            receiver,
+            sender,
+            scheduler,
+            site,
+            telegram,
+            whatsapp,
         )
 
 
@@ -171,9 +182,11 @@ def _pace_clock(database: Database, clock: Callable[[], datetime]) -> Callable[[
     return None if clock is system_clock and not database.is_sqlite else clock
 
 
-def _house(settings: Settings, secrets: Secrets) -> House:
-    manners = {WhatsApp.name: manner(settings.whatsapp_prompt)} if settings.has_whatsapp else {}
-    return House(ZoneInfo(settings.timezone), settings.public_url, secrets.route, settings.min_group, manners)
+def _house(settings: Settings, secrets: Secrets) -> Installation:
+    channel_capabilities = {WhatsApp.name: capabilities(settings.whatsapp_prompt)} if settings.has_whatsapp else {}
+    return Installation(
+        ZoneInfo(settings.timezone), settings.public_url, secrets.route, settings.min_group, channel_capabilities
+    )
 
 
 def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
@@ -235,15 +248,15 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         async with asyncio.TaskGroup() as workers:
             if work:
                 for number in range(1 if app.database.is_sqlite else RECEIVERS):
-                    workers.create_task(app.receiver.run(), name=f"receiver {number}")
-                workers.create_task(app.sender.run(), name="sender")
+                    workers.create_task(app.update_worker.run(), name=f"receiver {number}")
+                workers.create_task(app.dispatcher.run(), name="sender")
                 workers.create_task(app.scheduler.run(), name="scheduler")
                 if app.telegram is not None:
                     workers.create_task(_telegram_life(app, app.telegram), name="telegram")
                 if app.whatsapp is not None:
                     workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
             if work and not app.database.is_sqlite:
-                sender = app.sender
+                sender = app.dispatcher
                 calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "paces": sender.heed}
                 workers.create_task(notifications.listen(app.database, calls), name="listener")
             await ready(port)
@@ -313,7 +326,7 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
                 if polling.done():
                     polling.result()
             except Stopped as fault:
-                await app.sender.stop(telegram.name, str(fault))
+                await app.dispatcher.stop(telegram.name, str(fault))
                 return
             finally:
                 polling.cancel()
@@ -346,13 +359,13 @@ async def _meet(app: App, channel: Telegram | WhatsApp, told: str) -> str:
     try:
         await channel.start()
     except Stopped as fault:
-        await app.sender.stop(channel.name, str(fault))
+        await app.dispatcher.stop(channel.name, str(fault))
         raise
     except Refused as fault:
         if not isinstance(channel, Telegram):
             raise
         reason = str(fault)  # of all that is said at a start Telegram refuses only the webhook's address: we may send
-    await app.sender.resume(channel.name)
+    await app.dispatcher.resume(channel.name)
     async with app.database.write() as tx:
         if reason:
             await channel_facts.note(tx, channel.name, channel_facts.DEAF, reason, app.web[CLOCK]())

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a database that is away is tried, with so many seconds between two tries."""
 
     tries: int = 1
@@ -22,7 +22,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class BatchOptions:
     """`rest` is how many seconds pass between two writes, so that more of what comes shares one; whatever comes after
     a longer silence is written at once. `is_urgent`: before whoever else waits to write. `is_single`: each write is a
     single statement."""
@@ -49,7 +49,7 @@ class _Waiting(Generic[Item, Result]):
             self.done.set_exception(fault)
 
 
-class Gathering(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """One writer for many: `write` gets a transaction and items, and gives a result for each, in their order.
 
     An item that cannot be written never takes the others down with it: then each is written by itself.
@@ -59,13 +59,13 @@ class Gathering(Generic[Item, Result]):
         self,
         database: Database,
         write: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result]]],
-        patience: Patience = Patience(),
-        manner: Manner = Manner(),
+        patience: RetryPolicy = RetryPolicy(),
+        options: BatchOptions = BatchOptions(),
     ) -> None:
         self._database = database
         self._write = write
         self._patience = patience
-        self._manner = manner
+        self._options = options
         self._rested_at = 0.0  # by the loop's clock
         self._waiting: list[_Waiting[Item, Result]] = []
         self._going: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class Gathering(Generic[Item, Result]):
                 if (rest := self._rested_at - now()) > 0:
                     await asyncio.sleep(rest)
                 await self._together()
-                self._rested_at = now() + self._manner.rest
+                self._rested_at = now() + self._options.rest
         finally:
             self._going = None
 
@@ -104,8 +104,8 @@ class Gathering(Generic[Item, Result]):
                 one.give(result)
 
     def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        begin = self._database.note if self._manner.is_single else self._database.write
-        return begin(is_urgent=self._manner.is_urgent)
+        begin = self._database.note if self._options.is_single else self._database.write
+        return begin(is_urgent=self._options.is_urgent)
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         taken, self._waiting = self._waiting, []

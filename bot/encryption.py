@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 NONCE = 12  # bytes, AES-GCM
 
 
-class Strongbox:
+class SecretBox:
     """AES-256-GCM under one key of 32 bytes; `context` is bound: what is closed for one place opens in no other."""
 
     def __init__(self, key: bytes) -> None:

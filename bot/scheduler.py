@@ -8,14 +8,14 @@ import structlog
 
 from content.library import Library
 from handlers.casework import news
-from handlers.context import House
+from handlers.context import Installation
 from handlers.learning import daily
 from storage import notifications
 from storage.advisory_locks import Lock
 from storage.confidential import officers
 from storage.database import Database, DatabaseUnavailable
 from storage.people import linking
-from storage.people.due import Group
+from storage.people.due import DueGroup
 from storage.queue import retention
 from storage.reports import aggregates
 
@@ -38,13 +38,13 @@ class Scheduler:
         self,
         database: Database,
         library: Library,
-        house: House,
+        installation: Installation,
         clock: Callable[[], datetime],
         spoken: Callable[[], None],
     ) -> None:
         self._database = database
         self._library = library
-        self._house = house
+        self._house = installation
         self._clock = clock
         self._spoken = spoken
 
@@ -99,7 +99,7 @@ class Scheduler:
             await self._put_off(right, now)
             return count
 
-    async def _ask(self, portion: Group, now: datetime) -> int:
+    async def _ask(self, portion: DueGroup, now: datetime) -> int:
         async with self._database.write() as tx:
             count = await daily.ask_some(tx, self._library, self._house, now, portion)
         if count:

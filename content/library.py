@@ -11,7 +11,7 @@ from content import phrases, validation
 from content.course import faq
 from content.course.assessment import Assessment
 from content.course.faq import Chapter, Faq
-from content.course.institutions import Institution, Institutions
+from content.course.institutions import InstitutionEntry, Institutions
 from content.course.law import Citation, Law, citations
 from content.course.scenario import Scenario
 from content.course.search import Vocabulary
@@ -35,7 +35,7 @@ class Library:
     scenarios: Mapping[str, Scenario]
     assessment: Assessment
     phrases: Phrases
-    institutions: tuple[Institution, ...]
+    institutions: tuple[InstitutionEntry, ...]
     faq: Faq
     files: Mapping[str, str] = field(default_factory=dict)
     """Where each scenario was read, by its id."""

@@ -12,13 +12,13 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
-class Part(BaseModel):
+class ContentModel(BaseModel):
     """A piece of content: unknown fields are mistakes, and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Text(Part):
+class Text(ContentModel):
     """Words for a person, in both languages; `speak` takes the one that the person reads."""
 
     es: Words

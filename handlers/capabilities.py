@@ -6,7 +6,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Capabilities:
     """The defaults are the manners of a channel that can do everything."""
 
     edits: bool = True  # a message can be changed after it was sent
@@ -19,5 +19,5 @@ class Manner:
     openings: str = "tap"  # how a prompt opens a closed window: `tap` brings it, or it goes `direct` where it fits
 
 
-PLAIN = Manner()
-Manners = Mapping[str, Manner]
+FULL_CAPABILITIES = Capabilities()
+CapabilitiesByChannel = Mapping[str, Capabilities]

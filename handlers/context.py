@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from content.library import Library
-from handlers.capabilities import PLAIN, Manner, Manners
+from handlers.capabilities import FULL_CAPABILITIES, Capabilities, CapabilitiesByChannel
 from handlers.message import Message, Update
 from storage.database import Transaction
 from storage.people.servants import Servant
@@ -14,35 +14,35 @@ LATEST = 2**37  # Unix seconds that are no moment any more
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Installation:
     """The few plain facts about this installation that handlers need."""
 
     timezone: ZoneInfo
     public_url: str
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; opens no content
     min_group: int = 10
-    manners: Manners = field(default_factory=dict)  # of the channels that have some
+    channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that have some
 
-    def manner(self, channel: str) -> Manner:
-        return self.manners.get(channel, PLAIN)
+    def capabilities(self, channel: str) -> Capabilities:
+        return self.channel_capabilities.get(channel, FULL_CAPABILITIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Context:
     """One update being handled, in one transaction, at one moment."""
 
     tx: Transaction
     library: Library
-    house: House
+    installation: Installation
     update: Update
     now: datetime
     language: str  # "es" or "en"
     servant: Servant | None  # None: a stranger
 
     @property
-    def manner(self) -> Manner:
+    def capabilities(self) -> Capabilities:
         """How the channel talks on which the update came."""
-        return self.house.manner(self.update.channel)
+        return self.installation.capabilities(self.update.channel)
 
     @property
     def heard_at(self) -> datetime | None:
@@ -50,7 +50,7 @@ class Visit:
 
         What comes a week late opens none.
         """
-        if self.manner.window is None:
+        if self.capabilities.window is None:
             return None
         at = self.update.at
         return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < LATEST else self.now
@@ -58,11 +58,11 @@ class Visit:
     @property
     def today(self) -> date:
         """The calendar day where the servants are."""
-        return self.now.astimezone(self.house.timezone).date()
+        return self.now.astimezone(self.installation.timezone).date()
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Response:
     """What is said in answer.
 
     There is no open dialogue to keep: every button carries all that its handler needs, so whatever arrives in

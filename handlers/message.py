@@ -8,7 +8,7 @@ from enum import StrEnum
 from content.text import Text
 
 
-class Kind(StrEnum):
+class UpdateKind(StrEnum):
     """What a person did; a channel translates whatever its platform sends into one of these."""
 
     COMMAND = "command"  # /start, /consulta ...; on WhatsApp the same words without slash
@@ -40,7 +40,7 @@ class Update:
     channel: str
     key: str
     address: str
-    kind: Kind
+    kind: UpdateKind
     text: str = ""  # the words typed, or what follows the command
     command: str = ""  # without slash, lower case
     choice: str = ""  # the button's own text of origin, e.g. "answer:1742:b"; never trusted
@@ -76,7 +76,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class TemplateMessage:
     """What is said instead where a person may only be written to by an approved template (WhatsApp, outside the
     24 hours after their last word): a template of content/templates, what fills its variables, and what its
     quick replies bring back, in their order."""
@@ -99,10 +99,10 @@ class Message:
     buttons: tuple[tuple[Button, ...], ...] = ()
     replaces: bool = False  # takes the place of the message whose button was pressed, where a channel can
     refreshes: bool = False
-    knock: Knock | None = None
+    template_message: TemplateMessage | None = None
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     """What a delivery does on the platform."""
 
     SAY = "say"  # a new message
@@ -132,7 +132,7 @@ def plain(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RenderedButton:
     """A rendered button: exactly one of `choice` and `url` is filled."""
 
     label: str
@@ -143,7 +143,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RenderedTemplate:
     """A rendered knock: name and platform language code of a template, the values of its variables in their order
     (one line each), and what its quick replies bring back."""
 
@@ -162,12 +162,12 @@ class Parcel:
     """
 
     address: str
-    act: Act
+    act: Action
     text: str = ""
-    rows: tuple[tuple[Key, ...], ...] = ()
+    rows: tuple[tuple[RenderedButton, ...], ...] = ()
     ref: str = ""
     press: str = ""
     token: str = ""  # our delivery's key, for channels that can tell a repeated sending by it
     number: int = 0  # our delivery's id, for channels that give it back with every word about its fate
-    opening: Opening | None = None
+    opening: RenderedTemplate | None = None
     menu: str = ""  # what opens the menu of its buttons, on a channel that makes one

@@ -9,25 +9,25 @@ from datetime import datetime, timedelta
 from content import limits
 from content.library import Library
 from content.text import Text
-from handlers.capabilities import PLAIN, Manner
+from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from handlers.message import (
     BOLD,
     ITALIC,
     UNBOLD,
     UNITALIC,
-    Act,
+    Action,
     Button,
-    Key,
-    Knock,
     Message,
-    Opening,
     Parcel,
+    RenderedButton,
+    RenderedTemplate,
+    TemplateMessage,
     Value,
     plain,
 )
 from storage.database import Transaction
 from storage.queue import outbox
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 
 PRESS_LIFETIME = timedelta(seconds=60)  # a platform stops waiting for the acknowledgement of a press
 
@@ -49,7 +49,7 @@ class Occasion:
     """Why something is said: `key` makes each delivery unique, so that the same occasion never speaks twice."""
 
     key: str
-    kind: Kind
+    kind: DeliveryKind
     now: datetime
     deadline: datetime | None = None
 
@@ -62,10 +62,10 @@ async def say(
     messages: Sequence[Message],
     *,
     ref: str = "",
-    manner: Manner = PLAIN,
+    capabilities: Capabilities = FULL_CAPABILITIES,
 ) -> None:
     """Put messages into words and into the outbox; `ref` is the message that one of them may replace."""
-    await outbox.add(tx, said(library, listener, occasion, messages, ref=ref, manner=manner))
+    await outbox.add(tx, said(library, listener, occasion, messages, ref=ref, capabilities=capabilities))
 
 
 def said(
@@ -75,33 +75,33 @@ def said(
     messages: Sequence[Message],
     *,
     ref: str = "",
-    manner: Manner = PLAIN,
-) -> list[New]:
+    capabilities: Capabilities = FULL_CAPABILITIES,
+) -> list[NewDelivery]:
     """Messages in words, for the outbox."""
     parcels = []
     for message in messages:
-        if message.refreshes and not manner.edits:
+        if message.refreshes and not capabilities.edits:
             continue
-        act = Act.REPLACE if message.replaces and ref and manner.edits else Act.SAY
-        parcels.append(render(library, listener, message, act, ref if act is Act.REPLACE else "", manner))
-    return _new(listener, occasion, _joined(parcels, manner.buttons) if manner.joins else parcels, "say")
+        act = Action.REPLACE if message.replaces and ref and capabilities.edits else Action.SAY
+        parcels.append(render(library, listener, message, act, ref if act is Action.REPLACE else "", capabilities))
+    return _new(listener, occasion, _joined(parcels, capabilities.buttons) if capabilities.joins else parcels, "say")
 
 
-def acknowledged(listener: Listener, occasion: Occasion, press: str) -> list[New]:
+def acknowledged(listener: Listener, occasion: Occasion, press: str) -> list[NewDelivery]:
     """The press of a button was received: without this the person's phone keeps waiting."""
-    short = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.now + PRESS_LIFETIME)
-    return _new(listener, short, [Parcel(listener.address, Act.ACKNOWLEDGE, press=press)], "ack")
+    short = Occasion(occasion.key, DeliveryKind.SIGNAL, occasion.now, occasion.now + PRESS_LIFETIME)
+    return _new(listener, short, [Parcel(listener.address, Action.ACKNOWLEDGE, press=press)], "ack")
 
 
-def erased(listener: Listener, occasion: Occasion, ref: str) -> list[New]:
+def erased(listener: Listener, occasion: Occasion, ref: str) -> list[NewDelivery]:
     """The person's own message is taken out of the chat."""
-    signal = Occasion(occasion.key, Kind.SIGNAL, occasion.now, occasion.deadline)
-    return _new(listener, signal, [Parcel(listener.address, Act.ERASE, ref=ref)], "erase")
+    signal = Occasion(occasion.key, DeliveryKind.SIGNAL, occasion.now, occasion.deadline)
+    return _new(listener, signal, [Parcel(listener.address, Action.ERASE, ref=ref)], "erase")
 
 
-def _new(listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> list[New]:
+def _new(listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> list[NewDelivery]:
     return [
-        New(
+        NewDelivery(
             key=f"{occasion.key}:{verb}{place or ''}",
             channel=listener.channel,
             address=listener.address,
@@ -118,7 +118,12 @@ def _new(listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb
 
 
 def render(
-    library: Library, listener: Listener, message: Message, act: Act, ref: str = "", manner: Manner = PLAIN
+    library: Library,
+    listener: Listener,
+    message: Message,
+    act: Action,
+    ref: str = "",
+    capabilities: Capabilities = FULL_CAPABILITIES,
 ) -> Parcel:
     """A message in the listener's words.
 
@@ -126,7 +131,7 @@ def render(
     """
     language = listener.language
     template = library.phrases.template(language, message.key)
-    if manner.typed_commands:
+    if capabilities.typed_commands:
         typed = library.phrases.section(language, "typed")
         template = _COMMAND.sub(lambda found: f"«{typed[found[1]]}»" if found[1] in typed else found[0], template)
     text = _fill(template, message.values, language)
@@ -134,22 +139,31 @@ def render(
     limit = limits.TEXT_WITH_BUTTONS if rows else limits.TEXT
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    opening = None if message.knock is None or manner.window is None else _opening(library, language, message.knock)
-    menu = library.phrases.plain(language, "button.menu", {}) if manner.menus and rows else ""
+    opening = (
+        None
+        if message.template_message is None or capabilities.window is None
+        else _opening(library, language, message.template_message)
+    )
+    menu = library.phrases.plain(language, "button.menu", {}) if capabilities.menus and rows else ""
     return Parcel(listener.address, act, text, tuple(row for row in rows if row), ref, opening=opening, menu=menu)
 
 
-def _key(library: Library, language: str, button: Button) -> Key:
+def _key(library: Library, language: str, button: Button) -> RenderedButton:
     values = {name: _word(value, language) for name, value in button.values.items()}
     label = library.phrases.plain(language, button.key, values)
     if len(label) > limits.BUTTON_LABEL:
         label = label[: limits.BUTTON_LABEL - 1] + "…"
-    return Key(label, button.choice, button.url, _word(button.hint, language), button.is_aside)
+    return RenderedButton(label, button.choice, button.url, _word(button.hint, language), button.is_aside)
 
 
-def _opening(library: Library, language: str, knock: Knock) -> Opening:
-    template = library.templates[knock.template]
-    return Opening(template.name, template.code(language), template.filled(language, knock.values), knock.choices)
+def _opening(library: Library, language: str, template_message: TemplateMessage) -> RenderedTemplate:
+    template = library.templates[template_message.template]
+    return RenderedTemplate(
+        template.name,
+        template.code(language),
+        template.filled(language, template_message.values),
+        template_message.choices,
+    )
 
 
 def _fill(template: str, values: Mapping[str, Value], language: str) -> str:
@@ -196,7 +210,7 @@ def unpack(address: str, key: str, body: str, number: int = 0) -> Parcel:
     """The parcel of a delivery."""
     act, text, rows, ref, press, *more = json.loads(body)
     opening, menu = more or (None, "")  # what waited through an upgrade has fewer fields
-    keys = tuple(tuple(Key(*fields) for fields in row) for row in rows)
+    keys = tuple(tuple(RenderedButton(*fields) for fields in row) for row in rows)
     if opening is not None:
-        opening = Opening(**opening | {name: tuple(opening[name]) for name in ("values", "choices")})
-    return Parcel(address, Act(act), text, keys, ref, press, key, number, opening, menu)
+        opening = RenderedTemplate(**opening | {name: tuple(opening[name]) for name in ("values", "choices")})
+    return Parcel(address, Action(act), text, keys, ref, press, key, number, opening, menu)

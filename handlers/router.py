@@ -10,9 +10,9 @@ from content.library import Library
 from content.text import fold
 from handlers import help, outgoing
 from handlers.account import enroll, leave, link_channels, profile
-from handlers.context import House, Turn, Visit
+from handlers.context import Context, Installation, Response
 from handlers.learning import answer, daily, progress
-from handlers.message import Kind, Update
+from handlers.message import Update, UpdateKind
 from handlers.orientation import assess, consult, faq
 from handlers.outgoing import Listener, Occasion
 from storage.database import Transaction
@@ -20,8 +20,8 @@ from storage.people import addresses
 from storage.people.addresses import Meeting
 from storage.queue import outbox
 
-Handler = Callable[[Visit], Awaitable[Turn]]
-Together = Callable[[Sequence[Visit]], Awaitable[list[Turn]]]
+Handler = Callable[[Context], Awaitable[Response]]
+Together = Callable[[Sequence[Context]], Awaitable[list[Response]]]
 
 COMMANDS: Mapping[str, Handler] = {
     "start": enroll.start,
@@ -77,55 +77,55 @@ ALWAYS = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"
 """Open to a servant who has not yet accepted a newer privacy notice."""
 
 
-async def receive(tx: Transaction, library: Library, house: House, update: Update, now: datetime) -> None:
+async def receive(tx: Transaction, library: Library, installation: Installation, update: Update, now: datetime) -> None:
     """Handle one update that was not handled before; what it leads to is in `tx`, what is said in the outbox."""
-    await receive_all(tx, library, house, [update], now)
+    await receive_all(tx, library, installation, [update], now)
 
 
 async def receive_all(
-    tx: Transaction, library: Library, house: House, several: Sequence[Update], now: datetime
+    tx: Transaction, library: Library, installation: Installation, several: Sequence[Update], now: datetime
 ) -> None:
     """The same for updates of several people, of each only one: what they have in common is done once for all."""
     spoken = []
     for update in several:
-        if update.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
+        if update.kind in (UpdateKind.BLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE):
             await _note(tx, update, now)
         else:
-            spoken.append(Visit(tx, library, house, update, now, _spoken(update), None))
-    visits = [visit for visit in await _met(tx, spoken) if visit.update.kind is not Kind.UNBLOCKED]
-    turns = await _turns(visits)
-    await outbox.add(tx, [new for visit, turn in zip(visits, turns, strict=True) for new in _said(visit, turn)])
+            spoken.append(Context(tx, library, installation, update, now, _spoken(update), None))
+    contexts = [context for context in await _met(tx, spoken) if context.update.kind is not UpdateKind.UNBLOCKED]
+    turns = await _turns(contexts)
+    await outbox.add(tx, [new for context, turn in zip(contexts, turns, strict=True) for new in _said(context, turn)])
 
 
-async def _met(tx: Transaction, visits: Sequence[Visit]) -> list[Visit]:
+async def _met(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
     """The same with whoever is known."""
-    meetings = [Meeting(one.update.channel, one.update.address, one.update.alias, one.heard_at) for one in visits]
+    meetings = [Meeting(one.update.channel, one.update.address, one.update.alias, one.heard_at) for one in contexts]
     found = []
-    for visit, met in zip(visits, await addresses.meet_all(tx, meetings), strict=True):
+    for context, met in zip(contexts, await addresses.meet_all(tx, meetings), strict=True):
         if met is None:
-            found.append(visit)
+            found.append(context)
             continue
         servant, address = met
-        update = visit.update if address == visit.update.address else replace(visit.update, address=address)
-        found.append(replace(visit, update=update, language=servant.language, servant=servant))
+        update = context.update if address == context.update.address else replace(context.update, address=address)
+        found.append(replace(context, update=update, language=servant.language, servant=servant))
     return found
 
 
-async def _turns(visits: Sequence[Visit]) -> list[Turn]:
+async def _turns(contexts: Sequence[Context]) -> list[Response]:
     """What is said to each, in their order."""
-    found: dict[int, Turn] = {}
+    found: dict[int, Response] = {}
     for owner, together in TOGETHER.items():
-        places = [place for place, visit in enumerate(visits) if _is_of(owner, visit)]
+        places = [place for place, context in enumerate(contexts) if _is_of(owner, context)]
         if places:
-            found |= zip(places, await together([visits[place] for place in places]), strict=True)
-    return [found[place] if place in found else await _turn(visit) for place, visit in enumerate(visits)]
+            found |= zip(places, await together([contexts[place] for place in places]), strict=True)
+    return [found[place] if place in found else await _turn(context) for place, context in enumerate(contexts)]
 
 
-def _is_of(owner: str, visit: Visit) -> bool:
+def _is_of(owner: str, context: Context) -> bool:
     """A press of such a button, by somebody who may press it now."""
-    choice = visit.update.choice
-    is_press = visit.update.kind is Kind.CHOICE and choice.partition(":")[0] == owner
-    return is_press and len(choice.encode()) <= LONGEST_CHOICE and not enroll.must_renew(visit)
+    choice = context.update.choice
+    is_press = context.update.kind is UpdateKind.CHOICE and choice.partition(":")[0] == owner
+    return is_press and len(choice.encode()) <= LONGEST_CHOICE and not enroll.must_renew(context)
 
 
 def _spoken(update: Update) -> str:
@@ -135,57 +135,57 @@ def _spoken(update: Update) -> str:
 async def _note(tx: Transaction, update: Update, now: datetime) -> None:
     """What a platform tells of a person without their having said anything to us."""
     place = await addresses.find(tx, update.channel, update.address, update.alias)
-    if update.kind is Kind.BLOCKED:
+    if update.kind is UpdateKind.BLOCKED:
         address = place.address if place else update.address
         await outbox.drop_unreachable(tx, update.channel, address, now)
-    elif place is not None and update.kind is Kind.MOVED:
+    elif place is not None and update.kind is UpdateKind.MOVED:
         # Of somebody with an address of their own, a new alias changes the alias alone.
         is_alias = update.moved_to == update.moved_alias and place.address not in (update.address, update.alias)
         await addresses.move(tx, place, "" if is_alias else update.moved_to, update.moved_alias)
-    elif place is not None and update.kind is Kind.PREFERENCE:
+    elif place is not None and update.kind is UpdateKind.PREFERENCE:
         refuses = update.choice == "stop"
         await addresses.prefer_no_marketing(tx, update.channel, place.address, no_marketing=refuses)
 
 
-async def _turn(visit: Visit) -> Turn:
-    kind, update = visit.update.kind, visit.update
-    if kind is Kind.CHOICE:
+async def _turn(context: Context) -> Response:
+    kind, update = context.update.kind, context.update
+    if kind is UpdateKind.CHOICE:
         owner = update.choice.partition(":")[0]
         handler = BUTTONS.get(owner)
         if handler is None or len(update.choice.encode()) > LONGEST_CHOICE:
-            return await help.unknown_button(visit)
-        if enroll.must_renew(visit) and not update.choice.startswith(("enroll:renew:", "leave:")):
-            return await enroll.renew(visit)
-        return await handler(visit)
-    command, argument = _command(visit)
+            return await help.unknown_button(context)
+        if enroll.must_renew(context) and not update.choice.startswith(("enroll:renew:", "leave:")):
+            return await enroll.renew(context)
+        return await handler(context)
+    command, argument = _command(context)
     if command in COMMANDS:
-        if command not in ALWAYS and enroll.must_renew(visit):
-            return await enroll.renew(visit)
-        return await COMMANDS[command](replace(visit, update=replace(update, text=argument)))
-    if kind is Kind.LONG_TEXT:
-        return await help.long_text(visit)
-    if kind is Kind.ATTACHMENT:
-        return await help.attachment(visit)
-    if kind is Kind.COMMAND:
-        return await help.unknown_command(visit)
-    if visit.servant is None:
-        return await faq.typed(visit) or await enroll.typed(visit)
-    if enroll.must_renew(visit):
-        return await enroll.renew(visit)
-    return await answer.typed(visit) or await faq.typed(visit) or await help.text(visit)
+        if command not in ALWAYS and enroll.must_renew(context):
+            return await enroll.renew(context)
+        return await COMMANDS[command](replace(context, update=replace(update, text=argument)))
+    if kind is UpdateKind.LONG_TEXT:
+        return await help.long_text(context)
+    if kind is UpdateKind.ATTACHMENT:
+        return await help.attachment(context)
+    if kind is UpdateKind.COMMAND:
+        return await help.unknown_command(context)
+    if context.servant is None:
+        return await faq.typed(context) or await enroll.typed(context)
+    if enroll.must_renew(context):
+        return await enroll.renew(context)
+    return await answer.typed(context) or await faq.typed(context) or await help.text(context)
 
 
-def _command(visit: Visit) -> tuple[str, str]:
+def _command(context: Context) -> tuple[str, str]:
     """The command of an update and what follows it: as such, or as words that a person would type instead."""
-    update = visit.update
-    if update.kind is Kind.COMMAND:
+    update = context.update
+    if update.kind is UpdateKind.COMMAND:
         return ALIASES.get(update.command, update.command), update.text
-    if update.kind is not Kind.TEXT:
+    if update.kind is not UpdateKind.TEXT:
         return "", ""
-    if command := words(visit.library, "words").get(fold(update.text)):
+    if command := words(context.library, "words").get(fold(update.text)):
         return command, ""
     first, *rest = update.text.split(maxsplit=1) or [""]
-    command = words(visit.library, "words_with").get(fold(first), "")
+    command = words(context.library, "words_with").get(fold(first), "")
     argument = " ".join(re.findall(r"[\w-]+", rest[0] if rest else ""))
     return (command, argument) if argument and len(argument) <= LONGEST_ARGUMENT else ("", "")
 
@@ -201,20 +201,24 @@ def words(library: Library, section: str) -> Mapping[str, str]:
     return found
 
 
-def _said(visit: Visit, turn: Turn) -> list[outbox.New]:
-    update = visit.update
-    listener = Listener(update.channel, update.address, turn.language or visit.language)
+def _said(context: Context, turn: Response) -> list[outbox.NewDelivery]:
+    update = context.update
+    listener = Listener(update.channel, update.address, turn.language or context.language)
     # An album reaches us as one update a picture: the key of its answer is the album's, so it is given once.
     about = f"album:{update.address}:{update.album}" if update.album else update.key
-    occasion = Occasion(f"{update.channel}:{about}", outbox.Kind.REPLY, visit.now, _deadline(visit))
+    occasion = Occasion(f"{update.channel}:{about}", outbox.DeliveryKind.REPLY, context.now, _deadline(context))
     news = outgoing.acknowledged(listener, occasion, update.press) if update.press else []
     if turn.erases and update.ref:
         news += outgoing.erased(listener, occasion, update.ref)
-    messages = turn.messages if update.kind is Kind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
-    return news + outgoing.said(visit.library, listener, occasion, messages, ref=update.ref, manner=visit.manner)
+    messages = (
+        turn.messages if update.kind is UpdateKind.CHOICE else [replace(one, replaces=False) for one in turn.messages]
+    )
+    return news + outgoing.said(
+        context.library, listener, occasion, messages, ref=update.ref, capabilities=context.capabilities
+    )
 
 
-def _deadline(visit: Visit) -> datetime | None:
+def _deadline(context: Context) -> datetime | None:
     """Where only a recent word lets us answer, an answer does not outlive that: it would be refused."""
-    window, heard_at = visit.manner.window, visit.heard_at
+    window, heard_at = context.capabilities.window, context.heard_at
     return heard_at + window if window and heard_at else None

@@ -231,12 +231,14 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
 
 
 def _postgres(url: URL) -> Database:
-    return Database(_engine(url, postgres.manner()), patient=_engine(url, postgres.manner(None), pool_size=1))
+    return Database(
+        _engine(url, postgres.connect_args()), patient=_engine(url, postgres.connect_args(None), pool_size=1)
+    )
 
 
-def _engine(url: URL, manner: dict[str, Any], **pool: float) -> AsyncEngine:
+def _engine(url: URL, connect_args: dict[str, Any], **pool: float) -> AsyncEngine:
     # hide_parameters: an exception never shows what was being stored.
-    engine = create_async_engine(url, connect_args=manner, hide_parameters=True, pool_pre_ping=True, **pool)
+    engine = create_async_engine(url, connect_args=connect_args, hide_parameters=True, pool_pre_ping=True, **pool)
     event.listen(engine.sync_engine, "handle_error", _hide_details)
     return engine
 

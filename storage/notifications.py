@@ -112,7 +112,7 @@ async def _connection(database: Database) -> AsyncIterator[Any]:
     arguments, options = database.engine.dialect.create_connect_args(database.engine.url)
     own = {name: value for name, value in options.items() if not name.startswith("prepared_statement")}
     try:
-        connection = await asyncpg.connect(*arguments, **own, **postgres.manner())
+        connection = await asyncpg.connect(*arguments, **own, **postgres.connect_args())
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
         log.warning("listener_waits", fault=type(fault).__name__)
         connection = None

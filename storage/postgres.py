@@ -24,7 +24,7 @@ has all of them. Source: Linux, tcp(7).
 """
 
 
-def manner(command_seconds: float | None = COMMAND_SECONDS) -> dict[str, Any]:
+def connect_args(command_seconds: float | None = COMMAND_SECONDS) -> dict[str, Any]:
     """What `asyncpg.connect` is told besides the address; None: a statement may take its time."""
     return {
         "timeout": CONNECT_SECONDS,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from storage.database import Transaction
 from storage.queue import claims, outbox, rate_limits
-from storage.queue.outbox import Delivery, Ending, Return, State
+from storage.queue.outbox import Delivery, DeliveryState, FinishedDelivery, PostponedDelivery
 from storage.schema import deliveries
 
 
@@ -22,15 +22,15 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
 
 
 async def end(
-    tx: Transaction, delivery_id: int, state: State, now: datetime, *, ref: str = "", fault: str = ""
+    tx: Transaction, delivery_id: int, state: DeliveryState, now: datetime, *, ref: str = "", fault: str = ""
 ) -> None:
     """By whoever holds it."""
-    await outbox.end_all(tx, await holder(tx, delivery_id), [Ending(delivery_id, state, ref, fault)], now)
+    await outbox.end_all(tx, await holder(tx, delivery_id), [FinishedDelivery(delivery_id, state, ref, fault)], now)
 
 
 async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:
     """By whoever holds it."""
-    await outbox.postpone_all(tx, await holder(tx, delivery_id), [Return(delivery_id, until, fault)])
+    await outbox.postpone_all(tx, await holder(tx, delivery_id), [PostponedDelivery(delivery_id, until, fault)])
 
 
 async def holder(tx: Transaction, delivery_id: int) -> str:

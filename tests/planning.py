@@ -4,15 +4,15 @@ from datetime import date, datetime
 
 from bot.scheduler import Scheduler
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage.database import Database, Transaction
 from storage.people import due
 from storage.people.due import Due
 
 
-async def plan(database: Database, library: Library, house: House, now: datetime) -> int:
+async def plan(database: Database, library: Library, installation: Installation, now: datetime) -> int:
     """Plan all prompts that are due at `now`; give how many were."""
-    planned = await Scheduler(database, library, house, lambda: now, lambda: None).plan(now)
+    planned = await Scheduler(database, library, installation, lambda: now, lambda: None).plan(now)
     assert planned is not None, "another process plans"
     return planned
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestServer
 
-from bot import app as house
+from bot import app as wiring
 from bot.app import App
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.channels.webchat import page as webchat_page
@@ -31,7 +31,7 @@ from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 
-QUICK = webchat_page.Manners(patience=0, posts=10_000, poll=0.05)
+QUICK = webchat_page.PageTiming(patience=0, posts=10_000, poll=0.05)
 
 
 @dataclass
@@ -101,10 +101,10 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        generous = dict.fromkeys(house.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
-        build = house.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
+        generous = dict.fromkeys(wiring.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
+        build = wiring.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
         async with build as app:
-            app.web[webchat_page.MANNERS] = QUICK
+            app.web[webchat_page.TIMING] = QUICK
             assert app.telegram is not None
             assert app.whatsapp is not None
             await app.telegram.start()

@@ -16,10 +16,10 @@ from bot.channels.telegram import client as telegram_client
 from bot.channels.whatsapp import client as whatsapp_client
 from bot.delivery.rate_limiter import Limits
 from content.library import Library
-from handlers.message import Opening
+from handlers.message import RenderedTemplate
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.queue.claims import PersonLimit
-from storage.queue.outbox import PRIORITY, Kind
+from storage.queue.outbox import PRIORITY, DeliveryKind
 from tests.cast import Clock
 from tests.fakes.failures import TELEGRAM, TROUBLES, WHATSAPP, Away, Outage, Trouble, closed, locked
 from tests.fakes.population import Street, on_telegram, on_whatsapp
@@ -44,12 +44,12 @@ async def test_a_sending_that_fails_is_tried_again_in_its_order_and_a_prompt_in_
     street: Street, channel: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, beto = people_on(channel)
-    for who, other, kind in ((ana, beto, Kind.REPLY), (beto, ana, Kind.PROMPT)):
+    for who, other, kind in ((ana, beto, DeliveryKind.REPLY), (beto, ana, DeliveryKind.PROMPT)):
         first, second, beside = f"{kind} 1", f"{kind} 2", f"{kind} beside"
         before = street.read(who), street.read(other)
         await street.say(who, first, kind)
         await meets(street, channel, trouble, monkeypatch)
-        is_over = trouble.in_doubt and kind is Kind.PROMPT
+        is_over = trouble.in_doubt and kind is DeliveryKind.PROMPT
         row = await street.row(first)
         assert row["state"] == ("doubted" if is_over else "waiting")
         if not is_over:
@@ -71,7 +71,7 @@ async def meets(street: Street, channel: str, trouble: Trouble, monkeypatch: pyt
         if hang is not None:
             for module in (telegram_client, whatsapp_client):
                 patch.setattr(module, "READ_SECONDS", 0.1)
-        await street.sender.drain()
+        await street.dispatcher.drain()
     street.telegram.faults.clear()  # one that hangs stays until it is set
 
 
@@ -87,14 +87,14 @@ async def test_a_refused_credential_stops_its_channel_alone_and_nothing_is_lost(
     ana, beto = people_on(WHATSAPP)
     await street.say(ana, "first")
     street.fail(WHATSAPP, code=190)
-    await street.sender.drain()
+    await street.dispatcher.drain()
     for who, text in ((ana, "second"), (beto, "beside"), (on_telegram(0), "elsewhere")):
         await street.say(who, text)
     street.clock.move(hours=1)
-    await street.sender.drain()
+    await street.dispatcher.drain()
     assert len(street.meta.calls) == 1, "nothing more is tried with it"
     assert street.read(on_telegram(0)) == ["elsewhere"]
-    await street.sender.resume(WHATSAPP)
+    await street.dispatcher.resume(WHATSAPP)
     await street.settle()
     assert (street.read(ana), street.read(beto)) == (["first", "second"], ["beside"])
 
@@ -127,11 +127,11 @@ async def test_while_the_database_is_away_nothing_leaves_and_then_all_does_once(
     ana, beto = people_on(TELEGRAM)
     for text in ("first", "second"):
         await shaky.say(ana, text)
-    await shaky.say(beto, "prompt", Kind.PROMPT)
+    await shaky.say(beto, "prompt", DeliveryKind.PROMPT)
     await shaky.say(on_whatsapp(0), "elsewhere")
     async with away():
         with pytest.raises(DatabaseUnavailable):
-            await shaky.sender.drain()
+            await shaky.dispatcher.drain()
     assert not shaky.read(ana)
     await shaky.settle()
     assert set((await shaky.states()).values()) == {"sent"}
@@ -149,22 +149,22 @@ async def test_connections_that_die_under_way_are_replaced(shaky: Street, away: 
     shaky.then(TELEGRAM, restart)
     ana, _ = people_on(TELEGRAM)
     await shaky.say(ana, "first")
-    await shaky.say(ana, "second", Kind.PROMPT)
+    await shaky.say(ana, "second", DeliveryKind.PROMPT)
     await shaky.settle()
     assert set((await shaky.states()).values()) == {"sent"}
     assert shaky.read(ana) == ["first", "second"]
 
 
 @pytest.mark.parametrize("channel", [TELEGRAM, WHATSAPP])
-@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
 async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_it_is_back(
-    shaky: Street, away: Away, channel: str, kind: Kind
+    shaky: Street, away: Away, channel: str, kind: DeliveryKind
 ) -> None:
     ana, _ = people_on(channel)
     await shaky.say(ana, "first", kind)
     outage = shaky.outage = Outage(away)
     shaky.then(channel, outage.begin)
-    draining = asyncio.create_task(shaky.sender.drain())
+    draining = asyncio.create_task(shaky.dispatcher.drain())
     await outage.lasts(draining)
     await over(draining)
     await shaky.settle()
@@ -172,19 +172,19 @@ async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_
     assert shaky.read(ana) == ["first"]
 
 
-@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
-async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Away, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
+async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Away, kind: DeliveryKind) -> None:
     ana, _ = people_on(TELEGRAM)
     outage = shaky.outage = Outage(away)
     await loses_its_answer(shaky, ana, kind, outage)
-    is_prompt = kind is Kind.PROMPT
+    is_prompt = kind is DeliveryKind.PROMPT
     assert (await shaky.row("first"))["state"] == ("doubted" if is_prompt else "sent")
     assert shaky.read(ana) == ["first"] * (1 if is_prompt else 2)
 
 
-@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
 async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobody_up_for_ever(
-    shaky: Street, away: Away, kind: Kind
+    shaky: Street, away: Away, kind: DeliveryKind
 ) -> None:
     ana, _ = people_on(TELEGRAM)
     await loses_its_answer(shaky, ana, kind, Outage(away))  # the waits between two tries take no time
@@ -193,7 +193,7 @@ async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobod
     assert set(shaky.read(ana)) == {"first", "second"}
 
 
-async def loses_its_answer(street: Street, who: str, kind: Kind, outage: Outage) -> None:
+async def loses_its_answer(street: Street, who: str, kind: DeliveryKind, outage: Outage) -> None:
     """The platform takes something, its answer is lost on the way, and so is the database."""
 
     async def lose() -> None:
@@ -202,7 +202,7 @@ async def loses_its_answer(street: Street, who: str, kind: Kind, outage: Outage)
 
     await street.say(who, "first", kind)
     street.then(TELEGRAM, lose)
-    draining = asyncio.create_task(street.sender.drain())
+    draining = asyncio.create_task(street.dispatcher.drain())
     await outage.lasts(draining)
     await over(draining)
     await street.settle()
@@ -222,7 +222,12 @@ async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot
     street.clock.move(days=2)  # everybody has been silent
     ana, _ = people_on(WHATSAPP)
     filled = template.filled("es", dict.fromkeys(template.variables, "x"))
-    await street.say(ana, "first", Kind.PROMPT, opening=Opening(template.name, template.code("es"), filled, ("x:1",)))
+    await street.say(
+        ana,
+        "first",
+        DeliveryKind.PROMPT,
+        opening=RenderedTemplate(template.name, template.code("es"), filled, ("x:1",)),
+    )
 
     async def gone(*_: object) -> None:
         monkeypatch.undo()
@@ -269,10 +274,10 @@ async def test_a_clock_set_back_an_hour_delays_and_neither_loses_nor_repeats(str
     everybody = [place(number) for place in (on_telegram, on_whatsapp) for number in range(2)]
     for channel in (TELEGRAM, WHATSAPP):
         await street.say(people_on(channel)[0], f"{channel} sent")
-    await street.sender.drain()
+    await street.dispatcher.drain()
     for who in everybody:
         await street.say(who, f"{who} before")
-    await street.say(everybody[0], "prompt", Kind.PROMPT)
+    await street.say(everybody[0], "prompt", DeliveryKind.PROMPT)
     street.set_clock(hours=-1)
     for who in everybody:
         await street.say(who, f"{who} after")
@@ -287,11 +292,11 @@ async def test_after_a_clock_was_set_back_what_is_said_now_leaves_now(street: St
     ana, beto = people_on(TELEGRAM)
     street.fail(TELEGRAM, status=429, retry_after=30)
     await street.say(ana, "first")
-    await street.sender.drain()
+    await street.dispatcher.drain()
     street.set_clock(hours=-1)
     await street.say(beto, "second")
     street.clock.move(seconds=31)
-    await street.sender.drain()
+    await street.dispatcher.drain()
     assert street.read(beto) == ["second"], "a refusal is over when its seconds have passed"
 
 
@@ -311,7 +316,7 @@ async def test_after_a_clock_was_set_back_nobody_is_over_their_limit(street: Str
 
 async def test_a_clock_set_forward_a_day_ends_what_is_late_and_sends_the_rest(street: Street) -> None:
     ana, beto = people_on(TELEGRAM)
-    await street.say(ana, "prompt", Kind.PROMPT)
+    await street.say(ana, "prompt", DeliveryKind.PROMPT)
     await street.say(ana, "reply")
     await street.say(beto, "beside")
     await street.say(on_whatsapp(0), "the window has closed")
@@ -327,8 +332,10 @@ async def test_a_clock_set_forward_a_day_ends_what_is_late_and_sends_the_rest(st
     assert (street.read(ana), street.read(beto), street.read(on_whatsapp(0))) == (["reply"], ["beside"], [])
 
 
-@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
-async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again(street: Street, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
+async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again(
+    street: Street, kind: DeliveryKind
+) -> None:
     ana, beto = people_on(TELEGRAM)
     taken, gate = asyncio.Event(), asyncio.Event()
 
@@ -338,11 +345,11 @@ async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again
 
     street.then(TELEGRAM, wait)
     await street.say(ana, "first", kind)
-    running = asyncio.create_task(street.sender.drain())
+    running = asyncio.create_task(street.dispatcher.drain())
     await taken.wait()
     street.set_clock(hours=1)
     await street.say(beto, "second")
-    beside = asyncio.create_task(street.sender.drain())
+    beside = asyncio.create_task(street.dispatcher.drain())
     while not street.read(beto):
         await street.telegram.changed()
     gate.set()
@@ -355,8 +362,8 @@ async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-@pytest.mark.parametrize("kind", [Kind.REPLY, Kind.PROMPT])
-async def test_a_refusal_that_one_worker_met_makes_no_two_send_the_same(street: Street, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
+async def test_a_refusal_that_one_worker_met_makes_no_two_send_the_same(street: Street, kind: DeliveryKind) -> None:
     """After a long refusal the next slots lie further ahead than a lease lasts."""
     ana, beto = people_on(TELEGRAM)
     first, second = street.worker(), street.worker(sleep=street.nap)
@@ -377,7 +384,7 @@ async def test_a_refusal_that_one_worker_met_makes_no_two_send_the_same(street: 
 # ---------------------------------------------------------------- all at once
 
 ROUNDS, SAID, PEOPLE = 20, 10, 10
-KINDS = (Kind.REPLY, Kind.REPLY, Kind.NOTICE, Kind.PROMPT)
+KINDS = (DeliveryKind.REPLY, DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.PROMPT)
 
 
 @pytest.mark.long
@@ -403,7 +410,7 @@ class Storm:
         self.chance = chance
         self.done = 0
         self.breakers: list[asyncio.Task[None]] = []
-        self.workers = [street.sender, *([] if street.database.is_sqlite else [street.worker()])]
+        self.workers = [street.dispatcher, *([] if street.database.is_sqlite else [street.worker()])]
 
     def somebody(self) -> str:
         return self.chance.choice((on_telegram, on_whatsapp))(self.chance.randrange(PEOPLE))
@@ -419,7 +426,7 @@ class Storm:
         self.street.clock.move(seconds=self.chance.choice((1, 5, 30, 120)))
         if self.chance.random() < 0.2:
             self.street.set_clock(minutes=self.chance.choice((-60, -1, 1, 30)))
-        await self.street.sender.resume(WHATSAPP)
+        await self.street.dispatcher.resume(WHATSAPP)
 
     async def _trouble(self) -> None:
         """The next sending on some channel meets it; one that hangs is cut."""
@@ -441,7 +448,7 @@ class Storm:
     async def _drain_while_it_goes(self) -> None:
         """With one prompt under way, unless its channel is held."""
         await self._drain()
-        await self.street.say(on_telegram(0), f"taken {self.street.clock()}", Kind.PROMPT)
+        await self.street.say(on_telegram(0), f"taken {self.street.clock()}", DeliveryKind.PROMPT)
         outage = self.street.outage = Outage(self.away)
         self.street.then(TELEGRAM, outage.begin)
         draining = asyncio.create_task(self._drain())
@@ -464,9 +471,12 @@ class Storm:
             mine = [(text, kind) for whom, text, kind in self.street.said if whom == address]
             for text, kind in mine:
                 times = read.count(text)
-                assert states[text] == "sent" or (states[text] == "doubted" and kind is Kind.PROMPT), (text, kind)
+                assert states[text] == "sent" or (states[text] == "doubted" and kind is DeliveryKind.PROMPT), (
+                    text,
+                    kind,
+                )
                 assert times or states[text] == "doubted", f"{text} was lost"
-                assert times <= 1 or kind is not Kind.PROMPT, f"the prompt {text} came {times} times"
+                assert times <= 1 or kind is not DeliveryKind.PROMPT, f"the prompt {text} came {times} times"
                 repeated += max(0, times - 1)
             assert in_order(read, mine), (address, read, mine)
         assert repeated <= self.done
@@ -478,7 +488,7 @@ STORMY = {  # the fake Bot API lets everybody meet one that hangs
 }
 
 
-def in_order(read: list[str], said: list[tuple[str, Kind]]) -> bool:
+def in_order(read: list[str], said: list[tuple[str, DeliveryKind]]) -> bool:
     """Nobody reads anything before what was said earlier and is as urgent."""
     for place, (early, first) in enumerate(said):
         for late, second in said[place + 1 :]:

@@ -10,7 +10,7 @@ from bench import seed
 from bot.channels.telegram.channel import markup
 from handlers import outgoing
 from handlers.learning import answer
-from handlers.message import Act, Message
+from handlers.message import Action, Message
 from handlers.outgoing import Listener
 from storage.learning.record import Prompt
 
@@ -41,7 +41,7 @@ def kept(letter: str) -> str:
 
 
 def _shown(message: Message) -> tuple[str, Buttons]:
-    parcel = outgoing.render(seed.library(), Listener("telegram", "1", "es"), message, Act.SAY)
+    parcel = outgoing.render(seed.library(), Listener("telegram", "1", "es"), message, Action.SAY)
     return markup(parcel.text), tuple(tuple((key.label, key.choice) for key in row) for row in parcel.rows)
 
 

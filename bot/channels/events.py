@@ -8,7 +8,7 @@ from handlers.message import Update
 
 
 @dataclass(frozen=True, slots=True)
-class Untranslated:
+class UnreadableEvent:
     """Something that a channel could not read: kept by its key and the kind of the fault, never its content."""
 
     channel: str
@@ -16,7 +16,7 @@ class Untranslated:
     fault: str
 
 
-class Fate(StrEnum):
+class DeliveryStatus(StrEnum):
     """What became of a delivery that the platform had taken, from the least to the most that is known."""
 
     SENT = "sent"  # it left the platform
@@ -36,13 +36,13 @@ class Receipt:
     channel: str
     key: str
     ref: str
-    fate: Fate
+    fate: DeliveryStatus
     number: int = 0
     at: int = 0  # Unix seconds
     code: int = 0  # of the fault, as the platform numbers it
 
 
-class Topic(StrEnum):
+class AccountEventKind(StrEnum):
     """What a bulletin is about."""
 
     TEMPLATE = "template"  # fields: name, language (the platform's code), status
@@ -54,14 +54,14 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Bulletin:
+class AccountEvent:
     """Something the platform tells about ourselves: never about a person."""
 
     channel: str
     key: str
-    topic: Topic
+    topic: AccountEventKind
     fields: Mapping[str, str] = field(default_factory=dict)
     at: int = 0
 
 
-Arrival = Update | Receipt | Bulletin | Untranslated
+PlatformEvent = Update | Receipt | AccountEvent | UnreadableEvent

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
-from bot.channels.events import Arrival, Untranslated
+from bot.channels.events import PlatformEvent, UnreadableEvent
 from storage.database import DatabaseUnavailable
 
 WITHOUT_KEY = "none"
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 class Keeper(Protocol):
     """The inbox, as far as a channel needs it."""
 
-    async def keep(self, arrivals: Iterable[Arrival]) -> int: ...
+    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int: ...
 
 
 async def body_of(request: web.Request, limit: int) -> bytes | None:
@@ -33,7 +33,7 @@ async def body_of(request: web.Request, limit: int) -> bytes | None:
     return bytes(body)
 
 
-async def keep_all(arrivals: Sequence[Arrival], inbox: Keeper) -> None:
+async def keep_all(arrivals: Sequence[PlatformEvent], inbox: Keeper) -> None:
     """Keep what came in one transaction. One that cannot be kept never stops the others: it is set aside.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
@@ -53,9 +53,9 @@ async def keep_all(arrivals: Sequence[Arrival], inbox: Keeper) -> None:
             await _keep_alone(arrival, inbox)
 
 
-async def _keep_alone(arrival: Arrival, inbox: Keeper) -> None:
+async def _keep_alone(arrival: PlatformEvent, inbox: Keeper) -> None:
     fault = ""
-    for attempt in (arrival, Untranslated(arrival.channel, arrival.key, "not kept")):
+    for attempt in (arrival, UnreadableEvent(arrival.channel, arrival.key, "not kept")):
         try:
             await inbox.keep([attempt])
             return

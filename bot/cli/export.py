@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot import app as house
+from bot import app as wiring
 from bot import config
 from bot.cli.output import fail, say
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
@@ -25,7 +25,7 @@ def _group() -> None:
     """Files for people and other programs."""
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """In what scenarios can be taken out and brought back."""
 
     xlsx = "xlsx"
@@ -43,13 +43,13 @@ class Language(StrEnum):
 
 @exported.command()
 def scenarios(
-    format: Annotated[Format, typer.Option(help="xlsx for authors, gift for Moodle, csv or json for programs.")],
+    format: Annotated[ExportFormat, typer.Option(help="xlsx for authors, gift for Moodle, csv or json for programs.")],
     to: Annotated[Path | None, typer.Option(help="File to write; without it: standard output.")] = None,
     language: Annotated[Language, typer.Option(help="Of the questions (gift) or of the legend (xlsx).")] = Language.es,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """All scenarios of the course, to edit and to bring back with `integra import scenarios`."""
-    library = house.course_of(config.load())
+    library = wiring.course_of(config.load())
     if to is not None and to.exists() and not force:
         fail(f"{to}: exists already, perhaps with somebody's work in it; choose another name, or give --force")
     try:
@@ -59,7 +59,7 @@ def scenarios(
     if to is not None:
         _write(to, content)
         say(f"{len(library.scenarios)} scenarios written to {to}.")
-    elif format is Format.xlsx and sys.stdout.isatty():
+    elif format is ExportFormat.xlsx and sys.stdout.isatty():
         fail("--to: a workbook is nothing to read on the screen; say where to write it, e.g. --to scenarios.xlsx")
     else:
         sys.stdout.flush()
@@ -67,13 +67,13 @@ def scenarios(
         sys.stdout.buffer.flush()
 
 
-def _content(library: Library, format: Format, language: Language) -> bytes:
+def _content(library: Library, format: ExportFormat, language: Language) -> bytes:
     ordered = changeset.in_order(library)
-    if format is Format.xlsx:
+    if format is ExportFormat.xlsx:
         return xlsx.to_xlsx(library, ordered, language)
-    if format is Format.gift:
+    if format is ExportFormat.gift:
         return gift.to_gift(library, ordered, language)
-    return csv_table.to_csv(ordered) if format is Format.csv else toml_json.to_json(ordered)
+    return csv_table.to_csv(ordered) if format is ExportFormat.csv else toml_json.to_json(ordered)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from bot import app as house
+from bot import app as wiring
 from bot import config
 from bot.cli.export import Language
 from bot.cli.output import awaited, fail, say
 from content import library as course
-from content.course.institutions import Institution
+from content.course.institutions import InstitutionEntry
 from content.course.scenario import Scenario
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
 from content.exchange.changeset import Brought, Plan, Unreadable
@@ -39,7 +39,7 @@ async def institutions(
     """Institutions of the State (sphere state) and municipalities (sphere municipal), with their enrolment codes."""
     settings = config.load()
     await schema.migrate(settings.database)
-    async with house.build(settings) as app:
+    async with wiring.build(settings) as app:
         shipped = [one for one in app.library.institutions if not one.fictional]
         wanted = shipped if file == "guanajuato" else _read(Path(file))
         async with app.database.read() as tx:
@@ -52,7 +52,7 @@ async def institutions(
     say(f"{len(wanted)} institutions read, {len(wanted) - added} known already, {added} {done}.")
 
 
-def _read(path: Path) -> list[Institution]:
+def _read(path: Path) -> list[InstitutionEntry]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -82,7 +82,7 @@ def scenarios(
 ) -> None:
     """Scenarios that authors wrote or changed, into DATA_DIR/content; the files that come along stay as they are."""
     settings = config.load()
-    library = house.course_of(settings)
+    library = wiring.course_of(settings)
     try:
         brought = _brought(file, library, language)
     except OSError as fault:
@@ -94,7 +94,7 @@ def scenarios(
         lines = [f"{file}: {line}" for line in brought.told(faults)]
         fail("\n".join(lines) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}. Nothing was written.")
     plan = changeset.compare(library, found)
-    overlay = house.own_content(settings)
+    overlay = wiring.own_content(settings)
     try:
         notes = _put(library, plan.written, overlay, apply)
     except OSError as fault:

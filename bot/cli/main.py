@@ -12,7 +12,7 @@ import typer
 import uvloop
 from sqlalchemy.exc import DBAPIError
 
-from bot import app as house
+from bot import app as wiring
 from bot import config, logging_setup
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.channels.whatsapp.commands import whatsapp
@@ -41,7 +41,7 @@ cli.add_typer(whatsapp, name="whatsapp")
 cli.command()(check)
 
 
-class Role(StrEnum):
+class OfficerRole(StrEnum):
     """What somebody may do in the console."""
 
     officer = "officer"
@@ -50,7 +50,7 @@ class Role(StrEnum):
     admin = "admin"
 
 
-class Part(StrEnum):
+class ProcessRole(StrEnum):
     """What a process does; several of each may run on PostgreSQL."""
 
     all = "all"
@@ -58,7 +58,7 @@ class Part(StrEnum):
     worker = "worker"
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How a report is printed."""
 
     table = "table"
@@ -85,13 +85,13 @@ def main() -> None:
 
 @cli.command()
 def run(
-    role: Annotated[Part, typer.Option(help="web: HTTP only; worker: all but HTTP.")] = Part.all,
+    role: Annotated[ProcessRole, typer.Option(help="web: HTTP only; worker: all but HTTP.")] = ProcessRole.all,
     demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with a fictional municipality.")] = False,
 ) -> None:
     """Migrate if needed, serve HTTP, send, tick; until Ctrl-C."""
     logging_setup.set_up()
     settings = config.load()
-    if role is not Part.all and settings.database.startswith("sqlite"):
+    if role is not ProcessRole.all and settings.database.startswith("sqlite"):
         fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
     try:
         uvloop.run(_run(settings, role, demo))
@@ -99,10 +99,10 @@ def run(
         say("Stopped.")
 
 
-async def _run(settings: Settings, role: Part, demo: bool) -> None:
-    library = house.course_of(settings)
+async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
+    library = wiring.course_of(settings)
     await schema.migrate(settings.database)
-    async with house.build(settings, library=library) as app:
+    async with wiring.build(settings, library=library) as app:
         links = await _open_demo(app) if demo else []
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -113,23 +113,23 @@ async def _run(settings: Settings, role: Part, demo: bool) -> None:
             await _welcome(app, port, links)
 
         try:
-            await house.serve(app, ready, web=role is not Part.worker, work=role is not Part.web)
+            await wiring.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
         except asyncio.CancelledError:
             say("Stopped.")
 
 
-async def _open_demo(app: house.App) -> list[str]:
+async def _open_demo(app: wiring.App) -> list[str]:
     """Fill an empty database; give a sign-up link while no officer has signed up yet."""
-    now = house.system_clock()
+    now = wiring.system_clock()
     async with app.database.write() as tx:
-        await fiction.fill(tx, app.library, app.house, now)
+        await fiction.fill(tx, app.library, app.installation, now)
         if any(one.state != "invited" for one in await officers.everybody(tx)):
             return []
-        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", Role.officer, None, now)
+        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)
     return [f"{app.settings.public_url}/console/signup#{token}"]
 
 
-async def _welcome(app: house.App, port: int, links: list[str]) -> None:
+async def _welcome(app: wiring.App, port: int, links: list[str]) -> None:
     base = app.settings.public_url
     say(f"Integra is ready on port {port}." if port else "Integra works.")
     if app.settings.has_webchat:
@@ -174,7 +174,7 @@ async def tick(
     moment = _moment(at)
     settings = config.load()
     await schema.migrate(settings.database)
-    async with house.build(settings, clock=lambda: moment) as app:
+    async with wiring.build(settings, clock=lambda: moment) as app:
         planned = await app.tick(moment)
         async with app.database.read() as tx:
             states = await report_format.deliveries(tx, moment - timedelta(days=1))
@@ -183,7 +183,7 @@ async def tick(
 
 def _moment(text: str | None) -> datetime:
     if text is None:
-        return house.system_clock()
+        return wiring.system_clock()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -199,17 +199,17 @@ async def report(
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
     institution: Annotated[str | None, typer.Option(help="Code of one institution.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
+    format: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.table,
 ) -> None:
     """Participation and rightness per institution and topic; small groups are suppressed."""
     settings = config.load()
-    today = house.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
+    today = wiring.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
     until = _day("--to", last, today)
     since = _day("--from", first, until - timedelta(days=30))
     if since > until:
         fail(f"--from: after --to (seen: {since} and {until})")
     await schema.migrate(settings.database)
-    async with house.build(settings) as app, app.database.read() as tx:
+    async with wiring.build(settings) as app, app.database.read() as tx:
         code = institution.strip().upper() if institution else None
         if code is not None and await servants.institution_by_code(tx, code) is None:
             fail(f"--institution: no such code (seen: {institution!r})")
@@ -234,20 +234,20 @@ def _day(option: str, text: str | None, otherwise: date) -> date:
 async def invite(
     email: str,
     name: Annotated[str, typer.Option(help="As servants will read it.")],
-    role: Annotated[Role, typer.Option()],
+    role: Annotated[OfficerRole, typer.Option()],
     institution: Annotated[str | None, typer.Option(help="Code of a liaison's institution.")] = None,
 ) -> None:
     """Print a one-time sign-up link, good for seven days."""
     settings = config.load()
     await schema.migrate(settings.database)
-    async with house.build(settings) as app, app.database.write() as tx:
+    async with wiring.build(settings) as app, app.database.write() as tx:
         place = await servants.institution_by_code(tx, institution) if institution else None
         if institution and place is None:
             fail(f"--institution: no such code (seen: {institution!r})")
-        if role is Role.liaison and place is None:
+        if role is OfficerRole.liaison and place is None:
             fail("--institution: a liaison belongs to one; give its code")
         try:
-            token = await officers.invite(tx, email, name, role, place.id if place else None, house.system_clock())
+            token = await officers.invite(tx, email, name, role, place.id if place else None, wiring.system_clock())
         except officers.OfficerExists:
             fail(f"{email}: has signed up already")
         except ValueError as fault:

@@ -10,9 +10,9 @@ from bot.channels.webchat.channel import NAME as WEBCHAT
 from bot.channels.whatsapp.channel import NAME as WHATSAPP
 from bot.config import Settings
 from bot.console import site
-from bot.web.app_keys import DATABASE, HOUSE, LIBRARY, SETTINGS
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
 from handlers.administration import channel_status
-from handlers.administration.channel_status import Standing
+from handlers.administration.channel_status import ChannelStatus
 from storage.channels.channel_facts import Stop
 from storage.database import Transaction
 
@@ -40,7 +40,7 @@ async def channels(request: web.Request) -> web.Response:
     site.reader_of(request)
     async with request.config_dict[DATABASE].read() as tx:
         standings = await look(request, tx)
-    zone = request.config_dict[HOUSE].timezone
+    zone = request.config_dict[INSTALLATION].timezone
 
     def local(moment: datetime) -> datetime:
         return moment.astimezone(zone)
@@ -48,11 +48,11 @@ async def channels(request: web.Request) -> web.Response:
     return site.page(request, "channels.html", standings=standings, cause=cause, told=told, local=local)
 
 
-async def look(request: web.Request, tx: Transaction) -> list[Standing]:
+async def look(request: web.Request, tx: Transaction) -> list[ChannelStatus]:
     """How the channels stand that the settings turn on."""
     given = request.config_dict
-    return await channel_status.standings(
-        tx, given[LIBRARY], given[HOUSE], configured(given.get(SETTINGS)), site.now_of(request)
+    return await channel_status.channel_statuses(
+        tx, given[LIBRARY], given[INSTALLATION], configured(given.get(SETTINGS)), site.now_of(request)
     )
 
 

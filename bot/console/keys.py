@@ -10,7 +10,7 @@ from bot.web.app_keys import DATABASE
 from handlers.casework import cases
 from handlers.casework.cases import KeysRefused
 from storage.confidential import officers, sealing
-from storage.confidential.officers import READERS, State
+from storage.confidential.officers import READERS, OfficerState
 
 routes = web.RouteTableDef()
 
@@ -25,7 +25,7 @@ async def keys(request: web.Request) -> web.Response:
     if in_force is None:
         raise web.HTTPNotFound
     listed = sealing.verify_keys(in_force.body, in_force.signature)
-    pending = [one for one in everybody if one.state is State.PENDING and one.role in READERS]
+    pending = [one for one in everybody if one.state is OfficerState.PENDING and one.role in READERS]
     return site.page(
         request,
         "keys.html",

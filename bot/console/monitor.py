@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from bot.console import channel_status, site
-from bot.web.app_keys import DATABASE, HOUSE, LIBRARY
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY
 from bot.web.templating import language_of
 from handlers.administration import reports
-from handlers.administration.channel_status import Standing, Trouble
-from storage.confidential.officers import Officer, Role, State
+from handlers.administration.channel_status import ChannelStatus, Trouble
+from storage.confidential.officers import Officer, OfficerState, Role
 from storage.database import Transaction
 from storage.people import servants
 
@@ -24,14 +24,18 @@ LONGEST = 366
 async def monitor(request: web.Request) -> web.Response:
     """Participation and rightness in a period, as tables and charts."""
     officer = site.officer_of(request)
-    if officer.state is State.PENDING:
+    if officer.state is OfficerState.PENDING:
         raise web.HTTPForbidden
-    house, library, language = request.config_dict[HOUSE], request.config_dict[LIBRARY], language_of(request)
-    today = site.now_of(request).astimezone(house.timezone).date()
+    installation, library, language = (
+        request.config_dict[INSTALLATION],
+        request.config_dict[LIBRARY],
+        language_of(request),
+    )
+    today = site.now_of(request).astimezone(installation.timezone).date()
     first, last, is_wrong = _period(request, today)
     async with request.config_dict[DATABASE].read() as tx:
         own = await _own_institution(tx, officer)
-        report = await reports.institution_table(tx, library, first, last, house.min_group, own)
+        report = await reports.institution_table(tx, library, first, last, installation.min_group, own)
         standings = await channel_status.look(request, tx) if officer.reads_cases else []
     shares = [(row.institution, row.participation) for row in report.rows]
     days = [(day, answered / sent if sent else None) for day, answered, sent in report.days]
@@ -84,7 +88,7 @@ def _period(request: web.Request, today: date) -> tuple[date, date, bool]:
     return first, last, False
 
 
-def _troubles(standings: Sequence[Standing], say: Callable[..., str]) -> list[str]:
+def _troubles(standings: Sequence[ChannelStatus], say: Callable[..., str]) -> list[str]:
     """What is wrong with the channels, a sentence each."""
     seen = frozenset().union(*(one.troubles for one in standings))
     waiting = sum(one.reach.people.waiting for one in standings if one.reach)

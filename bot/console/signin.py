@@ -16,7 +16,7 @@ from bot.console import site
 from bot.web.app_keys import DATABASE, SECRETS
 from handlers.casework import cases
 from storage.confidential import officers
-from storage.confidential.officers import InviteRefused, Keys, State
+from storage.confidential.officers import InviteRefused, Keys, OfficerState
 from storage.confidential.wire_format import canonical
 
 routes = web.RouteTableDef()
@@ -89,7 +89,7 @@ class SignIn(Posted):
 async def home(request: web.Request) -> web.StreamResponse:
     """Queries for whoever reads them, numbers for the others, patience for whoever waits for the unit."""
     officer = site.officer_of(request)
-    if officer.state is State.PENDING:
+    if officer.state is OfficerState.PENDING:
         return site.page(request, "waiting.html")
     raise web.HTTPSeeOther(f"{site.PATH}/{'cases' if officer.reads_cases else 'monitor'}")
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import HEADERS, STATIC, language_of
 from handlers.casework.cases import Desk
 from storage.confidential import officers
@@ -94,7 +94,7 @@ def _same_origin(request: web.Request) -> None:
         raise web.HTTPForbidden
     origin = request.headers.get("Origin")
     if origin is not None:
-        own = urlsplit(request.config_dict[HOUSE].public_url)
+        own = urlsplit(request.config_dict[INSTALLATION].public_url)
         if origin not in (f"{own.scheme}://{own.netloc}", f"{request.scheme}://{request.host}"):
             raise web.HTTPForbidden
 
@@ -131,7 +131,7 @@ def _dressed(request: web.Request, response: web.StreamResponse) -> web.StreamRe
 
 def set_cookie(request: web.Request, response: web.StreamResponse, name: str, value: str) -> None:
     """A cookie of the console: no script reads it, no other site sends it; `value` empty takes it away."""
-    secure = request.config_dict[HOUSE].public_url.startswith("https://")
+    secure = request.config_dict[INSTALLATION].public_url.startswith("https://")
     rules: dict[str, Any] = {"path": PATH, "httponly": True, "samesite": "Strict", "secure": secure}
     if value:
         response.set_cookie(name, value, **rules)
@@ -165,8 +165,8 @@ def reader_of(request: web.Request) -> Officer:
 
 def desk(request: web.Request, tx: Transaction, officer: Officer) -> Desk:
     """The officer's desk for one transaction."""
-    house = request.config_dict[HOUSE]
-    return Desk(tx, officer, house.timezone, request.config_dict[SECRETS].audit, now_of(request))
+    installation = request.config_dict[INSTALLATION]
+    return Desk(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, now_of(request))
 
 
 async def posted(request: web.Request, model: type[Posted]) -> Posted:

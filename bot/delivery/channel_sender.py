@@ -20,12 +20,12 @@ from bot.channels.channel import (
     Unreachable,
     WindowClosed,
 )
-from bot.delivery.rate_limiter import Credential, Limits, Tools
+from bot.delivery.rate_limiter import DeliveryServices, Limits, RateLimiter
 from handlers import outgoing
 from storage.channels import channel_facts
 from storage.database import DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox
-from storage.queue.outbox import Delivery, Ending, Kind, Return, State
+from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
 
 ON_THE_WAY = 256  # connections: what the platform took may leave twice if we die before it is noted, one on each
 HANDFUL = 4  # the part of those that is claimed at least: one by one each message would cost a claim of its own
@@ -38,7 +38,7 @@ PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is he
 log = structlog.get_logger()
 
 
-class Fate(Enum):
+class SendOutcome(Enum):
     """What a delivery came to, as far as it concerns those behind it."""
 
     OVER = "over"
@@ -55,12 +55,14 @@ class Claimed:
     last: float = 0.0
 
 
-class Lane:
+class ChannelSender:
     """The deliveries of one channel; a slow or refused one holds up nobody else's. `call` asks to be started again."""
 
-    def __init__(self, channel: Channel, limits: Limits | None, tools: Tools, call: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: Channel, limits: Limits | None, tools: DeliveryServices, call: Callable[[], None]
+    ) -> None:
         self.channel = channel
-        self._credential = Credential(channel.name, limits, tools)
+        self._credential = RateLimiter(channel.name, limits, tools)
         self._tools = tools
         self._call = call
         self._going: set[asyncio.Task[None]] = set()
@@ -136,28 +138,28 @@ class Lane:
 
     async def _in_turn(self, chain: Sequence[Delivery], last: float) -> None:
         """One after the other: what comes behind a delivery that waits again waits with it."""
-        fate = Fate.OVER
+        fate = SendOutcome.OVER
         for delivery in chain:
             try:
-                if fate is Fate.OVER:
+                if fate is SendOutcome.OVER:
                     fate = await self._one(delivery, last)
                 else:
                     await self._leave_out(delivery, fate)
             except DatabaseUnavailable as fault:  # the lease gives it back
                 log.warning("delivery_not_noted", delivery=delivery.id, fault=str(fault))
-                fate = Fate.LATER
+                fate = SendOutcome.LATER
             finally:
                 self._held.discard(delivery.id)
 
-    async def _leave_out(self, delivery: Delivery, fate: Fate) -> None:
+    async def _leave_out(self, delivery: Delivery, fate: SendOutcome) -> None:
         """What goes before it has had another fate than to leave."""
         self._credential.skip()
-        if fate is Fate.GONE:
-            await self._end(delivery, State.DROPPED, fault="blocked")
+        if fate is SendOutcome.GONE:
+            await self._end(delivery, DeliveryState.DROPPED, fault="blocked")
         elif not self._is_abandoned:
             await self._give_back(delivery)
 
-    async def _one(self, delivery: Delivery, last: float) -> Fate:
+    async def _one(self, delivery: Delivery, last: float) -> SendOutcome:
         try:
             await self._credential.turn(delivery)
             async with self._connections:
@@ -167,7 +169,7 @@ class Lane:
         except Exception as fault:  # one bad delivery never stops the rest
             kind = type(fault).__name__
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
-            return await self._end(delivery, State.REFUSED, fault=kind)
+            return await self._end(delivery, DeliveryState.REFUSED, fault=kind)
 
     def hold(self, seconds: float) -> None:
         """The credential was refused: nothing leaves for so long."""
@@ -177,23 +179,23 @@ class Lane:
         """The process stops: what waits for its slot, or for what goes before it, leaves no more."""
         self._is_abandoned = True
 
-    async def _leave(self, delivery: Delivery, last: float) -> Fate:
+    async def _leave(self, delivery: Delivery, last: float) -> SendOutcome:
         if self._is_abandoned:  # whoever stops gives all back at once
-            return Fate.LATER
+            return SendOutcome.LATER
         if self._tools.time() >= last:
             return await self._give_back(delivery)
         if (held := self._credential.seconds_held) > 0 and not delivery.is_unpaced:
             return await self._postpone(delivery, held, "throttled")
         if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
-            return await self._end(delivery, State.DROPPED, fault="late")
+            return await self._end(delivery, DeliveryState.DROPPED, fault="late")
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
         except ChannelError as fault:
             return await self._follow(delivery, fault)
-        return await self._end(delivery, State.SENT, ref=ref)
+        return await self._end(delivery, DeliveryState.SENT, ref=ref)
 
-    async def _follow(self, delivery: Delivery, fault: ChannelError) -> Fate:
+    async def _follow(self, delivery: Delivery, fault: ChannelError) -> SendOutcome:
         """What becomes of a delivery that did not leave, or may not have."""
         says = str(fault)
         match fault:
@@ -207,18 +209,18 @@ class Lane:
             case TemplateStopped():
                 return await self._postpone(delivery, TEMPLATE_WAIT, says)
             case WindowClosed():
-                return await self._end(delivery, State.DROPPED, fault="window")
+                return await self._end(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
                 return await self._blocked(delivery)
-            case Unreachable() if fault.in_doubt and delivery.kind is Kind.PROMPT:
-                return await self._end(delivery, State.DOUBTED, fault=says)
+            case Unreachable() if fault.in_doubt and delivery.kind is DeliveryKind.PROMPT:
+                return await self._end(delivery, DeliveryState.DOUBTED, fault=says)
             case Unreachable():
                 return await self._postpone(delivery, min(2.0**delivery.attempts, LONGEST_WAIT), says)
             case Stopped():
                 await self.stop(says)
                 return await self._postpone(delivery, LONGEST_WAIT, says)
         log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=says)
-        return await self._end(delivery, State.REFUSED, fault=says)
+        return await self._end(delivery, DeliveryState.REFUSED, fault=says)
 
     async def stop(self, reason: str) -> None:
         """The credential or the account is refused: the channel stands still until an administrator mends it."""
@@ -228,26 +230,26 @@ class Lane:
 
     # ------------------------------------------------------------ notes
 
-    async def _give_back(self, delivery: Delivery) -> Fate:
+    async def _give_back(self, delivery: Delivery) -> SendOutcome:
         """It was not tried, and waits as before; another worker's claim of it stays."""
-        await self._tools.book.note(Return(delivery.id, None))
-        return Fate.LATER
+        await self._tools.book.note(PostponedDelivery(delivery.id, None))
+        return SendOutcome.LATER
 
-    async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> Fate:
+    async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> SendOutcome:
         until = self._tools.clock() + timedelta(seconds=seconds)
-        await self._tools.book.note(Return(delivery.id, until, fault))
-        return Fate.LATER
+        await self._tools.book.note(PostponedDelivery(delivery.id, until, fault))
+        return SendOutcome.LATER
 
-    async def _blocked(self, delivery: Delivery) -> Fate:
+    async def _blocked(self, delivery: Delivery) -> SendOutcome:
         now = self._tools.clock()
         async with self._tools.database.write() as tx:
             await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
-        await self._end(delivery, State.DROPPED, fault="blocked")
-        return Fate.GONE
+        await self._end(delivery, DeliveryState.DROPPED, fault="blocked")
+        return SendOutcome.GONE
 
-    async def _end(self, delivery: Delivery, state: State, *, ref: str = "", fault: str = "") -> Fate:
-        await self._tools.book.note(Ending(delivery.id, state, ref, fault))
-        return Fate.OVER
+    async def _end(self, delivery: Delivery, state: DeliveryState, *, ref: str = "", fault: str = "") -> SendOutcome:
+        await self._tools.book.note(FinishedDelivery(delivery.id, state, ref, fault))
+        return SendOutcome.OVER
 
 
 def new_worker() -> str:

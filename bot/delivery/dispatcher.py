@@ -9,9 +9,9 @@ from datetime import datetime
 import structlog
 
 from bot.channels.channel import Channel
-from bot.delivery.channel_sender import Lane, new_worker
-from bot.delivery.rate_limiter import Limits, Tools
-from bot.delivery.results import Book
+from bot.delivery.channel_sender import ChannelSender, new_worker
+from bot.delivery.rate_limiter import DeliveryServices, Limits
+from bot.delivery.results import ResultWriter
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, rate_limits
@@ -23,7 +23,7 @@ GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is j
 log = structlog.get_logger()
 
 
-class Sender:
+class Dispatcher:
     """One worker of the outbox. `wake` is set whenever something may wait there."""
 
     def __init__(
@@ -41,17 +41,17 @@ class Sender:
         self._clock = clock
         self._paced_by = paced_by
         self._worker = new_worker()
-        self._book = Book(database, self._worker, clock, sleep)
+        self._book = ResultWriter(database, self._worker, clock, sleep)
         self.wake = asyncio.Event()
         self._is_told = False  # that some process met a refusal, and we have not looked yet
-        tools = Tools(database, self._book, self._worker, clock, paced_by, sleep, steady)
+        tools = DeliveryServices(database, self._book, self._worker, clock, paced_by, sleep, steady)
         self._lanes = {
-            name: Lane(roads[name], limits.get(name), tools, self.wake.set)
+            name: ChannelSender(roads[name], limits.get(name), tools, self.wake.set)
             for name in sorted(roads)  # everywhere in the same order: their rows are locked in it
         }
 
     @property
-    def lanes(self) -> list[Lane]:
+    def lanes(self) -> list[ChannelSender]:
         """One a channel."""
         return list(self._lanes.values())
 
@@ -143,7 +143,7 @@ class Sender:
             if one.channel in self._lanes:
                 self._lanes[one.channel].hold(one.held)
 
-    async def _is_worth_it(self, now: datetime, roomy: Sequence[Lane]) -> bool:
+    async def _is_worth_it(self, now: datetime, roomy: Sequence[ChannelSender]) -> bool:
         async with self._database.glance() as tx:
             wanted = await _wanted(tx, now)
             return any(lane.channel.name in wanted for lane in roomy) or await claims.has_expired(tx, now)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.delivery.results import Book
-from bot.delivery.slot_queue import Pacer
+from bot.delivery.results import ResultWriter
+from bot.delivery.slot_queue import SlotQueue
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
 from storage.queue.claims import PersonLimit
@@ -27,11 +27,11 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class DeliveryServices:
     """What every lane of a process shares. `paced_by` is the clock of slots; None: the database's own."""
 
     database: Database
-    book: Book
+    book: ResultWriter
     worker: str
     clock: Callable[[], datetime]
     paced_by: Callable[[], datetime] | None
@@ -42,14 +42,14 @@ class Tools:
         return None if self.paced_by is None else self.paced_by()
 
 
-class Credential:
+class RateLimiter:
     """One a channel. Without limits nothing waits, and no slot is taken."""
 
-    def __init__(self, channel: str, limits: Limits | None, tools: Tools) -> None:
+    def __init__(self, channel: str, limits: Limits | None, tools: DeliveryServices) -> None:
         self._channel = channel
         self._limits = limits
         self._tools = tools
-        self._pacer = Pacer(1 / limits.rate, tools.time, tools.sleep) if limits else None
+        self._pacer = SlotQueue(1 / limits.rate, tools.time, tools.sleep) if limits else None
         self._most = math.ceil(limits.rate * AHEAD) if limits else 0
         self._held_until = 0.0  # by the steady clock
         self._next_at = 0.0  # the next free slot, as we left it
@@ -61,11 +61,11 @@ class Credential:
         """What one person may get."""
         return self._limits.person if self._limits else None
 
-    async def look(self, tx: Transaction) -> "Sight":
+    async def look(self, tx: Transaction) -> "RateSnapshot":
         """How it stands for all processes; it stays so until the transaction ends."""
         seen = await rate_limits.look(tx, self._channel, self._tools.pace_now())
         self.hold(seen.held)
-        return Sight(seen, self._tools.time())
+        return RateSnapshot(seen, self._tools.time())
 
     # ------------------------------------------------------------ refusals
 
@@ -95,7 +95,7 @@ class Credential:
             return False
         return self._pacer.in_hand > self._most_in_hand or self._tools.time() < self._look_at
 
-    def free(self, sight: "Sight", room: int, *, is_urgent: bool) -> int:
+    def free(self, sight: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
         """How many slots may be taken; whoever has something urgent to say, or none in hand, takes a handful in any
         case. Urgent things do not wait here for prompts that are in hand, as they go before those."""
         if self._limits is None or self._pacer is None:
@@ -112,7 +112,7 @@ class Credential:
             free = handful if is_urgent or not self._pacer.in_hand else 0
         return min(free, self._most // 2 + 1, room)
 
-    async def take(self, tx: Transaction, sight: "Sight", claimed: Sequence[Delivery]) -> Sequence[float]:
+    async def take(self, tx: Transaction, sight: "RateSnapshot", claimed: Sequence[Delivery]) -> Sequence[float]:
         """A slot for each that needs one; where others speak too they wait for us, if we are late."""
         count = sum(not one.is_unpaced for one in claimed)
         if self._limits is None or self._pacer is None or not count:
@@ -140,7 +140,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RateSnapshot:
     """A look at a credential's pace, and the moment of it by our steady clock, from which slots are counted."""
 
     pace: rate_limits.Look

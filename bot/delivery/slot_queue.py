@@ -28,7 +28,7 @@ class _Turn:
     moment: float
 
 
-class Pacer:
+class SlotQueue:
     """Slots that were taken, in their order, and who waits for one.
 
     A reply takes the next slot, whichever prompt that was taken for: the prompt gets the reply's. Whoever wakes late

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.channels.events import Bulletin, Topic
+from bot.channels.events import AccountEvent, AccountEventKind
 from bot.channels.whatsapp.errors import Meaning, meaning
 from storage.channels import channel_facts
 from storage.database import Transaction
@@ -18,26 +18,26 @@ RESUMING = ("ACCOUNT_RECONNECTED",)
 BANNED, REINSTATED = "DISABLE", "REINSTATE"
 
 
-async def receive(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+async def receive(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     """Note it where planning, sending, the console and the metrics look; what stops us is an error in the log."""
     told = bulletin.fields
     match bulletin.topic:
-        case Topic.TEMPLATE:
+        case AccountEventKind.TEMPLATE:
             await _template(tx, bulletin, now)
-        case Topic.TEMPLATE_CATEGORY:
+        case AccountEventKind.TEMPLATE_CATEGORY:
             await _note(tx, bulletin, now, category=told.get("category", ""))
-        case Topic.TEMPLATE_QUALITY:
+        case AccountEventKind.TEMPLATE_QUALITY:
             await _note(tx, bulletin, now, quality=told.get("quality", ""))
-        case Topic.LIMIT:
+        case AccountEventKind.LIMIT:
             if PEOPLE.fullmatch(told.get("people", "")):
                 await channel_facts.note(tx, bulletin.channel, channel_facts.PEOPLE, told["people"], now)
-        case Topic.ACCOUNT:
+        case AccountEventKind.ACCOUNT:
             await _account(tx, bulletin, now)
-        case Topic.FAULT:
+        case AccountEventKind.FAULT:
             await _fault(tx, bulletin, now)
 
 
-async def _template(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+async def _template(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     told = bulletin.fields
     status = told.get("status", "").upper()
     if channel_facts.is_stopping(status):
@@ -45,13 +45,13 @@ async def _template(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
     await _note(tx, bulletin, now, status=status)
 
 
-async def _note(tx: Transaction, bulletin: Bulletin, now: datetime, **told: str) -> None:
+async def _note(tx: Transaction, bulletin: AccountEvent, now: datetime, **told: str) -> None:
     name, code = bulletin.fields.get("name", ""), bulletin.fields.get("language", "")
     if name and code:
         await channel_facts.note_template(tx, bulletin.channel, name, code, now, **told)
 
 
-async def _account(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+async def _account(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     event, ban = bulletin.fields.get("event", ""), bulletin.fields.get("ban", "")
     log.warning("account_update", channel=bulletin.channel, event_kind=event, ban=ban)
     if ban == REINSTATED or event in RESUMING:
@@ -62,7 +62,7 @@ async def _account(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
         await channel_facts.note(tx, bulletin.channel, "account", event, now)
 
 
-async def _fault(tx: Transaction, bulletin: Bulletin, now: datetime) -> None:
+async def _fault(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     code = int(bulletin.fields.get("code", "0") or 0)
     log.warning("account_fault", channel=bulletin.channel, code=code)
     if meaning(code) is Meaning.CHANNEL_STOPPED:

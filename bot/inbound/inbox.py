@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from bot.batching import Gathering, Manner
-from bot.channels.events import Arrival, Bulletin, Fate, Receipt, Topic, Untranslated
-from bot.encryption import Strongbox
-from handlers.message import Kind, Update
+from bot.batching import Batcher, BatchOptions
+from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
+from bot.encryption import SecretBox
+from handlers.message import Update, UpdateKind
 from storage.database import Database, Transaction
 from storage.queue import updates
 
-Readable = Update | Receipt | Bulletin
-NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": Bulletin}
+Readable = Update | Receipt | AccountEvent
+NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": AccountEvent}
 REST = 0.002  # seconds between two writes: a platform waits longer than that for its answer anyway
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _IS = {kind: name for name, kind in NAMES.items()}
-_KINDS: dict[str, Callable[[str], Any]] = {"kind": Kind, "fate": Fate, "topic": Topic}
+_KINDS: dict[str, Callable[[str], Any]] = {"kind": UpdateKind, "fate": DeliveryStatus, "topic": AccountEventKind}
 
 
 class Inbox:
@@ -30,12 +30,12 @@ class Inbox:
     """
 
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
-        self.box = Strongbox(key)
+        self.box = SecretBox(key)
         self._clock = clock
-        self._gathering = Gathering(database, self._write, manner=Manner(REST, is_urgent=True, is_single=True))
+        self._gathering = Batcher(database, self._write, options=BatchOptions(REST, is_urgent=True, is_single=True))
         self.arrived = asyncio.Event()
 
-    async def keep(self, arrivals: Iterable[Arrival]) -> int:
+    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
         """Store them in one transaction, which others may share; give how many were new. Then acknowledge.
 
         Raises DatabaseUnavailable: nothing was stored, and the platform must repeat.
@@ -45,7 +45,7 @@ class Inbox:
             self.arrived.set()
         return new
 
-    async def _write(self, tx: Transaction, batches: Sequence[Sequence[updates.New]]) -> Sequence[int]:
+    async def _write(self, tx: Transaction, batches: Sequence[Sequence[updates.NewUpdate]]) -> Sequence[int]:
         new = set(await updates.keep(tx, [row for batch in batches for row in batch], self._clock()))
         found = []
         for batch in batches:
@@ -54,16 +54,16 @@ class Inbox:
             found.append(len(own))
         return found
 
-    def _row(self, one: Arrival) -> updates.New:
-        if isinstance(one, Untranslated):
-            return updates.New(one.channel, one.key, "", None, one.fault)
-        return updates.New(one.channel, one.key, _lane(one), self._close(one))
+    def _row(self, one: PlatformEvent) -> updates.NewUpdate:
+        if isinstance(one, UnreadableEvent):
+            return updates.NewUpdate(one.channel, one.key, "", None, one.fault)
+        return updates.NewUpdate(one.channel, one.key, _lane(one), self._close(one))
 
     def _close(self, one: Readable) -> bytes:
         fields = {name: getattr(one, name) for name in one.__slots__}
         return self.box.close(_encode({"is": _IS[type(one)]} | fields).encode(), one.channel)
 
-    def open(self, waiting: updates.Waiting) -> Readable:
+    def open(self, waiting: updates.StoredUpdate) -> Readable:
         """What is in a stored row.
 
         Raises cryptography.exceptions.InvalidTag when the key changed meanwhile.

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bot.channels.events import Fate, Receipt
+from bot.channels.events import DeliveryStatus, Receipt
 from bot.channels.whatsapp.errors import Meaning, meaning
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from handlers.learning import daily
 from storage.channels import channel_facts
 from storage.database import Transaction
 from storage.people import addresses, servants
 from storage.people.due import Due
 from storage.queue import outbox, receipts
-from storage.queue.outbox import Kind
+from storage.queue.outbox import DeliveryKind
 from storage.queue.receipts import Told
 
 log = structlog.get_logger()
@@ -24,14 +24,16 @@ WAITS = (Meaning.SLOWER, Meaning.TEMPLATE_STOPPED, Meaning.NOT_TODAY, Meaning.RE
 """A prompt that failed so does not arrive today; the person is planned first from then on."""
 
 
-async def receive(tx: Transaction, library: Library, house: House, receipt: Receipt, now: datetime) -> None:
+async def receive(
+    tx: Transaction, library: Library, installation: Installation, receipt: Receipt, now: datetime
+) -> None:
     """Move the delivery, in whatever order words about it come; a failure has the consequences of a refusal."""
     told = await receipts.note(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
-    if told is not None and receipt.fate is Fate.FAILED:
+    if told is not None and receipt.fate is DeliveryStatus.FAILED:
         code, what = receipt.code, meaning(receipt.code)
         log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)
         at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        await _fail(tx, library, house, Failure(told, what, code, at), now)
+        await _fail(tx, library, installation, Failure(told, what, code, at), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Failure:
     at: datetime
 
 
-async def _fail(tx: Transaction, library: Library, house: House, failure: Failure, now: datetime) -> None:
+async def _fail(tx: Transaction, library: Library, installation: Installation, failure: Failure, now: datetime) -> None:
     told, what = failure.told, failure.what
     place = await addresses.find(tx, told.channel, told.address)
     has_spoken = place is not None and place.heard_at is not None and place.heard_at > failure.at
@@ -56,14 +58,14 @@ async def _fail(tx: Transaction, library: Library, house: House, failure: Failur
         await channel_facts.note(tx, told.channel, channel_facts.STOPPED, f"code {failure.code}", now)
     elif what is Meaning.BY_TEMPLATE and not has_spoken:
         await addresses.be_silent(tx, told.channel, told.address, failure.at)
-        if told.kind is Kind.PROMPT and told.deadline is not None and told.deadline > now:
-            await _ask_again(tx, library, house, told, now)
-    elif what in WAITS and told.kind is Kind.PROMPT:
-        today = now.astimezone(house.timezone).date()
+        if told.kind is DeliveryKind.PROMPT and told.deadline is not None and told.deadline > now:
+            await _ask_again(tx, library, installation, told, now)
+    elif what in WAITS and told.kind is DeliveryKind.PROMPT:
+        today = now.astimezone(installation.timezone).date()
         await addresses.put_off(tx, told.channel, told.address, today)
 
 
-async def _ask_again(tx: Transaction, library: Library, house: House, told: Told, now: datetime) -> None:
+async def _ask_again(tx: Transaction, library: Library, installation: Installation, told: Told, now: datetime) -> None:
     servant = await servants.at(tx, told.channel, told.address)
     if servant is None:
         return
@@ -76,4 +78,4 @@ async def _ask_again(tx: Transaction, library: Library, house: House, told: Told
         told.channel,
         told.address,
     )
-    await daily.ask_again(tx, library, house, one, now)
+    await daily.ask_again(tx, library, installation, one, now)

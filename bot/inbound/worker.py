@@ -7,12 +7,12 @@ from datetime import datetime
 
 import structlog
 
-from bot.channels.events import Bulletin, Receipt
+from bot.channels.events import AccountEvent, Receipt
 from bot.inbound import account_events, receipts
 from bot.inbound.inbox import Inbox, Readable
 from content.library import Library
 from handlers import router
-from handlers.context import House
+from handlers.context import Installation
 from handlers.message import Update
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import updates
@@ -25,7 +25,7 @@ LOOK = 5.0  # seconds between looks when nothing arrives here: another process m
 log = structlog.get_logger()
 
 
-class Receiver:
+class UpdateWorker:
     """One worker of the inbox; `spoken` is called whenever something may wait in the outbox."""
 
     def __init__(
@@ -33,14 +33,14 @@ class Receiver:
         database: Database,
         inbox: Inbox,
         library: Library,
-        house: House,
+        installation: Installation,
         clock: Callable[[], datetime],
         spoken: Callable[[], None],
     ) -> None:
         self._database = database
         self._inbox = inbox
         self._library = library
-        self._house = house
+        self._house = installation
         self._clock = clock
         self._spoken = spoken
         self._batch = BATCH_OF_ONE_WRITER if database.is_sqlite else BATCH
@@ -70,7 +70,7 @@ class Receiver:
 
     async def _some(self) -> int:
         """Several people's updates in one transaction: what each costs there is mostly the transaction."""
-        taken: list[updates.Waiting] = []
+        taken: list[updates.StoredUpdate] = []
         try:
             async with self._database.write() as tx:
                 taken = await updates.take_some(tx, self._batch)
@@ -91,7 +91,7 @@ class Receiver:
         self._spoken()
         return len(taken)
 
-    async def _alone(self, wanted: updates.Waiting) -> None:
+    async def _alone(self, wanted: updates.StoredUpdate) -> None:
         try:
             async with self._database.write() as tx:
                 for one in await updates.take_some(tx, 1, only=wanted.id):
@@ -110,10 +110,10 @@ class Receiver:
             match one:
                 case Receipt():
                     await receipts.receive(tx, self._library, self._house, one, now)
-                case Bulletin():
+                case AccountEvent():
                     await account_events.receive(tx, one, now)
 
-    async def _fail(self, taken: updates.Waiting, fault: Exception) -> None:
+    async def _fail(self, taken: updates.StoredUpdate, fault: Exception) -> None:
         kind = type(fault).__name__
         async with self._database.write() as tx:
             is_aside = await updates.fail(tx, taken.id, kind)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from markupsafe import Markup
 
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import HEADERS, STATIC, html
 from handlers.casework import letters
 from storage.confidential import sealing, wire_format
@@ -88,7 +88,7 @@ async def hand_in(request: web.Request) -> web.Response:
     try:
         posting = letters.parse_posting(await _body(request))
         async with request.app[DATABASE].write() as tx:
-            due_on = await letters.accept(tx, request.app[HOUSE], posting, request.app[CLOCK]())
+            due_on = await letters.accept(tx, request.app[INSTALLATION], posting, request.app[CLOCK]())
     except _FAULTS as fault:
         return _refusal(fault)
     return _answer({"due_on": due_on.isoformat()}, 201)
@@ -114,7 +114,7 @@ async def reply(request: web.Request) -> web.Response:
         body = wire_format.fields(await _body(request), "locator letter", "reply")
         locator = wire_format.string(body["locator"], "locator")
         async with request.app[DATABASE].write() as tx:
-            await letters.reply(tx, request.app[HOUSE], locator, body["letter"], request.app[CLOCK]())
+            await letters.reply(tx, request.app[INSTALLATION], locator, body["letter"], request.app[CLOCK]())
     except _FAULTS as fault:
         return _refusal(fault)
     return _answer({}, 201)
@@ -130,7 +130,7 @@ class _Unwelcome(Exception):
         self.error = error
 
 
-_FAULTS = (_Unwelcome, letters.Refused, wire_format.Malformed, sealing.Altered, DatabaseUnavailable)
+_FAULTS = (_Unwelcome, letters.SubmissionRefused, wire_format.Malformed, sealing.Altered, DatabaseUnavailable)
 
 
 async def _body(request: web.Request) -> object:
@@ -156,7 +156,7 @@ async def _body(request: web.Request) -> object:
 
 
 def _is_ours(request: web.Request, origin: str) -> bool:
-    public = urlsplit(request.app[HOUSE].public_url)
+    public = urlsplit(request.app[INSTALLATION].public_url)
     return origin in (f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.host}")
 
 
@@ -164,9 +164,9 @@ def _refusal(fault: Exception) -> web.Response:
     match fault:
         case _Unwelcome():
             return _answer({"error": fault.error}, fault.status)
-        case letters.Refused(reason="thread"):
+        case letters.SubmissionRefused(reason="thread"):
             return _answer({"error": "thread"}, 404)
-        case letters.Refused():
+        case letters.SubmissionRefused():
             return _answer({"error": fault.reason}, 409)
         case wire_format.Malformed():
             return _answer({"error": "shape", "field": str(fault)}, 422)
@@ -182,4 +182,4 @@ def _answer(content: Mapping[str, Any], status: int = 200) -> web.Response:
 
 def _today(request: web.Request) -> str:
     now: datetime = request.app[CLOCK]()
-    return now.astimezone(request.app[HOUSE].timezone).date().isoformat()
+    return now.astimezone(request.app[INSTALLATION].timezone).date().isoformat()

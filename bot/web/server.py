@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import language_of
 from handlers.administration import channel_status
 from handlers.administration.channel_status import Reach
@@ -72,7 +72,7 @@ async def ready(request: web.Request) -> web.Response:
             stopped = sorted(await channel_facts.stopped(tx))
             deaf = sorted(await channel_facts.deaf(tx))
             put_off = await backlog.count_put_off(tx, now)
-            reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
+            reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
     reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE, "inbox": oldest_update > LATE}
@@ -105,7 +105,7 @@ async def metrics(request: web.Request) -> web.Response:
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channel_facts.stopped(tx))
         deaf = sorted(await channel_facts.deaf(tx))
-        reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[HOUSE], now)
+        reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
         standing = await rate_limits.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
         oldest_update = await backlog.oldest_update(tx, now)
         expired = await backlog.count_expired(tx, now)

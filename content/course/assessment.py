@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from content.text import Identifier, Part, Text
+from content.text import ContentModel, Identifier, Text
 
 QUESTIONS = tuple(f"q{number}" for number in range(1, 15))
 FAULTS = {"q2": "gift", "q3": "nepotism", "q4": "resources", "q5": "influence"}
@@ -186,7 +186,7 @@ def _faults(sheet: Sheet) -> tuple[str, ...]:
     return tuple(fault for question, fault in FAULTS.items() if sheet.get(question) is Reply.YES)
 
 
-class Question(Part):
+class Question(ContentModel):
     """One of the fourteen questions, shown one at a time."""
 
     id: Identifier
@@ -194,7 +194,7 @@ class Question(Part):
     text: Text
 
 
-class Outcome(Part):
+class Outcome(ContentModel):
     """What is said for one outcome, on which law, and the steps to take."""
 
     id: OutcomeId
@@ -204,7 +204,7 @@ class Outcome(Part):
     steps: Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
-class Note(Part):
+class Note(ContentModel):
     """A text that a rule adds to the outcomes."""
 
     id: NoteId
@@ -212,7 +212,7 @@ class Note(Part):
     articles: tuple[Identifier, ...] = ()
 
 
-class Kinship(Part):
+class Kinship(ContentModel):
     """One row of the table of relatives."""
 
     relative: Text
@@ -222,7 +222,7 @@ class Kinship(Part):
     note: Text | None = None
 
 
-class Assessment(Part):
+class Assessment(ContentModel):
     """The words of the self-assessment; a change of wording is a new version."""
 
     id: Identifier

@@ -13,7 +13,7 @@ from content.course.law import Citation
 from content.course.search import Index, Passage, Vocabulary, is_question
 from content.phrases import Phrases
 from content.problems import Problem
-from content.text import LANGUAGES, Identifier, Part, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
 
 WORDS = (25, 70)
 """Words of an answer."""
@@ -24,7 +24,7 @@ LINE = "§ : \n"
 Ways = Annotated[tuple[Words, ...], Field(min_length=2, max_length=4)]
 
 
-class Asked(Part):
+class Asked(ContentModel):
     """Other ways in which people type the question."""
 
     es: Ways
@@ -34,7 +34,7 @@ class Asked(Part):
         return self.en if language == "en" else self.es
 
 
-class Entry(Part):
+class FaqEntry(ContentModel):
     """One question, how else it is asked, and what can be said with the law at hand."""
 
     id: Identifier
@@ -55,17 +55,17 @@ class Entry(Part):
         return self
 
 
-class Chapter(Part):
+class Chapter(ContentModel):
     """The entries of one topic: content/faq/<topic>.toml."""
 
     topic: Identifier
-    entries: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    entries: Annotated[tuple[FaqEntry, ...], Field(min_length=1)]
 
 
 class Faq:
     """All entries by id, and the search over them in each language."""
 
-    def __init__(self, entries: Mapping[str, Entry], vocabularies: Mapping[str, Vocabulary]) -> None:
+    def __init__(self, entries: Mapping[str, FaqEntry], vocabularies: Mapping[str, Vocabulary]) -> None:
         self.entries = entries
         self._vocabularies = vocabularies
 
@@ -73,7 +73,7 @@ class Faq:
         """Whether a short text looks like a question, in either language."""
         return is_question(text, tuple(self._vocabularies.values()))
 
-    def find(self, text: str, language: str, most: int = 2) -> tuple[Entry, ...]:
+    def find(self, text: str, language: str, most: int = 2) -> tuple[FaqEntry, ...]:
         """The entries that best answer, best first; `language` is the reader's, and decides where the words do not."""
         typed = max(LANGUAGES, key=lambda one: (self._indexes[one].small_words(text), one == language))
         return tuple(self.entries[one] for one in self._indexes[typed].find(text, most))
@@ -135,7 +135,7 @@ def too_long(chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], 
     return problems
 
 
-def _size(entry: Entry, articles: Mapping[str, Citation], language: str) -> int:
+def _size(entry: FaqEntry, articles: Mapping[str, Citation], language: str) -> int:
     """Characters of an entry as it is shown; articles that nobody knows are told elsewhere."""
     cited = [articles[one] for one in entry.articles if one in articles]
     lines = sum(len(one.label(language)) + len(one.article.title.in_language(language)) + len(LINE) for one in cited)

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from content.text import Part, Words
+from content.text import ContentModel, Words
 
 
-class Institution(Part):
+class InstitutionEntry(ContentModel):
     """A State or municipal body; `code` is what its servants enrol with."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+(-[A-Z0-9]+)*$", max_length=24)]
@@ -16,7 +16,7 @@ class Institution(Part):
     fictional: bool = False
 
 
-class Institutions(Part):
+class Institutions(ContentModel):
     """One file of them."""
 
-    institutions: Annotated[tuple[Institution, ...], Field(min_length=1)]
+    institutions: Annotated[tuple[InstitutionEntry, ...], Field(min_length=1)]

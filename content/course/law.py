@@ -5,10 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from content.text import Identifier, Part, Text, Words
+from content.text import ContentModel, Identifier, Text, Words
 
 
-class Article(Part):
+class Article(ContentModel):
     """One article or fraction. Only V (read in the text) and V2 (read in a secondary page) can be loaded.
 
     `unchanged_since` says that the words are those of an earlier day, and holds for the text that `confirmed_in` names:
@@ -26,7 +26,7 @@ class Article(Part):
     confirmed_in: Words | None = None
 
 
-class Law(Part):
+class Law(ContentModel):
     """One law in the version that was read, and the day on which this version came into the catalogue."""
 
     law: Identifier
@@ -54,7 +54,7 @@ class Law(Part):
         return []
 
 
-class Citation(Part):
+class Citation(ContentModel):
     """An article with its law: what a person is shown as the reason.
 
     Its words are the same since `since`: whatever was reviewed on that day or later was reviewed with them.

@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 
 from content import limits
 from content.course.topic import Role
-from content.text import LANGUAGES, Identifier, Part, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
 
 LETTERS = "abcd"
 State = Literal["draft", "reviewed", "published", "retired"]
 
 
-class Option(Part):
+class Option(ContentModel):
     """One way to act, with its reason."""
 
     right: bool
@@ -23,7 +23,7 @@ class Option(Part):
     why: Text
 
 
-class Scenario(Part):
+class Scenario(ContentModel):
     """One situation of one competency; its options keep the order of the file and are called a, b, c, d."""
 
     id: Identifier

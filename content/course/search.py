@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import Stemmer
 from pydantic import Field
 
-from content.text import Identifier, Part, Words
+from content.text import ContentModel, Identifier, Words
 
 STEMMERS = {"es": "spanish", "en": "english"}
 ANSWERED = 0.4
@@ -38,14 +38,14 @@ GUESSED = 0.6
 """What each guess at a slip adds to what must be met: a guess alone is not enough."""
 
 
-class Group(Part):
+class SynonymGroup(ContentModel):
     """Words and phrases that mean much the same to whoever asks; their order says nothing."""
 
     id: Identifier
     words: Annotated[tuple[Words, ...], Field(min_length=2)]
 
 
-class Vocabulary(Part):
+class Vocabulary(ContentModel):
     """How people ask in one language: content/synonyms/<language>.toml."""
 
     language: Literal["es", "en"]
@@ -53,7 +53,7 @@ class Vocabulary(Part):
     greetings: tuple[Words, ...] = ()  # what may stand before a question, and is none by itself
     openings: tuple[Words, ...] = ()  # how a question begins
     turns: tuple[Words, ...] = ()  # what makes a question of a sentence wherever it stands
-    groups: tuple[Group, ...] = ()
+    groups: tuple[SynonymGroup, ...] = ()
 
 
 def words(text: str) -> list[str]:

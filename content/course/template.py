@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from content import limits
-from content.text import LANGUAGES, Part, Text, Words
+from content.text import LANGUAGES, ContentModel, Text, Words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -43,7 +43,7 @@ USES: Mapping[str, Use] = {
 """A house may word these templates anew, but not ask for more."""
 
 
-class Side(Part):
+class Side(ContentModel):
     """A template in one language. `code` is the platform's name of the language, `samples` are for its reviewers."""
 
     code: str
@@ -61,7 +61,7 @@ class EnglishSide(Side):
     code: Annotated[str, StringConstraints(pattern=r"^en(_[A-Z]{2})?$")]
 
 
-class Template(Part):
+class Template(ContentModel):
     """One template in both languages: content/templates/<name>.toml.
 
     A body is written with `{variable}`; the platform sees `{{1}}` and so on, in the order of `variables`.

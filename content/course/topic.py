@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from content.text import Identifier, Part, Text
+from content.text import ContentModel, Identifier, Text
 
 Role = Literal[
     "ventanilla",
@@ -24,7 +24,7 @@ Season = Literal["regalos", "declaraciones", "cierre-anual", "elecciones", "entr
 Level = Literal["conoce", "aplica", "orienta"]
 
 
-class Competency(Part):
+class Competency(ContentModel):
     """One rule of conduct, in one sentence, with the law it rests on."""
 
     id: Identifier
@@ -35,7 +35,7 @@ class Competency(Part):
     seasons: tuple[Season, ...] = ()
 
 
-class Topic(Part):
+class Topic(ContentModel):
     """One of the six topics, in the order in which they are shown."""
 
     id: Identifier

@@ -27,7 +27,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourceLocation:
     """Where in the file something stands, as its author sees it, e.g. "row 7"; places are told by number."""
 
     number: int
@@ -38,7 +38,7 @@ class Place:
 class Draft:
     """One scenario as it was brought: `values` has the shape of a scenario's TOML and may be wrong anywhere."""
 
-    place: Place
+    place: SourceLocation
     values: Mapping[str, Any]
 
 
@@ -46,7 +46,7 @@ class Draft:
 class Fault:
     """One mistake. `field` is a path such as `options.1.why.es`; empty when the whole place is meant."""
 
-    place: Place
+    place: SourceLocation
     field: str
     says: str
 
@@ -219,7 +219,7 @@ def _unknown(values: Mapping[str, Any], library: Library) -> Iterator[tuple[str,
                 yield f"options.{number}.articles.{place}", says
 
 
-def _only_here(field: str, value: str, seen: dict[str, str], place: Place, found: dict[str, str]) -> None:
+def _only_here(field: str, value: str, seen: dict[str, str], place: SourceLocation, found: dict[str, str]) -> None:
     if value and value in seen:
         found.setdefault(field, f"stands in {seen[value]} too (seen: {value[:SHOWN]!r})")
     seen.setdefault(value, place.label)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, Place, Unreadable, words_of
+from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
 from content.text import LANGUAGES, fold
 
 
@@ -92,7 +92,7 @@ def brought(table: Sequence[Sequence[str]]) -> Brought:
         if not any(cell.strip() for cell in cells):
             continue
         named = {key: cells[place] if place < len(cells) else "" for key, place in columns.items()}
-        place = Place(number, f"row {number}")
+        place = SourceLocation(number, f"row {number}")
         drafts.append(Draft(place, _values(named)))
         right = named["right"].strip()
         if right and right.lower() not in LETTERS[: 4 if _has_fourth(named) else 3]:
@@ -123,7 +123,7 @@ def _header(header: Sequence[str], table: Sequence[Sequence[str]]) -> tuple[dict
     """Where each column stands, by key, and what is wrong with the first row."""
     columns: dict[str, int] = {}
     faults = []
-    first = Place(1, "row 1")
+    first = SourceLocation(1, "row 1")
     for place in range(max((len(cells) for cells in table), default=0)):
         words = header[place].strip() if place < len(header) else ""
         column = NAMED.get(fold(words))

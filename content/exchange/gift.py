@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, Place, Unreadable, words_of
+from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
 from content.library import Library
 from content.text import LANGUAGES
 
@@ -32,7 +32,7 @@ class Wrong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class GiftQuestion:
     """One question as it reads: `options` are right or not, text, feedback."""
 
     name: str
@@ -67,13 +67,13 @@ def from_gift(content: bytes, library: Library, language: str | None = None) -> 
     drafts: list[Draft] = []
     faults: list[Fault] = []
     for number, (line, block) in enumerate(_blocks(text), 1):
-        place = Place(number, f"question {number} (line {line})")
+        place = SourceLocation(number, f"question {number} (line {line})")
         try:
             question = _question(block)
         except Wrong as fault:
             faults.append(Fault(place, "", str(fault)))
             continue
-        place = Place(number, f"question {number} (line {line}, {question.name!r})")
+        place = SourceLocation(number, f"question {number} (line {line}, {question.name!r})")
         scenario = library.scenarios.get(question.name)
         if scenario is None:
             faults.append(Fault(place, "", "no such scenario; GIFT changes texts only, new ones come as a spreadsheet"))
@@ -134,7 +134,7 @@ def _blocks(text: str) -> Iterator[tuple[int, str]]:
             kept = []
 
 
-def _question(block: str) -> Question:
+def _question(block: str) -> GiftQuestion:
     tokens = TOKEN.findall(block)
     if tokens[:2] != [":", ":"]:
         raise Wrong("has no name; expected ::id of the scenario:: in front")
@@ -153,7 +153,7 @@ def _question(block: str) -> Question:
     answers = tokens[opened + 1 : closed]
     last = _rfind(answers, "####")
     todo = _formatted(answers[last + 4 :], form)[1] if last >= 0 else ""
-    return Question(name, situation, tuple(_options(answers[:last] if last >= 0 else answers, form)), todo)
+    return GiftQuestion(name, situation, tuple(_options(answers[:last] if last >= 0 else answers, form)), todo)
 
 
 def _options(answers: Tokens, form: str) -> Iterator[tuple[bool, str, str]]:
@@ -213,7 +213,7 @@ def _rfind(tokens: Tokens, mark: str) -> int:
 # ---------------------------------------------------------------- question and scenario
 
 
-def _misfits(question: Question, scenario: Scenario, language: str) -> Iterator[tuple[str, str]]:
+def _misfits(question: GiftQuestion, scenario: Scenario, language: str) -> Iterator[tuple[str, str]]:
     if len(question.options) != len(scenario.options):
         yield "", f"has {len(question.options)} options, the scenario {len(scenario.options)}; GIFT changes texts only"
         return
@@ -227,7 +227,7 @@ def _misfits(question: Question, scenario: Scenario, language: str) -> Iterator[
             yield f"situation.{language}", f"this is the text in {TONGUES[other]}; import it with --language {other}"
 
 
-def _changed(question: Question, scenario: Scenario, language: str) -> Mapping[str, Any]:
+def _changed(question: GiftQuestion, scenario: Scenario, language: str) -> Mapping[str, Any]:
     values = scenario.model_dump()
     known = _question(_written(scenario, language))
 

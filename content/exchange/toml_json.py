@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Brought, Draft, Fault, Place, Unreadable, words_of
+from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
 from content.text import Text
 
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -94,7 +94,7 @@ def from_json(content: bytes) -> Brought:
     drafts, faults = [], []
     for number, values in enumerate(found, 1):
         name = values.get("id") if isinstance(values, dict) else None
-        place = Place(number, f"scenario {number}" + (f" ({name})" if isinstance(name, str) and name else ""))
+        place = SourceLocation(number, f"scenario {number}" + (f" ({name})" if isinstance(name, str) and name else ""))
         if isinstance(values, dict):
             drafts.append(Draft(place, values))
         else:

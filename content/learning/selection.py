@@ -20,7 +20,7 @@ SEASONS: Mapping[str, tuple[int, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """A scenario and why it was chosen: due (time to repeat), new, or soonest (nothing is due)."""
 
     scenario: Scenario
@@ -29,7 +29,7 @@ class Choice:
 
 def pick(
     library: Library, held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
-) -> Choice | None:
+) -> Selection | None:
     """The scenario for today; None when the course has none to ask.
 
     `held` is by competency, `seen` gives the last day on which a scenario was asked. What is due comes first, the
@@ -41,15 +41,15 @@ def pick(
     due = [one for one in held if one in askable and held[one].due_on <= today]
     if due:
         weakest = min(due, key=lambda one: (held[one].recall(today), one))
-        return Choice(_variant(askable[weakest], seen, seed), "due")
+        return Selection(_variant(askable[weakest], seen, seed), "due")
     fresh = [one for one in askable if one not in held]
     if fresh:
-        return Choice(_variant(askable[_first_new(library, fresh, held, seen, today, seed)], seen, seed), "new")
+        return Selection(_variant(askable[_first_new(library, fresh, held, seen, today, seed)], seen, seed), "new")
     rest = [one for one in held if one in askable]
     if not rest:
         return None
     soonest = min(rest, key=lambda one: (held[one].due_on, one))
-    return Choice(_variant(askable[soonest], seen, seed), "soonest")
+    return Selection(_variant(askable[soonest], seen, seed), "soonest")
 
 
 def _first_new(

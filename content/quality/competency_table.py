@@ -20,7 +20,7 @@ Say = Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class ReviewStatus:
     """How far one scenario is: who wrote it and who validated it, as roles; `reviewer` empty: nobody yet.
 
     `changed` are the labels of the articles for whose new words it is kept from prompts.
@@ -35,7 +35,7 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CompetencyRow:
     """One competency in one language. `asked` counts published scenarios that are not in quarantine."""
 
     id: str
@@ -47,22 +47,22 @@ class Row:
     asked: int
     validation: str
     is_validated: bool
-    reviews: tuple[Review, ...]
+    reviews: tuple[ReviewStatus, ...]
 
 
-def rows(library: Library, topic: Topic, language: str) -> list[Row]:
+def rows(library: Library, topic: Topic, language: str) -> list[CompetencyRow]:
     """The competencies of a topic, in the order of its file; retired scenarios stand among the reviews, last."""
     return [_row(library, competency, language) for competency in topic.competencies]
 
 
-def _row(library: Library, competency: Competency, language: str) -> Row:
+def _row(library: Library, competency: Competency, language: str) -> CompetencyRow:
     say = _saying(library, language)
     scenarios = sorted(
         (one for one in library.scenarios.values() if one.competency == competency.id),
         key=lambda one: (one.state == "retired", one.variant),
     )
     published = [one for one in scenarios if one.state == "published"]
-    return Row(
+    return CompetencyRow(
         id=competency.id,
         rule=competency.rule.in_language(language),
         articles=tuple(library.articles[one].label(language) for one in competency.articles),
@@ -89,8 +89,8 @@ def _validation(published: list[Scenario], say: Say) -> str:
     return say("model.validated") if done == len(published) else say("model.partly", done=done, count=len(published))
 
 
-def _review(library: Library, scenario: Scenario, say: Say, language: str) -> Review:
-    return Review(
+def _review(library: Library, scenario: Scenario, say: Say, language: str) -> ReviewStatus:
+    return ReviewStatus(
         id=scenario.id,
         state=say(f"state.{scenario.state}"),
         author=scenario.author,
@@ -122,7 +122,7 @@ def document(library: Library) -> str:
     return "\n".join(parts)
 
 
-def _cells(row: Row, say: Say) -> list[str]:
+def _cells(row: CompetencyRow, say: Say) -> list[str]:
     waiting = sum(bool(one.changed) for one in row.reviews)
     count = f"{row.asked}, {say('model.quarantined', count=waiting)}" if waiting else str(row.asked)
     joined = ["; ".join(row.articles), row.level, ", ".join(row.roles), ", ".join(row.seasons)]

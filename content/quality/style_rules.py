@@ -9,13 +9,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from content.problems import BrokenContent, Problem, read
-from content.text import Part, Words
+from content.text import ContentModel, Words
 
 FILE = "wording/es.toml"
 ROOT = Path(__file__).parents[1]
 
 
-class Adjective(Part):
+class Adjective(ContentModel):
     """Words that have a gender: whole ones, endings of others, and what only looks like one."""
 
     endings: tuple[Words, ...]
@@ -29,14 +29,14 @@ class Adjective(Part):
         return rf"{never}(?:{'|'.join(map(re.escape, self.words))}|\w+(?:{endings}))"
 
 
-class Pattern(Part):
+class Pattern(ContentModel):
     """A regular expression and what to say instead."""
 
     find: Words
     instead: Words
 
 
-class Wording(Part):
+class Wording(ContentModel):
     """All patterns; `{adjective}` in one stands for a word that has a gender."""
 
     adjective: Adjective

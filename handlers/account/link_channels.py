@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from handlers import help, outgoing
-from handlers.context import Turn, Visit
+from handlers.context import Context, Response
 from handlers.learning import answer
 from handlers.message import Button, Message, Value
 from handlers.outgoing import Listener, Occasion
@@ -19,121 +19,123 @@ LENGTH = 8  # 40 bits: nobody guesses one in the minutes that it lives
 LIFE = timedelta(minutes=15)
 
 
-async def command(visit: Visit) -> Turn:
+async def command(context: Context) -> Response:
     """`/canal`: the channels of this record, and a code for another one; `/canal <code>`: said on that other one."""
-    code = "".join(sign for sign in visit.update.text.upper() if sign in SIGNS)
-    if visit.update.text.strip():
-        return await _join(visit, code)
-    if visit.servant is None:
-        return Turn((Message("join.stranger"), *help.stranger(visit).messages))
-    return Turn((await _shown(visit),))
+    code = "".join(sign for sign in context.update.text.upper() if sign in SIGNS)
+    if context.update.text.strip():
+        return await _join(context, code)
+    if context.servant is None:
+        return Response((Message("join.stranger"), *help.stranger(context).messages))
+    return Response((await _shown(context),))
 
 
-async def turn(visit: Visit) -> Turn:
+async def turn(context: Context) -> Response:
     """A button `join:prefer:<channel>`, `join:remove:<channel>` or `join:code`."""
-    what, _, channel = visit.update.choice.partition(":")[2].partition(":")
-    if visit.servant is None:
-        return help.stranger(visit)
-    here = {one.channel for one in await addresses.all_of(visit.tx, visit.servant.id)}
+    what, _, channel = context.update.choice.partition(":")[2].partition(":")
+    if context.servant is None:
+        return help.stranger(context)
+    here = {one.channel for one in await addresses.all_of(context.tx, context.servant.id)}
     if what == "code":
-        return Turn((await _code(visit),))
+        return Response((await _code(context),))
     if channel not in here:
-        return Turn((Message("help.old_button"),))
+        return Response((Message("help.old_button"),))
     if what == "prefer":
-        await linking.prefer(visit.tx, visit.servant.id, channel)
-        return Turn((Message("join.preferred", {"channel": _name(visit, channel)}, replaces=True),))
-    if what == "remove" and channel != visit.update.channel:
-        for address in await linking.remove(visit.tx, visit.servant.id, channel):
-            await servants.forget_place(visit.tx, channel, address)
-        return Turn((Message("join.removed", {"channel": _name(visit, channel)}, replaces=True),))
-    return Turn((Message("help.old_button"),))
+        await linking.prefer(context.tx, context.servant.id, channel)
+        return Response((Message("join.preferred", {"channel": _name(context, channel)}, replaces=True),))
+    if what == "remove" and channel != context.update.channel:
+        for address in await linking.remove(context.tx, context.servant.id, channel):
+            await servants.forget_place(context.tx, channel, address)
+        return Response((Message("join.removed", {"channel": _name(context, channel)}, replaces=True),))
+    return Response((Message("help.old_button"),))
 
 
 # ---------------------------------------------------------------- joining
 
 
-async def _join(visit: Visit, code: str) -> Turn:
-    spoken = _hash(visit, code)
-    kept = await linking.whose(visit.tx, spoken, visit.now)
-    owner = await servants.by_id(visit.tx, kept) if kept is not None else None
+async def _join(context: Context, code: str) -> Response:
+    spoken = _hash(context, code)
+    kept = await linking.whose(context.tx, spoken, context.now)
+    owner = await servants.by_id(context.tx, kept) if kept is not None else None
     if owner is None:
-        return Turn((Message("join.unknown"),))
-    if visit.servant is not None and visit.servant.id == owner.id:
-        return Turn((Message("join.same"),))
-    there = await addresses.all_of(visit.tx, owner.id)
-    if taken := await _taken(visit, {one.channel for one in there}):
-        return Turn((Message("join.taken", {"channel": _name(visit, taken)}),))
-    if not await linking.spend(visit.tx, spoken):
-        return Turn((Message("join.unknown"),))
-    await _unite(visit, owner)
+        return Response((Message("join.unknown"),))
+    if context.servant is not None and context.servant.id == owner.id:
+        return Response((Message("join.same"),))
+    there = await addresses.all_of(context.tx, owner.id)
+    if taken := await _taken(context, {one.channel for one in there}):
+        return Response((Message("join.taken", {"channel": _name(context, taken)}),))
+    if not await linking.spend(context.tx, spoken):
+        return Response((Message("join.unknown"),))
+    await _unite(context, owner)
     for place in there:  # where the code came from: nobody joins a record unseen by its owner
-        await _tell(visit, Listener(place.channel, place.address, owner.language))
-    only_here = (Button("button.prompts_here", f"join:prefer:{visit.update.channel}"),)
-    name: dict[str, Value] = {"channel": _name(visit, visit.update.channel)}
-    return Turn((Message("join.joined", name, (only_here,)),), language=owner.language)
+        await _tell(context, Listener(place.channel, place.address, owner.language))
+    only_here = (Button("button.prompts_here", f"join:prefer:{context.update.channel}"),)
+    name: dict[str, Value] = {"channel": _name(context, context.update.channel)}
+    return Response((Message("join.joined", name, (only_here,)),), language=owner.language)
 
 
-async def _taken(visit: Visit, there: Collection[str]) -> str:
+async def _taken(context: Context, there: Collection[str]) -> str:
     """A channel on which both records are: one record has one chat on each; empty: there is none."""
-    here = {visit.update.channel}
-    if visit.servant is not None:
-        here |= {one.channel for one in await addresses.all_of(visit.tx, visit.servant.id)}
+    here = {context.update.channel}
+    if context.servant is not None:
+        here |= {one.channel for one in await addresses.all_of(context.tx, context.servant.id)}
     return min(here & set(there), default="")
 
 
-async def _unite(visit: Visit, owner: Servant) -> None:
-    update = visit.update
-    if visit.servant is not None:
-        for competency in await linking.merge(visit.tx, owner.id, visit.servant.id):
-            await answer.remember(visit.tx, owner.id, competency)
+async def _unite(context: Context, owner: Servant) -> None:
+    update = context.update
+    if context.servant is not None:
+        for competency in await linking.merge(context.tx, owner.id, context.servant.id):
+            await answer.remember(context.tx, owner.id, competency)
         return
-    await linking.add_address(visit.tx, owner.id, update.channel, update.address, update.alias, visit.heard_at)
+    await linking.add_address(context.tx, owner.id, update.channel, update.address, update.alias, context.heard_at)
 
 
-async def _tell(visit: Visit, listener: Listener) -> None:
-    occasion = Occasion(f"joined:{visit.update.channel}:{secrets.token_hex(8)}", outbox.Kind.NOTICE, visit.now)
-    row = (Button("button.remove_channel", f"join:remove:{visit.update.channel}"),)
-    message = Message("join.told", {"channel": _name(visit, visit.update.channel)}, (row,))
-    manner = visit.house.manner(listener.channel)
-    await outgoing.say(visit.tx, visit.library, listener, occasion, [message], manner=manner)
+async def _tell(context: Context, listener: Listener) -> None:
+    occasion = Occasion(
+        f"joined:{context.update.channel}:{secrets.token_hex(8)}", outbox.DeliveryKind.NOTICE, context.now
+    )
+    row = (Button("button.remove_channel", f"join:remove:{context.update.channel}"),)
+    message = Message("join.told", {"channel": _name(context, context.update.channel)}, (row,))
+    capabilities = context.installation.capabilities(listener.channel)
+    await outgoing.say(context.tx, context.library, listener, occasion, [message], capabilities=capabilities)
 
 
-async def _code(visit: Visit) -> Message:
-    assert visit.servant is not None
+async def _code(context: Context) -> Message:
+    assert context.servant is not None
     code = "".join(secrets.choice(SIGNS) for _ in range(LENGTH))
-    await linking.add_code(visit.tx, visit.servant.id, _hash(visit, code), visit.now + LIFE)
+    await linking.add_code(context.tx, context.servant.id, _hash(context, code), context.now + LIFE)
     minutes = int(LIFE.total_seconds() // 60)
     return Message("join.code", {"code": f"{code[:4]}-{code[4:]}", "minutes": minutes})
 
 
-def _hash(visit: Visit, code: str) -> str:
+def _hash(context: Context, code: str) -> str:
     """Under the house's key: a backup of the database tells no code."""
-    return hashlib.sha256(b"join|" + visit.house.route_key + b"|" + code.encode()).hexdigest()
+    return hashlib.sha256(b"join|" + context.installation.route_key + b"|" + code.encode()).hexdigest()
 
 
 # ---------------------------------------------------------------- what is shown
 
 
-async def _shown(visit: Visit) -> Message:
-    assert visit.servant is not None
-    places = await addresses.all_of(visit.tx, visit.servant.id)
-    names = [_name(visit, one.channel) for one in places]
+async def _shown(context: Context) -> Message:
+    assert context.servant is not None
+    places = await addresses.all_of(context.tx, context.servant.id)
+    names = [_name(context, one.channel) for one in places]
     if len(places) == 1:
         return Message("join.one", {"channel": names[0]}, ((Button("button.code", "join:code"),),))
-    chosen = visit.servant.channel or places[0].channel
+    chosen = context.servant.channel or places[0].channel
     prefer = tuple(
-        Button("button.prompts_on", f"join:prefer:{one.channel}", {"channel": _name(visit, one.channel)})
+        Button("button.prompts_on", f"join:prefer:{one.channel}", {"channel": _name(context, one.channel)})
         for one in places
         if one.channel != chosen
     )
     remove = tuple(
-        Button("button.remove", f"join:remove:{one.channel}", {"channel": _name(visit, one.channel)})
+        Button("button.remove", f"join:remove:{one.channel}", {"channel": _name(context, one.channel)})
         for one in places
-        if one.channel != visit.update.channel
+        if one.channel != context.update.channel
     )
-    values: dict[str, Value] = {"channels": ", ".join(names), "channel": _name(visit, chosen)}
+    values: dict[str, Value] = {"channels": ", ".join(names), "channel": _name(context, chosen)}
     return Message("join.several", values, (prefer, remove, (Button("button.code", "join:code"),)))
 
 
-def _name(visit: Visit, channel: str) -> str:
-    return visit.library.phrases.plain(visit.language, f"channel.{channel}", {})
+def _name(context: Context, channel: str) -> str:
+    return context.library.phrases.plain(context.language, f"channel.{channel}", {})

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from handlers import help
 from handlers.account import enroll
-from handlers.context import Turn, Visit
+from handlers.context import Context, Response
 from handlers.learning import daily
 from handlers.message import Button, Message, Value
 from storage.people import servants
@@ -13,79 +13,79 @@ from storage.people import servants
 PAUSES = (7, 14, 30)
 
 
-async def turn(visit: Visit) -> Turn:
+async def turn(context: Context) -> Response:
     """A button `profile:<what>[:<value>]`."""
-    what, _, value = visit.update.choice.partition(":")[2].partition(":")
+    what, _, value = context.update.choice.partition(":")[2].partition(":")
     if what == "language" and value in ("es", "en"):
-        return await _speak(visit, value)
-    if visit.servant is None:
-        return help.stranger(visit)
+        return await _speak(context, value)
+    if context.servant is None:
+        return help.stranger(context)
     if what == "today":
-        return await daily.today(visit)
+        return await daily.today(context)
     if what == "hour" and not value:
-        return await hour(visit)
+        return await hour(context)
     if what == "hour" and value in enroll.OFFERED:
-        await servants.change(visit.tx, visit.servant.id, hour=int(value))
-        return Turn((Message("profile.hour_set", {"hour": f"{int(value)}:00"}, replaces=True),))
+        await servants.change(context.tx, context.servant.id, hour=int(value))
+        return Response((Message("profile.hour_set", {"hour": f"{int(value)}:00"}, replaces=True),))
     if what == "pause":
-        return await _pause(visit, value)
+        return await _pause(context, value)
     if what == "resume":
-        await servants.resume(visit.tx, visit.servant.id)
-        return Turn((Message("profile.resumed", replaces=True),))
-    return Turn((Message("help.old_button"),))
+        await servants.resume(context.tx, context.servant.id)
+        return Response((Message("profile.resumed", replaces=True),))
+    return Response((Message("help.old_button"),))
 
 
-async def hour(visit: Visit) -> Turn:
+async def hour(context: Context) -> Response:
     """`/hora`."""
-    if visit.servant is None:
-        return help.stranger(visit)
+    if context.servant is None:
+        return help.stranger(context)
     rows = tuple(
         tuple(Button("button.hour", f"profile:hour:{one}", {"hour": one}) for one in row) for row in enroll.HOURS
     )
-    return Turn((Message("profile.hour", {"hour": f"{visit.servant.hour}:00"}, rows),))
+    return Response((Message("profile.hour", {"hour": f"{context.servant.hour}:00"}, rows),))
 
 
-async def pause(visit: Visit) -> Turn:
+async def pause(context: Context) -> Response:
     """`/pausa`; whoever is paused is offered to come back."""
-    if visit.servant is None:
-        return help.stranger(visit)
-    if visit.servant.state == "paused":
-        return Turn((Message("profile.is_paused", {}, ((Button("button.resume", "profile:resume"),),)),))
+    if context.servant is None:
+        return help.stranger(context)
+    if context.servant.state == "paused":
+        return Response((Message("profile.is_paused", {}, ((Button("button.resume", "profile:resume"),),)),))
     days = tuple(Button("button.days", f"profile:pause:{one}", {"days": one}) for one in PAUSES)
     rows = (days, (Button("button.until_back", "profile:pause:0"),))
-    return Turn((Message("profile.pause", {}, rows),))
+    return Response((Message("profile.pause", {}, rows),))
 
 
-async def _pause(visit: Visit, value: str) -> Turn:
-    assert visit.servant is not None
+async def _pause(context: Context, value: str) -> Response:
+    assert context.servant is not None
     if value not in {"0", *map(str, PAUSES)}:
-        return await pause(visit)
-    until = visit.today + timedelta(days=int(value)) if value != "0" else None
-    await servants.pause(visit.tx, visit.servant.id, until)
+        return await pause(context)
+    until = context.today + timedelta(days=int(value)) if value != "0" else None
+    await servants.pause(context.tx, context.servant.id, until)
     back = ((Button("button.resume", "profile:resume"),),)
     if until is None:
-        return Turn((Message("profile.paused", {}, back, replaces=True),))
-    return Turn((Message("profile.paused_until", {"day": until.isoformat()}, back, replaces=True),))
+        return Response((Message("profile.paused", {}, back, replaces=True),))
+    return Response((Message("profile.paused_until", {"day": until.isoformat()}, back, replaces=True),))
 
 
-async def language(visit: Visit) -> Turn:
+async def language(context: Context) -> Response:
     """`/idioma`."""
     row = (Button("button.es", "profile:language:es"), Button("button.en", "profile:language:en"))
-    return Turn((Message("profile.language", {}, (row,)),))
+    return Response((Message("profile.language", {}, (row,)),))
 
 
-async def _speak(visit: Visit, chosen: str) -> Turn:
-    if visit.servant is None:
-        return replace(help.stranger(replace(visit, language=chosen)), language=chosen)
-    await servants.change(visit.tx, visit.servant.id, language=chosen)
-    return Turn((Message("profile.language_set", replaces=True),), language=chosen)
+async def _speak(context: Context, chosen: str) -> Response:
+    if context.servant is None:
+        return replace(help.stranger(replace(context, language=chosen)), language=chosen)
+    await servants.change(context.tx, context.servant.id, language=chosen)
+    return Response((Message("profile.language_set", replaces=True),), language=chosen)
 
 
-async def correct(visit: Visit) -> Turn:
+async def correct(context: Context) -> Response:
     """`/corregir`: what we hold of a person and can be set right."""
-    if visit.servant is None:
-        return help.stranger(visit)
-    place = await servants.institution(visit.tx, visit.servant.institution_id)
-    values: dict[str, Value] = {"institution": place.name if place else "", "hour": f"{visit.servant.hour}:00"}
+    if context.servant is None:
+        return help.stranger(context)
+    place = await servants.institution(context.tx, context.servant.institution_id)
+    values: dict[str, Value] = {"institution": place.name if place else "", "hour": f"{context.servant.hour}:00"}
     row = (Button("button.change_hour", "profile:hour"),)
-    return Turn((Message("profile.correct", values, (row,)),))
+    return Response((Message("profile.correct", values, (row,)),))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
-from handlers.context import House
+from handlers.context import Installation
 from handlers.learning import template_messages
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Stop, TemplateState
@@ -78,7 +78,7 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChannelStatus:
     """How one channel stands."""
 
     channel: str
@@ -98,24 +98,24 @@ class Standing:
         return frozenset(trouble for trouble, is_it in is_so.items() if is_it)
 
 
-async def standings(
-    tx: Transaction, library: Library, house: House, names: Iterable[str], now: datetime
-) -> list[Standing]:
+async def channel_statuses(
+    tx: Transaction, library: Library, installation: Installation, names: Iterable[str], now: datetime
+) -> list[ChannelStatus]:
     """How the channels of these names stand, in their order."""
     stops, deaf = await channel_facts.stops(tx), await channel_facts.stops(tx, channel_facts.DEAF)
     backlogs = await backlog.backlogs(tx, now, now - template_messages.ROLLING)
-    found = {one.channel: one for one in await reaches(tx, library, house, now)}
+    found = {one.channel: one for one in await reaches(tx, library, installation, now)}
     return [
-        Standing(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), deaf.get(name))
+        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), deaf.get(name))
         for name in names
     ]
 
 
-async def reaches(tx: Transaction, library: Library, house: House, now: datetime) -> list[Reach]:
+async def reaches(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[Reach]:
     """The channels of this house where whoever has been silent is reached by templates only."""
     found = []
-    for name, manner in house.manners.items():
-        if manner.window is not None:
+    for name, capabilities in installation.channel_capabilities.items():
+        if capabilities.window is not None:
             states = await channel_facts.templates(tx, name)
             found.append(Reach(name, await _people(tx, name, now), tuple(beside(library, states))))
     return found
@@ -151,5 +151,5 @@ def _beside(template: Template, language: str, state: TemplateState | None) -> O
 
 async def _people(tx: Transaction, channel: str, now: datetime) -> People:
     told = (await channel_facts.facts(tx, channel)).get(channel_facts.PEOPLE)
-    used = await addresses.count_knocked(tx, channel, now - template_messages.ROLLING)
+    used = await addresses.count_template_recipients(tx, channel, now - template_messages.ROLLING)
     return People(limit_of(told), told is None, used, await addresses.count_put_off(tx, channel))

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from content import workdays
 from content.course.scenario import LETTERS
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage.database import Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
@@ -23,7 +23,7 @@ ANSWERED = 0.72  # share of prompts that are answered
 KNOWS = 0.62  # how often a fictional person chooses well
 
 
-async def fill(tx: Transaction, library: Library, house: House, now: datetime) -> bool:
+async def fill(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:
     """Fill an empty database; False (and nothing is touched) when there is an institution already."""
     if await servants.all_institutions(tx):
         return False
@@ -31,7 +31,7 @@ async def fill(tx: Transaction, library: Library, house: House, now: datetime) -
         if one.fictional:
             await servants.add_institution(tx, one.code, one.name, one.sphere, is_fictional=True)
     chance = random.Random(SEED)
-    today = now.astimezone(house.timezone).date()
+    today = now.astimezone(installation.timezone).date()
     first = today - timedelta(weeks=WEEKS)
     days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if workdays.is_workday(day)]
     made = await servants.all_institutions(tx)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from content.course.institutions import Institution
+from content.course.institutions import InstitutionEntry
 from storage.database import Transaction
 from storage.people import servants
 
@@ -23,14 +23,16 @@ class Bad:
         return f"row {self.row}: {self.says}"
 
 
-def read_institutions(rows: Sequence[Mapping[str, str]], first_row: int = 2) -> tuple[list[Institution], list[Bad]]:
+def read_institutions(
+    rows: Sequence[Mapping[str, str]], first_row: int = 2
+) -> tuple[list[InstitutionEntry], list[Bad]]:
     """Rows with the columns code, name, sphere (state or municipal); every mistake is told."""
-    found: list[Institution] = []
+    found: list[InstitutionEntry] = []
     bad: list[Bad] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, first_row):
         try:
-            one = Institution.model_validate({name: (row.get(name) or "").strip() for name in COLUMNS})
+            one = InstitutionEntry.model_validate({name: (row.get(name) or "").strip() for name in COLUMNS})
         except ValidationError as fault:
             bad += [
                 Bad(number, f"{error['loc'][0]}: {error['msg']} (seen: {str(error['input'])[:60]!r})")
@@ -44,13 +46,13 @@ def read_institutions(rows: Sequence[Mapping[str, str]], first_row: int = 2) -> 
     return found, bad
 
 
-async def unknown(tx: Transaction, wanted: Sequence[Institution]) -> list[Institution]:
+async def unknown(tx: Transaction, wanted: Sequence[InstitutionEntry]) -> list[InstitutionEntry]:
     """Those whose code is not known yet."""
     known = {one.code for one in await servants.all_institutions(tx)}
     return [one for one in wanted if one.code not in known]
 
 
-async def add_institutions(tx: Transaction, wanted: Sequence[Institution]) -> None:
+async def add_institutions(tx: Transaction, wanted: Sequence[InstitutionEntry]) -> None:
     """Add them all, or (when anything is raised) none."""
     for one in wanted:
         await servants.add_institution(tx, one.code, one.name, one.sphere, is_fictional=one.fictional)

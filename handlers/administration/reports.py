@@ -19,7 +19,7 @@ FLOOR = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InstitutionRow:
     """One institution; None is suppressed. Participation and rightness are shares, 0 to 1."""
 
     code: str
@@ -46,7 +46,7 @@ class Report:
 
     first: date
     last: date
-    rows: tuple[Row, ...]
+    rows: tuple[InstitutionRow, ...]
     topics: tuple[TopicRow, ...]
     days: tuple[tuple[date, int, int], ...]  # day, answered, asked; empty for a small group
     enrolled: int | None
@@ -114,10 +114,10 @@ def _days(found: Sequence[tuple[date, int, int]], least: int) -> tuple[tuple[dat
     return tuple(day for day, is_hidden in zip(found, hidden, strict=True) if not is_hidden)
 
 
-def _row(one: queries.InstitutionCount, is_hidden: bool) -> Row:
+def _row(one: queries.InstitutionCount, is_hidden: bool) -> InstitutionRow:
     if is_hidden:
-        return Row(one.code, one.name, one.sphere, None, None, None, None)
-    return Row(
+        return InstitutionRow(one.code, one.name, one.sphere, None, None, None, None)
+    return InstitutionRow(
         one.code,
         one.name,
         one.sphere,

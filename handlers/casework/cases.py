@@ -57,7 +57,7 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedCase:
     """A case as the queue shows it."""
 
     id: str
@@ -83,20 +83,20 @@ class Opened:
 # ---------------------------------------------------------------- joining, and who may read
 
 
-async def join(desk: Desk, token: str, keys: Keys, signed: tuple[str, str] | None) -> officers.State:
+async def join(desk: Desk, token: str, keys: Keys, signed: tuple[str, str] | None) -> officers.OfficerState:
     """Spend an invite. The first reader signs the first list; later readers wait for the unit's signature.
 
     Raises KeysRefused, InviteRefused.
     """
     _check_points(keys)
     in_force = await officers.newest_keys(desk.tx)
-    state = officers.State.ACTIVE
+    state = officers.OfficerState.ACTIVE
     if desk.officer.role in READERS and in_force is None:
         await _first_list(desk, keys, signed)
     elif signed is not None or keys.unit_bundle is not None:
         raise KeysRefused
     elif desk.officer.role in READERS:
-        state = officers.State.PENDING
+        state = officers.OfficerState.PENDING
     await officers.sign_up(desk.tx, token, keys, state, desk.now)
     await desk.note(Verb.SIGN_UP)
     if signed is not None:
@@ -161,7 +161,7 @@ def _as_reader(officer: Officer) -> Reader:
 
 
 def _may_be_named(officer: Officer) -> bool:
-    return officer.role in READERS and officer.state in (officers.State.PENDING, officers.State.ACTIVE)
+    return officer.role in READERS and officer.state in (officers.OfficerState.PENDING, officers.OfficerState.ACTIVE)
 
 
 # ---------------------------------------------------------------- the queue
@@ -173,9 +173,9 @@ def folio(case_id: str) -> str:
     return f"{digits[:4]}-{digits[4:]}"
 
 
-def as_waiting(case: Case, today: date) -> Waiting:
-    is_open = case.state in (cases.State.RECEIVED, cases.State.OPEN)
-    return Waiting(
+def as_waiting(case: Case, today: date) -> QueuedCase:
+    is_open = case.state in (cases.CaseState.RECEIVED, cases.CaseState.OPEN)
+    return QueuedCase(
         id=case.id,
         folio=folio(case.id),
         state=case.state.value,
@@ -187,7 +187,7 @@ def as_waiting(case: Case, today: date) -> Waiting:
     )
 
 
-async def queue(desk: Desk) -> list[Waiting]:
+async def queue(desk: Desk) -> list[QueuedCase]:
     """The cases that this officer was given a key of: the unit's turn first, the most urgent on top.
 
     Whoever was excluded from a case does not see that it exists.
@@ -199,7 +199,7 @@ async def queue(desk: Desk) -> list[Waiting]:
 # ---------------------------------------------------------------- opening and answering
 
 
-async def look_up(desk: Desk, case_id: str) -> Waiting:
+async def look_up(desk: Desk, case_id: str) -> QueuedCase:
     """What the server knows of a case, for somebody who may open it. Raises NoSuchCase."""
     return as_waiting(await _readable(desk, case_id), desk.today)
 
@@ -210,8 +210,8 @@ async def open_case(desk: Desk, case_id: str) -> Opened:
     keys = await officers.newest_keys(desk.tx)
     if keys is None:
         raise NoSuchCase
-    if case.state is cases.State.RECEIVED:
-        await cases.move(desk.tx, case_id, cases.State.OPEN)
+    if case.state is cases.CaseState.RECEIVED:
+        await cases.move(desk.tx, case_id, cases.CaseState.OPEN)
         case = await _readable(desk, case_id)
     await desk.note(Verb.OPEN, case_id)
     return Opened(
@@ -222,7 +222,7 @@ async def open_case(desk: Desk, case_id: str) -> Opened:
     )
 
 
-async def answer(desk: Desk, case_id: str, letter: object) -> cases.State:
+async def answer(desk: Desk, case_id: str, letter: object) -> cases.CaseState:
     """Store a sealed and signed answer, and have the asker told that there is news.
 
     Raises NoSuchCase, LetterRefused.
@@ -233,9 +233,9 @@ async def answer(desk: Desk, case_id: str, letter: object) -> cases.State:
     await _check_signer(desk, envelope)
     kept = cases.Letter(envelope.seq, envelope.epoch, envelope.text)
     try:
-        if case.state is cases.State.RECEIVED:
-            await cases.move(desk.tx, case_id, cases.State.OPEN)
-        await cases.move(desk.tx, case_id, cases.State.ANSWERED)
+        if case.state is cases.CaseState.RECEIVED:
+            await cases.move(desk.tx, case_id, cases.CaseState.OPEN)
+        await cases.move(desk.tx, case_id, cases.CaseState.ANSWERED)
         await cases.add_letter(desk.tx, case_id, kept)
     except cases.WrongMove as fault:
         raise LetterRefused("state") from fault
@@ -243,7 +243,7 @@ async def answer(desk: Desk, case_id: str, letter: object) -> cases.State:
         raise LetterRefused("seq") from fault
     await cases.raise_news(desk.tx, case_id)
     await desk.note(Verb.ANSWER, case_id)
-    return cases.State.ANSWERED
+    return cases.CaseState.ANSWERED
 
 
 async def _readable(desk: Desk, case_id: str) -> Case:

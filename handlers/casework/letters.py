@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from handlers.context import House
+from handlers.context import Installation
 from handlers.outgoing import Listener
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
@@ -20,7 +20,7 @@ WORKING_DAYS = 3
 LEAST_READERS = 2
 
 
-class Refused(Exception):
+class SubmissionRefused(Exception):
     """A letter was not taken, and nothing was recorded; `reason` is what the page is told.
 
     token: unknown, spent or too old. keys: not the list in force, or not sealed to exactly its readers.
@@ -134,41 +134,41 @@ async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) 
     return due_day(day, decision_on, await cases.days_off(tx, day))
 
 
-async def accept(tx: Transaction, house: House, posting: Posting, now: datetime) -> date:
+async def accept(tx: Transaction, installation: Installation, posting: Posting, now: datetime) -> date:
     """Spend the link and keep the case; gives the day by which it is answered. Raises Refused."""
-    _check_day(posting.day, house, now)
-    token_hash = sealing.token_hash(house.route_key, posting.token)
+    _check_day(posting.day, installation, now)
+    token_hash = sealing.token_hash(installation.route_key, posting.token)
     link = await cases.spend_link(tx, token_hash, now)
     if link is None:
-        raise Refused("token")
+        raise SubmissionRefused("token")
     current = await readers(tx)
     if current is None or posting.serial != current[1].serial:
-        raise Refused("keys")
+        raise SubmissionRefused("keys")
     if {one.reader for one in posting.access} != current[1].ids | {sealing.ASKER}:
-        raise Refused("keys")
+        raise SubmissionRefused("keys")
     due_on = await _due_day(tx, posting.day, posting.decision_on)
     try:
         await cases.add(tx, _new_case(posting, due_on), posting.locator_hash, posting.access, _letter(posting.letter))
     except cases.CaseKnown as fault:
-        raise Refused("case") from fault
-    address = sealing.open_address(house.route_key, link, "link|" + token_hash)
+        raise SubmissionRefused("case") from fault
+    address = sealing.open_address(installation.route_key, link, "link|" + token_hash)
     # Sealed anew and bound to the case: the two rows share no bytes.
-    sealed = sealing.seal_address(house.route_key, address, "case|" + posting.case)
+    sealed = sealing.seal_address(installation.route_key, address, "case|" + posting.case)
     await cases.add_route(tx, cases.Route(posting.case, sealed))
     return due_on
 
 
-def _check_day(day: date, house: House, now: datetime) -> None:
+def _check_day(day: date, installation: Installation, now: datetime) -> None:
     """A letter is of today; midnight may pass while it travels."""
-    if abs((now.astimezone(house.timezone).date() - day).days) > 1:
-        raise Refused("day")
+    if abs((now.astimezone(installation.timezone).date() - day).days) > 1:
+        raise SubmissionRefused("day")
 
 
 def _new_case(posting: Posting, due_on: date) -> cases.Case:
     return cases.Case(
         id=posting.case,
         day=posting.day,
-        state=cases.State.RECEIVED,
+        state=cases.CaseState.RECEIVED,
         epoch=1,
         due_on=due_on,
         size_step=posting.letter.padded_size // sealing.STEP,
@@ -182,20 +182,20 @@ def _letter(envelope: sealing.Envelope) -> cases.Letter:
     return cases.Letter(envelope.seq, envelope.epoch, envelope.text)
 
 
-async def reply(tx: Transaction, house: House, locator: str, value: object, now: datetime) -> None:
+async def reply(tx: Transaction, installation: Installation, locator: str, value: object, now: datetime) -> None:
     """Keep a further letter of the asker's; it is the unit's turn again. Raises Refused and shapes.Malformed."""
     letter = sealing.parse_envelope(value)
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
-        raise Refused("thread")
+        raise SubmissionRefused("thread")
     if letter.author != "asker" or letter.case != case.id:
         raise wire_format.Malformed("letter.context")
-    _check_day(letter.day, house, now)
-    if case.state is cases.State.CLOSED:
-        raise Refused("closed")
+    _check_day(letter.day, installation, now)
+    if case.state is cases.CaseState.CLOSED:
+        raise SubmissionRefused("closed")
     await add_next(tx, case, letter)
-    if case.state in (cases.State.ANSWERED, cases.State.ASKED_BACK):
-        await cases.move(tx, case.id, cases.State.OPEN, due_on=await _due_day(tx, letter.day))
+    if case.state in (cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK):
+        await cases.move(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
 
 
 async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) -> None:
@@ -203,11 +203,11 @@ async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) 
     letters = await cases.letters(tx, case.id)
     last = sealing.read_envelope(letters[-1].envelope)
     if (letter.seq, letter.epoch, letter.previous) != (last.seq + 1, case.epoch, last.hash):
-        raise Refused("seq")
+        raise SubmissionRefused("seq")
     try:
         await cases.add_letter(tx, case.id, _letter(letter))
     except cases.OutOfOrder as fault:
-        raise Refused("seq") from fault
+        raise SubmissionRefused("seq") from fault
 
 
 # ---------------------------------------------------------------- the asker reads
@@ -220,7 +220,7 @@ async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
     """
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
-        raise Refused("thread")
+        raise SubmissionRefused("thread")
     keys = await officers.newest_keys(tx)
     access = await cases.access(tx, case.id, sealing.ASKER)
     letters = await cases.letters(tx, case.id)
@@ -241,7 +241,7 @@ async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- the doorbell
 
 
-async def ring(tx: Transaction, house: House, now: datetime) -> list[Listener]:
+async def ring(tx: Transaction, installation: Installation, now: datetime) -> list[Listener]:
     """Whom to tell that there is news, each once and in random order; links that nobody used are forgotten.
 
     The news count as told: what the caller says belongs into the same transaction.
@@ -250,7 +250,7 @@ async def ring(tx: Transaction, house: House, now: datetime) -> list[Listener]:
     bells = set()
     for route in await cases.take_news(tx):
         try:
-            address = sealing.open_address(house.route_key, route.sealed_address, "case|" + route.case_id)
+            address = sealing.open_address(installation.route_key, route.sealed_address, "case|" + route.case_id)
             bells.add(Listener(address["channel"], address["address"], address["language"]))
         except (sealing.Altered, KeyError):
             continue  # the route key was changed, or somebody was at the row: there is nobody to tell

@@ -8,7 +8,7 @@ from content.course.scenario import LETTERS, Scenario
 from content.learning import memory
 from content.library import Library
 from content.text import Text, fold
-from handlers.context import Turn, Visit
+from handlers.context import Context, Response
 from handlers.learning import daily
 from handlers.message import Button, Message, Value
 from storage.database import Transaction
@@ -20,89 +20,89 @@ CONFIDENCES = ("sure", "think", "guess")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenOption:
     """An option that somebody chose for their own prompt."""
 
-    visit: Visit
+    context: Context
     servant: Servant
     prompt: Prompt
     scenario: Scenario
     letter: str
 
 
-async def turn(visit: Visit) -> Turn:
+async def turn(context: Context) -> Response:
     """A button `answer:<prompt>:<letter>`."""
-    return (await turns([visit]))[0]
+    return (await turns([context]))[0]
 
 
-async def turns(visits: Sequence[Visit]) -> list[Turn]:
+async def turns(contexts: Sequence[Context]) -> list[Response]:
     """The same of several people in one transaction, by the same statements."""
-    numbers = [_number(visit) for visit in visits]
-    prompts = await record.prompts_of(visits[0].tx, {number for number in numbers if number is not None})
+    numbers = [_number(context) for context in contexts]
+    prompts = await record.prompts_of(contexts[0].tx, {number for number in numbers if number is not None})
     choices = [
-        _choice(visit, prompts.get(number or 0), visit.update.choice.rpartition(":")[2])
-        for visit, number in zip(visits, numbers, strict=True)
+        _choice(context, prompts.get(number or 0), context.update.choice.rpartition(":")[2])
+        for context, number in zip(contexts, numbers, strict=True)
     ]
     told = iter(await _record([one for one in choices if one is not None]))
-    return [Turn((Message("help.old_button"),)) if one is None else next(told) for one in choices]
+    return [Response((Message("help.old_button"),)) if one is None else next(told) for one in choices]
 
 
-async def typed(visit: Visit) -> Turn | None:
+async def typed(context: Context) -> Response | None:
     """A letter typed instead of pressed; None: it is no answer to today's prompt."""
-    letter = fold(visit.update.text)
-    if visit.servant is None or len(letter) != 1 or letter not in LETTERS:
+    letter = fold(context.update.text)
+    if context.servant is None or len(letter) != 1 or letter not in LETTERS:
         return None
-    prompt = await record.prompt_of_day(visit.tx, visit.servant.id, visit.today)
-    choice = _choice(visit, prompt, letter)
+    prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
+    choice = _choice(context, prompt, letter)
     return None if choice is None else (await _record([choice]))[0]
 
 
-def _choice(visit: Visit, prompt: Prompt | None, letter: str) -> Choice | None:
+def _choice(context: Context, prompt: Prompt | None, letter: str) -> ChosenOption | None:
     """None: there is no such prompt of theirs, or no such option."""
-    scenario = visit.library.scenarios.get(prompt.scenario_id) if prompt else None
-    if visit.servant is None or prompt is None or prompt.servant_id != visit.servant.id:
+    scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
+    if context.servant is None or prompt is None or prompt.servant_id != context.servant.id:
         return None
     if scenario is None or scenario.option(letter) is None:
         return None
-    return Choice(visit, visit.servant, prompt, scenario, letter)
+    return ChosenOption(context, context.servant, prompt, scenario, letter)
 
 
-async def _record(choices: Sequence[Choice]) -> list[Turn]:
+async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     """Kept, and told why; whose prompt has an answer already, also by another choice among these, is told so."""
     if not choices:
         return []
-    tx = choices[0].visit.tx
-    firsts: dict[int, Choice] = {}
+    tx = choices[0].context.tx
+    firsts: dict[int, ChosenOption] = {}
     for one in choices:
         firsts.setdefault(one.prompt.id, one)
     new = await record.record_all(tx, [_answer(one) for one in firsts.values()])
     kept = [one for one in firsts.values() if one.prompt.id in new]
     await remember_all(tx, {(one.servant.id, one.scenario.competency) for one in kept})
-    return [_told(one) if one in kept else await _again(one.visit, one.prompt, one.scenario) for one in choices]
+    return [_told(one) if one in kept else await _again(one.context, one.prompt, one.scenario) for one in choices]
 
 
-def _answer(one: Choice) -> Answer:
+def _answer(one: ChosenOption) -> Answer:
     option = one.scenario.option(one.letter)
     assert option is not None
     return Answer(
         prompt_id=one.prompt.id,
         servant_id=one.servant.id,
         institution_id=one.servant.institution_id,
-        topic_id=one.visit.library.topic_of[one.scenario.competency].id,
+        topic_id=one.context.library.topic_of[one.scenario.competency].id,
         competency_id=one.scenario.competency,
         scenario_id=one.scenario.id,
         option=one.letter,
         is_right=option.right,
         confidence=None,
-        day=one.visit.today,
-        answered_at=one.visit.now,
+        day=one.context.today,
+        answered_at=one.context.now,
     )
 
 
-def _told(one: Choice) -> Turn:
-    library = one.visit.library
+def _told(one: ChosenOption) -> Response:
+    library = one.context.library
     told = feedback(library, one.prompt, one.scenario, one.letter)
-    return Turn((_kept(library, one.scenario, one.letter), told))
+    return Response((_kept(library, one.scenario, one.letter), told))
 
 
 def _kept(library: Library, scenario: Scenario, letter: str) -> Message:
@@ -110,67 +110,67 @@ def _kept(library: Library, scenario: Scenario, letter: str) -> Message:
     return Message("prompt.answered", daily.shown(library, scenario, letter), replaces=True, refreshes=True)
 
 
-async def _again(visit: Visit, prompt: Prompt, scenario: Scenario) -> Turn:
+async def _again(context: Context, prompt: Prompt, scenario: Scenario) -> Response:
     """Pressed again: the first answer stands; the message is brought up to date."""
-    given = await record.answer(visit.tx, prompt.id)
+    given = await record.answer(context.tx, prompt.id)
     assert given is not None
-    kept = _kept(visit.library, scenario, given.option)
-    if given.option == visit.update.choice.rpartition(":")[2]:
-        return Turn((kept,)) if visit.update.ref else Turn()
-    return Turn((kept, Message("answer.stands", {"letter": given.option.upper()})))
+    kept = _kept(context.library, scenario, given.option)
+    if given.option == context.update.choice.rpartition(":")[2]:
+        return Response((kept,)) if context.update.ref else Response()
+    return Response((kept, Message("answer.stands", {"letter": given.option.upper()})))
 
 
-async def confidence(visit: Visit) -> Turn:
+async def confidence(context: Context) -> Response:
     """A button `sure:<prompt>:<confidence>`: kept once, and the memory is reckoned anew."""
-    prompt = await _own_prompt(visit)
-    word = visit.update.choice.rpartition(":")[2]
-    given = await record.answer(visit.tx, prompt.id) if prompt else None
-    scenario = visit.library.scenarios.get(prompt.scenario_id) if prompt else None
+    prompt = await _own_prompt(context)
+    word = context.update.choice.rpartition(":")[2]
+    given = await record.answer(context.tx, prompt.id) if prompt else None
+    scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     if prompt is None or given is None or scenario is None or word not in CONFIDENCES:
-        return Turn((Message("help.old_button"),))
-    if await record.set_confidence(visit.tx, prompt.id, word):
-        await remember(visit.tx, given.servant_id, given.competency_id)
+        return Response((Message("help.old_button"),))
+    if await record.set_confidence(context.tx, prompt.id, word):
+        await remember(context.tx, given.servant_id, given.competency_id)
     else:
         word = given.confidence or word
-    told = feedback(visit.library, prompt, scenario, given.option)
-    noted = {"noted": _noted(visit.library, word)}
-    if not visit.manner.edits:  # the reason stands above: it is not said twice
-        return Turn((Message("answer.noted_short", noted, ((_others_button(prompt),),)),))
-    return Turn((Message("answer.noted", dict(told.values) | noted, told.buttons[1:], replaces=True),))
+    told = feedback(context.library, prompt, scenario, given.option)
+    noted = {"noted": _noted(context.library, word)}
+    if not context.capabilities.edits:  # the reason stands above: it is not said twice
+        return Response((Message("answer.noted_short", noted, ((_others_button(prompt),),)),))
+    return Response((Message("answer.noted", dict(told.values) | noted, told.buttons[1:], replaces=True),))
 
 
-async def reason(visit: Visit) -> Turn:
+async def reason(context: Context) -> Response:
     """A button `why:<prompt>`: the other options, each with its reason."""
-    prompt = await _own_prompt(visit)
-    scenario = visit.library.scenarios.get(prompt.scenario_id) if prompt else None
-    given = await record.answer(visit.tx, prompt.id) if prompt else None
+    prompt = await _own_prompt(context)
+    scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
+    given = await record.answer(context.tx, prompt.id) if prompt else None
     if given is None or scenario is None:
-        return Turn((Message("help.old_button"),))
-    return Turn((Message("answer.others", {"reasons": _others(scenario, given.option)}),))
+        return Response((Message("help.old_button"),))
+    return Response((Message("answer.others", {"reasons": _others(scenario, given.option)}),))
 
 
-async def others(visit: Visit) -> Turn:
+async def others(context: Context) -> Response:
     """The other options of today's prompt, asked for by a word."""
     prompt = None
-    if visit.servant is not None:
-        prompt = await record.prompt_of_day(visit.tx, visit.servant.id, visit.today)
-    if prompt is None or await record.answer(visit.tx, prompt.id) is None:
-        return await daily.today(visit)
-    return await reason(replace(visit, update=replace(visit.update, choice=f"why:{prompt.id}")))
+    if context.servant is not None:
+        prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
+    if prompt is None or await record.answer(context.tx, prompt.id) is None:
+        return await daily.today(context)
+    return await reason(replace(context, update=replace(context.update, choice=f"why:{prompt.id}")))
 
 
-async def _own_prompt(visit: Visit) -> Prompt | None:
+async def _own_prompt(context: Context) -> Prompt | None:
     """The prompt that a button names, if it is this servant's."""
-    number = _number(visit)
-    if visit.servant is None or number is None:
+    number = _number(context)
+    if context.servant is None or number is None:
         return None
-    prompt = await record.prompt(visit.tx, number)
-    return prompt if prompt is not None and prompt.servant_id == visit.servant.id else None
+    prompt = await record.prompt(context.tx, number)
+    return prompt if prompt is not None and prompt.servant_id == context.servant.id else None
 
 
-def _number(visit: Visit) -> int | None:
+def _number(context: Context) -> int | None:
     """The prompt's number in a button's choice, which anybody may have made up."""
-    number = visit.update.choice.split(":")[1] if ":" in visit.update.choice else ""
+    number = context.update.choice.split(":")[1] if ":" in context.update.choice else ""
     return int(number) if number.isascii() and number.isdecimal() and len(number) <= 15 else None
 
 

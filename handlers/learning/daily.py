@@ -10,7 +10,7 @@ from content.learning.memory import Strength
 from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
-from handlers.context import House, Turn, Visit
+from handlers.context import Context, Installation, Response
 from handlers.learning import template_messages
 from handlers.learning.send_window import Day
 from handlers.message import Button, Message
@@ -20,59 +20,63 @@ from storage.database import Transaction
 from storage.learning import record
 from storage.learning.record import Memory, Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, Group
+from storage.people.due import Due, DueGroup
 from storage.queue import outbox
 
 States = Mapping[str, template_messages.States]
 """How the platforms look at our templates, by the channel."""
 
 
-async def look(tx: Transaction, library: Library, house: House, now: datetime) -> list[Group]:
+async def look(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
     """Who is due at `now`, found once: whoever may be written to freely, and then the silent ones.
 
     Whom only a template reaches is found as far as the platform's limit of people goes (see handlers/learning/template_messages.py).
     """
-    day = Day.at(now, house)
+    day = Day.at(now, installation)
     if day is None:
         return []
-    silences = template_messages.silences(house, now)
+    silences = template_messages.silences(installation, now)
     groups = [await due.free(tx, day.date, day.hour, silences)]
-    return groups + [await template_messages.choose(tx, library, house, silence, day) for silence in silences]
+    return groups + [await template_messages.choose(tx, library, installation, silence, day) for silence in silences]
 
 
-async def ask_some(tx: Transaction, library: Library, house: House, now: datetime, some: Group) -> int:
+async def ask_some(tx: Transaction, library: Library, installation: Installation, now: datetime, some: DueGroup) -> int:
     """Plan prompts for people whom a look found at `now` and who are due as before; give how many were planned.
 
     A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty.
     """
-    day = Day.at(now, house)
+    day = Day.at(now, installation)
     assert day is not None
-    states = {name: await channel_facts.templates(tx, name) for name, manner in house.manners.items() if manner.window}
-    silence, silences = some.silence, template_messages.silences(house, now)
-    known = template_messages.languages(library, house, silence, states[silence.channel]) if silence else {}
+    states = {
+        name: await channel_facts.templates(tx, name)
+        for name, capabilities in installation.channel_capabilities.items()
+        if capabilities.window
+    }
+    silence, silences = some.silence, template_messages.silences(installation, now)
+    known = template_messages.languages(library, installation, silence, states[silence.channel]) if silence else {}
     found = await due.still(tx, day.date, day.hour, some, silences, known)
-    asked = await _ask_all(tx, library, house, found, day, states)
+    asked = await _ask_all(tx, library, installation, found, day, states)
     if silence:
-        await addresses.knock_all(tx, silence.channel, [one.address for one in asked], now)
+        await addresses.record_templates_sent(tx, silence.channel, [one.address for one in asked], now)
     return len(asked)
 
 
-async def left_over(tx: Transaction, house: House, now: datetime) -> list[Group]:
+async def left_over(tx: Transaction, installation: Installation, now: datetime) -> list[DueGroup]:
     """The silent people who are due and were not planned, as far as they do not wait yet."""
-    day = Day.at(now, house)
-    silences = template_messages.silences(house, now) if day else []
+    day = Day.at(now, installation)
+    silences = template_messages.silences(installation, now) if day else []
     return [await due.left_over(tx, day.date, day.hour, silence) for silence in silences if day]
 
 
-async def put_off(tx: Transaction, house: House, now: datetime, some: Group) -> None:
+async def put_off(tx: Transaction, installation: Installation, now: datetime, some: DueGroup) -> None:
     """They wait, and are planned first from now on."""
-    day = Day.at(now, house)
+    day = Day.at(now, installation)
     assert day is not None
     await due.put_off(tx, day.date, day.hour, some)
 
 
 async def _ask_all(
-    tx: Transaction, library: Library, house: House, found: Sequence[Due], day: Day, states: States
+    tx: Transaction, library: Library, installation: Installation, found: Sequence[Due], day: Day, states: States
 ) -> list[Due]:
     """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
     if not found:
@@ -92,7 +96,7 @@ async def _ask_all(
     news = []
     for one in asked:
         key = f"daily:{day.date}:{one.servant_id}"
-        news += _said(library, house, one, prompts[one.servant_id], day, key, states.get(one.channel, {}))
+        news += _said(library, installation, one, prompts[one.servant_id], day, key, states.get(one.channel, {}))
     await outbox.add(tx, news)
     return asked
 
@@ -104,52 +108,58 @@ def _held(memories: Mapping[str, Memory]) -> dict[str, Strength]:
     }
 
 
-async def ask_again(tx: Transaction, library: Library, house: House, one: Due, now: datetime) -> None:
+async def ask_again(tx: Transaction, library: Library, installation: Installation, one: Due, now: datetime) -> None:
     """The platform had taken today's prompt and then refused it, as the person was silent: by template, once."""
-    day = Day.at(now, house)
+    day = Day.at(now, installation)
     prompt = await record.prompt_of_day(tx, one.servant_id, day.date) if day else None
     if day is None or prompt is None or await record.answer(tx, prompt.id) is not None:
         return
     states = await channel_facts.templates(tx, one.channel)
     key = f"daily:{day.date}:{one.servant_id}:again"
-    await outbox.add(tx, _said(library, house, one, prompt, day, key, states))
-    await addresses.knock(tx, one.channel, one.address, now)
+    await outbox.add(tx, _said(library, installation, one, prompt, day, key, states))
+    await addresses.record_template_sent(tx, one.channel, one.address, now)
 
 
 def _said(
-    library: Library, house: House, one: Due, prompt: Prompt, day: Day, key: str, states: template_messages.States
-) -> list[outbox.New]:
-    manner = house.manner(one.channel)
+    library: Library,
+    installation: Installation,
+    one: Due,
+    prompt: Prompt,
+    day: Day,
+    key: str,
+    states: template_messages.States,
+) -> list[outbox.NewDelivery]:
+    capabilities = installation.capabilities(one.channel)
     if one.notice_version != library.phrases.template("es", "notice.version"):
-        message = replace(renewal(library), knock=template_messages.tap(library, prompt.competency_id))
+        message = replace(renewal(library), template_message=template_messages.tap(library, prompt.competency_id))
     else:
         scenario = library.scenarios[prompt.scenario_id]
-        knock = template_messages.knock(library, manner, one, prompt, scenario, states)
-        message = replace(ask(library, prompt, scenario), knock=knock)
+        template_message = template_messages.template_message(library, capabilities, one, prompt, scenario, states)
+        message = replace(ask(library, prompt, scenario), template_message=template_message)
     listener = Listener(one.channel, one.address, one.language)
-    occasion = Occasion(key, outbox.Kind.PROMPT, day.now, day.ends)
-    return outgoing.said(library, listener, occasion, [message], manner=manner)
+    occasion = Occasion(key, outbox.DeliveryKind.PROMPT, day.now, day.ends)
+    return outgoing.said(library, listener, occasion, [message], capabilities=capabilities)
 
 
-async def today(visit: Visit) -> Turn:
+async def today(context: Context) -> Response:
     """`/hoy`: the prompt of today, now; on a day off too, for whoever asks for it."""
-    if visit.servant is None:
-        return help.stranger(visit)
-    return Turn(await first(visit))
+    if context.servant is None:
+        return help.stranger(context)
+    return Response(await first(context))
 
 
-async def first(visit: Visit) -> tuple[Message, ...]:
+async def first(context: Context) -> tuple[Message, ...]:
     """The prompt of today for this servant, planned if it is not yet."""
-    assert visit.servant is not None
-    prompt = await record.prompt_of_day(visit.tx, visit.servant.id, visit.today)
+    assert context.servant is not None
+    prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
     if prompt is None:
-        prompt = await _choose(visit.tx, visit.library, visit.servant.id, visit.today)
+        prompt = await _choose(context.tx, context.library, context.servant.id, context.today)
     if prompt is None:
         return (Message("prompt.none"),)
-    scenario = visit.library.scenarios.get(prompt.scenario_id)
-    if scenario is None or await record.answer(visit.tx, prompt.id) is not None:
+    scenario = context.library.scenarios.get(prompt.scenario_id)
+    if scenario is None or await record.answer(context.tx, prompt.id) is not None:
         return (Message("prompt.answered_today"),)
-    return (ask(visit.library, prompt, scenario),)
+    return (ask(context.library, prompt, scenario),)
 
 
 async def _choose(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:

@@ -3,7 +3,7 @@
 from content.learning.memory import Strength
 from content.text import Text
 from handlers import help
-from handlers.context import Turn, Visit
+from handlers.context import Context, Response
 from handlers.message import Message, Value
 from storage.learning import record
 
@@ -11,33 +11,33 @@ HELD = 0.8
 """Predicted recall from which a competency counts as held."""
 
 
-async def progress(visit: Visit) -> Turn:
+async def progress(context: Context) -> Response:
     """`/avance`."""
-    if visit.servant is None:
-        return help.stranger(visit)
-    answers = await record.answers_of(visit.tx, visit.servant.id)
+    if context.servant is None:
+        return help.stranger(context)
+    answers = await record.answers_of(context.tx, context.servant.id)
     values: dict[str, Value] = {
         "answered": len(answers),
         "right": sum(one.is_right for one in answers),
-        "topics": await _topics(visit),
+        "topics": await _topics(context),
     }
-    return Turn((Message("standing.progress", values),))
+    return Response((Message("standing.progress", values),))
 
 
-async def certificate(visit: Visit) -> Turn:
+async def certificate(context: Context) -> Response:
     """`/constancia`: what is still missing for one; certificates themselves are not issued yet."""
-    if visit.servant is None:
-        return help.stranger(visit)
-    return Turn((Message("standing.certificate", {"topics": await _topics(visit)}),))
+    if context.servant is None:
+        return help.stranger(context)
+    return Response((Message("standing.certificate", {"topics": await _topics(context)}),))
 
 
-async def _topics(visit: Visit) -> Text:
-    assert visit.servant is not None
-    memories = await record.memories_of(visit.tx, visit.servant.id)
+async def _topics(context: Context) -> Text:
+    assert context.servant is not None
+    memories = await record.memories_of(context.tx, context.servant.id)
     held = {
         competency
         for competency, one in memories.items()
-        if Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions).recall(visit.today)
+        if Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions).recall(context.today)
         >= HELD
     }
 
@@ -45,7 +45,7 @@ async def _topics(visit: Visit) -> Text:
         return "\n".join(
             f"{_bar(sum(one.id in held for one in topic.competencies), len(topic.competencies))} "
             f"{topic.name.in_language(language)}"
-            for topic in visit.library.topics.values()
+            for topic in context.library.topics.values()
         )
 
     return Text(es=lines("es"), en=lines("en"))

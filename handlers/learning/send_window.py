@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Self
 
 from content import workdays
-from handlers.context import House
+from handlers.context import Installation
 
 WINDOW_ENDS = 19
 """Local hour after which no prompt of that day leaves any more."""
@@ -27,9 +27,9 @@ class Day:
         return self.now.hour
 
     @classmethod
-    def at(cls, now: datetime, house: House) -> Self | None:
+    def at(cls, now: datetime, installation: Installation) -> Self | None:
         """None: it is no working day, or too late on it."""
-        local = now.astimezone(house.timezone)
+        local = now.astimezone(installation.timezone)
         if not workdays.is_workday(local.date()) or local.hour >= WINDOW_ENDS:
             return None
         return cls(local, local.replace(hour=WINDOW_ENDS, minute=0, second=0, microsecond=0))

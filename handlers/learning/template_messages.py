@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 from content.course.scenario import LETTERS, Scenario
 from content.library import Library
 from content.text import LANGUAGES
-from handlers.capabilities import Manner
-from handlers.context import House
+from handlers.capabilities import Capabilities
+from handlers.context import Installation
 from handlers.learning.send_window import Day
-from handlers.message import Knock, Value
+from handlers.message import TemplateMessage, Value
 from storage.channels import channel_facts
 from storage.channels.channel_facts import TemplateState
 from storage.database import Transaction
 from storage.learning.record import Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, Group, Languages, Silence
+from storage.people.due import Due, DueGroup, Languages, Silence
 
 TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
 WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
@@ -33,23 +33,27 @@ MARKETING = "MARKETING"
 States = Mapping[tuple[str, str], TemplateState]
 
 
-def silences(house: House, now: datetime) -> list[Silence]:
+def silences(installation: Installation, now: datetime) -> list[Silence]:
     """The channels that have a window, and since when somebody must have been heard to be in it."""
-    return [Silence(name, now - manner.window + MARGIN) for name, manner in house.manners.items() if manner.window]
+    return [
+        Silence(name, now - capabilities.window + MARGIN)
+        for name, capabilities in installation.channel_capabilities.items()
+        if capabilities.window
+    ]
 
 
-async def choose(tx: Transaction, library: Library, house: House, silence: Silence, day: Day) -> Group:
+async def choose(tx: Transaction, library: Library, installation: Installation, silence: Silence, day: Day) -> DueGroup:
     """Who of the silent ones is written to now: as many as the platform takes, once for all of them."""
-    known = languages(library, house, silence, await channel_facts.templates(tx, silence.channel))
+    known = languages(library, installation, silence, await channel_facts.templates(tx, silence.channel))
     room = await room_left(tx, silence, day, known)
     if not known or room == 0:
-        return Group((), silence)
+        return DueGroup((), silence)
     return await due.silent(tx, day.date, day.hour, silence, known, room)
 
 
-def languages(library: Library, house: House, silence: Silence, states: States) -> Languages:
+def languages(library: Library, installation: Installation, silence: Silence, states: States) -> Languages:
     """The languages in which a template may leave, and whether all those that may count as marketing."""
-    direct = house.manner(silence.channel).openings == "direct"
+    direct = installation.capabilities(silence.channel).openings == "direct"
     found: dict[str, bool] = {}
     for language in LANGUAGES:
         names = (TAP, WHOLE) if direct else (TAP,)
@@ -69,29 +73,29 @@ async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Lang
     limit = int(known)
     if limit < 0:
         return None
-    used = await addresses.count_knocked(tx, silence.channel, day.now - ROLLING)
+    used = await addresses.count_template_recipients(tx, silence.channel, day.now - ROLLING)
     kept = await due.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
     return max(0, limit - used - kept)
 
 
-def knock(
-    library: Library, manner: Manner, one: Due, prompt: Prompt, scenario: Scenario, states: States
-) -> Knock | None:
+def template_message(
+    library: Library, capabilities: Capabilities, one: Due, prompt: Prompt, scenario: Scenario, states: States
+) -> TemplateMessage | None:
     """The template that goes instead of a prompt, should the person be silent when it leaves."""
-    if manner.window is None:
+    if capabilities.window is None:
         return None
-    if manner.openings == "direct":
+    if capabilities.openings == "direct":
         whole = _whole(library, prompt, scenario)
         if whole is not None and _fits(library, whole, one, states):
             return whole
     return tap(library, prompt.competency_id)
 
 
-def tap(library: Library, competency: str) -> Knock:
-    return Knock(TAP, {"topic": library.topic_of[competency].name}, ("profile:today",))
+def tap(library: Library, competency: str) -> TemplateMessage:
+    return TemplateMessage(TAP, {"topic": library.topic_of[competency].name}, ("profile:today",))
 
 
-def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> Knock | None:
+def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMessage | None:
     letters = LETTERS[: len(scenario.options)]
     if len(letters) != 3:  # as many as the template has quick replies
         return None
@@ -100,10 +104,10 @@ def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> Knock | None
         "situation": scenario.situation,
         **{letter: option.text for letter, option in zip(letters, scenario.options, strict=True)},
     }
-    return Knock(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
+    return TemplateMessage(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
 
 
-def _fits(library: Library, whole: Knock, one: Due, states: States) -> bool:
+def _fits(library: Library, whole: TemplateMessage, one: Due, states: States) -> bool:
     template = library.templates[WHOLE]
     state = states.get((WHOLE, template.code(one.language)))
     is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and one.no_marketing))

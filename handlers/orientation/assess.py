@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from content.course.assessment import QUESTIONS, Orientation, Outcome, Reply, evaluate, next_question
 from content.library import Library
 from content.text import Text
-from handlers.context import Turn, Visit
+from handlers.context import Context, Response
 from handlers.learning import answer
 from handlers.message import Button, Message, Value
 from storage.people import servants
@@ -17,25 +17,25 @@ from storage.people import servants
 SKIPPED = "-"
 
 
-async def start(visit: Visit) -> Turn:
+async def start(context: Context) -> Response:
     """`/consulta`: what this is and is not, before the first question."""
-    return Turn((_intro(visit.library),))
+    return Response((_intro(context.library),))
 
 
-async def turn(visit: Visit) -> Turn:
+async def turn(context: Context) -> Response:
     """A button `assess:<step>[:<sheet>]`; the sheet holds a letter a question so far, `-` where none was asked."""
-    step, _, letters = visit.update.choice.partition(":")[2].partition(":")
+    step, _, letters = context.update.choice.partition(":")[2].partition(":")
     if step == "quit":
-        return Turn((Message("assess.quit", {}, ((Button("button.assess", "assess:start"),),), replaces=True),))
+        return Response((Message("assess.quit", {}, ((Button("button.assess", "assess:start"),),), replaces=True),))
     if step == "start":
-        return Turn((_intro(visit.library),))
+        return Response((_intro(context.library),))
     sheet = _sheet(letters)
     if step != "on" or sheet is None:
-        return Turn((Message("help.old_button"),))
+        return Response((Message("help.old_button"),))
     question = next_question(sheet)
     if question is None:
-        return Turn(await _outcome(visit, sheet))
-    return Turn((_question(visit.library, sheet, question),))
+        return Response(await _outcome(context, sheet))
+    return Response((_question(context.library, sheet, question),))
 
 
 def _intro(library: Library) -> Message:
@@ -83,12 +83,12 @@ def _question(library: Library, sheet: dict[str, Reply], question: str) -> Messa
     return Message("assess.question", values, (replies, tuple(last)), replaces=True)
 
 
-async def _outcome(visit: Visit, sheet: dict[str, Reply]) -> tuple[Message, ...]:
+async def _outcome(context: Context, sheet: dict[str, Reply]) -> tuple[Message, ...]:
     orientation = evaluate(sheet)
-    library = visit.library
+    library = context.library
     parts = [_told(library, library.assessment.outcome(one)) for one in orientation.outcomes]
     closing: dict[str, Value] = {
-        "told": _notes(library, await _note_ids(visit, orientation)),
+        "told": _notes(library, await _note_ids(context, orientation)),
     }
     ask = Button("button.consult", f"consult:start:{letters(sheet)}")
     again = Button("button.again", "assess:on:")
@@ -97,11 +97,11 @@ async def _outcome(visit: Visit, sheet: dict[str, Reply]) -> tuple[Message, ...]
     return (*messages, Message("assess.closing", closing, ((ask,), (again,))))
 
 
-async def _note_ids(visit: Visit, orientation: Orientation) -> Sequence[str]:
+async def _note_ids(context: Context, orientation: Orientation) -> Sequence[str]:
     """The rules' notes, and for municipal servants who answers for them (the UEIPCI is of the State)."""
     notes = list(orientation.notes)
-    if orientation.needs_person and visit.servant is not None:
-        place = await servants.institution(visit.tx, visit.servant.institution_id)
+    if orientation.needs_person and context.servant is not None:
+        place = await servants.institution(context.tx, context.servant.institution_id)
         if place is not None and place.sphere == "municipal":
             notes.append("municipal")
     return notes

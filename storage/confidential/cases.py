@@ -22,7 +22,7 @@ from storage import schema
 from storage.database import Transaction, insert_once
 
 
-class State(StrEnum):
+class CaseState(StrEnum):
     """Where a case stands."""
 
     RECEIVED = "received"  # nobody has opened it
@@ -32,12 +32,12 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-_MOVES: Mapping[State, tuple[State, ...]] = {
-    State.RECEIVED: (State.OPEN, State.CLOSED),
-    State.OPEN: (State.ANSWERED, State.ASKED_BACK, State.CLOSED),
-    State.ANSWERED: (State.OPEN, State.ANSWERED, State.ASKED_BACK, State.CLOSED),
-    State.ASKED_BACK: (State.OPEN, State.ANSWERED, State.ASKED_BACK, State.CLOSED),
-    State.CLOSED: (),
+_MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
+    CaseState.RECEIVED: (CaseState.OPEN, CaseState.CLOSED),
+    CaseState.OPEN: (CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
+    CaseState.ANSWERED: (CaseState.OPEN, CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
+    CaseState.ASKED_BACK: (CaseState.OPEN, CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
+    CaseState.CLOSED: (),
 }
 
 
@@ -59,7 +59,7 @@ class Case:
 
     id: str
     day: date
-    state: State
+    state: CaseState
     epoch: int
     due_on: date
     size_step: int
@@ -99,7 +99,7 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
     return Case(
         id=values["id"],
         day=values["day"],
-        state=State(values["state"]),
+        state=CaseState(values["state"]),
         epoch=values["epoch"],
         due_on=values["due_on"],
         size_step=values["size_step"],
@@ -189,7 +189,7 @@ async def by_locator(tx: Transaction, locator_hash: str) -> Case | None:
 async def queue(tx: Transaction, reader: str, *, closed: bool = False) -> list[Case]:
     """The cases that a reader has a key of, the most urgent first; closed ones only when asked for."""
     theirs = select(schema.access.c.case_id).where(schema.access.c.reader == reader)
-    is_closed = schema.cases.c.state == State.CLOSED.value
+    is_closed = schema.cases.c.state == CaseState.CLOSED.value
     statement = (
         select(schema.cases)
         .where(schema.cases.c.id.in_(theirs), is_closed if closed else ~is_closed)
@@ -214,7 +214,7 @@ async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
     return [Access(row.epoch, row.reader, row.sealed) for row in await tx.execute(statement.order_by(table.c.epoch))]
 
 
-async def move(tx: Transaction, case_id: str, state: State, *, due_on: date | None = None) -> None:
+async def move(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
     """Take a case to another state, with a new due day when one is given. Raises WrongMove.
 
     A closed case forgets where to ring, except for news that were not told yet (see `take_news`).
@@ -228,7 +228,7 @@ async def move(tx: Transaction, case_id: str, state: State, *, due_on: date | No
     if (await tx.execute(moved)).scalar_one_or_none() is None:
         seen = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
         raise WrongMove(f"{seen} -> {state.value}")
-    if state is State.CLOSED:
+    if state is CaseState.CLOSED:
         routes = schema.routes
         await tx.execute(delete(routes).where(routes.c.case_id == case_id, routes.c.has_news.is_(False)))
 
@@ -250,7 +250,7 @@ async def take_news(tx: Transaction) -> list[Route]:
     table = schema.routes
     statement = update(table).where(table.c.has_news.is_(True)).values(has_news=False)
     rows = (await tx.execute(statement.returning(table.c.case_id, table.c.sealed_address))).all()
-    closed = select(schema.cases.c.id).where(schema.cases.c.state == State.CLOSED.value)
+    closed = select(schema.cases.c.id).where(schema.cases.c.state == CaseState.CLOSED.value)
     await tx.execute(delete(table).where(table.c.case_id.in_(closed)))
     return [Route(row.case_id, row.sealed_address) for row in rows]
 

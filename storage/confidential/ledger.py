@@ -41,7 +41,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One row, as officers may read it."""
 
     seq: int
@@ -52,7 +52,7 @@ class Entry:
     case_id: str
 
 
-def _link(audit_key: bytes, entry: Entry, previous: str) -> str:
+def _link(audit_key: bytes, entry: LedgerEntry, previous: str) -> str:
     row = [
         entry.seq,
         entry.day.isoformat(),
@@ -85,7 +85,7 @@ async def append(
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.LEDGER})
     last = await head(tx)
-    entry = Entry(last.seq + 1, at.date(), at.hour, officer_id, verb.value, case_id)
+    entry = LedgerEntry(last.seq + 1, at.date(), at.hour, officer_id, verb.value, case_id)
     await tx.execute(
         insert(schema.ledger).values(
             seq=entry.seq,
@@ -100,7 +100,7 @@ async def append(
     )
 
 
-async def of_case(tx: Transaction, case_id: str) -> list[Entry]:
+async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
     """Everything that was done with a case, oldest first."""
     rows = await tx.execute(
         select(schema.ledger).where(schema.ledger.c.case_id == case_id).order_by(schema.ledger.c.seq)
@@ -134,5 +134,5 @@ async def _rows(tx: Transaction) -> AsyncIterator[Row[Any]]:
         following = statement.where(schema.ledger.c.seq > page[-1].seq)
 
 
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
-    return Entry(row.seq, row.day, row.hour, row.officer_id, row.verb, row.case_id)
+def _entry(row: Row[tuple[object, ...]]) -> LedgerEntry:
+    return LedgerEntry(row.seq, row.day, row.hour, row.officer_id, row.verb, row.case_id)

@@ -37,7 +37,7 @@ READERS = (Role.OFFICER, Role.ADMIN)
 """Whoever has one of these roles may be given queries to read."""
 
 
-class State(StrEnum):
+class OfficerState(StrEnum):
     """Where an officer stands."""
 
     INVITED = "invited"  # has a link, no keys yet
@@ -62,7 +62,7 @@ class Officer:
     email: str
     name: str
     role: Role
-    state: State
+    state: OfficerState
     institution_id: int | None
     reading_key: str
     signing_key: str
@@ -70,7 +70,7 @@ class Officer:
 
     @property
     def reads_cases(self) -> bool:
-        return self.role in READERS and self.state is State.ACTIVE
+        return self.role in READERS and self.state is OfficerState.ACTIVE
 
     @property
     def signs_keys(self) -> bool:
@@ -151,7 +151,7 @@ def _officer(row: Row[tuple[object, ...]]) -> Officer:
         email=row.email,
         name=row.name,
         role=Role(row.role),
-        state=State(row.state),
+        state=OfficerState(row.state),
         institution_id=row.institution_id,
         reading_key=row.reading_key or "",
         signing_key=row.signing_key or "",
@@ -181,9 +181,9 @@ async def invite(
     facts = {"name": name, "role": role.value, "institution_id": institution_id}
     if known is None:
         officer_id = _random(16)
-        facts |= {"id": officer_id, "email": email, "state": State.INVITED.value}
+        facts |= {"id": officer_id, "email": email, "state": OfficerState.INVITED.value}
         await tx.execute(insert(schema.officers).values(**facts))
-    elif known.state == State.INVITED:
+    elif known.state == OfficerState.INVITED:
         officer_id = known.id
         await tx.execute(update(schema.officers).where(schema.officers.c.id == officer_id).values(**facts))
         await tx.execute(delete(schema.invites).where(schema.invites.c.officer_id == officer_id))
@@ -211,12 +211,12 @@ async def invited(tx: Transaction, token: str, now: datetime) -> Officer:
         )
     )
     row = (await tx.execute(statement)).one_or_none()
-    if row is None or row.state != State.INVITED:
+    if row is None or row.state != OfficerState.INVITED:
         raise InviteRefused
     return _officer(row)
 
 
-async def sign_up(tx: Transaction, token: str, keys: Keys, state: State, now: datetime) -> str:
+async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, now: datetime) -> str:
     """Spend an invite, keep the keys, and give the officer's id. Raises InviteRefused."""
     spent = (
         await tx.execute(
@@ -234,7 +234,7 @@ async def sign_up(tx: Transaction, token: str, keys: Keys, state: State, now: da
         update(schema.officers)
         .where(
             schema.officers.c.id == spent,
-            schema.officers.c.state == State.INVITED.value,
+            schema.officers.c.state == OfficerState.INVITED.value,
         )
         .values(
             state=state.value,
@@ -259,9 +259,9 @@ async def admit(tx: Transaction, officer_ids: Collection[str]) -> None:
         update(schema.officers)
         .where(
             schema.officers.c.id.in_(officer_ids),
-            schema.officers.c.state == State.PENDING.value,
+            schema.officers.c.state == OfficerState.PENDING.value,
         )
-        .values(state=State.ACTIVE.value)
+        .values(state=OfficerState.ACTIVE.value)
     )
 
 
@@ -292,7 +292,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
                 table.c.unit_bundle,
             ).where(
                 table.c.email == same_mail(email),
-                table.c.state.in_((State.PENDING.value, State.ACTIVE.value)),
+                table.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
             )
         )
     ).one_or_none()
@@ -336,7 +336,7 @@ async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
             schema.sessions.c.token_hash == _hash(token),
             schema.sessions.c.expires_at > now,
             schema.sessions.c.seen_at > now - timedelta(minutes=IDLE_MINUTES),
-            schema.officers.c.state.in_((State.PENDING.value, State.ACTIVE.value)),
+            schema.officers.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
         )
     )
     row = (await tx.execute(statement)).one_or_none()

@@ -17,7 +17,7 @@ from storage.schema import addresses, deliveries, servants
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServantAddress:
     """One address of a servant."""
 
     channel: str
@@ -97,9 +97,9 @@ async def meet_all(tx: Transaction, meetings: Sequence[Meeting]) -> list[tuple[S
 
 async def _known(
     tx: Transaction, meetings: Sequence[Meeting]
-) -> Mapping[tuple[str, str | None], tuple[Place, Servant]]:
+) -> Mapping[tuple[str, str | None], tuple[ServantAddress, Servant]]:
     """Who is meant by each of these names."""
-    known: dict[tuple[str, str | None], tuple[Place, Servant]] = {}
+    known: dict[tuple[str, str | None], tuple[ServantAddress, Servant]] = {}
     for channel in {one.channel for one in meetings}:
         names = {name for one in meetings if one.channel == channel for name in (one.address, one.alias) if name}
         for place, servant in await _named(tx, channel, names):
@@ -109,34 +109,34 @@ async def _known(
     return known
 
 
-def _is_as_ever(place: Place, one: Meeting) -> bool:
+def _is_as_ever(place: ServantAddress, one: Meeting) -> bool:
     """Known by the very address, reachable, and by no other second name than before."""
     return place.address == one.address and place.is_reachable and one.alias in ("", place.alias, place.address)
 
 
-def _is_news(place: Place, heard_at: datetime | None) -> bool:
+def _is_news(place: ServantAddress, heard_at: datetime | None) -> bool:
     return heard_at is not None and (place.heard_at is None or heard_at > place.heard_at)
 
 
-async def find(tx: Transaction, channel: str, address: str, alias: str = "") -> Place | None:
+async def find(tx: Transaction, channel: str, address: str, alias: str = "") -> ServantAddress | None:
     """Who is meant by these names; None: a stranger."""
     found = await _named(tx, channel, {name for name in (address, alias) if name})
     return _meant([place for place, _ in found], address, alias)
 
 
-async def all_of(tx: Transaction, servant_id: int) -> list[Place]:
+async def all_of(tx: Transaction, servant_id: int) -> list[ServantAddress]:
     """Everywhere a servant is, by channel."""
     statement = select(*_PLACE).where(addresses.c.servant_id == servant_id).order_by(addresses.c.channel)
-    return [Place(*row) for row in await tx.execute(statement)]
+    return [ServantAddress(*row) for row in await tx.execute(statement)]
 
 
-async def _named(tx: Transaction, channel: str, names: Collection[str]) -> list[tuple[Place, Servant]]:
+async def _named(tx: Transaction, channel: str, names: Collection[str]) -> list[tuple[ServantAddress, Servant]]:
     """Everybody who has one of these names, as address or as alias."""
     rows = await tx.execute(_BY_NAMES, {"on": channel, "names": list(names)})
-    return [(Place(*row[:_WIDTH]), Servant(*row[_WIDTH:])) for row in rows]
+    return [(ServantAddress(*row[:_WIDTH]), Servant(*row[_WIDTH:])) for row in rows]
 
 
-def _meant(places: Sequence[Place], address: str, alias: str) -> Place | None:
+def _meant(places: Sequence[ServantAddress], address: str, alias: str) -> ServantAddress | None:
     """Telephone numbers change hands: whoever has an address of their own is never taken for another's alias."""
     for name in (address, alias):
         for place in places:
@@ -145,7 +145,7 @@ def _meant(places: Sequence[Place], address: str, alias: str) -> Place | None:
     return next((place for place in places if place.alias == address), None)
 
 
-async def _note_meeting(tx: Transaction, place: Place, at: str, alias: str, heard_at: datetime | None) -> None:
+async def _note_meeting(tx: Transaction, place: ServantAddress, at: str, alias: str, heard_at: datetime | None) -> None:
     new: dict[str, object] = {}
     if not place.is_reachable:
         new["is_reachable"] = True
@@ -158,7 +158,7 @@ async def _note_meeting(tx: Transaction, place: Place, at: str, alias: str, hear
         await tx.execute(update(addresses).where(_is(place.channel, at)).values(**new))
 
 
-async def move(tx: Transaction, place: Place, address: str, alias: str) -> str:
+async def move(tx: Transaction, place: ServantAddress, address: str, alias: str) -> str:
     """The platform knows a person by other names from now on (empty: as before); give the address in force.
 
     Where the new address is somebody's already, that record stands, and the old address is no longer written to.
@@ -190,12 +190,12 @@ async def be_silent(tx: Transaction, channel: str, address: str, told_at: dateti
     await tx.execute(update(addresses).where(_is(channel, address), unheard).values(heard_at=None))
 
 
-async def knock(tx: Transaction, channel: str, address: str, now: datetime) -> None:
+async def record_template_sent(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """A template goes to somebody who has been silent: it counts against the platform's limit of people a day."""
     await tx.execute(update(addresses).where(_is(channel, address)).values(knocked_at=now, put_off_on=None))
 
 
-async def knock_all(tx: Transaction, channel: str, names: Sequence[str], now: datetime) -> None:
+async def record_templates_sent(tx: Transaction, channel: str, names: Sequence[str], now: datetime) -> None:
     """The same for many."""
     if names:
         known = (addresses.c.channel == channel) & (addresses.c.address == bindparam("known"))
@@ -203,7 +203,7 @@ async def knock_all(tx: Transaction, channel: str, names: Sequence[str], now: da
         await tx.execute(statement, [{"known": name} for name in names])
 
 
-async def count_knocked(tx: Transaction, channel: str, since: datetime) -> int:
+async def count_template_recipients(tx: Transaction, channel: str, since: datetime) -> int:
     """People to whom a template went outside their window since then."""
     counted = select(func.count()).where(addresses.c.channel == channel, addresses.c.knocked_at > since)
     return await tx.scalar(counted) or 0
@@ -235,7 +235,7 @@ def _is(channel: str, address: str) -> ColumnElement[bool]:
     return (addresses.c.channel == channel) & (addresses.c.address == address)
 
 
-_PLACE = tuple(addresses.c[name] for name in Place.__slots__)
+_PLACE = tuple(addresses.c[name] for name in ServantAddress.__slots__)
 _WIDTH = len(_PLACE)
 
 

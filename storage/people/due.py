@@ -59,13 +59,13 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DueGroup:
     """People whom a look found, in the order of their turns; `silence`: only a template reaches them."""
 
     ids: Sequence[int]
     silence: Silence | None = None
 
-    def portions(self, size: int) -> Iterator["Group"]:
+    def portions(self, size: int) -> Iterator["DueGroup"]:
         for start in range(0, len(self.ids), size):
             yield replace(self, ids=self.ids[start : start + size])
 
@@ -73,27 +73,27 @@ class Group:
 # ---------------------------------------------------------------- one look
 
 
-async def free(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]) -> Group:
+async def free(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]) -> DueGroup:
     """Whoever can be written to freely, in the order of their ids."""
     statement = _unplanned(day, hour).where(*(~_is_silent(one.channel, one.since) for one in silences))
-    return Group((await tx.scalars(statement.order_by(servants.c.id))).all())
+    return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
 async def silent(
     tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages, limit: int | None
-) -> Group:
+) -> DueGroup:
     """Those whom only a template reaches, at most `limit` (None: all); first who has been waiting longest."""
     statement = _unplanned(day, hour).where(_is_silent(silence.channel, silence.since), _may_be_knocked_at(languages))
     order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
-    return Group((await tx.scalars(statement.order_by(*order).limit(limit))).all(), silence)
+    return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), silence)
 
 
-async def left_over(tx: Transaction, day: date, hour: int, silence: Silence) -> Group:
+async def left_over(tx: Transaction, day: date, hour: int, silence: Silence) -> DueGroup:
     """Those whom only a template reaches, and who do not wait yet."""
     statement = _unplanned(day, hour).where(
         _is_silent(silence.channel, silence.since), addresses.c.put_off_on.is_(None)
     )
-    return Group((await tx.scalars(statement.order_by(servants.c.id))).all(), silence)
+    return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all(), silence)
 
 
 async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages) -> int:
@@ -108,7 +108,7 @@ async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Si
 
 
 async def still(
-    tx: Transaction, day: date, hour: int, group: Group, silences: Sequence[Silence], languages: Languages
+    tx: Transaction, day: date, hour: int, group: DueGroup, silences: Sequence[Silence], languages: Languages
 ) -> list[Due]:
     """Whoever of a group is due as before, in the order of the group."""
     alone = group.silence.channel if group.silence else None
@@ -119,7 +119,7 @@ async def still(
     return [found[one] for one in group.ids if one in found]
 
 
-async def put_off(tx: Transaction, day: date, hour: int, group: Group) -> None:
+async def put_off(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
     """Whoever of a silent group is due and was not planned: they wait, and are planned first from now on."""
     assert group.silence is not None
     silence = group.silence

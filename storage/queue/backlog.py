@@ -9,11 +9,11 @@ from datetime import datetime
 from sqlalchemy import and_, case, func, or_, select, union_all
 
 from storage.database import Transaction
-from storage.queue.outbox import CHANNELS, PRIORITY, State, in_state
+from storage.queue.outbox import CHANNELS, PRIORITY, DeliveryState, in_state
 from storage.schema import deliveries, updates
 
-OPEN = (State.WAITING, State.CLAIMED)
-ENDED = tuple(state for state in State if state not in OPEN)
+OPEN = (DeliveryState.WAITING, DeliveryState.CLAIMED)
+ENDED = tuple(state for state in DeliveryState if state not in OPEN)
 
 
 async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]:
@@ -30,7 +30,7 @@ async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]
 
 async def count_expired(tx: Transaction, now: datetime) -> int:
     """Claimed deliveries whose lease is over."""
-    statement = select(func.count()).where(in_state(State.CLAIMED), deliveries.c.lease_until < now)
+    statement = select(func.count()).where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now)
     return await tx.scalar(statement) or 0
 
 
@@ -38,7 +38,7 @@ async def count_put_off(tx: Transaction, now: datetime) -> dict[str, int]:
     """Deliveries that wait for a later moment, by channel: mostly those that could not leave and are tried again."""
     statement = (
         select(deliveries.c.channel, func.count())
-        .where(in_state(State.WAITING), deliveries.c.priority.in_(PRIORITY.values()), deliveries.c.due_at > now)
+        .where(in_state(DeliveryState.WAITING), deliveries.c.priority.in_(PRIORITY.values()), deliveries.c.due_at > now)
         .group_by(deliveries.c.channel)
     )
     return {row[0]: row[1] for row in await tx.execute(statement)}
@@ -53,7 +53,9 @@ async def oldest_waiting(tx: Transaction, now: datetime) -> float:
 _firsts = union_all(  # the first of each stretch of the index, instead of all that waits
     *(
         select(func.min(deliveries.c.due_at).label("due_at")).where(
-            deliveries.c.channel == channel, deliveries.c.state == State.WAITING, deliveries.c.priority == priority
+            deliveries.c.channel == channel,
+            deliveries.c.state == DeliveryState.WAITING,
+            deliveries.c.priority == priority,
         )
         for channel in CHANNELS
         for priority in PRIORITY.values()
@@ -80,9 +82,9 @@ class Backlog:
 
 async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
     """By channel, where there is anything; what was lost counts if it ended after `since`."""
-    is_waiting = deliveries.c.state == State.WAITING
+    is_waiting = deliveries.c.state == DeliveryState.WAITING
     of_all = deliveries.c.channel.in_(CHANNELS)
-    is_lost = and_(deliveries.c.state.in_((State.REFUSED, State.FAILED)), deliveries.c.ended_at > since)
+    is_lost = and_(deliveries.c.state.in_((DeliveryState.REFUSED, DeliveryState.FAILED)), deliveries.c.ended_at > since)
     statement = (
         select(
             deliveries.c.channel,
@@ -90,7 +92,7 @@ async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str,
             func.min(case((is_waiting & (deliveries.c.due_at <= now), deliveries.c.due_at))),
             func.sum(case((is_lost, 1), else_=0)),
         )
-        .where(of_all, deliveries.c.state.in_((State.WAITING, State.REFUSED, State.FAILED)))
+        .where(of_all, deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.REFUSED, DeliveryState.FAILED)))
         .where(or_(is_waiting, is_lost))
         .group_by(deliveries.c.channel)
     )

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from storage.database import Transaction
-from storage.queue.outbox import CHANNELS, LEASE, PRIORITY, Delivery, Kind, State, in_state
+from storage.queue.outbox import CHANNELS, LEASE, PRIORITY, Delivery, DeliveryKind, DeliveryState, in_state
 from storage.schema import deliveries
 
 
@@ -55,7 +55,7 @@ async def claim(
 
 def _delivery(row: Row[Any]) -> Delivery:
     fields = row._asdict()
-    return Delivery(**fields | {"kind": Kind(fields["kind"])})
+    return Delivery(**fields | {"kind": DeliveryKind(fields["kind"])})
 
 
 def _in_turn(row: Row[Any]) -> tuple[int, int]:
@@ -88,23 +88,23 @@ def _is_within(of: FromClause) -> ColumnElement[bool]:
         select(func.count())
         .where(
             _is_theirs(_got, of),
-            _got.c.state == State.SENT,
+            _got.c.state == DeliveryState.SENT,
             _got.c.priority >= 0,
             _got.c.ended_at.between(bindparam("since"), _now),  # not after: clocks are set back
         )
         .scalar_subquery()
     )
-    before = select(func.count()).where(_ahead(of), _other.c.state == State.WAITING).scalar_subquery()
+    before = select(func.count()).where(_ahead(of), _other.c.state == DeliveryState.WAITING).scalar_subquery()
     return or_(of.c.priority < 0, recent + before < bindparam("enough"))
 
 
 def _claim(is_within: Callable[[FromClause], ColumnElement[bool]]) -> Executable:
     """First those with nobody ahead, as many as asked for; then all else of their people that may follow them now."""
     first, each = deliveries.alias(), deliveries.alias()
-    is_behind = exists().where(_ahead(first), _other.c.state.in_((State.WAITING, State.CLAIMED)))
+    is_behind = exists().where(_ahead(first), _other.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED)))
     heads = (
         select(first.c.id, first.c.address, first.c.channel)
-        .where(first.c.channel == _on, first.c.state == State.WAITING, first.c.due_at <= _now)
+        .where(first.c.channel == _on, first.c.state == DeliveryState.WAITING, first.c.due_at <= _now)
         .where(or_(first.c.priority < 0, ~is_behind), is_within(first))
         .order_by(first.c.priority, first.c.due_at, first.c.id)
         .limit(bindparam("most"))
@@ -112,19 +112,23 @@ def _claim(is_within: Callable[[FromClause], ColumnElement[bool]]) -> Executable
     # Chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit.
     heads = heads.prefix_with("MATERIALIZED", dialect="postgresql")
     is_stuck = exists().where(
-        _ahead(each), or_(_other.c.state == State.CLAIMED, (_other.c.state == State.WAITING) & (_other.c.due_at > _now))
+        _ahead(each),
+        or_(
+            _other.c.state == DeliveryState.CLAIMED,
+            (_other.c.state == DeliveryState.WAITING) & (_other.c.due_at > _now),
+        ),
     )
     followers = (
         select(each.c.id)
         .join(heads, _is_theirs(each, heads) & (each.c.id != heads.c.id))
-        .where(each.c.state == State.WAITING, each.c.due_at <= _now)
+        .where(each.c.state == DeliveryState.WAITING, each.c.due_at <= _now)
         .where(or_(each.c.priority < 0, ~is_stuck), is_within(each))
     )
     chosen = union_all(select(heads.c.id), followers)
-    held = {"state": State.CLAIMED.value, "worker": bindparam("by"), "lease_until": bindparam("until")}
+    held = {"state": DeliveryState.CLAIMED.value, "worker": bindparam("by"), "lease_until": bindparam("until")}
     return (
         update(deliveries)
-        .where(deliveries.c.id.in_(chosen), deliveries.c.state == State.WAITING)
+        .where(deliveries.c.id.in_(chosen), deliveries.c.state == DeliveryState.WAITING)
         .values(**held, attempts=deliveries.c.attempts + 1)
         .returning(*(deliveries.c[name] for name in Delivery.__slots__))
     )
@@ -136,14 +140,16 @@ _CLAIM_WITHIN = _claim(_is_within)
 
 async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
     """The channels on which anything wants to leave now, and whether any of it is more urgent than a prompt."""
-    return {row.channel: row.priority < PRIORITY[Kind.PROMPT] for row in await tx.execute(_DUE_ON, {"now": now})}
+    return {
+        row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT] for row in await tx.execute(_DUE_ON, {"now": now})
+    }
 
 
 def _due(channel: str) -> Select[str, int]:
     """The most urgent one, as the index gives it."""
     most_urgent = (
         select(deliveries.c.channel, deliveries.c.priority)
-        .where(deliveries.c.channel == channel, deliveries.c.state == State.WAITING)
+        .where(deliveries.c.channel == channel, deliveries.c.state == DeliveryState.WAITING)
         .where(deliveries.c.due_at <= bindparam("now"))
         .order_by(deliveries.c.priority)
         .limit(1)
@@ -160,4 +166,4 @@ async def has_expired(tx: Transaction, now: datetime) -> bool:
     return bool(await tx.scalar(_HAS_EXPIRED, {"now": now}))
 
 
-_HAS_EXPIRED = select(exists().where(in_state(State.CLAIMED), deliveries.c.lease_until < bindparam("now")))
+_HAS_EXPIRED = select(exists().where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < bindparam("now")))

@@ -40,7 +40,7 @@ CHANNELS = ("telegram", "whatsapp", "webchat")
 """All roads that there are, so that whoever asks for a state need not read what ended."""
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """Where a delivery is; see the diagram above."""
 
     WAITING = "waiting"  # due now or later
@@ -52,7 +52,7 @@ class State(StrEnum):
     FAILED = "failed"  # the platform had said yes, and told later that it does not arrive
 
 
-class Kind(StrEnum):
+class DeliveryKind(StrEnum):
     """What a delivery is for; the order is the priority: a reply goes before a notice before a prompt."""
 
     SIGNAL = "signal"  # no message: a press is acknowledged, a message erased; takes no slot of the pace
@@ -61,7 +61,7 @@ class Kind(StrEnum):
     PROMPT = "prompt"
 
 
-PRIORITY = {Kind.SIGNAL: -10, Kind.REPLY: 0, Kind.NOTICE: 10, Kind.PROMPT: 20}
+PRIORITY = {DeliveryKind.SIGNAL: -10, DeliveryKind.REPLY: 0, DeliveryKind.NOTICE: 10, DeliveryKind.PROMPT: 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Delivery:
     key: str
     channel: str
     address: str
-    kind: Kind
+    kind: DeliveryKind
     body: str
     attempts: int
     deadline: datetime | None
@@ -85,19 +85,19 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewDelivery:
     """A delivery to be added; `key` is unique for ever: adding it again changes nothing."""
 
     key: str
     channel: str
     address: str
-    kind: Kind
+    kind: DeliveryKind
     body: str
     due_at: datetime
     deadline: datetime | None = None
 
 
-async def add(tx: Transaction, wanted: Sequence[New]) -> None:
+async def add(tx: Transaction, wanted: Sequence[NewDelivery]) -> None:
     if not wanted:
         return
     rows = [
@@ -110,7 +110,7 @@ async def add(tx: Transaction, wanted: Sequence[New]) -> None:
             "body": one.body,
             "due_at": one.due_at,
             "deadline": one.deadline,
-            "state": State.WAITING.value,
+            "state": DeliveryState.WAITING.value,
         }
         for one in wanted
     ]
@@ -123,16 +123,16 @@ def _add(dialect: str) -> Executable:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinishedDelivery:
     """How a claimed delivery is over: sent, refused, doubted or dropped."""
 
     id: int
-    state: State
+    state: DeliveryState
     ref: str = ""
     fault: str = ""
 
 
-async def end_all(tx: Transaction, worker: str, endings: Sequence[Ending], now: datetime) -> None:
+async def end_all(tx: Transaction, worker: str, endings: Sequence[FinishedDelivery], now: datetime) -> None:
     """Claimed deliveries of this worker are over; their bodies go. One whose lease another worker took over stays."""
     rows = [
         {
@@ -150,7 +150,7 @@ async def end_all(tx: Transaction, worker: str, endings: Sequence[Ending], now: 
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class PostponedDelivery:
     """A claimed delivery could not leave and waits again, until then; None: it was not tried, and waits as before."""
 
     id: int
@@ -158,7 +158,7 @@ class Return:
     fault: str = ""
 
 
-async def postpone_all(tx: Transaction, worker: str, returns: Sequence[Return]) -> None:
+async def postpone_all(tx: Transaction, worker: str, returns: Sequence[PostponedDelivery]) -> None:
     """Claimed deliveries of this worker wait again."""
     rows = [
         {
@@ -176,7 +176,7 @@ async def postpone_all(tx: Transaction, worker: str, returns: Sequence[Return]) 
 
 _is_held = and_(
     deliveries.c.id == bindparam("held_id"),
-    deliveries.c.state == State.CLAIMED,
+    deliveries.c.state == DeliveryState.CLAIMED,
     deliveries.c.worker == bindparam("by"),
 )
 _END = (
@@ -194,7 +194,7 @@ _RETURN = (
     update(deliveries)
     .where(_is_held)
     .values(
-        state=State.WAITING.value,
+        state=DeliveryState.WAITING.value,
         due_at=func.coalesce(bindparam("until", type_=deliveries.c.due_at.type), deliveries.c.due_at),
         attempts=deliveries.c.attempts - bindparam("less", type_=Integer),
         lease_until=None,
@@ -212,14 +212,14 @@ async def reclaim(tx: Transaction, worker: str, now: datetime, under_way: Collec
     is_given_up = or_(deliveries.c.worker != worker, deliveries.c.id.not_in(under_way))
     statement = (
         update(deliveries)
-        .where(in_state(State.CLAIMED), deliveries.c.lease_until < now, is_given_up)
-        .values(state=State.WAITING.value, lease_until=None, worker=None)
+        .where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now, is_given_up)
+        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )
     return len((await tx.execute(statement)).all())
 
 
-def in_state(state: State) -> ColumnElement[bool]:
+def in_state(state: DeliveryState) -> ColumnElement[bool]:
     """Through the index, which begins with the channel: what ended stays for days, and is many times more."""
     return deliveries.c.channel.in_(CHANNELS) & (deliveries.c.state == state)
 
@@ -228,8 +228,8 @@ async def give_back(tx: Transaction, worker: str) -> None:
     """A worker stops: what it still holds waits again at once."""
     await tx.execute(
         update(deliveries)
-        .where(deliveries.c.worker == worker, in_state(State.CLAIMED))
-        .values(state=State.WAITING.value, lease_until=None, worker=None)
+        .where(deliveries.c.worker == worker, in_state(DeliveryState.CLAIMED))
+        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
     )
 
 
@@ -240,8 +240,8 @@ async def give_back_all(tx: Transaction, besides: Collection[str] = ()) -> None:
     """
     await tx.execute(
         update(deliveries)
-        .where(in_state(State.CLAIMED), deliveries.c.channel.not_in(besides))
-        .values(state=State.WAITING.value, lease_until=None, worker=None)
+        .where(in_state(DeliveryState.CLAIMED), deliveries.c.channel.not_in(besides))
+        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
     )
 
 
@@ -252,9 +252,9 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
         .where(
             deliveries.c.channel == channel,
             deliveries.c.address == address,
-            deliveries.c.state == State.WAITING,
+            deliveries.c.state == DeliveryState.WAITING,
         )
-        .values(state=State.DROPPED.value, body=None, fault="blocked", ended_at=now)
+        .values(state=DeliveryState.DROPPED.value, body=None, fault="blocked", ended_at=now)
     )
     await tx.execute(
         update(addresses)

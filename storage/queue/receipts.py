@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, func, or_, select, update
 
 from storage.database import Transaction
-from storage.queue.outbox import Kind, State
+from storage.queue.outbox import DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
 FATES = ("sent", "failed", "delivered", "read")
@@ -21,7 +21,7 @@ class Told:
     id: int
     channel: str
     address: str
-    kind: Kind
+    kind: DeliveryKind
     deadline: datetime | None
 
 
@@ -39,7 +39,7 @@ async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, 
         meant = by_ref.union_all(select(deliveries.c.id).where(of_it, deliveries.c.id == number, is_tried))
     below = FATES[: FATES.index(fate)]
     over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
-    state = State.FAILED if fate == "failed" else State.SENT
+    state = DeliveryState.FAILED if fate == "failed" else DeliveryState.SENT
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(meant))
@@ -48,4 +48,4 @@ async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, 
         .returning(*(deliveries.c[name] for name in Told.__slots__))
     )
     row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else Told(**{**row, "kind": Kind(row["kind"])})
+    return None if row is None else Told(**{**row, "kind": DeliveryKind(row["kind"])})

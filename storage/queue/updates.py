@@ -24,7 +24,7 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewUpdate:
     """An update to be stored; without a body it could not be read, and `fault` names the kind of the fault."""
 
     channel: str
@@ -35,7 +35,7 @@ class New:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class StoredUpdate:
     """A stored update that is to be handled."""
 
     id: int
@@ -45,7 +45,7 @@ class Waiting:
     body: bytes
 
 
-async def keep(tx: Transaction, wanted: Sequence[New], now: datetime) -> frozenset[tuple[str, str]]:
+async def keep(tx: Transaction, wanted: Sequence[NewUpdate], now: datetime) -> frozenset[tuple[str, str]]:
     """Store updates; give channel and key of those that are new and can be read. A known key changes nothing."""
     if not wanted:
         return frozenset()
@@ -72,23 +72,23 @@ def _keep(dialect: str) -> Executable:
     return kept
 
 
-async def take(tx: Transaction) -> Waiting | None:
+async def take(tx: Transaction) -> StoredUpdate | None:
     """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits."""
     return next(iter(await take_some(tx, 1)), None)
 
 
-async def take_some(tx: Transaction, limit: int, only: int | None = None) -> list[Waiting]:
+async def take_some(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
     """The oldest waiting updates, of each address the oldest, locked for this transaction; `only` asks for one by id.
 
     The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
     """
     statement = _TAKE if only is None else _TAKE.where(updates.c.id == only)
-    return [Waiting(*row) for row in await tx.execute(statement, {"most": limit})]
+    return [StoredUpdate(*row) for row in await tx.execute(statement, {"most": limit})]
 
 
 _older = updates.alias()
 _TAKE = (
-    select(*(updates.c[name] for name in Waiting.__slots__))
+    select(*(updates.c[name] for name in StoredUpdate.__slots__))
     .where(
         updates.c.state == "waiting",
         ~exists().where(

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import insert, select
 
-from bot.batching import Gathering, Manner, Patience
+from bot.batching import Batcher, BatchOptions, RetryPolicy
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.schema import institutions
 
-AT_ONCE = Manner()
+AT_ONCE = BatchOptions()
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -25,8 +25,8 @@ class Desk:
         self.opens.set()
         self.naps: list[float] = []
 
-    def gathering(self, tries: int = 1, manner: Manner = AT_ONCE) -> Gathering[str, str]:
-        return Gathering(self.database, self.write, Patience(tries, 7.0, self.nap), manner)
+    def gathering(self, tries: int = 1, options: BatchOptions = AT_ONCE) -> Batcher[str, str]:
+        return Batcher(self.database, self.write, RetryPolicy(tries, 7.0, self.nap), options)
 
     async def nap(self, seconds: float) -> None:
         self.naps.append(seconds)
@@ -52,7 +52,7 @@ def desk(database: Database) -> Desk:
     return Desk(database)
 
 
-async def going(desk: Desk, gathering: Gathering[str, str], first: str, *others: str) -> "list[asyncio.Task[str]]":
+async def going(desk: Desk, gathering: Batcher[str, str], first: str, *others: str) -> "list[asyncio.Task[str]]":
     """The first is being written up to the gate, the others came meanwhile."""
     desk.opens.clear()
     tasks = [asyncio.create_task(gathering.add(first))]
@@ -227,7 +227,7 @@ async def test_whoever_comes_late_in_an_outage_is_tried_as_often_as_anybody(
         desk.naps.append(seconds)
         await asyncio.sleep(0)
 
-    gathering._patience = Patience(3, 7.0, nap)
+    gathering._patience = RetryPolicy(3, 7.0, nap)
     with pytest.raises(DatabaseUnavailable):
         await gathering.add("early")
     assert await late[0] == "kept late"
@@ -285,7 +285,7 @@ async def test_whoever_is_cancelled_does_not_see_the_fault_and_nobody_misses_the
 async def test_between_two_writes_it_rests_so_that_more_share_the_next(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gathering = desk.gathering(manner=Manner(rest=3600))
+    gathering = desk.gathering(options=BatchOptions(rest=3600))
     naps: list[float] = []
     resting, is_over = asyncio.Event(), asyncio.Event()
 
@@ -313,7 +313,7 @@ async def test_between_two_writes_it_rests_so_that_more_share_the_next(
 
 @only_sqlite
 async def test_after_a_longer_silence_it_writes_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    gathering = desk.gathering(manner=Manner(rest=3600))
+    gathering = desk.gathering(options=BatchOptions(rest=3600))
     await gathering.add("a")
     loop = asyncio.get_running_loop()
     now = loop.time
@@ -326,7 +326,7 @@ async def test_after_a_longer_silence_it_writes_at_once(desk: Desk, monkeypatch:
 @only_sqlite
 @pytest.mark.parametrize("is_urgent", [True, False])
 async def test_what_is_urgent_goes_before_whoever_waits_to_write(desk: Desk, is_urgent: bool) -> None:
-    gathering = desk.gathering(manner=Manner(is_urgent=is_urgent))
+    gathering = desk.gathering(options=BatchOptions(is_urgent=is_urgent))
 
     async def other() -> None:
         async with desk.database.write():

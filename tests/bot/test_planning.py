@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from bot import scheduler as scheduler_module
-from bot.channels.whatsapp.channel import manner
+from bot.channels.whatsapp.channel import capabilities
 from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.learning import daily
@@ -31,7 +31,7 @@ from tests.statement_log import listening
 from tests.storage.test_notifications import end_whoever_has
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
-WITH_WHATSAPP = replace(HOUSE, manners={"whatsapp": manner("tap")})
+WITH_WHATSAPP = replace(HOUSE, channel_capabilities={"whatsapp": capabilities("tap")})
 WAYS = {"free": "telegram", "silent": "whatsapp"}
 
 
@@ -54,7 +54,7 @@ def crashing(stage: Stage, portions: int) -> Scheduler:
             raise Crash
         left.pop()
 
-    return Scheduler(stage.database, stage.library, stage.house, stage.clock, end)
+    return Scheduler(stage.database, stage.library, stage.installation, stage.clock, end)
 
 
 # ---------------------------------------------------------------- portions
@@ -79,7 +79,7 @@ async def test_whoever_was_not_reached_by_a_plan_that_crashed_is_put_off_by_the_
     assert await stage.restarted().plan(MONDAY_NINE) == 1
     assert await stage.restarted().plan(MONDAY_NINE) == 0
     async with stage.database.read() as tx:
-        assert await addresses.count_knocked(tx, "whatsapp", MONDAY_NINE - HOUR) == 5
+        assert await addresses.count_template_recipients(tx, "whatsapp", MONDAY_NINE - HOUR) == 5
         assert await addresses.count_put_off(tx, "whatsapp") == 2
 
 

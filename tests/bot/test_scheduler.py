@@ -9,30 +9,30 @@ from bot import scheduler as scheduler_module
 from bot.scheduler import KEPT, REPEATED, Scheduler
 from content.library import Library
 from handlers.casework import news
-from handlers.context import House
+from handlers.context import Installation
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
-from storage.queue.outbox import New
+from storage.queue.outbox import NewDelivery
 from storage.reports import aggregates
 from storage.schema import deliveries, prompts
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
 DAY = timedelta(days=1)
-HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
 
 
 class Stage:
     """A scheduler with people who want their prompt at nine."""
 
-    def __init__(self, database: Database, library: Library, clock: Clock, house: House = HOUSE) -> None:
-        self.database, self.library, self.clock, self.house = database, library, clock, house
+    def __init__(self, database: Database, library: Library, clock: Clock, installation: Installation = HOUSE) -> None:
+        self.database, self.library, self.clock, self.installation = database, library, clock, installation
         self.woken = 0
         self.scheduler = self.restarted()
 
     def restarted(self, database: Database | None = None) -> Scheduler:
-        return Scheduler(database or self.database, self.library, self.house, self.clock, self.wake)
+        return Scheduler(database or self.database, self.library, self.installation, self.clock, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -159,7 +159,7 @@ async def _run(stage: Stage, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> N
 async def test_notices_leave_only_at_the_slots_of_the_clock(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[str] = []
 
-    async def ring(_: Transaction, __: Library, ___: House, now: datetime) -> int:
+    async def ring(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
         rung.append(now.strftime("%H:%M"))
         return 0
 
@@ -173,7 +173,7 @@ async def test_a_clock_started_in_the_middle_of_a_slot_does_not_ring_twice_in_it
 ) -> None:
     rung: list[str] = []
 
-    async def ring(_: Transaction, __: Library, ___: House, now: datetime) -> int:
+    async def ring(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
         rung.append(now.strftime("%H:%M"))
         return 1
 
@@ -207,19 +207,19 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
     now = MONDAY_NINE
     async with stage.database.write() as tx:
         for key, at in (("old", now - REPEATED - DAY), ("new", now - REPEATED + DAY), ("waits", now - 90 * DAY)):
-            await updates.keep(tx, [updates.New("telegram", key, key, b"")], at)
+            await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
         for _ in range(2):
             taken = await updates.take(tx)
             assert taken is not None
             await updates.finish(tx, taken.id)
         for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
-            await outbox.add(tx, [New(key, "telegram", key, outbox.Kind.REPLY, "[]", ended)])
+            await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
-            await delivery_worker.end(tx, claimed.id, outbox.State.SENT, ended)
+            await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
         kept = {
-            key: not await updates.keep(tx, [updates.New("telegram", key, key, b"")], now)
+            key: not await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], now)
             for key in ("old", "new", "waits")
         }
         assert kept == {"old": False, "new": True, "waits": True}

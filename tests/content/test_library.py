@@ -14,7 +14,7 @@ from content.problems import BrokenContent
 from content.text import LANGUAGES
 from handlers import outgoing
 from handlers.learning import answer, daily
-from handlers.message import Act, Message
+from handlers.message import Action, Message
 from handlers.outgoing import Listener
 from storage.learning.record import Prompt
 
@@ -326,7 +326,7 @@ def test_whatever_is_cited_has_a_law_that_was_read(library: Library) -> None:
 
 def whole(library: Library, message: Message, language: str) -> str:
     """A rendered message, sure that nothing of it was cut and that every button can be sent."""
-    parcel = outgoing.render(library, Listener("telegram", "1", language), message, Act.SAY)
+    parcel = outgoing.render(library, Listener("telegram", "1", language), message, Action.SAY)
     limit = limits.TEXT_WITH_BUTTONS if parcel.rows else limits.TEXT
     assert 0 < len(parcel.text) < limit, f"{message.key}: {len(parcel.text)}"
     for key in (key for row in parcel.rows for key in row):

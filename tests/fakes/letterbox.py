@@ -12,12 +12,12 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer, unused_port
 
 from bot.web import letterbox
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.casework import letters
-from handlers.context import House, Visit
-from handlers.message import Kind, Update
+from handlers.context import Context, Installation
+from handlers.message import Update, UpdateKind
 from handlers.orientation import consult
 from storage.confidential import cases, sealing
 from storage.database import Database
@@ -34,7 +34,7 @@ class Letterbox:
     database: Database
     library: Library
     url: str
-    house: House
+    installation: Installation
     web: ClientSession
     unit: Unit = field(default_factory=Unit.of_two)
     now: datetime = NOW
@@ -46,9 +46,9 @@ class Letterbox:
 
     async def link(self, choice: str = "consult:start", language: str = "es", address: str = "ana") -> str:
         """What the chat gives to somebody who wants to ask: the address of the page."""
-        update = Update("webchat", "1", address, Kind.CHOICE, choice=choice)
+        update = Update("webchat", "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
-            turn = await consult.turn(Visit(tx, self.library, self.house, update, self.now, language, None))
+            turn = await consult.turn(Context(tx, self.library, self.installation, update, self.now, language, None))
         return turn.messages[0].buttons[0][0].url
 
     async def token(self) -> str:
@@ -75,9 +75,9 @@ class Letterbox:
             key = officer.open((await cases.access(tx, case.id, officer.id))[0].sealed, case.id)
             letter = sealing.seal_letter(key, context, {"text": text}, signer=officer.id, signing_key=officer.signing)
             await letters.add_next(tx, case, sealing.parse_envelope(letter))
-            if case.state is cases.State.RECEIVED:
-                await cases.move(tx, case.id, cases.State.OPEN)
-            await cases.move(tx, case.id, cases.State.ANSWERED)
+            if case.state is cases.CaseState.RECEIVED:
+                await cases.move(tx, case.id, cases.CaseState.OPEN)
+            await cases.move(tx, case.id, cases.CaseState.ANSWERED)
             await cases.raise_news(tx, case.id)
 
     async def opened(self) -> list[dict[str, str]]:
@@ -96,10 +96,10 @@ async def running(database: Database, library: Library, *, is_open: bool = True)
     app = web.Application()
     server = TestServer(app, port=unused_port())  # known before the start: the house knows its own address
     url = f"http://127.0.0.1:{server.port}"
-    house = House(ZoneInfo("America/Mexico_City"), url, os.urandom(32))
+    installation = Installation(ZoneInfo("America/Mexico_City"), url, os.urandom(32))
     async with ClientSession() as session:
-        box = Letterbox(database, library, url, house, session)
-        app[DATABASE], app[LIBRARY], app[HOUSE], app[PAGES] = database, library, house, Pages(library)
+        box = Letterbox(database, library, url, installation, session)
+        app[DATABASE], app[LIBRARY], app[INSTALLATION], app[PAGES] = database, library, installation, Pages(library)
         app[CLOCK] = lambda: box.now
         letterbox.attach(app)
         async with server:

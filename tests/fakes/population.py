@@ -15,16 +15,16 @@ from sqlalchemy import insert, select
 from bot.channels.telegram.channel import Telegram
 from bot.channels.whatsapp.channel import WhatsApp
 from bot.channels.whatsapp.client import Graph
-from bot.delivery.dispatcher import Sender
+from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from handlers import outgoing
-from handlers.message import Act, Opening, Parcel
+from handlers.message import Action, Parcel, RenderedTemplate
 from storage import schema
 from storage.database import Database, Transaction
 from storage.people import servants
 from storage.queue import outbox
 from storage.queue.claims import PersonLimit
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes import telegram as bot_api
@@ -68,18 +68,18 @@ class Street:
         graph = Graph(ACCESS_TOKEN, meta.url, PHONE_NUMBER_ID, BUSINESS_ACCOUNT_ID)
         channels = (Telegram(TOKEN, telegram.url), WhatsApp(graph, database, clock))
         self.roads = {one.name: Watched(one) for one in channels}
-        self.said: list[tuple[str, str, Kind]] = []
+        self.said: list[tuple[str, str, DeliveryKind]] = []
         self.outage: Outage | None = None
         self._people = 0
         self._was_set = timedelta()
         self._moved = asyncio.Event()
-        self.sender = self.worker()
+        self.dispatcher = self.worker()
 
     def worker(
         self, limits: Mapping[str, Limits] = GENEROUS, sleep: Callable[[float], Awaitable[None]] | None = None
-    ) -> Sender:
+    ) -> Dispatcher:
         """One more process that empties this outbox."""
-        return Sender(
+        return Dispatcher(
             self.database,
             self.roads,
             limits,
@@ -142,12 +142,19 @@ class Street:
         servant_id = await tx.scalar(insert(schema.servants).values(who).returning(schema.servants.c.id))
         await tx.execute(insert(addresses).values(row | {"servant_id": servant_id}))
 
-    async def say(self, address: str, text: str, kind: Kind = Kind.REPLY, *, opening: Opening | None = None) -> None:
+    async def say(
+        self,
+        address: str,
+        text: str,
+        kind: DeliveryKind = DeliveryKind.REPLY,
+        *,
+        opening: RenderedTemplate | None = None,
+    ) -> None:
         """Into the outbox; the text is the key, and is said once."""
-        body = outgoing.pack(Parcel(address, Act.SAY, text, opening=opening))
-        ends = self.clock() + PROMPTS_LAST if kind is Kind.PROMPT else None
+        body = outgoing.pack(Parcel(address, Action.SAY, text, opening=opening))
+        ends = self.clock() + PROMPTS_LAST if kind is DeliveryKind.PROMPT else None
         async with self.database.write() as tx:
-            await outbox.add(tx, [New(text, channel_of(address), address, kind, body, self.clock(), ends)])
+            await outbox.add(tx, [NewDelivery(text, channel_of(address), address, kind, body, self.clock(), ends)])
         self.said.append((address, text, kind))
 
     def read(self, address: str) -> list[str]:
@@ -164,10 +171,10 @@ class Street:
 
     # ------------------------------------------------------------ the outbox
 
-    async def settle(self, sender: Sender | None = None) -> None:
+    async def settle(self, sender: Dispatcher | None = None) -> None:
         """Until nothing waits; the clock goes on to whatever is next."""
         for _ in range(LOOKS):
-            await (sender or self.sender).drain()
+            await (sender or self.dispatcher).drain()
             moment = await self._next()
             if moment is None:
                 return

@@ -17,7 +17,7 @@ class Note:
 
     number: int
     chat: dict[str, Any]
-    sender: dict[str, Any]
+    dispatcher: dict[str, Any]
     date: int
     content: dict[str, Any]  # text and entities, or a sticker, a photo ...
     rows: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -29,11 +29,11 @@ class Note:
 
     @property
     def is_ours(self) -> bool:
-        return bool(self.sender["is_bot"])
+        return bool(self.dispatcher["is_bot"])
 
     def raw(self) -> dict[str, Any]:
         """As the Bot API gives it."""
-        raw = {"message_id": self.number, "date": self.date, "chat": self.chat, "from": self.sender, **self.content}
+        raw = {"message_id": self.number, "date": self.date, "chat": self.chat, "from": self.dispatcher, **self.content}
         if self.edited:
             raw["edit_date"] = self.edited
         if self.rows:

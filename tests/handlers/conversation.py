@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from content.library import Library
 from handlers import outgoing, router
-from handlers.context import House
-from handlers.message import Act, Kind, Parcel, Update
+from handlers.context import Installation
+from handlers.message import Action, Parcel, Update, UpdateKind
 from storage import schema
 from storage.database import Database
 from storage.learning import record
@@ -20,7 +20,7 @@ from storage.people.servants import Servant
 from tests.cast import INSTITUTIONS, Clock, Person
 from tests.planning import plan
 
-HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
+HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
 CHANNEL = "telegram"
 
 
@@ -42,15 +42,15 @@ class Talk:
     # ------------------------------------------------------------ what people do
 
     async def press(self, who: Person, choice: str, **fields: Any) -> list[Parcel]:
-        return await self.hears(who, Kind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
+        return await self.hears(who, UpdateKind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
 
     async def type(self, who: Person, text: str) -> list[Parcel]:
-        return await self.hears(who, Kind.TEXT, text=text)
+        return await self.hears(who, UpdateKind.TEXT, text=text)
 
     async def command(self, who: Person, command: str, text: str = "", language: str = "") -> list[Parcel]:
-        return await self.hears(who, Kind.COMMAND, command=command, text=text, language=language)
+        return await self.hears(who, UpdateKind.COMMAND, command=command, text=text, language=language)
 
-    async def hears(self, who: Person, kind: Kind, **fields: Any) -> list[Parcel]:
+    async def hears(self, who: Person, kind: UpdateKind, **fields: Any) -> list[Parcel]:
         """One update of a person, and what was said to them since."""
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
@@ -66,7 +66,7 @@ class Talk:
             found = [row for row in await tx.execute(wanted.order_by(rows.c.id)) if row.key not in self._read]
         self._read |= {row.key for row in found}
         parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
-        return [one for one in parcels if one.act is not Act.ACKNOWLEDGE]
+        return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
 
     async def enrol(self, who: Person, hour: int = 9, language: str = "es") -> list[Parcel]:
         """The whole way in; what is said at its end."""

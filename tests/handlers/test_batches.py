@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from content.library import Library
 from handlers import router
-from handlers.message import Kind, Update
+from handlers.message import Update, UpdateKind
 from storage import schema
 from storage.database import Database, Transaction
 from storage.learning import record
@@ -49,14 +49,14 @@ class Square:
 
     def presses(self, who: Phone, letter: str, whose: Phone | None = None, owner: str = "answer") -> Update:
         choice = f"{owner}:{self.prompts.get(whose or who, 10**12)}" + (f":{letter}" if letter else "")
-        return self.does(who, Kind.CHOICE, choice=choice, **_marks(who))
+        return self.does(who, UpdateKind.CHOICE, choice=choice, **_marks(who))
 
-    def does(self, who: Phone, kind: Kind, **fields: Any) -> Update:
+    def does(self, who: Phone, kind: UpdateKind, **fields: Any) -> Update:
         now = int(self.chat.clock().timestamp())
         return Update(who.channel, f"b {who.address}", who.address, kind, alias=who.alias, at=now, **fields)
 
     async def take(self, tx: Transaction, updates: Sequence[Update]) -> None:
-        await router.receive_all(tx, self.chat.library, self.chat.house, updates, self.chat.clock())
+        await router.receive_all(tx, self.chat.library, self.chat.installation, updates, self.chat.clock())
 
     async def take_all(self, *updates: Update) -> None:
         async with self.chat.database.write() as tx:
@@ -123,7 +123,7 @@ async def test_whoever_has_to_accept_a_newer_notice_is_asked_for_that_and_the_ot
 
 async def test_a_button_that_is_too_long_answers_nothing(square: Square) -> None:
     choice = f"answer:{square.prompts[ANA]}:{'x' * router.LONGEST_CHOICE}:a"
-    await square.take_all(square.does(ANA, Kind.CHOICE, choice=choice), square.presses(BETO, "a"))
+    await square.take_all(square.does(ANA, UpdateKind.CHOICE, choice=choice), square.presses(BETO, "a"))
     assert await answers(square, ANA) == []
     assert len(await answers(square, BETO)) == 1
 
@@ -135,17 +135,17 @@ ACTS: dict[str, Callable[[Square, Phone], Update]] = {
     **{f"presses {letter}": lambda square, who, letter=letter: square.presses(who, letter) for letter in "abcz"},  # type: ignore[misc]
     "presses another's": lambda square, who: square.presses(who, "a", whose=BETO if who is CARMEN else CARMEN),
     "presses nobody's": lambda square, who: square.presses(who, "a", whose=STRANGER),
-    "presses rubbish": lambda square, who: square.does(who, Kind.CHOICE, choice="answer:1:a:b:" + "a" * 80),
-    "presses half a button": lambda square, who: square.does(who, Kind.CHOICE, choice="answer"),
+    "presses rubbish": lambda square, who: square.does(who, UpdateKind.CHOICE, choice="answer:1:a:b:" + "a" * 80),
+    "presses half a button": lambda square, who: square.does(who, UpdateKind.CHOICE, choice="answer"),
     "is sure": lambda square, who: square.presses(who, "sure", owner="sure"),
     "asks why": lambda square, who: square.presses(who, "", owner="why"),
-    "types a": lambda square, who: square.does(who, Kind.TEXT, text="a"),
-    "asks for today's": lambda square, who: square.does(who, Kind.COMMAND, command="hoy"),
-    "blocks us": lambda square, who: square.does(who, Kind.BLOCKED),
-    "comes back": lambda square, who: square.does(who, Kind.UNBLOCKED),
-    "wants no marketing": lambda square, who: square.does(who, Kind.PREFERENCE, choice="stop"),
+    "types a": lambda square, who: square.does(who, UpdateKind.TEXT, text="a"),
+    "asks for today's": lambda square, who: square.does(who, UpdateKind.COMMAND, command="hoy"),
+    "blocks us": lambda square, who: square.does(who, UpdateKind.BLOCKED),
+    "comes back": lambda square, who: square.does(who, UpdateKind.UNBLOCKED),
+    "wants no marketing": lambda square, who: square.does(who, UpdateKind.PREFERENCE, choice="stop"),
     "moves": lambda square, who: square.does(
-        who, Kind.MOVED, moved_to=f"new {who.address}", moved_alias=BETOS_NEW.alias if who is BETO else ""
+        who, UpdateKind.MOVED, moved_to=f"new {who.address}", moved_alias=BETOS_NEW.alias if who is BETO else ""
     ),
 }
 BATCHES = st.permutations(EVERYBODY).flatmap(
@@ -172,7 +172,7 @@ async def test_a_batch_comes_to_the_same_as_each_by_themselves(
 
 def _moment(one: Update) -> int:
     """What the platform tells of people is noted first, then answers are kept; otherwise in the order of coming."""
-    if one.kind in (Kind.BLOCKED, Kind.MOVED, Kind.PREFERENCE):
+    if one.kind in (UpdateKind.BLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE):
         return 0
     return 1 if one.choice.startswith("answer") else 2
 

@@ -12,22 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.channels.whatsapp.channel import manner
+from bot.channels.whatsapp.channel import capabilities
 from bot.channels.whatsapp.parser import translate
 from content import limits
 from content.library import Library
 from content.phrases import Phrases
 from content.text import LANGUAGES, fold
 from handlers import outgoing, router
-from handlers.capabilities import PLAIN, Manner
-from handlers.context import House
-from handlers.message import Act, Button, Kind, Message, Parcel, Update
+from handlers.capabilities import FULL_CAPABILITIES, Capabilities
+from handlers.context import Installation
+from handlers.message import Action, Button, Message, Parcel, Update, UpdateKind
 from handlers.outgoing import Listener, Occasion
 from storage import schema
 from storage.database import Database
 from storage.learning import record
 from storage.people import addresses, servants
-from storage.people.addresses import Place
+from storage.people.addresses import ServantAddress
 from storage.people.servants import Servant
 from storage.queue import outbox
 from tests.bot.channels.whatsapp import payloads as webhooks
@@ -52,9 +52,11 @@ ANA, BETO = Phone("MX.1001", "+524771000001"), Phone("MX.1002", "+524771000002")
 ANA_ON_TELEGRAM = Phone("100001", channel="telegram")
 
 
-def house(openings: str = "tap") -> House:
+def whatsapp_installation(openings: str = "tap") -> Installation:
     zone = ZoneInfo("America/Mexico_City")
-    return House(zone, "http://127.0.0.1:8080", b"k" * 32, manners={"whatsapp": manner(openings)})
+    return Installation(
+        zone, "http://127.0.0.1:8080", b"k" * 32, channel_capabilities={"whatsapp": capabilities(openings)}
+    )
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Chat:
     database: Database
     library: Library
     clock: Clock
-    house: House = field(default_factory=house)
+    installation: Installation = field(default_factory=whatsapp_installation)
     _number: int = 0
     _read: set[str] = field(default_factory=set)
 
@@ -74,7 +76,7 @@ class Chat:
                 await servants.add_institution(tx, code, name, sphere)
         return self
 
-    async def hears(self, who: Phone, kind: Kind, *, at: datetime | None = None, **fields: Any) -> list[Parcel]:
+    async def hears(self, who: Phone, kind: UpdateKind, *, at: datetime | None = None, **fields: Any) -> list[Parcel]:
         """One update of a person (`at`: when they sent it), and what was said to them since they last looked."""
         self._number += 1
         given: dict[str, Any] = {"at": int((at or self.clock()).timestamp()), "alias": who.alias} | fields
@@ -83,14 +85,14 @@ class Chat:
 
     async def takes(self, update: Update) -> None:
         async with self.database.write() as tx:
-            await router.receive(tx, self.library, self.house, update, self.clock())
+            await router.receive(tx, self.library, self.installation, update, self.clock())
 
     async def types(self, who: Phone, text: str, **fields: Any) -> list[Parcel]:
-        return await self.hears(who, Kind.TEXT, text=text, **fields)
+        return await self.hears(who, UpdateKind.TEXT, text=text, **fields)
 
     async def press(self, who: Phone, choice: str, **fields: Any) -> list[Parcel]:
         where = {"ref": "55", "press": "p"} if who.channel == "telegram" else {}
-        return await self.hears(who, Kind.CHOICE, choice=choice, **where | fields)
+        return await self.hears(who, UpdateKind.CHOICE, choice=choice, **where | fields)
 
     async def enrol(self, who: Phone, hour: int = 9, language: str = "es", institution: str = "LEON") -> list[Parcel]:
         version = self.library.phrases.template("es", "notice.version")
@@ -98,7 +100,7 @@ class Chat:
 
     async def tick(self) -> int:
         """The prompts that are due now."""
-        return await plan(self.database, self.library, self.house, self.clock())
+        return await plan(self.database, self.library, self.installation, self.clock())
 
     # ------------------------------------------------------------ what is known
 
@@ -107,7 +109,7 @@ class Chat:
         found = [row for row in await self.rows(who) if row["key"] not in self._read and row["body"]]
         self._read |= {row["key"] for row in found}
         parcels = [outgoing.unpack(row["address"], row["key"], row["body"], row["id"]) for row in found]
-        return [one for one in parcels if one.act is not Act.ACKNOWLEDGE]
+        return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
 
     async def rows(self, who: Phone) -> list[dict[str, Any]]:
         """The deliveries to an address, in their order."""
@@ -122,13 +124,13 @@ class Chat:
         assert known is not None
         return known
 
-    async def places(self, who: Phone) -> list[Place]:
+    async def places(self, who: Phone) -> list[ServantAddress]:
         """Everywhere this servant is."""
         known = await self.servant(who)
         async with self.database.read() as tx:
             return await addresses.all_of(tx, known.id)
 
-    async def place(self, who: Phone) -> Place:
+    async def place(self, who: Phone) -> ServantAddress:
         async with self.database.read() as tx:
             found = await addresses.find(tx, who.channel, who.address)
         assert found is not None
@@ -138,7 +140,7 @@ class Chat:
         """The id of today's prompt."""
         known = await self.servant(who)
         async with self.database.read() as tx:
-            found = await record.prompt_of_day(tx, known.id, self.clock().astimezone(self.house.timezone).date())
+            found = await record.prompt_of_day(tx, known.id, self.clock().astimezone(self.installation.timezone).date())
         assert found is not None
         return found.id
 
@@ -156,13 +158,13 @@ async def chat(database: Database, library: Library, clock: Clock) -> Chat:
 
 async def test_what_one_turn_says_leaves_as_one_message(chat: Chat) -> None:
     (parcel,) = await chat.enrol(ANA)
-    assert (parcel.act, parcel.ref) == (Act.SAY, "")
+    assert (parcel.act, parcel.ref) == (Action.SAY, "")
     assert choices([parcel]) == [f"answer:{await chat.prompt(ANA)}:{letter}" for letter in "abc"]
     welcome, _, question = words([parcel]).partition("\n\n")
     assert welcome.startswith("Listo. Municipio de León, a las 9:00")
     assert any(one.situation.es in question for one in chat.library.scenarios.values())
     elsewhere = await chat.enrol(ANA_ON_TELEGRAM)
-    assert [one.act for one in elsewhere] == [Act.REPLACE, Act.SAY]
+    assert [one.act for one in elsewhere] == [Action.REPLACE, Action.SAY]
 
 
 async def test_an_answer_is_not_preceded_by_what_only_refreshes(chat: Chat) -> None:
@@ -171,7 +173,7 @@ async def test_an_answer_is_not_preceded_by_what_only_refreshes(chat: Chat) -> N
     (why,) = await chat.press(ANA, f"answer:{await chat.prompt(ANA)}:a")
     assert "¿Con qué seguridad respondiste?" in words([why])
     refreshed, said = await chat.press(ANA_ON_TELEGRAM, f"answer:{await chat.prompt(ANA_ON_TELEGRAM)}:a")
-    assert (refreshed.act, said.act) == (Act.REPLACE, Act.SAY)
+    assert (refreshed.act, said.act) == (Action.REPLACE, Action.SAY)
     assert "➤" in refreshed.text
     assert "➤" not in why.text
 
@@ -194,14 +196,14 @@ async def test_how_sure_one_was_is_noted_in_few_words_as_the_reason_stands_above
 
 
 async def test_a_long_text_is_left_to_the_person_to_delete(chat: Chat) -> None:
-    (said,) = await chat.hears(ANA, Kind.LONG_TEXT)
-    assert said.act is Act.SAY
+    (said,) = await chat.hears(ANA, UpdateKind.LONG_TEXT)
+    assert said.act is Action.SAY
     assert words([said]) == chat.phrase("help.long_text_yours")
-    elsewhere = await chat.hears(ANA_ON_TELEGRAM, Kind.LONG_TEXT, ref="7")
-    assert [one.act for one in elsewhere] == [Act.ERASE, Act.SAY]
+    elsewhere = await chat.hears(ANA_ON_TELEGRAM, UpdateKind.LONG_TEXT, ref="7")
+    assert [one.act for one in elsewhere] == [Action.ERASE, Action.SAY]
 
 
-WHATSAPP = manner("tap")
+WHATSAPP = capabilities("tap")
 LISTENER = Listener("whatsapp", "MX.1001", "es")
 
 
@@ -212,11 +214,13 @@ def small(library: Library, *texts: str) -> Library:
     return replace(library, phrases=Phrases(dict.fromkeys(LANGUAGES, catalog)))
 
 
-async def spoken(database: Database, library: Library, messages: list[Message], how: Manner = WHATSAPP) -> list[Parcel]:
+async def spoken(
+    database: Database, library: Library, messages: list[Message], how: Capabilities = WHATSAPP
+) -> list[Parcel]:
     await emptied(database)
     async with database.write() as tx:
-        occasion = Occasion("whatsapp:1", outbox.Kind.REPLY, MONDAY_NINE)
-        await outgoing.say(tx, library, LISTENER, occasion, messages, ref="55", manner=how)
+        occasion = Occasion("whatsapp:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+        await outgoing.say(tx, library, LISTENER, occasion, messages, ref="55", capabilities=how)
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).mappings().all()
     return [outgoing.unpack(row["address"], row["key"], row["body"]) for row in rows]
 
@@ -273,7 +277,7 @@ async def test_whatever_is_said_all_of_it_leaves_in_its_order_within_what_a_mess
     expected = [f"go:{100 * place + number}" for place in kept for number in range(wanted[place][1])]
     assert [key.choice for parcel in parcels for row in parcel.rows for key in row] == expected
     for parcel in parcels:
-        assert (parcel.act, parcel.ref) == (Act.SAY, "")
+        assert (parcel.act, parcel.ref) == (Action.SAY, "")
         assert len(parcel.text) <= limits.TEXT
         assert sum(map(len, parcel.rows)) <= 10
         assert parcel.menu == ("Elegir" if parcel.rows else "")
@@ -284,11 +288,11 @@ async def test_without_manners_each_message_leaves_alone_and_replaces_what_it_ma
 ) -> None:
     course = small(library, "one", "two", "three")
     messages = [Message("say.0", replaces=True, refreshes=True), Message("say.1", {}, buttons(1)), Message("say.2")]
-    parcels = await spoken(database, course, messages, PLAIN)
+    parcels = await spoken(database, course, messages, FULL_CAPABILITIES)
     assert [(one.act, one.text, one.menu) for one in parcels] == [
-        (Act.REPLACE, "one", ""),
-        (Act.SAY, "two", ""),
-        (Act.SAY, "three", ""),
+        (Action.REPLACE, "one", ""),
+        (Action.SAY, "two", ""),
+        (Action.SAY, "three", ""),
     ]
 
 
@@ -296,7 +300,7 @@ async def test_without_manners_each_message_leaves_alone_and_replaces_what_it_ma
 async def test_a_menu_of_buttons_has_a_name_in_the_persons_language(chat: Chat, language: str, menu: str) -> None:
     (parcel,) = await chat.enrol(ANA, language=language)
     assert parcel.menu == menu
-    assert (await chat.hears(ANA, Kind.COMMAND, command="misdatos"))[0].menu == "", "it has no buttons"
+    assert (await chat.hears(ANA, UpdateKind.COMMAND, command="misdatos"))[0].menu == "", "it has no buttons"
 
 
 # ---------------------------------------------------------------- words that people type
@@ -314,11 +318,11 @@ def test_where_words_are_typed_no_phrase_asks_for_a_command(library: Library, la
         template = library.phrases.template(language, key)
         values = {name: name for _, name, _, _ in Formatter().parse(template) if name}
         listener = replace(LISTENER, language=language)
-        said = outgoing.render(library, listener, Message(key, values), Act.SAY, manner=WHATSAPP).text
+        said = outgoing.render(library, listener, Message(key, values), Action.SAY, capabilities=WHATSAPP).text
         assert not SLASHED.search(said), key
         for command in SLASHED.findall(template):
             assert f"«{typed[command]}»" in said, key
-        elsewhere = outgoing.render(library, listener, Message(key, values), Act.SAY).text
+        elsewhere = outgoing.render(library, listener, Message(key, values), Action.SAY).text
         assert SLASHED.findall(elsewhere) == SLASHED.findall(template)
 
 
@@ -332,7 +336,9 @@ def test_every_word_that_people_are_told_to_type_is_understood(library: Library,
 def test_an_address_in_a_phrase_is_no_command(library: Library) -> None:
     course = small(library, "http://a.mx/baja, {url}/hoy, y/o, 1/hora, /hoy y /baja. /noes")
     course = replace(course, phrases=Phrases({"es": course.phrases._catalogs["es"] | {"typed.hoy": "hoy"}}))
-    said = outgoing.render(course, LISTENER, Message("say.0", {"url": "http://b.mx"}), Act.SAY, manner=WHATSAPP).text
+    said = outgoing.render(
+        course, LISTENER, Message("say.0", {"url": "http://b.mx"}), Action.SAY, capabilities=WHATSAPP
+    ).text
     assert said == "http://a.mx/baja, http://b.mx/hoy, y/o, 1/hora, «hoy» y /baja. /noes"
 
 
@@ -380,7 +386,7 @@ HEARD = {  # how long ago the word was sent; when the person counts as heard, an
 @pytest.mark.parametrize("name", HEARD)
 async def test_a_reply_outlives_no_window(chat: Chat, name: str) -> None:
     sent, ago = HEARD[name]
-    await chat.hears(ANA, Kind.COMMAND, command="ayuda", at=chat.clock() - sent)
+    await chat.hears(ANA, UpdateKind.COMMAND, command="ayuda", at=chat.clock() - sent)
     (reply,) = await chat.rows(ANA)
     assert reply["deadline"] == chat.clock() - ago + DAY
     assert (reply["deadline"] <= chat.clock()) == (name == "a week ago")
@@ -390,7 +396,7 @@ async def test_a_reply_outlives_no_window(chat: Chat, name: str) -> None:
 async def test_a_word_without_a_moment_was_said_now(chat: Chat, at: int) -> None:
     await chat.enrol(ANA)
     chat.clock.move(hours=2)
-    update = Update("whatsapp", "w", ANA.address, Kind.TEXT, text="hora", at=at, alias=ANA.alias)
+    update = Update("whatsapp", "w", ANA.address, UpdateKind.TEXT, text="hora", at=at, alias=ANA.alias)
     await chat.takes(update)
     assert (await chat.place(ANA)).heard_at == chat.clock()
 
@@ -509,7 +515,7 @@ async def test_a_move_to_somebody_elses_address_mixes_nothing(chat: Chat) -> Non
     await chat.enrol(BETO, institution="SALUD")
     betos = await chat.places(BETO)
     rows = await chat.rows(BETO)
-    await chat.hears(ANA, Kind.MOVED, moved_to=BETO.address, moved_alias="")
+    await chat.hears(ANA, UpdateKind.MOVED, moved_to=BETO.address, moved_alias="")
     assert (await chat.places(BETO), await chat.rows(BETO)) == (betos, rows)
     assert not (await chat.place(ANA)).is_reachable
     assert await chat.servant(ANA) != await chat.servant(BETO)
@@ -518,9 +524,9 @@ async def test_a_move_to_somebody_elses_address_mixes_nothing(chat: Chat) -> Non
 
 
 async def test_of_a_strangers_move_and_wishes_nothing_is_kept(chat: Chat) -> None:
-    await chat.hears(ANA, Kind.MOVED, moved_to="MX.9", moved_alias=NEW_PHONE)
-    await chat.hears(ANA, Kind.PREFERENCE, choice="stop")
-    await chat.hears(ANA, Kind.BLOCKED)
+    await chat.hears(ANA, UpdateKind.MOVED, moved_to="MX.9", moved_alias=NEW_PHONE)
+    await chat.hears(ANA, UpdateKind.PREFERENCE, choice="stop")
+    await chat.hears(ANA, UpdateKind.BLOCKED)
     async with chat.database.read() as tx:
         for table in (schema.addresses, schema.servants, schema.deliveries):
             assert (await tx.execute(select(table))).first() is None
@@ -533,7 +539,7 @@ async def test_a_wish_is_noted_by_any_name_and_is_no_word(chat: Chat, choice: st
     chat.clock.move(hours=2)
     for who in (ANA, Phone(ANA.alias, ANA.alias), Phone(ANA.address)):
         other = "resume" if choice == "stop" else "stop"
-        await chat.hears(who, Kind.PREFERENCE, choice=other)
-        await chat.hears(who, Kind.PREFERENCE, choice=choice)
+        await chat.hears(who, UpdateKind.PREFERENCE, choice=other)
+        await chat.hears(who, UpdateKind.PREFERENCE, choice=choice)
         assert await chat.place(ANA) == replace(before, no_marketing=no_marketing)
     assert len(await chat.rows(ANA)) == 1, "nothing is said to it"

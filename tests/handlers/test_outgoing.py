@@ -14,7 +14,7 @@ from content.library import Library
 from content.phrases import Phrases, UnknownPhrase
 from content.text import LANGUAGES, Text
 from handlers import outgoing
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Button, Key, Message, Parcel
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Button, Message, Parcel, RenderedButton
 from handlers.orientation import assess
 from handlers.outgoing import Listener, Occasion
 from storage import schema
@@ -47,7 +47,7 @@ def small() -> Library:
 
 def render(library: Library, key: str, *rows: tuple[Button, ...], language: str = "es", **values: str | Text) -> Parcel:
     listener = Listener("telegram", "100001", language)
-    return outgoing.render(library, listener, Message(key, values, rows), Act.SAY)
+    return outgoing.render(library, listener, Message(key, values, rows), Action.SAY)
 
 
 def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -> None:
@@ -91,15 +91,15 @@ def test_what_no_channel_could_carry_is_cut_and_says_so(small: Library) -> None:
 
 def test_empty_rows_are_left_out(small: Library) -> None:
     assert render(small, "say.plain", (), (Button("button.go", "go", {"name": "x"}),), (), name="x").rows == (
-        (Key("Sigue x", "go"),),
+        (RenderedButton("Sigue x", "go"),),
     )
 
 
-KEYS = st.builds(Key, TYPED, TYPED, TYPED, TYPED)
+KEYS = st.builds(RenderedButton, TYPED, TYPED, TYPED, TYPED)
 PARCELS = st.builds(
     Parcel,
     address=st.just("100001"),
-    act=st.sampled_from(Act),
+    act=st.sampled_from(Action),
     text=TYPED,
     rows=st.lists(st.lists(KEYS, max_size=3).map(tuple), max_size=3).map(tuple),
     ref=TYPED,
@@ -114,7 +114,7 @@ def test_a_parcel_comes_out_of_the_outbox_as_it_went_in(parcel: Parcel) -> None:
 
 
 async def test_an_occasion_speaks_once(database: Database, library: Library) -> None:
-    occasion = Occasion("daily:2026-11-23:1", outbox.Kind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
+    occasion = Occasion("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
     messages = [Message("leave.stayed"), Message("leave.done")]
     for _ in range(2):
         async with database.write() as tx:
@@ -129,26 +129,26 @@ async def test_only_a_message_that_may_replaces_the_one_that_was_pressed(databas
     messages = [Message("leave.stayed", replaces=True), Message("leave.done")]
     async with database.write() as tx:
         for number, ref in enumerate(("55", "")):
-            occasion = Occasion(f"telegram:{number}", outbox.Kind.REPLY, MONDAY_NINE)
+            occasion = Occasion(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
             await outgoing.say(tx, library, ANA, occasion, messages, ref=ref)
         bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
     parcels = [outgoing.unpack("1", "k", body) for body in bodies]
     assert [(one.act, one.ref) for one in parcels] == [
-        (Act.REPLACE, "55"),
-        (Act.SAY, ""),
-        (Act.SAY, ""),
-        (Act.SAY, ""),
+        (Action.REPLACE, "55"),
+        (Action.SAY, ""),
+        (Action.SAY, ""),
+        (Action.SAY, ""),
     ]
 
 
 async def test_a_press_is_acknowledged_soon_or_not_at_all(database: Database) -> None:
-    occasion = Occasion("telegram:1", outbox.Kind.REPLY, MONDAY_NINE)
+    occasion = Occasion("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
     async with database.write() as tx:
         await outbox.add(tx, outgoing.acknowledged(ANA, occasion, "press-1"))
         row = (await tx.execute(select(schema.deliveries))).one()
     assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
     parcel = outgoing.unpack("1", "k", row.body)
-    assert (parcel.act, parcel.press, parcel.text) == (Act.ACKNOWLEDGE, "press-1", "")
+    assert (parcel.act, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
 
 
 # ---------------------------------------------------------------- what is shipped
@@ -162,7 +162,7 @@ def test_every_question_of_the_self_assessment_fits_every_channel(language: str)
             LIBRARY,
             Listener("telegram", "1", language),
             assess._question(LIBRARY, sheet, question.id),
-            Act.SAY,
+            Action.SAY,
         )
         assert question.text.in_language(language) in parcel.text
         assert len(parcel.text) < limits.TEXT_WITH_BUTTONS

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from content.library import Library
 from content.phrases import Phrases
-from handlers.message import Act, Kind
+from handlers.message import Action, UpdateKind
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, words
 from tests.planning import free
@@ -11,30 +11,30 @@ LONG = "Mi jefa me pidió firmar " * 10
 
 # kind, what came with it, phrase for a stranger, phrase for a servant
 ANSWERS = [
-    (Kind.COMMAND, {"command": "ayuda"}, "help.stranger", "help.servant"),
-    (Kind.COMMAND, {"command": "start", "text": "NADA"}, "enroll.unknown_code", "enroll.back"),
-    (Kind.COMMAND, {"command": "hoy"}, "help.stranger", "prompt.ask"),
-    (Kind.COMMAND, {"command": "consulta"}, "assess.intro", "assess.intro"),
-    (Kind.COMMAND, {"command": "avance"}, "help.stranger", "standing.progress"),
-    (Kind.COMMAND, {"command": "constancia"}, "help.stranger", "standing.certificate"),
-    (Kind.COMMAND, {"command": "hora"}, "help.stranger", "profile.hour"),
-    (Kind.COMMAND, {"command": "pausa"}, "help.stranger", "profile.pause"),
-    (Kind.COMMAND, {"command": "idioma"}, "profile.language", "profile.language"),
-    (Kind.COMMAND, {"command": "corregir"}, "help.stranger", "profile.correct"),
-    (Kind.COMMAND, {"command": "privacidad"}, "notice.told", "notice.told"),
-    (Kind.COMMAND, {"command": "misdatos"}, "leave.nothing", "leave.my_data"),
-    (Kind.COMMAND, {"command": "baja"}, "leave.nothing", "leave.ask"),
-    (Kind.COMMAND, {"command": "inventado"}, "help.unknown_command", "help.unknown_command"),
-    (Kind.COMMAND, {"command": ""}, "help.unknown_command", "help.unknown_command"),
-    (Kind.TEXT, {"text": "quiero platicar"}, "enroll.not_found", "help.text"),
-    (Kind.TEXT, {"text": ""}, "enroll.not_found", "help.text"),
-    (Kind.TEXT, {"text": "👩🏽‍⚖️\u200b مرحبا"}, "enroll.not_found", "help.text"),
-    (Kind.TEXT, {"text": "{}{0}%s**__"}, "enroll.not_found", "help.text"),
-    (Kind.TEXT, {"text": "'; drop table servants; --"}, "enroll.not_found", "help.text"),
-    (Kind.TEXT, {"text": "a"}, "enroll.not_found", None),  # a letter answers the prompt
-    (Kind.LONG_TEXT, {"ref": "9"}, "help.long_text", "help.long_text"),
-    (Kind.ATTACHMENT, {}, "help.attachment", "help.attachment"),
-    (Kind.CHOICE, {"choice": "nobody:1", "press": "p"}, "help.old_button", "help.old_button"),
+    (UpdateKind.COMMAND, {"command": "ayuda"}, "help.stranger", "help.servant"),
+    (UpdateKind.COMMAND, {"command": "start", "text": "NADA"}, "enroll.unknown_code", "enroll.back"),
+    (UpdateKind.COMMAND, {"command": "hoy"}, "help.stranger", "prompt.ask"),
+    (UpdateKind.COMMAND, {"command": "consulta"}, "assess.intro", "assess.intro"),
+    (UpdateKind.COMMAND, {"command": "avance"}, "help.stranger", "standing.progress"),
+    (UpdateKind.COMMAND, {"command": "constancia"}, "help.stranger", "standing.certificate"),
+    (UpdateKind.COMMAND, {"command": "hora"}, "help.stranger", "profile.hour"),
+    (UpdateKind.COMMAND, {"command": "pausa"}, "help.stranger", "profile.pause"),
+    (UpdateKind.COMMAND, {"command": "idioma"}, "profile.language", "profile.language"),
+    (UpdateKind.COMMAND, {"command": "corregir"}, "help.stranger", "profile.correct"),
+    (UpdateKind.COMMAND, {"command": "privacidad"}, "notice.told", "notice.told"),
+    (UpdateKind.COMMAND, {"command": "misdatos"}, "leave.nothing", "leave.my_data"),
+    (UpdateKind.COMMAND, {"command": "baja"}, "leave.nothing", "leave.ask"),
+    (UpdateKind.COMMAND, {"command": "inventado"}, "help.unknown_command", "help.unknown_command"),
+    (UpdateKind.COMMAND, {"command": ""}, "help.unknown_command", "help.unknown_command"),
+    (UpdateKind.TEXT, {"text": "quiero platicar"}, "enroll.not_found", "help.text"),
+    (UpdateKind.TEXT, {"text": ""}, "enroll.not_found", "help.text"),
+    (UpdateKind.TEXT, {"text": "👩🏽‍⚖️\u200b مرحبا"}, "enroll.not_found", "help.text"),
+    (UpdateKind.TEXT, {"text": "{}{0}%s**__"}, "enroll.not_found", "help.text"),
+    (UpdateKind.TEXT, {"text": "'; drop table servants; --"}, "enroll.not_found", "help.text"),
+    (UpdateKind.TEXT, {"text": "a"}, "enroll.not_found", None),  # a letter answers the prompt
+    (UpdateKind.LONG_TEXT, {"ref": "9"}, "help.long_text", "help.long_text"),
+    (UpdateKind.ATTACHMENT, {}, "help.attachment", "help.attachment"),
+    (UpdateKind.CHOICE, {"choice": "nobody:1", "press": "p"}, "help.old_button", "help.old_button"),
 ]
 
 
@@ -48,7 +48,7 @@ async def test_whatever_arrives_gets_a_useful_answer(talk: Talk) -> None:
     await talk.enrol(ANA)
     for kind, fields, stranger, servant in ANSWERS:
         assert opening(talk, stranger) in words(await talk.hears(BETO, kind, **fields)), (kind, fields)
-        told = [one for one in await talk.hears(ANA, kind, **fields) if one.act is not Act.ERASE]
+        told = [one for one in await talk.hears(ANA, kind, **fields) if one.act is not Action.ERASE]
         assert told, (kind, fields)
         assert all(one.text for one in told)
         if servant is not None:
@@ -63,12 +63,12 @@ async def test_whoever_leaves_or_comes_back_is_not_talked_at(talk: Talk) -> None
         assert await talk.hears(ANA, kind) == []
 
 
-UNSAID = {Kind.BLOCKED, Kind.UNBLOCKED, Kind.MOVED, Kind.PREFERENCE}
+UNSAID = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE}
 """What a platform tells of a person: nobody said anything, and nothing is answered."""
 
 
 def test_every_kind_is_in_the_tables() -> None:
-    assert {kind for kind, *_ in ANSWERS} | UNSAID == set(Kind)
+    assert {kind for kind, *_ in ANSWERS} | UNSAID == set(UpdateKind)
 
 
 # ---------------------------------------------------------------- buttons nobody offered
@@ -212,8 +212,8 @@ async def test_commands_have_english_names_too(talk: Talk) -> None:
 
 async def test_a_long_text_is_taken_out_of_the_chat_and_the_letterbox_is_offered(talk: Talk) -> None:
     await talk.enrol(ANA)
-    erased, told = await talk.hears(ANA, Kind.LONG_TEXT, ref="77")
-    assert (erased.act, erased.ref) == (Act.ERASE, "77")
+    erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
+    assert (erased.act, erased.ref) == (Action.ERASE, "77")
     assert talk.phrase("help.long_text") == told.text
     assert choices([told]) == ["consult:start"]
 
@@ -238,19 +238,19 @@ def with_notice(library: Library, version: str) -> Library:
 
 
 RECORDING = [
-    (Kind.CHOICE, {"choice": "answer:{prompt}:a"}),
-    (Kind.CHOICE, {"choice": "sure:{prompt}:sure"}),
-    (Kind.CHOICE, {"choice": "profile:hour:12"}),
-    (Kind.CHOICE, {"choice": "profile:pause:7"}),
-    (Kind.CHOICE, {"choice": "enroll:move:SALUD"}),
-    (Kind.CHOICE, {"choice": "enroll:renew:1999-01"}),
-    (Kind.CHOICE, {"choice": "assess:start"}),
-    (Kind.TEXT, {"text": "b"}),
-    (Kind.TEXT, {"text": "B)"}),
-    (Kind.TEXT, {"text": "hoy"}),
-    (Kind.TEXT, {"text": "hola"}),
-    (Kind.COMMAND, {"command": "hoy"}),
-    (Kind.COMMAND, {"command": "pausa"}),
+    (UpdateKind.CHOICE, {"choice": "answer:{prompt}:a"}),
+    (UpdateKind.CHOICE, {"choice": "sure:{prompt}:sure"}),
+    (UpdateKind.CHOICE, {"choice": "profile:hour:12"}),
+    (UpdateKind.CHOICE, {"choice": "profile:pause:7"}),
+    (UpdateKind.CHOICE, {"choice": "enroll:move:SALUD"}),
+    (UpdateKind.CHOICE, {"choice": "enroll:renew:1999-01"}),
+    (UpdateKind.CHOICE, {"choice": "assess:start"}),
+    (UpdateKind.TEXT, {"text": "b"}),
+    (UpdateKind.TEXT, {"text": "B)"}),
+    (UpdateKind.TEXT, {"text": "hoy"}),
+    (UpdateKind.TEXT, {"text": "hola"}),
+    (UpdateKind.COMMAND, {"command": "hoy"}),
+    (UpdateKind.COMMAND, {"command": "pausa"}),
 ]
 
 
@@ -306,23 +306,23 @@ async def test_the_prompt_of_the_day_asks_for_the_newer_notice_instead(talk: Tal
 
 async def test_whoever_blocks_us_is_left_alone_until_they_come_back(talk: Talk) -> None:
     await talk.enrol(ANA)
-    await talk.hears(ANA, Kind.BLOCKED)
+    await talk.hears(ANA, UpdateKind.BLOCKED)
     talk.clock.move(days=1)
     assert await talk.tick() == 0
-    await talk.hears(ANA, Kind.UNBLOCKED)
+    await talk.hears(ANA, UpdateKind.UNBLOCKED)
     assert await talk.tick() == 1
 
 
 async def test_any_sign_of_life_resumes_the_prompts(talk: Talk) -> None:
     await talk.enrol(ANA)
-    signs: list[tuple[Kind, dict[str, str]]] = [
-        (Kind.TEXT, {"text": "hola"}),
-        (Kind.COMMAND, {"command": "ayuda"}),
-        (Kind.CHOICE, {"choice": "nobody:1"}),
-        (Kind.ATTACHMENT, {}),
+    signs: list[tuple[UpdateKind, dict[str, str]]] = [
+        (UpdateKind.TEXT, {"text": "hola"}),
+        (UpdateKind.COMMAND, {"command": "ayuda"}),
+        (UpdateKind.CHOICE, {"choice": "nobody:1"}),
+        (UpdateKind.ATTACHMENT, {}),
     ]
     for kind, fields in signs:
-        await talk.hears(ANA, Kind.BLOCKED)
+        await talk.hears(ANA, UpdateKind.BLOCKED)
         talk.clock.move(days=1)
         assert await talk.tick() == 0
         await talk.hears(ANA, kind, **fields)
@@ -332,7 +332,7 @@ async def test_any_sign_of_life_resumes_the_prompts(talk: Talk) -> None:
 async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk) -> None:
     await talk.enrol(ANA)
     await talk.enrol(BETO)
-    await talk.hears(ANA, Kind.BLOCKED)
+    await talk.hears(ANA, UpdateKind.BLOCKED)
     async with talk.database.read() as tx:
         due = await free(tx, talk.now.date().replace(day=24), 9)
     assert [one.address for one in due] == [BETO.address]

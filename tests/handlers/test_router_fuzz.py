@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 from content import library
 from content.library import Library
 from handlers import router
-from handlers.context import House
-from handlers.message import Act, Kind, Update
+from handlers.context import Installation
+from handlers.message import Action, Update, UpdateKind
 from handlers.outgoing import unpack
 from storage import schema
 from storage.database import Database, Transaction, open_database
@@ -28,7 +28,7 @@ from tests.cast import ANA, BETO, INSTITUTIONS, Clock
 from tests.planning import plan
 
 COURSE = library.load()
-HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
 STRANGER = "100003"
 CANARY = "zqxcanarioqxz"
 """Put into every typed text: it must never come back nor be kept."""
@@ -87,7 +87,7 @@ class Step:
 
     who: str
     what: str  # update | button | hour
-    kind: Kind = Kind.TEXT
+    kind: UpdateKind = UpdateKind.TEXT
     text: str = ""
     pick: int = 0
 
@@ -95,15 +95,19 @@ class Step:
 PEOPLE = st.sampled_from([ANA.address, BETO.address, STRANGER])
 STEPS = st.one_of(
     st.builds(
-        Step, PEOPLE, st.just("update"), st.just(Kind.COMMAND), st.sampled_from([*router.COMMANDS, "settings", "x"])
+        Step,
+        PEOPLE,
+        st.just("update"),
+        st.just(UpdateKind.COMMAND),
+        st.sampled_from([*router.COMMANDS, "settings", "x"]),
     ),
-    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.CHOICE), CHOICES),
-    st.builds(Step, PEOPLE, st.just("update"), st.just(Kind.TEXT), WORDS),
+    st.builds(Step, PEOPLE, st.just("update"), st.just(UpdateKind.CHOICE), CHOICES),
+    st.builds(Step, PEOPLE, st.just("update"), st.just(UpdateKind.TEXT), WORDS),
     st.builds(
         Step,
         PEOPLE,
         st.just("update"),
-        st.sampled_from([Kind.ATTACHMENT, Kind.LONG_TEXT, Kind.BLOCKED, Kind.UNBLOCKED]),
+        st.sampled_from([UpdateKind.ATTACHMENT, UpdateKind.LONG_TEXT, UpdateKind.BLOCKED, UpdateKind.UNBLOCKED]),
     ),
     st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
     st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
@@ -152,9 +156,15 @@ async def _take(database: Database, course: Library, clock: Clock, place: int, s
     assert {row["address"] for row in said} <= {step.who}, "somebody else was spoken to"
     parcels = [unpack(row["address"], row["key"], row["body"]) for row in said]
     if update.press:
-        assert parcels[0].act is Act.ACKNOWLEDGE, "a press was not acknowledged"
-    if update.kind not in (Kind.BLOCKED, Kind.UNBLOCKED, Kind.MOVED, Kind.PREFERENCE, Kind.CHOICE):
-        assert any(parcel.act is Act.SAY for parcel in parcels), f"no answer to {update.kind}"
+        assert parcels[0].act is Action.ACKNOWLEDGE, "a press was not acknowledged"
+    if update.kind not in (
+        UpdateKind.BLOCKED,
+        UpdateKind.UNBLOCKED,
+        UpdateKind.MOVED,
+        UpdateKind.PREFERENCE,
+        UpdateKind.CHOICE,
+    ):
+        assert any(parcel.act is Action.SAY for parcel in parcels), f"no answer to {update.kind}"
     for parcel in parcels:
         assert CANARY not in parcel.text, "typed words were repeated"
         assert all(len(key.choice.encode()) <= 64 for row in parcel.rows for key in row)
@@ -163,13 +173,13 @@ async def _take(database: Database, course: Library, clock: Clock, place: int, s
 async def _update(tx: Transaction, place: int, step: Step) -> Update:
     facts: dict[str, Any] = {"channel": "telegram", "key": str(place), "address": step.who, "ref": "7"}
     if step.what == "button":
-        return Update(**facts, kind=Kind.CHOICE, choice=await _real_button(tx, step), press="p")
+        return Update(**facts, kind=UpdateKind.CHOICE, choice=await _real_button(tx, step), press="p")
     match step.kind:
-        case Kind.CHOICE:
+        case UpdateKind.CHOICE:
             return Update(**facts, kind=step.kind, choice=step.text, press="p")
-        case Kind.COMMAND:
+        case UpdateKind.COMMAND:
             return Update(**facts, kind=step.kind, command=step.text, text=f"LEON {CANARY}"[: step.pick % 5 or None])
-        case Kind.TEXT:
+        case UpdateKind.TEXT:
             return Update(**facts, kind=step.kind, text=f"{step.text} {CANARY}" if step.pick % 2 else step.text)
     return Update(**facts, kind=step.kind)
 

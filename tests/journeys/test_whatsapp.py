@@ -13,7 +13,7 @@ from content.library import Library
 from handlers import outgoing
 from handlers.casework import news
 from handlers.learning import template_messages
-from handlers.message import Knock
+from handlers.message import TemplateMessage
 from handlers.outgoing import Listener, Occasion
 from storage.channels import channel_facts
 from storage.people import addresses, servants
@@ -416,7 +416,7 @@ async def test_a_dead_token_stops_the_channel_and_nothing_is_lost(product: Produ
         async with product.app.database.read() as tx:
             assert await channel_facts.stopped(tx) == {"whatsapp": "code 190"}
         assert said(ana) == 0
-        await product.app.sender.resume("whatsapp")
+        await product.app.dispatcher.resume("whatsapp")
         product.clock.move(minutes=6)
         await product.settle()
         assert said(ana) == 1
@@ -453,11 +453,16 @@ async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_
 ) -> None:
     listener = Listener("whatsapp", "MX.1001", "es")
     product.clock.move(days=2)
-    house = product.app.house
+    installation = product.app.installation
     async with product.app.database.write() as tx:
-        occasion = Occasion("news:1", outbox.Kind.NOTICE, product.clock())
-        message = replace(news.news(house, "es"), knock=Knock(template_messages.NEWS, {}, ("consult:read",)))
-        await outgoing.say(tx, product.app.library, listener, occasion, [message], manner=house.manner("whatsapp"))
+        occasion = Occasion("news:1", outbox.DeliveryKind.NOTICE, product.clock())
+        message = replace(
+            news.news(installation, "es"),
+            template_message=TemplateMessage(template_messages.NEWS, {}, ("consult:read",)),
+        )
+        await outgoing.say(
+            tx, product.app.library, listener, occasion, [message], capabilities=installation.capabilities("whatsapp")
+        )
     await product.settle()
     (note,) = ana.person.read()
     assert note.template == "novedades_consulta"

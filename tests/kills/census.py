@@ -11,12 +11,12 @@ from sqlalchemy import func, insert, select
 
 from content.library import Library
 from handlers import outgoing
-from handlers.message import Act, Parcel
+from handlers.message import Action, Parcel
 from storage import schema
 from storage.database import Database
 from storage.people import servants
 from storage.queue import outbox
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import INSTITUTIONS
 from tests.fakes.counter import PRESSED, PROMPT, TELEGRAM, WHATSAPP, CountingPlatform, Letter, Part, Talker
 
@@ -115,10 +115,10 @@ def _asked(library: Library, now: datetime) -> dict[str, Any]:
     return about | {"day": now.date()}
 
 
-def _prompt(number: int, person: Talker, now: datetime) -> New:
+def _prompt(number: int, person: Talker, now: datetime) -> NewDelivery:
     said = f"{PROMPT} {number}"
-    body = outgoing.pack(Parcel(person.address, Act.SAY, said))
-    return New(said, person.channel, person.address, Kind.PROMPT, body, now, now + timedelta(days=1))
+    body = outgoing.pack(Parcel(person.address, Action.SAY, said))
+    return NewDelivery(said, person.channel, person.address, DeliveryKind.PROMPT, body, now, now + timedelta(days=1))
 
 
 _PRESSED = f"{TELEGRAM}:{str(PRESSED)[0]}"
@@ -128,7 +128,7 @@ COLUMNS = tuple(schema.deliveries.c[name] for name in ("id", "key", "channel", "
 def letter(row: Any) -> Letter:
     """Which one a row of the outbox is."""
     part = Part.REPLY
-    if row.kind == Kind.PROMPT:
+    if row.kind == DeliveryKind.PROMPT:
         part = Part.PROMPT
     elif row.key.startswith(_PRESSED) and row.key.endswith(":say"):
         part = Part.EDIT
@@ -144,8 +144,8 @@ async def count(database: Database, platform: CountingPlatform, people: Sequence
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
     found.taken, found.busiest = platform.taken, platform.busiest
     due = [one for person in people for one in person.letters()]
-    found.left = sum(ends.get(one) != outbox.State.SENT for one in due)
-    found.lost = sum(state == outbox.State.SENT and not platform.taken[one] for one, state in ends.items())
+    found.left = sum(ends.get(one) != outbox.DeliveryState.SENT for one in due)
+    found.lost = sum(state == outbox.DeliveryState.SENT and not platform.taken[one] for one, state in ends.items())
     found.unhandled = platform.words - handled
     found.unanswered = sum(not answers[number] for number, one in enumerate(people, 1) if one.choice)
     found.answered_twice = answers.total() - len(answers)

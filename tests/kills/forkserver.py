@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot import app as house
+from bot import app as wiring
 from bot import config
 from bot.cli import main as command
 from bot.delivery import dispatcher
@@ -54,7 +54,7 @@ def main() -> None:
 
 async def _rehearse(library: Library) -> None:
     """What a first life only finds out, each of the others knows: compiled templates, modules imported late."""
-    async with house.build(config.load(), library=library):
+    async with wiring.build(config.load(), library=library):
         pass
 
 

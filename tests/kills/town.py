@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Executable, select, text, update
 
-from bot import app as house
+from bot import app as wiring
 from bot import config
 from bot.config import Settings
 from content.library import Library
@@ -132,7 +132,7 @@ class _Town:
 
 
 def _is_claimed() -> Any:
-    return schema.deliveries.c.state == outbox.State.CLAIMED.value
+    return schema.deliveries.c.state == outbox.DeliveryState.CLAIMED.value
 
 
 def _leases(numbers: Collection[int], end: datetime) -> Executable:
@@ -168,5 +168,5 @@ def _free_port() -> int:
 async def _settle(settings: dict[str, str], library: Library) -> None:
     """The last life is in this process: it ends when nothing is left to do."""
     given: dict[str, Any] = {name.lower(): value for name, value in settings.items()}
-    async with house.build(Settings(**given, _env_file=None), library=library) as app:
+    async with wiring.build(Settings(**given, _env_file=None), library=library) as app:
         await app.settle()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.channels.telegram.channel import Telegram
-from handlers.message import Act, Key, Kind, Parcel
+from handlers.message import Action, Parcel, RenderedButton, UpdateKind
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.phones.telegram import TelegramPhone
 
@@ -19,12 +19,15 @@ async def phone() -> AsyncIterator[TelegramPhone]:
             while api.pending:
                 update = telegram.translate(api.pending.pop(0))
                 assert update is not None
-                if update.kind is Kind.CHOICE:
-                    await telegram.send(Parcel(update.address, Act.ACKNOWLEDGE, press=update.press))
-                    await telegram.send(Parcel(update.address, Act.REPLACE, text=update.choice, ref=update.ref))
+                if update.kind is UpdateKind.CHOICE:
+                    await telegram.send(Parcel(update.address, Action.ACKNOWLEDGE, press=update.press))
+                    await telegram.send(Parcel(update.address, Action.REPLACE, text=update.choice, ref=update.ref))
                 else:
-                    rows = ((Key("Sí, claro", choice="yes"),), (Key("Leer más", url="http://127.0.0.1:1/c"),))
-                    await telegram.send(Parcel(update.address, Act.SAY, text=update.text or "¿?", rows=rows))
+                    rows = (
+                        (RenderedButton("Sí, claro", choice="yes"),),
+                        (RenderedButton("Leer más", url="http://127.0.0.1:1/c"),),
+                    )
+                    await telegram.send(Parcel(update.address, Action.SAY, text=update.text or "¿?", rows=rows))
 
         async with TelegramPhone(api, settle) as phone:
             yield phone

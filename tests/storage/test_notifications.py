@@ -33,12 +33,12 @@ async def listening(database: Database) -> AsyncIterator[dict[str, asyncio.Event
 async def test_whoever_listens_is_called_at_each_commit_and_only_then(database: Database) -> None:
     async with listening(database) as rung:
         async with database.write() as tx:
-            await outbox.add(tx, [outbox.New("a", "telegram", "ana", outbox.Kind.REPLY, "[]", NOW)])
+            await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
             assert not rung["deliveries"].is_set()
         await rung["deliveries"].wait()
         assert not rung["updates"].is_set()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         await rung["updates"].wait()
 
 
@@ -47,7 +47,7 @@ async def test_a_refusal_is_told_at_once_and_a_slot_is_not(database: Database) -
         async with database.write() as tx:
             await rate_limits.take(tx, await rate_limits.look(tx, "telegram", NOW), 3, 1.0)
         async with database.write() as tx:
-            await outbox.add(tx, [outbox.New("a", "telegram", "ana", outbox.Kind.REPLY, "[]", NOW)])
+            await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
         await rung["deliveries"].wait()
         assert not rung["paces"].is_set()
         async with database.write() as tx:
@@ -101,7 +101,7 @@ async def test_a_server_that_goes_away_while_we_ask_to_listen_ends_nobody(
         for event in rung.values():
             event.clear()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         async with asyncio.timeout(5):
             await rung["updates"].wait()
 

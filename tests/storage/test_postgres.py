@@ -75,7 +75,7 @@ async def bridge(postgres_socket: Path) -> AsyncIterator[Bridge]:
 async def impatient(bridge: Bridge) -> AsyncIterator[Database]:
     """A database whose statements may take a moment only, but for long ones."""
     url = parse_url(bridge.url)
-    database = Database(_engine(url, postgres.manner(SHORT)), patient=_engine(url, postgres.manner(None)))
+    database = Database(_engine(url, postgres.connect_args(SHORT)), patient=_engine(url, postgres.connect_args(None)))
     yield database
     await database.close()
 
@@ -115,7 +115,7 @@ async def test_a_statement_that_takes_too_long_is_given_up_and_a_long_one_is_not
 
 
 async def test_whoever_gets_no_connection_finds_the_database_away(bridge: Bridge) -> None:
-    engine = _engine(parse_url(bridge.url), postgres.manner(), pool_size=1, max_overflow=0, pool_timeout=0.05)
+    engine = _engine(parse_url(bridge.url), postgres.connect_args(), pool_size=1, max_overflow=0, pool_timeout=0.05)
     database = Database(engine)
     async with database.read() as tx:
         await tx.execute(text("select 1"))

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from storage.database import Database, Transaction
 from storage.people import addresses, due
-from storage.people.due import Group, Silence
+from storage.people.due import DueGroup, Silence
 from storage.queue import backlog, claims, outbox, receipts, updates
 from storage.queue.claims import PersonLimit
 from tests.cast import MONDAY_NINE as NOW
@@ -23,12 +23,12 @@ PLANNED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "free": lambda tx: due.free(tx, DAY, 9, [SILENCE]),
     "silent": lambda tx: due.silent(tx, DAY, 9, SILENCE, BOTH, 100),
     "left over": lambda tx: due.left_over(tx, DAY, 9, SILENCE),
-    "still free": lambda tx: due.still(tx, DAY, 9, Group([1, 2]), [SILENCE], {}),
-    "still silent": lambda tx: due.still(tx, DAY, 9, Group([1, 2], SILENCE), [SILENCE], BOTH),
-    "wait from now on": lambda tx: due.put_off(tx, DAY, 9, Group([1, 2], SILENCE)),
+    "still free": lambda tx: due.still(tx, DAY, 9, DueGroup([1, 2]), [SILENCE], {}),
+    "still silent": lambda tx: due.still(tx, DAY, 9, DueGroup([1, 2], SILENCE), [SILENCE], BOTH),
+    "wait from now on": lambda tx: due.put_off(tx, DAY, 9, DueGroup([1, 2], SILENCE)),
     "wait for a later hour": lambda tx: due.count_put_off_ahead(tx, DAY, 9, SILENCE, BOTH),
     "wait at all": lambda tx: addresses.count_put_off(tx, "whatsapp"),
-    "knocked at": lambda tx: addresses.count_knocked(tx, "whatsapp", NOW),
+    "knocked at": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
 }
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),

@@ -17,7 +17,7 @@ from telegram.error import BadRequest
 from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Parcel, Update, marked, plain
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, marked, plain
 from storage.queue.claims import PersonLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
@@ -59,7 +59,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class PendingUpdates:
     """What waits at Telegram to be brought to the webhook, and when and why that failed last."""
 
     waiting: int
@@ -136,10 +136,12 @@ class Telegram:
                 max_connections=40,
             )
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> PendingUpdates:
         """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
         told = await told_plainly(self._bot.get_webhook_info())
-        return Backlog(told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80])
+        return PendingUpdates(
+            told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80]
+        )
 
     async def _put_up(self, cover: Cover, code: str | None) -> None:
         await self._bot.set_my_commands(cover.menu, language_code=code)
@@ -179,13 +181,13 @@ class Telegram:
 
     async def _send(self, parcel: Parcel) -> str:
         match parcel.act:
-            case Act.SAY:
+            case Action.SAY:
                 return await self._say(parcel)
-            case Act.REPLACE:
+            case Action.REPLACE:
                 return await self._replace(parcel)
-            case Act.ACKNOWLEDGE:
+            case Action.ACKNOWLEDGE:
                 await self._acknowledge(parcel)
-            case Act.ERASE:
+            case Action.ERASE:
                 await self._erase(parcel)
         return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 import telegram
 from telegram.constants import ChatMemberStatus, ChatType
 
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 NAME = "telegram"
 MAX_NUMBER = 2**63
@@ -103,7 +103,7 @@ def _plain_press(key: str, raw: dict[str, Any]) -> Update | None:
         channel=NAME,
         key=key,
         address=str(chat),
-        kind=Kind.CHOICE,
+        kind=UpdateKind.CHOICE,
         choice=_choice(data),
         language=_tag(person.get("language_code")),
         ref=str(ref),
@@ -127,7 +127,7 @@ def _message(key: str, message: telegram.Message) -> Update | None:
     person = message.from_user
     if message.chat.type != ChatType.PRIVATE or (person is not None and person.is_bot):
         return None
-    kind, command, text = Kind.ATTACHMENT, "", ""
+    kind, command, text = UpdateKind.ATTACHMENT, "", ""
     if message.text is not None:
         kind, command, text = _typed(_text(message.text))
     elif not message.effective_attachment and not any(
@@ -151,13 +151,13 @@ def _album(mark: object) -> str:
     return mark if isinstance(mark, str) and _PRESS.fullmatch(mark) else ""
 
 
-def _typed(raw: str) -> tuple[Kind, str, str]:
+def _typed(raw: str) -> tuple[UpdateKind, str, str]:
     """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
     if len(raw) > 4 * SHORT_TEXT or len(text := clean(raw)) > SHORT_TEXT:
-        return Kind.LONG_TEXT, "", ""
+        return UpdateKind.LONG_TEXT, "", ""
     if command := _COMMAND.fullmatch(text):
-        return Kind.COMMAND, command[1].lower(), (command[2] or "").strip()
-    return Kind.TEXT, "", text
+        return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()
+    return UpdateKind.TEXT, "", text
 
 
 def _press(key: str, query: telegram.CallbackQuery) -> Update | None:
@@ -170,7 +170,7 @@ def _press(key: str, query: telegram.CallbackQuery) -> Update | None:
         channel=NAME,
         key=key,
         address=_address(message.chat),
-        kind=Kind.CHOICE,
+        kind=UpdateKind.CHOICE,
         choice=_choice(query.data),
         language=_language(query.from_user),
         ref=_ref(message.message_id),
@@ -188,7 +188,7 @@ def _choice(data: object) -> str:
 def _membership(key: str, change: telegram.ChatMemberUpdated) -> Update | None:
     if change.chat.type != ChatType.PRIVATE:
         return None
-    kinds = {ChatMemberStatus.BANNED: Kind.BLOCKED, ChatMemberStatus.MEMBER: Kind.UNBLOCKED}
+    kinds = {ChatMemberStatus.BANNED: UpdateKind.BLOCKED, ChatMemberStatus.MEMBER: UpdateKind.UNBLOCKED}
     kind = kinds.get(change.new_chat_member.status)  # type: ignore[call-overload]
     if kind is None:
         return None

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.channels import webhook
 from bot.channels.channel import ChannelError, Throttled
-from bot.channels.events import Arrival, Untranslated
+from bot.channels.events import PlatformEvent, UnreadableEvent
 from bot.channels.telegram.client import Contested, TokenRevoked
 from bot.channels.telegram.parser import NAME, Untranslatable, key_of
 from bot.channels.webhook import WITHOUT_KEY, Keeper, body_of
@@ -28,13 +28,13 @@ log = structlog.get_logger()
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Reader(Protocol):
+class UpdateParser(Protocol):
     """The bot, as far as a webhook needs it."""
 
     def translate(self, raw: object) -> Update | None: ...
 
 
-class Source(Reader, Protocol):
+class Source(UpdateParser, Protocol):
     """The bot, as far as polling needs it."""
 
     async def fetch(self, offset: int | None) -> list[Any]: ...
@@ -92,7 +92,7 @@ class Pauses:
         return max(pause, fault.retry_after) if isinstance(fault, Throttled) else pause
 
 
-async def keep_all(batch: Iterable[object], telegram: Reader, inbox: Keeper) -> None:
+async def keep_all(batch: Iterable[object], telegram: UpdateParser, inbox: Keeper) -> None:
     """Keep updates as they came, in one transaction. One that cannot be kept never stops the others.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
@@ -100,16 +100,16 @@ async def keep_all(batch: Iterable[object], telegram: Reader, inbox: Keeper) -> 
     await webhook.keep_all([arrival for raw in batch if (arrival := _read(raw, telegram)) is not None], inbox)
 
 
-def _read(raw: object, telegram: Reader) -> Arrival | None:
+def _read(raw: object, telegram: UpdateParser) -> PlatformEvent | None:
     try:
         return telegram.translate(raw)
     except Untranslatable as fault:
         key = key_of(raw) or WITHOUT_KEY
         log.warning("telegram_update_unreadable", key=key, fault=str(fault))
-        return Untranslated(NAME, key, str(fault))
+        return UnreadableEvent(NAME, key, str(fault))
 
 
-def attach(app: web.Application, telegram: Reader, inbox: Keeper, secret: str) -> None:
+def attach(app: web.Application, telegram: UpdateParser, inbox: Keeper, secret: str) -> None:
     """Add the webhook. Anything but 200 makes Telegram repeat: only what may yet succeed is answered so."""
     if not secret:
         raise ValueError("a webhook without a secret would take updates from anybody")

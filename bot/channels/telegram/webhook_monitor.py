@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 
 from bot.channels.channel import ChannelError
-from bot.channels.telegram.channel import Backlog, Telegram
+from bot.channels.telegram.channel import PendingUpdates, Telegram
 from storage import notifications
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
@@ -23,7 +23,7 @@ HINT = "Telegram does not reach PUBLIC_URL; look at its name, certificate and pr
 log = structlog.get_logger()
 
 
-def is_deaf(before: Backlog, now: Backlog) -> bool:
+def is_deaf(before: PendingUpdates, now: PendingUpdates) -> bool:
     """Nothing came through between two looks, though Telegram tried.
 
     One failure alone tells nothing: Telegram repeats what was not taken, and remembers its last failure for good.
@@ -32,7 +32,7 @@ def is_deaf(before: Backlog, now: Backlog) -> bool:
     return has_tried and now.waiting >= before.waiting > 0
 
 
-def is_heard(before: Backlog, now: Backlog) -> bool:
+def is_heard(before: PendingUpdates, now: PendingUpdates) -> bool:
     """Something came through, or nothing waits."""
     return now.waiting == 0 or now.waiting < before.waiting
 
@@ -50,8 +50,8 @@ async def watch(database: Database, telegram: Telegram, clock: Callable[[], date
 
 
 async def look(
-    database: Database, telegram: Telegram, clock: Callable[[], datetime], before: Backlog | None
-) -> Backlog | None:
+    database: Database, telegram: Telegram, clock: Callable[[], datetime], before: PendingUpdates | None
+) -> PendingUpdates | None:
     """Compare with what was seen before, note what that tells, and give what is seen now."""
     try:
         now = await telegram.backlog()
@@ -63,7 +63,9 @@ async def look(
     return now
 
 
-async def _note(database: Database, channel: str, before: Backlog, now: Backlog, moment: datetime) -> None:
+async def _note(
+    database: Database, channel: str, before: PendingUpdates, now: PendingUpdates, moment: datetime
+) -> None:
     async with database.write() as tx:
         was_deaf = channel in await channel_facts.deaf(tx)
         if is_deaf(before, now):

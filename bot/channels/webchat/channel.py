@@ -13,8 +13,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 
 from bot.channels.channel import Unreachable
-from bot.encryption import Strongbox
-from handlers.message import Act, Key, Parcel
+from bot.encryption import SecretBox
+from handlers.message import Action, Parcel, RenderedButton
 from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable, Transaction
 
@@ -24,7 +24,7 @@ GONE: Mapping[str, Any] = {"note": "erased"}
 """What is left of a person's own message that was taken out of the chat."""
 
 
-class Bell:
+class ChangeSubscription:
     """Rings for one listener when their chat changes; a ring between two waits is not lost."""
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Bell:
         return True
 
 
-class Changes:
+class ChangeFeed:
     """Tells the pages of this process that something changed in a chat."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
+        self._bells: defaultdict[str, set[ChangeSubscription]] = defaultdict(set)
         self.is_closed = False
 
     def tell(self, address: str) -> None:
@@ -56,8 +56,8 @@ class Changes:
             bell.ring()
 
     @contextmanager
-    def listening(self, address: str) -> Iterator[Bell]:
-        bell = Bell()
+    def listening(self, address: str) -> Iterator[ChangeSubscription]:
+        bell = ChangeSubscription()
         self._bells[address].add(bell)
         try:
             yield bell
@@ -79,16 +79,16 @@ class Webchat:
     name = NAME
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], box: Strongbox, changes: Changes | None = None
+        self, database: Database, clock: Callable[[], datetime], box: SecretBox, changes: ChangeFeed | None = None
     ) -> None:
         self._database = database
         self._clock = clock
         self._box = box
-        self.changes = changes or Changes()
+        self.changes = changes or ChangeFeed()
 
     async def send(self, parcel: Parcel) -> str:
         """Show it in the chat and give the bubble's id. Raises Unreachable when the database is away."""
-        if parcel.act is Act.ACKNOWLEDGE:
+        if parcel.act is Action.ACKNOWLEDGE:
             return ""  # the page showed the press by itself
         try:
             async with self._database.write() as tx:
@@ -101,11 +101,11 @@ class Webchat:
 
     async def _put(self, tx: Transaction, parcel: Parcel) -> str:
         ref = number(parcel.ref) or 0  # no bubble has the id 0
-        if parcel.act is Act.ERASE:
+        if parcel.act is Action.ERASE:
             return parcel.ref if await transcripts.change(tx, parcel.address, ref, GONE, is_mine=True) else ""
         plain = pack(parcel.text, parcel.rows)
         body = closed(plain, self._box)
-        is_edit = parcel.act is Act.REPLACE
+        is_edit = parcel.act is Action.REPLACE
         present = await transcripts.find(tx, parcel.address, ref) if is_edit else None
         if present is not None and not present.is_mine and opened(present.body, self._box) == plain:
             return parcel.ref  # it reads so already
@@ -115,18 +115,18 @@ class Webchat:
         return str(await transcripts.add(tx, parcel.address, token, body, self._clock(), is_mine=False))
 
 
-def pack(text: str, rows: Iterable[Iterable[Key]] = ()) -> dict[str, Any]:
+def pack(text: str, rows: Iterable[Iterable[RenderedButton]] = ()) -> dict[str, Any]:
     """A bubble's body: its text and its rows of buttons, without what is empty."""
     keys = [[{name: value for name, value in asdict(key).items() if value} for key in row] for row in rows]
     return {"text": text, "rows": keys} if keys else {"text": text}
 
 
-def closed(body: Mapping[str, Any], box: Strongbox) -> Mapping[str, Any]:
+def closed(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
     """A body as it stands on the disk: typed words, answers in buttons and one-time links are not to be read there."""
     return {"closed": box.close_text(json.dumps(body, ensure_ascii=False), PLACE)}
 
 
-def opened(body: Mapping[str, Any], box: Strongbox) -> Mapping[str, Any]:
+def opened(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
     """A body as it was before `closed`; empty when the key is another by now."""
     if "closed" not in body:
         return body
@@ -137,9 +137,9 @@ def opened(body: Mapping[str, Any], box: Strongbox) -> Mapping[str, Any]:
     return found
 
 
-def rows_of(body: Mapping[str, Any]) -> tuple[tuple[Key, ...], ...]:
+def rows_of(body: Mapping[str, Any]) -> tuple[tuple[RenderedButton, ...], ...]:
     """The rows of buttons in a bubble's body."""
-    return tuple(tuple(Key(**key) for key in row) for row in body.get("rows", ()))
+    return tuple(tuple(RenderedButton(**key) for key in row) for row in body.get("rows", ()))
 
 
 def number(ref: str) -> int | None:

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.channels.webchat.channel import NAME, Bell, Changes, number, opened
-from bot.channels.webchat.form import Deed, Unwelcome, key_of, own_body, read_fields, understand
+from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, number, opened
+from bot.channels.webchat.form import RejectedForm, SubmittedAction, key_of, own_body, read_fields, understand
 from bot.channels.webchat.rendering import Face, face
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import HEADERS, STATIC, language_of
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 from storage.channels import transcripts
 from storage.database import DatabaseUnavailable
 
@@ -34,7 +34,7 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{22}")  # 128 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class PageTiming:
     """How the page behaves towards browsers; tests make it quicker and more patient."""
 
     patience: float = 3.0  # seconds that a form without scripts waits for the reply
@@ -45,8 +45,8 @@ class Manners:
     poll: float = 1.0  # on PostgreSQL another process may have written: look so often
 
 
-MANNERS = web.AppKey("webchat_manners", Manners)
-CHANGES = web.AppKey("webchat_changes", Changes)
+TIMING = web.AppKey("webchat_manners", PageTiming)
+CHANGES = web.AppKey("webchat_changes", ChangeFeed)
 PACE = web.AppKey("webchat_pace", dict[str, deque[float]])
 VERSION = web.AppKey("webchat_version", str)
 routes = web.RouteTableDef()
@@ -54,8 +54,8 @@ routes = web.RouteTableDef()
 
 def attach(app: web.Application) -> None:
     """Add the chat to the server. Set CHANGES to the channel's own before, so that replies appear at once."""
-    app.setdefault(MANNERS, Manners())
-    app.setdefault(CHANGES, Changes())
+    app.setdefault(TIMING, PageTiming())
+    app.setdefault(CHANGES, ChangeFeed())
     app[PACE] = {}
     add_assets(app)
     app.router.add_routes(routes)
@@ -108,7 +108,7 @@ async def show(request: web.Request) -> web.Response:
 
 def _with_cookies(request: web.Request, response: web.Response, new_secret: str) -> web.Response:
     if new_secret:
-        is_secure = request.secure or request.app[HOUSE].public_url.startswith("https:")
+        is_secure = request.secure or request.app[INSTALLATION].public_url.startswith("https:")
         response.set_cookie(
             COOKIE, new_secret, max_age=YEAR, path="/chat", httponly=True, samesite="Lax", secure=is_secure
         )
@@ -135,7 +135,7 @@ def address_of(secret: str) -> str:
 
 
 def _faces(request: web.Request, shown: Sequence[transcripts.Bubble]) -> list[Face]:
-    timezone = request.app[HOUSE].timezone
+    timezone = request.app[INSTALLATION].timezone
     box, now = request.app[INBOX].box, request.app[CLOCK]()
     return [face(bubble, opened(bubble.body, box), now, timezone) for bubble in shown]
 
@@ -158,7 +158,7 @@ async def say(request: web.Request) -> web.Response:
         if wants_json:
             after = number(fields.get("after", "")) or 0
             return web.json_response(await _news(request, address, after), headers=HEADERS)
-    except Unwelcome as refusal:
+    except RejectedForm as refusal:
         return _sorry(request, refusal.status, refusal.key, wants_json)
     except DatabaseUnavailable:
         return _sorry(request, 503, "webchat.sorry_away", wants_json)
@@ -167,15 +167,15 @@ async def say(request: web.Request) -> web.Response:
 
 def _welcome(request: web.Request) -> str:
     if not _is_same_origin(request):
-        raise Unwelcome(403, "webchat.sorry_elsewhere")
+        raise RejectedForm(403, "webchat.sorry_elsewhere")
     secret = _secret(request)
     if not secret:
         if request.content_type != "application/json":
             raise web.HTTPSeeOther("/chat?cookie=missing")
-        raise Unwelcome(403, "webchat.sorry_cookie")
+        raise RejectedForm(403, "webchat.sorry_cookie")
     address = address_of(secret)
     if not _is_in_pace(request.app, address):
-        raise Unwelcome(429, "webchat.sorry_fast")
+        raise RejectedForm(429, "webchat.sorry_fast")
     return address
 
 
@@ -183,12 +183,12 @@ def _is_same_origin(request: web.Request) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("Origin")
-    public = urlsplit(request.app[HOUSE].public_url)
+    public = urlsplit(request.app[INSTALLATION].public_url)
     return origin is None or origin in (f"{request.scheme}://{request.host}", f"{public.scheme}://{public.netloc}")
 
 
 def _is_in_pace(app: web.Application, address: str) -> bool:
-    manners, pace, now = app[MANNERS], app[PACE], asyncio.get_running_loop().time()
+    manners, pace, now = app[TIMING], app[PACE], asyncio.get_running_loop().time()
     if len(pace) > 1000:  # forget who has been quiet
         for quiet in [one for one, times in pace.items() if times[-1] < now - manners.seconds]:
             del pace[quiet]
@@ -199,12 +199,12 @@ def _is_in_pace(app: web.Application, address: str) -> bool:
     return True
 
 
-async def _record(request: web.Request, address: str, deed: Deed, fields: Mapping[str, str]) -> int:
+async def _record(request: web.Request, address: str, deed: SubmittedAction, fields: Mapping[str, str]) -> int:
     """Keep the deed as an update; give the chat's revision before the reply, or -1 for a repetition."""
     app = request.app
     key = key_of(address, deed, fields.get("once") or secrets.token_urlsafe(16))
     ref, before = await _show_own(app, address, deed, key)
-    is_choice = deed.kind is Kind.CHOICE
+    is_choice = deed.kind is UpdateKind.CHOICE
     update = Update(
         NAME,
         key,
@@ -220,13 +220,13 @@ async def _record(request: web.Request, address: str, deed: Deed, fields: Mappin
     return before if await app[INBOX].keep([update]) else -1
 
 
-async def _show_own(app: web.Application, address: str, deed: Deed, key: str) -> tuple[str, int]:
+async def _show_own(app: web.Application, address: str, deed: SubmittedAction, key: str) -> tuple[str, int]:
     """The person's own bubble, before the update that names it: a repetition after a crash between the two finds it.
 
     A press leaves none, as on a phone: the reply often takes the place of the message that carried the button,
     and what was pressed would stand below its own reply.
     """
-    if deed.kind is Kind.CHOICE:
+    if deed.kind is UpdateKind.CHOICE:
         async with app[DATABASE].read() as tx:
             return deed.ref, await transcripts.newest(tx, address)
     async with app[DATABASE].write() as tx:
@@ -239,7 +239,7 @@ async def _show_own(app: web.Application, address: str, deed: Deed, key: str) ->
 
 async def _await_reply(app: web.Application, address: str, before: int) -> None:
     """Until something newer than `before` stands in the chat and nothing more follows, or patience ends."""
-    loop, manners, changes = asyncio.get_running_loop(), app[MANNERS], app[CHANGES]
+    loop, manners, changes = asyncio.get_running_loop(), app[TIMING], app[CHANGES]
     end = loop.time() + manners.patience
     with changes.listening(address) as bell:
         while (left := end - loop.time()) > 0 and not changes.is_closed:
@@ -279,16 +279,18 @@ async def events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _stream(request: web.Request, response: web.StreamResponse, bell: Bell, address: str, after: int) -> None:
+async def _stream(
+    request: web.Request, response: web.StreamResponse, bell: ChangeSubscription, address: str, after: int
+) -> None:
     app, loop = request.app, asyncio.get_running_loop()
-    pause = app[MANNERS].beat if app[DATABASE].is_sqlite else app[MANNERS].poll
+    pause = app[TIMING].beat if app[DATABASE].is_sqlite else app[TIMING].poll
     spoke_at = float("-inf")  # a first line at once: some browsers call the stream open only then
     while not app[CHANGES].is_closed and request.transport and not request.transport.is_closing():
         news = await _news(request, address, after)
         if news["bubbles"] or news["reset"]:
             after, spoke_at = news["revision"], loop.time()
             await response.write(f"id: {after}\ndata: {json.dumps(news)}\n\n".encode())
-        elif loop.time() - spoke_at >= app[MANNERS].beat:
+        elif loop.time() - spoke_at >= app[TIMING].beat:
             spoke_at = loop.time()
             await response.write(b":\n\n")
         await bell.wait(pause)

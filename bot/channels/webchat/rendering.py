@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from bot.channels.webchat.channel import rows_of
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Key
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, RenderedButton
 from storage.channels.transcripts import Bubble
 
 OPENS = {BOLD: "strong", ITALIC: "em"}
@@ -27,7 +27,7 @@ class Face:
     is_mine: bool
     html: Markup
     note: str  # in place of words: erased, long, start
-    rows: tuple[tuple[Key, ...], ...]
+    rows: tuple[tuple[RenderedButton, ...], ...]
     at: datetime  # local
     is_today: bool
 

@@ -25,12 +25,12 @@ from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
 from bot.channels.whatsapp.errors import Meaning, meaning
 from bot.channels.whatsapp.fields import key_of
-from handlers.capabilities import Manner
-from handlers.message import Act, Opening, Parcel
+from handlers.capabilities import Capabilities
+from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 from storage.people import addresses
-from storage.people.addresses import Place
+from storage.people.addresses import ServantAddress
 from storage.queue.claims import PersonLimit
 
 NAME = "whatsapp"
@@ -51,9 +51,9 @@ Source: Cloud API, about the platform."""
 log = structlog.get_logger()
 
 
-def manner(openings: str) -> Manner:
+def capabilities(openings: str) -> Capabilities:
     """How WhatsApp talks; `openings` is how a prompt opens a closed window."""
-    return Manner(
+    return Capabilities(
         edits=False,
         erases=False,
         joins=True,
@@ -66,10 +66,10 @@ def manner(openings: str) -> Manner:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecipientState:
     """What is known before sending: where the person is, whether they were heard, how the template stands."""
 
-    place: Place | None
+    place: ServantAddress | None
     is_open: bool
     is_stopped: bool
 
@@ -112,7 +112,7 @@ class WhatsApp:
 
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
-        if parcel.act in (Act.ACKNOWLEDGE, Act.ERASE):
+        if parcel.act in (Action.ACKNOWLEDGE, Action.ERASE):
             return ""  # nobody waits for the one, and nothing of the other can be done here
         try:
             standing = await self._standing(parcel)
@@ -122,7 +122,7 @@ class WhatsApp:
         except DatabaseUnavailable as fault:
             raise Unreachable("the database is away", in_doubt=False) from fault
 
-    async def _standing(self, parcel: Parcel) -> Standing:
+    async def _standing(self, parcel: Parcel) -> RecipientState:
         async with self._database.glance() as tx:
             place = await addresses.find(tx, NAME, parcel.address)
             opening, states = parcel.opening, {}
@@ -134,7 +134,7 @@ class WhatsApp:
         is_open = opening is None if place is None else False
         if heard_at is not None:
             is_open = self._clock() < heard_at + WINDOW - MARGIN
-        return Standing(place, is_open, state is not None and state.is_stopped)
+        return RecipientState(place, is_open, state is not None and state.is_stopped)
 
     async def _freely(self, parcel: Parcel) -> str:
         try:
@@ -146,7 +146,7 @@ class WhatsApp:
             await addresses.be_silent(tx, NAME, parcel.address, self._clock())
         return await self._by_template(parcel, await self._standing(parcel))
 
-    async def _by_template(self, parcel: Parcel, standing: Standing) -> str:
+    async def _by_template(self, parcel: Parcel, standing: RecipientState) -> str:
         opening = parcel.opening
         if opening is None:
             raise WindowClosed("silent for 24 hours, and no template says this")
@@ -158,7 +158,7 @@ class WhatsApp:
             raise await self._refused(fault, parcel, opening) from None
         try:
             async with self._database.write() as tx:
-                await addresses.knock(tx, NAME, parcel.address, self._clock())
+                await addresses.record_template_sent(tx, NAME, parcel.address, self._clock())
         except DatabaseUnavailable as fault:  # it was taken: what is not counted is better than what is sent twice
             log.warning("whatsapp_knock_not_noted", fault=str(fault))
         return ref
@@ -176,7 +176,9 @@ class WhatsApp:
 
     # ------------------------------------------------------------ what a refusal leads to
 
-    async def _refused(self, fault: GraphFault, parcel: Parcel, opening: Opening | None = None) -> ChannelError:
+    async def _refused(
+        self, fault: GraphFault, parcel: Parcel, opening: RenderedTemplate | None = None
+    ) -> ChannelError:
         """The channel's error, after whatever is to be remembered was."""
         what = meaning(fault.code)
         now = self._clock()

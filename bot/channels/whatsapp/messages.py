@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.channels.channel import Refused
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Key, Opening, Parcel, marked, plain
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Parcel, RenderedButton, RenderedTemplate, marked, plain
 
 MAX_TEXT = 4096
 MAX_WITH_BUTTONS = 1024
@@ -53,7 +53,7 @@ def free(parcel: Parcel) -> Body:
     return _addressed(parcel, "interactive", _list(text, keys, parcel.menu))
 
 
-def template(parcel: Parcel, opening: Opening) -> Body:
+def template(parcel: Parcel, opening: RenderedTemplate) -> Body:
     """The template that goes to somebody who has been silent."""
     components: list[Body] = []
     if opening.values:
@@ -78,12 +78,12 @@ def _addressed(parcel: Parcel, kind: str, content: Mapping[str, Any]) -> Body:
     return body | ({"biz_opaque_callback_data": str(parcel.number)} if parcel.number else {})
 
 
-def _reply_buttons(text: str, keys: Sequence[Key]) -> Body:
+def _reply_buttons(text: str, keys: Sequence[RenderedButton]) -> Body:
     buttons = [{"type": "reply", "reply": {"id": key.choice, "title": _cut(key.label, MAX_BUTTON)}} for key in keys]
     return {"type": "button", "body": {"text": text}, "action": {"buttons": buttons}}
 
 
-def _list(text: str, keys: Sequence[Key], menu: str) -> Body:
+def _list(text: str, keys: Sequence[RenderedButton], menu: str) -> Body:
     if len(keys) > MAX_ROWS or not menu:
         raise Refused("more buttons than a list has rows")
     rows = [_row(key) for key in keys]
@@ -91,16 +91,16 @@ def _list(text: str, keys: Sequence[Key], menu: str) -> Body:
     return {"type": "list", "body": {"text": text}, "action": action}
 
 
-def _row(key: Key) -> Body:
+def _row(key: RenderedButton) -> Body:
     if len(key.choice) > MAX_ROW_ID:
         raise Refused("a choice too long for a row")
     row = {"id": key.choice, "title": _cut(key.label, MAX_ROW_TITLE)}
     return row | ({"description": _cut(key.hint, MAX_ROW_ABOUT)} if key.hint else {})
 
 
-def _distinct(keys: Any) -> list[Key]:
+def _distinct(keys: Any) -> list[RenderedButton]:
     """Titles and ids are unique within a message: of two that read the same the first stays."""
-    found: dict[str, Key] = {}
+    found: dict[str, RenderedButton] = {}
     for key in keys:
         if key.choice not in {one.choice for one in found.values()}:
             found.setdefault(key.label, key)

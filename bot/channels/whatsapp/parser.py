@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from bot.channels.events import Arrival, Bulletin, Fate, Receipt, Topic, Untranslated
+from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.telegram.parser import Untranslatable, clean
 from bot.channels.webhook import WITHOUT_KEY
 from bot.channels.whatsapp.fields import (
@@ -30,7 +30,7 @@ from bot.channels.whatsapp.fields import (
     user_of,
     word,
 )
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 NAME = "whatsapp"
 LONGEST_SENTENCE = 2_000  # of a system message, in characters
@@ -39,12 +39,18 @@ MAX_BUTTON_BYTES = 64
 # What needs no answer, and changes nothing of ours.
 _SILENT = ("reaction", "unreaction", "edit", "revoke", "request_welcome")
 _MOVES = ("user_changed_number", "customer_changed_number", "user_changed_user_id")
-_FATES = {"sent": Fate.SENT, "failed": Fate.FAILED, "delivered": Fate.DELIVERED, "read": Fate.READ, "played": Fate.READ}
+_FATES = {
+    "sent": DeliveryStatus.SENT,
+    "failed": DeliveryStatus.FAILED,
+    "delivered": DeliveryStatus.DELIVERED,
+    "read": DeliveryStatus.READ,
+    "played": DeliveryStatus.READ,
+}
 _WISHES = {"stop": "stop", "resume": "resume", "signup": "resume"}
 _TEMPLATES = {  # field -> topic, our name of what is told, WhatsApp's
-    "message_template_status_update": (Topic.TEMPLATE, "status", "event"),
-    "template_category_update": (Topic.TEMPLATE_CATEGORY, "category", "new_category"),
-    "message_template_quality_update": (Topic.TEMPLATE_QUALITY, "quality", "new_quality_score"),
+    "message_template_status_update": (AccountEventKind.TEMPLATE, "status", "event"),
+    "template_category_update": (AccountEventKind.TEMPLATE_CATEGORY, "category", "new_category"),
+    "message_template_quality_update": (AccountEventKind.TEMPLATE_QUALITY, "quality", "new_quality_score"),
 }
 _ACCOUNT = (  # our name of what is told besides the event, and where it stands
     ("restrictions", "restriction_info", "restriction_type"),
@@ -59,18 +65,18 @@ _PEOPLE = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 log = structlog.get_logger()
 
 
-def translate(body: object, number_id: str = "") -> list[Arrival]:
+def translate(body: object, number_id: str = "") -> list[PlatformEvent]:
     """Everything a webhook's body holds, in its order; what is ignored on purpose leaves nothing.
 
     With `number_id` the messages and receipts of the account's other numbers are left out. Ignored are groups,
     reactions, edited and deleted messages, and every field and status that we know no use for. A broken item is an
     Untranslated of its own: its key where it has one, and the kind of the fault.
     """
-    arrivals: list[Arrival] = []
+    arrivals: list[PlatformEvent] = []
     left_out = 0
     for change in _changes(body):
         if change is None:
-            arrivals.append(Untranslated(NAME, WITHOUT_KEY, "no change"))
+            arrivals.append(UnreadableEvent(NAME, WITHOUT_KEY, "no change"))
             continue
         if change.is_of_another_number(number_id):
             left_out += sum(1 for _ in change.items())
@@ -117,7 +123,7 @@ class _Change:
         return Contacts(pairs, is_lone=len(raws) == len(pairs) == speaking == 1)
 
 
-_Read = Callable[[dict[str, Any], _Change, int], Arrival | None]
+_Read = Callable[[dict[str, Any], _Change, int], PlatformEvent | None]
 
 
 def _changes(body: object) -> Iterator[_Change | None]:
@@ -136,16 +142,16 @@ def _change(entry: object, raw: object) -> _Change | None:
     return _Change(word(entry.get("id")), moment(entry.get("time")), field, value)
 
 
-def _alone(change: _Change, read: _Read, raw: object, place: int) -> Arrival | None:
+def _alone(change: _Change, read: _Read, raw: object, place: int) -> PlatformEvent | None:
     if not isinstance(raw, dict):
-        return Untranslated(NAME, WITHOUT_KEY, "not an object")
+        return UnreadableEvent(NAME, WITHOUT_KEY, "not an object")
     try:
         return read(raw, change, place)
     except Untranslatable as broken:
         fault = str(broken)
     except Exception as broken:  # a shape that nobody thought of, or one too deep to be walked
         fault = type(broken).__name__
-    return Untranslated(NAME, key_of(word(raw.get("id"))) or WITHOUT_KEY, fault)
+    return UnreadableEvent(NAME, key_of(word(raw.get("id"))) or WITHOUT_KEY, fault)
 
 
 # ---------------------------------------------------------------- what people do
@@ -172,7 +178,7 @@ def _message(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
     )
 
 
-def _deed(raw: dict[str, Any]) -> tuple[Kind, str, str, str]:
+def _deed(raw: dict[str, Any]) -> tuple[UpdateKind, str, str, str]:
     """Kind, command, words and choice of a message. Of whatever is neither text nor button nothing is kept."""
     kind = raw.get("type")
     chosen: object = None
@@ -184,19 +190,19 @@ def _deed(raw: dict[str, Any]) -> tuple[Kind, str, str, str]:
         reply = inner(raw, "interactive")  # may be missing: its place is taken by `errors` then
         chosen = inner(reply, "button_reply").get("id") or inner(reply, "list_reply").get("id")
     if not (choice := word(chosen)):
-        return Kind.ATTACHMENT, "", "", ""
-    return Kind.CHOICE, "", "", choice if len(choice) <= MAX_BUTTON_BYTES and PRINTABLE.fullmatch(choice) else ""
+        return UpdateKind.ATTACHMENT, "", "", ""
+    return UpdateKind.CHOICE, "", "", choice if len(choice) <= MAX_BUTTON_BYTES and PRINTABLE.fullmatch(choice) else ""
 
 
-def _typed(body: object) -> tuple[Kind, str, str]:
+def _typed(body: object) -> tuple[UpdateKind, str, str]:
     """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
     if not isinstance(body, str):
         raise Untranslatable("a text that is none")
     if len(body) > 4 * SHORT_TEXT or len(text := clean(body)) > SHORT_TEXT:
-        return Kind.LONG_TEXT, "", ""
+        return UpdateKind.LONG_TEXT, "", ""
     if command := _COMMAND.fullmatch(text):
-        return Kind.COMMAND, command[1].lower(), (command[2] or "").strip()
-    return Kind.TEXT, "", text
+        return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()
+    return UpdateKind.TEXT, "", text
 
 
 def _move(raw: dict[str, Any]) -> Update | None:
@@ -222,7 +228,7 @@ def _move(raw: dict[str, Any]) -> Update | None:
         channel=NAME,
         key=needed_key(raw),
         address=address,
-        kind=Kind.MOVED,
+        kind=UpdateKind.MOVED,
         at=moment(raw.get("timestamp")),
         alias=phone,
         moved_to="" if moved_to == address else moved_to,
@@ -245,7 +251,7 @@ def _preference(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
     address, at = address_of(user, phone), moment(raw.get("timestamp"))
     # It has no identifier of its own. Hashed, as no phone may stand in a key.
     key = f"p:{digest_of(f'{address} {value} {at}')}"
-    return Update(NAME, key, address, Kind.PREFERENCE, choice=wish, at=at, alias=phone)
+    return Update(NAME, key, address, UpdateKind.PREFERENCE, choice=wish, at=at, alias=phone)
 
 
 def _new_user_id(raw: dict[str, Any], _: _Change, __: int) -> Update | None:
@@ -255,7 +261,7 @@ def _new_user_id(raw: dict[str, Any], _: _Change, __: int) -> Update | None:
     if not old or not new:
         raise Untranslatable("no new address")
     key = f"m:{digest_of(f'{old} {new}')}"
-    return Update(NAME, key, old, Kind.MOVED, at=moment(raw.get("timestamp")), moved_to=new, moved_alias=phone)
+    return Update(NAME, key, old, UpdateKind.MOVED, at=moment(raw.get("timestamp")), moved_to=new, moved_alias=phone)
 
 
 # ---------------------------------------------------------------- what became of what we sent
@@ -282,19 +288,19 @@ def _status(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
 # ---------------------------------------------------------------- what is told about ourselves
 
 
-def _fault(raw: dict[str, Any], change: _Change, place: int) -> Bulletin:
+def _fault(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
     if not (code := needed(raw, "code")).isdecimal():
         raise Untranslatable("a code that is none")
-    return _bulletin(change, place, Topic.FAULT, code=code)
+    return _bulletin(change, place, AccountEventKind.FAULT, code=code)
 
 
-def _template(raw: dict[str, Any], change: _Change, place: int) -> Bulletin:
+def _template(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
     topic, ours, theirs = _TEMPLATES[change.field]
     told = {"name": "message_template_name", "language": "message_template_language", ours: theirs}
     return _bulletin(change, place, topic, **{name: needed(raw, member) for name, member in told.items()})
 
 
-def _limit(raw: dict[str, Any], change: _Change, place: int) -> Bulletin | None:
+def _limit(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent | None:
     told = raw.get("max_daily_conversations_per_business")
     if told is None:  # as it was called while the limit was each number's own
         told = raw.get("max_daily_conversation_per_phone")
@@ -304,21 +310,21 @@ def _limit(raw: dict[str, Any], change: _Change, place: int) -> Bulletin | None:
         raise Untranslatable("a limit that is none")
     unlimited, count, thousands = people.groups()
     most = -1 if unlimited else int(count) * (1000 if thousands else 1)
-    return _bulletin(change, place, Topic.LIMIT, people=str(most))
+    return _bulletin(change, place, AccountEventKind.LIMIT, people=str(most))
 
 
-def _account(raw: dict[str, Any], change: _Change, place: int) -> Bulletin:
+def _account(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
     told = {"event": needed(raw, "event")}
     for name, part, member in _ACCOUNT:
         parts = (one for one in members(raw, part) if isinstance(one, dict))
         words = [said(value) for one in parts for value in members(one, member)]
         if any(words):
             told[name] = said(",".join(filter(None, words)))
-    return _bulletin(change, place, Topic.ACCOUNT, **told)
+    return _bulletin(change, place, AccountEventKind.ACCOUNT, **told)
 
 
-def _bulletin(change: _Change, place: int, topic: Topic, **fields: str) -> Bulletin:
-    return Bulletin(NAME, f"b:{digest_of(f'{change.digest} {place}')}", topic, fields, change.time)
+def _bulletin(change: _Change, place: int, topic: AccountEventKind, **fields: str) -> AccountEvent:
+    return AccountEvent(NAME, f"b:{digest_of(f'{change.digest} {place}')}", topic, fields, change.time)
 
 
 _FIELDS: dict[str, tuple[tuple[str, _Read], ...]] = {

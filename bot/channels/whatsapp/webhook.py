@@ -9,7 +9,7 @@ from collections import Counter
 import structlog
 from aiohttp import web
 
-from bot.channels.events import Arrival, Untranslated
+from bot.channels.events import PlatformEvent, UnreadableEvent
 from bot.channels.webhook import Keeper, body_of, keep_all
 from bot.channels.whatsapp.parser import translate
 from storage.database import DatabaseUnavailable
@@ -83,9 +83,9 @@ class _Hook:
         return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), expected)
 
 
-def _tell(arrivals: list[Arrival]) -> None:
+def _tell(arrivals: list[PlatformEvent]) -> None:
     """Log what could not be read: by kind and count, as even a message's key spells the person's number in base64."""
-    faults = Counter(arrival.fault for arrival in arrivals if isinstance(arrival, Untranslated))
+    faults = Counter(arrival.fault for arrival in arrivals if isinstance(arrival, UnreadableEvent))
     for fault, count in faults.items():
         log.warning("whatsapp_unreadable", fault=fault, count=count)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot import app as house
+from bot import app as wiring
 from bot.config import WrongSetting, load
 from storage import migrate, permissions
 from storage.database import NoRights, open_database
@@ -89,7 +89,7 @@ def test_a_second_process_on_the_same_file_is_refused_wherever_its_own_folder_is
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/shared.db"
     assert integra("migrate", DATABASE_URL=url).code == 0
-    with house._claim_file(tmp_path / "shared.db"):
+    with wiring._claim_file(tmp_path / "shared.db"):
         line = line_of(integra, "run", DATABASE_URL=url)
         assert "another process runs on this SQLite database" in line
         (tmp_path / "link.db").symlink_to(tmp_path / "shared.db")

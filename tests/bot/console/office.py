@@ -19,12 +19,12 @@ from bot import console
 from bot.config import Secrets
 from bot.console import site
 from bot.web import letterbox
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY, PAGES, SECRETS
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import Pages
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage.confidential import cases, officers, sealing, wire_format
-from storage.confidential.officers import KeyList, Keys, State
+from storage.confidential.officers import KeyList, Keys, OfficerState
 from storage.database import Database
 
 SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
@@ -104,7 +104,7 @@ class Office:
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[SECRETS] = database, library, SECRET
         self.app[CLOCK] = lambda: self.now
-        self.app[HOUSE] = House(ZONE, "http://127.0.0.1:8080", SECRET.route, 10)
+        self.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10)
         self.app[PAGES] = Pages(library)
         letterbox.attach(self.app)
         console.attach(self.app)
@@ -116,7 +116,7 @@ class Office:
         async with self.database.write() as tx:
             return await officers.invite(tx, email, name, role, None, self.now)
 
-    async def enrol(self, person: Person, role: str = "officer", state: State = State.ACTIVE) -> None:
+    async def enrol(self, person: Person, role: str = "officer", state: OfficerState = OfficerState.ACTIVE) -> None:
         """Somebody joins with keys that the test holds."""
         token = await self.invite(person.email, person.name, role)
         async with self.database.write() as tx:
@@ -146,7 +146,7 @@ class Office:
         case = cases.Case(
             id=case_id,
             day=day,
-            state=cases.State.RECEIVED,
+            state=cases.CaseState.RECEIVED,
             epoch=1,
             due_on=day + timedelta(days=3),
             size_step=2,

@@ -10,20 +10,20 @@ import pytest
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 
-from bot.channels.whatsapp.channel import manner
+from bot.channels.whatsapp.channel import capabilities
 from bot.channels.whatsapp.errors import MEANINGS, Meaning
 from bot.config import WHATSAPP, Settings
 from bot.console import channel_status as page
-from bot.web.app_keys import HOUSE, SETTINGS
+from bot.web.app_keys import INSTALLATION, SETTINGS
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Stop
-from storage.confidential.officers import State as Joined
+from storage.confidential.officers import OfficerState as Joined
 from storage.database import open_database
 from storage.people import addresses, servants
 from storage.queue import outbox
-from storage.queue.outbox import Kind, New, State
+from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from tests import delivery_worker
 from tests.bot.console.office import SECRET, START, ZONE, Office, Person
 from tests.screen import faults
@@ -39,9 +39,9 @@ async def opened(url: str, library: Library, **settings: Any) -> AsyncIterator[O
     database = open_database(url)
     office = Office(database, library)
     given = Settings(_env_file=None, **{"webchat": "off"} | settings)
-    manners = {"whatsapp": manner("tap")} if given.has_whatsapp else {}
+    manners = {"whatsapp": capabilities("tap")} if given.has_whatsapp else {}
     office.app[SETTINGS] = given
-    office.app[HOUSE] = House(ZONE, "http://127.0.0.1:8080", SECRET.route, 10, manners)
+    office.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10, manners)
     async with TestServer(office.app) as server:
         office.address = str(server.make_url("")).rstrip("/")
         yield office
@@ -76,12 +76,14 @@ async def hold(office: Office) -> None:
         await outbox.add(
             tx,
             [
-                New(f"t{number}", "telegram", f"t{number}", Kind.REPLY, "[]", START - timedelta(hours=number))
+                NewDelivery(
+                    f"t{number}", "telegram", f"t{number}", DeliveryKind.REPLY, "[]", START - timedelta(hours=number)
+                )
                 for number in range(3)
             ],
         )
         for claimed in await delivery_worker.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
-            await delivery_worker.end(tx, claimed.id, State.REFUSED, START - timedelta(hours=1))
+            await delivery_worker.end(tx, claimed.id, DeliveryState.REFUSED, START - timedelta(hours=1))
         await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "2", START)
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")
@@ -100,7 +102,7 @@ async def hold(office: Office) -> None:
                 alias="ana-alias" if number == 0 else "",
             )
             if number < 2:
-                await addresses.knock(tx, "whatsapp", name, START)
+                await addresses.record_template_sent(tx, "whatsapp", name, START)
             else:
                 await addresses.put_off(tx, "whatsapp", name, START.date())
         for name, code, told in (
@@ -276,7 +278,7 @@ async def test_the_monitor_warns_of_what_is_wrong_and_of_nothing_else(whole: Off
             await channel_facts.forget_templates(tx, "whatsapp", [])
         if trouble != "people":
             for name in ("caro", "dani"):
-                await addresses.knock(tx, "whatsapp", name, START)
+                await addresses.record_template_sent(tx, "whatsapp", name, START)
     said = plain((await read(whole, MONITOR))[1])
     sentences = {
         "channel": "Hay algo que atender en los canales. Canales detenidos: 1. Ver los canales",

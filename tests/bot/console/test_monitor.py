@@ -25,8 +25,8 @@ def report_of(library: Library, asked: dict[str, Any]) -> Any:
     async def institution_table(tx: object, library: Library, first: date, last: date, least: int, code: str | None):  # type: ignore[no-untyped-def]
         asked.update(first=first, last=last, code=code)
         rows = (
-            reports.Row("leon", "Municipio de León", "municipal", 860, 9911, 0.61, 0.72),
-            reports.Row("tiny", "Instituto Chico", "state", None, None, None, None),
+            reports.InstitutionRow("leon", "Municipio de León", "municipal", 860, 9911, 0.61, 0.72),
+            reports.InstitutionRow("tiny", "Instituto Chico", "state", None, None, None, None),
         )
         topic = next(iter(library.topics.values())).name
         return reports.Report(
@@ -83,7 +83,7 @@ async def test_a_liaison_sees_the_own_institution_only(
         assert own is not None
         token = await officers.invite(tx, "lia@leon.example", "Lía Paz", role, own.id, office.now)
         lia = Person("", "Lía Paz", "lia@leon.example")
-        lia.id = await officers.sign_up(tx, token, lia.keys(), officers.State.ACTIVE, office.now)
+        lia.id = await officers.sign_up(tx, token, lia.keys(), officers.OfficerState.ACTIVE, office.now)
     assert (await (await office.signed_in(lia)).get("/console/monitor"))[0] == 200
     assert asked["code"] == ("LEON" if role == "liaison" else None)
 

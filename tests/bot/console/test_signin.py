@@ -30,7 +30,7 @@ class Visitor:
             return answer.status, await answer.json()
 
 
-async def visit(office: Office, client: ClientSession, page: str = "signin") -> Visitor:
+async def context(office: Office, client: ClientSession, page: str = "signin") -> Visitor:
     async with client.get(f"{office.address}/console/{page}") as answer:
         text = await answer.text()
         gate = answer.cookies[site.GATE].value
@@ -47,7 +47,7 @@ async def carmen(office: Office) -> Person:
     async with office.database.write() as tx:
         carmen.id = (await officers.invited(tx, token, office.now)).id
         keys = carmen.keys(auth_hash=kdf.derive_phc_encoded(AUTH.encode()))
-        await officers.sign_up(tx, token, keys, officers.State.ACTIVE, office.now)
+        await officers.sign_up(tx, token, keys, officers.OfficerState.ACTIVE, office.now)
     await office.put_in_force(1, unit.sign(1, carmen))
     return carmen
 
@@ -70,7 +70,7 @@ def sign_up_form(token: str, person: Person, **changes: object) -> dict[str, obj
 
 async def test_the_right_auth_key_opens_a_session_and_hands_the_bundle_back(office: Office, carmen: Person) -> None:
     async with ClientSession() as client:
-        visitor = await visit(office, client)
+        visitor = await context(office, client)
         assert await visitor.post("/console/signin/begin", {"email": carmen.email}) == (
             200,
             {"salt": wire_format.encode(b"s" * 16)},
@@ -86,7 +86,7 @@ async def test_the_right_auth_key_opens_a_session_and_hands_the_bundle_back(offi
 async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: Person) -> None:
     wrong = wire_format.encode(b"\2" * 32)
     async with ClientSession() as client:
-        visitor = await visit(office, client)
+        visitor = await context(office, client)
         answers = [
             await visitor.post("/console/signin", {"email": email, "auth": wrong})
             for email in (carmen.email, "nadie@ueipci.example")
@@ -108,7 +108,7 @@ async def test_an_unknown_address_is_checked_against_a_hash_that_costs_as_much(
 
     monkeypatch.setattr(signin, "_fits", listening)
     async with ClientSession() as client:
-        visitor = await visit(office, client)
+        visitor = await context(office, client)
         for _ in range(2):
             await visitor.post("/console/signin", {"email": "nadie@ueipci.example", "auth": AUTH})
     assert len(tried) == 2
@@ -118,7 +118,7 @@ async def test_an_unknown_address_is_checked_against_a_hash_that_costs_as_much(
 @pytest.mark.attack
 async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, carmen: Person) -> None:
     async with ClientSession() as client:
-        visitor = await visit(office, client)
+        visitor = await context(office, client)
         salts = [
             (await visitor.post("/console/signin/begin", {"email": email}))[1]["salt"]
             for email in ("a@x.mx", "A@x.mx ", "b@x.mx")
@@ -146,7 +146,7 @@ async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: O
 async def test_looking_at_an_invite_spends_nothing_and_joining_spends_it(office: Office, carmen: Person) -> None:
     token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
     async with ClientSession() as client:
-        visitor = await visit(office, client, "signup")
+        visitor = await context(office, client, "signup")
         for _ in range(2):
             status, body = await visitor.post("/console/signup/begin", {"token": token})
             assert (status, body["name"], body["role"], body["is_first"]) == (200, "Dora Luna", "officer", False)
@@ -159,7 +159,7 @@ async def test_looking_at_an_invite_spends_nothing_and_joining_spends_it(office:
 async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen: Person) -> None:
     token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
     async with ClientSession() as client:
-        visitor = await visit(office, client, "signup")
+        visitor = await context(office, client, "signup")
         await visitor.post("/console/signup", sign_up_form(token, dora))
     async with office.database.read() as tx:
         rows = (await tx.execute(select(schema.officers))).all()
@@ -171,7 +171,7 @@ async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen
 async def test_a_liaison_is_active_at_once_and_brings_no_list(office: Office, carmen: Person) -> None:
     token, lia = await office.invite("lia@leon.example", "Lía Paz", "liaison"), Person("", "Lía Paz", "")
     async with ClientSession() as client:
-        visitor = await visit(office, client, "signup")
+        visitor = await context(office, client, "signup")
         refused = await visitor.post("/console/signup", sign_up_form(token, lia, unit_bundle=WRAPPED))
         assert refused == (409, {"error": "keys"})
         assert await visitor.post("/console/signup", sign_up_form(token, lia)) == (201, {"state": "active"})
@@ -194,6 +194,6 @@ async def test_a_form_of_another_shape_is_refused_and_spends_nothing(
 ) -> None:
     token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
     async with ClientSession() as client:
-        visitor = await visit(office, client, "signup")
+        visitor = await context(office, client, "signup")
         assert (await visitor.post("/console/signup", sign_up_form(token, dora, **changes)))[0] == 422
         assert (await visitor.post("/console/signup/begin", {"token": token}))[0] == 200

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from bot.console import site
 from bot.web.templating import POLICY, STATIC, TEMPLATES
 from storage.confidential import officers
-from storage.confidential.officers import State
+from storage.confidential.officers import OfficerState
 from tests.bot.console.office import Office, Person, Unit
 
 PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]
@@ -111,7 +111,7 @@ async def test_whoever_reads_no_queries_sees_the_numbers_only(office: Office, ro
 
 async def test_whoever_waits_for_the_unit_sees_neither_cases_nor_numbers(office: Office) -> None:
     dora = Person("", "Dora Luna", "dora@ueipci.example")
-    await office.enrol(dora, state=State.PENDING)
+    await office.enrol(dora, state=OfficerState.PENDING)
     desk = await office.signed_in(dora)
     assert [(await desk.get(path))[0] for path in ("/console/", "/console/cases", "/console/monitor")] == [
         200,

@@ -15,7 +15,7 @@ from bot.delivery.rate_limiter import Limits
 from storage.database import Database, DatabaseUnavailable
 from storage.queue import outbox
 from storage.queue.claims import PersonLimit
-from storage.queue.outbox import Kind
+from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.test_dispatcher import Gate, Stage
 from tests.cast import Clock
 
@@ -72,26 +72,26 @@ async def test_what_comes_behind_a_delivery_that_is_put_off_waits_for_it_untried
     stage: Stage, fault: ChannelError, place: int
 ) -> None:
     stage.telegram.faults[THREE[place]] = [fault]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.tried == THREE[: place + 1]
     assert [(await stage.row(text))["state"] for text in THREE[place:]] == ["waiting"] * (3 - place)
     assert await attempts(stage) == [1] * (place + 1) + [0] * (2 - place)
     stage.clock.move(seconds=8)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.sent == THREE
     assert await attempts(stage) == [2 if one == place else 1 for one in range(3)]
 
 
 async def test_a_delivery_that_is_refused_holds_up_nothing_behind_it(stage: Stage) -> None:
     stage.telegram.faults["first"] = [KeyError("a fault of ours")]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert await stage.states() == {"first": "refused", "second": "sent", "third": "sent"}
 
 
 async def test_of_whoever_blocked_us_all_is_dropped_also_what_was_said_meanwhile(stage: Stage) -> None:
     opens = gate(stage, "first")
     stage.telegram.faults["first"] = [Blocked("blocked")]
-    draining = asyncio.create_task(stage.sender.drain())
+    draining = asyncio.create_task(stage.dispatcher.drain())
     await opens.reached.wait()
     await stage.say("meanwhile")
     opens.set()
@@ -107,10 +107,10 @@ async def test_what_could_not_be_noted_is_not_overtaken(stage: Stage, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "end_all", gone)
-        await stage.sender.drain()
+        await stage.dispatcher.drain()
     assert stage.telegram.sent == ["first"]
     stage.clock.move(seconds=OVER)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.sent == ["first", *THREE], "at least once"
 
 
@@ -120,7 +120,7 @@ async def test_what_could_not_be_noted_is_not_overtaken(stage: Stage, monkeypatc
 @pytest.mark.parametrize("limits", PACES, indirect=True)
 async def test_a_process_that_stops_in_between_gives_back_the_rest(stage: Stage, limits: Mapping[str, Limits]) -> None:
     opens = gate(stage, "second")
-    running = asyncio.create_task(stage.sender.run())
+    running = asyncio.create_task(stage.dispatcher.run())
     await opens.reached.wait()
     running.cancel()
     await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_a_process_that_stops_in_between_gives_back_the_rest(stage: Stage,
         await running
     assert await stage.states() == {"first": "sent", "second": "sent", "third": "waiting"}
     other = worker(stage.database, stage.clock, limits)
-    await other.sender.drain()
+    await other.dispatcher.drain()
     assert (stage.telegram.sent, other.telegram.sent) == (["first", "second"], ["third"])
 
 
@@ -139,15 +139,15 @@ async def test_a_process_that_cannot_wait_any_longer_says_nothing_that_it_gave_b
 ) -> None:
     monkeypatch.setattr(sender_module, "GRACE", 0)
     opens = gate(stage, "first")
-    running = asyncio.create_task(stage.sender.run())
+    running = asyncio.create_task(stage.dispatcher.run())
     await opens.reached.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     other = worker(stage.database, stage.clock, limits)
-    await other.sender.drain()
+    await other.dispatcher.drain()
     opens.set()
-    await asyncio.gather(*(task for lane in stage.sender.lanes for task in lane.going))
+    await asyncio.gather(*(task for lane in stage.dispatcher.lanes for task in lane.going))
     assert (stage.telegram.sent, other.telegram.sent) == (["first"], THREE)
 
 
@@ -156,11 +156,11 @@ async def test_a_process_that_cannot_wait_any_longer_says_nothing_that_it_gave_b
 
 async def test_what_another_worker_has_taken_over_is_not_said_again(stage: Stage, limits: Mapping[str, Limits]) -> None:
     opens = gate(stage, "first")
-    draining = asyncio.create_task(stage.sender.drain())
+    draining = asyncio.create_task(stage.dispatcher.drain())
     await opens.reached.wait()
     stage.clock.move(seconds=OVER)
     other = worker(stage.database, stage.clock, limits)
-    await other.sender.drain()
+    await other.dispatcher.drain()
     opens.set()
     await draining
     assert other.telegram.sent == THREE
@@ -172,7 +172,7 @@ async def test_what_another_worker_has_taken_over_is_not_said_again(stage: Stage
 async def test_nothing_leaves_that_might_outlast_its_claim(stage: Stage, seconds: float, is_said: bool) -> None:
     """An answer of the platform takes some seconds at the most; until then nobody else may take the delivery over."""
     opens = gate(stage, "first")
-    draining = asyncio.create_task(stage.sender.drain())
+    draining = asyncio.create_task(stage.dispatcher.drain())
     await opens.reached.wait()
     later, began = gate(stage, "second"), stage.clock()
     stage.clock.move(seconds=seconds)
@@ -189,13 +189,13 @@ async def test_nothing_leaves_that_might_outlast_its_claim(stage: Stage, seconds
 async def test_a_prompt_behind_a_slow_reply_is_said_once(database: Database, clock: Clock) -> None:
     one, other = worker(database, clock, QUICKLY), worker(database, clock, QUICKLY)
     await one.say("reply")
-    await one.say("prompt", kind=Kind.PROMPT)
+    await one.say("prompt", kind=DeliveryKind.PROMPT)
     opens = gate(one, "reply")
     one.telegram.faults["reply"] = [Unreachable("timeout", in_doubt=False)]
-    draining = asyncio.create_task(one.sender.drain())
+    draining = asyncio.create_task(one.dispatcher.drain())
     await opens.reached.wait()
     clock.move(seconds=OVER)
-    await other.sender.drain()
+    await other.dispatcher.drain()
     opens.set()
     await draining
     assert (one.telegram.sent, other.telegram.sent) == ([], ["reply", "prompt"])

@@ -7,15 +7,15 @@ from sqlalchemy import select
 
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
 from bot.delivery import dispatcher as sender_module
-from bot.delivery.dispatcher import Sender
+from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from handlers import outgoing
-from handlers.message import Act, Parcel
+from handlers.message import Action, Parcel
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, rate_limits
 from storage.queue.claims import PersonLimit
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.cast import Clock
 
@@ -81,7 +81,7 @@ class Stage:
         self._always = self.sleeping = asyncio.Event()  # clear: whoever naps sleeps on
         self.sleeping.set()
         channels = {one.name: one for one in (self.telegram, self.webchat)}
-        self.sender = Sender(
+        self.dispatcher = Dispatcher(
             database,
             channels,
             limits or {},
@@ -109,15 +109,15 @@ class Stage:
         self,
         text: str,
         address: str = "ana",
-        kind: Kind = Kind.REPLY,
+        kind: DeliveryKind = DeliveryKind.REPLY,
         channel: str = "telegram",
         deadline: float | None = None,
-        act: Act = Act.SAY,
+        act: Action = Action.SAY,
     ) -> None:
         ends = None if deadline is None else self.clock() + timedelta(seconds=deadline)
         body = outgoing.pack(Parcel(address, act, text))
         async with self.database.write() as tx:
-            await outbox.add(tx, [New(text, channel, address, kind, body, self.clock(), ends)])
+            await outbox.add(tx, [NewDelivery(text, channel, address, kind, body, self.clock(), ends)])
 
     async def states(self) -> dict[str, str]:
         async with self.database.read() as tx:
@@ -136,18 +136,18 @@ def stage(database: Database, clock: Clock) -> Stage:
 async def test_what_is_due_leaves_and_its_reference_is_kept(stage: Stage) -> None:
     await stage.say("hola")
     await stage.say("hello", channel="webchat")
-    assert await stage.sender.drain() == 2
+    assert await stage.dispatcher.drain() == 2
     row = await stage.row("hola")
     assert (row["state"], row["platform_ref"], row["body"]) == ("sent", "ref hola", None)
     assert stage.webchat.sent == ["hello"]
-    assert await stage.sender.drain() == 0
+    assert await stage.dispatcher.drain() == 0
 
 
 async def test_one_person_reads_everything_in_the_order_in_which_it_was_said(stage: Stage) -> None:
     for number in range(5):
         await stage.say(f"a{number}")
         await stage.say(f"b{number}", "beto")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert [one for one in stage.telegram.sent if one[0] == "a"] == [f"a{number}" for number in range(5)]
     assert [one for one in stage.telegram.sent if one[0] == "b"] == [f"b{number}" for number in range(5)]
 
@@ -156,26 +156,26 @@ async def test_one_person_reads_everything_in_the_order_in_which_it_was_said(sta
 
 
 FAULTS = [
-    pytest.param(Throttled(7), Kind.PROMPT, "waiting", 7, id="throttled"),
-    pytest.param(Unreachable("down", in_doubt=False), Kind.REPLY, "waiting", 2, id="down"),
-    pytest.param(Unreachable("down", in_doubt=False), Kind.PROMPT, "waiting", 2, id="down, a prompt"),
-    pytest.param(Unreachable("timeout", in_doubt=True), Kind.REPLY, "waiting", 2, id="in doubt, a reply"),
-    pytest.param(Unreachable("timeout", in_doubt=True), Kind.NOTICE, "waiting", 2, id="in doubt, a notice"),
-    pytest.param(Unreachable("timeout", in_doubt=True), Kind.PROMPT, "doubted", None, id="in doubt, a prompt"),
-    pytest.param(Refused("bad markup"), Kind.REPLY, "refused", None, id="refused"),
-    pytest.param(Blocked("blocked"), Kind.PROMPT, "dropped", None, id="blocked"),
-    pytest.param(Stopped("token"), Kind.REPLY, "waiting", 300, id="stopped"),
-    pytest.param(KeyError("a fault of ours"), Kind.REPLY, "refused", None, id="a fault of ours"),
+    pytest.param(Throttled(7), DeliveryKind.PROMPT, "waiting", 7, id="throttled"),
+    pytest.param(Unreachable("down", in_doubt=False), DeliveryKind.REPLY, "waiting", 2, id="down"),
+    pytest.param(Unreachable("down", in_doubt=False), DeliveryKind.PROMPT, "waiting", 2, id="down, a prompt"),
+    pytest.param(Unreachable("timeout", in_doubt=True), DeliveryKind.REPLY, "waiting", 2, id="in doubt, a reply"),
+    pytest.param(Unreachable("timeout", in_doubt=True), DeliveryKind.NOTICE, "waiting", 2, id="in doubt, a notice"),
+    pytest.param(Unreachable("timeout", in_doubt=True), DeliveryKind.PROMPT, "doubted", None, id="in doubt, a prompt"),
+    pytest.param(Refused("bad markup"), DeliveryKind.REPLY, "refused", None, id="refused"),
+    pytest.param(Blocked("blocked"), DeliveryKind.PROMPT, "dropped", None, id="blocked"),
+    pytest.param(Stopped("token"), DeliveryKind.REPLY, "waiting", 300, id="stopped"),
+    pytest.param(KeyError("a fault of ours"), DeliveryKind.REPLY, "refused", None, id="a fault of ours"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "kind", "state", "seconds"), FAULTS)
 async def test_each_refusal_leads_to_its_state(
-    stage: Stage, fault: Exception, kind: Kind, state: str, seconds: float | None
+    stage: Stage, fault: Exception, kind: DeliveryKind, state: str, seconds: float | None
 ) -> None:
     await stage.say("hola", kind=kind)
     stage.telegram.faults["hola"] = [fault]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     row = await stage.row("hola")
     assert row["state"] == state
     assert row["fault"], "the reason is kept"
@@ -188,12 +188,12 @@ async def test_each_refusal_leads_to_its_state(
 
 async def test_what_could_not_leave_leaves_later_and_a_doubted_prompt_never(stage: Stage) -> None:
     await stage.say("reply", "ana")
-    await stage.say("prompt", "beto", Kind.PROMPT)
+    await stage.say("prompt", "beto", DeliveryKind.PROMPT)
     for text in ("reply", "prompt"):
         stage.telegram.faults[text] = [Unreachable("timeout", in_doubt=True)]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     stage.clock.move(hours=1)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.sent == ["reply"]
     assert stage.telegram.tried.count("prompt") == 1
 
@@ -203,12 +203,12 @@ async def test_the_waits_between_tries_grow_up_to_a_limit(stage: Stage) -> None:
     stage.telegram.faults["hola"] = [Unreachable("down", in_doubt=False) for _ in range(12)]
     waits = []
     for _ in range(12):
-        await stage.sender.drain()
+        await stage.dispatcher.drain()
         due = (await stage.row("hola"))["due_at"]
         waits.append((due - stage.clock()).total_seconds())  # type: ignore[operator]
         stage.clock.move(seconds=waits[-1])
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.sent == ["hola"]
 
 
@@ -219,7 +219,7 @@ async def test_who_blocked_us_is_left_alone_and_others_are_not(stage: Stage) -> 
         await stage.say(text)
     await stage.say("to beto", "beto")
     stage.telegram.faults["first"] = [Blocked("blocked")]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert await stage.states() == {"first": "dropped", "second": "dropped", "to beto": "sent"}
     async with stage.database.read() as tx:
         assert (await tx.execute(select(addresses))).first() is None
@@ -228,24 +228,24 @@ async def test_who_blocked_us_is_left_alone_and_others_are_not(stage: Stage) -> 
 async def test_a_stopped_channel_is_not_tried_again_and_the_other_goes_on(stage: Stage) -> None:
     await stage.say("hola")
     stage.telegram.faults["hola"] = [Stopped("token")]
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     async with stage.database.read() as tx:
         assert await channel_facts.stopped(tx) == {"telegram": "token"}
     stage.clock.move(hours=1)
     await stage.say("hello", channel="webchat")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.tried == ["hola"]
     assert await stage.states() == {"hola": "waiting", "hello": "sent"}
-    await stage.sender.resume("telegram")
-    await stage.sender.drain()
+    await stage.dispatcher.resume("telegram")
+    await stage.dispatcher.drain()
     assert await stage.states() == {"hola": "sent", "hello": "sent"}
 
 
 async def test_a_delivery_that_cannot_even_be_read_is_put_away(stage: Stage) -> None:
     async with stage.database.write() as tx:
-        await outbox.add(tx, [New("bad", "telegram", "ana", Kind.REPLY, "not json", stage.clock())])
+        await outbox.add(tx, [NewDelivery("bad", "telegram", "ana", DeliveryKind.REPLY, "not json", stage.clock())])
     await stage.say("good")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert await stage.states() == {"bad": "refused", "good": "sent"}
 
 
@@ -254,17 +254,17 @@ async def test_a_delivery_that_cannot_even_be_read_is_put_away(stage: Stage) -> 
 
 @pytest.mark.parametrize(("deadline", "state"), [(0, "dropped"), (-1, "dropped"), (1, "sent"), (None, "sent")])
 async def test_a_late_prompt_is_dropped(stage: Stage, deadline: float | None, state: str) -> None:
-    await stage.say("prompt", kind=Kind.PROMPT, deadline=deadline)
-    await stage.sender.drain()
+    await stage.say("prompt", kind=DeliveryKind.PROMPT, deadline=deadline)
+    await stage.dispatcher.drain()
     assert await stage.states() == {"prompt": state}
     assert stage.telegram.sent == (["prompt"] if state == "sent" else [])
 
 
 async def test_a_prompt_that_becomes_late_while_the_platform_is_down_is_dropped(stage: Stage) -> None:
-    await stage.say("prompt", kind=Kind.PROMPT, deadline=600)
+    await stage.say("prompt", kind=DeliveryKind.PROMPT, deadline=600)
     stage.telegram.faults["prompt"] = [Unreachable("down", in_doubt=False) for _ in range(9)]
     for _ in range(9):
-        await stage.sender.drain()
+        await stage.dispatcher.drain()
         stage.clock.move(minutes=5)
     assert await stage.states() == {"prompt": "dropped"}
 
@@ -274,7 +274,7 @@ async def test_one_slow_answer_of_the_platform_holds_up_nobody_else(stage: Stage
     await stage.say("slow")
     for number in range(3):
         await stage.say(f"quick {number}", f"person {number}")
-    draining = asyncio.create_task(stage.sender.drain())
+    draining = asyncio.create_task(stage.dispatcher.drain())
     await stage.telegram.quick.wait()
     assert "slow" not in stage.telegram.sent
     gate.set()
@@ -289,7 +289,7 @@ async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
     for number in range(3):
         await stage.say(f"{number}", f"person {number}")
         await stage.say(f"w{number}", f"person {number}", channel="webchat")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert [round(moment) for moment in stage.left] == [0, 4, 8]
     assert len(stage.webchat.sent) == 3
 
@@ -297,8 +297,8 @@ async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
 async def test_acknowledging_a_press_does_not_wait_for_the_pace(database: Database, clock: Clock) -> None:
     stage = Stage(database, clock, SLOWLY)
     for number in range(3):
-        await stage.say(f"ack {number}", f"person {number}", Kind.SIGNAL, act=Act.ACKNOWLEDGE)
-    await stage.sender.drain()
+        await stage.say(f"ack {number}", f"person {number}", DeliveryKind.SIGNAL, act=Action.ACKNOWLEDGE)
+    await stage.dispatcher.drain()
     assert stage.naps == []
 
 
@@ -309,14 +309,14 @@ async def test_after_a_429_nothing_leaves_on_that_channel_until_its_time(databas
     for number in range(4):
         await stage.say(f"{number}", f"person {number}")
     await stage.say("elsewhere", channel="webchat")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.tried == ["0"], "what had a slot already does not push on"
     assert stage.webchat.sent == ["elsewhere"]
     stage.clock.move(seconds=29)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.tried == ["0"]
     stage.clock.move(seconds=2)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert sorted(stage.telegram.sent) == ["0", "1", "2", "3"]
 
 
@@ -324,7 +324,7 @@ async def test_two_processes_share_the_slots_of_one_credential(database: Databas
     one, two = Stage(database, clock, SLOWLY), Stage(database, clock, SLOWLY)
     for number in range(6):
         await one.say(f"{number}", f"person {number}")
-    await asyncio.gather(one.sender.drain(), two.sender.drain())
+    await asyncio.gather(one.dispatcher.drain(), two.dispatcher.drain())
     assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
     async with database.read() as tx:
         (pace,) = await rate_limits.standing(tx, clock())
@@ -337,19 +337,19 @@ async def test_a_refusal_that_another_process_met_holds_back_what_has_a_slot(dat
     gate = stage.sleeping = Gate()
     async with database.write() as tx:  # so that there is something to wait for
         await rate_limits.take(tx, await rate_limits.look(tx, "telegram", clock()), 2, 1 / 25)
-    waiting = asyncio.create_task(stage.sender.drain())
+    waiting = asyncio.create_task(stage.dispatcher.drain())
     await gate.reached.wait()
     async with database.write() as tx:
         await rate_limits.hold(tx, "telegram", 3, clock())
     await stage.say("hello", channel="webchat")
-    stage.sender.heed()
-    also = asyncio.create_task(stage.sender.drain())
+    stage.dispatcher.heed()
+    also = asyncio.create_task(stage.dispatcher.drain())
     await stage.webchat.begun.wait()  # it has looked
     gate.set()
     await asyncio.gather(waiting, also)
     assert stage.telegram.tried == [], "it would have been one more push"
     clock.move(seconds=4)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert stage.telegram.sent == ["waits for its slot"]
 
 
@@ -357,13 +357,13 @@ async def test_a_reply_goes_before_prompts_that_have_their_slots(database: Datab
     stage = Stage(database, clock, QUICKLY)
     gate = stage.sleeping = Gate()
     for number in range(4):
-        await stage.say(f"prompt {number}", f"person {number}", Kind.PROMPT)
-    first = asyncio.create_task(stage.sender.drain())
+        await stage.say(f"prompt {number}", f"person {number}", DeliveryKind.PROMPT)
+    first = asyncio.create_task(stage.dispatcher.drain())
     await gate.reached.wait()
     assert stage.telegram.tried == ["prompt 0"], "the others wait for their slots"
     await stage.say("reply", "zoe")
     await stage.say("hello", channel="webchat")
-    second = asyncio.create_task(stage.sender.drain())
+    second = asyncio.create_task(stage.dispatcher.drain())
     await stage.webchat.begun.wait()  # both were claimed together
     gate.set()
     await asyncio.gather(first, second)
@@ -375,13 +375,13 @@ async def test_no_process_takes_all_slots_and_none_goes_without(database: Databa
     for stage in several:
         stage.sleeping = Gate()
     for number in range(100):
-        await several[0].say(f"{number}", f"person {number}", Kind.PROMPT)
+        await several[0].say(f"{number}", f"person {number}", DeliveryKind.PROMPT)
     working = []
     for stage in several:
-        working.append(asyncio.create_task(stage.sender.drain()))
+        working.append(asyncio.create_task(stage.dispatcher.drain()))
         async with asyncio.timeout(20):  # whoever goes without never comes there
             await stage.sleeping.reached.wait()  # type: ignore[attr-defined]
-    taken = [sum(map(len, (lane.held for lane in stage.sender.lanes))) for stage in several]
+    taken = [sum(map(len, (lane.held for lane in stage.dispatcher.lanes))) for stage in several]
     assert min(taken) > 0
     assert max(taken) <= 25 / 2, "the others wait for no more than half a second"
     for stage in several:
@@ -397,10 +397,10 @@ async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nob
     for number in range(5):
         await stage.say(f"a{number}")
     await stage.say("b", "beto")
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "b"]
     clock.move(seconds=61)
-    await stage.sender.drain()
+    await stage.dispatcher.drain()
     assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "a3", "a4", "b"]
 
 
@@ -409,8 +409,8 @@ async def test_one_person_gets_no_more_than_the_platform_allows_and_holds_up_nob
 
 async def test_a_stop_waits_for_what_is_leaving_and_notes_it(stage: Stage) -> None:
     gate = stage.telegram.gates["prompt"] = asyncio.Event()
-    await stage.say("prompt", kind=Kind.PROMPT)
-    running = asyncio.create_task(stage.sender.run())
+    await stage.say("prompt", kind=DeliveryKind.PROMPT)
+    running = asyncio.create_task(stage.dispatcher.run())
     await stage.telegram.begun.wait()
     running.cancel()
     await asyncio.sleep(0)
@@ -427,7 +427,7 @@ async def test_a_stop_gives_back_what_had_not_left(
     stage = Stage(database, clock)
     stage.telegram.gates["reply"] = asyncio.Event()
     await stage.say("reply")
-    running = asyncio.create_task(stage.sender.run())
+    running = asyncio.create_task(stage.dispatcher.run())
     await stage.telegram.begun.wait()
     assert await stage.states() == {"reply": "claimed"}
     running.cancel()
@@ -435,7 +435,7 @@ async def test_a_stop_gives_back_what_had_not_left(
         await running
     assert await stage.states() == {"reply": "waiting"}
     stage.telegram.gates["reply"].set()
-    await asyncio.gather(*(task for lane in stage.sender.lanes for task in lane.going))
+    await asyncio.gather(*(task for lane in stage.dispatcher.lanes for task in lane.going))
 
 
 async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
@@ -453,11 +453,11 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
         return await look(tx, now)
 
     monkeypatch.setattr(claims, "due_on", due_on)
-    running = asyncio.create_task(stage.sender.run())
+    running = asyncio.create_task(stage.dispatcher.run())
     await looked.wait()
     is_away = False
     await stage.say("hola")
-    stage.sender.wake.set()
+    stage.dispatcher.wake.set()
     await stage.telegram.begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.delivery.slot_queue import CLOSEST, GRAIN, LATE, Pacer
+from bot.delivery.slot_queue import CLOSEST, GRAIN, LATE, SlotQueue
 
 STEP = 0.1
 
@@ -34,7 +34,7 @@ class Crowd:
 
     def __init__(self, step: float = STEP) -> None:
         self.hours = Hours()
-        self.pacer = Pacer(step, self.hours, self.hours.sleep)
+        self.pacer = SlotQueue(step, self.hours, self.hours.sleep)
         self.left: list[tuple[float, int]] = []
 
     def slots(self, *seconds: float) -> None:

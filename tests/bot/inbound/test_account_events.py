@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.channels.events import Bulletin, Topic
+from bot.channels.events import AccountEvent, AccountEventKind
 from bot.channels.whatsapp.parser import translate
 from bot.inbound import account_events
 from storage.channels import channel_facts
@@ -18,11 +18,11 @@ TAP = ("pregunta_diaria", "es_MX")
 NAMED = {"name": TAP[0], "language": TAP[1]}
 
 
-async def tell(database: Database, topic: Topic, **fields: str) -> list[Any]:
+async def tell(database: Database, topic: AccountEventKind, **fields: str) -> list[Any]:
     """What the platform tells; gives the lines of the log."""
     with capture_logs() as logs:
         async with database.write() as tx:
-            await account_events.receive(tx, Bulletin("whatsapp", "b:1", topic, fields), NOW)
+            await account_events.receive(tx, AccountEvent("whatsapp", "b:1", topic, fields), NOW)
     return list(logs)
 
 
@@ -59,7 +59,7 @@ STATUSES = {  # as the webhook tells it: kept as, and whether it is an error in 
 @pytest.mark.parametrize("told", STATUSES)
 async def test_how_a_template_stands_is_kept_and_a_stop_is_an_error_in_the_log(database: Database, told: str) -> None:
     kept, is_stopped = STATUSES[told]
-    logs = await tell(database, Topic.TEMPLATE, **NAMED, status=told)
+    logs = await tell(database, AccountEventKind.TEMPLATE, **NAMED, status=told)
     assert (await state(database))[0] == kept
     async with database.read() as tx:
         assert (await channel_facts.templates(tx, "whatsapp"))[TAP].is_stopped is is_stopped
@@ -70,21 +70,21 @@ async def test_how_a_template_stands_is_kept_and_a_stop_is_an_error_in_the_log(d
 
 
 async def test_what_is_told_of_a_template_is_kept_field_by_field(database: Database) -> None:
-    await tell(database, Topic.TEMPLATE, **NAMED, status="APPROVED")
-    await tell(database, Topic.TEMPLATE_CATEGORY, **NAMED, category="MARKETING")
-    await tell(database, Topic.TEMPLATE_QUALITY, **NAMED, quality="YELLOW")
+    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
+    await tell(database, AccountEventKind.TEMPLATE_CATEGORY, **NAMED, category="MARKETING")
+    await tell(database, AccountEventKind.TEMPLATE_QUALITY, **NAMED, quality="YELLOW")
     assert await state(database) == ("APPROVED", "MARKETING", "YELLOW")
-    await tell(database, Topic.TEMPLATE, **NAMED, status="PAUSED")
+    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="PAUSED")
     assert await state(database) == ("PAUSED", "MARKETING", "YELLOW")
-    await tell(database, Topic.TEMPLATE, **NAMED, status="APPROVED")
+    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
     assert await state(database) == ("APPROVED", "MARKETING", "YELLOW")
 
 
 @pytest.mark.parametrize("missing", ["name", "language"])
 async def test_a_template_without_name_or_language_is_none(database: Database, missing: str) -> None:
     named = NAMED | {missing: ""}
-    await tell(database, Topic.TEMPLATE, **named, status="PAUSED")
-    await tell(database, Topic.TEMPLATE_QUALITY, **named, quality="RED")
+    await tell(database, AccountEventKind.TEMPLATE, **named, status="PAUSED")
+    await tell(database, AccountEventKind.TEMPLATE_QUALITY, **named, quality="RED")
     async with database.read() as tx:
         assert await channel_facts.templates(tx, "whatsapp") == {}
 
@@ -94,21 +94,21 @@ async def test_a_template_without_name_or_language_is_none(database: Database, m
 
 @pytest.mark.parametrize("people", ["-1", "0", "250", "100000"])
 async def test_a_limit_of_people_takes_the_place_of_the_one_before(database: Database, people: str) -> None:
-    await tell(database, Topic.LIMIT, people="50")
-    await tell(database, Topic.LIMIT, people=people)
+    await tell(database, AccountEventKind.LIMIT, people="50")
+    await tell(database, AccountEventKind.LIMIT, people=people)
     assert await facts(database) == {PEOPLE: people}
 
 
 @pytest.mark.parametrize("people", ["", "many", "2K", "-", "1.5"])
 async def test_what_is_no_number_is_no_limit(database: Database, people: str) -> None:
-    await tell(database, Topic.LIMIT, people="50")
-    await tell(database, Topic.LIMIT, people=people)
-    await tell(database, Topic.LIMIT)
+    await tell(database, AccountEventKind.LIMIT, people="50")
+    await tell(database, AccountEventKind.LIMIT, people=people)
+    await tell(database, AccountEventKind.LIMIT)
     assert await facts(database) == {PEOPLE: "50"}
 
 
 async def test_a_limit_that_cannot_be_read_again_is_not_kept(database: Database) -> None:
-    await tell(database, Topic.LIMIT, people="--1")
+    await tell(database, AccountEventKind.LIMIT, people="--1")
     assert await facts(database) == {}
 
 
@@ -167,19 +167,19 @@ ACCOUNT = [
 
 @pytest.mark.parametrize("case", ACCOUNT, ids=lambda case: case.name)
 async def test_what_is_told_of_the_account(database: Database, case: Case) -> None:
-    logs = await tell(database, Topic.ACCOUNT, **case.fields)
+    logs = await tell(database, AccountEventKind.ACCOUNT, **case.fields)
     assert await facts(database) == case.from_open
     assert [(line["event"], line["event_kind"]) for line in logs] == [("account_update", case.fields["event"])]
     async with database.write() as tx:
         await channel_facts.clear(tx, "whatsapp", "account")
         await channel_facts.note(tx, "whatsapp", STOPPED, "code 190", NOW)
-    await tell(database, Topic.ACCOUNT, **case.fields)
+    await tell(database, AccountEventKind.ACCOUNT, **case.fields)
     assert await facts(database) == case.from_stopped
 
 
 async def test_an_account_that_is_connected_again_goes_on(database: Database) -> None:
-    await tell(database, Topic.ACCOUNT, event="ACCOUNT_OFFBOARDED")
-    await tell(database, Topic.ACCOUNT, event="ACCOUNT_RECONNECTED")
+    await tell(database, AccountEventKind.ACCOUNT, event="ACCOUNT_OFFBOARDED")
+    await tell(database, AccountEventKind.ACCOUNT, event="ACCOUNT_RECONNECTED")
     assert STOPPED not in await facts(database)
 
 
@@ -206,7 +206,7 @@ FAULTS = {  # code: whether the channel stands still
 async def test_a_fault_of_the_account_stops_the_channel_where_nobody_but_a_person_can_mend_it(
     database: Database, code: str
 ) -> None:
-    logs = await tell(database, Topic.FAULT, code=code)
+    logs = await tell(database, AccountEventKind.FAULT, code=code)
     assert await facts(database) == ({STOPPED: f"code {code}"} if FAULTS[code] else {})
     assert [(line["event"], line["code"]) for line in logs] == [("account_fault", int(code))]
 
@@ -224,7 +224,7 @@ async def test_bulletins_as_they_are_translated(database: Database) -> None:
     ]
     for body in bodies:
         (bulletin,) = translate(body)
-        assert isinstance(bulletin, Bulletin)
+        assert isinstance(bulletin, AccountEvent)
         for hours in (0, 1):  # told twice
             async with database.write() as tx:
                 await account_events.receive(tx, bulletin, NOW + timedelta(hours=hours))
@@ -236,8 +236,8 @@ async def test_bulletins_as_they_are_translated(database: Database) -> None:
 
 
 async def test_what_is_told_of_one_channel_is_known_of_that_one(database: Database) -> None:
-    await tell(database, Topic.LIMIT, people="50")
-    await tell(database, Topic.FAULT, code="190")
+    await tell(database, AccountEventKind.LIMIT, people="50")
+    await tell(database, AccountEventKind.FAULT, code="190")
     async with database.read() as tx:
         assert await channel_facts.facts(tx, "telegram") == {}
         assert set(await channel_facts.stopped(tx)) == {"whatsapp"}

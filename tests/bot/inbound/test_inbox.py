@@ -9,9 +9,9 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from bot.channels.events import Untranslated
+from bot.channels.events import UnreadableEvent
 from bot.inbound.inbox import Inbox
-from handlers.message import Kind, Update
+from handlers.message import Update, UpdateKind
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.queue import updates
 from storage.schema import updates as table
@@ -22,7 +22,9 @@ CANARY = "mi primo vende sillas a la oficina"
 
 
 def update(key: str = "1", text: str = CANARY) -> Update:
-    return Update("telegram", key, "100001", Kind.TEXT, text=text, language="es-MX", ref="55", press="p", choice="c")
+    return Update(
+        "telegram", key, "100001", UpdateKind.TEXT, text=text, language="es-MX", ref="55", press="p", choice="c"
+    )
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def inbox(database: Database, clock: Clock) -> Inbox:
     return Inbox(database, KEY, clock)
 
 
-async def waiting(database: Database) -> updates.Waiting:
+async def waiting(database: Database) -> updates.StoredUpdate:
     async with database.write() as tx:
         taken = await updates.take(tx)
     assert taken is not None
@@ -45,8 +47,8 @@ async def test_an_update_comes_out_as_it_went_in(inbox: Inbox, database: Databas
     assert all(type(getattr(kept, one.name)) is type(getattr(sent, one.name)) for one in fields(Update))
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-async def test_every_kind_of_update_is_kept(inbox: Inbox, database: Database, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(UpdateKind))
+async def test_every_kind_of_update_is_kept(inbox: Inbox, database: Database, kind: UpdateKind) -> None:
     sent = Update("webchat", "k", "a", kind, command="hoy")
     await inbox.keep([sent])
     assert inbox.open(await waiting(database)) == sent
@@ -64,7 +66,7 @@ async def test_a_repetition_is_not_new_and_wakes_nobody(inbox: Inbox, database: 
 async def test_what_could_not_be_read_is_known_by_its_key_and_is_never_handled(
     inbox: Inbox, database: Database
 ) -> None:
-    assert await inbox.keep([Untranslated("telegram", "1", "KeyError"), update("2")]) == 1
+    assert await inbox.keep([UnreadableEvent("telegram", "1", "KeyError"), update("2")]) == 1
     assert await inbox.keep([update("1")]) == 0
     assert (await waiting(database)).key == "2"
     async with database.read() as tx:
@@ -95,7 +97,7 @@ async def test_another_key_or_another_channel_does_not_open_it(inbox: Inbox, dat
     kept = await waiting(database)
     with pytest.raises(InvalidTag):
         Inbox(database, bytes(32), clock).open(kept)
-    moved = updates.Waiting(kept.id, "webchat", kept.address, kept.key, kept.body)
+    moved = updates.StoredUpdate(kept.id, "webchat", kept.address, kept.key, kept.body)
     with pytest.raises(InvalidTag):
         inbox.open(moved)
 
@@ -115,13 +117,13 @@ async def test_a_batch_is_kept_whole_or_not_at_all(
     keep = updates.keep
 
     async def one_is_refused(
-        tx: Transaction, wanted: Sequence[updates.New], now: datetime
+        tx: Transaction, wanted: Sequence[updates.NewUpdate], now: datetime
     ) -> frozenset[tuple[str, str]]:
         return await keep(tx, [*wanted[:2], replace(wanted[2], key=None)], now)  # type: ignore[arg-type]
 
     monkeypatch.setattr(updates, "keep", one_is_refused)
     with pytest.raises(IntegrityError):
-        await inbox.keep([update("1"), update("2"), Untranslated("telegram", "3", "KeyError")])
+        await inbox.keep([update("1"), update("2"), UnreadableEvent("telegram", "3", "KeyError")])
     assert not inbox.arrived.is_set()
     async with database.read() as tx:
         assert await updates.count_waiting(tx) == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
-from bot.channels.events import Fate, Receipt
+from bot.channels.events import DeliveryStatus, Receipt
 from bot.channels.whatsapp.errors import Meaning, meaning
 from bot.inbound import receipts
 from content.library import Library
@@ -19,11 +19,11 @@ from storage import schema
 from storage.channels import channel_facts
 from storage.channels.channel_facts import PEOPLE
 from storage.database import Database
-from storage.queue.outbox import State
+from storage.queue.outbox import DeliveryState
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import emptied
-from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, house
+from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 Row = dict[str, Any]
@@ -33,16 +33,18 @@ EVERYTHING = (schema.deliveries, schema.addresses, schema.servants, schema.promp
 class Post(Chat):
     """A house whose deliveries leave, and that hears what became of them."""
 
-    async def leaves(self, who: Phone, state: State = State.SENT) -> Row:
+    async def leaves(self, who: Phone, state: DeliveryState = DeliveryState.SENT) -> Row:
         """All that waits for a person leaves (or is doubted); gives the last of it."""
         async with self.database.write() as tx:
             while claimed := await delivery_worker.claim(tx, "worker", [who.channel], self.clock(), 50):
                 for one in claimed:
-                    ref = f"wamid.OUT{one.id}" if state is State.SENT else ""
+                    ref = f"wamid.OUT{one.id}" if state is DeliveryState.SENT else ""
                     await delivery_worker.end(tx, one.id, state, self.clock(), ref=ref)
         return (await self.rows(who))[-1]
 
-    async def hears_of(self, row: Row, fate: Fate, code: int = 0, *, sent_back: bool = True, ref: str = "") -> None:
+    async def hears_of(
+        self, row: Row, fate: DeliveryStatus, code: int = 0, *, sent_back: bool = True, ref: str = ""
+    ) -> None:
         """What the platform tells of a delivery, now."""
         ref = ref or row["platform_ref"] or f"wamid.OUT{row['id']}"
         at = int(self.clock().timestamp())
@@ -51,7 +53,7 @@ class Post(Chat):
 
     async def told(self, receipt: Receipt) -> None:
         async with self.database.write() as tx:
-            await receipts.receive(tx, self.library, self.house, receipt, self.clock())
+            await receipts.receive(tx, self.library, self.installation, receipt, self.clock())
 
     async def now(self, who: Phone, row: Row) -> Row:
         """The same delivery as it is now."""
@@ -70,7 +72,7 @@ async def post(database: Database, library: Library, clock: Clock) -> Post:
     return one
 
 
-async def asked(post: Post, who: Phone = ANA, state: State = State.SENT, language: str = "es") -> Row:
+async def asked(post: Post, who: Phone = ANA, state: DeliveryState = DeliveryState.SENT, language: str = "es") -> Row:
     """Somebody enrolled yesterday, spoke an hour ago, and was sent today's prompt freely; it is Tuesday, 9:00."""
     await post.enrol(who, language=language)
     await post.leaves(who)
@@ -87,19 +89,24 @@ async def asked(post: Post, who: Phone = ANA, state: State = State.SENT, languag
 # ---------------------------------------------------------------- in any order
 
 
-ORDERS = [*permutations(Fate), *permutations([Fate.SENT, Fate.DELIVERED, Fate.READ])]
+ORDERS = [
+    *permutations(DeliveryStatus),
+    *permutations([DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.READ]),
+]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: " ".join(order))
-async def test_in_every_order_the_delivery_ends_as_the_most_that_is_known(post: Post, order: tuple[Fate, ...]) -> None:
+async def test_in_every_order_the_delivery_ends_as_the_most_that_is_known(
+    post: Post, order: tuple[DeliveryStatus, ...]
+) -> None:
     row = await asked(post)
     for fate in order:
-        await post.hears_of(row, fate, 130472 if fate is Fate.FAILED else 0)
+        await post.hears_of(row, fate, 130472 if fate is DeliveryStatus.FAILED else 0)
     found = await post.now(ANA, row)
     assert (found["fate"], found["state"], found["body"]) == ("read", "sent", None)
 
 
-RANKS = [Fate.SENT, Fate.FAILED, Fate.DELIVERED, Fate.READ]
+RANKS = [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.DELIVERED, DeliveryStatus.READ]
 CODES = [0, 4, 190, 130472, 131026, 131047, 131049, 131050, 132015]
 
 
@@ -109,7 +116,7 @@ CODES = [0, 4, 190, 130472, 131026, 131047, 131049, 131050, 132015]
     code=st.sampled_from(CODES),
 )
 async def test_what_was_told_once_may_be_told_again_and_changes_nothing(
-    database: Database, library: Library, heard: list[tuple[Fate, bool]], code: int
+    database: Database, library: Library, heard: list[tuple[DeliveryStatus, bool]], code: int
 ) -> None:
     await emptied(database)
     post = Post(database, library, Clock())
@@ -126,14 +133,14 @@ async def test_what_was_told_once_may_be_told_again_and_changes_nothing(
     assert await post.everything() == before
 
 
-@pytest.mark.parametrize("fate", [Fate.SENT, Fate.DELIVERED, Fate.READ])
-async def test_a_doubted_prompt_is_proven_sent_and_never_leaves_again(post: Post, fate: Fate) -> None:
-    row = await asked(post, state=State.DOUBTED)
+@pytest.mark.parametrize("fate", [DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.READ])
+async def test_a_doubted_prompt_is_proven_sent_and_never_leaves_again(post: Post, fate: DeliveryStatus) -> None:
+    row = await asked(post, state=DeliveryState.DOUBTED)
     assert (row["state"], row["platform_ref"]) == ("doubted", None)
     await post.hears_of(row, fate)
     found = await post.now(ANA, row)
     assert (found["state"], found["fate"], found["platform_ref"]) == ("sent", fate, f"wamid.OUT{row['id']}")
-    await post.hears_of(row, Fate.READ, sent_back=False)
+    await post.hears_of(row, DeliveryStatus.READ, sent_back=False)
     assert (await post.now(ANA, row))["fate"] == "read", "its reference is known now"
     assert len(await post.rows(ANA)) == 3
 
@@ -141,7 +148,7 @@ async def test_a_doubted_prompt_is_proven_sent_and_never_leaves_again(post: Post
 async def test_a_delivery_of_another_reference_is_not_touched(post: Post) -> None:
     row = await asked(post)
     before = await post.everything()
-    for fate in Fate:
+    for fate in DeliveryStatus:
         await post.hears_of(row, fate, 131026, ref="wamid.OTHER")
     assert await post.everything() == before
 
@@ -150,7 +157,7 @@ async def test_a_word_about_something_that_is_unknown_or_was_forgotten_is_passed
     await asked(post)
     before = await post.everything()
     for number in (0, 10**15):
-        for fate in Fate:
+        for fate in DeliveryStatus:
             await post.told(Receipt("whatsapp", f"k{number}", "wamid.UNKNOWN", fate, number, 0, 131026))
     assert await post.everything() == before
 
@@ -198,7 +205,7 @@ def test_every_meaning_has_its_consequence() -> None:
 async def test_what_a_failed_prompt_leads_to(post: Post, case: Consequence) -> None:
     row = await asked(post)
     with capture_logs() as logs:
-        await post.hears_of(row, Fate.FAILED, case.code)
+        await post.hears_of(row, DeliveryStatus.FAILED, case.code)
     place = await post.place(ANA)
     assert (await post.now(ANA, row))["state"] == "failed"
     assert place.is_reachable is not case.is_gone
@@ -222,7 +229,7 @@ async def test_what_a_failed_reply_leads_to(post: Post, case: Consequence) -> No
     await post.enrol(ANA)
     row = await post.leaves(ANA)
     assert row["kind"] == "reply"
-    await post.hears_of(row, Fate.FAILED, case.code)
+    await post.hears_of(row, DeliveryStatus.FAILED, case.code)
     place = await post.place(ANA)
     assert place.is_reachable is not case.is_gone
     assert place.no_marketing is case.no_marketing
@@ -240,7 +247,7 @@ async def test_a_failure_concerns_nobody_else(post: Post) -> None:
     for code in (131047, 131026, 131050, 131049):
         async with post.database.write() as tx:
             await tx.execute(update(schema.deliveries).where(schema.deliveries.c.id == row["id"]).values(fate=None))
-        await post.hears_of(row, Fate.FAILED, code)
+        await post.hears_of(row, DeliveryStatus.FAILED, code)
     assert (await post.place(BETO), await post.rows(BETO)) == before
 
 
@@ -252,7 +259,7 @@ async def test_whoever_is_gone_is_asked_on_another_channel_and_what_waited_is_dr
         await tx.execute(insert(schema.addresses).values(elsewhere))
         await tx.execute(update(schema.servants).values(channel="whatsapp"))
     await post.types(ANA, "ayuda")
-    await post.hears_of(row, Fate.FAILED, 131026)
+    await post.hears_of(row, DeliveryStatus.FAILED, 131026)
     assert (await post.rows(ANA))[-1]["state"] == "dropped"
     post.clock.move(days=1)
     assert await post.tick() == 1
@@ -266,7 +273,7 @@ async def test_whose_prompt_did_not_arrive_is_planned_first_on_the_next_day(post
     post.clock.moment = MONDAY_NINE + DAY
     assert await post.tick() == 2
     row = await post.leaves(ANA)
-    await post.hears_of(row, Fate.FAILED, 131049)
+    await post.hears_of(row, DeliveryStatus.FAILED, 131049)
     async with post.database.write() as tx:
         await channel_facts.note(tx, "whatsapp", PEOPLE, "1", post.clock())
     for who in (ANA, BETO):
@@ -288,7 +295,7 @@ async def test_a_prompt_refused_after_it_was_taken_goes_again_by_template(post: 
     row = await asked(post, language=language)
     first = await post.prompt(ANA)
     post.clock.move(minutes=2)
-    await post.hears_of(row, Fate.FAILED, 131047)
+    await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     (again,) = waiting(await post.rows(ANA))
     assert again.token == f"{row['key'].removesuffix(':say')}:again:say"
     assert again.opening is not None
@@ -304,19 +311,19 @@ async def test_a_prompt_refused_after_it_was_taken_goes_again_by_template(post: 
 async def test_it_goes_again_once_however_often_it_fails(post: Post) -> None:
     row = await asked(post)
     for _ in range(3):
-        await post.hears_of(row, Fate.FAILED, 131047)
+        await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     again = await post.leaves(ANA)
     assert len(await post.rows(ANA)) == 4
-    await post.hears_of(again, Fate.FAILED, 131047)
-    await post.hears_of(again, Fate.FAILED, 131026)
+    await post.hears_of(again, DeliveryStatus.FAILED, 131047)
+    await post.hears_of(again, DeliveryStatus.FAILED, 131026)
     assert len(await post.rows(ANA)) == 4
     assert await post.tick() == 0
 
 
 async def test_sent_directly_it_goes_again_as_the_whole_question(post: Post) -> None:
-    post.house = house("direct")
+    post.installation = whatsapp_installation("direct")
     row = await asked(post)
-    await post.hears_of(row, Fate.FAILED, 131047)
+    await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     (again,) = waiting(await post.rows(ANA))
     assert again.opening is not None
     number = await post.prompt(ANA)
@@ -339,7 +346,7 @@ async def test_when_it_does_not_go_again(post: Post, name: str) -> None:
         async with post.database.write() as tx:  # and is a stranger; the delivery is not forgotten yet
             await tx.execute(schema.addresses.delete())
     before = len(await post.rows(ANA))
-    await post.hears_of(row, Fate.FAILED, 131047)
+    await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     assert len(await post.rows(ANA)) == before
 
 
@@ -353,7 +360,7 @@ async def test_a_late_word_about_yesterdays_prompt_does_not_repeat_todays(post: 
     assert await post.tick() == 1
     await post.leaves(ANA)
     before = len(await post.rows(ANA))
-    await post.hears_of(yesterdays, Fate.FAILED, 131047)
+    await post.hears_of(yesterdays, DeliveryStatus.FAILED, 131047)
     assert len(await post.rows(ANA)) == before
 
 
@@ -363,7 +370,7 @@ async def test_whoever_spoke_after_the_failure_is_not_called_silent(post: Post) 
     post.clock.move(minutes=10)
     await post.types(ANA, "ayuda")
     ref = row["platform_ref"]
-    await post.told(Receipt("whatsapp", f"{ref}:failed", ref, Fate.FAILED, row["id"], failed_at, 131047))
+    await post.told(Receipt("whatsapp", f"{ref}:failed", ref, DeliveryStatus.FAILED, row["id"], failed_at, 131047))
     assert (await post.place(ANA)).heard_at == post.clock()
 
 
@@ -373,6 +380,6 @@ async def test_whoever_spoke_after_the_failure_is_not_given_up(post: Post) -> No
     post.clock.move(days=6)
     await post.types(ANA, "ayuda")
     ref = row["platform_ref"]
-    await post.told(Receipt("whatsapp", f"{ref}:failed", ref, Fate.FAILED, row["id"], failed_at, 131026))
+    await post.told(Receipt("whatsapp", f"{ref}:failed", ref, DeliveryStatus.FAILED, row["id"], failed_at, 131026))
     assert (await post.place(ANA)).is_reachable
     assert (await post.rows(ANA))[-1]["state"] == "waiting"

@@ -11,14 +11,14 @@ from sqlalchemy import select
 from bot import logging_setup
 from bot.inbound import worker as receiver_module
 from bot.inbound.inbox import Inbox
-from bot.inbound.worker import Receiver
+from bot.inbound.worker import UpdateWorker
 from content.library import Library
 from handlers import router
-from handlers.context import House
-from handlers.message import Kind, Update
+from handlers.context import Installation
+from handlers.message import Update, UpdateKind
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import outbox, updates
-from storage.queue.outbox import New
+from storage.queue.outbox import NewDelivery
 from storage.schema import deliveries
 from storage.schema import updates as table
 from tests.cast import Clock
@@ -36,16 +36,18 @@ class Stage:
         self.spoken = 0
         self.mended = False
         self.inbox = Inbox(database, KEY, clock)
-        house = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
-        self.receiver = Receiver(database, self.inbox, library, house, clock, self.speak)
+        installation = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+        self.update_worker = UpdateWorker(database, self.inbox, library, installation, clock, self.speak)
 
     def speak(self) -> None:
         self.spoken += 1
 
-    async def route(self, tx: Transaction, _: Library, __: House, several: Sequence[Update], now: datetime) -> None:
+    async def route(
+        self, tx: Transaction, _: Library, __: Installation, several: Sequence[Update], now: datetime
+    ) -> None:
         """Stands in for the router: says one thing to each, then raises or not."""
         for update in several:
-            said = New(f"for {update.key}", "telegram", update.address, outbox.Kind.REPLY, "[]", now)
+            said = NewDelivery(f"for {update.key}", "telegram", update.address, outbox.DeliveryKind.REPLY, "[]", now)
             await outbox.add(tx, [said])
             if update.text.startswith("bad") and not self.mended:
                 raise LookupError(f"cannot understand: {update.text}")
@@ -57,7 +59,7 @@ class Stage:
         """Each is `address:text`; the key is its place."""
         arrivals = []
         for number, (address, text) in enumerate(one.split(":") for one in texts):
-            arrivals.append(Update("telegram", str(number), address, Kind.TEXT, text=text))
+            arrivals.append(Update("telegram", str(number), address, UpdateKind.TEXT, text=text))
         await self.inbox.keep(arrivals)
 
     async def states(self) -> list[tuple[str, str]]:
@@ -79,10 +81,10 @@ def stage(database: Database, library: Library, clock: Clock, monkeypatch: pytes
 
 async def test_everything_that_waits_is_handled_once_in_order(stage: Stage) -> None:
     await stage.arrive("ana:one", "beto:two", "ana:three")
-    assert await stage.receiver.drain() == 3
+    assert await stage.update_worker.drain() == 3
     assert stage.handled == ["0", "1", "2"]
     assert stage.spoken == 2, "after each transaction"
-    assert await stage.receiver.drain() == 0
+    assert await stage.update_worker.drain() == 0
     assert stage.handled == ["0", "1", "2"]
 
 
@@ -90,7 +92,7 @@ async def test_an_update_that_cannot_be_handled_is_set_aside_after_three_tries_a
     stage: Stage,
 ) -> None:
     await stage.arrive("ana:first", "ana:bad", "ana:after", "beto:hello")
-    assert await stage.receiver.drain() == 6  # one of them three times
+    assert await stage.update_worker.drain() == 6  # one of them three times
     assert await stage.states() == [("0", "done"), ("1", "aside"), ("2", "done"), ("3", "done")]
     assert [one for one in stage.handled if one in "02"] == ["0", "2"], "Ana's order is kept"
     async with stage.database.read() as tx:
@@ -100,7 +102,7 @@ async def test_an_update_that_cannot_be_handled_is_set_aside_after_three_tries_a
 
 async def test_what_a_failed_handler_did_is_undone(stage: Stage) -> None:
     await stage.arrive("ana:bad", "beto:hello")
-    await stage.receiver.drain()
+    await stage.update_worker.drain()
     assert await stage.said() == {"for 1"}
 
 
@@ -115,7 +117,7 @@ async def test_nothing_is_lost_when_handling_fails_and_is_mended_in_time(
 
     monkeypatch.setattr(updates, "fail", fail_and_mend)
     await stage.arrive("ana:bad luck", "ana:after")
-    await stage.receiver.drain()
+    await stage.update_worker.drain()
     assert stage.handled == ["0", "1"]
     assert await stage.said() == {"for 0", "for 1"}
     assert await stage.states() == [("0", "done"), ("1", "done")]
@@ -124,20 +126,20 @@ async def test_nothing_is_lost_when_handling_fails_and_is_mended_in_time(
 async def test_a_database_that_goes_away_in_between_leaves_the_update_waiting(stage: Stage) -> None:
     await stage.arrive("ana:away", "ana:after")
     with pytest.raises(DatabaseUnavailable):
-        await stage.receiver.drain()
+        await stage.update_worker.drain()
     assert await stage.states() == [("0", "waiting"), ("1", "waiting")]
     async with stage.database.read() as tx:
         assert await tx.scalar(select(table.c.attempts).where(table.c.key == "0")) == 0, "it is not its fault"
     stage.mended = True
-    await stage.receiver.drain()
+    await stage.update_worker.drain()
     assert stage.handled == ["0", "1"]
 
 
 async def test_an_update_that_no_key_opens_is_set_aside(stage: Stage, clock: Clock) -> None:
     other = Inbox(stage.database, bytes(32), clock)
-    await other.keep([Update("telegram", "sealed elsewhere", "ana", Kind.TEXT, text="x")])
+    await other.keep([Update("telegram", "sealed elsewhere", "ana", UpdateKind.TEXT, text="x")])
     await stage.arrive("ana:hello")
-    await stage.receiver.drain()
+    await stage.update_worker.drain()
     assert await stage.states() == [("sealed elsewhere", "aside"), ("0", "done")]
 
 
@@ -149,13 +151,13 @@ async def test_the_log_of_a_failure_tells_where_and_never_what_was_typed(
     logging_setup.set_up()
     try:
         await stage.arrive(f"ana:bad {SECRET}")
-        await stage.receiver.drain()
+        await stage.update_worker.drain()
         told = capsys.readouterr().err
     finally:
         root.handlers, root.level = before
     assert told.count("update_failed") == 3
     assert "LookupError" in told
-    assert "test_receiver.py:" in told
+    assert "test_worker.py:" in told
     for private in (SECRET, "jefa", "cannot understand", '"ana"'):
         assert private not in told
 
@@ -167,7 +169,7 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
     looked, is_away = asyncio.Event(), True
     take_some = updates.take_some
 
-    async def maybe_take(tx: Transaction, limit: int) -> list[updates.Waiting]:
+    async def maybe_take(tx: Transaction, limit: int) -> list[updates.StoredUpdate]:
         looked.set()
         if is_away:
             raise DatabaseUnavailable("gone")
@@ -175,8 +177,8 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
 
     handled = asyncio.Event()
     monkeypatch.setattr(updates, "take_some", maybe_take)
-    stage.receiver._spoken = handled.set
-    running = asyncio.create_task(stage.receiver.run())
+    stage.update_worker._spoken = handled.set
+    running = asyncio.create_task(stage.update_worker.run())
     await looked.wait()
     is_away = False
     await stage.arrive("ana:hello")
@@ -189,7 +191,7 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
 
 async def test_one_bad_update_of_a_batch_costs_no_other_and_is_tried_again(stage: Stage) -> None:
     await stage.arrive(*(f"person {number}:{'bad' if number == 5 else 'good'}" for number in range(10)))
-    await stage.receiver.drain()
+    await stage.update_worker.drain()
     assert dict(await stage.states()) == {str(number): "aside" if number == 5 else "done" for number in range(10)}
     assert await stage.said() == {f"for {number}" for number in range(10) if number != 5}
 
@@ -209,7 +211,7 @@ class Noticed(asyncio.Event):
 @pytest.mark.parametrize("turns", range(6))
 async def test_whoever_is_stopped_just_when_something_arrives_stops(stage: Stage, turns: int) -> None:
     arrived = stage.inbox.arrived = Noticed()
-    life = asyncio.create_task(stage.receiver.run())
+    life = asyncio.create_task(stage.update_worker.run())
     await arrived.is_awaited.wait()
     arrived.set()
     for _ in range(turns):  # of the loop: in one it is known that it arrived, in a later one whoever waits goes on

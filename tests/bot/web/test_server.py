@@ -10,17 +10,17 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
-from bot.channels.whatsapp.channel import manner
+from bot.channels.whatsapp.channel import capabilities
 from bot.web import server
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, LIBRARY
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY
 from content.library import Library
-from handlers.context import House
+from handlers.context import Installation
 from storage import permissions
 from storage.channels import channel_facts
 from storage.database import Database, open_database
 from storage.people import addresses, servants
 from storage.queue import outbox, updates
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
 from tests.cast import Clock
@@ -29,19 +29,25 @@ from tests.product import Product
 TOKEN = "token-of-metrics"
 AWAY = "postgresql+asyncpg://user@/x?host=/nowhere/at/all"
 ZONE = ZoneInfo("America/Mexico_City")
-HOUSE_WITH_WINDOW = House(ZONE, "http://127.0.0.1:8080", b"k" * 32, manners={"whatsapp": manner("tap")})
-HOUSE_WITHOUT = House(ZONE, "http://127.0.0.1:8080", b"k" * 32)
+HOUSE_WITH_WINDOW = Installation(
+    ZONE, "http://127.0.0.1:8080", b"k" * 32, channel_capabilities={"whatsapp": capabilities("tap")}
+)
+HOUSE_WITHOUT = Installation(ZONE, "http://127.0.0.1:8080", b"k" * 32)
 
 
 class Site:
     """The server's frame alone, of a house with WhatsApp or without."""
 
     def __init__(
-        self, database: Database, library: Library, clock: Callable[[], datetime], house: House = HOUSE_WITH_WINDOW
+        self,
+        database: Database,
+        library: Library,
+        clock: Callable[[], datetime],
+        installation: Installation = HOUSE_WITH_WINDOW,
     ) -> None:
         self.app = server.new()
         self.app[LIBRARY] = library
-        self.app[HOUSE] = house
+        self.app[INSTALLATION] = installation
         self.app[DATABASE] = database
         self.app[CLOCK] = clock
         self.app[server.METRICS_TOKEN] = TOKEN
@@ -92,8 +98,8 @@ async def hold(database: Database) -> None:
                 now=NOW,
                 today=NOW.date(),
             )
-        await addresses.knock(tx, "whatsapp", "asked", NOW - timedelta(hours=23))
-        await addresses.knock(tx, "whatsapp", "before", NOW - timedelta(hours=25))
+        await addresses.record_template_sent(tx, "whatsapp", "asked", NOW - timedelta(hours=23))
+        await addresses.record_template_sent(tx, "whatsapp", "before", NOW - timedelta(hours=25))
         await addresses.put_off(tx, "whatsapp", "waiting", NOW.date())
         for name, code, status in (
             ("pregunta_diaria", "es_MX", "PAUSED"),
@@ -103,13 +109,13 @@ async def hold(database: Database) -> None:
             await channel_facts.note_template(tx, "whatsapp", name, code, NOW, status=status)
 
 
-async def put(database: Database, *wanted: New) -> None:
+async def put(database: Database, *wanted: NewDelivery) -> None:
     async with database.write() as tx:
         await outbox.add(tx, wanted)
 
 
-def new(key: str, late: float = 0) -> New:
-    return New(key, "telegram", key, Kind.REPLY, "[]", NOW - timedelta(seconds=late))
+def new(key: str, late: float = 0) -> NewDelivery:
+    return NewDelivery(key, "telegram", key, DeliveryKind.REPLY, "[]", NOW - timedelta(seconds=late))
 
 
 async def test_a_process_that_answers_is_live_even_without_its_database(away: Site) -> None:
@@ -120,7 +126,7 @@ async def test_a_process_that_answers_is_live_even_without_its_database(away: Si
 async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: Site, database: Database) -> None:
     await put(database, new("fresh", 60), new("later", -3600))
     async with database.write() as tx:
-        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
     status, told = await site.ready()
     assert status == 200
     assert told == {
@@ -192,8 +198,8 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     await put(database, new("a", 30), new("b", 10), new("c", -60))
     async with database.write() as tx:
         (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], NOW, 1)
-        await delivery_worker.end(tx, claimed.id, outbox.State.SENT, NOW)
-        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW)
+        await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, NOW)
+        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
     await stop(site, "webchat")
     async with site.client.get("/metrics") as answer:
         assert answer.content_type == "text/plain"
@@ -259,10 +265,10 @@ async def test_a_server_that_only_reads_is_not_ready(
 
 async def test_updates_that_nobody_handles_make_us_unready(site: Site, database: Database, clock: Clock) -> None:
     async with database.write() as tx:
-        await updates.keep(tx, [updates.New("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
+        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
     assert (await site.ready())[0] == 200
     async with database.write() as tx:
-        await updates.keep(tx, [updates.New("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
+        await updates.keep(tx, [updates.NewUpdate("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
     async with database.write() as tx:
         await updates.finish(tx, 1)
     status, told = await site.ready()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content import library as course
-from content.course.faq import Entry
+from content.course.faq import FaqEntry
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality.readability import sentences
@@ -47,7 +47,7 @@ def test_every_topic_has_at_least_eleven_entries(library: Library) -> None:
 
 
 @pytest.mark.parametrize("entry", FAQ.entries.values(), ids=lambda entry: entry.id)
-def test_an_answer_is_easy_to_take_in(entry: Entry) -> None:
+def test_an_answer_is_easy_to_take_in(entry: FaqEntry) -> None:
     spoken = f"{entry.question.es} {entry.answer.es}"
     assert list(shipped().slips(spoken)) == []
     assert list(shipped().named(entry.answer.en)) == []

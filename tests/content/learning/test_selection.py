@@ -28,7 +28,7 @@ def memories(draw: st.DrawFn) -> dict[str, Strength]:
     return held
 
 
-def life(seed: int, days: int, library: Library = LIBRARY, start: date = NOVEMBER) -> list[selection.Choice]:
+def life(seed: int, days: int, library: Library = LIBRARY, start: date = NOVEMBER) -> list[selection.Selection]:
     """What a person is asked day after day, answering right every time."""
     reviews: dict[str, list[Review]] = {}
     seen: dict[str, date] = {}

@@ -1,7 +1,7 @@
 import pytest
 
 from handlers.account import enroll
-from handlers.message import Act
+from handlers.message import Action
 from storage.people import servants
 from tests.cast import ANA, BETO, MONDAY_NINE
 from tests.handlers.conversation import Talk, choices, words
@@ -20,7 +20,7 @@ async def test_with_a_code_it_is_notice_hour_and_first_scenario(talk: Talk) -> N
     assert await nobody_is_known(talk)
     told = await talk.press(ANA, next(one for one in choices(told) if ":9:" in one))
     assert (refuse, english) == ("enroll:no:es", "enroll:notice:en:LEON")
-    assert [one.act for one in told] == [Act.REPLACE, Act.SAY]
+    assert [one.act for one in told] == [Action.REPLACE, Action.SAY]
     assert [one.split(":")[0] for one in choices(told)] == ["answer"] * 3
     known = await talk.servant(ANA)
     assert known is not None

@@ -13,7 +13,7 @@ from content.learning import memory
 from content.library import Library
 from handlers.account import link_channels
 from handlers.learning import answer
-from handlers.message import Kind, Parcel
+from handlers.message import Parcel, UpdateKind
 from storage import schema
 from storage.channels import transcripts
 from storage.database import Database, Transaction
@@ -80,7 +80,7 @@ async def test_a_code_is_short_has_no_signs_that_look_alike_and_is_never_kept(ch
 async def test_a_code_of_another_house_is_none(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
-    chat.house = replace(chat.house, route_key=b"x" * 32)
+    chat.installation = replace(chat.installation, route_key=b"x" * 32)
     assert await gives(chat, WHATSAPP, code) == words_of(chat, "join.unknown")
 
 
@@ -113,7 +113,7 @@ async def test_where_commands_are_typed_with_a_slash_a_code_follows_the_command(
     await chat.enrol(WHATSAPP)
     code = await code_of(chat, WHATSAPP)
     for command in ("canal", "channel"):
-        said = await chat.hears(TELEGRAM, Kind.COMMAND, command=command, text=code)
+        said = await chat.hears(TELEGRAM, UpdateKind.COMMAND, command=command, text=code)
         code = await code_of(chat, WHATSAPP)
     assert words(said) == chat.phrase("join.same"), "the second time they are known here"
 
@@ -144,7 +144,7 @@ async def test_what_is_no_code_joins_nothing(chat: Chat, text: str) -> None:
     await chat.enrol(TELEGRAM)
     await code_of(chat, TELEGRAM)
     for who in (WHATSAPP, BETO_ON_TELEGRAM):
-        said = await chat.hears(who, Kind.COMMAND, command="canal", text=text)
+        said = await chat.hears(who, UpdateKind.COMMAND, command="canal", text=text)
         expected = words_of(chat, "join.unknown") if who is WHATSAPP else chat.phrase("join.unknown")
         assert words(said) == expected
     assert len(await chat.places(TELEGRAM)) == 1
@@ -290,7 +290,7 @@ async def test_prompts_go_where_the_person_wants_them_and_nowhere_else(chat: Cha
 async def test_whoever_cannot_be_reached_where_they_want_is_asked_on_the_other_channel(chat: Chat) -> None:
     await joined(chat)
     await chat.press(WHATSAPP, "join:prefer:whatsapp")
-    await chat.hears(WHATSAPP, Kind.BLOCKED)
+    await chat.hears(WHATSAPP, UpdateKind.BLOCKED)
     chat.clock.move(days=1)
     await chat.tick()
     assert [bool(await chat.reads(who)) for who in (TELEGRAM, WHATSAPP)] == [True, False]

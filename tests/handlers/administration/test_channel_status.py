@@ -7,25 +7,25 @@ import pytest
 
 from content.library import Library
 from handlers.administration import channel_status
-from handlers.administration.channel_status import OurTemplate, People, Reach, Standing, Trouble, limit_of
-from handlers.capabilities import Manner
-from handlers.context import House
+from handlers.administration.channel_status import ChannelStatus, OurTemplate, People, Reach, Trouble, limit_of
+from handlers.capabilities import Capabilities
+from handlers.context import Installation
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Stop, TemplateState
 from storage.database import Database, Transaction
 from storage.people import addresses, servants
 from storage.queue import outbox
 from storage.queue.backlog import Backlog
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import MONDAY_NINE as NOW
 
 HOUR = timedelta(hours=1)
 WINDOWED = "whatsapp"
-HOUSE = House(
+HOUSE = Installation(
     ZoneInfo("America/Mexico_City"),
     "http://127.0.0.1:8080",
     b"k" * 32,
-    manners={WINDOWED: Manner(window=timedelta(hours=24)), "telegram": Manner()},
+    channel_capabilities={WINDOWED: Capabilities(window=timedelta(hours=24)), "telegram": Capabilities()},
 )
 NAMES = (WINDOWED, "telegram", "webchat")
 
@@ -48,9 +48,9 @@ async def people(tx: Transaction, *names: str) -> None:
         )
 
 
-async def standings(database: Database, library: Library) -> Mapping[str, Standing]:
+async def standings(database: Database, library: Library) -> Mapping[str, ChannelStatus]:
     async with database.read() as tx:
-        found = await channel_status.standings(tx, library, HOUSE, NAMES, NOW)
+        found = await channel_status.channel_statuses(tx, library, HOUSE, NAMES, NOW)
     assert [one.channel for one in found] == list(NAMES)
     return {one.channel: one for one in found}
 
@@ -84,7 +84,7 @@ async def test_a_stopped_channel_tells_why_and_when_and_what_waits(database: Dat
     async with database.write() as tx:
         await channel_facts.note(tx, "telegram", channel_facts.STOPPED, "code 401", NOW - HOUR)
         await channel_facts.note(tx, WINDOWED, "account", "PARTNER_ADDED", NOW)
-        await outbox.add(tx, [New("a", "telegram", "ana", Kind.REPLY, "[]", NOW - HOUR)])
+        await outbox.add(tx, [NewDelivery("a", "telegram", "ana", DeliveryKind.REPLY, "[]", NOW - HOUR)])
     found = await standings(database, library)
     assert found["telegram"].stop == Stop("code 401", NOW - HOUR)
     assert found["telegram"].backlog == Backlog(1, NOW - HOUR, 0)
@@ -96,8 +96,8 @@ async def test_people_are_counted_over_24_hours_and_who_waits_is_told(database: 
     async with database.write() as tx:
         await people(tx, "asked", "before", "waiting", "away")
         await channel_facts.note(tx, WINDOWED, channel_facts.PEOPLE, "2", NOW)
-        await addresses.knock(tx, WINDOWED, "asked", NOW - 23 * HOUR)
-        await addresses.knock(tx, WINDOWED, "before", NOW - 25 * HOUR)
+        await addresses.record_template_sent(tx, WINDOWED, "asked", NOW - 23 * HOUR)
+        await addresses.record_template_sent(tx, WINDOWED, "before", NOW - 25 * HOUR)
         for name in ("waiting", "away"):
             await addresses.put_off(tx, WINDOWED, name, NOW.date())
         await outbox.drop_unreachable(tx, WINDOWED, "away", NOW)

@@ -16,7 +16,7 @@ from handlers.casework.cases import Desk, KeysRefused, LetterRefused, NoSuchCase
 from storage import schema
 from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
-from storage.confidential.officers import Keys, State
+from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
 from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, raw
 
@@ -47,7 +47,7 @@ async def at_desk(office: Office, officer_id: str, now: datetime | None = None) 
 
 async def join(
     office: Office, person: Person, signed: tuple[str, str] | None = None, keys: Keys | None = None
-) -> State:
+) -> OfficerState:
     """The person's browser hands in its keys."""
     token = await office.invite(person.email, person.name, "officer")
     async with office.database.write() as tx:
@@ -66,7 +66,7 @@ async def found_unit(office: Office, unit: Unit) -> Person:
         carmen.id = officer.id
         desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
         state = await cases.join(desk, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
-    assert state is State.ACTIVE
+    assert state is OfficerState.ACTIVE
     return carmen
 
 
@@ -142,7 +142,7 @@ async def test_a_later_officer_waits_for_the_signature_and_brings_no_list(office
     carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
     with pytest.raises(KeysRefused):
         await join(office, dora, unit.sign(2, carmen, replace(dora, id=wire_format.new_id())))
-    assert await join(office, dora) is State.PENDING
+    assert await join(office, dora) is OfficerState.PENDING
     async with at_desk(office, dora.id) as desk:
         assert not desk.officer.reads_cases
 
@@ -189,7 +189,7 @@ async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: O
         async with at_desk(office, carmen.id) as desk:
             await cases.sign_keys(desk, *signed[fault])
     async with at_desk(office, dora.id) as desk:
-        assert desk.officer.state is State.PENDING
+        assert desk.officer.state is OfficerState.PENDING
 
 
 async def test_only_whoever_holds_the_units_key_puts_a_list_in_force(office: Office, unit: Unit) -> None:
@@ -246,7 +246,7 @@ async def test_opening_hands_over_sealed_letters_and_writes_the_ledger(office: O
         opened = await cases.open_case(desk, case_id)
         again = await cases.open_case(desk, case_id)
         entries = await ledger.of_case(desk.tx, case_id)
-    assert opened.case.state is again.case.state is stored_cases.State.OPEN
+    assert opened.case.state is again.case.state is stored_cases.CaseState.OPEN
     assert [entry.verb for entry in entries] == ["open", "open"]
     (own,) = opened.access
     assert sealing.open_access(own.sealed, carmen.reading, case_id, 1, carmen.id) == key
@@ -260,7 +260,7 @@ async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: U
         await stored_cases.add_route(tx, stored_cases.Route(case_id, "sealed"))
     letter = await reply_of(office, case_id, key, carmen)
     async with at_desk(office, carmen.id) as desk:
-        assert await cases.answer(desk, case_id, letter) is stored_cases.State.ANSWERED
+        assert await cases.answer(desk, case_id, letter) is stored_cases.CaseState.ANSWERED
     async with office.database.read() as tx:
         kept = await stored_cases.letters(tx, case_id)
         case = await stored_cases.by_id(tx, case_id)
@@ -268,7 +268,7 @@ async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: U
         assert [entry.verb for entry in await ledger.of_case(tx, case_id)] == ["answer"]
         assert await ledger.first_bad(tx, SECRET.audit) is None
     assert case is not None
-    assert case.state is stored_cases.State.ANSWERED
+    assert case.state is stored_cases.CaseState.ANSWERED
     assert sealing.open_letter(key, sealing.read_envelope(kept[1].envelope)) == {"text": "Informa por escrito."}
 
 
@@ -333,7 +333,7 @@ async def test_a_closed_case_takes_no_answer(office: Office, unit: Unit) -> None
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, carmen)
     async with at_desk(office, carmen.id) as desk:
-        await stored_cases.move(desk.tx, case_id, stored_cases.State.CLOSED)
+        await stored_cases.move(desk.tx, case_id, stored_cases.CaseState.CLOSED)
         with pytest.raises(LetterRefused, match="state"):
             await cases.answer(desk, case_id, letter)
 
@@ -343,17 +343,17 @@ async def nothing_changed(office: Office, case_id: str) -> None:
         assert len(await stored_cases.letters(tx, case_id)) == 1
         case = await stored_cases.by_id(tx, case_id)
         assert case is not None
-        assert case.state is stored_cases.State.RECEIVED
+        assert case.state is stored_cases.CaseState.RECEIVED
         assert await ledger.of_case(tx, case_id) == []
 
 
 def test_an_answered_case_is_not_overdue() -> None:
     case = stored_cases.Case(
-        "c", date(2026, 11, 2), stored_cases.State.ANSWERED, 1, date(2026, 11, 5), 2, "form", "k", "{}"
+        "c", date(2026, 11, 2), stored_cases.CaseState.ANSWERED, 1, date(2026, 11, 5), 2, "form", "k", "{}"
     )
     today = date(2026, 11, 23)
     assert not cases.as_waiting(case, today).is_overdue
-    assert cases.as_waiting(replace(case, state=stored_cases.State.OPEN), today).is_overdue
-    due_today = replace(case, state=stored_cases.State.OPEN, due_on=today)
+    assert cases.as_waiting(replace(case, state=stored_cases.CaseState.OPEN), today).is_overdue
+    due_today = replace(case, state=stored_cases.CaseState.OPEN, due_on=today)
     assert not cases.as_waiting(due_today, today).is_overdue
     assert cases.as_waiting(due_today, today + timedelta(days=1)).is_overdue

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.casework import letters
-from handlers.casework.letters import Refused
-from handlers.context import House
+from handlers.casework.letters import SubmissionRefused
+from handlers.context import Installation
 from handlers.outgoing import Listener
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit
 
-HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
+HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 DAYS = st.dates(date(2026, 1, 1), date(2028, 12, 31))
 
 
@@ -83,7 +83,7 @@ async def test_a_case_is_kept_with_a_day_and_nothing_finer(database: Database) -
         case = await cases.by_locator(tx, asker.locator_hash)
     assert due_on == date(2026, 11, 24)
     assert case is not None
-    assert (case.id, case.day, case.state, case.due_on) == (asker.case, TODAY, cases.State.RECEIVED, due_on)
+    assert (case.id, case.day, case.state, case.due_on) == (asker.case, TODAY, cases.CaseState.RECEIVED, due_on)
     assert (case.epoch, case.size_step, case.road) == (1, 2, "form")
 
 
@@ -106,7 +106,7 @@ async def test_fewer_than_two_readers_close_the_letterbox(database: Database, co
         assert await letters.readers(tx) is None
         await unit.publish(tx)
         assert await letters.readers(tx) is None
-        with pytest.raises(Refused, match="keys"):
+        with pytest.raises(SubmissionRefused, match="keys"):
             await hand_in(tx, unit, Asker(TODAY))
 
 
@@ -165,7 +165,7 @@ async def test_a_refused_posting_spends_and_keeps_nothing(
         token = await give_link(tx)
     posting = asker.posting(unit, token)
     spoil(posting)
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(SubmissionRefused, match=reason):
         async with database.write() as tx:
             await letters.accept(tx, HOUSE, letters.parse_posting(posting), NOW)
     async with database.write() as tx:
@@ -179,7 +179,7 @@ async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
     async with database.write() as tx:
         await unit.publish(tx)
         posting = Asker(TODAY + timedelta(days=2)).posting(unit, await give_link(tx))
-        with pytest.raises(Refused, match="token"):
+        with pytest.raises(SubmissionRefused, match="token"):
             await letters.accept(tx, HOUSE, letters.parse_posting(posting), late)
 
 
@@ -188,7 +188,7 @@ async def test_a_known_case_is_refused(database: Database) -> None:
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
-    with pytest.raises(Refused, match="case"):
+    with pytest.raises(SubmissionRefused, match="case"):
         async with database.write() as tx:
             await hand_in(tx, unit, Asker(TODAY, case=asker.case))
 
@@ -232,17 +232,17 @@ def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
 # ---------------------------------------------------------------- further letters
 
 
-async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.State) -> None:
+async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseState) -> None:
     case = await cases.by_id(tx, asker.case)
     assert case is not None
     made = asker.letter("Excúsate por escrito.", "officer", unit.officer)
-    await cases.move(tx, case.id, cases.State.OPEN)
+    await cases.move(tx, case.id, cases.CaseState.OPEN)
     await letters.add_next(tx, case, sealing.parse_envelope(made))
     await cases.move(tx, case.id, state)
 
 
-@pytest.mark.parametrize("state", [cases.State.ANSWERED, cases.State.ASKED_BACK])
-async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Database, state: cases.State) -> None:
+@pytest.mark.parametrize("state", [cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK])
+async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Database, state: cases.CaseState) -> None:
     unit, asker = Unit.of_two(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
@@ -251,7 +251,7 @@ async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Data
         await letters.reply(tx, HOUSE, asker.locator, asker.letter("Gracias."), NOW)
         case = await cases.by_id(tx, asker.case)
         assert case is not None
-        assert (case.state, case.due_on) == (cases.State.OPEN, date(2026, 11, 26))
+        assert (case.state, case.due_on) == (cases.CaseState.OPEN, date(2026, 11, 26))
         content = await letters.thread(tx, asker.locator)
     assert [letter["context"]["author"] for letter in content["letters"]] == ["asker", "officer", "asker"]
 
@@ -264,7 +264,7 @@ async def test_more_words_before_anybody_read_leave_the_case_received(database: 
         await letters.reply(tx, HOUSE, asker.locator, asker.letter("Y otra cosa."), NOW)
         case = await cases.by_id(tx, asker.case)
     assert case is not None
-    assert case.state is cases.State.RECEIVED
+    assert case.state is cases.CaseState.RECEIVED
 
 
 async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
@@ -273,13 +273,13 @@ async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
         second = asker.letter("second")
-        with pytest.raises(Refused, match="seq"):
+        with pytest.raises(SubmissionRefused, match="seq"):
             await letters.reply(tx, HOUSE, asker.locator, asker.letter("third"), NOW)
         await letters.reply(tx, HOUSE, asker.locator, second, NOW)
-        with pytest.raises(Refused, match="seq"):
+        with pytest.raises(SubmissionRefused, match="seq"):
             await letters.reply(tx, HOUSE, asker.locator, second, NOW)
         strayed = Asker(TODAY, case=asker.case, seq=2, previous=wire_format.encode(bytes(32)))
-        with pytest.raises(Refused, match="seq"):
+        with pytest.raises(SubmissionRefused, match="seq"):
             await letters.reply(tx, HOUSE, asker.locator, strayed.letter("a chain of its own"), NOW)
 
 
@@ -299,16 +299,16 @@ async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
-        await cases.move(tx, asker.case, cases.State.CLOSED)
-        with pytest.raises(Refused, match="closed"):
+        await cases.move(tx, asker.case, cases.CaseState.CLOSED)
+        with pytest.raises(SubmissionRefused, match="closed"):
             await letters.reply(tx, HOUSE, asker.locator, asker.letter("x"), NOW)
 
 
 async def test_other_words_lead_nowhere(database: Database) -> None:
     async with database.write() as tx:
-        with pytest.raises(Refused, match="thread"):
+        with pytest.raises(SubmissionRefused, match="thread"):
             await letters.thread(tx, Asker(TODAY).locator)
-        with pytest.raises(Refused, match="thread"):
+        with pytest.raises(SubmissionRefused, match="thread"):
             await letters.reply(tx, HOUSE, Asker(TODAY).locator, Asker(TODAY).letter("x"), NOW)
 
 
@@ -336,5 +336,5 @@ async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> N
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
         await cases.raise_news(tx, asker.case)
-        elsewhere = House(HOUSE.timezone, HOUSE.public_url, os.urandom(32))
+        elsewhere = Installation(HOUSE.timezone, HOUSE.public_url, os.urandom(32))
         assert await letters.ring(tx, elsewhere, NOW) == []

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from content.text import LANGUAGES
 from handlers.learning import daily
-from handlers.message import Kind
+from handlers.message import UpdateKind
 from storage import schema
 from storage.people import servants
 from tests.cast import ANA, BETO, MONDAY_NINE
@@ -163,7 +163,7 @@ async def test_a_course_with_nothing_to_ask_says_so_and_plans_nothing(talk: Talk
     talk.library = replace(talk.library, scenarios={})
     talk.clock.move(days=1)
     assert await talk.tick() == 0
-    assert words(await talk.hears(ANA, Kind.COMMAND, command="hoy")) == talk.phrase("prompt.none")
+    assert words(await talk.hears(ANA, UpdateKind.COMMAND, command="hoy")) == talk.phrase("prompt.none")
 
 
 async def test_the_outbox_holds_words_and_no_servant(talk: Talk) -> None:

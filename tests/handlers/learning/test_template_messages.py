@@ -12,7 +12,7 @@ from content.library import Library
 from content.text import Text
 from handlers.learning import daily, template_messages
 from handlers.learning.send_window import Day
-from handlers.message import Kind, Opening
+from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
 from storage.channels.channel_facts import PEOPLE
@@ -21,7 +21,7 @@ from storage.people import addresses, due, servants
 from storage.people.due import Silence
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import emptied
-from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, house
+from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 from tests.handlers.test_router import with_notice
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -111,7 +111,9 @@ async def test_whoever_was_heard_within_a_day_is_written_to_freely_and_others_by
     await story.knows(people="0" if is_free else "1")
     assert [await story.tick() for _ in range(2)] == [1, 0]
     (parcel,) = await story.reads(ANA)
-    assert parcel.opening == Opening(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), "should it close"
+    assert parcel.opening == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
+        "should it close"
+    )
     assert any(one.situation.es in parcel.text for one in story.library.scenarios.values())
     assert await story.is_knocked(ANA) is not is_free
 
@@ -123,7 +125,7 @@ async def test_the_template_is_in_the_persons_language(story: Story) -> None:
     await story.tick()
     (parcel,) = await story.reads(ANA)
     topic = await story.topic(ANA, "en")
-    assert parcel.opening == Opening(TAP, "en_US", (topic,), ("profile:today",))
+    assert parcel.opening == RenderedTemplate(TAP, "en_US", (topic,), ("profile:today",))
 
 
 async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
@@ -155,7 +157,7 @@ async def test_whoever_has_to_accept_a_newer_notice_is_called_by_the_template_to
     await story.enrol(ANA)
     await story.reads(ANA)
     story.library = with_notice(story.library, "2027-1")
-    story.house = house("direct")
+    story.installation = whatsapp_installation("direct")
     at(story.clock, 0, 9)
     await story.tick()
     (parcel,) = await story.reads(ANA)
@@ -234,7 +236,7 @@ async def test_as_the_moving_day_frees_places_they_are_taken(story: Story) -> No
     async with story.database.write() as tx:
         for who, hour in ((people[0], 10), (people[1], 12)):  # as if they had got one on Sunday
             at(story.clock, -1, hour)
-            await addresses.knock(tx, "whatsapp", who.address, story.clock())
+            await addresses.record_template_sent(tx, "whatsapp", who.address, story.clock())
     asked = {}
     for hour in range(9, 15):
         for minute in (0, 1):
@@ -264,7 +266,7 @@ async def test_in_no_moving_day_are_there_more_than_the_limit_and_everybody_has_
     turns = [[moment for moment, who in knocked if who == number] for number in range(len(people))]
     most = -(-len(people) // limit)  # days until everybody had a turn, were all asked at one hour
     for hour, asked in zip(hours, turns, strict=True):
-        assert all(moment.astimezone(story.house.timezone).hour >= hour for moment in asked)
+        assert all(moment.astimezone(story.installation.timezone).hour >= hour for moment in asked)
         assert len(asked) >= 5 // (most + 1)
 
 
@@ -304,12 +306,12 @@ async def test_whoever_speaks_before_it_is_their_turn_gets_no_template(story: St
     people = await story.people(9, 9, 9)
     at(story.clock, 0, 9)
     async with story.database.read() as tx:
-        _, silent = await daily.look(tx, story.library, story.house, story.clock())
+        _, silent = await daily.look(tx, story.library, story.installation, story.clock())
     await story.types(people[0], "ayuda")
-    await story.hears(people[1], Kind.PREFERENCE, choice="stop")
+    await story.hears(people[1], UpdateKind.PREFERENCE, choice="stop")
     await story.template(status="APPROVED", category="MARKETING")
     async with story.database.write() as tx:
-        assert await daily.ask_some(tx, story.library, story.house, story.clock(), silent) == 1
+        assert await daily.ask_some(tx, story.library, story.installation, story.clock(), silent) == 1
     assert await story.is_knocked(people[2])
     assert await story.planned(people) == [0, 2], "the first is written to freely by the next look"
     assert not await story.is_knocked(people[0])
@@ -388,7 +390,7 @@ async def test_whoever_wants_no_marketing_gets_none(story: Story, category: str)
     await story.template(status="APPROVED", category=category)
     people = await story.people(9, 9)
     at(story.clock, 0, 9)
-    await story.hears(people[0], Kind.PREFERENCE, choice="stop")
+    await story.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
     assert await story.planned(people) == ([1] if category == "MARKETING" else [0, 1])
 
 
@@ -397,9 +399,9 @@ async def test_no_marketing_ends_when_the_person_says_so_or_speaks(story: Story)
     people = await story.people(9, 9)
     at(story.clock, 0, 9)
     for who in people:
-        await story.hears(who, Kind.PREFERENCE, choice="stop")
+        await story.hears(who, UpdateKind.PREFERENCE, choice="stop")
     assert await story.planned(people) == []
-    await story.hears(people[0], Kind.PREFERENCE, choice="resume")
+    await story.hears(people[0], UpdateKind.PREFERENCE, choice="resume")
     assert await story.planned(people) == [0]
     await story.types(people[1], "ayuda")
     assert await story.planned(people) == [1], "freely: that is no template"
@@ -410,7 +412,7 @@ async def test_no_place_is_kept_for_whoever_wants_no_marketing(story: Story) -> 
     await story.template(status="APPROVED", category="MARKETING")
     people = await story.people(12, 9)
     at(story.clock, 0, 8)
-    await story.hears(people[0], Kind.PREFERENCE, choice="stop")
+    await story.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
     at(story.clock, 0, 9)
     assert await story.planned(people) == [1]
     at(story.clock, 0, 12)
@@ -424,11 +426,11 @@ async def test_no_place_is_kept_for_whoever_wants_no_marketing(story: Story) -> 
 
 @pytest.fixture
 def direct(story: Story) -> Story:
-    story.house = house("direct")
+    story.installation = whatsapp_installation("direct")
     return story
 
 
-async def opening_of(story: Story, who: Phone) -> Opening:
+async def opening_of(story: Story, who: Phone) -> RenderedTemplate:
     (parcel,) = await story.reads(who)
     assert parcel.opening is not None
     return parcel.opening
@@ -501,7 +503,7 @@ async def test_sent_directly_whoever_wants_no_marketing_gets_none_either(direct:
     await direct.template(WHOLE, status="APPROVED", category="MARKETING")
     people = await direct.people(9)
     at(direct.clock, 0, 9)
-    await direct.hears(people[0], Kind.PREFERENCE, choice="stop")
+    await direct.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
     await direct.tick()
     said = await direct.reads(people[0])
     assert not [one for one in said if one.opening and one.opening.template == WHOLE]
@@ -590,7 +592,7 @@ async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
     await story.knows(people="5")
     (who,) = await story.people(hour)
     at(story.clock, 0, 10)
-    day = Day.at(story.clock(), story.house)
+    day = Day.at(story.clock(), story.installation)
     assert day is not None
     async with story.database.write() as tx:
         if since is not None:

@@ -5,7 +5,7 @@ import pytest
 from content import limits
 from content.course.assessment import QUESTIONS, Reply, evaluate
 from content.text import LANGUAGES
-from handlers.message import Act, Kind, Parcel
+from handlers.message import Action, Parcel, UpdateKind
 from handlers.orientation import assess
 from tests.cast import ANA, BETO, Person
 from tests.handlers.conversation import Talk, choices, words
@@ -37,7 +37,7 @@ async def test_one_question_at_a_time_and_no_text_is_needed(talk: Talk) -> None:
     assert talk.library.assessment.question("q3").text.es in words(told)
     assert "Pregunta 3 de 14" in words(told)
     assert choices(told) == ["assess:on:nny", "assess:on:nnn", "assess:on:nnu", "assess:on:n", "assess:quit"]
-    assert all(one.act is Act.REPLACE for one in told)
+    assert all(one.act is Action.REPLACE for one in told)
 
 
 async def test_one_can_go_back_and_change_ones_mind(talk: Talk) -> None:
@@ -98,7 +98,7 @@ async def test_it_ends_in_outcomes_with_law_steps_disclaimer_and_a_person_to_ask
         sheet[QUESTIONS[place]] = Reply(replies[place])
         told = await talk.press(ANA, choices(told)[REPLIES[replies[place]]])
     assessment, said = talk.library.assessment, words(told)
-    assert told[0].act is Act.REPLACE
+    assert told[0].act is Action.REPLACE
     for parcel, outcome in zip(told, outcomes, strict=False):
         shown = assessment.outcome(outcome)
         assert shown.say.es in parcel.text
@@ -144,7 +144,7 @@ async def test_every_outcome_with_every_note_fits_every_channel(talk: Talk) -> N
             continue
         seen.add(orientation)
         for language in LANGUAGES:
-            told = await talk.hears(ANA, Kind.CHOICE, choice=f"assess:on:{replies}", language=language, ref="1")
+            told = await talk.hears(ANA, UpdateKind.CHOICE, choice=f"assess:on:{replies}", language=language, ref="1")
             assert len(told) == len(orientation.outcomes) + 1
             for parcel in told:
                 limit = limits.TEXT_WITH_BUTTONS if parcel.rows else limits.TEXT

@@ -6,21 +6,21 @@ import pytest
 from sqlalchemy import select
 
 from content.library import Library
-from handlers.context import House, Visit
-from handlers.message import Kind, Message, Update
+from handlers.context import Context, Installation
+from handlers.message import Message, Update, UpdateKind
 from handlers.orientation import consult
 from storage import schema
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 from tests.fakes.unit import Unit
 
-HOUSE = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
+HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 ANSWERS = "ynunnynnnn-nyu"
 
 
 async def say(tx: Transaction, library: Library, choice: str, language: str = "es") -> Message:
-    update = Update("telegram", "1", "7001", Kind.CHOICE, choice=choice)
-    turn = await consult.turn(Visit(tx, library, HOUSE, update, NOW, language, None))
+    update = Update("telegram", "1", "7001", UpdateKind.CHOICE, choice=choice)
+    turn = await consult.turn(Context(tx, library, HOUSE, update, NOW, language, None))
     (message,) = turn.messages
     return message
 

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from content import limits
-from content.course.faq import Entry
+from content.course.faq import FaqEntry
 from content.library import Library
 from content.text import LANGUAGES
 from handlers import outgoing
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Kind, Parcel
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, UpdateKind
 from handlers.orientation import faq
 from handlers.outgoing import Listener
 from storage import schema
@@ -22,7 +22,7 @@ from tests.handlers.test_router import with_notice
 GIFT = "puedo aceptar un regalo de un proveedor"
 
 
-def entry(library: Library, name: str) -> Entry:
+def entry(library: Library, name: str) -> FaqEntry:
     return library.faq.entries[name]
 
 
@@ -86,8 +86,8 @@ async def test_what_asks_nothing_or_finds_nothing_is_answered_as_ever(talk: Talk
 
 async def test_a_long_text_is_dropped_even_if_it_asks(talk: Talk) -> None:
     await talk.enrol(ANA)
-    erased, told = await talk.hears(ANA, Kind.LONG_TEXT, ref="77")
-    assert erased.act is Act.ERASE
+    erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
+    assert erased.act is Action.ERASE
     assert told.text == talk.phrase("help.long_text")
 
 
@@ -120,8 +120,8 @@ async def test_nothing_of_the_question_is_kept_or_said_again(talk: Talk) -> None
     assert canary not in repr(vars(talk.library.faq))
 
 
-def shown(library: Library, found: tuple[Entry, ...], language: str) -> Parcel:
-    return outgoing.render(library, Listener("web", "1", language), faq.told(library, found), Act.SAY)
+def shown(library: Library, found: tuple[FaqEntry, ...], language: str) -> Parcel:
+    return outgoing.render(library, Listener("web", "1", language), faq.told(library, found), Action.SAY)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

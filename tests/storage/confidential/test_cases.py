@@ -6,28 +6,28 @@ from itertools import product
 import pytest
 
 from storage.confidential import cases, wire_format
-from storage.confidential.cases import Access, Case, Letter, Route, State, WrongMove
+from storage.confidential.cases import Access, Case, CaseState, Letter, Route, WrongMove
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 
 DAY = date(2026, 11, 23)
 HOUR = NOW.replace(minute=0)
 STEPS = {
-    (State.RECEIVED, State.OPEN),
-    (State.OPEN, State.ANSWERED),
-    (State.OPEN, State.ASKED_BACK),
-    (State.ANSWERED, State.OPEN),
-    (State.ANSWERED, State.ANSWERED),
-    (State.ANSWERED, State.ASKED_BACK),
-    (State.ASKED_BACK, State.OPEN),
-    (State.ASKED_BACK, State.ANSWERED),
-    (State.ASKED_BACK, State.ASKED_BACK),
-    *((state, State.CLOSED) for state in State if state is not State.CLOSED),
+    (CaseState.RECEIVED, CaseState.OPEN),
+    (CaseState.OPEN, CaseState.ANSWERED),
+    (CaseState.OPEN, CaseState.ASKED_BACK),
+    (CaseState.ANSWERED, CaseState.OPEN),
+    (CaseState.ANSWERED, CaseState.ANSWERED),
+    (CaseState.ANSWERED, CaseState.ASKED_BACK),
+    (CaseState.ASKED_BACK, CaseState.OPEN),
+    (CaseState.ASKED_BACK, CaseState.ANSWERED),
+    (CaseState.ASKED_BACK, CaseState.ASKED_BACK),
+    *((state, CaseState.CLOSED) for state in CaseState if state is not CaseState.CLOSED),
 }
 
 
 async def add(
-    tx: Transaction, state: State = State.RECEIVED, due_on: date = DAY, readers: str = "carmen asker"
+    tx: Transaction, state: CaseState = CaseState.RECEIVED, due_on: date = DAY, readers: str = "carmen asker"
 ) -> Case:
     case = Case(wire_format.new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
     access = [Access(1, reader, f"sealed to {reader}") for reader in readers.split()]
@@ -59,7 +59,7 @@ async def test_the_same_case_or_the_same_words_are_refused(database: Database) -
 
 async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> None:
     async with database.write() as tx:
-        for source, target in product(State, State):
+        for source, target in product(CaseState, CaseState):
             case = await add(tx, source)
             if (source, target) in STEPS:
                 await cases.move(tx, case.id, target, due_on=DAY + timedelta(days=1))
@@ -74,7 +74,7 @@ async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> No
 async def test_an_unknown_case_goes_nowhere(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(WrongMove):
-            await cases.move(tx, "unknown", State.OPEN)
+            await cases.move(tx, "unknown", CaseState.OPEN)
 
 
 async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
@@ -107,7 +107,7 @@ async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(databa
     async with database.write() as tx:
         late = await add(tx, due_on=DAY + timedelta(days=2))
         soon = await add(tx, due_on=DAY)
-        closed = await add(tx, State.CLOSED)
+        closed = await add(tx, CaseState.CLOSED)
         await add(tx, readers="dora asker")
         assert await cases.queue(tx, "carmen") == [soon, late]
         assert await cases.queue(tx, "carmen", closed=True) == [closed]
@@ -156,7 +156,7 @@ async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(databa
             await cases.add_route(tx, Route(one.id, "ana"))
         await cases.raise_news(tx, case.id)
         for one in (case, silent):
-            await cases.move(tx, one.id, State.CLOSED)
+            await cases.move(tx, one.id, CaseState.CLOSED)
         assert await cases.take_news(tx) == [Route(case.id, "ana")]
         for one in (case, silent):
             await cases.raise_news(tx, one.id)

@@ -7,14 +7,16 @@ from sqlalchemy import select
 
 from storage import schema
 from storage.confidential import officers
-from storage.confidential.officers import InviteRefused, KeyList, Keys, OfficerExists, Role, State
+from storage.confidential.officers import InviteRefused, KeyList, Keys, OfficerExists, OfficerState, Role
 from storage.database import Database
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 KEYS = Keys("reading", "signing", "salt", "hash", "{}", "{}")
 
 
-async def joined(database: Database, email: str = "carmen@ueipci.example", state: State = State.ACTIVE) -> str:
+async def joined(
+    database: Database, email: str = "carmen@ueipci.example", state: OfficerState = OfficerState.ACTIVE
+) -> str:
     async with database.write() as tx:
         token = await officers.invite(tx, email, "Carmen Ríos", "officer", None, NOW)
         return await officers.sign_up(tx, token, KEYS, state, NOW)
@@ -28,21 +30,21 @@ async def test_an_invite_is_kept_as_a_hash_and_looking_spends_nothing(database: 
         for _ in range(2):
             officer = await officers.invited(tx, token, NOW)
     assert (officer.email, officer.name, officer.role) == ("carmen@ueipci.example", "Carmen Ríos", Role.ADMIN)
-    assert officer.state is State.INVITED
+    assert officer.state is OfficerState.INVITED
     assert not officer.reads_cases
 
 
 async def test_an_invite_is_spent_once(database: Database) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
-        officer_id = await officers.sign_up(tx, token, KEYS, State.PENDING, NOW)
+        officer_id = await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
         with pytest.raises(InviteRefused):
-            await officers.sign_up(tx, token, KEYS, State.PENDING, NOW)
+            await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
         with pytest.raises(InviteRefused):
             await officers.invited(tx, token, NOW)
         officer = await officers.by_id(tx, officer_id)
     assert officer is not None
-    assert (officer.state, officer.reading_key) == (State.PENDING, "reading")
+    assert (officer.state, officer.reading_key) == (OfficerState.PENDING, "reading")
 
 
 async def test_an_invite_expires_after_seven_days(database: Database) -> None:
@@ -50,7 +52,7 @@ async def test_an_invite_expires_after_seven_days(database: Database) -> None:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
         await officers.invited(tx, token, NOW + timedelta(days=7) - timedelta(seconds=1))
         with pytest.raises(InviteRefused):
-            await officers.sign_up(tx, token, KEYS, State.ACTIVE, NOW + timedelta(days=7))
+            await officers.sign_up(tx, token, KEYS, OfficerState.ACTIVE, NOW + timedelta(days=7))
 
 
 async def test_a_newer_invite_takes_the_place_of_the_older_one(database: Database) -> None:
@@ -160,13 +162,13 @@ async def test_the_newest_list_of_readers_is_in_force_and_a_serial_is_taken_once
 
 
 async def test_a_signed_list_makes_only_pending_officers_active(database: Database) -> None:
-    pending = await joined(database, state=State.PENDING)
+    pending = await joined(database, state=OfficerState.PENDING)
     async with database.write() as tx:
         await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
         everybody = await officers.everybody(tx)
         await officers.admit(tx, [one.id for one in everybody])
         states = {one.email: one.state for one in await officers.everybody(tx)}
-        assert states == {"carmen@ueipci.example": State.ACTIVE, "dora@ueipci.example": State.INVITED}
+        assert states == {"carmen@ueipci.example": OfficerState.ACTIVE, "dora@ueipci.example": OfficerState.INVITED}
         assert (await officers.by_id(tx, pending)) is not None
 
 
@@ -174,6 +176,6 @@ async def test_a_signed_list_makes_only_pending_officers_active(database: Databa
 async def test_only_officers_and_administrators_read_queries(database: Database, role: str, reads: bool) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", role, None, NOW)
-        officer = await officers.by_id(tx, await officers.sign_up(tx, token, KEYS, State.ACTIVE, NOW))
+        officer = await officers.by_id(tx, await officers.sign_up(tx, token, KEYS, OfficerState.ACTIVE, NOW))
     assert officer is not None
     assert officer.reads_cases is reads

@@ -11,10 +11,10 @@ from bot.channels.whatsapp.phone import canonical
 from storage import schema as tables
 from storage.database import Database, Transaction
 from storage.people import addresses, servants
-from storage.people.addresses import Place
+from storage.people.addresses import ServantAddress
 from storage.people.servants import Servant
 from storage.queue import outbox
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests import delivery_worker
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
@@ -52,7 +52,7 @@ async def met(tx: Transaction, address: str, alias: str = "") -> int | None:
     return known[0].id if known else None
 
 
-async def place_of(tx: Transaction, servant: Servant) -> Place:
+async def place_of(tx: Transaction, servant: Servant) -> ServantAddress:
     (place,) = await addresses.all_of(tx, servant.id)
     return place
 
@@ -168,10 +168,10 @@ async def test_what_waits_for_a_number_that_is_somebody_elses_now_does_not_leave
     async with database.write() as tx:
         await enrol(tx, PHONE, PHONE)
         beto = await enrol(tx, BETOS_USER, BETOS_PHONE)
-        await outbox.add(tx, [New("ana's", "whatsapp", PHONE, Kind.PROMPT, "{}", NOW)])
+        await outbox.add(tx, [NewDelivery("ana's", "whatsapp", PHONE, DeliveryKind.PROMPT, "{}", NOW)])
         assert await met(tx, BETOS_USER, PHONE) == beto.id
         rows = tables.deliveries
-        waiting = (await tx.scalars(select(rows.c.address).where(rows.c.state == outbox.State.WAITING))).all()
+        waiting = (await tx.scalars(select(rows.c.address).where(rows.c.state == outbox.DeliveryState.WAITING))).all()
         assert PHONE not in waiting
 
 
@@ -224,7 +224,7 @@ async def test_however_numbers_change_hands_everybody_finds_their_own_record(
 async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
-        await addresses.knock(tx, "whatsapp", USER, NOW)
+        await addresses.record_template_sent(tx, "whatsapp", USER, NOW)
         await addresses.put_off(tx, "whatsapp", USER, TODAY)
         await addresses.prefer_no_marketing(tx, "whatsapp", USER, no_marketing=True)
         before = await place_of(tx, ana)
@@ -233,8 +233,8 @@ async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: D
         for key, channel, address in wanted + others:
             if key == "waiting":  # what was said before is in somebody's hand
                 sent, _ = await delivery_worker.claim(tx, "w", ["whatsapp"], NOW, 1)
-                await delivery_worker.end(tx, sent.id, outbox.State.SENT, NOW)
-            await outbox.add(tx, [New(key, channel, address, Kind.NOTICE, "{}", NOW)])
+                await delivery_worker.end(tx, sent.id, outbox.DeliveryState.SENT, NOW)
+            await outbox.add(tx, [NewDelivery(key, channel, address, DeliveryKind.NOTICE, "{}", NOW)])
         assert await addresses.move(tx, before, NEW_USER, NEW_PHONE) == NEW_USER
         assert await place_of(tx, ana) == replace(before, address=NEW_USER, alias=NEW_PHONE)
         assert await addressed(tx) == {
@@ -274,7 +274,7 @@ async def test_where_the_new_address_is_somebodys_already_nothing_is_mixed(datab
     async with database.write() as tx:
         ana, beto = await enrol(tx, USER, PHONE), await enrol(tx, BETOS_USER, BETOS_PHONE)
         for key, address in (("ana's", USER), ("beto's", BETOS_USER)):
-            await outbox.add(tx, [New(key, "whatsapp", address, Kind.PROMPT, "{}", NOW)])
+            await outbox.add(tx, [NewDelivery(key, "whatsapp", address, DeliveryKind.PROMPT, "{}", NOW)])
         betos = await place_of(tx, beto)
         assert await addresses.move(tx, await place_of(tx, ana), BETOS_USER, "") == BETOS_USER
         assert await place_of(tx, beto) == betos
@@ -340,7 +340,7 @@ async def test_who_was_put_off_keeps_the_first_day_until_a_template_goes(databas
             await addresses.put_off(tx, "whatsapp", USER, day)
             assert (await place_of(tx, ana)).put_off_on == TODAY
         assert await addresses.count_put_off(tx, "whatsapp") == 1
-        await addresses.knock(tx, "whatsapp", USER, NOW)
+        await addresses.record_template_sent(tx, "whatsapp", USER, NOW)
         place = await place_of(tx, ana)
         assert (place.put_off_on, place.knocked_at) == (None, NOW)
         assert await addresses.count_put_off(tx, "whatsapp") == 0
@@ -361,11 +361,13 @@ async def test_people_who_got_a_template_are_counted_over_a_moving_day(database:
     async with database.write() as tx:
         for number in range(3):
             await enrol(tx, f"MX.{number}")
-            await addresses.knock(tx, "whatsapp", f"MX.{number}", NOW + number * HOUR)
-        await addresses.knock(tx, "whatsapp", "MX.2", NOW + 2 * HOUR)  # a person counts once
-        counts = [await addresses.count_knocked(tx, "whatsapp", NOW + hours * HOUR) for hours in range(-1, 4)]
+            await addresses.record_template_sent(tx, "whatsapp", f"MX.{number}", NOW + number * HOUR)
+        await addresses.record_template_sent(tx, "whatsapp", "MX.2", NOW + 2 * HOUR)  # a person counts once
+        counts = [
+            await addresses.count_template_recipients(tx, "whatsapp", NOW + hours * HOUR) for hours in range(-1, 4)
+        ]
         assert counts == [3, 2, 1, 0, 0]
-        assert await addresses.count_knocked(tx, "telegram", NOW - DAY) == 0
+        assert await addresses.count_template_recipients(tx, "telegram", NOW - DAY) == 0
 
 
 async def test_a_wish_about_marketing_is_kept_for_one_address(database: Database) -> None:

@@ -15,7 +15,7 @@ from storage.people import addresses
 from storage.people.addresses import Meeting
 from storage.people.servants import Servant
 from storage.queue import outbox
-from storage.queue.outbox import Kind, New
+from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import MONDAY_NINE as NOW
 from tests.conftest import emptied
 from tests.storage.people.test_addresses import BETOS_PHONE, BETOS_USER, NEW_USER, PHONE, TODAY, USER, enrol
@@ -47,7 +47,7 @@ async def there_are(tx: Transaction, people: Sequence[Known]) -> None:
             known = {"heard_at": heard_at, "is_reachable": is_reachable, "put_off_on": TODAY}
             await tx.execute(update(tables.addresses).where(tables.addresses.c.address == address).values(**known))
     for number, name in enumerate(NAMES):
-        await outbox.add(tx, [New(f"{number}", "whatsapp", name, Kind.PROMPT, "{}", NOW)])
+        await outbox.add(tx, [NewDelivery(f"{number}", "whatsapp", name, DeliveryKind.PROMPT, "{}", NOW)])
 
 
 async def stored(tx: Transaction) -> list[list[tuple[Any, ...]]]:

@@ -12,7 +12,7 @@ from storage.database import Database, Transaction, open_database
 from storage.people import servants
 from storage.queue import backlog, claims, outbox, receipts
 from storage.queue.backlog import Backlog
-from storage.queue.outbox import LEASE, Delivery, Kind, New, Return, State
+from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, NewDelivery, PostponedDelivery
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
@@ -27,12 +27,12 @@ on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=Tru
 def new(
     key: str,
     address: str = "ana",
-    kind: Kind = Kind.REPLY,
+    kind: DeliveryKind = DeliveryKind.REPLY,
     due_at: datetime = NOW,
     deadline: datetime | None = None,
     channel: str = "telegram",
-) -> New:
-    return New(key, channel, address, kind, f'"{key}"', due_at, deadline)
+) -> NewDelivery:
+    return NewDelivery(key, channel, address, kind, f'"{key}"', due_at, deadline)
 
 
 async def claim(tx: Transaction, now: datetime = NOW, worker: str = "one", limit: int = 50) -> list[Delivery]:
@@ -58,7 +58,7 @@ async def test_a_key_is_added_once_for_ever(database: Database) -> None:
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE)])
         (first, _) = await claim(tx)
         assert (first.key, first.body, first.attempts) == ("a", '"a"', 1)
-        await delivery_worker.end(tx, first.id, State.SENT, NOW)
+        await delivery_worker.end(tx, first.id, DeliveryState.SENT, NOW)
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
         assert await keys(tx) == [], "what was sent is not sent again"
@@ -70,9 +70,9 @@ async def test_what_is_for_one_person_is_in_one_hand_in_its_order(database: Data
         assert await keys(tx, limit=2) == ["a1", "b1", "a2"], "two people, with all that is theirs"
         await outbox.add(tx, [new("a3"), new("b2", "beto")])
         assert await keys(tx, worker="two") == ["c1"], "what was said meanwhile waits until what was before is over"
-        await delivery_worker.end(tx, (await row(tx, "a1"))["id"], State.SENT, NOW)  # type: ignore[arg-type]
+        await delivery_worker.end(tx, (await row(tx, "a1"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == []
-        await delivery_worker.end(tx, (await row(tx, "a2"))["id"], State.SENT, NOW)  # type: ignore[arg-type]
+        await delivery_worker.end(tx, (await row(tx, "a2"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == ["a3"]
 
 
@@ -88,7 +88,7 @@ async def test_a_press_is_acknowledged_whatever_else_is_under_way(database: Data
     async with database.write() as tx:
         await outbox.add(tx, [new("a1")])
         assert await keys(tx) == ["a1"]
-        await outbox.add(tx, [new("press", kind=Kind.SIGNAL), new("a2")])
+        await outbox.add(tx, [new("press", kind=DeliveryKind.SIGNAL), new("a2")])
         assert await keys(tx) == ["press"]
 
 
@@ -96,7 +96,7 @@ async def test_what_was_not_tried_waits_as_before(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a1")])
         (first,) = await claim(tx)
-        await outbox.postpone_all(tx, "one", [Return(first.id, None)])
+        await outbox.postpone_all(tx, "one", [PostponedDelivery(first.id, None)])
         (again,) = await claim(tx, worker="two")
         assert (again.key, again.attempts) == ("a1", 1)
 
@@ -104,9 +104,9 @@ async def test_what_was_not_tried_waits_as_before(database: Database) -> None:
 async def test_a_reply_goes_before_a_notice_before_a_prompt(database: Database) -> None:
     async with database.write() as tx:
         wanted = [
-            new("p", "ana", Kind.PROMPT, NOW - 9 * MINUTE),
-            new("n", "beto", Kind.NOTICE, NOW - 5 * MINUTE),
-            new("r", "carmen", Kind.REPLY, NOW),
+            new("p", "ana", DeliveryKind.PROMPT, NOW - 9 * MINUTE),
+            new("n", "beto", DeliveryKind.NOTICE, NOW - 5 * MINUTE),
+            new("r", "carmen", DeliveryKind.REPLY, NOW),
         ]
         await outbox.add(tx, wanted)
         assert await keys(tx, limit=1) == ["r"]
@@ -116,7 +116,7 @@ async def test_a_reply_goes_before_a_notice_before_a_prompt(database: Database) 
 
 async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [new("p", kind=Kind.PROMPT)])
+        await outbox.add(tx, [new("p", kind=DeliveryKind.PROMPT)])
         (prompt,) = await claim(tx)
         await delivery_worker.postpone(tx, prompt.id, NOW + MINUTE, "throttled")
         await outbox.add(tx, [new("r")])
@@ -125,10 +125,10 @@ async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(da
 
 async def test_a_postponed_reply_holds_up_what_was_said_after_it(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=Kind.PROMPT)])
+        await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=DeliveryKind.PROMPT)])
         first, second, third = await claim(tx)
         await delivery_worker.postpone(tx, first.id, NOW + MINUTE, "down")
-        await outbox.postpone_all(tx, "one", [Return(second.id, None), Return(third.id, None)])
+        await outbox.postpone_all(tx, "one", [PostponedDelivery(second.id, None), PostponedDelivery(third.id, None)])
         assert await keys(tx) == []
         assert await keys(tx, NOW + MINUTE) == ["r1", "r2", "p"]
 
@@ -144,14 +144,16 @@ async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked
 
 async def test_prompts_alone_are_not_urgent(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [new("p", kind=Kind.PROMPT), new("n", kind=Kind.NOTICE, due_at=NOW + MINUTE)])
+        await outbox.add(
+            tx, [new("p", kind=DeliveryKind.PROMPT), new("n", kind=DeliveryKind.NOTICE, due_at=NOW + MINUTE)]
+        )
         assert await claims.due_on(tx, NOW) == {"telegram": False}
         assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True}
 
 
 async def test_a_deadline_travels_with_its_delivery(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [new("p", kind=Kind.PROMPT, deadline=NOW + MINUTE), new("r", "beto")])
+        await outbox.add(tx, [new("p", kind=DeliveryKind.PROMPT, deadline=NOW + MINUTE), new("r", "beto")])
         assert {one.key: one.deadline for one in await claim(tx)} == {"p": NOW + MINUTE, "r": None}
 
 
@@ -188,7 +190,9 @@ async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Dat
 @on_postgres
 async def test_what_a_platform_will_tell_of_is_not_given_back_before_its_lease(database: Database) -> None:
     async with database.write() as tx:
-        await outbox.add(tx, [New(on, on, on, Kind.REPLY, "{}", NOW) for on in ("telegram", "whatsapp")])
+        await outbox.add(
+            tx, [NewDelivery(on, on, on, DeliveryKind.REPLY, "{}", NOW) for on in ("telegram", "whatsapp")]
+        )
         for on in ("telegram", "whatsapp"):
             await claims.claim(tx, "dead", on, NOW, 10)
         await outbox.give_back_all(tx, besides={"whatsapp"})
@@ -232,7 +236,7 @@ async def test_many_workers_send_everything_once_and_in_order(database: Database
                 sent.append((one.address, int(one.key)))
                 await asyncio.sleep(0)
                 async with mine.write() as tx:
-                    await delivery_worker.end(tx, one.id, State.SENT, NOW)
+                    await delivery_worker.end(tx, one.id, DeliveryState.SENT, NOW)
 
     await asyncio.wait_for(asyncio.gather(*(work(one, f"worker {n}") for n, one in enumerate(opened * 2))), 120)
     for one in opened:
@@ -247,20 +251,25 @@ async def test_many_workers_send_everything_once_and_in_order(database: Database
 
 
 STEPS = {
-    **{(State.CLAIMED, f"end {state}"): state for state in (State.SENT, State.REFUSED, State.DOUBTED, State.DROPPED)},
-    (State.CLAIMED, "postpone"): State.WAITING,
-    (State.CLAIMED, "give_back"): State.WAITING,
-    (State.WAITING, "claim"): State.CLAIMED,
-    (State.WAITING, "drop_unreachable"): State.DROPPED,
+    **{
+        (DeliveryState.CLAIMED, f"end {state}"): state
+        for state in (DeliveryState.SENT, DeliveryState.REFUSED, DeliveryState.DOUBTED, DeliveryState.DROPPED)
+    },
+    (DeliveryState.CLAIMED, "postpone"): DeliveryState.WAITING,
+    (DeliveryState.CLAIMED, "give_back"): DeliveryState.WAITING,
+    (DeliveryState.WAITING, "claim"): DeliveryState.CLAIMED,
+    (DeliveryState.WAITING, "drop_unreachable"): DeliveryState.DROPPED,
 }
 VERBS = (
     "claim",
     "postpone",
     "give_back",
     "drop_unreachable",
-    *(f"end {state}" for state in State if state not in ("claimed", "failed")),  # that is told by the platform alone
+    *(
+        f"end {state}" for state in DeliveryState if state not in ("claimed", "failed")
+    ),  # that is told by the platform alone
 )
-FINAL = (State.SENT, State.REFUSED, State.DOUBTED, State.DROPPED)
+FINAL = (DeliveryState.SENT, DeliveryState.REFUSED, DeliveryState.DOUBTED, DeliveryState.DROPPED)
 
 
 async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
@@ -273,15 +282,15 @@ async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
     elif verb == "drop_unreachable":
         await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
     else:
-        await delivery_worker.end(tx, delivery_id, State(verb.removeprefix("end ")), NOW, ref="77", fault="why")
+        await delivery_worker.end(tx, delivery_id, DeliveryState(verb.removeprefix("end ")), NOW, ref="77", fault="why")
 
 
-async def stands(tx: Transaction, state: State) -> int:
+async def stands(tx: Transaction, state: DeliveryState) -> int:
     """A delivery in that state, reached in an allowed way; gives its id."""
     await outbox.add(tx, [new("a")])
     delivery_id = await tx.scalar(select(deliveries.c.id))
     assert delivery_id is not None
-    if state is not State.WAITING:
+    if state is not DeliveryState.WAITING:
         assert await keys(tx) == ["a"]
     if state in FINAL:
         await delivery_worker.end(tx, delivery_id, state, NOW)
@@ -289,7 +298,7 @@ async def stands(tx: Transaction, state: State) -> int:
 
 
 async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> None:
-    for state, verb in product((one for one in State if one is not State.FAILED), VERBS):
+    for state, verb in product((one for one in DeliveryState if one is not DeliveryState.FAILED), VERBS):
         if verb == "end waiting":
             continue
         async with database.write() as tx:
@@ -301,9 +310,9 @@ async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> 
 
 
 @pytest.mark.parametrize("state", FINAL)
-async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: State) -> None:
+async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: DeliveryState) -> None:
     async with database.write() as tx:
-        delivery_id = await stands(tx, State.CLAIMED)
+        delivery_id = await stands(tx, DeliveryState.CLAIMED)
         await delivery_worker.end(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
         found = await row(tx, "a")
     assert found["body"] is None
@@ -360,7 +369,9 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
         lost = [new(f"lost {state}", f"address {state}") for state in ("refused", "doubted", "failed")]
         await outbox.add(tx, [*lost, new("sent", "beto")])
         for one in await claim(tx):
-            state = {"lost refused": State.REFUSED, "lost doubted": State.DOUBTED}.get(one.key, State.SENT)
+            state = {"lost refused": DeliveryState.REFUSED, "lost doubted": DeliveryState.DOUBTED}.get(
+                one.key, DeliveryState.SENT
+            )
             await delivery_worker.end(tx, one.id, state, NOW, ref=one.key)
         await receipts.note(tx, "telegram", 0, "lost failed", "failed", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
@@ -378,9 +389,13 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
 
 ACTS = st.lists(
     st.one_of(
-        st.tuples(st.just("add"), st.sampled_from("ab"), st.sampled_from([Kind.REPLY, Kind.PROMPT])),
+        st.tuples(st.just("add"), st.sampled_from("ab"), st.sampled_from([DeliveryKind.REPLY, DeliveryKind.PROMPT])),
         st.tuples(st.just("claim"), st.sampled_from(["one", "two"]), st.integers(1, 4)),
-        st.tuples(st.just("end"), st.integers(0, 9), st.sampled_from([State.SENT, State.DOUBTED, State.REFUSED])),
+        st.tuples(
+            st.just("end"),
+            st.integers(0, 9),
+            st.sampled_from([DeliveryState.SENT, DeliveryState.DOUBTED, DeliveryState.REFUSED]),
+        ),
         st.tuples(st.just("postpone"), st.integers(0, 9), st.integers(0, 90)),
         st.tuples(st.just("give_back"), st.sampled_from(["one", "two"])),
         st.tuples(st.just("wait"), st.integers(0, 100)),
@@ -422,12 +437,12 @@ class _History:
 
     async def step(self, tx: Transaction, act: tuple[object, ...]) -> None:
         match act:
-            case ("add", str(address), Kind() as kind):
+            case ("add", str(address), DeliveryKind() as kind):
                 self.count += 1
                 await outbox.add(tx, [new(f"k{self.count}", address, kind, self.now)])
             case ("claim", str(worker), int(limit)):
                 await self._claim(tx, worker, limit)
-            case ("end", int(place), State() as state) if self.held:
+            case ("end", int(place), DeliveryState() as state) if self.held:
                 delivery_id = sorted(self.held)[place % len(self.held)]
                 await delivery_worker.end(tx, delivery_id, state, self.now)
                 del self.held[delivery_id]

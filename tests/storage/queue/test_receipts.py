@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from storage.database import Database, Transaction
 from storage.queue import backlog, outbox, receipts
-from storage.queue.outbox import Kind, New, State
+from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from storage.queue.receipts import FATES, Told
 from storage.schema import deliveries
 from tests import delivery_worker
@@ -21,20 +21,22 @@ LATER = NOW + 10 * MINUTE
 REF, OTHER_REF = "wamid.OUT1", "wamid.OUT2"
 
 
-async def add(tx: Transaction, key: str = "p", kind: Kind = Kind.PROMPT, channel: str = "whatsapp") -> int:
+async def add(
+    tx: Transaction, key: str = "p", kind: DeliveryKind = DeliveryKind.PROMPT, channel: str = "whatsapp"
+) -> int:
     deadline = NOW + timedelta(hours=10)
-    await outbox.add(tx, [New(key, channel, "MX.1001", kind, "words", NOW, deadline)])
+    await outbox.add(tx, [NewDelivery(key, channel, "MX.1001", kind, "words", NOW, deadline)])
     number = await tx.scalar(select(deliveries.c.id).where(deliveries.c.key == key))
     assert number is not None
     return int(number)
 
 
-async def leave(tx: Transaction, number: int, state: State, ref: str = "", fault: str = "") -> None:
+async def leave(tx: Transaction, number: int, state: DeliveryState, ref: str = "", fault: str = "") -> None:
     """The delivery is claimed, and then over or (waiting) postponed."""
     await delivery_worker.claim(tx, "worker", ["whatsapp", "telegram"], NOW, 50)
-    if state is State.WAITING:
+    if state is DeliveryState.WAITING:
         await delivery_worker.postpone(tx, number, NOW + MINUTE, fault)
-    elif state is not State.CLAIMED:
+    elif state is not DeliveryState.CLAIMED:
         await delivery_worker.end(tx, number, state, NOW, ref=ref, fault=fault)
 
 
@@ -59,16 +61,16 @@ def test_the_ranks_are_those_of_the_platform() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     words=st.lists(st.tuples(st.sampled_from(FATES), st.booleans()), min_size=1, max_size=10),
-    before=st.sampled_from([State.SENT, State.DOUBTED, State.CLAIMED]),
+    before=st.sampled_from([DeliveryState.SENT, DeliveryState.DOUBTED, DeliveryState.CLAIMED]),
 )
 async def test_in_any_order_and_however_often_the_highest_fate_stands(
-    database: Database, words: Sequence[tuple[str, bool]], before: State
+    database: Database, words: Sequence[tuple[str, bool]], before: DeliveryState
 ) -> None:
     """Each word with our number or without it; the first has it where nothing else tells whose it is."""
     await emptied(database)
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, before, REF if before is State.SENT else "")
+        await leave(tx, number, before, REF if before is DeliveryState.SENT else "")
         highest, news = -1, []
         for place, (fate, has_number) in enumerate(words):
             known = await tell(tx, fate, number if has_number or place == 0 else 0)
@@ -79,8 +81,8 @@ async def test_in_any_order_and_however_often_the_highest_fate_stands(
         assert RANK[found["fate"]] == highest
         assert found["state"] == ("failed" if found["fate"] == "failed" else "sent")
         assert (found["platform_ref"], found["body"], found["lease_until"], found["worker"]) == (REF, None, None, None)
-        assert found["ended_at"] == (LATER if before is State.CLAIMED else NOW)
-        assert news[0] == Told(number, "whatsapp", "MX.1001", Kind.PROMPT, NOW + timedelta(hours=10))
+        assert found["ended_at"] == (LATER if before is DeliveryState.CLAIMED else NOW)
+        assert news[0] == Told(number, "whatsapp", "MX.1001", DeliveryKind.PROMPT, NOW + timedelta(hours=10))
         for fate, _ in words:
             assert await tell(tx, fate, number) is None
         assert await row(tx, number) == found
@@ -90,11 +92,11 @@ async def test_in_any_order_and_however_often_the_highest_fate_stands(
 
 
 PROVEN = {
-    "doubted: its answer never came": State.DOUBTED,
-    "claimed: the word is quicker than the answer": State.CLAIMED,
-    "waiting: it would be tried again": State.WAITING,
-    "dropped, and had left all the same": State.DROPPED,
-    "refused, and had left all the same": State.REFUSED,
+    "doubted: its answer never came": DeliveryState.DOUBTED,
+    "claimed: the word is quicker than the answer": DeliveryState.CLAIMED,
+    "waiting: it would be tried again": DeliveryState.WAITING,
+    "dropped, and had left all the same": DeliveryState.DROPPED,
+    "refused, and had left all the same": DeliveryState.REFUSED,
 }
 
 
@@ -114,10 +116,10 @@ async def test_a_word_with_our_number_proves_what_had_no_answer(database: Databa
 async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, State.CLAIMED)
+        await leave(tx, number, DeliveryState.CLAIMED)
         await tell(tx, "delivered", number)
         before = await row(tx, number)
-        await delivery_worker.end(tx, number, State.SENT, LATER, ref=REF)
+        await delivery_worker.end(tx, number, DeliveryState.SENT, LATER, ref=REF)
         await delivery_worker.postpone(tx, number, LATER, "timeout")
         await outbox.give_back(tx, "worker")
         assert await row(tx, number) == before
@@ -126,7 +128,7 @@ async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Da
 async def test_without_number_and_reference_nothing_is_known(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, State.DOUBTED, fault="timeout")
+        await leave(tx, number, DeliveryState.DOUBTED, fault="timeout")
         before = await row(tx, number)
         assert await tell(tx, "delivered") is None
         assert await tell(tx, "delivered", number + 1) is None
@@ -139,7 +141,7 @@ async def test_without_number_and_reference_nothing_is_known(database: Database)
 async def test_a_delivery_with_another_reference_is_another_delivery(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, State.SENT, OTHER_REF)
+        await leave(tx, number, DeliveryState.SENT, OTHER_REF)
         before = await row(tx, number)
         for fate in FATES:
             assert await tell(tx, fate, number) is None
@@ -149,9 +151,9 @@ async def test_a_delivery_with_another_reference_is_another_delivery(database: D
 async def test_the_reference_goes_before_the_number(database: Database) -> None:
     async with database.write() as tx:
         first = await add(tx, "first")
-        await leave(tx, first, State.SENT, REF)
+        await leave(tx, first, DeliveryState.SENT, REF)
         second = await add(tx, "second")
-        await leave(tx, second, State.SENT, OTHER_REF)
+        await leave(tx, second, DeliveryState.SENT, OTHER_REF)
         known = await tell(tx, "read", second)
         assert known is not None
         assert known.id == first
@@ -161,17 +163,17 @@ async def test_the_reference_goes_before_the_number(database: Database) -> None:
 async def test_a_word_of_one_channel_says_nothing_about_another(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx, channel="telegram")
-        await leave(tx, number, State.SENT, REF)
+        await leave(tx, number, DeliveryState.SENT, REF)
         assert await tell(tx, "read", number) is None
         assert (await row(tx, number))["fate"] is None
 
 
 async def test_a_word_does_not_end_what_was_never_tried(database: Database) -> None:
     async with database.write() as tx:
-        first = await add(tx, "the question whether to leave", Kind.REPLY)
-        await leave(tx, first, State.SENT, OTHER_REF)
+        first = await add(tx, "the question whether to leave", DeliveryKind.REPLY)
+        await leave(tx, first, DeliveryState.SENT, OTHER_REF)
         await outbox.forget(tx, "whatsapp", "MX.1001")
-        await add(tx, "good-bye", Kind.REPLY)
+        await add(tx, "good-bye", DeliveryKind.REPLY)
         await tx.execute(update(deliveries).values(id=first))  # as SQLite does by itself
         await tell(tx, "read", first, OTHER_REF)
         claimed = await delivery_worker.claim(tx, "worker", ["whatsapp"], NOW, 50)
@@ -181,7 +183,7 @@ async def test_a_word_does_not_end_what_was_never_tried(database: Database) -> N
 async def test_a_long_reference_is_kept_as_far_as_there_is_room(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, State.DOUBTED, fault="timeout")
+        await leave(tx, number, DeliveryState.DOUBTED, fault="timeout")
         assert await tell(tx, "sent", number, "w" * 160) is not None
         assert await tell(tx, "delivered", 0, "w" * 160) is not None
 
@@ -192,7 +194,7 @@ async def test_a_long_reference_is_kept_as_far_as_there_is_room(database: Databa
 async def test_what_failed_is_over_and_a_delivery_after_all_is_believed(database: Database) -> None:
     async with database.write() as tx:
         number = await add(tx)
-        await leave(tx, number, State.SENT, REF)
+        await leave(tx, number, DeliveryState.SENT, REF)
         steps = []
         for fate in ("failed", "sent", "delivered", "failed", "read"):
             known = await tell(tx, fate, number)

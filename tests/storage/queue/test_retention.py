@@ -8,7 +8,7 @@ from sqlalchemy import event, func, insert, select, update
 
 from storage.database import Database
 from storage.queue import retention
-from storage.queue.outbox import State
+from storage.queue.outbox import DeliveryState
 from storage.schema import deliveries, updates
 from tests.cast import MONDAY_NINE as NOW
 
@@ -23,7 +23,14 @@ async def fill(database: Database, old: int, young: int) -> None:
     common = {"channel": "telegram", "address": "1"}
     said = [
         common
-        | {"key": f"k{number}", "kind": "reply", "priority": 0, "state": State.SENT, "due_at": at, "ended_at": at}
+        | {
+            "key": f"k{number}",
+            "kind": "reply",
+            "priority": 0,
+            "state": DeliveryState.SENT,
+            "due_at": at,
+            "ended_at": at,
+        }
         for number, at in enumerate(moments)
     ]
     came = [common | {"key": f"{number}", "state": "done", "received_at": at} for number, at in enumerate(moments)]

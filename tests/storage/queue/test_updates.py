@@ -19,7 +19,7 @@ async def keep(tx: Transaction, *arrivals: str) -> None:
     """Each arrival is `address:key`."""
     for arrival in arrivals:
         address, _, key = arrival.partition(":")
-        assert await updates.keep(tx, [updates.New("telegram", key, address, f"body {key}".encode())], NOW)
+        assert await updates.keep(tx, [updates.NewUpdate("telegram", key, address, f"body {key}".encode())], NOW)
 
 
 async def drained(database: Database) -> list[str]:
@@ -42,21 +42,23 @@ async def state_of(database: Database, key: str) -> tuple[str, bytes | None, int
 
 async def test_an_update_is_kept_once_whatever_the_platform_repeats(database: Database) -> None:
     async with database.write() as tx:
-        assert await updates.keep(tx, [updates.New("telegram", "7", "ana", b"first")], NOW)
-        assert not await updates.keep(tx, [updates.New("telegram", "7", "ana", b"again")], NOW)
+        assert await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"first")], NOW)
+        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"again")], NOW)
         taken = await updates.take(tx)
         assert taken is not None
         assert taken.body == b"first"
         await updates.finish(tx, taken.id)
     async with database.write() as tx:
-        assert not await updates.keep(tx, [updates.New("telegram", "7", "ana", b"much later")], NOW), "handled long ago"
+        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"much later")], NOW), (
+            "handled long ago"
+        )
         assert await updates.take(tx) is None
 
 
 async def test_the_same_key_on_another_channel_is_another_update(database: Database) -> None:
     async with database.write() as tx:
-        assert await updates.keep(tx, [updates.New("telegram", "7", "ana", b"")], NOW)
-        assert await updates.keep(tx, [updates.New("webchat", "7", "ana", b"")], NOW)
+        assert await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"")], NOW)
+        assert await updates.keep(tx, [updates.NewUpdate("webchat", "7", "ana", b"")], NOW)
         assert await updates.count_waiting(tx) == 2
 
 
@@ -127,11 +129,11 @@ async def test_an_update_that_cannot_be_handled_is_set_aside_at_the_third_attemp
 
 async def test_an_unreadable_update_is_known_and_never_taken(database: Database) -> None:
     async with database.write() as tx:
-        assert not await updates.keep(tx, [updates.New("telegram", "9", "", None, "ValidationError")], NOW), (
+        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW), (
             "nothing to handle"
         )
-        assert not await updates.keep(tx, [updates.New("telegram", "9", "", None, "ValidationError")], NOW)
-        assert not await updates.keep(tx, [updates.New("telegram", "9", "ana", b"")], NOW)
+        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW)
+        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "ana", b"")], NOW)
         assert await updates.take(tx) is None
         assert await updates.count_waiting(tx) == 0
 
@@ -154,7 +156,7 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     database = open_database(sqlite_url)
     async with database.write() as tx:
         for number in range(40):
-            await updates.keep(tx, [updates.New("telegram", str(number), f"address {number}", CANARY * 30)], NOW)
+            await updates.keep(tx, [updates.NewUpdate("telegram", str(number), f"address {number}", CANARY * 30)], NOW)
     assert any(CANARY in content for content in bytes_of(sqlite_url).values()), "the canary must be seen while it waits"
     while True:
         async with database.write() as tx:

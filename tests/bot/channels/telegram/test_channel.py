@@ -15,7 +15,7 @@ from bot.channels.telegram.channel import COMMANDS, Cover, Telegram, Webhook, ma
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
 from content import phrases
 from content.problems import Problem
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Key, Parcel
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, RenderedButton
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
 
@@ -41,7 +41,7 @@ def person(api: FakeTelegram) -> Person:
 
 
 def say(person: Person, text: str = "Hola", **more: Any) -> Parcel:
-    return Parcel(address=str(person.id), act=Act.SAY, text=text, **more)
+    return Parcel(address=str(person.id), act=Action.SAY, text=text, **more)
 
 
 def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
@@ -51,8 +51,8 @@ def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
 
 async def test_a_message_is_read_as_it_was_meant(telegram: Channel, person: Person) -> None:
     rows = (
-        (Key("Sí", choice="answer:7:a"), Key("No", choice="answer:7:b")),
-        (Key("Abrir", url="http://127.0.0.1:8/c"),),
+        (RenderedButton("Sí", choice="answer:7:a"), RenderedButton("No", choice="answer:7:b")),
+        (RenderedButton("Abrir", url="http://127.0.0.1:8/c"),),
     )
     number = await telegram.send(say(person, f"{BOLD}A & B{UNBOLD} <c>", rows=rows))
     note = person.read()[-1]
@@ -72,22 +72,22 @@ async def test_links_have_no_preview_and_can_be_shared(api: FakeTelegram, telegr
 
 
 async def test_a_replaced_message_loses_its_buttons(telegram: Channel, person: Person) -> None:
-    ref = await telegram.send(say(person, rows=((Key("A", choice="a"),),)))
-    assert await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Listo", ref=ref)) == ref
+    ref = await telegram.send(say(person, rows=((RenderedButton("A", choice="a"),),)))
+    assert await telegram.send(Parcel(str(person.id), Action.REPLACE, text="Listo", ref=ref)) == ref
     note = person.read()[-1]
     assert (note.text, note.rows, len(person.read())) == ("Listo", [], 1)
 
 
 async def test_an_edit_that_changes_nothing_is_done(telegram: Channel, person: Person) -> None:
     ref = await telegram.send(say(person))
-    assert await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Hola", ref=ref)) == ref
+    assert await telegram.send(Parcel(str(person.id), Action.REPLACE, text="Hola", ref=ref)) == ref
 
 
 @pytest.mark.parametrize("ref", ["999999", "", "abc", "theirs"])
 async def test_what_cannot_be_edited_is_said_anew(telegram: Channel, person: Person, ref: str) -> None:
     if ref == "theirs":
         ref = str(person.notes[0].number)
-    number = await telegram.send(Parcel(str(person.id), Act.REPLACE, text="Nuevo", ref=ref))
+    number = await telegram.send(Parcel(str(person.id), Action.REPLACE, text="Nuevo", ref=ref))
     assert [str(note.number) for note in person.read()] == [number]
 
 
@@ -97,28 +97,28 @@ async def test_a_press_is_answered_and_late_answers_do_no_harm(
     person.forge("a")
     person.forge("b")
     early, late = api.unanswered
-    acknowledge = Parcel(str(person.id), Act.ACKNOWLEDGE, press=early)
+    acknowledge = Parcel(str(person.id), Action.ACKNOWLEDGE, press=early)
     assert await telegram.send(acknowledge) == ""
     assert await telegram.send(acknowledge) == ""  # a second time
     api.advance(3600)
-    await telegram.send(Parcel(str(person.id), Act.ACKNOWLEDGE, press=late))
-    await telegram.send(Parcel(str(person.id), Act.ACKNOWLEDGE, press="forged"))
+    await telegram.send(Parcel(str(person.id), Action.ACKNOWLEDGE, press=late))
+    await telegram.send(Parcel(str(person.id), Action.ACKNOWLEDGE, press="forged"))
     assert api.unanswered == [late]
 
 
 async def test_a_persons_own_message_disappears(telegram: Channel, person: Person) -> None:
     person.say("algo delicado")
     number = person.notes[-1].number
-    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))
+    await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
     assert person.note(number) is None
-    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))  # already gone
-    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=""))
+    await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))  # already gone
+    await telegram.send(Parcel(str(person.id), Action.ERASE, ref=""))
 
 
 async def test_a_message_too_old_to_erase_is_left(api: FakeTelegram, telegram: Channel, person: Person) -> None:
     number = person.notes[-1].number
     api.advance(49 * 3600)
-    await telegram.send(Parcel(str(person.id), Act.ERASE, ref=str(number)))
+    await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
     assert person.note(number) is not None
 
 
@@ -128,9 +128,9 @@ async def test_a_message_too_old_to_erase_is_left(api: FakeTelegram, telegram: C
         ("", ()),
         (f"{BOLD} {UNBOLD}", ()),
         ("x" * 4097, ()),
-        ("x", ((Key("A", choice="é" * 33),),)),
-        ("x", (tuple(Key(str(n), choice="a") for n in range(9)),)),
-        ("x", tuple((Key(str(n), choice="a"),) for n in range(101))),
+        ("x", ((RenderedButton("A", choice="é" * 33),),)),
+        ("x", (tuple(RenderedButton(str(n), choice="a") for n in range(9)),)),
+        ("x", tuple((RenderedButton(str(n), choice="a"),) for n in range(101))),
     ],
 )
 async def test_what_telegram_would_refuse_is_not_even_sent(
@@ -142,7 +142,7 @@ async def test_what_telegram_would_refuse_is_not_even_sent(
 
 
 async def test_limits_are_reached_and_not_passed(telegram: Channel, person: Person) -> None:
-    rows = ((Key("A", choice="é" * 32),), tuple(Key(str(n), choice="a") for n in range(8)))
+    rows = ((RenderedButton("A", choice="é" * 32),), tuple(RenderedButton(str(n), choice="a") for n in range(8)))
     await telegram.send(say(person, f"{BOLD}{'&' * 4096}{UNBOLD}", rows=rows))
     assert len(person.read()[-1].text) == 4096
 
@@ -159,11 +159,11 @@ async def test_somebody_who_blocked_us_is_told_apart(telegram: Channel, person: 
 
 
 async def test_a_chat_that_does_not_exist_is_nobody_to_write_to(telegram: Channel) -> None:
-    for act in (Act.SAY, Act.REPLACE, Act.ERASE):
+    for act in (Action.SAY, Action.REPLACE, Action.ERASE):
         with pytest.raises(Blocked):
             await telegram.send(Parcel("424242", act, text="Hola", ref="1"))
     with pytest.raises(Refused):
-        await telegram.send(Parcel("nobody", Act.SAY, text="Hola"))
+        await telegram.send(Parcel("nobody", Action.SAY, text="Hola"))
 
 
 ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":"soon"}}'
@@ -230,7 +230,7 @@ async def test_a_server_that_is_not_there_leaves_no_doubt() -> None:
         url = gone.url
     channel = Telegram(TOKEN, url)
     with pytest.raises(Unreachable) as caught:
-        await channel.send(Parcel("1", Act.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SAY, text="Hola"))
     assert not caught.value.in_doubt
     await channel.stop()
 
@@ -241,7 +241,7 @@ async def test_a_refused_token_stops_the_channel(api: FakeTelegram, token: str) 
     with pytest.raises(TokenRevoked):
         await channel.start()
     with pytest.raises(TokenRevoked):
-        await channel.send(Parcel("1", Act.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SAY, text="Hola"))
     await channel.stop()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.channels.telegram import parser as telegram_parser
 from bot.channels.telegram.parser import Untranslatable, _plain_press, key_of, translate
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 CHAT = {"id": 5_000_000_001, "type": "private", "first_name": "Ana"}
 ANA = {"id": 5_000_000_001, "is_bot": False, "first_name": "Ana", "language_code": "es-MX"}
@@ -55,18 +55,18 @@ def read(raw: dict[str, Any]) -> Update:
 )
 def test_commands_are_read_whatever_their_dress(text: str, command: str, rest: str) -> None:
     update = read(message(text=text))
-    assert (update.kind, update.command, update.text) == (Kind.COMMAND, command, rest)
+    assert (update.kind, update.command, update.text) == (UpdateKind.COMMAND, command, rest)
 
 
 @pytest.mark.parametrize("text", ["/", "/ hoy", "/ñandú", "/hoy.", "/" + "x" * 33, "hola /hoy"])
 def test_what_only_looks_like_a_command_is_text(text: str) -> None:
     update = read(message(text=text))
-    assert (update.kind, update.text) == (Kind.TEXT, text)
+    assert (update.kind, update.text) == (UpdateKind.TEXT, text)
 
 
 def test_who_and_where_is_carried_along() -> None:
     assert read(message(text="hola")) == Update(
-        "telegram", "31", "5000000001", Kind.TEXT, text="hola", language="es-MX", ref="9"
+        "telegram", "31", "5000000001", UpdateKind.TEXT, text="hola", language="es-MX", ref="9"
     )
 
 
@@ -84,7 +84,7 @@ def test_who_and_where_is_carried_along() -> None:
 )
 def test_what_cannot_be_seen_is_not_kept(typed: str, kept: str) -> None:
     update = read(message(text=typed))
-    assert (update.kind, update.text) == (Kind.TEXT, kept)
+    assert (update.kind, update.text) == (UpdateKind.TEXT, kept)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_cannot_be_seen_is_not_kept(typed: str, kept: str) -> None:
 )
 def test_a_long_text_loses_its_words(text: str) -> None:
     update = read(message(text=text))
-    assert (update.kind, update.text, update.command, update.ref) == (Kind.LONG_TEXT, "", "", "9")
+    assert (update.kind, update.text, update.command, update.ref) == (UpdateKind.LONG_TEXT, "", "", "9")
 
 
 PHOTO = [{"file_id": "A", "file_unique_id": "B", "width": 9, "height": 9}]
@@ -114,14 +114,14 @@ FILE = {"file_id": "A", "file_unique_id": "B"}
 )
 def test_nothing_of_an_attachment_is_kept(content: dict[str, Any]) -> None:
     update = read(message(**content))
-    assert (update.kind, update.text, update.ref) == (Kind.ATTACHMENT, "", "9")
+    assert (update.kind, update.text, update.ref) == (UpdateKind.ATTACHMENT, "", "9")
     assert "secreto" not in repr(update)
 
 
 def test_a_press_says_which_button_of_which_message() -> None:
     update = read(press(data="answer:17:b"))
     assert (update.kind, update.choice, update.ref, update.press) == (
-        Kind.CHOICE, "answer:17:b", "8", "4000000000000000001",
+        UpdateKind.CHOICE, "answer:17:b", "8", "4000000000000000001",
     )  # fmt: skip
 
 
@@ -141,12 +141,12 @@ def test_a_press_says_which_button_of_which_message() -> None:
 )
 def test_any_press_has_a_choice_and_can_be_answered(content: dict[str, Any], choice: str) -> None:
     update = read(press(**content))
-    assert (update.kind, update.choice, update.press) == (Kind.CHOICE, choice, "4000000000000000001")
+    assert (update.kind, update.choice, update.press) == (UpdateKind.CHOICE, choice, "4000000000000000001")
 
 
 def test_blocking_and_coming_back_are_told() -> None:
-    assert read(membership("kicked")).kind is Kind.BLOCKED
-    assert read(membership("member")).kind is Kind.UNBLOCKED
+    assert read(membership("kicked")).kind is UpdateKind.BLOCKED
+    assert read(membership("member")).kind is UpdateKind.UNBLOCKED
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot.channels.channel import Throttled
-from bot.channels.events import Arrival, Untranslated
+from bot.channels.events import PlatformEvent, UnreadableEvent
 from bot.channels.telegram.channel import Telegram, Webhook
 from bot.channels.telegram.client import Contested, TokenRevoked
 from bot.channels.telegram.receiver import BODY_LIMIT, PATH, SECRET_HEADER, Pauses, attach, poll
 from bot.channels.webhook import Keeper
 from bot.inbound.inbox import Inbox
-from handlers.message import Kind, Update
+from handlers.message import Update, UpdateKind
 from storage.database import DatabaseUnavailable, open_database
 from storage.migrate import migrate
 from storage.queue.updates import take
@@ -36,11 +36,11 @@ class Box:
     """An inbox in memory that fails when told to."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Arrival] = {}
+        self.kept: dict[str, PlatformEvent] = {}
         self.away = 0  # how many more times the database is away
-        self.poison: Callable[[Arrival], bool] = lambda _: False
+        self.poison: Callable[[PlatformEvent], bool] = lambda _: False
 
-    async def keep(self, arrivals: Iterable[Arrival]) -> int:
+    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
         items = list(arrivals)
         if self.away:
             self.away -= 1
@@ -139,7 +139,7 @@ async def test_one_poison_update_never_stops_the_rest(api: FakeTelegram, telegra
             await api.drained()
     assert naps.taken == []
     assert box.texts() == ["uno", "dos"]
-    assert box.kept[str(first + 1)] == Untranslated("telegram", str(first + 1), "KeyError")
+    assert box.kept[str(first + 1)] == UnreadableEvent("telegram", str(first + 1), "KeyError")
     assert "secreto" not in repr(logs)
 
 
@@ -155,7 +155,7 @@ async def test_an_update_that_cannot_be_kept_is_set_aside_alone(
         async with polling(telegram, box):
             await api.drained()
     assert box.texts() == ["uno", "dos"]
-    assert box.kept[bad] == Untranslated("telegram", bad, "not kept")
+    assert box.kept[bad] == UnreadableEvent("telegram", bad, "not kept")
     assert "secreto" not in repr(logs)
 
 
@@ -193,9 +193,15 @@ async def test_blocks_and_presses_come_the_same_way(api: FakeTelegram, telegram:
     async with polling(telegram, box):
         await api.drained()
     kinds = [item.kind for item in box.kept.values() if isinstance(item, Update)]
-    expected = [Kind.COMMAND, Kind.CHOICE, *[Kind.ATTACHMENT] * 3, Kind.BLOCKED, Kind.UNBLOCKED]
+    expected = [
+        UpdateKind.COMMAND,
+        UpdateKind.CHOICE,
+        *[UpdateKind.ATTACHMENT] * 3,
+        UpdateKind.BLOCKED,
+        UpdateKind.UNBLOCKED,
+    ]
     assert kinds == expected
-    assert not [item for item in box.kept.values() if isinstance(item, Untranslated)]
+    assert not [item for item in box.kept.values() if isinstance(item, UnreadableEvent)]
 
 
 async def test_after_a_quiet_time_lower_numbers_are_not_lost(api: FakeTelegram, telegram: Telegram, box: Box) -> None:

@@ -9,9 +9,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
-from bot import app as house
+from bot import app as wiring
 from bot.channels.telegram import webhook_monitor
-from bot.channels.telegram.channel import Backlog
+from bot.channels.telegram.channel import PendingUpdates
 from bot.config import Settings
 from bot.web.app_keys import CLOCK
 from content.library import Library
@@ -29,17 +29,23 @@ TIMED_OUT = "Connection timed out"
 @pytest.mark.parametrize(
     ("before", "now", "deaf", "heard"),
     [
-        (Backlog(0, None, ""), Backlog(0, None, ""), False, True),
-        (Backlog(2, THEN, "x"), Backlog(2, LATER, "x"), True, False),
-        (Backlog(2, None, ""), Backlog(5, LATER, "x"), True, False),
-        pytest.param(Backlog(0, THEN, "x"), Backlog(3, LATER, "x"), False, False, id="nothing waited at first"),
-        pytest.param(Backlog(9, THEN, "x"), Backlog(8, LATER, "x"), False, True, id="one came through"),
-        pytest.param(Backlog(2, THEN, "x"), Backlog(2, THEN, "x"), False, False, id="it was not tried since"),
-        pytest.param(Backlog(2, None, ""), Backlog(7, None, ""), False, False, id="much to do, no failure"),
+        (PendingUpdates(0, None, ""), PendingUpdates(0, None, ""), False, True),
+        (PendingUpdates(2, THEN, "x"), PendingUpdates(2, LATER, "x"), True, False),
+        (PendingUpdates(2, None, ""), PendingUpdates(5, LATER, "x"), True, False),
+        pytest.param(
+            PendingUpdates(0, THEN, "x"), PendingUpdates(3, LATER, "x"), False, False, id="nothing waited at first"
+        ),
+        pytest.param(PendingUpdates(9, THEN, "x"), PendingUpdates(8, LATER, "x"), False, True, id="one came through"),
+        pytest.param(
+            PendingUpdates(2, THEN, "x"), PendingUpdates(2, THEN, "x"), False, False, id="it was not tried since"
+        ),
+        pytest.param(
+            PendingUpdates(2, None, ""), PendingUpdates(7, None, ""), False, False, id="much to do, no failure"
+        ),
     ],
 )
 def test_deaf_is_where_telegram_tried_and_nothing_came_through(
-    before: Backlog, now: Backlog, deaf: bool, heard: bool
+    before: PendingUpdates, now: PendingUpdates, deaf: bool, heard: bool
 ) -> None:
     assert (webhook_monitor.is_deaf(before, now), webhook_monitor.is_heard(before, now)) == (deaf, heard)
 
@@ -53,7 +59,7 @@ async def fake() -> AsyncIterator[FakeTelegram]:
 @pytest.fixture
 async def app(
     fake: FakeTelegram, sqlite_url: str, tmp_path: Path, library: Library, clock: Clock
-) -> AsyncIterator[house.App]:
+) -> AsyncIterator[wiring.App]:
     settings = Settings(
         database_url=sqlite_url,
         data_dir=tmp_path,
@@ -61,7 +67,7 @@ async def app(
         telegram_api_url=fake.url,
         public_url="https://integra.example.mx",
     )
-    async with house.build(settings, clock, library) as app:
+    async with wiring.build(settings, clock, library) as app:
         assert app.telegram is not None
         await app.telegram.start()
         yield app
@@ -72,7 +78,7 @@ def fails(fake: FakeTelegram, at: datetime) -> None:
     fake.last_failure = {"last_error_date": int(at.timestamp()), "last_error_message": TIMED_OUT}
 
 
-async def looks(app: house.App, times: int, happens: Callable[[int], None] = lambda _: None) -> None:
+async def looks(app: wiring.App, times: int, happens: Callable[[int], None] = lambda _: None) -> None:
     seen = None
     for number in range(times):
         happens(number)
@@ -80,13 +86,13 @@ async def looks(app: house.App, times: int, happens: Callable[[int], None] = lam
         seen = await webhook_monitor.look(app.database, app.telegram, app.web[CLOCK], seen)
 
 
-async def deaf(app: house.App) -> dict[str, str]:
+async def deaf(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
         return dict(await channel_facts.deaf(tx))
 
 
 async def test_it_is_told_once_and_noted_until_something_comes_through(
-    app: house.App, fake: FakeTelegram, capsys: pytest.CaptureFixture[str]
+    app: wiring.App, fake: FakeTelegram, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await looks(app, 4, lambda number: fails(fake, THEN + number * timedelta(minutes=1)))
     assert await deaf(app) == {"telegram": TIMED_OUT.lower()}
@@ -94,7 +100,9 @@ async def test_it_is_told_once_and_noted_until_something_comes_through(
     assert said.count("channel_deaf") == 1
     assert "PUBLIC_URL" in said
     async with app.database.read() as tx:
-        (standing,) = await channel_status.standings(tx, app.library, app.house, ["telegram"], app.web[CLOCK]())
+        (standing,) = await channel_status.channel_statuses(
+            tx, app.library, app.installation, ["telegram"], app.web[CLOCK]()
+        )
         assert standing.troubles == {Trouble.DEAF}
         assert await channel_facts.stopped(tx) == {}, "we may send"
     async with TestClient(TestServer(app.web)) as client:
@@ -106,15 +114,15 @@ async def test_it_is_told_once_and_noted_until_something_comes_through(
 
 
 async def test_what_is_deaf_stays_so_while_telegram_waits_longer_between_its_tries(
-    app: house.App, fake: FakeTelegram
+    app: wiring.App, fake: FakeTelegram
 ) -> None:
     await looks(app, 2, lambda number: fails(fake, THEN + number * timedelta(minutes=1)))
     await looks(app, 3)
     assert await deaf(app) == {"telegram": TIMED_OUT.lower()}
 
 
-async def test_a_telegram_that_does_not_say_changes_nothing(app: house.App, fake: FakeTelegram) -> None:
-    seen = Backlog(1, THEN, "")
+async def test_a_telegram_that_does_not_say_changes_nothing(app: wiring.App, fake: FakeTelegram) -> None:
+    seen = PendingUpdates(1, THEN, "")
     fake.fail("getWebhookInfo", status=502)
     assert app.telegram is not None
     assert await webhook_monitor.look(app.database, app.telegram, app.web[CLOCK], seen) is seen
@@ -122,11 +130,11 @@ async def test_a_telegram_that_does_not_say_changes_nothing(app: house.App, fake
 
 
 async def test_one_who_works_looks_again_and_again(
-    app: house.App, fake: FakeTelegram, monkeypatch: pytest.MonkeyPatch
+    app: wiring.App, fake: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_monitor, "LOOK", 0.01)
     assert app.telegram is not None
-    life = asyncio.create_task(house._telegram_life(app, app.telegram))
+    life = asyncio.create_task(wiring._telegram_life(app, app.telegram))
     while [name for name, _ in fake.calls].count("getWebhookInfo") < 3:
         await fake.changed()
     life.cancel()

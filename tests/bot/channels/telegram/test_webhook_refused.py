@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot import app as house
+from bot import app as wiring
 from bot.config import Settings
 from content.library import Library
 from storage.channels import channel_facts
@@ -15,7 +15,7 @@ from tests.fakes.telegram import TOKEN, FakeTelegram
 
 
 @pytest.fixture
-async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[house.App]:
+async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[wiring.App]:
     """A house whose PUBLIC_URL has a port to which Telegram brings nothing."""
     async with FakeTelegram() as fake:
         settings = Settings(
@@ -25,24 +25,24 @@ async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -
             telegram_api_url=fake.url,
             public_url="https://integra.example.mx:9443",
         )
-        async with house.build(settings, clock, library) as app:
+        async with wiring.build(settings, clock, library) as app:
             yield app
 
 
-async def deaf(app: house.App) -> dict[str, str]:
+async def deaf(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
         assert await channel_facts.stopped(tx) == {}, "we may send"
         return dict(await channel_facts.deaf(tx))
 
 
 async def test_it_is_told_once_and_noted_until_telegram_takes_it(
-    app: house.App, capsys: pytest.CaptureFixture[str]
+    app: wiring.App, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert app.telegram is not None
-    reason = await house._meet(app, app.telegram, "")
+    reason = await wiring._meet(app, app.telegram, "")
     assert reason == "bad webhook"
     assert await deaf(app) == {"telegram": reason}
-    assert await house._meet(app, app.telegram, reason) == reason
+    assert await wiring._meet(app, app.telegram, reason) == reason
     said = capsys.readouterr().out
     assert said.count("channel_deaf") == 1
     assert "PUBLIC_URL" in said
@@ -50,5 +50,5 @@ async def test_it_is_told_once_and_noted_until_telegram_takes_it(
     hook = app.telegram._webhook
     assert hook is not None
     app.telegram._webhook = type(hook)("https://integra.example.mx/webhooks/telegram", hook.secret)
-    assert await house._meet(app, app.telegram, reason) == ""
+    assert await wiring._meet(app, app.telegram, reason) == ""
     assert await deaf(app) == {}

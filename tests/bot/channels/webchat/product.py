@@ -8,21 +8,21 @@ from zoneinfo import ZoneInfo
 from aiohttp import ClientSession, CookieJar, web
 from aiohttp.test_utils import TestServer
 
-from bot.channels.events import Arrival
+from bot.channels.events import PlatformEvent
 from bot.channels.webchat import page as webchat_page
 from bot.channels.webchat.channel import Webchat
 from bot.inbound.inbox import Inbox
 from bot.web import landing
-from bot.web.app_keys import CLOCK, DATABASE, HOUSE, INBOX, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import Pages
 from content.library import Library
-from handlers.context import House
-from handlers.message import Act, Key, Parcel, Update
+from handlers.context import Installation
+from handlers.message import Action, Parcel, RenderedButton, Update
 from storage.database import Database
 
 Clock = Callable[[], datetime]
-Rows = tuple[tuple[Key, ...], ...]
-QUICK = webchat_page.Manners(patience=0, posts=1000, poll=0.05)
+Rows = tuple[tuple[RenderedButton, ...], ...]
+QUICK = webchat_page.PageTiming(patience=0, posts=1000, poll=0.05)
 
 
 class ListedInbox(Inbox):
@@ -33,7 +33,7 @@ class ListedInbox(Inbox):
         self.kept: list[Update] = []
         self.answer: Callable[[Update], Awaitable[None]] | None = None
 
-    async def keep(self, arrivals: Iterable[Arrival]) -> int:
+    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
         known = {update.key for update in self.kept}
         fresh = [one for one in arrivals if isinstance(one, Update) and one.key not in known]
         self.kept += fresh
@@ -46,16 +46,16 @@ class ListedInbox(Inbox):
 class Product:
     """The server, what reached it, and its mouth."""
 
-    def __init__(self, database: Database, library: Library, clock: Clock, manners: webchat_page.Manners) -> None:
+    def __init__(self, database: Database, library: Library, clock: Clock, manners: webchat_page.PageTiming) -> None:
         self.database = database
         self.inbox = ListedInbox(database, clock)
         self.channel = Webchat(database, clock, self.inbox.box)
         self.address = ""  # where it listens
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[CLOCK] = database, library, clock
-        self.app[HOUSE] = House(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+        self.app[INSTALLATION] = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
-        self.app[webchat_page.CHANGES], self.app[webchat_page.MANNERS] = self.channel.changes, manners
+        self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, manners
         webchat_page.attach(self.app)
         landing.attach(self.app)
 
@@ -65,7 +65,7 @@ class Product:
 
     async def say(self, text: str, rows: Rows = (), *, ref: str = "") -> str:
         """Say something, or edit it, in the chat of whoever did something last."""
-        act = Act.REPLACE if ref else Act.SAY
+        act = Action.REPLACE if ref else Action.SAY
         parcel = Parcel(self.kept[-1].address, act, text, rows, ref=ref, token=f"{self.kept[-1].address}:{text}")
         return await self.channel.send(parcel)
 
@@ -76,7 +76,7 @@ class Product:
 
 @asynccontextmanager
 async def serving(
-    database: Database, library: Library, clock: Clock, manners: webchat_page.Manners = QUICK
+    database: Database, library: Library, clock: Clock, manners: webchat_page.PageTiming = QUICK
 ) -> AsyncIterator[Product]:
     """The product, listening."""
     product = Product(database, library, clock, manners)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from content.library import Library
-from handlers.message import BOLD, UNBOLD, Key, Kind, Update
+from handlers.message import BOLD, UNBOLD, RenderedButton, Update, UpdateKind
 from storage.database import open_database
 from tests.bot.channels.webchat.product import Product, serving
 from tests.screen import CONTRAST, faults
@@ -17,12 +17,15 @@ from tests.screen import CONTRAST, faults
 SITUATION = f"{BOLD}Situación{UNBOLD}\nUna persona proveedora te ofrece dos boletos para un concierto. ¿Qué haces?"
 OPTIONS = (
     (
-        Key("A", choice="answer:1:a", hint="Los aceptas: son de poco valor"),
-        Key("B", choice="answer:1:b", hint="Los rechazas y lo informas"),
-        Key("C", choice="answer:1:c", hint="Los regalas a tu equipo"),
+        RenderedButton("A", choice="answer:1:a", hint="Los aceptas: son de poco valor"),
+        RenderedButton("B", choice="answer:1:b", hint="Los rechazas y lo informas"),
+        RenderedButton("C", choice="answer:1:c", hint="Los regalas a tu equipo"),
     ),
 )
-SURE = ((Key("Segura", choice="sure:1:1"), Key("Más o menos", choice="sure:1:2")), (Key("Adiviné", choice="sure:1:3"),))
+SURE = (
+    (RenderedButton("Segura", choice="sure:1:1"), RenderedButton("Más o menos", choice="sure:1:2")),
+    (RenderedButton("Adiviné", choice="sure:1:3"),),
+)
 
 Clock = Callable[[], datetime]
 
@@ -97,7 +100,7 @@ async def test_it_goes_from_start_to_feedback_without_loading_the_page_again(
         await expect(page.get_by_role("button", name="Adiviné")).to_be_in_viewport()
         await expect(page.locator(".said")).to_have_count(2)
         assert await page.evaluate("window.isTheSamePage") is True
-    assert [update.kind for update in product.kept] == [Kind.COMMAND, Kind.CHOICE]
+    assert [update.kind for update in product.kept] == [UpdateKind.COMMAND, UpdateKind.CHOICE]
 
 
 async def test_a_prompt_appears_by_itself_at_the_end(browser: Browser, product: Product) -> None:
@@ -188,7 +191,7 @@ async def test_the_words_of_a_long_text_never_leave_the_browser(browser: Browser
             await page.get_by_role("button", name="Enviar").click()
         assert "secreto" not in ((await sent.value).post_data or "")
         await expect(page.locator(".mine .note").last).to_have_text("Mensaje largo: no se guardó ninguna palabra")
-    assert product.kept[-1].kind is Kind.LONG_TEXT
+    assert product.kept[-1].kind is UpdateKind.LONG_TEXT
 
 
 async def test_what_people_type_is_never_markup(browser: Browser, product: Product) -> None:
@@ -213,7 +216,7 @@ async def test_two_windows_of_one_person_show_the_same(browser: Browser, product
 async def test_a_link_opens_beside_the_chat(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         await begin(page, product)
-        await product.say("Abre el buzón", ((Key("Abrir el buzón", url=product.address + "/?lang=en"),),))
+        await product.say("Abre el buzón", ((RenderedButton("Abrir el buzón", url=product.address + "/?lang=en"),),))
         async with page.context.expect_page() as opening:
             await page.get_by_role("link", name="Abrir el buzón (se abre en otra pestaña)").click()
         assert await (await opening.value).evaluate("window.opener") is None
@@ -228,7 +231,7 @@ async def test_it_is_accessible_and_fits_the_screen(
     async with opened(browser, product, width=width, scheme=scheme) as page:
         assert await faults(page, *rules) == []
         await begin(page, product)
-        await product.say("Abre el buzón " + "muylargo" * 30, ((Key("Abrir", url="/c#token"),), *SURE))
+        await product.say("Abre el buzón " + "muylargo" * 30, ((RenderedButton("Abrir", url="/c#token"),), *SURE))
         await page.get_by_label("Escribe un mensaje").fill("hola")
         await page.keyboard.press("Enter")
         await page.locator("summary").click()

@@ -8,15 +8,18 @@ from datetime import datetime
 import pytest
 
 from bot.channels.channel import Channel, Unreachable
-from bot.channels.webchat.channel import Changes, Webchat, number, opened, rows_of
-from bot.encryption import Strongbox
-from handlers.message import Act, Key, Parcel
+from bot.channels.webchat.channel import ChangeFeed, Webchat, number, opened, rows_of
+from bot.encryption import SecretBox
+from handlers.message import Action, Parcel, RenderedButton
 from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable
 
-BOX = Strongbox(bytes(32))
-ROWS = ((Key("A", choice="answer:1:a", hint="Pedir consejo"), Key("B", choice="answer:1:b")), (Key("Ver", url="/c#t"),))
-SAY = Parcel("ana", Act.SAY, "Hola", ROWS, token="reply:1")
+BOX = SecretBox(bytes(32))
+ROWS = (
+    (RenderedButton("A", choice="answer:1:a", hint="Pedir consejo"), RenderedButton("B", choice="answer:1:b")),
+    (RenderedButton("Ver", url="/c#t"),),
+)
+SAY = Parcel("ana", Action.SAY, "Hola", ROWS, token="reply:1")
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ async def test_a_repeated_sending_is_shown_once_under_the_same_ref(channel: Webc
 
 async def test_an_edit_takes_the_place_of_the_message(channel: Webchat, database: Database) -> None:
     ref = await channel.send(SAY)
-    edit = Parcel("ana", Act.REPLACE, "Ya respondiste", ref=ref, token="reply:2")
+    edit = Parcel("ana", Action.REPLACE, "Ya respondiste", ref=ref, token="reply:2")
     assert await channel.send(edit) == ref
     assert await channel.send(edit) == ref
     (bubble,) = await chat(database)
@@ -52,13 +55,13 @@ async def test_an_edit_takes_the_place_of_the_message(channel: Webchat, database
 
 @pytest.mark.parametrize("ref", ["", "999", "-1", "x", "9" * 40, "²"])
 async def test_an_edit_of_what_is_not_there_is_said_anew(channel: Webchat, database: Database, ref: str) -> None:
-    await channel.send(replace(SAY, act=Act.REPLACE, ref=ref))
+    await channel.send(replace(SAY, act=Action.REPLACE, ref=ref))
     assert [bubble.body["text"] for bubble in await chat(database)] == ["Hola"]
 
 
 async def test_an_edit_never_reaches_another_chat(channel: Webchat, database: Database) -> None:
     theirs = await channel.send(replace(SAY, address="beto", token="reply:9"))
-    await channel.send(Parcel("ana", Act.REPLACE, "Otra cosa", ref=theirs, token="reply:2"))
+    await channel.send(Parcel("ana", Action.REPLACE, "Otra cosa", ref=theirs, token="reply:2"))
     assert [bubble.body["text"] for bubble in await chat(database, "beto")] == ["Hola"]
     assert [bubble.body["text"] for bubble in await chat(database)] == ["Otra cosa"]
 
@@ -68,19 +71,19 @@ async def test_erasing_takes_away_the_words_of_the_persons_own_message(
 ) -> None:
     async with database.write() as tx:
         own = await transcripts.add(tx, "ana", "mine:1", {"text": "mi jefa y su prima"}, clock(), is_mine=True)
-    assert await channel.send(Parcel("ana", Act.ERASE, ref=str(own), token="reply:3")) == str(own)
+    assert await channel.send(Parcel("ana", Action.ERASE, ref=str(own), token="reply:3")) == str(own)
     assert [bubble.body for bubble in await chat(database)] == [{"note": "erased"}]
 
 
 async def test_only_the_persons_own_message_can_be_erased(channel: Webchat, database: Database) -> None:
     ref = await channel.send(SAY)
-    assert await channel.send(Parcel("ana", Act.ERASE, ref=ref)) == ""
-    assert await channel.send(Parcel("ana", Act.ERASE, ref="12345")) == ""
+    assert await channel.send(Parcel("ana", Action.ERASE, ref=ref)) == ""
+    assert await channel.send(Parcel("ana", Action.ERASE, ref="12345")) == ""
     assert [bubble.body["text"] for bubble in await chat(database)] == ["Hola"]
 
 
 async def test_an_acknowledgement_needs_nothing(channel: Webchat, database: Database) -> None:
-    assert await channel.send(Parcel("ana", Act.ACKNOWLEDGE, press="key")) == ""
+    assert await channel.send(Parcel("ana", Action.ACKNOWLEDGE, press="key")) == ""
     assert await chat(database) == []
 
 
@@ -93,7 +96,7 @@ async def test_whoever_listens_to_the_chat_hears_of_it_and_nobody_else(channel: 
 
 
 async def test_a_stopping_server_lets_every_listener_go() -> None:
-    changes = Changes()
+    changes = ChangeFeed()
     with changes.listening("ana") as bell:
         waiting = asyncio.create_task(bell.wait(60))
         changes.close()

@@ -9,12 +9,23 @@ import pytest
 from aiohttp import ClientResponse
 
 from bot.channels.webchat.channel import Webchat, opened
-from bot.channels.webchat.form import Deed, understand
-from bot.channels.webchat.page import Manners
+from bot.channels.webchat.form import SubmittedAction, understand
+from bot.channels.webchat.page import PageTiming
 from bot.channels.webchat.rendering import marked_up
 from bot.web.templating import POLICY
 from content.library import Library
-from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, Act, Key, Kind, Parcel, Update
+from handlers.message import (
+    BOLD,
+    ITALIC,
+    SHORT_TEXT,
+    UNBOLD,
+    UNITALIC,
+    Action,
+    Parcel,
+    RenderedButton,
+    Update,
+    UpdateKind,
+)
 from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable, open_database
 from tests.bot.channels.webchat.product import Product, serving
@@ -22,7 +33,12 @@ from tests.phones.webchat import WebchatPhone
 from tests.phones.webchat_page import ChatPage
 
 Clock = Callable[[], datetime]
-OPTIONS = ((Key("A", choice="answer:1:a", hint="Pedir consejo"), Key("B", choice="answer:1:b", hint="Callar")),)
+OPTIONS = (
+    (
+        RenderedButton("A", choice="answer:1:a", hint="Pedir consejo"),
+        RenderedButton("B", choice="answer:1:b", hint="Callar"),
+    ),
+)
 
 
 async def settled() -> None:
@@ -69,13 +85,18 @@ async def test_a_first_visit_offers_to_start_and_stores_nothing(product: Product
 
 async def test_starting_hands_on_the_code(product: Product, phone: WebchatPhone) -> None:
     (update,) = product.kept
-    assert (update.channel, update.kind, update.command, update.text) == ("webchat", Kind.COMMAND, "start", "DEMO")
+    assert (update.channel, update.kind, update.command, update.text) == (
+        "webchat",
+        UpdateKind.COMMAND,
+        "start",
+        "DEMO",
+    )
     assert phone.own() == ["Empezar"]
 
 
 async def test_what_is_said_appears_with_its_buttons(product: Product, phone: WebchatPhone) -> None:
     await product.say("¿Qué haces?", OPTIONS)
-    await product.say("Abre el buzón", ((Key("Abrir", url="/c#token"),),))
+    await product.say("Abre el buzón", ((RenderedButton("Abrir", url="/c#token"),),))
     await phone.look()
     assert phone.messages() == ["¿Qué haces?", "Abre el buzón"]
     assert phone.buttons() == ["Abrir"]
@@ -86,7 +107,7 @@ async def test_a_press_carries_its_choice_and_where_it_stood(product: Product, p
     ref = await product.say("¿Qué haces?", OPTIONS)
     await phone.tap("B")
     update = product.kept[-1]
-    assert (update.kind, update.choice, update.ref, update.press) == (Kind.CHOICE, "answer:1:b", ref, update.key)
+    assert (update.kind, update.choice, update.ref, update.press) == (UpdateKind.CHOICE, "answer:1:b", ref, update.key)
     assert phone.own() == ["Empezar"]
     assert phone.buttons() == ["A", "B"]
 
@@ -101,7 +122,7 @@ async def test_a_missing_button_is_told_with_those_that_are_there(product: Produ
 async def test_a_forged_press_is_passed_on_and_shows_nothing(product: Product, phone: WebchatPhone, ref: str) -> None:
     await phone.post({"choice": "<b>officer:grant</b>" * 9, "ref": ref})
     update = product.kept[-1]
-    assert (update.kind, len(update.choice)) == (Kind.CHOICE, 64)
+    assert (update.kind, len(update.choice)) == (UpdateKind.CHOICE, 64)
     assert phone.own() == ["Empezar"]
 
 
@@ -130,8 +151,8 @@ async def test_words_and_commands_are_told_apart(product: Product, phone: Webcha
     await phone.type("/Hora 9")
     await phone.type("hola 🤝 \u202eabc")
     commanded, typed = product.kept[-2:]
-    assert (commanded.kind, commanded.command, commanded.text) == (Kind.COMMAND, "hora", "9")
-    assert (typed.kind, typed.text) == (Kind.TEXT, "hola 🤝 \u202eabc")
+    assert (commanded.kind, commanded.command, commanded.text) == (UpdateKind.COMMAND, "hora", "9")
+    assert (typed.kind, typed.text) == (UpdateKind.TEXT, "hola 🤝 \u202eabc")
     async with product.database.read() as tx:
         own = await transcripts.find(tx, typed.address, int(typed.ref))
     assert own is not None
@@ -141,7 +162,7 @@ async def test_words_and_commands_are_told_apart(product: Product, phone: Webcha
 
 async def test_a_long_text_is_dropped_before_anything_is_stored(product: Product, phone: WebchatPhone) -> None:
     await phone.type("secreto " * 625)
-    assert (product.kept[-1].kind, product.kept[-1].text) == (Kind.LONG_TEXT, "")
+    assert (product.kept[-1].kind, product.kept[-1].text) == (UpdateKind.LONG_TEXT, "")
     assert await own_words(product) == ["start", "long"]
     assert phone.own()[-1] == "Mensaje largo: no se guardó ninguna palabra"
 
@@ -193,7 +214,7 @@ async def test_an_edit_shows_the_message_as_it_reads_now(product: Product, phone
 
 
 async def test_the_page_comes_back_once_the_reply_is_there(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, Manners(patience=60, quiet=0.01)) as product:
+    async with serving(sqlite, library, clock, PageTiming(patience=60, quiet=0.01)) as product:
         replies: list[asyncio.Task[str]] = []
 
         async def reply(update: Update) -> None:
@@ -286,7 +307,7 @@ async def test_without_a_cookie_nothing_is_kept_and_the_page_says_why(product: P
 
 
 async def test_too_many_posts_are_slowed_down(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, Manners(patience=0, posts=3, seconds=3600)) as product:
+    async with serving(sqlite, library, clock, PageTiming(patience=0, posts=3, seconds=3600)) as product:
         async with product.browser(**{"Accept-Language": "en-GB"}) as browser:
             await (await browser.get("/chat")).read()
             for number in range(3):
@@ -361,13 +382,13 @@ async def test_changes_stream_in_and_edits_come_as_the_same_bubble(product: Prod
 
 
 async def test_what_another_process_wrote_streams_in_too(database: Database, library: Library, clock: Clock) -> None:
-    quick = Manners(patience=0, poll=0.02, beat=0.02)
+    quick = PageTiming(patience=0, poll=0.02, beat=0.02)
     async with serving(database, library, clock, quick) as product, WebchatPhone(product.address, settled) as phone:
         await phone.start()
         elsewhere = Webchat(database, clock, product.inbox.box)
         async with phone.session.get(f"{product.address}/chat/events?after=1") as stream, asyncio.timeout(20):
             assert await stream.content.readline() == b":\n"
-            await elsewhere.send(Parcel(product.kept[-1].address, Act.SAY, "Hola", token="1"))
+            await elsewhere.send(Parcel(product.kept[-1].address, Action.SAY, "Hola", token="1"))
             while not (await stream.content.readline()).startswith(b"data: "):
                 pass
 
@@ -382,7 +403,7 @@ async def test_a_chat_that_was_emptied_is_loaded_again(product: Product, phone: 
 async def test_a_post_by_script_is_answered_with_what_changed(product: Product, phone: WebchatPhone) -> None:
     async with phone.session.post(f"{product.address}/chat/say", json={"long": True, "after": 1}) as answer:
         (shown,) = (await answer.json())["bubbles"]
-    assert product.kept[-1].kind is Kind.LONG_TEXT
+    assert product.kept[-1].kind is UpdateKind.LONG_TEXT
     assert ChatPage(shown["html"]).bubbles[0].is_mine
 
 
@@ -405,18 +426,18 @@ def test_emphasis_is_well_nested_and_the_rest_is_escaped(text: str, html: str) -
 @pytest.mark.parametrize(
     ("fields", "deed"),
     [
-        ({"text": "/hoy"}, Deed(Kind.COMMAND, command="hoy")),
-        ({"text": " /HOY@integra_bot  ya "}, Deed(Kind.COMMAND, command="hoy", text="ya")),
-        ({"command": "start DEMO"}, Deed(Kind.COMMAND, command="start", text="DEMO")),
-        ({"command": "//"}, Deed(Kind.TEXT, text="//")),
-        ({"text": "/ hola"}, Deed(Kind.TEXT, text="/ hola")),
-        ({"text": "/" + "x" * 40}, Deed(Kind.TEXT, text="/" + "x" * 40)),
-        ({"text": "x" * SHORT_TEXT}, Deed(Kind.TEXT, text="x" * SHORT_TEXT)),
-        ({"text": "x" * (SHORT_TEXT + 1)}, Deed(Kind.LONG_TEXT)),
-        ({"text": "/start " + "x" * SHORT_TEXT}, Deed(Kind.LONG_TEXT)),
-        ({"choice": "a:1", "ref": "007", "text": "x"}, Deed(Kind.CHOICE, choice="a:1", ref="7")),
+        ({"text": "/hoy"}, SubmittedAction(UpdateKind.COMMAND, command="hoy")),
+        ({"text": " /HOY@integra_bot  ya "}, SubmittedAction(UpdateKind.COMMAND, command="hoy", text="ya")),
+        ({"command": "start DEMO"}, SubmittedAction(UpdateKind.COMMAND, command="start", text="DEMO")),
+        ({"command": "//"}, SubmittedAction(UpdateKind.TEXT, text="//")),
+        ({"text": "/ hola"}, SubmittedAction(UpdateKind.TEXT, text="/ hola")),
+        ({"text": "/" + "x" * 40}, SubmittedAction(UpdateKind.TEXT, text="/" + "x" * 40)),
+        ({"text": "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.TEXT, text="x" * SHORT_TEXT)),
+        ({"text": "x" * (SHORT_TEXT + 1)}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"text": "/start " + "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"choice": "a:1", "ref": "007", "text": "x"}, SubmittedAction(UpdateKind.CHOICE, choice="a:1", ref="7")),
         ({}, None),
     ],
 )
-def test_a_post_is_understood(fields: dict[str, str], deed: Deed | None) -> None:
+def test_a_post_is_understood(fields: dict[str, str], deed: SubmittedAction | None) -> None:
     assert understand(fields) == deed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.channels.events import Arrival, Receipt, Untranslated
+from bot.channels.events import PlatformEvent, Receipt, UnreadableEvent
 from handlers.message import Update
 
 SPEC = Path(__file__).resolve().parents[4].parent / "shared" / "specs" / "whatsapp-webhook-samples.json"
@@ -311,17 +311,17 @@ SAMPLES: dict[str, str] = {
 """What each of the platform's samples becomes."""
 
 
-def words(arrivals: Sequence[Arrival]) -> str:
+def words(arrivals: Sequence[PlatformEvent]) -> str:
     """What a body became, in short words."""
     return ", ".join(map(_word, arrivals)) or "ignored"
 
 
-def _word(one: Arrival) -> str:
+def _word(one: PlatformEvent) -> str:
     if isinstance(one, Update):
         return f"{one.kind} {one.choice or one.command}".strip()
     if isinstance(one, Receipt):
         return f"{one.fate} {one.number}" + (f": {one.code}" if one.code else "")
-    if isinstance(one, Untranslated):
+    if isinstance(one, UnreadableEvent):
         return f"untranslated: {one.fault}"
     return " ".join([one.topic, *one.fields.values()])
 

@@ -22,7 +22,7 @@ from bot.channels.whatsapp.channel import WhatsApp
 from bot.channels.whatsapp.client import Graph, GraphFault
 from bot.channels.whatsapp.errors import MEANINGS, Meaning, meaning
 from bot.channels.whatsapp.fields import key_of
-from handlers.message import Act, Opening, Parcel
+from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
 from storage.database import Database
 from storage.people import addresses, servants
@@ -31,8 +31,8 @@ from tests.fakes.whatsapp_rules import CODES
 
 ADDRESS = "MX.1001"
 REF = key_of("wamid.OUT1")
-TAP = Opening("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
-FREE, PROMPT = Parcel(ADDRESS, Act.SAY, "palabras"), Parcel(ADDRESS, Act.SAY, "palabras", opening=TAP)
+TAP = RenderedTemplate("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
+FREE, PROMPT = Parcel(ADDRESS, Action.SAY, "palabras"), Parcel(ADDRESS, Action.SAY, "palabras", opening=TAP)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Line:
             await self.send(parcel, Refusing(*codes))
         return raised.value
 
-    async def place(self) -> addresses.Place:
+    async def place(self) -> addresses.ServantAddress:
         async with self.database.read() as tx:
             found = await addresses.find(tx, "whatsapp", ADDRESS)
         assert found is not None

@@ -10,19 +10,23 @@ from bot.channels.channel import Refused
 from bot.channels.whatsapp import messages as whatsapp_messages
 from content.library import Library
 from content.text import LANGUAGES
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Act, Key, Opening, Parcel
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, RenderedButton, RenderedTemplate
 from tests.fakes import whatsapp_rules as rules
 
 USER, PHONE = "MX.13491208655302741918", "+524771000001"
-Rows = tuple[tuple[Key, ...], ...]
+Rows = tuple[tuple[RenderedButton, ...], ...]
 
 
-def parcel(text: str = "hola", *keys: Key, address: str = USER, menu: str = "Elegir", number: int = 7) -> Parcel:
-    return Parcel(address, Act.SAY, text, tuple((key,) for key in keys), number=number, menu=menu)
+def parcel(
+    text: str = "hola", *keys: RenderedButton, address: str = USER, menu: str = "Elegir", number: int = 7
+) -> Parcel:
+    return Parcel(address, Action.SAY, text, tuple((key,) for key in keys), number=number, menu=menu)
 
 
-def keys(count: int, start: int = 0, *, is_aside: bool = False) -> tuple[Key, ...]:
-    return tuple(Key(f"botón {number}", f"go:{number}", is_aside=is_aside) for number in range(start, start + count))
+def keys(count: int, start: int = 0, *, is_aside: bool = False) -> tuple[RenderedButton, ...]:
+    return tuple(
+        RenderedButton(f"botón {number}", f"go:{number}", is_aside=is_aside) for number in range(start, start + count)
+    )
 
 
 def taken(body: dict[str, Any]) -> dict[str, Any]:
@@ -88,14 +92,14 @@ def test_an_address_that_is_none_is_refused_without_being_told(address: str) -> 
         whatsapp_messages.free(parcel(address=address))
     assert not address or address not in str(refused.value)
     with pytest.raises(Refused):
-        whatsapp_messages.template(parcel(address=address), Opening("pregunta_diaria", "es_MX"))
+        whatsapp_messages.template(parcel(address=address), RenderedTemplate("pregunta_diaria", "es_MX"))
 
 
 # ---------------------------------------------------------------- which kind
 
 
 SHORT, LONG = 1024, 4096
-KINDS: dict[str, tuple[int, tuple[Key, ...], str, int]] = {  # characters, buttons; kind, buttons shown
+KINDS: dict[str, tuple[int, tuple[RenderedButton, ...], str, int]] = {  # characters, buttons; kind, buttons shown
     "text": (LONG, (), "text", 0),
     "one button": (SHORT, keys(1), "button", 1),
     "three buttons": (SHORT, keys(3), "button", 3),
@@ -125,10 +129,10 @@ REFUSED: dict[str, Parcel] = {
     "no text": parcel(""),
     "blanks": parcel(" \n "),
     "a text too long": parcel("x" * (LONG + 1)),
-    "a text too long with its link": parcel("x" * LONG, Key("Abrir", url="https://a.mx")),
+    "a text too long with its link": parcel("x" * LONG, RenderedButton("Abrir", url="https://a.mx")),
     "eleven buttons": parcel("hola", *keys(11)),
     "a menu without name": parcel("hola", *keys(4), menu=""),
-    "a choice too long for a row": parcel("hola", *keys(3), Key("otro", "x" * 201)),
+    "a choice too long for a row": parcel("hola", *keys(3), RenderedButton("otro", "x" * 201)),
 }
 
 
@@ -148,30 +152,42 @@ def test_an_aside_is_left_out_where_a_list_has_no_room_for_it() -> None:
 
 def test_emphasis_becomes_whatsapps_and_titles_have_none() -> None:
     text = f"{BOLD}Hola{UNBOLD}, {ITALIC}hoy{UNITALIC}"
-    button = Key(f"{BOLD}Sí{UNBOLD}", "yes")
+    button = RenderedButton(f"{BOLD}Sí{UNBOLD}", "yes")
     body = taken(whatsapp_messages.free(parcel(text, button)))
     assert words(body) == "*Hola*, _hoy_"
     assert shown(body) == [("yes", "Sí")]
 
 
 def test_a_link_stands_below_the_text_as_whatsapp_has_no_room_for_it_beside_buttons() -> None:
-    body = taken(whatsapp_messages.free(parcel("Hay novedades", Key("Leer", url="https://a.mx/c#l=es"), *keys(1))))
+    body = taken(
+        whatsapp_messages.free(parcel("Hay novedades", RenderedButton("Leer", url="https://a.mx/c#l=es"), *keys(1)))
+    )
     assert words(body) == "Hay novedades\n\nLeer:\nhttps://a.mx/c#l=es"
     assert [choice for choice, _ in shown(body)] == ["go:0"]
 
 
 def test_a_longer_text_of_a_button_is_cut_to_its_row() -> None:
-    hints = [Key("A", "a:1", hint="corto"), Key("B", "a:2", hint="x" * 72), Key("C", "a:3", hint="y" * 73)]
-    body = taken(whatsapp_messages.free(parcel("hola", *hints, Key("D", "a:4"))))
+    hints = [
+        RenderedButton("A", "a:1", hint="corto"),
+        RenderedButton("B", "a:2", hint="x" * 72),
+        RenderedButton("C", "a:3", hint="y" * 73),
+    ]
+    body = taken(whatsapp_messages.free(parcel("hola", *hints, RenderedButton("D", "a:4"))))
     (section,) = body["interactive"]["action"]["sections"]
     assert [row.get("description") for row in section["rows"]] == ["corto", "x" * 72, "y" * 71 + "…", None]
     assert body["interactive"]["action"]["button"] == "Elegir"
 
 
-SAME: dict[str, tuple[tuple[Key, ...], list[tuple[str, str]]]] = {
-    "the same title": ((Key("Sí", "a"), Key("Sí", "b"), Key("No", "c")), [("a", "Sí"), ("c", "No")]),
-    "the same choice": ((Key("Sí", "a"), Key("Claro", "a"), Key("No", "c")), [("a", "Sí"), ("c", "No")]),
-    "all the same": ((Key("Sí", "a"),) * 4, [("a", "Sí")]),
+SAME: dict[str, tuple[tuple[RenderedButton, ...], list[tuple[str, str]]]] = {
+    "the same title": (
+        (RenderedButton("Sí", "a"), RenderedButton("Sí", "b"), RenderedButton("No", "c")),
+        [("a", "Sí"), ("c", "No")],
+    ),
+    "the same choice": (
+        (RenderedButton("Sí", "a"), RenderedButton("Claro", "a"), RenderedButton("No", "c")),
+        [("a", "Sí"), ("c", "No")],
+    ),
+    "all the same": ((RenderedButton("Sí", "a"),) * 4, [("a", "Sí")]),
 }
 
 
@@ -182,7 +198,7 @@ def test_of_two_buttons_that_read_or_do_the_same_the_first_stays(name: str) -> N
 
 
 def test_of_two_that_do_the_same_the_needed_one_stays() -> None:
-    body = taken(whatsapp_messages.free(parcel("hola", Key("Salir", "go:0", is_aside=True), *keys(4))))
+    body = taken(whatsapp_messages.free(parcel("hola", RenderedButton("Salir", "go:0", is_aside=True), *keys(4))))
     assert {choice for choice, _ in shown(body)} == {"go:0", "go:1", "go:2", "go:3"}
 
 
@@ -190,7 +206,7 @@ def test_of_two_that_do_the_same_the_needed_one_stays() -> None:
 
 
 def test_a_template_carries_its_values_and_what_its_buttons_bring_back() -> None:
-    opening = Opening("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
+    opening = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
     assert taken(whatsapp_messages.template(parcel(), opening)) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -217,7 +233,7 @@ def test_a_template_carries_its_values_and_what_its_buttons_bring_back() -> None
 
 
 def test_a_template_without_values_and_buttons_has_no_components() -> None:
-    body = taken(whatsapp_messages.template(parcel(), Opening("novedades_consulta", "es_MX")))
+    body = taken(whatsapp_messages.template(parcel(), RenderedTemplate("novedades_consulta", "es_MX")))
     assert body["template"] == {"name": "novedades_consulta", "language": {"code": "es_MX"}}
 
 
@@ -226,7 +242,7 @@ def test_every_template_of_ours_can_be_sent_with_its_samples(library: Library, l
     for one in library.templates.values():
         side = one.side(language)
         choices = tuple(f"profile:today:{place}" for place, _ in enumerate(side.buttons))
-        opening = Opening(one.name, one.code(language), one.filled(language, dict(side.samples)), choices)
+        opening = RenderedTemplate(one.name, one.code(language), one.filled(language, dict(side.samples)), choices)
         body = taken(whatsapp_messages.template(parcel(address=PHONE), opening))
         assert len(body["template"]["components"]) == bool(one.variables) + len(choices)
 
@@ -236,15 +252,15 @@ def test_every_template_of_ours_can_be_sent_with_its_samples(library: Library, l
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Co", "Cc")), min_size=1)
 HINTS = st.one_of(st.just(""), st.just("x" * 200), WORDS.map(lambda text: text[:110]))
-LINK = Key("Abrir", url="https://integra.guanajuato.gob.mx/c#l=es")
+LINK = RenderedButton("Abrir", url="https://integra.guanajuato.gob.mx/c#l=es")
 KEYS = st.one_of(
     st.builds(
-        lambda title, does, hint: Key(f"{title}. León", f"answer:{does}:a", hint=hint),
+        lambda title, does, hint: RenderedButton(f"{title}. León", f"answer:{does}:a", hint=hint),
         st.integers(0, 99),
         st.integers(0, 30),
         HINTS,
     ),
-    st.integers(0, 9).map(lambda number: Key(f"Otra {number}", f"why:{number}", is_aside=True)),
+    st.integers(0, 9).map(lambda number: RenderedButton(f"Otra {number}", f"why:{number}", is_aside=True)),
     st.just(LINK),
 )
 TEXTS = st.one_of(
@@ -304,7 +320,7 @@ def test_whatever_fills_a_template_is_what_metas_schema_describes(
     values: list[str], choices: list[str], address: str
 ) -> None:
     body = whatsapp_messages.template(
-        parcel(address=address), Opening("pregunta_diaria", "es_MX", tuple(values), tuple(choices))
+        parcel(address=address), RenderedTemplate("pregunta_diaria", "es_MX", tuple(values), tuple(choices))
     )
     taken(body)
     if rules.described() is None:

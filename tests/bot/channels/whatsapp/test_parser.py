@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.channels.events import Bulletin, Fate, Receipt, Topic, Untranslated
+from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, Receipt, UnreadableEvent
 from bot.channels.whatsapp.fields import key_of
 from bot.channels.whatsapp.parser import translate
 from bot.channels.whatsapp.phone import canonical
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import (
     ANA,
     CHANGED_IDS,
@@ -67,15 +67,15 @@ def test_the_platforms_samples_become_what_the_table_says(name: str) -> None:
 
 def test_the_tables_leave_out_no_sample_and_nothing_that_can_arrive() -> None:
     became = " ".join(became for _, became in ROWS.values()).replace(",", "").split()
-    channels_own = {Kind.BLOCKED, Kind.UNBLOCKED}  # WhatsApp does not tell
-    assert {*Kind, *Fate, *Topic} - channels_own <= set(became)
+    channels_own = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED}  # WhatsApp does not tell
+    assert {*UpdateKind, *DeliveryStatus, *AccountEventKind} - channels_own <= set(became)
     assert set(needed_samples()) == set(SAMPLES)
 
 
 def test_who_when_and_what_is_carried_along_and_nothing_else() -> None:
     quoted = text("hola", context={"from": "524770000000", "id": "wamid.OUT1"})
     assert translate(said(quoted)) == [
-        Update("whatsapp", key_of("wamid.IN1"), USER, Kind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
+        Update("whatsapp", key_of("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
     ]
 
 
@@ -126,12 +126,12 @@ def test_a_person_is_known_by_whatever_is_told_and_never_by_position(
         assert isinstance(arrival, Update)
         assert (arrival.address, arrival.alias) == (address, alias)
     else:
-        assert arrival == Untranslated("whatsapp", key_of("wamid.IN1"), "no address")
+        assert arrival == UnreadableEvent("whatsapp", key_of("wamid.IN1"), "no address")
 
 
 def test_the_only_contact_is_not_lent_to_two_messages() -> None:
     arrivals = translate(said(text(**NOBODY), text("hola", "wamid.IN2", **NOBODY)))
-    assert [type(arrival) for arrival in arrivals] == [Untranslated, Untranslated]
+    assert [type(arrival) for arrival in arrivals] == [UnreadableEvent, UnreadableEvent]
 
 
 DIGITS = st.text("0123456789", min_size=10, max_size=10)
@@ -235,7 +235,7 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
 )  # fmt: skip
 def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str], is_now: tuple[str, str]) -> None:
     update = only(raw)
-    assert (update.kind, update.at) == (Kind.MOVED, WROTE_AT)
+    assert (update.kind, update.at) == (UpdateKind.MOVED, WROTE_AT)
     assert ((update.address, update.alias), (update.moved_to, update.moved_alias)) == (was, is_now)
 
 
@@ -245,22 +245,22 @@ def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str],
 @pytest.mark.parametrize(
     ("typed", "kind", "command", "kept"),
     [
-        ("/start", Kind.COMMAND, "start", ""),
-        ("/Alta  LEON-24 ", Kind.COMMAND, "alta", "LEON-24"),
-        ("/hoy\u200b", Kind.COMMAND, "hoy", ""),
-        ("hoy", Kind.TEXT, "", "hoy"),
-        ("/", Kind.TEXT, "", "/"),
-        ("/hoy.", Kind.TEXT, "", "/hoy."),
-        ("a\u200bb\u202ec\ue000", Kind.TEXT, "", "abc"),
-        ("\ud83d half\x00", Kind.TEXT, "", "half"),
-        ("", Kind.TEXT, "", ""),
-        ("x" * SHORT_TEXT, Kind.TEXT, "", "x" * SHORT_TEXT),
-        ("x" * (SHORT_TEXT + 1), Kind.LONG_TEXT, "", ""),
-        ("/consulta " + "secreto " * 60, Kind.LONG_TEXT, "", ""),
-        ("s" * 1_000_000, Kind.LONG_TEXT, "", ""),
+        ("/start", UpdateKind.COMMAND, "start", ""),
+        ("/Alta  LEON-24 ", UpdateKind.COMMAND, "alta", "LEON-24"),
+        ("/hoy\u200b", UpdateKind.COMMAND, "hoy", ""),
+        ("hoy", UpdateKind.TEXT, "", "hoy"),
+        ("/", UpdateKind.TEXT, "", "/"),
+        ("/hoy.", UpdateKind.TEXT, "", "/hoy."),
+        ("a\u200bb\u202ec\ue000", UpdateKind.TEXT, "", "abc"),
+        ("\ud83d half\x00", UpdateKind.TEXT, "", "half"),
+        ("", UpdateKind.TEXT, "", ""),
+        ("x" * SHORT_TEXT, UpdateKind.TEXT, "", "x" * SHORT_TEXT),
+        ("x" * (SHORT_TEXT + 1), UpdateKind.LONG_TEXT, "", ""),
+        ("/consulta " + "secreto " * 60, UpdateKind.LONG_TEXT, "", ""),
+        ("s" * 1_000_000, UpdateKind.LONG_TEXT, "", ""),
     ],
 )
-def test_typed_words_are_read_as_on_telegram(typed: str, kind: Kind, command: str, kept: str) -> None:
+def test_typed_words_are_read_as_on_telegram(typed: str, kind: UpdateKind, command: str, kept: str) -> None:
     update = only(said(text(typed)))
     assert (update.kind, update.command, update.text) == (kind, command, kept)
 
@@ -285,12 +285,12 @@ def test_typed_words_are_read_as_on_telegram(typed: str, kind: Kind, command: st
 )
 def test_a_press_brings_back_what_a_button_of_ours_can_have(make: Any, given: Any, choice: str) -> None:
     update = only(make(given))
-    assert (update.kind, update.choice) == (Kind.CHOICE, choice)
+    assert (update.kind, update.choice) == (UpdateKind.CHOICE, choice)
 
 
 @pytest.mark.parametrize("given", [None, "", {}, ["a"], True, 1.5])
 def test_a_press_of_nothing_is_an_attachment(given: Any) -> None:
-    assert only(reply("button_reply", id=given)).kind is Kind.ATTACHMENT
+    assert only(reply("button_reply", id=given)).kind is UpdateKind.ATTACHMENT
 
 
 # ---------------------------------------------------------------- keys and times
@@ -339,7 +339,7 @@ def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> 
             preference("stop", wa_id=OTHER_PHONE),
         )
     )
-    assert (stop.kind, stop.choice, stop.address, stop.alias) == (Kind.PREFERENCE, "stop", USER, ALIAS)
+    assert (stop.kind, stop.choice, stop.address, stop.alias) == (UpdateKind.PREFERENCE, "stop", USER, ALIAS)
     assert (another.address, another.alias) == (OTHER_ALIAS, OTHER_ALIAS)
     assert stop.key == again.key
     assert len({stop.key, resume.key, later.key, another.key}) == 4
@@ -356,7 +356,12 @@ def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> 
 def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
     (receipt,) = translate(told(status("read", biz_opaque_callback_data=given)))
     assert receipt == Receipt(
-        "whatsapp", key_of("wamid.OUT1:read"), ref=key_of("wamid.OUT1"), fate=Fate.READ, number=number, at=WROTE_AT
+        "whatsapp",
+        key_of("wamid.OUT1:read"),
+        ref=key_of("wamid.OUT1"),
+        fate=DeliveryStatus.READ,
+        number=number,
+        at=WROTE_AT,
     )
 
 
@@ -376,7 +381,7 @@ def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
 def test_a_failure_says_why_where_it_can(errors: Any, code: int) -> None:
     (receipt,) = translate(told(status("failed", errors=errors)))
     assert isinstance(receipt, Receipt)
-    assert (receipt.fate, receipt.code) == (Fate.FAILED, code)
+    assert (receipt.fate, receipt.code) == (DeliveryStatus.FAILED, code)
 
 
 def test_each_word_about_a_message_has_its_own_key() -> None:
@@ -411,10 +416,14 @@ def test_each_word_about_a_message_has_its_own_key() -> None:
 def test_how_many_people_a_day_is_read_in_every_spelling(given: Any, people: str) -> None:
     (arrival,) = translate(account("business_capability_update", max_daily_conversations_per_business=given))
     if people:
-        assert isinstance(arrival, Bulletin)
-        assert (arrival.topic, dict(arrival.fields), arrival.at) == (Topic.LIMIT, {"people": people}, WROTE_AT)
+        assert isinstance(arrival, AccountEvent)
+        assert (arrival.topic, dict(arrival.fields), arrival.at) == (
+            AccountEventKind.LIMIT,
+            {"people": people},
+            WROTE_AT,
+        )
     else:
-        assert arrival == Untranslated("whatsapp", "none", "a limit that is none")
+        assert arrival == UnreadableEvent("whatsapp", "none", "a limit that is none")
 
 
 def test_a_bulletin_has_one_key_for_one_event() -> None:
@@ -431,7 +440,7 @@ def test_a_bulletin_has_one_key_for_one_event() -> None:
 def test_a_word_of_the_platforms_is_kept_in_a_length_that_fits() -> None:
     raw = account("account_update", event="x" * 500, restriction_info=[{"restriction_type": "y" * 150}] * 3)
     (bulletin,) = translate(raw)
-    assert isinstance(bulletin, Bulletin)
+    assert isinstance(bulletin, AccountEvent)
     assert {name: len(value) for name, value in bulletin.fields.items()} == {"event": 200, "restrictions": 200}
 
 
@@ -459,12 +468,12 @@ def test_what_does_not_say_for_which_number_it_is_is_ours(metadata: Any) -> None
 
 @pytest.mark.parametrize("raw", [None, True, 0, 1.5, "x", [], [1], [[]], {"entry": 1}, {"entry": {}}, {"entry": [[]]}])
 def test_no_shape_raises(raw: Any) -> None:
-    assert all(isinstance(arrival, Untranslated) for arrival in translate(raw))
+    assert all(isinstance(arrival, UnreadableEvent) for arrival in translate(raw))
 
 
 def test_a_number_that_no_text_can_hold_is_no_identifier() -> None:
     (arrival,) = translate(said(text("hola", 10**5000)))
-    assert arrival == Untranslated("whatsapp", "none", "no id")
+    assert arrival == UnreadableEvent("whatsapp", "none", "no id")
 
 
 @pytest.mark.parametrize("depth", [10, 400, 900])

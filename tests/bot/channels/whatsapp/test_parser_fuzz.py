@@ -14,9 +14,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.channels.events import Arrival, Bulletin, Receipt, Untranslated
+from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.whatsapp.parser import NAME, translate
-from handlers.message import SHORT_TEXT, Kind, Update
+from handlers.message import SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, said, samples, text
 
 IS_LONG = os.environ.get("INTEGRA_FUZZ") == "long"
@@ -122,7 +122,7 @@ def _fits(path: Path, shape: tuple[Any, ...]) -> bool:
 
 
 @st.composite
-def broken_beside_whole(draw: st.DrawFn) -> tuple[Json, list[Arrival]]:
+def broken_beside_whole(draw: st.DrawFn) -> tuple[Json, list[PlatformEvent]]:
     """A body of which one entry, change or item is damaged, and what arrives of all the rest."""
     raw = draw(joined())
     units = _units(raw)
@@ -133,7 +133,7 @@ def broken_beside_whole(draw: st.DrawFn) -> tuple[Json, list[Arrival]]:
     kept = place[key]
     place[key] = "no such thing"
     rest = translate(raw)
-    told = Untranslated(NAME, "none", "no change" if unit[-2] in ("entry", "changes") else "not an object")
+    told = UnreadableEvent(NAME, "none", "no change" if unit[-2] in ("entry", "changes") else "not an object")
     if told in rest:  # a field that is not read does not tell either
         rest.remove(told)
     place[key] = kept
@@ -151,7 +151,7 @@ ADDRESS = re.compile(r"\+[0-9]{7,15}|[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 NUMBER = re.compile(r"(\+[0-9]{7,15})?")
 
 
-def assert_fit_to_keep(arrival: Arrival) -> None:
+def assert_fit_to_keep(arrival: PlatformEvent) -> None:
     assert arrival.channel == NAME
     assert re.fullmatch(r"[ -~]{1,110}", arrival.key)
     if isinstance(arrival, Update):
@@ -160,7 +160,7 @@ def assert_fit_to_keep(arrival: Arrival) -> None:
         assert re.fullmatch(r"[ -~]{1,160}", arrival.ref)
         assert 0 <= arrival.number < 2**63
         assert 0 <= arrival.code < 2**31
-    elif isinstance(arrival, Bulletin):
+    elif isinstance(arrival, AccountEvent):
         for name, value in arrival.fields.items():
             assert len(name) <= 40
             assert 0 < len(value) <= 200
@@ -181,12 +181,12 @@ def assert_fit_update(update: Update) -> None:
     assert re.fullmatch(r"[a-z0-9_]{0,32}", update.command)
     assert re.fullmatch(r"[ -~]{0,64}", update.choice)
     assert 0 <= update.at < 2**38
-    assert bool(update.moved_to or update.moved_alias) == (update.kind is Kind.MOVED)
+    assert bool(update.moved_to or update.moved_alias) == (update.kind is UpdateKind.MOVED)
 
 
-def _without_keys_of_events(arrivals: list[Arrival]) -> Counter[str]:
+def _without_keys_of_events(arrivals: list[PlatformEvent]) -> Counter[str]:
     """A bulletin's key is made of its whole change, so of its siblings too."""
-    return Counter(repr(replace(one, key="") if isinstance(one, Bulletin) else one) for one in arrivals)
+    return Counter(repr(replace(one, key="") if isinstance(one, AccountEvent) else one) for one in arrivals)
 
 
 @fuzz
@@ -200,7 +200,7 @@ def test_no_mutation_raises_and_whatever_comes_out_can_be_kept(raw: Json, number
 
 @fuzz
 @given(broken_beside_whole())
-def test_whatever_is_broken_all_that_stands_beside_it_arrives(case: tuple[Json, list[Arrival]]) -> None:
+def test_whatever_is_broken_all_that_stands_beside_it_arrives(case: tuple[Json, list[PlatformEvent]]) -> None:
     raw, rest = case
     assert _without_keys_of_events(rest) <= _without_keys_of_events(translate(raw))
 

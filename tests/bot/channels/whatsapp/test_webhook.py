@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot.channels.events import Arrival, Untranslated
+from bot.channels.events import PlatformEvent, UnreadableEvent
 from bot.channels.whatsapp.fields import key_of
 from bot.channels.whatsapp.webhook import BODY_LIMIT, PATH, SIGNATURE_HEADER, attach
 from bot.inbound.inbox import Inbox
@@ -52,12 +52,12 @@ class Box:
     """An inbox in memory that fails when told to; `transactions` counts how often it was asked."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Arrival] = {}
+        self.kept: dict[str, PlatformEvent] = {}
         self.transactions = 0
         self.away = 0  # how many more times the database is away
-        self.poison: Callable[[Arrival], bool] = lambda _: False
+        self.poison: Callable[[PlatformEvent], bool] = lambda _: False
 
-    async def keep(self, arrivals: Iterable[Arrival]) -> int:
+    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
         items = list(arrivals)
         self.transactions += 1
         if self.away:
@@ -310,7 +310,7 @@ async def test_one_poison_item_never_stops_the_rest(box: Box, hook: str) -> None
     with capture_logs() as logs:
         assert await post(hook, raw) == 200
     assert words([*box.kept.values()]) == "text, untranslated: not kept, delivered 0"
-    assert box.kept[key_of("wamid.2")] == Untranslated("whatsapp", key_of("wamid.2"), "not kept")
+    assert box.kept[key_of("wamid.2")] == UnreadableEvent("whatsapp", key_of("wamid.2"), "not kept")
     assert [line["event"] for line in logs] == ["batch_not_kept", "arrival_not_kept"]
 
 
