@@ -25,7 +25,7 @@ from handlers.administration import reports
 from storage import schema
 from storage.database import Transaction, UtcDateTime, open_database
 from storage.people import servants
-from storage.reports import aggregates, queries
+from storage.reports import aggregates, statistics
 
 PAGES = {"all": "all institutions", "one": "one institution"}
 UPKEEP = {"rebuild": "all counts made anew", "fold": "a day counted"}
@@ -101,7 +101,7 @@ async def _answered(url: str, count: int) -> None:
             await _fill(tx, people)
             await seed.count_on(tx, [schema.prompts])
             row = {"id": 1, "day": LAST - 2 * aggregates.DAY, "since": FIRST}
-            await tx.execute(insert(schema.kept_until).values(row))
+            await tx.execute(insert(schema.aggregation_state).values(row))
             await tx.execute(text("ANALYZE"))
     finally:
         await database.close()
@@ -156,7 +156,7 @@ async def _page(tx: Transaction, code: str | None) -> None:
 
 
 async def _fold(tx: Transaction) -> None:
-    assert await aggregates.fold(tx, MOMENT) == LAST - aggregates.DAY
+    assert await aggregates.aggregate_next_day(tx, MOMENT) == LAST - aggregates.DAY
 
 
 async def _naive(tx: Transaction) -> None:
@@ -175,7 +175,7 @@ WORK: dict[str, Callable[[Transaction], Awaitable[None]]] = {
     "all": lambda tx: _page(tx, None),
     "one": lambda tx: _page(tx, seed.CODE),
     "naive": _naive,
-    "rebuild": queries.rebuild,
+    "rebuild": statistics.rebuild,
     "fold": _fold,
 }
 

@@ -15,7 +15,7 @@ from bot import scheduler
 from bot.cli import main
 from bot.delivery.rate_limiter import Limits
 from content import workdays
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 ZONE = ZoneInfo("America/Mexico_City")
 HOUR = 10  # local; people of the daily run are to be asked before
@@ -44,7 +44,7 @@ class _Moved(datetime):
 def lift_pace(rate: float) -> None:
     """Channels that are wired from now on send up to so many messages a second, whatever is set."""
 
-    def unpaced(_: float, person: PersonLimit) -> Limits:
+    def unpaced(_: float, person: RecipientLimit) -> Limits:
         return Limits(rate, person)
 
     vars(wiring)["Limits"] = unpaced

@@ -99,7 +99,7 @@ async def _lived(url: str, count: int) -> None:
             later, there = schema.servants.c.id > count, schema.addresses.c.servant_id > count
             await tx.execute(update(schema.servants).where(later).values(hour=11))
             await tx.execute(update(schema.addresses).where(there).values(channel="whatsapp"))
-            await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "-1", MONDAY)
+            await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "-1", MONDAY)
     finally:
         await database.close()
 

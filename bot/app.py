@@ -41,12 +41,12 @@ from bot.web.templating import Pages
 from content import library as course
 from content.library import Library
 from handlers.context import Installation
-from storage import notifications, permissions
+from storage import advisory_locks, notifications, permissions
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.queue import outbox
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
 RETRY = 15.0  # seconds between two tries to greet a platform
@@ -116,7 +116,7 @@ async def build(
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     steady: Callable[[], float] = time.monotonic,
-    persons: Mapping[str, PersonLimit] = PERSONS,
+    persons: Mapping[str, RecipientLimit] = PERSONS,
 ) -> AsyncIterator[App]:
     """All parts, ready to use; the database must be migrated. Nothing runs yet and no port is open.
 
@@ -242,7 +242,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         await permissions.check(app.database)
         if app.database.is_sqlite:
             async with app.database.write() as tx:  # whoever died holding something left it to us
-                await outbox.give_back_all(tx, besides={WhatsApp.name})
+                await outbox.release_all(tx, except_channels={WhatsApp.name})
         port = await _open_port(app, stack) if web else 0
         spare_the_collector()
         async with asyncio.TaskGroup() as workers:
@@ -257,7 +257,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                     workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
             if work and not app.database.is_sqlite:
                 sender = app.dispatcher
-                calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "paces": sender.heed}
+                calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "rate_limits": sender.heed}
                 workers.create_task(notifications.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
@@ -318,7 +318,9 @@ async def _telegram_life(app: App, telegram: Telegram) -> None:
     if app.settings.telegram_by_webhook:
         await webhook_monitor.watch(app.database, telegram, app.web[CLOCK])
     while True:
-        async with notifications.alone(app.database, Lock.POLLING) as lost:  # Telegram gives its updates to one program
+        async with advisory_locks.acquire(
+            app.database, Lock.POLLING
+        ) as lost:  # Telegram gives its updates to one program
             polling = asyncio.create_task(telegram_receiver.poll(telegram, app.inbox))
             losing = asyncio.create_task(lost.wait())
             try:
@@ -368,9 +370,9 @@ async def _meet(app: App, channel: Telegram | WhatsApp, told: str) -> str:
     await app.dispatcher.resume(channel.name)
     async with app.database.write() as tx:
         if reason:
-            await channel_facts.note(tx, channel.name, channel_facts.DEAF, reason, app.web[CLOCK]())
+            await channel_facts.store(tx, channel.name, channel_facts.NOT_RECEIVING, reason, app.web[CLOCK]())
         else:
-            await channel_facts.clear(tx, channel.name, channel_facts.DEAF)
+            await channel_facts.clear(tx, channel.name, channel_facts.NOT_RECEIVING)
     if reason and reason != told:
         log.error("channel_deaf", channel=channel.name, fault=reason, hint=HEAR)
     return reason

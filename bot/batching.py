@@ -104,7 +104,7 @@ class Batcher(Generic[Item, Result]):
                 one.give(result)
 
     def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        begin = self._database.note if self._options.is_single else self._database.write
+        begin = self._database.write_statement if self._options.is_single else self._database.write
         return begin(is_urgent=self._options.is_urgent)
 
     def _take(self) -> list[_Waiting[Item, Result]]:

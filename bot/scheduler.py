@@ -10,7 +10,7 @@ from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation
 from handlers.learning import daily
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.confidential import officers
 from storage.database import Database, DatabaseUnavailable
@@ -86,14 +86,14 @@ class Scheduler:
 
         Give how many; None: another process is planning. Should it die, whoever looks next goes on.
         """
-        async with notifications.right(self._database, Lock.PLANNING) as right:
+        async with advisory_locks.try_acquire(self._database, Lock.PLANNING) as right:
             if right is None:
                 return None
-            async with right.look() as tx:
+            async with right.read() as tx:
                 groups = await daily.look(tx, self._library, self._house, now)
             count = 0
-            for portion in (one for group in groups for one in group.portions(CHUNK)):
-                await right.keep()
+            for portion in (one for group in groups for one in group.batches(CHUNK)):
+                await right.keep_alive()
                 count += await self._ask(portion, now)
                 await asyncio.sleep(REST)
             await self._put_off(right, now)
@@ -106,11 +106,11 @@ class Scheduler:
             self._spoken()
         return count
 
-    async def _put_off(self, right: notifications.Right, now: datetime) -> None:
-        async with right.look() as tx:
+    async def _put_off(self, right: advisory_locks.HeldLock, now: datetime) -> None:
+        async with right.read() as tx:
             groups = await daily.left_over(tx, self._house, now)
-        for portion in (one for group in groups for one in group.portions(PUT_OFF)):
-            await right.keep()
+        for portion in (one for group in groups for one in group.batches(PUT_OFF)):
+            await right.keep_alive()
             async with self._database.write() as tx:
                 await daily.put_off(tx, self._house, now, portion)
 
@@ -121,20 +121,23 @@ class Scheduler:
             self._spoken()
 
     async def forget(self, now: datetime) -> None:
-        for some, before in ((retention.some_updates, now - REPEATED), (retention.some_deliveries, now - KEPT)):
+        for some, before in (
+            (retention.delete_handled_updates, now - REPEATED),
+            (retention.delete_ended_deliveries, now - KEPT),
+        ):
             last: int | None = 0
             while last is not None:
                 async with self._database.write() as tx:
                     last = await some(tx, before, last)
         async with self._database.write() as tx:
-            await officers.sweep(tx, now)
-            await linking.sweep(tx, now)
-        await self._database.merge_log()
+            await officers.delete_expired(tx, now)
+            await linking.delete_expired_codes(tx, now)
+        await self._database.checkpoint_wal()
 
     async def fold(self, now: datetime) -> bool:
         """Count the next day that is over, in a transaction of its own; False: there is none."""
         async with self._database.write(is_long=True) as tx:
-            return await aggregates.fold(tx, now.astimezone(self._house.timezone)) is not None
+            return await aggregates.aggregate_next_day(tx, now.astimezone(self._house.timezone)) is not None
 
 
 def _slot(now: datetime) -> datetime:

@@ -17,7 +17,7 @@ from handlers.orientation import assess, consult, faq
 from handlers.outgoing import Listener, Occasion
 from storage.database import Transaction
 from storage.people import addresses
-from storage.people.addresses import Meeting
+from storage.people.addresses import InboundSender
 from storage.queue import outbox
 
 Handler = Callable[[Context], Awaitable[Response]]
@@ -99,9 +99,11 @@ async def receive_all(
 
 async def _met(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
     """The same with whoever is known."""
-    meetings = [Meeting(one.update.channel, one.update.address, one.update.alias, one.heard_at) for one in contexts]
+    meetings = [
+        InboundSender(one.update.channel, one.update.address, one.update.alias, one.heard_at) for one in contexts
+    ]
     found = []
-    for context, met in zip(contexts, await addresses.meet_all(tx, meetings), strict=True):
+    for context, met in zip(contexts, await addresses.recognize_all(tx, meetings), strict=True):
         if met is None:
             found.append(context)
             continue
@@ -141,10 +143,10 @@ async def _note(tx: Transaction, update: Update, now: datetime) -> None:
     elif place is not None and update.kind is UpdateKind.MOVED:
         # Of somebody with an address of their own, a new alias changes the alias alone.
         is_alias = update.moved_to == update.moved_alias and place.address not in (update.address, update.alias)
-        await addresses.move(tx, place, "" if is_alias else update.moved_to, update.moved_alias)
+        await addresses.change_address(tx, place, "" if is_alias else update.moved_to, update.moved_alias)
     elif place is not None and update.kind is UpdateKind.PREFERENCE:
         refuses = update.choice == "stop"
-        await addresses.prefer_no_marketing(tx, update.channel, place.address, no_marketing=refuses)
+        await addresses.set_no_marketing(tx, update.channel, place.address, no_marketing=refuses)
 
 
 async def _turn(context: Context) -> Response:

@@ -38,7 +38,7 @@ class DatabaseUnavailable(Exception):
     """The database is away, locked or refuses us: nothing was recorded; the text holds no secret."""
 
 
-class NoRights(DatabaseUnavailable):
+class PermissionDenied(DatabaseUnavailable):
     """The database answers, and its user may not do what is needed: an administrator must grant it."""
 
 
@@ -107,7 +107,7 @@ class Database:
             _writing.reset(mark)
 
     @asynccontextmanager
-    async def note(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
+    async def write_statement(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
         """A transaction of one statement: PostgreSQL is asked once instead of three times.
 
         Raises DatabaseUnavailable.
@@ -126,7 +126,7 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def glance(self) -> AsyncIterator[Transaction]:
+    async def quick_read(self) -> AsyncIterator[Transaction]:
         """A transaction that reads a few rows by their indexes.
 
         On SQLite it keeps the event loop until it is done, which takes less than the way to another thread would.
@@ -136,7 +136,7 @@ class Database:
                 yield tx
         else:
             async with _translated():
-                with self._writer.glance() as tx:
+                with self._writer.quick_read() as tx:
                     yield tx
 
     @asynccontextmanager
@@ -145,7 +145,7 @@ class Database:
         async with _translated(), self._patient.connect() as connection:
             yield connection
 
-    async def merge_log(self) -> None:
+    async def checkpoint_wal(self) -> None:
         """SQLite: bring the write-ahead log into the file and cut it to nothing, so that what was deleted is gone.
 
         Where somebody reads for longer than a second, the log stays until the next time: writers are waiting.
@@ -174,7 +174,7 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except DBAPIError as fault:
         if getattr(fault.orig, "sqlstate", "") == FORBIDDEN:
-            raise NoRights("permission denied") from fault
+            raise PermissionDenied("permission denied") from fault
         if _is_away(fault):
             cause = fault.orig and (fault.orig.__cause__ or fault.orig)
             raise DatabaseUnavailable(type(cause).__name__) from fault
@@ -275,12 +275,12 @@ def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
-def insert_once(tx: Transaction, table: Table) -> Any:
+def dialect_insert(tx: Transaction, table: Table) -> Any:
     """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the dialect at hand."""
-    return insert_for(tx.dialect.name, table)
+    return insert_for_dialect(tx.dialect.name, table)
 
 
-def insert_for(dialect: str, table: Table) -> Any:
+def insert_for_dialect(dialect: str, table: Table) -> Any:
     """The same for a dialect by name: what is built once is built for each."""
     if dialect == "postgresql":
         return postgresql.insert(table)

@@ -31,7 +31,7 @@ class Step:
     """One migration that was applied."""
 
     revision: str
-    what: str
+    description: str
 
 
 def newest() -> str:
@@ -81,7 +81,7 @@ async def _lock(connection: AsyncConnection) -> None:
 
     Not inside a statement: whoever builds an index waits for all statements that go on, and would wait for ours.
     """
-    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": Lock.MIGRATING}):
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": Lock.MIGRATION}):
         await connection.rollback()
         await asyncio.sleep(RETRY)
     await connection.rollback()  # the lock is the connection's, not the transaction's

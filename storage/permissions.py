@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, literal, select, text
 
-from storage.database import Database, NoRights, Transaction
+from storage.database import Database, PermissionDenied, Transaction
 from storage.schema import metadata
 
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -20,11 +20,11 @@ async def check(database: Database) -> None:
             may = list((await tx.execute(select(*tables))).one())
             if not all(may):
                 place = may.index(False)
-                raise NoRights(f"no right to {RIGHTS[place % len(RIGHTS)]} in {names[place // len(RIGHTS)]}")
+                raise PermissionDenied(f"no right to {RIGHTS[place % len(RIGHTS)]} in {names[place // len(RIGHTS)]}")
         await tx.execute(text("update alembic_version set version_num = version_num"))
 
 
-async def only_reads(tx: Transaction) -> bool:
+async def is_read_only(tx: Transaction) -> bool:
     """PostgreSQL: the server takes no changes (a replica, or set so), though it answers."""
     if tx.dialect.name == "sqlite":
         return False

@@ -93,7 +93,7 @@ class Writer:
         self._disk += (time.monotonic() - start - self._disk) / MEMORY
 
     @contextmanager
-    def glance(self) -> Iterator[AsyncConnection]:
+    def quick_read(self) -> Iterator[AsyncConnection]:
         """Reads here and now, on a connection of its own: in write-ahead mode no writer is in its way."""
         with self._glances.connect() as connection, connection.begin():
             yield _AtOnce(self._readers, connection)

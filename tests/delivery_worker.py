@@ -16,7 +16,7 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
     await outbox.reclaim(tx, worker, now)  # its own too: nothing is under way in a test's hand
     taken: list[Delivery] = []
     for channel in channels:
-        await rate_limits.look(tx, channel, now)
+        await rate_limits.lock(tx, channel, now)
         taken += await claims.claim(tx, worker, channel, now, limit - len(taken)) if len(taken) < limit else []
     return taken
 
@@ -25,7 +25,7 @@ async def end(
     tx: Transaction, delivery_id: int, state: DeliveryState, now: datetime, *, ref: str = "", fault: str = ""
 ) -> None:
     """By whoever holds it."""
-    await outbox.end_all(tx, await holder(tx, delivery_id), [FinishedDelivery(delivery_id, state, ref, fault)], now)
+    await outbox.finish_all(tx, await holder(tx, delivery_id), [FinishedDelivery(delivery_id, state, ref, fault)], now)
 
 
 async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:

@@ -7,7 +7,7 @@ from content.library import Library
 from handlers.context import Installation
 from storage.database import Database, Transaction
 from storage.people import due
-from storage.people.due import Due
+from storage.people.due import DueServant
 
 
 async def plan(database: Database, library: Library, installation: Installation, now: datetime) -> int:
@@ -17,9 +17,9 @@ async def plan(database: Database, library: Library, installation: Installation,
     return planned
 
 
-async def free(tx: Transaction, day: date, hour: int) -> list[Due]:
+async def free(tx: Transaction, day: date, hour: int) -> list[DueServant]:
     """Who is due, where everybody may be written to freely."""
-    group = await due.free(tx, day, hour, [])
-    found = await due.still(tx, day, hour, group, [], {})
+    group = await due.within_window(tx, day, hour, [])
+    found = await due.recheck(tx, day, hour, group, [], {})
     assert [one.servant_id for one in found] == list(group.ids), "a look and a second look find the same people"
     return found

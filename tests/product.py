@@ -16,7 +16,7 @@ from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
 from storage.people import servants
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import (
@@ -101,7 +101,7 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        generous = dict.fromkeys(wiring.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
+        generous = dict.fromkeys(wiring.PERSONS, RecipientLimit(100_000, 1.0))  # nobody's clock moves between two taps
         build = wiring.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
         async with build as app:
             app.web[webchat_page.TIMING] = QUICK

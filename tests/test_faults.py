@@ -18,7 +18,7 @@ from bot.delivery.rate_limiter import Limits
 from content.library import Library
 from handlers.message import RenderedTemplate
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import PRIORITY, DeliveryKind
 from tests.cast import Clock
 from tests.fakes.failures import TELEGRAM, TROUBLES, WHATSAPP, Away, Outage, Trouble, closed, locked
@@ -302,7 +302,7 @@ async def test_after_a_clock_was_set_back_what_is_said_now_leaves_now(street: St
 
 async def test_after_a_clock_was_set_back_nobody_is_over_their_limit(street: Street) -> None:
     ana, _ = people_on(TELEGRAM)
-    few = street.worker(limits={TELEGRAM: Limits(1000, PersonLimit(3, 60))})
+    few = street.worker(limits={TELEGRAM: Limits(1000, RecipientLimit(3, 60))})
     for number in range(3):
         await street.say(ana, f"{number}")
         street.clock.move(minutes=5)
@@ -390,7 +390,7 @@ KINDS = (DeliveryKind.REPLY, DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKi
 @pytest.mark.long
 @pytest.mark.parametrize(("seed", "under_way"), [(1, False), (2, True)])
 async def test_a_storm(shaky: Street, away: Away, seed: int, under_way: bool) -> None:
-    """Two hundred deliveries to twenty people; `under_way`: the database goes away also when a platform says yes."""
+    """Two hundred deliveries to twenty people; `in_flight`: the database goes away also when a platform says yes."""
     storm = Storm(shaky, away, random.Random(seed))
     await shaky.move_in(PEOPLE - 2)
     for number in range(ROUNDS):

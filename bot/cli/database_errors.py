@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from bot.config import WrongSetting, load
-from storage.database import NoRights
+from storage.database import PermissionDenied
 
 SQLITE = {
     "SQLITE_NOTADB": "the file is no database of SQLite; name another",
@@ -63,7 +63,7 @@ def _what(fault: BaseException) -> str:
             for begins, says in SQLITE.items():
                 if name.startswith(begins):
                     return says
-    if isinstance(fault, NoRights):
+    if isinstance(fault, PermissionDenied):
         return f"its user may not make or change tables there ({fault}); let it own the database"
     kind = type(causes[-1]).__name__
     return f"{AWAY}: {NETWORK[kind]}" if kind in NETWORK else f"{AWAY} ({kind}); is it running, and may we write there?"

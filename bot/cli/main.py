@@ -123,7 +123,7 @@ async def _open_demo(app: wiring.App) -> list[str]:
     now = wiring.system_clock()
     async with app.database.write() as tx:
         await fiction.fill(tx, app.library, app.installation, now)
-        if any(one.state != "invited" for one in await officers.everybody(tx)):
+        if any(one.state != "invited" for one in await officers.all_officers(tx)):
             return []
         token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)
     return [f"{app.settings.public_url}/console/signup#{token}"]
@@ -157,7 +157,7 @@ async def migrate() -> None:
     """Bring the database's schema forward, showing the steps."""
     steps = await schema.migrate(config.load().database)
     for step in steps:
-        say(f"{step.revision}: {step.what}")
+        say(f"{step.revision}: {step.description}")
     say("The schema is up to date.")
 
 

@@ -13,7 +13,7 @@ from bot.console import site
 from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
 from handlers.administration import channel_status
 from handlers.administration.channel_status import ChannelStatus
-from storage.channels.channel_facts import Stop
+from storage.channels.channel_facts import Interruption
 from storage.database import Transaction
 
 routes = web.RouteTableDef()
@@ -68,7 +68,7 @@ def configured(settings: Settings | None) -> list[str]:
     return [name for name, is_it in is_on.items() if is_it]
 
 
-def cause(channel: str, stop: Stop) -> str:
+def cause(channel: str, stop: Interruption) -> str:
     """Why a channel stands still: token, permission, account, number, payment or other."""
     if channel == TELEGRAM:  # refuses nothing for good but the token
         return "token"

@@ -10,7 +10,7 @@ from bot.web.app_keys import DATABASE
 from handlers.casework import cases
 from handlers.casework.cases import KeysRefused
 from storage.confidential import officers, sealing
-from storage.confidential.officers import READERS, OfficerState
+from storage.confidential.officers import READER_ROLES, OfficerState
 
 routes = web.RouteTableDef()
 
@@ -20,12 +20,12 @@ async def keys(request: web.Request) -> web.Response:
     """The list in force, with everything that a browser needs to check and to sign the next one."""
     officer = site.reader_of(request)
     async with request.config_dict[DATABASE].read() as tx:
-        in_force, everybody = await officers.newest_keys(tx), await officers.everybody(tx)
+        in_force, everybody = await officers.newest_key_list(tx), await officers.all_officers(tx)
         today = site.desk(request, tx, officer).today
     if in_force is None:
         raise web.HTTPNotFound
-    listed = sealing.verify_keys(in_force.body, in_force.signature)
-    pending = [one for one in everybody if one.state is OfficerState.PENDING and one.role in READERS]
+    listed = sealing.verify_key_list(in_force.body, in_force.signature)
+    pending = [one for one in everybody if one.state is OfficerState.PENDING and one.role in READER_ROLES]
     return site.page(
         request,
         "keys.html",

@@ -109,10 +109,10 @@ async def begin_signup(request: web.Request) -> web.Response:
     wish = await site.posted(request, SignUpBegun)
     async with request.config_dict[DATABASE].read() as tx:
         try:
-            officer = await officers.invited(tx, wish.token, site.now_of(request))
+            officer = await officers.by_invite(tx, wish.token, site.now_of(request))
         except InviteRefused:
             return site.conflict("token")
-        is_first = officer.role in officers.READERS and await officers.newest_keys(tx) is None
+        is_first = officer.role in officers.READER_ROLES and await officers.newest_key_list(tx) is None
         today = site.desk(request, tx, officer).today
     return web.json_response(
         {
@@ -142,7 +142,7 @@ async def sign_up(request: web.Request) -> web.Response:
     signed = (wish.keys.body, wish.keys.signature) if wish.keys else None
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            officer = await officers.invited(tx, wish.token, site.now_of(request))
+            officer = await officers.by_invite(tx, wish.token, site.now_of(request))
             state = await cases.join(site.desk(request, tx, officer), wish.token, keys, signed)
         except InviteRefused:
             return site.conflict("token")
@@ -163,7 +163,7 @@ async def signin_page(request: web.Request) -> web.Response:
 async def begin_signin(request: web.Request) -> web.Response:
     """The salt of a passphrase: a stable invented one for an address that nobody here has."""
     wish = await site.posted(request, SignInBegun)
-    email = officers.same_mail(wish.email)
+    email = officers.normalize_email(wish.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, email)
     invented = hmac.new(request.config_dict[SECRETS].csrf, b"salt|" + email.encode(), hashlib.sha256).digest()[:16]

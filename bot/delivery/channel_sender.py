@@ -116,7 +116,7 @@ class ChannelSender:
         chains: dict[str, list[Delivery]] = {}
         for one in claimed.deliveries:
             self._held.add(one.id)
-            if one.is_unpaced:
+            if one.is_signal:
                 self._go([one], claimed.last)
             else:
                 chains.setdefault(one.address, []).append(one)
@@ -184,7 +184,7 @@ class ChannelSender:
             return SendOutcome.LATER
         if self._tools.time() >= last:
             return await self._give_back(delivery)
-        if (held := self._credential.seconds_held) > 0 and not delivery.is_unpaced:
+        if (held := self._credential.seconds_held) > 0 and not delivery.is_signal:
             return await self._postpone(delivery, held, "throttled")
         if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
             return await self._end(delivery, DeliveryState.DROPPED, fault="late")
@@ -226,7 +226,7 @@ class ChannelSender:
         """The credential or the account is refused: the channel stands still until an administrator mends it."""
         log.error("channel_stopped", channel=self.channel.name, fault=reason)
         async with self._tools.database.write() as tx:
-            await channel_facts.note(tx, self.channel.name, channel_facts.STOPPED, reason, self._tools.clock())
+            await channel_facts.store(tx, self.channel.name, channel_facts.STOPPED, reason, self._tools.clock())
 
     # ------------------------------------------------------------ notes
 

@@ -90,7 +90,7 @@ class Dispatcher:
             await asyncio.wait(going, timeout=GRACE)
         try:
             async with self._database.write() as tx:
-                await outbox.give_back(tx, self._worker)
+                await outbox.release(tx, self._worker)
         except DatabaseUnavailable as fault:  # the lease gives it back
             log.warning("sender_left_claims", fault=str(fault))
 
@@ -123,7 +123,7 @@ class Dispatcher:
         if looks and not await self._is_worth_it(now, roomy):
             return 0
         async with self._database.write() as tx:
-            if looks and await claims.has_expired(tx, now):
+            if looks and await claims.has_expired_lease(tx, now):
                 await outbox.reclaim(tx, self._worker, now, [one for lane in self.lanes for one in lane.held])
             wanted = await _wanted(tx, now)
             claimed = {
@@ -137,16 +137,16 @@ class Dispatcher:
 
     async def _hold_all(self) -> None:
         self._is_told = False
-        async with self._database.glance() as tx:
-            standing = await rate_limits.standing(tx, self._paced_by and self._paced_by())
+        async with self._database.quick_read() as tx:
+            standing = await rate_limits.statuses(tx, self._paced_by and self._paced_by())
         for one in standing:
             if one.channel in self._lanes:
                 self._lanes[one.channel].hold(one.held)
 
     async def _is_worth_it(self, now: datetime, roomy: Sequence[ChannelSender]) -> bool:
-        async with self._database.glance() as tx:
+        async with self._database.quick_read() as tx:
             wanted = await _wanted(tx, now)
-            return any(lane.channel.name in wanted for lane in roomy) or await claims.has_expired(tx, now)
+            return any(lane.channel.name in wanted for lane in roomy) or await claims.has_expired_lease(tx, now)
 
     async def stop(self, channel: str, reason: str) -> None:
         """A channel's credential or account is refused: it stands still until an administrator mends it."""
@@ -162,4 +162,4 @@ class Dispatcher:
 async def _wanted(tx: Transaction, now: datetime) -> dict[str, bool]:
     """The channels that speak and have something to say, and whether any of it is more urgent than a prompt."""
     stopped = await channel_facts.stopped(tx)
-    return {name: is_urgent for name, is_urgent in (await claims.due_on(tx, now)).items() if name not in stopped}
+    return {name: is_urgent for name, is_urgent in (await claims.due_channels(tx, now)).items() if name not in stopped}

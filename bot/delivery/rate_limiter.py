@@ -11,7 +11,7 @@ from bot.delivery.results import ResultWriter
 from bot.delivery.slot_queue import SlotQueue
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import Delivery
 
 AHEAD = 0.5  # seconds of slots that all processes together take ahead: a reply waits no longer than that for prompts
@@ -23,7 +23,7 @@ class Limits:
     """What a platform allows: messages a second over all people, and to one person."""
 
     rate: float
-    person: PersonLimit
+    person: RecipientLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class RateLimiter:
         self._most_in_hand = 0  # more in hand, and it is too soon for the next handful
 
     @property
-    def person(self) -> PersonLimit | None:
+    def person(self) -> RecipientLimit | None:
         """What one person may get."""
         return self._limits.person if self._limits else None
 
     async def look(self, tx: Transaction) -> "RateSnapshot":
         """How it stands for all processes; it stays so until the transaction ends."""
-        seen = await rate_limits.look(tx, self._channel, self._tools.pace_now())
+        seen = await rate_limits.lock(tx, self._channel, self._tools.pace_now())
         self.hold(seen.held)
         return RateSnapshot(seen, self._tools.time())
 
@@ -85,7 +85,7 @@ class RateLimiter:
             return
         self.hold(seconds)
         async with self._tools.database.write() as tx:
-            await rate_limits.hold(tx, self._channel, seconds, self._tools.pace_now())
+            await rate_limits.record_refusal(tx, self._channel, seconds, self._tools.pace_now())
 
     # ------------------------------------------------------------ slots
 
@@ -114,12 +114,12 @@ class RateLimiter:
 
     async def take(self, tx: Transaction, sight: "RateSnapshot", claimed: Sequence[Delivery]) -> Sequence[float]:
         """A slot for each that needs one; where others speak too they wait for us, if we are late."""
-        count = sum(not one.is_unpaced for one in claimed)
+        count = sum(not one.is_signal for one in claimed)
         if self._limits is None or self._pacer is None or not count:
             return ()
         is_alone = sight.pace.next_at == self._next_at  # then what was late has pushed back what follows anyway
         late = self._pacer.late(moves=not is_alone)
-        slots = await rate_limits.take(tx, sight.pace, count, 1 / self._limits.rate, late)
+        slots = await rate_limits.take_slots(tx, sight.pace, count, 1 / self._limits.rate, late)
         self._next_at = slots.next_at
         return [sight.at + slots[place] for place in range(count)]
 
@@ -130,7 +130,7 @@ class RateLimiter:
 
     async def turn(self, delivery: Delivery) -> None:
         """Wait for a slot, unless it needs none."""
-        if self._pacer is not None and not delivery.is_unpaced:
+        if self._pacer is not None and not delivery.is_signal:
             await self._pacer.turn((delivery.priority, delivery.id))
 
     def skip(self) -> None:
@@ -143,5 +143,5 @@ class RateLimiter:
 class RateSnapshot:
     """A look at a credential's pace, and the moment of it by our steady clock, from which slots are counted."""
 
-    pace: rate_limits.Look
+    pace: rate_limits.LockedRateLimit
     at: float

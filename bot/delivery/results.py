@@ -39,6 +39,6 @@ class ResultWriter:
     async def _write(self, tx: Transaction, notes: Sequence[FinishedDelivery | PostponedDelivery]) -> Sequence[None]:
         endings = [one for one in notes if isinstance(one, FinishedDelivery)]
         returns = [one for one in notes if isinstance(one, PostponedDelivery)]
-        await outbox.end_all(tx, self._worker, endings, self._clock())
+        await outbox.finish_all(tx, self._worker, endings, self._clock())
         await outbox.postpone_all(tx, self._worker, returns)
         return [None] * len(notes)

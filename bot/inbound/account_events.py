@@ -30,7 +30,7 @@ async def receive(tx: Transaction, bulletin: AccountEvent, now: datetime) -> Non
             await _note(tx, bulletin, now, quality=told.get("quality", ""))
         case AccountEventKind.LIMIT:
             if PEOPLE.fullmatch(told.get("people", "")):
-                await channel_facts.note(tx, bulletin.channel, channel_facts.PEOPLE, told["people"], now)
+                await channel_facts.store(tx, bulletin.channel, channel_facts.RECIPIENT_LIMIT, told["people"], now)
         case AccountEventKind.ACCOUNT:
             await _account(tx, bulletin, now)
         case AccountEventKind.FAULT:
@@ -48,7 +48,7 @@ async def _template(tx: Transaction, bulletin: AccountEvent, now: datetime) -> N
 async def _note(tx: Transaction, bulletin: AccountEvent, now: datetime, **told: str) -> None:
     name, code = bulletin.fields.get("name", ""), bulletin.fields.get("language", "")
     if name and code:
-        await channel_facts.note_template(tx, bulletin.channel, name, code, now, **told)
+        await channel_facts.store_template(tx, bulletin.channel, name, code, now, **told)
 
 
 async def _account(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
@@ -57,13 +57,13 @@ async def _account(tx: Transaction, bulletin: AccountEvent, now: datetime) -> No
     if ban == REINSTATED or event in RESUMING:
         await channel_facts.clear(tx, bulletin.channel, channel_facts.STOPPED)
     elif event in STOPPING or ban == BANNED:
-        await channel_facts.note(tx, bulletin.channel, channel_facts.STOPPED, f"{event} {ban}".strip(), now)
+        await channel_facts.store(tx, bulletin.channel, channel_facts.STOPPED, f"{event} {ban}".strip(), now)
     else:
-        await channel_facts.note(tx, bulletin.channel, "account", event, now)
+        await channel_facts.store(tx, bulletin.channel, "account", event, now)
 
 
 async def _fault(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     code = int(bulletin.fields.get("code", "0") or 0)
     log.warning("account_fault", channel=bulletin.channel, code=code)
     if meaning(code) is Meaning.CHANNEL_STOPPED:
-        await channel_facts.note(tx, bulletin.channel, channel_facts.STOPPED, f"code {code}", now)
+        await channel_facts.store(tx, bulletin.channel, channel_facts.STOPPED, f"code {code}", now)

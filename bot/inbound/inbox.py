@@ -46,7 +46,7 @@ class Inbox:
         return new
 
     async def _write(self, tx: Transaction, batches: Sequence[Sequence[updates.NewUpdate]]) -> Sequence[int]:
-        new = set(await updates.keep(tx, [row for batch in batches for row in batch], self._clock()))
+        new = set(await updates.store(tx, [row for batch in batches for row in batch], self._clock()))
         found = []
         for batch in batches:
             own = new & {(row.channel, row.key) for row in batch}

@@ -13,10 +13,10 @@ from handlers.learning import daily
 from storage.channels import channel_facts
 from storage.database import Transaction
 from storage.people import addresses, servants
-from storage.people.due import Due
+from storage.people.due import DueServant
 from storage.queue import outbox, receipts
 from storage.queue.outbox import DeliveryKind
-from storage.queue.receipts import Told
+from storage.queue.receipts import UpdatedDelivery
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ async def receive(
     tx: Transaction, library: Library, installation: Installation, receipt: Receipt, now: datetime
 ) -> None:
     """Move the delivery, in whatever order words about it come; a failure has the consequences of a refusal."""
-    told = await receipts.note(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
+    told = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
     if told is not None and receipt.fate is DeliveryStatus.FAILED:
         code, what = receipt.code, meaning(receipt.code)
         log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)
@@ -40,7 +40,7 @@ async def receive(
 class Failure:
     """A delivery that will not arrive; `at` is when that was found, which may be days ago."""
 
-    told: Told
+    told: UpdatedDelivery
     what: Meaning
     code: int
     at: datetime
@@ -53,23 +53,25 @@ async def _fail(tx: Transaction, library: Library, installation: Installation, f
     if what is Meaning.PERSON_GONE and not has_spoken:
         await outbox.drop_unreachable(tx, told.channel, told.address, now)
     elif what is Meaning.NO_MARKETING:
-        await addresses.prefer_no_marketing(tx, told.channel, told.address, no_marketing=True)
+        await addresses.set_no_marketing(tx, told.channel, told.address, no_marketing=True)
     elif what is Meaning.CHANNEL_STOPPED:
-        await channel_facts.note(tx, told.channel, channel_facts.STOPPED, f"code {failure.code}", now)
+        await channel_facts.store(tx, told.channel, channel_facts.STOPPED, f"code {failure.code}", now)
     elif what is Meaning.BY_TEMPLATE and not has_spoken:
-        await addresses.be_silent(tx, told.channel, told.address, failure.at)
+        await addresses.record_window_closed(tx, told.channel, told.address, failure.at)
         if told.kind is DeliveryKind.PROMPT and told.deadline is not None and told.deadline > now:
             await _ask_again(tx, library, installation, told, now)
     elif what in WAITS and told.kind is DeliveryKind.PROMPT:
         today = now.astimezone(installation.timezone).date()
-        await addresses.put_off(tx, told.channel, told.address, today)
+        await addresses.defer(tx, told.channel, told.address, today)
 
 
-async def _ask_again(tx: Transaction, library: Library, installation: Installation, told: Told, now: datetime) -> None:
-    servant = await servants.at(tx, told.channel, told.address)
+async def _ask_again(
+    tx: Transaction, library: Library, installation: Installation, told: UpdatedDelivery, now: datetime
+) -> None:
+    servant = await servants.by_address(tx, told.channel, told.address)
     if servant is None:
         return
-    one = Due(
+    one = DueServant(
         servant.id,
         servant.institution_id,
         servant.hour,

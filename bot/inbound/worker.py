@@ -73,7 +73,7 @@ class UpdateWorker:
         taken: list[updates.StoredUpdate] = []
         try:
             async with self._database.write() as tx:
-                taken = await updates.take_some(tx, self._batch)
+                taken = await updates.claim_batch(tx, self._batch)
                 if not taken:
                     return 0
                 await self._handle(tx, [self._inbox.open(one) for one in taken])
@@ -94,7 +94,7 @@ class UpdateWorker:
     async def _alone(self, wanted: updates.StoredUpdate) -> None:
         try:
             async with self._database.write() as tx:
-                for one in await updates.take_some(tx, 1, only=wanted.id):
+                for one in await updates.claim_batch(tx, 1, only=wanted.id):
                     await self._handle(tx, [self._inbox.open(one)])
                     await updates.finish(tx, one.id)
         except DatabaseUnavailable:

@@ -15,7 +15,7 @@ from storage import permissions
 from storage.channels import channel_facts
 from storage.database import DatabaseUnavailable
 from storage.queue import backlog, rate_limits, updates
-from storage.queue.rate_limits import Pace
+from storage.queue.rate_limits import RateLimitStatus
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -65,13 +65,13 @@ async def ready(request: web.Request) -> web.Response:
     now = request.app[CLOCK]()
     try:
         async with request.app[DATABASE].read() as tx:
-            only_reads = await permissions.only_reads(tx)
-            oldest = await backlog.oldest_waiting(tx, now)
+            only_reads = await permissions.is_read_only(tx)
+            oldest = await backlog.oldest_delivery_age(tx, now)
             waiting = await updates.count_waiting(tx)
-            oldest_update = await backlog.oldest_update(tx, now)
+            oldest_update = await backlog.oldest_update_age(tx, now)
             stopped = sorted(await channel_facts.stopped(tx))
-            deaf = sorted(await channel_facts.deaf(tx))
-            put_off = await backlog.count_put_off(tx, now)
+            deaf = sorted(await channel_facts.not_receiving(tx))
+            put_off = await backlog.count_delayed(tx, now)
             reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
@@ -100,15 +100,15 @@ async def metrics(request: web.Request) -> web.Response:
     now = request.app[CLOCK]()
     async with request.app[DATABASE].read() as tx:
         counts = await backlog.counts(tx, now - RECENT)
-        put_off = await backlog.count_put_off(tx, now)
-        oldest = await backlog.oldest_waiting(tx, now)
+        put_off = await backlog.count_delayed(tx, now)
+        oldest = await backlog.oldest_delivery_age(tx, now)
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channel_facts.stopped(tx))
-        deaf = sorted(await channel_facts.deaf(tx))
+        deaf = sorted(await channel_facts.not_receiving(tx))
         reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
-        standing = await rate_limits.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
-        oldest_update = await backlog.oldest_update(tx, now)
-        expired = await backlog.count_expired(tx, now)
+        standing = await rate_limits.statuses(tx, None if request.app[PACED_BY_DATABASE] else now)
+        oldest_update = await backlog.oldest_update_age(tx, now)
+        expired = await backlog.count_expired_leases(tx, now)
     states = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
     later = [(_labels(channel=name), number) for name, number in sorted(put_off.items())]
     lines = [
@@ -130,11 +130,11 @@ def _ones(names: Iterable[str]) -> list[tuple[str, float | str]]:
     return [(_labels(channel=name), 1) for name in names]
 
 
-def _of_paces(standing: Sequence[Pace]) -> Iterator[str]:
+def _of_paces(standing: Sequence[RateLimitStatus]) -> Iterator[str]:
     """The gauges of how fast each credential may speak."""
     labels = [_labels(channel=one.channel) for one in standing]
 
-    def values(of: Callable[[Pace], float]) -> list[tuple[str, float | str]]:
+    def values(of: Callable[[RateLimitStatus], float]) -> list[tuple[str, float | str]]:
         return [(label, of(one)) for label, one in zip(labels, standing, strict=True)]
 
     yield from _gauge("pace_ahead_seconds", "Until the next free slot.", values(lambda one: one.ahead))

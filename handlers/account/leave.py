@@ -36,7 +36,7 @@ async def my_data(context: Context) -> Response:
 async def _channels(context: Context, servant_id: int) -> list[str]:
     """Each channel with its identifiers: the alias too (on WhatsApp a phone number), as it is kept."""
     named = []
-    for place in await addresses.all_of(context.tx, servant_id):
+    for place in await addresses.of_servant(context.tx, servant_id):
         name = context.library.phrases.plain(context.language, f"channel.{place.channel}", {})
         number = place.alias or (place.address if place.address.startswith("+") else "")
         named.append(f"{name} ({number})" if number else name)

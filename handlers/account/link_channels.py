@@ -34,17 +34,17 @@ async def turn(context: Context) -> Response:
     what, _, channel = context.update.choice.partition(":")[2].partition(":")
     if context.servant is None:
         return help.stranger(context)
-    here = {one.channel for one in await addresses.all_of(context.tx, context.servant.id)}
+    here = {one.channel for one in await addresses.of_servant(context.tx, context.servant.id)}
     if what == "code":
         return Response((await _code(context),))
     if channel not in here:
         return Response((Message("help.old_button"),))
     if what == "prefer":
-        await linking.prefer(context.tx, context.servant.id, channel)
+        await linking.set_preferred_channel(context.tx, context.servant.id, channel)
         return Response((Message("join.preferred", {"channel": _name(context, channel)}, replaces=True),))
     if what == "remove" and channel != context.update.channel:
-        for address in await linking.remove(context.tx, context.servant.id, channel):
-            await servants.forget_place(context.tx, channel, address)
+        for address in await linking.remove_channel(context.tx, context.servant.id, channel):
+            await servants.delete_messages(context.tx, channel, address)
         return Response((Message("join.removed", {"channel": _name(context, channel)}, replaces=True),))
     return Response((Message("help.old_button"),))
 
@@ -54,16 +54,16 @@ async def turn(context: Context) -> Response:
 
 async def _join(context: Context, code: str) -> Response:
     spoken = _hash(context, code)
-    kept = await linking.whose(context.tx, spoken, context.now)
+    kept = await linking.code_owner(context.tx, spoken, context.now)
     owner = await servants.by_id(context.tx, kept) if kept is not None else None
     if owner is None:
         return Response((Message("join.unknown"),))
     if context.servant is not None and context.servant.id == owner.id:
         return Response((Message("join.same"),))
-    there = await addresses.all_of(context.tx, owner.id)
+    there = await addresses.of_servant(context.tx, owner.id)
     if taken := await _taken(context, {one.channel for one in there}):
         return Response((Message("join.taken", {"channel": _name(context, taken)}),))
-    if not await linking.spend(context.tx, spoken):
+    if not await linking.redeem_code(context.tx, spoken):
         return Response((Message("join.unknown"),))
     await _unite(context, owner)
     for place in there:  # where the code came from: nobody joins a record unseen by its owner
@@ -77,7 +77,7 @@ async def _taken(context: Context, there: Collection[str]) -> str:
     """A channel on which both records are: one record has one chat on each; empty: there is none."""
     here = {context.update.channel}
     if context.servant is not None:
-        here |= {one.channel for one in await addresses.all_of(context.tx, context.servant.id)}
+        here |= {one.channel for one in await addresses.of_servant(context.tx, context.servant.id)}
     return min(here & set(there), default="")
 
 
@@ -118,7 +118,7 @@ def _hash(context: Context, code: str) -> str:
 
 async def _shown(context: Context) -> Message:
     assert context.servant is not None
-    places = await addresses.all_of(context.tx, context.servant.id)
+    places = await addresses.of_servant(context.tx, context.servant.id)
     names = [_name(context, one.channel) for one in places]
     if len(places) == 1:
         return Message("join.one", {"channel": names[0]}, ((Button("button.code", "join:code"),),))

@@ -11,7 +11,7 @@ from content.text import LANGUAGES
 from handlers.context import Installation
 from handlers.learning import template_messages
 from storage.channels import channel_facts
-from storage.channels.channel_facts import Stop, TemplateState
+from storage.channels.channel_facts import Interruption, TemplateState
 from storage.database import Transaction
 from storage.people import addresses
 from storage.queue import backlog
@@ -82,10 +82,10 @@ class ChannelStatus:
     """How one channel stands."""
 
     channel: str
-    stop: Stop | None
+    stop: Interruption | None
     backlog: Backlog
     reach: Reach | None  # None: people may be written to freely
-    deaf: Stop | None = None  # why nothing reaches us, while we may send
+    deaf: Interruption | None = None  # why nothing reaches us, while we may send
 
     @property
     def troubles(self) -> frozenset[Trouble]:
@@ -102,7 +102,10 @@ async def channel_statuses(
     tx: Transaction, library: Library, installation: Installation, names: Iterable[str], now: datetime
 ) -> list[ChannelStatus]:
     """How the channels of these names stand, in their order."""
-    stops, deaf = await channel_facts.stops(tx), await channel_facts.stops(tx, channel_facts.DEAF)
+    stops, deaf = (
+        await channel_facts.interruptions(tx),
+        await channel_facts.interruptions(tx, channel_facts.NOT_RECEIVING),
+    )
     backlogs = await backlog.backlogs(tx, now, now - template_messages.ROLLING)
     found = {one.channel: one for one in await reaches(tx, library, installation, now)}
     return [
@@ -150,6 +153,6 @@ def _beside(template: Template, language: str, state: TemplateState | None) -> O
 
 
 async def _people(tx: Transaction, channel: str, now: datetime) -> People:
-    told = (await channel_facts.facts(tx, channel)).get(channel_facts.PEOPLE)
+    told = (await channel_facts.facts(tx, channel)).get(channel_facts.RECIPIENT_LIMIT)
     used = await addresses.count_template_recipients(tx, channel, now - template_messages.ROLLING)
-    return People(limit_of(told), told is None, used, await addresses.count_put_off(tx, channel))
+    return People(limit_of(told), told is None, used, await addresses.count_deferred(tx, channel))

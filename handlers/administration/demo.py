@@ -41,7 +41,9 @@ async def fill(tx: Transaction, library: Library, installation: Installation, no
             servant_id = await servants.add_fictional(
                 tx, institution.id, library.phrases.template("es", "notice.version"), now, first
             )
-            await record.add_many(tx, [_lived(library, servant_id, institution.id, day, now, chance) for day in days])
+            await record.add_history(
+                tx, [_lived(library, servant_id, institution.id, day, now, chance) for day in days]
+            )
     return True
 
 

@@ -12,7 +12,7 @@ from datetime import date
 from content.library import Library
 from content.text import Text
 from storage.database import Transaction
-from storage.reports import queries
+from storage.reports import statistics
 
 FLOOR = 5
 """Groups under this are never shown, whatever is configured."""
@@ -65,7 +65,7 @@ async def institution_table(
     What the table of all hides is hidden in the report of one too: the two together tell no more than the first.
     """
     least = max(min_group, FLOOR)
-    every = await queries.by_institution(tx, first, last)
+    every = await statistics.by_institution(tx, first, last)
     hidden = _hidden([one.people for one in every], least, sum, [one.enrolled for one in every])
     picked = [(one, is_hidden) for one, is_hidden in zip(every, hidden, strict=True) if code in (None, one.code)]
     rows = tuple(_row(one, is_hidden) for one, is_hidden in picked)
@@ -74,13 +74,13 @@ async def institution_table(
     asked, given = sum(one.asked for one in found), sum(one.answers for one in found)
     right = sum(one.right for one in found)
     total = people >= least and (code is None or not any(is_hidden for _, is_hidden in picked))
-    cells = await queries.by_topic(tx, first, last, code) if total else []
+    cells = await statistics.by_topic(tx, first, last, code) if total else []
     return Report(
         first=first,
         last=last,
         rows=rows,
         topics=_topics(library, cells, least),
-        days=_days(await queries.by_day(tx, first, last, code), least) if total else (),
+        days=_days(await statistics.by_day(tx, first, last, code), least) if total else (),
         enrolled=sum(one.enrolled for one in found) if total else None,
         answers=given if total else None,
         participation=given / asked if total and asked else None,
@@ -114,7 +114,7 @@ def _days(found: Sequence[tuple[date, int, int]], least: int) -> tuple[tuple[dat
     return tuple(day for day, is_hidden in zip(found, hidden, strict=True) if not is_hidden)
 
 
-def _row(one: queries.InstitutionCount, is_hidden: bool) -> InstitutionRow:
+def _row(one: statistics.InstitutionCount, is_hidden: bool) -> InstitutionRow:
     if is_hidden:
         return InstitutionRow(one.code, one.name, one.sphere, None, None, None, None)
     return InstitutionRow(
@@ -128,9 +128,9 @@ def _row(one: queries.InstitutionCount, is_hidden: bool) -> InstitutionRow:
     )
 
 
-def _topics(library: Library, cells: Sequence[queries.Cell], least: int) -> tuple[TopicRow, ...]:
+def _topics(library: Library, cells: Sequence[statistics.Cell], least: int) -> tuple[TopicRow, ...]:
     known = {cell.name: cell for cell in cells}
-    found = [known.get(topic, queries.Cell(topic, 0, 0, 0)) for topic in library.topics]
+    found = [known.get(topic, statistics.Cell(topic, 0, 0, 0)) for topic in library.topics]
     hidden = _hidden([cell.people for cell in found], least, max)
     return tuple(
         TopicRow(

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from storage.confidential import cases, ledger, officers, sealing, wire_format
 from storage.confidential.cases import Case
 from storage.confidential.ledger import Verb
-from storage.confidential.officers import READERS, KeyList, Keys, Officer
+from storage.confidential.officers import READER_ROLES, KeyList, Keys, Officer
 from storage.confidential.sealing import Altered, Envelope, Reader, ReaderList
 from storage.confidential.wire_format import Malformed
 from storage.database import Transaction
@@ -89,13 +89,13 @@ async def join(desk: Desk, token: str, keys: Keys, signed: tuple[str, str] | Non
     Raises KeysRefused, InviteRefused.
     """
     _check_points(keys)
-    in_force = await officers.newest_keys(desk.tx)
+    in_force = await officers.newest_key_list(desk.tx)
     state = officers.OfficerState.ACTIVE
-    if desk.officer.role in READERS and in_force is None:
+    if desk.officer.role in READER_ROLES and in_force is None:
         await _first_list(desk, keys, signed)
     elif signed is not None or keys.unit_bundle is not None:
         raise KeysRefused
-    elif desk.officer.role in READERS:
+    elif desk.officer.role in READER_ROLES:
         state = officers.OfficerState.PENDING
     await officers.sign_up(desk.tx, token, keys, state, desk.now)
     await desk.note(Verb.SIGN_UP)
@@ -121,7 +121,7 @@ async def _first_list(desk: Desk, keys: Keys, signed: tuple[str, str] | None) ->
     others = [reader for reader in readers.readers if reader != own]
     if readers.serial != 1 or len(readers.readers) != 2 or [one.id for one in others] != [sealing.RECOVERY]:
         raise KeysRefused
-    if not await officers.add_keys(desk.tx, KeyList(1, *signed)):
+    if not await officers.add_key_list(desk.tx, KeyList(1, *signed)):
         raise KeysRefused
 
 
@@ -131,7 +131,7 @@ async def sign_keys(desk: Desk, body: str, signature: str) -> None:
     It follows the one in force: next serial, same unit, everybody who was there, and otherwise only officers
     with exactly the keys that they registered. Raises KeysRefused.
     """
-    in_force = await officers.newest_keys(desk.tx)
+    in_force = await officers.newest_key_list(desk.tx)
     if in_force is None or not desk.officer.signs_keys:
         raise KeysRefused
     before, after = _verified((in_force.body, in_force.signature)), _verified((body, signature))
@@ -139,19 +139,19 @@ async def sign_keys(desk: Desk, body: str, signature: str) -> None:
         raise KeysRefused
     if not set(before.readers) <= set(after.readers):
         raise KeysRefused
-    registered = {_as_reader(one) for one in await officers.everybody(desk.tx) if _may_be_named(one)}
+    registered = {_as_reader(one) for one in await officers.all_officers(desk.tx) if _may_be_named(one)}
     joined = set(after.readers) - set(before.readers)
     if not joined or not joined <= registered:
         raise KeysRefused
-    if not await officers.add_keys(desk.tx, KeyList(after.serial, body, signature)):
+    if not await officers.add_key_list(desk.tx, KeyList(after.serial, body, signature)):
         raise KeysRefused
-    await officers.admit(desk.tx, [reader.id for reader in joined])
+    await officers.activate(desk.tx, [reader.id for reader in joined])
     await desk.note(Verb.SIGN_KEYS)
 
 
 def _verified(signed: tuple[str, str]) -> ReaderList:
     try:
-        return sealing.verify_keys(*signed)
+        return sealing.verify_key_list(*signed)
     except (Malformed, Altered) as fault:
         raise KeysRefused from fault
 
@@ -161,7 +161,10 @@ def _as_reader(officer: Officer) -> Reader:
 
 
 def _may_be_named(officer: Officer) -> bool:
-    return officer.role in READERS and officer.state in (officers.OfficerState.PENDING, officers.OfficerState.ACTIVE)
+    return officer.role in READER_ROLES and officer.state in (
+        officers.OfficerState.PENDING,
+        officers.OfficerState.ACTIVE,
+    )
 
 
 # ---------------------------------------------------------------- the queue
@@ -207,11 +210,11 @@ async def look_up(desk: Desk, case_id: str) -> QueuedCase:
 async def open_case(desk: Desk, case_id: str) -> Opened:
     """Hand over the sealed letters, and write it down. Raises NoSuchCase."""
     case = await _readable(desk, case_id)
-    keys = await officers.newest_keys(desk.tx)
+    keys = await officers.newest_key_list(desk.tx)
     if keys is None:
         raise NoSuchCase
     if case.state is cases.CaseState.RECEIVED:
-        await cases.move(desk.tx, case_id, cases.CaseState.OPEN)
+        await cases.set_state(desk.tx, case_id, cases.CaseState.OPEN)
         case = await _readable(desk, case_id)
     await desk.note(Verb.OPEN, case_id)
     return Opened(
@@ -234,14 +237,14 @@ async def answer(desk: Desk, case_id: str, letter: object) -> cases.CaseState:
     kept = cases.Letter(envelope.seq, envelope.epoch, envelope.text)
     try:
         if case.state is cases.CaseState.RECEIVED:
-            await cases.move(desk.tx, case_id, cases.CaseState.OPEN)
-        await cases.move(desk.tx, case_id, cases.CaseState.ANSWERED)
+            await cases.set_state(desk.tx, case_id, cases.CaseState.OPEN)
+        await cases.set_state(desk.tx, case_id, cases.CaseState.ANSWERED)
         await cases.add_letter(desk.tx, case_id, kept)
-    except cases.WrongMove as fault:
+    except cases.InvalidTransition as fault:
         raise LetterRefused("state") from fault
     except cases.OutOfOrder as fault:
         raise LetterRefused("seq") from fault
-    await cases.raise_news(desk.tx, case_id)
+    await cases.flag_news(desk.tx, case_id)
     await desk.note(Verb.ANSWER, case_id)
     return cases.CaseState.ANSWERED
 
@@ -277,11 +280,11 @@ async def _check_place(desk: Desk, case: Case, envelope: Envelope) -> None:
 
 async def _check_signer(desk: Desk, envelope: Envelope) -> None:
     """The answer carries the signature of the officer who sends it, whom the list in force names."""
-    in_force = await officers.newest_keys(desk.tx)
+    in_force = await officers.newest_key_list(desk.tx)
     if in_force is None or envelope.signer != desk.officer.id:
         raise LetterRefused("letter")
     try:
-        listed = sealing.verify_keys(in_force.body, in_force.signature).signing_key(desk.officer.id)
+        listed = sealing.verify_key_list(in_force.body, in_force.signature).signing_key(desk.officer.id)
         if listed != desk.officer.signing_key:
             raise LetterRefused("letter")
         sealing.verify_letter(envelope, listed)

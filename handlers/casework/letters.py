@@ -105,11 +105,11 @@ async def readers(tx: Transaction) -> tuple[officers.KeyList, sealing.ReaderList
 
     It is closed when there is no list, when the list does not verify, and when it names fewer than two readers.
     """
-    keys = await officers.newest_keys(tx)
+    keys = await officers.newest_key_list(tx)
     if keys is None:
         return None
     try:
-        listed = sealing.verify_keys(keys.body, keys.signature)
+        listed = sealing.verify_key_list(keys.body, keys.signature)
     except (wire_format.Malformed, sealing.Altered):
         return None
     if listed.serial != keys.serial or len(listed.readers) < LEAST_READERS:
@@ -138,7 +138,7 @@ async def accept(tx: Transaction, installation: Installation, posting: Posting, 
     """Spend the link and keep the case; gives the day by which it is answered. Raises Refused."""
     _check_day(posting.day, installation, now)
     token_hash = sealing.token_hash(installation.route_key, posting.token)
-    link = await cases.spend_link(tx, token_hash, now)
+    link = await cases.redeem_link(tx, token_hash, now)
     if link is None:
         raise SubmissionRefused("token")
     current = await readers(tx)
@@ -149,7 +149,7 @@ async def accept(tx: Transaction, installation: Installation, posting: Posting, 
     due_on = await _due_day(tx, posting.day, posting.decision_on)
     try:
         await cases.add(tx, _new_case(posting, due_on), posting.locator_hash, posting.access, _letter(posting.letter))
-    except cases.CaseKnown as fault:
+    except cases.CaseExists as fault:
         raise SubmissionRefused("case") from fault
     address = sealing.open_address(installation.route_key, link, "link|" + token_hash)
     # Sealed anew and bound to the case: the two rows share no bytes.
@@ -172,7 +172,7 @@ def _new_case(posting: Posting, due_on: date) -> cases.Case:
         epoch=1,
         due_on=due_on,
         size_step=posting.letter.padded_size // sealing.STEP,
-        road="form",
+        origin="form",
         asker_key=posting.asker_key,
         asker_bundle=posting.asker_bundle,
     )
@@ -195,7 +195,7 @@ async def reply(tx: Transaction, installation: Installation, locator: str, value
         raise SubmissionRefused("closed")
     await add_next(tx, case, letter)
     if case.state in (cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK):
-        await cases.move(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
+        await cases.set_state(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
 
 
 async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) -> None:
@@ -221,7 +221,7 @@ async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
         raise SubmissionRefused("thread")
-    keys = await officers.newest_keys(tx)
+    keys = await officers.newest_key_list(tx)
     access = await cases.access(tx, case.id, sealing.ASKER)
     letters = await cases.letters(tx, case.id)
     return {
@@ -246,9 +246,9 @@ async def ring(tx: Transaction, installation: Installation, now: datetime) -> li
 
     The news count as told: what the caller says belongs into the same transaction.
     """
-    await cases.sweep_links(tx, now)
+    await cases.delete_expired_links(tx, now)
     bells = set()
-    for route in await cases.take_news(tx):
+    for route in await cases.claim_news(tx):
         try:
             address = sealing.open_address(installation.route_key, route.sealed_address, "case|" + route.case_id)
             bells.add(Listener(address["channel"], address["address"], address["language"]))

@@ -75,7 +75,7 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     firsts: dict[int, ChosenOption] = {}
     for one in choices:
         firsts.setdefault(one.prompt.id, one)
-    new = await record.record_all(tx, [_answer(one) for one in firsts.values()])
+    new = await record.add_answers(tx, [_answer(one) for one in firsts.values()])
     kept = [one for one in firsts.values() if one.prompt.id in new]
     await remember_all(tx, {(one.servant.id, one.scenario.competency) for one in kept})
     return [_told(one) if one in kept else await _again(one.context, one.prompt, one.scenario) for one in choices]
@@ -182,11 +182,11 @@ async def remember(tx: Transaction, servant_id: int, competency: str) -> None:
 async def remember_all(tx: Transaction, held: Collection[tuple[int, str]]) -> None:
     """The same for pairs of a servant and a competency."""
     memories = []
-    for (servant_id, competency), past in (await record.pasts(tx, held)).items():
+    for (servant_id, competency), past in (await record.past_answers(tx, held)).items():
         if past:
             reviews = [memory.Review(one.day, one.is_right, one.confidence or "") for one in past]
             memories.append(_memory(servant_id, competency, memory.strength(reviews)))
-    await record.remember_all(tx, memories)
+    await record.store_memories(tx, memories)
 
 
 def _memory(servant_id: int, competency: str, held: memory.Strength) -> Memory:

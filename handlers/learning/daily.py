@@ -20,7 +20,7 @@ from storage.database import Transaction
 from storage.learning import record
 from storage.learning.record import Memory, Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, DueGroup
+from storage.people.due import DueGroup, DueServant
 from storage.queue import outbox
 
 States = Mapping[str, template_messages.States]
@@ -36,7 +36,7 @@ async def look(tx: Transaction, library: Library, installation: Installation, no
     if day is None:
         return []
     silences = template_messages.silences(installation, now)
-    groups = [await due.free(tx, day.date, day.hour, silences)]
+    groups = [await due.within_window(tx, day.date, day.hour, silences)]
     return groups + [await template_messages.choose(tx, library, installation, silence, day) for silence in silences]
 
 
@@ -52,9 +52,9 @@ async def ask_some(tx: Transaction, library: Library, installation: Installation
         for name, capabilities in installation.channel_capabilities.items()
         if capabilities.window
     }
-    silence, silences = some.silence, template_messages.silences(installation, now)
+    silence, silences = some.window, template_messages.silences(installation, now)
     known = template_messages.languages(library, installation, silence, states[silence.channel]) if silence else {}
-    found = await due.still(tx, day.date, day.hour, some, silences, known)
+    found = await due.recheck(tx, day.date, day.hour, some, silences, known)
     asked = await _ask_all(tx, library, installation, found, day, states)
     if silence:
         await addresses.record_templates_sent(tx, silence.channel, [one.address for one in asked], now)
@@ -65,24 +65,24 @@ async def left_over(tx: Transaction, installation: Installation, now: datetime) 
     """The silent people who are due and were not planned, as far as they do not wait yet."""
     day = Day.at(now, installation)
     silences = template_messages.silences(installation, now) if day else []
-    return [await due.left_over(tx, day.date, day.hour, silence) for silence in silences if day]
+    return [await due.not_yet_deferred(tx, day.date, day.hour, silence) for silence in silences if day]
 
 
 async def put_off(tx: Transaction, installation: Installation, now: datetime, some: DueGroup) -> None:
     """They wait, and are planned first from now on."""
     day = Day.at(now, installation)
     assert day is not None
-    await due.put_off(tx, day.date, day.hour, some)
+    await due.defer(tx, day.date, day.hour, some)
 
 
 async def _ask_all(
-    tx: Transaction, library: Library, installation: Installation, found: Sequence[Due], day: Day, states: States
-) -> list[Due]:
+    tx: Transaction, library: Library, installation: Installation, found: Sequence[DueServant], day: Day, states: States
+) -> list[DueServant]:
     """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
     if not found:
         return []
     ids = [one.servant_id for one in found]
-    memories, seen = await record.memories_of_all(tx, ids), await record.seen_by_all(tx, ids)
+    memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
     wanted = []
     for one in found:
         choice = selection.pick(
@@ -108,7 +108,9 @@ def _held(memories: Mapping[str, Memory]) -> dict[str, Strength]:
     }
 
 
-async def ask_again(tx: Transaction, library: Library, installation: Installation, one: Due, now: datetime) -> None:
+async def ask_again(
+    tx: Transaction, library: Library, installation: Installation, one: DueServant, now: datetime
+) -> None:
     """The platform had taken today's prompt and then refused it, as the person was silent: by template, once."""
     day = Day.at(now, installation)
     prompt = await record.prompt_of_day(tx, one.servant_id, day.date) if day else None
@@ -123,7 +125,7 @@ async def ask_again(tx: Transaction, library: Library, installation: Installatio
 def _said(
     library: Library,
     installation: Installation,
-    one: Due,
+    one: DueServant,
     prompt: Prompt,
     day: Day,
     key: str,
@@ -164,7 +166,7 @@ async def first(context: Context) -> tuple[Message, ...]:
 
 async def _choose(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
     held = _held(await record.memories_of(tx, servant_id))
-    choice = selection.pick(library, held, await record.seen(tx, servant_id), day, servant_id)
+    choice = selection.pick(library, held, await record.last_asked(tx, servant_id), day, servant_id)
     if choice is None:
         return None
     scenario = choice.scenario

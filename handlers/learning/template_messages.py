@@ -20,7 +20,7 @@ from storage.channels.channel_facts import TemplateState
 from storage.database import Transaction
 from storage.learning.record import Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, DueGroup, Languages, Silence
+from storage.people.due import DueGroup, DueServant, ReplyWindow, TemplateLanguages
 
 TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
 WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
@@ -33,25 +33,27 @@ MARKETING = "MARKETING"
 States = Mapping[tuple[str, str], TemplateState]
 
 
-def silences(installation: Installation, now: datetime) -> list[Silence]:
+def silences(installation: Installation, now: datetime) -> list[ReplyWindow]:
     """The channels that have a window, and since when somebody must have been heard to be in it."""
     return [
-        Silence(name, now - capabilities.window + MARGIN)
+        ReplyWindow(name, now - capabilities.window + MARGIN)
         for name, capabilities in installation.channel_capabilities.items()
         if capabilities.window
     ]
 
 
-async def choose(tx: Transaction, library: Library, installation: Installation, silence: Silence, day: Day) -> DueGroup:
+async def choose(
+    tx: Transaction, library: Library, installation: Installation, silence: ReplyWindow, day: Day
+) -> DueGroup:
     """Who of the silent ones is written to now: as many as the platform takes, once for all of them."""
     known = languages(library, installation, silence, await channel_facts.templates(tx, silence.channel))
     room = await room_left(tx, silence, day, known)
     if not known or room == 0:
         return DueGroup((), silence)
-    return await due.silent(tx, day.date, day.hour, silence, known, room)
+    return await due.outside_window(tx, day.date, day.hour, silence, known, room)
 
 
-def languages(library: Library, installation: Installation, silence: Silence, states: States) -> Languages:
+def languages(library: Library, installation: Installation, silence: ReplyWindow, states: States) -> TemplateLanguages:
     """The languages in which a template may leave, and whether all those that may count as marketing."""
     direct = installation.capabilities(silence.channel).openings == "direct"
     found: dict[str, bool] = {}
@@ -64,22 +66,22 @@ def languages(library: Library, installation: Installation, silence: Silence, st
     return found
 
 
-async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Languages) -> int | None:
+async def room_left(tx: Transaction, silence: ReplyWindow, day: Day, languages: TemplateLanguages) -> int | None:
     """How many silent people may still be written to now; places of those who wait since an earlier day are kept.
 
     None: as many as there are.
     """
-    known = (await channel_facts.facts(tx, silence.channel)).get(channel_facts.PEOPLE, str(FIRST_LIMIT))
+    known = (await channel_facts.facts(tx, silence.channel)).get(channel_facts.RECIPIENT_LIMIT, str(FIRST_LIMIT))
     limit = int(known)
     if limit < 0:
         return None
     used = await addresses.count_template_recipients(tx, silence.channel, day.now - ROLLING)
-    kept = await due.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
+    kept = await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, languages)
     return max(0, limit - used - kept)
 
 
 def template_message(
-    library: Library, capabilities: Capabilities, one: Due, prompt: Prompt, scenario: Scenario, states: States
+    library: Library, capabilities: Capabilities, one: DueServant, prompt: Prompt, scenario: Scenario, states: States
 ) -> TemplateMessage | None:
     """The template that goes instead of a prompt, should the person be silent when it leaves."""
     if capabilities.window is None:
@@ -107,7 +109,7 @@ def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMess
     return TemplateMessage(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
 
 
-def _fits(library: Library, whole: TemplateMessage, one: Due, states: States) -> bool:
+def _fits(library: Library, whole: TemplateMessage, one: DueServant, states: States) -> bool:
     template = library.templates[WHOLE]
     state = states.get((WHOLE, template.code(one.language)))
     is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and one.no_marketing))

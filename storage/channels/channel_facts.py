@@ -6,14 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 from storage.schema import channel_facts, template_states
 
 STOPPED = "stopped"  # why the whole channel stands still
-DEAF = "deaf"  # why nothing reaches us on it, while we may send
-PEOPLE = "people"  # how many silent people may be written to in 24 hours; -1: as many as there are
+NOT_RECEIVING = "deaf"  # why nothing reaches us on it, while we may send
+RECIPIENT_LIMIT = "people"  # how many silent people may be written to in 24 hours; -1: as many as there are
 
-STOPPING = (
+STOPPING_STATUSES = (
     "PENDING",
     "REJECTED",
     "PAUSED",
@@ -29,7 +29,7 @@ STOPPING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Interruption:
     """A channel stands still, or hears nothing: the reason as the platform gave it, and since when."""
 
     reason: str
@@ -54,13 +54,13 @@ class TemplateState:
 
 
 def is_stopping(status: str) -> bool:
-    return status.startswith(STOPPING)
+    return status.startswith(STOPPING_STATUSES)
 
 
-async def note(tx: Transaction, channel: str, name: str, value: str, now: datetime) -> None:
+async def store(tx: Transaction, channel: str, name: str, value: str, now: datetime) -> None:
     """Remember a fact about a channel; another one takes its place, the same one keeps its first moment."""
     fields = {"channel": channel, "name": name, "value": value[:200], "noted_at": now}
-    statement = insert_once(tx, channel_facts).values(**fields)
+    statement = dialect_insert(tx, channel_facts).values(**fields)
     differs = channel_facts.c.value != fields["value"]
     await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name"], set_=fields, where=differs))
 
@@ -80,20 +80,20 @@ async def stopped(tx: Transaction) -> Mapping[str, str]:
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def deaf(tx: Transaction) -> Mapping[str, str]:
+async def not_receiving(tx: Transaction) -> Mapping[str, str]:
     """Channels on which nothing reaches us, with the reason."""
-    statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == DEAF)
+    statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == NOT_RECEIVING)
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def stops(tx: Transaction, name: str = STOPPED) -> Mapping[str, Stop]:
+async def interruptions(tx: Transaction, name: str = STOPPED) -> Mapping[str, Interruption]:
     """Channels of which this is so (`stopped`, `deaf`), with the reason and the moment."""
     columns = (channel_facts.c.channel, channel_facts.c.value, channel_facts.c.noted_at)
     rows = await tx.execute(select(*columns).where(channel_facts.c.name == name))
-    return {row[0]: Stop(row[1], row[2]) for row in rows}
+    return {row[0]: Interruption(row[1], row[2]) for row in rows}
 
 
-async def note_template(
+async def store_template(
     tx: Transaction,
     channel: str,
     name: str,
@@ -108,7 +108,7 @@ async def note_template(
     told = {"status": status, "category": category, "quality": quality}
     new = {field: value.upper()[:20] for field, value in told.items() if value is not None} | {"noted_at": now}
     fields = {"channel": channel, "name": name[:100], "code": code[:10], "status": "", **new}
-    statement = insert_once(tx, template_states).values(**fields)
+    statement = dialect_insert(tx, template_states).values(**fields)
     await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name", "code"], set_=new))
 
 
@@ -118,7 +118,7 @@ async def templates(tx: Transaction, channel: str) -> Mapping[tuple[str, str], T
     return {(row["name"], row["code"]): TemplateState(**row) for row in rows}
 
 
-async def forget_templates(tx: Transaction, channel: str, present: Collection[tuple[str, str]]) -> None:
+async def delete_absent_templates(tx: Transaction, channel: str, present: Collection[tuple[str, str]]) -> None:
     """The platform has these templates and no others any more."""
     for name, code in set(await templates(tx, channel)) - set(present):
         await tx.execute(

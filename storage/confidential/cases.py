@@ -19,7 +19,7 @@ from enum import StrEnum
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from storage import schema
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 
 
 class CaseState(StrEnum):
@@ -41,11 +41,11 @@ _MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
 }
 
 
-class WrongMove(Exception):
+class InvalidTransition(Exception):
     """The diagram has no such step; the text names both states."""
 
 
-class CaseKnown(Exception):
+class CaseExists(Exception):
     """There is a case with this id or these words already."""
 
 
@@ -63,7 +63,7 @@ class Case:
     epoch: int
     due_on: date
     size_step: int
-    road: str  # form | chat
+    origin: str  # form | chat
     asker_key: str
     asker_bundle: str  # canonical JSON
 
@@ -103,7 +103,7 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
         epoch=values["epoch"],
         due_on=values["due_on"],
         size_step=values["size_step"],
-        road=values["road"],
+        origin=values["road"],
         asker_key=values["asker_key"],
         asker_bundle=values["asker_bundle"],
     )
@@ -121,14 +121,14 @@ async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expire
     )
 
 
-async def spend_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
+async def redeem_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
     """Take a link out and give its sealed address; None when it is unknown, spent or too old."""
     links = schema.links
     statement = delete(links).where(links.c.token_hash == token_hash, links.c.expires_at > now)
     return (await tx.execute(statement.returning(links.c.sealed_address))).scalar_one_or_none()
 
 
-async def sweep_links(tx: Transaction, now: datetime) -> None:
+async def delete_expired_links(tx: Transaction, now: datetime) -> None:
     """Forget links that nobody used in time."""
     await tx.execute(delete(schema.links).where(schema.links.c.expires_at <= now))
 
@@ -138,21 +138,21 @@ async def sweep_links(tx: Transaction, now: datetime) -> None:
 
 async def add(tx: Transaction, case: Case, locator_hash: str, access: Sequence[Access], letter: Letter) -> None:
     """Keep a new case with its first letter. Raises CaseKnown."""
-    row = insert_once(tx, schema.cases).values(
+    row = dialect_insert(tx, schema.cases).values(
         id=case.id,
         day=case.day,
         state=case.state.value,
         epoch=case.epoch,
         due_on=case.due_on,
         size_step=case.size_step,
-        road=case.road,
+        origin=case.origin,
         locator_hash=locator_hash,
         asker_key=case.asker_key,
         asker_bundle=case.asker_bundle,
     )
     added = await tx.execute(row.on_conflict_do_nothing().returning(schema.cases.c.id))
     if added.scalar_one_or_none() is None:
-        raise CaseKnown(case.id)
+        raise CaseExists(case.id)
     await add_access(tx, case.id, access)
     await add_letter(tx, case.id, letter)
 
@@ -169,7 +169,9 @@ async def add_letter(tx: Transaction, case_id: str, letter: Letter) -> None:
     last = await tx.scalar(select(func.max(letters.c.seq)).where(letters.c.case_id == case_id))
     if letter.seq != (last or 0) + 1:
         raise OutOfOrder(case_id)
-    row = insert_once(tx, letters).values(case_id=case_id, seq=letter.seq, epoch=letter.epoch, envelope=letter.envelope)
+    row = dialect_insert(tx, letters).values(
+        case_id=case_id, seq=letter.seq, epoch=letter.epoch, envelope=letter.envelope
+    )
     added = await tx.execute(row.on_conflict_do_nothing().returning(letters.c.seq))
     if added.scalar_one_or_none() is None:
         raise OutOfOrder(case_id)
@@ -214,10 +216,10 @@ async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
     return [Access(row.epoch, row.reader, row.sealed) for row in await tx.execute(statement.order_by(table.c.epoch))]
 
 
-async def move(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
+async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
     """Take a case to another state, with a new due day when one is given. Raises WrongMove.
 
-    A closed case forgets where to ring, except for news that were not told yet (see `take_news`).
+    A closed case forgets where to ring, except for news that were not told yet (see `claim_news`).
     """
     sources = [source.value for source, targets in _MOVES.items() if state in targets]
     values: dict[str, object] = {"state": state.value}
@@ -227,7 +229,7 @@ async def move(tx: Transaction, case_id: str, state: CaseState, *, due_on: date 
     moved = update(cases).where(cases.c.id == case_id, cases.c.state.in_(sources)).values(values).returning(cases.c.id)
     if (await tx.execute(moved)).scalar_one_or_none() is None:
         seen = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
-        raise WrongMove(f"{seen} -> {state.value}")
+        raise InvalidTransition(f"{seen} -> {state.value}")
     if state is CaseState.CLOSED:
         routes = schema.routes
         await tx.execute(delete(routes).where(routes.c.case_id == case_id, routes.c.has_news.is_(False)))
@@ -240,12 +242,12 @@ async def add_route(tx: Transaction, route: Route) -> None:
     await tx.execute(insert(schema.routes).values(case_id=route.case_id, sealed_address=route.sealed_address))
 
 
-async def raise_news(tx: Transaction, case_id: str) -> None:
+async def flag_news(tx: Transaction, case_id: str) -> None:
     """There is something new for the asker; nothing happens when they did not want to be told."""
     await tx.execute(update(schema.routes).where(schema.routes.c.case_id == case_id).values(has_news=True))
 
 
-async def take_news(tx: Transaction) -> list[Route]:
+async def claim_news(tx: Transaction) -> list[Route]:
     """Everybody there is news for; the news count as told, and routes of closed cases go."""
     table = schema.routes
     statement = update(table).where(table.c.has_news.is_(True)).values(has_news=False)

@@ -108,7 +108,7 @@ async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
     return [_entry(row) for row in rows]
 
 
-async def first_bad(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
+async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
     """The place of the first row that does not fit, or None when all do.
 
     With a head noted earlier, rows missing at the end are told too.

@@ -33,7 +33,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # an officer who also looks after the installation
 
 
-READERS = (Role.OFFICER, Role.ADMIN)
+READER_ROLES = (Role.OFFICER, Role.ADMIN)
 """Whoever has one of these roles may be given queries to read."""
 
 
@@ -70,7 +70,7 @@ class Officer:
 
     @property
     def reads_cases(self) -> bool:
-        return self.role in READERS and self.state is OfficerState.ACTIVE
+        return self.role in READER_ROLES and self.state is OfficerState.ACTIVE
 
     @property
     def signs_keys(self) -> bool:
@@ -127,7 +127,7 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def same_mail(email: str) -> str:
+def normalize_email(email: str) -> str:
     """One spelling for one address."""
     return email.strip().lower()
 
@@ -174,7 +174,7 @@ async def invite(
 
     Raises ValueError (no such role, no address, no name) and OfficerExists.
     """
-    email, name, role = same_mail(email), " ".join(name.split()), Role(role)
+    email, name, role = normalize_email(email), " ".join(name.split()), Role(role)
     if not name or "@" not in email.strip("@") or len(email) > 200 or len(name) > 120:
         raise ValueError("an officer needs a mail address and a name")
     known = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == email))).one_or_none()
@@ -200,7 +200,7 @@ async def invite(
     return token
 
 
-async def invited(tx: Transaction, token: str, now: datetime) -> Officer:
+async def by_invite(tx: Transaction, token: str, now: datetime) -> Officer:
     """Whom an invite is for; looking spends nothing. Raises InviteRefused."""
     statement = (
         select(*_COLUMNS)
@@ -253,7 +253,7 @@ async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, 
     return str(spent)
 
 
-async def admit(tx: Transaction, officer_ids: Collection[str]) -> None:
+async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
     """The unit has signed the keys of these officers: whoever was pending is active."""
     await tx.execute(
         update(schema.officers)
@@ -273,7 +273,7 @@ async def by_id(tx: Transaction, officer_id: str) -> Officer | None:
     return None if row is None else _officer(row)
 
 
-async def everybody(tx: Transaction) -> list[Officer]:
+async def all_officers(tx: Transaction) -> list[Officer]:
     """All officers, by name."""
     rows = await tx.execute(select(*_COLUMNS).order_by(schema.officers.c.name, schema.officers.c.id))
     return [_officer(row) for row in rows]
@@ -291,7 +291,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
                 table.c.bundle,
                 table.c.unit_bundle,
             ).where(
-                table.c.email == same_mail(email),
+                table.c.email == normalize_email(email),
                 table.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
             )
         )
@@ -360,13 +360,13 @@ async def end_sessions(tx: Transaction, officer_id: str) -> None:
 # ---------------------------------------------------------------- key lists
 
 
-async def newest_keys(tx: Transaction) -> KeyList | None:
+async def newest_key_list(tx: Transaction) -> KeyList | None:
     """The list in force; None before the first officer has signed one."""
     row = (await tx.execute(select(schema.key_lists).order_by(schema.key_lists.c.serial.desc()).limit(1))).one_or_none()
     return None if row is None else KeyList(row.serial, row.body, row.signature)
 
 
-async def add_keys(tx: Transaction, keys: KeyList) -> bool:
+async def add_key_list(tx: Transaction, keys: KeyList) -> bool:
     """Put a list in force; False when another one with this serial was faster."""
     try:
         async with tx.begin_nested():
@@ -378,7 +378,7 @@ async def add_keys(tx: Transaction, keys: KeyList) -> bool:
     return True
 
 
-async def sweep(tx: Transaction, now: datetime) -> None:
+async def delete_expired(tx: Transaction, now: datetime) -> None:
     """Forget sessions and invitations whose time is over."""
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.expires_at < now))
     await tx.execute(delete(schema.invites).where(schema.invites.c.expires_at < now))

@@ -263,7 +263,7 @@ def verify(key: str, signature: str, text: str) -> None:
         raise Altered("signature") from fault
 
 
-def verify_keys(body: str, signature: str) -> ReaderList:
+def verify_key_list(body: str, signature: str) -> ReaderList:
     """The list of readers, when its unit signed it.
 
     Raises Malformed or Altered. Whether it is our unit is told by comparing `unit` with an earlier list.

@@ -7,7 +7,7 @@ from functools import cache
 
 from sqlalchemy import Executable, RowMapping, bindparam, func, select, update
 
-from storage.database import Transaction, insert_for, insert_once
+from storage.database import Transaction, dialect_insert, insert_for_dialect
 from storage.reports import aggregates
 from storage.schema import answers, memories, prompts, servants
 
@@ -59,7 +59,7 @@ async def plan(
 ) -> Prompt | None:
     """Keep the prompt of a day; None when the servant has one already."""
     statement = (
-        insert_once(tx, prompts)
+        dialect_insert(tx, prompts)
         .values(servant_id=servant_id, day=day, scenario_id=scenario_id, competency_id=competency_id, reason=reason)
         .on_conflict_do_nothing()
         .returning(prompts.c.id)
@@ -75,7 +75,7 @@ async def plan_all(tx: Transaction, wanted: Sequence[Prompt]) -> list[Prompt]:
     if not wanted:
         return []
     rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one in wanted]
-    statement = insert_once(tx, prompts).on_conflict_do_nothing().returning(*prompts.c)
+    statement = dialect_insert(tx, prompts).on_conflict_do_nothing().returning(*prompts.c)
     planned = [Prompt(**row) for row in (await tx.execute(statement, rows)).mappings()]
     for day in {one.day for one in planned}:
         await _note_planned(tx, [one.servant_id for one in planned if one.day == day], day)
@@ -109,12 +109,12 @@ def _prompt(row: RowMapping | None) -> Prompt | None:
     return None if row is None else Prompt(**row)
 
 
-async def record(tx: Transaction, answer: Answer) -> bool:
+async def add_answer(tx: Transaction, answer: Answer) -> bool:
     """Keep an answer; False when the prompt was answered already (the first answer counts)."""
-    return bool(await record_all(tx, [answer]))
+    return bool(await add_answers(tx, [answer]))
 
 
-async def record_all(tx: Transaction, given: Sequence[Answer]) -> frozenset[int]:
+async def add_answers(tx: Transaction, given: Sequence[Answer]) -> frozenset[int]:
     """Keep answers, each to another prompt; give the ids of the prompts that had none."""
     if not given:
         return frozenset()
@@ -138,7 +138,7 @@ async def set_confidence(tx: Transaction, prompt_id: int, confidence: str) -> bo
     return (await tx.execute(statement)).first() is not None
 
 
-async def seen(tx: Transaction, servant_id: int) -> Mapping[str, date]:
+async def last_asked(tx: Transaction, servant_id: int) -> Mapping[str, date]:
     """Scenarios that the servant was asked, with the last day."""
     statement = (
         select(prompts.c.scenario_id, func.max(prompts.c.day))
@@ -148,7 +148,7 @@ async def seen(tx: Transaction, servant_id: int) -> Mapping[str, date]:
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def seen_by_all(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, date]]:
+async def last_asked_by_servant(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, date]]:
     """The same of many servants, by id."""
     statement = (
         select(prompts.c.servant_id, prompts.c.scenario_id, func.max(prompts.c.day))
@@ -175,11 +175,11 @@ async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
     return {row["competency_id"]: Memory(**row) for row in rows}
 
 
-async def remember(tx: Transaction, held: Memory) -> None:
-    await remember_all(tx, [held])
+async def store_memory(tx: Transaction, held: Memory) -> None:
+    await store_memories(tx, [held])
 
 
-async def remember_all(tx: Transaction, held: Sequence[Memory]) -> None:
+async def store_memories(tx: Transaction, held: Sequence[Memory]) -> None:
     """Keep what was reckoned, each of another servant or competency."""
     if held:
         rows = [{name: getattr(one, name) for name in Memory.__slots__} for one in held]
@@ -187,7 +187,7 @@ async def remember_all(tx: Transaction, held: Sequence[Memory]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastAnswer:
     """What memory is reckoned from: one answer to a competency."""
 
     day: date
@@ -195,14 +195,16 @@ class Past:
     confidence: str | None
 
 
-async def pasts(tx: Transaction, held: Collection[tuple[int, str]]) -> Mapping[tuple[int, str], Sequence[Past]]:
+async def past_answers(
+    tx: Transaction, held: Collection[tuple[int, str]]
+) -> Mapping[tuple[int, str], Sequence[PastAnswer]]:
     """All answers of servants to competencies, oldest first, for pairs of the two."""
-    found: dict[tuple[int, str], list[Past]] = {pair: [] for pair in held}
+    found: dict[tuple[int, str], list[PastAnswer]] = {pair: [] for pair in held}
     if held:
         values = {"of": [one for one, _ in held], "to": list({competency for _, competency in held})}
         for servant_id, competency, *rest in await tx.execute(_PASTS, values):
             if (servant_id, competency) in found:
-                found[servant_id, competency].append(Past(*rest))
+                found[servant_id, competency].append(PastAnswer(*rest))
     return found
 
 
@@ -213,16 +215,16 @@ async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None
     return [Answer(**row) for row in (await tx.execute(statement, values)).mappings()]
 
 
-async def add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
+async def add_history(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
     """Prompts, each with its answer if there was one: for a fictional past. Ids of prompts are given anew."""
     if made:
-        async with aggregates.recounted(tx, {one.servant_id for one, _ in made}):
+        async with aggregates.recount(tx, {one.servant_id for one, _ in made}):
             await _add_many(tx, made)
 
 
 async def _add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]]) -> None:
     rows = [{name: getattr(one, name) for name in Prompt.__slots__ if name != "id"} for one, _ in made]
-    statement = insert_once(tx, prompts).values(rows).on_conflict_do_nothing()
+    statement = dialect_insert(tx, prompts).values(rows).on_conflict_do_nothing()
     new = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
     ids = {(servant_id, day): prompt_id for servant_id, day, prompt_id in new}
     given = []
@@ -231,7 +233,7 @@ async def _add_many(tx: Transaction, made: Sequence[tuple[Prompt, Answer | None]
         if one is not None and prompt_id is not None:
             given.append({name: getattr(one, name) for name in Answer.__slots__} | {"prompt_id": prompt_id})
     if given:
-        await tx.execute(insert_once(tx, answers).values(given))
+        await tx.execute(dialect_insert(tx, answers).values(given))
 
 
 # ---------------------------------------------------------------- built once, for the road that every answer takes
@@ -251,7 +253,7 @@ _NOTE_PLANNED = (
     .values(planned_on=bindparam("then"))
 )
 _PASTS = (
-    select(answers.c.servant_id, answers.c.competency_id, *(answers.c[name] for name in Past.__slots__))
+    select(answers.c.servant_id, answers.c.competency_id, *(answers.c[name] for name in PastAnswer.__slots__))
     .where(
         answers.c.servant_id.in_(bindparam("of", expanding=True)),
         answers.c.competency_id.in_(bindparam("to", expanding=True)),
@@ -266,13 +268,13 @@ _ANSWERS_TO = _ANSWERS.where(answers.c.competency_id == bindparam("to"))
 
 @cache
 def _record(dialect: str) -> Executable:
-    statement: Executable = insert_for(dialect, answers).on_conflict_do_nothing().returning(answers.c.prompt_id)
+    statement: Executable = insert_for_dialect(dialect, answers).on_conflict_do_nothing().returning(answers.c.prompt_id)
     return statement
 
 
 @cache
 def _remember(dialect: str) -> Executable:
-    statement = insert_for(dialect, memories)
+    statement = insert_for_dialect(dialect, memories)
     new = {name: statement.excluded[name] for name in Memory.__slots__}
     kept: Executable = statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=new)
     return kept

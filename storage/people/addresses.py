@@ -26,15 +26,15 @@ class ServantAddress:
     is_reachable: bool
     alias: str | None
     heard_at: datetime | None
-    knocked_at: datetime | None
-    put_off_on: date | None
+    template_sent_at: datetime | None
+    deferred_on: date | None
     no_marketing: bool
 
 
 # ---------------------------------------------------------------- who is it?
 
 
-async def meet(
+async def recognize(
     tx: Transaction, channel: str, address: str, alias: str = "", heard_at: datetime | None = None
 ) -> tuple[Servant, str] | None:
     """The servant who is speaking, and the address under which we know them; None: a stranger.
@@ -51,13 +51,13 @@ async def meet(
     servant = next(servant for one, servant in found if one is place)
     at = place.address
     if place.address == alias and address != alias:
-        at = await move(tx, place, address, alias)
+        at = await change_address(tx, place, address, alias)
     await _note_meeting(tx, place, at, alias, heard_at)
     return servant, at
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class InboundSender:
     """Somebody is speaking: by which names, and when, where that is to be kept."""
 
     channel: str
@@ -66,7 +66,7 @@ class Meeting:
     heard_at: datetime | None = None
 
 
-async def meet_all(tx: Transaction, meetings: Sequence[Meeting]) -> list[tuple[Servant, str] | None]:
+async def recognize_all(tx: Transaction, meetings: Sequence[InboundSender]) -> list[tuple[Servant, str] | None]:
     """`meet` for several people in their order, each of another address: those of whom nothing has changed by one
     look-up."""
     found: list[tuple[Servant, str] | None] = []
@@ -89,14 +89,14 @@ async def meet_all(tx: Transaction, meetings: Sequence[Meeting]) -> list[tuple[S
                 await tx.execute(_HEARD, heard)
                 heard = []
             changing |= {(one.channel, one.address), (one.channel, one.alias)}
-            found.append(await meet(tx, one.channel, one.address, one.alias, one.heard_at))
+            found.append(await recognize(tx, one.channel, one.address, one.alias, one.heard_at))
     if heard:
         await tx.execute(_HEARD, heard)
     return found
 
 
 async def _known(
-    tx: Transaction, meetings: Sequence[Meeting]
+    tx: Transaction, meetings: Sequence[InboundSender]
 ) -> Mapping[tuple[str, str | None], tuple[ServantAddress, Servant]]:
     """Who is meant by each of these names."""
     known: dict[tuple[str, str | None], tuple[ServantAddress, Servant]] = {}
@@ -109,7 +109,7 @@ async def _known(
     return known
 
 
-def _is_as_ever(place: ServantAddress, one: Meeting) -> bool:
+def _is_as_ever(place: ServantAddress, one: InboundSender) -> bool:
     """Known by the very address, reachable, and by no other second name than before."""
     return place.address == one.address and place.is_reachable and one.alias in ("", place.alias, place.address)
 
@@ -124,7 +124,7 @@ async def find(tx: Transaction, channel: str, address: str, alias: str = "") -> 
     return _meant([place for place, _ in found], address, alias)
 
 
-async def all_of(tx: Transaction, servant_id: int) -> list[ServantAddress]:
+async def of_servant(tx: Transaction, servant_id: int) -> list[ServantAddress]:
     """Everywhere a servant is, by channel."""
     statement = select(*_PLACE).where(addresses.c.servant_id == servant_id).order_by(addresses.c.channel)
     return [ServantAddress(*row) for row in await tx.execute(statement)]
@@ -158,7 +158,7 @@ async def _note_meeting(tx: Transaction, place: ServantAddress, at: str, alias: 
         await tx.execute(update(addresses).where(_is(place.channel, at)).values(**new))
 
 
-async def move(tx: Transaction, place: ServantAddress, address: str, alias: str) -> str:
+async def change_address(tx: Transaction, place: ServantAddress, address: str, alias: str) -> str:
     """The platform knows a person by other names from now on (empty: as before); give the address in force.
 
     Where the new address is somebody's already, that record stands, and the old address is no longer written to.
@@ -184,7 +184,7 @@ async def move(tx: Transaction, place: ServantAddress, address: str, alias: str)
 # ---------------------------------------------------------------- what the platform lets us do
 
 
-async def be_silent(tx: Transaction, channel: str, address: str, told_at: datetime) -> None:
+async def record_window_closed(tx: Transaction, channel: str, address: str, told_at: datetime) -> None:
     """The platform said then that the person had not been heard for too long, whatever we thought."""
     unheard = addresses.c.heard_at <= told_at
     await tx.execute(update(addresses).where(_is(channel, address), unheard).values(heard_at=None))
@@ -192,41 +192,41 @@ async def be_silent(tx: Transaction, channel: str, address: str, told_at: dateti
 
 async def record_template_sent(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """A template goes to somebody who has been silent: it counts against the platform's limit of people a day."""
-    await tx.execute(update(addresses).where(_is(channel, address)).values(knocked_at=now, put_off_on=None))
+    await tx.execute(update(addresses).where(_is(channel, address)).values(template_sent_at=now, deferred_on=None))
 
 
 async def record_templates_sent(tx: Transaction, channel: str, names: Sequence[str], now: datetime) -> None:
     """The same for many."""
     if names:
         known = (addresses.c.channel == channel) & (addresses.c.address == bindparam("known"))
-        statement = update(addresses).where(known).values(knocked_at=now, put_off_on=None)
+        statement = update(addresses).where(known).values(template_sent_at=now, deferred_on=None)
         await tx.execute(statement, [{"known": name} for name in names])
 
 
 async def count_template_recipients(tx: Transaction, channel: str, since: datetime) -> int:
     """People to whom a template went outside their window since then."""
-    counted = select(func.count()).where(addresses.c.channel == channel, addresses.c.knocked_at > since)
+    counted = select(func.count()).where(addresses.c.channel == channel, addresses.c.template_sent_at > since)
     return await tx.scalar(counted) or 0
 
 
-async def put_off(tx: Transaction, channel: str, address: str, day: date) -> None:
+async def defer(tx: Transaction, channel: str, address: str, day: date) -> None:
     """The person's prompt did not get through: they are planned first next time."""
-    first_time = addresses.c.put_off_on.is_(None)
-    await tx.execute(update(addresses).where(_is(channel, address), first_time).values(put_off_on=day))
+    first_time = addresses.c.deferred_on.is_(None)
+    await tx.execute(update(addresses).where(_is(channel, address), first_time).values(deferred_on=day))
 
 
-async def count_put_off(tx: Transaction, channel: str) -> int:
+async def count_deferred(tx: Transaction, channel: str) -> int:
     """People who wait for the platform's limit."""
     statement = (
         select(func.count())
         .join_from(addresses, servants, servants.c.id == addresses.c.servant_id)
-        .where(addresses.c.channel == channel, addresses.c.put_off_on.is_not(None))
+        .where(addresses.c.channel == channel, addresses.c.deferred_on.is_not(None))
         .where(addresses.c.is_reachable, servants.c.state == "active")
     )
     return await tx.scalar(statement) or 0
 
 
-async def prefer_no_marketing(tx: Transaction, channel: str, address: str, *, no_marketing: bool) -> None:
+async def set_no_marketing(tx: Transaction, channel: str, address: str, *, no_marketing: bool) -> None:
     """The person told the platform whether they want what it counts as marketing."""
     await tx.execute(update(addresses).where(_is(channel, address)).values(no_marketing=no_marketing))
 
@@ -254,5 +254,5 @@ _BY_NAMES = (
 _HEARD = (
     update(addresses)
     .where(addresses.c.channel == bindparam("on"), addresses.c.address == bindparam("at"))
-    .values(heard_at=bindparam("then"), put_off_on=None)
+    .values(heard_at=bindparam("then"), deferred_on=None)
 )

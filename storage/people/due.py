@@ -31,13 +31,13 @@ from sqlalchemy import (
 from storage.database import Transaction
 from storage.schema import addresses, closures, prompts, servants
 
-Languages = Mapping[str, bool]
+TemplateLanguages = Mapping[str, bool]
 """Those in which there is a template, and whether the platform counts it as marketing: some people want none."""
 Moment = datetime | BindParameter[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ReplyWindow:
     """A channel on which only a template reaches whoever was not heard since `since`."""
 
     channel: str
@@ -45,7 +45,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueServant:
     """A servant who has no prompt yet today, with where to send it."""
 
     servant_id: int
@@ -63,9 +63,9 @@ class DueGroup:
     """People whom a look found, in the order of their turns; `silence`: only a template reaches them."""
 
     ids: Sequence[int]
-    silence: Silence | None = None
+    window: ReplyWindow | None = None
 
-    def portions(self, size: int) -> Iterator["DueGroup"]:
+    def batches(self, size: int) -> Iterator["DueGroup"]:
         for start in range(0, len(self.ids), size):
             yield replace(self, ids=self.ids[start : start + size])
 
@@ -73,33 +73,35 @@ class DueGroup:
 # ---------------------------------------------------------------- one look
 
 
-async def free(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]) -> DueGroup:
+async def within_window(tx: Transaction, day: date, hour: int, silences: Sequence[ReplyWindow]) -> DueGroup:
     """Whoever can be written to freely, in the order of their ids."""
     statement = _unplanned(day, hour).where(*(~_is_silent(one.channel, one.since) for one in silences))
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
-async def silent(
-    tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages, limit: int | None
+async def outside_window(
+    tx: Transaction, day: date, hour: int, silence: ReplyWindow, languages: TemplateLanguages, limit: int | None
 ) -> DueGroup:
     """Those whom only a template reaches, at most `limit` (None: all); first who has been waiting longest."""
     statement = _unplanned(day, hour).where(_is_silent(silence.channel, silence.since), _may_be_knocked_at(languages))
-    order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
+    order = (addresses.c.deferred_on.is_(None), addresses.c.deferred_on, servants.c.id)
     return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), silence)
 
 
-async def left_over(tx: Transaction, day: date, hour: int, silence: Silence) -> DueGroup:
+async def not_yet_deferred(tx: Transaction, day: date, hour: int, silence: ReplyWindow) -> DueGroup:
     """Those whom only a template reaches, and who do not wait yet."""
     statement = _unplanned(day, hour).where(
-        _is_silent(silence.channel, silence.since), addresses.c.put_off_on.is_(None)
+        _is_silent(silence.channel, silence.since), addresses.c.deferred_on.is_(None)
     )
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all(), silence)
 
 
-async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages) -> int:
+async def count_deferred_for_later_hours(
+    tx: Transaction, day: date, hour: int, silence: ReplyWindow, languages: TemplateLanguages
+) -> int:
     """Those who have been waiting since an earlier day, and whose hour is still to come today."""
     later = _due(day).where(_is_silent(silence.channel, silence.since), _may_be_knocked_at(languages))
-    wait = (addresses.c.channel == silence.channel) & (addresses.c.put_off_on < day)
+    wait = (addresses.c.channel == silence.channel) & (addresses.c.deferred_on < day)
     later = later.where(servants.c.hour > hour, wait)
     return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
 
@@ -107,26 +109,31 @@ async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Si
 # ---------------------------------------------------------------- some of those who were found
 
 
-async def still(
-    tx: Transaction, day: date, hour: int, group: DueGroup, silences: Sequence[Silence], languages: Languages
-) -> list[Due]:
+async def recheck(
+    tx: Transaction,
+    day: date,
+    hour: int,
+    group: DueGroup,
+    silences: Sequence[ReplyWindow],
+    languages: TemplateLanguages,
+) -> list[DueServant]:
     """Whoever of a group is due as before, in the order of the group."""
-    alone = group.silence.channel if group.silence else None
+    alone = group.window.channel if group.window else None
     statement = _still(tuple(one.channel for one in silences), alone, tuple(languages.items()))
     known = {f"since_{one.channel}": one.since for one in silences}
     rows = await tx.execute(statement, {"day": day, "hour": hour, "ids": list(group.ids), **known})
-    found = {row[0]: Due(*row) for row in rows}
+    found = {row[0]: DueServant(*row) for row in rows}
     return [found[one] for one in group.ids if one in found]
 
 
-async def put_off(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
+async def defer(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
     """Whoever of a silent group is due and was not planned: they wait, and are planned first from now on."""
-    assert group.silence is not None
-    silence = group.silence
+    assert group.window is not None
+    silence = group.window
     due = _due(day).where(servants.c.hour <= hour, servants.c.id.in_(group.ids))
     due = due.where(_is_silent(silence.channel, silence.since)).with_only_columns(addresses.c.address)
-    waits_not = (addresses.c.channel == silence.channel) & addresses.c.put_off_on.is_(None)
-    await tx.execute(update(addresses).where(waits_not, addresses.c.address.in_(due)).values(put_off_on=day))
+    waits_not = (addresses.c.channel == silence.channel) & addresses.c.deferred_on.is_(None)
+    await tx.execute(update(addresses).where(waits_not, addresses.c.address.in_(due)).values(deferred_on=day))
 
 
 # ---------------------------------------------------------------- what is asked
@@ -144,7 +151,7 @@ def _still(channels: Sequence[str], alone: str | None, languages: Sequence[tuple
     return _due(bindparam("day")).where(*wanted, *reached).with_only_columns(*_DUE)
 
 
-def _may_be_knocked_at(languages: Languages) -> ColumnElement[bool]:
+def _may_be_knocked_at(languages: TemplateLanguages) -> ColumnElement[bool]:
     ways = [
         (servants.c.language == language) & (~addresses.c.no_marketing if is_marketing else true())
         for language, is_marketing in languages.items()

@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 
 from storage.database import Transaction
 from storage.people import aliases
-from storage.reports.aggregates import recounted
+from storage.reports.aggregates import recount
 from storage.schema import addresses, answers, join_codes, memories, prompts, servants
 
 
@@ -17,7 +17,7 @@ async def add_code(tx: Transaction, servant_id: int, code_hash: str, expires_at:
     await tx.execute(insert(join_codes).values(row))
 
 
-async def whose(tx: Transaction, code_hash: str, now: datetime) -> int | None:
+async def code_owner(tx: Transaction, code_hash: str, now: datetime) -> int | None:
     """Whose code it is; None: unknown, spent or too old."""
     statement = select(join_codes.c.servant_id).where(
         join_codes.c.code_hash == code_hash, join_codes.c.expires_at > now
@@ -25,13 +25,13 @@ async def whose(tx: Transaction, code_hash: str, now: datetime) -> int | None:
     return await tx.scalar(statement)
 
 
-async def spend(tx: Transaction, code_hash: str) -> bool:
+async def redeem_code(tx: Transaction, code_hash: str) -> bool:
     """The code is used up; False: somebody else was faster."""
     statement = delete(join_codes).where(join_codes.c.code_hash == code_hash).returning(join_codes.c.servant_id)
     return (await tx.execute(statement)).first() is not None
 
 
-async def sweep(tx: Transaction, now: datetime) -> None:
+async def delete_expired_codes(tx: Transaction, now: datetime) -> None:
     """Codes that are too old go."""
     await tx.execute(delete(join_codes).where(join_codes.c.expires_at <= now))
 
@@ -50,7 +50,7 @@ async def merge(tx: Transaction, kept: int, other: int) -> set[str]:
 
     A day on which both were asked keeps `kept`'s prompt and answer; the other's goes, so that nobody counts twice.
     """
-    async with recounted(tx, [kept, other]):
+    async with recount(tx, [kept, other]):
         return await _merge(tx, kept, other)
 
 
@@ -73,12 +73,12 @@ async def _merge(tx: Transaction, kept: int, other: int) -> set[str]:
     return touched
 
 
-async def prefer(tx: Transaction, servant_id: int, channel: str) -> None:
+async def set_preferred_channel(tx: Transaction, servant_id: int, channel: str) -> None:
     """Where this servant's prompts go."""
     await tx.execute(update(servants).where(servants.c.id == servant_id).values(channel=channel))
 
 
-async def remove(tx: Transaction, servant_id: int, channel: str) -> list[str]:
+async def remove_channel(tx: Transaction, servant_id: int, channel: str) -> list[str]:
     """The servant is no longer on that channel; give the addresses that went."""
     gone = (addresses.c.servant_id == servant_id) & (addresses.c.channel == channel)
     left = (await tx.execute(delete(addresses).where(gone).returning(addresses.c.address))).scalars().all()

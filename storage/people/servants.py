@@ -13,7 +13,7 @@ from datetime import date, datetime
 from sqlalchemy import Select, delete, func, insert, select, update
 
 from storage.channels import transcripts
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 from storage.people import aliases
 from storage.queue import outbox, updates
 from storage.reports import aggregates
@@ -53,7 +53,7 @@ class Servant:
 async def add_institution(tx: Transaction, code: str, name: str, sphere: str, *, is_fictional: bool = False) -> bool:
     """False when the code is known already."""
     statement = (
-        insert_once(tx, institutions)
+        dialect_insert(tx, institutions)
         .values(code=code, name=name, sphere=sphere, is_fictional=is_fictional)
         .on_conflict_do_nothing()
         .returning(institutions.c.id)
@@ -79,7 +79,7 @@ async def all_institutions(tx: Transaction) -> list[Institution]:
     return [Institution(**row) for row in rows]
 
 
-async def close_day(tx: Transaction, institution_id: int | None, day: date) -> None:
+async def add_closure(tx: Transaction, institution_id: int | None, day: date) -> None:
     """Nobody of that institution (of any, when None) is asked on that day."""
     known = select(closures.c.id).where(
         closures.c.institution_id.is_not_distinct_from(institution_id), closures.c.day == day
@@ -91,7 +91,7 @@ async def close_day(tx: Transaction, institution_id: int | None, day: date) -> N
 # ---------------------------------------------------------------- addresses
 
 
-async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
+async def by_address(tx: Transaction, channel: str, address: str) -> Servant | None:
     """Who is at an address; None: a stranger. For somebody who is just speaking see `addresses.meet`."""
     statement = (
         select(*_SERVANT)
@@ -165,9 +165,9 @@ async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, n
     )
 
 
-async def move(tx: Transaction, servant_id: int, institution_id: int) -> None:
+async def change_institution(tx: Transaction, servant_id: int, institution_id: int) -> None:
     """The person works elsewhere now; past answers stay with the institution they were given in."""
-    async with aggregates.recounted(tx, [servant_id]):
+    async with aggregates.recount(tx, [servant_id]):
         await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
 
 
@@ -194,12 +194,12 @@ async def leave(tx: Transaction, servant_id: int) -> None:
         await tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id))
     ).all()
     for channel, address in places:
-        await forget_place(tx, channel, address)
+        await delete_messages(tx, channel, address)
     await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
-    async with aggregates.recounted(tx, [servant_id]):
+    async with aggregates.recount(tx, [servant_id]):
         await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
     await tx.execute(
         update(servants)
@@ -208,12 +208,12 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     )
 
 
-async def forget_place(tx: Transaction, channel: str, address: str) -> None:
+async def delete_messages(tx: Transaction, channel: str, address: str) -> None:
     """What was said at an address, and what came from there."""
-    await outbox.forget(tx, channel, address)
-    await updates.forget(tx, channel, address)
+    await outbox.delete_all(tx, channel, address)
+    await updates.erase_address(tx, channel, address)
     if channel == "webchat":
-        await transcripts.forget(tx, address)
+        await transcripts.delete_all(tx, address)
 
 
 async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:

@@ -28,13 +28,13 @@ async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]
     return {(channel, state): number for one in both for channel, state, number in await tx.execute(one)}
 
 
-async def count_expired(tx: Transaction, now: datetime) -> int:
+async def count_expired_leases(tx: Transaction, now: datetime) -> int:
     """Claimed deliveries whose lease is over."""
     statement = select(func.count()).where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now)
     return await tx.scalar(statement) or 0
 
 
-async def count_put_off(tx: Transaction, now: datetime) -> dict[str, int]:
+async def count_delayed(tx: Transaction, now: datetime) -> dict[str, int]:
     """Deliveries that wait for a later moment, by channel: mostly those that could not leave and are tried again."""
     statement = (
         select(deliveries.c.channel, func.count())
@@ -44,7 +44,7 @@ async def count_put_off(tx: Transaction, now: datetime) -> dict[str, int]:
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def oldest_waiting(tx: Transaction, now: datetime) -> float:
+async def oldest_delivery_age(tx: Transaction, now: datetime) -> float:
     """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
     moment = await tx.scalar(_OLDEST)
     return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
@@ -64,7 +64,7 @@ _firsts = union_all(  # the first of each stretch of the index, instead of all t
 _OLDEST = select(func.min(_firsts.c.due_at))
 
 
-async def oldest_update(tx: Transaction, now: datetime) -> float:
+async def oldest_update_age(tx: Transaction, now: datetime) -> float:
     """Seconds that the first of the waiting updates has been waiting; 0.0 when none is."""
     statement = select(updates.c.received_at).where(updates.c.state == "waiting").order_by(updates.c.id).limit(1)
     moment = await tx.scalar(statement)

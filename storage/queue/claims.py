@@ -29,7 +29,7 @@ from storage.schema import deliveries
 
 
 @dataclass(frozen=True, slots=True)
-class PersonLimit:
+class RecipientLimit:
     """What one person may get: at most `most` deliveries in any `seconds`, whichever process sends them."""
 
     most: int
@@ -37,7 +37,7 @@ class PersonLimit:
 
 
 async def claim(
-    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, person: PersonLimit | None = None
+    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, person: RecipientLimit | None = None
 ) -> list[Delivery]:
     """Take hold of what is due on a channel, replies first; whoever holds several of one address sends them in turn.
 
@@ -138,7 +138,7 @@ _CLAIM = _claim(lambda _: true())
 _CLAIM_WITHIN = _claim(_is_within)
 
 
-async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
+async def due_channels(tx: Transaction, now: datetime) -> dict[str, bool]:
     """The channels on which anything wants to leave now, and whether any of it is more urgent than a prompt."""
     return {
         row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT] for row in await tx.execute(_DUE_ON, {"now": now})
@@ -161,7 +161,7 @@ def _due(channel: str) -> Select[str, int]:
 _DUE_ON = union_all(*map(_due, CHANNELS))
 
 
-async def has_expired(tx: Transaction, now: datetime) -> bool:
+async def has_expired_lease(tx: Transaction, now: datetime) -> bool:
     """Whether any lease is over."""
     return bool(await tx.scalar(_HAS_EXPIRED, {"now": now}))
 

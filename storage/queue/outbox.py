@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Transaction, insert_for
+from storage.database import Transaction, insert_for_dialect
 from storage.schema import addresses, deliveries
 
 LEASE = timedelta(seconds=60)
@@ -79,7 +79,7 @@ class Delivery:
     priority: int = 0
 
     @property
-    def is_unpaced(self) -> bool:
+    def is_signal(self) -> bool:
         """No message of its own: it takes no slot."""
         return self.priority < 0
 
@@ -119,7 +119,7 @@ async def add(tx: Transaction, wanted: Sequence[NewDelivery]) -> None:
 
 @cache
 def _add(dialect: str) -> Executable:
-    return insert_for(dialect, deliveries).on_conflict_do_nothing()  # type: ignore[no-any-return]
+    return insert_for_dialect(dialect, deliveries).on_conflict_do_nothing()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class FinishedDelivery:
     fault: str = ""
 
 
-async def end_all(tx: Transaction, worker: str, endings: Sequence[FinishedDelivery], now: datetime) -> None:
+async def finish_all(tx: Transaction, worker: str, endings: Sequence[FinishedDelivery], now: datetime) -> None:
     """Claimed deliveries of this worker are over; their bodies go. One whose lease another worker took over stays."""
     rows = [
         {
@@ -224,7 +224,7 @@ def in_state(state: DeliveryState) -> ColumnElement[bool]:
     return deliveries.c.channel.in_(CHANNELS) & (deliveries.c.state == state)
 
 
-async def give_back(tx: Transaction, worker: str) -> None:
+async def release(tx: Transaction, worker: str) -> None:
     """A worker stops: what it still holds waits again at once."""
     await tx.execute(
         update(deliveries)
@@ -233,7 +233,7 @@ async def give_back(tx: Transaction, worker: str) -> None:
     )
 
 
-async def give_back_all(tx: Transaction, besides: Collection[str] = ()) -> None:
+async def release_all(tx: Transaction, besides: Collection[str] = ()) -> None:
     """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process.
 
     `besides`: channels whose platform tells what it took. There the lease is waited for, so that nothing leaves twice.
@@ -263,6 +263,6 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
     )
 
 
-async def forget(tx: Transaction, channel: str, address: str) -> None:
+async def delete_all(tx: Transaction, channel: str, address: str) -> None:
     """Somebody leaves: what was said to them, or still waits to be, goes."""
     await tx.execute(delete(deliveries).where(deliveries.c.channel == channel, deliveries.c.address == address))

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, bindparam, func, select, text, update
 
-from storage.database import Transaction, insert_once
-from storage.schema import paces
+from storage.database import Transaction, dialect_insert
+from storage.schema import rate_limits
 
 STRETCH = 1.2  # how much slower after a refusal ...
 SLOWEST = 8.0
@@ -32,7 +32,7 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimitStatus:
     """How a credential stands: seconds until the next free slot, seconds for which nothing leaves, how much slower."""
 
     channel: str
@@ -43,7 +43,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LockedRateLimit:
     """A credential's row, locked until the transaction ends, and the moment by the clock that counts."""
 
     row: RowMapping
@@ -65,7 +65,7 @@ class Look:
         return max(0.0, _plausible(self.next_at, self.moment, LONGEST_AHEAD) - self.moment)
 
 
-async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
+async def lock(tx: Transaction, channel: str, now: datetime | None) -> LockedRateLimit:
     """Lock a credential's row: whoever else wants to claim on this channel waits until the transaction ends.
 
     `now` None: by the database's clock, so that machines need not agree on the time (PostgreSQL).
@@ -73,12 +73,12 @@ async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
     statement, values = _LOCKED if now is not None else _LOCKED_BY_ITS_CLOCK, {"on": channel}
     row = (await tx.execute(statement, values)).mappings().first()
     if row is None:
-        await tx.execute(insert_once(tx, paces).values(channel=channel).on_conflict_do_nothing())
+        await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
         row = (await tx.execute(statement, values)).mappings().one()
-    return Look(row, float(row["moment"]) if now is None else now.timestamp())
+    return LockedRateLimit(row, float(row["moment"]) if now is None else now.timestamp())
 
 
-async def take(tx: Transaction, seen: Look, count: int, step: float, late: float = 0.0) -> Slots:
+async def take_slots(tx: Transaction, seen: LockedRateLimit, count: int, step: float, late: float = 0.0) -> Slots:
     """The next `count` slots, `step` seconds apart when all is well; so many seconds of them are left out as messages
     left late: those behind them would come too soon after."""
     row, moment = seen.row, seen.moment
@@ -89,17 +89,17 @@ async def take(tx: Transaction, seen: Look, count: int, step: float, late: float
     return Slots(first - moment, stretched, count, next_at)
 
 
-_LOCKED = select(paces).where(paces.c.channel == bindparam("on")).with_for_update()
+_LOCKED = select(rate_limits).where(rate_limits.c.channel == bindparam("on")).with_for_update()
 _LOCKED_BY_ITS_CLOCK = _LOCKED.add_columns(func.extract("epoch", func.clock_timestamp()).label("moment"))
-_TAKEN = update(paces).where(paces.c.channel == bindparam("on")).values(next_at=bindparam("then"))
+_TAKEN = update(rate_limits).where(rate_limits.c.channel == bindparam("on")).values(next_at=bindparam("then"))
 
 
-async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
+async def record_refusal(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
     """The platform refused: nothing leaves before, and slots are further apart for a while.
 
     Several refusals of one burst count as one: they were on their way when the first was told.
     """
-    seen = await look(tx, channel, now)
+    seen = await lock(tx, channel, now)
     row, moment = seen.row, seen.moment
     factor = _factor(row, moment)
     known = _held_until(row, moment)
@@ -108,17 +108,17 @@ async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | No
     until = max(known, moment + seconds)
     new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
     new["refusals"] = row["refusals"] + 1
-    await tx.execute(update(paces).where(paces.c.channel == channel).values(**new))
+    await tx.execute(update(rate_limits).where(rate_limits.c.channel == channel).values(**new))
     if tx.dialect.name == "postgresql":  # what others took before leaves no more, too
         await tx.execute(select(func.pg_notify("integra_paces", channel)))
 
 
-async def standing(tx: Transaction, now: datetime | None) -> list[Pace]:
+async def statuses(tx: Transaction, now: datetime | None) -> list[RateLimitStatus]:
     """How every credential stands, by channel."""
     moment = await _moment(tx, now)
-    rows = (await tx.execute(select(paces).order_by(paces.c.channel))).mappings()
+    rows = (await tx.execute(select(rate_limits).order_by(rate_limits.c.channel))).mappings()
     return [
-        Pace(
+        RateLimitStatus(
             row["channel"],
             max(0.0, row["next_at"] - moment),
             max(0.0, _held_until(row, moment) - moment),

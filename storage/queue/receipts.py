@@ -10,12 +10,12 @@ from storage.database import Transaction
 from storage.queue.outbox import DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
-FATES = ("sent", "failed", "delivered", "read")
+STATUSES = ("sent", "failed", "delivered", "read")
 """What a platform may tell of a delivery, from the least to the most: words come in any order, and the most counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UpdatedDelivery:
     """A delivery of which the platform told something new."""
 
     id: int
@@ -25,7 +25,9 @@ class Told:
     deadline: datetime | None
 
 
-async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime) -> Told | None:
+async def record_status(
+    tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime
+) -> UpdatedDelivery | None:
     """Note what the platform tells of a delivery; None: it is unknown, or nothing new.
 
     `number` is our id as the platform gave it back (0: it did not), `ref` its own. A delivery of which we never heard
@@ -37,15 +39,15 @@ async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, 
     if number:
         is_tried = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
         meant = by_ref.union_all(select(deliveries.c.id).where(of_it, deliveries.c.id == number, is_tried))
-    below = FATES[: FATES.index(fate)]
+    below = STATUSES[: STATUSES.index(fate)]
     over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
     state = DeliveryState.FAILED if fate == "failed" else DeliveryState.SENT
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(meant))
-        .where(or_(deliveries.c.fate.is_(None), deliveries.c.fate.in_(below)))
-        .values(fate=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
-        .returning(*(deliveries.c[name] for name in Told.__slots__))
+        .where(or_(deliveries.c.platform_status.is_(None), deliveries.c.platform_status.in_(below)))
+        .values(platform_status=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
+        .returning(*(deliveries.c[name] for name in UpdatedDelivery.__slots__))
     )
     row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else Told(**{**row, "kind": DeliveryKind(row["kind"])})
+    return None if row is None else UpdatedDelivery(**{**row, "kind": DeliveryKind(row["kind"])})

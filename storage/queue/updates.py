@@ -17,7 +17,7 @@ from functools import cache
 
 from sqlalchemy import Executable, bindparam, exists, func, select, update
 
-from storage.database import Transaction, insert_for
+from storage.database import Transaction, insert_for_dialect
 from storage.schema import updates
 
 ATTEMPTS = 3
@@ -45,7 +45,7 @@ class StoredUpdate:
     body: bytes
 
 
-async def keep(tx: Transaction, wanted: Sequence[NewUpdate], now: datetime) -> frozenset[tuple[str, str]]:
+async def store(tx: Transaction, wanted: Sequence[NewUpdate], now: datetime) -> frozenset[tuple[str, str]]:
     """Store updates; give channel and key of those that are new and can be read. A known key changes nothing."""
     if not wanted:
         return frozenset()
@@ -67,17 +67,17 @@ async def keep(tx: Transaction, wanted: Sequence[NewUpdate], now: datetime) -> f
 
 @cache
 def _keep(dialect: str) -> Executable:
-    statement = insert_for(dialect, updates).on_conflict_do_nothing()
+    statement = insert_for_dialect(dialect, updates).on_conflict_do_nothing()
     kept: Executable = statement.returning(updates.c.channel, updates.c.key, updates.c.state)
     return kept
 
 
-async def take(tx: Transaction) -> StoredUpdate | None:
+async def claim(tx: Transaction) -> StoredUpdate | None:
     """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits."""
-    return next(iter(await take_some(tx, 1)), None)
+    return next(iter(await claim_batch(tx, 1)), None)
 
 
-async def take_some(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
+async def claim_batch(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
     """The oldest waiting updates, of each address the oldest, locked for this transaction; `only` asks for one by id.
 
     The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
@@ -130,7 +130,7 @@ async def count_waiting(tx: Transaction) -> int:
     return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
 
 
-async def forget(tx: Transaction, channel: str, address: str) -> None:
+async def erase_address(tx: Transaction, channel: str, address: str) -> None:
     """Somebody leaves: only the keys of what they sent stay, so that a repetition is known as one."""
     await tx.execute(
         update(updates)

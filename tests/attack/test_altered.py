@@ -55,7 +55,7 @@ class Scene:
 
     async def put_keys(self, unit: Unit) -> None:
         await self.tx.execute(delete(schema.key_lists))
-        await officers.add_keys(self.tx, unit.key_list())
+        await officers.add_key_list(self.tx, unit.key_list())
 
 
 def flipped(text: str, at: int = 30) -> str:

@@ -16,7 +16,7 @@ from bot.channels.whatsapp.channel import capabilities
 from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.learning import daily
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, open_database
@@ -73,22 +73,22 @@ async def test_a_start_after_a_crash_goes_on(stage: Stage, way: str) -> None:
 async def test_whoever_was_not_reached_by_a_plan_that_crashed_is_put_off_by_the_next(stage: Stage) -> None:
     await stage.enrol(7, channel="whatsapp")
     async with stage.database.write() as tx:
-        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "5", MONDAY_NINE)
+        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "5", MONDAY_NINE)
     with pytest.raises(Crash):
         await crashing(stage, 2).plan(MONDAY_NINE)
     assert await stage.restarted().plan(MONDAY_NINE) == 1
     assert await stage.restarted().plan(MONDAY_NINE) == 0
     async with stage.database.read() as tx:
         assert await addresses.count_template_recipients(tx, "whatsapp", MONDAY_NINE - HOUR) == 5
-        assert await addresses.count_put_off(tx, "whatsapp") == 2
+        assert await addresses.count_deferred(tx, "whatsapp") == 2
 
 
 async def test_those_who_wait_go_before_the_others_over_all_portions(stage: Stage) -> None:
     await stage.enrol(7, channel="whatsapp")
     async with stage.database.write() as tx:
         for number, days in ((5, 2), (6, 3), (2, 2)):
-            await addresses.put_off(tx, "whatsapp", f"9-{number}", (MONDAY_NINE - timedelta(days=days)).date())
-        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "5", MONDAY_NINE)
+            await addresses.defer(tx, "whatsapp", f"9-{number}", (MONDAY_NINE - timedelta(days=days)).date())
+        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "5", MONDAY_NINE)
     await stage.scheduler.plan(MONDAY_NINE)
     asked = select(places.c.address).join(prompts, prompts.c.servant_id == places.c.servant_id)
     async with stage.database.read() as tx:
@@ -128,7 +128,7 @@ async def _chooses_an_earlier_hour(stage: Stage) -> None:
 
 
 async def _is_reached_again(stage: Stage) -> None:
-    await _with(stage, lambda tx, _: addresses.meet(tx, "telegram", "17-0"))
+    await _with(stage, lambda tx, _: addresses.recognize(tx, "telegram", "17-0"))
 
 
 async def _opens(stage: Stage) -> None:
@@ -137,7 +137,7 @@ async def _opens(stage: Stage) -> None:
 
 async def _with(stage: Stage, change: Any) -> None:
     async with stage.database.write() as tx:
-        known = await servants.at(tx, "telegram", "17-0")
+        known = await servants.by_address(tx, "telegram", "17-0")
         assert known is not None
         await change(tx, known.id)
 
@@ -163,13 +163,13 @@ async def test_whoever_becomes_due_after_their_hour_is_planned_by_the_next_look(
     await stage.enrol(3)
     await stage.enrol(1, hour=17)
     async with stage.database.write() as tx:
-        known = await servants.at(tx, "telegram", "17-0")
+        known = await servants.by_address(tx, "telegram", "17-0")
         assert known is not None
         await tx.execute(update(people).where(people.c.id == known.id).values(BEFORE[name]))
         if name == "is reached again":
             await tx.execute(update(places).where(places.c.servant_id == known.id).values(is_reachable=False))
         if name == "opens":
-            await servants.close_day(tx, None, MONDAY_NINE.date())
+            await servants.add_closure(tx, None, MONDAY_NINE.date())
     assert await stage.scheduler.plan(MONDAY_NINE) == (0 if name == "opens" else 3)
     await LATER[name](stage)
     planned = [await stage.scheduler.plan(MONDAY_NINE + number * QUARTER) for number in (1, 2)]
@@ -210,7 +210,7 @@ async def beside(stage: Stage, database_url: str) -> AsyncIterator[Scheduler]:
 async def test_one_process_plans_at_a_time(stage: Stage, database_url: str) -> None:
     await stage.enrol(3)
     async with beside(stage, database_url) as other:
-        async with notifications.right(stage.database, Lock.PLANNING):
+        async with advisory_locks.try_acquire(stage.database, Lock.PLANNING):
             assert await other.plan(MONDAY_NINE) is None
             assert await stage.count() == (0, 0)
         assert await other.plan(MONDAY_NINE) == 3
@@ -259,7 +259,7 @@ async def test_a_clock_looks_again_at_each_beat_while_another_plans(
 async def test_a_tick_waits_for_whoever_plans(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "PAUSE", 0.01)
     await stage.enrol(3)
-    async with notifications.right(stage.database, Lock.PLANNING):
+    async with advisory_locks.try_acquire(stage.database, Lock.PLANNING):
         ticking = asyncio.create_task(stage.scheduler.tick(MONDAY_NINE))
         done, _ = await asyncio.wait([ticking], timeout=0.2)
         assert not done
@@ -269,8 +269,8 @@ async def test_a_tick_waits_for_whoever_plans(stage: Stage, monkeypatch: pytest.
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_whoever_is_just_being_changed_is_planned_and_nobody_waits(stage: Stage, database_url: str) -> None:
     await stage.enrol(3)
-    async with beside(stage, database_url) as other, asyncio.timeout(5), stage.database.glance() as tx:
-        known = await servants.at(tx, "telegram", "9-1")
+    async with beside(stage, database_url) as other, asyncio.timeout(5), stage.database.quick_read() as tx:
+        known = await servants.by_address(tx, "telegram", "9-1")
         assert known is not None
         await servants.change(tx, known.id, language="en")
         assert await other.plan(MONDAY_NINE) == 3

@@ -207,9 +207,9 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
     now = MONDAY_NINE
     async with stage.database.write() as tx:
         for key, at in (("old", now - REPEATED - DAY), ("new", now - REPEATED + DAY), ("waits", now - 90 * DAY)):
-            await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
+            await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
         for _ in range(2):
-            taken = await updates.take(tx)
+            taken = await updates.claim(tx)
             assert taken is not None
             await updates.finish(tx, taken.id)
         for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
@@ -219,7 +219,7 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
         kept = {
-            key: not await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], now)
+            key: not await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], now)
             for key in ("old", "new", "waits")
         }
         assert kept == {"old": False, "new": True, "waits": True}
@@ -231,7 +231,7 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
 
 async def _kept(stage: Stage) -> date:
     async with stage.database.read() as tx:
-        return await aggregates.until(tx)
+        return await aggregates.aggregated_until(tx)
 
 
 async def test_a_tick_counts_all_days_that_are_over(stage: Stage) -> None:
@@ -259,6 +259,6 @@ async def test_after_a_long_past_prompts_are_planned_between_the_days_that_are_c
         return MONDAY_NINE.date() if done.count("fold") < 3 else None
 
     monkeypatch.setattr(stage.scheduler, "plan", plan)
-    monkeypatch.setattr(aggregates, "fold", fold)
+    monkeypatch.setattr(aggregates, "aggregate_next_day", fold)
     await _run(stage, Beats(stage.clock, 5, seconds=900), monkeypatch)
     assert done == ["plan", "fold"] * 5

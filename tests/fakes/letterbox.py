@@ -76,9 +76,9 @@ class Letterbox:
             letter = sealing.seal_letter(key, context, {"text": text}, signer=officer.id, signing_key=officer.signing)
             await letters.add_next(tx, case, sealing.parse_envelope(letter))
             if case.state is cases.CaseState.RECEIVED:
-                await cases.move(tx, case.id, cases.CaseState.OPEN)
-            await cases.move(tx, case.id, cases.CaseState.ANSWERED)
-            await cases.raise_news(tx, case.id)
+                await cases.set_state(tx, case.id, cases.CaseState.OPEN)
+            await cases.set_state(tx, case.id, cases.CaseState.ANSWERED)
+            await cases.flag_news(tx, case.id)
 
     async def opened(self) -> list[dict[str, str]]:
         """All letters of the only case there is, as an officer reads them."""

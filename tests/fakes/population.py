@@ -23,7 +23,7 @@ from storage import schema
 from storage.database import Database, Transaction
 from storage.people import servants
 from storage.queue import outbox
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.cast import INSTITUTIONS, Clock
@@ -33,7 +33,7 @@ from tests.fakes.failures import Outage
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import ACCESS_TOKEN, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, FakeWhatsApp
 
-GENEROUS = {name: Limits(1000, PersonLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
+GENEROUS = {name: Limits(1000, RecipientLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
 SECOND = timedelta(seconds=1)
 PROMPTS_LAST = timedelta(hours=9)
 LOOKS = 200  # so often something that waits is looked after, before we say that it never leaves

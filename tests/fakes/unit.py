@@ -80,7 +80,7 @@ class Unit:
         return officers.KeyList(content["serial"], body, sealing.sign(self.signing, "integra/v1/keys|" + body))
 
     async def publish(self, tx: Transaction) -> None:
-        await officers.add_keys(tx, self.key_list())
+        await officers.add_key_list(tx, self.key_list())
 
 
 @dataclass

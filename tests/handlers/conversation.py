@@ -81,7 +81,7 @@ class Talk:
 
     async def servant(self, who: Person) -> Servant | None:
         async with self.database.read() as tx:
-            return await servants.at(tx, CHANNEL, who.address)
+            return await servants.by_address(tx, CHANNEL, who.address)
 
     async def answers(self, who: Person) -> list[Answer]:
         known = await self.servant(who)

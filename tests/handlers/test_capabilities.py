@@ -120,7 +120,7 @@ class Chat:
 
     async def servant(self, who: Phone) -> Servant:
         async with self.database.read() as tx:
-            known = await servants.at(tx, who.channel, who.address)
+            known = await servants.by_address(tx, who.channel, who.address)
         assert known is not None
         return known
 
@@ -128,7 +128,7 @@ class Chat:
         """Everywhere this servant is."""
         known = await self.servant(who)
         async with self.database.read() as tx:
-            return await addresses.all_of(tx, known.id)
+            return await addresses.of_servant(tx, known.id)
 
     async def place(self, who: Phone) -> ServantAddress:
         async with self.database.read() as tx:

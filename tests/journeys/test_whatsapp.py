@@ -259,7 +259,7 @@ async def test_nothing_on_the_disk_spells_a_number_but_the_one_place_that_is_tol
     await enrol(ana)
     await ana.tap("A")
     wamids = [note.wamid.encode() for note in ana.person.notes]
-    await product.app.database.merge_log()
+    await product.app.database.checkpoint_wal()
     disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert not [wamid for wamid in wamids if wamid in disk]
     await ana.type("baja")
@@ -289,7 +289,7 @@ async def test_an_id_that_comes_later_is_the_person_known_by_number(product: Pro
         await phone.type("mis datos")
         assert "Municipio de León" in phone.messages()[-1]
     async with product.app.database.read() as tx:
-        (place,) = await addresses.all_of(tx, 1)
+        (place,) = await addresses.of_servant(tx, 1)
     assert (place.address, place.alias) == ("MX.55", "+524771000009")
 
 
@@ -309,7 +309,7 @@ async def test_words_about_a_delivery_in_any_order_a_week_late_and_twice(
     await product.settle()
     async with product.app.database.read() as tx:
         row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(note.wamid)))).one()
-    assert (row.state, row.fate) == ("sent", "read")
+    assert (row.state, row.platform_status) == ("sent", "read")
 
 
 async def test_an_answer_that_was_lost_is_proved_by_a_receipt_and_nothing_is_said_twice(product: Product) -> None:
@@ -365,7 +365,7 @@ async def test_beyond_the_platforms_limit_people_wait_and_are_first_the_next_day
     assert await product.tick() == 2
     assert [phone.buttons() for phone in phones] == [[TAP], [TAP], OPTIONS, OPTIONS]
     async with product.app.database.read() as tx:
-        assert await addresses.count_put_off(tx, "whatsapp") == 2
+        assert await addresses.count_deferred(tx, "whatsapp") == 2
     product.clock.move(days=1)
     assert await product.tick() == 2
     assert [phone.buttons() for phone in phones] == [[TAP]] * 4

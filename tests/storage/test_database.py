@@ -68,14 +68,14 @@ async def test_a_look_up_and_its_change_are_one_transaction_for_many_workers(dat
     handed: list[int] = []
     async with opened[0].write() as tx:
         for number in range(45):
-            await updates.keep(
+            await updates.store(
                 tx, [updates.NewUpdate("webchat", str(number), f"address {number}", b"body")], MONDAY_NINE
             )
 
     async def work(database: Database) -> None:
         while True:
             async with database.write() as tx:
-                taken = await updates.take(tx)
+                taken = await updates.claim(tx)
                 await asyncio.sleep(0)  # lets every other worker in between the look and the change
                 if taken is None:
                     return
@@ -92,7 +92,7 @@ async def test_a_look_up_and_its_change_are_one_transaction_for_many_workers(dat
 async def test_a_counter_looked_up_and_then_set_never_loses_a_step_on_sqlite(sqlite_url: str) -> None:
     opened = [open_database(sqlite_url) for _ in range(2)]
     async with opened[0].write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "counter", "a", b"")], MONDAY_NINE)
+        await updates.store(tx, [updates.NewUpdate("webchat", "counter", "a", b"")], MONDAY_NINE)
 
     async def count_up(database: Database) -> None:
         for _ in range(5):
@@ -115,13 +115,13 @@ async def test_a_moment_without_a_zone_is_never_stored(database: Database) -> No
     naive = datetime(2026, 11, 23, 9)  # noqa: DTZ001
     with pytest.raises(StatementError, match="without a time zone"):
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], naive)
+            await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], naive)
 
 
 async def test_a_moment_of_any_zone_comes_back_in_utc(database: Database) -> None:
     local = datetime(2026, 11, 23, 9, 30, 1, 123456, tzinfo=ZoneInfo("America/Mexico_City"))
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], local)
+        await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], local)
         back = await tx.scalar(select(updates_table.c.received_at))
     assert back == local
     assert back is not None
@@ -131,7 +131,7 @@ async def test_a_moment_of_any_zone_comes_back_in_utc(database: Database) -> Non
 async def test_moments_of_different_zones_are_compared_as_moments(database: Database) -> None:
     later = datetime(2026, 11, 23, 9, 1, tzinfo=ZoneInfo("America/Mexico_City"))  # 15:01 in UTC
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], later)
+        await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], later)
         bound = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
         found = select(func.count()).select_from(updates_table).where(updates_table.c.received_at > bound)
         assert await tx.scalar(found) == 1
@@ -142,10 +142,10 @@ async def test_moments_of_different_zones_are_compared_as_moments(database: Data
 
 async def test_a_note_is_kept_once_it_returns_all_of_it_or_nothing(database: Database) -> None:
     other = ONE | {"code": "SALUD"}
-    async with database.note(is_urgent=True) as tx:
+    async with database.write_statement(is_urgent=True) as tx:
         await tx.execute(insert(institutions).values(**ONE))
     with pytest.raises(IntegrityError):
-        async with database.note() as tx:
+        async with database.write_statement() as tx:
             await tx.execute(insert(institutions).values([other, ONE]))
     async with database.read() as tx:
         assert list(await tx.scalars(select(institutions.c.code))) == ["LEON"]

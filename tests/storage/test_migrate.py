@@ -59,7 +59,7 @@ async def test_all_steps_together_are_the_schema(empty_url: str) -> None:
     assert await _drift(empty_url), "an empty database must differ, or this test sees nothing"
     steps = await migrate.migrate(empty_url)
     assert steps[0].revision == "0001"
-    assert all(step.what for step in steps)
+    assert all(step.description for step in steps)
     assert await _drift(empty_url) == []
 
 

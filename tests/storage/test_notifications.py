@@ -38,20 +38,20 @@ async def test_whoever_listens_is_called_at_each_commit_and_only_then(database: 
         await rung["deliveries"].wait()
         assert not rung["updates"].is_set()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+            await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         await rung["updates"].wait()
 
 
 async def test_a_refusal_is_told_at_once_and_a_slot_is_not(database: Database) -> None:
     async with listening(database) as rung:
         async with database.write() as tx:
-            await rate_limits.take(tx, await rate_limits.look(tx, "telegram", NOW), 3, 1.0)
+            await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", NOW), 3, 1.0)
         async with database.write() as tx:
             await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
         await rung["deliveries"].wait()
         assert not rung["paces"].is_set()
         async with database.write() as tx:
-            await rate_limits.hold(tx, "telegram", 30, NOW)
+            await rate_limits.record_refusal(tx, "telegram", 30, NOW)
         await rung["paces"].wait()
 
 
@@ -101,7 +101,7 @@ async def test_a_server_that_goes_away_while_we_ask_to_listen_ends_nobody(
         for event in rung.values():
             event.clear()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+            await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         async with asyncio.timeout(5):
             await rung["updates"].wait()
 
@@ -130,7 +130,7 @@ async def test_while_one_has_a_right_nobody_else_has_it(database: Database) -> N
     async with notifications.right(database, Lock.PLANNING) as first:
         async with (
             notifications.right(database, Lock.PLANNING) as second,
-            notifications.right(database, Lock.LISTENING) as another,
+            notifications.right(database, Lock.WEBHOOK_MONITORING) as another,
         ):
             assert (first is None, second is None, another is None) == (False, True, False)
         assert first is not None

@@ -18,7 +18,7 @@ from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, marked, plain
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
 
@@ -39,7 +39,7 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-PERSON = PersonLimit(16, 8.0)
+PERSON = RecipientLimit(16, 8.0)
 """In one chat about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 

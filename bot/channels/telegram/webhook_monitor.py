@@ -12,7 +12,7 @@ import structlog
 
 from bot.channels.channel import ChannelError
 from bot.channels.telegram.channel import PendingUpdates, Telegram
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
@@ -40,7 +40,7 @@ def is_heard(before: PendingUpdates, now: PendingUpdates) -> bool:
 async def watch(database: Database, telegram: Telegram, clock: Callable[[], datetime]) -> None:
     """Look until cancelled, while no other process does."""
     while True:
-        async with notifications.alone(database, Lock.LISTENING) as lost:
+        async with advisory_locks.acquire(database, Lock.WEBHOOK_MONITORING) as lost:
             before = None
             while not lost.is_set():
                 before = await look(database, telegram, clock, before)
@@ -67,11 +67,11 @@ async def _note(
     database: Database, channel: str, before: PendingUpdates, now: PendingUpdates, moment: datetime
 ) -> None:
     async with database.write() as tx:
-        was_deaf = channel in await channel_facts.deaf(tx)
+        was_deaf = channel in await channel_facts.not_receiving(tx)
         if is_deaf(before, now):
-            await channel_facts.note(tx, channel, channel_facts.DEAF, now.fault, moment)
+            await channel_facts.store(tx, channel, channel_facts.NOT_RECEIVING, now.fault, moment)
         elif was_deaf and is_heard(before, now):
-            await channel_facts.clear(tx, channel, channel_facts.DEAF)
+            await channel_facts.clear(tx, channel, channel_facts.NOT_RECEIVING)
             log.info("channel_hears", channel=channel)
     if is_deaf(before, now) and not was_deaf:
         log.warning("channel_deaf", channel=channel, fault=now.fault, waiting=now.waiting, hint=HINT)

@@ -81,12 +81,12 @@ async def _close(app: web.Application) -> None:
 async def show(request: web.Request) -> web.Response:
     """The transcript; on a first visit, a button to start with."""
     secret = _secret(request)
-    shown: Sequence[transcripts.Bubble] = ()
+    shown: Sequence[transcripts.TranscriptMessage] = ()
     revision, is_cut = 0, False
     if secret:
         limit = SHOWN_ALL if "all" in request.query else SHOWN
         async with request.app[DATABASE].read() as tx:
-            revision = await transcripts.newest(tx, address_of(secret))
+            revision = await transcripts.newest_revision(tx, address_of(secret))
             shown = await transcripts.latest(tx, address_of(secret), limit + 1)
         is_cut, shown = len(shown) > limit and limit == SHOWN, shown[-limit:]
     code = request.query.get("code", "")
@@ -134,7 +134,7 @@ def address_of(secret: str) -> str:
     return "w" + hashlib.sha256(b"webchat|" + secret.encode()).hexdigest()[:32]
 
 
-def _faces(request: web.Request, shown: Sequence[transcripts.Bubble]) -> list[Face]:
+def _faces(request: web.Request, shown: Sequence[transcripts.TranscriptMessage]) -> list[Face]:
     timezone = request.app[INSTALLATION].timezone
     box, now = request.app[INBOX].box, request.app[CLOCK]()
     return [face(bubble, opened(bubble.body, box), now, timezone) for bubble in shown]
@@ -228,11 +228,11 @@ async def _show_own(app: web.Application, address: str, deed: SubmittedAction, k
     """
     if deed.kind is UpdateKind.CHOICE:
         async with app[DATABASE].read() as tx:
-            return deed.ref, await transcripts.newest(tx, address)
+            return deed.ref, await transcripts.newest_revision(tx, address)
     async with app[DATABASE].write() as tx:
         body = own_body(deed, app[INBOX].box)
         own = await transcripts.add(tx, address, f"mine:{key}", body, app[CLOCK](), is_mine=True)
-        before = await transcripts.newest(tx, address)
+        before = await transcripts.newest_revision(tx, address)
     app[CHANGES].tell(address)
     return str(own), before
 
@@ -244,7 +244,7 @@ async def _await_reply(app: web.Application, address: str, before: int) -> None:
     with changes.listening(address) as bell:
         while (left := end - loop.time()) > 0 and not changes.is_closed:
             async with app[DATABASE].read() as tx:
-                if await transcripts.newest(tx, address) > before:
+                if await transcripts.newest_revision(tx, address) > before:
                     break
             await bell.wait(min(left, manners.poll))
         while (left := end - loop.time()) > 0 and await bell.wait(min(left, manners.quiet)):
@@ -298,7 +298,7 @@ async def _stream(
 
 async def _news(request: web.Request, address: str, after: int) -> dict[str, Any]:
     async with request.app[DATABASE].read() as tx:
-        newest = await transcripts.newest(tx, address)
+        newest = await transcripts.newest_revision(tx, address)
         changed = await transcripts.since(tx, address, after, SHOWN_ALL)
     once = secrets.token_urlsafe(12)
     render, language = request.app[PAGES].render, language_of(request)

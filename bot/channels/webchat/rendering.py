@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from bot.channels.webchat.channel import rows_of
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, RenderedButton
-from storage.channels.transcripts import Bubble
+from storage.channels.transcripts import TranscriptMessage
 
 OPENS = {BOLD: "strong", ITALIC: "em"}
 CLOSES = {UNBOLD: "strong", UNITALIC: "em"}
@@ -32,7 +32,7 @@ class Face:
     is_today: bool
 
 
-def face(bubble: Bubble, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> Face:
+def face(bubble: TranscriptMessage, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> Face:
     """A bubble as it is shown to its person at this moment."""
     at = bubble.at.astimezone(timezone)
     return Face(

@@ -31,7 +31,7 @@ from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 from storage.people import addresses
 from storage.people.addresses import ServantAddress
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
@@ -44,7 +44,7 @@ UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
 
-PAIR = PersonLimit(20, 120.0)
+PAIR = RecipientLimit(20, 120.0)
 """The pair rate: one message in 6 seconds, of which up to 45 may be borrowed from the future; a margin is kept.
 Source: Cloud API, about the platform."""
 
@@ -99,13 +99,15 @@ class WhatsApp:
         now = self._clock()
         async with self._database.write() as tx:
             if tier in LIMITS:
-                await channel_facts.note(tx, NAME, channel_facts.PEOPLE, str(LIMITS[tier]), now)
+                await channel_facts.store(tx, NAME, channel_facts.RECIPIENT_LIMIT, str(LIMITS[tier]), now)
             for one in listed:
                 told = {name: str(one.get(name, "")) for name in ("name", "language", "status", "category")}
-                await channel_facts.note_template(
+                await channel_facts.store_template(
                     tx, NAME, told["name"], told["language"], now, status=told["status"], category=told["category"]
                 )
-            await channel_facts.forget_templates(tx, NAME, {(str(one["name"]), str(one["language"])) for one in listed})
+            await channel_facts.delete_absent_templates(
+                tx, NAME, {(str(one["name"]), str(one["language"])) for one in listed}
+            )
 
     async def stop(self) -> None:
         await self._graph.close()
@@ -123,7 +125,7 @@ class WhatsApp:
             raise Unreachable("the database is away", in_doubt=False) from fault
 
     async def _standing(self, parcel: Parcel) -> RecipientState:
-        async with self._database.glance() as tx:
+        async with self._database.quick_read() as tx:
             place = await addresses.find(tx, NAME, parcel.address)
             opening, states = parcel.opening, {}
             if opening is not None:
@@ -143,7 +145,7 @@ class WhatsApp:
             if meaning(fault.code) is not Meaning.BY_TEMPLATE:
                 raise await self._refused(fault, parcel) from None
         async with self._database.write() as tx:  # Meta knows better: it happens even within the window
-            await addresses.be_silent(tx, NAME, parcel.address, self._clock())
+            await addresses.record_window_closed(tx, NAME, parcel.address, self._clock())
         return await self._by_template(parcel, await self._standing(parcel))
 
     async def _by_template(self, parcel: Parcel, standing: RecipientState) -> str:
@@ -186,11 +188,11 @@ class WhatsApp:
             log.error("whatsapp_template_stopped", template=opening.template, code=opening.code, fault=fault.code)
             status = f"REFUSED_{fault.code}"
             async with self._database.write() as tx:
-                await channel_facts.note_template(tx, NAME, opening.template, opening.code, now, status=status)
+                await channel_facts.store_template(tx, NAME, opening.template, opening.code, now, status=status)
             return TemplateStopped(f"code {fault.code}", opening.template, opening.code)
         if what is Meaning.NO_MARKETING:
             async with self._database.write() as tx:
-                await addresses.prefer_no_marketing(tx, NAME, parcel.address, no_marketing=True)
+                await addresses.set_no_marketing(tx, NAME, parcel.address, no_marketing=True)
         return self._refusal(fault)
 
     @staticmethod

@@ -15,7 +15,7 @@ import pytest
 from bot import app as wiring
 from bot.config import WrongSetting, load
 from storage import migrate, permissions
-from storage.database import NoRights, open_database
+from storage.database import PermissionDenied, open_database
 from tests.terminal import Integra, prompt
 
 SECRET = "hunter2"
@@ -213,8 +213,8 @@ def test_a_user_who_may_read_and_write_but_owns_nothing_serves(place: tuple[Path
         database = open_database(PLACE.format(user=f"weak_{name}", name=name, socket=socket))
         try:
             await permissions.check(database)
-            await _on(socket, name, f"REVOKE UPDATE ON paces FROM weak_{name}")
-            with pytest.raises(NoRights, match="UPDATE in paces"):
+            await _on(socket, name, f"REVOKE UPDATE ON rate_limits FROM weak_{name}")
+            with pytest.raises(PermissionDenied, match="UPDATE in rate_limits"):
                 await permissions.check(database)
         finally:
             await database.close()

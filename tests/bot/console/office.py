@@ -120,12 +120,12 @@ class Office:
         """Somebody joins with keys that the test holds."""
         token = await self.invite(person.email, person.name, role)
         async with self.database.write() as tx:
-            person.id = (await officers.invited(tx, token, self.now)).id
+            person.id = (await officers.by_invite(tx, token, self.now)).id
             await officers.sign_up(tx, token, person.keys(), state, self.now)
 
     async def put_in_force(self, serial: int, signed: tuple[str, str]) -> None:
         async with self.database.write() as tx:
-            assert await officers.add_keys(tx, KeyList(serial, *signed))
+            assert await officers.add_key_list(tx, KeyList(serial, *signed))
 
     async def signed_in(self, person: Person) -> "Desk":
         """A client with the cookie of a session that was opened without a passphrase."""
@@ -150,7 +150,7 @@ class Office:
             epoch=1,
             due_on=day + timedelta(days=3),
             size_step=2,
-            road="form",
+            origin="form",
             asker_key=raw(asker),
             asker_bundle="{}",
         )

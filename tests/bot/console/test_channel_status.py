@@ -18,7 +18,7 @@ from bot.web.app_keys import INSTALLATION, SETTINGS
 from content.library import Library
 from handlers.context import Installation
 from storage.channels import channel_facts
-from storage.channels.channel_facts import Stop
+from storage.channels.channel_facts import Interruption
 from storage.confidential.officers import OfficerState as Joined
 from storage.database import open_database
 from storage.people import addresses, servants
@@ -72,7 +72,7 @@ def plain(text: str) -> str:
 async def hold(office: Office) -> None:
     """Telegram stopped with late deliveries; on WhatsApp nobody more may be asked, templates are paused and refiled."""
     async with office.database.write() as tx:
-        await channel_facts.note(tx, "telegram", channel_facts.STOPPED, "Telegram refuses the bot's token", START)
+        await channel_facts.store(tx, "telegram", channel_facts.STOPPED, "Telegram refuses the bot's token", START)
         await outbox.add(
             tx,
             [
@@ -84,7 +84,7 @@ async def hold(office: Office) -> None:
         )
         for claimed in await delivery_worker.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
             await delivery_worker.end(tx, claimed.id, DeliveryState.REFUSED, START - timedelta(hours=1))
-        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "2", START)
+        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "2", START)
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")
         assert place is not None
@@ -104,14 +104,14 @@ async def hold(office: Office) -> None:
             if number < 2:
                 await addresses.record_template_sent(tx, "whatsapp", name, START)
             else:
-                await addresses.put_off(tx, "whatsapp", name, START.date())
+                await addresses.defer(tx, "whatsapp", name, START.date())
         for name, code, told in (
             ("pregunta_diaria", "es_MX", {"status": "PAUSED", "category": "MARKETING", "quality": "RED"}),
             ("pregunta_diaria", "en_US", {"status": "APPROVED", "category": "UTILITY", "quality": "GREEN"}),
             ("pregunta_completa", "es_MX", {"status": "REFUSED_132015"}),
             ("pregunta_completa", "en_US", {"status": "IN_APPEAL", "quality": "UNKNOWN"}),
         ):
-            await channel_facts.note_template(tx, "whatsapp", name, code, START, **told)
+            await channel_facts.store_template(tx, "whatsapp", name, code, START, **told)
 
 
 # ---------------------------------------------------------------- who sees it
@@ -155,7 +155,7 @@ async def test_a_house_without_channels_says_so(office: Office) -> None:
 
 async def test_a_channel_that_hears_nothing_says_since_when_and_why(whole: Office) -> None:
     async with whole.database.write() as tx:
-        await channel_facts.note(tx, "telegram", channel_facts.DEAF, "connection timed out", START)
+        await channel_facts.store(tx, "telegram", channel_facts.NOT_RECEIVING, "connection timed out", START)
     _, text = await read(whole)
     assert plain(text).count("No recibe") == 1
     assert plain(text).count("Funciona") == 2
@@ -165,7 +165,7 @@ async def test_a_channel_that_hears_nothing_says_since_when_and_why(whole: Offic
 
 async def test_the_monitor_tells_of_a_channel_that_hears_nothing(whole: Office) -> None:
     async with whole.database.write() as tx:
-        await channel_facts.note(tx, "telegram", channel_facts.DEAF, "connection timed out", START)
+        await channel_facts.store(tx, "telegram", channel_facts.NOT_RECEIVING, "connection timed out", START)
     _, text = await read(whole, MONITOR)
     assert "Hay un canal al que no llegan mensajes." in plain(text)
 
@@ -206,14 +206,14 @@ async def test_limits_people_and_templates_of_whatsapp_are_told(whole: Office) -
 async def test_a_platform_without_a_limit_has_no_places_to_count(whole: Office) -> None:
     await hold(whole)
     async with whole.database.write() as tx:
-        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "-1", START)
+        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "-1", START)
     said = plain((await read(whole))[1])
     assert "Límite sin límite Usados en 24 horas 2 Esperan su pregunta 2" in said
 
 
 async def test_a_stopped_template_that_announces_no_prompt_holds_none(whole: Office) -> None:
     async with whole.database.write() as tx:
-        await channel_facts.note_template(tx, "whatsapp", "novedades_consulta", "es_MX", START, status="REJECTED")
+        await channel_facts.store_template(tx, "whatsapp", "novedades_consulta", "es_MX", START, status="REJECTED")
     said = plain((await read(whole))[1])
     assert "Lo que sale con ellas espera" in said
     assert "no recibe la pregunta" not in said
@@ -228,7 +228,7 @@ async def test_english_is_complete(whole: Office) -> None:
 
 @pytest.mark.parametrize("code", [code for code, what in MEANINGS.items() if what is Meaning.CHANNEL_STOPPED])
 def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
-    assert page.cause("whatsapp", Stop(f"code {code}", START)) != "other"
+    assert page.cause("whatsapp", Interruption(f"code {code}", START)) != "other"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
     ],
 )
 def test_a_reason_is_told_by_its_cause(channel: str, reason: str, cause: str) -> None:
-    assert page.cause(channel, Stop(reason, START)) == cause
+    assert page.cause(channel, Interruption(reason, START)) == cause
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ async def test_the_monitor_warns_of_what_is_wrong_and_of_nothing_else(whole: Off
         if trouble != "channel":
             await channel_facts.clear(tx, "telegram", channel_facts.STOPPED)
         if trouble == "channel off":
-            await channel_facts.note(tx, "pigeon", channel_facts.STOPPED, "code 1", START)
+            await channel_facts.store(tx, "pigeon", channel_facts.STOPPED, "code 1", START)
         if trouble != "template":
-            await channel_facts.forget_templates(tx, "whatsapp", [])
+            await channel_facts.delete_absent_templates(tx, "whatsapp", [])
         if trouble != "people":
             for name in ("caro", "dani"):
                 await addresses.record_template_sent(tx, "whatsapp", name, START)

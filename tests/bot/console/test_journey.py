@@ -84,9 +84,9 @@ async def tab(browser: Browser, office: Office, size: dict[str, int] = DESKTOP) 
 
 async def in_force(office: Office) -> sealing.ReaderList:
     async with office.database.read() as tx:
-        newest = await officers.newest_keys(tx)
+        newest = await officers.newest_key_list(tx)
     assert newest is not None
-    return sealing.verify_keys(newest.body, newest.signature)
+    return sealing.verify_key_list(newest.body, newest.signature)
 
 
 def as_readers(listed: sealing.ReaderList) -> list[dict[str, str]]:
@@ -142,7 +142,7 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
     async with office.database.read() as tx:
         letters = await cases.letters(tx, case_id)
         verbs = [(entry.verb, entry.officer_id) for entry in await ledger.of_case(tx, case_id)]
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     content = sealing.open_letter(key, sealing.read_envelope(letters[1].envelope))
     assert content["text"].startswith(ANSWER.strip())
     assert "artículo" in content["text"]

@@ -45,7 +45,7 @@ async def carmen(office: Office) -> Person:
     token = await office.invite(carmen.email, carmen.name)
     kdf = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=64)
     async with office.database.write() as tx:
-        carmen.id = (await officers.invited(tx, token, office.now)).id
+        carmen.id = (await officers.by_invite(tx, token, office.now)).id
         keys = carmen.keys(auth_hash=kdf.derive_phc_encoded(AUTH.encode()))
         await officers.sign_up(tx, token, keys, officers.OfficerState.ACTIVE, office.now)
     await office.put_in_force(1, unit.sign(1, carmen))

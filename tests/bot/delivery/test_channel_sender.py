@@ -14,13 +14,13 @@ from bot.delivery.channel_sender import LAST
 from bot.delivery.rate_limiter import Limits
 from storage.database import Database, DatabaseUnavailable
 from storage.queue import outbox
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.test_dispatcher import Gate, Stage
 from tests.cast import Clock
 
 THREE = ["first", "second", "third"]
-QUICKLY = {"telegram": Limits(1000, PersonLimit(100, 1))}
+QUICKLY = {"telegram": Limits(1000, RecipientLimit(100, 1))}
 PACES = [pytest.param({}, id="no pace"), pytest.param(QUICKLY, id="a pace")]
 OVER = outbox.LEASE.total_seconds() + 1
 
@@ -106,7 +106,7 @@ async def test_what_could_not_be_noted_is_not_overtaken(stage: Stage, monkeypatc
         raise DatabaseUnavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "end_all", gone)
+        patch.setattr(outbox, "finish_all", gone)
         await stage.dispatcher.drain()
     assert stage.telegram.sent == ["first"]
     stage.clock.move(seconds=OVER)

@@ -14,13 +14,13 @@ from handlers.message import Action, Parcel
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, rate_limits
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.cast import Clock
 
-SLOWLY = {"telegram": Limits(0.25, PersonLimit(3, 60))}
-QUICKLY = {"telegram": Limits(25, PersonLimit(3, 60))}
+SLOWLY = {"telegram": Limits(0.25, RecipientLimit(3, 60))}
+QUICKLY = {"telegram": Limits(25, RecipientLimit(3, 60))}
 
 
 class Gate(asyncio.Event):
@@ -327,7 +327,7 @@ async def test_two_processes_share_the_slots_of_one_credential(database: Databas
     await asyncio.gather(one.dispatcher.drain(), two.dispatcher.drain())
     assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
     async with database.read() as tx:
-        (pace,) = await rate_limits.standing(tx, clock())
+        (pace,) = await rate_limits.statuses(tx, clock())
     assert pace.ahead >= 6 * 4, "nobody took a slot of somebody else's"
 
 
@@ -336,11 +336,11 @@ async def test_a_refusal_that_another_process_met_holds_back_what_has_a_slot(dat
     await stage.say("waits for its slot", "beto")
     gate = stage.sleeping = Gate()
     async with database.write() as tx:  # so that there is something to wait for
-        await rate_limits.take(tx, await rate_limits.look(tx, "telegram", clock()), 2, 1 / 25)
+        await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", clock()), 2, 1 / 25)
     waiting = asyncio.create_task(stage.dispatcher.drain())
     await gate.reached.wait()
     async with database.write() as tx:
-        await rate_limits.hold(tx, "telegram", 3, clock())
+        await rate_limits.record_refusal(tx, "telegram", 3, clock())
     await stage.say("hello", channel="webchat")
     stage.dispatcher.heed()
     also = asyncio.create_task(stage.dispatcher.drain())
@@ -444,7 +444,7 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
     monkeypatch.setattr(sender_module, "LOOK", 3600)
     looked = asyncio.Event()
     is_away = True
-    look = claims.due_on
+    look = claims.due_channels
 
     async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
         looked.set()
@@ -452,7 +452,7 @@ async def test_it_wakes_when_told_and_outlives_a_database_that_is_away(
             raise DatabaseUnavailable("gone")
         return await look(tx, now)
 
-    monkeypatch.setattr(claims, "due_on", due_on)
+    monkeypatch.setattr(claims, "due_channels", due_on)
     running = asyncio.create_task(stage.dispatcher.run())
     await looked.wait()
     is_away = False

@@ -9,7 +9,7 @@ from bot.channels.events import AccountEvent, AccountEventKind
 from bot.channels.whatsapp.parser import translate
 from bot.inbound import account_events
 from storage.channels import channel_facts
-from storage.channels.channel_facts import PEOPLE, STOPPED
+from storage.channels.channel_facts import RECIPIENT_LIMIT, STOPPED
 from storage.database import Database
 from tests.bot.channels.whatsapp import payloads as webhooks
 from tests.cast import MONDAY_NINE as NOW
@@ -96,7 +96,7 @@ async def test_a_template_without_name_or_language_is_none(database: Database, m
 async def test_a_limit_of_people_takes_the_place_of_the_one_before(database: Database, people: str) -> None:
     await tell(database, AccountEventKind.LIMIT, people="50")
     await tell(database, AccountEventKind.LIMIT, people=people)
-    assert await facts(database) == {PEOPLE: people}
+    assert await facts(database) == {RECIPIENT_LIMIT: people}
 
 
 @pytest.mark.parametrize("people", ["", "many", "2K", "-", "1.5"])
@@ -104,7 +104,7 @@ async def test_what_is_no_number_is_no_limit(database: Database, people: str) ->
     await tell(database, AccountEventKind.LIMIT, people="50")
     await tell(database, AccountEventKind.LIMIT, people=people)
     await tell(database, AccountEventKind.LIMIT)
-    assert await facts(database) == {PEOPLE: "50"}
+    assert await facts(database) == {RECIPIENT_LIMIT: "50"}
 
 
 async def test_a_limit_that_cannot_be_read_again_is_not_kept(database: Database) -> None:
@@ -172,7 +172,7 @@ async def test_what_is_told_of_the_account(database: Database, case: Case) -> No
     assert [(line["event"], line["event_kind"]) for line in logs] == [("account_update", case.fields["event"])]
     async with database.write() as tx:
         await channel_facts.clear(tx, "whatsapp", "account")
-        await channel_facts.note(tx, "whatsapp", STOPPED, "code 190", NOW)
+        await channel_facts.store(tx, "whatsapp", STOPPED, "code 190", NOW)
     await tell(database, AccountEventKind.ACCOUNT, **case.fields)
     assert await facts(database) == case.from_stopped
 
@@ -232,7 +232,7 @@ async def test_bulletins_as_they_are_translated(database: Database) -> None:
         (found,) = (await channel_facts.templates(tx, "whatsapp")).values()
         assert (found.name, found.code) == ("pregunta", "es_MX")
         assert (found.status, found.category, found.quality) == ("PAUSED", "MARKETING", "RED")
-    assert await facts(database) == {PEOPLE: "2000", STOPPED: "DISABLED_UPDATE DISABLE"}
+    assert await facts(database) == {RECIPIENT_LIMIT: "2000", STOPPED: "DISABLED_UPDATE DISABLE"}
 
 
 async def test_what_is_told_of_one_channel_is_known_of_that_one(database: Database) -> None:

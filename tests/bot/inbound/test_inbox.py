@@ -34,7 +34,7 @@ def inbox(database: Database, clock: Clock) -> Inbox:
 
 async def waiting(database: Database) -> updates.StoredUpdate:
     async with database.write() as tx:
-        taken = await updates.take(tx)
+        taken = await updates.claim(tx)
     assert taken is not None
     return taken
 
@@ -114,14 +114,14 @@ async def test_with_a_database_that_is_away_nothing_is_kept_and_the_platform_mus
 async def test_a_batch_is_kept_whole_or_not_at_all(
     inbox: Inbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = updates.keep
+    keep = updates.store
 
     async def one_is_refused(
         tx: Transaction, wanted: Sequence[updates.NewUpdate], now: datetime
     ) -> frozenset[tuple[str, str]]:
         return await keep(tx, [*wanted[:2], replace(wanted[2], key=None)], now)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(updates, "keep", one_is_refused)
+    monkeypatch.setattr(updates, "store", one_is_refused)
     with pytest.raises(IntegrityError):
         await inbox.keep([update("1"), update("2"), UnreadableEvent("telegram", "3", "KeyError")])
     assert not inbox.arrived.is_set()

@@ -17,7 +17,7 @@ from handlers import outgoing
 from handlers.message import Parcel
 from storage import schema
 from storage.channels import channel_facts
-from storage.channels.channel_facts import PEOPLE
+from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.queue.outbox import DeliveryState
 from tests import delivery_worker
@@ -80,7 +80,7 @@ async def asked(post: Post, who: Phone = ANA, state: DeliveryState = DeliverySta
     await post.types(who, "ayuda", at=post.clock() - HOUR)
     await post.leaves(who)
     assert await post.tick() == 1
-    assert not (await post.place(who)).knocked_at
+    assert not (await post.place(who)).template_sent_at
     row = await post.leaves(who, state)
     assert row["kind"] == "prompt"
     return row
@@ -211,9 +211,9 @@ async def test_what_a_failed_prompt_leads_to(post: Post, case: Consequence) -> N
     assert place.is_reachable is not case.is_gone
     assert place.no_marketing is case.no_marketing
     assert (place.heard_at is None) is case.is_silent
-    assert (place.put_off_on is not None) is case.is_put_off
+    assert (place.deferred_on is not None) is case.is_put_off
     if case.is_put_off:
-        assert place.put_off_on == (MONDAY_NINE + DAY).date()
+        assert place.deferred_on == (MONDAY_NINE + DAY).date()
     async with post.database.read() as tx:
         assert await channel_facts.stopped(tx) == ({"whatsapp": f"code {case.code}"} if case.stops else {})
     again = [one for one in await post.rows(ANA) if one["state"] == "waiting"]
@@ -234,7 +234,7 @@ async def test_what_a_failed_reply_leads_to(post: Post, case: Consequence) -> No
     assert place.is_reachable is not case.is_gone
     assert place.no_marketing is case.no_marketing
     assert (place.heard_at is None) is case.is_silent
-    assert place.put_off_on is None
+    assert place.deferred_on is None
     async with post.database.read() as tx:
         assert await channel_facts.stopped(tx) == ({"whatsapp": f"code {case.code}"} if case.stops else {})
     assert [one["id"] for one in await post.rows(ANA)] == [row["id"]], "nothing is said again"
@@ -275,7 +275,7 @@ async def test_whose_prompt_did_not_arrive_is_planned_first_on_the_next_day(post
     row = await post.leaves(ANA)
     await post.hears_of(row, DeliveryStatus.FAILED, 131049)
     async with post.database.write() as tx:
-        await channel_facts.note(tx, "whatsapp", PEOPLE, "1", post.clock())
+        await channel_facts.store(tx, "whatsapp", RECIPIENT_LIMIT, "1", post.clock())
     for who in (ANA, BETO):
         await post.reads(who)
     post.clock.move(days=1)
@@ -305,7 +305,7 @@ async def test_a_prompt_refused_after_it_was_taken_goes_again_by_template(post: 
     found = (await post.rows(ANA))[-1]
     assert (found["kind"], found["deadline"]) == ("prompt", row["deadline"])
     place = await post.place(ANA)
-    assert (place.heard_at, place.knocked_at) == (None, post.clock())
+    assert (place.heard_at, place.template_sent_at) == (None, post.clock())
 
 
 async def test_it_goes_again_once_however_often_it_fails(post: Post) -> None:

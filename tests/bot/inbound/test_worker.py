@@ -167,7 +167,7 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
 ) -> None:
     monkeypatch.setattr(receiver_module, "LOOK", 3600)
     looked, is_away = asyncio.Event(), True
-    take_some = updates.take_some
+    take_some = updates.claim_batch
 
     async def maybe_take(tx: Transaction, limit: int) -> list[updates.StoredUpdate]:
         looked.set()
@@ -176,7 +176,7 @@ async def test_it_wakes_on_arrival_and_outlives_a_database_that_is_away(
         return await take_some(tx, limit)
 
     handled = asyncio.Event()
-    monkeypatch.setattr(updates, "take_some", maybe_take)
+    monkeypatch.setattr(updates, "claim_batch", maybe_take)
     stage.update_worker._spoken = handled.set
     running = asyncio.create_task(stage.update_worker.run())
     await looked.wait()

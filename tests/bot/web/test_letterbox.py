@@ -93,7 +93,7 @@ def test_the_words_are_the_ones_that_were_checked_in() -> None:
 async def test_the_list_of_readers_comes_with_the_day(box: Letterbox) -> None:
     async with box.web.get(box.url + "/c/keys") as response:
         keys = await response.json()
-    assert sealing.verify_keys(keys["body"], keys["signature"]).ids == {box.unit.officer.id, "recovery"}
+    assert sealing.verify_key_list(keys["body"], keys["signature"]).ids == {box.unit.officer.id, "recovery"}
     assert keys["day"] == TODAY.isoformat()
 
 
@@ -112,7 +112,7 @@ async def test_a_case_goes_in_and_its_thread_comes_out(either: Letterbox) -> Non
     assert (thread["case"], thread["state"], thread["epoch"]) == (asker.case, "answered", 1)
     assert [letter["context"]["seq"] for letter in thread["letters"]] == [1, 2]
     envelope = sealing.parse_envelope(thread["letters"][1])
-    keys = sealing.verify_keys(**thread["keys"])
+    keys = sealing.verify_key_list(**thread["keys"])
     sealing.verify_letter(envelope, keys.signing_key(envelope.signer))
     key = sealing.open_access(thread["access"][0]["sealed"], asker.reading, asker.case, 1, "asker")
     assert sealing.open_letter(key, envelope) == {"text": "Excúsate por escrito."}
@@ -208,7 +208,7 @@ async def test_a_database_that_is_away_is_said_so(either: Letterbox, monkeypatch
         raise DatabaseUnavailable("gone")
 
     posting = Asker(TODAY).posting(either.unit, await either.token())
-    monkeypatch.setattr(cases, "spend_link", away)
+    monkeypatch.setattr(cases, "redeem_link", away)
     assert await either.post("/c/cases", posting) == (503, {"error": "unavailable"})
     monkeypatch.undo()
     assert (await either.post("/c/cases", posting))[0] == 201

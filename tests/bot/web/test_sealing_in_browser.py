@@ -182,7 +182,7 @@ async def test_a_list_signed_in_the_browser_holds_in_python(page: Page) -> None:
       return { ...(await s.signKeys(unit.privateKey, body)), unit: unit.publicKey };
     """
     made = await run(page, script, reader)
-    listed = sealing.verify_keys(made["body"], made["signature"])
+    listed = sealing.verify_key_list(made["body"], made["signature"])
     assert listed.unit == made["unit"]
     assert listed.ids == {reader["id"]}
 

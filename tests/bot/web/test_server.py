@@ -77,7 +77,7 @@ async def away(library: Library, clock: Clock) -> AsyncIterator[Site]:
 
 async def stop(site: Site, channel: str) -> None:
     async with site.app[DATABASE].write() as tx:
-        await channel_facts.note(tx, channel, channel_facts.STOPPED, "code 190", NOW)
+        await channel_facts.store(tx, channel, channel_facts.STOPPED, "code 190", NOW)
 
 
 async def hold(database: Database) -> None:
@@ -100,13 +100,13 @@ async def hold(database: Database) -> None:
             )
         await addresses.record_template_sent(tx, "whatsapp", "asked", NOW - timedelta(hours=23))
         await addresses.record_template_sent(tx, "whatsapp", "before", NOW - timedelta(hours=25))
-        await addresses.put_off(tx, "whatsapp", "waiting", NOW.date())
+        await addresses.defer(tx, "whatsapp", "waiting", NOW.date())
         for name, code, status in (
             ("pregunta_diaria", "es_MX", "PAUSED"),
             ("pregunta_diaria", "en_US", "APPROVED"),
             ("hello_world", "en_US", "PAUSED"),
         ):
-            await channel_facts.note_template(tx, "whatsapp", name, code, NOW, status=status)
+            await channel_facts.store_template(tx, "whatsapp", name, code, NOW, status=status)
 
 
 async def put(database: Database, *wanted: NewDelivery) -> None:
@@ -126,7 +126,7 @@ async def test_a_process_that_answers_is_live_even_without_its_database(away: Si
 async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: Site, database: Database) -> None:
     await put(database, new("fresh", 60), new("later", -3600))
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+        await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
     status, told = await site.ready()
     assert status == 200
     assert told == {
@@ -199,7 +199,7 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     async with database.write() as tx:
         (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], NOW, 1)
         await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, NOW)
-        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+        await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
     await stop(site, "webchat")
     async with site.client.get("/metrics") as answer:
         assert answer.content_type == "text/plain"
@@ -229,7 +229,7 @@ async def test_metrics_tell_limits_people_and_templates(
 ) -> None:
     await hold(database)
     async with database.write() as tx:
-        await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, limit, NOW)
+        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, limit, NOW)
     async with site.client.get("/metrics") as answer:
         assert gauges(await answer.text()) == {
             "integra_outbox_age_seconds": 0,
@@ -260,15 +260,15 @@ async def test_a_server_that_only_reads_is_not_ready(
     await reading.close()
     assert (status, told["reason"]) == (503, "database")
     async with database.read() as tx:
-        assert not await permissions.only_reads(tx)
+        assert not await permissions.is_read_only(tx)
 
 
 async def test_updates_that_nobody_handles_make_us_unready(site: Site, database: Database, clock: Clock) -> None:
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
+        await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW - timedelta(seconds=299))
     assert (await site.ready())[0] == 200
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
+        await updates.store(tx, [updates.NewUpdate("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
     async with database.write() as tx:
         await updates.finish(tx, 1)
     status, told = await site.ready()
@@ -278,7 +278,7 @@ async def test_updates_that_nobody_handles_make_us_unready(site: Site, database:
 async def test_a_name_with_strange_signs_is_read_as_it_is(site: Site, database: Database) -> None:
     name = 'a "b" \\ c\nd'
     async with database.write() as tx:
-        await channel_facts.note(tx, name[:10], channel_facts.DEAF, "bad webhook", NOW)
+        await channel_facts.store(tx, name[:10], channel_facts.NOT_RECEIVING, "bad webhook", NOW)
     async with site.client.get("/metrics") as answer:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         families = {one.name: one for one in text_string_to_metric_families(await answer.text())}

@@ -97,7 +97,7 @@ async def test_a_year_of_answers_is_told_page_by_page_and_none_is_left_out(talk:
             )
         )
     async with talk.database.write() as tx:
-        await record.add_many(tx, past)
+        await record.add_history(tx, past)
     told = await talk.command(ANA, "misdatos")
     assert len(told) == 1 + 3
     assert all(len(one.text) < 4096 for one in told)

@@ -322,7 +322,7 @@ async def test_of_a_removed_web_chat_nothing_stays(chat: Chat) -> None:
         await transcripts.add(tx, WEBCHAT.address, "t", {"text": "..."}, chat.clock(), is_mine=False)
     await chat.press(TELEGRAM, "join:remove:webchat")
     async with chat.database.read() as tx:
-        assert await tx.scalar(select(func.count()).select_from(schema.bubbles)) == 0
+        assert await tx.scalar(select(func.count()).select_from(schema.transcript_messages)) == 0
 
 
 NOT_YOURS = {  # a button pressed on Telegram by somebody who is there and on WhatsApp
@@ -442,7 +442,7 @@ def _settled(kept: Given, other: Given) -> Given:
 
 
 async def at(tx: Transaction, who: Phone) -> servants.Servant:
-    known = await servants.at(tx, who.channel, who.address)
+    known = await servants.by_address(tx, who.channel, who.address)
     assert known is not None
     return known
 
@@ -469,7 +469,7 @@ async def asked(
             day=day,
             answered_at=chat.clock() - 30 * DAY + place * DAY,
         )
-        await record.record(tx, given)
+        await record.add_answer(tx, given)
         await answer.remember(tx, servant_id, competency)
 
 

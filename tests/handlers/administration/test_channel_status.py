@@ -11,7 +11,7 @@ from handlers.administration.channel_status import ChannelStatus, OurTemplate, P
 from handlers.capabilities import Capabilities
 from handlers.context import Installation
 from storage.channels import channel_facts
-from storage.channels.channel_facts import Stop, TemplateState
+from storage.channels.channel_facts import Interruption, TemplateState
 from storage.database import Database, Transaction
 from storage.people import addresses, servants
 from storage.queue import outbox
@@ -82,11 +82,11 @@ async def test_nothing_is_wrong_where_nothing_was_told(database: Database, libra
 
 async def test_a_stopped_channel_tells_why_and_when_and_what_waits(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await channel_facts.note(tx, "telegram", channel_facts.STOPPED, "code 401", NOW - HOUR)
-        await channel_facts.note(tx, WINDOWED, "account", "PARTNER_ADDED", NOW)
+        await channel_facts.store(tx, "telegram", channel_facts.STOPPED, "code 401", NOW - HOUR)
+        await channel_facts.store(tx, WINDOWED, "account", "PARTNER_ADDED", NOW)
         await outbox.add(tx, [NewDelivery("a", "telegram", "ana", DeliveryKind.REPLY, "[]", NOW - HOUR)])
     found = await standings(database, library)
-    assert found["telegram"].stop == Stop("code 401", NOW - HOUR)
+    assert found["telegram"].stop == Interruption("code 401", NOW - HOUR)
     assert found["telegram"].backlog == Backlog(1, NOW - HOUR, 0)
     assert found["telegram"].troubles == {Trouble.STOPPED}
     assert found[WINDOWED].stop is None
@@ -95,11 +95,11 @@ async def test_a_stopped_channel_tells_why_and_when_and_what_waits(database: Dat
 async def test_people_are_counted_over_24_hours_and_who_waits_is_told(database: Database, library: Library) -> None:
     async with database.write() as tx:
         await people(tx, "asked", "before", "waiting", "away")
-        await channel_facts.note(tx, WINDOWED, channel_facts.PEOPLE, "2", NOW)
+        await channel_facts.store(tx, WINDOWED, channel_facts.RECIPIENT_LIMIT, "2", NOW)
         await addresses.record_template_sent(tx, WINDOWED, "asked", NOW - 23 * HOUR)
         await addresses.record_template_sent(tx, WINDOWED, "before", NOW - 25 * HOUR)
         for name in ("waiting", "away"):
-            await addresses.put_off(tx, WINDOWED, name, NOW.date())
+            await addresses.defer(tx, WINDOWED, name, NOW.date())
         await outbox.drop_unreachable(tx, WINDOWED, "away", NOW)
     standing = (await standings(database, library))[WINDOWED]
     assert standing.reach is not None
@@ -109,10 +109,10 @@ async def test_people_are_counted_over_24_hours_and_who_waits_is_told(database: 
 
 async def test_only_a_stopped_template_of_ours_is_a_trouble(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await channel_facts.note_template(tx, WINDOWED, "hello_world", "en_US", NOW, status="PAUSED")
+        await channel_facts.store_template(tx, WINDOWED, "hello_world", "en_US", NOW, status="PAUSED")
     assert not (await standings(database, library))[WINDOWED].troubles
     async with database.write() as tx:
-        await channel_facts.note_template(tx, WINDOWED, "novedades_consulta", "en_US", NOW, status="REJECTED")
+        await channel_facts.store_template(tx, WINDOWED, "novedades_consulta", "en_US", NOW, status="REJECTED")
     standing = (await standings(database, library))[WINDOWED]
     assert standing.reach is not None
     assert standing.troubles == {Trouble.TEMPLATE}

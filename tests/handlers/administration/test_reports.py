@@ -16,8 +16,8 @@ from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import servants
-from storage.reports import queries
-from storage.reports.queries import Cell, InstitutionCount
+from storage.reports import statistics
+from storage.reports.statistics import Cell, InstitutionCount
 from tests.cast import MONDAY_NINE
 
 LIBRARY = shipped.load()
@@ -51,7 +51,7 @@ async def people(tx: Transaction, library: Library, code: str, size: int, *, rig
             day=TODAY,
             answered_at=MONDAY_NINE,
         )
-        await record.add_many(tx, [(prompt, answer)])
+        await record.add_history(tx, [(prompt, answer)])
 
 
 async def report(database: Database, library: Library, min_group: int = 10, code: str | None = None) -> Report:
@@ -210,9 +210,9 @@ def reported(
     found: list[InstitutionCount], topics: list[Cell], days: list[tuple[date, int, int]], min_group: int = LEAST
 ) -> Report:
     with (
-        patch.object(queries, "by_institution", AsyncMock(return_value=found)),
-        patch.object(queries, "by_topic", AsyncMock(return_value=topics)),
-        patch.object(queries, "by_day", AsyncMock(return_value=days)),
+        patch.object(statistics, "by_institution", AsyncMock(return_value=found)),
+        patch.object(statistics, "by_topic", AsyncMock(return_value=topics)),
+        patch.object(statistics, "by_day", AsyncMock(return_value=days)),
     ):
         nowhere = cast("Transaction", None)
         return asyncio.run(reports.institution_table(nowhere, LIBRARY, FIRST, TODAY, min_group))

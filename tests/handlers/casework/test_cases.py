@@ -51,7 +51,7 @@ async def join(
     """The person's browser hands in its keys."""
     token = await office.invite(person.email, person.name, "officer")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
         person.id = officer.id
         desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
         return await cases.join(desk, token, keys or person.keys(), signed)
@@ -62,7 +62,7 @@ async def found_unit(office: Office, unit: Unit) -> Person:
     carmen = somebody("Carmen Ríos")
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
         carmen.id = officer.id
         desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
         state = await cases.join(desk, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
@@ -93,8 +93,8 @@ async def reply_of(office: Office, case_id: str, key: bytes, person: Person, **c
 async def test_the_first_officer_signs_the_first_list_and_is_active(office: Office, unit: Unit) -> None:
     carmen = await found_unit(office, unit)
     async with office.database.read() as tx:
-        newest, officer = await officers.newest_keys(tx), await officers.by_id(tx, carmen.id)
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        newest, officer = await officers.newest_key_list(tx), await officers.by_id(tx, carmen.id)
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     assert newest is not None
     assert newest.serial == 1
     assert officer is not None
@@ -110,7 +110,7 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
     carmen, stranger = somebody("Carmen Ríos"), replace(somebody("Extraña"), id=wire_format.new_id())
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
     carmen.id = officer.id
     signed = unit.sign(1, carmen)
     keys = carmen.keys(unit_bundle="{}")
@@ -127,8 +127,8 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
         async with office.database.write() as tx:
             await cases.join(Desk(tx, officer, ZONE, SECRET.audit, office.now), token, *faulty[fault])
     async with office.database.read() as tx:
-        assert await officers.newest_keys(tx) is None
-        assert (await officers.invited(tx, token, office.now)).id == carmen.id
+        assert await officers.newest_key_list(tx) is None
+        assert (await officers.by_invite(tx, token, office.now)).id == carmen.id
 
 
 def _without_recovery(unit: Unit, body: str) -> tuple[str, str]:
@@ -266,7 +266,7 @@ async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: U
         case = await stored_cases.by_id(tx, case_id)
         assert (await tx.execute(select(schema.routes.c.has_news))).scalar_one()
         assert [entry.verb for entry in await ledger.of_case(tx, case_id)] == ["answer"]
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     assert case is not None
     assert case.state is stored_cases.CaseState.ANSWERED
     assert sealing.open_letter(key, sealing.read_envelope(kept[1].envelope)) == {"text": "Informa por escrito."}
@@ -333,7 +333,7 @@ async def test_a_closed_case_takes_no_answer(office: Office, unit: Unit) -> None
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, carmen)
     async with at_desk(office, carmen.id) as desk:
-        await stored_cases.move(desk.tx, case_id, stored_cases.CaseState.CLOSED)
+        await stored_cases.set_state(desk.tx, case_id, stored_cases.CaseState.CLOSED)
         with pytest.raises(LetterRefused, match="state"):
             await cases.answer(desk, case_id, letter)
 

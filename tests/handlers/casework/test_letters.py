@@ -84,7 +84,7 @@ async def test_a_case_is_kept_with_a_day_and_nothing_finer(database: Database) -
     assert due_on == date(2026, 11, 24)
     assert case is not None
     assert (case.id, case.day, case.state, case.due_on) == (asker.case, TODAY, cases.CaseState.RECEIVED, due_on)
-    assert (case.epoch, case.size_step, case.road) == (1, 2, "form")
+    assert (case.epoch, case.size_step, case.origin) == (1, 2, "form")
 
 
 async def test_every_reader_of_the_list_opens_it_and_nobody_else(database: Database) -> None:
@@ -116,7 +116,7 @@ async def test_a_list_that_does_not_verify_closes_the_letterbox(database: Databa
     keys = unit.key_list(unit=Keyholder("x").record["signing"])  # signed by a key that it does not name
     unit.signing = signing
     async with database.write() as tx:
-        await officers.add_keys(tx, keys)
+        await officers.add_key_list(tx, keys)
         assert await letters.readers(tx) is None
 
 
@@ -236,9 +236,9 @@ async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseSta
     case = await cases.by_id(tx, asker.case)
     assert case is not None
     made = asker.letter("Excúsate por escrito.", "officer", unit.officer)
-    await cases.move(tx, case.id, cases.CaseState.OPEN)
+    await cases.set_state(tx, case.id, cases.CaseState.OPEN)
     await letters.add_next(tx, case, sealing.parse_envelope(made))
-    await cases.move(tx, case.id, state)
+    await cases.set_state(tx, case.id, state)
 
 
 @pytest.mark.parametrize("state", [cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK])
@@ -299,7 +299,7 @@ async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
-        await cases.move(tx, asker.case, cases.CaseState.CLOSED)
+        await cases.set_state(tx, asker.case, cases.CaseState.CLOSED)
         with pytest.raises(SubmissionRefused, match="closed"):
             await letters.reply(tx, HOUSE, asker.locator, asker.letter("x"), NOW)
 
@@ -321,7 +321,7 @@ async def test_the_bell_rings_once_for_each_person(database: Database) -> None:
         await unit.publish(tx)
         for asker, address in zip(askers, ("ana", "ana", "beto"), strict=True):
             await hand_in(tx, unit, asker, address)
-            await cases.raise_news(tx, asker.case)
+            await cases.flag_news(tx, asker.case)
         rung = await letters.ring(tx, HOUSE, NOW)
         assert sorted(rung, key=lambda one: one.address) == [
             Listener("telegram", "ana", "es"),
@@ -335,6 +335,6 @@ async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> N
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
-        await cases.raise_news(tx, asker.case)
+        await cases.flag_news(tx, asker.case)
         elsewhere = Installation(HOUSE.timezone, HOUSE.public_url, os.urandom(32))
         assert await letters.ring(tx, elsewhere, NOW) == []

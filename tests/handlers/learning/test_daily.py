@@ -77,12 +77,12 @@ async def test_an_institutions_closure_is_kept(talk: Talk) -> None:
     assert known is not None
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.close_day(tx, known.institution_id, talk.now.date())
+        await servants.add_closure(tx, known.institution_id, talk.now.date())
     assert await talk.tick() == 1
     assert await talk.reads(BETO)
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.close_day(tx, None, talk.now.date())
+        await servants.add_closure(tx, None, talk.now.date())
     assert await talk.tick() == 0
 
 
@@ -120,7 +120,7 @@ async def test_whoever_is_no_longer_due_when_it_is_their_turn_is_passed_over(tal
         (found,) = await daily.look(tx, talk.library, HOUSE, talk.now)
     await talk.press(ANA, "profile:pause:7")
     planned = []
-    for some in [*found.portions(1), found]:
+    for some in [*found.batches(1), found]:
         async with talk.database.write() as tx:
             planned.append(await daily.ask_some(tx, talk.library, HOUSE, talk.now, some))
     assert planned == [0, 1, 0]

@@ -15,10 +15,10 @@ from handlers.learning.send_window import Day
 from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
-from storage.channels.channel_facts import PEOPLE
+from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.people import addresses, due, servants
-from storage.people.due import Silence
+from storage.people.due import ReplyWindow
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import emptied
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
@@ -48,11 +48,11 @@ class Story(Chat):
     async def knows(self, **facts: str) -> None:
         async with self.database.write() as tx:
             for name, value in facts.items():
-                await channel_facts.note(tx, "whatsapp", name, value, self.clock())
+                await channel_facts.store(tx, "whatsapp", name, value, self.clock())
 
     async def template(self, name: str = TAP, language: str = "es", **told: str) -> None:
         async with self.database.write() as tx:
-            await channel_facts.note_template(tx, "whatsapp", name, CODES[language], self.clock(), **told)
+            await channel_facts.store_template(tx, "whatsapp", name, CODES[language], self.clock(), **told)
 
     async def topic(self, who: Phone, language: str = "es") -> str:
         """Of today's prompt."""
@@ -63,10 +63,10 @@ class Story(Chat):
         return self.library.topic_of[rows[0]["competency_id"]].name.in_language(language)
 
     async def is_knocked(self, who: Phone) -> bool:
-        return (await self.place(who)).knocked_at == self.clock()
+        return (await self.place(who)).template_sent_at == self.clock()
 
     async def is_put_off(self, who: Phone) -> bool:
-        return (await self.place(who)).put_off_on is not None
+        return (await self.place(who)).deferred_on is not None
 
 
 @pytest.fixture
@@ -189,10 +189,12 @@ async def test_no_more_silent_people_are_written_to_than_the_platform_allows(sto
         await story.knows(people=told)
     at(story.clock, 0, 9)
     async with story.database.write() as tx:
-        owner = await servants.at(tx, "whatsapp", people[0].address)
+        owner = await servants.by_address(tx, "whatsapp", people[0].address)
         assert owner is not None
         rest = {"channel": "whatsapp", "servant_id": owner.id, "is_reachable": False}
-        rows = [rest | {"address": f"MX.30{number:03}", "knocked_at": story.clock() - HOUR} for number in range(249)]
+        rows = [
+            rest | {"address": f"MX.30{number:03}", "template_sent_at": story.clock() - HOUR} for number in range(249)
+        ]
         await tx.execute(insert(schema.addresses), rows)
     assert await story.planned(people) == list(range(LIMITS[told]))
     assert [await story.is_put_off(who) for who in people] == [number >= LIMITS[told] for number in range(3)]
@@ -596,16 +598,16 @@ async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
     assert day is not None
     async with story.database.write() as tx:
         if since is not None:
-            await addresses.put_off(tx, "whatsapp", who.address, day.date + since * DAY)
-        silence = Silence("whatsapp", story.clock() - DAY)
-        assert await due.count_put_off_ahead(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
+            await addresses.defer(tx, "whatsapp", who.address, day.date + since * DAY)
+        silence = ReplyWindow("whatsapp", story.clock() - DAY)
+        assert await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
         assert await template_messages.room_left(tx, silence, day, {"es": False}) == 5 - int(is_kept)
 
 
 async def test_no_place_is_kept_without_limit(story: Story) -> None:
-    await story.knows(**{PEOPLE: "-1"})
+    await story.knows(**{RECIPIENT_LIMIT: "-1"})
     people = await story.people(9, 11)
     async with story.database.write() as tx:
-        await addresses.put_off(tx, "whatsapp", people[1].address, story.clock().date())
+        await addresses.defer(tx, "whatsapp", people[1].address, story.clock().date())
     at(story.clock, 0, 9)
     assert await story.planned(people) == [0]

@@ -50,7 +50,7 @@ async def test_a_bubble_comes_back_as_it_was_kept(database: Database, clock: Clo
         kept = await transcripts.add(tx, "ana", "t", body, clock(), is_mine=False)
     async with database.read() as tx:
         found = await transcripts.find(tx, "ana", kept)
-    assert found == transcripts.Bubble(kept, False, body, 1, clock())
+    assert found == transcripts.TranscriptMessage(kept, False, body, 1, clock())
 
 
 async def test_an_edit_is_a_change_newer_than_what_was_said_after_it(database: Database, clock: Clock) -> None:
@@ -84,8 +84,8 @@ async def test_each_chat_counts_its_own_revisions(database: Database, clock: Clo
     await say(database, clock, "one")
     await say(database, clock, "two", "beto")
     async with database.read() as tx:
-        assert (await transcripts.newest(tx, "ana"), await transcripts.newest(tx, "beto")) == (1, 1)
-        assert await transcripts.newest(tx, "nobody") == 0
+        assert (await transcripts.newest_revision(tx, "ana"), await transcripts.newest_revision(tx, "beto")) == (1, 1)
+        assert await transcripts.newest_revision(tx, "nobody") == 0
 
 
 async def test_writers_of_one_chat_at_the_same_moment_get_different_revisions(database: Database, clock: Clock) -> None:
@@ -99,6 +99,6 @@ async def test_a_forgotten_chat_is_empty_and_others_stay(database: Database, clo
     await say(database, clock, "one")
     await say(database, clock, "two", "beto")
     async with database.write() as tx:
-        await transcripts.forget(tx, "ana")
+        await transcripts.delete_all(tx, "ana")
     assert await texts(database) == []
     assert await texts(database, "beto") == ["two"]

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from storage.confidential import cases, wire_format
-from storage.confidential.cases import Access, Case, CaseState, Letter, Route, WrongMove
+from storage.confidential.cases import Access, Case, CaseState, InvalidTransition, Letter, Route
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 
@@ -50,10 +50,10 @@ async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) ->
 async def test_the_same_case_or_the_same_words_are_refused(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
-        with pytest.raises(cases.CaseKnown):
+        with pytest.raises(cases.CaseExists):
             await cases.add(tx, case, "other words", [], Letter(1, 1, ""))
         other = replace(case, id=wire_format.new_id())
-        with pytest.raises(cases.CaseKnown):
+        with pytest.raises(cases.CaseExists):
             await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
 
 
@@ -62,19 +62,19 @@ async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> No
         for source, target in product(CaseState, CaseState):
             case = await add(tx, source)
             if (source, target) in STEPS:
-                await cases.move(tx, case.id, target, due_on=DAY + timedelta(days=1))
+                await cases.set_state(tx, case.id, target, due_on=DAY + timedelta(days=1))
                 moved = replace(case, state=target, due_on=DAY + timedelta(days=1))
                 assert await cases.by_id(tx, case.id) == moved
             else:
-                with pytest.raises(WrongMove):
-                    await cases.move(tx, case.id, target)
+                with pytest.raises(InvalidTransition):
+                    await cases.set_state(tx, case.id, target)
                 assert await cases.by_id(tx, case.id) == case
 
 
 async def test_an_unknown_case_goes_nowhere(database: Database) -> None:
     async with database.write() as tx:
-        with pytest.raises(WrongMove):
-            await cases.move(tx, "unknown", CaseState.OPEN)
+        with pytest.raises(InvalidTransition):
+            await cases.set_state(tx, "unknown", CaseState.OPEN)
 
 
 async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
@@ -116,10 +116,10 @@ async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(databa
 async def test_a_link_is_spent_once_and_in_time(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "hash", "sealed", HOUR)
-        assert await cases.spend_link(tx, "hash", HOUR) is None
-        assert await cases.spend_link(tx, "other", HOUR - timedelta(seconds=1)) is None
-        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) == "sealed"
-        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
+        assert await cases.redeem_link(tx, "hash", HOUR) is None
+        assert await cases.redeem_link(tx, "other", HOUR - timedelta(seconds=1)) is None
+        assert await cases.redeem_link(tx, "hash", HOUR - timedelta(seconds=1)) == "sealed"
+        assert await cases.redeem_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
 
 
 async def test_a_link_knows_no_finer_time_than_the_hour(database: Database) -> None:
@@ -132,9 +132,9 @@ async def test_links_that_nobody_used_are_forgotten(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "old", "sealed", HOUR)
         await cases.add_link(tx, "new", "sealed", HOUR + timedelta(hours=1))
-        await cases.sweep_links(tx, HOUR)
-        assert await cases.spend_link(tx, "new", HOUR) == "sealed"
-        assert await cases.spend_link(tx, "old", HOUR - timedelta(hours=1)) is None
+        await cases.delete_expired_links(tx, HOUR)
+        assert await cases.redeem_link(tx, "new", HOUR) == "sealed"
+        assert await cases.redeem_link(tx, "old", HOUR - timedelta(hours=1)) is None
 
 
 async def test_news_are_told_once(database: Database) -> None:
@@ -142,11 +142,11 @@ async def test_news_are_told_once(database: Database) -> None:
         case, quiet = await add(tx), await add(tx)
         await cases.add_route(tx, Route(case.id, "ana"))
         await cases.add_route(tx, Route(quiet.id, "beto"))
-        assert await cases.take_news(tx) == []
-        await cases.raise_news(tx, case.id)
-        await cases.raise_news(tx, case.id)
-        assert await cases.take_news(tx) == [Route(case.id, "ana")]
-        assert await cases.take_news(tx) == []
+        assert await cases.claim_news(tx) == []
+        await cases.flag_news(tx, case.id)
+        await cases.flag_news(tx, case.id)
+        assert await cases.claim_news(tx) == [Route(case.id, "ana")]
+        assert await cases.claim_news(tx) == []
 
 
 async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(database: Database) -> None:
@@ -154,10 +154,10 @@ async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(databa
         case, silent = await add(tx), await add(tx)
         for one in (case, silent):
             await cases.add_route(tx, Route(one.id, "ana"))
-        await cases.raise_news(tx, case.id)
+        await cases.flag_news(tx, case.id)
         for one in (case, silent):
-            await cases.move(tx, one.id, CaseState.CLOSED)
-        assert await cases.take_news(tx) == [Route(case.id, "ana")]
+            await cases.set_state(tx, one.id, CaseState.CLOSED)
+        assert await cases.claim_news(tx) == [Route(case.id, "ana")]
         for one in (case, silent):
-            await cases.raise_news(tx, one.id)
-        assert await cases.take_news(tx) == []
+            await cases.flag_news(tx, one.id)
+        assert await cases.claim_news(tx) == []

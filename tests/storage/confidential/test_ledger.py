@@ -35,13 +35,13 @@ async def test_a_row_holds_day_and_hour_and_no_finer_time(written: Database) -> 
 
 async def test_an_untouched_ledger_is_sound(written: Database) -> None:
     async with written.read() as tx:
-        assert await ledger.first_bad(tx, KEY) is None
+        assert await ledger.first_invalid(tx, KEY) is None
         assert (await ledger.head(tx)).seq == ROWS
 
 
 async def test_an_empty_ledger_is_sound(database: Database) -> None:
     async with database.read() as tx:
-        assert await ledger.first_bad(tx, KEY) is None
+        assert await ledger.first_invalid(tx, KEY) is None
 
 
 @pytest.mark.attack
@@ -60,7 +60,7 @@ async def test_an_empty_ledger_is_sound(database: Database) -> None:
 async def test_an_altered_cell_is_named_by_its_row(written: Database, column: str, value: object) -> None:
     async with written.write() as tx:
         await tx.execute(update(schema.ledger).where(schema.ledger.c.seq == 4).values({column: value}))
-        assert await ledger.first_bad(tx, KEY) == 4
+        assert await ledger.first_invalid(tx, KEY) == 4
 
 
 @pytest.mark.attack
@@ -68,7 +68,7 @@ async def test_an_altered_cell_is_named_by_its_row(written: Database, column: st
 async def test_a_removed_row_is_named(written: Database, seq: int) -> None:
     async with written.write() as tx:
         await tx.execute(delete(schema.ledger).where(schema.ledger.c.seq == seq))
-        assert await ledger.first_bad(tx, KEY) == seq
+        assert await ledger.first_invalid(tx, KEY) == seq
 
 
 @pytest.mark.attack
@@ -76,7 +76,7 @@ async def test_rows_in_another_order_are_named(written: Database) -> None:
     async with written.write() as tx:
         for old, new in ((2, 99), (3, 2), (99, 3)):
             await tx.execute(update(schema.ledger).where(schema.ledger.c.seq == old).values(seq=new))
-        assert await ledger.first_bad(tx, KEY) == 2
+        assert await ledger.first_invalid(tx, KEY) == 2
 
 
 @pytest.mark.attack
@@ -85,7 +85,7 @@ async def test_a_chain_written_anew_without_the_audit_key_does_not_fit(written: 
         await tx.execute(delete(schema.ledger))
         for place in range(ROWS):
             await ledger.append(tx, b"guess", "officer-0", Verb.OPEN, f"case-{place}", AT)
-        assert await ledger.first_bad(tx, KEY) == 1
+        assert await ledger.first_invalid(tx, KEY) == 1
 
 
 @pytest.mark.attack
@@ -93,15 +93,15 @@ async def test_rows_cut_off_at_the_end_are_told_by_a_head_noted_before(written: 
     async with written.write() as tx:
         known = await ledger.head(tx)
         await tx.execute(delete(schema.ledger).where(schema.ledger.c.seq > 4))
-        assert await ledger.first_bad(tx, KEY) is None
-        assert await ledger.first_bad(tx, KEY, known) == 5
+        assert await ledger.first_invalid(tx, KEY) is None
+        assert await ledger.first_invalid(tx, KEY, known) == 5
 
 
 async def test_a_head_noted_before_still_fits_when_rows_were_added(written: Database) -> None:
     async with written.write() as tx:
         known = await ledger.head(tx)
         await ledger.append(tx, KEY, "officer-0", Verb.ANSWER, "case-7", AT)
-        assert await ledger.first_bad(tx, KEY, known) is None
+        assert await ledger.first_invalid(tx, KEY, known) is None
 
 
 async def test_rows_written_at_the_same_time_stand_in_one_chain(database: Database) -> None:
@@ -112,5 +112,5 @@ async def test_rows_written_at_the_same_time_stand_in_one_chain(database: Databa
 
     await asyncio.gather(*(write(place) for place in range(8)))
     async with database.read() as tx:
-        assert await ledger.first_bad(tx, KEY) is None
+        assert await ledger.first_invalid(tx, KEY) is None
         assert len((await tx.execute(select(schema.ledger.c.seq))).all()) == 8

@@ -149,7 +149,7 @@ def test_a_text_beyond_the_largest_letter_is_refused() -> None:
 def test_the_list_of_readers_is_the_units() -> None:
     unit = Unit.of_two()
     keys = unit.key_list()
-    listed = sealing.verify_keys(keys.body, keys.signature)
+    listed = sealing.verify_key_list(keys.body, keys.signature)
     assert (listed.serial, listed.unit) == (1, public(unit.signing))
     assert listed.ids == {unit.officer.id, "recovery"}
     assert listed.signing_key(unit.officer.id) == public(unit.officer.signing)
@@ -159,7 +159,7 @@ def test_the_list_of_readers_is_the_units() -> None:
 def test_a_list_that_somebody_else_signed_is_refused() -> None:
     ours, theirs = Unit.of_two(), Unit.of_two()
     with pytest.raises(Altered):
-        sealing.verify_keys(ours.key_list().body, theirs.key_list().signature)
+        sealing.verify_key_list(ours.key_list().body, theirs.key_list().signature)
 
 
 @pytest.mark.parametrize(
@@ -183,14 +183,14 @@ def test_a_list_that_somebody_else_signed_is_refused() -> None:
 def test_a_misshapen_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
     keys = Unit.of_two().key_list(**changes)
     with pytest.raises(Malformed):
-        sealing.verify_keys(keys.body, keys.signature)
+        sealing.verify_key_list(keys.body, keys.signature)
 
 
 def test_the_list_counts_only_in_its_one_spelling() -> None:
     keys = Unit.of_two().key_list()
     for body in (keys.body + " ", keys.body.replace(":", ": ", 1), "{}", "nonsense"):
         with pytest.raises((Malformed, Altered)):
-            sealing.verify_keys(body, keys.signature)
+            sealing.verify_key_list(body, keys.signature)
 
 
 def test_the_fingerprint_is_six_groups_of_four() -> None:

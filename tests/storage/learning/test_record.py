@@ -75,8 +75,8 @@ async def test_the_first_answer_counts_and_stays(database: Database) -> None:
         prompt = await planned(tx, ana, TODAY)
         assert await record.answer(tx, prompt.id) is None
         first = answer_to(prompt, place, "b")
-        assert await record.record(tx, first)
-        assert not await record.record(tx, answer_to(prompt, place, "a"))
+        assert await record.add_answer(tx, first)
+        assert not await record.add_answer(tx, answer_to(prompt, place, "a"))
         assert await record.answer(tx, prompt.id) == first
 
 
@@ -88,7 +88,7 @@ async def test_many_presses_at_once_record_one_answer(database: Database, databa
 
     async def press(mine: Database, option: str) -> str | None:
         async with mine.write() as tx:
-            return option if await record.record(tx, answer_to(prompt, place, option)) else None
+            return option if await record.add_answer(tx, answer_to(prompt, place, option)) else None
 
     pressed = await asyncio.gather(*(press(mine, option) for option in "abc" for mine in (database, other)))
     await other.close()
@@ -104,7 +104,7 @@ async def test_confidence_is_kept_once_and_only_for_an_answer(database: Database
         ana, place = await somebody(tx)
         prompt = await planned(tx, ana, TODAY)
         assert not await record.set_confidence(tx, prompt.id, "sure")
-        await record.record(tx, answer_to(prompt, place))
+        await record.add_answer(tx, answer_to(prompt, place))
         assert await record.set_confidence(tx, prompt.id, "guess")
         assert not await record.set_confidence(tx, prompt.id, "sure")
         given = await record.answer(tx, prompt.id)
@@ -119,7 +119,7 @@ async def test_what_was_seen_is_told_with_its_last_day(database: Database) -> No
         for days, scenario in ((0, "s1"), (1, "s2"), (4, "s1"), (2, "s3")):
             await planned(tx, ana, TODAY + days * DAY, scenario)
         await planned(tx, beto, TODAY + 9 * DAY, "s1")
-        assert await record.seen(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
+        assert await record.last_asked(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
 
 
 async def test_answers_are_told_oldest_first_and_by_competency(database: Database) -> None:
@@ -129,7 +129,7 @@ async def test_answers_are_told_oldest_first_and_by_competency(database: Databas
         for days, competency, after in ((0, "c1", 30), (1, "c2", 10), (2, "c1", 20)):
             prompt = await planned(tx, ana, TODAY + days * DAY, "s", competency)
             made.append(answer_to(prompt, place, after=after))
-            await record.record(tx, made[-1])
+            await record.add_answer(tx, made[-1])
         assert await record.answers_of(tx, ana) == [made[1], made[2], made[0]]
         assert await record.answers_of(tx, ana, "c1") == [made[2], made[0]]
         assert await record.answers_of(tx, ana, "c3") == []
@@ -142,7 +142,7 @@ async def test_a_memory_is_replaced_by_the_newer_one_of_the_same_competency(data
         first = Memory(ana, "c1", 2.5, 5.25, TODAY, TODAY + 2 * DAY, 1)
         newer = replace(first, stability=9.125, due_on=TODAY + 9 * DAY, repetitions=2)
         for held in (first, replace(first, competency_id="c2"), replace(first, servant_id=beto), newer):
-            await record.remember(tx, held)
+            await record.store_memory(tx, held)
         assert await record.memories_of(tx, ana) == {"c1": newer, "c2": replace(first, competency_id="c2")}
         assert await record.memories_of(tx, beto) == {"c1": replace(first, servant_id=beto)}
 
@@ -154,7 +154,7 @@ async def test_a_fictional_past_keeps_each_answer_with_its_own_prompt(database: 
         for days in (0, 1, 1):  # the repeated day is left out
             prompt = Prompt(0, ana, TODAY + days * DAY, f"s{days}", "c1", "fictional")
             past.append((prompt, answer_to(prompt, place)))
-        await record.add_many(tx, past)
+        await record.add_history(tx, past)
         kept = await record.answers_of(tx, ana)
         assert [one.scenario_id for one in kept] == ["s0", "s1"]
         for one in kept:
@@ -171,7 +171,7 @@ async def test_an_answer_needs_a_prompt_of_ours(database: Database, option: str)
 
     async def forge() -> None:
         async with database.write() as tx:
-            await record.record(tx, answer_to(forged, place, option))
+            await record.add_answer(tx, answer_to(forged, place, option))
 
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         await forge()

@@ -48,12 +48,12 @@ async def enrol(tx: Transaction, address: str, alias: str = "", channel: str = "
 
 async def met(tx: Transaction, address: str, alias: str = "") -> int | None:
     """Whose words these are: the id of the record."""
-    known = await addresses.meet(tx, "whatsapp", address, alias, NOW)
+    known = await addresses.recognize(tx, "whatsapp", address, alias, NOW)
     return known[0].id if known else None
 
 
 async def place_of(tx: Transaction, servant: Servant) -> ServantAddress:
-    (place,) = await addresses.all_of(tx, servant.id)
+    (place,) = await addresses.of_servant(tx, servant.id)
     return place
 
 
@@ -73,11 +73,13 @@ async def test_a_person_is_one_record_by_whichever_names_they_come(database: Dat
         ana = await enrol(tx, PHONE, PHONE)
         for spelling in SPELLINGS:  # by phone first, as before 2026
             assert await met(tx, canonical(spelling), canonical(spelling)) == ana.id, spelling
-        assert await addresses.meet(tx, "whatsapp", USER, PHONE) == (ana, USER), "the id is her address from now on"
-        assert await addresses.meet(tx, "whatsapp", PHONE, PHONE) == (ana, USER), "by phone only"
-        assert await addresses.meet(tx, "whatsapp", USER) == (ana, USER), "by id only"
-        assert await addresses.meet(tx, "whatsapp", USER, PHONE) == (ana, USER)
-        assert [(one.address, one.alias) for one in await addresses.all_of(tx, ana.id)] == [(USER, PHONE)]
+        assert await addresses.recognize(tx, "whatsapp", USER, PHONE) == (ana, USER), (
+            "the id is her address from now on"
+        )
+        assert await addresses.recognize(tx, "whatsapp", PHONE, PHONE) == (ana, USER), "by phone only"
+        assert await addresses.recognize(tx, "whatsapp", USER) == (ana, USER), "by id only"
+        assert await addresses.recognize(tx, "whatsapp", USER, PHONE) == (ana, USER)
+        assert [(one.address, one.alias) for one in await addresses.of_servant(tx, ana.id)] == [(USER, PHONE)]
 
 
 async def test_whoever_came_by_id_is_known_by_the_phone_that_came_later(database: Database) -> None:
@@ -94,8 +96,8 @@ async def test_the_same_names_on_another_channel_are_somebody_else(database: Dat
         ana = await enrol(tx, USER, PHONE)
         beto = await enrol(tx, PHONE, channel="telegram")
         assert await met(tx, PHONE, PHONE) == ana.id
-        assert await addresses.meet(tx, "telegram", PHONE) == (beto, PHONE)
-        assert await addresses.meet(tx, "webchat", USER, PHONE) is None
+        assert await addresses.recognize(tx, "telegram", PHONE) == (beto, PHONE)
+        assert await addresses.recognize(tx, "webchat", USER, PHONE) is None
 
 
 async def test_an_alias_that_is_the_address_is_kept_once(database: Database) -> None:
@@ -159,7 +161,7 @@ async def test_nobody_is_written_to_at_a_number_that_is_somebody_elses_now(datab
     async with database.write() as tx:
         ana, beto = await enrol(tx, PHONE, PHONE), await enrol(tx, BETOS_USER, BETOS_PHONE)
         assert await met(tx, BETOS_USER, PHONE) == beto.id
-        places = await addresses.all_of(tx, ana.id)
+        places = await addresses.of_servant(tx, ana.id)
         assert not [one for one in places if one.address == PHONE and one.is_reachable]
         assert await met(tx, PHONE, PHONE) == beto.id
 
@@ -209,11 +211,11 @@ async def test_however_numbers_change_hands_everybody_finds_their_own_record(
                 place = await addresses.find(tx, "whatsapp", users[who])
                 assert place is not None
                 users[who] += "9"
-                await addresses.move(tx, place, users[who], phone)
+                await addresses.change_address(tx, place, users[who], phone)
             else:
                 assert await met(tx, users[who], phone) == records[who]
         for person, record in enumerate(records):
-            (place,) = await addresses.all_of(tx, record)
+            (place,) = await addresses.of_servant(tx, record)
             assert place.address == users[person]
             assert place.is_reachable
 
@@ -225,8 +227,8 @@ async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: D
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
         await addresses.record_template_sent(tx, "whatsapp", USER, NOW)
-        await addresses.put_off(tx, "whatsapp", USER, TODAY)
-        await addresses.prefer_no_marketing(tx, "whatsapp", USER, no_marketing=True)
+        await addresses.defer(tx, "whatsapp", USER, TODAY)
+        await addresses.set_no_marketing(tx, "whatsapp", USER, no_marketing=True)
         before = await place_of(tx, ana)
         wanted = [("sent", "whatsapp", USER), ("held", "whatsapp", USER), ("waiting", "whatsapp", USER)]
         others = [("elsewhere", "telegram", USER), ("beto's", "whatsapp", BETOS_USER)]
@@ -235,7 +237,7 @@ async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: D
                 sent, _ = await delivery_worker.claim(tx, "w", ["whatsapp"], NOW, 1)
                 await delivery_worker.end(tx, sent.id, outbox.DeliveryState.SENT, NOW)
             await outbox.add(tx, [NewDelivery(key, channel, address, DeliveryKind.NOTICE, "{}", NOW)])
-        assert await addresses.move(tx, before, NEW_USER, NEW_PHONE) == NEW_USER
+        assert await addresses.change_address(tx, before, NEW_USER, NEW_PHONE) == NEW_USER
         assert await place_of(tx, ana) == replace(before, address=NEW_USER, alias=NEW_PHONE)
         assert await addressed(tx) == {
             "sent": USER,
@@ -264,7 +266,7 @@ async def test_names_after_a_move(database: Database, name: str) -> None:
     (address, alias), told, expected = MOVES[name]
     async with database.write() as tx:
         ana = await enrol(tx, address, alias or "")
-        assert await addresses.move(tx, await place_of(tx, ana), *told) == expected[0]
+        assert await addresses.change_address(tx, await place_of(tx, ana), *told) == expected[0]
         place = await place_of(tx, ana)
         assert (place.address, place.alias) == expected
         assert place.heard_at == NOW
@@ -276,7 +278,7 @@ async def test_where_the_new_address_is_somebodys_already_nothing_is_mixed(datab
         for key, address in (("ana's", USER), ("beto's", BETOS_USER)):
             await outbox.add(tx, [NewDelivery(key, "whatsapp", address, DeliveryKind.PROMPT, "{}", NOW)])
         betos = await place_of(tx, beto)
-        assert await addresses.move(tx, await place_of(tx, ana), BETOS_USER, "") == BETOS_USER
+        assert await addresses.change_address(tx, await place_of(tx, ana), BETOS_USER, "") == BETOS_USER
         assert await place_of(tx, beto) == betos
         gone = await place_of(tx, ana)
         assert (gone.address, gone.is_reachable, gone.alias) == (USER, False, None)
@@ -289,14 +291,14 @@ async def test_a_record_that_stands_where_somebody_moves_keeps_its_phone(databas
     async with database.write() as tx:
         old, new = await enrol(tx, USER, PHONE), await enrol(tx, NEW_USER, NEW_PHONE)
         before = await place_of(tx, new)
-        await addresses.move(tx, await place_of(tx, old), NEW_USER, NEW_PHONE)
+        await addresses.change_address(tx, await place_of(tx, old), NEW_USER, NEW_PHONE)
         assert await place_of(tx, new) == before
 
 
 async def test_a_new_number_is_taken_from_whoever_had_it(database: Database) -> None:
     async with database.write() as tx:
         ana, beto = await enrol(tx, USER, PHONE), await enrol(tx, BETOS_USER, BETOS_PHONE)
-        await addresses.move(tx, await place_of(tx, ana), "", BETOS_PHONE)
+        await addresses.change_address(tx, await place_of(tx, ana), "", BETOS_PHONE)
         assert (await place_of(tx, beto)).alias is None
         assert await met(tx, BETOS_PHONE, BETOS_PHONE) == ana.id
 
@@ -308,9 +310,9 @@ async def test_when_somebody_was_heard_only_grows(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
         for heard, expected in ((-7 * DAY, NOW), (HOUR, NOW + HOUR), (HOUR / 2, NOW + HOUR), (2 * DAY, NOW + 2 * DAY)):
-            await addresses.meet(tx, "whatsapp", USER, PHONE, NOW + heard)
+            await addresses.recognize(tx, "whatsapp", USER, PHONE, NOW + heard)
             assert (await place_of(tx, ana)).heard_at == expected
-        await addresses.meet(tx, "whatsapp", USER, PHONE)
+        await addresses.recognize(tx, "whatsapp", USER, PHONE)
         assert (await place_of(tx, ana)).heard_at == NOW + 2 * DAY
 
 
@@ -318,18 +320,18 @@ async def test_a_word_brings_back_whom_we_could_not_reach_and_finds_nothing_put_
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
         await outbox.drop_unreachable(tx, "whatsapp", USER, NOW)
-        await addresses.put_off(tx, "whatsapp", USER, TODAY)
-        await addresses.meet(tx, "whatsapp", USER, PHONE, NOW + HOUR)
+        await addresses.defer(tx, "whatsapp", USER, TODAY)
+        await addresses.recognize(tx, "whatsapp", USER, PHONE, NOW + HOUR)
         place = await place_of(tx, ana)
-        assert (place.is_reachable, place.put_off_on) == (True, None)
+        assert (place.is_reachable, place.deferred_on) == (True, None)
 
 
 async def test_whom_the_platform_calls_silent_is_silent_until_the_next_word(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
-        await addresses.be_silent(tx, "whatsapp", USER, NOW)
+        await addresses.record_window_closed(tx, "whatsapp", USER, NOW)
         assert (await place_of(tx, ana)).heard_at is None
-        await addresses.meet(tx, "whatsapp", USER, PHONE, NOW + HOUR)
+        await addresses.recognize(tx, "whatsapp", USER, PHONE, NOW + HOUR)
         assert (await place_of(tx, ana)).heard_at == NOW + HOUR
 
 
@@ -337,24 +339,24 @@ async def test_who_was_put_off_keeps_the_first_day_until_a_template_goes(databas
     async with database.write() as tx:
         ana = await enrol(tx, USER, PHONE)
         for day in (TODAY, TODAY + DAY):
-            await addresses.put_off(tx, "whatsapp", USER, day)
-            assert (await place_of(tx, ana)).put_off_on == TODAY
-        assert await addresses.count_put_off(tx, "whatsapp") == 1
+            await addresses.defer(tx, "whatsapp", USER, day)
+            assert (await place_of(tx, ana)).deferred_on == TODAY
+        assert await addresses.count_deferred(tx, "whatsapp") == 1
         await addresses.record_template_sent(tx, "whatsapp", USER, NOW)
         place = await place_of(tx, ana)
-        assert (place.put_off_on, place.knocked_at) == (None, NOW)
-        assert await addresses.count_put_off(tx, "whatsapp") == 0
+        assert (place.deferred_on, place.template_sent_at) == (None, NOW)
+        assert await addresses.count_deferred(tx, "whatsapp") == 0
 
 
 async def test_only_who_can_be_written_to_waits_for_the_limit(database: Database) -> None:
     async with database.write() as tx:
         people = [await enrol(tx, f"MX.{number}") for number in range(3)]
         for number in range(3):
-            await addresses.put_off(tx, "whatsapp", f"MX.{number}", TODAY)
+            await addresses.defer(tx, "whatsapp", f"MX.{number}", TODAY)
         await outbox.drop_unreachable(tx, "whatsapp", "MX.0", NOW)
         await servants.pause(tx, people[1].id, None)
-        assert await addresses.count_put_off(tx, "whatsapp") == 1
-        assert await addresses.count_put_off(tx, "telegram") == 0
+        assert await addresses.count_deferred(tx, "whatsapp") == 1
+        assert await addresses.count_deferred(tx, "telegram") == 0
 
 
 async def test_people_who_got_a_template_are_counted_over_a_moving_day(database: Database) -> None:
@@ -373,11 +375,11 @@ async def test_people_who_got_a_template_are_counted_over_a_moving_day(database:
 async def test_a_wish_about_marketing_is_kept_for_one_address(database: Database) -> None:
     async with database.write() as tx:
         ana, beto = await enrol(tx, USER, PHONE), await enrol(tx, BETOS_USER)
-        await addresses.prefer_no_marketing(tx, "whatsapp", USER, no_marketing=True)
+        await addresses.set_no_marketing(tx, "whatsapp", USER, no_marketing=True)
         assert [(await place_of(tx, one)).no_marketing for one in (ana, beto)] == [True, False]
         await met(tx, USER, PHONE)
         assert (await place_of(tx, ana)).no_marketing, "another word is no other wish"
-        await addresses.prefer_no_marketing(tx, "whatsapp", USER, no_marketing=False)
+        await addresses.set_no_marketing(tx, "whatsapp", USER, no_marketing=False)
         assert not (await place_of(tx, ana)).no_marketing
 
 
@@ -387,9 +389,9 @@ async def test_everywhere_a_servant_is_by_channel(database: Database) -> None:
         await enrol(tx, BETOS_USER)
         statement = tables.addresses.insert().values(channel="telegram", address="100001", servant_id=ana.id)
         await tx.execute(statement)
-        assert [(one.channel, one.address) for one in await addresses.all_of(tx, ana.id)] == [
+        assert [(one.channel, one.address) for one in await addresses.of_servant(tx, ana.id)] == [
             ("telegram", "100001"),
             ("whatsapp", USER),
         ]
         await tx.execute(update(tables.addresses).values(alias=None))
-        assert await addresses.all_of(tx, ana.id + 100) == []
+        assert await addresses.of_servant(tx, ana.id + 100) == []

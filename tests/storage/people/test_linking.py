@@ -59,7 +59,7 @@ async def asked(tx: Transaction, servant: Servant, day: date, answered: str | No
             day=day,
             answered_at=NOW,
         )
-        await record.record(tx, given)
+        await record.add_answer(tx, given)
 
 
 async def days_of(tx: Transaction, servant_id: int) -> dict[date, tuple[str, str | None]]:
@@ -79,8 +79,8 @@ async def days_of(tx: Transaction, servant_id: int) -> dict[date, tuple[str, str
 
 async def take_code(tx: Transaction, code: str, now: datetime) -> int | None:
     """Look whose it is, and spend it."""
-    whose = await linking.whose(tx, code, now)
-    return whose if whose is not None and await linking.spend(tx, code) else None
+    whose = await linking.code_owner(tx, code, now)
+    return whose if whose is not None and await linking.redeem_code(tx, code) else None
 
 
 async def test_a_code_is_taken_once(database: Database) -> None:
@@ -98,7 +98,7 @@ async def test_a_code_lives_until_its_moment(database: Database, minutes: float,
         ana = await enrol(tx, "telegram", "1")
         await linking.add_code(tx, ana.id, CODE, NOW + 15 * MINUTE)
         assert await take_code(tx, CODE, NOW + minutes * MINUTE) == (ana.id if is_taken else None)
-        await linking.sweep(tx, NOW + minutes * MINUTE)
+        await linking.delete_expired_codes(tx, NOW + minutes * MINUTE)
         assert await tx.scalar(select(func.count()).select_from(join_codes)) == 0
 
 
@@ -118,7 +118,7 @@ async def test_codes_that_are_too_old_are_swept(database: Database) -> None:
         for number, life in enumerate((-1, 0, 1)):
             one = await enrol(tx, "telegram", f"{number}")
             await linking.add_code(tx, one.id, f"{number}" * 64, NOW + life * MINUTE)
-        await linking.sweep(tx, NOW)
+        await linking.delete_expired_codes(tx, NOW)
         assert (await tx.scalars(select(join_codes.c.code_hash))).all() == ["2" * 64]
 
 
@@ -130,8 +130,8 @@ async def test_a_strangers_address_becomes_the_servants(database: Database) -> N
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1001", "+524771000001", NOW)
         await linking.add_address(tx, ana.id, "webchat", "w", "", None)
-        assert await addresses.meet(tx, "whatsapp", "+524771000001", "+524771000001") == (ana, "MX.1001")
-        _, webchat, whatsapp = await addresses.all_of(tx, ana.id)
+        assert await addresses.recognize(tx, "whatsapp", "+524771000001", "+524771000001") == (ana, "MX.1001")
+        _, webchat, whatsapp = await addresses.of_servant(tx, ana.id)
         assert (whatsapp.alias, whatsapp.heard_at, whatsapp.is_reachable) == ("+524771000001", NOW, True)
         assert (webchat.alias, webchat.heard_at) == (None, None)
 
@@ -140,7 +140,7 @@ async def test_an_alias_that_is_the_address_is_kept_once(database: Database) -> 
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "+524771000001", "+524771000001", NOW)
-        _, place = await addresses.all_of(tx, ana.id)
+        _, place = await addresses.of_servant(tx, ana.id)
         assert place.alias is None
 
 
@@ -149,9 +149,9 @@ async def test_whoever_joins_with_a_number_has_it_alone(database: Database) -> N
         ana, beto = await enrol(tx, "telegram", "1"), await enrol(tx, "telegram", "2")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1001", "+524771000001", NOW)
         await linking.add_address(tx, beto.id, "whatsapp", "MX.1002", "+524771000001", NOW)
-        _, place = await addresses.all_of(tx, ana.id)
+        _, place = await addresses.of_servant(tx, ana.id)
         assert place.alias is None
-        assert await addresses.meet(tx, "whatsapp", "+524771000001", "+524771000001") == (beto, "MX.1002")
+        assert await addresses.recognize(tx, "whatsapp", "+524771000001", "+524771000001") == (beto, "MX.1002")
 
 
 # ---------------------------------------------------------------- preference and removal
@@ -161,22 +161,22 @@ async def test_a_removed_channel_is_no_longer_the_servants_nor_where_prompts_go(
     async with database.write() as tx:
         ana, beto = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.2")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1", "", NOW)
-        await linking.prefer(tx, ana.id, "whatsapp")
-        await linking.prefer(tx, beto.id, "whatsapp")
-        assert await linking.remove(tx, ana.id, "webchat") == []
-        assert await linking.remove(tx, ana.id, "whatsapp") == ["MX.1"]
-        assert [one.address for one in await addresses.all_of(tx, ana.id)] == ["1"]
+        await linking.set_preferred_channel(tx, ana.id, "whatsapp")
+        await linking.set_preferred_channel(tx, beto.id, "whatsapp")
+        assert await linking.remove_channel(tx, ana.id, "webchat") == []
+        assert await linking.remove_channel(tx, ana.id, "whatsapp") == ["MX.1"]
+        assert [one.address for one in await addresses.of_servant(tx, ana.id)] == ["1"]
         kept = await servants.by_id(tx, ana.id), await servants.by_id(tx, beto.id)
         assert [one.channel for one in kept if one] == [None, "whatsapp"]
-        assert await servants.at(tx, "whatsapp", "MX.2") is not None
+        assert await servants.by_address(tx, "whatsapp", "MX.2") is not None
 
 
 async def test_another_channels_removal_leaves_the_preference(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1", "", NOW)
-        await linking.prefer(tx, ana.id, "telegram")
-        await linking.remove(tx, ana.id, "whatsapp")
+        await linking.set_preferred_channel(tx, ana.id, "telegram")
+        await linking.remove_channel(tx, ana.id, "whatsapp")
         known = await servants.by_id(tx, ana.id)
         assert known is not None
         assert known.channel == "telegram"
@@ -256,11 +256,11 @@ async def test_a_merge_takes_the_addresses_along_and_keeps_what_the_kept_one_cho
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1", "SALUD")
         await servants.change(tx, other.id, language="en", hour=17)
-        await linking.prefer(tx, other.id, "whatsapp")
+        await linking.set_preferred_channel(tx, other.id, "whatsapp")
         await linking.add_code(tx, other.id, CODE, NOW + DAY)
-        await addresses.prefer_no_marketing(tx, "whatsapp", "MX.1", no_marketing=True)
+        await addresses.set_no_marketing(tx, "whatsapp", "MX.1", no_marketing=True)
         await linking.merge(tx, kept.id, other.id)
-        places = await addresses.all_of(tx, kept.id)
+        places = await addresses.of_servant(tx, kept.id)
         assert [(one.channel, one.address, one.no_marketing) for one in places] == [
             ("telegram", "1", False),
             ("whatsapp", "MX.1", True),
@@ -275,7 +275,7 @@ async def test_a_merge_names_every_competency_that_either_remembered(database: D
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")
         for one, competency in ((kept, "c1"), (kept, "c2"), (other, "c2"), (other, "c3"), (beto, "c4")):
-            await record.remember(tx, Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1))
+            await record.store_memory(tx, Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1))
         assert await linking.merge(tx, kept.id, other.id) == {"c1", "c2", "c3"}
         owners = (await tx.scalars(select(memories.c.servant_id).distinct())).all()
         assert set(owners) == {kept.id, beto.id}

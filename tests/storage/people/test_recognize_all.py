@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from storage import schema as tables
 from storage.database import Database, Transaction
 from storage.people import addresses
-from storage.people.addresses import Meeting
+from storage.people.addresses import InboundSender
 from storage.people.servants import Servant
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
@@ -31,7 +31,7 @@ PEOPLE = st.lists(
     unique_by=lambda one: one[:2],
 )
 MEETINGS = st.lists(
-    st.builds(Meeting, CHANNELS, st.sampled_from(NAMES), st.sampled_from(("", *PHONES)), HEARD),
+    st.builds(InboundSender, CHANNELS, st.sampled_from(NAMES), st.sampled_from(("", *PHONES)), HEARD),
     max_size=4,
     unique_by=lambda one: (one.channel, one.address),
 )
@@ -59,45 +59,45 @@ async def stored(tx: Transaction) -> list[list[tuple[Any, ...]]]:
     return found
 
 
-async def one_by_one(tx: Transaction, meetings: Sequence[Meeting]) -> Met:
-    return [await addresses.meet(tx, one.channel, one.address, one.alias, one.heard_at) for one in meetings]
+async def one_by_one(tx: Transaction, meetings: Sequence[InboundSender]) -> Met:
+    return [await addresses.recognize(tx, one.channel, one.address, one.alias, one.heard_at) for one in meetings]
 
 
-async def assert_the_same(database: Database, people: Sequence[Known], meetings: Sequence[Meeting]) -> None:
+async def assert_the_same(database: Database, people: Sequence[Known], meetings: Sequence[InboundSender]) -> None:
     await emptied(database)
     async with database.write() as tx:
         await there_are(tx, people)
         async with tx.begin_nested() as attempt:
             expected = await one_by_one(tx, meetings), await stored(tx)
             await attempt.rollback()
-        assert (await addresses.meet_all(tx, meetings), await stored(tx)) == expected
+        assert (await addresses.recognize_all(tx, meetings), await stored(tx)) == expected
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(people=PEOPLE, meetings=MEETINGS)
 async def test_meeting_many_at_once_is_meeting_each_in_their_order(
-    database: Database, people: Sequence[Known], meetings: Sequence[Meeting]
+    database: Database, people: Sequence[Known], meetings: Sequence[InboundSender]
 ) -> None:
     await assert_the_same(database, people, meetings)
 
 
 LATER = NOW + HOUR
-STORIES: dict[str, tuple[list[Known], list[Meeting]]] = {
+STORIES: dict[str, tuple[list[Known], list[InboundSender]]] = {
     "by the number after an id was told of": (
         [("whatsapp", PHONE, "", NOW, True)],
-        [Meeting("whatsapp", USER, PHONE, NOW), Meeting("whatsapp", PHONE, "", LATER)],
+        [InboundSender("whatsapp", USER, PHONE, NOW), InboundSender("whatsapp", PHONE, "", LATER)],
     ),
     "by the number before an id is told of": (
         [("whatsapp", PHONE, "", NOW, True)],
-        [Meeting("whatsapp", PHONE, "", LATER), Meeting("whatsapp", USER, PHONE, NOW)],
+        [InboundSender("whatsapp", PHONE, "", LATER), InboundSender("whatsapp", USER, PHONE, NOW)],
     ),
     "by a number that has become somebody else's": (
         [("whatsapp", PHONE, "", NOW, True), ("whatsapp", BETOS_USER, "", NOW, True)],
-        [Meeting("whatsapp", BETOS_USER, PHONE, LATER), Meeting("whatsapp", PHONE, PHONE, LATER)],
+        [InboundSender("whatsapp", BETOS_USER, PHONE, LATER), InboundSender("whatsapp", PHONE, PHONE, LATER)],
     ),
     "by a number that nobody had": (
         [("whatsapp", USER, "", NOW, True)],
-        [Meeting("whatsapp", USER, PHONE, NOW), Meeting("whatsapp", PHONE, PHONE, LATER)],
+        [InboundSender("whatsapp", USER, PHONE, NOW), InboundSender("whatsapp", PHONE, PHONE, LATER)],
     ),
 }
 

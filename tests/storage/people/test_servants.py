@@ -8,7 +8,7 @@ from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Memory
 from storage.people import servants
-from storage.people.due import Due
+from storage.people.due import DueServant
 from storage.people.servants import Servant
 from storage.queue import outbox
 from storage.schema import addresses, answers, closures, memories, prompts
@@ -63,9 +63,9 @@ async def test_a_servant_is_found_where_they_are_and_nowhere_else(database: Data
     async with database.write() as tx:
         ids = await places(tx)
         ana = await enrol(tx, ids["LEON"])
-        assert await servants.at(tx, "telegram", ANA.address) == ana
-        assert await servants.at(tx, "webchat", ANA.address) is None
-        assert await servants.at(tx, "telegram", BETO.address) is None
+        assert await servants.by_address(tx, "telegram", ANA.address) == ana
+        assert await servants.by_address(tx, "webchat", ANA.address) is None
+        assert await servants.by_address(tx, "telegram", BETO.address) is None
 
 
 async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> None:
@@ -75,7 +75,7 @@ async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> No
         beto = await enrol(tx, ids["LEON"], BETO.address)
         await servants.change(tx, ana.id, language="en")
         await servants.change(tx, ana.id, hour=0)
-        await servants.move(tx, ana.id, ids["SALUD"])
+        await servants.change_institution(tx, ana.id, ids["SALUD"])
         await servants.accept_notice(tx, ana.id, "2027-1", NOW + DAY)
         expected = replace(
             ana,
@@ -85,8 +85,8 @@ async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> No
             notice_version="2027-1",
             consented_at=NOW + DAY,
         )
-        assert await servants.at(tx, "telegram", ANA.address) == expected
-        assert await servants.at(tx, "telegram", BETO.address) == beto
+        assert await servants.by_address(tx, "telegram", ANA.address) == expected
+        assert await servants.by_address(tx, "telegram", BETO.address) == beto
 
 
 async def test_people_are_counted_by_institution_without_those_who_left(database: Database) -> None:
@@ -149,11 +149,11 @@ async def test_who_is_due(database: Database, case: Case) -> None:
         if not case.is_reachable:
             await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
         if case.closed:
-            await servants.close_day(tx, ids.get(case.closed), case.closed_on)
+            await servants.add_closure(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await record.plan(tx, ana.id, case.asked_on, "s", "c", "new")
         due = await free(tx, TODAY, case.hour)
-    expected = Due(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
+    expected = DueServant(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
 
@@ -174,7 +174,7 @@ async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
     async with database.write() as tx:
         ids = await places(tx)
         for place in (None, None, ids["LEON"], ids["LEON"]):
-            await servants.close_day(tx, place, TODAY)
+            await servants.add_closure(tx, place, TODAY)
         assert await tx.scalar(select(func.count()).select_from(closures)) == 2
 
 
@@ -186,10 +186,10 @@ async def test_a_pause_ends_when_the_person_comes_back(database: Database) -> No
         ids = await places(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.pause(tx, ana.id, TODAY + DAY)
-        paused = await servants.at(tx, "telegram", ANA.address)
+        paused = await servants.by_address(tx, "telegram", ANA.address)
         assert paused == replace(ana, state="paused", paused_until=TODAY + DAY)
         await servants.resume(tx, ana.id)
-        assert await servants.at(tx, "telegram", ANA.address) == ana
+        assert await servants.by_address(tx, "telegram", ANA.address) == ana
 
 
 async def test_who_left_is_not_brought_back_by_a_pause(database: Database) -> None:
@@ -209,19 +209,19 @@ async def test_leaving_forgets_what_identifies_and_keeps_what_was_answered(datab
             one = await enrol(tx, ids["LEON"], address, hour=17)
             answered = await record.plan(tx, one.id, TODAY - DAY, "s", "c", "new")
             assert answered is not None
-            await record.record(tx, answer_to(answered.id, one, TODAY - DAY))
+            await record.add_answer(tx, answer_to(answered.id, one, TODAY - DAY))
             await record.plan(tx, one.id, TODAY, "s", "c", "new")
-            await record.remember(tx, Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1))
-        ana = await servants.at(tx, "telegram", ANA.address)
+            await record.store_memory(tx, Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1))
+        ana = await servants.by_address(tx, "telegram", ANA.address)
         assert ana is not None
         await servants.leave(tx, ana.id)
-        assert await servants.at(tx, "telegram", ANA.address) is None
+        assert await servants.by_address(tx, "telegram", ANA.address) is None
         for of, left in ((addresses, 0), (memories, 0), (prompts, 1), (answers, 1)):
             count = select(func.count()).select_from(of).where(of.c.servant_id == ana.id)
             assert await tx.scalar(count) == left, of.name
         row = (await tx.execute(select(table).where(table.c.id == ana.id))).mappings().one()
         assert (row["state"], row["hour"], row["language"], row["notice_version"]) == ("left", 0, "es", "")
-        beto = await servants.at(tx, "telegram", BETO.address)
+        beto = await servants.by_address(tx, "telegram", BETO.address)
         assert beto is not None
         assert list(await record.memories_of(tx, beto.id)) == ["c"]
         assert await record.prompt_of_day(tx, beto.id, TODAY) is not None

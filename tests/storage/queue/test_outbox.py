@@ -137,8 +137,8 @@ async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked
     async with database.write() as tx:
         await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
         assert await keys(tx) == []
-        assert await claims.due_on(tx, NOW) == {"whatsapp": True}
-        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
+        assert await claims.due_channels(tx, NOW) == {"whatsapp": True}
+        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
         assert await keys(tx, NOW + MINUTE) == ["later"]
 
 
@@ -147,8 +147,8 @@ async def test_prompts_alone_are_not_urgent(database: Database) -> None:
         await outbox.add(
             tx, [new("p", kind=DeliveryKind.PROMPT), new("n", kind=DeliveryKind.NOTICE, due_at=NOW + MINUTE)]
         )
-        assert await claims.due_on(tx, NOW) == {"telegram": False}
-        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True}
+        assert await claims.due_channels(tx, NOW) == {"telegram": False}
+        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True}
 
 
 async def test_a_deadline_travels_with_its_delivery(database: Database) -> None:
@@ -171,8 +171,8 @@ async def test_what_a_dead_worker_held_leaves_again_after_its_lease(database: Da
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
         assert await keys(tx) == ["a"]
-        assert not await claims.has_expired(tx, NOW + LEASE)
-        assert await claims.has_expired(tx, NOW + LEASE + timedelta(seconds=1))
+        assert not await claims.has_expired_lease(tx, NOW + LEASE)
+        assert await claims.has_expired_lease(tx, NOW + LEASE + timedelta(seconds=1))
         assert await keys(tx, NOW + LEASE, "two") == [], "the lease is not over yet"
         (again,) = await claim(tx, NOW + LEASE + timedelta(seconds=1), "two")
         assert again.attempts == 2
@@ -183,7 +183,7 @@ async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Dat
         await outbox.add(tx, [new("a"), new("b", "beto")])
         assert await keys(tx, worker="one", limit=1) == ["a"]
         assert await keys(tx, worker="two", limit=1) == ["b"]
-        await outbox.give_back(tx, "one")
+        await outbox.release(tx, "one")
         assert await keys(tx, worker="three") == ["a"]
 
 
@@ -195,10 +195,10 @@ async def test_what_a_platform_will_tell_of_is_not_given_back_before_its_lease(d
         )
         for on in ("telegram", "whatsapp"):
             await claims.claim(tx, "dead", on, NOW, 10)
-        await outbox.give_back_all(tx, besides={"whatsapp"})
+        await outbox.release_all(tx, except_channels={"whatsapp"})
         assert len(await claims.claim(tx, "heir", "telegram", NOW, 10)) == 1
         assert not await claims.claim(tx, "heir", "whatsapp", NOW, 10)
-        assert await outbox.reclaim(tx, "heir", NOW + LEASE + timedelta(seconds=1), under_way=()) >= 1
+        assert await outbox.reclaim(tx, "heir", NOW + LEASE + timedelta(seconds=1), in_flight=()) >= 1
         assert len(await claims.claim(tx, "heir", "whatsapp", NOW, 10)) == 1
 
 
@@ -278,7 +278,7 @@ async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
     elif verb == "postpone":
         await delivery_worker.postpone(tx, delivery_id, NOW, "down")
     elif verb == "give_back":
-        await outbox.give_back(tx, "one")
+        await outbox.release(tx, "one")
     elif verb == "drop_unreachable":
         await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
     else:
@@ -354,11 +354,11 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
 
 async def test_the_gauges_tell_what_waits_and_for_how_long(database: Database) -> None:
     async with database.write() as tx:
-        assert await backlog.oldest_waiting(tx, NOW) == 0.0
-        assert not await claims.due_on(tx, NOW)
+        assert await backlog.oldest_delivery_age(tx, NOW) == 0.0
+        assert not await claims.due_channels(tx, NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
-        assert await backlog.oldest_waiting(tx, NOW) == 60.0
-        assert await backlog.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
+        assert await backlog.oldest_delivery_age(tx, NOW) == 60.0
+        assert await backlog.oldest_delivery_age(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
         assert await keys(tx, limit=1) == ["a"]
         assert await backlog.counts(tx, NOW - MINUTE) == {("telegram", "claimed"): 1, ("telegram", "waiting"): 2}
 
@@ -373,7 +373,7 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
                 one.key, DeliveryState.SENT
             )
             await delivery_worker.end(tx, one.id, state, NOW, ref=one.key)
-        await receipts.note(tx, "telegram", 0, "lost failed", "failed", NOW)
+        await receipts.record_status(tx, "telegram", 0, "lost failed", "failed", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
         later = NOW + MINUTE / 2
@@ -452,7 +452,7 @@ class _History:
                 await delivery_worker.postpone(tx, delivery_id, self.now + timedelta(seconds=seconds), "down")
                 del self.held[delivery_id]
             case ("give_back", str(worker)):
-                await outbox.give_back(tx, worker)
+                await outbox.release(tx, worker)
                 self.held = {one: hold for one, hold in self.held.items() if hold[0] != worker}
             case ("wait", int(seconds)):
                 self.now += timedelta(seconds=seconds)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
-from storage.schema import paces as table
+from storage.schema import rate_limits as table
 from tests.cast import MONDAY_NINE as NOW
 
 STEP = 1 / 25
@@ -16,11 +16,11 @@ TOGETHER = settings(max_examples=30, deadline=None, suppress_health_check=[Healt
 
 
 async def reserve(tx: Transaction, channel: str, count: int, step: float, now: datetime | None) -> rate_limits.Slots:
-    return await rate_limits.take(tx, await rate_limits.look(tx, channel, now), count, step)
+    return await rate_limits.take_slots(tx, await rate_limits.lock(tx, channel, now), count, step)
 
 
 async def held(tx: Transaction, channel: str, now: datetime | None) -> float:
-    return (await rate_limits.look(tx, channel, now)).held
+    return (await rate_limits.lock(tx, channel, now)).held
 
 
 CLAIMS = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 20)), min_size=1, max_size=15)
@@ -48,7 +48,7 @@ async def test_after_a_refusal_no_slot_is_before_its_end_for_anybody(
 ) -> None:
     async with database.write() as tx:
         await tx.execute(table.delete())
-        await rate_limits.hold(tx, "telegram", seconds, NOW)
+        await rate_limits.record_refusal(tx, "telegram", seconds, NOW)
         now = NOW
         for after, count in claims:
             now += timedelta(seconds=after)
@@ -58,7 +58,7 @@ async def test_after_a_refusal_no_slot_is_before_its_end_for_anybody(
 
 async def test_each_credential_has_its_own_pace(database: Database) -> None:
     async with database.write() as tx:
-        await rate_limits.hold(tx, "telegram", 30, NOW)
+        await rate_limits.record_refusal(tx, "telegram", 30, NOW)
         assert (await reserve(tx, "whatsapp", 5, STEP, NOW)).first == 0
         assert await held(tx, "telegram", NOW) == 30
         assert await held(tx, "whatsapp", NOW) == 0
@@ -67,11 +67,11 @@ async def test_each_credential_has_its_own_pace(database: Database) -> None:
 async def test_refusals_of_one_burst_slow_down_once_and_it_comes_back_slowly(database: Database) -> None:
     async with database.write() as tx:
         for _ in range(5):
-            await rate_limits.hold(tx, "telegram", 3, NOW)
-        (one,) = await rate_limits.standing(tx, NOW)
+            await rate_limits.record_refusal(tx, "telegram", 3, NOW)
+        (one,) = await rate_limits.statuses(tx, NOW)
         assert (one.factor, one.refusals) == (rate_limits.STRETCH, 5)
-        (soon,) = await rate_limits.standing(tx, NOW + timedelta(minutes=1))
-        (late,) = await rate_limits.standing(tx, NOW + timedelta(hours=1))
+        (soon,) = await rate_limits.statuses(tx, NOW + timedelta(minutes=1))
+        (late,) = await rate_limits.statuses(tx, NOW + timedelta(hours=1))
         assert 1 < soon.factor < one.factor
         assert late.factor == 1
 
@@ -80,7 +80,7 @@ async def test_refusals_of_one_burst_slow_down_once_and_it_comes_back_slowly(dat
 async def test_a_clock_that_was_set_back_holds_up_nobody(database: Database, back: timedelta) -> None:
     async with database.write() as tx:
         await reserve(tx, "telegram", 10, STEP, NOW)
-        await rate_limits.hold(tx, "telegram", 20, NOW)
+        await rate_limits.record_refusal(tx, "telegram", 20, NOW)
         slots = await reserve(tx, "telegram", 1, STEP, NOW - back)
         assert slots.first <= rate_limits.LONGEST_AHEAD
         assert await held(tx, "telegram", NOW - back) == 0

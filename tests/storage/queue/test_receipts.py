@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from storage.database import Database, Transaction
 from storage.queue import backlog, outbox, receipts
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
-from storage.queue.receipts import FATES, Told
+from storage.queue.receipts import STATUSES, UpdatedDelivery
 from storage.schema import deliveries
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
@@ -44,8 +44,10 @@ async def row(tx: Transaction, number: int) -> dict[str, Any]:
     return dict((await tx.execute(select(deliveries).where(deliveries.c.id == number))).mappings().one())
 
 
-async def tell(tx: Transaction, fate: str, number: int = 0, ref: str = REF, now: datetime = LATER) -> Told | None:
-    return await receipts.note(tx, "whatsapp", number, ref, fate, now)
+async def tell(
+    tx: Transaction, fate: str, number: int = 0, ref: str = REF, now: datetime = LATER
+) -> UpdatedDelivery | None:
+    return await receipts.record_status(tx, "whatsapp", number, ref, fate, now)
 
 
 # ---------------------------------------------------------------- any order
@@ -55,12 +57,12 @@ RANK = {fate: place for place, fate in enumerate(("sent", "failed", "delivered",
 
 
 def test_the_ranks_are_those_of_the_platform() -> None:
-    assert tuple(RANK) == FATES
+    assert tuple(RANK) == STATUSES
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    words=st.lists(st.tuples(st.sampled_from(FATES), st.booleans()), min_size=1, max_size=10),
+    words=st.lists(st.tuples(st.sampled_from(STATUSES), st.booleans()), min_size=1, max_size=10),
     before=st.sampled_from([DeliveryState.SENT, DeliveryState.DOUBTED, DeliveryState.CLAIMED]),
 )
 async def test_in_any_order_and_however_often_the_highest_fate_stands(
@@ -82,7 +84,7 @@ async def test_in_any_order_and_however_often_the_highest_fate_stands(
         assert found["state"] == ("failed" if found["fate"] == "failed" else "sent")
         assert (found["platform_ref"], found["body"], found["lease_until"], found["worker"]) == (REF, None, None, None)
         assert found["ended_at"] == (LATER if before is DeliveryState.CLAIMED else NOW)
-        assert news[0] == Told(number, "whatsapp", "MX.1001", DeliveryKind.PROMPT, NOW + timedelta(hours=10))
+        assert news[0] == UpdatedDelivery(number, "whatsapp", "MX.1001", DeliveryKind.PROMPT, NOW + timedelta(hours=10))
         for fate, _ in words:
             assert await tell(tx, fate, number) is None
         assert await row(tx, number) == found
@@ -121,7 +123,7 @@ async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Da
         before = await row(tx, number)
         await delivery_worker.end(tx, number, DeliveryState.SENT, LATER, ref=REF)
         await delivery_worker.postpone(tx, number, LATER, "timeout")
-        await outbox.give_back(tx, "worker")
+        await outbox.release(tx, "worker")
         assert await row(tx, number) == before
 
 
@@ -143,7 +145,7 @@ async def test_a_delivery_with_another_reference_is_another_delivery(database: D
         number = await add(tx)
         await leave(tx, number, DeliveryState.SENT, OTHER_REF)
         before = await row(tx, number)
-        for fate in FATES:
+        for fate in STATUSES:
             assert await tell(tx, fate, number) is None
         assert await row(tx, number) == before
 
@@ -172,7 +174,7 @@ async def test_a_word_does_not_end_what_was_never_tried(database: Database) -> N
     async with database.write() as tx:
         first = await add(tx, "the question whether to leave", DeliveryKind.REPLY)
         await leave(tx, first, DeliveryState.SENT, OTHER_REF)
-        await outbox.forget(tx, "whatsapp", "MX.1001")
+        await outbox.delete_all(tx, "whatsapp", "MX.1001")
         await add(tx, "good-bye", DeliveryKind.REPLY)
         await tx.execute(update(deliveries).values(id=first))  # as SQLite does by itself
         await tell(tx, "read", first, OTHER_REF)

@@ -14,7 +14,7 @@ from tests.cast import MONDAY_NINE as NOW
 
 OLD, YOUNG = NOW - timedelta(days=9), NOW - timedelta(days=1)
 BEFORE = NOW - timedelta(days=8)
-PORTION = retention.PORTION
+PORTION = retention.BATCH_SIZE
 
 
 async def fill(database: Database, old: int, young: int) -> None:
@@ -42,7 +42,7 @@ async def fill(database: Database, old: int, young: int) -> None:
 async def forget(database: Database) -> int:
     """All that is old, as the clock does it; give how many transactions that took."""
     count = 0
-    for some in (retention.some_deliveries, retention.some_updates):
+    for some in (retention.delete_ended_deliveries, retention.delete_handled_updates):
         last: int | None = 0
         while last is not None:
             async with database.write() as tx:
@@ -81,8 +81,8 @@ async def test_two_processes_forget_side_by_side(database: Database) -> None:
         pytest.skip("one process")
     await fill(database, 2 * PORTION, 0)
     async with database.write() as first, database.engine.begin() as second:
-        assert await retention.some_deliveries(first, BEFORE) == PORTION
-        assert await retention.some_deliveries(second, BEFORE) == 2 * PORTION
+        assert await retention.delete_ended_deliveries(first, BEFORE) == PORTION
+        assert await retention.delete_ended_deliveries(second, BEFORE) == 2 * PORTION
     assert (await left(database))[0] == 0
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from storage.database import Transaction
-from storage.reports import queries
-from storage.reports.queries import Cell, InstitutionCount
+from storage.reports import statistics
+from storage.reports.statistics import Cell, InstitutionCount
 from storage.schema import answers, institutions, prompts, servants
 
 
@@ -70,7 +70,7 @@ async def check(tx: Transaction, spans: Sequence[tuple[date, date]]) -> None:
     made = await Reckoning.of(tx)
     codes = [None, "NOWHERE", *(one.code for one in made.institutions)]
     for first, last in spans:
-        assert await queries.by_institution(tx, first, last) == made.by_institution(first, last)
+        assert await statistics.by_institution(tx, first, last) == made.by_institution(first, last)
         for code in codes:
-            assert await queries.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
-            assert await queries.by_day(tx, first, last, code) == made.by_day(first, last, code)
+            assert await statistics.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
+            assert await statistics.by_day(tx, first, last, code) == made.by_day(first, last, code)

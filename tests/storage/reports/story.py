@@ -12,7 +12,7 @@ from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import linking, servants
 from storage.reports import aggregates
-from storage.schema import kept_answers, kept_last, kept_prompts, kept_until
+from storage.schema import aggregation_state, answer_aggregates, last_answer_days, prompt_aggregates
 from tests.cast import MONDAY_NINE as NOW
 from tests.storage.reports import naive_counts
 
@@ -57,10 +57,10 @@ class Story:
         prompt = await record.prompt_of_day(self.tx, servant.id, self.today - back * DAY)
         if prompt is not None:
             given = (prompt.id, servant.id, servant.institution_id, topic, "c", "s", "a", is_right, None)
-            await record.record(self.tx, Answer(*given, self.today, NOW))
+            await record.add_answer(self.tx, Answer(*given, self.today, NOW))
 
     async def fold(self) -> date | None:
-        return await aggregates.fold(self.tx, morning(self.today))
+        return await aggregates.aggregate_next_day(self.tx, morning(self.today))
 
     async def fold_all(self) -> None:
         while await self.fold():
@@ -70,7 +70,7 @@ class Story:
         await servants.leave(self.tx, self.people[who % len(self.people)])
 
     async def move(self, who: int, where: int) -> None:
-        await servants.move(self.tx, self.people[who % len(self.people)], self.places[where])
+        await servants.change_institution(self.tx, self.people[who % len(self.people)], self.places[where])
 
     async def unite(self, who: int, whom: int) -> None:
         one, other = self.people[who % len(self.people)], self.people[whom % len(self.people)]
@@ -83,7 +83,7 @@ class Story:
         servant = self.people[who % len(self.people)]
         day = self.today - back * DAY
         answer = topic and Answer(0, servant, self.places[who % 3], topic, "c", "s", "a", True, None, day, NOW)
-        await record.add_many(self.tx, [(Prompt(0, servant, day, "s", "c", "fictional"), answer or None)])
+        await record.add_history(self.tx, [(Prompt(0, servant, day, "s", "c", "fictional"), answer or None)])
 
     async def days(self, number: int, seed: int = 1) -> None:
         """Everybody is asked each day, most answer, some of them late; nothing is folded."""
@@ -102,10 +102,10 @@ class Story:
     async def kept(self) -> list[tuple[Any, ...]]:
         """All that is kept."""
         queries = (
-            select(kept_answers).where(kept_answers.c.answers != 0).order_by(*kept_answers.primary_key),
-            select(kept_prompts).where(kept_prompts.c.asked != 0).order_by(*kept_prompts.primary_key),
-            select(kept_last).order_by(*kept_last.primary_key),
-            select(kept_until),
+            select(answer_aggregates).where(answer_aggregates.c.answers != 0).order_by(*answer_aggregates.primary_key),
+            select(prompt_aggregates).where(prompt_aggregates.c.asked != 0).order_by(*prompt_aggregates.primary_key),
+            select(last_answer_days).order_by(*last_answer_days.primary_key),
+            select(aggregation_state),
         )
         found = [(await self.tx.execute(query)).all() for query in queries]
         return [tuple(row) for rows in found for row in rows]

@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from storage.database import Database, open_database
 from storage.people import servants
-from storage.reports import aggregates, queries
+from storage.reports import aggregates, statistics
 from storage.reports.aggregates import NEVER
-from storage.schema import answers, kept_prompts, prompts
+from storage.schema import answers, prompt_aggregates, prompts
 from tests.cast import MONDAY_NINE as NOW
 from tests.conftest import emptied
 from tests.statement_log import listening
@@ -69,7 +69,7 @@ async def test_whatever_happens_the_numbers_are_those_of_a_naive_reckoning(
         await story.fold_all()
         await story.check([(0, 30), span])
         found = await story.kept()
-        await queries.rebuild(tx)
+        await statistics.rebuild(tx)
         assert await story.kept() == found
 
 
@@ -85,7 +85,7 @@ async def test_a_day_is_kept_when_it_is_over_and_the_numbers_stay(database: Data
             told.append(day)
             await story.check()
         assert told == [MONDAY + number * DAY for number in range(6)]
-        assert await aggregates.until(tx) == story.today - DAY
+        assert await aggregates.aggregated_until(tx) == story.today - DAY
         assert await story.fold() is None
         await story.check()
 
@@ -96,10 +96,10 @@ async def test_an_answer_to_a_question_of_a_kept_day_counts_on_both_days(databas
         await story.ask(0)
         story.today += 3 * DAY
         await story.fold_all()
-        assert await queries.by_day(tx, MONDAY, MONDAY, None) == [(MONDAY, 0, 1)]
+        assert await statistics.by_day(tx, MONDAY, MONDAY, None) == [(MONDAY, 0, 1)]
         await story.answer(0, 3, "codigo", is_right=True)
         for _ in range(2):
-            assert await queries.by_day(tx, MONDAY, MONDAY, None) == [(MONDAY, 1, 1)]
+            assert await statistics.by_day(tx, MONDAY, MONDAY, None) == [(MONDAY, 1, 1)]
             await story.check()
             story.today += DAY
             await story.fold_all()
@@ -113,18 +113,18 @@ async def test_on_the_first_day_nothing_is_kept_as_an_older_version_may_still_ru
         await story.days(3)
         for _ in range(3):
             assert await story.fold() is None
-            assert await aggregates.until(tx) == NEVER
+            assert await aggregates.aggregated_until(tx) == NEVER
         story.today += DAY
         assert await story.fold() == MONDAY
 
 
 async def test_where_nobody_was_ever_asked_there_is_nothing_to_make_anew(database: Database) -> None:
     async with database.write() as tx:
-        await queries.rebuild(tx)
+        await statistics.rebuild(tx)
         story = await Story(tx).begin()
         story.today += DAY
         await story.fold_all()
-        assert await aggregates.until(tx) == MONDAY
+        assert await aggregates.aggregated_until(tx) == MONDAY
         await story.ask(0)
         await story.answer(0, 0, "codigo", is_right=True)
         await story.check()
@@ -134,8 +134,8 @@ async def test_a_history_from_elsewhere_is_kept_by_making_all_anew(database: Dat
     async with database.write() as tx:
         story = await Story(tx).begin()
         await story.days(6)
-        await queries.rebuild(tx)
-        assert await aggregates.until(tx) == story.today - 2 * DAY, "all but the newest"
+        await statistics.rebuild(tx)
+        assert await aggregates.aggregated_until(tx) == story.today - 2 * DAY, "all but the newest"
         await story.check()
 
 
@@ -144,10 +144,12 @@ async def test_a_day_is_over_some_hours_after_midnight(database: Database) -> No
         story = await Story(tx).begin()
         await story.days(1)
         early = morning(story.today) - timedelta(seconds=1)
-        assert await aggregates.fold(tx, early) is None
-        assert await aggregates.fold(tx, morning(story.today)) == MONDAY
-        assert await aggregates.fold(tx, early) is None
-        assert await aggregates.until(tx) == MONDAY, "clocks that differ by a second do not empty what is kept"
+        assert await aggregates.aggregate_next_day(tx, early) is None
+        assert await aggregates.aggregate_next_day(tx, morning(story.today)) == MONDAY
+        assert await aggregates.aggregate_next_day(tx, early) is None
+        assert await aggregates.aggregated_until(tx) == MONDAY, (
+            "clocks that differ by a second do not empty what is kept"
+        )
 
 
 @pytest.mark.parametrize("days", [1, 2, 400])
@@ -164,7 +166,7 @@ async def test_after_a_clock_that_was_ahead_all_is_kept_anew(database: Database,
         await story.days(2)
         await story.check()
         await story.fold_all()
-        assert await aggregates.until(tx) == story.today - DAY
+        assert await aggregates.aggregated_until(tx) == story.today - DAY
         await story.check()
 
 
@@ -181,13 +183,15 @@ async def test_who_leaves_takes_what_was_not_answered_out_of_kept_days_too(datab
         story.today += DAY
         await story.fold_all()
         last = story.today
-        assert await queries.by_day(tx, MONDAY, last, None) == [(MONDAY, 1, 1), (MONDAY + DAY, 0, 1)]
+        assert await statistics.by_day(tx, MONDAY, last, None) == [(MONDAY, 1, 1), (MONDAY + DAY, 0, 1)]
         await story.leave(0)
-        assert await queries.by_day(tx, MONDAY, last, None) == [(MONDAY, 1, 1)]
+        assert await statistics.by_day(tx, MONDAY, last, None) == [(MONDAY, 1, 1)]
         await story.check()
         story.today += DAY
         await story.fold_all()
-        assert await tx.scalar(select(func.count()).select_from(kept_prompts)) == 1, "no empty row tells of a question"
+        assert await tx.scalar(select(func.count()).select_from(prompt_aggregates)) == 1, (
+            "no empty row tells of a question"
+        )
 
 
 async def test_who_moves_takes_the_questions_along_and_leaves_the_answers(database: Database) -> None:
@@ -195,12 +199,12 @@ async def test_who_moves_takes_the_questions_along_and_leaves_the_answers(databa
         story = await Story(tx).begin()
         await story.days(4)
         await story.fold_all()
-        before = await queries.by_topic(tx, MONDAY, story.today, "LEON")
+        before = await statistics.by_topic(tx, MONDAY, story.today, "LEON")
         for who in range(6):
             await story.move(who, 2)
         assert before
-        assert await queries.by_topic(tx, MONDAY, story.today, "LEON") == before
-        asked = {one.code: one.asked for one in await queries.by_institution(tx, MONDAY, story.today)}
+        assert await statistics.by_topic(tx, MONDAY, story.today, "LEON") == before
+        asked = {one.code: one.asked for one in await statistics.by_institution(tx, MONDAY, story.today)}
         assert asked == {"LEON": 0, "SALUD": 0, "ATARJEA": 24}
         await story.check()
 
@@ -214,9 +218,9 @@ async def test_two_records_that_become_one_are_one_person_on_kept_days(database:
             await story.answer(who, 0, "codigo", is_right=True)
             story.today += DAY
         await story.fold_all()
-        assert [one.people for one in await queries.by_topic(tx, MONDAY, story.today, "LEON")] == [2]
+        assert [one.people for one in await statistics.by_topic(tx, MONDAY, story.today, "LEON")] == [2]
         await story.unite(0, 1)
-        assert [one.people for one in await queries.by_topic(tx, MONDAY, story.today, "LEON")] == [1]
+        assert [one.people for one in await statistics.by_topic(tx, MONDAY, story.today, "LEON")] == [1]
         await story.check()
 
 
@@ -228,7 +232,7 @@ async def test_a_past_that_is_made_up_is_counted_where_its_days_are_kept(databas
         await story.make_up(0, 40, "codigo")
         await story.make_up(1, 1, None)
         first = story.today - 40 * DAY
-        assert (first, 1, 1) in await queries.by_day(tx, first, story.today, None)
+        assert (first, 1, 1) in await statistics.by_day(tx, first, story.today, None)
         await story.check()
 
 
@@ -247,7 +251,7 @@ async def _folded(database: Database, today: date) -> list[date]:
     found: list[date] = []
     while True:
         async with database.write() as tx:
-            day = await aggregates.fold(tx, morning(today))
+            day = await aggregates.aggregate_next_day(tx, morning(today))
         if day is None:
             return found
         found.append(day)
@@ -263,7 +267,7 @@ async def test_of_several_processes_at_once_each_day_is_kept_by_one(database: Da
     async with database.write() as tx:
         await naive_counts.check(tx, [(MONDAY, today), (MONDAY + DAY, MONDAY + 3 * DAY)])
         found = await Story(tx).kept()
-        await queries.rebuild(tx)
+        await statistics.rebuild(tx)
         assert await Story(tx).kept() == found
 
 
@@ -293,7 +297,7 @@ class Crash(Exception):
 async def test_a_crash_at_any_statement_of_a_day_loses_and_doubles_nothing(database: Database, statement: int) -> None:
     today = await _a_week(database)
     async with database.write() as tx:
-        assert await aggregates.fold(tx, morning(today)) == MONDAY
+        assert await aggregates.aggregate_next_day(tx, morning(today)) == MONDAY
     before, left = await rows_of(database), [statement]
 
     def crash(*arguments: Any) -> None:
@@ -314,14 +318,14 @@ async def test_a_page_sees_one_moment_though_a_day_is_kept_meanwhile(database: D
     today = await _a_week(database)
     other = open_database(database_url)
     async with database.read() as tx:
-        before = await queries.by_institution(tx, MONDAY, today)
+        before = await statistics.by_institution(tx, MONDAY, today)
         await _folded(other, today)
-        assert await aggregates.until(tx) == NEVER
-        assert await queries.by_institution(tx, MONDAY, today) == before
+        assert await aggregates.aggregated_until(tx) == NEVER
+        assert await statistics.by_institution(tx, MONDAY, today) == before
     await other.close()
     async with database.read() as tx:
-        assert await aggregates.until(tx) == today - DAY
-        assert await queries.by_institution(tx, MONDAY, today) == before
+        assert await aggregates.aggregated_until(tx) == today - DAY
+        assert await statistics.by_institution(tx, MONDAY, today) == before
 
 
 # ---------------------------------------------------------------- what it costs
@@ -338,11 +342,11 @@ async def test_no_page_and_no_fold_reads_through_all_answers_or_prompts(database
 
     with listening(database, note):
         async with database.write() as tx:
-            await queries.by_institution(tx, MONDAY, today)
+            await statistics.by_institution(tx, MONDAY, today)
             for code in (None, "LEON"):
-                await queries.by_topic(tx, MONDAY, today, code)
-                await queries.by_day(tx, MONDAY, today, code)
-            await aggregates.fold(tx, morning(today))
+                await statistics.by_topic(tx, MONDAY, today, code)
+                await statistics.by_day(tx, MONDAY, today, code)
+            await aggregates.aggregate_next_day(tx, morning(today))
     async with database.read() as tx:
         for statement, values in [one for one in seen if not one[0].startswith("BEGIN")]:
             rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)

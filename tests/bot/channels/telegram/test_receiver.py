@@ -25,7 +25,7 @@ from bot.inbound.inbox import Inbox
 from handlers.message import Update, UpdateKind
 from storage.database import DatabaseUnavailable, open_database
 from storage.migrate import migrate
-from storage.queue.updates import take
+from storage.queue.updates import claim
 from storage.schema import updates
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
@@ -351,7 +351,7 @@ async def test_both_ways_end_in_the_same_stored_updates(api: FakeTelegram, teleg
             assert await post(hook, json.dumps(raw)) == 200
     async with database.read() as tx:
         rows = (await tx.execute(select(updates.c.key, updates.c.state, updates.c.fault))).all()
-        first = await take(tx)
+        first = await claim(tx)
     await database.close()
     assert [(row.state, row.fault) for row in rows] == [("waiting", None), ("waiting", None), ("aside", "KeyError")]
     assert first is not None

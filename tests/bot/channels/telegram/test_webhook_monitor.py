@@ -88,7 +88,7 @@ async def looks(app: wiring.App, times: int, happens: Callable[[int], None] = la
 
 async def deaf(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
-        return dict(await channel_facts.deaf(tx))
+        return dict(await channel_facts.not_receiving(tx))
 
 
 async def test_it_is_told_once_and_noted_until_something_comes_through(

@@ -32,7 +32,7 @@ async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -
 async def deaf(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
         assert await channel_facts.stopped(tx) == {}, "we may send"
-        return dict(await channel_facts.deaf(tx))
+        return dict(await channel_facts.not_receiving(tx))
 
 
 async def test_it_is_told_once_and_noted_until_telegram_takes_it(

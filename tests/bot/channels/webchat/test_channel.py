@@ -27,7 +27,7 @@ def channel(database: Database, clock: Callable[[], datetime]) -> Webchat:
     return Webchat(database, clock, BOX)
 
 
-async def chat(database: Database, address: str = "ana") -> list[transcripts.Bubble]:
+async def chat(database: Database, address: str = "ana") -> list[transcripts.TranscriptMessage]:
     async with database.read() as tx:
         return [replace(one, body=opened(one.body, BOX)) for one in await transcripts.latest(tx, address, 50)]
 

@@ -395,7 +395,7 @@ async def test_what_another_process_wrote_streams_in_too(database: Database, lib
 
 async def test_a_chat_that_was_emptied_is_loaded_again(product: Product, phone: WebchatPhone) -> None:
     async with product.database.write() as tx:
-        await transcripts.forget(tx, product.kept[-1].address)
+        await transcripts.delete_all(tx, product.kept[-1].address)
     async with phone.session.post(f"{product.address}/chat/say", json={"text": " ", "after": 1}) as answer:
         assert (await answer.json())["reset"] is True
 

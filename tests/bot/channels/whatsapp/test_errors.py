@@ -178,7 +178,7 @@ async def test_what_the_channel_does_for_whoever_was_heard(line: Line, row: Row,
     after = await line.place()
     assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
     assert (after.heard_at is None) is (row.meaning is Meaning.BY_TEMPLATE)
-    assert (after.is_reachable, after.knocked_at, after.put_off_on) == (True, None, None)
+    assert (after.is_reachable, after.template_sent_at, after.deferred_on) == (True, None, None)
     assert after.heard_at in (before.heard_at, None)
     assert await line.templates() == {}
     errors = [one["event"] for one in logs if one["log_level"] == "error"]
@@ -193,7 +193,7 @@ async def test_what_the_channel_does_for_the_silent(line: Line, row: Row, code: 
     check(fault, row, row.silent, code)
     after = await line.place()
     assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
-    assert after.knocked_at is None, "what was refused takes no place"
+    assert after.template_sent_at is None, "what was refused takes no place"
     stops = row.meaning is Meaning.TEMPLATE_STOPPED
     assert await line.templates() == ({(TAP.template, TAP.code): f"REFUSED_{code}"} if stops else {})
     assert isinstance(fault, TemplateStopped) is stops
@@ -211,7 +211,7 @@ async def test_whoever_is_silent_after_all_gets_the_template_at_once(line: Line)
     assert await line.send(PROMPT, graph) == REF
     assert [body["type"] for body in graph.posted] == ["text", "template"]
     place = await line.place()
-    assert (place.heard_at, place.knocked_at) == (None, line.clock())
+    assert (place.heard_at, place.template_sent_at) == (None, line.clock())
 
 
 async def test_a_stopped_template_is_not_tried_again(line: Line) -> None:
@@ -222,5 +222,5 @@ async def test_a_stopped_template_is_not_tried_again(line: Line) -> None:
         await line.send(PROMPT, graph)
     assert graph.posted == []
     async with line.database.write() as tx:
-        await channel_facts.note_template(tx, "whatsapp", TAP.template, TAP.code, line.clock(), status="APPROVED")
+        await channel_facts.store_template(tx, "whatsapp", TAP.template, TAP.code, line.clock(), status="APPROVED")
     assert await line.send(PROMPT, graph) == REF

@@ -9,44 +9,44 @@ from sqlalchemy import text
 
 from storage.database import Database, Transaction
 from storage.people import addresses, due
-from storage.people.due import DueGroup, Silence
+from storage.people.due import DueGroup, ReplyWindow
 from storage.queue import backlog, claims, outbox, receipts, updates
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from tests.cast import MONDAY_NINE as NOW
 from tests.statement_log import listening
 
 DAY = NOW.date()
-SILENCE = Silence("whatsapp", NOW)
+SILENCE = ReplyWindow("whatsapp", NOW)
 BOTH = {"es": False, "en": True}
 
 PLANNED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
-    "free": lambda tx: due.free(tx, DAY, 9, [SILENCE]),
-    "silent": lambda tx: due.silent(tx, DAY, 9, SILENCE, BOTH, 100),
-    "left over": lambda tx: due.left_over(tx, DAY, 9, SILENCE),
-    "still free": lambda tx: due.still(tx, DAY, 9, DueGroup([1, 2]), [SILENCE], {}),
-    "still silent": lambda tx: due.still(tx, DAY, 9, DueGroup([1, 2], SILENCE), [SILENCE], BOTH),
-    "wait from now on": lambda tx: due.put_off(tx, DAY, 9, DueGroup([1, 2], SILENCE)),
-    "wait for a later hour": lambda tx: due.count_put_off_ahead(tx, DAY, 9, SILENCE, BOTH),
-    "wait at all": lambda tx: addresses.count_put_off(tx, "whatsapp"),
+    "free": lambda tx: due.within_window(tx, DAY, 9, [SILENCE]),
+    "silent": lambda tx: due.outside_window(tx, DAY, 9, SILENCE, BOTH, 100),
+    "left over": lambda tx: due.not_yet_deferred(tx, DAY, 9, SILENCE),
+    "still free": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2]), [SILENCE], {}),
+    "still silent": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2], SILENCE), [SILENCE], BOTH),
+    "wait from now on": lambda tx: due.defer(tx, DAY, 9, DueGroup([1, 2], SILENCE)),
+    "wait for a later hour": lambda tx: due.count_deferred_for_later_hours(tx, DAY, 9, SILENCE, BOTH),
+    "wait at all": lambda tx: addresses.count_deferred(tx, "whatsapp"),
     "knocked at": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
 }
 ASKED: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
-    "claim within a person's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, PersonLimit(16, 8)),
+    "claim within a person's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, RecipientLimit(16, 8)),
     "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
-    "due on": lambda tx: claims.due_on(tx, NOW),
-    "has expired": lambda tx: claims.has_expired(tx, NOW),
-    "oldest waiting": lambda tx: backlog.oldest_waiting(tx, NOW),
+    "due on": lambda tx: claims.due_channels(tx, NOW),
+    "has expired": lambda tx: claims.has_expired_lease(tx, NOW),
+    "oldest waiting": lambda tx: backlog.oldest_delivery_age(tx, NOW),
     "counts": lambda tx: backlog.counts(tx, NOW),
-    "put off": lambda tx: backlog.count_put_off(tx, NOW),
+    "put off": lambda tx: backlog.count_delayed(tx, NOW),
     "backlogs": lambda tx: backlog.backlogs(tx, NOW, NOW),
-    "oldest update": lambda tx: backlog.oldest_update(tx, NOW),
-    "expired": lambda tx: backlog.count_expired(tx, NOW),
-    "told": lambda tx: receipts.note(tx, "whatsapp", 5, "ref", "sent", NOW),
-    "give back": lambda tx: outbox.give_back(tx, "w"),
+    "oldest update": lambda tx: backlog.oldest_update_age(tx, NOW),
+    "expired": lambda tx: backlog.count_expired_leases(tx, NOW),
+    "told": lambda tx: receipts.record_status(tx, "whatsapp", 5, "ref", "sent", NOW),
+    "give back": lambda tx: outbox.release(tx, "w"),
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
-    "forget": lambda tx: outbox.forget(tx, "telegram", "ana"),
-    "take": lambda tx: updates.take_some(tx, 16),
+    "forget": lambda tx: outbox.delete_all(tx, "telegram", "ana"),
+    "take": lambda tx: updates.claim_batch(tx, 16),
     "count waiting": lambda tx: updates.count_waiting(tx),
 }
 

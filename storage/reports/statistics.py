@@ -11,7 +11,15 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, exists, fu
 
 from storage.database import Transaction
 from storage.reports import aggregates
-from storage.schema import answers, institutions, kept_answers, kept_last, kept_prompts, prompts, servants
+from storage.schema import (
+    answer_aggregates,
+    answers,
+    institutions,
+    last_answer_days,
+    prompt_aggregates,
+    prompts,
+    servants,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +69,14 @@ async def rebuild(tx: Transaction) -> None:
 
 async def by_institution(tx: Transaction, first: date, last: date) -> list[InstitutionCount]:
     """Every institution with enrolled people, by name."""
-    span = _Span(first, last, await aggregates.until(tx))
+    span = _Span(first, last, await aggregates.aggregated_until(tx))
     enrolled = (
         select(servants.c.institution_id, func.count().label("enrolled"))
         .where(servants.c.state != "left")
         .group_by(servants.c.institution_id)
         .subquery()
     )
-    everywhere = kept_answers.c.institution_id.in_(aggregates.places), kept_answers.c.topic_id == ""
+    everywhere = answer_aggregates.c.institution_id.in_(aggregates.all_institutions), answer_aggregates.c.topic_id == ""
     given = _given(span, "institution_id", everywhere).subquery()
     asked = _asked(span).subquery()
     numbers = (enrolled.c.enrolled, given.c.people, asked.c.asked, given.c.answers, given.c.right)
@@ -87,9 +95,9 @@ async def by_institution(tx: Transaction, first: date, last: date) -> list[Insti
 
 async def by_topic(tx: Transaction, first: date, last: date, code: str | None) -> list[Cell]:
     """Answers by topic, in one institution or in all."""
-    span = _Span(first, last, await aggregates.until(tx))
+    span = _Span(first, last, await aggregates.aggregated_until(tx))
     place = await _place(tx, code)
-    rows = kept_answers.c.institution_id == (place or 0), kept_answers.c.topic_id != ""
+    rows = answer_aggregates.c.institution_id == (place or 0), answer_aggregates.c.topic_id != ""
     given = _given(span, "topic_id", rows, place).subquery()
     statement = select(given).where(given.c.answers > 0).order_by(given.c.topic_id)
     return [Cell(*row) for row in await tx.execute(statement)]
@@ -97,7 +105,7 @@ async def by_topic(tx: Transaction, first: date, last: date, code: str | None) -
 
 async def by_day(tx: Transaction, first: date, last: date, code: str | None) -> list[tuple[date, int, int]]:
     """For each day with prompts: the day, how many were answered, how many were asked."""
-    span = _Span(first, last, await aggregates.until(tx))
+    span = _Span(first, last, await aggregates.aggregated_until(tx))
     place = await _place(tx, code)
     days = _days(span, place).subquery()
     asked = _sum(days.c.asked)
@@ -119,7 +127,7 @@ def _sum(number: ColumnElement[int]) -> ColumnElement[int]:
 
 def _given(span: _Span, by: str, rows: tuple[ColumnElement[bool], ...], place: int | None = None) -> "Select[Any]":
     """People, answers and right ones by institution or topic; `rows` are the kept ones of those groups."""
-    one = kept_answers.c
+    one = answer_aggregates.c
     first_here = case((one.previous < span.first, one.people), else_=0)
     sums = func.sum(first_here).label("people"), func.sum(one.answers).label("answers"), func.sum(one.right_answers)
     over = select(one[by], *sums[:2], sums[2].label("right")).where(*rows, span.holds(one.day)).group_by(one[by])
@@ -131,22 +139,28 @@ def _given(span: _Span, by: str, rows: tuple[ColumnElement[bool], ...], place: i
 def _given_lately(span: _Span, by: str, place: int | None) -> "Select[Any]":
     """The same of days that are not kept; whoever answered on a kept day of the span counts there already."""
     who = answers.c[by], answers.c.servant_id
-    where = answers.c.institution_id.in_(aggregates.places) if place is None else answers.c.institution_id == place
-    given = select(*who, func.count().label("answers"), aggregates.right.label("right"))
+    where = (
+        answers.c.institution_id.in_(aggregates.all_institutions)
+        if place is None
+        else answers.c.institution_id == place
+    )
+    given = select(*who, func.count().label("answers"), aggregates.correct_answers.label("right"))
     each = given.where(where, span.is_fresh(answers.c.day)).group_by(*who).subquery()
-    same = [kept_last.c.servant_id == each.c.servant_id, kept_last.c[by] == each.c[by]]
+    same = [last_answer_days.c.servant_id == each.c.servant_id, last_answer_days.c[by] == each.c[by]]
     if place is not None:
-        same.append(kept_last.c.institution_id == place)
-    people = func.sum(case((exists().where(*same, kept_last.c.day >= span.first), 0), else_=1))
+        same.append(last_answer_days.c.institution_id == place)
+    people = func.sum(case((exists().where(*same, last_answer_days.c.day >= span.first), 0), else_=1))
     return select(each.c[by], people, func.sum(each.c.answers), func.sum(each.c.right)).group_by(each.c[by])
 
 
 def _asked(span: _Span) -> "Select[Any]":
     """Prompts by the institution in which the asked are now."""
-    one = kept_prompts.c
+    one = prompt_aggregates.c
     over = select(one.institution_id, func.sum(one.asked).label("asked"))
-    over = over.where(one.institution_id.in_(aggregates.places), span.holds(one.day)).group_by(one.institution_id)
-    each = select(aggregates.home(prompts).label("home")).where(span.is_fresh(prompts.c.day)).subquery()
+    over = over.where(one.institution_id.in_(aggregates.all_institutions), span.holds(one.day)).group_by(
+        one.institution_id
+    )
+    each = select(aggregates.current_institution(prompts).label("home")).where(span.is_fresh(prompts.c.day)).subquery()
     lately = select(each.c.home, func.count()).group_by(each.c.home)
     both = union_all(over, lately).subquery()
     return select(both.c.institution_id, _sum(both.c.asked).label("asked")).group_by(both.c.institution_id)
@@ -154,13 +168,13 @@ def _asked(span: _Span) -> "Select[Any]":
 
 def _days(span: _Span, place: int | None) -> Any:
     """Days with prompts answered and asked, in parts to be added up."""
-    one = kept_prompts.c
-    where = one.institution_id.in_(aggregates.places) if place is None else one.institution_id == place
+    one = prompt_aggregates.c
+    where = one.institution_id.in_(aggregates.all_institutions) if place is None else one.institution_id == place
     over = select(one.day, one.answered, one.asked).where(where, span.holds(one.day))
     asked = select(prompts.c.day, aggregates.NOTHING, func.count()).where(span.is_fresh(prompts.c.day))
-    given = select(aggregates.asked_on.label("day")).where(answers.c.day > span.kept)
+    given = select(aggregates.prompt_day.label("day")).where(answers.c.day > span.kept)
     if place is None:
-        given = given.where(answers.c.institution_id.in_(aggregates.places))
+        given = given.where(answers.c.institution_id.in_(aggregates.all_institutions))
     else:
         here = select(servants.c.id).where(servants.c.institution_id == place)
         asked = asked.where(prompts.c.servant_id.in_(here))
