@@ -46,7 +46,7 @@ def upgrade() -> None:
     else:
         _rename_on_postgresql()
     for old, new in FACTS.items():
-        op.execute(f"UPDATE channel_facts SET name = '{new}' WHERE name = '{old}'")
+        op.execute(f"UPDATE channel_facts SET name = '{new}' WHERE name = '{old}'")  # noqa: S608 - constants above
 
 
 def _rename_on_sqlite() -> None:
@@ -57,7 +57,7 @@ def _rename_on_sqlite() -> None:
             sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"), {"name": old}
         )
         op.execute(re.sub(rf"(?<![a-z]){old}(?![a-z])", new, definition))
-        op.execute(f"INSERT INTO {new} SELECT * FROM {old}")
+        op.execute(f"INSERT INTO {new} SELECT * FROM {old}")  # noqa: S608 - constants above
         op.drop_table(old)
     for table, old, new in COLUMNS:
         op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
