@@ -43,7 +43,7 @@ async def claim(
 
     `limit` counts recipients; all eligible deliveries of each come along, in order. A delivery is not eligible while an
     earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over `recipient_limit`
-    are skipped and block nobody else. Two workers must not claim on the same channel at once (see `rate_limits.lock`):
+    are skipped and do not block others. Two workers must not claim on the same channel at once (see `rate_limits.lock`):
     the second would claim deliveries that follow those which the first is just claiming.
     """
     values = {"on_channel": channel, "now": now, "recipients": limit, "by_worker": worker, "until": now + LEASE}

@@ -1,6 +1,6 @@
-"""Numbers per institution, topic and day: counts of people and answers, never a person.
+"""Statistics per institution, topic and day: counts of servants and answers, never a single servant.
 
-Days that are over are read from what is kept (storage/reports/aggregates.py), the others from prompts and answers themselves.
+Aggregated days are read from storage/reports/aggregates.py, later ones are counted from prompts and answers.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from storage.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Counts of one group. `people` are those who answered: small groups are suppressed by it."""
+    """Counts of one group. `people` is the number of servants who answered, by which small groups are suppressed."""
 
     name: str
     people: int
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class InstitutionCount:
-    """Counts of one institution over some days."""
+    """Counts of one institution over a span of days."""
 
     code: str
     name: str
@@ -49,26 +49,26 @@ class InstitutionCount:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """The days of a report; those after `kept` are counted from prompts and answers."""
+    """The days of a report; those after `aggregated` are counted from prompts and answers."""
 
     first: date
     last: date
-    kept: date
+    aggregated: date
 
-    def holds(self, day: ColumnElement[date]) -> ColumnElement[bool]:
+    def contains(self, day: ColumnElement[date]) -> ColumnElement[bool]:
         return day.between(self.first, self.last)
 
     def is_fresh(self, day: ColumnElement[date]) -> ColumnElement[bool]:
-        return day.between(max(self.first, self.kept + aggregates.DAY), self.last)
+        return day.between(max(self.first, self.aggregated + aggregates.DAY), self.last)
 
 
 async def rebuild(tx: Transaction) -> None:
-    """Make all that is kept anew from prompts and answers: after a history was brought in from elsewhere."""
+    """Rebuild all aggregates from prompts and answers, after a history was imported."""
     await aggregates.rebuild(tx)
 
 
 async def by_institution(tx: Transaction, first: date, last: date) -> list[InstitutionCount]:
-    """Every institution with enrolled people, by name."""
+    """Every institution with enrolled servants or answers, by name."""
     span = _Span(first, last, await aggregates.aggregated_until(tx))
     enrolled = (
         select(servants.c.institution_id, func.count().label("enrolled"))
@@ -76,19 +76,19 @@ async def by_institution(tx: Transaction, first: date, last: date) -> list[Insti
         .group_by(servants.c.institution_id)
         .subquery()
     )
-    everywhere = answer_aggregates.c.institution_id.in_(aggregates.all_institutions), answer_aggregates.c.topic_id == ""
-    given = _given(span, "institution_id", everywhere).subquery()
+    totals = answer_aggregates.c.institution_id.in_(aggregates.all_institutions), answer_aggregates.c.topic_id == ""
+    answered = _answered(span, "institution_id", totals).subquery()
     asked = _asked(span).subquery()
-    numbers = (enrolled.c.enrolled, given.c.people, asked.c.asked, given.c.answers, given.c.right)
+    numbers = (enrolled.c.enrolled, answered.c.people, asked.c.asked, answered.c.answers, answered.c.right)
     counted = [func.coalesce(number, 0) for number in numbers]
-    place = institutions.c
+    columns = institutions.c
     statement = (
-        select(place.code, place.name, place.sphere, place.is_fictional, *counted)
-        .outerjoin(enrolled, enrolled.c.institution_id == institutions.c.id)
-        .outerjoin(given, given.c.institution_id == institutions.c.id)
-        .outerjoin(asked, asked.c.institution_id == institutions.c.id)
-        .where((func.coalesce(enrolled.c.enrolled, 0) > 0) | (func.coalesce(given.c.answers, 0) > 0))
-        .order_by(institutions.c.name)
+        select(columns.code, columns.name, columns.sphere, columns.is_fictional, *counted)
+        .outerjoin(enrolled, enrolled.c.institution_id == columns.id)
+        .outerjoin(answered, answered.c.institution_id == columns.id)
+        .outerjoin(asked, asked.c.institution_id == columns.id)
+        .where((func.coalesce(enrolled.c.enrolled, 0) > 0) | (func.coalesce(answered.c.answers, 0) > 0))
+        .order_by(columns.name)
     )
     return [InstitutionCount(*row) for row in await tx.execute(statement)]
 
@@ -96,89 +96,91 @@ async def by_institution(tx: Transaction, first: date, last: date) -> list[Insti
 async def by_topic(tx: Transaction, first: date, last: date, code: str | None) -> list[Cell]:
     """Answers by topic, in one institution or in all."""
     span = _Span(first, last, await aggregates.aggregated_until(tx))
-    place = await _place(tx, code)
-    rows = answer_aggregates.c.institution_id == (place or 0), answer_aggregates.c.topic_id != ""
-    given = _given(span, "topic_id", rows, place).subquery()
-    statement = select(given).where(given.c.answers > 0).order_by(given.c.topic_id)
+    institution_id = await _institution_id(tx, code)
+    rows = answer_aggregates.c.institution_id == (institution_id or 0), answer_aggregates.c.topic_id != ""
+    answered = _answered(span, "topic_id", rows, institution_id).subquery()
+    statement = select(answered).where(answered.c.answers > 0).order_by(answered.c.topic_id)
     return [Cell(*row) for row in await tx.execute(statement)]
 
 
 async def by_day(tx: Transaction, first: date, last: date, code: str | None) -> list[tuple[date, int, int]]:
     """For each day with prompts: the day, how many were answered, how many were asked."""
     span = _Span(first, last, await aggregates.aggregated_until(tx))
-    place = await _place(tx, code)
-    days = _days(span, place).subquery()
+    days = _days(span, await _institution_id(tx, code)).subquery()
     asked = _sum(days.c.asked)
     statement = select(days.c.day, _sum(days.c.answered), asked).group_by(days.c.day).having(asked > 0)
     return [(row[0], row[1], row[2]) for row in await tx.execute(statement.order_by(days.c.day))]
 
 
-async def _place(tx: Transaction, code: str | None) -> int | None:
-    """The institution with this code, -1 where there is none; None: all of them."""
+async def _institution_id(tx: Transaction, code: str | None) -> int | None:
+    """The id of the institution with this code, -1 if there is none; None: all institutions."""
     if code is None:
         return None
     return await tx.scalar(select(institutions.c.id).where(institutions.c.code == code)) or -1
 
 
 def _sum(number: ColumnElement[int]) -> ColumnElement[int]:
-    """As a whole number: PostgreSQL adds up its own sums as decimals."""
+    """A sum as an integer: PostgreSQL's sums of sums are decimals."""
     return cast(func.sum(number), BigInteger)
 
 
-def _given(span: _Span, by: str, rows: tuple[ColumnElement[bool], ...], place: int | None = None) -> "Select[Any]":
-    """People, answers and right ones by institution or topic; `rows` are the kept ones of those groups."""
-    one = answer_aggregates.c
-    first_here = case((one.previous < span.first, one.people), else_=0)
-    sums = func.sum(first_here).label("people"), func.sum(one.answers).label("answers"), func.sum(one.right_answers)
-    over = select(one[by], *sums[:2], sums[2].label("right")).where(*rows, span.holds(one.day)).group_by(one[by])
-    both = union_all(over, _given_lately(span, by, place)).subquery()
+def _answered(
+    span: _Span, by: str, rows: tuple[ColumnElement[bool], ...], institution_id: int | None = None
+) -> "Select[Any]":
+    """Servants, answers and right ones by institution or topic; `rows` selects the aggregates of those groups."""
+    column = answer_aggregates.c
+    first_in_span = case((column.previous < span.first, column.people), else_=0)
+    people, count, right = func.sum(first_in_span), func.sum(column.answers), func.sum(column.right_answers)
+    aggregated = select(column[by], people.label("people"), count.label("answers"), right.label("right"))
+    aggregated = aggregated.where(*rows, span.contains(column.day)).group_by(column[by])
+    both = union_all(aggregated, _answered_since(span, by, institution_id)).subquery()
     totals = [_sum(both.c[name]).label(name) for name in ("people", "answers", "right")]
     return select(both.c[by], *totals).group_by(both.c[by])
 
 
-def _given_lately(span: _Span, by: str, place: int | None) -> "Select[Any]":
-    """The same of days that are not kept; whoever answered on a kept day of the span counts there already."""
-    who = answers.c[by], answers.c.servant_id
-    where = (
-        answers.c.institution_id.in_(aggregates.all_institutions)
-        if place is None
-        else answers.c.institution_id == place
-    )
-    given = select(*who, func.count().label("answers"), aggregates.correct_answers.label("right"))
-    each = given.where(where, span.is_fresh(answers.c.day)).group_by(*who).subquery()
+def _answered_since(span: _Span, by: str, institution_id: int | None) -> "Select[Any]":
+    """The same for days that are not aggregated, without the servants counted on an aggregated day of the span."""
+    keys = answers.c[by], answers.c.servant_id
+    is_counted = _is_in(answers.c.institution_id, institution_id)
+    counts = select(*keys, func.count().label("answers"), aggregates.correct_answers.label("right"))
+    each = counts.where(is_counted, span.is_fresh(answers.c.day)).group_by(*keys).subquery()
     same = [last_answer_days.c.servant_id == each.c.servant_id, last_answer_days.c[by] == each.c[by]]
-    if place is not None:
-        same.append(last_answer_days.c.institution_id == place)
+    if institution_id is not None:
+        same.append(last_answer_days.c.institution_id == institution_id)
     people = func.sum(case((exists().where(*same, last_answer_days.c.day >= span.first), 0), else_=1))
     return select(each.c[by], people, func.sum(each.c.answers), func.sum(each.c.right)).group_by(each.c[by])
 
 
 def _asked(span: _Span) -> "Select[Any]":
-    """Prompts by the institution in which the asked are now."""
-    one = prompt_aggregates.c
-    over = select(one.institution_id, func.sum(one.asked).label("asked"))
-    over = over.where(one.institution_id.in_(aggregates.all_institutions), span.holds(one.day)).group_by(
-        one.institution_id
-    )
-    each = select(aggregates.current_institution(prompts).label("home")).where(span.is_fresh(prompts.c.day)).subquery()
-    lately = select(each.c.home, func.count()).group_by(each.c.home)
-    both = union_all(over, lately).subquery()
+    """Prompts by the current institution of their servants."""
+    column = prompt_aggregates.c
+    aggregated = select(column.institution_id, func.sum(column.asked).label("asked"))
+    aggregated = aggregated.where(_is_in(column.institution_id, None), span.contains(column.day))
+    place = aggregates.current_institution(prompts).label("place")
+    each = select(place).where(span.is_fresh(prompts.c.day)).subquery()
+    since = select(each.c.place, func.count()).group_by(each.c.place)
+    both = union_all(aggregated.group_by(column.institution_id), since).subquery()
     return select(both.c.institution_id, _sum(both.c.asked).label("asked")).group_by(both.c.institution_id)
 
 
-def _days(span: _Span, place: int | None) -> Any:
-    """Days with prompts answered and asked, in parts to be added up."""
-    one = prompt_aggregates.c
-    where = one.institution_id.in_(aggregates.all_institutions) if place is None else one.institution_id == place
-    over = select(one.day, one.answered, one.asked).where(where, span.holds(one.day))
-    asked = select(prompts.c.day, aggregates.NOTHING, func.count()).where(span.is_fresh(prompts.c.day))
-    given = select(aggregates.prompt_day.label("day")).where(answers.c.day > span.kept)
-    if place is None:
+def _days(span: _Span, institution_id: int | None) -> Any:
+    """Days with numbers of prompts answered and asked, as partial sums."""
+    column = prompt_aggregates.c
+    aggregated = select(column.day, column.answered, column.asked)
+    aggregated = aggregated.where(_is_in(column.institution_id, institution_id), span.contains(column.day))
+    asked = select(prompts.c.day, aggregates.ZERO, func.count()).where(span.is_fresh(prompts.c.day))
+    given = select(aggregates.prompt_day.label("day")).where(answers.c.day > span.aggregated)
+    if institution_id is None:
         given = given.where(answers.c.institution_id.in_(aggregates.all_institutions))
     else:
-        here = select(servants.c.id).where(servants.c.institution_id == place)
-        asked = asked.where(prompts.c.servant_id.in_(here))
-        given = given.where(answers.c.servant_id.in_(here))
-    lately = given.subquery().c.day
-    answered = select(lately, func.count(), aggregates.NOTHING).where(span.holds(lately)).group_by(lately)
-    return union_all(over, asked.group_by(prompts.c.day), answered)
+        members = select(servants.c.id).where(servants.c.institution_id == institution_id)
+        asked = asked.where(prompts.c.servant_id.in_(members))
+        given = given.where(answers.c.servant_id.in_(members))
+    day = given.subquery().c.day
+    answered = select(day, func.count(), aggregates.ZERO).where(span.contains(day)).group_by(day)
+    return union_all(aggregated, asked.group_by(prompts.c.day), answered)
+
+
+def _is_in(column: ColumnElement[int], institution_id: int | None) -> ColumnElement[bool]:
+    """Of the institution; None: of any, spelled out so that an index that begins with the institution applies."""
+    return column.in_(aggregates.all_institutions) if institution_id is None else column == institution_id
