@@ -21,7 +21,8 @@ SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 """A machine that vanished, or a process that froze, holds row locks that others wait for: PostgreSQL drops its
-connection within a minute, the length of a lease. The default is two hours. Source: PostgreSQL, client connection defaults.
+connection within a minute, the length of a lease. The default is two hours.
+Source: PostgreSQL, client connection defaults.
 """
 SOCKET_OPTIONS = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 50_000))
 """The same on our side, also while listening or with data in flight: 50 s without a sign of life. Not every system has

@@ -1,10 +1,10 @@
-"""Confidential cases: sealed letters, who was given the key, where each case stands, and the way in and back.
+"""Confidential cases: sealed letters, case keys sealed to readers, states of cases, one-time links and notifications.
 
             officer opens            officer answers
 received ------------------> open --------------------> answered --+
    |                          | ^ ^                      |   |  ^  | another answer
    |                          | | +--- asker writes -----+   |  +--+
-   |        officer asks back | |                            |
+   |       officer asks back  | |                            |
    |                          v | asker writes               | officer asks back
    |                       asked_back <----------------------+
    |                          |  (asked_back -> answered: answered after all; asked again: stays)
@@ -23,16 +23,16 @@ from storage.database import Transaction, dialect_insert
 
 
 class CaseState(StrEnum):
-    """Where a case stands."""
+    """State of a case; see the diagram above."""
 
-    RECEIVED = "received"  # nobody has opened it
-    OPEN = "open"  # an officer has it before them; it is the unit's turn
+    RECEIVED = "received"  # not opened yet
+    OPEN = "open"  # opened by an officer; it is the unit's turn
     ANSWERED = "answered"
     ASKED_BACK = "asked_back"  # it is the asker's turn
     CLOSED = "closed"
 
 
-_MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
+_TRANSITIONS: Mapping[CaseState, tuple[CaseState, ...]] = {
     CaseState.RECEIVED: (CaseState.OPEN, CaseState.CLOSED),
     CaseState.OPEN: (CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
     CaseState.ANSWERED: (CaseState.OPEN, CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
@@ -42,20 +42,20 @@ _MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
 
 
 class InvalidTransition(Exception):
-    """The diagram has no such step; the text names both states."""
+    """The diagram has no such transition; the message names both states."""
 
 
 class CaseExists(Exception):
-    """There is a case with this id or these words already."""
+    """A case with this id or these words exists already."""
 
 
 class OutOfOrder(Exception):
-    """The letter is not the next one of its case."""
+    """The letter does not follow the last one of its case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, as far as the server knows it."""
+    """One case, with everything that the server knows of it."""
 
     id: str
     day: date
@@ -88,7 +88,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where to ring for a case."""
+    """The sealed chat address that is notified of news in a case."""
 
     case_id: str
     sealed_address: str
@@ -113,7 +113,10 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
 
 
 async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expires_at: datetime) -> None:
-    """Keep a way into the letterbox. `expires_at` is a full hour: a finer time would tell who asked when."""
+    """Store a one-time link. `expires_at` must be a full hour: a finer time would reveal who asked when.
+
+    Raises ValueError.
+    """
     if expires_at.minute or expires_at.second or expires_at.microsecond:
         raise ValueError("a link expires on the hour")
     await tx.execute(
@@ -122,14 +125,13 @@ async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expire
 
 
 async def redeem_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
-    """Take a link out and give its sealed address; None when it is unknown, spent or too old."""
+    """Delete a link and return its sealed address; None: it is unknown, redeemed or expired."""
     links = schema.links
     statement = delete(links).where(links.c.token_hash == token_hash, links.c.expires_at > now)
     return (await tx.execute(statement.returning(links.c.sealed_address))).scalar_one_or_none()
 
 
 async def delete_expired_links(tx: Transaction, now: datetime) -> None:
-    """Forget links that nobody used in time."""
     await tx.execute(delete(schema.links).where(schema.links.c.expires_at <= now))
 
 
@@ -137,7 +139,7 @@ async def delete_expired_links(tx: Transaction, now: datetime) -> None:
 
 
 async def add(tx: Transaction, case: Case, locator_hash: str, access: Sequence[Access], letter: Letter) -> None:
-    """Keep a new case with its first letter. Raises CaseKnown."""
+    """Store a new case with its first letter. Raises CaseExists."""
     row = dialect_insert(tx, schema.cases).values(
         id=case.id,
         day=case.day,
@@ -158,13 +160,15 @@ async def add(tx: Transaction, case: Case, locator_hash: str, access: Sequence[A
 
 
 async def add_access(tx: Transaction, case_id: str, access: Sequence[Access]) -> None:
-    """Let readers into an epoch of a case."""
-    rows = [{"case_id": case_id, "epoch": one.epoch, "reader": one.reader, "sealed": one.sealed} for one in access]
+    """Grant readers access to an epoch of a case."""
+    rows = [
+        {"case_id": case_id, "epoch": grant.epoch, "reader": grant.reader, "sealed": grant.sealed} for grant in access
+    ]
     await tx.execute(insert(schema.access), rows)
 
 
 async def add_letter(tx: Transaction, case_id: str, letter: Letter) -> None:
-    """Keep the next letter of a case. Raises OutOfOrder when another one was faster or one is missing."""
+    """Store the next letter of a case. Raises OutOfOrder when one was stored concurrently or one is missing."""
     letters = schema.letters
     last = await tx.scalar(select(func.max(letters.c.seq)).where(letters.c.case_id == case_id))
     if letter.seq != (last or 0) + 1:
@@ -183,18 +187,18 @@ async def by_id(tx: Transaction, case_id: str) -> Case | None:
 
 
 async def by_locator(tx: Transaction, locator_hash: str) -> Case | None:
-    """The case that eight words lead to."""
+    """The case with the locator that is derived from the eight words."""
     row = (await tx.execute(select(schema.cases).where(schema.cases.c.locator_hash == locator_hash))).one_or_none()
     return None if row is None else _case(row)
 
 
 async def queue(tx: Transaction, reader: str, *, closed: bool = False) -> list[Case]:
-    """The cases that a reader has a key of, the most urgent first; closed ones only when asked for."""
-    theirs = select(schema.access.c.case_id).where(schema.access.c.reader == reader)
+    """The open cases (`closed`: the closed ones) to which a reader has access, the most urgent first."""
+    accessible = select(schema.access.c.case_id).where(schema.access.c.reader == reader)
     is_closed = schema.cases.c.state == CaseState.CLOSED.value
     statement = (
         select(schema.cases)
-        .where(schema.cases.c.id.in_(theirs), is_closed if closed else ~is_closed)
+        .where(schema.cases.c.id.in_(accessible), is_closed if closed else ~is_closed)
         .order_by(schema.cases.c.due_on, schema.cases.c.id)
     )
     return [_case(row) for row in await tx.execute(statement)]
@@ -208,7 +212,7 @@ async def letters(tx: Transaction, case_id: str) -> list[Letter]:
 
 
 async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
-    """What a reader can open a case with, by epoch."""
+    """The case keys sealed to a reader, by epoch."""
     table = schema.access
     statement = select(table.c.epoch, table.c.reader, table.c.sealed).where(
         table.c.case_id == case_id, table.c.reader == reader
@@ -217,25 +221,25 @@ async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
 
 
 async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
-    """Take a case to another state, with a new due day when one is given. Raises WrongMove.
+    """Move a case to another state, with a new due day if one is given. Raises InvalidTransition.
 
-    A closed case forgets where to ring, except for news that were not told yet (see `claim_news`).
+    Closing deletes the route of the case, unless it has news that were not sent yet (see `claim_news`).
     """
-    sources = [source.value for source, targets in _MOVES.items() if state in targets]
+    sources = [source.value for source, targets in _TRANSITIONS.items() if state in targets]
     values: dict[str, object] = {"state": state.value}
     if due_on is not None:
         values["due_on"] = due_on
     cases = schema.cases
     moved = update(cases).where(cases.c.id == case_id, cases.c.state.in_(sources)).values(values).returning(cases.c.id)
     if (await tx.execute(moved)).scalar_one_or_none() is None:
-        seen = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
-        raise InvalidTransition(f"{seen} -> {state.value}")
+        current = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
+        raise InvalidTransition(f"{current} -> {state.value}")
     if state is CaseState.CLOSED:
         routes = schema.routes
         await tx.execute(delete(routes).where(routes.c.case_id == case_id, routes.c.has_news.is_(False)))
 
 
-# ---------------------------------------------------------------- where to ring
+# ---------------------------------------------------------------- notifications of news
 
 
 async def add_route(tx: Transaction, route: Route) -> None:
@@ -243,12 +247,12 @@ async def add_route(tx: Transaction, route: Route) -> None:
 
 
 async def flag_news(tx: Transaction, case_id: str) -> None:
-    """There is something new for the asker; nothing happens when they did not want to be told."""
+    """Record that there is news for the asker; no effect if they did not want to be notified."""
     await tx.execute(update(schema.routes).where(schema.routes.c.case_id == case_id).values(has_news=True))
 
 
 async def claim_news(tx: Transaction) -> list[Route]:
-    """Everybody there is news for; the news count as told, and routes of closed cases go."""
+    """Routes with news, which then count as notified; deletes the routes of closed cases."""
     table = schema.routes
     statement = update(table).where(table.c.has_news.is_(True)).values(has_news=False)
     rows = (await tx.execute(statement.returning(table.c.case_id, table.c.sealed_address))).all()
@@ -261,7 +265,7 @@ async def claim_news(tx: Transaction) -> list[Route]:
 
 
 async def days_off(tx: Transaction, start: date) -> frozenset[date]:
-    """Days from `start` on when nobody works, whatever the institution."""
+    """Days from `start` on that all institutions are closed."""
     table = schema.closures
     return frozenset(
         await tx.scalars(select(table.c.day).where(table.c.institution_id.is_(None), table.c.day >= start))

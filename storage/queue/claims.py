@@ -43,8 +43,8 @@ async def claim(
 
     `limit` counts recipients; all eligible deliveries of each come along, in order. A delivery is not eligible while an
     earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over `recipient_limit`
-    are skipped and do not block others. Two workers must not claim on the same channel at once (see `rate_limits.lock`):
-    the second would claim deliveries that follow those which the first is just claiming.
+    are skipped and do not block others. Two workers must not claim on a channel at once (see `rate_limits.lock`): the
+    second would claim deliveries that follow those which the first is just claiming.
     """
     values = {"on_channel": channel, "now": now, "recipients": limit, "by_worker": worker, "until": now + LEASE}
     if recipient_limit is not None:
@@ -103,7 +103,7 @@ def _is_within_limit(delivery: FromClause) -> ColumnElement[bool]:
 
 
 def _claim(is_within_limit: Callable[[FromClause], ColumnElement[bool]]) -> Executable:
-    """Claim deliveries with none before them, up to the limit, and all others of their recipients that may follow now."""
+    """Claim deliveries with none before them, up to the limit, and all of their recipients' others that may follow."""
     first, each = deliveries.alias(), deliveries.alias()
     is_preceded = exists().where(_precedes(first), _other.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED)))
     heads = (
