@@ -28,7 +28,7 @@ from storage.schema import servants as people
 from tests.bot.test_scheduler import HOUSE, Beats, Stage, _run
 from tests.cast import MONDAY_NINE, Clock
 from tests.statement_log import listening
-from tests.storage.test_notifications import end_whoever_has
+from tests.storage.test_advisory_locks import terminate_lock_holder
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 WITH_WHATSAPP = replace(HOUSE, channel_capabilities={"whatsapp": capabilities("tap")})
@@ -224,7 +224,7 @@ async def test_where_the_one_that_plans_is_given_up_another_goes_on_and_the_firs
     ask_some, begun, planned = daily.ask_some, [], []
 
     async def another_goes_on() -> None:
-        await end_whoever_has(stage.database, Lock.PLANNING)
+        await terminate_lock_holder(stage.database, Lock.PLANNING)
         async with beside(stage, database_url) as other:
             planned.append(await other.plan(MONDAY_NINE))
 

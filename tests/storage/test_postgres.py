@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from storage import notifications, postgres
+from storage import postgres
 from storage.database import Database, DatabaseUnavailable, _engine, open_database, parse_url
 
 SHORT = 0.2  # seconds that a statement may take here
@@ -75,7 +75,9 @@ async def bridge(postgres_socket: Path) -> AsyncIterator[Bridge]:
 async def impatient(bridge: Bridge) -> AsyncIterator[Database]:
     """A database whose statements may take a moment only, but for long ones."""
     url = parse_url(bridge.url)
-    database = Database(_engine(url, postgres.connect_args(SHORT)), patient=_engine(url, postgres.connect_args(None)))
+    database = Database(
+        _engine(url, postgres.connect_args(SHORT)), without_timeout=_engine(url, postgres.connect_args(None))
+    )
     yield database
     await database.close()
 
@@ -127,7 +129,7 @@ async def test_whoever_gets_no_connection_finds_the_database_away(bridge: Bridge
 
 async def test_every_connection_looks_whether_the_other_machine_is_there(bridge: Bridge) -> None:
     database = open_database(bridge.url)
-    async with database.read() as tx, notifications._connection(database) as own:
+    async with database.read() as tx, postgres.dedicated_connection(database.engine) as own:
         raw = await tx.get_raw_connection()
         for connection in (raw.driver_connection, own):
             assert connection is not None
@@ -135,7 +137,7 @@ async def test_every_connection_looks_whether_the_other_machine_is_there(bridge:
             assert await connection.fetchval("show idle_in_transaction_session_timeout") == "1min"
             end = connection._transport.get_extra_info("socket")
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            for name, value in postgres.OURS:
+            for name, value in postgres.SOCKET_OPTIONS:
                 if hasattr(socket, name):
                     assert end.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
     await database.close()
