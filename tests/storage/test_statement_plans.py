@@ -106,7 +106,8 @@ async def test_these_plans_do_not_depend_on_statistics_that_other_tests_left(dat
 
 
 ROWS = (
-    "INSERT INTO institutions (id, code, name, sphere) SELECT n, 'I' || n, 'x', 'state' FROM generate_series(1, :count) n",
+    "INSERT INTO institutions (id, code, name, sphere)"
+    " SELECT n, 'I' || n, 'x', 'state' FROM generate_series(1, :count) n",
     "INSERT INTO closures (institution_id, day) SELECT n, DATE '2026-01-01' FROM generate_series(1, :count) n",
     "INSERT INTO servants (id, institution_id, state, language, hour, notice_version, consented_at, enrolled_on)"
     " SELECT n, n, 'active', 'es', n % 24, '1', now(), DATE '2026-01-01' FROM generate_series(1, :count) n",
@@ -130,7 +131,7 @@ def _assert_looked_up_by_servant(plan: str) -> None:
 async def _plan_without_statistics(database: Database, statements: list[tuple[str, Any]]) -> str:
     """The plans for tables that were never analyzed, in a transaction that is rolled back.
 
-    Without statistics the planner goes by the size of a table's file, which grows with the rows of other tests: TRUNCATE
+    Without statistics the planner goes by the size of a table's file, which grows with other tests' rows: TRUNCATE
     begins new files, and resets the counts of rows and pages. Its locks keep autovacuum from analyzing meanwhile.
     """
     plan = ""

@@ -1,3 +1,5 @@
+"""Confidential cases: states, letters, links and news, on both databases."""
+
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
@@ -35,7 +37,7 @@ async def add(
     return case
 
 
-async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) -> None:
+async def test_a_case_is_found_by_its_locator_and_by_its_id(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
         assert await cases.by_id(tx, case.id) == case
@@ -47,7 +49,7 @@ async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) ->
         assert await cases.access(tx, case.id, "dora") == []
 
 
-async def test_the_same_case_or_the_same_words_are_refused(database: Database) -> None:
+async def test_a_second_case_with_the_same_id_or_locator_is_refused(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
         with pytest.raises(cases.CaseExists):
@@ -57,7 +59,7 @@ async def test_the_same_case_or_the_same_words_are_refused(database: Database) -
             await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
 
 
-async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> None:
+async def test_only_the_transitions_of_the_diagram_are_allowed(database: Database) -> None:
     async with database.write() as tx:
         for source, target in product(CaseState, CaseState):
             case = await add(tx, source)
@@ -71,13 +73,13 @@ async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> No
                 assert await cases.by_id(tx, case.id) == case
 
 
-async def test_an_unknown_case_goes_nowhere(database: Database) -> None:
+async def test_the_state_of_an_unknown_case_cannot_be_set(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(InvalidTransition):
             await cases.set_state(tx, "unknown", CaseState.OPEN)
 
 
-async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
+async def test_letters_are_in_order_without_a_gap(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
         for seq in (1, 3, 0):
@@ -87,7 +89,7 @@ async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
         assert [letter.envelope for letter in await cases.letters(tx, case.id)] == ["first", "second"]
 
 
-async def test_of_two_letters_in_the_same_place_one_is_kept(database: Database) -> None:
+async def test_of_two_concurrent_letters_with_one_number_one_is_stored(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
 
@@ -103,7 +105,7 @@ async def test_of_two_letters_in_the_same_place_one_is_kept(database: Database) 
     assert sum(kept) == 1
 
 
-async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(database: Database) -> None:
+async def test_the_queue_of_a_reader_has_their_cases_the_most_urgent_first(database: Database) -> None:
     async with database.write() as tx:
         late = await add(tx, due_on=DAY + timedelta(days=2))
         soon = await add(tx, due_on=DAY)
@@ -113,7 +115,7 @@ async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(databa
         assert await cases.queue(tx, "carmen", closed=True) == [closed]
 
 
-async def test_a_link_is_spent_once_and_in_time(database: Database) -> None:
+async def test_a_link_is_redeemed_once_and_before_it_expires(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "hash", "sealed", HOUR)
         assert await cases.redeem_link(tx, "hash", HOUR) is None
@@ -122,13 +124,13 @@ async def test_a_link_is_spent_once_and_in_time(database: Database) -> None:
         assert await cases.redeem_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
 
 
-async def test_a_link_knows_no_finer_time_than_the_hour(database: Database) -> None:
+async def test_the_expiry_of_a_link_must_be_a_full_hour(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="hour"):
             await cases.add_link(tx, "hash", "sealed", NOW)
 
 
-async def test_links_that_nobody_used_are_forgotten(database: Database) -> None:
+async def test_expired_links_are_deleted(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "old", "sealed", HOUR)
         await cases.add_link(tx, "new", "sealed", HOUR + timedelta(hours=1))
@@ -137,7 +139,7 @@ async def test_links_that_nobody_used_are_forgotten(database: Database) -> None:
         assert await cases.redeem_link(tx, "old", HOUR - timedelta(hours=1)) is None
 
 
-async def test_news_are_told_once(database: Database) -> None:
+async def test_news_are_claimed_once(database: Database) -> None:
     async with database.write() as tx:
         case, quiet = await add(tx), await add(tx)
         await cases.add_route(tx, Route(case.id, "ana"))
@@ -149,7 +151,7 @@ async def test_news_are_told_once(database: Database) -> None:
         assert await cases.claim_news(tx) == []
 
 
-async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(database: Database) -> None:
+async def test_the_route_of_a_closed_case_is_deleted_once_its_news_are_claimed(database: Database) -> None:
     async with database.write() as tx:
         case, silent = await add(tx), await add(tx)
         for one in (case, silent):

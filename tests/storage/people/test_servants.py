@@ -1,3 +1,5 @@
+"""Institutions and servants: enrolling, being due, pausing and leaving, on both databases."""
+
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -21,7 +23,7 @@ TODAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
 
 
-async def places(tx: Transaction) -> dict[str, int]:
+async def institution_ids(tx: Transaction) -> dict[str, int]:
     for code, name, sphere in INSTITUTIONS:
         await servants.add_institution(tx, code, name, sphere)
     return {one.code: one.id for one in await servants.all_institutions(tx)}
@@ -59,18 +61,18 @@ async def test_an_institution_is_found_by_its_code_however_it_is_typed(database:
         assert await servants.institution_by_code(tx, "LEO") is None
 
 
-async def test_a_servant_is_found_where_they_are_and_nowhere_else(database: Database) -> None:
+async def test_a_servant_is_found_by_their_address_only(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         assert await servants.by_address(tx, "telegram", ANA.address) == ana
         assert await servants.by_address(tx, "webchat", ANA.address) is None
         assert await servants.by_address(tx, "telegram", BETO.address) is None
 
 
-async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> None:
+async def test_language_and_hour_are_changed_independently(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         beto = await enrol(tx, ids["LEON"], BETO.address)
         await servants.change(tx, ana.id, language="en")
@@ -89,9 +91,9 @@ async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> No
         assert await servants.by_address(tx, "telegram", BETO.address) == beto
 
 
-async def test_people_are_counted_by_institution_without_those_who_left(database: Database) -> None:
+async def test_enrolled_servants_are_counted_by_institution_without_those_who_left(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await enrol(tx, ids["SALUD"], BETO.address)
         assert await servants.count_enrolled(tx) == 2
@@ -101,12 +103,12 @@ async def test_people_are_counted_by_institution_without_those_who_left(database
         assert await servants.count_enrolled(tx) == 1
 
 
-# ---------------------------------------------------------------- who is due
+# ---------------------------------------------------------------- due servants
 
 
 @dataclass(frozen=True)
 class Case:
-    """Ana at 9 o'clock on Monday, and what is different; `is_due` at `hour`."""
+    """What differs from Ana at 9 o'clock on a Monday, and whether she `is_due` at `hour`."""
 
     name: str
     is_due: bool
@@ -140,9 +142,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_who_is_due(database: Database, case: Case) -> None:
+async def test_due_servants(database: Database, case: Case) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         changes = {"state": case.state, "paused_until": case.paused_until}
         await tx.execute(update(table).where(table.c.id == ana.id).values(**changes))
@@ -157,9 +159,9 @@ async def test_who_is_due(database: Database, case: Case) -> None:
     assert due == ([expected] if case.is_due else [])
 
 
-async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(database: Database) -> None:
+async def test_a_servant_on_two_channels_is_due_once_on_a_reachable_one(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         for channel, address in (("webchat", "w1"), ("telegram", "0")):
             await tx.execute(addresses.insert().values(channel=channel, address=address, servant_id=ana.id))
@@ -170,9 +172,9 @@ async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(da
         assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("webchat", "w1")]
 
 
-async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
+async def test_adding_a_closure_twice_stores_it_once(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         for place in (None, None, ids["LEON"], ids["LEON"]):
             await servants.add_closure(tx, place, TODAY)
         assert await tx.scalar(select(func.count()).select_from(closures)) == 2
@@ -181,9 +183,9 @@ async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
 # ---------------------------------------------------------------- pausing, leaving
 
 
-async def test_a_pause_ends_when_the_person_comes_back(database: Database) -> None:
+async def test_a_pause_ends_when_the_servant_resumes(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.pause(tx, ana.id, TODAY + DAY)
         paused = await servants.by_address(tx, "telegram", ANA.address)
@@ -192,9 +194,9 @@ async def test_a_pause_ends_when_the_person_comes_back(database: Database) -> No
         assert await servants.by_address(tx, "telegram", ANA.address) == ana
 
 
-async def test_who_left_is_not_brought_back_by_a_pause(database: Database) -> None:
+async def test_a_servant_who_left_is_not_reactivated_by_pause_or_resume(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.leave(tx, ana.id)
         await servants.resume(tx, ana.id)
@@ -202,9 +204,9 @@ async def test_who_left_is_not_brought_back_by_a_pause(database: Database) -> No
         assert await tx.scalar(select(table.c.state).where(table.c.id == ana.id)) == "left"
 
 
-async def test_leaving_forgets_what_identifies_and_keeps_what_was_answered(database: Database) -> None:
+async def test_leaving_deletes_what_identifies_and_preserves_answers(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         for address in (ANA.address, BETO.address):
             one = await enrol(tx, ids["LEON"], address, hour=17)
             answered = await record.plan(tx, one.id, TODAY - DAY, "s", "c", "new")
@@ -227,9 +229,9 @@ async def test_leaving_forgets_what_identifies_and_keeps_what_was_answered(datab
         assert await record.prompt_of_day(tx, beto.id, TODAY) is not None
 
 
-async def test_the_address_of_who_left_may_join_again_as_somebody_new(database: Database) -> None:
+async def test_the_address_of_a_servant_who_left_may_enrol_again_as_a_new_servant(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.leave(tx, ana.id)
         again = await enrol(tx, ids["SALUD"])
@@ -237,9 +239,9 @@ async def test_the_address_of_who_left_may_join_again_as_somebody_new(database: 
         assert await record.answers_of(tx, again.id) == []
 
 
-async def test_a_fictional_servant_is_never_written_to(database: Database) -> None:
+async def test_a_fictional_servant_is_never_due(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
         assert await servants.count_enrolled(tx) == 1
         assert await free(tx, TODAY, 23) == []

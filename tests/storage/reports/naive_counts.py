@@ -1,4 +1,4 @@
-"""The numbers of monitoring as anybody would reckon them: from all prompts and answers, one by one."""
+"""The statistics computed in the simplest way: from all prompts and answers, one by one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from storage.schema import answers, institutions, prompts, servants
 
 
 @dataclass(frozen=True)
-class Reckoning:
-    """Whatever there is, read into lists."""
+class NaiveCounts:
+    """All prompts and answers, read into lists."""
 
     institutions: Sequence[Row[Any]]
     servants: Sequence[Row[Any]]
@@ -24,7 +24,7 @@ class Reckoning:
     answers: Sequence[Row[Any]]
 
     @classmethod
-    async def of(cls, tx: Transaction) -> "Reckoning":
+    async def of(cls, tx: Transaction) -> "NaiveCounts":
         tables = (institutions, servants, prompts, answers)
         return cls(*[(await tx.execute(select(table))).all() for table in tables])
 
@@ -66,8 +66,8 @@ class Reckoning:
 
 
 async def check(tx: Transaction, spans: Sequence[tuple[date, date]]) -> None:
-    """The product's numbers are these."""
-    made = await Reckoning.of(tx)
+    """Assert that the statistics equal the naive counts."""
+    made = await NaiveCounts.of(tx)
     codes = [None, "NOWHERE", *(one.code for one in made.institutions)]
     for first, last in spans:
         assert await statistics.by_institution(tx, first, last) == made.by_institution(first, last)

@@ -1,3 +1,5 @@
+"""Statistics of reports, compared with naive counts, on both databases."""
+
 import random
 from collections import Counter, defaultdict
 from datetime import date, timedelta
@@ -20,7 +22,7 @@ BODIES = (("LEON", "León", "municipal"), ("SALUD", "Salud", "state"), ("ATARJEA
 
 
 class Generated:
-    """Institutions, servants, prompts and answers by chance, remembered in plain lists beside the database."""
+    """Random institutions, servants, prompts and answers, in the database and in plain lists."""
 
     def __init__(self) -> None:
         self.bodies: dict[int, Institution] = {}
@@ -57,7 +59,7 @@ class Generated:
             assert await record.add_answer(tx, answer)
             self.answers.append(answer)
 
-    # ------------------------------------------------------------ the naive reckoning
+    # ------------------------------------------------------------ naive counts
 
     def by_institution(self, first: date, last: date) -> list[InstitutionCount]:
         found = []
@@ -96,7 +98,7 @@ SPANS = [(0, DAYS), (3, 5), (4, 4), (DAYS, DAYS + 9), (5, 4)]
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_numbers_are_those_of_a_naive_reckoning(database: Database, seed: int) -> None:
+async def test_the_statistics_equal_naive_counts(database: Database, seed: int) -> None:
     made = Generated()
     async with database.write() as tx:
         await made.fill(tx, seed)
@@ -118,7 +120,7 @@ async def test_an_empty_database_counts_nothing(database: Database) -> None:
         assert await statistics.by_day(tx, FIRST, FIRST, None) == []
 
 
-async def test_an_answer_stays_with_the_institution_it_was_given_in(database: Database) -> None:
+async def test_an_answer_stays_with_the_institution_in_which_it_was_given(database: Database) -> None:
     made = Generated()
     async with database.write() as tx:
         await made.fill(tx, 1)
