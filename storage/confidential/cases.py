@@ -103,7 +103,7 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
         epoch=values["epoch"],
         due_on=values["due_on"],
         size_step=values["size_step"],
-        origin=values["road"],
+        origin=values["origin"],
         asker_key=values["asker_key"],
         asker_bundle=values["asker_bundle"],
     )

@@ -44,7 +44,7 @@ async def add_all(tx: Transaction, people: Sequence[Known]) -> None:
     for channel, address, alias, heard_at, is_reachable in people:
         if await addresses.find(tx, channel, address) is None:
             await enrol(tx, address, alias, channel)
-            known = {"heard_at": heard_at, "is_reachable": is_reachable, "put_off_on": TODAY}
+            known = {"heard_at": heard_at, "is_reachable": is_reachable, "deferred_on": TODAY}
             await tx.execute(update(tables.addresses).where(tables.addresses.c.address == address).values(**known))
     for number, name in enumerate(NAMES):
         await outbox.add(tx, [NewDelivery(f"{number}", "whatsapp", name, DeliveryKind.PROMPT, "{}", NOW)])
