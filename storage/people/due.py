@@ -127,7 +127,7 @@ async def recheck(
 
 
 async def defer(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
-    """Defer the servants of a group that needs a template who are due and were not planned: next time they come first."""
+    """Defer the due servants of a group that needs a template who were not planned: next time they come first."""
     assert group.window is not None
     window = group.window
     due = _due(day).where(servants.c.hour <= hour, servants.c.id.in_(group.ids))
