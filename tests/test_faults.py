@@ -233,7 +233,7 @@ async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot
         monkeypatch.undo()
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(storage.people.addresses, "knock", gone)
+    monkeypatch.setattr(storage.people.addresses, "record_template_sent", gone)
     await street.settle()
     assert (await street.row("first"))["state"] in ("sent", "doubted")
     assert len(street.read(ana)) == 1

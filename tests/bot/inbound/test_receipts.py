@@ -103,7 +103,7 @@ async def test_in_every_order_the_delivery_ends_as_the_most_that_is_known(
     for fate in order:
         await post.hears_of(row, fate, 130472 if fate is DeliveryStatus.FAILED else 0)
     found = await post.now(ANA, row)
-    assert (found["fate"], found["state"], found["body"]) == ("read", "sent", None)
+    assert (found["platform_status"], found["state"], found["body"]) == ("read", "sent", None)
 
 
 RANKS = [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.DELIVERED, DeliveryStatus.READ]
@@ -125,8 +125,8 @@ async def test_what_was_told_once_may_be_told_again_and_changes_nothing(
     for fate, sent_back in heard:
         await post.hears_of(row, fate, code, sent_back=sent_back)
     found = await post.now(ANA, row)
-    assert found["fate"] == max((fate for fate, _ in heard), key=RANKS.index)
-    assert found["state"] == ("failed" if found["fate"] == "failed" else "sent")
+    assert found["platform_status"] == max((fate for fate, _ in heard), key=RANKS.index)
+    assert found["state"] == ("failed" if found["platform_status"] == "failed" else "sent")
     before = await post.everything()
     for fate, sent_back in reversed(heard):
         await post.hears_of(row, fate, code, sent_back=sent_back)
@@ -139,9 +139,9 @@ async def test_a_doubted_prompt_is_proven_sent_and_never_leaves_again(post: Post
     assert (row["state"], row["platform_ref"]) == ("doubted", None)
     await post.hears_of(row, fate)
     found = await post.now(ANA, row)
-    assert (found["state"], found["fate"], found["platform_ref"]) == ("sent", fate, f"wamid.OUT{row['id']}")
+    assert (found["state"], found["platform_status"], found["platform_ref"]) == ("sent", fate, f"wamid.OUT{row['id']}")
     await post.hears_of(row, DeliveryStatus.READ, sent_back=False)
-    assert (await post.now(ANA, row))["fate"] == "read", "its reference is known now"
+    assert (await post.now(ANA, row))["platform_status"] == "read", "its reference is known now"
     assert len(await post.rows(ANA)) == 3
 
 
@@ -246,7 +246,7 @@ async def test_a_failure_concerns_nobody_else(post: Post) -> None:
     before = await post.place(BETO), await post.rows(BETO)
     for code in (131047, 131026, 131050, 131049):
         async with post.database.write() as tx:
-            await tx.execute(update(schema.deliveries).where(schema.deliveries.c.id == row["id"]).values(fate=None))
+            await tx.execute(update(schema.deliveries).where(schema.deliveries.c.id == row["id"]).values(platform_status=None))
         await post.hears_of(row, DeliveryStatus.FAILED, code)
     assert (await post.place(BETO), await post.rows(BETO)) == before
 

@@ -108,7 +108,7 @@ async def test_whoever_was_heard_within_a_day_is_written_to_freely_and_others_by
     heard = schema.addresses.update().values(heard_at=story.clock() - ago if ago else None)
     async with story.database.write() as tx:
         await tx.execute(heard)
-    await story.knows(people="0" if is_free else "1")
+    await story.knows(recipient_limit="0" if is_free else "1")
     assert [await story.tick() for _ in range(2)] == [1, 0]
     (parcel,) = await story.reads(ANA)
     assert parcel.opening == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
@@ -144,7 +144,7 @@ async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
 async def test_a_channel_without_window_has_neither_templates_nor_a_limit(story: Story) -> None:
     await story.enrol(ANA_ON_TELEGRAM)
     await story.reads(ANA_ON_TELEGRAM)
-    await story.knows(people="0")
+    await story.knows(recipient_limit="0")
     await story.template(status="PAUSED")
     at(story.clock, 0, 9)
     assert await story.tick() == 1
@@ -186,7 +186,7 @@ LIMITS = {  # what the platform told; how many of three are planned when 249 got
 async def test_no_more_silent_people_are_written_to_than_the_platform_allows(story: Story, told: str | None) -> None:
     people = await story.people(9, 9, 9)
     if told is not None:
-        await story.knows(people=told)
+        await story.knows(recipient_limit=told)
     at(story.clock, 0, 9)
     async with story.database.write() as tx:
         owner = await servants.by_address(tx, "whatsapp", people[0].address)
@@ -202,7 +202,7 @@ async def test_no_more_silent_people_are_written_to_than_the_platform_allows(sto
 
 
 async def test_whoever_is_put_off_is_planned_first_and_at_their_own_hour(story: Story) -> None:
-    await story.knows(people="2")
+    await story.knows(recipient_limit="2")
     people = await story.people(9, 9, 11, 11)
     days = []
     for day in range(3):
@@ -216,7 +216,7 @@ async def test_whoever_is_put_off_is_planned_first_and_at_their_own_hour(story: 
 
 
 async def test_somebody_new_takes_no_place_of_those_who_wait(story: Story) -> None:
-    await story.knows(people="2")
+    await story.knows(recipient_limit="2")
     first = await story.people(9, 9, 14)
     at(story.clock, 0, 9)
     assert await story.planned(first) == [0, 1]
@@ -233,7 +233,7 @@ async def test_somebody_new_takes_no_place_of_those_who_wait(story: Story) -> No
 
 
 async def test_as_the_moving_day_frees_places_they_are_taken(story: Story) -> None:
-    await story.knows(people="2")
+    await story.knows(recipient_limit="2")
     people = await story.people(9, 9, 9, 9)
     async with story.database.write() as tx:
         for who, hour in ((people[0], 10), (people[1], 12)):  # as if they had got one on Sunday
@@ -256,7 +256,7 @@ async def test_in_no_moving_day_are_there_more_than_the_limit_and_everybody_has_
     await emptied(database)
     story = Story(database, library, Clock(MONDAY_NINE - 3 * DAY))
     await story.open()
-    await story.knows(people=f"{limit}")
+    await story.knows(recipient_limit=f"{limit}")
     people = await story.people(*hours)
     knocked: list[tuple[datetime, int]] = []
     for day in range(5):
@@ -273,7 +273,7 @@ async def test_in_no_moving_day_are_there_more_than_the_limit_and_everybody_has_
 
 
 async def test_whoever_speaks_while_put_off_is_asked_at_once_and_needs_no_place(story: Story) -> None:
-    await story.knows(people="0")
+    await story.knows(recipient_limit="0")
     people = await story.people(9, 9)
     at(story.clock, 0, 9)
     assert await story.planned(people) == []
@@ -284,7 +284,7 @@ async def test_whoever_speaks_while_put_off_is_asked_at_once_and_needs_no_place(
 
 
 async def test_free_prompts_do_not_count_against_the_limit(story: Story) -> None:
-    await story.knows(people="1")
+    await story.knows(recipient_limit="1")
     people = await story.people(9, 9, 9)
     at(story.clock, 0, 9)
     for who in people[:2]:
@@ -320,7 +320,7 @@ async def test_whoever_speaks_before_it_is_their_turn_gets_no_template(story: St
 
 
 async def test_people_of_both_languages_share_the_limit(story: Story) -> None:
-    await story.knows(people="3")
+    await story.knows(recipient_limit="3")
     spanish = await story.people(9, 9)
     english = await story.people(9, 9, language="en", start=10)
     at(story.clock, 0, 9)
@@ -328,7 +328,7 @@ async def test_people_of_both_languages_share_the_limit(story: Story) -> None:
 
 
 async def test_whoever_waits_longer_goes_first_in_whichever_language(story: Story) -> None:
-    await story.knows(people="1")
+    await story.knows(recipient_limit="1")
     spanish = await story.people(9)
     english = await story.people(9, language="en", start=10)
     asked = []
@@ -375,7 +375,7 @@ async def test_a_stopped_template_is_waited_for_until_the_day_ends(story: Story)
 
 
 async def test_no_place_is_kept_for_whoever_cannot_be_planned(story: Story) -> None:
-    await story.knows(people="1")
+    await story.knows(recipient_limit="1")
     await story.template(language="en", status="PAUSED")
     english = await story.people(12, language="en", start=10)
     at(story.clock, 0, 12)
@@ -410,7 +410,7 @@ async def test_no_marketing_ends_when_the_person_says_so_or_speaks(story: Story)
 
 
 async def test_no_place_is_kept_for_whoever_wants_no_marketing(story: Story) -> None:
-    await story.knows(people="1")
+    await story.knows(recipient_limit="1")
     await story.template(status="APPROVED", category="MARKETING")
     people = await story.people(12, 9)
     at(story.clock, 0, 8)
@@ -562,7 +562,7 @@ async def test_a_prompt_goes_to_the_chosen_channel_only_or_to_the_other_when_tha
 
 
 async def test_the_silence_of_a_channel_that_was_not_chosen_takes_no_place(story: Story) -> None:
-    await story.knows(people="1")
+    await story.knows(recipient_limit="1")
     await story.enrol(ANA)
     await join(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
     async with story.database.write() as tx:
@@ -591,7 +591,7 @@ AHEAD = {  # put off since that day (0: today), hour; whether a place is kept at
 @pytest.mark.parametrize("name", AHEAD)
 async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
     since, hour, is_kept = AHEAD[name]
-    await story.knows(people="5")
+    await story.knows(recipient_limit="5")
     (who,) = await story.people(hour)
     at(story.clock, 0, 10)
     day = Day.at(story.clock(), story.installation)
