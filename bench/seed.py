@@ -16,7 +16,7 @@ from content.library import Library
 from handlers import outgoing
 from handlers.learning import daily
 from handlers.message import Message
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.database import Database, Transaction, open_database
 from storage.learning.record import Prompt
@@ -45,7 +45,7 @@ def question(person: int) -> Message:
     """The prompt of one person."""
     chosen = scenario()
     prompt = Prompt(person, person, datetime.now(UTC).date(), chosen.id, chosen.competency, "new")
-    return daily.ask(library(), prompt, chosen)
+    return daily.prompt_message(library(), prompt, chosen)
 
 
 async def nothing(_: str) -> None:
@@ -116,9 +116,9 @@ async def waiting_replies(url: str, count: int) -> None:
 
 async def say(tx: Transaction, person: int, kind: outbox.DeliveryKind = outbox.DeliveryKind.PROMPT) -> None:
     """One prompt into the outbox, through the door of everything that is said."""
-    listener = Listener("telegram", str(CHAT + person), "es")
-    occasion = Occasion(f"bench:{person}", kind, datetime.now(UTC))
-    await outgoing.say(tx, library(), listener, occasion, [question(person)])
+    recipient = Recipient("telegram", str(CHAT + person), "es")
+    trigger = Trigger(f"bench:{person}", kind, datetime.now(UTC))
+    await outgoing.enqueue(tx, library(), recipient, trigger, [question(person)])
 
 
 async def split(url: str) -> list[int]:

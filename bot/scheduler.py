@@ -90,7 +90,7 @@ class Scheduler:
             if right is None:
                 return None
             async with right.look() as tx:
-                groups = await daily.look(tx, self._library, self._house, now)
+                groups = await daily.find_due(tx, self._library, self._house, now)
             count = 0
             for portion in (one for group in groups for one in group.portions(CHUNK)):
                 await right.keep()
@@ -101,22 +101,22 @@ class Scheduler:
 
     async def _ask(self, portion: DueGroup, now: datetime) -> int:
         async with self._database.write() as tx:
-            count = await daily.ask_some(tx, self._library, self._house, now, portion)
+            count = await daily.plan_prompts(tx, self._library, self._house, now, portion)
         if count:
             self._spoken()
         return count
 
     async def _put_off(self, right: notifications.Right, now: datetime) -> None:
         async with right.look() as tx:
-            groups = await daily.left_over(tx, self._house, now)
+            groups = await daily.find_unplanned(tx, self._house, now)
         for portion in (one for group in groups for one in group.portions(PUT_OFF)):
             await right.keep()
             async with self._database.write() as tx:
-                await daily.put_off(tx, self._house, now, portion)
+                await daily.defer(tx, self._house, now, portion)
 
     async def ring(self, now: datetime) -> None:
         async with self._database.write() as tx:
-            rung = await news.ring(tx, self._library, self._house, now)
+            rung = await news.notify_askers(tx, self._library, self._house, now)
         if rung:
             self._spoken()
 

@@ -226,7 +226,7 @@ async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot
         ana,
         "first",
         DeliveryKind.PROMPT,
-        opening=RenderedTemplate(template.name, template.code("es"), filled, ("x:1",)),
+        template=RenderedTemplate(template.name, template.code("es"), filled, ("x:1",)),
     )
 
     async def gone(*_: object) -> None:

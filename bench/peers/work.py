@@ -11,7 +11,7 @@ from bot.channels.telegram.channel import markup
 from handlers import outgoing
 from handlers.learning import answer
 from handlers.message import Action, Message
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.learning.record import Prompt
 
 Buttons = tuple[tuple[tuple[str, str], ...], ...]
@@ -32,16 +32,16 @@ def reason(person: int, letter: str) -> tuple[str, Buttons]:
     """Why the chosen option is right or not."""
     chosen = seed.scenario()
     prompt = Prompt(person, person, None, chosen.id, chosen.competency, "new")  # type: ignore[arg-type]
-    return _shown(answer.feedback(seed.library(), prompt, chosen, letter))
+    return _shown(answer.feedback_message(seed.library(), prompt, chosen, letter))
 
 
 def kept(letter: str) -> str:
     """The prompt as it stands in the chat once it was answered."""
-    return _shown(answer._kept(seed.library(), seed.scenario(), letter))[0]
+    return _shown(answer._answered_message(seed.library(), seed.scenario(), letter))[0]
 
 
 def _shown(message: Message) -> tuple[str, Buttons]:
-    parcel = outgoing.render(seed.library(), Listener("telegram", "1", "es"), message, Action.SAY)
+    parcel = outgoing.render(seed.library(), Recipient("telegram", "1", "es"), message, Action.SEND)
     return markup(parcel.text), tuple(tuple((key.label, key.choice) for key in row) for row in parcel.rows)
 
 

@@ -45,7 +45,7 @@ async def case(request: web.Request) -> web.Response:
     library = request.config_dict[LIBRARY]
     async with request.config_dict[DATABASE].read() as tx:
         try:
-            found = await cases.look_up(site.desk(request, tx, officer), request.match_info["id"])
+            found = await cases.case_summary(site.desk(request, tx, officer), request.match_info["id"])
         except NoSuchCase:
             raise web.HTTPNotFound from None
     questions = [question.text.in_language(language) for question in library.assessment.questions]

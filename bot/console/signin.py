@@ -143,7 +143,7 @@ async def sign_up(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].write() as tx:
         try:
             officer = await officers.invited(tx, wish.token, site.now_of(request))
-            state = await cases.join(site.desk(request, tx, officer), wish.token, keys, signed)
+            state = await cases.accept_invite(site.desk(request, tx, officer), wish.token, keys, signed)
         except InviteRefused:
             return site.conflict("token")
         except cases.KeysRefused:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import HEADERS, STATIC, language_of
-from handlers.casework.cases import Desk
+from handlers.casework.cases import OfficerContext
 from storage.confidential import officers
 from storage.confidential.officers import Officer, Session
 from storage.database import DatabaseUnavailable, Transaction
@@ -163,10 +163,10 @@ def reader_of(request: web.Request) -> Officer:
     return officer
 
 
-def desk(request: web.Request, tx: Transaction, officer: Officer) -> Desk:
+def desk(request: web.Request, tx: Transaction, officer: Officer) -> OfficerContext:
     """The officer's desk for one transaction."""
     installation = request.config_dict[INSTALLATION]
-    return Desk(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, now_of(request))
+    return OfficerContext(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, now_of(request))
 
 
 async def posted(request: web.Request, model: type[Posted]) -> Posted:

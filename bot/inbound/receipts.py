@@ -78,4 +78,4 @@ async def _ask_again(tx: Transaction, library: Library, installation: Installati
         told.channel,
         told.address,
     )
-    await daily.ask_again(tx, library, installation, one, now)
+    await daily.resend_as_template(tx, library, installation, one, now)

@@ -71,7 +71,7 @@ async def keys(request: web.Request) -> web.Response:
     """The signed list of readers, and the calendar day here; 404 while the letterbox is closed."""
     try:
         async with request.app[DATABASE].read() as tx:
-            current = await letters.readers(tx)
+            current = await letters.current_readers(tx)
     except DatabaseUnavailable:
         return _answer({"error": "unavailable"}, 503)
     if current is None:
@@ -86,7 +86,7 @@ async def keys(request: web.Request) -> web.Response:
 async def hand_in(request: web.Request) -> web.Response:
     """A new case; the link is spent here and nowhere else."""
     try:
-        posting = letters.parse_posting(await _body(request))
+        posting = letters.parse_submission(await _body(request))
         async with request.app[DATABASE].write() as tx:
             due_on = await letters.accept(tx, request.app[INSTALLATION], posting, request.app[CLOCK]())
     except _FAULTS as fault:

@@ -10,7 +10,7 @@ from aiohttp import web
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import language_of
 from handlers.administration import channel_status
-from handlers.administration.channel_status import Reach
+from handlers.administration.channel_status import TemplateReach
 from storage import permissions
 from storage.channels import channel_facts
 from storage.database import DatabaseUnavailable
@@ -72,7 +72,7 @@ async def ready(request: web.Request) -> web.Response:
             stopped = sorted(await channel_facts.stopped(tx))
             deaf = sorted(await channel_facts.deaf(tx))
             put_off = await backlog.count_put_off(tx, now)
-            reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
+            reaches = await channel_status.template_reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
     reasons = {"database": only_reads, "channel": stopped, "outbox": oldest > LATE, "inbox": oldest_update > LATE}
@@ -105,7 +105,7 @@ async def metrics(request: web.Request) -> web.Response:
         waiting = await updates.count_waiting(tx)
         stopped = sorted(await channel_facts.stopped(tx))
         deaf = sorted(await channel_facts.deaf(tx))
-        reaches = await channel_status.reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
+        reaches = await channel_status.template_reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
         standing = await rate_limits.standing(tx, None if request.app[PACED_BY_DATABASE] else now)
         oldest_update = await backlog.oldest_update(tx, now)
         expired = await backlog.count_expired(tx, now)
@@ -145,7 +145,7 @@ def _of_paces(standing: Sequence[Pace]) -> Iterator[str]:
     yield from _metric("counter", "refusals_total", "Times the platform said: too fast.", refusals)
 
 
-def _of_reaches(reaches: Sequence[Reach]) -> Iterator[str]:
+def _of_reaches(reaches: Sequence[TemplateReach]) -> Iterator[str]:
     """The gauges of channels where whoever has been silent is reached by templates only."""
     people = [(_labels(channel=one.channel), one.people) for one in reaches]
     waiting = [(labels, one.waiting) for labels, one in people]

@@ -221,7 +221,7 @@ async def test_where_the_one_that_plans_is_given_up_another_goes_on_and_the_firs
     stage: Stage, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stage.enrol(7)
-    ask_some, begun, planned = daily.ask_some, [], []
+    ask_some, begun, planned = daily.plan_prompts, [], []
 
     async def another_goes_on() -> None:
         await end_whoever_has(stage.database, Lock.PLANNING)
@@ -234,7 +234,7 @@ async def test_where_the_one_that_plans_is_given_up_another_goes_on_and_the_firs
             await asyncio.create_task(another_goes_on(), context=Context())
         return await ask_some(*given)
 
-    monkeypatch.setattr(daily, "ask_some", slowly)
+    monkeypatch.setattr(daily, "plan_prompts", slowly)
     with pytest.raises(DatabaseUnavailable):
         await stage.scheduler.plan(MONDAY_NINE)
     assert planned == [5]

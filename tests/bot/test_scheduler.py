@@ -163,7 +163,7 @@ async def test_notices_leave_only_at_the_slots_of_the_clock(stage: Stage, monkey
         rung.append(now.strftime("%H:%M"))
         return 0
 
-    monkeypatch.setattr(news, "ring", ring)
+    monkeypatch.setattr(news, "notify_askers", ring)
     await _run(stage, Beats(stage.clock, 50), monkeypatch)
     assert rung == ["15:00", "15:15", "15:30", "15:45"]
 
@@ -177,7 +177,7 @@ async def test_a_clock_started_in_the_middle_of_a_slot_does_not_ring_twice_in_it
         rung.append(now.strftime("%H:%M"))
         return 1
 
-    monkeypatch.setattr(news, "ring", ring)
+    monkeypatch.setattr(news, "notify_askers", ring)
     stage.clock.move(minutes=7)
     await _run(stage, Beats(stage.clock, 8), monkeypatch)
     assert rung == ["15:07"]

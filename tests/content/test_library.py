@@ -15,7 +15,7 @@ from content.text import LANGUAGES
 from handlers import outgoing
 from handlers.learning import answer, daily
 from handlers.message import Action, Message
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.learning.record import Prompt
 
 TOPIC = "topics/conflicto-de-interes.toml"
@@ -326,7 +326,7 @@ def test_whatever_is_cited_has_a_law_that_was_read(library: Library) -> None:
 
 def whole(library: Library, message: Message, language: str) -> str:
     """A rendered message, sure that nothing of it was cut and that every button can be sent."""
-    parcel = outgoing.render(library, Listener("telegram", "1", language), message, Action.SAY)
+    parcel = outgoing.render(library, Recipient("telegram", "1", language), message, Action.SEND)
     limit = limits.TEXT_WITH_BUTTONS if parcel.rows else limits.TEXT
     assert 0 < len(parcel.text) < limit, f"{message.key}: {len(parcel.text)}"
     for key in (key for row in parcel.rows for key in row):
@@ -342,11 +342,11 @@ PROMPT = Prompt(10**15 - 1, 1, date(2026, 11, 23), "", "", "new")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_scenario_fits_every_channel_with_its_feedback(library: Library, language: str) -> None:
     for scenario in library.scenarios.values():
-        asked = whole(library, daily.ask(library, PROMPT, scenario), language)
+        asked = whole(library, daily.prompt_message(library, PROMPT, scenario), language)
         assert scenario.situation.in_language(language) in asked
         for letter, option in zip(LETTERS, scenario.options, strict=False):
             assert f"{letter.upper()}) {option.text.in_language(language)}" in asked
-            told = whole(library, answer.feedback(library, PROMPT, scenario, letter), language)
+            told = whole(library, answer.feedback_message(library, PROMPT, scenario, letter), language)
             assert option.why.in_language(language) in told
             for article in option.articles:
                 assert library.articles[article].label(language) in told
@@ -355,6 +355,6 @@ def test_every_scenario_fits_every_channel_with_its_feedback(library: Library, l
 def test_the_other_options_of_a_scenario_fit_one_message(library: Library) -> None:
     for scenario in library.scenarios.values():
         for letter in LETTERS[: len(scenario.options)]:
-            message = Message("answer.others", {"reasons": answer._others(scenario, letter)})
+            message = Message("answer.others", {"reasons": answer._other_options(scenario, letter)})
             for language in LANGUAGES:
                 whole(library, message, language)

@@ -121,7 +121,7 @@ def test_a_typed_word_means_one_command_and_that_command_exists(library: Library
 
 
 def test_what_people_really_type_to_leave_is_understood(library: Library) -> None:
-    understood = router.words(library, "words")
+    understood = router.command_words(library, "words")
     for word in ("baja", "salir", "alto", "stop", "cancelar", "leave", "unsubscribe"):
         assert understood.get(word) == "baja", word
 

@@ -48,7 +48,7 @@ class Letterbox:
         """What the chat gives to somebody who wants to ask: the address of the page."""
         update = Update("webchat", "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
-            turn = await consult.turn(Context(tx, self.library, self.installation, update, self.now, language, None))
+            turn = await consult.handle(Context(tx, self.library, self.installation, update, self.now, language, None))
         return turn.messages[0].buttons[0][0].url
 
     async def token(self) -> str:
@@ -74,7 +74,7 @@ class Letterbox:
             context = sealing.letter_context(case.id, 1, last.seq + 1, "officer", TODAY, last.hash)
             key = officer.open((await cases.access(tx, case.id, officer.id))[0].sealed, case.id)
             letter = sealing.seal_letter(key, context, {"text": text}, signer=officer.id, signing_key=officer.signing)
-            await letters.add_next(tx, case, sealing.parse_envelope(letter))
+            await letters.append_letter(tx, case, sealing.parse_envelope(letter))
             if case.state is cases.CaseState.RECEIVED:
                 await cases.move(tx, case.id, cases.CaseState.OPEN)
             await cases.move(tx, case.id, cases.CaseState.ANSWERED)

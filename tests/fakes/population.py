@@ -148,10 +148,10 @@ class Street:
         text: str,
         kind: DeliveryKind = DeliveryKind.REPLY,
         *,
-        opening: RenderedTemplate | None = None,
+        template: RenderedTemplate | None = None,
     ) -> None:
         """Into the outbox; the text is the key, and is said once."""
-        body = outgoing.pack(Parcel(address, Action.SAY, text, opening=opening))
+        body = outgoing.pack(Parcel(address, Action.SEND, text, template=template))
         ends = self.clock() + PROMPTS_LAST if kind is DeliveryKind.PROMPT else None
         async with self.database.write() as tx:
             await outbox.add(tx, [NewDelivery(text, channel_of(address), address, kind, body, self.clock(), ends)])

@@ -66,7 +66,7 @@ class Talk:
             found = [row for row in await tx.execute(wanted.order_by(rows.c.id)) if row.key not in self._read]
         self._read |= {row.key for row in found}
         parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
-        return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
+        return [one for one in parcels if one.action is not Action.ACKNOWLEDGE]
 
     async def enrol(self, who: Person, hour: int = 9, language: str = "es") -> list[Parcel]:
         """The whole way in; what is said at its end."""

@@ -122,7 +122,7 @@ async def test_whoever_has_to_accept_a_newer_notice_is_asked_for_that_and_the_ot
 
 
 async def test_a_button_that_is_too_long_answers_nothing(square: Square) -> None:
-    choice = f"answer:{square.prompts[ANA]}:{'x' * router.LONGEST_CHOICE}:a"
+    choice = f"answer:{square.prompts[ANA]}:{'x' * router.MAX_CHOICE_BYTES}:a"
     await square.take_all(square.does(ANA, UpdateKind.CHOICE, choice=choice), square.presses(BETO, "a"))
     assert await answers(square, ANA) == []
     assert len(await answers(square, BETO)) == 1
@@ -158,7 +158,7 @@ BATCHES = st.permutations(EVERYBODY).flatmap(
 async def test_a_batch_comes_to_the_same_as_each_by_themselves(
     square: Square, batch: Sequence[tuple[Phone, str]], size: int
 ) -> None:
-    updates = [ACTS[act](square, who) for who, act in batch[:size]]
+    updates = [ACTS[action](square, who) for who, action in batch[:size]]
 
     async def one_by_one(tx: Transaction) -> None:
         for one in sorted(updates, key=_moment):

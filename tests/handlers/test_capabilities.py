@@ -22,7 +22,7 @@ from handlers import outgoing, router
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from handlers.context import Installation
 from handlers.message import Action, Button, Message, Parcel, Update, UpdateKind
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.database import Database
 from storage.learning import record
@@ -109,7 +109,7 @@ class Chat:
         found = [row for row in await self.rows(who) if row["key"] not in self._read and row["body"]]
         self._read |= {row["key"] for row in found}
         parcels = [outgoing.unpack(row["address"], row["key"], row["body"], row["id"]) for row in found]
-        return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
+        return [one for one in parcels if one.action is not Action.ACKNOWLEDGE]
 
     async def rows(self, who: Phone) -> list[dict[str, Any]]:
         """The deliveries to an address, in their order."""
@@ -158,13 +158,13 @@ async def chat(database: Database, library: Library, clock: Clock) -> Chat:
 
 async def test_what_one_turn_says_leaves_as_one_message(chat: Chat) -> None:
     (parcel,) = await chat.enrol(ANA)
-    assert (parcel.act, parcel.ref) == (Action.SAY, "")
+    assert (parcel.action, parcel.ref) == (Action.SEND, "")
     assert choices([parcel]) == [f"answer:{await chat.prompt(ANA)}:{letter}" for letter in "abc"]
     welcome, _, question = words([parcel]).partition("\n\n")
     assert welcome.startswith("Listo. Municipio de León, a las 9:00")
     assert any(one.situation.es in question for one in chat.library.scenarios.values())
     elsewhere = await chat.enrol(ANA_ON_TELEGRAM)
-    assert [one.act for one in elsewhere] == [Action.REPLACE, Action.SAY]
+    assert [one.action for one in elsewhere] == [Action.REPLACE, Action.SEND]
 
 
 async def test_an_answer_is_not_preceded_by_what_only_refreshes(chat: Chat) -> None:
@@ -173,7 +173,7 @@ async def test_an_answer_is_not_preceded_by_what_only_refreshes(chat: Chat) -> N
     (why,) = await chat.press(ANA, f"answer:{await chat.prompt(ANA)}:a")
     assert "¿Con qué seguridad respondiste?" in words([why])
     refreshed, said = await chat.press(ANA_ON_TELEGRAM, f"answer:{await chat.prompt(ANA_ON_TELEGRAM)}:a")
-    assert (refreshed.act, said.act) == (Action.REPLACE, Action.SAY)
+    assert (refreshed.action, said.action) == (Action.REPLACE, Action.SEND)
     assert "➤" in refreshed.text
     assert "➤" not in why.text
 
@@ -197,14 +197,14 @@ async def test_how_sure_one_was_is_noted_in_few_words_as_the_reason_stands_above
 
 async def test_a_long_text_is_left_to_the_person_to_delete(chat: Chat) -> None:
     (said,) = await chat.hears(ANA, UpdateKind.LONG_TEXT)
-    assert said.act is Action.SAY
+    assert said.action is Action.SEND
     assert words([said]) == chat.phrase("help.long_text_yours")
     elsewhere = await chat.hears(ANA_ON_TELEGRAM, UpdateKind.LONG_TEXT, ref="7")
-    assert [one.act for one in elsewhere] == [Action.ERASE, Action.SAY]
+    assert [one.action for one in elsewhere] == [Action.ERASE, Action.SEND]
 
 
 WHATSAPP = capabilities("tap")
-LISTENER = Listener("whatsapp", "MX.1001", "es")
+LISTENER = Recipient("whatsapp", "MX.1001", "es")
 
 
 def small(library: Library, *texts: str) -> Library:
@@ -219,8 +219,8 @@ async def spoken(
 ) -> list[Parcel]:
     await emptied(database)
     async with database.write() as tx:
-        occasion = Occasion("whatsapp:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
-        await outgoing.say(tx, library, LISTENER, occasion, messages, ref="55", capabilities=how)
+        trigger = Trigger("whatsapp:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+        await outgoing.enqueue(tx, library, LISTENER, trigger, messages, ref="55", capabilities=how)
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).mappings().all()
     return [outgoing.unpack(row["address"], row["key"], row["body"]) for row in rows]
 
@@ -277,7 +277,7 @@ async def test_whatever_is_said_all_of_it_leaves_in_its_order_within_what_a_mess
     expected = [f"go:{100 * place + number}" for place in kept for number in range(wanted[place][1])]
     assert [key.choice for parcel in parcels for row in parcel.rows for key in row] == expected
     for parcel in parcels:
-        assert (parcel.act, parcel.ref) == (Action.SAY, "")
+        assert (parcel.action, parcel.ref) == (Action.SEND, "")
         assert len(parcel.text) <= limits.TEXT
         assert sum(map(len, parcel.rows)) <= 10
         assert parcel.menu == ("Elegir" if parcel.rows else "")
@@ -289,10 +289,10 @@ async def test_without_manners_each_message_leaves_alone_and_replaces_what_it_ma
     course = small(library, "one", "two", "three")
     messages = [Message("say.0", replaces=True, refreshes=True), Message("say.1", {}, buttons(1)), Message("say.2")]
     parcels = await spoken(database, course, messages, FULL_CAPABILITIES)
-    assert [(one.act, one.text, one.menu) for one in parcels] == [
+    assert [(one.action, one.text, one.menu) for one in parcels] == [
         (Action.REPLACE, "one", ""),
-        (Action.SAY, "two", ""),
-        (Action.SAY, "three", ""),
+        (Action.SEND, "two", ""),
+        (Action.SEND, "three", ""),
     ]
 
 
@@ -317,18 +317,18 @@ def test_where_words_are_typed_no_phrase_asks_for_a_command(library: Library, la
     for key in asking:
         template = library.phrases.template(language, key)
         values = {name: name for _, name, _, _ in Formatter().parse(template) if name}
-        listener = replace(LISTENER, language=language)
-        said = outgoing.render(library, listener, Message(key, values), Action.SAY, capabilities=WHATSAPP).text
+        recipient = replace(LISTENER, language=language)
+        said = outgoing.render(library, recipient, Message(key, values), Action.SEND, capabilities=WHATSAPP).text
         assert not SLASHED.search(said), key
         for command in SLASHED.findall(template):
             assert f"«{typed[command]}»" in said, key
-        elsewhere = outgoing.render(library, listener, Message(key, values), Action.SAY).text
+        elsewhere = outgoing.render(library, recipient, Message(key, values), Action.SEND).text
         assert SLASHED.findall(elsewhere) == SLASHED.findall(template)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_word_that_people_are_told_to_type_is_understood(library: Library, language: str) -> None:
-    understood = router.words(library, "words")
+    understood = router.command_words(library, "words")
     for command, word in library.phrases.section(language, "typed").items():
         assert understood.get(fold(word)) == command, word
 
@@ -337,7 +337,7 @@ def test_an_address_in_a_phrase_is_no_command(library: Library) -> None:
     course = small(library, "http://a.mx/baja, {url}/hoy, y/o, 1/hora, /hoy y /baja. /noes")
     course = replace(course, phrases=Phrases({"es": course.phrases._catalogs["es"] | {"typed.hoy": "hoy"}}))
     said = outgoing.render(
-        course, LISTENER, Message("say.0", {"url": "http://b.mx"}), Action.SAY, capabilities=WHATSAPP
+        course, LISTENER, Message("say.0", {"url": "http://b.mx"}), Action.SEND, capabilities=WHATSAPP
     ).text
     assert said == "http://a.mx/baja, http://b.mx/hoy, y/o, 1/hora, «hoy» y /baja. /noes"
 

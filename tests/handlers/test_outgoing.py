@@ -16,14 +16,14 @@ from content.text import LANGUAGES, Text
 from handlers import outgoing
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Button, Message, Parcel, RenderedButton
 from handlers.orientation import assess
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.database import Database
 from storage.queue import outbox
 from tests.cast import MONDAY_NINE
 
 LIBRARY = shipped.load()
-ANA = Listener("telegram", "100001", "es")
+ANA = Recipient("telegram", "100001", "es")
 MARKS = (BOLD, UNBOLD, ITALIC, UNITALIC)
 PHRASES = Phrases(
     {
@@ -46,8 +46,8 @@ def small() -> Library:
 
 
 def render(library: Library, key: str, *rows: tuple[Button, ...], language: str = "es", **values: str | Text) -> Parcel:
-    listener = Listener("telegram", "100001", language)
-    return outgoing.render(library, listener, Message(key, values, rows), Action.SAY)
+    recipient = Recipient("telegram", "100001", language)
+    return outgoing.render(library, recipient, Message(key, values, rows), Action.SEND)
 
 
 def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -> None:
@@ -99,7 +99,7 @@ KEYS = st.builds(RenderedButton, TYPED, TYPED, TYPED, TYPED)
 PARCELS = st.builds(
     Parcel,
     address=st.just("100001"),
-    act=st.sampled_from(Action),
+    action=st.sampled_from(Action),
     text=TYPED,
     rows=st.lists(st.lists(KEYS, max_size=3).map(tuple), max_size=3).map(tuple),
     ref=TYPED,
@@ -114,11 +114,11 @@ def test_a_parcel_comes_out_of_the_outbox_as_it_went_in(parcel: Parcel) -> None:
 
 
 async def test_an_occasion_speaks_once(database: Database, library: Library) -> None:
-    occasion = Occasion("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
+    trigger = Trigger("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
     messages = [Message("leave.stayed"), Message("leave.done")]
     for _ in range(2):
         async with database.write() as tx:
-            await outgoing.say(tx, library, ANA, occasion, messages)
+            await outgoing.enqueue(tx, library, ANA, trigger, messages)
     async with database.read() as tx:
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).all()
     assert [json.loads(row.body)[1] for row in rows] == [library.phrases.template("es", one.key) for one in messages]
@@ -129,26 +129,26 @@ async def test_only_a_message_that_may_replaces_the_one_that_was_pressed(databas
     messages = [Message("leave.stayed", replaces=True), Message("leave.done")]
     async with database.write() as tx:
         for number, ref in enumerate(("55", "")):
-            occasion = Occasion(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
-            await outgoing.say(tx, library, ANA, occasion, messages, ref=ref)
+            trigger = Trigger(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+            await outgoing.enqueue(tx, library, ANA, trigger, messages, ref=ref)
         bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
     parcels = [outgoing.unpack("1", "k", body) for body in bodies]
-    assert [(one.act, one.ref) for one in parcels] == [
+    assert [(one.action, one.ref) for one in parcels] == [
         (Action.REPLACE, "55"),
-        (Action.SAY, ""),
-        (Action.SAY, ""),
-        (Action.SAY, ""),
+        (Action.SEND, ""),
+        (Action.SEND, ""),
+        (Action.SEND, ""),
     ]
 
 
 async def test_a_press_is_acknowledged_soon_or_not_at_all(database: Database) -> None:
-    occasion = Occasion("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+    trigger = Trigger("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
     async with database.write() as tx:
-        await outbox.add(tx, outgoing.acknowledged(ANA, occasion, "press-1"))
+        await outbox.add(tx, outgoing.acknowledgement(ANA, trigger, "press-1"))
         row = (await tx.execute(select(schema.deliveries))).one()
     assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
     parcel = outgoing.unpack("1", "k", row.body)
-    assert (parcel.act, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
+    assert (parcel.action, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
 
 
 # ---------------------------------------------------------------- what is shipped
@@ -160,9 +160,9 @@ def test_every_question_of_the_self_assessment_fits_every_channel(language: str)
         sheet = dict.fromkeys(("q1", "q2", "q3"), Reply.UNSURE)
         parcel = outgoing.render(
             LIBRARY,
-            Listener("telegram", "1", language),
+            Recipient("telegram", "1", language),
             assess._question(LIBRARY, sheet, question.id),
-            Action.SAY,
+            Action.SEND,
         )
         assert question.text.in_language(language) in parcel.text
         assert len(parcel.text) < limits.TEXT_WITH_BUTTONS

@@ -48,7 +48,7 @@ async def test_whatever_arrives_gets_a_useful_answer(talk: Talk) -> None:
     await talk.enrol(ANA)
     for kind, fields, stranger, servant in ANSWERS:
         assert opening(talk, stranger) in words(await talk.hears(BETO, kind, **fields)), (kind, fields)
-        told = [one for one in await talk.hears(ANA, kind, **fields) if one.act is not Action.ERASE]
+        told = [one for one in await talk.hears(ANA, kind, **fields) if one.action is not Action.ERASE]
         assert told, (kind, fields)
         assert all(one.text for one in told)
         if servant is not None:
@@ -213,7 +213,7 @@ async def test_commands_have_english_names_too(talk: Talk) -> None:
 async def test_a_long_text_is_taken_out_of_the_chat_and_the_letterbox_is_offered(talk: Talk) -> None:
     await talk.enrol(ANA)
     erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
-    assert (erased.act, erased.ref) == (Action.ERASE, "77")
+    assert (erased.action, erased.ref) == (Action.ERASE, "77")
     assert talk.phrase("help.long_text") == told.text
     assert choices([told]) == ["consult:start"]
 

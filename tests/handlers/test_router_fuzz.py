@@ -156,7 +156,7 @@ async def _take(database: Database, course: Library, clock: Clock, place: int, s
     assert {row["address"] for row in said} <= {step.who}, "somebody else was spoken to"
     parcels = [unpack(row["address"], row["key"], row["body"]) for row in said]
     if update.press:
-        assert parcels[0].act is Action.ACKNOWLEDGE, "a press was not acknowledged"
+        assert parcels[0].action is Action.ACKNOWLEDGE, "a press was not acknowledged"
     if update.kind not in (
         UpdateKind.BLOCKED,
         UpdateKind.UNBLOCKED,
@@ -164,7 +164,7 @@ async def _take(database: Database, course: Library, clock: Clock, place: int, s
         UpdateKind.PREFERENCE,
         UpdateKind.CHOICE,
     ):
-        assert any(parcel.act is Action.SAY for parcel in parcels), f"no answer to {update.kind}"
+        assert any(parcel.action is Action.SEND for parcel in parcels), f"no answer to {update.kind}"
     for parcel in parcels:
         assert CANARY not in parcel.text, "typed words were repeated"
         assert all(len(key.choice.encode()) <= 64 for row in parcel.rows for key in row)

@@ -14,7 +14,7 @@ from handlers import outgoing
 from handlers.casework import news
 from handlers.learning import template_messages
 from handlers.message import TemplateMessage
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
 from storage.people import addresses, servants
 from storage.queue import outbox
@@ -451,17 +451,17 @@ async def test_fourteen_quick_answers_keep_the_pair_rate(ana: WhatsAppPhone) -> 
 async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_the_case(
     ana: WhatsAppPhone, product: Product
 ) -> None:
-    listener = Listener("whatsapp", "MX.1001", "es")
+    recipient = Recipient("whatsapp", "MX.1001", "es")
     product.clock.move(days=2)
     installation = product.app.installation
     async with product.app.database.write() as tx:
-        occasion = Occasion("news:1", outbox.DeliveryKind.NOTICE, product.clock())
+        trigger = Trigger("news:1", outbox.DeliveryKind.NOTICE, product.clock())
         message = replace(
-            news.news(installation, "es"),
-            template_message=TemplateMessage(template_messages.NEWS, {}, ("consult:read",)),
+            news.news_message(installation, "es"),
+            template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
         )
-        await outgoing.say(
-            tx, product.app.library, listener, occasion, [message], capabilities=installation.capabilities("whatsapp")
+        await outgoing.enqueue(
+            tx, product.app.library, recipient, trigger, [message], capabilities=installation.capabilities("whatsapp")
         )
     await product.settle()
     (note,) = ana.person.read()

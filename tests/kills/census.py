@@ -117,7 +117,7 @@ def _asked(library: Library, now: datetime) -> dict[str, Any]:
 
 def _prompt(number: int, person: Talker, now: datetime) -> NewDelivery:
     said = f"{PROMPT} {number}"
-    body = outgoing.pack(Parcel(person.address, Action.SAY, said))
+    body = outgoing.pack(Parcel(person.address, Action.SEND, said))
     return NewDelivery(said, person.channel, person.address, DeliveryKind.PROMPT, body, now, now + timedelta(days=1))
 
 

@@ -27,7 +27,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
                         (RenderedButton("Sí, claro", choice="yes"),),
                         (RenderedButton("Leer más", url="http://127.0.0.1:1/c"),),
                     )
-                    await telegram.send(Parcel(update.address, Action.SAY, text=update.text or "¿?", rows=rows))
+                    await telegram.send(Parcel(update.address, Action.SEND, text=update.text or "¿?", rows=rows))
 
         async with TelegramPhone(api, settle) as phone:
             yield phone

@@ -17,7 +17,7 @@ from telegram.error import BadRequest
 from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
 from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, marked, plain
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, format_emphasis, strip_emphasis
 from storage.queue.claims import PersonLimit
 
 __all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
@@ -180,8 +180,8 @@ class Telegram:
         return await told_plainly(self._send(parcel))
 
     async def _send(self, parcel: Parcel) -> str:
-        match parcel.act:
-            case Action.SAY:
+        match parcel.action:
+            case Action.SEND:
                 return await self._say(parcel)
             case Action.REPLACE:
                 return await self._replace(parcel)
@@ -214,7 +214,7 @@ class Telegram:
         return parcel.ref
 
     async def _acknowledge(self, parcel: Parcel) -> None:
-        note = plain(parcel.text)[:MAX_NOTE]
+        note = strip_emphasis(parcel.text)[:MAX_NOTE]
         try:
             said = {"text": note} if note else {}
             await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
@@ -237,12 +237,12 @@ class Telegram:
 
 def markup(text: str) -> str:
     """Rendered text as Telegram's HTML: escaped first, then the emphasis marks become tags."""
-    words = plain(text)
+    words = strip_emphasis(text)
     if not words.strip():
         raise Refused("empty text")
     if len(words) > MAX_TEXT:
         raise Refused("text too long")
-    return marked(html.escape(text, quote=False), _TAGS)
+    return format_emphasis(html.escape(text, quote=False), _TAGS)
 
 
 def _shown(parcel: Parcel) -> dict[str, object]:
@@ -260,7 +260,7 @@ def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
         raise Refused("button over 64 bytes")
     return [
         [
-            {"text": plain(key.label)}
+            {"text": strip_emphasis(key.label)}
             | ({"callback_data": key.choice} if key.choice else {})
             | ({"url": key.url} if key.url else {})
             for key in row

@@ -8,7 +8,7 @@ from typing import Any
 import telegram
 from telegram.constants import ChatMemberStatus, ChatType
 
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 
 NAME = "telegram"
 MAX_NUMBER = 2**63
@@ -153,7 +153,7 @@ def _album(mark: object) -> str:
 
 def _typed(raw: str) -> tuple[UpdateKind, str, str]:
     """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
-    if len(raw) > 4 * SHORT_TEXT or len(text := clean(raw)) > SHORT_TEXT:
+    if len(raw) > 4 * MAX_SHORT_TEXT or len(text := clean(raw)) > MAX_SHORT_TEXT:
         return UpdateKind.LONG_TEXT, "", ""
     if command := _COMMAND.fullmatch(text):
         return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()

@@ -88,7 +88,7 @@ class Webchat:
 
     async def send(self, parcel: Parcel) -> str:
         """Show it in the chat and give the bubble's id. Raises Unreachable when the database is away."""
-        if parcel.act is Action.ACKNOWLEDGE:
+        if parcel.action is Action.ACKNOWLEDGE:
             return ""  # the page showed the press by itself
         try:
             async with self._database.write() as tx:
@@ -101,11 +101,11 @@ class Webchat:
 
     async def _put(self, tx: Transaction, parcel: Parcel) -> str:
         ref = number(parcel.ref) or 0  # no bubble has the id 0
-        if parcel.act is Action.ERASE:
+        if parcel.action is Action.ERASE:
             return parcel.ref if await transcripts.change(tx, parcel.address, ref, GONE, is_mine=True) else ""
         plain = pack(parcel.text, parcel.rows)
         body = closed(plain, self._box)
-        is_edit = parcel.act is Action.REPLACE
+        is_edit = parcel.action is Action.REPLACE
         present = await transcripts.find(tx, parcel.address, ref) if is_edit else None
         if present is not None and not present.is_mine and opened(present.body, self._box) == plain:
             return parcel.ref  # it reads so already

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.channels.webchat.channel import closed, number, pack
 from bot.encryption import SecretBox
-from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
+from handlers.message import BOLD, ITALIC, MAX_SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
 
 BODY_LIMIT = 64 * 1024
 COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
@@ -71,7 +71,7 @@ def understand(fields: Mapping[str, str]) -> SubmittedAction | None:
     text = fields.get("text", "").strip()
     if fields.get("command"):
         text = "/" + fields["command"].strip().removeprefix("/")
-    if fields.get("long") or len(text) > SHORT_TEXT:
+    if fields.get("long") or len(text) > MAX_SHORT_TEXT:
         return SubmittedAction(UpdateKind.LONG_TEXT)
     if text.startswith("/") and (found := COMMAND.fullmatch(text)):
         return SubmittedAction(UpdateKind.COMMAND, command=found[1].lower(), text=(found[2] or "").strip())

@@ -19,7 +19,7 @@ from bot.channels.webchat.form import RejectedForm, SubmittedAction, key_of, own
 from bot.channels.webchat.rendering import Face, face
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.templating import HEADERS, STATIC, language_of
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from storage.channels import transcripts
 from storage.database import DatabaseUnavailable
 
@@ -99,7 +99,7 @@ async def show(request: web.Request) -> web.Response:
         code=code if CODE.fullmatch(code) else "",
         lacks_cookie="cookie" in request.query and not secret,
         commands=COMMANDS,
-        limit=SHORT_TEXT,
+        limit=MAX_SHORT_TEXT,
         once=secrets.token_urlsafe(12),
         version=request.app[VERSION],
     )

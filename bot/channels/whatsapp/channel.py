@@ -54,14 +54,14 @@ log = structlog.get_logger()
 def capabilities(openings: str) -> Capabilities:
     """How WhatsApp talks; `openings` is how a prompt opens a closed window."""
     return Capabilities(
-        edits=False,
-        erases=False,
-        joins=True,
-        buttons=messages.MAX_ROWS,
-        menus=True,
+        can_edit=False,
+        can_erase=False,
+        joins_messages=True,
+        max_buttons=messages.MAX_ROWS,
+        has_menus=True,
         typed_commands=True,
-        window=WINDOW,
-        openings=openings,
+        reply_window=WINDOW,
+        prompt_template=openings,
     )
 
 
@@ -112,7 +112,7 @@ class WhatsApp:
 
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
-        if parcel.act in (Action.ACKNOWLEDGE, Action.ERASE):
+        if parcel.action in (Action.ACKNOWLEDGE, Action.ERASE):
             return ""  # nobody waits for the one, and nothing of the other can be done here
         try:
             standing = await self._standing(parcel)
@@ -125,7 +125,7 @@ class WhatsApp:
     async def _standing(self, parcel: Parcel) -> RecipientState:
         async with self._database.glance() as tx:
             place = await addresses.find(tx, NAME, parcel.address)
-            opening, states = parcel.opening, {}
+            opening, states = parcel.template, {}
             if opening is not None:
                 states = dict(await channel_facts.templates(tx, NAME))
         state = states.get((opening.template, opening.code)) if opening else None
@@ -147,7 +147,7 @@ class WhatsApp:
         return await self._by_template(parcel, await self._standing(parcel))
 
     async def _by_template(self, parcel: Parcel, standing: RecipientState) -> str:
-        opening = parcel.opening
+        opening = parcel.template
         if opening is None:
             raise WindowClosed("silent for 24 hours, and no template says this")
         if standing.is_stopped:

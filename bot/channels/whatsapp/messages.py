@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.channels.channel import Refused
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Parcel, RenderedButton, RenderedTemplate, marked, plain
+from handlers.message import (
+    BOLD,
+    ITALIC,
+    UNBOLD,
+    UNITALIC,
+    Parcel,
+    RenderedButton,
+    RenderedTemplate,
+    format_emphasis,
+    strip_emphasis,
+)
 
 MAX_TEXT = 4096
 MAX_WITH_BUTTONS = 1024
@@ -35,13 +45,13 @@ def is_scoped(address: str) -> bool:
 def free(parcel: Parcel) -> Body:
     """The message as it goes to somebody who was heard within the window. Raises Refused."""
     links = [key for row in parcel.rows for key in row if key.url]
-    text = marked(parcel.text, _SIGNS).strip()
-    text = "\n\n".join([text, *(f"{plain(key.label)}:\n{key.url}" for key in links)])
+    text = format_emphasis(parcel.text, _SIGNS).strip()
+    text = "\n\n".join([text, *(f"{strip_emphasis(key.label)}:\n{key.url}" for key in links)])
     if not text.strip() or len(text) > MAX_TEXT:
         raise Refused("text empty or too long")
     given = [key for row in parcel.rows for key in row if key.choice]
-    needed = _distinct(key for key in given if not key.is_aside)
-    keys = _distinct([*needed, *(key for key in given if key.is_aside)])
+    needed = _distinct(key for key in given if not key.is_optional)
+    keys = _distinct([*needed, *(key for key in given if key.is_optional)])
     keys.sort(key=given.index)
     keys = keys if len(keys) <= MAX_ROWS else needed
     fits = len(text) <= MAX_WITH_BUTTONS
@@ -108,5 +118,5 @@ def _distinct(keys: Any) -> list[RenderedButton]:
 
 
 def _cut(text: str, most: int) -> str:
-    words = " ".join(plain(text).split())
+    words = " ".join(strip_emphasis(text).split())
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -30,7 +30,7 @@ from bot.channels.whatsapp.fields import (
     user_of,
     word,
 )
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 
 NAME = "whatsapp"
 LONGEST_SENTENCE = 2_000  # of a system message, in characters
@@ -198,7 +198,7 @@ def _typed(body: object) -> tuple[UpdateKind, str, str]:
     """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
     if not isinstance(body, str):
         raise Untranslatable("a text that is none")
-    if len(body) > 4 * SHORT_TEXT or len(text := clean(body)) > SHORT_TEXT:
+    if len(body) > 4 * MAX_SHORT_TEXT or len(text := clean(body)) > MAX_SHORT_TEXT:
         return UpdateKind.LONG_TEXT, "", ""
     if command := _COMMAND.fullmatch(text):
         return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()

@@ -112,10 +112,10 @@ class Stage:
         kind: DeliveryKind = DeliveryKind.REPLY,
         channel: str = "telegram",
         deadline: float | None = None,
-        act: Action = Action.SAY,
+        action: Action = Action.SEND,
     ) -> None:
         ends = None if deadline is None else self.clock() + timedelta(seconds=deadline)
-        body = outgoing.pack(Parcel(address, act, text))
+        body = outgoing.pack(Parcel(address, action, text))
         async with self.database.write() as tx:
             await outbox.add(tx, [NewDelivery(text, channel, address, kind, body, self.clock(), ends)])
 
@@ -297,7 +297,7 @@ async def test_the_pace_of_a_channel_is_kept_and_another_channel_does_not_wait(
 async def test_acknowledging_a_press_does_not_wait_for_the_pace(database: Database, clock: Clock) -> None:
     stage = Stage(database, clock, SLOWLY)
     for number in range(3):
-        await stage.say(f"ack {number}", f"person {number}", DeliveryKind.SIGNAL, act=Action.ACKNOWLEDGE)
+        await stage.say(f"ack {number}", f"person {number}", DeliveryKind.SIGNAL, action=Action.ACKNOWLEDGE)
     await stage.dispatcher.drain()
     assert stage.naps == []
 

@@ -298,8 +298,8 @@ async def test_a_prompt_refused_after_it_was_taken_goes_again_by_template(post: 
     await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     (again,) = waiting(await post.rows(ANA))
     assert again.token == f"{row['key'].removesuffix(':say')}:again:say"
-    assert again.opening is not None
-    assert (again.opening.template, again.opening.code) == ("pregunta_diaria", code)
+    assert again.template is not None
+    assert (again.template.template, again.template.code) == ("pregunta_diaria", code)
     assert again.rows[0][0].choice == f"answer:{first}:a"
     assert await post.prompt(ANA) == first
     found = (await post.rows(ANA))[-1]
@@ -325,9 +325,9 @@ async def test_sent_directly_it_goes_again_as_the_whole_question(post: Post) -> 
     row = await asked(post)
     await post.hears_of(row, DeliveryStatus.FAILED, 131047)
     (again,) = waiting(await post.rows(ANA))
-    assert again.opening is not None
+    assert again.template is not None
     number = await post.prompt(ANA)
-    assert again.opening.choices == tuple(f"answer:{number}:{letter}" for letter in "abc")
+    assert again.template.choices == tuple(f"answer:{number}:{letter}" for letter in "abc")
 
 
 NOT_AGAIN = ["it is answered", "the day is over", "on a day off", "the person left"]

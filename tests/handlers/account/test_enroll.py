@@ -20,7 +20,7 @@ async def test_with_a_code_it_is_notice_hour_and_first_scenario(talk: Talk) -> N
     assert await nobody_is_known(talk)
     told = await talk.press(ANA, next(one for one in choices(told) if ":9:" in one))
     assert (refuse, english) == ("enroll:no:es", "enroll:notice:en:LEON")
-    assert [one.act for one in told] == [Action.REPLACE, Action.SAY]
+    assert [one.action for one in told] == [Action.REPLACE, Action.SEND]
     assert [one.split(":")[0] for one in choices(told)] == ["answer"] * 3
     known = await talk.servant(ANA)
     assert known is not None
@@ -106,7 +106,7 @@ async def test_only_the_hours_that_are_offered_can_be_chosen(talk: Talk) -> None
     for hour in ("0", "7", "18", "23", "24", "09", "٩", "", "9 ", "99999999999999999999"):
         await talk.press(ANA, f"enroll:hour:es:{version}:{hour}:LEON")
     assert await nobody_is_known(talk)
-    assert {int(hour) for hour in enroll.OFFERED} == set(range(8, 18))
+    assert {int(hour) for hour in enroll.OFFERED_HOURS} == set(range(8, 18))
 
 
 async def test_a_doubled_last_tap_enrols_once(talk: Talk) -> None:

@@ -73,7 +73,7 @@ async def test_a_year_of_answers_is_told_page_by_page_and_none_is_left_out(talk:
     assert known is not None
     scenarios = sorted(talk.library.scenarios.values(), key=lambda one: -len(one.id))
     past = []
-    for number in range(2 * leave.PAGE + 1):
+    for number in range(2 * leave.ANSWERS_PER_MESSAGE + 1):
         scenario, day = scenarios[number % len(scenarios)], talk.now.date().replace(year=2020 + number // 300)
         day = day.fromordinal(day.toordinal() - number - 1)
         prompt = Prompt(0, known.id, day, scenario.id, scenario.competency, "new")

@@ -69,8 +69,8 @@ async def test_a_code_is_short_has_no_signs_that_look_alike_and_is_never_kept(ch
     await chat.enrol(TELEGRAM)
     codes = {await code_of(chat, TELEGRAM) for _ in range(20)}
     assert len(codes) == 20
-    assert all(set(code) - {"-"} <= set(link_channels.SIGNS) for code in codes)
-    assert not set("01IO") & set(link_channels.SIGNS)
+    assert all(set(code) - {"-"} <= set(link_channels.CODE_ALPHABET) for code in codes)
+    assert not set("01IO") & set(link_channels.CODE_ALPHABET)
     async with chat.database.read() as tx:
         (kept,) = (await tx.scalars(select(schema.join_codes.c.code_hash))).all()
     assert len(kept) == 64
@@ -470,7 +470,7 @@ async def asked(
             answered_at=chat.clock() - 30 * DAY + place * DAY,
         )
         await record.record(tx, given)
-        await answer.remember(tx, servant_id, competency)
+        await answer.update_memory(tx, servant_id, competency)
 
 
 async def test_a_merge_leaves_everybody_else_alone(chat: Chat) -> None:

@@ -7,7 +7,14 @@ import pytest
 
 from content.library import Library
 from handlers.administration import channel_status
-from handlers.administration.channel_status import ChannelStatus, OurTemplate, People, Reach, Trouble, limit_of
+from handlers.administration.channel_status import (
+    ChannelStatus,
+    RecipientQuota,
+    TemplateReach,
+    TemplateStatus,
+    Trouble,
+    recipient_limit,
+)
 from handlers.capabilities import Capabilities
 from handlers.context import Installation
 from storage.channels import channel_facts
@@ -25,7 +32,7 @@ HOUSE = Installation(
     ZoneInfo("America/Mexico_City"),
     "http://127.0.0.1:8080",
     b"k" * 32,
-    channel_capabilities={WINDOWED: Capabilities(window=timedelta(hours=24)), "telegram": Capabilities()},
+    channel_capabilities={WINDOWED: Capabilities(reply_window=timedelta(hours=24)), "telegram": Capabilities()},
 )
 NAMES = (WINDOWED, "telegram", "webchat")
 
@@ -59,11 +66,13 @@ def state(name: str, code: str, status: str = "", category: str = "", quality: s
     return TemplateState(WINDOWED, name, code, status, category, quality, NOW)
 
 
-def template(library: Library, **told: str) -> OurTemplate:
+def template(library: Library, **told: str) -> TemplateStatus:
     """The Spanish `pregunta_diaria` as it reads with what was told."""
     states = {("pregunta_diaria", "es_MX"): state("pregunta_diaria", "es_MX", **told)} if told else {}
     return next(
-        one for one in channel_status.beside(library, states) if (one.name, one.language) == ("pregunta_diaria", "es")
+        one
+        for one in channel_status.template_statuses(library, states)
+        if (one.name, one.language) == ("pregunta_diaria", "es")
     )
 
 
@@ -76,7 +85,7 @@ async def test_nothing_is_wrong_where_nothing_was_told(database: Database, libra
         assert (one.stop, one.backlog, one.troubles) == (None, Backlog(), frozenset())
     reach = found[WINDOWED].reach
     assert reach is not None
-    assert reach.people == People(limit=250, is_assumed=True, used=0, waiting=0)
+    assert reach.people == RecipientQuota(limit=250, is_assumed=True, used=0, waiting=0)
     assert found["telegram"].reach is found["webchat"].reach is None, "there everybody may be written to"
 
 
@@ -103,7 +112,7 @@ async def test_people_are_counted_over_24_hours_and_who_waits_is_told(database: 
         await outbox.drop_unreachable(tx, WINDOWED, "away", NOW)
     standing = (await standings(database, library))[WINDOWED]
     assert standing.reach is not None
-    assert standing.reach.people == People(limit=2, is_assumed=False, used=1, waiting=1)
+    assert standing.reach.people == RecipientQuota(limit=2, is_assumed=False, used=1, waiting=1)
     assert standing.troubles == {Trouble.PEOPLE}
 
 
@@ -123,7 +132,7 @@ async def test_only_a_stopped_template_of_ours_is_a_trouble(database: Database, 
 
 
 def test_every_template_of_ours_stands_once_a_language_by_name(library: Library) -> None:
-    found = channel_status.beside(library, {})
+    found = channel_status.template_statuses(library, {})
     names = sorted(library.templates)
     assert [(one.name, one.language) for one in found] == [(name, side) for name in names for side in ("es", "en")]
     assert all(one.code == library.templates[one.name].code(one.language) for one in found)
@@ -157,12 +166,12 @@ def test_marketing_that_we_asked_for_is_no_surprise(library: Library) -> None:
 
 @pytest.mark.parametrize(("told", "limit"), [(None, 250), ("250", 250), ("2000", 2000), ("-1", None), ("0", 0)])
 def test_the_limit_is_what_was_told_or_the_first_one(told: str | None, limit: int | None) -> None:
-    assert limit_of(told) == limit
+    assert recipient_limit(told) == limit
 
 
 @pytest.mark.parametrize(("limit", "used", "room"), [(250, 0, 250), (250, 249, 1), (250, 300, 0), (None, 300, None)])
 def test_room_is_never_less_than_none(limit: int | None, used: int, room: int | None) -> None:
-    assert People(limit, False, used, 0).room == room
+    assert RecipientQuota(limit, False, used, 0).room == room
 
 
 @pytest.mark.parametrize(
@@ -170,6 +179,8 @@ def test_room_is_never_less_than_none(limit: int | None, used: int, room: int | 
 )
 def test_prompts_are_held_by_the_template_that_announces_them(library: Library, name: str, holds: bool) -> None:
     states = {(name, "es_MX"): state(name, "es_MX", "PAUSED")}
-    reach = Reach(WINDOWED, People(None, False, 0, 0), tuple(channel_status.beside(library, states)))
+    reach = TemplateReach(
+        WINDOWED, RecipientQuota(None, False, 0, 0), tuple(channel_status.template_statuses(library, states))
+    )
     assert [one.name for one in reach.stopped] == [name]
     assert reach.holds_prompts is holds

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from content import library as shipped
 from content.library import Library
 from handlers.administration import reports
-from handlers.administration.reports import FLOOR, Report
+from handlers.administration.reports import MIN_GROUP_FLOOR, Report
 from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
@@ -121,7 +121,7 @@ async def test_no_setting_shows_fewer_than_five(
     async with database.write() as tx:
         await people(tx, library, "A", size)
     found = await report(database, library, configured)
-    assert found.min_group == max(configured, FLOOR)
+    assert found.min_group == max(configured, MIN_GROUP_FLOOR)
     assert (found.answers is not None) is is_shown
     assert (shown(found)["A"] is not None) is is_shown
     assert bool(found.days) is is_shown
@@ -265,6 +265,6 @@ def test_whatever_is_configured_groups_under_the_floor_stay_hidden(
     found: list[InstitutionCount], configured: int
 ) -> None:
     told = reported(found, [], [], configured)
-    assert told.min_group >= FLOOR
+    assert told.min_group >= MIN_GROUP_FLOOR
     for one, row in zip(found, told.rows, strict=True):
-        assert row.answered is None or (one.people or one.enrolled) >= FLOOR
+        assert row.answered is None or (one.people or one.enrolled) >= MIN_GROUP_FLOOR

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from content.library import Library
 from handlers.casework import cases
-from handlers.casework.cases import Desk, KeysRefused, LetterRefused, NoSuchCase
+from handlers.casework.cases import KeysRefused, LetterRefused, NoSuchCase, OfficerContext
 from storage import schema
 from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
@@ -38,11 +38,11 @@ def unit() -> Unit:
 
 
 @asynccontextmanager
-async def at_desk(office: Office, officer_id: str, now: datetime | None = None) -> AsyncIterator[Desk]:
+async def at_desk(office: Office, officer_id: str, now: datetime | None = None) -> AsyncIterator[OfficerContext]:
     async with office.database.write() as tx:
         officer = await officers.by_id(tx, officer_id)
         assert officer is not None
-        yield Desk(tx, officer, ZONE, SECRET.audit, now or office.now)
+        yield OfficerContext(tx, officer, ZONE, SECRET.audit, now or office.now)
 
 
 async def join(
@@ -53,8 +53,8 @@ async def join(
     async with office.database.write() as tx:
         officer = await officers.invited(tx, token, office.now)
         person.id = officer.id
-        desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
-        return await cases.join(desk, token, keys or person.keys(), signed)
+        desk = OfficerContext(tx, officer, ZONE, SECRET.audit, office.now)
+        return await cases.accept_invite(desk, token, keys or person.keys(), signed)
 
 
 async def found_unit(office: Office, unit: Unit) -> Person:
@@ -64,8 +64,8 @@ async def found_unit(office: Office, unit: Unit) -> Person:
     async with office.database.write() as tx:
         officer = await officers.invited(tx, token, office.now)
         carmen.id = officer.id
-        desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
-        state = await cases.join(desk, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
+        desk = OfficerContext(tx, officer, ZONE, SECRET.audit, office.now)
+        state = await cases.accept_invite(desk, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
     assert state is OfficerState.ACTIVE
     return carmen
 
@@ -125,7 +125,9 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
     }
     with pytest.raises(KeysRefused):
         async with office.database.write() as tx:
-            await cases.join(Desk(tx, officer, ZONE, SECRET.audit, office.now), token, *faulty[fault])
+            await cases.accept_invite(
+                OfficerContext(tx, officer, ZONE, SECRET.audit, office.now), token, *faulty[fault]
+            )
     async with office.database.read() as tx:
         assert await officers.newest_keys(tx) is None
         assert (await officers.invited(tx, token, office.now)).id == carmen.id
@@ -229,7 +231,7 @@ async def test_whoever_was_given_no_key_neither_sees_nor_opens_the_case(office: 
     async with at_desk(office, dora.id) as desk:
         assert await cases.queue(desk) == []
         with pytest.raises(NoSuchCase):
-            await cases.look_up(desk, case_id)
+            await cases.case_summary(desk, case_id)
         with pytest.raises(NoSuchCase):
             await cases.open_case(desk, case_id)
         with pytest.raises(NoSuchCase):
@@ -352,8 +354,8 @@ def test_an_answered_case_is_not_overdue() -> None:
         "c", date(2026, 11, 2), stored_cases.CaseState.ANSWERED, 1, date(2026, 11, 5), 2, "form", "k", "{}"
     )
     today = date(2026, 11, 23)
-    assert not cases.as_waiting(case, today).is_overdue
-    assert cases.as_waiting(replace(case, state=stored_cases.CaseState.OPEN), today).is_overdue
+    assert not cases.queued_case(case, today).is_overdue
+    assert cases.queued_case(replace(case, state=stored_cases.CaseState.OPEN), today).is_overdue
     due_today = replace(case, state=stored_cases.CaseState.OPEN, due_on=today)
-    assert not cases.as_waiting(due_today, today).is_overdue
-    assert cases.as_waiting(due_today, today + timedelta(days=1)).is_overdue
+    assert not cases.queued_case(due_today, today).is_overdue
+    assert cases.queued_case(due_today, today + timedelta(days=1)).is_overdue

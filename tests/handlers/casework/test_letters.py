@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from handlers.casework import letters
 from handlers.casework.letters import SubmissionRefused
 from handlers.context import Installation
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW, TODAY
@@ -32,7 +32,7 @@ async def give_link(tx: Transaction, address: str = "ana") -> str:
 
 async def hand_in(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana", **changes: Any) -> date:
     posting = asker.posting(unit, await give_link(tx, address), **changes)
-    return await letters.accept(tx, HOUSE, letters.parse_posting(posting), NOW)
+    return await letters.accept(tx, HOUSE, letters.parse_submission(posting), NOW)
 
 
 # ---------------------------------------------------------------- due days
@@ -103,9 +103,9 @@ async def test_every_reader_of_the_list_opens_it_and_nobody_else(database: Datab
 async def test_fewer_than_two_readers_close_the_letterbox(database: Database, count: int) -> None:
     unit = Unit([Keyholder("Carmen")][:count])
     async with database.write() as tx:
-        assert await letters.readers(tx) is None
+        assert await letters.current_readers(tx) is None
         await unit.publish(tx)
-        assert await letters.readers(tx) is None
+        assert await letters.current_readers(tx) is None
         with pytest.raises(SubmissionRefused, match="keys"):
             await hand_in(tx, unit, Asker(TODAY))
 
@@ -117,7 +117,7 @@ async def test_a_list_that_does_not_verify_closes_the_letterbox(database: Databa
     unit.signing = signing
     async with database.write() as tx:
         await officers.add_keys(tx, keys)
-        assert await letters.readers(tx) is None
+        assert await letters.current_readers(tx) is None
 
 
 def _without_recovery(posting: dict[str, Any]) -> None:
@@ -167,11 +167,11 @@ async def test_a_refused_posting_spends_and_keeps_nothing(
     spoil(posting)
     with pytest.raises(SubmissionRefused, match=reason):
         async with database.write() as tx:
-            await letters.accept(tx, HOUSE, letters.parse_posting(posting), NOW)
+            await letters.accept(tx, HOUSE, letters.parse_submission(posting), NOW)
     async with database.write() as tx:
         assert await cases.by_id(tx, asker.case) is None
         again = Asker(TODAY)
-        await letters.accept(tx, HOUSE, letters.parse_posting(again.posting(unit, token)), NOW)
+        await letters.accept(tx, HOUSE, letters.parse_submission(again.posting(unit, token)), NOW)
 
 
 async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
@@ -180,7 +180,7 @@ async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
         await unit.publish(tx)
         posting = Asker(TODAY + timedelta(days=2)).posting(unit, await give_link(tx))
         with pytest.raises(SubmissionRefused, match="token"):
-            await letters.accept(tx, HOUSE, letters.parse_posting(posting), late)
+            await letters.accept(tx, HOUSE, letters.parse_submission(posting), late)
 
 
 async def test_a_known_case_is_refused(database: Database) -> None:
@@ -218,7 +218,7 @@ async def test_a_known_case_is_refused(database: Database) -> None:
 def test_a_misshapen_posting_is_refused(field: str, value: object) -> None:
     posting = Asker(TODAY).posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
-        letters.parse_posting({**posting, field: value})
+        letters.parse_submission({**posting, field: value})
 
 
 def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
@@ -226,7 +226,7 @@ def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
     asker.letter("first")
     posting = asker.posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
-        letters.parse_posting(posting)
+        letters.parse_submission(posting)
 
 
 # ---------------------------------------------------------------- further letters
@@ -237,7 +237,7 @@ async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseSta
     assert case is not None
     made = asker.letter("Excúsate por escrito.", "officer", unit.officer)
     await cases.move(tx, case.id, cases.CaseState.OPEN)
-    await letters.add_next(tx, case, sealing.parse_envelope(made))
+    await letters.append_letter(tx, case, sealing.parse_envelope(made))
     await cases.move(tx, case.id, state)
 
 
@@ -322,12 +322,12 @@ async def test_the_bell_rings_once_for_each_person(database: Database) -> None:
         for asker, address in zip(askers, ("ana", "ana", "beto"), strict=True):
             await hand_in(tx, unit, asker, address)
             await cases.raise_news(tx, asker.case)
-        rung = await letters.ring(tx, HOUSE, NOW)
+        rung = await letters.claim_news(tx, HOUSE, NOW)
         assert sorted(rung, key=lambda one: one.address) == [
-            Listener("telegram", "ana", "es"),
-            Listener("telegram", "beto", "es"),
+            Recipient("telegram", "ana", "es"),
+            Recipient("telegram", "beto", "es"),
         ]
-        assert await letters.ring(tx, HOUSE, NOW) == []
+        assert await letters.claim_news(tx, HOUSE, NOW) == []
 
 
 async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> None:
@@ -337,4 +337,4 @@ async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> N
         await hand_in(tx, unit, asker)
         await cases.raise_news(tx, asker.case)
         elsewhere = Installation(HOUSE.timezone, HOUSE.public_url, os.urandom(32))
-        assert await letters.ring(tx, elsewhere, NOW) == []
+        assert await letters.claim_news(tx, elsewhere, NOW) == []

@@ -34,7 +34,7 @@ async def test_an_answer_is_recorded_with_all_that_is_counted(talk: Talk) -> Non
     assert (given.scenario_id, given.competency_id) == (scenario.id, scenario.competency)
     assert given.day.isoformat() == "2026-11-23"
     assert given.answered_at == talk.now
-    assert kept.act is Action.REPLACE
+    assert kept.action is Action.REPLACE
     assert kept.rows == ()
     assert f"➤ {right.upper()})" in kept.text
     option = scenario.option(right)
@@ -62,7 +62,7 @@ async def test_the_first_answer_stands(talk: Talk) -> None:
     assert talk.phrase("answer.stands", letter=wrong.upper()) in words(told)
     assert "Bien elegido" not in words(told)
     (again,) = await talk.press(ANA, f"answer:{number}:{wrong}")  # the same button, pressed twice
-    assert again.act is Action.REPLACE
+    assert again.action is Action.REPLACE
     assert talk.phrase("answer.stands", letter=wrong.upper()) in words(await talk.type(ANA, right))
     assert await talk.answers(ANA) == first
     async with talk.database.read() as tx:
@@ -90,7 +90,7 @@ async def test_confidence_is_kept_once_and_weighs(talk: Talk) -> None:
     told = await talk.press(ANA, f"answer:{number}:{scenario.right_letter}")
     assert choices(told) == [*(f"sure:{number}:{word}" for word in ("sure", "think", "guess")), f"why:{number}"]
     (noted,) = await talk.press(ANA, f"sure:{number}:guess")
-    assert noted.act is Action.REPLACE
+    assert noted.action is Action.REPLACE
     assert "Anotado: Adiviné" in words([noted])
     assert choices([noted]) == [f"why:{number}"]
     assert "Anotado: Adiviné" in words(await talk.press(ANA, f"sure:{number}:sure"))

@@ -117,12 +117,12 @@ async def test_whoever_is_no_longer_due_when_it_is_their_turn_is_passed_over(tal
     await talk.enrol(BETO)
     talk.clock.move(days=1)
     async with talk.database.read() as tx:
-        (found,) = await daily.look(tx, talk.library, HOUSE, talk.now)
+        (found,) = await daily.find_due(tx, talk.library, HOUSE, talk.now)
     await talk.press(ANA, "profile:pause:7")
     planned = []
     for some in [*found.portions(1), found]:
         async with talk.database.write() as tx:
-            planned.append(await daily.ask_some(tx, talk.library, HOUSE, talk.now, some))
+            planned.append(await daily.plan_prompts(tx, talk.library, HOUSE, talk.now, some))
     assert planned == [0, 1, 0]
     assert await talk.reads(BETO)
 

@@ -11,7 +11,7 @@ from bot import scheduler
 from content.library import Library
 from content.text import Text
 from handlers.learning import daily, template_messages
-from handlers.learning.send_window import Day
+from handlers.learning.send_window import SendDay
 from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
@@ -89,8 +89,8 @@ def at(clock: Clock, day: int, hour: int, minute: int = 0) -> None:
 HEARD: dict[str, tuple[timedelta | None, bool]] = {  # how long ago; whether a free message reaches them
     "a minute ago": (MINUTE, True),
     "an hour ago": (HOUR, True),
-    "almost a day ago, with the margin": (DAY - template_messages.MARGIN - MINUTE, True),
-    "as the margin begins": (DAY - template_messages.MARGIN, False),
+    "almost a day ago, with the margin": (DAY - template_messages.WINDOW_MARGIN - MINUTE, True),
+    "as the margin begins": (DAY - template_messages.WINDOW_MARGIN, False),
     "a day ago": (DAY, False),
     "three days ago": (3 * DAY, False),
     "never": (None, False),
@@ -111,7 +111,7 @@ async def test_whoever_was_heard_within_a_day_is_written_to_freely_and_others_by
     await story.knows(people="0" if is_free else "1")
     assert [await story.tick() for _ in range(2)] == [1, 0]
     (parcel,) = await story.reads(ANA)
-    assert parcel.opening == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
+    assert parcel.template == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
         "should it close"
     )
     assert any(one.situation.es in parcel.text for one in story.library.scenarios.values())
@@ -125,7 +125,7 @@ async def test_the_template_is_in_the_persons_language(story: Story) -> None:
     await story.tick()
     (parcel,) = await story.reads(ANA)
     topic = await story.topic(ANA, "en")
-    assert parcel.opening == RenderedTemplate(TAP, "en_US", (topic,), ("profile:today",))
+    assert parcel.template == RenderedTemplate(TAP, "en_US", (topic,), ("profile:today",))
 
 
 async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
@@ -134,8 +134,8 @@ async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
     at(story.clock, 0, 9)
     await story.tick()
     (parcel,) = await story.reads(ANA)
-    assert parcel.opening is not None
-    (choice,) = parcel.opening.choices
+    assert parcel.template is not None
+    (choice,) = parcel.template.choices
     (question,) = await story.press(ANA, choice)
     assert (question.text, question.rows) == (parcel.text, parcel.rows)
     assert (await story.place(ANA)).heard_at == story.clock()
@@ -149,7 +149,7 @@ async def test_a_channel_without_window_has_neither_templates_nor_a_limit(story:
     at(story.clock, 0, 9)
     assert await story.tick() == 1
     (parcel,) = await story.reads(ANA_ON_TELEGRAM)
-    assert parcel.opening is None
+    assert parcel.template is None
     assert not await story.is_knocked(ANA_ON_TELEGRAM)
 
 
@@ -162,8 +162,8 @@ async def test_whoever_has_to_accept_a_newer_notice_is_called_by_the_template_to
     await story.tick()
     (parcel,) = await story.reads(ANA)
     assert parcel.text.startswith(story.phrase("enroll.renew")[:40])
-    assert parcel.opening is not None
-    assert (parcel.opening.template, parcel.opening.choices) == (TAP, ("profile:today",))
+    assert parcel.template is not None
+    assert (parcel.template.template, parcel.template.choices) == (TAP, ("profile:today",))
 
 
 # ---------------------------------------------------------------- the limit of people
@@ -306,12 +306,12 @@ async def test_whoever_speaks_before_it_is_their_turn_gets_no_template(story: St
     people = await story.people(9, 9, 9)
     at(story.clock, 0, 9)
     async with story.database.read() as tx:
-        _, silent = await daily.look(tx, story.library, story.installation, story.clock())
+        _, silent = await daily.find_due(tx, story.library, story.installation, story.clock())
     await story.types(people[0], "ayuda")
     await story.hears(people[1], UpdateKind.PREFERENCE, choice="stop")
     await story.template(status="APPROVED", category="MARKETING")
     async with story.database.write() as tx:
-        assert await daily.ask_some(tx, story.library, story.installation, story.clock(), silent) == 1
+        assert await daily.plan_prompts(tx, story.library, story.installation, story.clock(), silent) == 1
     assert await story.is_knocked(people[2])
     assert await story.planned(people) == [0, 2], "the first is written to freely by the next look"
     assert not await story.is_knocked(people[0])
@@ -432,8 +432,8 @@ def direct(story: Story) -> Story:
 
 async def opening_of(story: Story, who: Phone) -> RenderedTemplate:
     (parcel,) = await story.reads(who)
-    assert parcel.opening is not None
-    return parcel.opening
+    assert parcel.template is not None
+    return parcel.template
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
@@ -453,7 +453,7 @@ async def test_sent_directly_the_template_is_the_question_and_its_buttons_are_th
     assert opening.values[1] in known
     assert not any(sign in value for value in opening.values for sign in "\n\t")
     (why,) = await direct.press(ANA, opening.choices[1])
-    assert why.opening is None
+    assert why.template is None
     assert direct.phrase("button.sure", language) in [key.label for row in why.rows for key in row]
 
 
@@ -506,7 +506,7 @@ async def test_sent_directly_whoever_wants_no_marketing_gets_none_either(direct:
     await direct.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
     await direct.tick()
     said = await direct.reads(people[0])
-    assert not [one for one in said if one.opening and one.opening.template == WHOLE]
+    assert not [one for one in said if one.template and one.template.template == WHOLE]
 
 
 async def test_sent_directly_the_tap_need_not_be_approved(direct: Story) -> None:
@@ -592,14 +592,14 @@ async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
     await story.knows(people="5")
     (who,) = await story.people(hour)
     at(story.clock, 0, 10)
-    day = Day.at(story.clock(), story.installation)
+    day = SendDay.at(story.clock(), story.installation)
     assert day is not None
     async with story.database.write() as tx:
         if since is not None:
             await addresses.put_off(tx, "whatsapp", who.address, day.date + since * DAY)
         silence = Silence("whatsapp", story.clock() - DAY)
         assert await due.count_put_off_ahead(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
-        assert await template_messages.room_left(tx, silence, day, {"es": False}) == 5 - int(is_kept)
+        assert await template_messages.remaining_quota(tx, silence, day, {"es": False}) == 5 - int(is_kept)
 
 
 async def test_no_place_is_kept_without_limit(story: Story) -> None:

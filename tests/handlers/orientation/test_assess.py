@@ -37,7 +37,7 @@ async def test_one_question_at_a_time_and_no_text_is_needed(talk: Talk) -> None:
     assert talk.library.assessment.question("q3").text.es in words(told)
     assert "Pregunta 3 de 14" in words(told)
     assert choices(told) == ["assess:on:nny", "assess:on:nnn", "assess:on:nnu", "assess:on:n", "assess:quit"]
-    assert all(one.act is Action.REPLACE for one in told)
+    assert all(one.action is Action.REPLACE for one in told)
 
 
 async def test_one_can_go_back_and_change_ones_mind(talk: Talk) -> None:
@@ -98,7 +98,7 @@ async def test_it_ends_in_outcomes_with_law_steps_disclaimer_and_a_person_to_ask
         sheet[QUESTIONS[place]] = Reply(replies[place])
         told = await talk.press(ANA, choices(told)[REPLIES[replies[place]]])
     assessment, said = talk.library.assessment, words(told)
-    assert told[0].act is Action.REPLACE
+    assert told[0].action is Action.REPLACE
     for parcel, outcome in zip(told, outcomes, strict=False):
         shown = assessment.outcome(outcome)
         assert shown.say.es in parcel.text
@@ -157,5 +157,5 @@ def test_the_sheet_travels_and_comes_back() -> None:
     for replies in ("", "y", "yn-u", "ynuynuynuynuyn"):
         sheet = assess._sheet(replies)
         assert sheet is not None
-        assert assess.letters(sheet).rstrip("-") == replies
-        assert assess._sheet(assess.letters(sheet)) == sheet
+        assert assess.encode_sheet(sheet).rstrip("-") == replies
+        assert assess._sheet(assess.encode_sheet(sheet)) == sheet

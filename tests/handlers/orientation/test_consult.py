@@ -20,7 +20,7 @@ ANSWERS = "ynunnynnnn-nyu"
 
 async def say(tx: Transaction, library: Library, choice: str, language: str = "es") -> Message:
     update = Update("telegram", "1", "7001", UpdateKind.CHOICE, choice=choice)
-    turn = await consult.turn(Context(tx, library, HOUSE, update, NOW, language, None))
+    turn = await consult.handle(Context(tx, library, HOUSE, update, NOW, language, None))
     (message,) = turn.messages
     return message
 

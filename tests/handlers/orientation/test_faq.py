@@ -13,7 +13,7 @@ from content.text import LANGUAGES
 from handlers import outgoing
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, UpdateKind
 from handlers.orientation import faq
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage import schema
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, words
@@ -87,7 +87,7 @@ async def test_what_asks_nothing_or_finds_nothing_is_answered_as_ever(talk: Talk
 async def test_a_long_text_is_dropped_even_if_it_asks(talk: Talk) -> None:
     await talk.enrol(ANA)
     erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
-    assert erased.act is Action.ERASE
+    assert erased.action is Action.ERASE
     assert told.text == talk.phrase("help.long_text")
 
 
@@ -121,7 +121,7 @@ async def test_nothing_of_the_question_is_kept_or_said_again(talk: Talk) -> None
 
 
 def shown(library: Library, found: tuple[FaqEntry, ...], language: str) -> Parcel:
-    return outgoing.render(library, Listener("web", "1", language), faq.told(library, found), Action.SAY)
+    return outgoing.render(library, Recipient("web", "1", language), faq.entries_message(library, found), Action.SEND)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

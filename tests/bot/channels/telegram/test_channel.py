@@ -41,7 +41,7 @@ def person(api: FakeTelegram) -> Person:
 
 
 def say(person: Person, text: str = "Hola", **more: Any) -> Parcel:
-    return Parcel(address=str(person.id), act=Action.SAY, text=text, **more)
+    return Parcel(address=str(person.id), action=Action.SEND, text=text, **more)
 
 
 def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
@@ -159,11 +159,11 @@ async def test_somebody_who_blocked_us_is_told_apart(telegram: Channel, person: 
 
 
 async def test_a_chat_that_does_not_exist_is_nobody_to_write_to(telegram: Channel) -> None:
-    for act in (Action.SAY, Action.REPLACE, Action.ERASE):
+    for action in (Action.SEND, Action.REPLACE, Action.ERASE):
         with pytest.raises(Blocked):
-            await telegram.send(Parcel("424242", act, text="Hola", ref="1"))
+            await telegram.send(Parcel("424242", action, text="Hola", ref="1"))
     with pytest.raises(Refused):
-        await telegram.send(Parcel("nobody", Action.SAY, text="Hola"))
+        await telegram.send(Parcel("nobody", Action.SEND, text="Hola"))
 
 
 ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":"soon"}}'
@@ -230,7 +230,7 @@ async def test_a_server_that_is_not_there_leaves_no_doubt() -> None:
         url = gone.url
     channel = Telegram(TOKEN, url)
     with pytest.raises(Unreachable) as caught:
-        await channel.send(Parcel("1", Action.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SEND, text="Hola"))
     assert not caught.value.in_doubt
     await channel.stop()
 
@@ -241,7 +241,7 @@ async def test_a_refused_token_stops_the_channel(api: FakeTelegram, token: str) 
     with pytest.raises(TokenRevoked):
         await channel.start()
     with pytest.raises(TokenRevoked):
-        await channel.send(Parcel("1", Action.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SEND, text="Hola"))
     await channel.stop()
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.channels.telegram import parser as telegram_parser
 from bot.channels.telegram.parser import Untranslatable, _plain_press, key_of, translate
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 
 CHAT = {"id": 5_000_000_001, "type": "private", "first_name": "Ana"}
 ANA = {"id": 5_000_000_001, "is_bot": False, "first_name": "Ana", "language_code": "es-MX"}
@@ -79,7 +79,7 @@ def test_who_and_where_is_carried_along() -> None:
         ("\ud83d half", "half"),
         ("👩‍💻 ñ مرحبا", "👩💻 ñ مرحبا"),
         ("\u200b\u200d", ""),
-        ("x" * SHORT_TEXT, "x" * SHORT_TEXT),
+        ("x" * MAX_SHORT_TEXT, "x" * MAX_SHORT_TEXT),
     ],
 )
 def test_what_cannot_be_seen_is_not_kept(typed: str, kept: str) -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_be_seen_is_not_kept(typed: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * (SHORT_TEXT + 1), "secreto " * 600, "s" * 1_000_000, "/consulta " + "secreto " * 60]
+    "text", ["x" * (MAX_SHORT_TEXT + 1), "secreto " * 600, "s" * 1_000_000, "/consulta " + "secreto " * 60]
 )
 def test_a_long_text_loses_its_words(text: str) -> None:
     update = read(message(text=text))
@@ -251,7 +251,7 @@ def assert_fit_to_keep(update: Update) -> None:
         assert "\x00" not in word
     assert int(update.address)
     assert int(update.key) >= 0
-    assert len(update.text) <= SHORT_TEXT
+    assert len(update.text) <= MAX_SHORT_TEXT
     assert len(update.choice.encode()) <= 64
 
 

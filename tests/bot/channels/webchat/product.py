@@ -65,8 +65,8 @@ class Product:
 
     async def say(self, text: str, rows: Rows = (), *, ref: str = "") -> str:
         """Say something, or edit it, in the chat of whoever did something last."""
-        act = Action.REPLACE if ref else Action.SAY
-        parcel = Parcel(self.kept[-1].address, act, text, rows, ref=ref, token=f"{self.kept[-1].address}:{text}")
+        action = Action.REPLACE if ref else Action.SEND
+        parcel = Parcel(self.kept[-1].address, action, text, rows, ref=ref, token=f"{self.kept[-1].address}:{text}")
         return await self.channel.send(parcel)
 
     def browser(self, **headers: str) -> ClientSession:

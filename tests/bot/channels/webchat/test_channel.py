@@ -19,7 +19,7 @@ ROWS = (
     (RenderedButton("A", choice="answer:1:a", hint="Pedir consejo"), RenderedButton("B", choice="answer:1:b")),
     (RenderedButton("Ver", url="/c#t"),),
 )
-SAY = Parcel("ana", Action.SAY, "Hola", ROWS, token="reply:1")
+SAY = Parcel("ana", Action.SEND, "Hola", ROWS, token="reply:1")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_an_edit_takes_the_place_of_the_message(channel: Webchat, database
 
 @pytest.mark.parametrize("ref", ["", "999", "-1", "x", "9" * 40, "²"])
 async def test_an_edit_of_what_is_not_there_is_said_anew(channel: Webchat, database: Database, ref: str) -> None:
-    await channel.send(replace(SAY, act=Action.REPLACE, ref=ref))
+    await channel.send(replace(SAY, action=Action.REPLACE, ref=ref))
     assert [bubble.body["text"] for bubble in await chat(database)] == ["Hola"]
 
 

@@ -17,7 +17,7 @@ from content.library import Library
 from handlers.message import (
     BOLD,
     ITALIC,
-    SHORT_TEXT,
+    MAX_SHORT_TEXT,
     UNBOLD,
     UNITALIC,
     Action,
@@ -388,7 +388,7 @@ async def test_what_another_process_wrote_streams_in_too(database: Database, lib
         elsewhere = Webchat(database, clock, product.inbox.box)
         async with phone.session.get(f"{product.address}/chat/events?after=1") as stream, asyncio.timeout(20):
             assert await stream.content.readline() == b":\n"
-            await elsewhere.send(Parcel(product.kept[-1].address, Action.SAY, "Hola", token="1"))
+            await elsewhere.send(Parcel(product.kept[-1].address, Action.SEND, "Hola", token="1"))
             while not (await stream.content.readline()).startswith(b"data: "):
                 pass
 
@@ -432,9 +432,9 @@ def test_emphasis_is_well_nested_and_the_rest_is_escaped(text: str, html: str) -
         ({"command": "//"}, SubmittedAction(UpdateKind.TEXT, text="//")),
         ({"text": "/ hola"}, SubmittedAction(UpdateKind.TEXT, text="/ hola")),
         ({"text": "/" + "x" * 40}, SubmittedAction(UpdateKind.TEXT, text="/" + "x" * 40)),
-        ({"text": "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.TEXT, text="x" * SHORT_TEXT)),
-        ({"text": "x" * (SHORT_TEXT + 1)}, SubmittedAction(UpdateKind.LONG_TEXT)),
-        ({"text": "/start " + "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"text": "x" * MAX_SHORT_TEXT}, SubmittedAction(UpdateKind.TEXT, text="x" * MAX_SHORT_TEXT)),
+        ({"text": "x" * (MAX_SHORT_TEXT + 1)}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"text": "/start " + "x" * MAX_SHORT_TEXT}, SubmittedAction(UpdateKind.LONG_TEXT)),
         ({"choice": "a:1", "ref": "007", "text": "x"}, SubmittedAction(UpdateKind.CHOICE, choice="a:1", ref="7")),
         ({}, None),
     ],

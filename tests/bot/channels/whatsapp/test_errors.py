@@ -32,7 +32,7 @@ from tests.fakes.whatsapp_rules import CODES
 ADDRESS = "MX.1001"
 REF = key_of("wamid.OUT1")
 TAP = RenderedTemplate("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
-FREE, PROMPT = Parcel(ADDRESS, Action.SAY, "palabras"), Parcel(ADDRESS, Action.SAY, "palabras", opening=TAP)
+FREE, PROMPT = Parcel(ADDRESS, Action.SEND, "palabras"), Parcel(ADDRESS, Action.SEND, "palabras", template=TAP)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ Rows = tuple[tuple[RenderedButton, ...], ...]
 def parcel(
     text: str = "hola", *keys: RenderedButton, address: str = USER, menu: str = "Elegir", number: int = 7
 ) -> Parcel:
-    return Parcel(address, Action.SAY, text, tuple((key,) for key in keys), number=number, menu=menu)
+    return Parcel(address, Action.SEND, text, tuple((key,) for key in keys), number=number, menu=menu)
 
 
-def keys(count: int, start: int = 0, *, is_aside: bool = False) -> tuple[RenderedButton, ...]:
+def keys(count: int, start: int = 0, *, is_optional: bool = False) -> tuple[RenderedButton, ...]:
     return tuple(
-        RenderedButton(f"botón {number}", f"go:{number}", is_aside=is_aside) for number in range(start, start + count)
+        RenderedButton(f"botón {number}", f"go:{number}", is_optional=is_optional)
+        for number in range(start, start + count)
     )
 
 
@@ -106,13 +107,13 @@ KINDS: dict[str, tuple[int, tuple[RenderedButton, ...], str, int]] = {  # charac
     "three buttons below a longer text": (SHORT + 1, keys(3), "list", 3),
     "four buttons": (10, keys(4), "list", 4),
     "ten buttons": (LONG, keys(10), "list", 10),
-    "three and one aside": (10, (*keys(3), *keys(1, 5, is_aside=True)), "button", 3),
-    "two and one aside": (10, (*keys(2), *keys(1, 5, is_aside=True)), "button", 3),
-    "two and two aside": (10, (*keys(2), *keys(2, 5, is_aside=True)), "button", 2),
-    "asides alone": (10, keys(2, is_aside=True), "button", 2),
-    "four asides alone": (10, keys(4, is_aside=True), "text", 0),
-    "an aside below a longer text": (SHORT + 1, keys(1, is_aside=True), "text", 0),
-    "four and an aside": (10, (*keys(4), *keys(1, 5, is_aside=True)), "list", 5),
+    "three and one aside": (10, (*keys(3), *keys(1, 5, is_optional=True)), "button", 3),
+    "two and one aside": (10, (*keys(2), *keys(1, 5, is_optional=True)), "button", 3),
+    "two and two aside": (10, (*keys(2), *keys(2, 5, is_optional=True)), "button", 2),
+    "asides alone": (10, keys(2, is_optional=True), "button", 2),
+    "four asides alone": (10, keys(4, is_optional=True), "text", 0),
+    "an aside below a longer text": (SHORT + 1, keys(1, is_optional=True), "text", 0),
+    "four and an aside": (10, (*keys(4), *keys(1, 5, is_optional=True)), "list", 5),
 }
 
 
@@ -143,7 +144,7 @@ def test_what_no_message_can_carry_is_refused_before_it_is_sent(name: str) -> No
 
 
 def test_an_aside_is_left_out_where_a_list_has_no_room_for_it() -> None:
-    body = taken(whatsapp_messages.free(parcel("hola", *keys(10), *keys(1, 20, is_aside=True))))
+    body = taken(whatsapp_messages.free(parcel("hola", *keys(10), *keys(1, 20, is_optional=True))))
     assert [choice for choice, _ in shown(body)] == [f"go:{number}" for number in range(10)]
 
 
@@ -198,7 +199,7 @@ def test_of_two_buttons_that_read_or_do_the_same_the_first_stays(name: str) -> N
 
 
 def test_of_two_that_do_the_same_the_needed_one_stays() -> None:
-    body = taken(whatsapp_messages.free(parcel("hola", RenderedButton("Salir", "go:0", is_aside=True), *keys(4))))
+    body = taken(whatsapp_messages.free(parcel("hola", RenderedButton("Salir", "go:0", is_optional=True), *keys(4))))
     assert {choice for choice, _ in shown(body)} == {"go:0", "go:1", "go:2", "go:3"}
 
 
@@ -260,7 +261,7 @@ KEYS = st.one_of(
         st.integers(0, 30),
         HINTS,
     ),
-    st.integers(0, 9).map(lambda number: RenderedButton(f"Otra {number}", f"why:{number}", is_aside=True)),
+    st.integers(0, 9).map(lambda number: RenderedButton(f"Otra {number}", f"why:{number}", is_optional=True)),
     st.just(LINK),
 )
 TEXTS = st.one_of(
@@ -287,7 +288,7 @@ def test_whatever_is_said_is_taken_or_refused_before_it_is_sent(one: Parcel) -> 
         assert len(choices) > 10 or len(one.text) > 3000 or not one.text.strip()
         return
     taken(body)
-    needed = {key.choice for row in one.rows for key in row if key.choice and not key.is_aside}
+    needed = {key.choice for row in one.rows for key in row if key.choice and not key.is_optional}
     titles = {title for _, title in shown(body)}
     lost = needed - {choice for choice, _ in shown(body)}
     for row in one.rows:

@@ -13,7 +13,7 @@ from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, 
 from bot.channels.whatsapp.fields import key_of
 from bot.channels.whatsapp.parser import translate
 from bot.channels.whatsapp.phone import canonical
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import (
     ANA,
     CHANGED_IDS,
@@ -254,8 +254,8 @@ def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str],
         ("a\u200bb\u202ec\ue000", UpdateKind.TEXT, "", "abc"),
         ("\ud83d half\x00", UpdateKind.TEXT, "", "half"),
         ("", UpdateKind.TEXT, "", ""),
-        ("x" * SHORT_TEXT, UpdateKind.TEXT, "", "x" * SHORT_TEXT),
-        ("x" * (SHORT_TEXT + 1), UpdateKind.LONG_TEXT, "", ""),
+        ("x" * MAX_SHORT_TEXT, UpdateKind.TEXT, "", "x" * MAX_SHORT_TEXT),
+        ("x" * (MAX_SHORT_TEXT + 1), UpdateKind.LONG_TEXT, "", ""),
         ("/consulta " + "secreto " * 60, UpdateKind.LONG_TEXT, "", ""),
         ("s" * 1_000_000, UpdateKind.LONG_TEXT, "", ""),
     ],

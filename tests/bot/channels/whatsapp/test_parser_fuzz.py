@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.whatsapp.parser import NAME, translate
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, said, samples, text
 
 IS_LONG = os.environ.get("INTEGRA_FUZZ") == "long"
@@ -175,7 +175,7 @@ def assert_fit_update(update: Update) -> None:
     assert NUMBER.fullmatch(update.moved_alias)
     assert not update.moved_to or ADDRESS.fullmatch(update.moved_to)
     assert update.moved_to != update.address
-    assert len(update.text) <= SHORT_TEXT
+    assert len(update.text) <= MAX_SHORT_TEXT
     assert "\x00" not in update.text
     update.text.encode()  # no half characters, which no database takes
     assert re.fullmatch(r"[a-z0-9_]{0,32}", update.command)
