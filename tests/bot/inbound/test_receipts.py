@@ -77,7 +77,7 @@ async def asked(post: Post, who: Phone = ANA, state: DeliveryState = DeliverySta
     await post.enrol(who, language=language)
     await post.leaves(who)
     post.clock.moment = MONDAY_NINE + DAY
-    await post.types(who, "ayuda", at=post.clock() - HOUR)
+    await post.type(who, "ayuda", at=post.clock() - HOUR)
     await post.leaves(who)
     assert await post.tick() == 1
     assert not (await post.place(who)).knocked_at
@@ -258,12 +258,12 @@ async def test_whoever_is_gone_is_asked_on_another_channel_and_what_waited_is_dr
         elsewhere = {"channel": "telegram", "address": ANA_ON_TELEGRAM.address, "servant_id": known.id}
         await tx.execute(insert(schema.addresses).values(elsewhere))
         await tx.execute(update(schema.servants).values(channel="whatsapp"))
-    await post.types(ANA, "ayuda")
+    await post.type(ANA, "ayuda")
     await post.hears_of(row, DeliveryStatus.FAILED, 131026)
     assert (await post.rows(ANA))[-1]["state"] == "dropped"
     post.clock.move(days=1)
     assert await post.tick() == 1
-    assert [bool(await post.reads(who)) for who in (ANA, ANA_ON_TELEGRAM)] == [False, True]
+    assert [bool(await post.unread(who)) for who in (ANA, ANA_ON_TELEGRAM)] == [False, True]
 
 
 async def test_whose_prompt_did_not_arrive_is_planned_first_on_the_next_day(post: Post) -> None:
@@ -277,10 +277,10 @@ async def test_whose_prompt_did_not_arrive_is_planned_first_on_the_next_day(post
     async with post.database.write() as tx:
         await channel_facts.note(tx, "whatsapp", PEOPLE, "1", post.clock())
     for who in (ANA, BETO):
-        await post.reads(who)
+        await post.unread(who)
     post.clock.move(days=1)
     assert await post.tick() == 1
-    assert [bool(await post.reads(who)) for who in (ANA, BETO)] == [True, False]
+    assert [bool(await post.unread(who)) for who in (ANA, BETO)] == [True, False]
 
 
 # ---------------------------------------------------------------- silent after all: once more, by template
@@ -356,7 +356,7 @@ async def test_when_it_does_not_go_again(post: Post, name: str) -> None:
 async def test_a_late_word_about_yesterdays_prompt_does_not_repeat_todays(post: Post) -> None:
     yesterdays = await asked(post)
     post.clock.move(days=1)
-    await post.types(ANA, "ayuda", at=post.clock() - HOUR)
+    await post.type(ANA, "ayuda", at=post.clock() - HOUR)
     assert await post.tick() == 1
     await post.leaves(ANA)
     before = len(await post.rows(ANA))
@@ -368,7 +368,7 @@ async def test_whoever_spoke_after_the_failure_is_not_called_silent(post: Post) 
     row = await asked(post)
     failed_at = int(post.clock().timestamp())
     post.clock.move(minutes=10)
-    await post.types(ANA, "ayuda")
+    await post.type(ANA, "ayuda")
     ref = row["platform_ref"]
     await post.told(Receipt("whatsapp", f"{ref}:failed", ref, DeliveryStatus.FAILED, row["id"], failed_at, 131047))
     assert (await post.place(ANA)).heard_at == post.clock()
@@ -378,7 +378,7 @@ async def test_whoever_spoke_after_the_failure_is_not_given_up(post: Post) -> No
     row = await asked(post)
     failed_at = int(post.clock().timestamp())
     post.clock.move(days=6)
-    await post.types(ANA, "ayuda")
+    await post.type(ANA, "ayuda")
     ref = row["platform_ref"]
     await post.told(Receipt("whatsapp", f"{ref}:failed", ref, DeliveryStatus.FAILED, row["id"], failed_at, 131026))
     assert (await post.place(ANA)).is_reachable
