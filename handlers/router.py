@@ -143,17 +143,17 @@ def _language(update: Update) -> str:
 
 async def _record_platform_event(tx: Transaction, update: Update, now: datetime) -> None:
     """Record what the platform reports about a user who sent us nothing: a block, a new address, a preference."""
-    place = await addresses.find(tx, update.channel, update.address, update.alias)
+    known = await addresses.find(tx, update.channel, update.address, update.alias)
     if update.kind is UpdateKind.BLOCKED:
-        address = place.address if place else update.address
+        address = known.address if known else update.address
         await outbox.drop_unreachable(tx, update.channel, address, now)
-    elif place is not None and update.kind is UpdateKind.MOVED:
+    elif known is not None and update.kind is UpdateKind.MOVED:
         # If the stored address is neither the update's address nor its alias, a new alias changes the alias alone.
-        is_alias = update.moved_to == update.moved_alias and place.address not in (update.address, update.alias)
-        await addresses.move(tx, place, "" if is_alias else update.moved_to, update.moved_alias)
-    elif place is not None and update.kind is UpdateKind.PREFERENCE:
+        is_alias = update.moved_to == update.moved_alias and known.address not in (update.address, update.alias)
+        await addresses.move(tx, known, "" if is_alias else update.moved_to, update.moved_alias)
+    elif known is not None and update.kind is UpdateKind.PREFERENCE:
         refuses = update.choice == "stop"
-        await addresses.prefer_no_marketing(tx, update.channel, place.address, no_marketing=refuses)
+        await addresses.prefer_no_marketing(tx, update.channel, known.address, no_marketing=refuses)
 
 
 async def _respond(context: Context) -> Response:

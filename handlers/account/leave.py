@@ -37,9 +37,9 @@ async def my_data(context: Context) -> Response:
 async def _channels(context: Context, servant_id: int) -> list[str]:
     """The name of each channel with the phone number, where one is stored as alias or address."""
     names = []
-    for place in await addresses.all_of(context.tx, servant_id):
-        name = context.library.phrases.plain(context.language, f"channel.{place.channel}", {})
-        number = place.alias or (place.address if place.address.startswith("+") else "")
+    for link in await addresses.all_of(context.tx, servant_id):
+        name = context.library.phrases.plain(context.language, f"channel.{link.channel}", {})
+        number = link.alias or (link.address if link.address.startswith("+") else "")
         names.append(f"{name} ({number})" if number else name)
     return names
 

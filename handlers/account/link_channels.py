@@ -34,7 +34,7 @@ async def handle(context: Context) -> Response:
     step, _, channel = context.update.choice.partition(":")[2].partition(":")
     if context.servant is None:
         return help.stranger(context)
-    linked = {place.channel for place in await addresses.all_of(context.tx, context.servant.id)}
+    linked = {link.channel for link in await addresses.all_of(context.tx, context.servant.id)}
     if step == "code":
         return Response((await _code_message(context),))
     if channel not in linked:
@@ -61,14 +61,14 @@ async def _join(context: Context, code: str) -> Response:
         return Response((Message("join.unknown"),))
     if context.servant is not None and context.servant.id == owner.id:
         return Response((Message("join.same"),))
-    places = await addresses.all_of(context.tx, owner.id)
-    if conflict := await _conflicting_channel(context, {place.channel for place in places}):
+    links = await addresses.all_of(context.tx, owner.id)
+    if conflict := await _conflicting_channel(context, {link.channel for link in links}):
         return Response((Message("join.taken", {"channel": _name(context, conflict)}),))
     if not await linking.spend(context.tx, code_hash):
         return Response((Message("join.unknown"),))
     await _link(context, owner)
-    for place in places:  # a channel is never linked without a notice to its owner
-        await _notify(context, Recipient(place.channel, place.address, owner.language))
+    for link in links:  # a channel is never linked without a notice to its owner
+        await _notify(context, Recipient(link.channel, link.address, owner.language))
     only_here = (Button("button.prompts_here", f"join:prefer:{context.update.channel}"),)
     name: dict[str, Value] = {"channel": _name(context, context.update.channel)}
     return Response((Message("join.joined", name, (only_here,)),), language=owner.language)
@@ -78,7 +78,7 @@ async def _conflicting_channel(context: Context, owner_channels: Collection[str]
     """A channel that both servants have, as a servant has at most one address on each; empty: there is none."""
     channels = {context.update.channel}
     if context.servant is not None:
-        channels |= {place.channel for place in await addresses.all_of(context.tx, context.servant.id)}
+        channels |= {link.channel for link in await addresses.all_of(context.tx, context.servant.id)}
     return min(channels & set(owner_channels), default="")
 
 
@@ -122,20 +122,20 @@ def _hash(context: Context, code: str) -> str:
 async def _overview(context: Context) -> Message:
     """The linked channels, which of them receives the prompts, and buttons to change that."""
     assert context.servant is not None
-    places = await addresses.all_of(context.tx, context.servant.id)
-    names = [_name(context, place.channel) for place in places]
-    if len(places) == 1:
+    links = await addresses.all_of(context.tx, context.servant.id)
+    names = [_name(context, link.channel) for link in links]
+    if len(links) == 1:
         return Message("join.one", {"channel": names[0]}, ((Button("button.code", "join:code"),),))
-    chosen = context.servant.channel or places[0].channel
+    chosen = context.servant.channel or links[0].channel
     prefer = tuple(
-        Button("button.prompts_on", f"join:prefer:{place.channel}", {"channel": _name(context, place.channel)})
-        for place in places
-        if place.channel != chosen
+        Button("button.prompts_on", f"join:prefer:{link.channel}", {"channel": _name(context, link.channel)})
+        for link in links
+        if link.channel != chosen
     )
     remove = tuple(
-        Button("button.remove", f"join:remove:{place.channel}", {"channel": _name(context, place.channel)})
-        for place in places
-        if place.channel != context.update.channel
+        Button("button.remove", f"join:remove:{link.channel}", {"channel": _name(context, link.channel)})
+        for link in links
+        if link.channel != context.update.channel
     )
     values: dict[str, Value] = {"channels": ", ".join(names), "channel": _name(context, chosen)}
     return Message("join.several", values, (prefer, remove, (Button("button.code", "join:code"),)))

@@ -20,7 +20,7 @@ WEEKS = 3
 PEOPLE = (34, 21, 6)  # servants of each institution; the last group is small on purpose: reports suppress it
 SEED = 2026  # the same seed creates the same data
 ANSWERED = 0.72  # share of prompts that are answered
-KNOWS = 0.62  # share of answers that are right
+KNOWS = 0.62  # probability that an answer is right
 
 
 async def fill(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:

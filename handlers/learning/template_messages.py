@@ -26,9 +26,8 @@ from storage.people.due import Due, DueGroup, Languages, Silence
 TAP_TEMPLATE = "pregunta_diaria"  # announces a prompt; its quick reply fetches it
 FULL_TEMPLATE = "pregunta_completa"  # the prompt itself, its options as quick replies
 NEWS_TEMPLATE = "novedades_consulta"  # announces news of a confidential query; its quick reply fetches the link
-DEFAULT_RECIPIENT_LIMIT = (
-    250  # recipients in 24 hours, until the platform reports another (Cloud API, messaging limits)
-)
+DEFAULT_RECIPIENT_LIMIT = 250
+"""Recipients in 24 hours while the platform has reported no other limit (Cloud API, messaging limits)."""
 LIMIT_PERIOD = timedelta(hours=24)
 WINDOW_MARGIN = timedelta(minutes=10)  # a window about to close counts as closed, since sending may take a while
 MARKETING = "MARKETING"  # the platform's category of templates that users can opt out of

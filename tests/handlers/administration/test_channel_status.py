@@ -71,11 +71,8 @@ def state(name: str, code: str, status: str = "", category: str = "", quality: s
 def template(library: Library, **reported: str) -> TemplateStatus:
     """The Spanish `pregunta_diaria` with what the platform reported of it."""
     states = {("pregunta_diaria", "es_MX"): state("pregunta_diaria", "es_MX", **reported)} if reported else {}
-    return next(
-        one
-        for one in channel_status.template_statuses(library, states)
-        if (one.name, one.language) == ("pregunta_diaria", "es")
-    )
+    found = channel_status.template_statuses(library, states)
+    return next(status for status in found if (status.name, status.language) == ("pregunta_diaria", "es"))
 
 
 # ---------------------------------------------------------------- read from the database
