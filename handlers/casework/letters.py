@@ -1,6 +1,6 @@
 """The askers' side of the letterbox: accept a new case or a reply, return a thread, find who is to be notified of news.
 
-Everything here works on ciphertext, and no data of the asker's chat is read or written.
+Letters are ciphertext throughout; of the asker's chat only the encrypted address is handled, to notify them.
 """
 
 import secrets

@@ -28,9 +28,9 @@ TemplateStates = Mapping[str, template_messages.TemplateStates]
 
 
 async def find_due(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
-    """Find who is due at `now`: first the servants inside their reply window, then one group for each channel with a
-    window, of the servants outside it.
+    """Find the servants who are due at `now`, in groups that `plan_prompts` plans.
 
+    The first group are those whom free text reaches; each channel with a reply window adds a group of those outside it.
     The latter need a template and are found only as far as the platform's recipient limit allows (see
     handlers/learning/template_messages.py).
     """
