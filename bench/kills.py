@@ -12,7 +12,7 @@ from bench import seed
 from bench.databases import NAMES, POSTGRES, SQLITE, Ground, ground
 from bench.report import Figure, Row
 from bot.delivery.channel_sender import ON_THE_WAY
-from tests.fakes.counter import TELEGRAM, WHATSAPP
+from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
 from tests.kills import town
 from tests.kills.census import Found
 

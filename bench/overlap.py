@@ -26,7 +26,7 @@ from bench.processes import ROOT, TOKEN, platform
 from bench.runs import until
 from storage import schema
 from storage.database import open_database
-from tests.fakes.counter import CountingPlatform
+from tests.fakes.counting_platform import CountingPlatform
 from tests.kills import census, town
 
 MESSAGES, PEOPLE = 4_000, 3_000  # in the first part, and in the second
@@ -115,23 +115,23 @@ async def talk(older: Version, newer: Version, land: Ground, url: str) -> str:
     """Everybody says a word or presses a button, and is sent a prompt."""
     database = open_database(url)
     people = await census.settle_down(database, seed.library(), MESSAGES // 4)
-    found = census.Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
+    found = census.Found(sum(len(one.expected_deliveries()) for one in people), sum(bool(one.choice) for one in people))
     ports = town._free_port(), town._free_port()
     doors = [f"http://127.0.0.1:{port}" for port in ports]
     async with _TwoDoors(doors) as fake:
         env = town._settings(fake, url, land.data(), ports[0])
         env |= {"TELEGRAM_RATE": str(RATE), "WHATSAPP_RATE": str(RATE)}
         await older.run(env, ports[0])
-        fake.listen(people)
-        await fake.reached(found.messages // 5)
+        fake.start_sending(people)
+        await fake.wait_for_accepted(found.messages // 5)
         await newer.migrate(env)
         await newer.run(env, ports[1])
         fake.doors = doors
-        await fake.reached(found.messages * 3 // 5)
+        await fake.wait_for_accepted(found.messages * 3 // 5)
         fake.doors = doors[1:]
         await older.end()
-        await fake.reached(found.messages)
-        await fake.acknowledged()
+        await fake.wait_for_accepted(found.messages)
+        await fake.wait_for_acknowledgements()
         await _rest(url)
         await newer.end()
         await census.count(database, fake, people, found)

@@ -104,8 +104,8 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
     problems += validation.citations_and_names(articles, topics, scenarios, assessments)
-    problems += validation.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
-    problems += faq.too_long(chapters, articles, catalogs) + validation.templates(templates)
+    problems += validation.questions(chapters, topics, articles) + faq.misnamed_files(chapters, vocabularies)
+    problems += faq.oversized_entries(chapters, articles, catalogs) + validation.templates(templates)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -115,7 +115,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         assessment=next(iter(assessments.values())),
         phrases=catalogs,
         institutions=tuple(one for seed in seeds.values() for one in seed.institutions),
-        faq=faq.open_faq(chapters, vocabularies),
+        faq=faq.build_faq(chapters, vocabularies),
         files={scenario.id: file for file, scenario in scenarios.items()},
         templates={template.name: template for template in templates.values()},
     )

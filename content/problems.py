@@ -19,10 +19,10 @@ class Problem:
 
     file: str
     field: str
-    says: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.field + ': ' if self.field else ''}{self.says}"
+        return f"{self.file}: {self.field + ': ' if self.field else ''}{self.message}"
 
 
 class BrokenContent(Exception):

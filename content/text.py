@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 LANGUAGES = ("es", "en")
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+NonEmptyStr = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
@@ -21,8 +21,8 @@ class ContentModel(BaseModel):
 class Text(ContentModel):
     """Words for a person, in both languages; `speak` takes the one that the person reads."""
 
-    es: Words
-    en: Words
+    es: NonEmptyStr
+    en: NonEmptyStr
 
     def in_language(self, language: str) -> str:
         return self.en if language == "en" else self.es

@@ -7,7 +7,7 @@ from content.course.assessment import LEVEL_IDS, QUESTIONS, Assessment
 from content.course.faq import Chapter
 from content.course.law import Citation
 from content.course.scenario import Scenario
-from content.course.template import Template, misfits
+from content.course.template import Template, template_problems
 from content.course.topic import Topic
 from content.problems import Problem
 from content.text import LANGUAGES
@@ -66,9 +66,9 @@ def templates(found: Mapping[str, Template]) -> list[Problem]:
     for file, template in found.items():
         _named_after(file, template.name, problems, "name")
         unique(file, "name", [template.name], problems, names)
-        problems += [Problem(file, field, says) for field, says in misfits(template)]
+        problems += [Problem(file, field, says) for field, says in template_problems(template)]
         for language in LANGUAGES:
-            words = (language, template.numbered(language), template.side(language).footer)
+            words = (language, template.numbered(language), template.translation(language).footer)
             other = said.setdefault(words, file)
             if other != file:
                 problems.append(Problem(file, f"{language}.body", f"the same words and footer as in {other}"))

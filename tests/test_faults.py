@@ -21,17 +21,30 @@ from storage.database import Database, DatabaseUnavailable, open_database
 from storage.queue.claims import PersonLimit
 from storage.queue.outbox import PRIORITY, DeliveryKind
 from tests.cast import Clock
-from tests.fakes.failures import TELEGRAM, TROUBLES, WHATSAPP, Away, Outage, Trouble, closed, locked
-from tests.fakes.population import Street, on_telegram, on_whatsapp
-from tests.fakes.population import street as opened
+from tests.fakes.failures import (
+    PLATFORM_FAILURES,
+    TELEGRAM,
+    WHATSAPP,
+    Outage,
+    OutageContext,
+    PlatformFailure,
+    postgres_refusing,
+    sqlite_locked,
+)
+from tests.fakes.testbed import DeliveryTestbed, telegram_address, whatsapp_address
+from tests.fakes.testbed import delivery_testbed as opened
 from tests.product import Product
 
-CASES = [pytest.param(channel, one, id=f"{channel} {one.name}") for channel in TROUBLES for one in TROUBLES[channel]]
+CASES = [
+    pytest.param(channel, one, id=f"{channel} {one.name}")
+    for channel in PLATFORM_FAILURES
+    for one in PLATFORM_FAILURES[channel]
+]
 
 
 @pytest.fixture
-async def street(database: Database, clock: Clock) -> AsyncIterator[Street]:
-    async with opened(database, clock, people=2) as one:
+async def street(database: Database, clock: Clock) -> AsyncIterator[DeliveryTestbed]:
+    async with opened(database, clock, recipients=2) as one:
         yield one
 
 
@@ -41,7 +54,7 @@ async def street(database: Database, clock: Clock) -> AsyncIterator[Street]:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("channel", "trouble"), CASES)
 async def test_a_sending_that_fails_is_tried_again_in_its_order_and_a_prompt_in_doubt_is_not(
-    street: Street, channel: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+    street: DeliveryTestbed, channel: str, trouble: PlatformFailure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, beto = people_on(channel)
     for who, other, kind in ((ana, beto, DeliveryKind.REPLY), (beto, ana, DeliveryKind.PROMPT)):
@@ -63,10 +76,12 @@ async def test_a_sending_that_fails_is_tried_again_in_its_order_and_a_prompt_in_
         assert street.read(other) == [*before[1], beside]
 
 
-async def meets(street: Street, channel: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+async def meets(
+    street: DeliveryTestbed, channel: str, trouble: PlatformFailure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is due meets this trouble; nobody waits long for an answer that does not come."""
-    hang = asyncio.Event() if "hang" in trouble.how else None
-    street.fail(channel, **trouble.how | {"hang": hang})
+    hang = asyncio.Event() if "hang" in trouble.fault_options else None
+    street.fail(channel, **trouble.fault_options | {"hang": hang})
     with monkeypatch.context() as patch:
         if hang is not None:
             for module in (telegram_client, whatsapp_client):
@@ -76,24 +91,24 @@ async def meets(street: Street, channel: str, trouble: Trouble, monkeypatch: pyt
 
 
 def people_on(channel: str) -> tuple[str, str]:
-    number = on_telegram if channel == TELEGRAM else on_whatsapp
+    number = telegram_address if channel == TELEGRAM else whatsapp_address
     return number(0), number(1)
 
 
 # ---------------------------------------------------------------- a credential that is refused
 
 
-async def test_a_refused_credential_stops_its_channel_alone_and_nothing_is_lost(street: Street) -> None:
+async def test_a_refused_credential_stops_its_channel_alone_and_nothing_is_lost(street: DeliveryTestbed) -> None:
     ana, beto = people_on(WHATSAPP)
     await street.say(ana, "first")
     street.fail(WHATSAPP, code=190)
     await street.dispatcher.drain()
-    for who, text in ((ana, "second"), (beto, "beside"), (on_telegram(0), "elsewhere")):
+    for who, text in ((ana, "second"), (beto, "beside"), (telegram_address(0), "elsewhere")):
         await street.say(who, text)
     street.clock.move(hours=1)
     await street.dispatcher.drain()
     assert len(street.meta.calls) == 1, "nothing more is tried with it"
-    assert street.read(on_telegram(0)) == ["elsewhere"]
+    assert street.read(telegram_address(0)) == ["elsewhere"]
     await street.dispatcher.resume(WHATSAPP)
     await street.settle()
     assert (street.read(ana), street.read(beto)) == (["first", "second"], ["beside"])
@@ -103,50 +118,56 @@ async def test_a_refused_credential_stops_its_channel_alone_and_nothing_is_lost(
 
 
 @pytest.fixture
-def away(database: Database, database_url: str, request: pytest.FixtureRequest) -> Away:
+def away(database: Database, database_url: str, request: pytest.FixtureRequest) -> OutageContext:
     """The database of this test is away: PostgreSQL takes nobody, SQLite is being written to by somebody else."""
     if database.is_sqlite:
-        return lambda: locked(database_url.partition("///")[2])
+        return lambda: sqlite_locked(database_url.partition("///")[2])
     socket = request.getfixturevalue("postgres_socket")
-    return lambda: closed(socket, database_url.partition("@/")[2].partition("?")[0])
+    return lambda: postgres_refusing(socket, database_url.partition("@/")[2].partition("?")[0])
 
 
 @pytest.fixture
 async def shaky(
     database: Database, database_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Street]:
+) -> AsyncIterator[DeliveryTestbed]:
     """A street on a database of its own opening, which does not wait for a lock."""
     monkeypatch.setattr(storage.database, "BUSY_SECONDS", 0)
     own = open_database(database_url)
-    async with opened(own, clock, people=2) as one:
+    async with opened(own, clock, recipients=2) as one:
         yield one
     await own.close()
 
 
-async def test_while_the_database_is_away_nothing_leaves_and_then_all_does_once(shaky: Street, away: Away) -> None:
+async def test_while_the_database_is_away_nothing_leaves_and_then_all_does_once(
+    shaky: DeliveryTestbed, away: OutageContext
+) -> None:
     ana, beto = people_on(TELEGRAM)
     for text in ("first", "second"):
         await shaky.say(ana, text)
     await shaky.say(beto, "prompt", DeliveryKind.PROMPT)
-    await shaky.say(on_whatsapp(0), "elsewhere")
+    await shaky.say(whatsapp_address(0), "elsewhere")
     async with away():
         with pytest.raises(DatabaseUnavailable):
             await shaky.dispatcher.drain()
     assert not shaky.read(ana)
     await shaky.settle()
     assert set((await shaky.states()).values()) == {"sent"}
-    assert [shaky.read(who) for who in (ana, beto, on_whatsapp(0))] == [["first", "second"], ["prompt"], ["elsewhere"]]
+    assert [shaky.read(who) for who in (ana, beto, whatsapp_address(0))] == [
+        ["first", "second"],
+        ["prompt"],
+        ["elsewhere"],
+    ]
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_connections_that_die_under_way_are_replaced(shaky: Street, away: Away) -> None:
+async def test_connections_that_die_under_way_are_replaced(shaky: DeliveryTestbed, away: OutageContext) -> None:
     """The server was restarted between a claim and its note: nobody notices."""
 
     async def restart() -> None:
         async with away():
             pass
 
-    shaky.then(TELEGRAM, restart)
+    shaky.on_next_send(TELEGRAM, restart)
     ana, _ = people_on(TELEGRAM)
     await shaky.say(ana, "first")
     await shaky.say(ana, "second", DeliveryKind.PROMPT)
@@ -158,14 +179,14 @@ async def test_connections_that_die_under_way_are_replaced(shaky: Street, away: 
 @pytest.mark.parametrize("channel", [TELEGRAM, WHATSAPP])
 @pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
 async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_it_is_back(
-    shaky: Street, away: Away, channel: str, kind: DeliveryKind
+    shaky: DeliveryTestbed, away: OutageContext, channel: str, kind: DeliveryKind
 ) -> None:
     ana, _ = people_on(channel)
     await shaky.say(ana, "first", kind)
     outage = shaky.outage = Outage(away)
-    shaky.then(channel, outage.begin)
+    shaky.on_next_send(channel, outage.begin)
     draining = asyncio.create_task(shaky.dispatcher.drain())
-    await outage.lasts(draining)
+    await outage.hold_until_met(draining)
     await over(draining)
     await shaky.settle()
     assert (await shaky.row("first"))["state"] == "sent"
@@ -173,7 +194,9 @@ async def test_what_the_platform_took_while_the_database_was_away_is_noted_when_
 
 
 @pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
-async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Away, kind: DeliveryKind) -> None:
+async def test_a_doubt_that_could_not_be_noted_stays_one(
+    shaky: DeliveryTestbed, away: OutageContext, kind: DeliveryKind
+) -> None:
     ana, _ = people_on(TELEGRAM)
     outage = shaky.outage = Outage(away)
     await loses_its_answer(shaky, ana, kind, outage)
@@ -184,7 +207,7 @@ async def test_a_doubt_that_could_not_be_noted_stays_one(shaky: Street, away: Aw
 
 @pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
 async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobody_up_for_ever(
-    shaky: Street, away: Away, kind: DeliveryKind
+    shaky: DeliveryTestbed, away: OutageContext, kind: DeliveryKind
 ) -> None:
     ana, _ = people_on(TELEGRAM)
     await loses_its_answer(shaky, ana, kind, Outage(away))  # the waits between two tries take no time
@@ -193,7 +216,7 @@ async def test_a_database_that_is_away_for_longer_than_anybody_tries_holds_nobod
     assert set(shaky.read(ana)) == {"first", "second"}
 
 
-async def loses_its_answer(street: Street, who: str, kind: DeliveryKind, outage: Outage) -> None:
+async def loses_its_answer(street: DeliveryTestbed, who: str, kind: DeliveryKind, outage: Outage) -> None:
     """The platform takes something, its answer is lost on the way, and so is the database."""
 
     async def lose() -> None:
@@ -201,9 +224,9 @@ async def loses_its_answer(street: Street, who: str, kind: DeliveryKind, outage:
         raise Unreachable("reset", in_doubt=True)
 
     await street.say(who, "first", kind)
-    street.then(TELEGRAM, lose)
+    street.on_next_send(TELEGRAM, lose)
     draining = asyncio.create_task(street.dispatcher.drain())
-    await outage.lasts(draining)
+    await outage.hold_until_met(draining)
     await over(draining)
     await street.settle()
 
@@ -215,7 +238,7 @@ async def over(draining: "asyncio.Task[int]") -> None:
 
 
 async def test_a_template_that_was_taken_is_not_paid_twice_when_its_knock_cannot_be_noted(
-    street: Street, library: Library, monkeypatch: pytest.MonkeyPatch
+    street: DeliveryTestbed, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = library.templates["pregunta_diaria"]
     street.meta.templates.put(template.name, template.code("es"), template.components("es"))
@@ -270,8 +293,8 @@ async def test_a_full_disk_takes_nothing_new_and_loses_nothing(product: Product)
 # ---------------------------------------------------------------- a clock that is set
 
 
-async def test_a_clock_set_back_an_hour_delays_and_neither_loses_nor_repeats(street: Street) -> None:
-    everybody = [place(number) for place in (on_telegram, on_whatsapp) for number in range(2)]
+async def test_a_clock_set_back_an_hour_delays_and_neither_loses_nor_repeats(street: DeliveryTestbed) -> None:
+    everybody = [place(number) for place in (telegram_address, whatsapp_address) for number in range(2)]
     for channel in (TELEGRAM, WHATSAPP):
         await street.say(people_on(channel)[0], f"{channel} sent")
     await street.dispatcher.drain()
@@ -285,10 +308,10 @@ async def test_a_clock_set_back_an_hour_delays_and_neither_loses_nor_repeats(str
     assert set((await street.states()).values()) == {"sent"}
     for who in everybody:
         assert [text for text in street.read(who) if who in text] == [f"{who} before", f"{who} after"]
-    assert len([text for who in everybody for text in street.read(who)]) == len(street.said)
+    assert len([text for who in everybody for text in street.read(who)]) == len(street.enqueued)
 
 
-async def test_after_a_clock_was_set_back_what_is_said_now_leaves_now(street: Street) -> None:
+async def test_after_a_clock_was_set_back_what_is_said_now_leaves_now(street: DeliveryTestbed) -> None:
     ana, beto = people_on(TELEGRAM)
     street.fail(TELEGRAM, status=429, retry_after=30)
     await street.say(ana, "first")
@@ -300,7 +323,7 @@ async def test_after_a_clock_was_set_back_what_is_said_now_leaves_now(street: St
     assert street.read(beto) == ["second"], "a refusal is over when its seconds have passed"
 
 
-async def test_after_a_clock_was_set_back_nobody_is_over_their_limit(street: Street) -> None:
+async def test_after_a_clock_was_set_back_nobody_is_over_their_limit(street: DeliveryTestbed) -> None:
     ana, _ = people_on(TELEGRAM)
     few = street.worker(limits={TELEGRAM: Limits(1000, PersonLimit(3, 60))})
     for number in range(3):
@@ -314,12 +337,12 @@ async def test_after_a_clock_was_set_back_nobody_is_over_their_limit(street: Str
     assert street.read(ana)[3:] == ["now"]
 
 
-async def test_a_clock_set_forward_a_day_ends_what_is_late_and_sends_the_rest(street: Street) -> None:
+async def test_a_clock_set_forward_a_day_ends_what_is_late_and_sends_the_rest(street: DeliveryTestbed) -> None:
     ana, beto = people_on(TELEGRAM)
     await street.say(ana, "prompt", DeliveryKind.PROMPT)
     await street.say(ana, "reply")
     await street.say(beto, "beside")
-    await street.say(on_whatsapp(0), "the window has closed")
+    await street.say(whatsapp_address(0), "the window has closed")
     street.set_clock(days=1)
     await street.settle()
     faults = {row["key"]: (row["state"], row["fault"]) for row in await street.rows()}
@@ -329,12 +352,12 @@ async def test_a_clock_set_forward_a_day_ends_what_is_late_and_sends_the_rest(st
         "beside": ("sent", None),
         "the window has closed": ("dropped", "window"),
     }
-    assert (street.read(ana), street.read(beto), street.read(on_whatsapp(0))) == (["reply"], ["beside"], [])
+    assert (street.read(ana), street.read(beto), street.read(whatsapp_address(0))) == (["reply"], ["beside"], [])
 
 
 @pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
 async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again(
-    street: Street, kind: DeliveryKind
+    street: DeliveryTestbed, kind: DeliveryKind
 ) -> None:
     ana, beto = people_on(TELEGRAM)
     taken, gate = asyncio.Event(), asyncio.Event()
@@ -343,7 +366,7 @@ async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again
         taken.set()
         await gate.wait()
 
-    street.then(TELEGRAM, wait)
+    street.on_next_send(TELEGRAM, wait)
     await street.say(ana, "first", kind)
     running = asyncio.create_task(street.dispatcher.drain())
     await taken.wait()
@@ -363,16 +386,18 @@ async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 @pytest.mark.parametrize("kind", [DeliveryKind.REPLY, DeliveryKind.PROMPT])
-async def test_a_refusal_that_one_worker_met_makes_no_two_send_the_same(street: Street, kind: DeliveryKind) -> None:
+async def test_a_refusal_that_one_worker_met_makes_no_two_send_the_same(
+    street: DeliveryTestbed, kind: DeliveryKind
+) -> None:
     """After a long refusal the next slots lie further ahead than a lease lasts."""
     ana, beto = people_on(TELEGRAM)
-    first, second = street.worker(), street.worker(sleep=street.nap)
+    first, second = street.worker(), street.worker(sleep=street.clock_sleep)
     street.fail(TELEGRAM, status=429, retry_after=120)
     await street.say(ana, "first", kind)
     await first.drain()
     await street.say(beto, "second", kind)
     elsewhere = asyncio.create_task(second.drain())
-    await street.until(lambda states: states["second"] != "waiting" or elsewhere.done())
+    await street.wait_for_states(lambda states: states["second"] != "waiting" or elsewhere.done())
     street.pass_time(116)
     await first.drain()
     street.pass_time(5)
@@ -389,10 +414,10 @@ KINDS = (DeliveryKind.REPLY, DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKi
 
 @pytest.mark.long
 @pytest.mark.parametrize(("seed", "under_way"), [(1, False), (2, True)])
-async def test_a_storm(shaky: Street, away: Away, seed: int, under_way: bool) -> None:
+async def test_a_storm(shaky: DeliveryTestbed, away: OutageContext, seed: int, under_way: bool) -> None:
     """Two hundred deliveries to twenty people; `under_way`: the database goes away also when a platform says yes."""
     storm = Storm(shaky, away, random.Random(seed))
-    await shaky.move_in(PEOPLE - 2)
+    await shaky.add_recipients(PEOPLE - 2)
     for number in range(ROUNDS):
         for place in range(SAID):
             await shaky.say(storm.somebody(), f"{number}.{place}", storm.chance.choice(KINDS))
@@ -404,7 +429,7 @@ async def test_a_storm(shaky: Street, away: Away, seed: int, under_way: bool) ->
 class Storm:
     """What happens to a street, by chance; `done` counts the troubles in which a platform had done its work."""
 
-    def __init__(self, street: Street, away: Away, chance: random.Random) -> None:
+    def __init__(self, street: DeliveryTestbed, away: OutageContext, chance: random.Random) -> None:
         self.street = street
         self.away = away
         self.chance = chance
@@ -413,7 +438,7 @@ class Storm:
         self.workers = [street.dispatcher, *([] if street.database.is_sqlite else [street.worker()])]
 
     def somebody(self) -> str:
-        return self.chance.choice((on_telegram, on_whatsapp))(self.chance.randrange(PEOPLE))
+        return self.chance.choice((telegram_address, whatsapp_address))(self.chance.randrange(PEOPLE))
 
     async def round(self, *, goes_away_late: bool) -> None:
         self.breakers += [asyncio.create_task(self._trouble()) for _ in range(self.chance.randrange(4))]
@@ -432,7 +457,7 @@ class Storm:
         """The next sending on some channel meets it; one that hangs is cut."""
         channel = self.chance.choice((TELEGRAM, WHATSAPP))
         trouble = self.chance.choice(STORMY[channel])
-        how = dict(trouble.how)
+        how = dict(trouble.fault_options)
         if "hang" in how:
             how["hang"] = asyncio.Event()
         fault = self.street.fail(channel, **how)
@@ -448,12 +473,12 @@ class Storm:
     async def _drain_while_it_goes(self) -> None:
         """With one prompt under way, unless its channel is held."""
         await self._drain()
-        await self.street.say(on_telegram(0), f"taken {self.street.clock()}", DeliveryKind.PROMPT)
+        await self.street.say(telegram_address(0), f"taken {self.street.clock()}", DeliveryKind.PROMPT)
         outage = self.street.outage = Outage(self.away)
-        self.street.then(TELEGRAM, outage.begin)
+        self.street.on_next_send(TELEGRAM, outage.begin)
         draining = asyncio.create_task(self._drain())
-        await outage.lasts(draining)
-        self.street.roads[TELEGRAM].then.clear()
+        await outage.hold_until_met(draining)
+        self.street.channels[TELEGRAM].on_next_send.clear()
         await draining
 
     async def is_over(self) -> None:
@@ -466,9 +491,9 @@ class Storm:
 
     def check(self, states: Mapping[str, str]) -> None:
         repeated = 0
-        for address in {address for address, _, _ in self.street.said}:
+        for address in {address for address, _, _ in self.street.enqueued}:
             read = self.street.read(address)
-            mine = [(text, kind) for whom, text, kind in self.street.said if whom == address]
+            mine = [(text, kind) for whom, text, kind in self.street.enqueued if whom == address]
             for text, kind in mine:
                 times = read.count(text)
                 assert states[text] == "sent" or (states[text] == "doubted" and kind is DeliveryKind.PROMPT), (
@@ -483,8 +508,8 @@ class Storm:
 
 
 STORMY = {  # the fake Bot API lets everybody meet one that hangs
-    TELEGRAM: [one for one in TROUBLES[TELEGRAM] if "hang" not in one.how],
-    WHATSAPP: [*TROUBLES[WHATSAPP], Trouble("190", {"code": 190})],
+    TELEGRAM: [one for one in PLATFORM_FAILURES[TELEGRAM] if "hang" not in one.fault_options],
+    WHATSAPP: [*PLATFORM_FAILURES[WHATSAPP], PlatformFailure("190", {"code": 190})],
 }
 
 

@@ -57,7 +57,7 @@ class Store:
             about = (topic, rule, scenario.id, letter, option.right, now.date().isoformat(), now.isoformat(" "))
             await self._database.execute(ANSWER, (prompt, person, place, *about))
             rows = await self._database.execute_fetchall(PAST, (person, rule))
-            held = memory.strength(
+            held = memory.memory_state(
                 [memory.Review(date.fromisoformat(day), bool(right), sure or "") for day, right, sure in rows]
             )
             days = (held.reviewed_on.isoformat(), held.due_on.isoformat())

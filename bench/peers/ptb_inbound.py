@@ -116,7 +116,7 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
         .where(Answer.servant_id == person.id, Answer.competency_id == scenario.competency)
         .order_by(Answer.day)
     )
-    held = memory.strength([memory.Review(one.day, one.is_right, one.confidence or "") for one in past])
+    held = memory.memory_state([memory.Review(one.day, one.is_right, one.confidence or "") for one in past])
     await session.merge(
         Memory(
             servant_id=person.id, competency_id=scenario.competency, stability=held.stability,

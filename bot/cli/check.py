@@ -17,7 +17,7 @@ from content.course.law import Citation
 from content.library import Library
 from content.problems import BrokenContent
 from content.quality import bank_checks, citations
-from content.quality.citations import Places
+from content.quality.citations import ArticleUses
 
 WIDTH = 120
 LABELS = {
@@ -96,7 +96,7 @@ def _for_lawyers(library: Library) -> str:
     return console.file.getvalue().rstrip()
 
 
-def _row(citation: Citation, places: Places) -> tuple[str, ...]:
+def _row(citation: Citation, places: ArticleUses) -> tuple[str, ...]:
     cited = [f"{label}: {', '.join(getattr(places, name))}" for name, label in LABELS.items() if getattr(places, name)]
     return (
         f"{citation.label('es')}\n{citation.article.title.es}",

@@ -13,8 +13,8 @@ from bot import app as wiring
 from bot import config
 from bot.cli.output import fail, say
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
-from content.exchange.changeset import Unreadable
-from content.exchange.xlsx import NoSpreadsheets
+from content.exchange.changeset import UnreadableFile
+from content.exchange.xlsx import SpreadsheetExtraMissing
 from content.library import Library
 
 exported = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def scenarios(
         fail(f"{to}: exists already, perhaps with somebody's work in it; choose another name, or give --force")
     try:
         content = _content(library, format, language)
-    except (NoSpreadsheets, Unreadable) as fault:
+    except (SpreadsheetExtraMissing, UnreadableFile) as fault:
         fail(f"--format {format}: {fault}")
     if to is not None:
         _write(to, content)
@@ -68,7 +68,7 @@ def scenarios(
 
 
 def _content(library: Library, format: ExportFormat, language: Language) -> bytes:
-    ordered = changeset.in_order(library)
+    ordered = changeset.in_course_order(library)
     if format is ExportFormat.xlsx:
         return xlsx.to_xlsx(library, ordered, language)
     if format is ExportFormat.gift:

@@ -18,8 +18,8 @@ from content import library as course
 from content.course.institutions import InstitutionEntry
 from content.course.scenario import Scenario
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
-from content.exchange.changeset import Brought, Plan, Unreadable
-from content.exchange.xlsx import NoSpreadsheets
+from content.exchange.changeset import ParsedFile, Plan, UnreadableFile
+from content.exchange.xlsx import SpreadsheetExtraMissing
 from content.library import Library
 from content.quality import bank_checks
 from handlers.administration import imports
@@ -87,11 +87,11 @@ def scenarios(
         brought = _brought(file, library, language)
     except OSError as fault:
         fail(f"{file}: cannot be read ({fault.strerror})")
-    except (NoSpreadsheets, Unreadable) as fault:
+    except (SpreadsheetExtraMissing, UnreadableFile) as fault:
         fail(f"{file}: {fault}")
-    found, faults = changeset.judge(library, brought)
+    found, faults = changeset.validate(library, brought)
     if faults:
-        lines = [f"{file}: {line}" for line in brought.told(faults)]
+        lines = [f"{file}: {line}" for line in brought.error_lines(faults)]
         fail("\n".join(lines) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}. Nothing was written.")
     plan = changeset.compare(library, found)
     overlay = wiring.own_content(settings)
@@ -102,7 +102,7 @@ def scenarios(
     _tell(plan, notes, overlay, apply)
 
 
-def _brought(file: Path, library: Library, language: str | None) -> Brought:
+def _brought(file: Path, library: Library, language: str | None) -> ParsedFile:
     ending = file.suffix.lower()
     if ending not in ENDINGS:
         fail(f"{file}: cannot tell what it is by its name; expected one of {', '.join(ENDINGS)}")

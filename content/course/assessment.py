@@ -52,14 +52,14 @@ class Orientation:
 
     level: Level
     faults: tuple[str, ...]
-    needs_person: bool
+    needs_officer: bool
     notes: tuple[str, ...]
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Ids of the outcomes in the order in which they are shown; never empty."""
         level = (LEVEL_IDS[self.level],) if self.level else ()
-        person = ("needs-ueipci",) if self.needs_person else ()
+        person = ("needs-ueipci",) if self.needs_officer else ()
         return (*level, *self.faults, *person) or ("none-seen",)
 
 
@@ -68,7 +68,7 @@ class _Reckoning:
     """All that the rules remember of the answers so far; the fault paths aside, which only add up."""
 
     urgent: bool = False
-    needs_person: bool = False
+    needs_officer: bool = False
     one_unsure: bool = False  # one unsure in q9..q12 so far: a second one needs a person
     interest: bool = False
     doubtful_interest: bool = False
@@ -84,25 +84,25 @@ class _Reckoning:
             case "q1":
                 return replace(self, urgent=maybe)
             case "q2" | "q3" | "q4" | "q5":
-                return replace(self, needs_person=self.needs_person or maybe)
+                return replace(self, needs_officer=self.needs_officer or maybe)
             case "q6" | "q7" | "q8":
                 unsure = reply is Reply.UNSURE
                 return replace(
                     self,
                     interest=self.interest or yes,
                     doubtful_interest=self.doubtful_interest or unsure,
-                    needs_person=self.needs_person or unsure,
+                    needs_officer=self.needs_officer or unsure,
                 )
             case "q13":
                 return replace(self, informed=yes)
             case "q14":
-                return replace(self, needs_person=self.needs_person or maybe)
+                return replace(self, needs_officer=self.needs_officer or maybe)
         return self._counting(reply)._placing(question, reply)
 
     def _counting(self, reply: Reply) -> "_Reckoning":
         if reply is not Reply.UNSURE:
             return self
-        return replace(self, one_unsure=True, needs_person=self.needs_person or self.one_unsure)
+        return replace(self, one_unsure=True, needs_officer=self.needs_officer or self.one_unsure)
 
     def _placing(self, question: str, reply: Reply) -> "_Reckoning":
         maybe = reply is not Reply.NO
@@ -130,7 +130,7 @@ class _Reckoning:
 
     def orientation(self, faults: tuple[str, ...]) -> Orientation:
         level = self.level
-        needs = self.needs_person or bool(faults) or (level >= Level.POTENTIAL and self.urgent)
+        needs = self.needs_officer or bool(faults) or (level >= Level.POTENTIAL and self.urgent)
         notes = {
             "urgent": self.urgent and (needs or bool(level)),
             "do-not-act": level is Level.APPARENT and self.doubtful_interest,

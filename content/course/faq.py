@@ -13,7 +13,7 @@ from content.course.law import Citation
 from content.course.search import Index, Passage, Vocabulary, is_question
 from content.phrases import Phrases
 from content.problems import Problem
-from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr, Text
 
 WORDS = (25, 70)
 """Words of an answer."""
@@ -21,7 +21,7 @@ SHOWN = "faq.two"
 """The phrase that shows two entries in one message."""
 LINE = "§ : \n"
 """What handlers put around the label and the title of a citation."""
-Ways = Annotated[tuple[Words, ...], Field(min_length=2, max_length=4)]
+Ways = Annotated[tuple[NonEmptyStr, ...], Field(min_length=2, max_length=4)]
 
 
 class Asked(ContentModel):
@@ -94,7 +94,7 @@ class Faq:
         return Index(passages, self._vocabularies.get(language, none))
 
 
-def open_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> Faq:
+def build_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> Faq:
     """The questions of files that were read and checked; keys are file names."""
     return Faq(
         {entry.id: entry for chapter in chapters.values() for entry in chapter.entries},
@@ -105,7 +105,7 @@ def open_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabul
 # ---------------------------------------------------------------- what only shows when all files are side by side
 
 
-def misplaced(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> list[Problem]:
+def misnamed_files(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> list[Problem]:
     """Files that are not called after what is in them."""
     named = [(file, "topic", chapter.topic) for file, chapter in chapters.items()]
     named += [(file, "language", vocabulary.language) for file, vocabulary in vocabularies.items()]
@@ -116,7 +116,9 @@ def misplaced(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabu
     ]
 
 
-def too_long(chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], phrases: Phrases) -> list[Problem]:
+def oversized_entries(
+    chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], phrases: Phrases
+) -> list[Problem]:
     """The longest two entries together, with the words around them, must fit one message with buttons."""
     problems: list[Problem] = []
     for language in LANGUAGES if chapters and SHOWN in phrases.keys else ():

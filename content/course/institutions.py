@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from content.text import ContentModel, Words
+from content.text import ContentModel, NonEmptyStr
 
 
 class InstitutionEntry(ContentModel):
     """A State or municipal body; `code` is what its servants enrol with."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+(-[A-Z0-9]+)*$", max_length=24)]
-    name: Words
+    name: NonEmptyStr
     sphere: Literal["state", "municipal"]
     fictional: bool = False
 

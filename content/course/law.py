@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from content.text import ContentModel, Identifier, Text, Words
+from content.text import ContentModel, Identifier, NonEmptyStr, Text
 
 
 class Article(ContentModel):
@@ -16,23 +16,23 @@ class Article(ContentModel):
     """
 
     id: Identifier
-    article: Words
+    article: NonEmptyStr
     fraction: str = ""
     mark: Literal["V", "V2"]
-    source: Words
+    source: NonEmptyStr
     title: Text
     summary: Text
     unchanged_since: date | None = None
-    confirmed_in: Words | None = None
+    confirmed_in: NonEmptyStr | None = None
 
 
 class Law(ContentModel):
     """One law in the version that was read, and the day on which this version came into the catalogue."""
 
     law: Identifier
-    short: Words
+    short: NonEmptyStr
     name: Text
-    text_version: Words
+    text_version: NonEmptyStr
     checked_on: date
     version_since: date
     articles: Annotated[tuple[Article, ...], Field(min_length=1)]
@@ -62,9 +62,9 @@ class Citation(ContentModel):
 
     id: Identifier
     law: Text
-    short: Words
+    short: NonEmptyStr
     article: Article
-    text_version: Words
+    text_version: NonEmptyStr
     checked_on: date
     since: date
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from content import limits
 from content.course.topic import Role
-from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr, Text
 
 LETTERS = "abcd"
 State = Literal["draft", "reviewed", "published", "retired"]
@@ -31,7 +31,7 @@ class Scenario(ContentModel):
     variant: Annotated[int, Field(ge=1, le=99)]
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     state: State
-    author: Words
+    author: NonEmptyStr
     reviewer: str
     reviewed_on: date
     situation: Text
@@ -61,13 +61,13 @@ class Scenario(ContentModel):
     @model_validator(mode="after")
     def _fits_every_channel(self) -> Self:
         options = [(option.text, option.why) for option in self.options]
-        faults = misfits(self.situation, options, self.todo)
+        faults = limit_violations(self.situation, options, self.todo)
         if faults:
             raise ValueError("; ".join(f"{field}: {says}" for field, says in faults))
         return self
 
 
-def misfits(situation: Text, options: Sequence[tuple[Text, Text]], todo: Text) -> list[tuple[str, str]]:
+def limit_violations(situation: Text, options: Sequence[tuple[Text, Text]], todo: Text) -> list[tuple[str, str]]:
     """Field and fault of all that is too long or too short for a message or a reader; options are text and why."""
     return [fault for language in LANGUAGES for fault in _misfits(situation, options, todo, language)]
 

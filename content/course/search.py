@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import Stemmer
 from pydantic import Field
 
-from content.text import ContentModel, Identifier, Words
+from content.text import ContentModel, Identifier, NonEmptyStr
 
 STEMMERS = {"es": "spanish", "en": "english"}
 ANSWERED = 0.4
@@ -42,17 +42,17 @@ class SynonymGroup(ContentModel):
     """Words and phrases that mean much the same to whoever asks; their order says nothing."""
 
     id: Identifier
-    words: Annotated[tuple[Words, ...], Field(min_length=2)]
+    words: Annotated[tuple[NonEmptyStr, ...], Field(min_length=2)]
 
 
 class Vocabulary(ContentModel):
     """How people ask in one language: content/synonyms/<language>.toml."""
 
     language: Literal["es", "en"]
-    stop: tuple[Words, ...] = ()  # words that tell nothing of what is asked
-    greetings: tuple[Words, ...] = ()  # what may stand before a question, and is none by itself
-    openings: tuple[Words, ...] = ()  # how a question begins
-    turns: tuple[Words, ...] = ()  # what makes a question of a sentence wherever it stands
+    stop: tuple[NonEmptyStr, ...] = ()  # words that tell nothing of what is asked
+    greetings: tuple[NonEmptyStr, ...] = ()  # what may stand before a question, and is none by itself
+    openings: tuple[NonEmptyStr, ...] = ()  # how a question begins
+    turns: tuple[NonEmptyStr, ...] = ()  # what makes a question of a sentence wherever it stands
     groups: tuple[SynonymGroup, ...] = ()
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from content import limits
-from content.text import LANGUAGES, ContentModel, Text, Words
+from content.text import LANGUAGES, ContentModel, NonEmptyStr, Text
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -28,36 +28,36 @@ NOT_PLAIN = frozenset("{}*_~`\n\t")
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class TemplateUse:
     """What is at hand to fill a template that is sent, and how many choices its buttons bring back."""
 
     variables: frozenset[str]
     buttons: int
 
 
-USES: Mapping[str, Use] = {
-    "pregunta_diaria": Use(frozenset({"topic"}), 1),
-    "pregunta_completa": Use(frozenset({"topic", "situation", "a", "b", "c"}), 3),
-    "novedades_consulta": Use(frozenset(), 1),
+TEMPLATE_USES: Mapping[str, TemplateUse] = {
+    "pregunta_diaria": TemplateUse(frozenset({"topic"}), 1),
+    "pregunta_completa": TemplateUse(frozenset({"topic", "situation", "a", "b", "c"}), 3),
+    "novedades_consulta": TemplateUse(frozenset(), 1),
 }
 """A house may word these templates anew, but not ask for more."""
 
 
-class Side(ContentModel):
+class Translation(ContentModel):
     """A template in one language. `code` is the platform's name of the language, `samples` are for its reviewers."""
 
     code: str
-    body: Words
+    body: NonEmptyStr
     footer: str = ""
-    samples: Mapping[str, Words] = Field(default_factory=dict)
-    buttons: tuple[Words, ...] = ()
+    samples: Mapping[str, NonEmptyStr] = Field(default_factory=dict)
+    buttons: tuple[NonEmptyStr, ...] = ()
 
 
-class SpanishSide(Side):
+class SpanishTranslation(Translation):
     code: Annotated[str, StringConstraints(pattern=r"^es(_[A-Z]{2})?$")]
 
 
-class EnglishSide(Side):
+class EnglishTranslation(Translation):
     code: Annotated[str, StringConstraints(pattern=r"^en(_[A-Z]{2})?$")]
 
 
@@ -71,15 +71,15 @@ class Template(ContentModel):
     category: Literal["utility", "marketing"]
     variables: tuple[Variable, ...] = ()
     ttl_seconds: int | None = None
-    es: SpanishSide
-    en: EnglishSide
+    es: SpanishTranslation
+    en: EnglishTranslation
 
-    def side(self, language: str) -> Side:
+    def translation(self, language: str) -> Translation:
         return self.en if language == "en" else self.es
 
     def code(self, language: str) -> str:
         """The platform's name of the language, e.g. es_MX."""
-        return self.side(language).code
+        return self.translation(language).code
 
     def filled(self, language: str, values: Mapping[str, Value]) -> tuple[str, ...]:
         """The values of the variables in their order, each on one line with single blanks: others are refused (132018).
@@ -91,7 +91,7 @@ class Template(ContentModel):
     def text(self, language: str, values: Mapping[str, Value]) -> str:
         """The body as the person reads it. Raises KeyError as `filled`."""
         words = dict(zip(self.variables, self.filled(language, values), strict=True))
-        return PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), self.side(language).body)
+        return PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), self.translation(language).body)
 
     def fits(self, language: str, values: Mapping[str, Value]) -> bool:
         """Whether the platform takes it with these values: nothing empty, and the whole text not too long."""
@@ -100,7 +100,7 @@ class Template(ContentModel):
 
     def components(self, language: str) -> list[dict[str, Any]]:
         """What it is made of, as the call that creates it wants it."""
-        side = self.side(language)
+        side = self.translation(language)
         body: dict[str, Any] = {"type": "BODY", "text": self.numbered(language)}
         if self.variables:
             body["example"] = {"body_text": [[side.samples[name] for name in self.variables]]}
@@ -127,14 +127,15 @@ class Template(ContentModel):
         """The body with `{{1}}` and so on."""
         places = {name: place for place, name in enumerate(self.variables, start=1)}
         return PLACEHOLDER.sub(
-            lambda found: f"{{{{{places[found[1]]}}}}}" if found[1] in places else found[0], self.side(language).body
+            lambda found: f"{{{{{places[found[1]]}}}}}" if found[1] in places else found[0],
+            self.translation(language).body,
         )
 
 
 # ---------------------------------------------------------------- what Meta would refuse, or we could not send
 
 
-def misfits(template: Template) -> Iterator[tuple[str, str]]:
+def template_problems(template: Template) -> Iterator[tuple[str, str]]:
     """Field and fault of all that is wrong with one template."""
     yield from _lifetime(template)
     yield from _use(template)
@@ -143,7 +144,7 @@ def misfits(template: Template) -> Iterator[tuple[str, str]]:
     if len(template.en.buttons) != len(template.es.buttons):
         yield "en.buttons", f"as many as in Spanish, {len(template.es.buttons)} (seen: {len(template.en.buttons)})"
     for language in LANGUAGES:
-        side = template.side(language)
+        side = template.translation(language)
         for field, fault in (*_body(template, side), *_samples(template, side), *_footer(side), *_buttons(side)):
             yield f"{language}.{field}", fault
 
@@ -155,7 +156,7 @@ def _lifetime(template: Template) -> Iterator[tuple[str, str]]:
 
 
 def _use(template: Template) -> Iterator[tuple[str, str]]:
-    use = USES.get(template.name)
+    use = TEMPLATE_USES.get(template.name)
     if use is None:
         return
     if unknown := set(template.variables) - use.variables:
@@ -165,7 +166,7 @@ def _use(template: Template) -> Iterator[tuple[str, str]]:
         yield "es.buttons", f"{use.buttons} expected (seen: {len(template.es.buttons)})"
 
 
-def _body(template: Template, side: Side) -> Iterator[tuple[str, str]]:
+def _body(template: Template, side: Translation) -> Iterator[tuple[str, str]]:
     """The body's own rules, and how its variables stand in it."""
     parts = PLACEHOLDER.split(side.body)
     texts, names = parts[::2], parts[1::2]
@@ -200,7 +201,7 @@ def _apart(texts: list[str], names: list[str]) -> Iterator[tuple[str, str]]:
         yield "body", f"too short for its variables: at least {least} words besides them (seen: {words})"
 
 
-def _samples(template: Template, side: Side) -> Iterator[tuple[str, str]]:
+def _samples(template: Template, side: Translation) -> Iterator[tuple[str, str]]:
     for name in template.variables:
         if name not in side.samples:
             yield f"samples.{name}", "missing"
@@ -211,14 +212,14 @@ def _samples(template: Template, side: Side) -> Iterator[tuple[str, str]]:
             yield f"samples.{name}", "one line with single blanks"
 
 
-def _footer(side: Side) -> Iterator[tuple[str, str]]:
+def _footer(side: Translation) -> Iterator[tuple[str, str]]:
     if len(side.footer) > limits.TEMPLATE_FOOTER:
         yield "footer", f"at most {limits.TEMPLATE_FOOTER} characters (seen: {len(side.footer)})"
     if not _is_plain(side.footer):
         yield "footer", "no variables, new lines, emoji or marks"
 
 
-def _buttons(side: Side) -> Iterator[tuple[str, str]]:
+def _buttons(side: Translation) -> Iterator[tuple[str, str]]:
     if len(side.buttons) > limits.QUICK_REPLIES:
         yield "buttons", f"at most {limits.QUICK_REPLIES} (seen: {len(side.buttons)})"
     if len({label.casefold() for label in side.buttons}) < len(side.buttons):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from content.course.scenario import Scenario, misfits
+from content.course.scenario import Scenario, limit_violations
 from content.library import Library
 from content.problems import SHOWN
 from content.text import LANGUAGES, Text
@@ -22,7 +22,7 @@ PLAIN = {
 """What some of pydantic's errors are called here, by their type."""
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """The file as a whole is not what its name says; the words say what to do."""
 
 
@@ -43,26 +43,26 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """One mistake. `field` is a path such as `options.1.why.es`; empty when the whole place is meant."""
 
     place: SourceLocation
     field: str
-    says: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ParsedFile:
     """What a file holds; `name` gives an author's word for a field, e.g. "column H (opción B, por qué, es)"."""
 
     drafts: tuple[Draft, ...]
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[FieldError, ...] = ()
     name: Callable[[str], str] = str
 
-    def told(self, faults: Sequence[Fault]) -> list[str]:
+    def error_lines(self, faults: Sequence[FieldError]) -> list[str]:
         """One line a mistake, in the order of the file."""
         return [
-            f"{fault.place.label}{', ' + self.name(fault.field) if fault.field else ''}: {fault.says}"
+            f"{fault.place.label}{', ' + self.name(fault.field) if fault.field else ''}: {fault.message}"
             for fault in sorted(faults, key=lambda fault: fault.place)
         ]
 
@@ -89,7 +89,7 @@ class Plan:
         )
 
 
-def words_of(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """A file as text, without a byte order mark.
 
     Raises Unreadable.
@@ -97,16 +97,16 @@ def words_of(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise Unreadable("not in UTF-8; save it again with that encoding (in Excel: CSV UTF-8)") from fault
+        raise UnreadableFile("not in UTF-8; save it again with that encoding (in Excel: CSV UTF-8)") from fault
 
 
-def in_order(library: Library) -> tuple[Scenario, ...]:
+def in_course_order(library: Library) -> tuple[Scenario, ...]:
     """All scenarios by topic, competency and variant, in the order of the course."""
     places = {competency: number for number, competency in enumerate(library.competencies)}
     return tuple(sorted(library.scenarios.values(), key=lambda one: (places[one.competency], one.variant)))
 
 
-def judge(library: Library, brought: Brought) -> tuple[tuple[Scenario, ...], tuple[Fault, ...]]:
+def validate(library: Library, brought: ParsedFile) -> tuple[tuple[Scenario, ...], tuple[FieldError, ...]]:
     """Check what was brought by itself, against each other and against the course; give scenarios and all faults."""
     scenarios: list[Scenario] = []
     faults = list(brought.faults)
@@ -124,7 +124,7 @@ def judge(library: Library, brought: Brought) -> tuple[tuple[Scenario, ...], tup
         if all(draft.values.get(name) for name in ("competency", "variant")):
             variant = scenario.variant if scenario else draft.values["variant"]
             _only_here("variant", f"{draft.values['competency']} {variant}", taken, draft.place, found)
-        faults += [Fault(draft.place, *one) for one in found.items() if (draft.place, one[0]) not in told]
+        faults += [FieldError(draft.place, *one) for one in found.items() if (draft.place, one[0]) not in told]
         if scenario is not None and not found:
             scenarios.append(scenario)
     return tuple(scenarios), tuple(faults)
@@ -190,7 +190,7 @@ def _lengths(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         situation, todo = _told(values["situation"]), _told(values["todo"], 1)
     except (KeyError, TypeError, AttributeError):  # something is missing, which is told already
         return
-    yield from misfits(situation, options, todo)
+    yield from limit_violations(situation, options, todo)
 
 
 def _told(text: Any, words: int = 40) -> Text:

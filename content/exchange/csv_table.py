@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.text import LANGUAGES, fold
 
 
@@ -48,7 +48,7 @@ def _columns() -> Iterator[Column]:
 
 
 COLUMNS = tuple(_columns())
-NAMED = {fold(name): column for column in COLUMNS for name in (column.key, column.header)}
+COLUMNS_BY_NAME = {fold(name): column for column in COLUMNS for name in (column.key, column.header)}
 
 
 def rows(scenarios: Sequence[Scenario]) -> list[list[str]]:
@@ -81,12 +81,12 @@ def _row(scenario: Scenario) -> list[str]:
 # ---------------------------------------------------------------- reading
 
 
-def brought(table: Sequence[Sequence[str]]) -> Brought:
+def parse_table(table: Sequence[Sequence[str]]) -> ParsedFile:
     """What a table holds; its columns may stand in any order, blank rows are passed over."""
     header = list(table[0]) if table else []
     columns, faults = _header(header, table)
     if faults:
-        return Brought((), tuple(faults))
+        return ParsedFile((), tuple(faults))
     drafts = []
     for number, cells in enumerate(table[1:], 2):
         if not any(cell.strip() for cell in cells):
@@ -97,19 +97,19 @@ def brought(table: Sequence[Sequence[str]]) -> Brought:
         right = named["right"].strip()
         if right and right.lower() not in LETTERS[: 4 if _has_fourth(named) else 3]:
             faults.append(
-                Fault(place, "right", f"expected the letter of one option that has words (seen: {right[:60]!r})")
+                FieldError(place, "right", f"expected the letter of one option that has words (seen: {right[:60]!r})")
             )
 
     def name(field: str) -> str:
         key = _key(field)
         if key in columns:
-            return f"column {letters(columns[key])} ({header[columns[key]].strip()})"
+            return f"column {column_letters(columns[key])} ({header[columns[key]].strip()})"
         return f"column ({next((column.header for column in COLUMNS if column.key == key), field)})"
 
-    return Brought(tuple(drafts), tuple(faults), name)
+    return ParsedFile(tuple(drafts), tuple(faults), name)
 
 
-def letters(place: int) -> str:
+def column_letters(place: int) -> str:
     """How a spreadsheet calls its column: 0 is A, 26 is AA."""
     found = ""
     place += 1
@@ -119,26 +119,28 @@ def letters(place: int) -> str:
     return found
 
 
-def _header(header: Sequence[str], table: Sequence[Sequence[str]]) -> tuple[dict[str, int], list[Fault]]:
+def _header(header: Sequence[str], table: Sequence[Sequence[str]]) -> tuple[dict[str, int], list[FieldError]]:
     """Where each column stands, by key, and what is wrong with the first row."""
     columns: dict[str, int] = {}
     faults = []
     first = SourceLocation(1, "row 1")
     for place in range(max((len(cells) for cells in table), default=0)):
         words = header[place].strip() if place < len(header) else ""
-        column = NAMED.get(fold(words))
+        column = COLUMNS_BY_NAME.get(fold(words))
         if column is not None and column.key not in columns:
             columns[column.key] = place
         elif column is not None:
-            says = f"stands in column {letters(columns[column.key])} too (seen: {words[:60]!r})"
-            faults.append(Fault(first, f"column {letters(place)}", says))
+            says = f"stands in column {column_letters(columns[column.key])} too (seen: {words[:60]!r})"
+            faults.append(FieldError(first, f"column {column_letters(place)}", says))
         elif words:
-            faults.append(Fault(first, f"column {letters(place)}", f"no such column (seen: {words[:60]!r})"))
+            faults.append(
+                FieldError(first, f"column {column_letters(place)}", f"no such column (seen: {words[:60]!r})")
+            )
         elif any(place < len(cells) and cells[place].strip() for cells in table):
-            faults.append(Fault(first, f"column {letters(place)}", "words below an empty header"))
+            faults.append(FieldError(first, f"column {column_letters(place)}", "words below an empty header"))
     for column in COLUMNS:
         if column.key not in columns and not column.optional:
-            faults.append(Fault(first, "", f"the column {column.header!r} is missing"))
+            faults.append(FieldError(first, "", f"the column {column.header!r} is missing"))
     return columns, faults
 
 
@@ -195,25 +197,30 @@ def to_csv(scenarios: Sequence[Scenario]) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def from_csv(content: bytes) -> Brought:
+def from_csv(content: bytes) -> ParsedFile:
     """What a CSV file holds; between its cells stand commas, semicolons or tabs, as the spreadsheet likes it.
 
     Raises Unreadable.
     """
-    text = words_of(content)
+    text = decode_text(content)
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=max(",;\t", key=lambda one: _known(text, one)), strict=True
     )
     try:
         table = list(reader)
     except csv.Error as fault:
-        raise Unreadable(f"line {reader.line_num}: not readable as CSV ({fault})") from fault
-    return brought([[cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for cell in row] for row in table])
+        raise UnreadableFile(f"line {reader.line_num}: not readable as CSV ({fault})") from fault
+    return parse_table(
+        [[cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for cell in row] for row in table]
+    )
 
 
 def _known(text: str, delimiter: str) -> int:
     """How many columns the header has, with this sign between its cells."""
     try:
-        return sum(fold(cell) in NAMED for cell in next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)))
+        return sum(
+            fold(cell) in COLUMNS_BY_NAME
+            for cell in next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        )
     except (csv.Error, StopIteration):
         return 0

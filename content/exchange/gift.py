@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.library import Library
 from content.text import LANGUAGES
 
@@ -22,12 +22,12 @@ OWN = re.compile(r"^// Integra, language: (\w+)[ \t\r]*$", re.MULTILINE)
 FORMAT = re.compile(r"[ \t\n]*\[(html|markdown|moodle|plain)\]")
 WEIGHT = re.compile(r"[ \t\n]*%-?[0-9.]+%")
 BLANK = " \t\r\x0b"
-TONGUES = {"es": "Spanish", "en": "English"}
+LANGUAGE_NAMES = {"es": "Spanish", "en": "English"}
 
 Tokens = list[str]
 
 
-class Wrong(Exception):
+class UnreadableQuestion(Exception):
     """A question cannot be understood; the words say why."""
 
 
@@ -54,7 +54,7 @@ def to_gift(library: Library, scenarios: Sequence[Scenario], language: str) -> b
     return "\n".join(lines).encode()
 
 
-def from_gift(content: bytes, library: Library, language: str | None = None) -> Brought:
+def from_gift(content: bytes, library: Library, language: str | None = None) -> ParsedFile:
     """The scenarios with the texts of one language as the questions have them; all else stays as it is.
 
     Without `language` it is the one that our own first line names, else Spanish. A text that reads as it was written
@@ -62,27 +62,29 @@ def from_gift(content: bytes, library: Library, language: str | None = None) -> 
 
     Raises Unreadable.
     """
-    text = words_of(content).replace("\r\n", "\n")
+    text = decode_text(content).replace("\r\n", "\n")
     language = _language(text, language)
     drafts: list[Draft] = []
-    faults: list[Fault] = []
+    faults: list[FieldError] = []
     for number, (line, block) in enumerate(_blocks(text), 1):
         place = SourceLocation(number, f"question {number} (line {line})")
         try:
             question = _question(block)
-        except Wrong as fault:
-            faults.append(Fault(place, "", str(fault)))
+        except UnreadableQuestion as fault:
+            faults.append(FieldError(place, "", str(fault)))
             continue
         place = SourceLocation(number, f"question {number} (line {line}, {question.name!r})")
         scenario = library.scenarios.get(question.name)
         if scenario is None:
-            faults.append(Fault(place, "", "no such scenario; GIFT changes texts only, new ones come as a spreadsheet"))
+            faults.append(
+                FieldError(place, "", "no such scenario; GIFT changes texts only, new ones come as a spreadsheet")
+            )
             continue
         found = list(_misfits(question, scenario, language))
-        faults += [Fault(place, field, says) for field, says in found]
+        faults += [FieldError(place, field, says) for field, says in found]
         if not found:
             drafts.append(Draft(place, _changed(question, scenario, language)))
-    return Brought(tuple(drafts), tuple(faults), _field)
+    return ParsedFile(tuple(drafts), tuple(faults), _field)
 
 
 # ---------------------------------------------------------------- writing
@@ -111,10 +113,10 @@ def _escaped(text: str) -> str:
 def _language(text: str, asked: str | None) -> str:
     named = OWN.search(text)
     if named and named[1] not in LANGUAGES:
-        raise Unreadable(f"its first line names a language that the course does not have (seen: {named[1]!r})")
+        raise UnreadableFile(f"its first line names a language that the course does not have (seen: {named[1]!r})")
     if named and asked and named[1] != asked:
-        raise Unreadable(
-            f"its first line says that it is in {TONGUES[named[1]]}; not {TONGUES[asked]}, as --language says"
+        raise UnreadableFile(
+            f"its first line says that it is in {LANGUAGE_NAMES[named[1]]}; not {LANGUAGE_NAMES[asked]}, as --language says"
         )
     return named[1] if named else asked or "es"
 
@@ -137,18 +139,22 @@ def _blocks(text: str) -> Iterator[tuple[int, str]]:
 def _question(block: str) -> GiftQuestion:
     tokens = TOKEN.findall(block)
     if tokens[:2] != [":", ":"]:
-        raise Wrong("has no name; expected ::id of the scenario:: in front")
+        raise UnreadableQuestion("has no name; expected ::id of the scenario:: in front")
     end = _find(tokens, "::", 2)
     if end < 0:
-        raise Wrong("its name is not closed; expected ::id of the scenario::")
+        raise UnreadableQuestion("its name is not closed; expected ::id of the scenario::")
     name, tokens = _plain(tokens[2:end]), tokens[end + 2 :]
     opened, closed = _find(tokens, "{"), _find(tokens, "}")
     if opened < 0 and closed < 0:
-        raise Wrong("has no answers; expected them in { }")
+        raise UnreadableQuestion("has no answers; expected them in { }")
     if opened < 0 or closed < opened:
-        raise Wrong("its answers are not within one { and one }; a blank line ends a question, and \\} is no end")
+        raise UnreadableQuestion(
+            "its answers are not within one { and one }; a blank line ends a question, and \\} is no end"
+        )
     if "".join(tokens[closed + 1 :]).strip():
-        raise Wrong("has words after its }; a gap in a sentence is not understood, only choices after a question")
+        raise UnreadableQuestion(
+            "has words after its }; a gap in a sentence is not understood, only choices after a question"
+        )
     form, situation = _formatted(tokens[:opened], "plain")
     answers = tokens[opened + 1 : closed]
     last = _rfind(answers, "####")
@@ -159,11 +165,13 @@ def _question(block: str) -> GiftQuestion:
 def _options(answers: Tokens, form: str) -> Iterator[tuple[bool, str, str]]:
     marks = [place for place, token in enumerate(answers) if token in ("=", "~")]
     if "~" not in answers or "".join(answers[: marks[0]]).strip():
-        raise Wrong("is no multiple choice; expected = before the right option and ~ before each other")
+        raise UnreadableQuestion("is no multiple choice; expected = before the right option and ~ before each other")
     for number, (start, end) in enumerate(zip(marks, [*marks[1:], len(answers)], strict=True)):
         parts = answers[start + 1 : end]
         if WEIGHT.match("".join(parts)):
-            raise Wrong(f"option {_letter(number)}: weights such as %50% are not understood; one option is right")
+            raise UnreadableQuestion(
+                f"option {_letter(number)}: weights such as %50% are not understood; one option is right"
+            )
         cut = _find(parts, "#")
         text = parts if cut < 0 else parts[:cut]
         why = [] if cut < 0 else parts[cut + 1 :]
@@ -190,7 +198,9 @@ def _from_html(text: str) -> str:
     text = re.sub(r"</?p\b[^>]*>", "", text)
     mark = re.search(r"</?[a-zA-Z][^>]*>", text)
     if mark:
-        raise Wrong(f"has marks of HTML (seen: {mark[0][:60]!r}); texts are plain, save paragraphs and line breaks")
+        raise UnreadableQuestion(
+            f"has marks of HTML (seen: {mark[0][:60]!r}); texts are plain, save paragraphs and line breaks"
+        )
     return re.sub(r" *\n *", "\n", html.unescape(text).replace("\u00a0", " ")).strip()
 
 
@@ -224,7 +234,10 @@ def _misfits(question: GiftQuestion, scenario: Scenario, language: str) -> Itera
     for other in LANGUAGES:
         known, here = (_question(_written(scenario, one)).situation for one in (other, language))
         if other != language and question.situation == known != here:
-            yield f"situation.{language}", f"this is the text in {TONGUES[other]}; import it with --language {other}"
+            yield (
+                f"situation.{language}",
+                f"this is the text in {LANGUAGE_NAMES[other]}; import it with --language {other}",
+            )
 
 
 def _changed(question: GiftQuestion, scenario: Scenario, language: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.text import Text
 
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -80,17 +80,17 @@ def to_json(scenarios: Sequence[Scenario]) -> bytes:
     ).encode()
 
 
-def from_json(content: bytes) -> Brought:
+def from_json(content: bytes) -> ParsedFile:
     """What such a list holds.
 
     Raises Unreadable.
     """
     try:
-        found = json.loads(words_of(content))
+        found = json.loads(decode_text(content))
     except (ValueError, RecursionError) as fault:
-        raise Unreadable(f"not readable as JSON ({fault})") from fault
+        raise UnreadableFile(f"not readable as JSON ({fault})") from fault
     if not isinstance(found, list):
-        raise Unreadable("expected a list of scenarios, as `integra export scenarios --format json` writes it")
+        raise UnreadableFile("expected a list of scenarios, as `integra export scenarios --format json` writes it")
     drafts, faults = [], []
     for number, values in enumerate(found, 1):
         name = values.get("id") if isinstance(values, dict) else None
@@ -98,5 +98,5 @@ def from_json(content: bytes) -> Brought:
         if isinstance(values, dict):
             drafts.append(Draft(place, values))
         else:
-            faults.append(Fault(place, "", f"expected an object (seen: {str(values)[:60]!r})"))
-    return Brought(tuple(drafts), tuple(faults))
+            faults.append(FieldError(place, "", f"expected an object (seen: {str(values)[:60]!r})"))
+    return ParsedFile(tuple(drafts), tuple(faults))

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from content.course.scenario import LETTERS, Scenario, State
 from content.course.topic import Role
 from content.exchange import csv_table
-from content.exchange.changeset import Brought, Unreadable
+from content.exchange.changeset import ParsedFile, UnreadableFile
 from content.library import Library
 
 SHEET, LEGEND = "Escenarios", "Leyenda"
@@ -22,7 +22,7 @@ READY = 1_000
 Line = tuple[str, ...]
 
 
-class NoSpreadsheets(Exception):
+class SpreadsheetExtraMissing(Exception):
     """The extra `xlsx` is not installed."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ def to_xlsx(library: Library, scenarios: Sequence[Scenario], language: str = "es
     try:
         import xlsxwriter
     except ImportError as fault:
-        raise NoSpreadsheets from fault
+        raise SpreadsheetExtraMissing from fault
     content = io.BytesIO()
     # xlsxwriter.readthedocs.io, "The Workbook Class"; number format 49 is "@", text ("The Format Class").
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
@@ -65,13 +65,15 @@ def _fill(sheet: Any, lines: Sequence[Line], head: Any, cell: Any, headings: set
 
 
 def _hold(words: str, number: int, place: int) -> None:
-    where = f"row {number + 1}, column {csv_table.letters(place)}"
+    where = f"row {number + 1}, column {csv_table.column_letters(place)}"
     if len(words.encode("utf-16-le")) // 2 > CELL:
-        raise Unreadable(
+        raise UnreadableFile(
             f"{where}: at most {CELL} characters fit a cell (seen: {len(words)}); use --format csv or json"
         )
     if "\ufffe" in words or "\uffff" in words:
-        raise Unreadable(f"{where}: holds a sign that no spreadsheet can (U+FFFE or U+FFFF); use --format csv or json")
+        raise UnreadableFile(
+            f"{where}: holds a sign that no spreadsheet can (U+FFFE or U+FFFF); use --format csv or json"
+        )
 
 
 def _offer(sheet: Any, rows: int, competencies: str) -> None:
@@ -136,7 +138,7 @@ def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]
 # ---------------------------------------------------------------- reading
 
 
-def from_xlsx(content: bytes) -> Brought:
+def from_xlsx(content: bytes) -> ParsedFile:
     """What a workbook holds in its sheet Escenarios, or in its first one.
 
     Raises NoSpreadsheets, Unreadable.
@@ -144,8 +146,8 @@ def from_xlsx(content: bytes) -> Brought:
     try:
         import python_calamine
     except ImportError as fault:
-        raise NoSpreadsheets from fault
-    return csv_table.brought([[_words(cell) for cell in row] for row in _cells(python_calamine, content)])
+        raise SpreadsheetExtraMissing from fault
+    return csv_table.parse_table([[_words(cell) for cell in row] for row in _cells(python_calamine, content)])
 
 
 def _cells(calamine: ModuleType, content: bytes) -> list[list[Any]]:
@@ -154,7 +156,9 @@ def _cells(calamine: ModuleType, content: bytes) -> list[list[Any]]:
         name = SHEET if SHEET in book.sheet_names else book.sheet_names[0]
         found: list[list[Any]] = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except (calamine.CalamineError, IndexError) as fault:
-        raise Unreadable(f"not readable as a spreadsheet ({fault}); save it as .xlsx, without a password") from fault
+        raise UnreadableFile(
+            f"not readable as a spreadsheet ({fault}); save it as .xlsx, without a password"
+        ) from fault
     return found
 
 

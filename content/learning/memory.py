@@ -10,16 +10,16 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from fsrs import Card, Rating, Scheduler
 
-RETENTION = 0.9
-LONGEST = 180  # days
-DANGEROUS = timedelta(days=7)  # sure and wrong: asked again within a week
+DESIRED_RETENTION = 0.9
+MAX_INTERVAL_DAYS = 180  # days
+CONFIDENT_ERROR_INTERVAL = timedelta(days=7)  # sure and wrong: asked again within a week
 
 _scheduler = Scheduler(
-    desired_retention=RETENTION,
+    desired_retention=DESIRED_RETENTION,
     learning_steps=(),
     relearning_steps=(),
     enable_fuzzing=False,
-    maximum_interval=LONGEST,
+    maximum_interval=MAX_INTERVAL_DAYS,
 )
 
 
@@ -33,7 +33,7 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
-class Strength:
+class MemoryState:
     """How well a competency is held after all its reviews. Stability in days, difficulty 1 to 10."""
 
     stability: float
@@ -42,7 +42,7 @@ class Strength:
     due_on: date
     repetitions: int
 
-    def recall(self, day: date) -> float:
+    def retrievability(self, day: date) -> float:
         """Predicted probability of a right answer on `day`, 0 to 1."""
         card = Card(
             card_id=1, stability=self.stability, difficulty=self.difficulty, last_review=_noon(self.reviewed_on)
@@ -50,7 +50,7 @@ class Strength:
         return float(_scheduler.get_card_retrievability(card, _noon(max(day, self.reviewed_on))))
 
 
-def strength(reviews: Iterable[Review]) -> Strength:
+def memory_state(reviews: Iterable[Review]) -> MemoryState:
     """The memory that a history of at least one review, oldest first, leaves behind."""
     card = Card(card_id=1)
     count = 0
@@ -62,8 +62,8 @@ def strength(reviews: Iterable[Review]) -> Strength:
         raise ValueError("a memory has at least one review")
     due_on = card.due.date()
     if last.confidence == "sure" and not last.is_right:
-        due_on = min(due_on, last.day + DANGEROUS)
-    return Strength(card.stability, card.difficulty, last.day, due_on, count)
+        due_on = min(due_on, last.day + CONFIDENT_ERROR_INTERVAL)
+    return MemoryState(card.stability, card.difficulty, last.day, due_on, count)
 
 
 def _grade(review: Review) -> Rating:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from content.course.scenario import Scenario
-from content.learning.memory import Strength
+from content.learning.memory import MemoryState
 from content.library import Library
 
 SEASONS: Mapping[str, tuple[int, ...]] = {
@@ -28,7 +28,7 @@ class Selection:
 
 
 def pick(
-    library: Library, held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
+    library: Library, held: Mapping[str, MemoryState], seen: Mapping[str, date], today: date, seed: int
 ) -> Selection | None:
     """The scenario for today; None when the course has none to ask.
 
@@ -40,7 +40,7 @@ def pick(
     askable = library.askable
     due = [one for one in held if one in askable and held[one].due_on <= today]
     if due:
-        weakest = min(due, key=lambda one: (held[one].recall(today), one))
+        weakest = min(due, key=lambda one: (held[one].retrievability(today), one))
         return Selection(_variant(askable[weakest], seen, seed), "due")
     fresh = [one for one in askable if one not in held]
     if fresh:
@@ -53,7 +53,12 @@ def pick(
 
 
 def _first_new(
-    library: Library, fresh: list[str], held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
+    library: Library,
+    fresh: list[str],
+    held: Mapping[str, MemoryState],
+    seen: Mapping[str, date],
+    today: date,
+    seed: int,
 ) -> str:
     met: dict[str, int] = dict.fromkeys(library.topics, 0)
     for competency in held:

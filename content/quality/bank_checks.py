@@ -14,21 +14,21 @@ from content.course.scenario import LETTERS, Option, Scenario
 from content.library import Library
 from content.problems import Problem
 from content.quality import readability
-from content.quality.style_rules import Wording, shipped
+from content.quality.style_rules import Wording, shipped_wording
 from content.text import LANGUAGES, fold
 
-CHANCE = 0.05
+SIGNIFICANCE = 0.05
 """A bank is told when what is seen in it would be rarer than this by chance."""
-ENOUGH = 15
+MIN_SAMPLE = 15
 """Published scenarios from which on positions and lengths are reckoned: five a position."""
-VARIANTS = 4
-EASE = 60.0
-SENTENCE = 25
-TOO_LIKE = 0.8
-SAME_ACTION = 0.7
+MIN_VARIANTS = 4
+MIN_READING_EASE = 60.0
+MAX_SENTENCE_WORDS = 25
+MAX_SITUATION_SIMILARITY = 0.8
+SAME_ACTION_SIMILARITY = 0.7
 """Two options from here on are one action: variants of a family are above 0.8, unrelated options below 0.67."""
 
-AS_LIKE = 0.1
+SIMILARITY_MARGIN = 0.1
 """By so much may a similarity fall short of the highest one: families whose actions differ in one noun need it."""
 
 
@@ -37,7 +37,7 @@ def faults(library: Library, wording: Wording | None = None) -> list[Problem]:
 
     Raises BrokenContent when the shipped list of words cannot be read.
     """
-    wording = shipped() if wording is None else wording
+    wording = shipped_wording() if wording is None else wording
     bank = [one for one in library.scenarios.values() if one.state == "published"]
     found = [*_positions(bank), *_lengths(bank), *_variants(library)]
     for scenario in library.scenarios.values():
@@ -58,7 +58,7 @@ def file_of(library: Library, scenario: Scenario) -> str:
 
 def _positions(bank: Sequence[Scenario]) -> Iterator[Problem]:
     """The right option stands at each letter as often: chi-square over the published scenarios."""
-    if len(bank) < ENOUGH:
+    if len(bank) < MIN_SAMPLE:
         return
     letters = LETTERS[: max(len(one.options) for one in bank)]
     seen = {letter: sum(one.right_letter == letter for one in bank) for letter in letters}
@@ -68,7 +68,7 @@ def _positions(bank: Sequence[Scenario]) -> Iterator[Problem]:
     }
     statistic = sum((seen[letter] - expected[letter]) ** 2 / expected[letter] for letter in letters)
     chance = chi_square_tail(statistic, len(letters) - 1)
-    if chance < CHANCE:
+    if chance < SIGNIFICANCE:
         counts = ", ".join(f"{letter.upper()} {seen[letter]}" for letter in letters)
         wanted = ", ".join(f"{letter.upper()} {expected[letter]:.0f}" for letter in letters)
         yield Problem(
@@ -80,13 +80,13 @@ def _positions(bank: Sequence[Scenario]) -> Iterator[Problem]:
 
 def _lengths(bank: Sequence[Scenario]) -> Iterator[Problem]:
     """The right option is neither the longest nor the shortest of its scenario more often than chance makes it."""
-    if len(bank) < ENOUGH:
+    if len(bank) < MIN_SAMPLE:
         return
     chances = [1 / len(one.options) for one in bank]
     for language, (name, sign) in itertools.product(LANGUAGES, (("longest", 1), ("shortest", -1))):
         seen = sum(_stands_out(one, language, sign) for one in bank)
-        if at_least(seen, chances) < CHANCE:
-            most = next(count for count in range(len(bank) + 1) if at_least(count + 1, chances) < CHANCE)
+        if tail_probability(seen, chances) < SIGNIFICANCE:
+            most = next(count for count in range(len(bank) + 1) if tail_probability(count + 1, chances) < SIGNIFICANCE)
             yield Problem(
                 "scenarios",
                 f"options.text.{language}",
@@ -114,7 +114,7 @@ def chi_square_tail(statistic: float, freedom: int) -> float:
     return tail
 
 
-def at_least(count: int, chances: Sequence[float]) -> float:
+def tail_probability(count: int, chances: Sequence[float]) -> float:
     """The probability that `count` or more of independent events happen, each with its own chance.
 
     With equal chances this is the binomial's upper tail.
@@ -132,11 +132,11 @@ def _variants(library: Library) -> Iterator[Problem]:
     for topic in library.topics.values():
         for place, competency in enumerate(topic.competencies):
             count = len(published.get(competency.id, ()))
-            if count < VARIANTS:
+            if count < MIN_VARIANTS:
                 yield Problem(
                     f"topics/{topic.id}.toml",
                     f"competencies.{place}",
-                    f"{competency.id} has too few published scenarios (seen: {count}); expected at least {VARIANTS}",
+                    f"{competency.id} has too few published scenarios (seen: {count}); expected at least {MIN_VARIANTS}",
                 )
             if count and competency.id not in library.askable:
                 yield Problem(
@@ -161,30 +161,32 @@ def _plain(library: Library, scenario: Scenario) -> Iterator[Problem]:
     """Short sentences in both languages, and a situation that is easily read in Spanish."""
     file = file_of(library, scenario)
     ease = readability.ease(scenario.situation.es)
-    if ease < EASE:
+    if ease < MIN_READING_EASE:
         yield Problem(
-            file, "situation.es", f"hard to read (seen: {ease:.1f}); expected a Fernández-Huerta of {EASE:.0f} or more"
+            file,
+            "situation.es",
+            f"hard to read (seen: {ease:.1f}); expected a Fernández-Huerta of {MIN_READING_EASE:.0f} or more",
         )
     for language in LANGUAGES:
         for field, text in _texts(scenario, language):
             for sentence in readability.sentences(text):
                 count = len(sentence.split())
-                if count > SENTENCE:
+                if count > MAX_SENTENCE_WORDS:
                     start = " ".join(sentence.split()[:6])
                     yield Problem(
                         file,
                         field,
-                        f"a sentence too long (seen: {count} words, {start!r}…); expected {SENTENCE} at most",
+                        f"a sentence too long (seen: {count} words, {start!r}…); expected {MAX_SENTENCE_WORDS} at most",
                     )
 
 
 def _worded(library: Library, scenario: Scenario, wording: Wording) -> Iterator[Problem]:
     """Nothing that makes whoever reads a man or a woman, and nobody's real name."""
     for field, text in _texts(scenario, "es"):
-        for seen, instead in wording.slips(text):
+        for seen, instead in wording.violations(text):
             yield Problem(file_of(library, scenario), field, f"not said here (seen: {seen!r}); expected {instead}")
     for field, text in _texts(scenario, "en"):
-        for seen, instead in wording.named(text):
+        for seen, instead in wording.name_violations(text):
             yield Problem(file_of(library, scenario), field, f"not named here (seen: {seen!r}); expected {instead}")
 
 
@@ -205,11 +207,11 @@ def _alike(library: Library, group: Sequence[Scenario]) -> Iterator[Problem]:
     for one, other in itertools.combinations(group, 2):
         for language in LANGUAGES:
             likeness = similarity(one.situation.in_language(language), other.situation.in_language(language))
-            if likeness >= TOO_LIKE:
+            if likeness >= MAX_SITUATION_SIMILARITY:
                 yield Problem(
                     file_of(library, other),
                     f"situation.{language}",
-                    f"nearly that of {one.id} (seen: {likeness:.2f}); expected a similarity below {TOO_LIKE}",
+                    f"nearly that of {one.id} (seen: {likeness:.2f}); expected a similarity below {MAX_SITUATION_SIMILARITY}",
                 )
 
 
@@ -221,10 +223,10 @@ def _give_aways(library: Library, group: Sequence[Scenario]) -> Iterator[Problem
                 likeness
                 for other in group
                 if other.id != scenario.id
-                for twin, likeness in twins(option, other, language)
+                for twin, likeness in matching_options(option, other, language)
                 if twin.right != option.right
             ]
-            if max(against, default=0.0) < SAME_ACTION:
+            if max(against, default=0.0) < SAME_ACTION_SIMILARITY:
                 yield _one_sided(file_of(library, scenario), f"options.{place}.text.{language}", option, against)
 
 
@@ -234,16 +236,16 @@ def _one_sided(file: str, field: str, option: Option, against: Sequence[float]) 
         file,
         field,
         f"{here} here and {nowhere} in no other variant, so the options alone give the answer away (seen: similarity "
-        f"{max(against, default=0.0):.2f}); expected {SAME_ACTION} or more to the same action, {nowhere} elsewhere",
+        f"{max(against, default=0.0):.2f}); expected {SAME_ACTION_SIMILARITY} or more to the same action, {nowhere} elsewhere",
     )
 
 
-def twins(option: Option, other: Scenario, language: str) -> list[tuple[Option, float]]:
+def matching_options(option: Option, other: Scenario, language: str) -> list[tuple[Option, float]]:
     """The options of another variant that may say the same action, as far as words tell, with their similarity."""
     text = option.text.in_language(language)
     found = [(one, similarity(text, one.text.in_language(language))) for one in other.options]
     best = max(likeness for _, likeness in found)
-    return [(one, likeness) for one, likeness in found if likeness >= best - AS_LIKE]
+    return [(one, likeness) for one, likeness in found if likeness >= best - SIMILARITY_MARGIN]
 
 
 @lru_cache(maxsize=20_000)

@@ -11,7 +11,7 @@ SECONDARY = "V2"
 
 
 @dataclass(slots=True)
-class Places:
+class ArticleUses:
     """Ids of what cites one article; of the self-assessment, its questions, outcomes and notes."""
 
     competencies: list[str] = field(default_factory=list)
@@ -20,19 +20,19 @@ class Places:
     faq: list[str] = field(default_factory=list)
 
 
-def to_review(library: Library) -> list[tuple[Citation, Places]]:
+def to_review(library: Library) -> list[tuple[Citation, ArticleUses]]:
     """Every article that was only read in a secondary page, with the places that cite it; some are cited nowhere."""
-    places = cited(library)
+    places = uses_by_article(library)
     return [
-        (citation, places.get(one, Places()))
+        (citation, places.get(one, ArticleUses()))
         for one, citation in library.articles.items()
         if citation.article.mark == SECONDARY
     ]
 
 
-def cited(library: Library) -> Mapping[str, Places]:
+def uses_by_article(library: Library) -> Mapping[str, ArticleUses]:
     """The places that cite each article, by its id; retired scenarios are left out."""
-    found: dict[str, Places] = defaultdict(Places)
+    found: dict[str, ArticleUses] = defaultdict(ArticleUses)
     for competency in library.competencies.values():
         for article in dict.fromkeys(competency.articles):
             found[article].competencies.append(competency.id)

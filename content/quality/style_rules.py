@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from content.problems import BrokenContent, Problem, read
-from content.text import ContentModel, Words
+from content.text import ContentModel, NonEmptyStr
 
 FILE = "wording/es.toml"
 ROOT = Path(__file__).parents[1]
@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 class Adjective(ContentModel):
     """Words that have a gender: whole ones, endings of others, and what only looks like one."""
 
-    endings: tuple[Words, ...]
-    words: tuple[Words, ...]
-    never: tuple[Words, ...] = ()
+    endings: tuple[NonEmptyStr, ...]
+    words: tuple[NonEmptyStr, ...]
+    never: tuple[NonEmptyStr, ...] = ()
 
     @property
     def expression(self) -> str:
@@ -32,8 +32,8 @@ class Adjective(ContentModel):
 class Pattern(ContentModel):
     """A regular expression and what to say instead."""
 
-    find: Words
-    instead: Words
+    find: NonEmptyStr
+    instead: NonEmptyStr
 
 
 class Wording(ContentModel):
@@ -52,14 +52,14 @@ class Wording(ContentModel):
                 raise ValueError(f"no regular expression: {fault} (seen: {pattern.find!r})") from None
         return self
 
-    def slips(self, text: str) -> Iterator[tuple[str, str]]:
+    def violations(self, text: str) -> Iterator[tuple[str, str]]:
         """What a Spanish text says and should not, with what to say instead."""
         for expression, instead in self._compiled:
             for found in expression.finditer(text):
                 yield found[0], instead
-        yield from self.named(text)
+        yield from self.name_violations(text)
 
-    def named(self, text: str) -> Iterator[tuple[str, str]]:
+    def name_violations(self, text: str) -> Iterator[tuple[str, str]]:
         """Names in a text of either language, with what to write instead."""
         for pattern in self.names:
             for found in re.finditer(pattern.find, text):
@@ -74,7 +74,7 @@ class Wording(ContentModel):
 
 
 @cache
-def shipped() -> Wording:
+def shipped_wording() -> Wording:
     """The list that comes with the course. Raises BrokenContent."""
     problems: list[Problem] = []
     wording = read(ROOT / FILE, ROOT, Wording, problems)

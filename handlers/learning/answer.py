@@ -185,11 +185,11 @@ async def remember_all(tx: Transaction, held: Collection[tuple[int, str]]) -> No
     for (servant_id, competency), past in (await record.pasts(tx, held)).items():
         if past:
             reviews = [memory.Review(one.day, one.is_right, one.confidence or "") for one in past]
-            memories.append(_memory(servant_id, competency, memory.strength(reviews)))
+            memories.append(_memory(servant_id, competency, memory.memory_state(reviews)))
     await record.remember_all(tx, memories)
 
 
-def _memory(servant_id: int, competency: str, held: memory.Strength) -> Memory:
+def _memory(servant_id: int, competency: str, held: memory.MemoryState) -> Memory:
     days = (held.reviewed_on, held.due_on)
     return Memory(servant_id, competency, held.stability, held.difficulty, *days, held.repetitions)
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
-from content.learning.memory import Strength
+from content.learning.memory import MemoryState
 from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
@@ -101,9 +101,9 @@ async def _ask_all(
     return asked
 
 
-def _held(memories: Mapping[str, Memory]) -> dict[str, Strength]:
+def _held(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
     return {
-        competency: Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions)
+        competency: MemoryState(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions)
         for competency, one in memories.items()
     }
 

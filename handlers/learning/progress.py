@@ -1,6 +1,6 @@
 """How far a servant has come: competencies held, topic by topic."""
 
-from content.learning.memory import Strength
+from content.learning.memory import MemoryState
 from content.text import Text
 from handlers import help
 from handlers.context import Context, Response
@@ -37,7 +37,9 @@ async def _topics(context: Context) -> Text:
     held = {
         competency
         for competency, one in memories.items()
-        if Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions).recall(context.today)
+        if MemoryState(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions).retrievability(
+            context.today
+        )
         >= HELD
     }
 

@@ -100,7 +100,7 @@ async def _outcome(context: Context, sheet: dict[str, Reply]) -> tuple[Message, 
 async def _note_ids(context: Context, orientation: Orientation) -> Sequence[str]:
     """The rules' notes, and for municipal servants who answers for them (the UEIPCI is of the State)."""
     notes = list(orientation.notes)
-    if orientation.needs_person and context.servant is not None:
+    if orientation.needs_officer and context.servant is not None:
         place = await servants.institution(context.tx, context.servant.institution_id)
         if place is not None and place.sphere == "municipal":
             notes.append("municipal")

@@ -12,7 +12,7 @@ from storage import schema
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
 from tests.fakes.letterbox import TODAY, Letterbox
-from tests.fakes.unit import Asker, Keyholder, Unit, public
+from tests.fakes.unit import Asker, Keyholder, Unit, encoded_public_key
 from tests.phones.letterbox_page import LetterboxPage
 from tests.screen import in_a_moment
 
@@ -206,7 +206,7 @@ async def a_bundle_that_is_none(scene: Scene) -> None:
 
 
 async def another_asker_key(scene: Scene) -> None:
-    await scene.put_case(asker_key=public(Keyholder("x").reading))
+    await scene.put_case(asker_key=encoded_public_key(Keyholder("x").reading))
 
 
 async def another_unit(scene: Scene) -> None:
@@ -218,7 +218,7 @@ async def an_officers_key_put_in(scene: Scene) -> None:
     await scene.tx.execute(
         update(schema.key_lists).values(
             body=scene.box.unit.key_list().body.replace(
-                public(scene.box.unit.officer.signing), public(Keyholder("x").signing)
+                encoded_public_key(scene.box.unit.officer.signing), encoded_public_key(Keyholder("x").signing)
             )
         )
     )
@@ -278,7 +278,7 @@ async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, 
     await box.answer(ANSWER)
     async with box.database.read() as tx:
         (case,) = await cases.queue(tx, box.unit.officer.id)
-    other = await box.hand_in("Otra consulta.")
+    other = await box.submit_query("Otra consulta.")
     async with box.database.read() as tx:
         whole = {table: [dict(row._mapping) for row in await tx.execute(select(table))] for table in LANE}
 

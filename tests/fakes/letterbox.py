@@ -36,7 +36,7 @@ class Letterbox:
     url: str
     installation: Installation
     web: ClientSession
-    unit: Unit = field(default_factory=Unit.of_two)
+    unit: Unit = field(default_factory=Unit.with_recovery_key)
     now: datetime = NOW
 
     async def publish(self) -> None:
@@ -58,7 +58,7 @@ class Letterbox:
         async with self.web.post(self.url + path, json=body) as response:
             return response.status, await response.json()
 
-    async def hand_in(self, text: str = "¿Puedo firmar?") -> Asker:
+    async def submit_query(self, text: str = "¿Puedo firmar?") -> Asker:
         """A case of somebody whose browser is played in Python."""
         asker = Asker(TODAY)
         status, _ = await self.post("/c/cases", asker.posting(self.unit, await self.token(), text))

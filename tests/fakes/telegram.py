@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.fakes.telegram_chats import BOT, Note, Person, World
+from tests.fakes.telegram_chats import BOT, ChatMessage, Person, World
 from tests.fakes.telegram_facts import (
     DELETABLE_SECONDS,
     PRESS_SECONDS,
@@ -21,7 +21,7 @@ from tests.fakes.telegram_facts import (
     WEBHOOK_PORTS,
 )
 from tests.fakes.telegram_html import Unparsable, parse
-from tests.fakes.telegram_rules import Refusal, bad, fault_in, read_request
+from tests.fakes.telegram_rules import Refusal, bad, read_request, type_violation
 
 TOKEN = "7000000001:AAFakeFakeFakeFakeFakeFakeFakeFakeFak"
 Values = dict[str, Any]
@@ -160,7 +160,7 @@ class FakeTelegram:
     def _queue(self, kind: str, content: Values) -> int:
         number = self.next_update
         update = {"update_id": number, kind: content}
-        fault = fault_in("Update", update)
+        fault = type_violation("Update", update)
         assert not fault, f"the fake made an update that Telegram would not: {fault}"
         self.next_update += 1
         if kind in self.allowed:
@@ -231,17 +231,17 @@ class FakeTelegram:
     async def _send_message(self, values: Values) -> Values:
         person = self._reachable(values["chat_id"])
         content = self._content(values)
-        note = Note(self.world.next_message(), person.chat, BOT, self.world.now, content, _rows(values))
-        person.notes.append(note)
+        note = ChatMessage(self.world.next_message(), person.chat, BOT, self.world.now, content, _rows(values))
+        person.messages.append(note)
         return note.raw()
 
     async def _edit_message(self, values: Values) -> Values:
         person = self._reachable(values.get("chat_id", 0))
         content, rows = self._content(values), _rows(values)
-        note = person.note(values.get("message_id", 0))
+        note = person.message(values.get("message_id", 0))
         if note is None:
             raise bad("message to edit not found")
-        if not note.is_ours:
+        if not note.is_from_bot:
             raise bad("message can't be edited")
         if (note.content, note.rows) == (content, rows):
             raise bad(
@@ -253,12 +253,12 @@ class FakeTelegram:
 
     async def _delete_message(self, values: Values) -> bool:
         person = self._reachable(values["chat_id"])
-        note = person.note(values["message_id"])
+        note = person.message(values["message_id"])
         if note is None:
             raise bad("message to delete not found")
         if self.world.now - note.date >= DELETABLE_SECONDS:
             raise bad("message can't be deleted for everyone")
-        person.notes.remove(note)
+        person.messages.remove(note)
         return True
 
     async def _answer_press(self, values: Values) -> bool:

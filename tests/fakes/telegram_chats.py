@@ -12,7 +12,7 @@ PHOTO = [{"file_id": "AgACAg", "file_unique_id": "AQAD", "width": 90, "height": 
 
 
 @dataclass(slots=True)
-class Note:
+class ChatMessage:
     """One message as it stands in a chat now."""
 
     number: int
@@ -28,7 +28,7 @@ class Note:
         return str(self.content.get("text", ""))
 
     @property
-    def is_ours(self) -> bool:
+    def is_from_bot(self) -> bool:
         return bool(self.dispatcher["is_bot"])
 
     def raw(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Person:
         if language:
             self.user["language_code"] = language
         self.chat: dict[str, Any] = {"id": number, "type": "private", "first_name": "Persona"}
-        self.notes: list[Note] = []
+        self.messages: list[ChatMessage] = []
         self.toasts: list[str] = []  # what answers to presses showed for a moment
         self.has_started = False
         self.has_blocked = False
@@ -105,8 +105,8 @@ class Person:
         self.has_started = True
         if self.has_blocked:
             self.unblock()
-        note = Note(self._world.next_message(), self.chat, self.user, self._world.now, dict(content))
-        self.notes.append(note)
+        note = ChatMessage(self._world.next_message(), self.chat, self.user, self._world.now, dict(content))
+        self.messages.append(note)
         return self._world.queue("message", note.raw())
 
     def send_sticker(self) -> int:
@@ -125,15 +125,15 @@ class Person:
         return self.send({"voice": {"file_id": "AwACAg", "file_unique_id": "AgADw", "duration": 3}})
 
     def edit(self, number: int, text: str) -> int:
-        note = self.note(number)
+        note = self.message(number)
         assert note is not None, "no such message"
-        assert not note.is_ours, "people edit their own messages"
+        assert not note.is_from_bot, "people edit their own messages"
         note.content, note.edited = {"text": text}, self._world.now
         return self._world.queue("edited_message", note.raw())
 
-    def button(self, label: str) -> tuple[Note, dict[str, Any]]:
+    def button(self, label: str) -> tuple[ChatMessage, dict[str, Any]]:
         """The newest button with this label, or with a label that begins so."""
-        there = [(note, button) for note in reversed(self.notes) for row in note.rows for button in row]
+        there = [(note, button) for note in reversed(self.messages) for row in note.rows for button in row]
         for fits in (str.__eq__, str.startswith):
             for note, button in there:
                 if fits(button["text"], label):
@@ -146,7 +146,7 @@ class Person:
         assert "callback_data" in button, f"{label!r} opens a page"
         return self.forge(button["callback_data"], note)
 
-    def forge(self, data: str | None, note: Note | None = None, **extra: Any) -> int:
+    def forge(self, data: str | None, note: ChatMessage | None = None, **extra: Any) -> int:
         """A press with any data; without a note, on a message that Telegram no longer shows to bots."""
         self._world.last_press += 1
         press = str(self._world.last_press)
@@ -176,12 +176,12 @@ class Person:
             "my_chat_member", {**change, "old_chat_member": member(before), "new_chat_member": member(after)}
         )
 
-    def note(self, number: int) -> Note | None:
-        return next((note for note in self.notes if note.number == number), None)
+    def message(self, number: int) -> ChatMessage | None:
+        return next((note for note in self.messages if note.number == number), None)
 
-    def read(self) -> list[Note]:
+    def read(self) -> list[ChatMessage]:
         """What the bot has said, as it stands now."""
-        return [note for note in self.notes if note.is_ours]
+        return [note for note in self.messages if note.is_from_bot]
 
     def last_text(self) -> str:
         said = self.read()

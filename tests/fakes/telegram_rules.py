@@ -53,7 +53,7 @@ def read_request(method: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def fault_in(kind: str, value: object) -> str:
+def type_violation(kind: str, value: object) -> str:
     """Why a value is not of a type of the Bot API; empty when it is, or when there is no description at hand."""
     description = spec()
     return "" if description is None else _fault(kind, value, kind)

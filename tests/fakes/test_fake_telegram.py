@@ -98,7 +98,7 @@ async def test_it_refuses_what_telegram_refuses(
     assert (answer.status, body["ok"]) == (400, False)
     assert reason in body["description"]
     assert api.refusals
-    assert len(person.notes) == 1
+    assert len(person.messages) == 1
 
 
 @pytest.mark.parametrize(

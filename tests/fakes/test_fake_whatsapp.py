@@ -238,7 +238,7 @@ async def test_it_refuses_what_the_graph_api_refuses(
 @pytest.mark.parametrize("content", TAKEN + [content for content, _, _ in REFUSED])
 def test_our_limits_are_those_of_metas_schema(content: Values) -> None:
     """What the schema refuses we refuse before it is asked; so it holds in a clone without the schema too."""
-    if rules.described() is None:
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
     body = {"messaging_product": "whatsapp", "to": "+524771000001", **content}
     try:
@@ -382,9 +382,9 @@ async def test_a_message_is_marked_as_read(api: FakeWhatsApp, person: Person) ->
     mark = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
     path = f"{PHONE_NUMBER_ID}/messages"
     assert await ask(api, path, mark | {"typing_indicator": {"type": "text"}}) == (200, {"success": True})
-    assert (person.marked, person.is_typed_to) == ([wamid], True)
+    assert (person.marked, person.shows_typing) == ([wamid], True)
     await send(api, text())
-    assert not person.is_typed_to
+    assert not person.shows_typing
     for wrong in ({"message_id": "wamid.x"}, {"status": "played"}, {"typing_indicator": {"type": "voice"}}):
         assert (await ask(api, path, mark | wrong))[0] == 400
 
@@ -526,7 +526,7 @@ async def test_the_number_tells_its_tier(api: FakeWhatsApp) -> None:
     _, answer = await ask(api, PHONE_NUMBER_ID, fields=wanted)
     assert set(answer) == set(wanted.split(","))
     assert answer["whatsapp_business_manager_messaging_limit"] == "TIER_2K"
-    api.allow(None)
+    api.set_messaging_limit(None)
     _, answer = await ask(api, PHONE_NUMBER_ID, fields=wanted)
     assert answer["whatsapp_business_manager_messaging_limit"] == "TIER_UNLIMITED"
     assert api.pending[-1]["entry"][0]["changes"][0]["value"] == {"max_daily_conversations_per_business": -1}
@@ -662,7 +662,7 @@ async def test_presses_carry_what_the_button_brings_back(api: FakeWhatsApp, pers
 
 
 async def test_a_new_number_comes_with_a_new_id(api: FakeWhatsApp, person: Person) -> None:
-    person.change_number("5214772000002", "MX.2002", is_told_twice=True)
+    person.change_number("5214772000002", "MX.2002", also_as_user_id_update=True)
     system, update = (posted["entry"][0]["changes"][0] for posted in api.pending[-2:])
     message = system["value"]["messages"][0]
     assert (message["from"], message["system"]["wa_id"]) == ("5214771000001", "5214772000002")
@@ -786,8 +786,8 @@ async def test_another_client_sends_every_kind(
     assert [note.text for note in person.read()] == ["*Hola*", "Hoy\n¿Qué harías?\nIntegra", "Elige", "Abre"]
     kinds = [[label.kind for label in note.labels] for note in person.read()]
     assert kinds == [[], ["button_reply"] * 3, ["list_reply"], ["url"]]
-    await client.indicate_typing(message_id=person.notes[0].wamid)
-    assert person.is_typed_to
+    await client.indicate_typing(message_id=person.messages[0].wamid)
+    assert person.shows_typing
     assert not api.refusals
 
 
@@ -853,7 +853,7 @@ async def test_another_client_reads_every_kind_of_webhook(
         assert await client.webhook_update_handler(content) == ("ok", 200)
     assert not caplog.records
     assert seen == [
-        f"hola/{person.notes[0].wamid}",
+        f"hola/{person.messages[0].wamid}",
         f"a/Sí/{ids[0]}",
         f"r:Uno/Uno/Sobre uno/{ids[1]}",
         f"delivered/41/{person.read()[0].wamid}",

@@ -20,7 +20,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(wire_format.CURVE)
 
 
-def public(key: ec.EllipticCurvePrivateKey) -> str:
+def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
     return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
@@ -36,12 +36,12 @@ class Keyholder:
 
     @property
     def record(self) -> dict[str, str]:
-        signing = public(self.signing) if self.role == "officer" else ""
+        signing = encoded_public_key(self.signing) if self.role == "officer" else ""
         return {
             "id": self.id,
             "name": self.name,
             "role": self.role,
-            "reading": public(self.reading),
+            "reading": encoded_public_key(self.reading),
             "signing": signing,
         }
 
@@ -58,7 +58,7 @@ class Unit:
     signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
     @classmethod
-    def of_two(cls) -> "Unit":
+    def with_recovery_key(cls) -> "Unit":
         """Carmen and the recovery key."""
         return cls([Keyholder("Carmen Ríos"), Keyholder("Respaldo", "recovery", sealing.RECOVERY)])
 
@@ -72,7 +72,7 @@ class Unit:
             "suite": 1,
             "serial": self.serial,
             "day": "2026-11-20",
-            "unit": public(self.signing),
+            "unit": encoded_public_key(self.signing),
             "readers": [reader.record for reader in self.readers],
             **changes,
         }
@@ -114,10 +114,10 @@ class Asker:
 
     def posting(self, unit: Unit, token: str, text: str = "¿Puedo firmar?", **changes: Any) -> dict[str, Any]:
         """What a browser posts for a new case."""
-        readers = [(reader.id, public(reader.reading)) for reader in unit.readers]
+        readers = [(reader.id, encoded_public_key(reader.reading)) for reader in unit.readers]
         access = [
             {"reader": reader, "sealed": sealing.seal_access(self.case_key, key, self.case, 1, reader)}
-            for reader, key in [*readers, (sealing.ASKER, public(self.reading))]
+            for reader, key in [*readers, (sealing.ASKER, encoded_public_key(self.reading))]
         ]
         return {
             "token": token,
@@ -126,7 +126,7 @@ class Asker:
             "serial": unit.serial,
             "decision_on": "",
             "locator_hash": self.locator_hash,
-            "asker_key": public(self.reading),
+            "asker_key": encoded_public_key(self.reading),
             "asker_bundle": self.bundle,
             "access": access,
             "letter": self.letter(text),

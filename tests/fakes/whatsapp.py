@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.cast import Clock
 from tests.fakes import whatsapp_webhooks as webhooks
-from tests.fakes.whatsapp_chats import Label, Note, Person, World, shown
+from tests.fakes.whatsapp_chats import ChatMessage, Label, Person, World, shown
 from tests.fakes.whatsapp_rules import Refusal, Values, read_message, thing
 from tests.fakes.whatsapp_templates import Templates
 from tests.fakes.whatsapp_webhooks import APP_SECRET, BUSINESS_ACCOUNT_ID, DISPLAY_NUMBER, PHONE_NUMBER_ID, VERIFY_TOKEN
@@ -133,7 +133,7 @@ class FakeWhatsApp:
     def disable(self, name: str, language: str) -> None:
         self.templates.change(name, language, "DISABLED")
 
-    def allow(self, people: int | None) -> None:
+    def set_messaging_limit(self, people: int | None) -> None:
         """Another messaging limit, told by the webhook `business_capability_update`; None: without limit."""
         self.messaging_limit = people
         told = -1 if people is None else people
@@ -150,11 +150,11 @@ class FakeWhatsApp:
         """An error that concerns the whole number."""
         self.push("messages", webhooks.fault(code))
 
-    async def report(self, note: Note, fate: str, code: int | None = None) -> None:
+    async def report(self, note: ChatMessage, fate: str, code: int | None = None) -> None:
         """Queue what became of a message: sent, delivered, read or failed (with its code)."""
         self._report(note, fate, code)
 
-    def _report(self, note: Note, fate: str, code: int | None = None) -> None:
+    def _report(self, note: ChatMessage, fate: str, code: int | None = None) -> None:
         who = note.person.identity if note.is_by_id else self._by_number(note.person)
         at = int(self.now().timestamp())
         by_id, tracker, category = note.is_by_id, note.tracker, note.category
@@ -208,14 +208,14 @@ class FakeWhatsApp:
             person.spend()
         if not person.is_open:
             self.world.count(person, self.messaging_limit)
-        note = Note(self.world.next_id(), text, self.now(), True, person, labels, body, category)
+        note = ChatMessage(self.world.next_id(), text, self.now(), True, person, labels, body, category)
         return self._taken(note)
 
-    def _taken(self, note: Note) -> Values:
+    def _taken(self, note: ChatMessage) -> Values:
         person, body = note.person, note.body
         if not person.has_blocked:
-            person.notes.append(note)
-            person.is_typed_to = False
+            person.messages.append(note)
+            person.shows_typing = False
         if self.auto_statuses:
             for fate in ("sent",) if person.has_blocked else ("sent", "delivered"):
                 self._report(note, fate)
@@ -234,9 +234,9 @@ class FakeWhatsApp:
 
     def _mark(self, body: Values) -> Values:
         for person in self.world.people:
-            if any(note.wamid == body["message_id"] and not note.is_ours for note in person.notes):
+            if any(note.wamid == body["message_id"] and not note.is_from_bot for note in person.messages):
                 person.marked.append(body["message_id"])
-                person.is_typed_to = "typing_indicator" in body
+                person.shows_typing = "typing_indicator" in body
                 return {"success": True}
         raise Refusal(131009, "message_id: no message of a person")
 

@@ -31,13 +31,13 @@ class Label:
 
 
 @dataclass(slots=True)
-class Note:
+class ChatMessage:
     """One message of a chat; nothing can change or remove it."""
 
     wamid: str
     text: str
     at: datetime
-    is_ours: bool
+    is_from_bot: bool
     person: "Person"
     labels: list[Label] = field(default_factory=list)
     body: Values = field(default_factory=dict)  # as it was sent; empty for the person's own
@@ -108,9 +108,9 @@ class Person:
         self.user_id = user_id  # empty: as before business-scoped ids
         self.name = "Ana"
         self.username = "@ana.perez" if has_username else ""
-        self.notes: list[Note] = []
+        self.messages: list[ChatMessage] = []
         self.marked: list[str] = []  # own messages shown as read
-        self.is_typed_to = False
+        self.shows_typing = False
         self.has_blocked = False  # what is sent is taken, and never arrives
         self.has_left = False  # no longer on WhatsApp
         self.has_stopped_marketing = False
@@ -136,9 +136,9 @@ class Person:
             raise Refusal(131056, "Too many messages sent from this phone number to the same phone number")
         self._tokens -= 1
 
-    def read(self) -> list[Note]:
+    def read(self) -> list[ChatMessage]:
         """What the bot has said."""
-        return [note for note in self.notes if note.is_ours]
+        return [note for note in self.messages if note.is_from_bot]
 
     def last_text(self) -> str:
         said = self.read()
@@ -156,16 +156,16 @@ class Person:
         """Anything else that a message may be, e.g. `send("sticker", {...})`; `context` is the message it answers."""
         now = self._world.now()
         self.last_word = now
-        note = Note(self._world.next_id(), shown, now, False, self)
-        self.notes.append(note)
+        note = ChatMessage(self._world.next_id(), shown, now, False, self)
+        self.messages.append(note)
         message: Values = {"context": {"from": DISPLAY_NUMBER, "id": context}} if context else {}
         message |= {"id": note.wamid, "timestamp": str(int(now.timestamp())), "type": kind, kind: content}
         self._world.queue("messages", webhooks.incoming(self.identity, message))
         return note.wamid
 
-    def button(self, label: str) -> tuple[Note, Label]:
+    def button(self, label: str) -> tuple[ChatMessage, Label]:
         """The newest button or row with this label, or with a label or description that begins so."""
-        there = [(note, one) for note in reversed(self.notes) for one in note.labels]
+        there = [(note, one) for note in reversed(self.messages) for one in note.labels]
         for fits in (_is_called, _begins_so, _is_described_so):
             for note, one in there:
                 if fits(one, label):
@@ -187,13 +187,13 @@ class Person:
         reply = {"id": id, "title": label} | ({"description": description} if description else {})
         return self.send("interactive", {"type": kind, kind: reply}, shown=label, context=context)
 
-    def change_number(self, phone: str, user_id: str = "", *, is_told_twice: bool = False) -> str:
-        """A system message; `is_told_twice` adds the field `user_id_update`, which names both ids."""
+    def change_number(self, phone: str, user_id: str = "", *, also_as_user_id_update: bool = False) -> str:
+        """A system message; `also_as_user_id_update` adds the field `user_id_update`, which names both ids."""
         before, wamid = self.identity, self._world.next_id()
         self.phone, self.user_id = phone, user_id
         at = int(self._world.now().timestamp())
         self._world.queue("messages", webhooks.moved(before, self.identity, wamid, at))
-        if is_told_twice:
+        if also_as_user_id_update:
             self._world.queue("user_id_update", webhooks.new_user_id(before, self.identity, at))
         return wamid
 

@@ -109,7 +109,7 @@ def read_message(raw: object) -> Values:
     else:
         _check_envelope(body)
         KINDS[body["type"]](thing(body.get(body["type"]), body["type"]))
-    if fault := fault_in(body):
+    if fault := schema_violation(body):
         raise Refusal(100, f"by Meta's schema: {fault}")
     return body
 
@@ -284,9 +284,9 @@ ACTIONS: Mapping[str, Check] = {"button": _check_buttons, "list": _check_list, "
 # Meta's own description
 
 
-def fault_in(body: Mapping[str, Any]) -> str:
+def schema_violation(body: Mapping[str, Any]) -> str:
     """Why a body is not what the schema describes; empty when it is, or when there is no schema at hand."""
-    validator = described()
+    validator = message_schema()
     if validator is None:
         return ""
     fault = best_match(validator.iter_errors(_in_lower_case(body)))
@@ -294,7 +294,7 @@ def fault_in(body: Mapping[str, Any]) -> str:
 
 
 @functools.cache
-def described() -> Draft202012Validator | None:
+def message_schema() -> Draft202012Validator | None:
     if not SCHEMA.is_file():
         return None
     schema = json.loads(SCHEMA.read_text("utf-8"))

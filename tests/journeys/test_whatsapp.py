@@ -246,7 +246,7 @@ async def test_a_new_number_is_the_same_person(ana: WhatsAppPhone, product: Prod
 async def test_a_new_id_that_is_told_twice_and_of_a_hidden_number_is_the_same_person(product: Product) -> None:
     async with product.whatsapp(has_username=True) as ana:
         await enrol(ana)
-        ana.person.change_number("5214779990000", "MX.777", is_told_twice=True)
+        ana.person.change_number("5214779990000", "MX.777", also_as_user_id_update=True)
         await product.settle()
         await ana.type("mi avance")
         assert "Tu avance" in ana.messages()[-1]
@@ -258,7 +258,7 @@ async def test_nothing_on_the_disk_spells_a_number_but_the_one_place_that_is_tol
     """The identifier of a message holds the phone number in base64: it is kept as a digest alone."""
     await enrol(ana)
     await ana.tap("A")
-    wamids = [note.wamid.encode() for note in ana.person.notes]
+    wamids = [note.wamid.encode() for note in ana.person.messages]
     await product.app.database.merge_log()
     disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert not [wamid for wamid in wamids if wamid in disk]
@@ -357,7 +357,7 @@ async def test_webhooks_in_batches_and_three_times_over_are_handled_once(product
 
 
 async def test_beyond_the_platforms_limit_people_wait_and_are_first_the_next_day(product: Product) -> None:
-    product.meta.allow(2)
+    product.meta.set_messaging_limit(2)
     phones = [product.whatsapp(1001 + place) for place in range(4)]
     for phone in phones:
         await enrol(phone)
@@ -370,7 +370,7 @@ async def test_beyond_the_platforms_limit_people_wait_and_are_first_the_next_day
     assert await product.tick() == 2
     assert [phone.buttons() for phone in phones] == [[TAP]] * 4
     assert not product.meta.refusals
-    product.meta.allow(None)
+    product.meta.set_messaging_limit(None)
     await product.settle()
     assert await product.tick() == 2
 

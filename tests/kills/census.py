@@ -18,7 +18,16 @@ from storage.people import servants
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import INSTITUTIONS
-from tests.fakes.counter import PRESSED, PROMPT, TELEGRAM, WHATSAPP, CountingPlatform, Letter, Part, Talker
+from tests.fakes.counting_platform import (
+    FIRST_PRESS_UPDATE,
+    PROMPT_PREFIX,
+    TELEGRAM,
+    WHATSAPP,
+    CountingPlatform,
+    DeliveryPart,
+    ExpectedDelivery,
+    Participant,
+)
 
 FIRST = 200_000
 PRESSES = 4  # one of so many presses a button, the others say a word
@@ -35,9 +44,9 @@ class Found:
     held: int = 0  # deliveries that the dead had claimed, all in all
     most_held: int = 0  # by one of them
     most_doubts: Counter[str] = field(default_factory=Counter)  # of these had been taken, by channel
-    busiest: int = 0  # calls to the platform under way at once, at most
-    doubts: Counter[Letter] = field(default_factory=Counter)
-    taken: Counter[Letter] = field(default_factory=Counter)
+    peak_concurrency: int = 0  # calls to the platform under way at once, at most
+    doubts: Counter[ExpectedDelivery] = field(default_factory=Counter)
+    accepted: Counter[ExpectedDelivery] = field(default_factory=Counter)
     lost: int = 0  # sent by the database, and the platform never took it
     left: int = 0  # not over at the end, or over in another way
     unhandled: int = 0  # words and presses that were acknowledged, and not answered
@@ -50,12 +59,12 @@ class Found:
 
     def doubled(self, channel: str) -> int:
         """Messages that came more than once."""
-        return sum(times - 1 for letter, times in self.taken.items() if letter.channel == channel)
+        return sum(times - 1 for letter, times in self.accepted.items() if letter.channel == channel)
 
     @property
     def unexplained(self) -> int:
         """Of these, those for which no death is the reason."""
-        return sum(max(0, times - 1 - self.doubts[letter]) for letter, times in self.taken.items())
+        return sum(max(0, times - 1 - self.doubts[letter]) for letter, times in self.accepted.items())
 
     def summary(self) -> str:
         """What the deaths left, in a line."""
@@ -63,10 +72,10 @@ class Found:
         return (
             f"whoever died had {doubts / max(1, self.kills):.1f} messages taken and not noted (at most "
             f"{self.most_doubts[TELEGRAM]:,}, of {self.most_held:,} claimed on both channels); "
-            f"{self.busiest:,} calls under way at once"
+            f"{self.peak_concurrency:,} calls under way at once"
         )
 
-    def bury(self, held: Sequence[Letter], taken: Counter[Letter]) -> None:
+    def bury(self, held: Sequence[ExpectedDelivery], taken: Counter[ExpectedDelivery]) -> None:
         """One more is dead, who held so much; in doubt is what was taken once more since somebody died with it."""
         doubts = [one for one in held if taken[one] > self.doubts[one]]
         self.kills += 1
@@ -76,13 +85,13 @@ class Found:
         self.doubts.update(doubts)
 
 
-async def settle_down(database: Database, library: Library, count: int) -> list[Talker]:
+async def settle_down(database: Database, library: Library, count: int) -> list[Participant]:
     """So many on each channel, whom no scheduler asks anything, each with a prompt in the outbox; in random order."""
     places = [(TELEGRAM, str(FIRST + number)) for number in range(count)]
     places += [(WHATSAPP, f"MX.{FIRST + number}") for number in range(count)]
     random.shuffle(places)
     people = [
-        Talker(*place, choice="" if number % PRESSES else f"answer:{number}:a")
+        Participant(*place, choice="" if number % PRESSES else f"answer:{number}:a")
         for number, place in enumerate(places, 1)
     ]
     now = datetime.now(UTC)
@@ -115,37 +124,37 @@ def _asked(library: Library, now: datetime) -> dict[str, Any]:
     return about | {"day": now.date()}
 
 
-def _prompt(number: int, person: Talker, now: datetime) -> NewDelivery:
-    said = f"{PROMPT} {number}"
+def _prompt(number: int, person: Participant, now: datetime) -> NewDelivery:
+    said = f"{PROMPT_PREFIX} {number}"
     body = outgoing.pack(Parcel(person.address, Action.SAY, said))
     return NewDelivery(said, person.channel, person.address, DeliveryKind.PROMPT, body, now, now + timedelta(days=1))
 
 
-_PRESSED = f"{TELEGRAM}:{str(PRESSED)[0]}"
+_PRESSED = f"{TELEGRAM}:{str(FIRST_PRESS_UPDATE)[0]}"
 COLUMNS = tuple(schema.deliveries.c[name] for name in ("id", "key", "channel", "address", "kind", "state"))
 
 
-def letter(row: Any) -> Letter:
+def letter(row: Any) -> ExpectedDelivery:
     """Which one a row of the outbox is."""
-    part = Part.REPLY
+    part = DeliveryPart.REPLY
     if row.kind == DeliveryKind.PROMPT:
-        part = Part.PROMPT
+        part = DeliveryPart.PROMPT
     elif row.key.startswith(_PRESSED) and row.key.endswith(":say"):
-        part = Part.EDIT
-    return Letter(row.channel, row.address, part)
+        part = DeliveryPart.EDIT
+    return ExpectedDelivery(row.channel, row.address, part)
 
 
-async def count(database: Database, platform: CountingPlatform, people: Sequence[Talker], found: Found) -> None:
+async def count(database: Database, platform: CountingPlatform, people: Sequence[Participant], found: Found) -> None:
     """Every row of the outbox against what the platform took; every word against its reply, every press its answer."""
     words = (schema.updates.c.state == "done") & schema.updates.c.address.not_like("receipt:%")
     async with database.read() as tx:
         ends = {letter(row): row.state for row in await tx.execute(select(*COLUMNS))}
         handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(words)) or 0
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
-    found.taken, found.busiest = platform.taken, platform.busiest
-    due = [one for person in people for one in person.letters()]
+    found.accepted, found.peak_concurrency = platform.accepted, platform.peak_concurrency
+    due = [one for person in people for one in person.expected_deliveries()]
     found.left = sum(ends.get(one) != outbox.DeliveryState.SENT for one in due)
-    found.lost = sum(state == outbox.DeliveryState.SENT and not platform.taken[one] for one, state in ends.items())
-    found.unhandled = platform.words - handled
+    found.lost = sum(state == outbox.DeliveryState.SENT and not platform.accepted[one] for one, state in ends.items())
+    found.unhandled = platform.acknowledged_updates - handled
     found.unanswered = sum(not answers[number] for number, one in enumerate(people, 1) if one.choice)
     found.answered_twice = answers.total() - len(answers)

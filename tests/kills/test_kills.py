@@ -16,7 +16,7 @@ from storage import schema
 from storage.database import Database, open_database
 from storage.people import servants
 from tests.cast import INSTITUTIONS
-from tests.fakes.counter import TELEGRAM, WHATSAPP
+from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
 from tests.kills import town
@@ -92,7 +92,7 @@ class _Crowd:
 
 
 def _has(person: Person, label: str) -> bool:
-    return any(button["text"] == label for note in person.notes for row in note.rows for button in row)
+    return any(button["text"] == label for note in person.messages for row in note.rows for button in row)
 
 
 def _feedback(person: Person) -> int:

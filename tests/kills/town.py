@@ -25,7 +25,7 @@ from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
 from storage.queue import outbox
-from tests.fakes.counter import SECRET, WHATSAPP, CountingPlatform, Talker
+from tests.fakes.counting_platform import WEBHOOK_SECRET, WHATSAPP, CountingPlatform, Participant
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
 from tests.kills import census
@@ -45,7 +45,7 @@ async def run(url: str, folder: Path, library: Library, messages: int, kills: in
     """About so many messages, on a migrated database; `folder` is for the keys."""
     database = open_database(url)
     people = await census.settle_down(database, library, messages // 4)
-    found = Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
+    found = Found(sum(len(one.expected_deliveries()) for one in people), sum(bool(one.choice) for one in people))
     port = _free_port()
     config.load_secrets(folder)  # processes that start together would all make them
     async with asyncio.timeout(PATIENCE + GRIEF * kills), CountingPlatform(f"http://127.0.0.1:{port}") as platform:
@@ -71,16 +71,16 @@ class _Town:
         self._found = found
         self._living: dict[int, str] = {}
 
-    async def live(self, people: Sequence[Talker], kills: int) -> None:
+    async def live(self, people: Sequence[Participant], kills: int) -> None:
         for role in ROLES[self._database.is_sqlite]:
             await self._bear(role)
-        self._platform.listen(people)
+        self._platform.start_sending(people)
         for mark in sorted(random.choices(range(1, int(self._found.messages * LAST)), k=kills)):
-            await self._while_time_passes(self._platform.reached(mark))
+            await self._while_time_passes(self._platform.wait_for_accepted(mark))
             await asyncio.sleep(random.uniform(0, LATEST))  # the random moment, not a wait for anything
             await self._kill()
-        await self._while_time_passes(self._platform.reached(self._found.messages))
-        await self._while_time_passes(self._platform.acknowledged())
+        await self._while_time_passes(self._platform.wait_for_accepted(self._found.messages))
+        await self._while_time_passes(self._platform.wait_for_acknowledgements())
         for pid in list(self._living):
             assert await self._nursery.end(pid, signal.SIGTERM) == 0, "a process did not end in order"
         self._living.clear()
@@ -92,7 +92,7 @@ class _Town:
     async def _kill(self) -> None:
         pid = random.choice(list(self._living))
         assert await self._nursery.end(pid, signal.SIGKILL) == -signal.SIGKILL, "it had died before"
-        await self._platform.caught_up()
+        await self._platform.wait_until_read()
         await self._note(pid)
         role = self._living.pop(pid)
         await self._inherit()
@@ -103,7 +103,7 @@ class _Town:
         is_theirs = (schema.deliveries.c.worker == worker(pid)) & _is_claimed()
         async with self._database.read() as tx:
             held = [census.letter(row) for row in await tx.execute(select(*census.COLUMNS).where(is_theirs))]
-        self._found.bury(held, self._platform.taken)
+        self._found.bury(held, self._platform.accepted)
 
     async def _while_time_passes(self, event: Awaitable[None]) -> None:
         """What PostgreSQL noted of somebody only after they had died is inherited too."""
@@ -124,7 +124,7 @@ class _Town:
         now = datetime.now(UTC)
         async with self._database.write() as tx:
             rows = (await tx.execute(wanted)).all()
-            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[census.letter(row)]}
+            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.accepted[census.letter(row)]}
             await tx.execute(_leases({row.id for row in rows} - told, now - outbox.LEASE))
             await tx.execute(_leases(told, now + outbox.LEASE))
             if not self._database.is_sqlite:
@@ -147,7 +147,7 @@ def _settings(platform: CountingPlatform, url: str, folder: Path, port: int) -> 
         "PUBLIC_URL": "https://integra.example",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": platform.url,
-        "TELEGRAM_WEBHOOK_SECRET": SECRET,
+        "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "TELEGRAM_RATE": str(RATE),
         "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
         "WHATSAPP_BUSINESS_ACCOUNT_ID": BUSINESS_ACCOUNT_ID,

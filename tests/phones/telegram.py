@@ -47,7 +47,7 @@ class TelegramPhone:
 
     def own(self) -> list[str]:
         """What the person's own messages show; those that were taken out of the chat are gone."""
-        return [note.text for note in self.person.notes if not note.is_ours]
+        return [note.text for note in self.person.messages if not note.is_from_bot]
 
     def buttons(self) -> list[str]:
         """The labels below the newest message that has some."""

@@ -53,7 +53,7 @@ class WhatsAppPhone:
 
     def own(self) -> list[str]:
         """What the person's own messages show: what was typed, and the label of each button that was pressed."""
-        return [note.text for note in self.person.notes if not note.is_ours]
+        return [note.text for note in self.person.messages if not note.is_from_bot]
 
     def buttons(self) -> list[str]:
         """The labels below the newest message that has some: buttons, or the rows of its list."""

@@ -149,7 +149,7 @@ async def test_a_newer_list_of_readers_makes_the_page_look_again(either: Letterb
 
 
 async def test_unknown_words_lead_nowhere(box: Letterbox) -> None:
-    await box.hand_in()
+    await box.submit_query()
     assert await box.post("/c/thread", {"locator": Asker(TODAY).locator}) == (404, {"error": "thread"})
 
 
@@ -196,7 +196,7 @@ async def test_our_own_origin_is_welcome(box: Letterbox) -> None:
 
 
 async def test_two_replies_at_once_keep_their_order(either: Letterbox) -> None:
-    asker = await either.hand_in()
+    asker = await either.submit_query()
     first, second = (Asker(TODAY, asker.case, asker.case_key, seq=1, previous=asker.previous) for _ in "ab")
     replies = [{"locator": asker.locator, "letter": one.letter("también")} for one in (first, second)]
     statuses = [status for status, _ in await asyncio.gather(*(either.post("/c/letters", reply) for reply in replies))]

@@ -320,7 +320,7 @@ async def test_readers_that_change_while_one_writes_are_shown_first(box: Letterb
 async def test_another_unit_in_place_of_ours_is_refused(box: Letterbox, page: Page) -> None:
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.write(TEXT)
-    box.unit.serial, box.unit.signing = 2, type(box.unit).of_two().signing
+    box.unit.serial, box.unit.signing = 2, type(box.unit).with_recovery_key().signing
     await box.publish()
     await phone.press("letter")
     await phone.shows("altered")

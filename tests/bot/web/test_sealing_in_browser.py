@@ -20,7 +20,7 @@ from content.library import Library
 from storage.confidential import sealing, wire_format
 from storage.database import open_database
 from tests.fakes.letterbox import TODAY, running
-from tests.fakes.unit import Asker, Unit, new_key, public
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
 
 # RFC 9180, A.3.1: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, base mode; the first encryption.
 RFC = {
@@ -101,7 +101,7 @@ async def test_what_the_browser_seals_python_opens(page: Page) -> None:
       const sealed = await s.sealAccess(caseKey, x.reading, { case: x.case, epoch: 3, reader: "recovery" });
       return [e.b64(caseKey), sealed];
     """
-    case_key, sealed = await run(page, script, {"reading": public(key), "case": case})
+    case_key, sealed = await run(page, script, {"reading": encoded_public_key(key), "case": case})
     assert sealing.open_access(sealed, key, case, 3, "recovery") == wire_format.decode(case_key)
 
 
@@ -110,8 +110,8 @@ async def test_what_python_seals_the_browser_opens(page: Page) -> None:
     given = {
         "key": pkcs8(key),
         "case": case,
-        "sealed": sealing.seal_access(case_key, public(key), case, 1, "asker"),
-        "other": sealing.seal_access(case_key, public(key), case, 2, "asker"),
+        "sealed": sealing.seal_access(case_key, encoded_public_key(key), case, 1, "asker"),
+        "other": sealing.seal_access(case_key, encoded_public_key(key), case, 2, "asker"),
     }
     script = """
       const keys = await s.importReadingKey(x.key);
@@ -120,7 +120,7 @@ async def test_what_python_seals_the_browser_opens(page: Page) -> None:
       const refused = await s.openAccess(keys, x.other, context).catch((fault) => fault instanceof s.Altered);
       return [opened, refused, keys.publicKey, keys.privateKey.extractable];
     """
-    assert await run(page, script, given) == [wire_format.encode(case_key), True, public(key), False]
+    assert await run(page, script, given) == [wire_format.encode(case_key), True, encoded_public_key(key), False]
 
 
 # ---------------------------------------------------------------- letters and lists
@@ -146,11 +146,11 @@ async def test_a_letter_of_the_browser_opens_in_python_and_its_signature_holds(p
     envelope = sealing.parse_envelope(letter)
     assert envelope.hash == digest
     assert sealing.open_letter(case_key, envelope) == content
-    sealing.verify_letter(envelope, public(officer))
+    sealing.verify_letter(envelope, encoded_public_key(officer))
 
 
 async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     written = [asker.letter("¿Puedo firmar?"), asker.letter("Excúsate.", "officer", unit.officer), asker.letter("Va.")]
     keys = unit.key_list()
     given = {
@@ -158,7 +158,7 @@ async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> No
         "key": wire_format.encode(asker.case_key),
         "letters": written,
         "keys": {"body": keys.body, "signature": keys.signature},
-        "unit": public(unit.signing),
+        "unit": encoded_public_key(unit.signing),
     }
     script = """
       const list = await s.verifyKeys(x.keys, x.unit);
@@ -171,11 +171,11 @@ async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> No
         ["officer", "Excúsate.", "Carmen Ríos"],
         ["asker", "Va.", None],
     ]
-    assert fingerprint == sealing.fingerprint(public(unit.signing))
+    assert fingerprint == sealing.fingerprint(encoded_public_key(unit.signing))
 
 
 async def test_a_list_signed_in_the_browser_holds_in_python(page: Page) -> None:
-    reader = Unit.of_two().officer.record
+    reader = Unit.with_recovery_key().officer.record
     script = """
       const unit = await s.newSigningKey();
       const body = s.keysBody({ serial: 1, day: "2026-11-23", unit: unit.publicKey, readers: [x] });
@@ -188,8 +188,8 @@ async def test_a_list_signed_in_the_browser_holds_in_python(page: Page) -> None:
 
 
 async def test_another_units_list_is_refused_by_the_browser(page: Page) -> None:
-    keys = Unit.of_two().key_list()
-    given = {"keys": {"body": keys.body, "signature": keys.signature}, "unit": public(new_key())}
+    keys = Unit.with_recovery_key().key_list()
+    given = {"keys": {"body": keys.body, "signature": keys.signature}, "unit": encoded_public_key(new_key())}
     assert await run(page, "return s.verifyKeys(x.keys, x.unit).catch((fault) => fault instanceof s.Altered)", given)
 
 
@@ -259,7 +259,7 @@ async def test_an_officers_bundles_open_with_passphrase_and_recovery_code(page: 
         wire_format.decode(box["iv"]), wire_format.decode(box["body"]), b"integra/v1/bundle|id"
     ).decode()
     assert opened == wire_format.canonical(made["opened"])
-    assert public(load(made["opened"]["reading"])) == made["reading"]
+    assert encoded_public_key(load(made["opened"]["reading"])) == made["reading"]
     assert made["unit"] == made["opened"]["signing"]
     assert made["file"] == {"reading": made["opened"]["reading"], "unit": made["unit"]}
     assert made["kind"] == "integra-recovery"

@@ -14,7 +14,7 @@ from content.course.faq import FaqEntry
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality.readability import sentences
-from content.quality.style_rules import shipped
+from content.quality.style_rules import shipped_wording
 from content.text import LANGUAGES
 
 ASKED = tomllib.loads(Path(__file__).with_name("faq_questions.toml").read_text(encoding="utf-8"))
@@ -49,8 +49,8 @@ def test_every_topic_has_at_least_eleven_entries(library: Library) -> None:
 @pytest.mark.parametrize("entry", FAQ.entries.values(), ids=lambda entry: entry.id)
 def test_an_answer_is_easy_to_take_in(entry: FaqEntry) -> None:
     spoken = f"{entry.question.es} {entry.answer.es}"
-    assert list(shipped().slips(spoken)) == []
-    assert list(shipped().named(entry.answer.en)) == []
+    assert list(shipped_wording().violations(spoken)) == []
+    assert list(shipped_wording().name_violations(entry.answer.en)) == []
     for language in LANGUAGES:
         answer = entry.answer.in_language(language)
         assert max(len(sentence.split()) for sentence in sentences(answer)) <= 25

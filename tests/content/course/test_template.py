@@ -14,7 +14,7 @@ from content.course.template import Template, Value
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality.readability import ease, sentences
-from content.quality.style_rules import shipped
+from content.quality.style_rules import shipped_wording
 from content.text import LANGUAGES, Text
 
 FOLDERS = ("articles", "assessments", "institutions", "messages", "templates")
@@ -71,11 +71,11 @@ def test_every_scenario_of_three_options_fits_the_template_that_holds_it_whole(l
 @pytest.mark.parametrize("one", COURSE.templates.values(), ids=lambda one: one.name)
 def test_a_template_is_plain_and_says_nothing_of_the_reader_s_gender(one: Template) -> None:
     spoken = f"{one.es.body} {one.es.footer} {' '.join(one.es.buttons)}"
-    assert list(shipped().slips(spoken)) == []
-    assert list(shipped().named(f"{one.en.body} {one.en.footer}")) == []
+    assert list(shipped_wording().violations(spoken)) == []
+    assert list(shipped_wording().name_violations(f"{one.en.body} {one.en.footer}")) == []
     assert ease(one.es.body) >= 60
     for language in LANGUAGES:
-        assert max(len(sentence.split()) for sentence in sentences(one.side(language).body)) <= 25
+        assert max(len(sentence.split()) for sentence in sentences(one.translation(language).body)) <= 25
 
 
 @pytest.mark.parametrize("name", ["pregunta_diaria", "pregunta_completa"])
@@ -85,7 +85,7 @@ def test_whoever_gets_a_question_reads_why_and_how_to_stop_it(library: Library, 
     assert "you enrolled" in one.en.body
     for language in LANGUAGES:
         words = library.phrases.template(language, "words.baja").upper().split(", ")
-        assert any(word in one.side(language).footer for word in words)
+        assert any(word in one.translation(language).footer for word in words)
 
 
 def test_the_news_say_nothing_of_any_case(library: Library) -> None:

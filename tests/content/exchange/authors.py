@@ -11,7 +11,7 @@ from content import phrases
 from content.course.law import Article, Citation
 from content.course.scenario import Scenario
 from content.course.topic import Competency, Topic
-from content.exchange.changeset import Brought, compare, judge
+from content.exchange.changeset import ParsedFile, compare, validate
 from content.library import SHIPPED, Library
 from content.text import Text
 
@@ -187,20 +187,20 @@ def tiny(bank: Sequence[Scenario]) -> Library:
     )
 
 
-def back(brought: Brought) -> list[Scenario]:
+def back(brought: ParsedFile) -> list[Scenario]:
     """The scenarios of a file in which nothing is wrong."""
     assert brought.faults == ()
     return [Scenario.model_validate(draft.values) for draft in brought.drafts]
 
 
-def lines(library: Library, brought: Brought) -> list[str]:
+def lines(library: Library, brought: ParsedFile) -> list[str]:
     """What the author of a file is told."""
-    return brought.told(judge(library, brought)[1])
+    return brought.error_lines(validate(library, brought)[1])
 
 
-def nothing_changes(library: Library, brought: Brought) -> bool:
+def nothing_changes(library: Library, brought: ParsedFile) -> bool:
     """Bringing it in would do nothing, and no mistake is found."""
-    found, faults = judge(library, brought)
-    assert faults == (), brought.told(faults)
+    found, faults = validate(library, brought)
+    assert faults == (), brought.error_lines(faults)
     plan = compare(library, found)
     return not plan.written and plan.unchanged == len(library.scenarios)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from content.course.scenario import Scenario
 from content.exchange import csv_table
-from content.exchange.changeset import Unreadable, compare, judge
+from content.exchange.changeset import UnreadableFile, compare, validate
 from content.library import Library
 from tests.content.exchange.authors import back, banks, lines, nothing_changes, plain, text, tiny
 
@@ -27,7 +27,7 @@ def put(rows: list[list[str]], row: int, key: str, cell: str) -> None:
 @given(banks())
 @settings(deadline=None)
 def test_a_table_reads_as_it_was_written(bank: list[Scenario]) -> None:
-    assert back(csv_table.brought(csv_table.rows(bank))) == bank
+    assert back(csv_table.parse_table(csv_table.rows(bank))) == bank
     assert nothing_changes(tiny(bank), csv_table.from_csv(csv_table.to_csv(bank)))
 
 
@@ -59,7 +59,7 @@ def test_column_names_are_stable() -> None:
 
 @pytest.mark.parametrize(("place", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (702, "AAA")])
 def test_columns_are_called_as_a_spreadsheet_calls_them(place: int, name: str) -> None:
-    assert csv_table.letters(place) == name
+    assert csv_table.column_letters(place) == name
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", ","])
@@ -72,13 +72,13 @@ def test_a_spreadsheet_may_write_its_own_kind_of_csv(delimiter: str) -> None:
 def test_columns_may_stand_in_any_order_and_be_called_by_their_keys_and_rows_may_be_blank() -> None:
     rows = [[column.key.upper() for column in csv_table.COLUMNS], *sheet()[1:]]
     turned = [row[::-1] for row in rows]
-    assert nothing_changes(tiny([plain()]), csv_table.brought([*turned, ["", "  "], []]))
+    assert nothing_changes(tiny([plain()]), csv_table.parse_table([*turned, ["", "  "], []]))
 
 
 def test_the_fourth_option_may_be_left_out() -> None:
     rows = [[cell for cell, head in zip(row, HEADERS, strict=True) if "opción D" not in head] for row in sheet()]
     assert len(rows[0]) == len(HEADERS) - 5
-    assert nothing_changes(tiny([plain()]), csv_table.brought(rows))
+    assert nothing_changes(tiny([plain()]), csv_table.parse_table(rows))
 
 
 def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
@@ -92,7 +92,7 @@ def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
     put(rows, 3, "situation_en", "")
     put(rows, 4, "variant", "2")
     put(rows, 4, "id", "dos")
-    assert sorted(lines(tiny([]), csv_table.brought(rows))) == [
+    assert sorted(lines(tiny([]), csv_table.parse_table(rows))) == [
         "row 2, column B (competencia): no such competency (seen: 'baile')",
         "row 2, column H (opción correcta): expected the letter of one option that has words (seen: 'D')",
         "row 2, column P (opción B, por qué, es): 20 to 50 words (seen: 2)",
@@ -109,7 +109,7 @@ def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
 def test_a_fourth_option_that_is_begun_has_to_be_finished() -> None:
     rows = sheet()
     put(rows, 2, "option_d_text_es", "Otra cosa")
-    told = lines(tiny([]), csv_table.brought(rows))
+    told = lines(tiny([]), csv_table.parse_table(rows))
     assert [line.partition(":")[0].partition("(")[2] for line in told] == [
         *("opción D, artículos)", "opción D, texto, en)", "opción D, por qué, es)", "opción D, por qué, en)")
     ]
@@ -118,10 +118,10 @@ def test_a_fourth_option_that_is_begun_has_to_be_finished() -> None:
 def test_a_variant_of_the_course_cannot_be_taken_but_two_can_change_places() -> None:
     one, two = plain(), plain(id="dos", variant=2)
     library = tiny([one, two])
-    told = lines(library, csv_table.brought(sheet(plain(id="tres", variant=2))))
+    told = lines(library, csv_table.parse_table(sheet(plain(id="tres", variant=2))))
     assert told == ["row 2, column C (variante): stands in scenario dos too (seen: 'regalos 2')"]
-    turned = csv_table.brought(sheet(plain(variant=2), plain(id="dos", variant=1)))
-    found, faults = judge(library, turned)
+    turned = csv_table.parse_table(sheet(plain(variant=2), plain(id="dos", variant=1)))
+    found, faults = validate(library, turned)
     assert faults == ()
     assert [fields for _, fields in compare(library, found).changed] == [("variant",), ("variant",)]
 
@@ -129,7 +129,7 @@ def test_a_variant_of_the_course_cannot_be_taken_but_two_can_change_places() -> 
 def test_options_that_are_too_much_together_are_told_at_the_situation() -> None:
     rows = sheet(plain())
     put(rows, 2, "situation_es", "palabrotototota " * 60)
-    (told,) = lines(tiny([]), csv_table.brought(rows))
+    (told,) = lines(tiny([]), csv_table.parse_table(rows))
     assert told.startswith("row 2, column F (situación, es): with its options: at most 900 characters (seen: ")
 
 
@@ -138,21 +138,21 @@ def test_mistakes_of_the_header_are_told_by_themselves() -> None:
     rows[0][0] = "nombre"
     rows[0][3] = "estado"
     rows[1][-1] = "una nota"
-    assert lines(tiny([]), csv_table.brought(rows)) == [
+    assert lines(tiny([]), csv_table.parse_table(rows)) == [
         "row 1, column A: no such column (seen: 'nombre')",
         "row 1, column E: stands in column D too (seen: 'estado')",
         "row 1, column AH: words below an empty header",
         "row 1: the column 'identificador' is missing",
         "row 1: the column 'roles' is missing",
     ]
-    assert len(lines(tiny([]), csv_table.brought([]))) == len(HEADERS) - 5
+    assert len(lines(tiny([]), csv_table.parse_table([]))) == len(HEADERS) - 5
 
 
 def test_what_is_new_changed_and_unchanged_is_known_by_id() -> None:
     changed = plain(id="dos", variant=2, todo=text("Otra cosa."), roles=("compras",))
-    brought = csv_table.brought(sheet(plain(), changed, plain(id="tres", variant=3)))
+    brought = csv_table.parse_table(sheet(plain(), changed, plain(id="tres", variant=3)))
     library = tiny([plain(), plain(id="dos", variant=2), plain(id="cuatro", variant=4)])
-    found, faults = judge(library, brought)
+    found, faults = validate(library, brought)
     plan = compare(library, found)
     assert faults == ()
     assert [one.id for one in plan.new] == ["tres"]
@@ -169,5 +169,5 @@ def test_what_is_new_changed_and_unchanged_is_known_by_id() -> None:
     ],
 )
 def test_what_is_no_csv_is_refused_whole(content: bytes, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(UnreadableFile, match=says):
         csv_table.from_csv(content)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Unreadable, compare, in_order, judge
+from content.exchange.changeset import UnreadableFile, compare, in_course_order, validate
 from content.exchange.gift import from_gift, to_gift
 from content.library import Library
 from content.text import LANGUAGES, Text
@@ -27,8 +27,8 @@ def question(old: str = "", new: str = "", scenario: Scenario | None = None) -> 
 def edited(content: str, *bank: Scenario, language: str | None = None) -> Scenario:
     """The one scenario that a file changes."""
     library = tiny(bank or [plain()])
-    found, faults = judge(library, brought := from_gift(content.encode(), library, language))
-    assert faults == (), brought.told(faults)
+    found, faults = validate(library, brought := from_gift(content.encode(), library, language))
+    assert faults == (), brought.error_lines(faults)
     ((scenario, _),) = compare(library, found).changed
     return scenario
 
@@ -72,7 +72,7 @@ def text_of(words: str) -> Text:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_bringing_the_shipped_course_back_changes_nothing(library: Library, language: str) -> None:
-    content = to_gift(library, in_order(library), language)
+    content = to_gift(library, in_course_order(library), language)
     assert nothing_changes(library, from_gift(content, library))
     assert content.decode().count("$CATEGORY: ") == len({one.competency for one in library.scenarios.values()})
 
@@ -95,7 +95,7 @@ def test_a_text_that_looks_like_a_sign_of_the_format_stays_a_text(words: str) ->
     scenario = plain(options=options, todo=text(words))
     content = to_gift(tiny([scenario]), [scenario], "es")
     other = plain()
-    ((changed, fields),) = compare(tiny([other]), judge(tiny([other]), from_gift(content, tiny([other])))[0]).changed
+    ((changed, fields),) = compare(tiny([other]), validate(tiny([other]), from_gift(content, tiny([other])))[0]).changed
     assert fields == ("options.0.text.es", "options.1.text.es", "todo.es")
     assert changed.options[0].text.es == changed.options[1].text.es == changed.todo.es == words
 
@@ -206,11 +206,11 @@ def test_the_language_of_a_file_is_what_its_first_line_says() -> None:
     library = tiny([plain()])
     english = to_gift(library, [plain()], "en")
     assert nothing_changes(library, from_gift(english, library, "en"))
-    with pytest.raises(Unreadable, match="says that it is in English; not Spanish"):
+    with pytest.raises(UnreadableFile, match="says that it is in English; not Spanish"):
         from_gift(english, library, "es")
-    with pytest.raises(Unreadable, match="a language that the course does not have"):
+    with pytest.raises(UnreadableFile, match="a language that the course does not have"):
         from_gift(english.replace(b": en", b": fr"), library)
-    with pytest.raises(Unreadable, match="not in UTF-8"):
+    with pytest.raises(UnreadableFile, match="not in UTF-8"):
         from_gift("::ñ::".encode("latin-1"), library)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Unreadable
+from content.exchange.changeset import UnreadableFile
 from content.exchange.toml_json import from_json, to_json, to_toml
 from content.library import Library
 from tests.content.exchange.authors import back, banks, lines, nothing_changes, plain, scenarios, text, tiny
@@ -61,7 +61,7 @@ def test_bringing_json_back_changes_nothing(library: Library) -> None:
     ],
 )
 def test_what_is_no_list_of_scenarios_is_refused_whole(content: bytes, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(UnreadableFile, match=says):
         from_json(content)
 
 

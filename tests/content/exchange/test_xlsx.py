@@ -13,8 +13,8 @@ from hypothesis import given, settings
 
 from content.course.scenario import Scenario, State
 from content.exchange import csv_table, xlsx
-from content.exchange.changeset import Unreadable
-from content.exchange.xlsx import NoSpreadsheets, from_xlsx, to_xlsx
+from content.exchange.changeset import UnreadableFile
+from content.exchange.xlsx import SpreadsheetExtraMissing, from_xlsx, to_xlsx
 from content.library import Library
 from tests.content.exchange.authors import ARTICLES, COMPETENCIES, banks, lines, nothing_changes, plain, text, tiny
 
@@ -112,13 +112,13 @@ def test_mistakes_are_told_with_row_and_column_of_the_sheet() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"id,competency\n", b"PK\x03\x04 and no more", b"\x00" * 600])
 def test_what_is_no_workbook_is_refused_whole(content: bytes) -> None:
-    with pytest.raises(Unreadable, match="not readable as a spreadsheet"):
+    with pytest.raises(UnreadableFile, match="not readable as a spreadsheet"):
         from_xlsx(content)
 
 
 @pytest.mark.parametrize("words", ["x" * 32_768, "😀" * 20_000, "a\uffffb", "\ufffe"])
 def test_what_no_cell_can_hold_is_told_and_not_cut(words: str) -> None:
-    with pytest.raises(Unreadable, match="row 2, column AF"):
+    with pytest.raises(UnreadableFile, match="row 2, column AF"):
         to_xlsx(tiny([]), [plain(reviewer=words)])
 
 
@@ -126,5 +126,5 @@ def test_what_no_cell_can_hold_is_told_and_not_cut(words: str) -> None:
 def test_without_the_extra_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     content = to_xlsx(tiny([]), [plain()])
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(NoSpreadsheets, match=r'the extra "xlsx".*--format csv'):
+    with pytest.raises(SpreadsheetExtraMissing, match=r'the extra "xlsx".*--format csv'):
         to_xlsx(tiny([]), [plain()]) if missing == "xlsxwriter" else from_xlsx(content)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from content.course.scenario import Scenario
 from content.library import Library
 from content.quality import bank_checks
-from content.quality.bank_checks import at_least, chi_square_tail, faults
-from content.quality.style_rules import Wording, shipped
+from content.quality.bank_checks import chi_square_tail, faults, tail_probability
+from content.quality.style_rules import Wording, shipped_wording
 from tests.content.quality import bank
 
 Spoil = Callable[[Scenario], Scenario]
@@ -87,7 +87,7 @@ def test_a_right_option_that_shows_by_its_length_is_told(
 
 
 def test_a_bank_of_a_few_scenarios_is_not_reckoned(good: Library) -> None:
-    few = [one for one in good.scenarios.values() if one.right_letter == "a"][: bank_checks.ENOUGH - 1]
+    few = [one for one in good.scenarios.values() if one.right_letter == "a"][: bank_checks.MIN_SAMPLE - 1]
     lines = told(replace(good, scenarios={one.id: one for one in few}))
     assert not [line for line in lines if line.startswith("scenarios:")]
 
@@ -124,7 +124,7 @@ def test_equal_chances_give_the_binomial(events: int, count: int, chance: float)
     tail = sum(
         math.comb(events, one) * chance**one * (1 - chance) ** (events - one) for one in range(count, events + 1)
     )
-    assert at_least(count, [chance] * events) == pytest.approx(tail)
+    assert tail_probability(count, [chance] * events) == pytest.approx(tail)
 
 
 # ---------------------------------------------------------------- variants and their words
@@ -249,7 +249,7 @@ def test_other_names_in_the_same_action_hide_nothing(good: Library) -> None:
 def test_the_twin_of_an_option_is_the_one_with_its_words_wherever_it_stands(good: Library) -> None:
     one, other = list(good.scenarios.values())[:2]
     for option in one.options:
-        ((twin, likeness),) = bank_checks.twins(option, other, "es")
+        ((twin, likeness),) = bank_checks.matching_options(option, other, "es")
         assert (twin.text, likeness) == (option.text, 1)
 
 
@@ -257,7 +257,7 @@ def test_actions_that_differ_in_one_noun_may_be_twins(good: Library) -> None:
     one, other = list(good.scenarios.values())[:2]
     units = iter(("área", "gerencia", "total", "escuela", "región", "total"))
     first, second = (texts(each, lambda _, __: f"Publicar los resultados por {next(units)}") for each in (one, other))
-    assert [len(bank_checks.twins(option, second, "es")) for option in first.options] == [3, 3, 1]
+    assert [len(bank_checks.matching_options(option, second, "es")) for option in first.options] == [3, 3, 1]
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
@@ -318,16 +318,16 @@ NOT_SAID = (
 
 @pytest.mark.parametrize("text", SAID)
 def test_what_makes_the_reader_a_man_or_a_woman_is_found(text: str) -> None:
-    assert [instead for _, instead in shipped().slips(text)]
+    assert [instead for _, instead in shipped_wording().violations(text)]
 
 
 @pytest.mark.parametrize("text", NOT_SAID)
 def test_what_says_nothing_about_the_reader_is_left_alone(text: str) -> None:
-    assert list(shipped().slips(text)) == []
+    assert list(shipped_wording().violations(text)) == []
 
 
 def test_a_pattern_that_is_none_is_told() -> None:
-    table = shipped().model_dump()
+    table = shipped_wording().model_dump()
     table["patterns"] = [{"find": "(estás", "instead": "x"}]
     with pytest.raises(ValueError, match=r"no regular expression: .*seen: '\(estás'"):
         Wording.model_validate(table)

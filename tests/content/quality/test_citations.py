@@ -7,7 +7,7 @@ from content.quality import citations
 
 
 def test_every_place_that_cites_an_article_is_found(library: Library) -> None:
-    places = citations.cited(library)
+    places = citations.uses_by_article(library)
     for scenario in library.scenarios.values():
         for article in scenario.cited:
             assert places[article].scenarios.count(scenario.id) == 1
@@ -23,7 +23,7 @@ def test_every_place_that_cites_an_article_is_found(library: Library) -> None:
 def test_a_retired_scenario_rests_on_nothing(library: Library) -> None:
     one = next(iter(library.scenarios.values()))
     retired = dict(library.scenarios) | {one.id: one.model_copy(update={"state": "retired"})}
-    places = citations.cited(replace(library, scenarios=retired))
+    places = citations.uses_by_article(replace(library, scenarios=retired))
     assert all(one.id not in found.scenarios for found in places.values())
 
 

@@ -432,7 +432,7 @@ async def test_after_a_merge_the_record_is_as_if_it_had_always_been_one(
             for one in answers
             if one.competency_id == trained
         ]
-        held = memory.strength(reviews)
+        held = memory.memory_state(reviews)
         assert (remembered.due_on, remembered.repetitions) == (held.due_on, held.repetitions)
         assert remembered.stability == pytest.approx(held.stability)
 

@@ -76,7 +76,7 @@ def test_a_person_answers_within_three_working_days(
 
 
 async def test_a_case_is_kept_with_a_day_and_nothing_finer(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         due_on = await hand_in(tx, unit, asker, decision_on="2026-11-24")
@@ -111,7 +111,7 @@ async def test_fewer_than_two_readers_close_the_letterbox(database: Database, co
 
 
 async def test_a_list_that_does_not_verify_closes_the_letterbox(database: Database) -> None:
-    unit, stranger = Unit.of_two(), Unit.of_two()
+    unit, stranger = Unit.with_recovery_key(), Unit.with_recovery_key()
     unit.signing, signing = stranger.signing, unit.signing
     keys = unit.key_list(unit=Keyholder("x").record["signing"])  # signed by a key that it does not name
     unit.signing = signing
@@ -159,7 +159,7 @@ def _on_another_day(posting: dict[str, Any]) -> None:
 async def test_a_refused_posting_spends_and_keeps_nothing(
     database: Database, spoil: Callable[[dict[str, Any]], None], reason: str
 ) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         token = await give_link(tx)
@@ -175,7 +175,7 @@ async def test_a_refused_posting_spends_and_keeps_nothing(
 
 
 async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
-    unit, late = Unit.of_two(), NOW + timedelta(hours=48)
+    unit, late = Unit.with_recovery_key(), NOW + timedelta(hours=48)
     async with database.write() as tx:
         await unit.publish(tx)
         posting = Asker(TODAY + timedelta(days=2)).posting(unit, await give_link(tx))
@@ -184,7 +184,7 @@ async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
 
 
 async def test_a_known_case_is_refused(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
@@ -216,7 +216,7 @@ async def test_a_known_case_is_refused(database: Database) -> None:
     ],
 )
 def test_a_misshapen_posting_is_refused(field: str, value: object) -> None:
-    posting = Asker(TODAY).posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
+    posting = Asker(TODAY).posting(Unit.with_recovery_key(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
         letters.parse_posting({**posting, field: value})
 
@@ -224,7 +224,7 @@ def test_a_misshapen_posting_is_refused(field: str, value: object) -> None:
 def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
     asker = Asker(TODAY)
     asker.letter("first")
-    posting = asker.posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
+    posting = asker.posting(Unit.with_recovery_key(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
         letters.parse_posting(posting)
 
@@ -243,7 +243,7 @@ async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseSta
 
 @pytest.mark.parametrize("state", [cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK])
 async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Database, state: cases.CaseState) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker, decision_on="2026-11-23")
@@ -257,7 +257,7 @@ async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Data
 
 
 async def test_more_words_before_anybody_read_leave_the_case_received(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
@@ -268,7 +268,7 @@ async def test_more_words_before_anybody_read_leave_the_case_received(database: 
 
 
 async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
@@ -284,7 +284,7 @@ async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
 
 
 async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database: Database) -> None:
-    unit, asker, other = Unit.of_two(), Asker(TODAY), Asker(TODAY)
+    unit, asker, other = Unit.with_recovery_key(), Asker(TODAY), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
@@ -295,7 +295,7 @@ async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database
 
 
 async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)
@@ -316,7 +316,7 @@ async def test_other_words_lead_nowhere(database: Database) -> None:
 
 
 async def test_the_bell_rings_once_for_each_person(database: Database) -> None:
-    unit, askers = Unit.of_two(), [Asker(TODAY) for _ in range(3)]
+    unit, askers = Unit.with_recovery_key(), [Asker(TODAY) for _ in range(3)]
     async with database.write() as tx:
         await unit.publish(tx)
         for asker, address in zip(askers, ("ana", "ana", "beto"), strict=True):
@@ -331,7 +331,7 @@ async def test_the_bell_rings_once_for_each_person(database: Database) -> None:
 
 
 async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
         await hand_in(tx, unit, asker)

@@ -96,7 +96,7 @@ async def test_confidence_is_kept_once_and_weighs(talk: Talk) -> None:
     assert "Anotado: Adiviné" in words(await talk.press(ANA, f"sure:{number}:sure"))
     (given,) = await talk.answers(ANA)
     assert given.confidence == "guess"
-    held = memory.strength([memory.Review(given.day, True, "guess")])
+    held = memory.memory_state([memory.Review(given.day, True, "guess")])
     async with talk.database.read() as tx:
         remembered = (await record.memories_of(tx, given.servant_id))[scenario.competency]
     assert remembered.stability == pytest.approx(held.stability)

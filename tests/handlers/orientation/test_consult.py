@@ -27,7 +27,7 @@ async def say(tx: Transaction, library: Library, choice: str, language: str = "e
 
 async def test_limits_come_before_the_link(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
+        await Unit.with_recovery_key().publish(tx)
         message = await say(tx, library, f"consult:start:{ANSWERS}")
     assert message.key == "consult.limits"
     (way_in,), (later,) = message.buttons
@@ -40,7 +40,7 @@ async def test_limits_come_before_the_link(database: Database, library: Library)
 @pytest.mark.parametrize("choice", ["consult:start", "consult:start:", "consult:start:xyz", "consult:start:<b>:y", ""])
 async def test_answers_that_are_none_are_not_carried(database: Database, library: Library, choice: str) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
+        await Unit.with_recovery_key().publish(tx)
         message = await say(tx, library, choice, "en")
     assert "&a=" not in message.buttons[0][0].url
     assert message.buttons[0][0].url.endswith("&l=en")
@@ -61,7 +61,7 @@ async def test_later_ends_politely(database: Database, library: Library) -> None
 
 async def test_a_link_row_tells_neither_token_nor_person_nor_minute(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
+        await Unit.with_recovery_key().publish(tx)
         url = (await say(tx, library, "consult:start")).buttons[0][0].url
         row = (await tx.execute(select(schema.links))).one()
     token = url.split("#t=")[1].split("&")[0]

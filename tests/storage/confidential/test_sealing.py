@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from storage.confidential import sealing, wire_format
 from storage.confidential.sealing import Altered
 from storage.confidential.wire_format import Malformed
-from tests.fakes.unit import Asker, Unit, new_key, public
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
 
 DAY = date(2026, 11, 23)
 
@@ -118,18 +118,18 @@ def test_a_stored_letter_in_another_spelling_is_refused() -> None:
 
 
 def test_an_officers_signature_covers_the_whole_letter() -> None:
-    asker, officer = Asker(DAY), Unit.of_two().officer
+    asker, officer = Asker(DAY), Unit.with_recovery_key().officer
     asker.letter("¿Puedo firmar?")
     made = asker.letter("Excúsate.", "officer", officer)
     envelope = sealing.parse_envelope(made)
-    sealing.verify_letter(envelope, public(officer.signing))
+    sealing.verify_letter(envelope, encoded_public_key(officer.signing))
     for field, value in (("day", "2026-11-24"), ("seq", 3), ("iv", wire_format.encode(os.urandom(12)))):
         other = {**made, "context": dict(made["context"])}
         (other["context"] if field in other["context"] else other)[field] = value
         with pytest.raises(Altered):
-            sealing.verify_letter(sealing.parse_envelope(other), public(officer.signing))
+            sealing.verify_letter(sealing.parse_envelope(other), encoded_public_key(officer.signing))
     with pytest.raises(Altered):
-        sealing.verify_letter(envelope, public(new_key()))
+        sealing.verify_letter(envelope, encoded_public_key(new_key()))
 
 
 @pytest.mark.parametrize("padded", [b"\0" * 1024, b"\0\0\0\2{}" + b"\0" * 1017 + b"x", b"\xff" * 1024, b"\0\0\0\2[]"])
@@ -147,17 +147,17 @@ def test_a_text_beyond_the_largest_letter_is_refused() -> None:
 
 
 def test_the_list_of_readers_is_the_units() -> None:
-    unit = Unit.of_two()
+    unit = Unit.with_recovery_key()
     keys = unit.key_list()
     listed = sealing.verify_keys(keys.body, keys.signature)
-    assert (listed.serial, listed.unit) == (1, public(unit.signing))
+    assert (listed.serial, listed.unit) == (1, encoded_public_key(unit.signing))
     assert listed.ids == {unit.officer.id, "recovery"}
-    assert listed.signing_key(unit.officer.id) == public(unit.officer.signing)
+    assert listed.signing_key(unit.officer.id) == encoded_public_key(unit.officer.signing)
     assert listed.signing_key("nobody") == ""
 
 
 def test_a_list_that_somebody_else_signed_is_refused() -> None:
-    ours, theirs = Unit.of_two(), Unit.of_two()
+    ours, theirs = Unit.with_recovery_key(), Unit.with_recovery_key()
     with pytest.raises(Altered):
         sealing.verify_keys(ours.key_list().body, theirs.key_list().signature)
 
@@ -173,31 +173,31 @@ def test_a_list_that_somebody_else_signed_is_refused() -> None:
         {"readers": {}},
         {"readers": [{"id": "x"}]},
         {"extra": 1},
-        {"readers": [Unit.of_two().officer.record] * 2},
-        {"readers": [{**Unit.of_two().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
-        {"readers": [{**Unit.of_two().officer.record, "role": "admin"}]},
-        {"readers": [{**Unit.of_two().officer.record, "id": "recovery"}]},
-        {"readers": [{**Unit.of_two().readers[1].record, "id": wire_format.new_id()}]},
+        {"readers": [Unit.with_recovery_key().officer.record] * 2},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "role": "admin"}]},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "id": "recovery"}]},
+        {"readers": [{**Unit.with_recovery_key().readers[1].record, "id": wire_format.new_id()}]},
     ],
 )
 def test_a_misshapen_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
-    keys = Unit.of_two().key_list(**changes)
+    keys = Unit.with_recovery_key().key_list(**changes)
     with pytest.raises(Malformed):
         sealing.verify_keys(keys.body, keys.signature)
 
 
 def test_the_list_counts_only_in_its_one_spelling() -> None:
-    keys = Unit.of_two().key_list()
+    keys = Unit.with_recovery_key().key_list()
     for body in (keys.body + " ", keys.body.replace(":", ": ", 1), "{}", "nonsense"):
         with pytest.raises((Malformed, Altered)):
             sealing.verify_keys(body, keys.signature)
 
 
 def test_the_fingerprint_is_six_groups_of_four() -> None:
-    unit = public(new_key())
+    unit = encoded_public_key(new_key())
     groups = sealing.fingerprint(unit).split(" ")
     assert [len(group) for group in groups] == [4] * 6
-    assert sealing.fingerprint(public(new_key())) != sealing.fingerprint(unit)
+    assert sealing.fingerprint(encoded_public_key(new_key())) != sealing.fingerprint(unit)
 
 
 # ---------------------------------------------------------------- seals
@@ -205,7 +205,7 @@ def test_the_fingerprint_is_six_groups_of_four() -> None:
 
 def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
     key, other, case, case_key = new_key(), new_key(), wire_format.new_id(), os.urandom(32)
-    sealed = sealing.seal_access(case_key, public(key), case, 1, "asker")
+    sealed = sealing.seal_access(case_key, encoded_public_key(key), case, 1, "asker")
     assert sealing.open_access(sealed, key, case, 1, "asker") == case_key
     for wrong in (
         (other, case, 1, "asker"),

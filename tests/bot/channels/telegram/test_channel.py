@@ -86,7 +86,7 @@ async def test_an_edit_that_changes_nothing_is_done(telegram: Channel, person: P
 @pytest.mark.parametrize("ref", ["999999", "", "abc", "theirs"])
 async def test_what_cannot_be_edited_is_said_anew(telegram: Channel, person: Person, ref: str) -> None:
     if ref == "theirs":
-        ref = str(person.notes[0].number)
+        ref = str(person.messages[0].number)
     number = await telegram.send(Parcel(str(person.id), Action.REPLACE, text="Nuevo", ref=ref))
     assert [str(note.number) for note in person.read()] == [number]
 
@@ -108,18 +108,18 @@ async def test_a_press_is_answered_and_late_answers_do_no_harm(
 
 async def test_a_persons_own_message_disappears(telegram: Channel, person: Person) -> None:
     person.say("algo delicado")
-    number = person.notes[-1].number
+    number = person.messages[-1].number
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
-    assert person.note(number) is None
+    assert person.message(number) is None
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))  # already gone
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=""))
 
 
 async def test_a_message_too_old_to_erase_is_left(api: FakeTelegram, telegram: Channel, person: Person) -> None:
-    number = person.notes[-1].number
+    number = person.messages[-1].number
     api.advance(49 * 3600)
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
-    assert person.note(number) is not None
+    assert person.message(number) is not None
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ async def test_when_nothing_at_all_can_be_kept_nothing_is_confirmed(
 async def test_what_we_ignore_is_confirmed_all_the_same(api: FakeTelegram, telegram: Telegram, box: Box) -> None:
     person = api.person()
     person.say("uno")
-    person.edit(person.notes[-1].number, "otro")
+    person.edit(person.messages[-1].number, "otro")
     async with polling(telegram, box):
         await api.drained()
     assert box.texts() == ["uno"]

@@ -240,7 +240,7 @@ def test_a_template_without_values_and_buttons_has_no_components() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_template_of_ours_can_be_sent_with_its_samples(library: Library, language: str) -> None:
     for one in library.templates.values():
-        side = one.side(language)
+        side = one.translation(language)
         choices = tuple(f"profile:today:{place}" for place, _ in enumerate(side.buttons))
         opening = RenderedTemplate(one.name, one.code(language), one.filled(language, dict(side.samples)), choices)
         body = taken(whatsapp_messages.template(parcel(address=PHONE), opening))
@@ -301,13 +301,13 @@ def test_whatever_is_said_is_taken_or_refused_before_it_is_sent(one: Parcel) -> 
 @settings(max_examples=100, deadline=None)
 @given(PARCELS)
 def test_whatever_is_said_is_what_metas_schema_describes(one: Parcel) -> None:
-    if rules.described() is None:
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
     try:
         body = whatsapp_messages.free(one)
     except Refused:
         assume(False)
-    assert rules.fault_in(body) == ""
+    assert rules.schema_violation(body) == ""
 
 
 @settings(max_examples=100, deadline=None)
@@ -323,9 +323,9 @@ def test_whatever_fills_a_template_is_what_metas_schema_describes(
         parcel(address=address), RenderedTemplate("pregunta_diaria", "es_MX", tuple(values), tuple(choices))
     )
     taken(body)
-    if rules.described() is None:
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
-    assert rules.fault_in(body) == ""
+    assert rules.schema_violation(body) == ""
 
 
 def test_the_limits_are_those_of_the_platform() -> None:

@@ -26,19 +26,22 @@ from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp_chats import shown
 from tests.fakes.whatsapp_webhooks import Identity
 
-PROMPT = "prompt"  # how the text of every prompt begins, and of nothing else
+PROMPT_PREFIX = "prompt"  # how the text of every prompt begins, and of nothing else
 WORD = "ayuda"  # what everybody says who presses nothing
-SECRET = "secret-of-the-counter"
+WEBHOOK_SECRET = "secret-of-the-counter"
 TELEGRAM, WHATSAPP = "telegram", "whatsapp"
 LONGEST = 0.02  # seconds from having taken a message to saying so, at most
 AGAIN = 0.05  # seconds until a platform repeats what was not acknowledged
 AT_ONCE = 8  # words and receipts on their way
 LEAD = 50  # so many words more than deliveries: people go on talking all the time
-SAID, PRESSED = 700_000_000, 800_000_000  # Telegram's numbers of words and of presses begin here
+FIRST_TEXT_UPDATE, FIRST_PRESS_UPDATE = (
+    700_000_000,
+    800_000_000,
+)  # Telegram's numbers of words and of presses begin here
 Values = dict[str, Any]
 
 
-class Part(StrEnum):
+class DeliveryPart(StrEnum):
     """Which of a person's deliveries."""
 
     PROMPT = "prompt"
@@ -47,27 +50,31 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ExpectedDelivery:
     """One delivery: to whom, and which of theirs."""
 
     channel: str
     address: str
-    part: Part
+    part: DeliveryPart
 
 
 @dataclass(frozen=True, slots=True)
-class Talker:
+class Participant:
     """Somebody who is sent a prompt, and says a word or, where `choice` is one, presses a button."""
 
     channel: str
     address: str
     choice: str = ""
 
-    def letters(self) -> list[Letter]:
+    def expected_deliveries(self) -> list[ExpectedDelivery]:
         """All that they are to get."""
         is_edited = self.choice and self.channel == TELEGRAM
-        parts = (Part.PROMPT, Part.REPLY, Part.EDIT) if is_edited else (Part.PROMPT, Part.REPLY)
-        return [Letter(self.channel, self.address, part) for part in parts]
+        parts = (
+            (DeliveryPart.PROMPT, DeliveryPart.REPLY, DeliveryPart.EDIT)
+            if is_edited
+            else (DeliveryPart.PROMPT, DeliveryPart.REPLY)
+        )
+        return [ExpectedDelivery(self.channel, self.address, part) for part in parts]
 
 
 class CountingPlatform:
@@ -75,9 +82,9 @@ class CountingPlatform:
 
     def __init__(self, product: str) -> None:
         self.product = product
-        self.taken: Counter[Letter] = Counter()
-        self.words = 0  # of people and presses, so far acknowledged
-        self.busiest = 0  # calls that were under way at once, at most
+        self.accepted: Counter[ExpectedDelivery] = Counter()
+        self.acknowledged_updates = 0  # of people and presses, so far acknowledged
+        self.peak_concurrency = 0  # calls that were under way at once, at most
         self._under_way = 0
         self._number = 0
         self._changed = asyncio.Event()
@@ -107,31 +114,31 @@ class CountingPlatform:
     def url(self) -> str:
         return str(self._server.make_url("")).rstrip("/")
 
-    async def reached(self, count: int) -> None:
+    async def wait_for_accepted(self, count: int) -> None:
         """Wait until so many letters were taken."""
-        while len(self.taken) < count:
+        while len(self.accepted) < count:
             await self._changed.wait()
 
-    async def caught_up(self) -> None:
+    async def wait_until_read(self) -> None:
         """Wait until all that was written to us before has been read: whoever wrote it may be dead."""
         async with self._session.get(f"{self.url}/bot{TOKEN}/getMe") as answer:
             await answer.read()
 
-    async def acknowledged(self) -> None:
+    async def wait_for_acknowledgements(self) -> None:
         """Wait until the product has taken in all that was to be brought."""
         await self._posts.join()
 
     # ------------------------------------------------------------ taking
 
-    async def _take(self, letter: Letter) -> int:
+    async def _take(self, letter: ExpectedDelivery) -> int:
         """At once and for good; that it was is said a moment later."""
         self._number += 1
         number = self._number
-        self.taken[letter] += 1
+        self.accepted[letter] += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         self._under_way += 1
-        self.busiest = max(self.busiest, self._under_way)
+        self.peak_concurrency = max(self.peak_concurrency, self._under_way)
         try:
             await asyncio.sleep(random.uniform(0, LONGEST))  # the platform's own time
         finally:  # whoever asked may be dead
@@ -144,15 +151,15 @@ class CountingPlatform:
             user = {"id": 1, "is_bot": True, "first_name": "b", "username": "integra_prueba_bot"}
             return web.json_response({"ok": True, "result": user if method == "getMe" else True})
         values = await (request.json() if request.content_type == "application/json" else request.post())
-        part = Part.EDIT if method == "editMessageText" else _part(str(values["text"]))
-        letter = Letter(TELEGRAM, str(values["chat_id"]), part)
+        part = DeliveryPart.EDIT if method == "editMessageText" else _part(str(values["text"]))
+        letter = ExpectedDelivery(TELEGRAM, str(values["chat_id"]), part)
         number = await self._take(letter)
         chat = {"id": int(letter.address), "type": "private"}
         return web.json_response({"ok": True, "result": {"message_id": number, "date": int(time()), "chat": chat}})
 
     async def _messages(self, request: web.Request) -> web.Response:
         body = await request.json()
-        letter = Letter(WHATSAPP, body["recipient"], _part(shown(body)[0]))
+        letter = ExpectedDelivery(WHATSAPP, body["recipient"], _part(shown(body)[0]))
         who, wamid, at = identity(letter.address), f"wamid.{letter.address}.{self._number}", int(time())
         tracker = body["biz_opaque_callback_data"]
         told = webhooks.status(who, wamid, "delivered", at, by_id=True, tracker=tracker, category="service", code=None)
@@ -166,19 +173,19 @@ class CountingPlatform:
 
     # ------------------------------------------------------------ telling
 
-    def listen(self, people: Iterable[Talker]) -> None:
+    def start_sending(self, people: Iterable[Participant]) -> None:
         """Everybody says their word or presses their button, in step with what is delivered."""
         self._tasks.append(asyncio.create_task(self._talk(list(people))))
 
-    async def _talk(self, people: list[Talker]) -> None:
+    async def _talk(self, people: list[Participant]) -> None:
         for place, person in enumerate(people):
-            await self.reached(place - LEAD)
+            await self.wait_for_accepted(place - LEAD)
             at = int(time())
             if person.channel == WHATSAPP:
                 said = webhooks.incoming(identity(person.address), _message(person, at))
                 self._tell(webhooks.body("messages", said, at), 1)
             else:
-                self._post(PATH, {SECRET_HEADER: SECRET}, json.dumps(_update(place, person, at)).encode(), 1)
+                self._post(PATH, {SECRET_HEADER: WEBHOOK_SECRET}, json.dumps(_update(place, person, at)).encode(), 1)
 
     def _tell(self, posted: Values, words: int) -> None:
         content = webhooks.raw(posted)
@@ -193,7 +200,7 @@ class CountingPlatform:
             is_taken = False
             while not is_taken:
                 is_taken = await self._brought(path, headers, content)
-            self.words += words
+            self.acknowledged_updates += words
             self._posts.task_done()
 
     async def _brought(self, path: str, headers: dict[str, str], content: bytes) -> bool:
@@ -212,11 +219,11 @@ def identity(address: str) -> Identity:
     return Identity(f"521477{int(address[3:]):07d}", address, "Ana")
 
 
-def _part(text: str) -> Part:
-    return Part.PROMPT if text.startswith(PROMPT) else Part.REPLY
+def _part(text: str) -> DeliveryPart:
+    return DeliveryPart.PROMPT if text.startswith(PROMPT_PREFIX) else DeliveryPart.REPLY
 
 
-def _message(person: Talker, at: int) -> Values:
+def _message(person: Participant, at: int) -> Values:
     """As WhatsApp tells it."""
     known = {"id": f"wamid.IN.{person.address}", "timestamp": str(at)}
     if not person.choice:
@@ -225,13 +232,13 @@ def _message(person: Talker, at: int) -> Values:
     return known | {"type": "interactive", "interactive": pressed}
 
 
-def _update(number: int, person: Talker, at: int) -> Values:
+def _update(number: int, person: Participant, at: int) -> Values:
     """As Telegram tells it."""
     who = int(person.address)
     user = {"id": who, "is_bot": False, "first_name": "Ana", "language_code": "es"}
     chat = {"id": who, "type": "private", "first_name": "Ana"}
-    message = {"message_id": number + 1, "date": at, "chat": chat, "text": PROMPT}
+    message = {"message_id": number + 1, "date": at, "chat": chat, "text": PROMPT_PREFIX}
     if not person.choice:
-        return {"update_id": SAID + number, "message": message | {"from": user, "text": WORD}}
+        return {"update_id": FIRST_TEXT_UPDATE + number, "message": message | {"from": user, "text": WORD}}
     query = {"id": str(4_000_000_000 + number), "from": user, "message": message, "chat_instance": "1"}
-    return {"update_id": PRESSED + number, "callback_query": query | {"data": person.choice}}
+    return {"update_id": FIRST_PRESS_UPDATE + number, "callback_query": query | {"data": person.choice}}

@@ -33,7 +33,7 @@ from tests.fakes.failures import Outage
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import ACCESS_TOKEN, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, FakeWhatsApp
 
-GENEROUS = {name: Limits(1000, PersonLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
+UNLIMITED = {name: Limits(1000, PersonLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
 SECOND = timedelta(seconds=1)
 PROMPTS_LAST = timedelta(hours=9)
 LOOKS = 200  # so often something that waits is looked after, before we say that it never leaves
@@ -42,22 +42,22 @@ Fault = bot_api.Fault | graph_api.Fault
 Row = Mapping[str, Any]
 
 
-class Watched:
+class WatchedChannel:
     """A real channel; once something of the test's is done when the platform has said yes, before anybody hears it."""
 
     def __init__(self, channel: Telegram | WhatsApp) -> None:
         self.name = channel.name
         self.channel = channel
-        self.then: list[Callable[[], Awaitable[None]]] = []
+        self.on_next_send: list[Callable[[], Awaitable[None]]] = []
 
     async def send(self, parcel: Parcel) -> str:
         ref = await self.channel.send(parcel)
-        while self.then:
-            await self.then.pop()()
+        while self.on_next_send:
+            await self.on_next_send.pop()()
         return ref
 
 
-class Street:
+class DeliveryTestbed:
     """`said` is all that was ever said: the person, the text, and what it was."""
 
     def __init__(self, database: Database, clock: Clock, telegram: FakeTelegram, meta: FakeWhatsApp) -> None:
@@ -67,8 +67,8 @@ class Street:
         self.meta = meta
         graph = Graph(ACCESS_TOKEN, meta.url, PHONE_NUMBER_ID, BUSINESS_ACCOUNT_ID)
         channels = (Telegram(TOKEN, telegram.url), WhatsApp(graph, database, clock))
-        self.roads = {one.name: Watched(one) for one in channels}
-        self.said: list[tuple[str, str, DeliveryKind]] = []
+        self.channels = {one.name: WatchedChannel(one) for one in channels}
+        self.enqueued: list[tuple[str, str, DeliveryKind]] = []
         self.outage: Outage | None = None
         self._people = 0
         self._was_set = timedelta()
@@ -76,12 +76,12 @@ class Street:
         self.dispatcher = self.worker()
 
     def worker(
-        self, limits: Mapping[str, Limits] = GENEROUS, sleep: Callable[[float], Awaitable[None]] | None = None
+        self, limits: Mapping[str, Limits] = UNLIMITED, sleep: Callable[[float], Awaitable[None]] | None = None
     ) -> Dispatcher:
         """One more process that empties this outbox."""
         return Dispatcher(
             self.database,
-            self.roads,
+            self.channels,
             limits,
             self.clock,
             sleep=sleep or self._sleep,
@@ -89,9 +89,9 @@ class Street:
             paced_by=self.clock,
         )
 
-    def then(self, channel: str, what: Callable[[], Awaitable[None]]) -> None:
+    def on_next_send(self, channel: str, what: Callable[[], Awaitable[None]]) -> None:
         """Between the next yes of a platform and the note of it."""
-        self.roads[channel].then.append(what)
+        self.channels[channel].on_next_send.append(what)
 
     async def _sleep(self, _: float) -> None:
         """Slots have tests of their own, and nobody waits for them here; whoever waits for the database does."""
@@ -109,7 +109,7 @@ class Street:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    async def nap(self, seconds: float) -> None:
+    async def clock_sleep(self, seconds: float) -> None:
         """A sleep that ends when the test lets so much time pass; less than a second is none."""
         if seconds < 1:
             return
@@ -119,21 +119,21 @@ class Street:
 
     # ------------------------------------------------------------ people
 
-    async def move_in(self, people: int) -> None:
+    async def add_recipients(self, recipients: int) -> None:
         """So many more on each channel; those on WhatsApp have just spoken."""
-        new = range(self._people, self._people + people)
-        self._people += people
+        new = range(self._people, self._people + recipients)
+        self._people += recipients
         async with self.database.write() as tx:
             if not new.start:
                 await servants.add_institution(tx, *INSTITUTIONS[0])
             place = await servants.institution_by_code(tx, INSTITUTIONS[0][0])
             assert place is not None
             for number in new:
-                for address in (on_telegram(number), on_whatsapp(number)):
+                for address in (telegram_address(number), whatsapp_address(number)):
                     await self._enrol(tx, place.id, address)
         for number in new:
-            self.telegram.person(int(on_telegram(number))).has_started = True
-            self.meta.person(f"52147700{number:05d}", on_whatsapp(number)).last_word = self.clock()
+            self.telegram.person(int(telegram_address(number))).has_started = True
+            self.meta.person(f"52147700{number:05d}", whatsapp_address(number)).last_word = self.clock()
 
     async def _enrol(self, tx: Transaction, institution_id: int, address: str) -> None:
         row = {"channel": channel_of(address), "address": address, "heard_at": self.clock()}
@@ -155,7 +155,7 @@ class Street:
         ends = self.clock() + PROMPTS_LAST if kind is DeliveryKind.PROMPT else None
         async with self.database.write() as tx:
             await outbox.add(tx, [NewDelivery(text, channel_of(address), address, kind, body, self.clock(), ends)])
-        self.said.append((address, text, kind))
+        self.enqueued.append((address, text, kind))
 
     def read(self, address: str) -> list[str]:
         """What reached a person, in its order, as often as it did."""
@@ -188,7 +188,7 @@ class Street:
         later = [moment for moment in moments if moment > self.clock()]
         return max(later or moments, default=None)
 
-    async def until(self, holds: Callable[[Mapping[str, str]], bool]) -> None:
+    async def wait_for_states(self, holds: Callable[[Mapping[str, str]], bool]) -> None:
         """Let others work until the states of the outbox are so."""
         for _ in range(LOOKS):
             if holds(await self.states()):
@@ -207,11 +207,11 @@ class Street:
         return {row["key"]: row["state"] for row in await self.rows()}
 
 
-def on_telegram(number: int) -> str:
+def telegram_address(number: int) -> str:
     return str(100_000 + number)
 
 
-def on_whatsapp(number: int) -> str:
+def whatsapp_address(number: int) -> str:
     return f"MX.{1000 + number}"
 
 
@@ -220,11 +220,11 @@ def channel_of(address: str) -> str:
 
 
 @asynccontextmanager
-async def street(database: Database, clock: Clock, people: int = 10) -> AsyncIterator[Street]:
+async def delivery_testbed(database: Database, clock: Clock, recipients: int = 10) -> AsyncIterator[DeliveryTestbed]:
     """On an empty, migrated database."""
     async with FakeTelegram() as telegram, FakeWhatsApp(clock) as meta:
-        one = Street(database, clock, telegram, meta)
-        await one.move_in(people)
+        one = DeliveryTestbed(database, clock, telegram, meta)
+        await one.add_recipients(recipients)
         yield one
-        for road in one.roads.values():
+        for road in one.channels.values():
             await road.channel.stop()

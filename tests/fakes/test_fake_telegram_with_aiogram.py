@@ -14,7 +14,7 @@ from tests.fakes.telegram_chats import Person
 
 @pytest.fixture(scope="session")
 def other() -> ModuleType:
-    return importlib.import_module("tests.fakes.another_client")
+    return importlib.import_module("tests.fakes.aiogram_client")
 
 
 @pytest.fixture
@@ -74,9 +74,9 @@ async def test_another_client_reads_every_kind_of_update(bot: Any, person: Perso
     person.send_photo("pie")
     person.send_voice()
     person.say("hola")
-    person.edit(person.notes[-1].number, "adiós")
+    person.edit(person.messages[-1].number, "adiós")
     person.forge("x")
-    person.forge(None, person.notes[0], game_short_name="tetris")
+    person.forge(None, person.messages[0], game_short_name="tetris")
     person.forge("x", inline_message_id="AAA")
     person.block()
     person.say("de vuelta")
@@ -119,7 +119,7 @@ async def test_time_closes_presses_and_deletions(
     with pytest.raises(other.TelegramBadRequest, match="query is too old"):
         await bot.answer_callback_query(api.unanswered[0])
     with pytest.raises(other.TelegramBadRequest, match="can't be deleted"):
-        await bot.delete_message(person.id, person.notes[0].number)
+        await bot.delete_message(person.id, person.messages[0].number)
 
 
 async def test_who_has_blocked_is_out_of_reach(other: ModuleType, bot: Any, person: Person) -> None:
