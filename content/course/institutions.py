@@ -1,4 +1,4 @@
-"""Lists of institutions that come with the course: a seed that an administrator edits."""
+"""Lists of institutions shipped with the course: seed data that an administrator imports and edits."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from content.text import ContentModel, NonEmptyStr
 
 
 class InstitutionEntry(ContentModel):
-    """A State or municipal body; `code` is what its servants enrol with."""
+    """A State or municipal body; servants enrol with its `code`."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+(-[A-Z0-9]+)*$", max_length=24)]
     name: NonEmptyStr
@@ -17,6 +17,6 @@ class InstitutionEntry(ContentModel):
 
 
 class Institutions(ContentModel):
-    """One file of them."""
+    """One file of institutions."""
 
     institutions: Annotated[tuple[InstitutionEntry, ...], Field(min_length=1)]
