@@ -106,9 +106,9 @@ class _TwoDoors(CountingPlatform):
         await super().__aenter__()
         return self
 
-    async def _brought(self, path: str, headers: dict[str, str], content: bytes) -> bool:
+    async def _try_post(self, path: str, headers: dict[str, str], content: bytes) -> bool:
         self.product = random.choice(self.doors)
-        return await super()._brought(path, headers, content)
+        return await super()._try_post(path, headers, content)
 
 
 async def talk(older: Version, newer: Version, land: Ground, url: str) -> str:

@@ -1,13 +1,17 @@
-"""What we rely on of the Bot API: methods, parameters, limits. Always checked, and compared with its description."""
+"""Facts about the Bot API that the product relies on: methods, parameters, limits.
+
+The fake checks every request against them; test_fake_telegram.py compares them with the machine-readable Bot API
+description (`telegram-bot-api.json` in ../shared/specs) where it is present.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One parameter or member. `says` is how the Bot API's own description words the limit."""
+    """One parameter or object member. `says` quotes the Bot API description on the limit."""
 
-    kind: str  # as the Bot API names it: Integer, String, Boolean, Array of X, or the name of an object
+    kind: str  # type as the Bot API names it: Integer, String, Boolean, Array of X, or the name of an object
     required: bool = False
     least: int = 0
     most: int | None = None
@@ -110,7 +114,7 @@ OBJECTS: dict[str, dict[str, Field]] = {
 
 UPDATE_KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
 
-# Undocumented, but observed and kept by the libraries.
+# Undocumented, but observed and respected by client libraries.
 BUTTONS = 100
 BUTTONS_IN_A_ROW = 8
 # "Use this method to ... less than 48 hours ago" (deleteMessage).

@@ -1,4 +1,4 @@
-"""The fake Bot API: what it refuses, and held against the Bot API's own description."""
+"""The fake Bot API: what it refuses, and its facts compared with the machine-readable Bot API description."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,9 +20,9 @@ async def api() -> AsyncIterator[FakeTelegram]:
 
 @pytest.fixture
 def person(api: FakeTelegram) -> Person:
-    somebody = api.person()
-    somebody.start("LEON")
-    return somebody
+    started = api.person()
+    started.start("LEON")
+    return started
 
 
 BUTTON = {"text": "A", "callback_data": "a"}
@@ -110,7 +110,7 @@ async def test_it_refuses_what_telegram_refuses(
         ("1 > 0", "1 > 0"),
     ],
 )
-def test_html_is_read_as_telegram_reads_it(source: str, text: str) -> None:
+def test_html_is_parsed_as_by_telegram(source: str, text: str) -> None:
     assert parse(source)[0] == text
 
 
@@ -130,7 +130,7 @@ def _fields(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {field["name"]: field for field in definition.get("fields", [])}
 
 
-def test_our_facts_are_those_of_the_bot_api() -> None:
+def test_the_facts_match_the_bot_api_description() -> None:
     spec = telegram_rules.spec()
     if spec is None:
         pytest.skip(telegram_rules.SPEC_MISSING)

@@ -1,7 +1,7 @@
-"""A street of people on both channels: the real sender and the real channels, on fakes that fail on command.
+"""Test bed for delivery: the real dispatcher and channels on fake platforms that fail on request, with recipients.
 
-The clock is the test's: whoever waits for a slot waits no time, and `settle` moves the clock to when what
-waits may leave.
+Time is the test's clock: nothing waits in real time for a rate-limit slot, and `settle` advances the clock to when the
+waiting deliveries are due.
 """
 
 import asyncio
@@ -35,15 +35,15 @@ from tests.fakes.whatsapp import ACCESS_TOKEN, BUSINESS_ACCOUNT_ID, PHONE_NUMBER
 
 UNLIMITED = {name: Limits(1000, PersonLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
 SECOND = timedelta(seconds=1)
-PROMPTS_LAST = timedelta(hours=9)
-LOOKS = 200  # so often something that waits is looked after, before we say that it never leaves
+PROMPT_EXPIRY = timedelta(hours=9)
+MAX_ROUNDS = 200  # rounds of `settle` and `wait_for_states` before the test fails
 METHODS = {"telegram": "sendMessage", "whatsapp": "messages"}
 Fault = bot_api.Fault | graph_api.Fault
 Row = Mapping[str, Any]
 
 
 class WatchedChannel:
-    """A real channel; once something of the test's is done when the platform has said yes, before anybody hears it."""
+    """A real channel that runs callbacks after the platform accepted a message and before the dispatcher learns it."""
 
     def __init__(self, channel: Telegram | WhatsApp) -> None:
         self.name = channel.name
@@ -58,7 +58,10 @@ class WatchedChannel:
 
 
 class DeliveryTestbed:
-    """`said` is all that was ever said: the person, the text, and what it was."""
+    """Outbox, dispatcher, both channels and their fake platforms, with the same number of recipients on each.
+
+    `enqueued` lists every delivery so far: address, text, kind.
+    """
 
     def __init__(self, database: Database, clock: Clock, telegram: FakeTelegram, meta: FakeWhatsApp) -> None:
         self.database = database
@@ -67,79 +70,79 @@ class DeliveryTestbed:
         self.meta = meta
         graph = Graph(ACCESS_TOKEN, meta.url, PHONE_NUMBER_ID, BUSINESS_ACCOUNT_ID)
         channels = (Telegram(TOKEN, telegram.url), WhatsApp(graph, database, clock))
-        self.channels = {one.name: WatchedChannel(one) for one in channels}
+        self.channels = {channel.name: WatchedChannel(channel) for channel in channels}
         self.enqueued: list[tuple[str, str, DeliveryKind]] = []
         self.outage: Outage | None = None
-        self._people = 0
-        self._was_set = timedelta()
-        self._moved = asyncio.Event()
+        self._recipients = 0
+        self._clock_shift = timedelta()
+        self._clock_moved = asyncio.Event()
         self.dispatcher = self.worker()
 
     def worker(
         self, limits: Mapping[str, Limits] = UNLIMITED, sleep: Callable[[float], Awaitable[None]] | None = None
     ) -> Dispatcher:
-        """One more process that empties this outbox."""
+        """Another dispatcher on the same outbox, as another process would run it."""
         return Dispatcher(
             self.database,
             self.channels,
             limits,
             self.clock,
             sleep=sleep or self._sleep,
-            steady=lambda: (self.clock() - self._was_set).timestamp(),
+            steady=lambda: (self.clock() - self._clock_shift).timestamp(),
             paced_by=self.clock,
         )
 
-    def on_next_send(self, channel: str, what: Callable[[], Awaitable[None]]) -> None:
-        """Between the next yes of a platform and the note of it."""
-        self.channels[channel].on_next_send.append(what)
+    def on_next_send(self, channel: str, callback: Callable[[], Awaitable[None]]) -> None:
+        """Run `callback` after the channel's next accepted message, before its result is recorded."""
+        self.channels[channel].on_next_send.append(callback)
 
     async def _sleep(self, _: float) -> None:
-        """Slots have tests of their own, and nobody waits for them here; whoever waits for the database does."""
+        """Return at once, as slots have tests of their own; during an outage of the database, wait for its end."""
         if self.outage is not None:
             await self.outage.sleep()
 
     def set_clock(self, **by: float) -> None:
-        """Somebody sets the clock, forward or back; no time passes."""
+        """Set the wall clock forward or back; the monotonic clock does not change."""
         before = self.clock()
-        self._was_set += self.clock.move(**by) - before
+        self._clock_shift += self.clock.move(**by) - before
 
     def pass_time(self, seconds: float) -> None:
-        """Time passes, also for whoever naps."""
+        """Advance wall clock and monotonic clock, and wake `clock_sleep`."""
         self.clock.move(seconds=seconds)
-        moved, self._moved = self._moved, asyncio.Event()
+        moved, self._clock_moved = self._clock_moved, asyncio.Event()
         moved.set()
 
     async def clock_sleep(self, seconds: float) -> None:
-        """A sleep that ends when the test lets so much time pass; less than a second is none."""
+        """A `sleep` that ends when the test's clock has advanced this far; below one second it returns at once."""
         if seconds < 1:
             return
         until = self.clock() + timedelta(seconds=seconds)
         while self.clock() < until:
-            await self._moved.wait()
+            await self._clock_moved.wait()
 
-    # ------------------------------------------------------------ people
+    # ------------------------------------------------------------ recipients
 
     async def add_recipients(self, recipients: int) -> None:
-        """So many more on each channel; those on WhatsApp have just spoken."""
-        new = range(self._people, self._people + recipients)
-        self._people += recipients
+        """Enrol this many more servants on each channel; those on WhatsApp have an open reply window."""
+        new = range(self._recipients, self._recipients + recipients)
+        self._recipients += recipients
         async with self.database.write() as tx:
             if not new.start:
                 await servants.add_institution(tx, *INSTITUTIONS[0])
-            place = await servants.institution_by_code(tx, INSTITUTIONS[0][0])
-            assert place is not None
+            institution = await servants.institution_by_code(tx, INSTITUTIONS[0][0])
+            assert institution is not None
             for number in new:
                 for address in (telegram_address(number), whatsapp_address(number)):
-                    await self._enrol(tx, place.id, address)
+                    await self._enrol(tx, institution.id, address)
         for number in new:
             self.telegram.person(int(telegram_address(number))).has_started = True
             self.meta.person(f"52147700{number:05d}", whatsapp_address(number)).last_word = self.clock()
 
     async def _enrol(self, tx: Transaction, institution_id: int, address: str) -> None:
         row = {"channel": channel_of(address), "address": address, "heard_at": self.clock()}
-        who = {"institution_id": institution_id, "state": "active", "language": "es", "hour": 9}
-        who |= {"notice_version": "1", "consented_at": self.clock(), "enrolled_on": self.clock().date()}
-        servant_id = await tx.scalar(insert(schema.servants).values(who).returning(schema.servants.c.id))
+        servant = {"institution_id": institution_id, "state": "active", "language": "es", "hour": 9}
+        servant |= {"notice_version": "1", "consented_at": self.clock(), "enrolled_on": self.clock().date()}
+        servant_id = await tx.scalar(insert(schema.servants).values(servant).returning(schema.servants.c.id))
         await tx.execute(insert(addresses).values(row | {"servant_id": servant_id}))
 
     async def say(
@@ -150,50 +153,50 @@ class DeliveryTestbed:
         *,
         opening: RenderedTemplate | None = None,
     ) -> None:
-        """Into the outbox; the text is the key, and is said once."""
+        """Add a delivery to the outbox; `text` is its idempotency key as well, so it has to be unique."""
         body = outgoing.pack(Parcel(address, Action.SAY, text, opening=opening))
-        ends = self.clock() + PROMPTS_LAST if kind is DeliveryKind.PROMPT else None
+        ends = self.clock() + PROMPT_EXPIRY if kind is DeliveryKind.PROMPT else None
         async with self.database.write() as tx:
             await outbox.add(tx, [NewDelivery(text, channel_of(address), address, kind, body, self.clock(), ends)])
         self.enqueued.append((address, text, kind))
 
     def read(self, address: str) -> list[str]:
-        """What reached a person, in its order, as often as it did."""
+        """Texts that reached the recipient, in order, repeated ones included."""
         if channel_of(address) == "telegram":
-            return [note.text for note in self.telegram.person(int(address)).read()]
-        (person,) = (one for one in self.meta.world.people if one.user_id == address)
-        return [note.text for note in person.read()]
+            return [message.text for message in self.telegram.person(int(address)).read()]
+        (person,) = (person for person in self.meta.world.people if person.user_id == address)
+        return [message.text for message in person.read()]
 
     def fail(self, channel: str, **how: Any) -> Fault:
-        """The next sending on a channel meets this."""
+        """Make the next send on a channel fail; options as in the `Fault` of the channel's fake."""
         fake = self.telegram if channel == "telegram" else self.meta
         return fake.fail(METHODS[channel], **how)
 
-    # ------------------------------------------------------------ the outbox
+    # ------------------------------------------------------------ outbox
 
     async def settle(self, sender: Dispatcher | None = None) -> None:
-        """Until nothing waits; the clock goes on to whatever is next."""
-        for _ in range(LOOKS):
+        """Dispatch until no delivery is waiting or claimed, advancing the clock to the next due time each round."""
+        for _ in range(MAX_ROUNDS):
             await (sender or self.dispatcher).drain()
-            moment = await self._next()
+            moment = await self._next_due()
             if moment is None:
                 return
             self.clock.moment = max(self.clock(), moment) + SECOND
-        raise AssertionError(f"something never leaves: {await self.states()}")
+        raise AssertionError(f"deliveries that never leave the outbox: {await self.states()}")
 
-    async def _next(self) -> datetime | None:
-        """When all may leave that may not now; None: nothing waits."""
+    async def _next_due(self) -> datetime | None:
+        """When the last of the deliveries that are not due yet is due or loses its lease; None: none is pending."""
         rows = [row for row in await self.rows() if row["state"] in ("waiting", "claimed")]
         moments = [row["lease_until"] or row["due_at"] for row in rows]
         later = [moment for moment in moments if moment > self.clock()]
         return max(later or moments, default=None)
 
     async def wait_for_states(self, holds: Callable[[Mapping[str, str]], bool]) -> None:
-        """Let others work until the states of the outbox are so."""
-        for _ in range(LOOKS):
+        """Let other tasks run until `holds` is true for the states of the outbox."""
+        for _ in range(MAX_ROUNDS):
             if holds(await self.states()):
                 return
-        raise AssertionError(f"it never came to that: {await self.states()}")
+        raise AssertionError(f"the expected states were not reached: {await self.states()}")
 
     async def rows(self) -> list[Row]:
         async with self.database.read() as tx:
@@ -204,6 +207,7 @@ class DeliveryTestbed:
         return found
 
     async def states(self) -> dict[str, str]:
+        """State of each delivery, by its text."""
         return {row["key"]: row["state"] for row in await self.rows()}
 
 
@@ -221,10 +225,10 @@ def channel_of(address: str) -> str:
 
 @asynccontextmanager
 async def delivery_testbed(database: Database, clock: Clock, recipients: int = 10) -> AsyncIterator[DeliveryTestbed]:
-    """On an empty, migrated database."""
+    """A test bed on an empty, migrated database, with `recipients` on each channel."""
     async with FakeTelegram() as telegram, FakeWhatsApp(clock) as meta:
-        one = DeliveryTestbed(database, clock, telegram, meta)
-        await one.add_recipients(recipients)
-        yield one
-        for road in one.channels.values():
-            await road.channel.stop()
+        testbed = DeliveryTestbed(database, clock, telegram, meta)
+        await testbed.add_recipients(recipients)
+        yield testbed
+        for watched in testbed.channels.values():
+            await watched.channel.stop()
