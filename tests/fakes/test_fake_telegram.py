@@ -142,6 +142,6 @@ def test_the_facts_match_the_bot_api_description() -> None:
             assert required == {field for field, fact in facts.items() if fact.required}, name
             for field, fact in facts.items():
                 assert fact.kind in fields[field]["types"], (name, field)
-                assert fact.says in fields[field]["description"], (name, field)
+                assert fact.quote in fields[field]["description"], (name, field)
     assert telegram_facts.DELETABLE_SAYS in " ".join(spec["methods"]["deleteMessage"]["description"])
     assert set(telegram_facts.UPDATE_KINDS) <= set(_fields(spec["types"]["Update"]))

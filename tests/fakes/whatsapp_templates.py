@@ -155,7 +155,7 @@ class Templates:
         return template
 
     def find(self, name: str, language: str) -> Template | None:
-        return next((one for one in self.all if (one.name, one.language) == (name, language)), None)
+        return next((template for template in self.all if (template.name, template.language) == (name, language)), None)
 
     def for_sending(self, name: str, language: str) -> Template:
         """The approved template. Raises Refusal."""
@@ -188,18 +188,18 @@ class Templates:
 
     def page(self, query: Mapping[str, str], url: str) -> Values:
         """One page of the list; `paging.next` is present only if there are more pages."""
-        fits = [one for one in self.all if all(_fits(one, name, query) for name in FILTERS)]
+        matches = [template for template in self.all if all(_matches(template, name, query) for name in FILTERS)]
         start, size = _number(query.get("after", "0")), _number(query.get("limit", str(PAGE)))
         fields = query["fields"].split(",") if "fields" in query else FIELDS
-        shown = fits[start : start + size]
-        answer: Values = {"data": [one.shown(fields) for one in shown]}
+        shown = matches[start : start + size]
+        answer: Values = {"data": [template.shown(fields) for template in shown]}
         if shown:
             end = start + len(shown)
             answer["paging"] = {"cursors": {"before": str(start), "after": str(end)}}
-            if end < len(fits):
+            if end < len(matches):
                 answer["paging"]["next"] = f"{url}?{urlencode({**query, 'limit': size, 'after': end})}"
         if "summary" in query:
-            count = {"total_count": len(fits), "message_template_count": len(self.all)}
+            count = {"total_count": len(matches), "message_template_count": len(self.all)}
             answer["summary"] = count | {"message_template_limit": self.limit, "are_translations_complete": True}
         return answer
 
@@ -271,7 +271,7 @@ def _check_body(part: Values) -> None:
     found = list(VARIABLE.finditer(text))
     if found and (not text[: found[0].start()].strip() or not text[found[-1].end() :].strip()):
         raise Refusal(100, "body: variables at the start or end", subcode=EDGE)
-    if any(not text[one.end() : other.start()].strip() for one, other in pairwise(found)):
+    if any(not text[left.end() : right.start()].strip() for left, right in pairwise(found)):
         raise Refusal(100, "body: variables side by side", subcode=BODY_FORM)
     names = _names(text, "body", BODY_FORM)
     if len(VARIABLE.sub(" ", text).split()) < 2 * len(names) + 1 and names:
@@ -309,7 +309,7 @@ def _check_buttons(part: Values) -> None:
     if len(labels) != len(set(labels)):
         raise Refusal(100, "buttons: two with one label", subcode=MISSING)
     are_replies = [str(button.get("type")).upper() == "QUICK_REPLY" for button in buttons]
-    if sum(one != other for one, other in pairwise(are_replies)) > 1:
+    if sum(left != right for left, right in pairwise(are_replies)) > 1:
         raise Refusal(100, "buttons: quick replies stand together", subcode=MISSING)
 
 
@@ -350,7 +350,7 @@ def _check_example(part: Values, names: list[str], member: str) -> None:
         samples = given if member == "header_text" else given[0]
     else:
         named = example.get(f"{member}_named_params") or []
-        samples = [one.get("example") for name in names for one in named if one.get("param_name") == name]
+        samples = [sample.get("example") for name in names for sample in named if sample.get("param_name") == name]
     if len(samples) != len(names) or not all(isinstance(sample, str) and sample.strip() for sample in samples):
         raise Refusal(100, f"example: {len(names)} sample values are expected", subcode=MISSING)
 
@@ -366,7 +366,7 @@ def _value(parameter: Mapping[str, Any]) -> str:
     return value
 
 
-def _fits(template: Template, name: str, query: Mapping[str, str]) -> bool:
+def _matches(template: Template, name: str, query: Mapping[str, str]) -> bool:
     if name not in query:
         return True
     value = str(getattr(template, name))
