@@ -168,7 +168,7 @@ class DeliveryTestbed:
         return [message.text for message in person.read()]
 
     def fail(self, channel: str, **how: Any) -> Fault:
-        """Make the next send on a channel fail; options as in the `Fault` of the channel's fake."""
+        """Make the next send on a channel fail; options are the fields of the fake's Fault record."""
         fake = self.telegram if channel == "telegram" else self.meta
         return fake.fail(METHODS[channel], **how)
 
