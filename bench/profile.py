@@ -57,7 +57,7 @@ async def _keep(app: App, count: int) -> None:
     raws = [json.loads(raw.partition(b"\r\n\r\n")[2]) for raw in press.requests(count)]
     for place in range(0, count, AT_ONCE):
         some = raws[place : place + AT_ONCE]
-        await asyncio.gather(*(telegram_receiver.keep_all([raw], app.telegram, app.inbox) for raw in some))
+        await asyncio.gather(*(telegram_receiver.store_all([raw], app.telegram, app.inbox) for raw in some))
 
 
 async def _together(app: App, count: int) -> None:

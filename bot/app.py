@@ -22,12 +22,12 @@ from bot import console
 from bot.channels.channel import Channel, ChannelError, Refused, Stopped
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.channels.telegram import webhook_monitor
-from bot.channels.telegram.channel import PERSON as TELEGRAM_PERSON
-from bot.channels.telegram.channel import Cover, Telegram, Webhook
+from bot.channels.telegram.channel import RECIPIENT_LIMIT as TELEGRAM_PERSON
+from bot.channels.telegram.channel import ProfileTexts, Telegram, Webhook
 from bot.channels.webchat import page as webchat_page
 from bot.channels.webchat.channel import Webchat
 from bot.channels.whatsapp import webhook as whatsapp_webhook
-from bot.channels.whatsapp.channel import PAIR, WhatsApp, capabilities
+from bot.channels.whatsapp.channel import RECIPIENT_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
 from bot.delivery.dispatcher import Dispatcher
@@ -50,7 +50,7 @@ from storage.queue.claims import PersonLimit
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
 RETRY = 15.0  # seconds between two tries to greet a platform
-PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: PAIR}
+PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: RECIPIENT_LIMIT}
 WEBHOOK_PATH = "/webhooks/telegram"
 HEAR = "no updates come in: Telegram does not take PUBLIC_URL as webhook; mend it, or set TELEGRAM_MODE=polling"
 
@@ -204,9 +204,9 @@ def _telegram(settings: Settings, secrets: Secrets, library: Library) -> Telegra
     hook = None
     if settings.telegram_by_webhook:
         hook = Webhook(settings.public_url + WEBHOOK_PATH, _webhook_secret(settings, secrets))
-    covers = {language: Cover.of(library.phrases.section(language, "telegram")) for language in ("es", "en")}
+    covers = {language: ProfileTexts.of(library.phrases.section(language, "telegram")) for language in ("es", "en")}
     token = settings.telegram_bot_token.get_secret_value()
-    return Telegram(token, settings.telegram_api_url, covers=covers, webhook=hook)
+    return Telegram(token, settings.telegram_api_url, profile_texts=covers, webhook=hook)
 
 
 def _whatsapp(settings: Settings, database: Database, clock: Callable[[], datetime]) -> WhatsApp | None:
@@ -372,5 +372,5 @@ async def _meet(app: App, channel: Telegram | WhatsApp, told: str) -> str:
         else:
             await channel_facts.clear(tx, channel.name, channel_facts.DEAF)
     if reason and reason != told:
-        log.error("channel_deaf", channel=channel.name, fault=reason, hint=HEAR)
+        log.error("channel_receiving_failed", channel=channel.name, fault=reason, hint=HEAR)
     return reason

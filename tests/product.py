@@ -31,7 +31,7 @@ from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 
-QUICK = webchat_page.PageTiming(patience=0, posts=10_000, poll=0.05)
+QUICK = webchat_page.PageTiming(reply_timeout=0, post_limit=10_000, poll_interval=0.05)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Product:
         assert self.app.telegram is not None
         while True:
             while batch := await self.app.telegram.fetch(self._offset, seconds=0):
-                await telegram_receiver.keep_all(batch, self.app.telegram, self.app.inbox)
+                await telegram_receiver.store_all(batch, self.app.telegram, self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
             answered = await self.meta.deliver(self.address)
             assert set(answered) <= {200}, answered

@@ -34,13 +34,13 @@ class Blocked(ChannelError):
     """This person cannot be written to until they come back (blocked, deactivated, chat not found)."""
 
 
-class Later(ChannelError):
+class RecipientThrottled(ChannelError):
     """This person not before `retry_after` seconds (to the power of the attempts, if it `grows`); others as ever."""
 
     def __init__(self, reason: str, retry_after: float, *, grows: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
-        self.grows = grows
+        self.is_exponential = grows
 
 
 class WindowClosed(ChannelError):

@@ -36,7 +36,7 @@ class Receipt:
     channel: str
     key: str
     ref: str
-    fate: DeliveryStatus
+    status: DeliveryStatus
     number: int = 0
     at: int = 0  # Unix seconds
     code: int = 0  # of the fault, as the platform numbers it

@@ -9,19 +9,19 @@ from aiohttp import web
 from bot.channels.events import PlatformEvent, UnreadableEvent
 from storage.database import DatabaseUnavailable
 
-WITHOUT_KEY = "none"
+NO_KEY = "none"
 """The key of something that has none: there can be no second of it worth keeping."""
 
 log = structlog.get_logger()
 
 
-class Keeper(Protocol):
+class EventStore(Protocol):
     """The inbox, as far as a channel needs it."""
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int: ...
+    async def store(self, arrivals: Iterable[PlatformEvent]) -> int: ...
 
 
-async def body_of(request: web.Request, limit: int) -> bytes | None:
+async def read_body(request: web.Request, limit: int) -> bytes | None:
     """The body, or None when it has more than `limit` bytes (which may differ from the application's limit)."""
     body = bytearray()
     if (request.content_length or 0) > limit:
@@ -33,7 +33,7 @@ async def body_of(request: web.Request, limit: int) -> bytes | None:
     return bytes(body)
 
 
-async def keep_all(arrivals: Sequence[PlatformEvent], inbox: Keeper) -> None:
+async def store_all(arrivals: Sequence[PlatformEvent], inbox: EventStore) -> None:
     """Keep what came in one transaction. One that cannot be kept never stops the others: it is set aside.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
@@ -42,7 +42,7 @@ async def keep_all(arrivals: Sequence[PlatformEvent], inbox: Keeper) -> None:
         return
     fault = ""
     try:
-        await inbox.keep(arrivals)
+        await inbox.store(arrivals)
     except DatabaseUnavailable:
         raise
     except Exception as failure:  # one of them is poison; the transaction took the others down with it
@@ -53,11 +53,11 @@ async def keep_all(arrivals: Sequence[PlatformEvent], inbox: Keeper) -> None:
             await _keep_alone(arrival, inbox)
 
 
-async def _keep_alone(arrival: PlatformEvent, inbox: Keeper) -> None:
+async def _keep_alone(arrival: PlatformEvent, inbox: EventStore) -> None:
     fault = ""
     for attempt in (arrival, UnreadableEvent(arrival.channel, arrival.key, "not kept")):
         try:
-            await inbox.keep([attempt])
+            await inbox.store([attempt])
             return
         except DatabaseUnavailable:
             raise

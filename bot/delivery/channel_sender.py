@@ -9,17 +9,7 @@ from enum import Enum
 
 import structlog
 
-from bot.channels.channel import (
-    Blocked,
-    Channel,
-    ChannelError,
-    Later,
-    Stopped,
-    TemplateStopped,
-    Throttled,
-    Unreachable,
-    WindowClosed,
-)
+from bot.channels.channel import (Blocked, Channel, ChannelError, RecipientThrottled, Stopped, TemplateStopped, Throttled, Unreachable, WindowClosed)
 from bot.delivery.rate_limiter import DeliveryServices, Limits, RateLimiter
 from handlers import outgoing
 from storage.channels import channel_facts
@@ -203,8 +193,8 @@ class ChannelSender:
                 log.warning("channel_throttled", channel=self.channel.name, seconds=fault.retry_after)
                 await self._credential.refused(fault.retry_after)
                 return await self._postpone(delivery, fault.retry_after, "throttled")
-            case Later():
-                wait = min(fault.retry_after**delivery.attempts, LONGEST_WAIT) if fault.grows else fault.retry_after
+            case RecipientThrottled():
+                wait = min(fault.retry_after**delivery.attempts, LONGEST_WAIT) if fault.is_exponential else fault.retry_after
                 return await self._postpone(delivery, wait, says)
             case TemplateStopped():
                 return await self._postpone(delivery, TEMPLATE_WAIT, says)

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from bot.channels.events import AccountEvent, AccountEventKind
-from bot.channels.whatsapp.errors import Meaning, meaning
+from bot.channels.whatsapp.errors import ErrorMeaning, error_meaning
 from storage.channels import channel_facts
 from storage.database import Transaction
 
@@ -65,5 +65,5 @@ async def _account(tx: Transaction, bulletin: AccountEvent, now: datetime) -> No
 async def _fault(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
     code = int(bulletin.fields.get("code", "0") or 0)
     log.warning("account_fault", channel=bulletin.channel, code=code)
-    if meaning(code) is Meaning.CHANNEL_STOPPED:
+    if error_meaning(code) is ErrorMeaning.CHANNEL_STOPPED:
         await channel_facts.note(tx, bulletin.channel, channel_facts.STOPPED, f"code {code}", now)

@@ -19,7 +19,7 @@ REST = 0.002  # seconds between two writes: a platform waits longer than that fo
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _IS = {kind: name for name, kind in NAMES.items()}
-_KINDS: dict[str, Callable[[str], Any]] = {"kind": UpdateKind, "fate": DeliveryStatus, "topic": AccountEventKind}
+_KINDS: dict[str, Callable[[str], Any]] = {"kind": UpdateKind, "status": DeliveryStatus, "topic": AccountEventKind}
 
 
 class Inbox:
@@ -35,7 +35,7 @@ class Inbox:
         self._gathering = Batcher(database, self._write, options=BatchOptions(REST, is_urgent=True, is_single=True))
         self.arrived = asyncio.Event()
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
+    async def store(self, arrivals: Iterable[PlatformEvent]) -> int:
         """Store them in one transaction, which others may share; give how many were new. Then acknowledge.
 
         Raises DatabaseUnavailable: nothing was stored, and the platform must repeat.

@@ -35,7 +35,7 @@ async def _answering(product: Product, people: int, first: int = 300_000) -> Cou
             phone.person.press("A")
         assert product.app.telegram is not None
         batch = await product.app.telegram.fetch(product._offset, seconds=0)
-        await telegram_receiver.keep_all(batch, product.app.telegram, product.app.inbox)
+        await telegram_receiver.store_all(batch, product.app.telegram, product.app.inbox)
         await product.app.update_worker.drain()
     return count
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from bot.channels.whatsapp.channel import capabilities
-from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.parser import parse
 from content import limits
 from content.library import Library
 from content.phrases import Phrases
@@ -358,7 +358,7 @@ TYPED = {  # what a servant types, and the phrase that answers
 @pytest.mark.parametrize("text", TYPED)
 async def test_a_typed_word_does_what_the_command_does(chat: Chat, text: str) -> None:
     await chat.enrol(ANA)
-    update = translate(webhooks.said(webhooks.text(text)))[0]
+    update = parse(webhooks.incoming(webhooks.text(text)))[0]
     assert isinstance(update, Update)
     await chat.takes(replace(update, address=ANA.address, alias=ANA.alias, at=int(chat.clock().timestamp())))
     beginning = chat.library.phrases.template("es", TYPED[text]).partition("{")[0].replace("**", "")
@@ -447,7 +447,7 @@ FORMS: dict[str, Any] = {
 
 async def webhook(chat: Chat, raw: Any) -> None:
     """A webhook's body, translated and handled."""
-    for update in translate(raw):
+    for update in parse(raw):
         assert isinstance(update, Update)
         await chat.takes(update)
 
@@ -459,7 +459,7 @@ async def test_one_person_in_five_spellings_is_one_servant_and_answered_where_th
     await chat.reads(PHONE)
     for number, (name, (names, contact)) in enumerate(FORMS.items()):
         text = webhooks.text("hora", f"wamid.{number}", **NOBODY | names)
-        await webhook(chat, webhooks.said(text, contacts=[contact]))
+        await webhook(chat, webhooks.incoming(text, contacts=[contact]))
         where = PHONE if number < 2 else USER
         assert await chat.servant(where) == known, name
         (reply,) = await chat.reads(where)

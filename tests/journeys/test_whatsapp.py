@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.fields import hashed_key
 from content.library import Library
 from handlers import outgoing
 from handlers.casework import news
@@ -308,7 +308,7 @@ async def test_words_about_a_delivery_in_any_order_a_week_late_and_twice(
         await product.meta.report(note, fate)
     await product.settle()
     async with product.app.database.read() as tx:
-        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(note.wamid)))).one()
+        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == hashed_key(note.wamid)))).one()
     assert (row.state, row.fate) == ("sent", "read")
 
 

@@ -17,7 +17,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
 
         async def settle() -> None:
             while api.pending:
-                update = telegram.translate(api.pending.pop(0))
+                update = telegram.parse(api.pending.pop(0))
                 assert update is not None
                 if update.kind is UpdateKind.CHOICE:
                     await telegram.send(Parcel(update.address, Action.ACKNOWLEDGE, press=update.press))

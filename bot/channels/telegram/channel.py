@@ -15,12 +15,12 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
 from bot.channels.channel import Refused, Throttled
-from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
-from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
+from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, refusal_kind, errors_translated
+from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, parse
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, marked, plain
 from storage.queue.claims import PersonLimit
 
-__all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
+__all__ = ["COMMANDS", "ProfileTexts", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
 
 API_URL = "https://api.telegram.org"
 COMMANDS = (
@@ -39,7 +39,7 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-PERSON = PersonLimit(16, 8.0)
+RECIPIENT_LIMIT = PersonLimit(16, 8.0)
 """In one chat about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 
@@ -68,7 +68,7 @@ class PendingUpdates:
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
+class ProfileTexts:
     """What Telegram shows around the chat in one language: before Start, on the profile, in the menu."""
 
     description: str = ""
@@ -76,7 +76,7 @@ class Cover:
     menu: Sequence[tuple[str, str]] = ()  # command, description
 
     @classmethod
-    def of(cls, phrases: Mapping[str, str]) -> "Cover":
+    def of(cls, phrases: Mapping[str, str]) -> "ProfileTexts":
         """From the section `telegram` of the message catalogs in one language."""
         return cls(
             phrases["description"],
@@ -95,7 +95,7 @@ class Telegram:
         token: str,
         api_url: str = API_URL,
         *,
-        covers: Mapping[str, Cover] | None = None,
+        profile_texts: Mapping[str, ProfileTexts] | None = None,
         webhook: Webhook | None = None,
     ) -> None:
         if not token:
@@ -104,7 +104,7 @@ class Telegram:
         self._token = token
         self._request = AiohttpRequest(token)
         self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
-        self._covers = dict(covers or {})
+        self._covers = dict(profile_texts or {})
         self._webhook = webhook
 
     async def start(self) -> None:
@@ -113,12 +113,12 @@ class Telegram:
         Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
         that Telegram does not want now is told and left: the chat works without.
         """
-        await told_plainly(self._receive())
+        await errors_translated(self._receive())
         for language, cover in self._covers.items():
             codes = ("", language) if language == FALLBACK_LANGUAGE else (language,)
             for code in codes:
                 try:
-                    await told_plainly(self._put_up(cover, code or None))
+                    await errors_translated(self._put_up(cover, code or None))
                 except TokenRevoked:
                     raise
                 except (Throttled, Refused) as fault:
@@ -138,12 +138,12 @@ class Telegram:
 
     async def backlog(self) -> PendingUpdates:
         """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
-        told = await told_plainly(self._bot.get_webhook_info())
+        told = await errors_translated(self._bot.get_webhook_info())
         return PendingUpdates(
             told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80]
         )
 
-    async def _put_up(self, cover: Cover, code: str | None) -> None:
+    async def _put_up(self, cover: ProfileTexts, code: str | None) -> None:
         await self._bot.set_my_commands(cover.menu, language_code=code)
         await self._bot.set_my_description(cover.description, language_code=code)
         await self._bot.set_my_short_description(cover.short_description, language_code=code)
@@ -151,9 +151,9 @@ class Telegram:
     async def stop(self) -> None:
         await self._request.shutdown()
 
-    def translate(self, raw: object) -> Update | None:
+    def parse(self, raw: object) -> Update | None:
         """See `translate` below: reading needs no bot."""
-        return translate(raw)
+        return parse(raw)
 
     async def fetch(self, offset: int | None, *, seconds: int = POLL_SECONDS) -> list[Any]:
         """Wait for updates and give them as they came. The offset confirms whatever is before it.
@@ -161,7 +161,7 @@ class Telegram:
         Raw on purpose: the library parses a batch as a whole, and one update that it cannot read would hide
         all the others for ever. Raises the channel's errors, also Contested.
         """
-        return await told_plainly(self._fetch(offset, seconds))
+        return await errors_translated(self._fetch(offset, seconds))
 
     async def _fetch(self, offset: int | None, seconds: int) -> list[Any]:
         query = {"timeout": str(seconds), "allowed_updates": json.dumps(ALLOWED_UPDATES)}
@@ -177,7 +177,7 @@ class Telegram:
 
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
-        return await told_plainly(self._send(parcel))
+        return await errors_translated(self._send(parcel))
 
     async def _send(self, parcel: Parcel) -> str:
         match parcel.act:
@@ -205,7 +205,7 @@ class Telegram:
         try:
             await self._call("editMessageText", which | _shown(parcel))
         except BadRequest as fault:
-            kind = kind_of(fault)
+            kind = refusal_kind(fault)
             if kind.startswith("message is not modified"):
                 return parcel.ref
             if not kind.startswith(("message to edit not found", "message can't be edited", "message_id_invalid")):
@@ -220,7 +220,7 @@ class Telegram:
             await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
         except BadRequest as fault:
             # Too late, or answered already: the person's phone stopped waiting by itself.
-            if not kind_of(fault).startswith(("query is too old", "query_id_invalid")):
+            if not refusal_kind(fault).startswith(("query is too old", "query_id_invalid")):
                 raise
 
     async def _erase(self, parcel: Parcel) -> None:
@@ -231,7 +231,7 @@ class Telegram:
             await self._call("deleteMessage", which)
         except BadRequest as fault:
             # Gone already, or older than 48 hours: nothing more can be done about it.
-            if not kind_of(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
+            if not refusal_kind(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
                 raise
 
 

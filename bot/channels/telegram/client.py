@@ -30,7 +30,7 @@ READ_SECONDS = 15.0
 THROTTLED_SECONDS = 5.0
 """How long to wait after a 429 that does not say it (it happens: Bot API, "ResponseParameters" are optional)."""
 
-GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
+RECIPIENT_GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
 """400s that speak of the person, not of the message: nobody is there to be written to."""
 
 
@@ -38,11 +38,11 @@ class TokenRevoked(Stopped):
     """The credential itself is refused (401, 404): the whole channel must stop, and a person must act."""
 
 
-class Contested(Unreachable):
+class PollingConflict(Unreachable):
     """Somebody else takes this bot's updates: a second poller, or a webhook that is still set (409)."""
 
 
-class TooFast(TelegramError):
+class RateLimited(TelegramError):
     """A 429, with the wait that Telegram asked for or our own."""
 
     def __init__(self, retry_after: float) -> None:
@@ -50,7 +50,7 @@ class TooFast(TelegramError):
         self.retry_after = retry_after
 
 
-class NoAnswer(NetworkError):
+class NoResponse(NetworkError):
     """No usable answer; `in_doubt` says that the work may have been done all the same."""
 
     def __init__(self, kind: str, *, in_doubt: bool) -> None:
@@ -60,7 +60,7 @@ class NoAnswer(NetworkError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class JsonFields:
     """Fields of a call as they are, in the place of the library's own collection of parameters."""
 
     fields: Mapping[str, object]
@@ -104,7 +104,7 @@ class AiohttpRequest(BaseRequest):
         The road of every message: building the library's objects, and reading its answers into them, takes several
         times what the way itself does. Failures are the library's, as ever.
         """
-        return await self.post(url, cast(RequestData, Plain(fields)))
+        return await self.post(url, cast(RequestData, JsonFields(fields)))
 
     async def do_request(
         self,
@@ -118,16 +118,16 @@ class AiohttpRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         """One exchange. Raises TooFast and NoAnswer; other refusals are told apart by BaseRequest."""
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else READ_SECONDS
-        if isinstance(request_data, Plain):
+        if isinstance(request_data, JsonFields):
             content: dict[str, Any] = {"data": request_data.payload(), "headers": JSON}
         else:
             content = {"data": request_data.json_parameters if request_data else None}
         status, payload = await self._exchange(method, url, content, seconds)
         if status == 429:
-            raise TooFast(_retry_after(payload))
+            raise RateLimited(_retry_after(payload))
         if status >= 500:
             # A gateway that gave up waiting cannot know whether the work was done.
-            raise NoAnswer(f"status {status}", in_doubt=status == 504)
+            raise NoResponse(f"status {status}", in_doubt=status == 504)
         if status >= 300:
             payload = payload.replace(self._token, b"[token]")
         return status, payload
@@ -136,16 +136,16 @@ class AiohttpRequest(BaseRequest):
         await self.initialize()
         assert self._session is not None
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=seconds)
-        failure: NoAnswer
+        failure: NoResponse
         try:
             async with self._session.request(method, url, **content, timeout=timeout, allow_redirects=False) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=False)
+            failure = NoResponse(type(fault).__name__, in_doubt=False)
         except TimeoutError as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
         except (aiohttp.ClientError, OSError) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
         # Raised outside the handlers: the error it comes from, which may quote the address, is not chained.
         raise failure
 
@@ -161,7 +161,7 @@ class AiohttpRequest(BaseRequest):
         return answer
 
 
-async def told_plainly(work: Awaitable[T]) -> T:
+async def errors_translated(work: Awaitable[T]) -> T:
     """The result of some work with the library; every failure of it becomes one of the channel's, and no other.
 
     A function and no context manager, which would chain the cause by itself: the texts of causes quote what was
@@ -173,37 +173,37 @@ async def told_plainly(work: Awaitable[T]) -> T:
     except ChannelError as fault:
         failure = fault
     except TelegramError as fault:
-        failure = meaning(fault)
+        failure = channel_error_for(fault)
     except Exception as fault:  # an answer in a shape that the library cannot read
         failure = Unreachable(f"unreadable answer: {type(fault).__name__}", in_doubt=True)
     failure.__context__ = None
     raise failure
 
 
-def meaning(fault: TelegramError) -> ChannelError:
+def channel_error_for(fault: TelegramError) -> ChannelError:
     """What an error of python-telegram-bot says to a sender (BadRequest is also a NetworkError: it goes first)."""
     match fault:
-        case TooFast():
+        case RateLimited():
             return Throttled(fault.retry_after)
-        case NoAnswer():
+        case NoResponse():
             return Unreachable(fault.kind, in_doubt=fault.in_doubt)
         case InvalidToken():
             return TokenRevoked("Telegram refuses the bot's token")
         case Forbidden():
             return Blocked("the person blocked the bot or is gone")
         case Conflict():
-            return Contested("another program takes this bot's updates", in_doubt=False)
+            return PollingConflict("another program takes this bot's updates", in_doubt=False)
         case ChatMigrated():
             return Refused("the address became a group")
         case BadRequest():
-            kind = kind_of(fault)
-            return Blocked(kind) if kind.startswith(GONE) else Refused(kind)
+            kind = refusal_kind(fault)
+            return Blocked(kind) if kind.startswith(RECIPIENT_GONE) else Refused(kind)
         case NetworkError():
             return Unreachable("unexpected status", in_doubt=False)
     return Unreachable("unreadable answer", in_doubt=True)
 
 
-def kind_of(fault: TelegramError) -> str:
+def refusal_kind(fault: TelegramError) -> str:
     """The kind of a 400: its description up to where Telegram begins to quote what it was sent."""
     return re.split(r"[:\"<(]| '", fault.message, maxsplit=1)[0].strip().lower()[:80]
 

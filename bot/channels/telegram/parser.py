@@ -30,7 +30,7 @@ class Untranslatable(Exception):
     """Something that cannot be read as an update; the text is the kind of the fault, never content."""
 
 
-def translate(raw: object) -> Update | None:
+def parse(raw: object) -> Update | None:
     """One update in our words; None for what is ignored on purpose.
 
     Ignored are groups, channels, other bots, edited messages (the first wording has been answered), service
@@ -49,7 +49,7 @@ def translate(raw: object) -> Update | None:
     raise Untranslatable(fault)
 
 
-def key_of(raw: object) -> str:
+def update_key(raw: object) -> str:
     """The platform's identifier of an update, also of one that cannot be read; empty when it has none."""
     number = raw.get("update_id") if isinstance(raw, dict) else None
     return str(number) if isinstance(number, int) and _is_number(number) and number >= 0 else ""
@@ -63,7 +63,7 @@ def clean(text: str) -> str:
 
 
 def _read(raw: dict[str, Any]) -> Update | None:
-    key = key_of(raw)
+    key = update_key(raw)
     if not key:
         raise Untranslatable("no update_id")
     if (press := _plain_press(key, raw)) is not None:

@@ -13,9 +13,9 @@ from aiohttp import web
 from bot.channels import webhook
 from bot.channels.channel import ChannelError, Throttled
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.telegram.client import Contested, TokenRevoked
-from bot.channels.telegram.parser import NAME, Untranslatable, key_of
-from bot.channels.webhook import WITHOUT_KEY, Keeper, body_of
+from bot.channels.telegram.client import PollingConflict, TokenRevoked
+from bot.channels.telegram.parser import NAME, Untranslatable, update_key
+from bot.channels.webhook import NO_KEY, EventStore, read_body
 from handlers.message import Update
 from storage.database import DatabaseUnavailable
 
@@ -31,7 +31,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class UpdateParser(Protocol):
     """The bot, as far as a webhook needs it."""
 
-    def translate(self, raw: object) -> Update | None: ...
+    def parse(self, raw: object) -> Update | None: ...
 
 
 class Source(UpdateParser, Protocol):
@@ -40,7 +40,7 @@ class Source(UpdateParser, Protocol):
     async def fetch(self, offset: int | None) -> list[Any]: ...
 
 
-async def poll(telegram: Source, inbox: Keeper, *, sleep: Sleep = asyncio.sleep) -> None:
+async def poll(telegram: Source, inbox: EventStore, *, sleep: Sleep = asyncio.sleep) -> None:
     """Take updates for ever. Ends only by cancellation, or by TokenRevoked: then no waiting helps.
 
     A fetch with an offset confirms everything before it, so it comes after the keeping. Once it was answered
@@ -51,13 +51,13 @@ async def poll(telegram: Source, inbox: Keeper, *, sleep: Sleep = asyncio.sleep)
     while True:
         try:
             batch = await telegram.fetch(offset)
-            await keep_all(batch, telegram, inbox)
+            await store_all(batch, telegram, inbox)
         except TokenRevoked:
             raise
         except (ChannelError, DatabaseUnavailable) as fault:
             await sleep(pauses.after(fault))
             continue
-        keys = [int(key) for key in map(key_of, batch) if key]
+        keys = [int(key) for key in map(update_key, batch) if key]
         if batch and not keys:  # nothing of it can be confirmed: it would come again at once
             await sleep(pauses.after(Untranslatable("no update_id")))
             continue
@@ -81,7 +81,7 @@ class Pauses:
         kind = type(fault).__name__
         if kind != self._told:
             self._told = kind
-            if isinstance(fault, Contested):
+            if isinstance(fault, PollingConflict):
                 log.error(
                     "telegram_contested",
                     hint="a second program polls with this token, or a webhook is set: stop the other one",
@@ -92,24 +92,24 @@ class Pauses:
         return max(pause, fault.retry_after) if isinstance(fault, Throttled) else pause
 
 
-async def keep_all(batch: Iterable[object], telegram: UpdateParser, inbox: Keeper) -> None:
+async def store_all(batch: Iterable[object], telegram: UpdateParser, inbox: EventStore) -> None:
     """Keep updates as they came, in one transaction. One that cannot be kept never stops the others.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
     """
-    await webhook.keep_all([arrival for raw in batch if (arrival := _read(raw, telegram)) is not None], inbox)
+    await webhook.store_all([arrival for raw in batch if (arrival := _read(raw, telegram)) is not None], inbox)
 
 
 def _read(raw: object, telegram: UpdateParser) -> PlatformEvent | None:
     try:
-        return telegram.translate(raw)
+        return telegram.parse(raw)
     except Untranslatable as fault:
-        key = key_of(raw) or WITHOUT_KEY
+        key = update_key(raw) or NO_KEY
         log.warning("telegram_update_unreadable", key=key, fault=str(fault))
         return UnreadableEvent(NAME, key, str(fault))
 
 
-def attach(app: web.Application, telegram: UpdateParser, inbox: Keeper, secret: str) -> None:
+def attach(app: web.Application, telegram: UpdateParser, inbox: EventStore, secret: str) -> None:
     """Add the webhook. Anything but 200 makes Telegram repeat: only what may yet succeed is answered so."""
     if not secret:
         raise ValueError("a webhook without a secret would take updates from anybody")
@@ -119,7 +119,7 @@ def attach(app: web.Application, telegram: UpdateParser, inbox: Keeper, secret: 
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, expected):
             return _refuse(403, "secret")
-        body = await body_of(request, BODY_LIMIT)
+        body = await read_body(request, BODY_LIMIT)
         if body is None:
             return _refuse(413, "size")
         try:
@@ -133,7 +133,7 @@ def attach(app: web.Application, telegram: UpdateParser, inbox: Keeper, secret: 
         if isinstance(arrival, Update) and press:
             arrival = replace(arrival, press="")
         try:
-            await webhook.keep_all([arrival] if arrival is not None else [], inbox)
+            await webhook.store_all([arrival] if arrival is not None else [], inbox)
         except DatabaseUnavailable:
             return _refuse(503, "database")
         return _acknowledged(press) if press else web.Response()

@@ -37,12 +37,12 @@ SECRET = re.compile(r"[A-Za-z0-9_-]{22}")  # 128 bits
 class PageTiming:
     """How the page behaves towards browsers; tests make it quicker and more patient."""
 
-    patience: float = 3.0  # seconds that a form without scripts waits for the reply
+    reply_timeout: float = 3.0  # seconds that a form without scripts waits for the reply
     quiet: float = 0.25  # a reply of several messages is over when nothing came for so long
-    posts: int = 20  # at most so many posts of one chat ...
+    post_limit: int = 20  # at most so many posts of one chat ...
     seconds: float = 10.0  # ... in so many seconds
     beat: float = 15.0  # an open page hears from us at least so often
-    poll: float = 1.0  # on PostgreSQL another process may have written: look so often
+    poll_interval: float = 1.0  # on PostgreSQL another process may have written: look so often
 
 
 TIMING = web.AppKey("webchat_manners", PageTiming)
@@ -192,8 +192,8 @@ def _is_in_pace(app: web.Application, address: str) -> bool:
     if len(pace) > 1000:  # forget who has been quiet
         for quiet in [one for one, times in pace.items() if times[-1] < now - manners.seconds]:
             del pace[quiet]
-    times = pace.setdefault(address, deque(maxlen=manners.posts))
-    if len(times) == manners.posts and times[0] > now - manners.seconds:
+    times = pace.setdefault(address, deque(maxlen=manners.post_limit))
+    if len(times) == manners.post_limit and times[0] > now - manners.seconds:
         return False
     times.append(now)
     return True
@@ -217,7 +217,7 @@ async def _record(request: web.Request, address: str, deed: SubmittedAction, fie
         ref=ref,
         press=key if is_choice else "",
     )
-    return before if await app[INBOX].keep([update]) else -1
+    return before if await app[INBOX].store([update]) else -1
 
 
 async def _show_own(app: web.Application, address: str, deed: SubmittedAction, key: str) -> tuple[str, int]:
@@ -240,13 +240,13 @@ async def _show_own(app: web.Application, address: str, deed: SubmittedAction, k
 async def _await_reply(app: web.Application, address: str, before: int) -> None:
     """Until something newer than `before` stands in the chat and nothing more follows, or patience ends."""
     loop, manners, changes = asyncio.get_running_loop(), app[TIMING], app[CHANGES]
-    end = loop.time() + manners.patience
+    end = loop.time() + manners.reply_timeout
     with changes.listening(address) as bell:
         while (left := end - loop.time()) > 0 and not changes.is_closed:
             async with app[DATABASE].read() as tx:
                 if await transcripts.newest(tx, address) > before:
                     break
-            await bell.wait(min(left, manners.poll))
+            await bell.wait(min(left, manners.poll_interval))
         while (left := end - loop.time()) > 0 and await bell.wait(min(left, manners.quiet)):
             pass
 
@@ -283,7 +283,7 @@ async def _stream(
     request: web.Request, response: web.StreamResponse, bell: ChangeSubscription, address: str, after: int
 ) -> None:
     app, loop = request.app, asyncio.get_running_loop()
-    pause = app[TIMING].beat if app[DATABASE].is_sqlite else app[TIMING].poll
+    pause = app[TIMING].beat if app[DATABASE].is_sqlite else app[TIMING].poll_interval
     spoke_at = float("-inf")  # a first line at once: some browsers call the stream open only then
     while not app[CHANGES].is_closed and request.transport and not request.transport.is_closing():
         news = await _news(request, address, after)

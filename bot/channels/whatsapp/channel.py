@@ -10,21 +10,11 @@ from typing import Any
 
 import structlog
 
-from bot.channels.channel import (
-    Blocked,
-    ChannelError,
-    Later,
-    Refused,
-    Stopped,
-    TemplateStopped,
-    Throttled,
-    Unreachable,
-    WindowClosed,
-)
+from bot.channels.channel import (Blocked, ChannelError, RecipientThrottled, Refused, Stopped, TemplateStopped, Throttled, Unreachable, WindowClosed)
 from bot.channels.whatsapp import messages
-from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
-from bot.channels.whatsapp.errors import Meaning, meaning
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.channels.whatsapp.errors import ErrorMeaning, error_meaning
+from bot.channels.whatsapp.fields import hashed_key
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
@@ -44,7 +34,7 @@ UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
 
-PAIR = PersonLimit(20, 120.0)
+RECIPIENT_LIMIT = PersonLimit(20, 120.0)
 """The pair rate: one message in 6 seconds, of which up to 45 may be borrowed from the future; a margin is kept.
 Source: Cloud API, about the platform."""
 
@@ -89,9 +79,9 @@ class WhatsApp:
         try:
             number = await self._graph.number()
             listed = await self._graph.templates()
-        except GraphFault as fault:
+        except GraphError as fault:
             raise self._refusal(fault) from None
-        except NoAnswer as fault:
+        except NoResponse as fault:
             raise Unreachable(fault.kind, in_doubt=False) from None
         await self._note_standing(str(number.get("whatsapp_business_manager_messaging_limit", "")), listed)
 
@@ -139,8 +129,8 @@ class WhatsApp:
     async def _freely(self, parcel: Parcel) -> str:
         try:
             return await self._post(messages.free(parcel))
-        except GraphFault as fault:
-            if meaning(fault.code) is not Meaning.BY_TEMPLATE:
+        except GraphError as fault:
+            if error_meaning(fault.code) is not ErrorMeaning.WINDOW_CLOSED:
                 raise await self._refused(fault, parcel) from None
         async with self._database.write() as tx:  # Meta knows better: it happens even within the window
             await addresses.be_silent(tx, NAME, parcel.address, self._clock())
@@ -154,7 +144,7 @@ class WhatsApp:
             raise TemplateStopped("the template is not taken now", opening.template, opening.code)
         try:
             ref = await self._post(messages.template(parcel, opening))
-        except GraphFault as fault:
+        except GraphError as fault:
             raise await self._refused(fault, parcel, opening) from None
         try:
             async with self._database.write() as tx:
@@ -167,49 +157,49 @@ class WhatsApp:
         """Raises GraphFault, Unreachable."""
         try:
             answer = await self._graph.post_message(body)
-        except NoAnswer as fault:
+        except NoResponse as fault:
             raise Unreachable(fault.kind, in_doubt=fault.in_doubt) from None
         try:
-            return key_of(str(answer["messages"][0]["id"]))  # as its receipts will name it
+            return hashed_key(str(answer["messages"][0]["id"]))  # as its receipts will name it
         except (KeyError, IndexError, TypeError):
             raise Unreachable("an answer without a message", in_doubt=True) from None
 
     # ------------------------------------------------------------ what a refusal leads to
 
     async def _refused(
-        self, fault: GraphFault, parcel: Parcel, opening: RenderedTemplate | None = None
+        self, fault: GraphError, parcel: Parcel, opening: RenderedTemplate | None = None
     ) -> ChannelError:
         """The channel's error, after whatever is to be remembered was."""
-        what = meaning(fault.code)
+        what = error_meaning(fault.code)
         now = self._clock()
-        if what is Meaning.TEMPLATE_STOPPED and opening is not None:
+        if what is ErrorMeaning.TEMPLATE_STOPPED and opening is not None:
             log.error("whatsapp_template_stopped", template=opening.template, code=opening.code, fault=fault.code)
             status = f"REFUSED_{fault.code}"
             async with self._database.write() as tx:
                 await channel_facts.note_template(tx, NAME, opening.template, opening.code, now, status=status)
             return TemplateStopped(f"code {fault.code}", opening.template, opening.code)
-        if what is Meaning.NO_MARKETING:
+        if what is ErrorMeaning.NO_MARKETING:
             async with self._database.write() as tx:
                 await addresses.prefer_no_marketing(tx, NAME, parcel.address, no_marketing=True)
         return self._refusal(fault)
 
     @staticmethod
-    def _refusal(fault: GraphFault) -> ChannelError:
+    def _refusal(fault: GraphError) -> ChannelError:
         says = f"code {fault.code}"
-        match meaning(fault.code):
-            case Meaning.SLOWER:
+        match error_meaning(fault.code):
+            case ErrorMeaning.BACK_OFF:
                 return Throttled(SLOWER_SECONDS)
-            case Meaning.REST:
+            case ErrorMeaning.NUMBER_PAUSED:
                 log.error("whatsapp_number_rests", fault=fault.code, hint="look at the number's quality at Meta")
                 return Throttled(REST_SECONDS)
-            case Meaning.PERSON_LATER:
-                return Later(says, PAIR_SECONDS, grows=True)
-            case Meaning.NOT_TODAY:
-                return Later(says, DAY_SECONDS)
-            case Meaning.PERSON_GONE:
+            case ErrorMeaning.RECIPIENT_THROTTLED:
+                return RecipientThrottled(says, PAIR_SECONDS, is_exponential=True)
+            case ErrorMeaning.NOT_TODAY:
+                return RecipientThrottled(says, DAY_SECONDS)
+            case ErrorMeaning.RECIPIENT_GONE:
                 return Blocked(says)
-            case Meaning.BY_TEMPLATE:
+            case ErrorMeaning.WINDOW_CLOSED:
                 return WindowClosed(says)
-            case Meaning.CHANNEL_STOPPED:
+            case ErrorMeaning.CHANNEL_STOPPED:
                 return Stopped(says)
         return Refused(says)

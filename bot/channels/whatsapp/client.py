@@ -14,7 +14,7 @@ NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,whatsapp_busi
 TEMPLATE_FIELDS = "name,language,status,category,quality_score,rejected_reason,components"
 
 
-class GraphFault(Exception):
+class GraphError(Exception):
     """Meta refused: decide by `code` and `subcode`. `kind` is Meta's own class of errors, e.g. OAuthException.
 
     What Meta says may quote what was sent, so it is in none of them. `says` is filled by calls that manage templates
@@ -30,7 +30,7 @@ class GraphFault(Exception):
         self.says = says
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """No usable answer; `in_doubt` says that the work may have been done all the same."""
 
     def __init__(self, kind: str, *, in_doubt: bool) -> None:
@@ -102,9 +102,9 @@ class Graph:
             raise fault
         if status >= 300:
             # A gateway that gave up waiting cannot know whether the work was done.
-            raise NoAnswer(f"status {status}", in_doubt=status == 504)
+            raise NoResponse(f"status {status}", in_doubt=status == 504)
         if answer is None:
-            raise NoAnswer("unreadable answer", in_doubt=True)
+            raise NoResponse("unreadable answer", in_doubt=True)
         return answer
 
     async def _exchange(
@@ -116,16 +116,16 @@ class Graph:
             )
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
         bearer = {"Authorization": f"Bearer {self._token}"}
-        failure: NoAnswer
+        failure: NoResponse
         try:
             async with self._session.request(
                 method, url, params=query, json=body, headers=bearer, timeout=timeout, allow_redirects=False
             ) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=False)
+            failure = NoResponse(type(fault).__name__, in_doubt=False)
         except (TimeoutError, aiohttp.ClientError, OSError) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
         # Raised outside the handlers: the error it comes from, which may quote the address, is not chained.
         raise failure
 
@@ -138,7 +138,7 @@ def _object(payload: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _fault(status: int, error: Any, told_without: str | None) -> GraphFault | None:
+def _fault(status: int, error: Any, told_without: str | None) -> GraphError | None:
     """The refusal in an answer; None: there is none. What it says is kept without the token, or not at all."""
     code = _number(error.get("code")) if isinstance(error, dict) else None
     if code is None:
@@ -146,7 +146,7 @@ def _fault(status: int, error: Any, told_without: str | None) -> GraphFault | No
     kind = error.get("type")
     kind = kind if isinstance(kind, str) and re.fullmatch(r"[A-Za-z_]{1,40}", kind) else ""
     says = "" if told_without is None else _said(error).replace(told_without, "[token]")
-    return GraphFault(status, code, _number(error.get("error_subcode")) or 0, kind, says)
+    return GraphError(status, code, _number(error.get("error_subcode")) or 0, kind, says)
 
 
 def _number(value: Any) -> int | None:
@@ -167,7 +167,7 @@ def _said(error: Mapping[str, Any]) -> str:
 def _entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     entries = page.get("data")
     if not isinstance(entries, list):
-        raise NoAnswer("unreadable answer", in_doubt=False)
+        raise NoResponse("unreadable answer", in_doubt=False)
     return [one for one in entries if isinstance(one, dict)]
 
 

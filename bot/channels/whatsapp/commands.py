@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bot import app as wiring
 from bot import config
-from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
+from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
 from bot.cli.output import awaited, fail, say
 from bot.config import WHATSAPP, Settings
 from content.course.template import Template
@@ -161,15 +161,15 @@ async def _meta(settings: Settings) -> AsyncIterator[Graph]:
     )
     try:
         yield graph
-    except GraphFault as fault:
+    except GraphError as fault:
         _give_up(fault)
-    except NoAnswer as fault:
+    except NoResponse as fault:
         fail(f"WHATSAPP_API_URL: no answer from {settings.whatsapp_api_url} ({fault.kind}); try again")
     finally:
         await graph.close()
 
 
-def _give_up(fault: GraphFault) -> NoReturn:
+def _give_up(fault: GraphError) -> NoReturn:
     if fault.code in TOKEN_REFUSED:
         fail(f"WHATSAPP_ACCESS_TOKEN: Meta refuses it ({fault}); make a new one for the system user")
     if fault.code in FORBIDDEN:
@@ -192,12 +192,12 @@ async def _submit(graph: Graph, pair: Pair) -> bool:
     assert pair.ours is not None
     try:
         answer = await graph.create_template(pair.ours)
-    except GraphFault as fault:
+    except GraphError as fault:
         if fault.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or fault.subcode == UNKNOWN_OBJECT:
             raise
         say(f"{pair}: refused ({fault}){_because(fault)}")
         return False
-    except NoAnswer as fault:
+    except NoResponse as fault:
         if not fault.in_doubt:
             raise
         fail(f"{pair}: no answer ({fault.kind}); it may be there all the same: look with `status` before another push")
@@ -207,7 +207,7 @@ async def _submit(graph: Graph, pair: Pair) -> bool:
     return True
 
 
-def _because(fault: GraphFault) -> str:
+def _because(fault: GraphError) -> str:
     return f": {_plain(fault.says)}" if fault.says else ""
 
 

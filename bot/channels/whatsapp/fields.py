@@ -84,7 +84,7 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def key_of(name: str) -> str:
+def hashed_key(name: str) -> str:
     """What we keep of an identifier of the platform; empty for an empty one. Always a digest: the identifier of a
     message (wamid...) spells the person's phone number in base64."""
     return f"h:{digest_of(name)[:40]}" if name else ""
@@ -100,7 +100,7 @@ def needed(raw: dict[str, Any], name: str) -> str:
 
 
 def needed_key(raw: dict[str, Any]) -> str:
-    if not (key := key_of(word(raw.get("id")))):
+    if not (key := hashed_key(word(raw.get("id")))):
         raise Untranslatable("no id")
     return key
 

@@ -11,25 +11,8 @@ import structlog
 
 from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.telegram.parser import Untranslatable, clean
-from bot.channels.webhook import WITHOUT_KEY
-from bot.channels.whatsapp.fields import (
-    PRINTABLE,
-    USER,
-    Contacts,
-    address_of,
-    digest_of,
-    inner,
-    key_of,
-    members,
-    moment,
-    needed,
-    needed_key,
-    number,
-    phone_of,
-    said,
-    user_of,
-    word,
-)
+from bot.channels.webhook import NO_KEY
+from bot.channels.whatsapp.fields import (PRINTABLE, USER, Contacts, address_of, digest_of, inner, hashed_key, members, moment, needed, needed_key, number, phone_of, said, user_of, word)
 from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 NAME = "whatsapp"
@@ -65,7 +48,7 @@ _PEOPLE = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 log = structlog.get_logger()
 
 
-def translate(body: object, number_id: str = "") -> list[PlatformEvent]:
+def parse(body: object, number_id: str = "") -> list[PlatformEvent]:
     """Everything a webhook's body holds, in its order; what is ignored on purpose leaves nothing.
 
     With `number_id` the messages and receipts of the account's other numbers are left out. Ignored are groups,
@@ -76,7 +59,7 @@ def translate(body: object, number_id: str = "") -> list[PlatformEvent]:
     left_out = 0
     for change in _changes(body):
         if change is None:
-            arrivals.append(UnreadableEvent(NAME, WITHOUT_KEY, "no change"))
+            arrivals.append(UnreadableEvent(NAME, NO_KEY, "no change"))
             continue
         if change.is_of_another_number(number_id):
             left_out += sum(1 for _ in change.items())
@@ -144,14 +127,14 @@ def _change(entry: object, raw: object) -> _Change | None:
 
 def _alone(change: _Change, read: _Read, raw: object, place: int) -> PlatformEvent | None:
     if not isinstance(raw, dict):
-        return UnreadableEvent(NAME, WITHOUT_KEY, "not an object")
+        return UnreadableEvent(NAME, NO_KEY, "not an object")
     try:
         return read(raw, change, place)
     except Untranslatable as broken:
         fault = str(broken)
     except Exception as broken:  # a shape that nobody thought of, or one too deep to be walked
         fault = type(broken).__name__
-    return UnreadableEvent(NAME, key_of(word(raw.get("id"))) or WITHOUT_KEY, fault)
+    return UnreadableEvent(NAME, hashed_key(word(raw.get("id"))) or NO_KEY, fault)
 
 
 # ---------------------------------------------------------------- what people do
@@ -276,9 +259,9 @@ def _status(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
     errors = [one for one in members(raw, "errors") if isinstance(one, dict)]
     return Receipt(
         channel=NAME,
-        key=key_of(f"{ref}:{status}"),
-        ref=key_of(ref),
-        fate=_FATES[status],
+        key=hashed_key(f"{ref}:{status}"),
+        ref=hashed_key(ref),
+        status=_FATES[status],
         number=number(raw.get("biz_opaque_callback_data"), digits=18),
         at=moment(raw.get("timestamp")),
         code=number(errors[0].get("code")) if errors else 0,

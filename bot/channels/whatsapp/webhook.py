@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.webhook import Keeper, body_of, keep_all
-from bot.channels.whatsapp.parser import translate
+from bot.channels.webhook import EventStore, read_body, store_all
+from bot.channels.whatsapp.parser import parse
 from storage.database import DatabaseUnavailable
 
 PATH = "/webhooks/whatsapp"
@@ -23,7 +23,7 @@ _CHALLENGE = re.compile(r"[ -~]{1,256}")
 log = structlog.get_logger()
 
 
-def attach(app: web.Application, inbox: Keeper, secret: str, verify_token: str, number_id: str) -> None:
+def attach(app: web.Application, inbox: EventStore, secret: str, verify_token: str, number_id: str) -> None:
     """Add the webhook: GET is how Meta checks the address when it is set up, POST brings what happened.
 
     `secret` is the app's, which signs every body; `number_id` tells our number among the account's others (empty:
@@ -40,7 +40,7 @@ def attach(app: web.Application, inbox: Keeper, secret: str, verify_token: str, 
 class _Hook:
     """The two doors of the webhook."""
 
-    def __init__(self, inbox: Keeper, secret: bytes, verify_token: bytes, number_id: str) -> None:
+    def __init__(self, inbox: EventStore, secret: bytes, verify_token: bytes, number_id: str) -> None:
         self._inbox = inbox
         self._secret = secret
         self._verify_token = verify_token
@@ -58,7 +58,7 @@ class _Hook:
         shown = request.headers.get(SIGNATURE_HEADER)
         if shown is None:
             return _refuse(401, "no signature")
-        body = await body_of(request, BODY_LIMIT)
+        body = await read_body(request, BODY_LIMIT)
         if body is None:
             return _refuse(413, "size")
         if not self._is_signed(body, shown):
@@ -69,10 +69,10 @@ class _Hook:
             raw = None
         if not isinstance(raw, dict):
             return _refuse(400, "not a JSON object")
-        arrivals = translate(raw, self._number_id)
+        arrivals = parse(raw, self._number_id)
         _tell(arrivals)
         try:
-            await keep_all(arrivals, self._inbox)
+            await store_all(arrivals, self._inbox)
         except DatabaseUnavailable:
             return _refuse(503, "database")
         return web.Response()

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 
 from bot.channels.whatsapp.channel import capabilities
-from bot.channels.whatsapp.errors import MEANINGS, Meaning
+from bot.channels.whatsapp.errors import MEANINGS, ErrorMeaning
 from bot.config import WHATSAPP, Settings
 from bot.console import channel_status as page
 from bot.web.app_keys import INSTALLATION, SETTINGS
@@ -226,7 +226,7 @@ async def test_english_is_complete(whole: Office) -> None:
     assert "pregunta_diaria Spanish Paused Marketing We filed it as utility Low" in said
 
 
-@pytest.mark.parametrize("code", [code for code, what in MEANINGS.items() if what is Meaning.CHANNEL_STOPPED])
+@pytest.mark.parametrize("code", [code for code, what in MEANINGS.items() if what is ErrorMeaning.CHANNEL_STOPPED])
 def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
     assert page.cause("whatsapp", Stop(f"code {code}", START)) != "other"
 

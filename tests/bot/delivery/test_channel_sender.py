@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.channels.channel import Blocked, ChannelError, Later, Throttled, Unreachable
+from bot.channels.channel import Blocked, ChannelError, RecipientThrottled, Throttled, Unreachable
 from bot.channels.telegram import client as telegram_client
 from bot.channels.whatsapp import client as whatsapp_client
 from bot.delivery import dispatcher as sender_module
@@ -64,7 +64,7 @@ def gate(stage: Stage, text: str) -> Gate:
         pytest.param(Throttled(7), id="throttled"),
         pytest.param(Unreachable("down", in_doubt=False), id="down"),
         pytest.param(Unreachable("timeout", in_doubt=True), id="in doubt"),
-        pytest.param(Later("busy", 7), id="later"),
+        pytest.param(RecipientThrottled("busy", 7), id="later"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])

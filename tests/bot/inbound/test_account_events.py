@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.events import AccountEvent, AccountEventKind
-from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.parser import parse
 from bot.inbound import account_events
 from storage.channels import channel_facts
 from storage.channels.channel_facts import PEOPLE, STOPPED
@@ -223,7 +223,7 @@ async def test_bulletins_as_they_are_translated(database: Database) -> None:
         webhooks.account("account_update", event="DISABLED_UPDATE", ban_info={"waba_ban_state": "DISABLE"}),
     ]
     for body in bodies:
-        (bulletin,) = translate(body)
+        (bulletin,) = parse(body)
         assert isinstance(bulletin, AccountEvent)
         for hours in (0, 1):  # told twice
             async with database.write() as tx:

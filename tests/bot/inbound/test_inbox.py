@@ -41,7 +41,7 @@ async def waiting(database: Database) -> updates.StoredUpdate:
 
 async def test_an_update_comes_out_as_it_went_in(inbox: Inbox, database: Database) -> None:
     sent = update(text='ñandú 🙂 \u200b\u202e "' + CANARY)
-    assert await inbox.keep([sent]) == 1
+    assert await inbox.store([sent]) == 1
     kept = inbox.open(await waiting(database))
     assert kept == sent
     assert all(type(getattr(kept, one.name)) is type(getattr(sent, one.name)) for one in fields(Update))
@@ -50,15 +50,15 @@ async def test_an_update_comes_out_as_it_went_in(inbox: Inbox, database: Databas
 @pytest.mark.parametrize("kind", list(UpdateKind))
 async def test_every_kind_of_update_is_kept(inbox: Inbox, database: Database, kind: UpdateKind) -> None:
     sent = Update("webchat", "k", "a", kind, command="hoy")
-    await inbox.keep([sent])
+    await inbox.store([sent])
     assert inbox.open(await waiting(database)) == sent
 
 
 async def test_a_repetition_is_not_new_and_wakes_nobody(inbox: Inbox, database: Database) -> None:
-    assert await inbox.keep([update("1"), update("2"), update("1")]) == 2
+    assert await inbox.store([update("1"), update("2"), update("1")]) == 2
     assert inbox.arrived.is_set()
     inbox.arrived.clear()
-    assert await inbox.keep([update("1", "other words"), update("2")]) == 0
+    assert await inbox.store([update("1", "other words"), update("2")]) == 0
     assert not inbox.arrived.is_set()
     assert inbox.open(await waiting(database)) == update("1")
 
@@ -66,8 +66,8 @@ async def test_a_repetition_is_not_new_and_wakes_nobody(inbox: Inbox, database: 
 async def test_what_could_not_be_read_is_known_by_its_key_and_is_never_handled(
     inbox: Inbox, database: Database
 ) -> None:
-    assert await inbox.keep([UnreadableEvent("telegram", "1", "KeyError"), update("2")]) == 1
-    assert await inbox.keep([update("1")]) == 0
+    assert await inbox.store([UnreadableEvent("telegram", "1", "KeyError"), update("2")]) == 1
+    assert await inbox.store([update("1")]) == 0
     assert (await waiting(database)).key == "2"
     async with database.read() as tx:
         row = (await tx.execute(select(table).where(table.c.key == "1"))).one()
@@ -77,7 +77,7 @@ async def test_what_could_not_be_read_is_known_by_its_key_and_is_never_handled(
 async def test_typed_words_never_stand_in_the_clear_on_the_disk(sqlite_url: str, clock: Clock) -> None:
     database = open_database(sqlite_url)
     path = Path(sqlite_url.partition("///")[2])
-    await Inbox(database, KEY, clock).keep(update(str(number)) for number in range(50))
+    await Inbox(database, KEY, clock).store(update(str(number)) for number in range(50))
     found = {one.name: one.read_bytes() for one in path.parent.glob(path.name + "*")}
     assert b"100001" in b"".join(found.values()), "the address is seen, so the words would be"
     for word in (CANARY, "primo", "es-MX"):
@@ -86,14 +86,14 @@ async def test_typed_words_never_stand_in_the_clear_on_the_disk(sqlite_url: str,
 
 
 async def test_the_same_words_never_look_the_same_twice(inbox: Inbox, database: Database) -> None:
-    await inbox.keep([update("1"), update("2")])
+    await inbox.store([update("1"), update("2")])
     async with database.read() as tx:
         first, second = (await tx.execute(select(table.c.body))).scalars()
     assert first != second
 
 
 async def test_another_key_or_another_channel_does_not_open_it(inbox: Inbox, database: Database, clock: Clock) -> None:
-    await inbox.keep([update()])
+    await inbox.store([update()])
     kept = await waiting(database)
     with pytest.raises(InvalidTag):
         Inbox(database, bytes(32), clock).open(kept)
@@ -106,7 +106,7 @@ async def test_with_a_database_that_is_away_nothing_is_kept_and_the_platform_mus
     away = open_database("postgresql+asyncpg://user@/x?host=/nowhere/at/all")
     inbox = Inbox(away, KEY, clock)
     with pytest.raises(DatabaseUnavailable):
-        await inbox.keep([update()])
+        await inbox.store([update()])
     assert not inbox.arrived.is_set()
     await away.close()
 
@@ -123,12 +123,12 @@ async def test_a_batch_is_kept_whole_or_not_at_all(
 
     monkeypatch.setattr(updates, "keep", one_is_refused)
     with pytest.raises(IntegrityError):
-        await inbox.keep([update("1"), update("2"), UnreadableEvent("telegram", "3", "KeyError")])
+        await inbox.store([update("1"), update("2"), UnreadableEvent("telegram", "3", "KeyError")])
     assert not inbox.arrived.is_set()
     async with database.read() as tx:
         assert await updates.count_waiting(tx) == 0
 
 
 async def test_two_doors_keep_the_same_update_once(inbox: Inbox, database: Database) -> None:
-    new = await asyncio.gather(*(inbox.keep([update()]) for _ in range(6)))
+    new = await asyncio.gather(*(inbox.store([update()]) for _ in range(6)))
     assert sorted(new) == [0, 0, 0, 0, 0, 1]

@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
 from bot.channels.events import DeliveryStatus, Receipt
-from bot.channels.whatsapp.errors import Meaning, meaning
+from bot.channels.whatsapp.errors import ErrorMeaning, error_meaning
 from bot.inbound import receipts
 from content.library import Library
 from handlers import outgoing
@@ -170,7 +170,7 @@ class Consequence:
     """What a failure of a prompt changes; of whatever else was said, the first three only."""
 
     code: int
-    meaning: Meaning
+    meaning: ErrorMeaning
     is_gone: bool = False
     no_marketing: bool = False
     stops: bool = False
@@ -180,25 +180,25 @@ class Consequence:
 
 
 CONSEQUENCES = [
-    Consequence(130429, Meaning.SLOWER, is_put_off=True),
-    Consequence(131056, Meaning.PERSON_LATER),
-    Consequence(131047, Meaning.BY_TEMPLATE, is_silent=True, is_asked_again=True),
-    Consequence(131026, Meaning.PERSON_GONE, is_gone=True),
-    Consequence(131049, Meaning.NOT_TODAY, is_put_off=True),
-    Consequence(131050, Meaning.NO_MARKETING, no_marketing=True),
-    Consequence(130472, Meaning.NEVER),
-    Consequence(132015, Meaning.TEMPLATE_STOPPED, is_put_off=True),
-    Consequence(131008, Meaning.OURS),
-    Consequence(131048, Meaning.REST, is_put_off=True),
-    Consequence(131031, Meaning.CHANNEL_STOPPED, stops=True),
-    Consequence(0, Meaning.CHANNEL_STOPPED, stops=True),
-    Consequence(999_999, Meaning.OURS),
+    Consequence(130429, ErrorMeaning.BACK_OFF, is_put_off=True),
+    Consequence(131056, ErrorMeaning.RECIPIENT_THROTTLED),
+    Consequence(131047, ErrorMeaning.WINDOW_CLOSED, is_silent=True, is_asked_again=True),
+    Consequence(131026, ErrorMeaning.RECIPIENT_GONE, is_gone=True),
+    Consequence(131049, ErrorMeaning.NOT_TODAY, is_put_off=True),
+    Consequence(131050, ErrorMeaning.NO_MARKETING, no_marketing=True),
+    Consequence(130472, ErrorMeaning.UNDELIVERABLE),
+    Consequence(132015, ErrorMeaning.TEMPLATE_STOPPED, is_put_off=True),
+    Consequence(131008, ErrorMeaning.OUR_FAULT),
+    Consequence(131048, ErrorMeaning.NUMBER_PAUSED, is_put_off=True),
+    Consequence(131031, ErrorMeaning.CHANNEL_STOPPED, stops=True),
+    Consequence(0, ErrorMeaning.CHANNEL_STOPPED, stops=True),
+    Consequence(999_999, ErrorMeaning.OUR_FAULT),
 ]
 
 
 def test_every_meaning_has_its_consequence() -> None:
-    assert {one.meaning for one in CONSEQUENCES} == set(Meaning)
-    assert all(meaning(one.code) is one.meaning for one in CONSEQUENCES)
+    assert {one.meaning for one in CONSEQUENCES} == set(ErrorMeaning)
+    assert all(error_meaning(one.code) is one.meaning for one in CONSEQUENCES)
 
 
 @pytest.mark.parametrize("case", CONSEQUENCES, ids=lambda case: f"{case.meaning} {case.code}")

@@ -60,7 +60,7 @@ class Stage:
         arrivals = []
         for number, (address, text) in enumerate(one.split(":") for one in texts):
             arrivals.append(Update("telegram", str(number), address, UpdateKind.TEXT, text=text))
-        await self.inbox.keep(arrivals)
+        await self.inbox.store(arrivals)
 
     async def states(self) -> list[tuple[str, str]]:
         async with self.database.read() as tx:
@@ -137,7 +137,7 @@ async def test_a_database_that_goes_away_in_between_leaves_the_update_waiting(st
 
 async def test_an_update_that_no_key_opens_is_set_aside(stage: Stage, clock: Clock) -> None:
     other = Inbox(stage.database, bytes(32), clock)
-    await other.keep([Update("telegram", "sealed elsewhere", "ana", UpdateKind.TEXT, text="x")])
+    await other.store([Update("telegram", "sealed elsewhere", "ana", UpdateKind.TEXT, text="x")])
     await stage.arrive("ana:hello")
     await stage.update_worker.drain()
     assert await stage.states() == [("sealed elsewhere", "aside"), ("0", "done")]

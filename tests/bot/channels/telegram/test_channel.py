@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
-from bot.channels.telegram.channel import COMMANDS, Cover, Telegram, Webhook, markup
+from bot.channels.telegram.channel import COMMANDS, ProfileTexts, Telegram, Webhook, markup
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
 from content import phrases
 from content.problems import Problem
@@ -286,13 +286,13 @@ async def test_no_failure_shows_the_token_or_the_words(
 
 
 COVERS = {
-    "es": Cover("Hola", "Corto", [("hoy", "La de hoy")]),
-    "en": Cover("Hello", "Short", [("hoy", "Today's")]),
+    "es": ProfileTexts("Hola", "Corto", [("hoy", "La de hoy")]),
+    "en": ProfileTexts("Hello", "Short", [("hoy", "Today's")]),
 }
 
 
 async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    channel = Telegram(TOKEN, api.url, profile_texts=COVERS)
     await channel.start()
     es, en = [("hoy", "La de hoy")], [("hoy", "Today's")]
     assert api.menus == {"": es, "es": es, "en": en}
@@ -302,7 +302,7 @@ async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> N
 
 
 async def test_a_menu_that_telegram_does_not_want_now_stops_nothing(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    channel = Telegram(TOKEN, api.url, profile_texts=COVERS)
     api.fail("setMyCommands", status=429, retry_after=9000)
     with capture_logs() as logs:
         await channel.start()
@@ -312,7 +312,7 @@ async def test_a_menu_that_telegram_does_not_want_now_stops_nothing(api: FakeTel
 
 
 async def test_a_token_revoked_half_way_through_the_start_is_told(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+    channel = Telegram(TOKEN, api.url, profile_texts=COVERS)
     api.fail("setMyDescription", status=401, body=b'{"ok":false,"description":"Unauthorized"}')
     with pytest.raises(TokenRevoked):
         await channel.start()
@@ -344,8 +344,8 @@ async def test_the_words_of_our_menus_fit(api: FakeTelegram) -> None:
     root = Path(phrases.__file__).parent
     problems: list[Problem] = []
     catalogs = phrases.load(root / "messages", root, problems)
-    covers = {language: Cover.of(catalogs.section(language, "telegram")) for language in ("es", "en")}
-    channel = Telegram(TOKEN, api.url, covers=covers)
+    covers = {language: ProfileTexts.of(catalogs.section(language, "telegram")) for language in ("es", "en")}
+    channel = Telegram(TOKEN, api.url, profile_texts=covers)
     await channel.start()
     assert not api.refusals
     assert [command for command, _ in api.menus["en"]] == list(COMMANDS)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.channels.telegram import parser as telegram_parser
-from bot.channels.telegram.parser import Untranslatable, _plain_press, key_of, translate
+from bot.channels.telegram.parser import Untranslatable, _plain_press, update_key, parse
 from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 CHAT = {"id": 5_000_000_001, "type": "private", "first_name": "Ana"}
@@ -36,7 +36,7 @@ def membership(status: str, kind: str = "private") -> dict[str, Any]:
 
 
 def read(raw: dict[str, Any]) -> Update:
-    update = translate(raw)
+    update = parse(raw)
     assert update is not None
     return update
 
@@ -168,7 +168,7 @@ def test_blocking_and_coming_back_are_told() -> None:
     ],
 )
 def test_what_is_not_for_us_is_ignored(raw: dict[str, Any]) -> None:
-    assert translate(raw) is None
+    assert parse(raw) is None
 
 
 @pytest.mark.parametrize(
@@ -193,10 +193,10 @@ def test_what_is_not_for_us_is_ignored(raw: dict[str, Any]) -> None:
 )
 def test_what_is_broken_is_told_by_kind_only(raw: Any) -> None:
     with pytest.raises(Untranslatable) as caught:
-        translate(raw)
+        parse(raw)
     assert caught.value.__context__ is None
     assert "secreto" not in str(caught.value)
-    assert key_of(raw) in ("", "1", "31", "32")
+    assert update_key(raw) in ("", "1", "31", "32")
 
 
 SAMPLES = [
@@ -260,7 +260,7 @@ def assert_fit_to_keep(update: Update) -> None:
 def test_no_mutation_raises_anything_else(raw: Any) -> None:
     before = json.dumps(raw)
     try:
-        update = translate(raw)
+        update = parse(raw)
     except Untranslatable as fault:
         told = str(fault)
     else:
@@ -274,14 +274,14 @@ def test_no_mutation_raises_anything_else(raw: Any) -> None:
 @settings(max_examples=600, deadline=None)
 @given(mutated() | st.builds(press, data=st.text(max_size=70)))
 def test_a_press_read_plainly_is_what_the_library_reads_too(raw: Any) -> None:
-    plain = _plain_press(key_of(raw), raw) if isinstance(raw, dict) and key_of(raw) else None
+    plain = _plain_press(update_key(raw), raw) if isinstance(raw, dict) and update_key(raw) else None
     with mock.patch.object(telegram_parser, "_plain_press", return_value=None):
-        assert plain is None or plain == translate(raw)
+        assert plain is None or plain == parse(raw)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=250), st.sampled_from(["text", "data"]))
 def test_any_typed_text_and_any_button_is_fit_to_keep(text: str, where: str) -> None:
-    update = translate(message(text=text) if where == "text" else press(data=text))
+    update = parse(message(text=text) if where == "text" else press(data=text))
     assert update is not None
     assert_fit_to_keep(update)

@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 from bot.channels.channel import Throttled
 from bot.channels.events import PlatformEvent, UnreadableEvent
 from bot.channels.telegram.channel import Telegram, Webhook
-from bot.channels.telegram.client import Contested, TokenRevoked
+from bot.channels.telegram.client import PollingConflict, TokenRevoked
 from bot.channels.telegram.receiver import BODY_LIMIT, PATH, SECRET_HEADER, Pauses, attach, poll
-from bot.channels.webhook import Keeper
+from bot.channels.webhook import EventStore
 from bot.inbound.inbox import Inbox
 from handlers.message import Update, UpdateKind
 from storage.database import DatabaseUnavailable, open_database
@@ -40,7 +40,7 @@ class Box:
         self.away = 0  # how many more times the database is away
         self.poison: Callable[[PlatformEvent], bool] = lambda _: False
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
+    async def store(self, arrivals: Iterable[PlatformEvent]) -> int:
         items = list(arrivals)
         if self.away:
             self.away -= 1
@@ -95,7 +95,7 @@ def box() -> Box:
 
 
 @contextlib.asynccontextmanager
-async def polling(telegram: Telegram, box: Keeper, naps: Naps | None = None) -> AsyncIterator[Naps]:
+async def polling(telegram: Telegram, box: EventStore, naps: Naps | None = None) -> AsyncIterator[Naps]:
     naps = naps or Naps()
     task = asyncio.create_task(poll(telegram, box, sleep=naps))
     try:
@@ -283,7 +283,7 @@ def test_each_kind_of_trouble_is_told_once_until_it_is_over() -> None:
             DatabaseUnavailable("a"),
             DatabaseUnavailable("a"),
             Throttled(9),
-            Contested("b", in_doubt=False),
+            PollingConflict("b", in_doubt=False),
         ):
             pauses.after(fault)
         pauses.reset()

@@ -22,7 +22,7 @@ from storage.database import Database
 
 Clock = Callable[[], datetime]
 Rows = tuple[tuple[RenderedButton, ...], ...]
-QUICK = webchat_page.PageTiming(patience=0, posts=1000, poll=0.05)
+QUICK = webchat_page.PageTiming(reply_timeout=0, post_limit=1000, poll_interval=0.05)
 
 
 class ListedInbox(Inbox):
@@ -33,7 +33,7 @@ class ListedInbox(Inbox):
         self.kept: list[Update] = []
         self.answer: Callable[[Update], Awaitable[None]] | None = None
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
+    async def store(self, arrivals: Iterable[PlatformEvent]) -> int:
         known = {update.key for update in self.kept}
         fresh = [one for one in arrivals if isinstance(one, Update) and one.key not in known]
         self.kept += fresh

@@ -214,7 +214,7 @@ async def test_an_edit_shows_the_message_as_it_reads_now(product: Product, phone
 
 
 async def test_the_page_comes_back_once_the_reply_is_there(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, PageTiming(patience=60, quiet=0.01)) as product:
+    async with serving(sqlite, library, clock, PageTiming(reply_timeout=60, quiet=0.01)) as product:
         replies: list[asyncio.Task[str]] = []
 
         async def reply(update: Update) -> None:
@@ -307,7 +307,7 @@ async def test_without_a_cookie_nothing_is_kept_and_the_page_says_why(product: P
 
 
 async def test_too_many_posts_are_slowed_down(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, PageTiming(patience=0, posts=3, seconds=3600)) as product:
+    async with serving(sqlite, library, clock, PageTiming(reply_timeout=0, post_limit=3, seconds=3600)) as product:
         async with product.browser(**{"Accept-Language": "en-GB"}) as browser:
             await (await browser.get("/chat")).read()
             for number in range(3):
@@ -382,7 +382,7 @@ async def test_changes_stream_in_and_edits_come_as_the_same_bubble(product: Prod
 
 
 async def test_what_another_process_wrote_streams_in_too(database: Database, library: Library, clock: Clock) -> None:
-    quick = PageTiming(patience=0, poll=0.02, beat=0.02)
+    quick = PageTiming(reply_timeout=0, poll_interval=0.02, beat=0.02)
     async with serving(database, library, clock, quick) as product, WebchatPhone(product.address, settled) as phone:
         await phone.start()
         elsewhere = Webchat(database, clock, product.inbox.box)

@@ -49,16 +49,16 @@ def status(kind: str = "delivered", ident: str = "wamid.OUT1", **content: Any) -
     return {"id": ident, "status": kind, "timestamp": str(WROTE_AT), "recipient_id": PHONE, **content}
 
 
-def said(*messages: Any, contacts: Sequence[Any] = (ANA,)) -> Json:
+def incoming(*messages: Any, contacts: Sequence[Any] = (ANA,)) -> Json:
     return body(change(contacts=[*contacts], messages=[*messages]))
 
 
-def told(*statuses: Any) -> Json:
+def status_updates(*statuses: Any) -> Json:
     return body(change(statuses=[*statuses]))
 
 
 def reply(kind: str, **inner: Any) -> Json:
-    return said(message("interactive", interactive={"type": kind, kind: {"title": "Sí", **inner}}))
+    return incoming(message("interactive", interactive={"type": kind, kind: {"title": "Sí", **inner}}))
 
 
 def system(kind: str, **inner: Any) -> Json:
@@ -92,39 +92,39 @@ CHANGED_IDS = f"User Ana changed from {USER} to {NEW_USER}"
 
 ROWS: dict[str, tuple[Json, str]] = {
     # what people do
-    "text": (said(text()), "text"),
-    "text by phone only": (said(text(from_user_id=None), contacts=[{"wa_id": PHONE}]), "text"),
-    "text by user id only": (said(text(**{"from": None}), contacts=[{"user_id": USER}]), "text"),
+    "text": (incoming(text()), "text"),
+    "text by phone only": (incoming(text(from_user_id=None), contacts=[{"wa_id": PHONE}]), "text"),
+    "text by user id only": (incoming(text(**{"from": None}), contacts=[{"user_id": USER}]), "text"),
     "text without contacts": (body(change(messages=[text()])), "text"),
-    "text of an advertisement": (said(text(referral={"source_type": "ad", "body": "..."})), "text"),
-    "text of two people": (said(text(), text("va", "wamid.IN2", **{"from": OTHER_PHONE})), "text, text"),
-    "long text": (said(text("secreto " * 40)), "long_text"),
-    "command": (said(text("/hoy")), "command hoy"),
-    "text that is none": (said(message(text={"body": 7})), "untranslated: a text that is none"),
-    "text that is missing": (said(message()), "untranslated: a text that is none"),
-    "quick reply of a template": (said(message("button", button={"payload": "q:1:a", "text": "A"})), "choice q:1:a"),
-    "quick reply without payload": (said(message("button", button={"text": "A"})), "attachment"),
+    "text of an advertisement": (incoming(text(referral={"source_type": "ad", "body": "..."})), "text"),
+    "text of two people": (incoming(text(), text("va", "wamid.IN2", **{"from": OTHER_PHONE})), "text, text"),
+    "long text": (incoming(text("secreto " * 40)), "long_text"),
+    "command": (incoming(text("/hoy")), "command hoy"),
+    "text that is none": (incoming(message(text={"body": 7})), "untranslated: a text that is none"),
+    "text that is missing": (incoming(message()), "untranslated: a text that is none"),
+    "quick reply of a template": (incoming(message("button", button={"payload": "q:1:a", "text": "A"})), "choice q:1:a"),
+    "quick reply without payload": (incoming(message("button", button={"text": "A"})), "attachment"),
     "reply button": (reply("button_reply", id="q:1:a"), "choice q:1:a"),
     "list": (reply("list_reply", id="q:1:a", description="..."), "choice q:1:a"),
     "reply button without id": (reply("button_reply"), "attachment"),
-    "interactive with errors only": (said(message("interactive", errors=[ERROR])), "attachment"),
+    "interactive with errors only": (incoming(message("interactive", errors=[ERROR])), "attachment"),
     "form": (reply("nfm_reply", response_json='{"secreto": 1}', name="flow"), "attachment"),
-    "image": (said(message("image", image={**FILE, "caption": "secreto"})), "attachment"),
-    "video": (said(message("video", video=FILE)), "attachment"),
-    "document": (said(message("document", document={**FILE, "filename": "secreto.pdf"})), "attachment"),
-    "voice": (said(message("audio", audio={**FILE, "voice": True})), "attachment"),
-    "sticker": (said(message("sticker", sticker={**FILE, "animated": True})), "attachment"),
-    "place": (said(message("location", location={"latitude": 21.0, "longitude": -101.2})), "attachment"),
-    "contact card": (said(message("contacts", contacts=[CARD])), "attachment"),
-    "order": (said(message("order", order={"catalog_id": "1", "product_items": []})), "attachment"),
-    "unsupported": (said(message("unsupported", errors=[{"code": 131051}])), "attachment"),
-    "something of 2031": (said(message("hologram", hologram={"depth": 3})), "attachment"),
-    "reaction": (said(message("reaction", reaction={"message_id": "wamid.OUT1", "emoji": "👍"})), "ignored"),
-    "reaction taken back": (said(message("unreaction", unreaction={"message_id": "wamid.OUT1"})), "ignored"),
-    "edited": (said(message("edit", edit={"original_message_id": "wamid.IN0", "message": {}})), "ignored"),
-    "deleted": (said(message("revoke", revoke={"original_message_id": "wamid.IN0"})), "ignored"),
-    "chat opened": (said(message("request_welcome")), "ignored"),
-    "group": (said(text(group_id="Y2FwaV9ncm91cDox")), "ignored"),
+    "image": (incoming(message("image", image={**FILE, "caption": "secreto"})), "attachment"),
+    "video": (incoming(message("video", video=FILE)), "attachment"),
+    "document": (incoming(message("document", document={**FILE, "filename": "secreto.pdf"})), "attachment"),
+    "voice": (incoming(message("audio", audio={**FILE, "voice": True})), "attachment"),
+    "sticker": (incoming(message("sticker", sticker={**FILE, "animated": True})), "attachment"),
+    "place": (incoming(message("location", location={"latitude": 21.0, "longitude": -101.2})), "attachment"),
+    "contact card": (incoming(message("contacts", contacts=[CARD])), "attachment"),
+    "order": (incoming(message("order", order={"catalog_id": "1", "product_items": []})), "attachment"),
+    "unsupported": (incoming(message("unsupported", errors=[{"code": 131051}])), "attachment"),
+    "something of 2031": (incoming(message("hologram", hologram={"depth": 3})), "attachment"),
+    "reaction": (incoming(message("reaction", reaction={"message_id": "wamid.OUT1", "emoji": "👍"})), "ignored"),
+    "reaction taken back": (incoming(message("unreaction", unreaction={"message_id": "wamid.OUT1"})), "ignored"),
+    "edited": (incoming(message("edit", edit={"original_message_id": "wamid.IN0", "message": {}})), "ignored"),
+    "deleted": (incoming(message("revoke", revoke={"original_message_id": "wamid.IN0"})), "ignored"),
+    "chat opened": (incoming(message("request_welcome")), "ignored"),
+    "group": (incoming(text(group_id="Y2FwaV9ncm91cDox")), "ignored"),
     # who they are
     "new number": (system("user_changed_number", wa_id=NEW_PHONE), "moved"),
     "new number, as it was called": (system("customer_changed_number", new_wa_id=NEW_PHONE), "moved"),
@@ -140,19 +140,19 @@ ROWS: dict[str, tuple[Json, str]] = {
     "another preference": (preference("stop", category="surveys"), "ignored"),
     "another value": (preference("perhaps"), "ignored"),
     # what became of what we sent
-    "sent": (told(status("sent", pricing={"billable": True, "category": "utility"})), "sent 0"),
-    "delivered": (told(status("delivered", biz_opaque_callback_data="1742")), "delivered 1742"),
-    "read": (told(status("read")), "read 0"),
-    "played": (told(status("played")), "read 0"),
-    "failed": (told(status("failed", errors=[ERROR])), "failed 0: 131047"),
+    "sent": (status_updates(status("sent", pricing={"billable": True, "category": "utility"})), "sent 0"),
+    "delivered": (status_updates(status("delivered", biz_opaque_callback_data="1742")), "delivered 1742"),
+    "read": (status_updates(status("read")), "read 0"),
+    "played": (status_updates(status("played")), "read 0"),
+    "failed": (status_updates(status("failed", errors=[ERROR])), "failed 0: 131047"),
     "delivered to a user id": (
         body(change(contacts=[{"user_id": USER}], statuses=[status(recipient_user_id=USER, recipient_id=None)])),
         "delivered 0",
     ),
-    "status of 2031": (told(status("forwarded")), "ignored"),
-    "status of a group": (told(status("read", recipient_type="group")), "ignored"),
-    "status without id": (told({"status": "read"}), "untranslated: no id"),
-    "status without status": (told({"id": "wamid.OUT1"}), "untranslated: no status"),
+    "status of 2031": (status_updates(status("forwarded")), "ignored"),
+    "status of a group": (status_updates(status("read", recipient_type="group")), "ignored"),
+    "status without id": (status_updates({"status": "read"}), "untranslated: no id"),
+    "status without status": (status_updates({"id": "wamid.OUT1"}), "untranslated: no status"),
     # what is told about ourselves
     "fault of the account": (body(change(errors=[{"code": 130429, "title": "Rate limit hit"}])), "fault 130429"),
     "fault without code": (body(change(errors=[{"title": "Rate limit hit"}])), "untranslated: no code"),
@@ -190,15 +190,15 @@ ROWS: dict[str, tuple[Json, str]] = {
     "alert": (account("account_alerts", alert_type="OBA_REJECTED"), "ignored"),
     "field of 2031": (account("telepathy", messages=[text()]), "ignored"),
     # what is broken
-    "message without id": (said(text("hola", None)), "untranslated: no id"),
+    "message without id": (incoming(text("hola", None)), "untranslated: no id"),
     "message of nobody": (
-        said(text(from_user_id=None, **{"from": None}), contacts=[]),
+        incoming(text(from_user_id=None, **{"from": None}), contacts=[]),
         "untranslated: no address",
     ),
-    "message that is none": (said("hola", text()), "untranslated: not an object, text"),
+    "message that is none": (incoming("hola", text()), "untranslated: not an object, text"),
     "change without field": (body({"value": {"messages": [text()]}}), "untranslated: no change"),
     "change without value": (body({"field": "messages"}, change(messages=[text()])), "untranslated: no change, text"),
-    "entry that is none": ({"entry": ["x", said(text())["entry"][0]]}, "untranslated: no change, text"),
+    "entry that is none": ({"entry": ["x", incoming(text())["entry"][0]]}, "untranslated: no change, text"),
     "nothing": ({}, "ignored"),
     "nothing at all": (body(), "ignored"),
     "everything at once": (
@@ -311,7 +311,7 @@ SAMPLES: dict[str, str] = {
 """What each of the platform's samples becomes."""
 
 
-def words(arrivals: Sequence[PlatformEvent]) -> str:
+def summary(arrivals: Sequence[PlatformEvent]) -> str:
     """What a body became, in short words."""
     return ", ".join(map(_word, arrivals)) or "ignored"
 
@@ -320,7 +320,7 @@ def _word(one: PlatformEvent) -> str:
     if isinstance(one, Update):
         return f"{one.kind} {one.choice or one.command}".strip()
     if isinstance(one, Receipt):
-        return f"{one.fate} {one.number}" + (f": {one.code}" if one.code else "")
+        return f"{one.status} {one.number}" + (f": {one.code}" if one.code else "")
     if isinstance(one, UnreadableEvent):
         return f"untranslated: {one.fault}"
     return " ".join([one.topic, *one.fields.values()])

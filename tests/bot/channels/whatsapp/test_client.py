@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from bot.channels.whatsapp import client as whatsapp_client
-from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
+from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
 
 TOKEN = "EAAGhunter2hunter2"
 NUMBER, ACCOUNT = "106540352242922", "102290129340398"
@@ -66,15 +66,15 @@ async def graph(meta: Meta) -> AsyncIterator[Graph]:
     await graph.close()
 
 
-async def refusal(graph: Graph) -> GraphFault:
-    with pytest.raises(GraphFault) as told:
+async def refusal(graph: Graph) -> GraphError:
+    with pytest.raises(GraphError) as told:
         await graph.post_message(MESSAGE)
     closed(told.value)
     return told.value
 
 
-async def silence(graph: Graph) -> NoAnswer:
-    with pytest.raises(NoAnswer) as told:
+async def silence(graph: Graph) -> NoResponse:
+    with pytest.raises(NoResponse) as told:
         await graph.post_message(MESSAGE)
     closed(told.value)
     return told.value
@@ -147,7 +147,7 @@ async def test_a_page_without_a_cursor_is_the_last(meta: Meta, graph: Graph, pag
 
 async def test_a_list_that_is_none_is_no_answer(meta: Meta, graph: Graph) -> None:
     meta.says({"data": "?"})
-    with pytest.raises(NoAnswer, match="unreadable answer"):
+    with pytest.raises(NoResponse, match="unreadable answer"):
         await graph.templates()
 
 
@@ -207,7 +207,7 @@ async def test_what_meta_says_of_a_template_is_for_the_administrator_and_holds_n
     }
     for call in (graph.templates, graph.number, lambda: graph.create_template({"name": "uno"})):
         meta.refuses(code=100, **refused)
-        with pytest.raises(GraphFault) as told:
+        with pytest.raises(GraphError) as told:
             await call()
         assert told.value.says == "Leading params: Not [token]: x"
         closed(told.value)
@@ -217,7 +217,7 @@ async def test_what_meta_says_of_a_template_is_for_the_administrator_and_holds_n
 @pytest.mark.parametrize("more", [{}, {"error_data": "{}", "error_user_msg": 7}, {"error_data": {"details": None}}])
 async def test_a_refusal_may_say_nothing(meta: Meta, graph: Graph, more: dict[str, Any]) -> None:
     meta.refuses(code=100, **more)
-    with pytest.raises(GraphFault) as told:
+    with pytest.raises(GraphError) as told:
         await graph.create_template({})
     assert told.value.says == ""
 

@@ -8,20 +8,11 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from bot.channels.channel import (
-    Blocked,
-    ChannelError,
-    Later,
-    Refused,
-    Stopped,
-    TemplateStopped,
-    Throttled,
-    WindowClosed,
-)
+from bot.channels.channel import (Blocked, ChannelError, RecipientThrottled, Refused, Stopped, TemplateStopped, Throttled, WindowClosed)
 from bot.channels.whatsapp.channel import WhatsApp
-from bot.channels.whatsapp.client import Graph, GraphFault
-from bot.channels.whatsapp.errors import MEANINGS, Meaning, meaning
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.client import Graph, GraphError
+from bot.channels.whatsapp.errors import MEANINGS, ErrorMeaning, error_meaning
+from bot.channels.whatsapp.fields import hashed_key
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
 from storage.database import Database
@@ -30,7 +21,7 @@ from tests.cast import Clock
 from tests.fakes.whatsapp_rules import CODES
 
 ADDRESS = "MX.1001"
-REF = key_of("wamid.OUT1")
+REF = hashed_key("wamid.OUT1")
 TAP = RenderedTemplate("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
 FREE, PROMPT = Parcel(ADDRESS, Action.SAY, "palabras"), Parcel(ADDRESS, Action.SAY, "palabras", opening=TAP)
 
@@ -41,45 +32,45 @@ class Row:
 
     says: str
     codes: tuple[int, ...]
-    meaning: Meaning
+    meaning: ErrorMeaning
     heard: type[ChannelError]
     silent: type[ChannelError]
     seconds: float | None = None  # after which it is tried again
-    grows: bool = False
+    is_exponential: bool = False
 
 
 TABLE = [
     Row(
         "throughput, account's or app's rate, a fault that passes, the number being upgraded: slow down, try again",
         (130429, 80007, 4, 2, 131016, 131000, 131057),
-        Meaning.SLOWER,
+        ErrorMeaning.BACK_OFF,
         Throttled,
         Throttled,
         5,
     ),
-    Row("pair rate: this person only", (131056,), Meaning.PERSON_LATER, Later, Later, 4, grows=True),
-    Row("window closed: a template instead", (131047,), Meaning.BY_TEMPLATE, WindowClosed, WindowClosed),
-    Row("not on WhatsApp: another channel", (131026,), Meaning.PERSON_GONE, Blocked, Blocked),
-    Row("engagement cap: not before 24 hours", (131049,), Meaning.NOT_TODAY, Later, Later, 24 * 3600),
-    Row("stopped marketing: none until they want it", (131050,), Meaning.NO_MARKETING, Refused, Refused),
-    Row("experiment group: no repetition", (130472,), Meaning.NEVER, Refused, Refused),
-    Row("own number, not on the test list", (131021, 131030), Meaning.NEVER, Refused, Refused),
+    Row("pair rate: this person only", (131056,), ErrorMeaning.RECIPIENT_THROTTLED, RecipientThrottled, RecipientThrottled, 4, is_exponential=True),
+    Row("window closed: a template instead", (131047,), ErrorMeaning.WINDOW_CLOSED, WindowClosed, WindowClosed),
+    Row("not on WhatsApp: another channel", (131026,), ErrorMeaning.RECIPIENT_GONE, Blocked, Blocked),
+    Row("engagement cap: not before 24 hours", (131049,), ErrorMeaning.NOT_TODAY, RecipientThrottled, RecipientThrottled, 24 * 3600),
+    Row("stopped marketing: none until they want it", (131050,), ErrorMeaning.NO_MARKETING, Refused, Refused),
+    Row("experiment group: no repetition", (130472,), ErrorMeaning.UNDELIVERABLE, Refused, Refused),
+    Row("own number, not on the test list", (131021, 131030), ErrorMeaning.UNDELIVERABLE, Refused, Refused),
     Row(
         "template: count, missing, too long, policy, format, characters, paused, disabled: it stops",
         (132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132018),
-        Meaning.TEMPLATE_STOPPED,
+        ErrorMeaning.TEMPLATE_STOPPED,
         Refused,
         TemplateStopped,
     ),
-    Row("bad request, wrong number: our own fault", (131008, 131009, 131051, 100, 33), Meaning.OURS, Refused, Refused),
-    Row("a kind that cannot go to a user id: we send none", (131062,), Meaning.OURS, Refused, Refused),
-    Row("media: we send none", (131052, 131053), Meaning.OURS, Refused, Refused),
-    Row("spam limit of the number: it rests", (131048,), Meaning.REST, Throttled, Throttled, 3600),
-    Row("token", (0, 190), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("permission", (3, 10, 131005, *range(200, 300)), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("account restricted, locked, barred", (368, 131031, 130497), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("payment, registration", (131042, 131045, 133010), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("codes that nobody knows", (-1, 1, 300, 199, 131999, 999_999), Meaning.OURS, Refused, Refused),
+    Row("bad request, wrong number: our own fault", (131008, 131009, 131051, 100, 33), ErrorMeaning.OUR_FAULT, Refused, Refused),
+    Row("a kind that cannot go to a user id: we send none", (131062,), ErrorMeaning.OUR_FAULT, Refused, Refused),
+    Row("media: we send none", (131052, 131053), ErrorMeaning.OUR_FAULT, Refused, Refused),
+    Row("spam limit of the number: it rests", (131048,), ErrorMeaning.NUMBER_PAUSED, Throttled, Throttled, 3600),
+    Row("token", (0, 190), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("permission", (3, 10, 131005, *range(200, 300)), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("account restricted, locked, barred", (368, 131031, 130497), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("payment, registration", (131042, 131045, 133010), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("codes that nobody knows", (-1, 1, 300, 199, 131999, 999_999), ErrorMeaning.OUR_FAULT, Refused, Refused),
 ]
 ROWS = [pytest.param(row, code, id=f"{code}") for row in TABLE for code in row.codes if code not in range(201, 299)]
 
@@ -94,7 +85,7 @@ class Refusing:
     async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
         self.posted.append(body)
         if self.codes:
-            raise GraphFault(400, self.codes.pop(0))
+            raise GraphError(400, self.codes.pop(0))
         return {"messages": [{"id": "wamid.OUT1"}]}
 
 
@@ -151,18 +142,18 @@ def line(database: Database, clock: Clock) -> Line:
 def test_every_code_means_what_the_table_says_and_no_other_is_known() -> None:
     told = {code: row.meaning for row in TABLE for code in row.codes}
     assert len(told) == sum(len(row.codes) for row in TABLE), "a code in two rows"
-    assert {code: meaning(code) for code in told} == told
+    assert {code: error_meaning(code) for code in told} == told
     assert MEANINGS.keys() <= told.keys()
     assert CODES.keys() <= told.keys(), "a code of the fake Graph API without a row"
-    assert {row.meaning for row in TABLE} == set(Meaning)
+    assert {row.meaning for row in TABLE} == set(ErrorMeaning)
 
 
 def check(fault: ChannelError, row: Row, expected: type[ChannelError], code: int) -> None:
     assert type(fault) is expected
-    if isinstance(fault, Throttled | Later):
+    if isinstance(fault, Throttled | RecipientThrottled):
         assert fault.retry_after == row.seconds
-    if isinstance(fault, Later):
-        assert fault.grows is row.grows
+    if isinstance(fault, RecipientThrottled):
+        assert fault.is_exponential is row.is_exponential
     if not isinstance(fault, Throttled | WindowClosed):
         assert f"code {code}" in str(fault)
     assert fault.__cause__ is None, "the cause may quote what was sent"
@@ -176,13 +167,13 @@ async def test_what_the_channel_does_for_whoever_was_heard(line: Line, row: Row,
     with capture_logs() as logs:
         check(await line.refusal(FREE, code), row, row.heard, code)
     after = await line.place()
-    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
-    assert (after.heard_at is None) is (row.meaning is Meaning.BY_TEMPLATE)
+    assert after.no_marketing is (row.meaning is ErrorMeaning.NO_MARKETING)
+    assert (after.heard_at is None) is (row.meaning is ErrorMeaning.WINDOW_CLOSED)
     assert (after.is_reachable, after.knocked_at, after.put_off_on) == (True, None, None)
     assert after.heard_at in (before.heard_at, None)
     assert await line.templates() == {}
     errors = [one["event"] for one in logs if one["log_level"] == "error"]
-    assert errors == (["whatsapp_number_rests"] if row.meaning is Meaning.REST else [])
+    assert errors == (["whatsapp_number_rests"] if row.meaning is ErrorMeaning.NUMBER_PAUSED else [])
 
 
 @pytest.mark.parametrize(("row", "code"), ROWS)
@@ -192,15 +183,15 @@ async def test_what_the_channel_does_for_the_silent(line: Line, row: Row, code: 
         fault = await line.refusal(PROMPT, code)
     check(fault, row, row.silent, code)
     after = await line.place()
-    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
+    assert after.no_marketing is (row.meaning is ErrorMeaning.NO_MARKETING)
     assert after.knocked_at is None, "what was refused takes no place"
-    stops = row.meaning is Meaning.TEMPLATE_STOPPED
+    stops = row.meaning is ErrorMeaning.TEMPLATE_STOPPED
     assert await line.templates() == ({(TAP.template, TAP.code): f"REFUSED_{code}"} if stops else {})
     assert isinstance(fault, TemplateStopped) is stops
     if isinstance(fault, TemplateStopped):
         assert (fault.template, fault.code) == (TAP.template, TAP.code)
     errors = [one["event"] for one in logs if one["log_level"] == "error"]
-    expected = {Meaning.REST: ["whatsapp_number_rests"], Meaning.TEMPLATE_STOPPED: ["whatsapp_template_stopped"]}
+    expected = {ErrorMeaning.NUMBER_PAUSED: ["whatsapp_number_rests"], ErrorMeaning.TEMPLATE_STOPPED: ["whatsapp_template_stopped"]}
     assert errors == expected.get(row.meaning, [])
     assert ADDRESS not in str(logs)
 

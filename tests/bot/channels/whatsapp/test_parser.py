@@ -10,46 +10,17 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, Receipt, UnreadableEvent
-from bot.channels.whatsapp.fields import key_of
-from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.fields import hashed_key
+from bot.channels.whatsapp.parser import parse
 from bot.channels.whatsapp.phone import canonical
 from handlers.message import SHORT_TEXT, Update, UpdateKind
-from tests.bot.channels.whatsapp.payloads import (
-    ANA,
-    CHANGED_IDS,
-    LUIS,
-    NEW_PHONE,
-    NEW_USER,
-    NUMBER_ID,
-    OTHER_PHONE,
-    OTHER_USER,
-    PHONE,
-    ROWS,
-    SAMPLES,
-    USER,
-    WROTE_AT,
-    Json,
-    account,
-    body,
-    change,
-    message,
-    needed_samples,
-    preference,
-    reply,
-    said,
-    status,
-    system,
-    template,
-    text,
-    told,
-    words,
-)
+from tests.bot.channels.whatsapp.payloads import (ANA, CHANGED_IDS, LUIS, NEW_PHONE, NEW_USER, NUMBER_ID, OTHER_PHONE, OTHER_USER, PHONE, ROWS, SAMPLES, USER, WROTE_AT, Json, account, body, change, message, needed_samples, preference, reply, incoming, status, system, template, text, status_updates, summary)
 
 ALIAS, OTHER_ALIAS, NEW_ALIAS = "+524771234567", "+524770000001", "+524779999999"
 
 
 def only(raw: Any) -> Update:
-    (update,) = translate(raw)
+    (update,) = parse(raw)
     assert isinstance(update, Update)
     return update
 
@@ -57,12 +28,12 @@ def only(raw: Any) -> Update:
 @pytest.mark.parametrize("name", ROWS)
 def test_our_rows_become_what_the_table_says(name: str) -> None:
     raw, became = ROWS[name]
-    assert words(translate(raw)) == became
+    assert summary(parse(raw)) == became
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_platforms_samples_become_what_the_table_says(name: str) -> None:
-    assert words(translate(needed_samples()[name])) == SAMPLES[name]
+    assert summary(parse(needed_samples()[name])) == SAMPLES[name]
 
 
 def test_the_tables_leave_out_no_sample_and_nothing_that_can_arrive() -> None:
@@ -74,8 +45,8 @@ def test_the_tables_leave_out_no_sample_and_nothing_that_can_arrive() -> None:
 
 def test_who_when_and_what_is_carried_along_and_nothing_else() -> None:
     quoted = text("hola", context={"from": "524770000000", "id": "wamid.OUT1"})
-    assert translate(said(quoted)) == [
-        Update("whatsapp", key_of("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
+    assert parse(incoming(quoted)) == [
+        Update("whatsapp", hashed_key("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
     ]
 
 
@@ -121,16 +92,16 @@ NOBODY: Json = {"from": None, "from_user_id": None}
 def test_a_person_is_known_by_whatever_is_told_and_never_by_position(
     spoken: Json, contacts: list[Any], address: str, alias: str
 ) -> None:
-    (arrival,) = translate(said(spoken, contacts=contacts))
+    (arrival,) = parse(incoming(spoken, contacts=contacts))
     if address:
         assert isinstance(arrival, Update)
         assert (arrival.address, arrival.alias) == (address, alias)
     else:
-        assert arrival == UnreadableEvent("whatsapp", key_of("wamid.IN1"), "no address")
+        assert arrival == UnreadableEvent("whatsapp", hashed_key("wamid.IN1"), "no address")
 
 
 def test_the_only_contact_is_not_lent_to_two_messages() -> None:
-    arrivals = translate(said(text(**NOBODY), text("hola", "wamid.IN2", **NOBODY)))
+    arrivals = parse(incoming(text(**NOBODY), text("hola", "wamid.IN2", **NOBODY)))
     assert [type(arrival) for arrival in arrivals] == [UnreadableEvent, UnreadableEvent]
 
 
@@ -261,12 +232,12 @@ def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str],
     ],
 )
 def test_typed_words_are_read_as_on_telegram(typed: str, kind: UpdateKind, command: str, kept: str) -> None:
-    update = only(said(text(typed)))
+    update = only(incoming(text(typed)))
     assert (update.kind, update.command, update.text) == (kind, command, kept)
 
 
 @pytest.mark.parametrize("make", [
-    lambda given: said(message("button", button={"payload": given})),
+    lambda given: incoming(message("button", button={"payload": given})),
     lambda given: reply("button_reply", id=given),
     lambda given: reply("list_reply", id=given),
 ])  # fmt: skip
@@ -298,10 +269,10 @@ def test_a_press_of_nothing_is_an_attachment(given: Any) -> None:
 
 @pytest.mark.parametrize("ident", ["wamid.HBgLMTY1+/=", 7, "w" * 300, "wamid.ñ", "wamid.\ud800\x00"])
 def test_a_key_is_a_digest_as_the_platforms_own_spells_a_phone_number(ident: Any) -> None:
-    update = only(said(text("hola", ident)))
+    update = only(incoming(text("hola", ident)))
     assert re.fullmatch(r"h:[0-9a-f]{40}", update.key)
-    assert update.key == only(said(text("adiós", ident))).key
-    assert update.key != only(said(text("hola", f"{ident}x"))).key
+    assert update.key == only(incoming(text("adiós", ident))).key
+    assert update.key != only(incoming(text("hola", f"{ident}x"))).key
 
 
 @pytest.mark.parametrize(
@@ -325,7 +296,7 @@ def test_a_key_is_a_digest_as_the_platforms_own_spells_a_phone_number(ident: Any
     ],
 )
 def test_the_hour_is_the_platforms_or_unknown(given: Any, at: int) -> None:
-    assert only(said(text(timestamp=given))).at == at
+    assert only(incoming(text(timestamp=given))).at == at
 
 
 def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> None:
@@ -354,12 +325,12 @@ def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> 
     [("1742", 1742), (1742, 1742), (None, 0), ("", 0), ("some data", 0), ("-1", 0), ("1" * 19, 0), ("²", 0), ({}, 0)],
 )
 def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
-    (receipt,) = translate(told(status("read", biz_opaque_callback_data=given)))
+    (receipt,) = parse(status_updates(status("read", biz_opaque_callback_data=given)))
     assert receipt == Receipt(
         "whatsapp",
-        key_of("wamid.OUT1:read"),
-        ref=key_of("wamid.OUT1"),
-        fate=DeliveryStatus.READ,
+        hashed_key("wamid.OUT1:read"),
+        ref=hashed_key("wamid.OUT1"),
+        status=DeliveryStatus.READ,
         number=number,
         at=WROTE_AT,
     )
@@ -379,14 +350,14 @@ def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
     ],
 )
 def test_a_failure_says_why_where_it_can(errors: Any, code: int) -> None:
-    (receipt,) = translate(told(status("failed", errors=errors)))
+    (receipt,) = parse(status_updates(status("failed", errors=errors)))
     assert isinstance(receipt, Receipt)
-    assert (receipt.fate, receipt.code) == (DeliveryStatus.FAILED, code)
+    assert (receipt.status, receipt.code) == (DeliveryStatus.FAILED, code)
 
 
 def test_each_word_about_a_message_has_its_own_key() -> None:
     long = "w" * 170
-    arrivals = translate(told(*(status(kind, ident) for kind in ("sent", "read", "played") for ident in ("a", long))))
+    arrivals = parse(status_updates(*(status(kind, ident) for kind in ("sent", "read", "played") for ident in ("a", long))))
     assert len({arrival.key for arrival in arrivals}) == 6
     assert all(len(arrival.key) <= 100 for arrival in arrivals)
     assert len({arrival.ref for arrival in arrivals if isinstance(arrival, Receipt)}) == 2
@@ -414,7 +385,7 @@ def test_each_word_about_a_message_has_its_own_key() -> None:
     ],
 )
 def test_how_many_people_a_day_is_read_in_every_spelling(given: Any, people: str) -> None:
-    (arrival,) = translate(account("business_capability_update", max_daily_conversations_per_business=given))
+    (arrival,) = parse(account("business_capability_update", max_daily_conversations_per_business=given))
     if people:
         assert isinstance(arrival, AccountEvent)
         assert (arrival.topic, dict(arrival.fields), arrival.at) == (
@@ -432,14 +403,14 @@ def test_a_bulletin_has_one_key_for_one_event() -> None:
     later = json.loads(json.dumps(approved))
     later["entry"][0]["time"] += 60
     faults = body(change(errors=[{"code": 4}, {"code": 4}]))
-    keys = [[arrival.key for arrival in translate(raw)] for raw in (approved, reordered, later, faults)]
+    keys = [[arrival.key for arrival in parse(raw)] for raw in (approved, reordered, later, faults)]
     assert keys[0] == keys[1] != keys[2]
     assert len(set(keys[3])) == 2
 
 
 def test_a_word_of_the_platforms_is_kept_in_a_length_that_fits() -> None:
     raw = account("account_update", event="x" * 500, restriction_info=[{"restriction_type": "y" * 150}] * 3)
-    (bulletin,) = translate(raw)
+    (bulletin,) = parse(raw)
     assert isinstance(bulletin, AccountEvent)
     assert {name: len(value) for name, value in bulletin.fields.items()} == {"event": 200, "restrictions": 200}
 
@@ -455,24 +426,24 @@ def test_other_numbers_of_the_account_are_left_out_with_one_line_in_the_log() ->
         change("user_preferences", user_preferences=[wish]),  # of us all, whichever number it was said to
     )
     with capture_logs() as logs:
-        assert words(translate(raw, NUMBER_ID)) == words(translate(raw)) == "text, text, delivered 0, preference stop"
+        assert summary(parse(raw, NUMBER_ID)) == summary(parse(raw)) == "text, text, delivered 0, preference stop"
         assert logs == []
-        assert words(translate(raw, "999")) == "preference stop"
+        assert summary(parse(raw, "999")) == "preference stop"
     assert logs == [{"event": "whatsapp_of_another_number", "count": 3, "log_level": "info"}]
 
 
 @pytest.mark.parametrize("metadata", [None, {}, "x", {"phone_number_id": None}, {"phone_number_id": int(NUMBER_ID)}])
 def test_what_does_not_say_for_which_number_it_is_is_ours(metadata: Any) -> None:
-    assert words(translate(body(change(messages=[text()], metadata=metadata)), NUMBER_ID)) == "text"
+    assert summary(parse(body(change(messages=[text()], metadata=metadata)), NUMBER_ID)) == "text"
 
 
 @pytest.mark.parametrize("raw", [None, True, 0, 1.5, "x", [], [1], [[]], {"entry": 1}, {"entry": {}}, {"entry": [[]]}])
 def test_no_shape_raises(raw: Any) -> None:
-    assert all(isinstance(arrival, UnreadableEvent) for arrival in translate(raw))
+    assert all(isinstance(arrival, UnreadableEvent) for arrival in parse(raw))
 
 
 def test_a_number_that_no_text_can_hold_is_no_identifier() -> None:
-    (arrival,) = translate(said(text("hola", 10**5000)))
+    (arrival,) = parse(incoming(text("hola", 10**5000)))
     assert arrival == UnreadableEvent("whatsapp", "none", "no id")
 
 
@@ -483,6 +454,6 @@ def test_depth_costs_only_the_item_that_is_deep(depth: int) -> None:
         deep = {"a": [deep]}
     bad = [{**text("hola", "wamid.DEEP"), "text": deep}, {"id": deep, "type": deep, "from": deep}]
     raw = body(change(contacts=[deep, ANA], messages=[*bad, text()]), change(errors=[{"code": 4, "deep": deep}]))
-    arrivals = translate(raw)
+    arrivals = parse(raw)
     assert len(arrivals) == 4
     assert isinstance(arrivals[2], Update)

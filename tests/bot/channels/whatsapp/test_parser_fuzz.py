@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
-from bot.channels.whatsapp.parser import NAME, translate
+from bot.channels.whatsapp.parser import NAME, parse
 from handlers.message import SHORT_TEXT, Update, UpdateKind
-from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, said, samples, text
+from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, incoming, samples, text
 
 IS_LONG = os.environ.get("INTEGRA_FUZZ") == "long"
 fuzz = settings(
@@ -127,12 +127,12 @@ def broken_beside_whole(draw: st.DrawFn) -> tuple[Json, list[PlatformEvent]]:
     raw = draw(joined())
     units = _units(raw)
     if not units:
-        return raw, translate(raw)
+        return raw, parse(raw)
     unit = draw(st.sampled_from(units))
     place, key = _at(raw, unit[:-1]), unit[-1]
     kept = place[key]
     place[key] = "no such thing"
-    rest = translate(raw)
+    rest = parse(raw)
     told = UnreadableEvent(NAME, "none", "no change" if unit[-2] in ("entry", "changes") else "not an object")
     if told in rest:  # a field that is not read does not tell either
         rest.remove(told)
@@ -193,7 +193,7 @@ def _without_keys_of_events(arrivals: list[PlatformEvent]) -> Counter[str]:
 @given(mutated(), st.sampled_from(["", NUMBER_ID]))
 def test_no_mutation_raises_and_whatever_comes_out_can_be_kept(raw: Json, number_id: str) -> None:
     before = repr(raw)
-    for arrival in translate(raw, number_id):
+    for arrival in parse(raw, number_id):
         assert_fit_to_keep(arrival)
     assert repr(raw) == before
 
@@ -202,18 +202,18 @@ def test_no_mutation_raises_and_whatever_comes_out_can_be_kept(raw: Json, number
 @given(broken_beside_whole())
 def test_whatever_is_broken_all_that_stands_beside_it_arrives(case: tuple[Json, list[PlatformEvent]]) -> None:
     raw, rest = case
-    assert _without_keys_of_events(rest) <= _without_keys_of_events(translate(raw))
+    assert _without_keys_of_events(rest) <= _without_keys_of_events(parse(raw))
 
 
 @fuzz
 @given(JSON)
 def test_no_json_raises(raw: Any) -> None:
-    for arrival in translate(raw):
+    for arrival in parse(raw):
         assert_fit_to_keep(arrival)
 
 
 @fuzz
 @given(st.text(max_size=250))
 def test_any_typed_text_is_fit_to_keep(typed: str) -> None:
-    (update,) = translate(said(text(typed)))
+    (update,) = parse(incoming(text(typed)))
     assert_fit_to_keep(update)

@@ -15,32 +15,13 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.fields import hashed_key
 from bot.channels.whatsapp.webhook import BODY_LIMIT, PATH, SIGNATURE_HEADER, attach
 from bot.inbound.inbox import Inbox
 from handlers.message import Update
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.schema import updates
-from tests.bot.channels.whatsapp.payloads import (
-    ANA,
-    LUIS,
-    NUMBER_ID,
-    OTHER_PHONE,
-    OTHER_USER,
-    PHONE,
-    ROWS,
-    USER,
-    Json,
-    account,
-    body,
-    change,
-    preference,
-    said,
-    status,
-    text,
-    told,
-    words,
-)
+from tests.bot.channels.whatsapp.payloads import (ANA, LUIS, NUMBER_ID, OTHER_PHONE, OTHER_USER, PHONE, ROWS, USER, Json, account, body, change, preference, incoming, status, text, status_updates, summary)
 from tests.cast import Clock
 
 SECRET = "app-secret"
@@ -57,7 +38,7 @@ class Box:
         self.away = 0  # how many more times the database is away
         self.poison: Callable[[PlatformEvent], bool] = lambda _: False
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
+    async def store(self, arrivals: Iterable[PlatformEvent]) -> int:
         items = list(arrivals)
         self.transactions += 1
         if self.away:
@@ -163,19 +144,19 @@ def test_a_webhook_without_its_secrets_cannot_be_set_up(box: Box, secret: str, t
 
 
 async def test_without_a_signature_nothing_is_taken(box: Box, hook: str) -> None:
-    assert await post(hook, said(text()), shown=None) == 401
+    assert await post(hook, incoming(text()), shown=None) == 401
     assert not box.transactions
 
 
 @pytest.mark.parametrize(
     "shown",
     [
-        signature(json.dumps(said(text())).encode(), "another secret"),
-        signature(json.dumps(said(text("other"))).encode()),
-        signature(json.dumps(said(text())).encode() + b"\n"),
-        signature(json.dumps(said(text())).encode()).removeprefix("sha256="),
-        signature(json.dumps(said(text())).encode()).replace("sha256", "sha1"),
-        signature(json.dumps(said(text())).encode())[:-1],
+        signature(json.dumps(incoming(text())).encode(), "another secret"),
+        signature(json.dumps(incoming(text("other"))).encode()),
+        signature(json.dumps(incoming(text())).encode() + b"\n"),
+        signature(json.dumps(incoming(text())).encode()).removeprefix("sha256="),
+        signature(json.dumps(incoming(text())).encode()).replace("sha256", "sha1"),
+        signature(json.dumps(incoming(text())).encode())[:-1],
         "sha256=",
         "sha256=" + "0" * 64,
         "sha256=ñ",
@@ -183,7 +164,7 @@ async def test_without_a_signature_nothing_is_taken(box: Box, hook: str) -> None
     ],
 )
 async def test_with_a_wrong_signature_nothing_is_taken(box: Box, hook: str, shown: str) -> None:
-    assert await post(hook, said(text()), shown) == 403
+    assert await post(hook, incoming(text()), shown) == 403
     assert not box.transactions
 
 
@@ -192,7 +173,7 @@ async def test_with_a_wrong_signature_nothing_is_taken(box: Box, hook: str, show
     [
         (b"", 400),
         (b"not json", 400),
-        (json.dumps(said(text())).encode()[:-7], 400),
+        (json.dumps(incoming(text())).encode()[:-7], 400),
         (b"\xff\xfe", 400),
         (b"[1]", 400),
         (b"7", 400),
@@ -222,7 +203,7 @@ async def test_a_body_of_unknown_length_is_limited_too(box: Box, hook: str) -> N
 
 @pytest.mark.parametrize(("length", "statuses"), [(BODY_LIMIT + 1, {b"413"}), (10, {b"400", b"403"})])
 async def test_a_length_that_lies_gets_nobody_in(box: Box, hook: str, length: int, statuses: set[bytes]) -> None:
-    data = json.dumps(said(text())).encode()
+    data = json.dumps(incoming(text())).encode()
     host, _, port = hook.removeprefix("http://").partition("/")[0].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
@@ -245,10 +226,10 @@ async def test_a_batch_over_entries_and_changes_is_kept_in_one_transaction(box: 
         change(statuses=[status("sent"), status("delivered")]),
         account("account_update", event="ACCOUNT_RESTRICTION")["entry"][0]["changes"][0],
     )
-    raw["entry"] += preference("stop")["entry"] + said(text("tres", "wamid.3"))["entry"]
+    raw["entry"] += preference("stop")["entry"] + incoming(text("tres", "wamid.3"))["entry"]
     assert await post(hook, raw) == 200
     assert box.transactions == 1
-    assert words([*box.kept.values()]) == (
+    assert summary([*box.kept.values()]) == (
         "text, text, sent 0, delivered 0, account ACCOUNT_RESTRICTION, preference stop, text"
     )
 
@@ -287,9 +268,9 @@ async def test_a_batch_of_a_thousand_is_stored_and_its_repetition_is_not(databas
 async def test_a_thousand_duplicates_are_stored_once(database: Database, clock: Clock) -> None:
     inbox = Inbox(database, bytes(32), clock)
     async with _serving(inbox) as hook:
-        assert await post(hook, said(*[text()] * 1000)) == 200
-        assert await post(hook, told(*[status()] * 1000)) == 200
-        assert await asyncio.gather(*(post(hook, said(text())) for _ in range(20))) == [200] * 20
+        assert await post(hook, incoming(*[text()] * 1000)) == 200
+        assert await post(hook, status_updates(*[status()] * 1000)) == 200
+        assert await asyncio.gather(*(post(hook, incoming(text())) for _ in range(20))) == [200] * 20
     assert await states(database) == ["waiting"] * 2
 
 
@@ -300,7 +281,7 @@ async def test_what_is_stored_is_known_by_address_and_opens_again(database: Data
             assert await post(hook, raw) == 200
     async with database.read() as tx:
         rows = (await tx.execute(select(updates.c.key, updates.c.address, updates.c.state))).all()
-    assert {row.address for row in rows if row.key == key_of("wamid.IN1")} == {USER}
+    assert {row.address for row in rows if row.key == hashed_key("wamid.IN1")} == {USER}
     assert {row.state for row in rows if row.key == "none"} == {"aside"}
 
 
@@ -309,27 +290,27 @@ async def test_one_poison_item_never_stops_the_rest(box: Box, hook: str) -> None
     raw = body(change(contacts=[ANA], messages=[text("uno", "wamid.1"), text(CANARY, "wamid.2")], statuses=[status()]))
     with capture_logs() as logs:
         assert await post(hook, raw) == 200
-    assert words([*box.kept.values()]) == "text, untranslated: not kept, delivered 0"
-    assert box.kept[key_of("wamid.2")] == UnreadableEvent("whatsapp", key_of("wamid.2"), "not kept")
+    assert summary([*box.kept.values()]) == "text, untranslated: not kept, delivered 0"
+    assert box.kept[hashed_key("wamid.2")] == UnreadableEvent("whatsapp", hashed_key("wamid.2"), "not kept")
     assert [line["event"] for line in logs] == ["batch_not_kept", "arrival_not_kept"]
 
 
 async def test_while_the_database_is_away_nothing_is_acknowledged(box: Box, hook: str) -> None:
     box.away = 2
-    assert [await post(hook, said(text())) for _ in range(3)] == [503, 503, 200]
+    assert [await post(hook, incoming(text())) for _ in range(3)] == [503, 503, 200]
     assert len(box.kept) == 1
 
 
 async def test_when_nothing_at_all_can_be_kept_nothing_is_acknowledged(box: Box, hook: str) -> None:
     box.poison = lambda _: True
-    assert await post(hook, said(text(), text("dos", "wamid.2"))) == 503
+    assert await post(hook, incoming(text(), text("dos", "wamid.2"))) == 503
     assert not box.kept
 
 
 async def test_with_a_database_that_is_gone_whatsapp_is_asked_to_repeat(clock: Clock) -> None:
     gone = open_database("postgresql+asyncpg://user@/x?host=/nowhere/at/all")
     async with _serving(Inbox(gone, bytes(32), clock)) as hook:
-        assert await post(hook, said(text())) == 503
+        assert await post(hook, incoming(text())) == 503
     await gone.close()
 
 
