@@ -10,7 +10,17 @@ from typing import Any
 
 import structlog
 
-from bot.channels.channel import (Blocked, ChannelError, RecipientThrottled, Refused, Stopped, TemplateStopped, Throttled, Unreachable, WindowClosed)
+from bot.channels.channel import (
+    Blocked,
+    ChannelError,
+    RecipientThrottled,
+    Refused,
+    Stopped,
+    TemplateStopped,
+    Throttled,
+    Unreachable,
+    WindowClosed,
+)
 from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
 from bot.channels.whatsapp.errors import ErrorMeaning, error_meaning

@@ -36,7 +36,9 @@ MEANINGS: dict[int, ErrorMeaning] = {
     131030: ErrorMeaning.UNDELIVERABLE,  # not on the test number's list
     131062: ErrorMeaning.OUR_FAULT,  # a kind that cannot go to a business-scoped id: we send none such
     # count, missing, too long, policy, format, characters, paused, disabled
-    **dict.fromkeys((132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132018), ErrorMeaning.TEMPLATE_STOPPED),
+    **dict.fromkeys(
+        (132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132018), ErrorMeaning.TEMPLATE_STOPPED
+    ),
     **dict.fromkeys((131008, 131009, 131051, 100, 33, 131052, 131053), ErrorMeaning.OUR_FAULT),
     131048: ErrorMeaning.NUMBER_PAUSED,  # spam limit of the number: look at its quality
     **dict.fromkeys((0, 190), ErrorMeaning.CHANNEL_STOPPED),  # token

@@ -12,7 +12,24 @@ import structlog
 from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.telegram.parser import Untranslatable, clean
 from bot.channels.webhook import NO_KEY
-from bot.channels.whatsapp.fields import (PRINTABLE, USER, Contacts, address_of, digest_of, inner, hashed_key, members, moment, needed, needed_key, number, phone_of, said, user_of, word)
+from bot.channels.whatsapp.fields import (
+    PRINTABLE,
+    USER,
+    Contacts,
+    address_of,
+    digest_of,
+    inner,
+    hashed_key,
+    members,
+    moment,
+    needed,
+    needed_key,
+    number,
+    phone_of,
+    said,
+    user_of,
+    word,
+)
 from handlers.message import SHORT_TEXT, Update, UpdateKind
 
 NAME = "whatsapp"
