@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from bot.channels.webchat.channel import parse_number, encrypted, pack
+from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
 from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, parse_number, decrypted
+from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, decrypted, parse_number
 from bot.channels.webchat.form import (
     RejectedForm,
     SubmittedAction,
