@@ -52,7 +52,7 @@ class AccountEventKind(StrEnum):
     TEMPLATE = "template"  # fields: name, language (the platform's code), status
     TEMPLATE_CATEGORY = "template_category"  # fields: name, language, category
     TEMPLATE_QUALITY = "template_quality"  # fields: name, language, quality
-    LIMIT = "limit"  # fields: people (recipients per day that may be sent templates; -1: unlimited)
+    LIMIT = "limit"  # fields: people (recipients of templates per 24 hours; -1: unlimited)
     ACCOUNT = "account"  # fields: event; restricted, disabled ...
     FAULT = "fault"  # fields: code; a fault that concerns the whole account
 

@@ -116,7 +116,7 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,
         pool_timeout: object = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """One request. Raises RateLimited and NoResponse; BaseRequest raises the errors of all other refusals."""
+        """One request. Raises RateLimited and NoResponse; BaseRequest itself raises errors for other refusals."""
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else READ_SECONDS
         if isinstance(request_data, JsonFields):
             content: dict[str, Any] = {"data": request_data.payload(), "headers": JSON}

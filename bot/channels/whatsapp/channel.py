@@ -144,7 +144,7 @@ class WhatsApp:
         except GraphError as fault:
             if error_meaning(fault.code) is not ErrorMeaning.WINDOW_CLOSED:
                 raise await self._record_refusal(fault, parcel) from None
-        async with self._database.write() as tx:  # Meta's word counts: it happens even within the window
+        async with self._database.write() as tx:  # Meta's response takes precedence: it happens even within the window
             await addresses.be_silent(tx, NAME, parcel.address, self._clock())
         return await self._send_template(parcel, await self._recipient_state(parcel))
 

@@ -110,7 +110,7 @@ async def push(
         missing = [pair for pair in found if pair.theirs is None]
         for pair in found:
             if pair.differing_fields:
-                say(f"{pair}: {pair.verdict}; left alone. Make them the same: at Meta, or ours.")
+                say(f"{pair}: {pair.verdict}; not changed. Make them the same at Meta or here.")
         refused = [pair for pair in missing if not (await _submit(graph, pair) if apply else _announce(pair))]
     same = sum(pair.verdict == "same" for pair in found)
     differing = len(found) - same - len(missing)

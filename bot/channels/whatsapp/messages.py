@@ -70,7 +70,7 @@ def template(parcel: Parcel, opening: RenderedTemplate) -> Body:
 
 
 def _addressed(parcel: Parcel, kind: str, content: Mapping[str, Any]) -> Body:
-    """Add the recipient: the user id where there is one. With both fields `to` would win, so only one is set."""
+    """Add the envelope. Only one recipient field is set, as `to` takes precedence where both are given."""
     if is_user_id(parcel.address):
         recipient = {"recipient": parcel.address}
     elif _PHONE.fullmatch(parcel.address):

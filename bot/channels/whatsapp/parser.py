@@ -186,7 +186,7 @@ def _message(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
 
 
 def _content(raw: dict[str, Any]) -> tuple[UpdateKind, str, str, str]:
-    """Kind, command, text and choice of a message. Nothing is kept of content that is neither text nor button."""
+    """Kind, command, text and choice of a message. Content that is neither text nor button is dropped."""
     message_type = raw.get("type")
     pressed: object = None
     if message_type == "text":

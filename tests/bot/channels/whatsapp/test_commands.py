@@ -300,7 +300,7 @@ async def test_templates_that_differ_are_reported_and_not_changed(
     ended = await command("push", "--apply")
     assert (ended.code, meta.submitted, meta.templates) == (0, [], before)
     assert ended.out.splitlines() == [
-        "pregunta_diaria es_MX: differs in body; left alone. Make them the same: at Meta, or ours.",
+        "pregunta_diaria es_MX: differs in body; not changed. Make them the same at Meta or here.",
         "0 submitted, 5 the same, 1 differing.",
     ]
 

@@ -41,7 +41,7 @@ def kind(body: dict[str, Any]) -> str:
     return str(body["interactive"]["type"] if body["type"] == "interactive" else body["type"])
 
 
-def shown(body: dict[str, Any]) -> list[tuple[str, str]]:
+def shown_buttons(body: dict[str, Any]) -> list[tuple[str, str]]:
     """Id and title of each button or row."""
     action = body.get("interactive", {}).get("action", {})
     replies = [button["reply"] for button in action.get("buttons", [])]
@@ -122,9 +122,9 @@ KINDS: dict[str, tuple[int, tuple[RenderedButton, ...], str, int]] = {  # charac
 def test_the_message_type_follows_from_text_and_buttons(name: str) -> None:
     length, buttons, expected, count = KINDS[name]
     body = accepted(whatsapp_messages.free_form(parcel("x" * length, *buttons)))
-    assert (kind(body), len(shown(body))) == (expected, count)
+    assert (kind(body), len(shown_buttons(body))) == (expected, count)
     assert body_text(body) == "x" * length
-    assert [choice for choice, _ in shown(body)] == [key.choice for key in buttons][:count]
+    assert [choice for choice, _ in shown_buttons(body)] == [key.choice for key in buttons][:count]
 
 
 REFUSED: dict[str, Parcel] = {
@@ -146,7 +146,7 @@ def test_a_parcel_that_fits_no_message_is_refused_before_it_is_sent(name: str) -
 
 def test_an_aside_is_left_out_where_a_list_has_no_room_for_it() -> None:
     body = accepted(whatsapp_messages.free_form(parcel("hola", *keys(10), *keys(1, 20, is_aside=True))))
-    assert [choice for choice, _ in shown(body)] == [f"go:{number}" for number in range(10)]
+    assert [choice for choice, _ in shown_buttons(body)] == [f"go:{number}" for number in range(10)]
 
 
 # ---------------------------------------------------------------- texts and emphasis
@@ -157,7 +157,7 @@ def test_emphasis_is_written_as_whatsapp_does_and_removed_from_titles() -> None:
     button = RenderedButton(f"{BOLD}Sí{UNBOLD}", "yes")
     body = accepted(whatsapp_messages.free_form(parcel(text, button)))
     assert body_text(body) == "*Hola*, _hoy_"
-    assert shown(body) == [("yes", "Sí")]
+    assert shown_buttons(body) == [("yes", "Sí")]
 
 
 def test_a_link_is_written_below_the_text_as_it_cannot_be_a_button() -> None:
@@ -167,7 +167,7 @@ def test_a_link_is_written_below_the_text_as_it_cannot_be_a_button() -> None:
         )
     )
     assert body_text(body) == "Hay novedades\n\nLeer:\nhttps://a.mx/c#l=es"
-    assert [choice for choice, _ in shown(body)] == ["go:0"]
+    assert [choice for choice, _ in shown_buttons(body)] == ["go:0"]
 
 
 def test_a_hint_is_cut_to_the_length_of_a_row_description() -> None:
@@ -198,14 +198,14 @@ SAME: dict[str, tuple[tuple[RenderedButton, ...], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", SAME)
 def test_of_two_buttons_with_the_same_title_or_choice_the_first_is_used(name: str) -> None:
     buttons, expected = SAME[name]
-    assert shown(accepted(whatsapp_messages.free_form(parcel("hola", *buttons)))) == expected
+    assert shown_buttons(accepted(whatsapp_messages.free_form(parcel("hola", *buttons)))) == expected
 
 
 def test_of_two_with_the_same_choice_the_required_one_is_used() -> None:
     body = accepted(
         whatsapp_messages.free_form(parcel("hola", RenderedButton("Salir", "go:0", is_aside=True), *keys(4)))
     )
-    assert {choice for choice, _ in shown(body)} == {"go:0", "go:1", "go:2", "go:3"}
+    assert {choice for choice, _ in shown_buttons(body)} == {"go:0", "go:1", "go:2", "go:3"}
 
 
 # ---------------------------------------------------------------- templates
@@ -295,8 +295,8 @@ def test_any_parcel_is_accepted_or_refused_before_it_is_sent(parcel: Parcel) -> 
         return
     accepted(body)
     required = {key.choice for row in parcel.rows for key in row if key.choice and not key.is_aside}
-    titles = {title for _, title in shown(body)}
-    lost = required - {choice for choice, _ in shown(body)}
+    titles = {title for _, title in shown_buttons(body)}
+    lost = required - {choice for choice, _ in shown_buttons(body)}
     for row in parcel.rows:
         for key in row:
             assert key.choice not in lost or key.label in titles, "lost, and no other button has its title"

@@ -48,7 +48,7 @@ from tests.bot.channels.whatsapp.payloads import (
 ALIAS, OTHER_ALIAS, NEW_ALIAS = "+524771234567", "+524770000001", "+524779999999"
 
 
-def only(raw: Any) -> Update:
+def parse_update(raw: Any) -> Update:
     (update,) = parse(raw)
     assert isinstance(update, Update)
     return update
@@ -81,7 +81,7 @@ def test_sender_time_and_text_are_carried_along_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in ROWS.items() if expected == "attachment"])
 def test_no_content_of_an_attachment_is_carried_on(name: str) -> None:
-    update = only(ROWS[name][0])
+    update = parse_update(ROWS[name][0])
     assert (update.text, update.command, update.choice) == ("", "", "")
 
 
@@ -236,7 +236,7 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
 def test_an_address_change_has_old_and_new_address_and_alias(
     raw: Json, before: tuple[str, str], after: tuple[str, str]
 ) -> None:
-    update = only(raw)
+    update = parse_update(raw)
     assert (update.kind, update.at) == (UpdateKind.MOVED, WROTE_AT)
     assert ((update.address, update.alias), (update.moved_to, update.moved_alias)) == (before, after)
 
@@ -263,7 +263,7 @@ def test_an_address_change_has_old_and_new_address_and_alias(
     ],
 )
 def test_typed_text_is_parsed_as_on_telegram(typed: str, kind: UpdateKind, command: str, cleaned: str) -> None:
-    update = only(incoming(text(typed)))
+    update = parse_update(incoming(text(typed)))
     assert (update.kind, update.command, update.text) == (kind, command, cleaned)
 
 
@@ -286,13 +286,13 @@ def test_typed_text_is_parsed_as_on_telegram(typed: str, kind: UpdateKind, comma
     ],
 )
 def test_a_press_carries_only_a_choice_that_a_button_of_ours_can_have(make: Any, given: Any, choice: str) -> None:
-    update = only(make(given))
+    update = parse_update(make(given))
     assert (update.kind, update.choice) == (UpdateKind.CHOICE, choice)
 
 
 @pytest.mark.parametrize("given", [None, "", {}, ["a"], True, 1.5])
 def test_a_press_without_a_choice_is_an_attachment(given: Any) -> None:
-    assert only(reply("button_reply", id=given)).kind is UpdateKind.ATTACHMENT
+    assert parse_update(reply("button_reply", id=given)).kind is UpdateKind.ATTACHMENT
 
 
 # ---------------------------------------------------------------- keys and times
@@ -300,10 +300,10 @@ def test_a_press_without_a_choice_is_an_attachment(given: Any) -> None:
 
 @pytest.mark.parametrize("ident", ["wamid.HBgLMTY1+/=", 7, "w" * 300, "wamid.ñ", "wamid.\ud800\x00"])
 def test_a_key_is_a_digest_as_the_platforms_id_contains_a_phone_number(ident: Any) -> None:
-    update = only(incoming(text("hola", ident)))
+    update = parse_update(incoming(text("hola", ident)))
     assert re.fullmatch(r"h:[0-9a-f]{40}", update.key)
-    assert update.key == only(incoming(text("adiós", ident))).key
-    assert update.key != only(incoming(text("hola", f"{ident}x"))).key
+    assert update.key == parse_update(incoming(text("adiós", ident))).key
+    assert update.key != parse_update(incoming(text("hola", f"{ident}x"))).key
 
 
 @pytest.mark.parametrize(
@@ -327,12 +327,12 @@ def test_a_key_is_a_digest_as_the_platforms_id_contains_a_phone_number(ident: An
     ],
 )
 def test_the_time_is_the_platforms_or_unknown(given: Any, at: int) -> None:
-    assert only(incoming(text(timestamp=given))).at == at
+    assert parse_update(incoming(text(timestamp=given))).at == at
 
 
 def test_a_preference_has_a_stable_key_without_the_phone_number() -> None:
     stop, again, resume, later, another = (
-        only(raw)
+        parse_update(raw)
         for raw in (
             preference("stop"),
             preference("stop", wa_id="524771234567", timestamp=str(WROTE_AT)),
