@@ -12,7 +12,7 @@ import uvloop
 from bench.processes import TOKEN
 from bench.runs import timed
 from bot.app import spare_the_collector
-from bot.channels.telegram.channel import RECIPIENT_LIMIT, Telegram
+from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, Telegram
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from storage.database import open_database
@@ -27,7 +27,7 @@ def clock() -> datetime:
 async def emptied(url: str, api: str) -> str:
     database = open_database(url)
     telegram = Telegram(TOKEN, api)
-    limits = {telegram.name: Limits(RATE, RECIPIENT_LIMIT)}
+    limits = {telegram.name: Limits(RATE, RECIPIENT_RATE_LIMIT)}
     paced_by = clock if database.is_sqlite else None
     sender = Dispatcher(database, {telegram.name: telegram}, limits, clock, paced_by=paced_by)
     try:

@@ -19,7 +19,7 @@ from bench.driver import Driver
 from bench.processes import TOKEN, Platform, houses, platform
 from bench.report import Figure, Row, percentile
 from bench.runs import told, until
-from bot.channels.telegram.channel import RECIPIENT_LIMIT, Telegram
+from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, Telegram
 from bot.delivery import dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.inbound import worker
@@ -106,7 +106,7 @@ class _Watched(Telegram):
 async def measured(url: str, api: str, count: int) -> list[float]:
     """Milliseconds of each."""
     database, telegram = open_database(url), _Watched(TOKEN, api)
-    limits = {telegram.name: Limits(outbound_worker.RATE, RECIPIENT_LIMIT)}
+    limits = {telegram.name: Limits(outbound_worker.RATE, RECIPIENT_RATE_LIMIT)}
     paced_by = outbound_worker.clock if database.is_sqlite else None
     one = dispatcher.Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock, paced_by=paced_by)
     running = asyncio.create_task(one.run())

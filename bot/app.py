@@ -22,12 +22,12 @@ from bot import console
 from bot.channels.channel import Channel, ChannelError, Refused, Stopped
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.channels.telegram import webhook_monitor
-from bot.channels.telegram.channel import RECIPIENT_LIMIT as TELEGRAM_PERSON
+from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT as TELEGRAM_PERSON
 from bot.channels.telegram.channel import ProfileTexts, Telegram, Webhook
 from bot.channels.webchat import page as webchat_page
 from bot.channels.webchat.channel import Webchat
 from bot.channels.whatsapp import webhook as whatsapp_webhook
-from bot.channels.whatsapp.channel import RECIPIENT_LIMIT, WhatsApp, capabilities
+from bot.channels.whatsapp.channel import RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
 from bot.config import Secrets, Settings, WrongSetting, load_secrets
 from bot.delivery.dispatcher import Dispatcher
@@ -50,7 +50,7 @@ from storage.queue.claims import PersonLimit
 
 RECEIVERS = 3  # of one process on PostgreSQL: people are answered side by side
 RETRY = 15.0  # seconds between two tries to greet a platform
-PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: RECIPIENT_LIMIT}
+PERSONS = {Telegram.name: TELEGRAM_PERSON, WhatsApp.name: RECIPIENT_RATE_LIMIT}
 WEBHOOK_PATH = "/webhooks/telegram"
 HEAR = "no updates come in: Telegram does not take PUBLIC_URL as webhook; mend it, or set TELEGRAM_MODE=polling"
 

@@ -37,7 +37,7 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-RECIPIENT_LIMIT = PersonLimit(16, 8.0)
+RECIPIENT_RATE_LIMIT = PersonLimit(16, 8.0)
 """Rate limit of one chat: about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 
