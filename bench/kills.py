@@ -11,7 +11,7 @@ import time
 from bench import seed
 from bench.databases import NAMES, POSTGRES, SQLITE, Ground, ground
 from bench.report import Figure, Row
-from bot.delivery.channel_sender import ON_THE_WAY
+from bot.delivery.channel_sender import MAX_IN_FLIGHT
 from tests.fakes.counter import TELEGRAM, WHATSAPP
 from tests.kills import town
 from tests.kills.census import Found
@@ -52,8 +52,8 @@ def _rows(name: str, found: Found) -> list[Row]:
         _row(
             f"{what}: doubled on Telegram",
             found.doubled(TELEGRAM),
-            f"only what was taken and not noted, one a kill and connection ({ON_THE_WAY})",
-            found.unexplained == 0 and found.most_doubts[TELEGRAM] <= ON_THE_WAY,
+            f"only what was taken and not noted, one a kill and connection ({MAX_IN_FLIGHT})",
+            found.unexplained == 0 and found.most_doubts[TELEGRAM] <= MAX_IN_FLIGHT,
             found.summary(),
         ),
         _row(

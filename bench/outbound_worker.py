@@ -28,8 +28,8 @@ async def emptied(url: str, api: str) -> str:
     database = open_database(url)
     telegram = Telegram(TOKEN, api)
     limits = {telegram.name: Limits(RATE, PERSON)}
-    paced_by = clock if database.is_sqlite else None
-    sender = Dispatcher(database, {telegram.name: telegram}, limits, clock, paced_by=paced_by)
+    rate_limit_clock = clock if database.is_sqlite else None
+    sender = Dispatcher(database, {telegram.name: telegram}, limits, clock, rate_limit_clock=rate_limit_clock)
     try:
         return await timed(sender.drain())
     finally:

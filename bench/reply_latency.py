@@ -49,7 +49,7 @@ async def _alone(land: Ground, fake: Platform, kind: str, count: int) -> Row:
     url = await (await land.seeded(kind, seed.nothing)).copy()
     taken = Figure(await told(__name__, "--database", url, "--url", fake.url, "--count", str(count)), "ms")
     what = f"a reply's way, idle, from its commit to the platform, {NAMES[kind]}"
-    beside = f"sender's look: {dispatcher.LOOK * 1e3:,.0f} ms"
+    beside = f"sender's look: {dispatcher.POLL_INTERVAL * 1e3:,.0f} ms"
     return Row(what, taken, peer_name=beside, target=TARGET, is_met=taken.median <= LIMIT, note=_late(taken.values))
 
 
@@ -61,7 +61,7 @@ async def _whole(land: Ground, fake: Platform, kind: str, roles: Sequence[str], 
     async with houses(fake, folder, {"DATABASE_URL": url} | entry_point.UNPACED, roles, module="bench.door") as running:
         taken = Figure(await _pressed(fake, running[0].url, count), "ms")
     what = f"a press's way, idle, from the webhook to its last reply, {NAMES[kind]}, {' + '.join(roles)}"
-    beside = f"receiver's look: {worker.LOOK * 1e3:,.0f} ms"
+    beside = f"receiver's look: {worker.POLL_INTERVAL * 1e3:,.0f} ms"
     return Row(what, taken, peer_name=beside, note=_late(taken.values))
 
 
@@ -107,8 +107,8 @@ async def measured(url: str, api: str, count: int) -> list[float]:
     """Milliseconds of each."""
     database, telegram = open_database(url), _Watched(TOKEN, api)
     limits = {telegram.name: Limits(outbound_worker.RATE, PERSON)}
-    paced_by = outbound_worker.clock if database.is_sqlite else None
-    one = dispatcher.Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock, paced_by=paced_by)
+    rate_limit_clock = outbound_worker.clock if database.is_sqlite else None
+    one = dispatcher.Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock, rate_limit_clock=rate_limit_clock)
     running = asyncio.create_task(one.run())
     taken = []
     for person in range(1, count + 1):

@@ -115,7 +115,7 @@ async def build(
     clock: Callable[[], datetime] = system_clock,
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    steady: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] = time.monotonic,
     persons: Mapping[str, PersonLimit] = PERSONS,
 ) -> AsyncIterator[App]:
     """All parts, ready to use; the database must be migrated. Nothing runs yet and no port is open.
@@ -147,14 +147,16 @@ async def build(
             roads[whatsapp.name] = whatsapp
             limits[whatsapp.name] = Limits(settings.whatsapp_rate, persons[whatsapp.name])
             stack.push_async_callback(whatsapp.stop)
-        paced_by = _pace_clock(database, clock)
-        sender = Dispatcher(database, roads, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
+        rate_limit_clock = _pace_clock(database, clock)
+        sender = Dispatcher(
+            database, roads, limits, clock, sleep=sleep, monotonic=monotonic, rate_limit_clock=rate_limit_clock
+        )
         receiver = UpdateWorker(database, inbox, library, installation, clock, sender.wake.set)
         scheduler = Scheduler(database, library, installation, clock, sender.wake.set)
         site = server.new()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
         site[INSTALLATION], site[PAGES], site[INBOX], site[CLOCK] = installation, Pages(library), inbox, clock
-        site[server.PACED_BY_DATABASE] = paced_by is None
+        site[server.PACED_BY_DATABASE] = rate_limit_clock is None
         site[server.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
@@ -257,7 +259,11 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
                     workers.create_task(_greet(app, app.whatsapp), name="whatsapp")
             if work and not app.database.is_sqlite:
                 sender = app.dispatcher
-                calls = {"updates": app.inbox.arrived.set, "deliveries": sender.wake.set, "paces": sender.heed}
+                calls = {
+                    "updates": app.inbox.arrived.set,
+                    "deliveries": sender.wake.set,
+                    "paces": sender.refresh_rate_limits,
+                }
                 workers.create_task(notifications.listen(app.database, calls), name="listener")
             await ready(port)
             await asyncio.Event().wait()  # until cancelled

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from bot.cli.main import cli
 from bot.config import Settings
-from bot.scheduler import KEPT
+from bot.scheduler import DELIVERY_RETENTION
 from content.library import Library
 from handlers.router import COMMANDS
 
@@ -126,7 +126,7 @@ def test_every_command_that_make_has_in_the_readme_exists() -> None:
 
 def test_how_long_addresses_stay_is_said_as_it_is() -> None:
     words = {8: "eight days", 30: "thirty days"}
-    assert f"deleted {words[KEPT.days]} after" in " ".join(THREATS.read_text(encoding="utf-8").split())
+    assert f"deleted {words[DELIVERY_RETENTION.days]} after" in " ".join(THREATS.read_text(encoding="utf-8").split())
 
 
 # ---------------------------------------------------------------- phrases

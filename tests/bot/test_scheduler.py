@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot import scheduler as scheduler_module
-from bot.scheduler import KEPT, REPEATED, Scheduler
+from bot.scheduler import DELIVERY_RETENTION, REPEATED, Scheduler
 from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation
@@ -141,7 +141,7 @@ class Beats:
         self.ends = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        if seconds < scheduler_module.BEAT:  # somebody else lets others in between
+        if seconds < scheduler_module.INTERVAL:  # somebody else lets others in between
             return
         self.last -= 1
         self.clock.move(seconds=self.seconds)
@@ -212,7 +212,7 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
             taken = await updates.take(tx)
             assert taken is not None
             await updates.finish(tx, taken.id)
-        for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
+        for key, ended in (("ended", now - DELIVERY_RETENTION - DAY), ("recent", now - DELIVERY_RETENTION + DAY)):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
             await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, ended)

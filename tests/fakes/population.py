@@ -85,8 +85,8 @@ class Street:
             limits,
             self.clock,
             sleep=sleep or self._sleep,
-            steady=lambda: (self.clock() - self._was_set).timestamp(),
-            paced_by=self.clock,
+            monotonic=lambda: (self.clock() - self._was_set).timestamp(),
+            rate_limit_clock=self.clock,
         )
 
     def then(self, channel: str, what: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.delivery.channel_sender import ON_THE_WAY
+from bot.delivery.channel_sender import MAX_IN_FLIGHT
 from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
@@ -64,7 +64,7 @@ async def test_deaths_lose_no_message_and_say_twice_only_what_nobody_had_noted(
     assert found.unanswered + found.answered_twice == 0, "an answer was lost or kept twice"
     assert found.unexplained == 0, "said twice, and nobody had died with it"
     assert doubled[WHATSAPP] == 0, "a receipt had proved it"
-    assert all(count <= ON_THE_WAY for count in found.most_doubts.values()), "more than one a connection"
+    assert all(count <= MAX_IN_FLIGHT for count in found.most_doubts.values()), "more than one a connection"
 
 
 class _Crowd:

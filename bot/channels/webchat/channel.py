@@ -123,7 +123,7 @@ def pack(text: str, rows: Iterable[Iterable[RenderedButton]] = ()) -> dict[str, 
 
 def closed(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
     """A body as it stands on the disk: typed words, answers in buttons and one-time links are not to be read there."""
-    return {"closed": box.close_text(json.dumps(body, ensure_ascii=False), PLACE)}
+    return {"closed": box.encrypt_text(json.dumps(body, ensure_ascii=False), PLACE)}
 
 
 def opened(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
@@ -131,7 +131,7 @@ def opened(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
     if "closed" not in body:
         return body
     try:
-        found: Mapping[str, Any] = json.loads(box.open_text(str(body["closed"]), PLACE))
+        found: Mapping[str, Any] = json.loads(box.decrypt_text(str(body["closed"]), PLACE))
     except InvalidTag:
         return {}
     return found

@@ -15,7 +15,7 @@ from bot import app as wiring
 from bot import config
 from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
 from bot.cli.output import awaited, fail, say
-from bot.config import WHATSAPP, Settings
+from bot.config import WHATSAPP_SETTINGS, Settings
 from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
@@ -143,7 +143,7 @@ def _pair(template: Template, language: str, theirs: dict[tuple[str, str], Mappi
 def _start() -> tuple[Settings, Library]:
     settings = config.load()
     if not settings.has_whatsapp:
-        fail(f"{', '.join(WHATSAPP).upper()}: not set; WhatsApp is off")
+        fail(f"{', '.join(WHATSAPP_SETTINGS).upper()}: not set; WhatsApp is off")
     return settings, wiring.course_of(settings)
 
 

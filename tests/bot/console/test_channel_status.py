@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from bot.channels.whatsapp.channel import capabilities
 from bot.channels.whatsapp.errors import MEANINGS, Meaning
-from bot.config import WHATSAPP, Settings
+from bot.config import WHATSAPP_SETTINGS, Settings
 from bot.console import channel_status as page
 from bot.web.app_keys import INSTALLATION, SETTINGS
 from content.library import Library
@@ -29,7 +29,7 @@ from tests.bot.console.office import SECRET, START, ZONE, Office, Person
 from tests.screen import faults
 
 PAGE, MONITOR = "/console/channels", "/console/monitor"
-ALL_ON: dict[str, Any] = dict.fromkeys(WHATSAPP, "1234") | {"telegram_bot_token": "1:a", "webchat": "on"}
+ALL_ON: dict[str, Any] = dict.fromkeys(WHATSAPP_SETTINGS, "1234") | {"telegram_bot_token": "1:a", "webchat": "on"}
 NEVER_SAID = ("ana-address", "ana-alias")
 
 

@@ -87,15 +87,15 @@ class Stage:
             limits or {},
             clock,
             sleep=self.nap,
-            steady=self.steady,
-            paced_by=self.now,
+            monotonic=self.steady,
+            rate_limit_clock=self.now,
         )
         self._slept = 0.0
 
     def now(self) -> datetime:
         return self.clock() + timedelta(seconds=self._slept)
 
-    def steady(self) -> float:
+    def monotonic(self) -> float:
         return self.now().timestamp()
 
     async def nap(self, seconds: float) -> None:
@@ -342,7 +342,7 @@ async def test_a_refusal_that_another_process_met_holds_back_what_has_a_slot(dat
     async with database.write() as tx:
         await rate_limits.hold(tx, "telegram", 3, clock())
     await stage.say("hello", channel="webchat")
-    stage.dispatcher.heed()
+    stage.dispatcher.refresh_rate_limits()
     also = asyncio.create_task(stage.dispatcher.drain())
     await stage.webchat.begun.wait()  # it has looked
     gate.set()

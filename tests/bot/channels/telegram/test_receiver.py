@@ -355,7 +355,7 @@ async def test_both_ways_end_in_the_same_stored_updates(api: FakeTelegram, teleg
     await database.close()
     assert [(row.state, row.fault) for row in rows] == [("waiting", None), ("waiting", None), ("aside", "KeyError")]
     assert first is not None
-    kept = inbox.open(first)
+    kept = inbox.read(first)
     assert isinstance(kept, Update)
     assert (kept.text, first.address) == ("uno", str(person.id))
 
