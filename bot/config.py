@@ -32,8 +32,8 @@ WHATSAPP_SETTINGS = (
 """Set all of them or none: the channel is on or off."""
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
 Rate = Annotated[float, Field(ge=1, le=1000)]
-"""Messages per second. Below 1, a few processes reserve slots so far ahead after a 429 that the clock seems to have been
-set back (see storage/queue/rate_limits.py); no platform allows more than 1,000."""
+"""Messages per second. Below 1, a few processes reserve slots so far ahead after a 429 that the clock seems to have
+been set back (see storage/queue/rate_limits.py); no platform allows more than 1,000."""
 
 
 class WrongSetting(Exception):
@@ -77,7 +77,8 @@ class Settings(BaseSettings):
     )
     whatsapp_access_token: SecretStr | None = Field(
         None,
-        description="Access token of a system user with the permissions whatsapp_business_messaging and whatsapp_business_management",
+        description="Access token of a system user with the permissions whatsapp_business_messaging and "
+        "whatsapp_business_management",
     )
     whatsapp_app_secret: SecretStr | None = Field(
         None, description="Secret of the app at Meta; verifies that webhook requests come from Meta"
@@ -176,8 +177,8 @@ class Settings(BaseSettings):
         is_hosted_api = self.telegram_api_url == TELEGRAM_API  # a self-hosted Bot API server delivers to any address
         if has_webhook and is_hosted_api and not config_checks.is_for_telegram(self.public_url):
             raise ValueError(
-                f"PUBLIC_URL: Telegram cannot deliver updates there (seen: {self.public_url!r}); expected a public host "
-                "and port 443, 80, 88 or 8443; or set TELEGRAM_MODE=polling"
+                f"PUBLIC_URL: Telegram cannot deliver updates there (seen: {self.public_url!r}); expected a public "
+                "host and port 443, 80, 88 or 8443; or set TELEGRAM_MODE=polling"
             )
         return self
 

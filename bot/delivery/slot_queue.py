@@ -104,7 +104,7 @@ class SlotQueue:
             self._max_delay = max(self._max_delay, delay)
 
     def collect_delay(self, *, moves: bool) -> float:
-        """Return the seconds by which all later slots, of all processes, must move since messages of this one were late.
+        """Return the seconds by which later slots of all processes must move, as messages of this process were late.
 
         Each delay is returned once, and the slots that are here move by it. Without `moves` (no other process sends on
         this channel) nothing moves: 0.0.

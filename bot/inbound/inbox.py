@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from bot.batching import Batcher, BatchOptions
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
