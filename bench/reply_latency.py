@@ -108,7 +108,9 @@ async def measured(url: str, api: str, count: int) -> list[float]:
     database, telegram = open_database(url), _Watched(TOKEN, api)
     limits = {telegram.name: Limits(outbound_worker.RATE, PERSON)}
     rate_limit_clock = outbound_worker.clock if database.is_sqlite else None
-    one = dispatcher.Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock, rate_limit_clock=rate_limit_clock)
+    one = dispatcher.Dispatcher(
+        database, {telegram.name: telegram}, limits, outbound_worker.clock, rate_limit_clock=rate_limit_clock
+    )
     running = asyncio.create_task(one.run())
     taken = []
     for person in range(1, count + 1):

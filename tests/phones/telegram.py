@@ -34,7 +34,7 @@ class TelegramPhone:
         await self._settle()
 
     async def tap(self, label: str) -> None:
-        """Press the newest button with this label, or with one that begins with it; AssertionError lists the buttons that are there."""
+        """Press the newest button whose label is or begins with `label`; AssertionError lists the buttons there."""
         self.person.press(label)
         await self._settle()
 

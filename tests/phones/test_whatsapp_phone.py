@@ -44,7 +44,7 @@ async def phone() -> AsyncIterator[WhatsAppPhone]:
             while api.pending:
                 (message,) = api.pending.pop(0)["entry"][0]["changes"][0]["value"]["messages"]
                 for reply in replies(message):
-                    body = {"messaging_product": "whatsapp", "recipient": message["from_user_id"], ***reply}
+                    body = {"messaging_product": "whatsapp", "recipient": message["from_user_id"], **reply}
                     headers = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
                     url = f"{api.url}/{PHONE_NUMBER_ID}/messages"
                     async with session.post(url, json=body, headers=headers) as response:

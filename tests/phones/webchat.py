@@ -43,7 +43,7 @@ class WebchatPhone:
         await self.post({"text": text})
 
     async def tap(self, label: str) -> None:
-        """Press the newest button with this label, or with one that begins with it; AssertionError lists the buttons that are there."""
+        """Press the newest button whose label is or begins with `label`; AssertionError lists the buttons there."""
         await self.look()
         bubble, button = self._find(label)
         assert button.choice, f"{label!r} opens a page"

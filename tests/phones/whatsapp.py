@@ -39,7 +39,7 @@ class WhatsAppPhone:
         await self._settle()
 
     async def tap(self, label: str) -> None:
-        """Press the newest button or row with this label, or with one that begins with it; AssertionError lists the
+        """Press the newest button or row whose label is or begins with `label`; AssertionError lists the
         buttons that are there."""
         self.person.press(label)
         await self._settle()

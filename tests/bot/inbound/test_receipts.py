@@ -137,7 +137,7 @@ async def test_repeated_receipts_change_nothing(
     assert await chat.snapshot() == before
 
 
-@pytest.mark.parametrize("fate", [DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.READ])
+@pytest.mark.parametrize("status", [DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.READ])
 async def test_a_receipt_proves_a_doubted_prompt_as_sent_and_it_is_not_repeated(
     chat: ReceiptChat, status: DeliveryStatus
 ) -> None:
