@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from bot.batching import Batcher, BatchOptions
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
@@ -21,7 +22,7 @@ WRITE_INTERVAL = 0.002  # seconds between two writes: far less than a platform t
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _TAGS = {event_type: tag for tag, event_type in TYPES.items()}
-_ENUM_FIELDS: dict[str, Callable[[str], StrEnum]] = {
+_ENUM_FIELDS: dict[str, Callable[[str], Any]] = {
     field.name: field.type
     for event_type in TYPES.values()
     for field in fields(event_type)
