@@ -20,7 +20,7 @@ from storage.queue import retention
 from storage.reports import aggregates
 
 INTERVAL = 20.0  # seconds between two looks at the clock, and between two tries while the database is unavailable
-PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: a press or a leave at that moment waits for it
+PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that arrives at that moment waits for it
 PLAN_PAUSE = 0.005  # seconds between two such transactions, in which all other waiting writers have their turn
 DEFER_BATCH = 250  # servants deferred in one transaction
 LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plans

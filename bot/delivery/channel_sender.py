@@ -27,9 +27,9 @@ from storage.database import DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox
 from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
 
-MAX_IN_FLIGHT = 256  # deliveries, and connections: if the process dies, what the platform accepted and was not yet
-# recorded leaves twice, at most one message on each connection
-MIN_CLAIM_DIVISOR = 4  # claim again when a fourth of those is free: single claims would cost a statement per message
+MAX_IN_FLIGHT = 256  # deliveries, and connections: if the process dies, messages that the platform accepted and whose
+# results are not recorded yet are sent twice, at most one per connection
+MIN_CLAIM_DIVISOR = 4  # claim when a fourth of those is free: claiming each by itself would cost a claim per message
 MAX_BACKOFF = 300.0  # seconds between two attempts of one delivery, at most
 TEMPLATE_RETRY = 900.0  # seconds between two attempts with a template that is not accepted: prompts wait, never fail
 START_WITHIN = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which an attempt may begin: a channel
@@ -115,7 +115,7 @@ class ChannelSender:
         return Claimed(claimed, await self._rate_limiter.reserve(tx, snapshot, claimed), start_by)
 
     def start(self, claimed: Claimed) -> None:
-        """Send claimed deliveries: those to one recipient in order; those that are no message at once."""
+        """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
         self._rate_limiter.add(claimed.slots)
         by_recipient: dict[str, list[Delivery]] = {}
         for delivery in claimed.deliveries:

@@ -130,7 +130,7 @@ async def test_an_item_that_cannot_be_written_fails_no_other(writer: RecordingWr
     tasks = await adding(writer, writer.batcher(), "a", "b", "bad", "c")
     writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(one) for one in found] == ["stored a", "stored b", "bad", "stored c"]
+    assert [str(result) for result in found] == ["stored a", "stored b", "bad", "stored c"]
     assert isinstance(found[2], LookupError)
     assert await writer.stored() == set("abc")
     assert writer.batches == [["a"], ["b", "bad", "c"], ["b"], ["bad"], ["c"]]
@@ -185,7 +185,7 @@ async def test_an_unavailable_database_raises_for_all_callers_and_nothing_is_sto
     batcher = writer.batcher()
     Outage(writer.database, monkeypatch, moment, lasts=1)
     found = await asyncio.gather(*(batcher.add(name) for name in "abc"), return_exceptions=True)
-    assert [type(one) for one in found] == [DatabaseUnavailable] * 3
+    assert [type(result) for result in found] == [DatabaseUnavailable] * 3
     assert await writer.stored() == set()
     assert writer.sleeps == []
     assert await batcher.add("a") == "stored a"
@@ -250,7 +250,7 @@ async def test_an_outage_while_items_are_written_individually_is_retried_too(
 
     batcher._write = once
     found = await asyncio.gather(*(batcher.add(name) for name in ("a", "bad", "b")), return_exceptions=True)
-    assert [str(one) for one in found] == ["stored a", "bad", "stored b"]
+    assert [str(result) for result in found] == ["stored a", "bad", "stored b"]
 
 
 # ---------------------------------------------------------------- cancelled callers
@@ -264,7 +264,7 @@ async def test_a_cancelled_caller_does_not_affect_others(writer: RecordingWriter
     await asyncio.sleep(0)
     writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(one) for place, one in enumerate(found) if place != cancelled] == [
+    assert [str(result) for place, result in enumerate(found) if place != cancelled] == [
         f"stored {name}" for place, name in enumerate("abc") if place != cancelled
     ]
     assert isinstance(found[cancelled], asyncio.CancelledError)
@@ -277,7 +277,7 @@ async def test_a_cancelled_caller_does_not_get_the_error_and_others_get_theirs(w
     tasks[1].cancel()
     writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(one) for one in found] == [str, asyncio.CancelledError, LookupError]
+    assert [type(result) for result in found] == [str, asyncio.CancelledError, LookupError]
 
 
 # ---------------------------------------------------------------- options

@@ -41,12 +41,12 @@ class Stage:
     def wake(self) -> None:
         self.wakes += 1
 
-    async def enrol(self, people: int, hour: int = 9, channel: str = "telegram") -> None:
+    async def enrol(self, count: int, hour: int = 9, channel: str = "telegram") -> None:
         async with self.database.write() as tx:
             await servants.add_institution(tx, "LEON", "León", "municipal")
             place = await servants.institution_by_code(tx, "LEON")
             assert place is not None
-            for number in range(people):
+            for number in range(count):
                 await servants.enrol(
                     tx,
                     channel,

@@ -23,8 +23,8 @@ class Count:
             self.statements.append(statement)
 
 
-async def _answering(product: Product, people: int, first: int = 300_000) -> Count:
-    phones = [product.telegram(first + number) for number in range(people)]
+async def _count_answers(product: Product, servants: int, first: int = 300_000) -> Count:
+    phones = [product.telegram(first + number) for number in range(servants)]
     for phone in phones:
         await phone.start("LEON")
         await phone.tap("Acepto")
@@ -41,10 +41,10 @@ async def _answering(product: Product, people: int, first: int = 300_000) -> Cou
 
 
 async def test_a_single_answer_stays_within_its_number_of_statements(product: Product) -> None:
-    count = await _answering(product, 1)
+    count = await _count_answers(product, 1)
     assert len(count.statements) <= ANSWER, count.statements
 
 
 async def test_answers_of_one_batch_share_their_statements(product: Product) -> None:
-    one, many = await _answering(product, 1), await _answering(product, 8, 400_000)
-    assert len(many.statements) - len(one.statements) <= 7 * MORE, many.statements
+    single, batch = await _count_answers(product, 1), await _count_answers(product, 8, 400_000)
+    assert len(batch.statements) - len(single.statements) <= 7 * MORE, batch.statements
