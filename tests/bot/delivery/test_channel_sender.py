@@ -16,7 +16,7 @@ from storage.database import Database, DatabaseUnavailable
 from storage.queue import outbox
 from storage.queue.claims import PersonLimit
 from storage.queue.outbox import DeliveryKind
-from tests.bot.delivery.test_dispatcher import Gate, Stage
+from tests.bot.delivery.stage import Gate, Stage
 from tests.cast import Clock
 
 THREE = ["first", "second", "third"]

@@ -1,7 +1,6 @@
-"""The dispatcher: states after each channel error, rate limits, order per recipient, running and stopping."""
+"""The dispatcher: states after each channel error, order per recipient, deadlines, running and stopping."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,127 +8,13 @@ from sqlalchemy import select
 
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
 from bot.delivery import dispatcher as dispatcher_module
-from bot.delivery.dispatcher import Dispatcher
-from bot.delivery.rate_limiter import Limits
-from handlers import outgoing
-from handlers.message import Action, Parcel
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox, rate_limits
-from storage.queue.claims import PersonLimit
+from storage.queue import claims, outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
+from tests.bot.delivery.stage import Stage
 from tests.cast import Clock
-
-SLOWLY = {"telegram": Limits(0.25, PersonLimit(3, 60))}
-QUICKLY = {"telegram": Limits(25, PersonLimit(3, 60))}
-
-
-class Gate(asyncio.Event):
-    """An event that tasks wait for; `reached` is set when the first does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached = asyncio.Event()
-
-    async def wait(self) -> bool:  # type: ignore[override]
-        self.reached.set()
-        return await super().wait()
-
-
-class FakeChannel:
-    """Records what it sent; `faults` are raised first, one per attempt, by the parcel's text."""
-
-    def __init__(self, name: str = "telegram") -> None:
-        self.name = name
-        self.sent: list[str] = []
-        self.on_attempt: Callable[[], object] = list  # called at each attempt
-        self.tried: list[str] = []
-        self.faults: dict[str, list[Exception]] = {}
-        self.gates: dict[str, asyncio.Event] = {}
-        self.begun, self.refused, self.sent_three = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def send(self, parcel: Parcel) -> str:
-        self.tried.append(parcel.text)
-        self.on_attempt()
-        self.begun.set()
-        if parcel.text in self.gates:
-            await self.gates[parcel.text].wait()
-        if self.faults.get(parcel.text):
-            self.refused.set()
-            raise self.faults[parcel.text].pop(0)
-        self.sent.append(parcel.text)
-        if len(self.sent) == 3:
-            self.sent_three.set()
-        return f"ref {parcel.text}"
-
-
-class Stage:
-    """A dispatcher with fake channels, on a clock that only the test moves.
-
-    `sleeps` are the waits that it asked for, `left` the seconds after which each attempt on Telegram began.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        limits: Mapping[str, Limits] | None = None,
-    ) -> None:
-        self.database = database
-        self.clock = clock
-        self.telegram, self.webchat = FakeChannel(), FakeChannel("webchat")
-        self.sleeps: list[float] = []
-        self.left: list[float] = []
-        self.telegram.on_attempt = lambda: self.left.append(self._slept)
-        self._open_gate = self.sleep_gate = asyncio.Event()  # not set: a sleep does not end
-        self.sleep_gate.set()
-        channels = {channel.name: channel for channel in (self.telegram, self.webchat)}
-        self.dispatcher = Dispatcher(
-            database,
-            channels,
-            limits or {},
-            clock,
-            sleep=self.sleep,
-            monotonic=self.monotonic,
-            rate_limit_clock=self.now,
-        )
-        self._slept = 0.0
-
-    def now(self) -> datetime:
-        return self.clock() + timedelta(seconds=self._slept)
-
-    def monotonic(self) -> float:
-        return self.now().timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep without waiting: only the monotonic clock moves, and not even that while a test holds the gate."""
-        self.sleeps.append(seconds)
-        until = self._slept + seconds if self.sleep_gate is self._open_gate else 0.0
-        await self.sleep_gate.wait()
-        self._slept = max(self._slept, until)
-
-    async def add(
-        self,
-        text: str,
-        address: str = "ana",
-        kind: DeliveryKind = DeliveryKind.REPLY,
-        channel: str = "telegram",
-        deadline: float | None = None,
-        act: Action = Action.SAY,
-    ) -> None:
-        ends = None if deadline is None else self.clock() + timedelta(seconds=deadline)
-        body = outgoing.pack(Parcel(address, act, text))
-        async with self.database.write() as tx:
-            await outbox.add(tx, [NewDelivery(text, channel, address, kind, body, self.clock(), ends)])
-
-    async def states(self) -> dict[str, str]:
-        async with self.database.read() as tx:
-            return {row.key: row.state for row in await tx.execute(select(deliveries.c.key, deliveries.c.state))}
-
-    async def row(self, key: str) -> dict[str, object]:
-        async with self.database.read() as tx:
-            return dict((await tx.execute(select(deliveries).where(deliveries.c.key == key))).mappings().one())
 
 
 @pytest.fixture
@@ -253,7 +138,7 @@ async def test_a_delivery_that_cannot_be_unpacked_is_refused(stage: Stage) -> No
     assert await stage.states() == {"bad": "refused", "good": "sent"}
 
 
-# ---------------------------------------------------------------- deadlines and rate limits
+# ---------------------------------------------------------------- deadlines
 
 
 @pytest.mark.parametrize(("deadline", "state"), [(0, "dropped"), (-1, "dropped"), (1, "sent"), (None, "sent")])
@@ -284,130 +169,6 @@ async def test_one_slow_response_of_the_platform_delays_no_other_recipient(stage
     gate.set()
     await draining
     assert sorted(stage.telegram.sent) == ["fast 0", "fast 1", "fast 2", "slow"]
-
-
-async def test_a_channel_keeps_its_rate_limit_and_another_channel_does_not_wait(
-    database: Database, clock: Clock
-) -> None:
-    stage = Stage(database, clock, SLOWLY)
-    for number in range(3):
-        await stage.add(f"{number}", f"person {number}")
-        await stage.add(f"w{number}", f"person {number}", channel="webchat")
-    await stage.dispatcher.drain()
-    assert [round(moment) for moment in stage.left] == [0, 4, 8]
-    assert len(stage.webchat.sent) == 3
-
-
-async def test_acknowledging_a_press_does_not_wait_for_the_rate_limit(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, SLOWLY)
-    for number in range(3):
-        await stage.add(f"ack {number}", f"person {number}", DeliveryKind.SIGNAL, act=Action.ACKNOWLEDGE)
-    await stage.dispatcher.drain()
-    assert stage.sleeps == []
-
-
-async def test_after_a_429_nothing_is_sent_on_that_channel_until_it_may_resume(
-    database: Database, clock: Clock
-) -> None:
-    stage = Stage(database, clock, SLOWLY)
-    stage.telegram.faults["0"] = [Throttled(30)]
-    stage.sleep_gate = stage.telegram.refused  # the others wait for their slots until then
-    for number in range(4):
-        await stage.add(f"{number}", f"person {number}")
-    await stage.add("elsewhere", channel="webchat")
-    await stage.dispatcher.drain()
-    assert stage.telegram.tried == ["0"], "deliveries that had a slot already wait too"
-    assert stage.webchat.sent == ["elsewhere"]
-    stage.clock.move(seconds=29)
-    await stage.dispatcher.drain()
-    assert stage.telegram.tried == ["0"]
-    stage.clock.move(seconds=2)
-    await stage.dispatcher.drain()
-    assert sorted(stage.telegram.sent) == ["0", "1", "2", "3"]
-
-
-async def test_two_processes_share_the_slots_of_one_credential(database: Database, clock: Clock) -> None:
-    one, two = Stage(database, clock, SLOWLY), Stage(database, clock, SLOWLY)
-    for number in range(6):
-        await one.add(f"{number}", f"person {number}")
-    await asyncio.gather(one.dispatcher.drain(), two.dispatcher.drain())
-    assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
-    async with database.read() as tx:
-        (pace,) = await rate_limits.standing(tx, clock())
-    assert pace.ahead >= 6 * 4, "no process took a slot of the other's"
-
-
-async def test_a_429_met_by_another_process_pauses_deliveries_that_have_a_slot(
-    database: Database, clock: Clock
-) -> None:
-    stage = Stage(database, clock, QUICKLY)
-    await stage.add("has a slot", "beto")
-    gate = stage.sleep_gate = Gate()
-    async with database.write() as tx:  # so that there is something to wait for
-        await rate_limits.take(tx, await rate_limits.look(tx, "telegram", clock()), 2, 1 / 25)
-    waiting = asyncio.create_task(stage.dispatcher.drain())
-    await gate.reached.wait()
-    async with database.write() as tx:
-        await rate_limits.hold(tx, "telegram", 3, clock())
-    await stage.add("hello", channel="webchat")
-    stage.dispatcher.refresh_rate_limits()
-    also = asyncio.create_task(stage.dispatcher.drain())
-    await stage.webchat.begun.wait()  # it has read the rate limits
-    gate.set()
-    await asyncio.gather(waiting, also)
-    assert stage.telegram.tried == [], "it would have violated the pause"
-    clock.move(seconds=4)
-    await stage.dispatcher.drain()
-    assert stage.telegram.sent == ["has a slot"]
-
-
-async def test_a_reply_goes_before_prompts_that_have_slots(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, QUICKLY)
-    gate = stage.sleep_gate = Gate()
-    for number in range(4):
-        await stage.add(f"prompt {number}", f"person {number}", DeliveryKind.PROMPT)
-    first = asyncio.create_task(stage.dispatcher.drain())
-    await gate.reached.wait()
-    assert stage.telegram.tried == ["prompt 0"], "the others wait for their slots"
-    await stage.add("reply", "zoe")
-    await stage.add("hello", channel="webchat")
-    second = asyncio.create_task(stage.dispatcher.drain())
-    await stage.webchat.begun.wait()  # both were claimed together
-    gate.set()
-    await asyncio.gather(first, second)
-    assert stage.telegram.sent == ["prompt 0", "reply", "prompt 1", "prompt 2", "prompt 3"]
-
-
-async def test_no_process_reserves_all_slots_and_each_gets_some(database: Database, clock: Clock) -> None:
-    several = [Stage(database, clock, QUICKLY) for _ in range(4)]
-    for stage in several:
-        stage.sleep_gate = Gate()
-    for number in range(100):
-        await several[0].add(f"{number}", f"person {number}", DeliveryKind.PROMPT)
-    working = []
-    for stage in several:
-        working.append(asyncio.create_task(stage.dispatcher.drain()))
-        async with asyncio.timeout(20):  # a process without slots never gets there
-            await stage.sleep_gate.reached.wait()  # type: ignore[attr-defined]
-    reserved = [sum(map(len, (sender.in_flight for sender in stage.dispatcher.senders))) for stage in several]
-    assert min(reserved) > 0
-    assert max(reserved) <= 25 / 2, "the others wait for no more than half a second"
-    for stage in several:
-        stage.sleep_gate.set()
-    await asyncio.gather(*working)
-    assert sorted(int(text) for stage in several for text in stage.telegram.sent) == list(range(100))
-
-
-async def test_a_recipient_over_their_limit_waits_and_delays_no_other(database: Database, clock: Clock) -> None:
-    stage = Stage(database, clock, SLOWLY)
-    for number in range(5):
-        await stage.add(f"a{number}")
-    await stage.add("b", "beto")
-    await stage.dispatcher.drain()
-    assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "b"]
-    clock.move(seconds=61)
-    await stage.dispatcher.drain()
-    assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "a3", "a4", "b"]
 
 
 # ---------------------------------------------------------------- running, stopping
@@ -452,13 +213,13 @@ async def test_it_wakes_when_called_and_survives_an_unavailable_database(
     is_unavailable = True
     original = claims.due_on
 
-    async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
+    async def unavailable_at_first(tx: Transaction, now: datetime) -> dict[str, bool]:
         was_polled.set()
         if is_unavailable:
             raise DatabaseUnavailable("gone")
         return await original(tx, now)
 
-    monkeypatch.setattr(claims, "due_on", due_on)
+    monkeypatch.setattr(claims, "due_on", unavailable_at_first)
     running = asyncio.create_task(stage.dispatcher.run())
     await was_polled.wait()
     is_unavailable = False
