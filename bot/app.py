@@ -151,7 +151,7 @@ async def build(
         sender = Dispatcher(database, roads, limits, clock, sleep=sleep, steady=steady, paced_by=paced_by)
         receiver = UpdateWorker(database, inbox, library, installation, clock, sender.wake.set)
         scheduler = Scheduler(database, library, installation, clock, sender.wake.set)
-        site = server.new()
+        site = server.create_app()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
         site[INSTALLATION], site[PAGES], site[INBOX], site[CLOCK] = installation, Pages(library), inbox, clock
         site[server.PACED_BY_DATABASE] = paced_by is None

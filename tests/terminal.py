@@ -14,7 +14,7 @@ from bot.cli import main as command
 from bot.config import Settings
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
     """How a command ended, and what it printed."""
 
     code: int
@@ -22,19 +22,19 @@ class Ended(NamedTuple):
     err: str
 
 
-Integra = Callable[..., Ended]
+Integra = Callable[..., CommandResult]
 """`integra("check", DATA_DIR="x")`: arguments, and settings from the environment."""
 
 
 @contextmanager
-def prompt(
+def command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
 ) -> Iterator[Integra]:
     """Commands run in `folder`, with the settings `given` and no others of ours, as the entry point would run them."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
 
-    def integra(*arguments: object, **settings: str) -> Ended:
+    def integra(*arguments: object, **settings: str) -> CommandResult:
         with monkeypatch.context() as patched:
             for name in Settings.model_fields:
                 patched.delenv(name.upper(), raising=False)
@@ -44,7 +44,7 @@ def prompt(
             patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
             capsys.readouterr()
             code = _code_of(command.main)
-        return Ended(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     yield integra
     root.handlers, root.level = before

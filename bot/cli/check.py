@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bot import app as wiring
 from bot import config
-from bot.cli.output import fail, say
+from bot.cli.output import fail, print_line
 from bot.config import WrongSetting
 from content import library as course
 from content.course.law import Citation
@@ -33,7 +33,7 @@ def check(
 ) -> None:
     """Settings and all content: every problem at once, file and field."""
     if law:
-        say(_for_lawyers(wiring.course_of(config.load())))
+        print_line(_for_lawyers(wiring.course_of(config.load())))
         return
     faults: list[str] = []
     own: Path | None = None  # with broken settings nobody knows where it lies
@@ -52,14 +52,14 @@ def check(
         fail("\n".join([*waiting, *faults]) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
     assert library is not None
     for line in waiting:
-        say(line)
-    say(
+        print_line(line)
+    print_line(
         f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
         f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
     )
     files = len(list(own.rglob("*.toml"))) if own else 0
     if files:
-        say(f"With {files} file{'s' if files > 1 else ''} of this house, below {own}.")
+        print_line(f"With {files} file{'s' if files > 1 else ''} of this house, below {own}.")
 
 
 def _quarantine(library: Library) -> list[str]:

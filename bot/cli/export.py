@@ -11,7 +11,7 @@ import typer
 
 from bot import app as wiring
 from bot import config
-from bot.cli.output import fail, say
+from bot.cli.output import fail, print_line
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
 from content.exchange.changeset import Unreadable
 from content.exchange.xlsx import NoSpreadsheets
@@ -58,7 +58,7 @@ def scenarios(
         fail(f"--format {format}: {fault}")
     if to is not None:
         _write(to, content)
-        say(f"{len(library.scenarios)} scenarios written to {to}.")
+        print_line(f"{len(library.scenarios)} scenarios written to {to}.")
     elif format is ExportFormat.xlsx and sys.stdout.isatty():
         fail("--to: a workbook is nothing to read on the screen; say where to write it, e.g. --to scenarios.xlsx")
     else:

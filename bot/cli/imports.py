@@ -13,7 +13,7 @@ import typer
 from bot import app as wiring
 from bot import config
 from bot.cli.export import Language
-from bot.cli.output import awaited, fail, say
+from bot.cli.output import async_command, fail, print_line
 from content import library as course
 from content.course.institutions import InstitutionEntry
 from content.course.scenario import Scenario
@@ -29,7 +29,7 @@ imported = typer.Typer(help="Lists and scenarios from files; a dry run unless --
 
 
 @imported.command()
-@awaited
+@async_command
 async def institutions(
     file: Annotated[
         str, typer.Argument(help='CSV with the columns code,name,sphere; or "guanajuato": the list that comes along.')
@@ -49,7 +49,7 @@ async def institutions(
                 await imports.add_institutions(tx, new)
     added = len(new)
     done = "added" if apply else "would be added; write them with --apply"
-    say(f"{len(wanted)} institutions read, {len(wanted) - added} known already, {added} {done}.")
+    print_line(f"{len(wanted)} institutions read, {len(wanted) - added} known already, {added} {done}.")
 
 
 def _read(path: Path) -> list[InstitutionEntry]:
@@ -158,16 +158,16 @@ def _place(library: Library, scenario: Scenario, overlay: Path) -> Path:
 
 def _tell(plan: Plan, notes: Sequence[str], overlay: Path, apply: bool) -> None:
     for scenario in plan.new:
-        say(f"new: {scenario.id} ({scenario.competency} {scenario.variant}, {scenario.state})")
+        print_line(f"new: {scenario.id} ({scenario.competency} {scenario.variant}, {scenario.state})")
     for scenario, fields in plan.changed:
-        say(f"changed: {scenario.id} ({', '.join(fields)})")
+        print_line(f"changed: {scenario.id} ({', '.join(fields)})")
     for scenario in plan.outdated:
         day = scenario.reviewed_on
-        say(f"{scenario.id}: changed since {scenario.reviewer} reviewed it on {day}; empty reviewer, or date it anew")
+        print_line(f"{scenario.id}: changed since {scenario.reviewer} reviewed it on {day}; empty reviewer, or date it anew")
     for note in notes:
-        say(f"`integra check` will say: {note}")
-    say(f"{len(plan.new)} new, {len(plan.changed)} changed, {plan.unchanged} unchanged.")
+        print_line(f"`integra check` will say: {note}")
+    print_line(f"{len(plan.new)} new, {len(plan.changed)} changed, {plan.unchanged} unchanged.")
     if plan.written and apply:
-        say(f"Written below {overlay}. Look at it with `integra check`; `integra run` reads it at its next start.")
+        print_line(f"Written below {overlay}. Look at it with `integra check`; `integra run` reads it at its next start.")
     elif plan.written:
-        say("Nothing was written; write it with --apply.")
+        print_line("Nothing was written; write it with --apply.")

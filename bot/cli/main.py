@@ -20,7 +20,7 @@ from bot.cli import database_errors, report_format
 from bot.cli.check import check
 from bot.cli.export import exported
 from bot.cli.imports import imported
-from bot.cli.output import awaited, fail, say
+from bot.cli.output import async_command, fail, print_line
 from bot.config import Settings, WrongSetting
 from content.problems import BrokenContent
 from handlers.administration import demo as fiction
@@ -96,7 +96,7 @@ def run(
     try:
         uvloop.run(_run(settings, role, demo))
     except KeyboardInterrupt:
-        say("Stopped.")
+        print_line("Stopped.")
 
 
 async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
@@ -115,7 +115,7 @@ async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
         try:
             await wiring.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
         except asyncio.CancelledError:
-            say("Stopped.")
+            print_line("Stopped.")
 
 
 async def _open_demo(app: wiring.App) -> list[str]:
@@ -131,41 +131,41 @@ async def _open_demo(app: wiring.App) -> list[str]:
 
 async def _welcome(app: wiring.App, port: int, links: list[str]) -> None:
     base = app.settings.public_url
-    say(f"Integra is ready on port {port}." if port else "Integra works.")
+    print_line(f"Integra is ready on port {port}." if port else "Integra works.")
     if app.settings.has_webchat:
-        say(f"  Chat:            {base}/chat")
+        print_line(f"  Chat:            {base}/chat")
     async with app.database.read() as tx:
         known = await servants.institution_by_code(tx, fiction.CODE)
     if known is not None and known.is_fictional:
-        say(f"  Enrolment code:  {fiction.CODE}")
+        print_line(f"  Enrolment code:  {fiction.CODE}")
     for link in links:
-        say(f"  First officer:   {link}   (once)")
-    say(f"  Console:         {base}/console/")
+        print_line(f"  First officer:   {link}   (once)")
+    print_line(f"  Console:         {base}/console/")
     if app.telegram is not None:
-        say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
+        print_line(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
     if app.whatsapp is not None:
-        say(f"  WhatsApp:        on, webhook {base}{whatsapp_webhook.PATH}")
-    say("Ctrl-C stops it; the next start keeps everything.")
+        print_line(f"  WhatsApp:        on, webhook {base}{whatsapp_webhook.PATH}")
+    print_line("Ctrl-C stops it; the next start keeps everything.")
 
 
 # ---------------------------------------------------------------- migrate
 
 
 @cli.command()
-@awaited
+@async_command
 async def migrate() -> None:
     """Bring the database's schema forward, showing the steps."""
     steps = await schema.migrate(config.load().database)
     for step in steps:
-        say(f"{step.revision}: {step.what}")
-    say("The schema is up to date.")
+        print_line(f"{step.revision}: {step.what}")
+    print_line("The schema is up to date.")
 
 
 # ---------------------------------------------------------------- tick, report
 
 
 @cli.command()
-@awaited
+@async_command
 async def tick(
     at: Annotated[str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")] = None,
 ) -> None:
@@ -178,7 +178,7 @@ async def tick(
         planned = await app.tick(moment)
         async with app.database.read() as tx:
             states = await report_format.deliveries(tx, moment - timedelta(days=1))
-    say(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
+    print_line(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
 
 
 def _moment(text: str | None) -> datetime:
@@ -194,7 +194,7 @@ def _moment(text: str | None) -> datetime:
 
 
 @cli.command()
-@awaited
+@async_command
 async def report(
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
@@ -214,7 +214,7 @@ async def report(
         if code is not None and await servants.institution_by_code(tx, code) is None:
             fail(f"--institution: no such code (seen: {institution!r})")
         found = await reports.institution_table(tx, app.library, since, until, settings.min_group, code)
-    say(report_format.printed(found, format))
+    print_line(report_format.printed(found, format))
 
 
 def _day(option: str, text: str | None, otherwise: date) -> date:
@@ -230,7 +230,7 @@ def _day(option: str, text: str | None, otherwise: date) -> date:
 
 
 @officer.command()
-@awaited
+@async_command
 async def invite(
     email: str,
     name: Annotated[str, typer.Option(help="As servants will read it.")],
@@ -252,7 +252,7 @@ async def invite(
             fail(f"{email}: has signed up already")
         except ValueError as fault:
             fail(f"{email}: {fault}")
-    say(f"{settings.public_url}/console/signup#{token}")
+    print_line(f"{settings.public_url}/console/signup#{token}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, ParamSpec
 P = ParamSpec("P")
 
 
-def say(line: str = "") -> None:
+def print_line(line: str = "") -> None:
     print(line, flush=True)  # noqa: T201
 
 
@@ -19,7 +19,7 @@ def fail(says: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def awaited(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+def async_command(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """typer never awaits: run the coroutine to its end."""
 
     @functools.wraps(work)

@@ -31,7 +31,7 @@ METRICS_TOKEN = web.AppKey("metrics_token", str)
 routes = web.RouteTableDef()
 
 
-def new() -> web.Application:
+def create_app() -> web.Application:
     """An application with the common middleware; whoever builds it sets the shared keys."""
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_kind_refusals])
     app.add_routes(routes)

@@ -7,7 +7,7 @@ import urllib.parse
 TEXT = "canario ñandú 7391 firmé el contrato de mi prima"
 
 
-def spellings(text: str = TEXT) -> dict[str, bytes]:
+def encodings(text: str = TEXT) -> dict[str, bytes]:
     """The ways in which a text may hide among bytes, by name."""
     raw = text.encode()
     found = {
@@ -29,7 +29,7 @@ def spellings(text: str = TEXT) -> dict[str, bytes]:
     return found
 
 
-def sightings(haystack: bytes, text: str = TEXT) -> list[str]:
+def encodings_found_in(haystack: bytes, text: str = TEXT) -> list[str]:
     """The names of all spellings that occur."""
     low = haystack.lower()
-    return [name for name, needle in spellings(text).items() if needle in haystack or needle.lower() in low]
+    return [name for name, needle in encodings(text).items() if needle in haystack or needle.lower() in low]

@@ -14,7 +14,7 @@ from storage.database import Transaction
 from tests.fakes.letterbox import TODAY, Letterbox
 from tests.fakes.unit import Asker, Keyholder, Unit, public
 from tests.phones.letterbox_page import LetterboxPage
-from tests.screen import in_a_moment
+from tests.screen import with_fast_key_stretching
 
 pytestmark = [pytest.mark.attack, pytest.mark.long]
 SECRET = "Me toca evaluar la cotización de mi prima."
@@ -272,7 +272,7 @@ PARTS = 3  # so that they share the processors
 
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, browser: Browser, part: int) -> None:
-    page = await (await in_a_moment(await browser.new_context(locale="es-MX"))).new_page()
+    page = await (await with_fast_key_stretching(await browser.new_context(locale="es-MX"))).new_page()
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.send(SECRET)
     await box.answer(ANSWER)

@@ -17,8 +17,8 @@ NAME = "Perengana Zacarías 4417"
 def test_the_search_finds_what_it_should() -> None:
     raw = canary.TEXT.encode()
     for hidden in (b"xx" + raw, base64.b64encode(b"12" + raw + b"3"), raw.hex().upper().encode()):
-        assert canary.sightings(b"..." + hidden + b"...")
-    assert canary.sightings(b"nothing of the kind") == []
+        assert canary.encodings_found_in(b"..." + hidden + b"...")
+    assert canary.encodings_found_in(b"nothing of the kind") == []
 
 
 async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
@@ -50,9 +50,9 @@ async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
     disk = b"\n".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"ynunnynnnn-nyu" not in wire + disk  # the self-assessment travels inside the envelope
     for place in (wire, disk):
-        assert canary.sightings(place) == []
-        assert canary.sightings(place, NAME) == []
-        assert canary.sightings(place, " ".join(phone.words)) == []
+        assert canary.encodings_found_in(place) == []
+        assert canary.encodings_found_in(place, NAME) == []
+        assert canary.encodings_found_in(place, " ".join(phone.words)) == []
     assert kept == ('[{},{},""]', [])
     await context.close()
 

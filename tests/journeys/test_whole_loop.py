@@ -83,14 +83,14 @@ async def _nothing_on_disk(product: Product, folder: Path) -> None:
     """A1: database, -wal, -shm, secrets and whatever else the product wrote."""
     disk = b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"carmen@ueipci.example" in disk  # the search does look where the product writes
-    assert canary.sightings(disk) == []
+    assert canary.encodings_found_in(disk) == []
 
 
 async def _nothing_on_the_platform(product: Product) -> None:
     """A4: what we said to the platforms in the course of a whole case."""
     said = json.dumps([product.fake.calls, product.meta.calls], ensure_ascii=False).encode()
     assert b"Hay novedades" in said
-    assert canary.sightings(said) == []
+    assert canary.encodings_found_in(said) == []
     async with product.app.database.read() as tx:
         (case,) = await cases.queue(tx, "recovery")
     assert case.id.encode() not in said

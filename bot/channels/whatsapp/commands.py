@@ -14,7 +14,7 @@ from rich.text import Text
 from bot import app as wiring
 from bot import config
 from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
-from bot.cli.output import awaited, fail, say
+from bot.cli.output import async_command, fail, print_line
 from bot.config import WHATSAPP, Settings
 from content.course.template import Template
 from content.library import Library
@@ -62,7 +62,7 @@ class Pair:
 
 
 @templates.command()
-@awaited
+@async_command
 async def status() -> None:
     """A table: whether ours are at Meta and the same, approved, in which category and how well received."""
     settings, library = _start()
@@ -76,27 +76,27 @@ async def status() -> None:
         table.add_row(*(Text(cell) for cell in (pair.name, pair.code, *_state(pair))))
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    say(console.file.getvalue().rstrip())
+    print_line(console.file.getvalue().rstrip())
 
 
 @templates.command()
-@awaited
+@async_command
 async def diff() -> None:
     """Each template and language: the same, missing at Meta, differing (both texts), or only at Meta."""
     settings, library = _start()
     async with _meta(settings) as graph:
         found = pairs(library, await graph.templates())
     for pair in found:
-        say(f"{pair}: {pair.verdict}")
+        print_line(f"{pair}: {pair.verdict}")
         for field in pair.differing:
             for side, whole in (("here", pair.ours), ("at Meta", pair.theirs)):
-                say(f"  {field} {side}:")
+                print_line(f"  {field} {side}:")
                 for line in _read(whole or {})[field].splitlines() or ["(none)"]:
-                    say(f"    {line}")
+                    print_line(f"    {line}")
 
 
 @templates.command()
-@awaited
+@async_command
 async def push(
     only: Annotated[str | None, typer.Option(help="Name of one template; without it: all.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Submit; without it only what would be done is told.")] = False,
@@ -110,16 +110,16 @@ async def push(
         missing = [pair for pair in found if pair.theirs is None]
         for pair in found:
             if pair.differing:
-                say(f"{pair}: {pair.verdict}; left alone. Make them the same: at Meta, or ours.")
+                print_line(f"{pair}: {pair.verdict}; left alone. Make them the same: at Meta, or ours.")
         refused = [pair for pair in missing if not (await _submit(graph, pair) if apply else _announce(pair))]
     same = sum(pair.verdict == "same" for pair in found)
     differing = len(found) - same - len(missing)
     done = f"{len(missing) - len(refused)} {'submitted' if apply else 'missing'}"
-    say(f"{done}, {same} the same, {differing} differing.")
+    print_line(f"{done}, {same} the same, {differing} differing.")
     if refused:
         fail(f"{len(refused)} refused.")
     if missing and not apply:
-        say("Nothing was submitted; submit it with --apply.")
+        print_line("Nothing was submitted; submit it with --apply.")
 
 
 def pairs(library: Library, entries: Sequence[Mapping[str, Any]]) -> list[Pair]:
@@ -183,7 +183,7 @@ def _give_up(fault: GraphFault) -> NoReturn:
 
 
 def _announce(pair: Pair) -> bool:
-    say(f"{pair}: would be submitted")
+    print_line(f"{pair}: would be submitted")
     return True
 
 
@@ -195,7 +195,7 @@ async def _submit(graph: Graph, pair: Pair) -> bool:
     except GraphFault as fault:
         if fault.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or fault.subcode == UNKNOWN_OBJECT:
             raise
-        say(f"{pair}: refused ({fault}){_because(fault)}")
+        print_line(f"{pair}: refused ({fault}){_because(fault)}")
         return False
     except NoAnswer as fault:
         if not fault.in_doubt:
@@ -203,7 +203,7 @@ async def _submit(graph: Graph, pair: Pair) -> bool:
         fail(f"{pair}: no answer ({fault.kind}); it may be there all the same: look with `status` before another push")
     wanted, given = pair.ours["category"], _word(answer, "category")
     filed = f", filed as {given} and not as {wanted}" if given not in ("", wanted) else ""
-    say(f"{pair}: submitted, {_word(answer, 'status') or 'no status'}{filed}")
+    print_line(f"{pair}: submitted, {_word(answer, 'status') or 'no status'}{filed}")
     return True
 
 

@@ -12,12 +12,12 @@ from content import library as course
 from content.library import SHIPPED, Library
 from content.problems import Problem
 from content.quality import bank_checks
-from tests.terminal import Integra, prompt
+from tests.terminal import Integra, command_line
 
 
 @pytest.fixture
 def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
-    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
         yield integra
 
 

@@ -20,7 +20,7 @@ from content.library import Library
 from storage.database import open_database
 from storage.people import servants
 from tests.cast import MONDAY_NINE
-from tests.terminal import Ended, Integra, prompt
+from tests.terminal import CommandResult, Integra, command_line
 
 ROOT = Path(__file__).parents[3]
 NINE = "2026-11-23T09:00-06:00"
@@ -39,11 +39,11 @@ def integra(
 ) -> Iterator[Integra]:
     """On a migrated SQLite database in `tmp_path`."""
     shutil.copy(migrated_file, tmp_path / "integra.db")
-    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
         yield integra
 
 
-def told(ended: Ended) -> str:
+def told(ended: CommandResult) -> str:
     """The one clear line of a command that failed."""
     assert ended.code == 1, ended.err
     assert ended.out == ""

@@ -16,7 +16,7 @@ from bot import app as wiring
 from bot.config import WrongSetting, load
 from storage import migrate, permissions
 from storage.database import NoRights, open_database
-from tests.terminal import Integra, prompt
+from tests.terminal import Integra, command_line
 
 SECRET = "hunter2"
 COMMANDS = (("run",), ("migrate",), ("tick",), ("report",))
@@ -26,7 +26,7 @@ PLACE = "postgresql+asyncpg://{user}:hunter2@/{name}?host={socket}"
 @pytest.fixture
 def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
     """Nothing is there but an empty folder."""
-    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data"), HTTP_PORT="0") as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data"), HTTP_PORT="0") as integra:
         yield integra
 
 

@@ -21,7 +21,7 @@ from content.exchange import toml_json
 from content.exchange.toml_json import to_toml
 from content.library import SHIPPED, Library
 from tests.content.exchange.authors import plain, text
-from tests.terminal import Ended, Integra, prompt
+from tests.terminal import CommandResult, Integra, command_line
 
 FORMATS = ("xlsx", "csv", "json", "gift")
 COMPETENCY, TOPIC = "excusa-por-escrito", "conflicto-de-interes"
@@ -51,16 +51,16 @@ def integra(
 ) -> Iterator[Integra]:
     """In `tmp_path`, with DATA_DIR `data` and the small course."""
     monkeypatch.setattr(course, "load", partial(course.load, shipped))
-    with prompt(tmp_path, monkeypatch, capsys) as integra:
+    with command_line(tmp_path, monkeypatch, capsys) as integra:
         yield integra
 
 
-def done(ended: Ended) -> str:
+def done(ended: CommandResult) -> str:
     assert (ended.code, ended.err) == (0, "")
     return ended.out
 
 
-def told(ended: Ended) -> list[str]:
+def told(ended: CommandResult) -> list[str]:
     assert (ended.code, ended.out) == (1, "")
     return ended.err.splitlines()
 

@@ -32,7 +32,7 @@ ZONE = ZoneInfo("America/Mexico_City")
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanajuato
 
 
-def raw(key: ec.EllipticCurvePrivateKey) -> str:
+def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
     """The public half, as it is written everywhere."""
     return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
@@ -57,13 +57,13 @@ class Person:
             "id": self.id,
             "name": self.name,
             "role": "officer",
-            "reading": raw(self.reading),
-            "signing": raw(self.signing),
+            "reading": encoded_public_key(self.reading),
+            "signing": encoded_public_key(self.signing),
         }
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
         return Keys(
-            raw(self.reading), raw(self.signing), wire_format.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
+            encoded_public_key(self.reading), encoded_public_key(self.signing), wire_format.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
         )
 
 
@@ -78,7 +78,7 @@ class Unit:
             "id": sealing.RECOVERY,
             "name": "Recuperación",
             "role": "recovery",
-            "reading": raw(self.recovery),
+            "reading": encoded_public_key(self.recovery),
             "signing": "",
         }
         readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
@@ -88,7 +88,7 @@ class Unit:
                 "suite": 1,
                 "serial": serial,
                 "day": "2026-11-23",
-                "unit": raw(self.key),
+                "unit": encoded_public_key(self.key),
                 "readers": readers,
             }
         )
@@ -109,7 +109,7 @@ class Office:
         letterbox.attach(self.app)
         console.attach(self.app)
 
-    def later(self, **span: int) -> None:
+    def advance_clock(self, **span: int) -> None:
         self.now += timedelta(**span)
 
     async def invite(self, email: str, name: str, role: str = "officer") -> str:
@@ -133,7 +133,7 @@ class Office:
             token = await officers.open_session(tx, person.id, self.now)
         return Desk(self.address, token)
 
-    async def ask(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
+    async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
         """A case arrives, sealed as the asker's page seals it; gives its id and key."""
         case_id, key, asker = wire_format.new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
@@ -151,7 +151,7 @@ class Office:
             due_on=day + timedelta(days=3),
             size_step=2,
             road="form",
-            asker_key=raw(asker),
+            asker_key=encoded_public_key(asker),
             asker_bundle="{}",
         )
         async with self.database.write() as tx:

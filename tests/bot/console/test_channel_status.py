@@ -26,7 +26,7 @@ from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from tests import delivery_worker
 from tests.bot.console.office import SECRET, START, ZONE, Office, Person
-from tests.screen import faults
+from tests.screen import axe_violations
 
 PAGE, MONITOR = "/console/channels", "/console/monitor"
 ALL_ON: dict[str, Any] = dict.fromkeys(WHATSAPP, "1234") | {"telegram_bot_token": "1:a", "webchat": "on"}
@@ -308,6 +308,6 @@ async def test_the_page_is_readable_on_a_phone_and_a_desk(
     for path in (PAGE, MONITOR):
         await tab.goto(f"{whole.address}{path}?lang={language}")
         assert await tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert await faults(tab) == []
+        assert await axe_violations(tab) == []
     assert complaints == []
     await context.close()

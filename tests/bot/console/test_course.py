@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 from content.library import Library
 from storage.database import open_database
 from tests.bot.console.office import Office, Person, open_office
-from tests.screen import faults
+from tests.screen import axe_violations
 
 PENDING = "Pendiente de validación jurídica por la UEIPCI"
 
@@ -87,6 +87,6 @@ async def test_the_map_is_readable_on_a_phone_and_a_desk(
     await page.locator("summary").first.click()
     assert await page.locator("table.reviews").first.is_visible()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert await faults(page) == []
+    assert await axe_violations(page) == []
     assert complaints == []
     await context.close()

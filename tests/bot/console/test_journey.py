@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
 from storage.confidential import cases, ledger, officers, sealing, wire_format
-from tests.bot.console.office import SECRET, ZONE, Office, new_key, raw
-from tests.screen import faults, in_a_moment
+from tests.bot.console.office import SECRET, ZONE, Office, new_key, encoded_public_key
+from tests.screen import axe_violations, with_fast_key_stretching
 
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
 ANSWER = "Canario-9904: informa por escrito y pide excusa. "
@@ -69,7 +69,7 @@ class Tab:
 
     async def accessible(self) -> None:
         """Nothing that axe complains of."""
-        assert await faults(self.page) == []
+        assert await axe_violations(self.page) == []
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ async def tab(browser: Browser, office: Office, size: dict[str, int] = DESKTOP) 
     context = await browser.new_context(
         viewport={"width": size["width"], "height": size["height"]}, locale="es-MX", reduced_motion="reduce"
     )
-    tab = Tab(await (await in_a_moment(context)).new_page(), office)
+    tab = Tab(await (await with_fast_key_stretching(context)).new_page(), office)
     yield tab
     await context.close()
 
@@ -112,7 +112,7 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
         assert [reader.role for reader in listed.readers] == ["officer", "recovery"]
         await expect(page.locator("#unit-fingerprint")).to_have_text(sealing.fingerprint(listed.unit))
 
-        case_id, key = await office.ask(
+        case_id, key = await office.submit_case(
             as_readers(listed), {"text": QUESTION, "answers": "ynu---nnynnnyn", "decision_on": "2026-11-25"}
         )
         await carmen.sign_in("carmen@ueipci.example")
@@ -183,13 +183,13 @@ async def test_an_idle_tab_forgets_keys_and_texts_and_the_words_bring_them_back(
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(as_readers(await in_force(office)), {"text": QUESTION})
         await page.clock.install()
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await page.get_by_label("Tu respuesta").fill("Un borrador.")
         await page.clock.fast_forward("16:00")
-        office.later(minutes=16)  # the server has forgotten the session too
+        office.advance_clock(minutes=16)  # the server has forgotten the session too
         await expect(page.get_by_role("heading", name="Bloqueado")).to_be_visible()
         assert QUESTION not in await page.content()
         assert await page.locator("#text").input_value() == ""
@@ -210,7 +210,7 @@ Body = dict[str, Any]
 
 def _signed_by_another_unit(body: Body) -> None:
     other = new_key()
-    listed = json.loads(body["keys"]["body"]) | {"unit": raw(other)}
+    listed = json.loads(body["keys"]["body"]) | {"unit": encoded_public_key(other)}
     words = wire_format.canonical(listed)
     body["keys"] = {"body": words, "signature": sealing.sign(other, "integra/v1/keys|" + words)}
 
@@ -256,7 +256,7 @@ async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: 
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        case_id, key = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        case_id, key = await office.submit_case(as_readers(await in_force(office)), {"text": QUESTION})
         async with office.database.write() as tx:
             first = sealing.read_envelope((await cases.letters(tx, case_id))[0].envelope)
             day = office.now.astimezone(ZONE).date()
@@ -280,7 +280,7 @@ async def test_an_altered_row_is_told_and_never_shown(browser: Browser, office: 
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
         await carmen.join(token, is_first=True)
-        case_id, _ = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        case_id, _ = await office.submit_case(as_readers(await in_force(office)), {"text": QUESTION})
         async with office.database.write() as tx:
             stored = json.loads((await cases.letters(tx, case_id))[0].envelope)
             stored["context"]["day"] = "2026-11-22"
@@ -299,7 +299,7 @@ async def test_a_cut_line_loses_nothing_that_was_typed(browser: Browser, office:
     async with tab(browser, office, PHONE) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(as_readers(await in_force(office)), {"text": QUESTION})
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await page.get_by_label("Tu respuesta").fill(ANSWER)
@@ -317,7 +317,7 @@ async def test_after_signing_out_the_back_button_shows_no_case(browser: Browser,
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(as_readers(await in_force(office)), {"text": QUESTION})
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await expect(page.locator(".letter .text")).to_have_text(QUESTION)

@@ -136,7 +136,7 @@ async def test_signing_in_anew_ends_the_session_before(office: Office, carmen: P
 
 async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: Office, carmen: Person) -> None:
     desk = await office.signed_in(carmen)
-    office.later(minutes=20)
+    office.advance_clock(minutes=20)
     assert (await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH}))[0] == 200
 
 

@@ -79,7 +79,7 @@ async def test_a_post_from_another_origin_is_refused(office: Office, carmen: Per
 async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Office, carmen: Person) -> None:
     desk, other = await office.signed_in(carmen), await office.signed_in(carmen)
     for _ in range(3):
-        office.later(minutes=10)
+        office.advance_clock(minutes=10)
         assert (await desk.get("/console/pulse"))[0] == 204
     assert (await other.get("/console/pulse", Accept="application/json"))[0] == 401
     await desk.post("/console/signout", {})

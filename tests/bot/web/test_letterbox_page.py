@@ -13,7 +13,7 @@ from storage.confidential import cases
 from storage.database import open_database
 from tests.fakes.letterbox import Letterbox, running
 from tests.phones.letterbox_page import LetterboxPage
-from tests.screen import CONTRAST, faults, in_a_moment
+from tests.screen import CONTRAST, axe_violations, with_fast_key_stretching
 
 TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
 SMALL = ViewportSize(width=360, height=740)
@@ -22,7 +22,7 @@ SMALL = ViewportSize(width=360, height=740)
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A small phone in Spanish; whatever the page complains of on its console fails the test."""
-    context = await in_a_moment(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
+    context = await with_fast_key_stretching(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda fault: complaints.append(str(fault)))
@@ -34,7 +34,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 async def is_usable(page: Page, *rules: str) -> None:
     """Nothing for axe to find, nothing to scroll sideways, nothing too small to press."""
-    assert await faults(page, *rules) == []
+    assert await axe_violations(page, *rules) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     script = "(all) => all.filter((one) => one.offsetParent && one.offsetHeight < 44).map((one) => one.outerHTML)"
     assert await page.eval_on_selector_all("button, textarea, input:not([type=radio], [type=checkbox])", script) == []

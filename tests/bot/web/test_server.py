@@ -45,7 +45,7 @@ class Site:
         clock: Callable[[], datetime],
         installation: Installation = HOUSE_WITH_WINDOW,
     ) -> None:
-        self.app = server.new()
+        self.app = server.create_app()
         self.app[LIBRARY] = library
         self.app[INSTALLATION] = installation
         self.app[DATABASE] = database

@@ -18,7 +18,7 @@ from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
 from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
-from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, raw
+from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, encoded_public_key
 
 CONTENT = {"text": "¿Es un conflicto?", "answers": "", "decision_on": "", "identified": ""}
 
@@ -71,8 +71,8 @@ async def found_unit(office: Office, unit: Unit) -> Person:
 
 
 async def case_for(office: Office, unit: Unit, *people: Person) -> tuple[str, bytes]:
-    recovery = {"id": sealing.RECOVERY, "reading": raw(unit.recovery)}
-    return await office.ask([*(one.reader for one in people), recovery], CONTENT)
+    recovery = {"id": sealing.RECOVERY, "reading": encoded_public_key(unit.recovery)}
+    return await office.submit_case([*(one.reader for one in people), recovery], CONTENT)
 
 
 async def reply_of(office: Office, case_id: str, key: bytes, person: Person, **changes: Any) -> dict[str, Any]:
@@ -120,7 +120,7 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
         "serial": (keys, unit.sign(2, carmen)),
         "stranger": (keys, unit.sign(1, carmen, stranger)),
         "signature": (keys, (signed[0], sealing.sign(new_key(), "integra/v1/keys|" + signed[0]))),
-        "other keys": (replace(keys, reading_key=raw(new_key())), signed),
+        "other keys": (replace(keys, reading_key=encoded_public_key(new_key())), signed),
         "no recovery": (keys, _without_recovery(unit, signed[0])),
     }
     with pytest.raises(KeysRefused):
@@ -209,9 +209,9 @@ async def test_only_whoever_holds_the_units_key_puts_a_list_in_force(office: Off
 async def test_the_queue_shows_the_most_urgent_first_with_age_and_overdue(office: Office, unit: Unit) -> None:
     carmen = await found_unit(office, unit)
     first, _ = await case_for(office, unit, carmen)
-    office.later(days=2)
+    office.advance_clock(days=2)
     second, _ = await case_for(office, unit, carmen)
-    office.later(days=2)
+    office.advance_clock(days=2)
     async with at_desk(office, carmen.id) as desk:
         waiting = await cases.queue(desk)
     assert [(one.id, one.age, one.is_overdue) for one in waiting] == [(first, 4, True), (second, 2, False)]

@@ -12,7 +12,7 @@ from content.library import Library
 from handlers.message import BOLD, UNBOLD, RenderedButton, Update, UpdateKind
 from storage.database import open_database
 from tests.bot.channels.webchat.product import Product, serving
-from tests.screen import CONTRAST, faults
+from tests.screen import CONTRAST, axe_violations
 
 SITUATION = f"{BOLD}Situación{UNBOLD}\nUna persona proveedora te ofrece dos boletos para un concierto. ¿Qué haces?"
 OPTIONS = (
@@ -229,14 +229,14 @@ async def test_it_is_accessible_and_fits_the_screen(
     browser: Browser, product: Product, width: int, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, width=width, scheme=scheme) as page:
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         await begin(page, product)
         await product.say("Abre el buzón " + "muylargo" * 30, ((RenderedButton("Abrir", url="/c#token"),), *SURE))
         await page.get_by_label("Escribe un mensaje").fill("hola")
         await page.keyboard.press("Enter")
         await page.locator("summary").click()
         await expect(page.locator(".mine")).to_have_count(2)
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         for target in await page.locator("button:visible, summary:visible, a:visible").all():
             box = await target.bounding_box()
             assert box
@@ -250,6 +250,6 @@ async def test_the_front_page_is_accessible(
     browser: Browser, product: Product, path: str, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, path, scheme=scheme) as page:
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         await page.get_by_role("link", name="chat").click()
         await expect(page.get_by_role("button", name="Start" if "en" in path else "Empezar")).to_be_visible()

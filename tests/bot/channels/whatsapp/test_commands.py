@@ -12,12 +12,12 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from content.library import Library
 from content.text import LANGUAGES
-from tests.terminal import Ended, Integra, prompt
+from tests.terminal import CommandResult, Integra, command_line
 
 TOKEN = "EAAGhunter2hunter2"
 NUMBER, ACCOUNT = "106540352242922", "102290129340398"
 OURS = ("novedades_consulta", "pregunta_completa", "pregunta_diaria")
-Command = Callable[..., Awaitable[Ended]]
+Command = Callable[..., Awaitable[CommandResult]]
 
 
 class Meta:
@@ -97,7 +97,7 @@ def settings(meta: Meta, tmp_path: Path) -> dict[str, str]:
 def integra(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Integra]:
-    with prompt(tmp_path, monkeypatch, capsys, **settings) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, **settings) as integra:
         yield integra
 
 
@@ -105,7 +105,7 @@ def integra(
 def command(integra: Integra) -> Command:
     """In a thread of its own: a command has its own loop, and Meta answers on the test's."""
 
-    async def run(*arguments: str, **settings: str) -> Ended:
+    async def run(*arguments: str, **settings: str) -> CommandResult:
         ended = await asyncio.to_thread(integra, "whatsapp", "templates", *arguments, **settings)
         assert TOKEN not in ended.out + ended.err
         return ended
@@ -113,7 +113,7 @@ def command(integra: Integra) -> Command:
     return run
 
 
-def rows(ended: Ended) -> dict[tuple[str, str], list[str]]:
+def rows(ended: CommandResult) -> dict[tuple[str, str], list[str]]:
     """The cells of the table after name and language."""
     assert (ended.code, ended.err) == (0, "")
     found = {}
@@ -124,7 +124,7 @@ def rows(ended: Ended) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def told(ended: Ended) -> str:
+def told(ended: CommandResult) -> str:
     """The one clear line of a command that failed."""
     assert ended.code == 1, ended.out
     (line,) = ended.err.splitlines()
