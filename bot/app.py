@@ -35,7 +35,7 @@ from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
 from bot.scheduler import Scheduler
-from bot.web import landing, letterbox, server
+from bot.web import landing, letterbox, metrics, server
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
 from content import library as course
@@ -154,8 +154,8 @@ async def build(
         site = server.create_app()
         site[SETTINGS], site[SECRETS], site[DATABASE], site[LIBRARY] = settings, secrets, database, library
         site[INSTALLATION], site[PAGES], site[INBOX], site[CLOCK] = installation, Pages(library), inbox, clock
-        site[server.PACED_BY_DATABASE] = paced_by is None
-        site[server.METRICS_TOKEN] = secrets.audit.hex()
+        site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = paced_by is None
+        site[metrics.METRICS_TOKEN] = secrets.audit.hex()
         _attach_pages(site, settings, chat)
         if telegram is not None and settings.telegram_by_webhook:
             telegram_receiver.attach(site, telegram, inbox, _webhook_secret(settings, secrets))
@@ -190,6 +190,8 @@ def _house(settings: Settings, secrets: Secrets) -> Installation:
 
 
 def _attach_pages(site: web_server.Application, settings: Settings, chat: Webchat) -> None:
+    if settings.has_webchat:
+        site[landing.LINKS] = (("chat", "/chat"), *landing.BASE_LINKS)
     landing.attach(site)
     letterbox.attach(site)
     console.attach(site)

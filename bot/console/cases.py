@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, LIBRARY
-from bot.web.templating import language_of
+from bot.web.templating import preferred_language
 from content.library import Library
 from handlers.casework import cases
 from handlers.casework.cases import LetterRefused, NoSuchCase
@@ -41,7 +41,7 @@ async def queue(request: web.Request) -> web.Response:
 @routes.get("/cases/{id}")
 async def case(request: web.Request) -> web.Response:
     """The frame of a case; its letters are fetched and opened by the tab."""
-    officer, language = site.reader_of(request), language_of(request)
+    officer, language = site.reader_of(request), preferred_language(request)
     library = request.config_dict[LIBRARY]
     async with request.config_dict[DATABASE].read() as tx:
         try:

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from bot.console import site
 from bot.web.app_keys import LIBRARY
-from bot.web.templating import language_of
+from bot.web.templating import preferred_language
 from content.quality import competency_table
 
 routes = web.RouteTableDef()
@@ -14,7 +14,7 @@ routes = web.RouteTableDef()
 async def course(request: web.Request) -> web.Response:
     """The Integrity Training and Competencies Model as it stands."""
     site.officer_of(request)
-    library, language = request.config_dict[LIBRARY], language_of(request)
+    library, language = request.config_dict[LIBRARY], preferred_language(request)
     topics = [
         {
             "id": topic.id,

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.console import channel_status, site
 from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY
-from bot.web.templating import language_of
+from bot.web.templating import preferred_language
 from handlers.administration import reports
 from handlers.administration.channel_status import ChannelStatus, Trouble
 from storage.confidential.officers import Officer, OfficerState, Role
@@ -29,7 +29,7 @@ async def monitor(request: web.Request) -> web.Response:
     installation, library, language = (
         request.config_dict[INSTALLATION],
         request.config_dict[LIBRARY],
-        language_of(request),
+        preferred_language(request),
     )
     today = site.now_of(request).astimezone(installation.timezone).date()
     first, last, is_wrong = _period(request, today)

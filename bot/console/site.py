@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
-from bot.web.templating import HEADERS, STATIC, language_of
+from bot.web.templating import HEADERS, STATIC, preferred_language
 from handlers.casework.cases import Desk
 from storage.confidential import officers
 from storage.confidential.officers import Officer, Session
@@ -194,7 +194,7 @@ def conflict(error: str) -> web.Response:
 
 def page(request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response:
     """A page inside the console's frame. `values` may name `title`, a phrase's key."""
-    language = language_of(request)
+    language = preferred_language(request)
     session = request[SESSION]
     phrases = request.config_dict[LIBRARY].phrases
     frame: Mapping[str, object] = {

@@ -18,7 +18,8 @@ from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, n
 from bot.channels.webchat.form import RejectedForm, SubmittedAction, key_of, own_body, read_fields, understand
 from bot.channels.webchat.rendering import Face, face
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
-from bot.web.templating import HEADERS, STATIC, language_of
+from bot.web.assets import VERSION, add_assets
+from bot.web.templating import HEADERS, preferred_language, remember_language
 from handlers.message import SHORT_TEXT, Update, UpdateKind
 from storage.channels import transcripts
 from storage.database import DatabaseUnavailable
@@ -48,7 +49,6 @@ class PageTiming:
 TIMING = web.AppKey("webchat_manners", PageTiming)
 CHANGES = web.AppKey("webchat_changes", ChangeFeed)
 PACE = web.AppKey("webchat_pace", dict[str, deque[float]])
-VERSION = web.AppKey("webchat_version", str)
 routes = web.RouteTableDef()
 
 
@@ -60,14 +60,6 @@ def attach(app: web.Application) -> None:
     add_assets(app)
     app.router.add_routes(routes)
     app.on_shutdown.append(_close)
-
-
-def add_assets(app: web.Application) -> None:
-    """Serve the style and script, which the front page uses too; asked for twice, it is done once."""
-    if VERSION not in app:
-        files = sorted((STATIC / "webchat").iterdir())
-        app[VERSION] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
-        app.router.add_static("/static/webchat", STATIC / "webchat")
 
 
 async def _close(app: web.Application) -> None:
@@ -92,7 +84,7 @@ async def show(request: web.Request) -> web.Response:
     code = request.query.get("code", "")
     response = request.app[PAGES].response(
         "chat.html",
-        language_of(request),
+        preferred_language(request),
         faces=_faces(request, shown),
         revision=revision,
         is_cut=is_cut,
@@ -116,12 +108,6 @@ def _with_cookies(request: web.Request, response: web.Response, new_secret: str)
     # Without it browsers send "Origin: null" with our own forms, which is what a stranger's page would send.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
-
-
-def remember_language(request: web.Request, response: web.Response) -> None:
-    """Keep the language that was asked for by `?lang=`."""
-    if request.query.get("lang") in ("es", "en"):
-        response.set_cookie("lang", request.query["lang"], max_age=YEAR, samesite="Lax")
 
 
 def _secret(request: web.Request) -> str:
@@ -213,7 +199,7 @@ async def _record(request: web.Request, address: str, deed: SubmittedAction, fie
         text=deed.text,
         command=deed.command,
         choice=deed.choice,
-        language=language_of(request),
+        language=preferred_language(request),
         ref=ref,
         press=key if is_choice else "",
     )
@@ -252,7 +238,7 @@ async def _await_reply(app: web.Application, address: str, before: int) -> None:
 
 
 def _sorry(request: web.Request, status: int, key: str, wants_json: bool) -> web.Response:
-    app, language = request.app, language_of(request)
+    app, language = request.app, preferred_language(request)
     if wants_json:
         sorry = app[LIBRARY].phrases.plain(language, key, {})
         return web.json_response({"sorry": sorry}, status=status, headers=HEADERS)
@@ -301,7 +287,7 @@ async def _news(request: web.Request, address: str, after: int) -> dict[str, Any
         newest = await transcripts.newest(tx, address)
         changed = await transcripts.since(tx, address, after, SHOWN_ALL)
     once = secrets.token_urlsafe(12)
-    render, language = request.app[PAGES].render, language_of(request)
+    render, language = request.app[PAGES].render, preferred_language(request)
     shown = [
         {"id": one.id, "html": render("chat_bubble.html", language, face=one, once=once)}
         for one in _faces(request, changed)

@@ -57,6 +57,7 @@ class Product:
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
         self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, manners
         webchat_page.attach(self.app)
+        self.app[landing.LINKS] = (("chat", "/chat"), *landing.BASE_LINKS)
         landing.attach(self.app)
 
     @property
