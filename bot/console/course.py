@@ -1,4 +1,4 @@
-"""The map of the course: every competency with its law, and how far each of its scenarios has been reviewed."""
+"""The course map: every competency with its law and the review status of its scenarios."""
 
 from aiohttp import web
 
@@ -12,8 +12,8 @@ routes = web.RouteTableDef()
 
 @routes.get("/course")
 async def course(request: web.Request) -> web.Response:
-    """The Integrity Training and Competencies Model as it stands."""
-    site.officer_of(request)
+    """Show the current Integrity Training and Competencies Model."""
+    site.require_officer(request)
     library, language = request.config_dict[LIBRARY], preferred_language(request)
     topics = [
         {

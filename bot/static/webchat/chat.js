@@ -1,20 +1,20 @@
-// The browser chat with scripts: posts without leaving the page, and shows by itself what is said or edited.
-// Without this file every form works too: the server stores, waits a moment for the reply and shows the page again.
+// The browser chat: posts without leaving the page, and shows new and edited messages as they arrive.
+// Every form works without this script too: the server stores the post, waits briefly for the reply and reloads the page.
 
 const page = document.body;
 const log = document.getElementById("log");
 const scroller = document.querySelector(".scroller");
-const sorry = document.getElementById("sorry");
+const errorMessage = document.getElementById("sorry");
 const typing = document.getElementById("typing");
 const menu = document.getElementById("menu");
-const words = document.getElementById("text");
-const TYPING_ENDS = 6000;
+const textInput = document.getElementById("text");
+const TYPING_MAX = 6000; // ms that the typing indicator stays without a message
 
 let revision = Number(page.dataset.revision);
 let typingTimer = 0;
 let awaitsReply = false;
 
-// ---- what stands in the chat
+// ---- the transcript
 
 function elementOf(html) {
   const template = document.createElement("template");
@@ -22,8 +22,8 @@ function elementOf(html) {
   return template.content.firstElementChild;
 }
 
-// Puts a bubble in its place; true when it was not there before.
-function place(fresh) {
+// Inserts a bubble or replaces its older revision; returns whether it is new.
+function placeBubble(fresh) {
   const id = Number(fresh.dataset.id);
   const old = document.getElementById(fresh.id);
   if (old) {
@@ -39,106 +39,108 @@ function place(fresh) {
   return true;
 }
 
-function apply(news) {
-  if (news.reset) {
+// Shows the bubbles of a server response { revision, bubbles, reset }; `reset`: the chat was emptied.
+function applyChanges(changes) {
+  if (changes.reset) {
     location.reload();
     return;
   }
-  let goesToEnd = isAtEnd();
+  let scrollsToEnd = isAtEnd();
   let newest = null;
-  for (const { html } of news.bubbles) {
+  for (const { html } of changes.bubbles) {
     const fresh = elementOf(html);
-    const isSaid = fresh.classList.contains("said");
-    if (isSaid) showTyping(false);
-    // An edit further up leaves the person where they look; what is new below is followed when they asked for it.
-    if (!place(fresh)) continue;
-    if (!isSaid || awaitsReply) goesToEnd = true;
-    newest = isSaid ? fresh : null;
+    const isReply = fresh.classList.contains("said");
+    if (isReply) showTyping(false);
+    // An edit further up does not scroll the page; a new message does if the user is at the end or waits for a reply.
+    if (!placeBubble(fresh)) continue;
+    if (!isReply || awaitsReply) scrollsToEnd = true;
+    newest = isReply ? fresh : null;
   }
-  revision = Math.max(revision, news.revision);
-  if (news.bubbles.length) begun();
-  if (goesToEnd) toEnd(newest);
+  revision = Math.max(revision, changes.revision);
+  if (changes.bubbles.length) showComposer();
+  if (scrollsToEnd) scrollToEnd(newest);
 }
 
-function begun() {
+function showComposer() {
   document.getElementById("welcome")?.remove();
   document.getElementById("composer").hidden = false;
 }
 
-// The scroller is laid out from its end: 0 is the end, whatever is added.
+// The scroller is laid out from its end: scrollTop 0 is the end, also after bubbles are added.
 function isAtEnd() {
   return Math.abs(scroller.scrollTop) < 80;
 }
 
-// Whoever looks around among earlier messages waits for nothing.
-for (const looking of ["wheel", "touchmove"]) {
-  scroller.addEventListener(looking, () => (awaitsReply = false), { passive: true });
+// A user who scrolls through earlier messages is not waiting for a reply.
+for (const kind of ["wheel", "touchmove"]) {
+  scroller.addEventListener(kind, () => (awaitsReply = false), { passive: true });
 }
 
-// What is taller than the window is read from its beginning.
-function toEnd(newest) {
+// Scrolls to the end, but to the beginning of a newest message that is taller than the window.
+function scrollToEnd(newest) {
   scroller.scrollTop = 0;
-  const begins = newest?.getBoundingClientRect().top;
-  if (begins < scroller.getBoundingClientRect().top) newest.scrollIntoView({ block: "start" });
+  const top = newest?.getBoundingClientRect().top;
+  if (top < scroller.getBoundingClientRect().top) newest.scrollIntoView({ block: "start" });
 }
 
 function showTyping(isShown) {
   clearTimeout(typingTimer);
   typing.hidden = !isShown;
-  if (isShown) typingTimer = setTimeout(showTyping, TYPING_ENDS, false);
+  if (isShown) typingTimer = setTimeout(showTyping, TYPING_MAX, false);
 }
 
-// ---- what the person does
+// ---- posting
 
-function once() {
+// A random idempotency key of one post.
+function newKey() {
   return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
 
-function deedOf(form, pressed) {
-  const deed = Object.fromEntries(new FormData(form, pressed));
-  if ("text" in deed && [...deed.text].length > Number(page.dataset.limit)) {
-    delete deed.text; // may be confidential: its words do not even leave the browser
-    deed.long = true;
+function readForm(form, pressed) {
+  const fields = Object.fromEntries(new FormData(form, pressed));
+  if ("text" in fields && [...fields.text].length > Number(page.dataset.limit)) {
+    delete fields.text; // may be confidential: the text does not even leave the browser
+    fields.long = true;
   }
-  return { ...deed, once: once(), after: revision };
+  return { ...fields, once: newKey(), after: revision };
 }
 
-async function post(deed) {
+async function post(fields) {
   const response = await fetch("/chat/say", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(deed),
+    body: JSON.stringify(fields),
   });
   return response.json();
 }
 
 async function send(form, pressed) {
   if (form.dataset.busy) return;
-  const deed = deedOf(form, pressed);
-  if (deed.text === undefined && !deed.long && !deed.command && !deed.choice) return;
+  const fields = readForm(form, pressed);
+  if (fields.text === undefined && !fields.long && !fields.command && !fields.choice) return;
   form.dataset.busy = "yes";
   pressed?.setAttribute("aria-busy", "true");
-  sorry.textContent = deed.long ? page.dataset.long : "";
+  errorMessage.textContent = fields.long ? page.dataset.long : "";
   try {
-    const news = await post(deed);
-    if (news.sorry) {
-      sorry.textContent = news.sorry;
+    const changes = await post(fields);
+    if (changes.sorry) {
+      errorMessage.textContent = changes.sorry;
       return;
     }
-    done(form);
+    resetForm(form);
     awaitsReply = true;
-    if (!news.bubbles.some(({ html }) => elementOf(html).classList.contains("said"))) showTyping(true);
-    apply(news);
+    if (!changes.bubbles.some(({ html }) => elementOf(html).classList.contains("said"))) showTyping(true);
+    applyChanges(changes);
   } catch {
-    sorry.textContent = page.dataset.offline;
+    errorMessage.textContent = page.dataset.offline;
   } finally {
     delete form.dataset.busy;
     pressed?.removeAttribute("aria-busy");
   }
 }
 
-function done(form) {
-  if (form.contains(words)) words.value = "";
+function resetForm(form) {
+  if (form.contains(textInput)) textInput.value = "";
   if (menu.contains(form)) closeMenu();
   if (form.matches(".start")) {
     scroller.focus({ preventScroll: true });
@@ -168,19 +170,19 @@ document.addEventListener("click", (event) => {
   if (menu.open && !menu.contains(event.target)) menu.open = false;
 });
 
-// ---- what appears by itself
+// ---- server-sent events
 
 function listen() {
   const events = new EventSource(`/chat/events?after=${revision}`);
-  events.addEventListener("message", (event) => apply(JSON.parse(event.data)));
+  events.addEventListener("message", (event) => applyChanges(JSON.parse(event.data)));
   events.addEventListener("error", () => {
-    // The browser asks again by itself, unless the server refused: then the next page load will tell.
+    // The browser reconnects by itself unless the server refused the stream; then try again in ten seconds.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
   });
   addEventListener("pagehide", () => events.close(), { once: true });
 }
 
 addEventListener("pageshow", (event) => {
-  if (event.persisted) listen(); // back from the browser's memory: the stream was closed on leaving
+  if (event.persisted) listen(); // restored from the back/forward cache: the stream was closed on leaving
 });
 listen();
