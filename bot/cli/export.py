@@ -1,4 +1,4 @@
-"""`integra export`: what the house holds as files for people and other programs."""
+"""`integra export`: the course's scenarios as files for authors and other programs."""
 
 import os
 import sys
@@ -17,16 +17,16 @@ from content.exchange.changeset import Unreadable
 from content.exchange.xlsx import NoSpreadsheets
 from content.library import Library
 
-exported = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
+export_commands = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
 
 
-@exported.callback()
+@export_commands.callback()
 def _group() -> None:
     """Files for people and other programs."""
 
 
 class ExportFormat(StrEnum):
-    """In what scenarios can be taken out and brought back."""
+    """The file formats of exported scenarios."""
 
     xlsx = "xlsx"
     csv = "csv"
@@ -35,13 +35,13 @@ class ExportFormat(StrEnum):
 
 
 class Language(StrEnum):
-    """The language of what can hold one only."""
+    """The language of formats that hold only one."""
 
     es = "es"
     en = "en"
 
 
-@exported.command()
+@export_commands.command()
 def scenarios(
     format: Annotated[ExportFormat, typer.Option(help="xlsx for authors, gift for Moodle, csv or json for programs.")],
     to: Annotated[Path | None, typer.Option(help="File to write; without it: standard output.")] = None,
@@ -51,16 +51,16 @@ def scenarios(
     """All scenarios of the course, to edit and to bring back with `integra import scenarios`."""
     library = wiring.course_of(config.load())
     if to is not None and to.exists() and not force:
-        fail(f"{to}: exists already, perhaps with somebody's work in it; choose another name, or give --force")
+        fail(f"{to}: exists already and may hold edits; choose another name, or give --force")
     try:
         content = _content(library, format, language)
-    except (NoSpreadsheets, Unreadable) as fault:
-        fail(f"--format {format}: {fault}")
+    except (NoSpreadsheets, Unreadable) as error:
+        fail(f"--format {format}: {error}")
     if to is not None:
         _write(to, content)
         print_line(f"{len(library.scenarios)} scenarios written to {to}.")
     elif format is ExportFormat.xlsx and sys.stdout.isatty():
-        fail("--to: a workbook is nothing to read on the screen; say where to write it, e.g. --to scenarios.xlsx")
+        fail("--to: a workbook cannot be shown on a terminal; name a file, e.g. --to scenarios.xlsx")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -77,7 +77,7 @@ def _content(library: Library, format: ExportFormat, language: Language) -> byte
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of the file or none of it."""
+    """Write the file atomically: through a temporary file beside it."""
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:
@@ -87,5 +87,5 @@ def _write(path: Path, content: bytes) -> None:
             except OSError:
                 os.unlink(file.name)
                 raise
-    except OSError as fault:
-        fail(f"{path}: cannot be written ({fault.strerror})")
+    except OSError as error:
+        fail(f"{path}: cannot be written ({error.strerror})")

@@ -63,7 +63,13 @@ class Person:
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
         return Keys(
-            encoded_public_key(self.reading), encoded_public_key(self.signing), wire_format.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
+            encoded_public_key(self.reading),
+            encoded_public_key(self.signing),
+            wire_format.encode(b"s" * 16),
+            auth_hash,
+            "{}",
+            "{}",
+            unit_bundle,
         )
 
 

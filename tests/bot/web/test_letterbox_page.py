@@ -22,7 +22,9 @@ SMALL = ViewportSize(width=360, height=740)
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A small phone in Spanish; whatever the page complains of on its console fails the test."""
-    context = await with_fast_key_stretching(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
+    context = await with_fast_key_stretching(
+        await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block")
+    )
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda fault: complaints.append(str(fault)))

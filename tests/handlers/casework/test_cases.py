@@ -18,7 +18,7 @@ from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
 from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
-from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, encoded_public_key
+from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, encoded_public_key, new_key
 
 CONTENT = {"text": "¿Es un conflicto?", "answers": "", "decision_on": "", "identified": ""}
 
