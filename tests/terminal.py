@@ -1,4 +1,4 @@
-"""The command `integra` as somebody types it, in this process."""
+"""Runs the command `integra` in this process, as its entry point does."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ from bot.config import Settings
 
 
 class CommandResult(NamedTuple):
-    """How a command ended, and what it printed."""
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str
@@ -23,14 +23,14 @@ class CommandResult(NamedTuple):
 
 
 Integra = Callable[..., CommandResult]
-"""`integra("check", DATA_DIR="x")`: arguments, and settings from the environment."""
+"""Called as `integra("check", DATA_DIR="x")`: arguments, and settings as environment variables."""
 
 
 @contextmanager
 def command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
 ) -> Iterator[Integra]:
-    """Commands run in `folder`, with the settings `given` and no others of ours, as the entry point would run them."""
+    """Yield a function that runs a command in `folder` with the settings `given` and no others; restore logging after."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
 
@@ -43,7 +43,7 @@ def command_line(
             patched.chdir(folder)
             patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
             capsys.readouterr()
-            code = _code_of(command.main)
+            code = _exit_code(command.main)
         return CommandResult(code, *capsys.readouterr())
 
     yield integra
@@ -51,7 +51,7 @@ def command_line(
     structlog.reset_defaults()
 
 
-def _code_of(main: Callable[[], None]) -> int:
+def _exit_code(main: Callable[[], None]) -> int:
     try:
         main()
     except SystemExit as end:

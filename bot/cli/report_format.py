@@ -75,8 +75,8 @@ def _table(report: Report) -> str:
     topics = Table()
     for column in ("Tema", "Respuestas", "Aciertos"):
         topics.add_column(column, justify="left" if column == "Tema" else "right")
-    for row in report.topics:
-        topics.add_row(row.topic.es, _count(row.answers), _share(row.rightness))
+    for topic in report.topics:
+        topics.add_row(topic.topic.es, _count(topic.answers), _share(topic.rightness))
     console.print(table)
     console.print(topics)
     console.print(f"{SUPPRESSED} = fewer than {report.min_group} people, or a group that would give one away")
