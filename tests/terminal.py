@@ -30,7 +30,7 @@ Integra = Callable[..., CommandResult]
 def command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
 ) -> Iterator[Integra]:
-    """Yield a function that runs a command in `folder` with the settings `given` and no others; restore logging after."""
+    """Yield a function that runs a command in `folder` with the settings `given` only; restore logging afterwards."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
 

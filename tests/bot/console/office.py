@@ -1,4 +1,4 @@
-"""A server with letterbox and console, and officers whose keys the test holds or whose browser makes them."""
+"""A server with letterbox and console for tests, and officers whose private keys the test holds."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanaju
 
 
 def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
-    """The public half, as it is written everywhere."""
+    """The public key as stored and sent: base64url of the uncompressed point."""
     return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
@@ -53,6 +53,7 @@ class Person:
 
     @property
     def reader(self) -> dict[str, str]:
+        """The officer's entry in a list of readers."""
         return {
             "id": self.id,
             "name": self.name,
@@ -80,6 +81,7 @@ class Unit:
         self.key, self.recovery = new_key(), new_key()
 
     def sign(self, serial: int, *people: Person, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
+        """Body and signature of a list of these officers, the recovery key and `extra` entries."""
         recovery = {
             "id": sealing.RECOVERY,
             "name": "Recuperación",
@@ -87,7 +89,7 @@ class Unit:
             "reading": encoded_public_key(self.recovery),
             "signing": "",
         }
-        readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
+        readers = [people[0].reader, recovery, *(person.reader for person in people[1:]), *extra]
         body = wire_format.canonical(
             {
                 "v": 1,
@@ -102,7 +104,7 @@ class Unit:
 
 
 class Office:
-    """The server, its clock, and what a test does behind its back."""
+    """The server, its clock, and direct changes to its database."""
 
     def __init__(self, database: Database, library: Library) -> None:
         self.database, self.now = database, START
@@ -123,7 +125,7 @@ class Office:
             return await officers.invite(tx, email, name, role, None, self.now)
 
     async def enrol(self, person: Person, role: str = "officer", state: OfficerState = OfficerState.ACTIVE) -> None:
-        """Somebody joins with keys that the test holds."""
+        """Sign up an officer with keys that the test holds."""
         token = await self.invite(person.email, person.name, role)
         async with self.database.write() as tx:
             person.id = (await officers.invited(tx, token, self.now)).id
@@ -134,19 +136,19 @@ class Office:
             assert await officers.add_keys(tx, KeyList(serial, *signed))
 
     async def signed_in(self, person: Person) -> "Desk":
-        """A client with the cookie of a session that was opened without a passphrase."""
+        """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
             token = await officers.open_session(tx, person.id, self.now)
         return Desk(self.address, token)
 
     async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
-        """A case arrives, sealed as the asker's page seals it; gives its id and key."""
+        """Store a case, sealed as the asker's page seals it; return its id and key."""
         case_id, key, asker = wire_format.new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
         envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
         access = [
-            cases.Access(1, one["id"], sealing.seal_access(key, one["reading"], case_id, 1, one["id"]))
-            for one in readers
+            cases.Access(1, reader["id"], sealing.seal_access(key, reader["reading"], case_id, 1, reader["id"]))
+            for reader in readers
         ]
         day = self.now.astimezone(ZONE).date()
         case = cases.Case(
@@ -170,7 +172,7 @@ class Desk:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self.cookie = {site.COOKIE: token}
+        self.cookie = {site.SESSION_COOKIE: token}
         self.csrf = _csrf(officers.session_key(token))
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -196,7 +198,7 @@ def _csrf(session_key: str) -> str:
 
 @asynccontextmanager
 async def open_office(database: Database, library: Library) -> AsyncIterator[Office]:
-    """The server, listening."""
+    """Yield the server, listening on a free port."""
     office = Office(database, library)
     async with TestServer(office.app) as server:
         office.address = str(server.make_url("")).rstrip("/")
