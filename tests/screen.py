@@ -20,7 +20,7 @@ if (globalThis.SubtleCrypto) {  // not on about:blank
 
 
 async def with_fast_key_stretching(context: BrowserContext) -> BrowserContext:
-    """PBKDF2 with 1,000 rounds instead of 600,000 on the context's pages.
+    """Let the context's pages use 1,000 rounds of PBKDF2 instead of 600,000; return the context.
 
     For tests that are not about the stretching. test_sealing_in_browser.py checks the real number of rounds; the canary
     test (tests/attack/test_wire.py) and the asker in tests/journeys/test_whole_loop.py run with it.

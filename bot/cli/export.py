@@ -17,12 +17,12 @@ from content.exchange.changeset import Unreadable
 from content.exchange.xlsx import NoSpreadsheets
 from content.library import Library
 
-export_commands = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
+export_commands = typer.Typer(help="Files for authors and other programs.", no_args_is_help=True)
 
 
 @export_commands.callback()
 def _group() -> None:
-    """Files for people and other programs."""
+    """Files for authors and other programs."""
 
 
 class ExportFormat(StrEnum):

@@ -33,7 +33,7 @@ async def report(
     institution: Annotated[str | None, typer.Option(help="Code of one institution.")] = None,
     format: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.table,
 ) -> None:
-    """Participation and rightness per institution and topic; small groups are suppressed."""
+    """Participation and share of right answers per institution and topic; small groups are suppressed."""
     settings = config.load()
     today = wiring.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
     until = _parse_day("--to", last, today)

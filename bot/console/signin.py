@@ -95,7 +95,7 @@ class SignIn(PostedModel):
 
 @routes.get("/")
 async def home(request: web.Request) -> web.StreamResponse:
-    """Lead to the cases those who read queries, to the monitor the others; a pending officer gets a page to wait on."""
+    """Redirect readers of queries to the cases and others to the monitor; show pending officers the waiting page."""
     officer = site.require_officer(request)
     if officer.state is OfficerState.PENDING:
         return site.page(request, "waiting.html")
@@ -170,13 +170,13 @@ async def signin_page(request: web.Request) -> web.Response:
 
 @routes.post("/signin/begin")
 async def begin_signin(request: web.Request) -> web.Response:
-    """Answer with the salt of a passphrase; for an unknown address with an invented one, always the same."""
+    """Answer with the salt of the officer's passphrase; an unknown address gets a made-up salt, always the same one."""
     posted = await site.posted_json(request, SignInStart)
     email = officers.same_mail(posted.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, email)
-    invented = hmac.new(request.config_dict[SECRETS].csrf, b"salt|" + email.encode(), hashlib.sha256).digest()[:16]
-    return web.json_response({"salt": known.salt if known else _b64(invented)})
+    made_up = hmac.new(request.config_dict[SECRETS].csrf, b"salt|" + email.encode(), hashlib.sha256).digest()[:16]
+    return web.json_response({"salt": known.salt if known else _b64(made_up)})
 
 
 @routes.post("/signin")

@@ -24,7 +24,7 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Answer 200 while the database accepts writes, no channel is stopped and neither queue is older than MAX_AGE.
 
-    Otherwise 503, with `reason`: database, channel, outbox or inbox. The other fields inform only: templates that may
+    Otherwise 503, with `reason`: database, channel, outbox or inbox. The other fields are informative: templates that may
     not be sent, waiting recipients, channels without incoming updates and deliveries deferred after a failure do not
     make the process unready, since no restart helps them.
     """
