@@ -24,9 +24,9 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Answer 200 while the database accepts writes, no channel is stopped and neither queue is older than MAX_AGE.
 
-    Otherwise 503, with `reason`: database, channel, outbox or inbox. The other fields are informative: a template that may
-    not be sent, a waiting recipient, a channel without incoming updates or a delivery deferred after a failure does
-    not make the process unready, since no restart helps there.
+    Otherwise 503, with `reason`: database, channel, outbox or inbox. The other fields are informative: templates that
+    may not be sent, waiting recipients, channels without incoming updates and deliveries deferred after a failure do
+    not make the process unready, since no restart helps them.
     """
     now = request.app[CLOCK]()
     try:

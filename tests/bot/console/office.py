@@ -42,7 +42,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 @dataclass
-class Person:
+class OfficerWithKeys:
     """An officer whose private keys the test holds."""
 
     id: str
@@ -80,7 +80,7 @@ class Unit:
     def __init__(self) -> None:
         self.key, self.recovery = new_key(), new_key()
 
-    def sign(self, serial: int, *people: Person, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
+    def sign(self, serial: int, *listed: OfficerWithKeys, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
         """Body and signature of a list of these officers, the recovery key and `extra` entries."""
         recovery = {
             "id": sealing.RECOVERY,
@@ -89,7 +89,7 @@ class Unit:
             "reading": encoded_public_key(self.recovery),
             "signing": "",
         }
-        readers = [people[0].reader, recovery, *(person.reader for person in people[1:]), *extra]
+        readers = [listed[0].reader, recovery, *(officer.reader for officer in listed[1:]), *extra]
         body = wire_format.canonical(
             {
                 "v": 1,
@@ -124,21 +124,23 @@ class Office:
         async with self.database.write() as tx:
             return await officers.invite(tx, email, name, role, None, self.now)
 
-    async def enrol(self, person: Person, role: str = "officer", state: OfficerState = OfficerState.ACTIVE) -> None:
+    async def enrol(
+        self, officer: OfficerWithKeys, role: str = "officer", state: OfficerState = OfficerState.ACTIVE
+    ) -> None:
         """Sign up an officer with keys that the test holds."""
-        token = await self.invite(person.email, person.name, role)
+        token = await self.invite(officer.email, officer.name, role)
         async with self.database.write() as tx:
-            person.id = (await officers.invited(tx, token, self.now)).id
-            await officers.sign_up(tx, token, person.keys(), state, self.now)
+            officer.id = (await officers.invited(tx, token, self.now)).id
+            await officers.sign_up(tx, token, officer.keys(), state, self.now)
 
     async def put_in_force(self, serial: int, signed: tuple[str, str]) -> None:
         async with self.database.write() as tx:
             assert await officers.add_keys(tx, KeyList(serial, *signed))
 
-    async def signed_in(self, person: Person) -> "Desk":
+    async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await officers.open_session(tx, person.id, self.now)
+            token = await officers.open_session(tx, officer.id, self.now)
         return Desk(self.address, token)
 
     async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:

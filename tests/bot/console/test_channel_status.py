@@ -25,7 +25,7 @@ from storage.people import addresses, servants
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from tests import delivery_worker
-from tests.bot.console.office import SECRET, START, ZONE, Office, Person
+from tests.bot.console.office import SECRET, START, ZONE, Office, OfficerWithKeys
 from tests.screen import axe_violations
 
 PAGE, MONITOR = "/console/channels", "/console/monitor"
@@ -59,7 +59,7 @@ async def fetch(
     office: Office, path: str = PAGE, role: str = "officer", state: Joined = Joined.ACTIVE
 ) -> tuple[int, str]:
     """Status and text of a page for a new officer of this role and state."""
-    carmen = Person("", "Carmen Ríos", "carmen@ueipci.example")
+    carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await office.enrol(carmen, role, state)
     status, text = await (await office.signed_in(carmen)).get(path)
     return status, " ".join(text.split())
@@ -300,7 +300,7 @@ async def test_the_page_is_readable_on_a_phone_and_a_desktop(
     full_office: Office, browser: Browser, width: int, language: str
 ) -> None:
     await restrict_channels(full_office)
-    carmen = Person("", "Carmen Ríos", "carmen@ueipci.example")
+    carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await full_office.enrol(carmen)
     desk = await full_office.signed_in(carmen)
     context = await browser.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")

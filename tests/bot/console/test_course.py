@@ -8,21 +8,21 @@ from playwright.async_api import Browser
 
 from content.library import Library
 from storage.database import open_database
-from tests.bot.console.office import Office, Person, open_office
+from tests.bot.console.office import Office, OfficerWithKeys, open_office
 from tests.screen import axe_violations
 
 PENDING = "Pendiente de validación jurídica por la UEIPCI"
 
 
 @pytest.fixture
-async def lia(office: Office) -> Person:
-    lia = Person("", "Lía Paz", "lia@leon.example")
+async def lia(office: Office) -> OfficerWithKeys:
+    lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
     await office.enrol(lia, "author")
     return lia
 
 
 async def test_every_competency_is_shown_with_its_law_and_its_scenarios_with_their_review(
-    office: Office, lia: Person, library: Library
+    office: Office, lia: OfficerWithKeys, library: Library
 ) -> None:
     status, page = await (await office.signed_in(lia)).get("/console/course")
     assert status == 200
@@ -35,7 +35,9 @@ async def test_every_competency_is_shown_with_its_law_and_its_scenarios_with_the
     assert "cuarentena" not in page
 
 
-async def test_scenarios_without_a_reviewer_are_shown_as_pending(office: Office, lia: Person, library: Library) -> None:
+async def test_scenarios_without_a_reviewer_are_shown_as_pending(
+    office: Office, lia: OfficerWithKeys, library: Library
+) -> None:
     _, page = await (await office.signed_in(lia)).get("/console/course")
     unreviewed = [scenario for scenario in library.scenarios.values() if not scenario.reviewer]
     reviewed_competencies = {scenario.competency for scenario in library.scenarios.values() if scenario.reviewer}
@@ -57,7 +59,7 @@ async def test_reviewers_and_scenarios_in_quarantine_are_shown(sqlite_url: str, 
     same_competency = sum(scenario.competency == first.competency for scenario in library.scenarios.values())
     database = open_database(sqlite_url)
     async with open_office(database, changed) as office:
-        lia = Person("", "Lía Paz", "lia@leon.example")
+        lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
         await office.enrol(lia, "author")
         _, page = await (await office.signed_in(lia)).get("/console/course")
     await database.close()
@@ -70,7 +72,7 @@ async def test_reviewers_and_scenarios_in_quarantine_are_shown(sqlite_url: str, 
 
 @pytest.mark.parametrize(("width", "language"), [(360, "es"), (1280, "en")])
 async def test_the_map_is_readable_on_a_phone_and_a_desktop(
-    office: Office, lia: Person, browser: Browser, width: int, language: str
+    office: Office, lia: OfficerWithKeys, browser: Browser, width: int, language: str
 ) -> None:
     desk = await office.signed_in(lia)
     context = await browser.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")

@@ -9,14 +9,14 @@ from content.library import Library
 from handlers.administration import reports
 from storage.confidential import officers
 from storage.people import servants
-from tests.bot.console.office import Office, Person
+from tests.bot.console.office import Office, OfficerWithKeys
 
 DAYS = ((date(2026, 11, 19), 8, 10), (date(2026, 11, 20), 5, 10))
 
 
 @pytest.fixture
-async def lia(office: Office) -> Person:
-    lia = Person("", "Lía Paz", "lia@leon.example")
+async def lia(office: Office) -> OfficerWithKeys:
+    lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
     await office.enrol(lia, "author")
     return lia
 
@@ -39,7 +39,7 @@ def stub_report(library: Library, requested: dict[str, Any]) -> Any:
 
 
 async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
-    office: Office, lia: Person, library: Library, monkeypatch: pytest.MonkeyPatch
+    office: Office, lia: OfficerWithKeys, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: dict[str, Any] = {}
     monkeypatch.setattr(reports, "institution_table", stub_report(library, requested))
@@ -66,7 +66,7 @@ async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
     ],
 )
 async def test_a_period_is_used_or_reported_as_invalid(
-    office: Office, lia: Person, query: str, is_invalid: bool
+    office: Office, lia: OfficerWithKeys, query: str, is_invalid: bool
 ) -> None:
     status, page = await (await office.signed_in(lia)).get("/console/monitor" + query)
     assert status == 200
@@ -86,14 +86,14 @@ async def test_a_liaison_sees_only_the_own_institution(
         own = await servants.institution_by_code(tx, "LEON")
         assert own is not None
         token = await officers.invite(tx, "lia@leon.example", "Lía Paz", role, own.id, office.now)
-        lia = Person("", "Lía Paz", "lia@leon.example")
+        lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
         lia.id = await officers.sign_up(tx, token, lia.keys(), officers.OfficerState.ACTIVE, office.now)
     assert (await (await office.signed_in(lia)).get("/console/monitor"))[0] == 200
     assert requested["code"] == ("LEON" if role == "liaison" else None)
 
 
 async def test_the_course_map_shows_what_waits_for_legal_validation(
-    office: Office, lia: Person, library: Library
+    office: Office, lia: OfficerWithKeys, library: Library
 ) -> None:
     _, page = await (await office.signed_in(lia)).get("/console/course")
     assert "Pendiente de validación jurídica por la UEIPCI" in page

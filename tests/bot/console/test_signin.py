@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot.console import signin, site
 from storage import schema
 from storage.confidential import officers, wire_format
-from tests.bot.console.office import Office, Person, Unit
+from tests.bot.console.office import Office, OfficerWithKeys, Unit
 
 WRAPPED = {"iv": "A" * 16, "body": "A" * 100}
 AUTH = wire_format.encode(b"\1" * 32)
@@ -40,9 +40,9 @@ async def open_page(office: Office, client: ClientSession, page: str = "signin")
 
 
 @pytest.fixture
-async def carmen(office: Office) -> Person:
+async def carmen(office: Office) -> OfficerWithKeys:
     """The first officer; her auth key is known to the test."""
-    carmen, unit = Person("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
+    carmen, unit = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
     token = await office.invite(carmen.email, carmen.name)
     kdf = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=64)
     async with office.database.write() as tx:
@@ -53,13 +53,13 @@ async def carmen(office: Office) -> Person:
     return carmen
 
 
-def sign_up_body(token: str, person: Person, **changes: object) -> dict[str, object]:
+def sign_up_body(token: str, officer: OfficerWithKeys, **changes: object) -> dict[str, object]:
     body = {
         "token": token,
         "salt": wire_format.encode(b"s" * 16),
         "auth": AUTH,
-        "reading_key": person.reader["reading"],
-        "signing_key": person.reader["signing"],
+        "reading_key": officer.reader["reading"],
+        "signing_key": officer.reader["signing"],
         "bundle": WRAPPED,
         "recovery_bundle": WRAPPED,
     }
@@ -69,7 +69,9 @@ def sign_up_body(token: str, person: Person, **changes: object) -> dict[str, obj
 # ---------------------------------------------------------------- sign-in
 
 
-async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(office: Office, carmen: Person) -> None:
+async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
     async with ClientSession() as client:
         visitor = await open_page(office, client)
         assert await visitor.post("/console/signin/begin", {"email": carmen.email}) == (
@@ -84,7 +86,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(office:
     assert session.officer.id == carmen.id
 
 
-async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: Person) -> None:
+async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: OfficerWithKeys) -> None:
     wrong = wire_format.encode(b"\2" * 32)
     async with ClientSession() as client:
         visitor = await open_page(office, client)
@@ -98,7 +100,7 @@ async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Offi
 
 @pytest.mark.attack
 async def test_an_unknown_address_is_checked_against_an_equally_slow_hash(
-    office: Office, carmen: Person, monkeypatch: pytest.MonkeyPatch
+    office: Office, carmen: OfficerWithKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
     original = signin._matches
@@ -117,7 +119,7 @@ async def test_an_unknown_address_is_checked_against_an_equally_slow_hash(
 
 
 @pytest.mark.attack
-async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, carmen: Person) -> None:
+async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, carmen: OfficerWithKeys) -> None:
     async with ClientSession() as client:
         visitor = await open_page(office, client)
         salts = [
@@ -128,14 +130,14 @@ async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, 
     assert {len(wire_format.decode(salt)) for salt in salts} == {16}
 
 
-async def test_signing_in_again_ends_the_previous_session(office: Office, carmen: Person) -> None:
+async def test_signing_in_again_ends_the_previous_session(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     status, _ = await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH})
     assert status == 200
     assert (await desk.get("/console/pulse", Accept="application/json"))[0] == 401
 
 
-async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: Office, carmen: Person) -> None:
+async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     office.advance_clock(minutes=20)
     assert (await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH}))[0] == 200
@@ -144,8 +146,8 @@ async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: O
 # ---------------------------------------------------------------- sign-up
 
 
-async def test_only_signing_up_spends_an_invite(office: Office, carmen: Person) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
+async def test_only_signing_up_spends_an_invite(office: Office, carmen: OfficerWithKeys) -> None:
+    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
         for _ in range(2):
@@ -157,8 +159,8 @@ async def test_only_signing_up_spends_an_invite(office: Office, carmen: Person) 
 
 
 @pytest.mark.attack
-async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen: Person) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
+async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen: OfficerWithKeys) -> None:
+    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
         await visitor.post("/console/signup", sign_up_body(token, dora))
@@ -169,8 +171,8 @@ async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen
     assert [cell for cell in stored if cell.startswith("$argon2id$") and "m=19456" in cell]
 
 
-async def test_a_liaison_is_active_at_once_and_posts_no_list(office: Office, carmen: Person) -> None:
-    token, lia = await office.invite("lia@leon.example", "Lía Paz", "liaison"), Person("", "Lía Paz", "")
+async def test_a_liaison_is_active_at_once_and_posts_no_list(office: Office, carmen: OfficerWithKeys) -> None:
+    token, lia = await office.invite("lia@leon.example", "Lía Paz", "liaison"), OfficerWithKeys("", "Lía Paz", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
         refused = await visitor.post("/console/signup", sign_up_body(token, lia, unit_bundle=WRAPPED))
@@ -191,9 +193,9 @@ async def test_a_liaison_is_active_at_once_and_posts_no_list(office: Office, car
     ],
 )
 async def test_a_malformed_sign_up_is_refused_and_spends_nothing(
-    office: Office, carmen: Person, changes: dict[str, object]
+    office: Office, carmen: OfficerWithKeys, changes: dict[str, object]
 ) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), Person("", "Dora Luna", "")
+    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
         assert (await visitor.post("/console/signup", sign_up_body(token, dora, **changes)))[0] == 422

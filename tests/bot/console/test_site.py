@@ -11,15 +11,15 @@ from bot.console import site
 from bot.web.templating import POLICY, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
-from tests.bot.console.office import Office, Person, Unit
+from tests.bot.console.office import Office, OfficerWithKeys, Unit
 
 PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]
 
 
 @pytest.fixture
-async def carmen(office: Office) -> Person:
+async def carmen(office: Office) -> OfficerWithKeys:
     """The first officer, with a list of readers in force."""
-    carmen, unit = Person("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
+    carmen, unit = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
     await office.enrol(carmen)
     await office.put_in_force(1, unit.sign(1, carmen))
     return carmen
@@ -38,7 +38,7 @@ async def test_a_request_for_data_without_a_session_is_refused(office: Office, p
         assert answer.status == 401
 
 
-async def test_every_page_has_the_policy_and_is_not_cached(office: Office, carmen: Person) -> None:
+async def test_every_page_has_the_policy_and_is_not_cached(office: Office, carmen: OfficerWithKeys) -> None:
     async with ClientSession(cookies=(await office.signed_in(carmen)).cookie) as client:
         for path in ("/console/cases", "/console/keys", "/console/monitor", "/console/nothing"):
             async with client.get(office.address + path) as answer:
@@ -52,7 +52,7 @@ async def test_the_path_without_a_slash_redirects(office: Office) -> None:
 
 
 @pytest.mark.attack
-async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen: Person) -> None:
+async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen: OfficerWithKeys) -> None:
     desk, other = await office.signed_in(carmen), await office.signed_in(carmen)
     assert await desk.post("/console/signout", {}, **{"X-CSRF": ""}) == (403, {"error": "403"})
     assert await desk.post("/console/signout", {}, **{"X-CSRF": other.csrf}) == (403, {"error": "403"})
@@ -70,13 +70,15 @@ async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen:
         {"Origin": "https://127.0.0.1:8080"},
     ],
 )
-async def test_a_post_from_another_origin_is_refused(office: Office, carmen: Person, headers: dict[str, str]) -> None:
+async def test_a_post_from_another_origin_is_refused(
+    office: Office, carmen: OfficerWithKeys, headers: dict[str, str]
+) -> None:
     desk = await office.signed_in(carmen)
     assert (await desk.post("/console/signout", {}, **headers))[0] == 403
     assert (await desk.post("/console/signout", {}, Origin=office.address))[0] == 204
 
 
-async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Office, carmen: Person) -> None:
+async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Office, carmen: OfficerWithKeys) -> None:
     desk, other = await office.signed_in(carmen), await office.signed_in(carmen)
     for _ in range(3):
         office.advance_clock(minutes=10)
@@ -86,7 +88,7 @@ async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Offi
     assert (await desk.get("/console/pulse", Accept="application/json"))[0] == 401
 
 
-async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: Person) -> None:
+async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     async with office.database.write() as tx:
         await officers.end_sessions(tx, carmen.id)
@@ -95,9 +97,9 @@ async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: Perso
 
 @pytest.mark.parametrize("role", ["liaison", "author"])
 async def test_an_officer_who_reads_no_queries_sees_only_the_numbers(office: Office, role: str) -> None:
-    person = Person("", "Lía Paz", "lia@leon.example")
-    await office.enrol(person, role)
-    desk = await office.signed_in(person)
+    officer = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
+    await office.enrol(officer, role)
+    desk = await office.signed_in(officer)
     for path in ("/console/cases", "/console/keys", "/console/cases/x", "/console/cases/x/letters"):
         assert (await desk.get(path))[0] == 403
     assert (await desk.post("/console/keys", {"body": "{}", "signature": "A" * 86}))[0] == 403
@@ -110,7 +112,7 @@ async def test_an_officer_who_reads_no_queries_sees_only_the_numbers(office: Off
 
 
 async def test_a_pending_officer_sees_neither_cases_nor_numbers(office: Office) -> None:
-    dora = Person("", "Dora Luna", "dora@ueipci.example")
+    dora = OfficerWithKeys("", "Dora Luna", "dora@ueipci.example")
     await office.enrol(dora, state=OfficerState.PENDING)
     desk = await office.signed_in(dora)
     assert [(await desk.get(path))[0] for path in ("/console/", "/console/cases", "/console/monitor")] == [
@@ -120,7 +122,7 @@ async def test_a_pending_officer_sees_neither_cases_nor_numbers(office: Office) 
     ]
 
 
-async def test_bodies_that_are_too_long_or_malformed_are_refused(office: Office, carmen: Person) -> None:
+async def test_bodies_that_are_too_long_or_malformed_are_refused(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     path = "/console/cases/x/letters"
     assert (await desk.post(path, {"letter": {"body": "x" * 70_000}}))[0] == 413

@@ -18,13 +18,13 @@ from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
 from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
-from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, encoded_public_key, new_key
+from tests.bot.console.office import SECRET, ZONE, Office, OfficerWithKeys, Unit, encoded_public_key, new_key
 
 CONTENT = {"text": "¿Es un conflicto?", "answers": "", "decision_on": "", "identified": ""}
 
 
-def somebody(name: str) -> Person:
-    return Person("", name, f"{name.split()[0].lower()}@ueipci.example")
+def somebody(name: str) -> OfficerWithKeys:
+    return OfficerWithKeys("", name, f"{name.split()[0].lower()}@ueipci.example")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def at_desk(office: Office, officer_id: str, now: datetime | None = None) 
 
 
 async def join(
-    office: Office, person: Person, signed: tuple[str, str] | None = None, keys: Keys | None = None
+    office: Office, person: OfficerWithKeys, signed: tuple[str, str] | None = None, keys: Keys | None = None
 ) -> OfficerState:
     """The person's browser hands in its keys."""
     token = await office.invite(person.email, person.name, "officer")
@@ -57,7 +57,7 @@ async def join(
         return await cases.join(desk, token, keys or person.keys(), signed)
 
 
-async def found_unit(office: Office, unit: Unit) -> Person:
+async def found_unit(office: Office, unit: Unit) -> OfficerWithKeys:
     """Carmen joins first and signs the first list."""
     carmen = somebody("Carmen Ríos")
     token = await office.invite(carmen.email, carmen.name, "admin")
@@ -70,12 +70,12 @@ async def found_unit(office: Office, unit: Unit) -> Person:
     return carmen
 
 
-async def case_for(office: Office, unit: Unit, *people: Person) -> tuple[str, bytes]:
+async def case_for(office: Office, unit: Unit, *people: OfficerWithKeys) -> tuple[str, bytes]:
     recovery = {"id": sealing.RECOVERY, "reading": encoded_public_key(unit.recovery)}
     return await office.submit_case([*(one.reader for one in people), recovery], CONTENT)
 
 
-async def reply_of(office: Office, case_id: str, key: bytes, person: Person, **changes: Any) -> dict[str, Any]:
+async def reply_of(office: Office, case_id: str, key: bytes, person: OfficerWithKeys, **changes: Any) -> dict[str, Any]:
     """An answer as the officer's browser seals it, with changes to its bound context."""
     async with office.database.read() as tx:
         before = await stored_cases.letters(tx, case_id)
