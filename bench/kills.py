@@ -1,5 +1,5 @@
 """Kill -9 while everybody talks: 0 lost, 0 answers doubled; what left twice, the platform had said yes to and nobody
-had noted it (see tests/kills/town.py).
+had noted it (see tests/kills/simulation.py).
 
 Run: python -m bench.kills [--quick]
 """
@@ -13,8 +13,8 @@ from bench.databases import NAMES, POSTGRES, SQLITE, Ground, ground
 from bench.report import Figure, Row
 from bot.delivery.channel_sender import ON_THE_WAY
 from tests.fakes.counter import TELEGRAM, WHATSAPP
-from tests.kills import town
-from tests.kills.census import Found
+from tests.kills import simulation
+from tests.kills.audit import Found
 
 QUICK, WHOLE = (1_000, 10), (10_000, 500)  # messages and kills on each of the two databases
 
@@ -30,7 +30,7 @@ async def rows(quick: bool) -> list[Row]:
 async def _on(land: Ground, kind: str, messages: int, kills: int) -> list[Row]:
     url = await (await land.seeded(kind, seed.nothing)).copy()
     begun = time.monotonic()
-    found = await town.run(url, land.data(), seed.library(), messages, kills)
+    found = await simulation.run(url, land.data(), seed.library(), messages, kills)
     return _rows(f"{NAMES[kind]} ({time.monotonic() - begun:.0f} s)", found)
 
 

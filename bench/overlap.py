@@ -27,7 +27,7 @@ from bench.runs import until
 from storage import schema
 from storage.database import open_database
 from tests.fakes.counter import CountingPlatform
-from tests.kills import census, town
+from tests.kills import audit, simulation
 
 MESSAGES, PEOPLE = 4_000, 3_000  # in the first part, and in the second
 RATE = 40  # messages a second and channel
@@ -114,12 +114,12 @@ class _TwoDoors(CountingPlatform):
 async def talk(older: Version, newer: Version, land: Ground, url: str) -> str:
     """Everybody says a word or presses a button, and is sent a prompt."""
     database = open_database(url)
-    people = await census.settle_down(database, seed.library(), MESSAGES // 4)
-    found = census.Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
-    ports = town._free_port(), town._free_port()
+    people = await audit.settle_down(database, seed.library(), MESSAGES // 4)
+    found = audit.Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
+    ports = simulation._free_port(), simulation._free_port()
     doors = [f"http://127.0.0.1:{port}" for port in ports]
     async with _TwoDoors(doors) as fake:
-        env = town._settings(fake, url, land.data(), ports[0])
+        env = simulation._settings(fake, url, land.data(), ports[0])
         env |= {"TELEGRAM_RATE": str(RATE), "WHATSAPP_RATE": str(RATE)}
         await older.run(env, ports[0])
         fake.listen(people)
@@ -134,7 +134,7 @@ async def talk(older: Version, newer: Version, land: Ground, url: str) -> str:
         await fake.acknowledged()
         await _rest(url)
         await newer.end()
-        await census.count(database, fake, people, found)
+        await audit.count(database, fake, people, found)
     await database.close()
     return (
         f"{found.messages} messages, {found.presses} presses: lost {found.missing}, answers lost or doubled "

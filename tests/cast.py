@@ -23,7 +23,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SampleServant:
     """Somebody of the cast: where they work, and where they are on a channel."""
 
     name: str
@@ -31,6 +31,6 @@ class Person:
     address: str
 
 
-ANA = Person("Ana", "LEON", "100001")
-BETO = Person("Beto", "SALUD", "100002")
+ANA = SampleServant("Ana", "LEON", "100001")
+BETO = SampleServant("Beto", "SALUD", "100002")
 INSTITUTIONS = (("LEON", "Municipio de León", "municipal"), ("SALUD", "Secretaría de Salud", "state"))

@@ -21,7 +21,7 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
     return taken
 
 
-async def end(
+async def finish(
     tx: Transaction, delivery_id: int, state: DeliveryState, now: datetime, *, ref: str = "", fault: str = ""
 ) -> None:
     """By whoever holds it."""

@@ -41,7 +41,7 @@ class Product:
     app: App
     clock: Clock
     address: str
-    fake: FakeTelegram
+    fake_telegram: FakeTelegram
     meta: FakeWhatsApp
 
     async def settle(self) -> None:
@@ -63,7 +63,7 @@ class Product:
         return await self.app.tick(self.clock())
 
     def telegram(self, number: int = 100_001, language: str = "es") -> TelegramPhone:
-        return TelegramPhone(self.fake, self.settle, number=number, language=language)
+        return TelegramPhone(self.fake_telegram, self.settle, number=number, language=language)
 
     def whatsapp(self, number: int = 1001, **how: bool) -> WhatsAppPhone:
         person = self.meta.person(f"521477100{number}", f"MX.{number}", **how)

@@ -9,7 +9,7 @@ from storage.database import Database
 
 
 @contextmanager
-def listening(database: Database, note: Callable[..., None]) -> Iterator[None]:
+def statement_listener(database: Database, note: Callable[..., None]) -> Iterator[None]:
     """`note` gets what SQLAlchemy tells: the statement is its third argument, its values the fourth."""
     for engine in database.engines:
         event.listen(engine, "before_cursor_execute", note)

@@ -27,7 +27,7 @@ from storage.schema import closures, prompts
 from storage.schema import servants as people
 from tests.bot.test_scheduler import HOUSE, Beats, Stage, _run
 from tests.cast import MONDAY_NINE, Clock
-from tests.statement_log import listening
+from tests.statement_log import statement_listener
 from tests.storage.test_notifications import end_whoever_has
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
@@ -106,7 +106,7 @@ async def test_people_are_found_once_however_many_they_are(stage: Stage, way: st
                 looks.append(arguments[2])
 
         await stage.enrol(4 * times, hour=9 + times, channel=WAYS[way])
-        with listening(stage.database, note):
+        with statement_listener(stage.database, note):
             assert await stage.scheduler.plan(MONDAY_NINE + times * HOUR) == 4 * times
         found.append(len(looks))
     assert found == [3, 3], "the free, the silent, and whoever is left over"

@@ -215,7 +215,7 @@ async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> N
         for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
-            await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, ended)
+            await delivery_worker.finish(tx, claimed.id, outbox.DeliveryState.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
         kept = {

@@ -2,7 +2,7 @@
 
 from bot.channels.telegram import receiver as telegram_receiver
 from tests.product import Product
-from tests.statement_log import listening
+from tests.statement_log import statement_listener
 
 ANSWER = 10
 """Statements that an answer may cost alone: stored; taken, known, its prompt, recorded, the competency's answers,
@@ -30,7 +30,7 @@ async def _answering(product: Product, people: int, first: int = 300_000) -> Cou
         await phone.tap("Acepto")
         await phone.tap("9:00")
     count = Count()
-    with listening(product.app.database, count.note):
+    with statement_listener(product.app.database, count.note):
         for phone in phones:
             phone.person.press("A")
         assert product.app.telegram is not None

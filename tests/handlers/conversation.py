@@ -17,7 +17,7 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from storage.people.servants import Servant
-from tests.cast import INSTITUTIONS, Clock, Person
+from tests.cast import INSTITUTIONS, Clock, SampleServant
 from tests.planning import plan
 
 HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
@@ -41,16 +41,16 @@ class Talk:
 
     # ------------------------------------------------------------ what people do
 
-    async def press(self, who: Person, choice: str, **fields: Any) -> list[Parcel]:
+    async def press(self, who: SampleServant, choice: str, **fields: Any) -> list[Parcel]:
         return await self.hears(who, UpdateKind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
 
-    async def type(self, who: Person, text: str) -> list[Parcel]:
+    async def type(self, who: SampleServant, text: str) -> list[Parcel]:
         return await self.hears(who, UpdateKind.TEXT, text=text)
 
-    async def command(self, who: Person, command: str, text: str = "", language: str = "") -> list[Parcel]:
+    async def command(self, who: SampleServant, command: str, text: str = "", language: str = "") -> list[Parcel]:
         return await self.hears(who, UpdateKind.COMMAND, command=command, text=text, language=language)
 
-    async def hears(self, who: Person, kind: UpdateKind, **fields: Any) -> list[Parcel]:
+    async def hears(self, who: SampleServant, kind: UpdateKind, **fields: Any) -> list[Parcel]:
         """One update of a person, and what was said to them since."""
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
@@ -58,7 +58,7 @@ class Talk:
             await router.receive(tx, self.library, HOUSE, update, self.clock())
         return await self.reads(who)
 
-    async def reads(self, who: Person) -> list[Parcel]:
+    async def reads(self, who: SampleServant) -> list[Parcel]:
         """What was said to a person since they last looked; acknowledgements aside."""
         rows = schema.deliveries
         wanted = select(rows.c.key, rows.c.body).where(rows.c.address == who.address, rows.c.body.is_not(None))
@@ -68,7 +68,7 @@ class Talk:
         parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
         return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
 
-    async def enrol(self, who: Person, hour: int = 9, language: str = "es") -> list[Parcel]:
+    async def enrol(self, who: SampleServant, hour: int = 9, language: str = "es") -> list[Parcel]:
         """The whole way in; what is said at its end."""
         version = self.library.phrases.template("es", "notice.version")
         return await self.press(who, f"enroll:hour:{language}:{version}:{hour}:{who.institution}")
@@ -79,17 +79,17 @@ class Talk:
 
     # ------------------------------------------------------------ what is known
 
-    async def servant(self, who: Person) -> Servant | None:
+    async def servant(self, who: SampleServant) -> Servant | None:
         async with self.database.read() as tx:
             return await servants.at(tx, CHANNEL, who.address)
 
-    async def answers(self, who: Person) -> list[Answer]:
+    async def answers(self, who: SampleServant) -> list[Answer]:
         known = await self.servant(who)
         assert known is not None
         async with self.database.read() as tx:
             return await record.answers_of(tx, known.id)
 
-    async def prompt(self, who: Person) -> int:
+    async def prompt(self, who: SampleServant) -> int:
         """The id of today's prompt."""
         known = await self.servant(who)
         assert known is not None

@@ -32,7 +32,7 @@ from storage.people.servants import Servant
 from storage.queue import outbox
 from tests.bot.channels.whatsapp import payloads as webhooks
 from tests.cast import INSTITUTIONS, MONDAY_NINE, Clock
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.handlers.conversation import choices, words
 from tests.planning import plan
 
@@ -217,7 +217,7 @@ def small(library: Library, *texts: str) -> Library:
 async def spoken(
     database: Database, library: Library, messages: list[Message], how: Capabilities = WHATSAPP
 ) -> list[Parcel]:
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         occasion = Occasion("whatsapp:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
         await outgoing.say(tx, library, LISTENER, occasion, messages, ref="55", capabilities=how)

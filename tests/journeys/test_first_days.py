@@ -20,8 +20,8 @@ async def ana(request: pytest.FixtureRequest, product: Product) -> AsyncIterator
     opened: Phone = getattr(product, request.param)()
     async with opened as phone:
         yield phone
-        assert not product.fake.refusals, "Telegram would have refused something"
-        assert not product.fake.unanswered, "a press was never acknowledged"
+        assert not product.fake_telegram.refusals, "Telegram would have refused something"
+        assert not product.fake_telegram.unanswered, "a press was never acknowledged"
         assert not product.meta.refusals, "WhatsApp would have refused something"
 
 

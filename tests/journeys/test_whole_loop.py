@@ -88,11 +88,11 @@ async def _nothing_on_disk(product: Product, folder: Path) -> None:
 
 async def _nothing_on_the_platform(product: Product) -> None:
     """A4: what we said to the platforms in the course of a whole case."""
-    said = json.dumps([product.fake.calls, product.meta.calls], ensure_ascii=False).encode()
+    said = json.dumps([product.fake_telegram.calls, product.meta.calls], ensure_ascii=False).encode()
     assert b"Hay novedades" in said
     assert canary.sightings(said) == []
     async with product.app.database.read() as tx:
         (case,) = await cases.queue(tx, "recovery")
     assert case.id.encode() not in said
-    assert not product.fake.refusals
+    assert not product.fake_telegram.refusals
     assert not product.meta.refusals

@@ -19,7 +19,7 @@ from tests.cast import INSTITUTIONS
 from tests.fakes.counter import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
-from tests.kills import town
+from tests.kills import simulation
 from tests.kills.forkserver import Nursery
 
 KILLS = 15
@@ -57,7 +57,7 @@ async def test_whoever_enrols_and_answers_among_deaths_is_recorded_once(sqlite_u
 async def test_deaths_lose_no_message_and_say_twice_only_what_nobody_had_noted(
     database: Database, database_url: str, library: Library, tmp_path: Path
 ) -> None:
-    found = await town.run(database_url, tmp_path, library, MESSAGES, DEATHS)
+    found = await simulation.run(database_url, tmp_path, library, MESSAGES, DEATHS)
     doubled = {channel: found.doubled(channel) for channel in (TELEGRAM, WHATSAPP)}
     print(f"{found.kills} kills, {found.messages} messages: lost {found.missing}, doubled {doubled}; {found.summary()}")
     assert found.missing == 0, "lost"

@@ -13,7 +13,7 @@ from storage.people.due import DueGroup, Silence
 from storage.queue import backlog, claims, outbox, receipts, updates
 from storage.queue.claims import PersonLimit
 from tests.cast import MONDAY_NINE as NOW
-from tests.statement_log import listening
+from tests.statement_log import statement_listener
 
 DAY = NOW.date()
 SILENCE = Silence("whatsapp", NOW)
@@ -113,7 +113,7 @@ async def _statements(database: Database, asked: Callable[[Transaction], Awaitab
     def note(*arguments: Any) -> None:
         seen.append((arguments[2], arguments[3]))
 
-    with listening(database, note):
+    with statement_listener(database, note):
         async with database.write() as tx:
             await asked(tx)
     return [one for one in seen if not one[0].startswith("BEGIN")]

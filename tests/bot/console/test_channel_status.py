@@ -83,7 +83,7 @@ async def hold(office: Office) -> None:
             ],
         )
         for claimed in await delivery_worker.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
-            await delivery_worker.end(tx, claimed.id, DeliveryState.REFUSED, START - timedelta(hours=1))
+            await delivery_worker.finish(tx, claimed.id, DeliveryState.REFUSED, START - timedelta(hours=1))
         await channel_facts.note(tx, "whatsapp", channel_facts.PEOPLE, "2", START)
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")

@@ -22,7 +22,7 @@ from storage.database import Database
 from storage.queue.outbox import DeliveryState
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -39,7 +39,7 @@ class Post(Chat):
             while claimed := await delivery_worker.claim(tx, "worker", [who.channel], self.clock(), 50):
                 for one in claimed:
                     ref = f"wamid.OUT{one.id}" if state is DeliveryState.SENT else ""
-                    await delivery_worker.end(tx, one.id, state, self.clock(), ref=ref)
+                    await delivery_worker.finish(tx, one.id, state, self.clock(), ref=ref)
         return (await self.rows(who))[-1]
 
     async def hears_of(
@@ -118,7 +118,7 @@ CODES = [0, 4, 190, 130472, 131026, 131047, 131049, 131050, 132015]
 async def test_what_was_told_once_may_be_told_again_and_changes_nothing(
     database: Database, library: Library, heard: list[tuple[DeliveryStatus, bool]], code: int
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     post = Post(database, library, Clock())
     await post.open()
     row = await asked(post)

@@ -198,7 +198,7 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     await put(database, new("a", 30), new("b", 10), new("c", -60))
     async with database.write() as tx:
         (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], NOW, 1)
-        await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, NOW)
+        await delivery_worker.finish(tx, claimed.id, outbox.DeliveryState.SENT, NOW)
         await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
     await stop(site, "webchat")
     async with site.client.get("/metrics") as answer:

@@ -21,7 +21,7 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from tests.cast import Clock
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.handlers.conversation import choices, words
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone
 
@@ -404,7 +404,7 @@ async def test_after_a_merge_the_record_is_as_if_it_had_always_been_one(
     database: Database, library: Library, history: Sequence[tuple[Given, Given, int, int]]
 ) -> None:
     """Days of two records, each with a competency of its own; the rivals of one day are settled for the kept one."""
-    await emptied(database)
+    await clear_tables(database)
     chat = await Chat(database, library, Clock()).open()
     await chat.enrol(TELEGRAM)
     await chat.enrol(WHATSAPP)

@@ -20,7 +20,7 @@ from storage.database import Database
 from storage.people import addresses, due, servants
 from storage.people.due import Silence
 from tests.cast import MONDAY_NINE, Clock
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 from tests.handlers.test_router import with_notice
 
@@ -251,7 +251,7 @@ async def test_as_the_moving_day_frees_places_they_are_taken(story: Story) -> No
 async def test_in_no_moving_day_are_there_more_than_the_limit_and_everybody_has_a_turn(
     database: Database, library: Library, hours: list[int], limit: int
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     story = Story(database, library, Clock(MONDAY_NINE - 3 * DAY))
     await story.open()
     await story.knows(people=f"{limit}")

@@ -7,13 +7,13 @@ from content.course.assessment import QUESTIONS, Reply, evaluate
 from content.text import LANGUAGES
 from handlers.message import Action, Parcel, UpdateKind
 from handlers.orientation import assess
-from tests.cast import ANA, BETO, Person
+from tests.cast import ANA, BETO, SampleServant
 from tests.handlers.conversation import Talk, choices, words
 
 REPLIES = {"y": 0, "n": 1, "u": 2}  # the order of the buttons
 
 
-async def answer(talk: Talk, who: Person, replies: str) -> list[Parcel]:
+async def answer(talk: Talk, who: SampleServant, replies: str) -> list[Parcel]:
     """Begin, and give one reply after the other until there are no more questions."""
     told = await talk.command(who, "consulta")
     told = await talk.press(who, choices(told)[0])

@@ -18,7 +18,7 @@ from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests import delivery_worker
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 
 TODAY = date(2026, 11, 23)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -192,7 +192,7 @@ async def test_however_numbers_change_hands_everybody_finds_their_own_record(
     database: Database, acts: Sequence[tuple[str, int, str | int]]
 ) -> None:
     """Three people known by their ids, four numbers. Who has a number now is told by an id beside it."""
-    await emptied(database)
+    await clear_tables(database)
     numbers: dict[int, int] = {}  # person -> number
     users = [f"MX.{person}000" for person in range(3)]
     async with database.write() as tx:
@@ -233,7 +233,7 @@ async def test_whoever_moves_keeps_the_record_and_what_waits_follows(database: D
         for key, channel, address in wanted + others:
             if key == "waiting":  # what was said before is in somebody's hand
                 sent, _ = await delivery_worker.claim(tx, "w", ["whatsapp"], NOW, 1)
-                await delivery_worker.end(tx, sent.id, outbox.DeliveryState.SENT, NOW)
+                await delivery_worker.finish(tx, sent.id, outbox.DeliveryState.SENT, NOW)
             await outbox.add(tx, [NewDelivery(key, channel, address, DeliveryKind.NOTICE, "{}", NOW)])
         assert await addresses.move(tx, before, NEW_USER, NEW_PHONE) == NEW_USER
         assert await place_of(tx, ana) == replace(before, address=NEW_USER, alias=NEW_PHONE)

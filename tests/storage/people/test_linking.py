@@ -16,7 +16,7 @@ from storage.schema import join_codes, memories, prompts
 from storage.schema import servants as table
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 
 TODAY = date(2026, 11, 23)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -231,7 +231,7 @@ HISTORIES = st.lists(st.tuples(ONE_DAY, ONE_DAY), max_size=12)
 async def test_after_a_merge_no_day_has_two_prompts_and_no_answer_without_rival_is_lost(
     database: Database, history: Sequence[tuple[str | None, str | None]]
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")

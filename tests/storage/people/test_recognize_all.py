@@ -17,7 +17,7 @@ from storage.people.servants import Servant
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.storage.people.test_addresses import BETOS_PHONE, BETOS_USER, NEW_USER, PHONE, TODAY, USER, enrol
 
 HOUR = timedelta(hours=1)
@@ -64,7 +64,7 @@ async def one_by_one(tx: Transaction, meetings: Sequence[Meeting]) -> Met:
 
 
 async def assert_the_same(database: Database, people: Sequence[Known], meetings: Sequence[Meeting]) -> None:
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         await there_are(tx, people)
         async with tx.begin_nested() as attempt:

@@ -16,7 +16,7 @@ from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, N
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
-from tests.planning import free
+from tests.planning import due_on_open_channels
 
 CHANNELS = ("telegram", "webchat")
 MINUTE = timedelta(minutes=1)
@@ -58,7 +58,7 @@ async def test_a_key_is_added_once_for_ever(database: Database) -> None:
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE)])
         (first, _) = await claim(tx)
         assert (first.key, first.body, first.attempts) == ("a", '"a"', 1)
-        await delivery_worker.end(tx, first.id, DeliveryState.SENT, NOW)
+        await delivery_worker.finish(tx, first.id, DeliveryState.SENT, NOW)
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
         assert await keys(tx) == [], "what was sent is not sent again"
@@ -70,9 +70,9 @@ async def test_what_is_for_one_person_is_in_one_hand_in_its_order(database: Data
         assert await keys(tx, limit=2) == ["a1", "b1", "a2"], "two people, with all that is theirs"
         await outbox.add(tx, [new("a3"), new("b2", "beto")])
         assert await keys(tx, worker="two") == ["c1"], "what was said meanwhile waits until what was before is over"
-        await delivery_worker.end(tx, (await row(tx, "a1"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
+        await delivery_worker.finish(tx, (await row(tx, "a1"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == []
-        await delivery_worker.end(tx, (await row(tx, "a2"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
+        await delivery_worker.finish(tx, (await row(tx, "a2"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == ["a3"]
 
 
@@ -236,7 +236,7 @@ async def test_many_workers_send_everything_once_and_in_order(database: Database
                 sent.append((one.address, int(one.key)))
                 await asyncio.sleep(0)
                 async with mine.write() as tx:
-                    await delivery_worker.end(tx, one.id, DeliveryState.SENT, NOW)
+                    await delivery_worker.finish(tx, one.id, DeliveryState.SENT, NOW)
 
     await asyncio.wait_for(asyncio.gather(*(work(one, f"worker {n}") for n, one in enumerate(opened * 2))), 120)
     for one in opened:
@@ -282,7 +282,7 @@ async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
     elif verb == "drop_unreachable":
         await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
     else:
-        await delivery_worker.end(tx, delivery_id, DeliveryState(verb.removeprefix("end ")), NOW, ref="77", fault="why")
+        await delivery_worker.finish(tx, delivery_id, DeliveryState(verb.removeprefix("end ")), NOW, ref="77", fault="why")
 
 
 async def stands(tx: Transaction, state: DeliveryState) -> int:
@@ -293,7 +293,7 @@ async def stands(tx: Transaction, state: DeliveryState) -> int:
     if state is not DeliveryState.WAITING:
         assert await keys(tx) == ["a"]
     if state in FINAL:
-        await delivery_worker.end(tx, delivery_id, state, NOW)
+        await delivery_worker.finish(tx, delivery_id, state, NOW)
     return int(delivery_id)
 
 
@@ -313,7 +313,7 @@ async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> 
 async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: DeliveryState) -> None:
     async with database.write() as tx:
         delivery_id = await stands(tx, DeliveryState.CLAIMED)
-        await delivery_worker.end(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
+        await delivery_worker.finish(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
         found = await row(tx, "a")
     assert found["body"] is None
     assert found["ended_at"] == NOW
@@ -345,7 +345,7 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
         states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
         assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
         assert (await row(tx, "a2"))["body"] is None
-        due = await free(tx, NOW.date(), 9)
+        due = await due_on_open_channels(tx, NOW.date(), 9)
         assert [one.address for one in due] == ["beto"]
 
 
@@ -372,7 +372,7 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
             state = {"lost refused": DeliveryState.REFUSED, "lost doubted": DeliveryState.DOUBTED}.get(
                 one.key, DeliveryState.SENT
             )
-            await delivery_worker.end(tx, one.id, state, NOW, ref=one.key)
+            await delivery_worker.finish(tx, one.id, state, NOW, ref=one.key)
         await receipts.note(tx, "telegram", 0, "lost failed", "failed", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
@@ -444,7 +444,7 @@ class _History:
                 await self._claim(tx, worker, limit)
             case ("end", int(place), DeliveryState() as state) if self.held:
                 delivery_id = sorted(self.held)[place % len(self.held)]
-                await delivery_worker.end(tx, delivery_id, state, self.now)
+                await delivery_worker.finish(tx, delivery_id, state, self.now)
                 del self.held[delivery_id]
                 self.over.add(delivery_id)
             case ("postpone", int(place), int(seconds)) if self.held:

@@ -14,7 +14,7 @@ from storage.queue.receipts import FATES, Told
 from storage.schema import deliveries
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 
 MINUTE = timedelta(minutes=1)
 LATER = NOW + 10 * MINUTE
@@ -37,7 +37,7 @@ async def leave(tx: Transaction, number: int, state: DeliveryState, ref: str = "
     if state is DeliveryState.WAITING:
         await delivery_worker.postpone(tx, number, NOW + MINUTE, fault)
     elif state is not DeliveryState.CLAIMED:
-        await delivery_worker.end(tx, number, state, NOW, ref=ref, fault=fault)
+        await delivery_worker.finish(tx, number, state, NOW, ref=ref, fault=fault)
 
 
 async def row(tx: Transaction, number: int) -> dict[str, Any]:
@@ -67,7 +67,7 @@ async def test_in_any_order_and_however_often_the_highest_fate_stands(
     database: Database, words: Sequence[tuple[str, bool]], before: DeliveryState
 ) -> None:
     """Each word with our number or without it; the first has it where nothing else tells whose it is."""
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         number = await add(tx)
         await leave(tx, number, before, REF if before is DeliveryState.SENT else "")
@@ -119,7 +119,7 @@ async def test_the_answer_that_comes_after_the_word_changes_nothing(database: Da
         await leave(tx, number, DeliveryState.CLAIMED)
         await tell(tx, "delivered", number)
         before = await row(tx, number)
-        await delivery_worker.end(tx, number, DeliveryState.SENT, LATER, ref=REF)
+        await delivery_worker.finish(tx, number, DeliveryState.SENT, LATER, ref=REF)
         await delivery_worker.postpone(tx, number, LATER, "timeout")
         await outbox.give_back(tx, "worker")
         assert await row(tx, number) == before

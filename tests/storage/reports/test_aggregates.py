@@ -14,8 +14,8 @@ from storage.reports import aggregates, queries
 from storage.reports.aggregates import NEVER
 from storage.schema import answers, kept_prompts, prompts
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
-from tests.statement_log import listening
+from tests.conftest import clear_tables
+from tests.statement_log import statement_listener
 from tests.storage.reports import naive_counts
 from tests.storage.reports.story import DAY, MONDAY, TOPICS, Story, morning
 
@@ -58,7 +58,7 @@ async def _lived(story: Story, happened: Sequence[tuple[Any, ...]]) -> None:
 async def test_whatever_happens_the_numbers_are_those_of_a_naive_reckoning(
     database: Database, seed: int, happened: list[tuple[Any, ...]], span: tuple[int, int]
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         story = await Story(tx).begin()
         await story.days(5, seed)
@@ -302,7 +302,7 @@ async def test_a_crash_at_any_statement_of_a_day_loses_and_doubles_nothing(datab
             if left[0] < 0:
                 raise Crash
 
-    with listening(database, crash), pytest.raises(Crash):
+    with statement_listener(database, crash), pytest.raises(Crash):
         await _folded(database, today)
     assert await rows_of(database) == before
     assert await _folded(database, today) == [MONDAY + number * DAY for number in range(1, 7)]
@@ -336,7 +336,7 @@ async def test_no_page_and_no_fold_reads_through_all_answers_or_prompts(database
     def note(*arguments: Any) -> None:
         seen.append((arguments[2], arguments[3]))
 
-    with listening(database, note):
+    with statement_listener(database, note):
         async with database.write() as tx:
             await queries.by_institution(tx, MONDAY, today)
             for code in (None, "LEON"):

@@ -26,32 +26,32 @@ async def hooked(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock
     """The product with Telegram's webhook."""
     public = {"telegram_mode": "webhook", "public_url": "https://integra.example"}
     async with running(sqlite_url, tmp_path, library, clock, **public) as one:
-        one.fake.tunnel = one.address
+        one.fake_telegram.tunnel = one.address
         yield one
 
 
 async def brings(product: Product) -> list[int]:
     """Telegram brings what it holds, and it is handled."""
-    statuses = await product.fake.deliver()
+    statuses = await product.fake_telegram.deliver()
     await product.app.settle()
     return statuses
 
 
 async def asked(product: Product) -> Person:
     """Somebody who joined and was asked the question of the day."""
-    person = product.fake.person(100_001, "es")
+    person = product.fake_telegram.person(100_001, "es")
     person.start("LEON")
     await brings(product)
     for label in ("Acepto", "9:00"):
         person.press(label)
         await brings(product)
-    product.fake.calls.clear()
+    product.fake_telegram.calls.clear()
     return person
 
 
 def acknowledged(product: Product) -> list[str]:
     """The presses that were acknowledged, by their ids."""
-    return [values["callback_query_id"] for method, values in product.fake.calls if method == ACKNOWLEDGE]
+    return [values["callback_query_id"] for method, values in product.fake_telegram.calls if method == ACKNOWLEDGE]
 
 
 async def in_the_outbox(product: Product) -> Sequence[str]:
@@ -67,27 +67,27 @@ async def kept(product: Product) -> int:
 
 
 def newest_press(product: Product) -> str:
-    return str(product.fake.pending[-1]["callback_query"]["id"])
+    return str(product.fake_telegram.pending[-1]["callback_query"]["id"])
 
 
 async def test_a_press_is_acknowledged_with_the_answer_to_the_webhook_and_by_nothing_else(hooked: Product) -> None:
     person = await asked(hooked)
     person.press("A")
     press = newest_press(hooked)
-    assert await hooked.fake.deliver() == [200]
+    assert await hooked.fake_telegram.deliver() == [200]
     assert acknowledged(hooked) == [press], "before anything is handled"
     assert await kept(hooked) == 0
     await hooked.app.settle()
     assert acknowledged(hooked) == [press]
     assert await in_the_outbox(hooked) == []
     assert await kept(hooked) == 1
-    assert hooked.fake.refusals == []
+    assert hooked.fake_telegram.refusals == []
     assert person.toasts in ([], [""]), "it tells nothing"
 
 
 async def posted(product: Product, raw: dict[str, Any]) -> tuple[int, Any]:
     """The same by a hand of ours: the status, and what came along."""
-    headers = {SECRET_HEADER: product.fake.webhook["secret_token"]}
+    headers = {SECRET_HEADER: product.fake_telegram.webhook["secret_token"]}
     address = product.address + PATH
     async with ClientSession() as session, session.post(address, json=raw, headers=headers) as answer:
         content = await answer.read()
@@ -97,7 +97,7 @@ async def posted(product: Product, raw: dict[str, Any]) -> tuple[int, Any]:
 async def test_a_repeated_press_is_acknowledged_again_and_handled_once(hooked: Product) -> None:
     person = await asked(hooked)
     person.press("A")
-    raw = hooked.fake.pending.pop()
+    raw = hooked.fake_telegram.pending.pop()
     acknowledging = {"method": ACKNOWLEDGE, "callback_query_id": raw["callback_query"]["id"]}
     for _ in range(3):
         assert await posted(hooked, raw) == (200, acknowledging)
@@ -109,7 +109,7 @@ async def test_a_repeated_press_is_acknowledged_again_and_handled_once(hooked: P
 async def test_what_is_no_press_is_answered_with_nothing(hooked: Product) -> None:
     person = await asked(hooked)
     person.say("hola")
-    assert await posted(hooked, hooked.fake.pending.pop()) == (200, None)
+    assert await posted(hooked, hooked.fake_telegram.pending.pop()) == (200, None)
     assert acknowledged(hooked) == []
 
 
@@ -118,7 +118,7 @@ async def test_a_press_that_could_not_be_kept_is_not_acknowledged_until_it_is(
 ) -> None:
     person = await asked(hooked)
     person.press("A")
-    raw = hooked.fake.pending[-1]
+    raw = hooked.fake_telegram.pending[-1]
 
     @asynccontextmanager
     async def away(**_: object) -> AsyncIterator[Transaction]:
@@ -128,7 +128,7 @@ async def test_a_press_that_could_not_be_kept_is_not_acknowledged_until_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(hooked.app.database, "write", away)
         assert await posted(hooked, raw) == (503, None)
-        assert set(await hooked.fake.deliver()) == {503}
+        assert set(await hooked.fake_telegram.deliver()) == {503}
     assert acknowledged(hooked) == []
     assert await brings(hooked) == [200]
     assert acknowledged(hooked) == [raw["callback_query"]["id"]]
@@ -138,15 +138,15 @@ async def test_a_press_that_could_not_be_kept_is_not_acknowledged_until_it_is(
 async def test_a_press_that_somebody_forged_is_acknowledged_only_with_the_secret(hooked: Product) -> None:
     person = await asked(hooked)
     person.forge("answer:1:a")
-    raw = hooked.fake.pending.pop()
-    hooked.fake.webhook["secret_token"] = "guessed"
+    raw = hooked.fake_telegram.pending.pop()
+    hooked.fake_telegram.webhook["secret_token"] = "guessed"
     assert await posted(hooked, raw) == (403, None)
 
 
 async def test_by_long_polling_a_press_is_acknowledged_through_the_outbox(product: Product) -> None:
     phone = product.telegram()
     await phone.start("LEON")
-    product.fake.calls.clear()
+    product.fake_telegram.calls.clear()
     phone.person.press("Acepto")
     press = newest_press(product)
     await product.settle()

@@ -1,4 +1,4 @@
-"""Who lives in a town that is killed (see tests/kills/town.py): written down before, and counted afterwards."""
+"""Who lives in a town that is killed (see tests/kills/simulation.py): written down before, and counted afterwards."""
 
 import random
 from collections import Counter

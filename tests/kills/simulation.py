@@ -28,8 +28,8 @@ from storage.queue import outbox
 from tests.fakes.counter import SECRET, WHATSAPP, CountingPlatform, Talker
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
-from tests.kills import census
-from tests.kills.census import Found
+from tests.kills import audit
+from tests.kills.audit import Found
 from tests.kills.forkserver import Nursery, worker
 
 ROLES = {True: ("all",), False: ("worker", "worker", "web")}  # by whether it is SQLite
@@ -44,7 +44,7 @@ GRIEF = 3.0
 async def run(url: str, folder: Path, library: Library, messages: int, kills: int) -> Found:
     """About so many messages, on a migrated database; `folder` is for the keys."""
     database = open_database(url)
-    people = await census.settle_down(database, library, messages // 4)
+    people = await audit.settle_down(database, library, messages // 4)
     found = Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
     port = _free_port()
     config.load_secrets(folder)  # processes that start together would all make them
@@ -56,7 +56,7 @@ async def run(url: str, folder: Path, library: Library, messages: int, kills: in
         finally:
             await nursery.close()
         await _settle(settings, library)
-        await census.count(database, platform, people, found)
+        await audit.count(database, platform, people, found)
     await database.close()
     return found
 
@@ -102,7 +102,7 @@ class _Town:
         """What it held: of this the platform may have said yes without anybody having noted it."""
         is_theirs = (schema.deliveries.c.worker == worker(pid)) & _is_claimed()
         async with self._database.read() as tx:
-            held = [census.letter(row) for row in await tx.execute(select(*census.COLUMNS).where(is_theirs))]
+            held = [audit.letter(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_theirs))]
         self._found.bury(held, self._platform.taken)
 
     async def _while_time_passes(self, event: Awaitable[None]) -> None:
@@ -120,11 +120,11 @@ class _Town:
         nor what somebody living has claimed since.
         """
         is_dead = schema.deliveries.c.worker.not_in([worker(pid) for pid in self._living]) & _is_claimed()
-        wanted = select(*census.COLUMNS).where(is_dead).with_for_update(skip_locked=True)
+        wanted = select(*audit.COLUMNS).where(is_dead).with_for_update(skip_locked=True)
         now = datetime.now(UTC)
         async with self._database.write() as tx:
             rows = (await tx.execute(wanted)).all()
-            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[census.letter(row)]}
+            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[audit.letter(row)]}
             await tx.execute(_leases({row.id for row in rows} - told, now - outbox.LEASE))
             await tx.execute(_leases(told, now + outbox.LEASE))
             if not self._database.is_sqlite:
