@@ -17,7 +17,7 @@ async def plan(database: Database, library: Library, installation: Installation,
     return planned
 
 
-async def due_on_open_channels(tx: Transaction, day: date, hour: int) -> list[Due]:
+async def due_now(tx: Transaction, day: date, hour: int) -> list[Due]:
     """Who is due, where everybody may be written to freely."""
     group = await due.free(tx, day, hour, [])
     found = await due.still(tx, day, hour, group, [], {})

@@ -5,7 +5,7 @@ from content.phrases import Phrases
 from handlers.message import Action, UpdateKind
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, words
-from tests.planning import due_on_open_channels
+from tests.planning import due_now
 
 LONG = "Mi jefa me pidió firmar " * 10
 
@@ -334,7 +334,7 @@ async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk
     await talk.enrol(BETO)
     await talk.hears(ANA, UpdateKind.BLOCKED)
     async with talk.database.read() as tx:
-        due = await due_on_open_channels(tx, talk.now.date().replace(day=24), 9)
+        due = await due_now(tx, talk.now.date().replace(day=24), 9)
     assert [one.address for one in due] == [BETO.address]
     talk._read.clear()
     assert await talk.reads(ANA) == []

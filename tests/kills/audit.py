@@ -1,4 +1,4 @@
-"""Who lives in a town that is killed (see tests/kills/simulation.py): written down before, and counted afterwards."""
+"""Recipients of the kill simulation (tests/kills/simulation.py): seeded before it, and audited afterwards."""
 
 import random
 from collections import Counter
@@ -20,113 +20,130 @@ from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import INSTITUTIONS
 from tests.fakes.counter import PRESSED, PROMPT, TELEGRAM, WHATSAPP, CountingPlatform, Letter, Part, Talker
 
-FIRST = 200_000
-PRESSES = 4  # one of so many presses a button, the others say a word
+FIRST_ADDRESS = 200_000
+PRESS_EVERY = 4  # every fourth recipient presses a button, the others send a message
 
 
 @dataclass
-class Found:
-    """What a run showed. `taken` is how often the platform took each letter, `doubts` how often the one who held it
-    had died when it had been taken."""
+class KillResult:
+    """Counts of one simulation. A `Letter` identifies one delivery.
 
-    messages: int  # that were to leave
+    `accepted`: how often the platform accepted each delivery. `unrecorded`: how often the process that had claimed it
+    was killed after the platform had accepted it, so that nothing may have been recorded.
+    """
+
+    messages: int  # expected
     presses: int
     kills: int = 0
-    held: int = 0  # deliveries that the dead had claimed, all in all
-    most_held: int = 0  # by one of them
-    most_doubts: Counter[str] = field(default_factory=Counter)  # of these had been taken, by channel
-    busiest: int = 0  # calls to the platform under way at once, at most
-    doubts: Counter[Letter] = field(default_factory=Counter)
-    taken: Counter[Letter] = field(default_factory=Counter)
-    lost: int = 0  # sent by the database, and the platform never took it
-    left: int = 0  # not over at the end, or over in another way
-    unhandled: int = 0  # words and presses that were acknowledged, and not answered
-    unanswered: int = 0  # presses of which no answer was kept
-    answered_twice: int = 0  # or of which more than one was
+    claimed: int = 0  # deliveries that killed processes had claimed, in total
+    most_claimed: int = 0  # by one killed process
+    most_unrecorded: Counter[str] = field(default_factory=Counter)  # by one killed process, by channel
+    busiest: int = 0  # maximum of concurrent calls to the platform
+    unrecorded: Counter[Letter] = field(default_factory=Counter)
+    accepted: Counter[Letter] = field(default_factory=Counter)
+    lost: int = 0  # sent according to the database, but never accepted by the platform
+    unfinished: int = 0  # not sent at the end
+    unhandled: int = 0  # messages and presses that were acknowledged, but not handled
+    unanswered: int = 0  # presses without a stored answer
+    answered_twice: int = 0  # answers beyond the first of a servant
 
     @property
     def missing(self) -> int:
-        return self.lost + self.left + self.unhandled
+        return self.lost + self.unfinished + self.unhandled
 
-    def doubled(self, channel: str) -> int:
-        """Messages that came more than once."""
-        return sum(times - 1 for letter, times in self.taken.items() if letter.channel == channel)
+    def duplicates(self, channel: str) -> int:
+        """Deliveries that the platform accepted again."""
+        return sum(times - 1 for letter, times in self.accepted.items() if letter.channel == channel)
 
     @property
-    def unexplained(self) -> int:
-        """Of these, those for which no death is the reason."""
-        return sum(max(0, times - 1 - self.doubts[letter]) for letter, times in self.taken.items())
+    def unexplained_duplicates(self) -> int:
+        """Duplicates on all channels that no kill explains."""
+        return sum(max(0, times - 1 - self.unrecorded[letter]) for letter, times in self.accepted.items())
 
     def summary(self) -> str:
-        """What the deaths left, in a line."""
-        doubts = sum(times for letter, times in self.doubts.items() if letter.channel == TELEGRAM)
+        """What the kills left behind, in one line."""
+        unrecorded = sum(times for letter, times in self.unrecorded.items() if letter.channel == TELEGRAM)
         return (
-            f"whoever died had {doubts / max(1, self.kills):.1f} messages taken and not noted (at most "
-            f"{self.most_doubts[TELEGRAM]:,}, of {self.most_held:,} claimed on both channels); "
-            f"{self.busiest:,} calls under way at once"
+            f"a killed process left {unrecorded / max(1, self.kills):.1f} messages accepted and not recorded (at most "
+            f"{self.most_unrecorded[TELEGRAM]:,}, of {self.most_claimed:,} claimed on both channels); "
+            f"{self.busiest:,} concurrent calls"
         )
 
-    def bury(self, held: Sequence[Letter], taken: Counter[Letter]) -> None:
-        """One more is dead, who held so much; in doubt is what was taken once more since somebody died with it."""
-        doubts = [one for one in held if taken[one] > self.doubts[one]]
+    def record_kill(self, claimed: Sequence[Letter], accepted: Counter[Letter]) -> None:
+        """Count a killed process with its claims; unrecorded are those that the platform accepted since the last such
+        kill."""
+        unrecorded = [letter for letter in claimed if accepted[letter] > self.unrecorded[letter]]
         self.kills += 1
-        self.held += len(held)
-        self.most_held = max(self.most_held, len(held))
-        self.most_doubts |= Counter(one.channel for one in doubts)
-        self.doubts.update(doubts)
+        self.claimed += len(claimed)
+        self.most_claimed = max(self.most_claimed, len(claimed))
+        self.most_unrecorded |= Counter(letter.channel for letter in unrecorded)
+        self.unrecorded.update(unrecorded)
 
 
-async def settle_down(database: Database, library: Library, count: int) -> list[Talker]:
-    """So many on each channel, whom no scheduler asks anything, each with a prompt in the outbox; in random order."""
-    places = [(TELEGRAM, str(FIRST + number)) for number in range(count)]
-    places += [(WHATSAPP, f"MX.{FIRST + number}") for number in range(count)]
-    random.shuffle(places)
-    people = [
-        Talker(*place, choice="" if number % PRESSES else f"answer:{number}:a")
-        for number, place in enumerate(places, 1)
+def expected(recipients: Sequence[Talker]) -> KillResult:
+    """A result with the messages and presses that are expected of these recipients, and nothing counted yet."""
+    messages = sum(len(recipient.letters()) for recipient in recipients)
+    return KillResult(messages, sum(bool(recipient.choice) for recipient in recipients))
+
+
+async def seed_recipients(database: Database, library: Library, count: int) -> list[Talker]:
+    """Store `count` recipients on each channel, in random order, each with a prompt in the outbox.
+
+    They are paused, so that the scheduler plans nothing for them.
+    """
+    addresses = [(TELEGRAM, str(FIRST_ADDRESS + number)) for number in range(count)]
+    addresses += [(WHATSAPP, f"MX.{FIRST_ADDRESS + number}") for number in range(count)]
+    random.shuffle(addresses)
+    recipients = [
+        Talker(*address, choice="" if number % PRESS_EVERY else f"answer:{number}:a")
+        for number, address in enumerate(addresses, 1)
     ]
     now = datetime.now(UTC)
-    numbered = list(enumerate(people, 1))
+    numbered = list(enumerate(recipients, 1))
     async with database.write() as tx:
         await servants.add_institution(tx, *INSTITUTIONS[0])
-        place = await servants.institution_by_code(tx, INSTITUTIONS[0][0])
-        assert place is not None
-        known = _servant(library, now) | {"institution_id": place.id}
-        await tx.execute(insert(schema.servants), [{"id": number} | known for number, _ in numbered])
-        where = [{"channel": one.channel, "address": one.address, "servant_id": n} for n, one in numbered]
-        await tx.execute(insert(schema.addresses), [one | {"heard_at": now} for one in where])
-        asked = _asked(library, now)
+        institution = await servants.institution_by_code(tx, INSTITUTIONS[0][0])
+        assert institution is not None
+        servant = _servant_row(library, now) | {"institution_id": institution.id}
+        await tx.execute(insert(schema.servants), [{"id": number} | servant for number, _ in numbered])
+        await tx.execute(insert(schema.addresses), [_address_row(number, one, now) for number, one in numbered])
+        prompt = _prompt_row(library, now)
         await tx.execute(
-            insert(schema.prompts), [{"id": n, "servant_id": n} | asked for n, one in numbered if one.choice]
+            insert(schema.prompts), [{"id": n, "servant_id": n} | prompt for n, one in numbered if one.choice]
         )
-        await outbox.add(tx, [_prompt(number, one, now) for number, one in numbered])
-    return people
+        await outbox.add(tx, [_prompt_delivery(number, one, now) for number, one in numbered])
+    return recipients
 
 
-def _servant(library: Library, now: datetime) -> dict[str, Any]:
+def _servant_row(library: Library, now: datetime) -> dict[str, Any]:
     version = library.phrases.template("es", "notice.version")
     row = {"state": "paused", "language": "es", "hour": 9, "consented_at": now, "enrolled_on": now.date()}
     return row | {"notice_version": version}
 
 
-def _asked(library: Library, now: datetime) -> dict[str, Any]:
+def _address_row(number: int, recipient: Talker, now: datetime) -> dict[str, Any]:
+    return {"channel": recipient.channel, "address": recipient.address, "servant_id": number, "heard_at": now}
+
+
+def _prompt_row(library: Library, now: datetime) -> dict[str, Any]:
     _, scenario = min(library.scenarios.items())
-    about = {"scenario_id": scenario.id, "competency_id": scenario.competency, "reason": "new"}
-    return about | {"day": now.date()}
+    row = {"scenario_id": scenario.id, "competency_id": scenario.competency, "reason": "new"}
+    return row | {"day": now.date()}
 
 
-def _prompt(number: int, person: Talker, now: datetime) -> NewDelivery:
-    said = f"{PROMPT} {number}"
-    body = outgoing.pack(Parcel(person.address, Action.SAY, said))
-    return NewDelivery(said, person.channel, person.address, DeliveryKind.PROMPT, body, now, now + timedelta(days=1))
+def _prompt_delivery(number: int, recipient: Talker, now: datetime) -> NewDelivery:
+    text = f"{PROMPT} {number}"
+    body = outgoing.pack(Parcel(recipient.address, Action.SAY, text))
+    expires = now + timedelta(days=1)
+    return NewDelivery(text, recipient.channel, recipient.address, DeliveryKind.PROMPT, body, now, expires)
 
 
 _PRESSED = f"{TELEGRAM}:{str(PRESSED)[0]}"
 COLUMNS = tuple(schema.deliveries.c[name] for name in ("id", "key", "channel", "address", "kind", "state"))
 
 
-def letter(row: Any) -> Letter:
-    """Which one a row of the outbox is."""
+def letter_of(row: Any) -> Letter:
+    """The delivery that a row of the outbox stands for."""
     part = Part.REPLY
     if row.kind == DeliveryKind.PROMPT:
         part = Part.PROMPT
@@ -135,17 +152,20 @@ def letter(row: Any) -> Letter:
     return Letter(row.channel, row.address, part)
 
 
-async def count(database: Database, platform: CountingPlatform, people: Sequence[Talker], found: Found) -> None:
-    """Every row of the outbox against what the platform took; every word against its reply, every press its answer."""
-    words = (schema.updates.c.state == "done") & schema.updates.c.address.not_like("receipt:%")
+async def check(
+    database: Database, platform: CountingPlatform, recipients: Sequence[Talker], result: KillResult
+) -> None:
+    """Compare the outbox with what the platform accepted, updates with messages sent, and answers with presses."""
+    is_handled = (schema.updates.c.state == "done") & schema.updates.c.address.not_like("receipt:%")
     async with database.read() as tx:
-        ends = {letter(row): row.state for row in await tx.execute(select(*COLUMNS))}
-        handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(words)) or 0
+        states = {letter_of(row): row.state for row in await tx.execute(select(*COLUMNS))}
+        handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(is_handled)) or 0
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
-    found.taken, found.busiest = platform.taken, platform.busiest
-    due = [one for person in people for one in person.letters()]
-    found.left = sum(ends.get(one) != outbox.DeliveryState.SENT for one in due)
-    found.lost = sum(state == outbox.DeliveryState.SENT and not platform.taken[one] for one, state in ends.items())
-    found.unhandled = platform.words - handled
-    found.unanswered = sum(not answers[number] for number, one in enumerate(people, 1) if one.choice)
-    found.answered_twice = answers.total() - len(answers)
+    sent = outbox.DeliveryState.SENT
+    result.accepted, result.busiest = platform.taken, platform.busiest
+    letters = [letter for recipient in recipients for letter in recipient.letters()]
+    result.unfinished = sum(states.get(letter) != sent for letter in letters)
+    result.lost = sum(state == sent and not platform.taken[letter] for letter, state in states.items())
+    result.unhandled = platform.words - handled
+    result.unanswered = sum(not answers[number] for number, one in enumerate(recipients, 1) if one.choice)
+    result.answered_twice = answers.total() - len(answers)

@@ -1,10 +1,10 @@
-"""A town where everybody talks while processes are killed -9 at random moments and started again; then what the
-platform took is compared with the database.
+"""Processes are killed with SIGKILL at random moments and restarted under load; then the platform's count is compared
+with the database.
 
-On SQLite one process; on PostgreSQL two workers and one that takes in the webhooks. One of them is killed when a random
-number of messages has been taken, and a random moment later. What was claimed by whoever died, and had been taken by
-the platform, may leave once more: nothing else may, and nothing may be missing. WhatsApp tells what it took sooner than
-the lease is over: there nothing leaves twice.
+On SQLite one process runs; on PostgreSQL two workers and one that receives the webhooks. One of them is killed once the
+platform has accepted a random number of messages, after a random delay. A delivery that a killed process had claimed
+and the platform had accepted may be sent again; no other may, and none may be missing. WhatsApp's receipts arrive
+before the lease expires: there nothing is sent twice.
 """
 
 import asyncio
@@ -29,104 +29,109 @@ from tests.fakes.counter import SECRET, WHATSAPP, CountingPlatform, Talker
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
 from tests.kills import audit
-from tests.kills.audit import Found
-from tests.kills.forkserver import Nursery, worker
+from tests.kills.audit import KillResult
+from tests.kills.forkserver import ForkServer, worker_name
 
 ROLES = {True: ("all",), False: ("worker", "worker", "web")}  # by whether it is SQLite
-RATE = 1_000  # messages a second and channel, as it is set: whoever dies has taken less than a second of slots ahead
-LATEST = 0.03  # seconds from the message that a death waits for to the death, at most
-LAST = 0.95  # of all messages: then nobody is killed any more
-MINUTE = 1.0  # seconds that pass for the minute after which the leases of the dead are over
-PATIENCE = 60.0  # seconds, and GRIEF for each death, until we call a message lost
-GRIEF = 3.0
+RATE = 1_000  # messages a second and channel, as configured: a killed process has reserved slots for less than a second
+MAX_KILL_DELAY = 0.03  # seconds between the message that triggers a kill and the kill
+LAST_KILL_SHARE = 0.95  # of all messages, after which no process is killed
+LEASE_INTERVAL = 1.0  # seconds between two expiries of leases, in place of the minute after which they really expire
+TIMEOUT = 60.0  # seconds, plus TIMEOUT_PER_KILL for each kill, after which a message counts as lost
+TIMEOUT_PER_KILL = 3.0
 
 
-async def run(url: str, folder: Path, library: Library, messages: int, kills: int) -> Found:
-    """About so many messages, on a migrated database; `folder` is for the keys."""
+async def run(url: str, folder: Path, library: Library, messages: int, kills: int) -> KillResult:
+    """Simulate about `messages` messages on a migrated database; the keys are generated in `folder`."""
     database = open_database(url)
-    people = await audit.settle_down(database, library, messages // 4)
-    found = Found(sum(len(one.letters()) for one in people), sum(bool(one.choice) for one in people))
-    port = _free_port()
-    config.load_secrets(folder)  # processes that start together would all make them
-    async with asyncio.timeout(PATIENCE + GRIEF * kills), CountingPlatform(f"http://127.0.0.1:{port}") as platform:
-        settings = _settings(platform, url, folder, port)
-        nursery = await Nursery.open(settings)
+    recipients = await audit.seed_recipients(database, library, messages // 4)
+    result = audit.expected(recipients)
+    port = free_port()
+    config.load_secrets(folder)  # processes that start together would each generate them
+    timeout = TIMEOUT + TIMEOUT_PER_KILL * kills
+    async with asyncio.timeout(timeout), CountingPlatform(f"http://127.0.0.1:{port}") as platform:
+        settings = settings_for(platform, url, folder, port)
+        fork_server = await ForkServer.open(settings)
         try:
-            await _Town(database, platform, nursery, found).live(people, kills)
+            await _Simulation(database, platform, fork_server, result).run(recipients, kills)
         finally:
-            await nursery.close()
-        await _settle(settings, library)
-        await audit.count(database, platform, people, found)
+            await fork_server.close()
+        await _drain(settings, library)
+        await audit.check(database, platform, recipients, result)
     await database.close()
-    return found
+    return result
 
 
-class _Town:
-    """The processes, and what their deaths leave."""
+class _Simulation:
+    """Starts and kills the processes, and expires the leases that killed processes leave behind."""
 
-    def __init__(self, database: Database, platform: CountingPlatform, nursery: Nursery, found: Found) -> None:
+    def __init__(
+        self, database: Database, platform: CountingPlatform, fork_server: ForkServer, result: KillResult
+    ) -> None:
         self._database = database
         self._platform = platform
-        self._nursery = nursery
-        self._found = found
-        self._living: dict[int, str] = {}
+        self._fork_server = fork_server
+        self._result = result
+        self._running: dict[int, str] = {}
 
-    async def live(self, people: Sequence[Talker], kills: int) -> None:
+    async def run(self, recipients: Sequence[Talker], kills: int) -> None:
         for role in ROLES[self._database.is_sqlite]:
-            await self._bear(role)
-        self._platform.listen(people)
-        for mark in sorted(random.choices(range(1, int(self._found.messages * LAST)), k=kills)):
-            await self._while_time_passes(self._platform.reached(mark))
-            await asyncio.sleep(random.uniform(0, LATEST))  # the random moment, not a wait for anything
+            await self._start(role)
+        self._platform.listen(recipients)
+        for threshold in sorted(random.choices(range(1, int(self._result.messages * LAST_KILL_SHARE)), k=kills)):
+            await self._wait_expiring_leases(self._platform.reached(threshold))
+            await asyncio.sleep(random.uniform(0, MAX_KILL_DELAY))  # the random moment, not a wait for anything
             await self._kill()
-        await self._while_time_passes(self._platform.reached(self._found.messages))
-        await self._while_time_passes(self._platform.acknowledged())
-        for pid in list(self._living):
-            assert await self._nursery.end(pid, signal.SIGTERM) == 0, "a process did not end in order"
-        self._living.clear()
-        await self._inherit()
+        await self._wait_expiring_leases(self._platform.reached(self._result.messages))
+        await self._wait_expiring_leases(self._platform.acknowledged())
+        for pid in list(self._running):
+            assert await self._fork_server.stop(pid, signal.SIGTERM) == 0, "a process did not stop cleanly"
+        self._running.clear()
+        await self._expire_leases()
 
-    async def _bear(self, role: str) -> None:
-        self._living[await self._nursery.bear("run", "--role", role)] = role
+    async def _start(self, role: str) -> None:
+        self._running[await self._fork_server.start("run", "--role", role)] = role
 
     async def _kill(self) -> None:
-        pid = random.choice(list(self._living))
-        assert await self._nursery.end(pid, signal.SIGKILL) == -signal.SIGKILL, "it had died before"
+        pid = random.choice(list(self._running))
+        assert await self._fork_server.stop(pid, signal.SIGKILL) == -signal.SIGKILL, "the process had already exited"
         await self._platform.caught_up()
-        await self._note(pid)
-        role = self._living.pop(pid)
-        await self._inherit()
-        await self._bear(role)
+        await self._record_claims(pid)
+        role = self._running.pop(pid)
+        await self._expire_leases()
+        await self._start(role)
 
-    async def _note(self, pid: int) -> None:
-        """What it held: of this the platform may have said yes without anybody having noted it."""
-        is_theirs = (schema.deliveries.c.worker == worker(pid)) & _is_claimed()
+    async def _record_claims(self, pid: int) -> None:
+        """Record the claims of a killed process: the platform may have accepted some without anything recorded."""
+        is_claimed_by_it = (schema.deliveries.c.worker == worker_name(pid)) & _is_claimed()
         async with self._database.read() as tx:
-            held = [audit.letter(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_theirs))]
-        self._found.bury(held, self._platform.taken)
+            claimed = [audit.letter_of(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_claimed_by_it))]
+        self._result.record_kill(claimed, self._platform.taken)
 
-    async def _while_time_passes(self, event: Awaitable[None]) -> None:
-        """What PostgreSQL noted of somebody only after they had died is inherited too."""
+    async def _wait_expiring_leases(self, event: Awaitable[None]) -> None:
+        """Wait for the event and expire leases: PostgreSQL may commit a claim after its process was killed."""
         waiting = asyncio.ensure_future(event)
-        while not (await asyncio.wait([waiting], timeout=MINUTE))[0]:
-            await self._inherit()
+        while not (await asyncio.wait([waiting], timeout=LEASE_INTERVAL))[0]:
+            await self._expire_leases()
         await waiting
 
-    async def _inherit(self) -> None:
-        """The minute passes after which the leases of the dead are over, and their heirs are called.
+    async def _expire_leases(self) -> None:
+        """Expire the leases of killed processes, as a minute would, and notify the workers.
 
-        What WhatsApp took is told within seconds, long before: that waits for its receipt, however long this run is in
-        seconds of its own, in which somebody dies several times each. What somebody is just changing is not touched,
-        nor what somebody living has claimed since.
+        WhatsApp's receipts arrive within seconds, long before: a delivery that WhatsApp has accepted keeps its lease
+        until its receipt, as this simulation kills several processes within the seconds of a real lease. Rows that are
+        locked are skipped, and so are claims of running processes.
         """
-        is_dead = schema.deliveries.c.worker.not_in([worker(pid) for pid in self._living]) & _is_claimed()
-        wanted = select(*audit.COLUMNS).where(is_dead).with_for_update(skip_locked=True)
+        is_orphaned = schema.deliveries.c.worker.not_in([worker_name(pid) for pid in self._running]) & _is_claimed()
+        orphaned = select(*audit.COLUMNS).where(is_orphaned).with_for_update(skip_locked=True)
         now = datetime.now(UTC)
         async with self._database.write() as tx:
-            rows = (await tx.execute(wanted)).all()
-            told = {row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[audit.letter(row)]}
-            await tx.execute(_leases({row.id for row in rows} - told, now - outbox.LEASE))
-            await tx.execute(_leases(told, now + outbox.LEASE))
+            rows = (await tx.execute(orphaned)).all()
+            awaiting_receipt = {
+                row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[audit.letter_of(row)]
+            }
+            await tx.execute(_leases({row.id for row in rows} - awaiting_receipt, now - outbox.LEASE))
+            await tx.execute(_leases(awaiting_receipt, now + outbox.LEASE))
             if not self._database.is_sqlite:
                 await tx.execute(text("SELECT pg_notify('integra_deliveries', '')"))
 
@@ -135,11 +140,11 @@ def _is_claimed() -> Any:
     return schema.deliveries.c.state == outbox.DeliveryState.CLAIMED.value
 
 
-def _leases(numbers: Collection[int], end: datetime) -> Executable:
-    return update(schema.deliveries).where(schema.deliveries.c.id.in_(numbers)).values(lease_until=end)
+def _leases(ids: Collection[int], end: datetime) -> Executable:
+    return update(schema.deliveries).where(schema.deliveries.c.id.in_(ids)).values(lease_until=end)
 
 
-def _settings(platform: CountingPlatform, url: str, folder: Path, port: int) -> dict[str, str]:
+def settings_for(platform: CountingPlatform, url: str, folder: Path, port: int) -> dict[str, str]:
     return {
         "DATABASE_URL": url,
         "DATA_DIR": str(folder),
@@ -159,14 +164,14 @@ def _settings(platform: CountingPlatform, url: str, folder: Path, port: int) -> 
     }
 
 
-def _free_port() -> int:
-    """Every process that listens is to be found in the same place."""
+def free_port() -> int:
+    """A port for every process that listens, so that webhooks reach it after a restart."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-async def _settle(settings: dict[str, str], library: Library) -> None:
-    """The last life is in this process: it ends when nothing is left to do."""
-    given: dict[str, Any] = {name.lower(): value for name, value in settings.items()}
-    async with wiring.build(Settings(**given, _env_file=None), library=library) as app:
+async def _drain(settings: dict[str, str], library: Library) -> None:
+    """Run the product in this process until no update or delivery is pending."""
+    required: dict[str, Any] = {name.lower(): value for name, value in settings.items()}
+    async with wiring.build(Settings(**required, _env_file=None), library=library) as app:
         await app.settle()

@@ -15,7 +15,7 @@ from storage.schema import addresses, answers, closures, memories, prompts
 from storage.schema import servants as table
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
-from tests.planning import due_on_open_channels
+from tests.planning import due_now
 
 TODAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -152,7 +152,7 @@ async def test_who_is_due(database: Database, case: Case) -> None:
             await servants.close_day(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await record.plan(tx, ana.id, case.asked_on, "s", "c", "new")
-        due = await due_on_open_channels(tx, TODAY, case.hour)
+        due = await due_now(tx, TODAY, case.hour)
     expected = Due(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
@@ -163,11 +163,11 @@ async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(da
         ana = await enrol(tx, ids["LEON"])
         for channel, address in (("webchat", "w1"), ("telegram", "0")):
             await tx.execute(addresses.insert().values(channel=channel, address=address, servant_id=ana.id))
-        assert [(one.channel, one.address) for one in await due_on_open_channels(tx, TODAY, 9)] == [("telegram", "0")]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("telegram", "0")]
         await outbox.drop_unreachable(tx, "telegram", "0", NOW)
-        assert [(one.channel, one.address) for one in await due_on_open_channels(tx, TODAY, 9)] == [("telegram", ANA.address)]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("telegram", ANA.address)]
         await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
-        assert [(one.channel, one.address) for one in await due_on_open_channels(tx, TODAY, 9)] == [("webchat", "w1")]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("webchat", "w1")]
 
 
 async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
@@ -242,4 +242,4 @@ async def test_a_fictional_servant_is_never_written_to(database: Database) -> No
         ids = await places(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
         assert await servants.count_enrolled(tx) == 1
-        assert await due_on_open_channels(tx, TODAY, 23) == []
+        assert await due_now(tx, TODAY, 23) == []

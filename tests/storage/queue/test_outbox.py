@@ -16,7 +16,7 @@ from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, N
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
-from tests.planning import due_on_open_channels
+from tests.planning import due_now
 
 CHANNELS = ("telegram", "webchat")
 MINUTE = timedelta(minutes=1)
@@ -345,7 +345,7 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
         states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
         assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
         assert (await row(tx, "a2"))["body"] is None
-        due = await due_on_open_channels(tx, NOW.date(), 9)
+        due = await due_now(tx, NOW.date(), 9)
         assert [one.address for one in due] == ["beto"]
 
 
