@@ -82,7 +82,7 @@ async def _measure(databases: Databases, fake: PlatformProcess, count: int) -> d
 
 
 async def _seed_history(url: str, count: int) -> None:
-    """Seed servants with earlier prompts: `count` due at 9, as many on WhatsApp, outside its reply window, due at 11."""
+    """Seed servants with prompts: `count` due at 9, as many on WhatsApp, outside its reply window, due at 11."""
     await seed.enrolled_servants(url, 2 * count, hour=9)
     database = open_database(url)
     scenarios = sorted(seed.library().scenarios.values(), key=lambda scenario: scenario.id)
