@@ -38,12 +38,12 @@ FREQUENT_SCHEDULER = """
 import importlib.util
 import runpy
 from bot import scheduler
-scheduler.BEAT = 0.5
+scheduler.BEAT = scheduler.INTERVAL = 0.5
 module = "bench.entry_point" if importlib.util.find_spec("bench.entry_point") else "bench.door"
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-"""Starts a process whose scheduler runs every half second, which the entry point of an older version (there named
-`bench.door`) may not support."""
+"""Starts a process whose scheduler runs every half second, which the entry point of an older version may not support;
+there the module may be named `bench.door`, and the interval `BEAT`."""
 
 
 @dataclass

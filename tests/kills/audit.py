@@ -26,8 +26,7 @@ PRESS_EVERY = 4  # every fourth recipient presses a button, the others send a me
 
 @dataclass
 class KillResult:
-    """Counts of one simulation. A `Letter` identifies one delivery.
-
+    """Counts of one simulation.
     `accepted`: how often the platform accepted each delivery. `unrecorded`: how often the process that had claimed it
     was killed after the platform had accepted it, so that nothing may have been recorded.
     """
@@ -53,16 +52,16 @@ class KillResult:
 
     def duplicates(self, channel: str) -> int:
         """Deliveries that the platform accepted again."""
-        return sum(times - 1 for letter, times in self.accepted.items() if letter.channel == channel)
+        return sum(times - 1 for delivery, times in self.accepted.items() if delivery.channel == channel)
 
     @property
     def unexplained_duplicates(self) -> int:
         """Duplicates on all channels that no kill explains."""
-        return sum(max(0, times - 1 - self.unrecorded[letter]) for letter, times in self.accepted.items())
+        return sum(max(0, times - 1 - self.unrecorded[delivery]) for delivery, times in self.accepted.items())
 
     def summary(self) -> str:
         """What the kills left behind, in one line."""
-        unrecorded = sum(times for letter, times in self.unrecorded.items() if letter.channel == TELEGRAM)
+        unrecorded = sum(times for delivery, times in self.unrecorded.items() if delivery.channel == TELEGRAM)
         return (
             f"a killed process left {unrecorded / max(1, self.kills):.1f} messages accepted and not recorded (at most "
             f"{self.most_unrecorded[TELEGRAM]:,}, of {self.most_claimed:,} claimed on both channels); "
@@ -72,11 +71,11 @@ class KillResult:
     def record_kill(self, claimed: Sequence[Letter], accepted: Counter[Letter]) -> None:
         """Count a killed process with its claims; unrecorded are those that the platform accepted since the last such
         kill."""
-        unrecorded = [letter for letter in claimed if accepted[letter] > self.unrecorded[letter]]
+        unrecorded = [delivery for delivery in claimed if accepted[delivery] > self.unrecorded[delivery]]
         self.kills += 1
         self.claimed += len(claimed)
         self.most_claimed = max(self.most_claimed, len(claimed))
-        self.most_unrecorded |= Counter(letter.channel for letter in unrecorded)
+        self.most_unrecorded |= Counter(delivery.channel for delivery in unrecorded)
         self.unrecorded.update(unrecorded)
 
 
@@ -142,7 +141,7 @@ _PRESSED = f"{TELEGRAM}:{str(PRESSED)[0]}"
 COLUMNS = tuple(schema.deliveries.c[name] for name in ("id", "key", "channel", "address", "kind", "state"))
 
 
-def letter_of(row: Any) -> Letter:
+def delivery_of(row: Any) -> Letter:
     """The delivery that a row of the outbox stands for."""
     part = Part.REPLY
     if row.kind == DeliveryKind.PROMPT:
@@ -158,14 +157,14 @@ async def check(
     """Compare the outbox with what the platform accepted, updates with messages sent, and answers with presses."""
     is_handled = (schema.updates.c.state == "done") & schema.updates.c.address.not_like("receipt:%")
     async with database.read() as tx:
-        states = {letter_of(row): row.state for row in await tx.execute(select(*COLUMNS))}
+        states = {delivery_of(row): row.state for row in await tx.execute(select(*COLUMNS))}
         handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(is_handled)) or 0
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
     sent = outbox.DeliveryState.SENT
     result.accepted, result.busiest = platform.taken, platform.busiest
-    letters = [letter for recipient in recipients for letter in recipient.letters()]
-    result.unfinished = sum(states.get(letter) != sent for letter in letters)
-    result.lost = sum(state == sent and not platform.taken[letter] for letter, state in states.items())
+    deliveries = [delivery for recipient in recipients for delivery in recipient.letters()]
+    result.unfinished = sum(states.get(delivery) != sent for delivery in deliveries)
+    result.lost = sum(state == sent and not platform.taken[delivery] for delivery, state in states.items())
     result.unhandled = platform.words - handled
     result.unanswered = sum(not answers[number] for number, one in enumerate(recipients, 1) if one.choice)
     result.answered_twice = answers.total() - len(answers)

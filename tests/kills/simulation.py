@@ -105,7 +105,9 @@ class _Simulation:
         """Record the claims of a killed process: the platform may have accepted some without anything recorded."""
         is_claimed_by_it = (schema.deliveries.c.worker == worker_name(pid)) & _is_claimed()
         async with self._database.read() as tx:
-            claimed = [audit.letter_of(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_claimed_by_it))]
+            claimed = [
+                audit.delivery_of(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_claimed_by_it))
+            ]
         self._result.record_kill(claimed, self._platform.taken)
 
     async def _wait_expiring_leases(self, event: Awaitable[None]) -> None:
@@ -128,7 +130,7 @@ class _Simulation:
         async with self._database.write() as tx:
             rows = (await tx.execute(orphaned)).all()
             awaiting_receipt = {
-                row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[audit.letter_of(row)]
+                row.id for row in rows if row.channel == WHATSAPP and self._platform.taken[audit.delivery_of(row)]
             }
             await tx.execute(_leases({row.id for row in rows} - awaiting_receipt, now - outbox.LEASE))
             await tx.execute(_leases(awaiting_receipt, now + outbox.LEASE))
