@@ -41,11 +41,11 @@ MANY = 5_000_000  # answers, from which on MIN_RATIO is a target too
 
 async def rows(quick: bool) -> list[Row]:
     sizes = {SQLITE: (50_000,)} if quick else {SQLITE: (MANY,), POSTGRES: (500_000,)}
-    found = []
+    table_rows = []
     with open_databases() as databases:
         for kind, answers in ((kind, size) for kind, counts in sizes.items() for size in counts):
-            found += await _rows_for(databases, kind, answers, 1 if quick or answers == MANY else 3)
-    return found
+            table_rows += await _rows_for(databases, kind, answers, 1 if quick or answers == MANY else 3)
+    return table_rows
 
 
 async def _rows_for(databases: Databases, kind: str, answers: int, repeats: int) -> list[Row]:

@@ -46,8 +46,8 @@ class _ShiftedDatetime(datetime):
 def lift_rate_limit(rate: float) -> None:
     """Let channels that are wired from now on send up to `rate` messages a second, whatever the settings say."""
 
-    def limits(_: float, person: PersonLimit) -> Limits:
-        return Limits(rate, person)
+    def limits(_: float, recipient: PersonLimit) -> Limits:
+        return Limits(rate, recipient)
 
     vars(wiring)["Limits"] = limits
 

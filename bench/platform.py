@@ -231,7 +231,7 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0, help="seconds")
     parser.add_argument("--limit", type=int, default=0, help="messages in any sliding second")
     options = parser.parse_args()
-    with suppress(OSError):  # a real platform has its own CPU: a process kept waiting would see bursts that are none
+    with suppress(OSError):  # a real platform has its own CPU; if delayed, this one would see false bursts
         os.nice(-10)
     server = Server(options.port, Rules(options.latency, options.limit))
     print(server.listener.getsockname()[1], flush=True)

@@ -12,7 +12,7 @@ NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chro
 def main() -> int:
     """Exit code 0 when the browser tests can run or are skipped with a warning; 1 when they must run and cannot
     (CI=true)."""
-    if found() or _from_debian():
+    if find_browser() or _install_on_debian():
         return 0
     print("!" * 100)
     print("!! No chromium: the browser tests are SKIPPED. Install it and run again; on Debian:")
@@ -21,12 +21,12 @@ def main() -> int:
     return 1 if os.environ.get("CI") == "true" else 0
 
 
-def found() -> str | None:
+def find_browser() -> str | None:
     """The path of an installed browser."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-def _from_debian() -> bool:
+def _install_on_debian() -> bool:
     """As root on Debian, install it with apt and print that; whether it worked."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
@@ -35,7 +35,7 @@ def _from_debian() -> bool:
     for step in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", NAMES[0]]):
         if subprocess.run(step, check=False, **quiet).returncode:  # type: ignore[call-overload]
             return False
-    return found() is not None
+    return find_browser() is not None
 
 
 if __name__ == "__main__":

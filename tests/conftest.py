@@ -25,7 +25,7 @@ from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
 
-CHROMIUM = chromium.found()
+CHROMIUM = chromium.find_browser()
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 

@@ -199,9 +199,8 @@ async def test_an_outage_longer_than_all_retries_blocks_no_recipient_for_ever(
     outage_testbed: Street, make_unavailable: Away, kind: DeliveryKind
 ) -> None:
     ana, _ = addresses_on(TELEGRAM)
-    await drain_losing_response(
-        outage_testbed, ana, kind, Outage(make_unavailable)
-    )  # the waits between retries take no time
+    # no outage is set on the testbed: the waits between retries take no time
+    await drain_losing_response(outage_testbed, ana, kind, Outage(make_unavailable))
     await outage_testbed.say(ana, "second")
     await outage_testbed.settle()
     assert set(outage_testbed.read(ana)) == {"first", "second"}
@@ -409,7 +408,7 @@ KINDS = (DeliveryKind.REPLY, DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKi
 async def test_random_failures_lose_no_message_and_repeat_no_prompt(
     outage_testbed: Street, make_unavailable: Away, seed: int, in_flight: bool
 ) -> None:
-    """Two hundred deliveries to twenty recipients; `in_flight`: outages also begin when a platform has just accepted."""
+    """Two hundred deliveries to twenty recipients; `in_flight`: some outages begin just after a platform accepts."""
     failures = RandomFailures(outage_testbed, make_unavailable, random.Random(seed))
     await outage_testbed.move_in(RECIPIENTS - 2)
     for round_number in range(ROUNDS):

@@ -167,7 +167,7 @@ async def test_a_window_that_opens_while_the_prompt_waits_is_used(ana: WhatsAppP
     product.clock.move(days=1)
     await product.app.scheduler.plan(product.clock())
     await ana.type("hola")
-    assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 0
+    assert [received.template for received in ana.person.read()].count("pregunta_diaria") == 0
 
 
 async def test_in_direct_mode_the_scenario_itself_is_sent_as_a_template(direct: Product) -> None:
@@ -261,7 +261,7 @@ async def test_a_phone_number_is_on_disk_only_in_the_address_and_gone_after_leav
     """The identifier of a message contains the phone number in base64: only its digest is stored."""
     await enrol(ana)
     await ana.tap("A")
-    wamids = [note.wamid.encode() for note in ana.person.notes]
+    wamids = [received.wamid.encode() for received in ana.person.notes]
     await product.app.database.merge_log()
     disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert not [wamid for wamid in wamids if wamid in disk]
@@ -306,14 +306,14 @@ async def test_receipts_may_arrive_in_any_order_days_late_and_twice(
     ana: WhatsAppPhone, product: Product, order: tuple[str, ...]
 ) -> None:
     await ana.start("LEON")
-    note = ana.person.read()[-1]
+    received = ana.person.read()[-1]
     product.clock.move(days=6)
     for status in order:
-        await product.meta.report(note, status)
-        await product.meta.report(note, status)
+        await product.meta.report(received, status)
+        await product.meta.report(received, status)
     await product.settle()
     async with product.app.database.read() as tx:
-        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(note.wamid)))).one()
+        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(received.wamid)))).one()
     assert (row.state, row.fate) == ("sent", "read")
 
 
@@ -330,7 +330,7 @@ async def test_a_receipt_settles_a_doubted_delivery_and_nothing_is_sent_twice(pr
         assert (await count_states(product)).keys() == {"sent"}
         product.clock.move(hours=1)
         await product.tick()
-        assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 1
+        assert [received.template for received in ana.person.read()].count("pregunta_diaria") == 1
 
 
 async def test_a_reply_whose_response_was_lost_is_not_repeated_after_a_receipt(product: Product) -> None:
@@ -471,9 +471,9 @@ async def test_news_outside_the_reply_window_are_sent_as_a_template_without_deta
             tx, product.app.library, listener, occasion, [message], capabilities=installation.capabilities("whatsapp")
         )
     await product.settle()
-    (note,) = ana.person.read()
-    assert note.template == "novedades_consulta"
-    assert "http" not in note.text
+    (received,) = ana.person.read()
+    assert received.template == "novedades_consulta"
+    assert "http" not in received.text
     await ana.tap(ana.buttons()[0])
     assert ana.url("Leer en el buzón").startswith(f"{product.app.settings.public_url}/c#")
 

@@ -95,11 +95,11 @@ class _Users:
 
 
 def _has_button(person: Person, label: str) -> bool:
-    return any(button["text"] == label for note in person.notes for row in note.rows for button in row)
+    return any(button["text"] == label for message in person.notes for row in message.rows for button in row)
 
 
 def _feedback_count(person: Person) -> int:
-    return sum("¿Con qué seguridad respondiste?" in note.text for note in person.read())
+    return sum("¿Con qué seguridad respondiste?" in message.text for message in person.read())
 
 
 def _settings(fake: FakeTelegram, url: str, folder: Path) -> dict[str, str]:
