@@ -101,7 +101,8 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        limits = dict.fromkeys(wiring.PERSONS, PersonLimit(100_000, 1.0))  # no time passes between two taps of a test
+        # no time passes between two taps of a test, so that real limits would be exceeded
+        limits = dict.fromkeys(wiring.PERSONS, PersonLimit(100_000, 1.0))
         build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limits)
         async with build as app:
             app.web[webchat_page.TIMING] = FAST_PAGE

@@ -27,9 +27,9 @@ from tests.fakes.population import street as open_testbed
 from tests.product import Product
 
 CASES = [
-    pytest.param(channel, trouble, id=f"{channel} {trouble.name}")
+    pytest.param(channel, failure, id=f"{channel} {failure.name}")
     for channel in TROUBLES
-    for trouble in TROUBLES[channel]
+    for failure in TROUBLES[channel]
 ]
 
 
@@ -43,35 +43,35 @@ async def testbed(database: Database, clock: Clock) -> AsyncIterator[Street]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("channel", "trouble"), CASES)
+@pytest.mark.parametrize(("channel", "failure"), CASES)
 async def test_a_failed_delivery_is_retried_in_order_but_a_doubted_prompt_is_not(
-    testbed: Street, channel: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+    testbed: Street, channel: str, failure: Trouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, beto = addresses_on(channel)
     for address, other, kind in ((ana, beto, DeliveryKind.REPLY), (beto, ana, DeliveryKind.PROMPT)):
         first, second, to_other = f"{kind} 1", f"{kind} 2", f"{kind} to another"
         before = testbed.read(address), testbed.read(other)
         await testbed.say(address, first, kind)
-        await drain_with_trouble(testbed, channel, trouble, monkeypatch)
-        is_final = trouble.in_doubt and kind is DeliveryKind.PROMPT
+        await drain_with_failure(testbed, channel, failure, monkeypatch)
+        is_final = failure.in_doubt and kind is DeliveryKind.PROMPT
         row = await testbed.row(first)
         assert row["state"] == ("doubted" if is_final else "waiting")
         if not is_final:
-            assert (row["due_at"] - testbed.clock()).total_seconds() == trouble.wait
+            assert (row["due_at"] - testbed.clock()).total_seconds() == failure.wait
         await testbed.say(address, second, kind)
         await testbed.say(other, to_other)
         await testbed.settle()
         states = await testbed.states()
         expected = ["doubted" if is_final else "sent", "sent", "sent"]
         assert [states[text] for text in (first, second, to_other)] == expected
-        assert testbed.read(address) == [*before[0], *[first] * (trouble.is_done + (not is_final)), second]
+        assert testbed.read(address) == [*before[0], *[first] * (failure.is_done + (not is_final)), second]
         assert testbed.read(other) == [*before[1], to_other]
 
 
-async def drain_with_trouble(testbed: Street, channel: str, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send what is due while the channel has this trouble; a response that never comes times out quickly."""
-    hang = asyncio.Event() if "hang" in trouble.how else None
-    testbed.fail(channel, **trouble.how | {"hang": hang})
+async def drain_with_failure(testbed: Street, channel: str, failure: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send what is due while the channel fails in this way; a response that never comes times out quickly."""
+    hang = asyncio.Event() if "hang" in failure.how else None
+    testbed.fail(channel, **failure.how | {"hang": hang})
     with monkeypatch.context() as patch:
         if hang is not None:
             for module in (telegram_client, whatsapp_client):
@@ -421,21 +421,22 @@ async def test_random_failures_lose_no_message_and_repeat_no_prompt(
 
 
 class RandomFailures:
-    """Random failures of platforms, database and clock; `done` counts those after a platform had accepted a message."""
+    """Random failures of platforms, database and clock; `after_acceptance` counts those in which a platform
+    had accepted the message."""
 
     def __init__(self, testbed: Street, make_unavailable: Away, rng: random.Random) -> None:
         self.testbed = testbed
         self.make_unavailable = make_unavailable
         self.rng = rng
-        self.done = 0
-        self.troubles: list[asyncio.Task[None]] = []
+        self.after_acceptance = 0
+        self.pending_failures: list[asyncio.Task[None]] = []
         self.workers = [testbed.dispatcher, *([] if testbed.database.is_sqlite else [testbed.worker()])]
 
     def random_address(self) -> str:
         return self.rng.choice((on_telegram, on_whatsapp))(self.rng.randrange(RECIPIENTS))
 
     async def round(self, *, with_outage_in_flight: bool) -> None:
-        self.troubles += [asyncio.create_task(self._trouble()) for _ in range(self.rng.randrange(4))]
+        self.pending_failures += [asyncio.create_task(self._fail_next_request()) for _ in range(self.rng.randrange(4))]
         if with_outage_in_flight:
             await self._drain_with_outage_in_flight()
         elif self.rng.random() < 0.2:
@@ -447,16 +448,16 @@ class RandomFailures:
             self.testbed.set_clock(minutes=self.rng.choice((-60, -1, 1, 30)))
         await self.testbed.dispatcher.resume(WHATSAPP)
 
-    async def _trouble(self) -> None:
+    async def _fail_next_request(self) -> None:
         """Let the next request on a random channel fail; one that hangs is ended at once."""
         channel = self.rng.choice((TELEGRAM, WHATSAPP))
-        trouble = self.rng.choice(RANDOM_TROUBLES[channel])
-        how = dict(trouble.how)
-        if "hang" in how:
-            how["hang"] = asyncio.Event()
-        fault = self.testbed.fail(channel, **how)
+        failure = self.rng.choice(RANDOM_FAILURES[channel])
+        options = dict(failure.how)
+        if "hang" in options:
+            options["hang"] = asyncio.Event()
+        fault = self.testbed.fail(channel, **options)
         await fault.met.wait()
-        self.done += trouble.is_done
+        self.after_acceptance += failure.is_done
         if fault.hang is not None:
             fault.hang.set()
 
@@ -478,8 +479,8 @@ class RandomFailures:
 
     async def stop(self) -> None:
         """Stop the failures and send all that is left."""
-        for trouble in self.troubles:
-            trouble.cancel()
+        for failure in self.pending_failures:
+            failure.cancel()
         for fake in (self.testbed.telegram, self.testbed.meta):
             fake.faults.clear()
         for worker in self.workers:
@@ -497,11 +498,11 @@ class RandomFailures:
                 assert times <= 1 or kind is not DeliveryKind.PROMPT, f"the prompt {text} was received {times} times"
                 duplicates += max(0, times - 1)
             assert is_in_order(received, sent), (address, received, sent)
-        assert duplicates <= self.done
+        assert duplicates <= self.after_acceptance
 
 
-RANDOM_TROUBLES = {  # the fake Bot API would let every request meet a hanging fault
-    TELEGRAM: [trouble for trouble in TROUBLES[TELEGRAM] if "hang" not in trouble.how],
+RANDOM_FAILURES = {  # the fake Bot API would let every request meet a hanging fault
+    TELEGRAM: [failure for failure in TROUBLES[TELEGRAM] if "hang" not in failure.how],
     WHATSAPP: [*TROUBLES[WHATSAPP], Trouble("190", {"code": 190})],
 }
 

@@ -116,7 +116,8 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
         .where(Answer.servant_id == servant.id, Answer.competency_id == scenario.competency)
         .order_by(Answer.day)
     )
-    updated = memory.strength([memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past])
+    reviews = [memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past]
+    updated = memory.strength(reviews)
     await session.merge(
         Memory(
             servant_id=servant.id, competency_id=scenario.competency, stability=updated.stability,

@@ -313,7 +313,8 @@ async def test_receipts_may_arrive_in_any_order_days_late_and_twice(
         await product.meta.report(received, status)
     await product.settle()
     async with product.app.database.read() as tx:
-        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(received.wamid)))).one()
+        statement = select(deliveries).where(deliveries.c.platform_ref == key_of(received.wamid))
+        row = (await tx.execute(statement)).one()
     assert (row.state, row.fate) == ("sent", "read")
 
 

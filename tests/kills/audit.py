@@ -27,6 +27,7 @@ PRESS_EVERY = 4  # every fourth recipient presses a button, the others send a me
 @dataclass
 class KillResult:
     """Counts of one simulation.
+
     `accepted`: how often the platform accepted each delivery. `unrecorded`: how often the process that had claimed it
     was killed after the platform had accepted it, so that nothing may have been recorded.
     """
