@@ -11,10 +11,10 @@ import uvloop
 
 from bench.processes import TOKEN
 from bench.runs import timed
-from bot.app import spare_the_collector
 from bot.channels.telegram.channel import PERSON, Telegram
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
+from bot.lifecycle import tune_garbage_collector
 from storage.database import open_database
 
 RATE = 1e6  # a second: none that would be felt
@@ -42,5 +42,5 @@ if __name__ == "__main__":
     parser.add_argument("--database", required=True)
     parser.add_argument("--url", required=True, help="of the platform")
     given = parser.parse_args()
-    spare_the_collector()
+    tune_garbage_collector()
     print(uvloop.run(emptied(given.database, given.url)))

@@ -28,6 +28,7 @@ from bot import app as wiring
 from bot.app import App
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.config import Settings
+from tests.channels_of import telegram_of
 
 TOP, LIBRARIES = 25, 12
 OUTBOUND, INBOUND = "OUTBOUND", "INBOUND"
@@ -53,11 +54,10 @@ async def _handle(app: App, _: int) -> None:
 
 
 async def _keep(app: App, count: int) -> None:
-    assert app.telegram is not None
     raws = [json.loads(raw.partition(b"\r\n\r\n")[2]) for raw in press.requests(count)]
     for place in range(0, count, AT_ONCE):
         some = raws[place : place + AT_ONCE]
-        await asyncio.gather(*(telegram_receiver.keep_all([raw], app.telegram, app.inbox) for raw in some))
+        await asyncio.gather(*(telegram_receiver.keep_all([raw], telegram_of(app), app.inbox) for raw in some))
 
 
 async def _together(app: App, count: int) -> None:

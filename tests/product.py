@@ -18,6 +18,7 @@ from content.text import LANGUAGES
 from storage.people import servants
 from storage.queue.claims import PersonLimit
 from tests.cast import INSTITUTIONS, Clock
+from tests.channels_of import telegram_of, whatsapp_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import (
     ACCESS_TOKEN,
@@ -46,10 +47,9 @@ class Product:
 
     async def settle(self) -> None:
         """Take in what the fake platforms hold, handle all that waits, send all that is due."""
-        assert self.app.telegram is not None
         while True:
-            while batch := await self.app.telegram.fetch(self._offset, seconds=0):
-                await telegram_receiver.keep_all(batch, self.app.telegram, self.app.inbox)
+            while batch := await telegram_of(self.app).fetch(self._offset, seconds=0):
+                await telegram_receiver.keep_all(batch, telegram_of(self.app), self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
             answered = await self.meta.deliver(self.address)
             assert set(answered) <= {200}, answered
@@ -101,14 +101,14 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        generous = dict.fromkeys(wiring.PERSONS, PersonLimit(100_000, 1.0))  # nobody's clock moves between two taps
+        generous = dict.fromkeys(
+            wiring.RECIPIENT_LIMITS, PersonLimit(100_000, 1.0)
+        )  # nobody's clock moves between two taps
         build = wiring.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
         async with build as app:
             app.web[webchat_page.TIMING] = QUICK
-            assert app.telegram is not None
-            assert app.whatsapp is not None
-            await app.telegram.start()
-            await app.whatsapp.start()
+            await telegram_of(app).start()
+            await whatsapp_of(app).start()
             async with app.database.write() as tx:
                 for code, name, sphere in INSTITUTIONS:
                     await servants.add_institution(tx, code, name, sphere)

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot import app as wiring
 from bot import config
 from bot.cli.output import fail, say
 from bot.config import WrongSetting
+from bot.course_loader import load_course, overlay_folder
 from content import library as course
 from content.course.law import Citation
 from content.library import Library
@@ -33,12 +33,12 @@ def check(
 ) -> None:
     """Settings and all content: every problem at once, file and field."""
     if law:
-        say(_for_lawyers(wiring.course_of(config.load())))
+        say(_for_lawyers(load_course(config.load())))
         return
     faults: list[str] = []
     own: Path | None = None  # with broken settings nobody knows where it lies
     try:
-        own = wiring.own_content(config.load())
+        own = overlay_folder(config.load())
     except WrongSetting as fault:
         faults += str(fault).splitlines()
     library: Library | None = None

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from bot import app as wiring
 from bot import config
 from bot.cli.output import fail, say
+from bot.course_loader import load_course
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
 from content.exchange.changeset import Unreadable
 from content.exchange.xlsx import NoSpreadsheets
@@ -49,7 +49,7 @@ def scenarios(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """All scenarios of the course, to edit and to bring back with `integra import scenarios`."""
-    library = wiring.course_of(config.load())
+    library = load_course(config.load())
     if to is not None and to.exists() and not force:
         fail(f"{to}: exists already, perhaps with somebody's work in it; choose another name, or give --force")
     try:

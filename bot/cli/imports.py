@@ -14,6 +14,7 @@ from bot import app as wiring
 from bot import config
 from bot.cli.export import Language
 from bot.cli.output import awaited, fail, say
+from bot.course_loader import load_course, overlay_folder
 from content import library as course
 from content.course.institutions import InstitutionEntry
 from content.course.scenario import Scenario
@@ -82,7 +83,7 @@ def scenarios(
 ) -> None:
     """Scenarios that authors wrote or changed, into DATA_DIR/content; the files that come along stay as they are."""
     settings = config.load()
-    library = wiring.course_of(settings)
+    library = load_course(settings)
     try:
         brought = _brought(file, library, language)
     except OSError as fault:
@@ -94,7 +95,7 @@ def scenarios(
         lines = [f"{file}: {line}" for line in brought.told(faults)]
         fail("\n".join(lines) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}. Nothing was written.")
     plan = changeset.compare(library, found)
-    overlay = wiring.own_content(settings)
+    overlay = overlay_folder(settings)
     try:
         notes = _put(library, plan.written, overlay, apply)
     except OSError as fault:

@@ -13,7 +13,7 @@ import uvloop
 from sqlalchemy.exc import DBAPIError
 
 from bot import app as wiring
-from bot import config, logging_setup
+from bot import config, lifecycle, logging_setup
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.channels.whatsapp.commands import whatsapp
 from bot.cli import database_errors, report_format
@@ -22,6 +22,7 @@ from bot.cli.export import exported
 from bot.cli.imports import imported
 from bot.cli.output import awaited, fail, say
 from bot.config import Settings, WrongSetting
+from bot.course_loader import load_course
 from content.problems import BrokenContent
 from handlers.administration import demo as fiction
 from handlers.administration import reports
@@ -100,7 +101,7 @@ def run(
 
 
 async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
-    library = wiring.course_of(settings)
+    library = load_course(settings)
     await schema.migrate(settings.database)
     async with wiring.build(settings, library=library) as app:
         links = await _open_demo(app) if demo else []
@@ -113,7 +114,7 @@ async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
             await _welcome(app, port, links)
 
         try:
-            await wiring.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
+            await lifecycle.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
         except asyncio.CancelledError:
             say("Stopped.")
 
@@ -141,9 +142,9 @@ async def _welcome(app: wiring.App, port: int, links: list[str]) -> None:
     for link in links:
         say(f"  First officer:   {link}   (once)")
     say(f"  Console:         {base}/console/")
-    if app.telegram is not None:
+    if "telegram" in app.channels:
         say(f"  Telegram:        on, by {'webhook' if app.settings.telegram_by_webhook else 'long polling'}")
-    if app.whatsapp is not None:
+    if "whatsapp" in app.channels:
         say(f"  WhatsApp:        on, webhook {base}{whatsapp_webhook.PATH}")
     say("Ctrl-C stops it; the next start keeps everything.")
 

@@ -1,6 +1,7 @@
 """What one answer costs in statements: counted, so that the road everybody takes cannot rot unseen."""
 
 from bot.channels.telegram import receiver as telegram_receiver
+from tests.channels_of import telegram_of
 from tests.product import Product
 from tests.statement_log import listening
 
@@ -33,9 +34,8 @@ async def _answering(product: Product, people: int, first: int = 300_000) -> Cou
     with listening(product.app.database, count.note):
         for phone in phones:
             phone.person.press("A")
-        assert product.app.telegram is not None
-        batch = await product.app.telegram.fetch(product._offset, seconds=0)
-        await telegram_receiver.keep_all(batch, product.app.telegram, product.app.inbox)
+        batch = await telegram_of(product.app).fetch(product._offset, seconds=0)
+        await telegram_receiver.keep_all(batch, telegram_of(product.app), product.app.inbox)
         await product.app.update_worker.drain()
     return count
 

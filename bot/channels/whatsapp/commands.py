@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot import app as wiring
 from bot import config
 from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
 from bot.cli.output import awaited, fail, say
 from bot.config import WHATSAPP, Settings
+from bot.course_loader import load_course
 from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
@@ -144,7 +144,7 @@ def _start() -> tuple[Settings, Library]:
     settings = config.load()
     if not settings.has_whatsapp:
         fail(f"{', '.join(WHATSAPP).upper()}: not set; WhatsApp is off")
-    return settings, wiring.course_of(settings)
+    return settings, load_course(settings)
 
 
 @asynccontextmanager

@@ -49,3 +49,18 @@ MEANINGS: dict[int, Meaning] = {
 def meaning(code: int) -> Meaning:
     """A code that is not in the table is taken for a fault of ours: no repetition, and the log tells it."""
     return MEANINGS.get(code, Meaning.OURS)
+
+
+STOP_CAUSES: dict[int, str] = {
+    **dict.fromkeys((0, 190), "token"),
+    **dict.fromkeys((3, 10, 131005, *range(200, 300)), "permission"),
+    **dict.fromkeys((368, 131031, 130497), "account"),
+    **dict.fromkeys((131045, 133010), "number"),
+    131042: "payment",
+}
+"""Why the channel was stopped, for the codes that mean CHANNEL_STOPPED."""
+
+
+def stop_cause(code: int) -> str:
+    """token, permission, account, number, payment, or other for a code that is not in the table."""
+    return STOP_CAUSES.get(code, "other")

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot import app as wiring
+from bot import lifecycle
 from bot.config import WrongSetting, load
 from storage import migrate, permissions
 from storage.database import NoRights, open_database
@@ -81,7 +81,7 @@ def test_without_an_address_the_folder_is_the_setting_to_look_at(integra: Integr
 
 def test_a_folder_that_is_a_file(integra: Integra, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    assert line_of(integra, "run").endswith("is no folder; name one")
+    assert line_of(integra, "run").endswith("is not a folder; name one")
 
 
 def test_a_second_process_on_the_same_file_is_refused_wherever_its_own_folder_is(
@@ -89,7 +89,7 @@ def test_a_second_process_on_the_same_file_is_refused_wherever_its_own_folder_is
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/shared.db"
     assert integra("migrate", DATABASE_URL=url).code == 0
-    with wiring._claim_file(tmp_path / "shared.db"):
+    with lifecycle._lock_file(tmp_path / "shared.db"):
         line = line_of(integra, "run", DATABASE_URL=url)
         assert "another process runs on this SQLite database" in line
         (tmp_path / "link.db").symlink_to(tmp_path / "shared.db")

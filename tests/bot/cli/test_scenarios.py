@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bot.app import course_of
 from bot.config import Settings
+from bot.course_loader import load_course
 from content import library as course
 from content.course.scenario import Scenario
 from content.exchange import toml_json
@@ -71,7 +71,7 @@ def files(folder: Path) -> list[str]:
 
 def now(tmp_path: Path) -> Library:
     """The course as a start would read it."""
-    return course_of(Settings(data_dir=tmp_path / "data"))
+    return load_course(Settings(data_dir=tmp_path / "data"))
 
 
 @pytest.fixture

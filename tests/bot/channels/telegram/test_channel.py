@@ -216,7 +216,7 @@ async def test_trouble_on_the_way_may_be_tried_again(
 async def test_an_answer_that_never_comes_leaves_doubt(
     api: FakeTelegram, telegram: Channel, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.channels.telegram_request.READ_SECONDS", 0.05)
+    monkeypatch.setattr("bot.channels.telegram.client.READ_SECONDS", 0.05)
     monkeypatch.setattr(AiohttpRequest, "read_timeout", 0.05)
     api.fail("sendMessage", hang=asyncio.Event(), done=True)
     with pytest.raises(Unreachable) as caught:

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
 from bot import app as wiring
+from bot import lifecycle
 from bot.channels.telegram import webhook_monitor
 from bot.channels.telegram.channel import PendingUpdates
 from bot.config import Settings
@@ -19,6 +20,7 @@ from handlers.administration import channel_status
 from handlers.administration.channel_status import Trouble
 from storage.channels import channel_facts
 from tests.cast import Clock
+from tests.channels_of import telegram_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 THEN = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -68,8 +70,7 @@ async def app(
         public_url="https://integra.example.mx",
     )
     async with wiring.build(settings, clock, library) as app:
-        assert app.telegram is not None
-        await app.telegram.start()
+        await telegram_of(app).start()
         yield app
 
 
@@ -82,8 +83,7 @@ async def looks(app: wiring.App, times: int, happens: Callable[[int], None] = la
     seen = None
     for number in range(times):
         happens(number)
-        assert app.telegram is not None
-        seen = await webhook_monitor.look(app.database, app.telegram, app.web[CLOCK], seen)
+        seen = await webhook_monitor.look(app.database, telegram_of(app), app.web[CLOCK], seen)
 
 
 async def deaf(app: wiring.App) -> dict[str, str]:
@@ -124,8 +124,7 @@ async def test_what_is_deaf_stays_so_while_telegram_waits_longer_between_its_tri
 async def test_a_telegram_that_does_not_say_changes_nothing(app: wiring.App, fake: FakeTelegram) -> None:
     seen = PendingUpdates(1, THEN, "")
     fake.fail("getWebhookInfo", status=502)
-    assert app.telegram is not None
-    assert await webhook_monitor.look(app.database, app.telegram, app.web[CLOCK], seen) is seen
+    assert await webhook_monitor.look(app.database, telegram_of(app), app.web[CLOCK], seen) is seen
     assert await deaf(app) == {}
 
 
@@ -133,8 +132,7 @@ async def test_one_who_works_looks_again_and_again(
     app: wiring.App, fake: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_monitor, "LOOK", 0.01)
-    assert app.telegram is not None
-    life = asyncio.create_task(wiring._telegram_life(app, app.telegram))
+    life = asyncio.create_task(lifecycle.run_channel(app, app.channels["telegram"]))
     while [name for name, _ in fake.calls].count("getWebhookInfo") < 3:
         await fake.changed()
     life.cancel()

@@ -7,10 +7,12 @@ import pytest
 from pydantic import SecretStr
 
 from bot import app as wiring
+from bot import lifecycle
 from bot.config import Settings
 from content.library import Library
 from storage.channels import channel_facts
 from tests.cast import Clock
+from tests.channels_of import telegram_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 
@@ -38,17 +40,16 @@ async def deaf(app: wiring.App) -> dict[str, str]:
 async def test_it_is_told_once_and_noted_until_telegram_takes_it(
     app: wiring.App, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert app.telegram is not None
-    reason = await wiring._meet(app, app.telegram, "")
+    reason = await lifecycle.connect(app, app.channels["telegram"], "")
     assert reason == "bad webhook"
     assert await deaf(app) == {"telegram": reason}
-    assert await wiring._meet(app, app.telegram, reason) == reason
+    assert await lifecycle.connect(app, app.channels["telegram"], reason) == reason
     said = capsys.readouterr().out
     assert said.count("channel_deaf") == 1
     assert "PUBLIC_URL" in said
     assert TOKEN not in said
-    hook = app.telegram._webhook
+    hook = telegram_of(app)._webhook
     assert hook is not None
-    app.telegram._webhook = type(hook)("https://integra.example.mx/webhooks/telegram", hook.secret)
-    assert await wiring._meet(app, app.telegram, reason) == ""
+    telegram_of(app)._webhook = type(hook)("https://integra.example.mx/webhooks/telegram", hook.secret)
+    assert await lifecycle.connect(app, app.channels["telegram"], reason) == ""
     assert await deaf(app) == {}

@@ -1,0 +1,98 @@
+"""What a channel's folder registers: whether it is enabled, what it can do, how it is built and run.
+
+The rest of the program never names a platform. It asks `bot/channels/registry.py` for registrations, and a built
+channel for what it needs. Recipe for a new channel: docs/architecture.md.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import typer
+from aiohttp import web
+
+from bot.channels.channel import Channel
+from bot.channels.webhook import Keeper
+from bot.config import Secrets, Settings
+from bot.encryption import SecretBox
+from content.library import Library
+from handlers.capabilities import FULL_CAPABILITIES, Capabilities
+from storage.database import Database
+from storage.queue.claims import PersonLimit
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelServices:
+    """What the wiring lends to every channel of one process. `box` encrypts what waits on disk."""
+
+    settings: Settings
+    secrets: Secrets
+    library: Library
+    database: Database
+    inbox: Keeper
+    box: SecretBox
+    clock: Callable[[], datetime]
+
+
+class ChannelRuntime:
+    """A built channel with its way of receiving; by default nothing has to be attached, connected or polled."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def attach(self, site: web.Application) -> None:
+        """Add the channel's webhook or pages to the HTTP server."""
+
+    async def connect(self) -> str:
+        """Introduce ourselves to the platform; return why nothing is received from it, or an empty string.
+
+        Raises ChannelError; after Stopped no retry helps.
+        """
+        return ""
+
+    async def receive(self) -> None:
+        """Poll or watch the platform until cancelled; return at once if there is nothing to do. Raises Stopped."""
+
+    async def close(self) -> None:
+        """Release connections."""
+
+
+class Registration(ABC):
+    """One channel as the registry lists it; no connection is opened before `build`."""
+
+    name: str
+    recipient_limit: PersonLimit | None = None
+    """Most messages that the platform allows to one recipient in a period; None: no limit."""
+    confirms_deliveries: bool = False
+    """Whether receipts settle deliveries in doubt after a crash, so that they must not be sent again before."""
+    landing_path: str = ""
+    """Path of the page that the landing page links to; empty: none."""
+
+    @abstractmethod
+    def is_enabled(self, settings: Settings) -> bool:
+        """Whether the settings turn this channel on."""
+
+    @abstractmethod
+    def build(self, services: ChannelServices) -> ChannelRuntime:
+        """Build the channel for an enabled registration."""
+
+    def rate(self, settings: Settings) -> float | None:
+        """Messages a second over all recipients; None: no limit."""
+        return None
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        """What the channel can do, as far as handlers have to know."""
+        return FULL_CAPABILITIES
+
+    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
+        """Label and value of the lines that `integra run` prints once the channel is on."""
+        return ()
+
+    def stop_cause(self, reason: str) -> str:
+        """Why the channel was stopped: token, permission, account, number, payment or other."""
+        return "other"
+
+    def commands(self) -> typer.Typer | None:
+        """Console commands that the channel brings, as `integra <name> ...`."""
+        return None

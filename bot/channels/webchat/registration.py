@@ -1,0 +1,36 @@
+"""Registers the browser chat: enabled on loopback, with pages of its own and nothing to connect to."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
+from bot.channels.webchat import page
+from bot.channels.webchat.channel import NAME, Webchat
+from bot.config import Settings
+
+
+class WebchatRuntime(ChannelRuntime):
+    """The browser chat of one process; its pages are notified of changes by the channel."""
+
+    channel: Webchat
+
+    def attach(self, site: web.Application) -> None:
+        site[page.CHANGES] = self.channel.changes
+        page.attach(site)
+
+
+class WebchatRegistration(Registration):
+    """The browser chat. Without limits: its messages are rows of our own database."""
+
+    name = NAME
+    landing_path = "/chat"
+
+    def is_enabled(self, settings: Settings) -> bool:
+        return settings.has_webchat
+
+    def build(self, services: ChannelServices) -> WebchatRuntime:
+        return WebchatRuntime(Webchat(services.database, services.clock, services.box))
+
+    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
+        return (("Chat", f"{settings.public_url}{self.landing_path}"),)

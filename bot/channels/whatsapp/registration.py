@@ -1,0 +1,78 @@
+"""Registers WhatsApp: webhook only, templates outside the reply window, receipts that settle deliveries."""
+
+import re
+from collections.abc import Sequence
+
+import typer
+from aiohttp import web
+
+from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
+from bot.channels.whatsapp import webhook
+from bot.channels.whatsapp.channel import NAME, PAIR, WhatsApp, capabilities
+from bot.channels.whatsapp.client import Graph
+from bot.channels.whatsapp.commands import whatsapp
+from bot.channels.whatsapp.errors import stop_cause
+from bot.config import Settings
+from handlers.capabilities import Capabilities
+
+
+class WhatsAppRuntime(ChannelRuntime):
+    """One number of the Cloud API with its webhook."""
+
+    channel: WhatsApp
+
+    def __init__(self, channel: WhatsApp, services: ChannelServices) -> None:
+        super().__init__(channel)
+        self._services = services
+
+    def attach(self, site: web.Application) -> None:
+        settings = self._services.settings
+        secret, verify_token = settings.whatsapp_app_secret, settings.whatsapp_verify_token
+        assert secret is not None
+        assert verify_token is not None
+        number = settings.whatsapp_phone_number_id or ""
+        webhook.attach(site, self._services.inbox, secret.get_secret_value(), verify_token.get_secret_value(), number)
+
+    async def connect(self) -> str:
+        await self.channel.start()
+        return ""
+
+    async def close(self) -> None:
+        await self.channel.stop()
+
+
+class WhatsAppRegistration(Registration):
+    """The number of WHATSAPP_PHONE_NUMBER_ID."""
+
+    name = NAME
+    recipient_limit = PAIR
+    confirms_deliveries = True
+
+    def is_enabled(self, settings: Settings) -> bool:
+        return settings.has_whatsapp
+
+    def build(self, services: ChannelServices) -> WhatsAppRuntime:
+        settings = services.settings
+        token, number = settings.whatsapp_access_token, settings.whatsapp_phone_number_id
+        assert token is not None
+        assert number is not None
+        account = settings.whatsapp_business_account_id or ""
+        graph = Graph(token.get_secret_value(), settings.whatsapp_api_url, number, account)
+        return WhatsAppRuntime(WhatsApp(graph, services.database, services.clock), services)
+
+    def rate(self, settings: Settings) -> float:
+        return settings.whatsapp_rate
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        return capabilities(settings.whatsapp_prompt)
+
+    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
+        return (("WhatsApp", f"on, webhook {settings.public_url}{webhook.PATH}"),)
+
+    def stop_cause(self, reason: str) -> str:
+        """From the error code of a refusal, or from an event of the account."""
+        code = re.fullmatch(r"code (\d+)", reason)
+        return stop_cause(int(code[1])) if code else "account"
+
+    def commands(self) -> typer.Typer:
+        return whatsapp

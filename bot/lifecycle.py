@@ -1,0 +1,179 @@
+"""Starts the parts of a process in order and stops them in reverse: lock file, port, workers, channels."""
+
+import asyncio
+import errno
+import fcntl
+import gc
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import IO
+
+import structlog
+from aiohttp import web as web_server
+
+from bot.app import App
+from bot.channels import registry
+from bot.channels.channel import ChannelError, Stopped
+from bot.channels.registration import ChannelRuntime
+from bot.config import WrongSetting
+from storage import notifications, permissions
+from storage.channels import channel_facts
+from storage.database import DatabaseUnavailable
+from storage.queue import outbox
+
+UPDATE_WORKERS = 3  # tasks of one process on PostgreSQL: updates of several people are handled concurrently
+CONNECT_RETRY = 15.0  # seconds between two attempts to connect a channel
+SHUTDOWN = 5  # seconds that open HTTP requests get to end
+NOT_RECEIVING_HINT = "no updates come in: the platform does not accept PUBLIC_URL as webhook; correct it, or poll"
+
+log = structlog.get_logger()
+
+
+async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True) -> None:
+    """Open the port (`web`) and run the workers (`work`) until cancelled; `ready` is awaited with the port, or 0.
+
+    Raises WrongSetting when the port cannot be opened or another process has the SQLite database, DatabaseUnavailable
+    when the database takes no changes.
+    """
+    async with AsyncExitStack() as stack:
+        if app.database.is_sqlite:
+            stack.callback(_lock_file(Path(app.database.engine.url.database or "")).close)
+        await permissions.check(app.database)
+        if app.database.is_sqlite:
+            await _release_claims(app)
+        port = await _open_port(app, stack) if web else 0
+        tune_garbage_collector()
+        async with asyncio.TaskGroup() as tasks:
+            if work:
+                _start_workers(app, tasks)
+            await ready(port)
+            await asyncio.Event().wait()  # until cancelled
+
+
+def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
+    for number in range(1 if app.database.is_sqlite else UPDATE_WORKERS):
+        tasks.create_task(app.update_worker.run(), name=f"update worker {number}")
+    tasks.create_task(app.dispatcher.run(), name="dispatcher")
+    tasks.create_task(app.scheduler.run(), name="scheduler")
+    for runtime in app.channels.values():
+        tasks.create_task(run_channel(app, runtime), name=runtime.channel.name)
+    if not app.database.is_sqlite:
+        wake = {
+            "updates": app.inbox.arrived.set,
+            "deliveries": app.dispatcher.wake.set,
+            "paces": app.dispatcher.heed,
+        }
+        tasks.create_task(notifications.listen(app.database, wake), name="listener")
+
+
+async def _release_claims(app: App) -> None:
+    """SQLite has one process: what is claimed at a start was left by one that died.
+
+    Deliveries of channels whose receipts settle what is in doubt wait for the receipt or the end of the lease.
+    """
+    waiting_for_receipt = {one.name for one in registry.REGISTRATIONS if one.confirms_deliveries}
+    async with app.database.write() as tx:
+        await outbox.give_back_all(tx, besides=waiting_for_receipt)
+
+
+def tune_garbage_collector() -> None:
+    """Exempt everything that is loaded by now from garbage collection, and collect less often.
+
+    A full collection over the course and the libraries takes tens of milliseconds in which nothing is handled;
+    together with the higher thresholds an answer costs a quarter less CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _lock_file(database: Path) -> IO[str]:
+    """Hold a lock beside the SQLite file until the process ends: it serves one process. Raises WrongSetting."""
+    path = database.resolve().with_suffix(".lock")
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise WrongSetting(f"DATABASE_URL: cannot make {str(path)!r} ({error.strerror}); let us write there") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise WrongSetting(
+            f"DATABASE_URL: another process runs on this SQLite database ({str(database)!r}); stop it, "
+            "or use PostgreSQL for several"
+        ) from error
+    return lock
+
+
+async def _open_port(app: App, stack: AsyncExitStack) -> int:
+    runner = web_server.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    host, port = app.settings.http_host, app.settings.http_port
+    try:
+        await web_server.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise WrongSetting(_cannot_listen(host, port, error)) from error
+    return int(runner.addresses[0][1])
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    is_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    remedy = "choose another with HTTP_PORT=8081" if is_port else "expected an address of this machine"
+    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or errno.EIO)
+    return f"{'HTTP_PORT' if is_port else 'HTTP_HOST'}: cannot listen on {host}:{port} ({reason}); {remedy}"
+
+
+# ---------------------------------------------------------------- channels
+
+
+async def run_channel(app: App, runtime: ChannelRuntime) -> None:
+    """Connect a channel, then receive from it until cancelled; a refused credential stops this channel alone."""
+    if not await _connect_until_accepted(app, runtime):
+        return
+    try:
+        await runtime.receive()
+    except Stopped as error:
+        await app.dispatcher.stop(runtime.channel.name, str(error))
+
+
+async def _connect_until_accepted(app: App, runtime: ChannelRuntime) -> bool:
+    """Retry until the platform answers and delivers updates to us; False: it refuses the credential."""
+    reason = ""
+    while True:
+        try:
+            reason = await connect(app, runtime, reason)
+        except Stopped:
+            return False
+        except (ChannelError, DatabaseUnavailable) as error:
+            log.warning("channel_unavailable", channel=runtime.channel.name, fault=str(error))
+        else:
+            if not reason:
+                log.info("channel_started", channel=runtime.channel.name)
+                return True
+        await asyncio.sleep(CONNECT_RETRY)
+
+
+async def connect(app: App, runtime: ChannelRuntime, last_reason: str = "") -> str:
+    """Connect once and record the outcome; return why nothing is received, or an empty string.
+
+    The same reason as `last_reason` is not logged again. Raises ChannelError, DatabaseUnavailable.
+    """
+    name = runtime.channel.name
+    try:
+        reason = await runtime.connect()
+    except Stopped as error:
+        await app.dispatcher.stop(name, str(error))
+        raise
+    await app.dispatcher.resume(name)
+    async with app.database.write() as tx:
+        if reason:
+            await channel_facts.note(tx, name, channel_facts.DEAF, reason, app.clock())
+        else:
+            await channel_facts.clear(tx, name, channel_facts.DEAF)
+    if reason and reason != last_reason:
+        log.error("channel_deaf", channel=name, fault=reason, hint=NOT_RECEIVING_HINT)
+    return reason

@@ -1,0 +1,19 @@
+"""The built channels of an app by their own types, for tests that look below the channel contract."""
+
+from bot.app import App
+from bot.channels.telegram.channel import Telegram
+from bot.channels.whatsapp.channel import WhatsApp
+
+
+def telegram_of(app: App) -> Telegram:
+    """The Telegram channel; fails if the settings leave it off."""
+    channel = app.channels["telegram"].channel
+    assert isinstance(channel, Telegram)
+    return channel
+
+
+def whatsapp_of(app: App) -> WhatsApp:
+    """The WhatsApp channel; fails if the settings leave it off."""
+    channel = app.channels["whatsapp"].channel
+    assert isinstance(channel, WhatsApp)
+    return channel
