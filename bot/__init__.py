@@ -1,0 +1,1 @@
+"""Talks to the platforms and to browsers: channels, HTTP, the clock, the console; wires everything."""

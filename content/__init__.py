@@ -1,0 +1,1 @@
+"""The course and every text that a person reads: read from files, checked, never written while running."""

@@ -1,0 +1,1 @@
+"""What happens when a person does something or when it is time to; knows no platform."""

@@ -1,0 +1,1 @@
+"""What is remembered: tables, statements and transactions on SQLite and PostgreSQL."""

@@ -1,22 +1,75 @@
+"""The structure of the code: imports point down, platforms stay in their folders, words are plain, files are short."""
+
 import ast
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.imports import PACKAGES, ROOT, circle, files, imports, modules, place, read
+from tests.words import Word, split, words
+
 MAY_USE = {
     "bot": {"bot", "handlers", "content", "storage"},
     "handlers": {"handlers", "content", "storage"},
     "content": {"content"},
     "storage": {"storage"},
 }
-"""Imports point down only; the two grounds stand side by side."""
-LONGEST = 400  # lines of a file
+"""Top-level packages and what they may import; content and storage never import each other."""
+
+FLOORS = {  # a module may import from its own package and from lower floors
+    "bot": 9,  # bot/__main__.py
+    "bot.cli": 8,
+    "bot.lifecycle": 7,
+    "bot.app": 6,
+    "bot.console": 5,
+    "bot.delivery": 5,
+    "bot.inbound": 5,
+    "bot.scheduler": 5,
+    "bot.channels.registry": 4,
+    "bot.channels.telegram": 3,
+    "bot.channels.webchat": 3,
+    "bot.channels.whatsapp": 3,
+    "bot.channels": 2,  # the contract that every channel keeps
+    "bot.web": 1,
+    "bot.course_loader": 1,
+    "bot.batching": 0,
+    "bot.cli.output": 0,
+    "bot.config": 0,
+    "bot.config_checks": -1,
+    "bot.encryption": -1,
+    "bot.logging_setup": -1,
+    "handlers.router": 4,
+    "handlers.orientation": 3,
+    "handlers.account": 2,
+    "handlers.administration": 2,
+    "handlers.casework": 2,
+    "handlers.learning": 1,
+    "handlers": 0,
+}
+
+PLATFORMS = ("telegram", "whatsapp", "webchat")
+MAY_NAME_PLATFORMS = {  # besides each channel's folder
+    "bot/channels/registry.py",
+    "bot/config.py",
+    "content/limits.py",
+    "content/course/template.py",
+}
+
+REFUSED_WORDS = (
+    *("whoever", "somebody", "nobody", "heed", "reckon", "anew", "lately", "house", "manner", "fate", "knock"),
+    *("ring", "bell", "deed", "strongbox", "gathering", "hearing", "bulletin", "lane", "road"),
+)
+REFUSED_IN_IDENTIFIERS = ("told", "book")
+INFLECTIONS = ("", "s", "ed", "ing")
+ALLOWED_WORDS = {  # words that a fixed format needs, by module
+    "tests/test_layers.py": {"lane", "bell"},
+}
+
+LONGEST_FILE = 400  # lines
+NOT_SHORTENED = "storage/migrations/versions"  # steps of the schema are as long as they are
 AT_THE_TOP = {
     ".ci",
     ".env.example",
@@ -28,95 +81,25 @@ AT_THE_TOP = {
     "bench",
     "docs",
     "pyproject.toml",
+    "requirements-dev.lock",
+    "requirements.lock",
+    "tests",
+    *PACKAGES,
 }
-AT_THE_TOP |= {"requirements.lock", "requirements-dev.lock", "tests", *MAY_USE}
-EXEMPT = {"storage/migrations/versions"}  # steps of the schema are as long as they are
 
 
-@dataclass(frozen=True)
-class Import:
-    """One import of a module of ours, as it stands in a file."""
-
-    by: str
-    of: str
-    line: int
-    is_hidden: bool  # inside a function or method
-
-    def __str__(self) -> str:
-        return f"{self.by}:{self.line} imports {self.of}"
+# ---------------------------------------------------------------- imports
 
 
-def files() -> list[Path]:
-    return sorted(path for package in MAY_USE for path in (ROOT / package).rglob("*.py"))
+def floor(module: str) -> tuple[str, float]:
+    """The longest listed name that a module is or lies below, with its floor."""
+    name = module
+    while name not in FLOORS and "." in name:
+        name = name.rpartition(".")[0]
+    return name, FLOORS.get(name, 0)
 
 
-@cache
-def names() -> dict[str, Path]:
-    """Our modules by their dotted names."""
-    found = {}
-    for path in files():
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def read(module: str, source: str) -> list[Import]:
-    """The imports of our own modules in a file; `from package import module` counts as an import of the module."""
-    return [
-        Import(module, known, node.lineno, is_hidden)
-        for node, is_hidden in _walk(ast.parse(source), False)
-        for known in sorted(_targets(module, node))
-    ]
-
-
-def _walk(node: ast.AST, inside: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import | ast.ImportFrom):
-            yield child, inside
-        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from _walk(child, inside or is_function)
-
-
-def _targets(module: str, node: ast.Import | ast.ImportFrom) -> set[str]:
-    if isinstance(node, ast.Import):
-        wanted = {alias.name for alias in node.names}
-    else:
-        base = node.module or ""
-        if node.level:
-            above = module.split(".")[: -node.level]
-            base = ".".join([*above, *([node.module] if node.module else [])])
-        inner = {f"{base}.{alias.name}" for alias in node.names}
-        wanted = {one for one in inner if one in names()} or {base}
-    return {one for one in wanted if one.partition(".")[0] in MAY_USE}
-
-
-@cache
-def imports() -> tuple[Import, ...]:
-    return tuple(one for module, path in names().items() for one in read(module, path.read_text(encoding="utf-8")))
-
-
-def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Some circle of a graph, as the way round it; empty when there is none."""
-    done: set[str] = set()
-
-    def follow(node: str, way: list[str]) -> list[str]:
-        if node in way:
-            return [*way[way.index(node) :], node]
-        if node in done:
-            return []
-        for after in sorted(graph.get(node, ())):
-            if found := follow(after, [*way, node]):
-                return found
-        done.add(node)
-        return []
-
-    for start in sorted(graph):
-        if found := follow(start, []):
-            return found
-    return []
-
-
-def test_the_reader_sees_every_form_of_import() -> None:
+def test_every_form_of_import_is_read() -> None:
     source = """
 import storage.outbox
 from storage import outbox as box, servants
@@ -128,17 +111,16 @@ class Case:
     def method(self):
         from bot import cli
         return lambda: __import__
-async def turn():
+async def handle():
     import bot.app, os
 import json
 from .channels import channel
 from . import server
 """
-    found = [(one.of, one.is_hidden) for one in read("bot.example", source)]
-    assert found == [
+    known = dict.fromkeys(["storage.outbox", "handlers.router", "bot.cli", "bot.channels.channel", "bot.server"])
+    assert [(one.of, one.is_hidden) for one in read("bot.example", source, known=known)] == [
         ("storage.outbox", False),
         ("storage.outbox", False),
-        ("storage.servants", False),
         ("storage.database", False),
         ("handlers.router", False),
         ("content.library", False),
@@ -159,14 +141,17 @@ from . import server
         ({"a": {"d"}, "b": {"c"}, "c": {"e", "d"}, "e": {"b"}}, ["b", "c", "e", "b"]),
     ],
 )
-def test_the_finder_of_circles_finds_them(graph: dict[str, set[str]], found: list[str]) -> None:
+def test_circles_are_found(graph: dict[str, set[str]], found: list[str]) -> None:
     assert circle(graph) == found
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert len(names()) > 50
-    assert len(imports()) > 150
-    assert {one.by.partition(".")[0] for one in imports()} == set(MAY_USE)
+    assert len(modules()) > 100
+    assert len(imports()) > 500
+    assert {one.by.partition(".")[0] for one in imports()} == set(PACKAGES)
+    assert {floor(module)[0] for module in modules()} == set(FLOORS) | {"content", "storage"}, (
+        "a listed package is gone"
+    )
 
 
 def test_imports_point_down_only() -> None:
@@ -174,8 +159,15 @@ def test_imports_point_down_only() -> None:
     assert wrong == [], "\n".join(map(str, wrong))
 
 
-def test_nobody_imports_the_command_line_but_its_entry() -> None:
-    assert {one.by for one in imports() if one.of == "bot.cli"} == {"bot.__main__"}
+def test_within_a_package_imports_point_to_lower_floors_only() -> None:
+    wrong = [
+        one
+        for one in imports()
+        if one.by.partition(".")[0] == one.of.partition(".")[0]
+        and floor(one.by)[0] != floor(one.of)[0]
+        and floor(one.by)[1] <= floor(one.of)[1]
+    ]
+    assert wrong == [], "\n".join(map(str, wrong))
 
 
 def test_no_import_of_ours_hides_in_a_function() -> None:
@@ -190,37 +182,110 @@ def test_there_are_no_circles() -> None:
     assert circle(graph) == []
 
 
-def test_only_channels_and_the_wiring_know_a_platform() -> None:
-    """Whatever is named after a platform's library stays in its own files."""
-    knows = {
-        str(path.relative_to(ROOT))
-        for path in files()
-        for node, _ in _walk(ast.parse(path.read_text(encoding="utf-8")), False)
-        if (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name or "").partition(".")[0]  # type: ignore[union-attr]
-        == "telegram"
-    }
-    assert knows
-    assert all(name.startswith("bot/channels/telegram/channel") for name in knows), sorted(knows)
+def test_there_are_no_circles_of_packages() -> None:
+    """Between folders such as content/course and content/quality; of bot and handlers their floors see to it."""
+    graph: dict[str, set[str]] = {}
+    for one in imports():
+        by, of = (".".join(name.split(".")[:2]) for name in (one.by, one.of))
+        if by != of and by.partition(".")[0] in ("content", "storage"):
+            graph.setdefault(by, set()).add(of)
+    assert circle(graph) == []
 
 
 def test_content_and_handlers_read_no_clock_and_no_environment() -> None:
-    for path in files():
-        if path.is_relative_to(ROOT / "bot"):
-            continue
+    for path in files("handlers", "content", "storage"):
         source = path.read_text(encoding="utf-8")
         for banned in ("os.environ", "os.getenv", "datetime.now(", "date.today(", "utcnow(", "time.time("):
-            assert banned not in source, f"{path.relative_to(ROOT)} uses {banned}"
+            assert banned not in source, f"{place(path)} uses {banned}"
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_idea_and_opens_with_one_sentence(path: Path) -> None:
+# ---------------------------------------------------------------- platforms
+
+
+def test_only_a_channels_own_folder_names_its_platform() -> None:
+    found = []
+    for path in files():
+        name = place(path)
+        if name in MAY_NAME_PLATFORMS or "migrations/versions" in name:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").lower().splitlines(), 1):
+            found += [
+                f"{name}:{number} {platform}"
+                for platform in PLATFORMS
+                if platform in line and not name.startswith(f"bot/channels/{platform}/")
+            ]
+    assert found == []
+
+
+# ---------------------------------------------------------------- words
+
+SAMPLE = '''
+"""Told to nobody."""
+log = object()
+class TheRoadHome:  # reckoned
+    """Rings."""
+    def told_again(self, string: str) -> None:
+        log.info("lane_lost", lane=f"{house}")
+        text = "somebody: data, not prose"
+'''
+
+
+def is_refused(word: Word) -> bool:
+    """Whether a word, or an inflected form of one, is on the lists."""
+    lists = (*REFUSED_WORDS, *REFUSED_IN_IDENTIFIERS) if word.is_identifier else REFUSED_WORDS
+    return any(word.text == listed + ending for listed in lists for ending in INFLECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("is_due", ["is", "due"]),
+        ("DeliveryState", ["delivery", "state"]),
+        ("parseURLOf", ["parse", "url", "of"]),
+        ("MAX_TEXT", ["max", "text"]),
+        ("a docstring's words", ["a", "docstring", "s", "words"]),
+    ],
+)
+def test_names_are_split_into_words(name: str, parts: list[str]) -> None:
+    assert split(name) == parts
+
+
+def test_refused_words_are_found_in_identifiers_prose_and_log_events_only() -> None:
+    found = sorted((word.text, word.line, word.is_identifier) for word in words(SAMPLE) if is_refused(word))
+    assert found == [
+        ("house", 7, True),
+        ("lane", 7, False),
+        ("lane", 7, True),
+        ("nobody", 2, False),
+        ("reckoned", 4, False),
+        ("rings", 5, False),
+        ("road", 4, True),
+        ("told", 6, True),
+    ]
+
+
+@pytest.mark.parametrize("path", files(*PACKAGES, "tests", "bench"), ids=place)
+def test_no_refused_word(path: Path) -> None:
+    name = place(path)
+    found = {
+        f"{name}:{word.line} {word.text}"
+        for word in words(path.read_text(encoding="utf-8"))
+        if is_refused(word) and word.text not in ALLOWED_WORDS.get(name, set())
+    }
+    assert not found, f"docs/glossary.md has plain words for these: {sorted(found)}"
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("path", files(), ids=place)
+def test_a_file_is_short_and_opens_with_one_sentence(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
-    place = str(path.relative_to(ROOT))
-    if any(place.startswith(folder) for folder in EXEMPT):
+    if place(path).startswith(NOT_SHORTENED):
         return
-    assert len(source.splitlines()) <= LONGEST
-    if source.strip():
-        assert ast.get_docstring(ast.parse(source)), "no opening sentence"
+    assert len(source.splitlines()) <= LONGEST_FILE
+    opening = ast.get_docstring(ast.parse(source)) or ""
+    assert re.match(r"[A-Z`].+[.]$", opening.partition("\n\n")[0].replace("\n", " ")), "no opening sentence"
 
 
 def test_the_top_folder_holds_only_what_belongs_there() -> None:
@@ -229,5 +294,5 @@ def test_the_top_folder_holds_only_what_belongs_there() -> None:
         pytest.skip("no clone, or no git: nothing says what belongs to the project")
     listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, check=False, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip(f"git does not tell: {listed.stderr.strip()}")
+        pytest.skip(f"git does not list its files: {listed.stderr.strip()}")
     assert {path.split("/")[0] for path in listed.stdout.split("\0") if path} == AT_THE_TOP
