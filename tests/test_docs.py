@@ -17,7 +17,8 @@ from handlers.router import COMMANDS
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bot", "handlers", "content")
 DOCUMENTS = tuple(sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))))
-README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
+SERVANT, ADMINISTRATOR = ROOT / "docs" / "servant.md", ROOT / "docs" / "administrator.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 THREATS = ROOT / "docs" / "threat-model.md"
 
 ALL_OF_A_SECTION = ("words.", "words_with.", "typed.", "telegram.")
@@ -108,12 +109,12 @@ def _commands() -> Iterator[str]:
 
 def test_every_command_of_the_console_is_in_the_readme() -> None:
     assert isinstance(cli, typer.Typer)
-    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(_commands())
 
 
 def test_every_command_of_the_chat_is_in_the_readme() -> None:
-    rows = re.findall(r"^\| `/([a-z]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `/([a-z]+)` \|", SERVANT.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(COMMANDS)
 
 
