@@ -1,4 +1,4 @@
-"""All benchmarks by one command: a line for each target, with the peer beside it.
+"""Run all benchmarks: one table row per target, with the peer's figure beside ours.
 
 Run: python -m bench [--quick] [--only inbound,outbound] [--write]
 """
@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from bench import whatsapp
-from bench.platform_speed import TIMES, gauge
+from bench.platform_speed import HEADROOM, measure_platform
 from bench.report import HEAD, Row, number
 
 MODULES = (
-    "daily_run", "outbound", "inbound", "acknowledged", "reply_way", "reply_wait", "growth", "dashboards", "memory",
-    "start", "kills",
+    "daily_run", "outbound", "inbound", "acknowledgement", "reply_latency", "reply_under_load", "growth", "dashboards",
+    "memory", "start", "kills",
 )  # fmt: skip
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-QUICK, WHOLE = 5_000, 30_000  # messages to the fake platform, to see how fast it is
+QUICK, FULL = 5_000, 30_000  # messages sent to the fake platform to measure its own speed
 
 
 async def main(names: Sequence[str], quick: bool, write: bool) -> None:
     start = time.monotonic()
-    speed = await _speed(quick)
+    speed = await _platform_speed(quick)
     print(f"{speed}\n\n{HEAD}", flush=True)
     lines = []
     for name in names:
@@ -44,22 +44,22 @@ async def main(names: Sequence[str], quick: bool, write: bool) -> None:
         PAGE.write_text(_page(speed, lines, tables, quick), encoding="utf-8")
 
 
-async def _speed(quick: bool) -> str:
-    found = await gauge(QUICK if quick else WHOLE)
+async def _platform_speed(quick: bool) -> str:
+    speed = await measure_platform(QUICK if quick else FULL)
     return (
-        f"The fake platform takes {number(found.own)} calls for each second of its own processor time "
-        f"({number(found.taken)}/s as our driver brings them): {TIMES} times as much as whatever makes up to "
-        f"{number(found.own / TIMES)} calls a second."
+        f"The fake platform serves {number(speed.own_capacity)} calls per second of its own CPU time "
+        f"({number(speed.accepted)}/s as our driver sends them): {HEADROOM} times the load of any client that makes up "
+        f"to {number(speed.own_capacity / HEADROOM)} calls a second."
     )
 
 
 async def _lines(name: str, quick: bool) -> list[str]:
-    """A part that fails says so, and the others go on."""
+    """Run one benchmark; an error becomes its row, so that the other benchmarks still run."""
     start = time.monotonic()
     try:
         rows: list[Any] = await importlib.import_module(f"bench.{name}").rows(quick)
-    except Exception as fault:  # whatever it was, it is told
-        rows = [Row(name, fault=_told(fault))]
+    except Exception as error:  # any error is reported in the table
+        rows = [Row(name, error=_one_line(error))]
     print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     return [row.line() if isinstance(row, Row) else str(row) for row in rows]
 
@@ -67,27 +67,29 @@ async def _lines(name: str, quick: bool) -> list[str]:
 async def _tables(quick: bool) -> str:
     try:
         return await whatsapp.tables(quick)
-    except Exception as fault:
-        return f"Failed: {_told(fault)}"
+    except Exception as error:
+        return f"Failed: {_one_line(error)}"
 
 
-def _told(fault: Exception) -> str:
-    """On one line, and without this machine's paths."""
-    return f"{type(fault).__name__}: {re.sub(r'/[^ ]+/', '', ' '.join(str(fault).split()))}"
+def _one_line(error: Exception) -> str:
+    """The error on one line, without paths of this machine."""
+    return f"{type(error).__name__}: {re.sub(r'/[^ ]+/', '', ' '.join(str(error).split()))}"
 
 
 def _page(speed: str, lines: Sequence[str], tables: str, quick: bool) -> str:
     command = "make bench-quick" if quick else "make bench"
-    kind = f"{os.cpu_count()} cores, Python {machine.python_version()}, {machine.system()} ({machine.machine()})"
-    runs = "one run each" if quick else "medians of three runs, the least and the most in brackets"
+    machine_name = (
+        f"{os.cpu_count()} cores, Python {machine.python_version()}, {machine.system()} ({machine.machine()})"
+    )
+    runs = "one run each" if quick else "medians of three runs, minimum and maximum in brackets"
     return f"""# Benchmarks
 
-How fast this is, and how much of the machine it takes, beside programs that do the same with other libraries.
-Written by `{command}` (`python -m bench --write`), on {kind}; {runs}.
+Throughput, latency and CPU cost, compared with programs that do the same work with other libraries.
+Written by `{command}` (`python -m bench --write`), on {machine_name}; {runs}.
 
-Every run is a process of its own; ours and the peer's take turns, and the ratio is the median over those pairs. CPU is
-the processor time of the measured processes, without PostgreSQL's own. Ratios travel from machine to machine, absolute
-figures do not. There is no TLS on either side. PostgreSQL and SQLite write every commit to the disk.
+Every run is a separate process; ours and the peer's alternate, and the ratio is the median over those pairs. CPU is
+the processor time of the measured processes, without PostgreSQL's own. Ratios are comparable between machines, absolute
+figures are not. There is no TLS on either side. PostgreSQL and SQLite write every commit to disk.
 {speed} Peers are in `bench/peers/`.
 
 {HEAD}
@@ -101,9 +103,9 @@ figures do not. There is no TLS on either side. PostgreSQL and SQLite write ever
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="less of everything, one run each")
-    parser.add_argument("--only", default="", help="these parts alone, by comma")
-    parser.add_argument("--write", action="store_true", help=f"also into {PAGE.name}")
-    given = parser.parse_args()
-    chosen = given.only.split(",") if given.only else [*MODULES, "whatsapp"]
-    asyncio.run(main(chosen, given.quick, given.write))
+    parser.add_argument("--quick", action="store_true", help="smaller workloads, one run each")
+    parser.add_argument("--only", default="", help="comma-separated benchmarks to run, instead of all")
+    parser.add_argument("--write", action="store_true", help=f"also write the results to {PAGE.name}")
+    options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else [*MODULES, "whatsapp"]
+    asyncio.run(main(chosen, options.quick, options.write))

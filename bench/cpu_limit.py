@@ -1,6 +1,6 @@
-"""Lets processes run for a part of the time only, each in its turn: as many slow machines as this one has no cores for.
+"""Limits processes to a share of CPU time, each in its own time slice, to simulate more slow cores than there are.
 
-Run: python -m bench.brake --share 0.2 PID [PID ...]
+Run: python -m bench.cpu_limit --share 0.2 PID [PID ...]
 """
 
 import argparse
@@ -10,48 +10,50 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from bench.processes import House, started
+from bench.processes import ServerProcess, start_process
 
-ROUND = 0.02  # seconds in which each has its turn
+PERIOD = 0.02  # seconds in which each process gets its slice once
 
 
 @asynccontextmanager
-async def braked(running: Sequence[House], share: float) -> AsyncIterator[None]:
-    """Each of them runs for `share` of the time; afterwards all run freely."""
-    brake = await started(
-        "-m", "bench.brake", "--share", str(share), *(str(one.process.pid) for one in running), env={}
-    )
+async def limited_cpu(running: Sequence[ServerProcess], share: float) -> AsyncIterator[None]:
+    """Let each process run for `share` of the time; afterwards all run freely."""
+    pids = [str(server.process.pid) for server in running]
+    limiter = await start_process("-m", "bench.cpu_limit", "--share", str(share), *pids, env={})
     try:
-        assert brake.stdout is not None
-        await brake.stdout.readline()
+        assert limiter.stdout is not None
+        await limiter.stdout.readline()
         yield
     finally:
-        brake.terminate()
-        await brake.wait()
-        for one in running:
-            one.process.send_signal(signal.SIGCONT)
+        limiter.terminate()
+        await limiter.wait()
+        for server in running:
+            server.process.send_signal(signal.SIGCONT)
 
 
 def main(pids: Sequence[int], share: float) -> None:
-    """Their turns begin evenly spread over the round. Until it is told to end, or they are gone."""
-    turns = []
-    for place, pid in enumerate(pids):
-        begins = place / len(pids)
-        turns += [(begins, signal.SIGCONT, pid), ((begins + share) % 1, signal.SIGSTOP, pid)]
-    turns.sort()
-    print("held", flush=True)
+    """Stop and continue the processes until terminated or until one of them has exited.
+
+    Their slices begin evenly spread over the period.
+    """
+    steps = []
+    for index, pid in enumerate(pids):
+        begin = index / len(pids)
+        steps += [(begin, signal.SIGCONT, pid), ((begin + share) % 1, signal.SIGSTOP, pid)]
+    steps.sort()
+    print("limiting", flush=True)
     start = time.monotonic()
     with suppress(ProcessLookupError):
         while True:
-            for moment, what, pid in turns:
-                time.sleep(max(0.0, start + moment * ROUND - time.monotonic()))
-                os.kill(pid, what)
-            start = max(start + ROUND, time.monotonic() - ROUND)
+            for moment, action, pid in steps:
+                time.sleep(max(0.0, start + moment * PERIOD - time.monotonic()))
+                os.kill(pid, action)
+            start = max(start + PERIOD, time.monotonic() - PERIOD)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, required=True)
     parser.add_argument("pids", type=int, nargs="+")
-    given = parser.parse_args()
-    main(given.pids, given.share)
+    options = parser.parse_args()
+    main(options.pids, options.share)

@@ -1,112 +1,121 @@
-"""The daily run under a platform's limit: how near to the allowed rate it stays, and that nothing is lost or doubled.
+"""The daily run under a platform's rate limit: how close it stays to the allowed rate, and that no message is lost or
+sent twice.
 
-The platform refuses the 31st message in any sliding second, and for three seconds and longer whoever pushes on. On
-SQLite the scheduler plans the prompts itself; several workers on PostgreSQL find them planned once all are up, so that
-it can be seen how they share them. All ways run side by side, each with a platform of its own: at 30 a second they
-leave most of the machine to the others.
+The platform refuses the 31st message in any sliding second, and for three seconds and longer a client that goes on. On
+SQLite the scheduler plans the prompts; on PostgreSQL the prompts are inserted once all workers are up, to measure how
+the workers share them. All setups run concurrently, each with a platform of its own: at 30 a second each leaves most of
+the CPU to the others.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bench import entry_point, seed
-from bench.databases import NAMES, POSTGRES, SQLITE, Ground, Original, ground
-from bench.processes import Platform, house, houses, platform
+from bench.databases import NAMES, POSTGRES, SQLITE, Databases, SeededDatabase, open_databases
+from bench.processes import PlatformProcess, integra_process, integra_processes, platform_process
 from bench.report import Figure, Row, number
-from bench.runs import cpu_of_all, until
+from bench.runs import total_cpu, wait_for_platform
 
-ALLOWED, PACE = 30, 29.4  # messages a second: what the platform takes, and what we are set to
+ALLOWED, RATE = 30, 29.4  # messages a second: accepted by the platform, and our setting
 LATENCY = 0.05  # seconds
-SETTLED = 5.0  # seconds from the start of a process to the hour of its people: it has come to rest
-TARGET = ">= 0.98 of the allowed rate; 0 lost, doubled, refused"
+WARM_UP = 5.0  # seconds from the start of a process to the hour of its servants, by which it is idle
+TARGET = ">= 0.98 of the allowed rate; 0 lost, duplicated, refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """One run: `share` of the allowed rate from the first message to the last."""
+class DailyRun:
+    """The result of one run; `share`: of the allowed rate, from the first message to the last."""
 
     share: float
     lost: int
-    doubled: int
+    duplicated: int
     refused: int
     cpu: float  # seconds per 1,000 messages
-    evenness: float  # the least that a worker sent, over its even part; one worker: 1
+    evenness: float  # messages of the least busy worker over an equal share; 1 with one worker
 
     @property
     def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.refused)
+        return not (self.lost or self.duplicated or self.refused)
 
 
 async def rows(quick: bool) -> list[Row]:
-    people = int(PACE * (7 if quick else 25))
-    ways = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
-    with ground() as land:
+    servants = int(RATE * (7 if quick else 25))
+    setups = [(SQLITE, 1), (POSTGRES, 2)] if quick else [(SQLITE, 1), (POSTGRES, 2), (POSTGRES, 4)]
+    with open_databases() as databases:
         originals = {
-            SQLITE: await land.seeded(SQLITE, lambda url: seed.people(url, people, hour=entry_point.HOUR)),
-            POSTGRES: await land.seeded(POSTGRES, seed.nothing),
+            SQLITE: await databases.create(
+                SQLITE, partial(seed.enrolled_servants, count=servants, hour=entry_point.HOUR)
+            ),
+            POSTGRES: await databases.create(POSTGRES, seed.leave_empty),
         }
-        days = [
-            await asyncio.gather(*(_run(land, originals[kind], people, workers) for kind, workers in ways))
+        rounds = [
+            await asyncio.gather(*(_run(databases, originals[kind], servants, workers) for kind, workers in setups))
             for _ in range(1 if quick else 3)
         ]
     return [
-        _row(people, NAMES[kind], workers, found)
-        for (kind, workers), found in zip(ways, zip(*days, strict=True), strict=True)
+        _row(servants, NAMES[kind], workers, runs)
+        for (kind, workers), runs in zip(setups, zip(*rounds, strict=True), strict=True)
     ]
 
 
-async def _run(land: Ground, original: Original, people: int, workers: int) -> Day:
-    run = planned if original.kind == SQLITE else shared
-    async with platform() as fake:
-        return await run(land, fake, original, people, workers)
+async def _run(databases: Databases, original: SeededDatabase, servants: int, workers: int) -> DailyRun:
+    run = run_with_scheduler if original.kind == SQLITE else run_with_workers
+    async with platform_process() as fake:
+        return await run(databases, fake, original, servants, workers)
 
 
-async def planned(land: Ground, fake: Platform, original: Original, people: int, workers: int) -> Day:
-    """One process on SQLite, in which the scheduler plans while the sender sends."""
+async def run_with_scheduler(
+    databases: Databases, fake: PlatformProcess, original: SeededDatabase, servants: int, workers: int
+) -> DailyRun:
+    """One process on SQLite, in which the scheduler plans while the dispatcher sends."""
     url = await original.copy()
     await fake.rules(latency=LATENCY, limit=ALLOWED)
-    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)} | entry_point.to_a_working_morning(before=SETTLED)
-    async with house(fake, land.data(), settings, module="bench.door") as one:
-        before = one.cpu()
-        seen = await until(fake, lambda stats: stats["distinct"] >= people)
-        return _day(seen, people, one.cpu() - before, await seed.split(url), workers)
+    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(RATE)}
+    settings |= entry_point.clock_at_next_working_morning(before=WARM_UP)
+    async with integra_process(fake, databases.data_dir(), settings, module=entry_point.__name__) as server:
+        before = server.cpu()
+        stats = await wait_for_platform(fake, lambda stats: stats["distinct"] >= servants)
+        return _result(stats, servants, server.cpu() - before, await seed.messages_per_worker(url), workers)
 
 
-async def shared(land: Ground, fake: Platform, original: Original, people: int, workers: int) -> Day:
-    """Several workers on PostgreSQL, who find everything planned at once."""
-    url, folder = await original.copy(), land.data()
+async def run_with_workers(
+    databases: Databases, fake: PlatformProcess, original: SeededDatabase, servants: int, workers: int
+) -> DailyRun:
+    """Several workers on PostgreSQL, for which all prompts are inserted at once."""
+    url, folder = await original.copy(), databases.data_dir()
     await fake.rules(latency=LATENCY, limit=ALLOWED)
-    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(PACE)}
-    async with houses(fake, folder, settings, ["worker"] * workers) as running:
-        before = cpu_of_all(running)
-        await seed.waiting_replies(url, people)
-        seen = await until(fake, lambda stats: stats["distinct"] >= people)
-        return _day(seen, people, cpu_of_all(running) - before, await seed.split(url), workers)
+    settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(RATE)}
+    async with integra_processes(fake, folder, settings, ["worker"] * workers) as running:
+        before = total_cpu(running)
+        await seed.pending_prompts(url, servants)
+        stats = await wait_for_platform(fake, lambda stats: stats["distinct"] >= servants)
+        return _result(stats, servants, total_cpu(running) - before, await seed.messages_per_worker(url), workers)
 
 
-def _day(seen: dict[str, float], people: int, cpu: float, split: list[int], workers: int) -> Day:
-    rate = (seen["sent"] - 1) / seen["seconds"] if seen["seconds"] else 0.0
-    least = split[-1] if len(split) == workers else 0
-    return Day(
+def _result(stats: dict[str, float], servants: int, cpu: float, sent_by_worker: list[int], workers: int) -> DailyRun:
+    rate = (stats["sent"] - 1) / stats["seconds"] if stats["seconds"] else 0.0
+    least = sent_by_worker[-1] if len(sent_by_worker) == workers else 0
+    return DailyRun(
         share=rate / ALLOWED,
-        lost=people - int(seen["distinct"]),
-        doubled=int(seen["doubled"]),
-        refused=int(seen["refused"]),
-        cpu=cpu / people * 1000,
-        evenness=least / (people / workers),
+        lost=servants - int(stats["distinct"]),
+        duplicated=int(stats["duplicated"]),
+        refused=int(stats["refused"]),
+        cpu=cpu / servants * 1000,
+        evenness=least / (servants / workers),
     )
 
 
-def _row(people: int, name: str, workers: int, days: Sequence[Day]) -> Row:
-    share = Figure([day.share for day in days], "of 30/s", [day.cpu for day in days])
-    told = f"lost {_all(days, 'lost')}, doubled {_all(days, 'doubled')}, refused {_all(days, 'refused')}"
+def _row(servants: int, name: str, workers: int, runs: Sequence[DailyRun]) -> Row:
+    share = Figure([run.share for run in runs], "of 30/s", [run.cpu for run in runs])
+    note = ", ".join(f"{name} {_per_run(runs, name)}" for name in ("lost", "duplicated", "refused"))
     if workers > 1:
-        told += f", the least busy worker had {number(min(day.evenness for day in days))} of its part"
-    what = f"daily run to {people:,} people, {name}, {workers} process{'es' if workers > 1 else ''}"
-    is_met = round(share.median, 3) >= 0.98 and all(day.is_clean for day in days)
-    return Row(what, share, target=TARGET, is_met=is_met, note=told)
+        note += f", the least busy worker sent {number(min(run.evenness for run in runs))} of an equal share"
+    what = f"daily run to {servants:,} servants, {name}, {workers} process{'es' if workers > 1 else ''}"
+    is_met = round(share.median, 3) >= 0.98 and all(run.is_clean for run in runs)
+    return Row(what, share, target=TARGET, is_met=is_met, note=note)
 
 
-def _all(days: Sequence[Day], name: str) -> str:
-    return "/".join(str(getattr(day, name)) for day in days)
+def _per_run(runs: Sequence[DailyRun], name: str) -> str:
+    return "/".join(str(getattr(run, name)) for run in runs)

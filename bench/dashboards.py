@@ -1,9 +1,9 @@
-"""The console's numbers over many answers: a page of all institutions, one of a single institution, and a naive query.
+"""The console's reports over many answers: all institutions, a single institution, and a naive query to compare with.
 
-It is ten in the morning: three tenths of the people have had today's situation, which is counted as it is; the days
-before are kept as counts. Each page in a process of its own that has just opened the database. The file cache of the
-system is warm, and for SQLite once more empty. The naive query is what one would write first: answers with their
-prompts, by institution, topic and week. Below stands what the counts cost: a day, and all of them anew.
+It is 10:00: three tenths of the servants have received today's prompt, which is counted from the rows; earlier days are
+read from aggregates. Each page runs in its own process that has just opened the database. The file cache of the system
+is warm, and for SQLite also measured empty. The naive query is the obvious one: answers joined to their prompts, by
+institution, topic and week. Two more rows give the cost of the aggregates: adding a day, and rebuilding all.
 Run by itself: python -m bench.dashboards --database sqlite+aiosqlite:////tmp/answers.db --page all
 """
 
@@ -18,118 +18,124 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Date, Integer, case, column, insert, literal, or_, select, text, true, update, values
 
 from bench import seed
-from bench.databases import NAMES, POSTGRES, SQLITE, Ground, Original, ground
-from bench.report import Figure, Row, number, pairwise
-from bench.runs import told
+from bench.databases import NAMES, POSTGRES, SQLITE, Databases, SeededDatabase, open_databases
+from bench.report import Figure, Row, median_ratio, number
+from bench.runs import json_output
 from handlers.administration import reports
 from storage import schema
 from storage.database import Transaction, UtcDateTime, open_database
 from storage.people import servants
-from storage.reports import aggregates, queries
+from storage.reports import aggregates, statistics
 
 PAGES = {"all": "all institutions", "one": "one institution"}
-UPKEEP = {"rebuild": "all counts made anew", "fold": "a day counted"}
+MAINTENANCE = {"rebuild": "all aggregates rebuilt", "fold": "one day added to the aggregates"}
 NAIVE = "the naive query"
-PLACES, DAYS = 40, 100
+INSTITUTIONS, DAYS = 40, 100
 LAST = date(2026, 11, 20)
 FIRST = LAST - timedelta(days=DAYS - 1)
 MOMENT = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
-ASKED_TODAY, ANSWERED = 3, 7  # of ten
-MOST, LEAST = 1.0, 100.0  # seconds a page; times the naive query's speed
-MANY = 5_000_000  # answers: there the second one is a target too
+PROMPTED_TODAY, ANSWERED = 3, 7  # of ten
+MAX_SECONDS, MIN_RATIO = 1.0, 100.0  # per page; speed relative to the naive query
+MANY = 5_000_000  # answers, from which on MIN_RATIO is a target too
 
 
 async def rows(quick: bool) -> list[Row]:
     sizes = {SQLITE: (50_000,)} if quick else {SQLITE: (MANY,), POSTGRES: (500_000,)}
-    found = []
-    with ground() as land:
-        for kind, answers in ((kind, size) for kind, every in sizes.items() for size in every):
-            found += await _of(land, kind, answers, 1 if quick or answers == MANY else 3)
-    return found
+    table_rows = []
+    with open_databases() as databases:
+        for kind, answers in ((kind, size) for kind, counts in sizes.items() for size in counts):
+            table_rows += await _rows_for(databases, kind, answers, 1 if quick or answers == MANY else 3)
+    return table_rows
 
 
-async def _of(land: Ground, kind: str, answers: int, repeats: int) -> list[Row]:
-    original = await land.seeded(kind, lambda url: _answered(url, answers))
+async def _rows_for(databases: Databases, kind: str, answers: int, repeats: int) -> list[Row]:
+    original = await databases.create(kind, lambda url: _seed_answers(url, answers))
     size = f"{answers:,} answers, {NAMES[kind]}"
-    upkeep = [Row(f"{name}, {size}", (await _taken(original, [part]))[part]) for part, name in UPKEEP.items()]
-    figures = await _taken(original, [*PAGES, "naive"] * repeats)
-    cold = await _taken(original, [*PAGES] * repeats, is_cold=True) if kind == SQLITE else {}
+    maintenance = [
+        Row(f"{name}, {size}", (await _timings(original, [part]))[part]) for part, name in MAINTENANCE.items()
+    ]
+    figures = await _timings(original, [*PAGES, "naive"] * repeats)
+    cold = await _timings(original, [*PAGES] * repeats, is_cold=True) if kind == SQLITE else {}
     await original.drop()
-    naive, found = figures["naive"], []
+    naive, page_rows = figures["naive"], []
     for page, name in PAGES.items():
-        ours, ratio = figures[page], pairwise(naive.values, figures[page].values)
-        slowest = max(one.median for one in (ours, cold.get(page, ours)))
-        is_met = slowest < MOST and (ratio >= LEAST or answers < MANY)
-        target = f"< {MOST:g} s, naive >= {LEAST:g}x" if answers == MANY else f"< {MOST:g} s"
+        ours, ratio = figures[page], median_ratio(naive.values, figures[page].values)
+        slowest = max(figure.median for figure in (ours, cold.get(page, ours)))
+        is_met = slowest < MAX_SECONDS and (ratio >= MIN_RATIO or answers < MANY)
+        target = f"< {MAX_SECONDS:g} s, naive >= {MIN_RATIO:g}x" if answers == MANY else f"< {MAX_SECONDS:g} s"
         note = f"with an empty file cache {number(cold[page].median)} s" if cold else ""
-        found.append(Row(f"page of {name}, {size}", ours, naive, NAIVE, ratio, target, is_met, note))
-    return found + upkeep
+        page_rows.append(Row(f"page of {name}, {size}", ours, naive, NAIVE, ratio, target, is_met, note))
+    return page_rows + maintenance
 
 
-async def _taken(original: Original, parts: list[str], *, is_cold: bool = False) -> dict[str, Figure]:
-    """Seconds that each part takes, one after the other, in processes of their own."""
+async def _timings(original: SeededDatabase, parts: list[str], *, is_cold: bool = False) -> dict[str, Figure]:
+    """Seconds of each part, run one after the other in processes of their own."""
     runs: dict[str, list[tuple[float, float]]] = {}
     for part in parts:
         if is_cold:
-            _forget_cache(original)
-        runs.setdefault(part, []).append(await told(__name__, "--database", original.url, "--page", part))
-    return {part: Figure([one for one, _ in each], "s", [cpu for _, cpu in each], "s") for part, each in runs.items()}
+            _evict_from_cache(original)
+        runs.setdefault(part, []).append(await json_output(__name__, "--database", original.url, "--page", part))
+    return {
+        part: Figure([seconds for seconds, _ in timings], "s", [cpu for _, cpu in timings], "s")
+        for part, timings in runs.items()
+    }
 
 
-def _forget_cache(original: Original) -> None:
-    """The system reads the file from the disk again."""
-    with (original.ground.folder / f"{original.name}.db").open("rb") as file:
-        os.fsync(file.fileno())  # what is not written yet would stay
+def _evict_from_cache(original: SeededDatabase) -> None:
+    """Drop the database file from the system's file cache, so that it is read from disk again."""
+    with (original.databases.folder / f"{original.name}.db").open("rb") as file:
+        os.fsync(file.fileno())  # pages that are not written yet would stay cached
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-# ---------------------------------------------------------------- the past that is measured on
+# ---------------------------------------------------------------- the history that is measured on
 
 
-async def _answered(url: str, count: int) -> None:
-    """Everybody was asked each day, seven of ten answered; written by the database itself, nothing kept yet."""
-    people = count * 10 // ANSWERED * 10 // (10 * (DAYS - 1) + ASKED_TODAY)
-    await seed.people(url, people)
-    database = open_database(url, foreign_keys=False)  # all of it is right, and looking would take the longest
+async def _seed_answers(url: str, count: int) -> None:
+    """Seed a prompt for every servant on each day, seven of ten answered, not aggregated yet; the database itself
+    generates the rows."""
+    servant_count = count * 10 // ANSWERED * 10 // (10 * (DAYS - 1) + PROMPTED_TODAY)
+    await seed.enrolled_servants(url, servant_count)
+    database = open_database(url, foreign_keys=False)  # the rows are consistent, and checking them would dominate
     try:
         async with database.write() as tx:
             if tx.dialect.name == "postgresql":
                 await tx.execute(text("SET LOCAL session_replication_role = replica"))
-            for place in range(2, PLACES + 1):
-                await servants.add_institution(tx, f"B{place}", f"Dependencia {place}", "state")
-            await tx.execute(update(schema.servants).values(institution_id=1 + schema.servants.c.id % PLACES))
-            await _fill(tx, people)
-            await seed.count_on(tx, [schema.prompts])
+            for number in range(2, INSTITUTIONS + 1):
+                await servants.add_institution(tx, f"B{number}", f"Dependencia {number}", "state")
+            await tx.execute(update(schema.servants).values(institution_id=1 + schema.servants.c.id % INSTITUTIONS))
+            await _insert_history(tx, servant_count)
+            await seed.advance_sequences(tx, [schema.prompts])
             row = {"id": 1, "day": LAST - 2 * aggregates.DAY, "since": FIRST}
-            await tx.execute(insert(schema.kept_until).values(row))
+            await tx.execute(insert(schema.aggregation_state).values(row))
             await tx.execute(text("ANALYZE"))
     finally:
         await database.close()
 
 
-async def _fill(tx: Transaction, count: int) -> None:
-    people, topics = schema.servants.c, sorted(seed.library().topics)
-    each = [(place, FIRST + timedelta(days=place)) for place in range(DAYS)]
-    days = values(column("place", Integer), column("day", Date), name="days").data(each).cte()
-    place = days.c.place
-    chance = (people.id * 7919 + place * place * 104_729 + people.id * place * 31) % 10_007
-    is_asked = or_(days.c.day < LAST, people.id // PLACES % 10 < ASKED_TODAY)
-    number = place * count + people.id  # as they are in life: all of a day, then all of the next
-    what = {"day": days.c.day, "scenario_id": literal("s"), "competency_id": literal("c"), "servant_id": people.id}
-    prompt = what | {"id": number, "reason": literal("new")}
-    answer = what | {
+async def _insert_history(tx: Transaction, count: int) -> None:
+    servant, topics = schema.servants.c, sorted(seed.library().topics)
+    day_rows = [(index, FIRST + timedelta(days=index)) for index in range(DAYS)]
+    days = values(column("day_index", Integer), column("day", Date), name="days").data(day_rows).cte()
+    index = days.c.day_index
+    random = (servant.id * 7919 + index * index * 104_729 + servant.id * index * 31) % 10_007
+    is_prompted = or_(days.c.day < LAST, servant.id // INSTITUTIONS % 10 < PROMPTED_TODAY)
+    number = index * count + servant.id  # in the order of real inserts: all rows of a day, then all of the next
+    common = {"day": days.c.day, "scenario_id": literal("s"), "competency_id": literal("c"), "servant_id": servant.id}
+    prompt = common | {"id": number, "reason": literal("new")}
+    answer = common | {
         "prompt_id": number,
-        "institution_id": people.institution_id,
-        "topic_id": case(dict(enumerate(topics)), value=chance % len(topics)),
+        "institution_id": servant.institution_id,
+        "topic_id": case(dict(enumerate(topics)), value=random % len(topics)),
         "option": literal("a"),
-        "is_right": people.id % 3 > 0,
+        "is_right": servant.id % 3 > 0,
         "answered_at": literal(MOMENT, UtcDateTime),
     }
-    for table, row, is_there in (
-        (schema.prompts, prompt, is_asked),
-        (schema.answers, answer, is_asked & (chance // 7 % 10 < ANSWERED)),
+    for table, row, is_included in (
+        (schema.prompts, prompt, is_prompted),
+        (schema.answers, answer, is_prompted & (random // 7 % 10 < ANSWERED)),
     ):
-        rows = select(*row.values()).select_from(schema.servants.join(days, true())).where(is_there)
+        rows = select(*row.values()).select_from(schema.servants.join(days, true())).where(is_included)
         await tx.execute(insert(table).from_select(list(row), rows.order_by(number)))
 
 
@@ -137,12 +143,12 @@ async def _fill(tx: Transaction, count: int) -> None:
 
 
 async def measured(url: str, part: str) -> tuple[float, float]:
-    """Seconds that a part takes, from opening the database, and this process's own of the processor."""
+    """Seconds that a part takes from opening the database on, and CPU seconds of this process."""
     work, database = WORK[part], open_database(url)
     seed.library()
     try:
         start, cpu = time.monotonic(), time.process_time()
-        async with database.write() if part in UPKEEP else database.read() as tx:
+        async with database.write() if part in MAINTENANCE else database.read() as tx:
             await work(tx)
         return time.monotonic() - start, time.process_time() - cpu
     finally:
@@ -150,13 +156,13 @@ async def measured(url: str, part: str) -> tuple[float, float]:
 
 
 async def _page(tx: Transaction, code: str | None) -> None:
-    found = await reports.institution_table(tx, seed.library(), FIRST, LAST, 10, code)
-    assert found.answers
-    assert found.days
+    table = await reports.institution_table(tx, seed.library(), FIRST, LAST, 10, code)
+    assert table.answers
+    assert table.days
 
 
 async def _fold(tx: Transaction) -> None:
-    assert await aggregates.fold(tx, MOMENT) == LAST - aggregates.DAY
+    assert await aggregates.aggregate_next_day(tx, MOMENT) == LAST - aggregates.DAY
 
 
 async def _naive(tx: Transaction) -> None:
@@ -175,7 +181,7 @@ WORK: dict[str, Callable[[Transaction], Awaitable[None]]] = {
     "all": lambda tx: _page(tx, None),
     "one": lambda tx: _page(tx, seed.CODE),
     "naive": _naive,
-    "rebuild": queries.rebuild,
+    "rebuild": statistics.rebuild,
     "fold": _fold,
 }
 
@@ -184,5 +190,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", required=True)
     parser.add_argument("--page", required=True, choices=tuple(WORK))
-    given = parser.parse_args()
-    print(json.dumps(asyncio.run(measured(given.database, given.page))))
+    options = parser.parse_args()
+    print(json.dumps(asyncio.run(measured(options.database, options.page))))

@@ -1,6 +1,6 @@
-"""Databases to measure on: SQLite files, and one PostgreSQL server that writes every commit to the disk.
+"""Databases to measure on: SQLite files, and one PostgreSQL server that writes every commit to disk.
 
-What is seeded once is copied for every run, so that each begins with the same rows.
+A database is seeded once and copied for every run, so that each run begins with the same rows.
 """
 
 import asyncio
@@ -28,82 +28,85 @@ from tests import postgres
 SQLITE, POSTGRES = "sqlite", "postgres"
 NAMES = {SQLITE: "SQLite", POSTGRES: "PostgreSQL"}
 Seed = Callable[[str], Awaitable[object]]
-
+"""Fills the database at a URL."""
 
 _numbers = count()
 
 
 @dataclass(frozen=True)
-class Ground:
-    """SQLite's files lie in a folder that goes at the end; the server starts when it is first asked for, and stays."""
+class Databases:
+    """SQLite files live in a folder that is deleted at the end; the PostgreSQL server starts on first use and runs on
+    until this process ends."""
 
     folder: Path
 
-    async def seeded(self, kind: str, seed: Seed) -> "Original":
-        """A database with the schema and whatever `seed` puts there, to be copied."""
+    async def create(self, kind: str, seed: Seed) -> "SeededDatabase":
+        """A database with the current schema and the rows that `seed` writes, to be copied."""
         name = f"original{next(_numbers)}"
-        url = await self._create(kind, name, "")
+        url = await self.create_empty(kind, name)
         await migrate.migrate(url)
         await seed(url)
-        return Original(self, kind, name, url)
+        return SeededDatabase(self, kind, name, url)
 
-    async def _create(self, kind: str, name: str, original: str) -> str:
+    async def create_empty(self, kind: str, name: str, copy_of: str = "") -> str:
+        """The URL of a new database without a schema, or of a copy of another."""
         if kind == SQLITE:
-            if original:
-                shutil.copy(self.folder / f"{original}.db", self.folder / f"{name}.db")
+            if copy_of:
+                shutil.copy(self.folder / f"{copy_of}.db", self.folder / f"{name}.db")
             return f"sqlite+aiosqlite:///{self.folder / name}.db"
         socket = await asyncio.to_thread(_socket)
-        await _state(f"CREATE DATABASE {name}" + (f" TEMPLATE {original}" if original else ""))
+        await _execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {copy_of}" if copy_of else ""))
         return f"postgresql+asyncpg://test@/{name}?host={socket}"
 
     async def drop(self, kind: str, name: str) -> None:
-        """The room on the disk is given back."""
+        """Delete a database to free its disk space."""
         if kind == POSTGRES:
-            await _state(f"DROP DATABASE {name}")
+            await _execute(f"DROP DATABASE {name}")
         else:
             for path in self.folder.glob(f"{name}.db*"):
                 path.unlink()
 
-    def data(self) -> Path:
-        """A folder for one run's DATA_DIR; the keys are there, as processes that start together would all make them."""
+    def data_dir(self) -> Path:
+        """A folder for one run's DATA_DIR, with its keys: processes that start together would each generate them."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         config.load_secrets(folder)
         return folder
 
 
 @dataclass(frozen=True)
-class Original:
-    """A seeded database."""
+class SeededDatabase:
+    """A seeded database, of which every run gets a copy."""
 
-    ground: Ground
+    databases: Databases
     kind: str
     name: str
     url: str
 
     async def drop(self) -> None:
-        """It is no longer needed."""
-        await self.ground.drop(self.kind, self.name)
+        """Delete it; copies remain."""
+        await self.databases.drop(self.kind, self.name)
 
     async def copy(self) -> str:
-        """The address of a copy for one run."""
-        return await self.ground._create(self.kind, f"run{next(_numbers)}", self.name)
+        """The URL of a copy for one run."""
+        return await self.databases.create_empty(self.kind, f"run{next(_numbers)}", copy_of=self.name)
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def open_databases() -> Iterator[Databases]:
+    """Databases in a temporary folder, which is deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
-        yield Ground(Path(folder))
+        yield Databases(Path(folder))
 
 
 @cache
 def _socket() -> Path:
-    """Where the server listens, for as long as this process lives."""
+    """The socket folder of the PostgreSQL server, which runs as long as this process."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(_server())
 
 
-async def _state(statement: str) -> None:
+async def _execute(statement: str) -> None:
     connection = await asyncpg.connect(host=str(_socket()), user="test", database="postgres")
     try:
         await connection.execute(statement)
@@ -113,22 +116,22 @@ async def _state(statement: str) -> None:
 
 @contextmanager
 def _server() -> Iterator[Path]:
-    """Like the tests' server, but with fsync and synchronous_commit, which those leave out; gives its socket."""
+    """Like the tests' server, but with fsync and synchronous_commit, which the tests turn off; yields its socket."""
     root = Path(tempfile.mkdtemp(prefix="pg"))
     data = root / "d"
     data.mkdir()
-    binaries, how = postgres._binaries(root)
-    if how:
-        os.chown(data, postgres.NOBODY, postgres.NOBODY)
-    how |= {"cwd": "/", "env": {"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ["PATH"]}}
-    how |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    binaries, options = postgres.binaries(root)
+    if options:
+        os.chown(data, postgres.UNPRIVILEGED_ID, postgres.UNPRIVILEGED_ID)
+    options |= {"cwd": "/", "env": {"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ["PATH"]}}
+    options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
     user = ("-U", "test", "-A", "trust", "-E", "UTF8")
     initdb: list[str | Path] = [binaries / "initdb", "-D", data, *user, *locale, "--no-sync"]
-    subprocess.run(initdb, check=True, **how)
-    server = subprocess.Popen([binaries / "postgres", "-D", data, "-k", data, "-h", ""], **how)
+    subprocess.run(initdb, check=True, **options)
+    server = subprocess.Popen([binaries / "postgres", "-D", data, "-k", data, "-h", ""], **options)
     try:
-        _await(server, [binaries / "pg_isready", "-h", data], how)
+        _wait_until_ready(server, [binaries / "pg_isready", "-h", data], options)
         yield data
     finally:
         server.send_signal(signal.SIGINT)
@@ -136,9 +139,9 @@ def _server() -> Iterator[Path]:
         shutil.rmtree(root)
 
 
-def _await(server: subprocess.Popen[bytes], question: list[str | Path], how: dict[str, Any]) -> None:
+def _wait_until_ready(server: subprocess.Popen[bytes], check: list[str | Path], options: dict[str, Any]) -> None:
     end = time.monotonic() + 20
-    while subprocess.run(question, check=False, **how).returncode:
+    while subprocess.run(check, check=False, **options).returncode:
         assert server.poll() is None, "PostgreSQL did not start"
         assert time.monotonic() < end, "PostgreSQL is not ready after 20 s"
         time.sleep(0.02)

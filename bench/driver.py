@@ -1,7 +1,7 @@
-"""Brings webhooks: hand-written HTTP/1.1 over kept connections, so that the driver takes little of the machine.
+"""Webhook load generator: hand-written HTTP/1.1 over keep-alive connections, so that it needs little CPU itself.
 
-Closed loop (`pour`): as many at once as there are connections. Open loop (`rain`): at a rate, whatever comes back; a
-request's clock starts when it was due, not when it was sent.
+Closed loop (`send_all`): as many requests at once as there are connections. Open loop (`send_at_rate`): at a fixed
+rate, whether responses come or not; a request's latency counts from when it was due, not from when it was sent.
 """
 
 import asyncio
@@ -12,40 +12,40 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 CONNECTIONS = 40
-"""What we allow Telegram to open (setWebhook, max_connections)."""
+"""As many as we allow Telegram to open (setWebhook, max_connections)."""
 
 ACKNOWLEDGED = b"answerCallbackQuery"
 
 
-class Refused(Exception):
-    """A webhook was not answered 200; the text is the answer's first line."""
+class RequestFailed(Exception):
+    """A webhook was not answered 200; the text is the first line of the response."""
 
 
 @dataclass
-class _Task:
-    raw: bytes
-    due: float
+class _Request:
+    content: bytes
+    due_at: float
     done: asyncio.Future[float]
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time; what waits is taken from the shared queue."""
+    """Sends one request at a time, the next one from the shared queue."""
 
-    def __init__(self, driver: "Driver", waiting: deque[_Task], idle: list["_Connection"]) -> None:
+    def __init__(self, driver: "Driver", waiting: deque[_Request], idle: list["_Connection"]) -> None:
         self._driver = driver
         self._waiting = waiting
         self._idle = idle
         self._buffer = b""
-        self._task: _Task | None = None
+        self._current: _Request | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._idle.append(self)
 
-    def start(self, task: _Task) -> None:
-        self._task = task
-        self.transport.write(task.raw)
+    def start(self, request: _Request) -> None:
+        self._current = request
+        self.transport.write(request.content)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -56,76 +56,76 @@ class _Connection(asyncio.Protocol):
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         if len(self._buffer) < end + 4 + length:
             return
-        self._driver.called += ACKNOWLEDGED in self._buffer[end : end + 4 + length]
+        self._driver.acknowledged += ACKNOWLEDGED in self._buffer[end : end + 4 + length]
         self._buffer = self._buffer[end + 4 + length :]
-        task, self._task = self._task, None
-        assert task is not None
-        if not task.done.done():
+        request, self._current = self._current, None
+        assert request is not None
+        if not request.done.done():
             if head.startswith(b"http/1.1 200"):
-                task.done.set_result(time.monotonic() - task.due)
+                request.done.set_result(time.monotonic() - request.due_at)
             else:
-                task.done.set_exception(Refused(head.partition(b"\r\n")[0].decode()))
+                request.done.set_exception(RequestFailed(head.partition(b"\r\n")[0].decode()))
         if self._waiting:
             self.start(self._waiting.popleft())
         else:
             self._idle.append(self)
 
-    def connection_lost(self, fault: Exception | None) -> None:
-        if self._task is not None and not self._task.done.done():
-            self._task.done.set_exception(Refused("connection lost"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._current is not None and not self._current.done.done():
+            self._current.done.set_exception(RequestFailed("connection lost"))
 
 
 class Driver:
-    """Connections to one or more addresses; work goes to whichever is free."""
+    """A pool of connections to one or more servers; a request goes to any idle connection."""
 
     def __init__(self) -> None:
-        self.called = 0  # answers that carried the acknowledgement of a press, as Telegram takes it
-        self._waiting: deque[_Task] = deque()
+        self.acknowledged = 0  # responses that carried the acknowledgement of a press, as Telegram accepts it
+        self._waiting: deque[_Request] = deque()
         self._idle: list[_Connection] = []
-        self._all: list[_Connection] = []
+        self._connections: list[_Connection] = []
 
     async def open(self, urls: Sequence[str], connections: int = CONNECTIONS) -> None:
         loop = asyncio.get_running_loop()
-        for place in range(connections):
-            host, _, port = urlsplit(urls[place % len(urls)]).netloc.partition(":")
-            _, made = await loop.create_connection(
+        for index in range(connections):
+            host, _, port = urlsplit(urls[index % len(urls)]).netloc.partition(":")
+            _, connection = await loop.create_connection(
                 lambda: _Connection(self, self._waiting, self._idle), host, int(port)
             )
-            self._all.append(made)
+            self._connections.append(connection)
 
     def close(self) -> None:
-        for one in self._all:
-            one.transport.close()
+        for connection in self._connections:
+            connection.transport.close()
 
-    def send(self, raw: bytes, due: float) -> asyncio.Future[float]:
-        """Gives seconds since it was due, once it is answered 200. Raises Refused."""
-        task = _Task(raw, due, asyncio.get_running_loop().create_future())
+    def send(self, content: bytes, due_at: float) -> asyncio.Future[float]:
+        """A future of the seconds from `due_at` until it is answered 200. Raises RequestFailed."""
+        request = _Request(content, due_at, asyncio.get_running_loop().create_future())
         if self._idle:
-            self._idle.pop().start(task)
+            self._idle.pop().start(request)
         else:
-            self._waiting.append(task)
-        return task.done
+            self._waiting.append(request)
+        return request.done
 
-    async def pour(self, raws: Sequence[bytes]) -> list[float]:
-        """All of them as fast as they are taken; seconds that each took from now."""
+    async def send_all(self, requests: Sequence[bytes]) -> list[float]:
+        """Send all as fast as the server accepts them; seconds from now until each was answered."""
         now = time.monotonic()
-        return await asyncio.gather(*(self.send(raw, now) for raw in raws))
+        return await asyncio.gather(*(self.send(content, now) for content in requests))
 
-    async def rain(self, raws: Sequence[bytes], rate: float, patience: float) -> list[float]:
-        """`rate` a second; seconds from when each was due.
+    async def send_at_rate(self, requests: Sequence[bytes], rate: float, timeout: float) -> list[float]:
+        """Send `rate` requests a second; seconds from when each was due until it was answered.
 
-        Raises TimeoutError when they are not all answered `patience` seconds after the last was due.
+        Raises TimeoutError when not all are answered within `timeout` seconds after the last was due.
         """
         start = time.monotonic() + 0.1
-        going = []
-        for place, raw in enumerate(raws):
-            due = start + place / rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            going.append(self.send(raw, due))
-        return await asyncio.wait_for(asyncio.gather(*going), patience)
+        pending = []
+        for index, content in enumerate(requests):
+            due_at = start + index / rate
+            await asyncio.sleep(max(0.0, due_at - time.monotonic()))
+            pending.append(self.send(content, due_at))
+        return await asyncio.wait_for(asyncio.gather(*pending), timeout)
 
 
 def request(path: str, body: bytes, *headers: str) -> bytes:
-    """A whole POST as it goes over the line."""
+    """The bytes of a POST request."""
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body

@@ -1,8 +1,8 @@
-"""The command `integra`, but for what a benchmark must move: the day, how often it is looked at, the highest pace.
+"""The command `integra` with what a benchmark must change: the date, the scheduler's interval and the rate limit.
 
-Prompts are planned on working days only, so that the clock may be set to the next working morning; and TELEGRAM_RATE
-ends at 1,000/s, which would be all that a benchmark without a limit could show.
-Run: BENCH_CLOCK=3600 BENCH_RATE=1000000 python -m bench.door run
+Prompts are planned on working days only, so the clock can be set to the next working morning; TELEGRAM_RATE is at most
+1,000/s, which a benchmark without a rate limit has to exceed.
+Run: BENCH_CLOCK=3600 BENCH_RATE=1000000 python -m bench.entry_point run
 """
 
 import os
@@ -15,47 +15,49 @@ from bot import scheduler
 from bot.cli import main
 from bot.delivery.rate_limiter import Limits
 from content import workdays
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 ZONE = ZoneInfo("America/Mexico_City")
-HOUR = 10  # local; people of the daily run are to be asked before
-UNPACED = {"BENCH_RATE": "1000000"}
+HOUR = 10  # local; the servants of the daily run are due before it
+UNLIMITED_RATE = {"BENCH_RATE": "1000000"}
 
 
-def to_a_working_morning(before: float = 0.0) -> dict[str, str]:
-    """What sets the clock of all processes that get it forward to ten on the next working day, or some seconds before;
-    and lets them look at it more often, so that nobody waits for the hour."""
+def clock_at_next_working_morning(before: float = 0.0) -> dict[str, str]:
+    """Environment that moves a process's clock forward to 10:00 on the next working day, or `before` seconds earlier.
+
+    The scheduler then also runs every second, so that no process waits long for the hour.
+    """
     now = datetime.now(UTC)
     day = workdays.workdays_after(now.astimezone(ZONE).date(), 1)
     moment = datetime.combine(day, time(HOUR), ZONE) - timedelta(seconds=before)
     return {"BENCH_CLOCK": str((moment - now).total_seconds()), "BENCH_BEAT": "1"}
 
 
-class _Moved(datetime):
-    """The time of day as the product reads it."""
+class _ShiftedDatetime(datetime):
+    """`datetime` whose `now` is ahead of the system clock."""
 
-    by = timedelta()
+    offset = timedelta()
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) + cls.by
+        return super().now(tz) + cls.offset
 
 
-def lift_pace(rate: float) -> None:
-    """Channels that are wired from now on send up to so many messages a second, whatever is set."""
+def lift_rate_limit(rate: float) -> None:
+    """Let channels that are wired from now on send up to `rate` messages a second, whatever the settings say."""
 
-    def unpaced(_: float, person: PersonLimit) -> Limits:
-        return Limits(rate, person)
+    def limits(_: float, recipient: RecipientLimit) -> Limits:
+        return Limits(rate, recipient)
 
-    vars(wiring)["Limits"] = unpaced
+    vars(wiring)["Limits"] = limits
 
 
 if __name__ == "__main__":
-    if beat := os.environ.get("BENCH_BEAT"):
-        vars(scheduler)["BEAT"] = float(beat)
-    if moved := os.environ.get("BENCH_CLOCK"):
-        _Moved.by = timedelta(seconds=float(moved))
-        vars(wiring)["datetime"] = _Moved
+    if interval := os.environ.get("BENCH_BEAT"):
+        vars(scheduler)["INTERVAL"] = float(interval)
+    if offset := os.environ.get("BENCH_CLOCK"):
+        _ShiftedDatetime.offset = timedelta(seconds=float(offset))
+        vars(wiring)["datetime"] = _ShiftedDatetime
     if highest := os.environ.get("BENCH_RATE"):
-        lift_pace(float(highest))
+        lift_rate_limit(float(highest))
     main.main()

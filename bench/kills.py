@@ -1,5 +1,5 @@
-"""Kill -9 while everybody talks: 0 lost, 0 answers doubled; what left twice, the platform had said yes to and nobody
-had noted it (see tests/kills/town.py).
+"""Processes killed with SIGKILL under load: no message lost, no answer lost or duplicated; only messages that the
+platform had accepted and no process had recorded may be sent twice (see tests/kills/simulation.py).
 
 Run: python -m bench.kills [--quick]
 """
@@ -9,29 +9,29 @@ import asyncio
 import time
 
 from bench import seed
-from bench.databases import NAMES, POSTGRES, SQLITE, Ground, ground
+from bench.databases import NAMES, POSTGRES, SQLITE, Databases, open_databases
 from bench.report import Figure, Row
-from bot.delivery.channel_sender import ON_THE_WAY
-from tests.fakes.counter import TELEGRAM, WHATSAPP
-from tests.kills import town
-from tests.kills.census import Found
+from bot.delivery.channel_sender import MAX_IN_FLIGHT
+from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
+from tests.kills import simulation
+from tests.kills.audit import KillResult
 
-QUICK, WHOLE = (1_000, 10), (10_000, 500)  # messages and kills on each of the two databases
+QUICK, FULL = (1_000, 10), (10_000, 500)  # messages and kills on each of the two databases
 
 
 async def rows(quick: bool) -> list[Row]:
-    """Both databases side by side: whoever starts anew waits more than it works."""
-    messages, kills = QUICK if quick else WHOLE
-    with ground() as land:
-        both = await asyncio.gather(*(_on(land, kind, messages, kills) for kind in (SQLITE, POSTGRES)))
-    return [row for several in both for row in several]
+    """Both databases concurrently, as restarting processes mostly wait."""
+    messages, kills = QUICK if quick else FULL
+    with open_databases() as databases:
+        both = await asyncio.gather(*(_rows_on(databases, kind, messages, kills) for kind in (SQLITE, POSTGRES)))
+    return [row for database_rows in both for row in database_rows]
 
 
-async def _on(land: Ground, kind: str, messages: int, kills: int) -> list[Row]:
-    url = await (await land.seeded(kind, seed.nothing)).copy()
-    begun = time.monotonic()
-    found = await town.run(url, land.data(), seed.library(), messages, kills)
-    return _rows(f"{NAMES[kind]} ({time.monotonic() - begun:.0f} s)", found)
+async def _rows_on(databases: Databases, kind: str, messages: int, kills: int) -> list[Row]:
+    url = await (await databases.create(kind, seed.leave_empty)).copy()
+    start = time.monotonic()
+    result = await simulation.run(url, databases.data_dir(), seed.library(), messages, kills)
+    return _rows(f"{NAMES[kind]} ({time.monotonic() - start:.0f} s)", result)
 
 
 async def main(quick: bool) -> None:
@@ -39,34 +39,34 @@ async def main(quick: bool) -> None:
         print(row.line(), flush=True)
 
 
-def _rows(name: str, found: Found) -> list[Row]:
-    what = f"{found.kills:,} kills -9 in {found.messages:,} messages, {name}"
+def _rows(name: str, result: KillResult) -> list[Row]:
+    what = f"{result.kills:,} SIGKILLs in {result.messages:,} messages, {name}"
     return [
-        _row(f"{what}: lost", found.missing, "0", found.missing == 0),
+        _row(f"{what}: lost", result.missing, "0", result.missing == 0),
         _row(
-            f"{what}: answers of {found.presses:,} presses that were lost or doubled",
-            found.unanswered + found.answered_twice,
+            f"{what}: answers of {result.presses:,} presses that were lost or duplicated",
+            result.unanswered + result.answered_twice,
             "0",
-            found.unanswered + found.answered_twice == 0,
+            result.unanswered + result.answered_twice == 0,
         ),
         _row(
-            f"{what}: doubled on Telegram",
-            found.doubled(TELEGRAM),
-            f"only what was taken and not noted, one a kill and connection ({ON_THE_WAY})",
-            found.unexplained == 0 and found.most_doubts[TELEGRAM] <= ON_THE_WAY,
-            found.summary(),
+            f"{what}: duplicated on Telegram",
+            result.duplicates(TELEGRAM),
+            f"only if accepted and not recorded: at most one per kill and connection ({MAX_IN_FLIGHT})",
+            result.unexplained_duplicates == 0 and result.most_unrecorded[TELEGRAM] <= MAX_IN_FLIGHT,
+            result.summary(),
         ),
         _row(
-            f"{what}: doubled on WhatsApp",
-            found.doubled(WHATSAPP),
-            "0: a receipt proves it",
-            not found.doubled(WHATSAPP),
+            f"{what}: duplicated on WhatsApp",
+            result.duplicates(WHATSAPP),
+            "0: receipts prevent it",
+            not result.duplicates(WHATSAPP),
         ),
     ]
 
 
-def _row(what: str, count: int, target: str, is_met: bool, beside: str = "") -> Row:
-    return Row(what, Figure([count], ""), peer_name=beside, target=target, is_met=is_met)
+def _row(what: str, count: int, target: str, is_met: bool, summary: str = "") -> Row:
+    return Row(what, Figure([count], ""), peer_name=summary, target=target, is_met=is_met)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""One run of the Sender alone: everything that waits is claimed, sent and noted, as fast as it goes.
+"""One run of the dispatcher alone: all pending deliveries are claimed, sent and recorded as fast as possible.
 
-Prints how many, wall and processor seconds, as one line of JSON.
+Prints the number of messages, wall and CPU seconds as one line of JSON.
 Run: python -m bench.outbound_worker --database sqlite+aiosqlite:////tmp/outbox.db --url http://127.0.0.1:9000
 """
 
@@ -10,28 +10,28 @@ from datetime import UTC, datetime
 import uvloop
 
 from bench.processes import TOKEN
-from bench.runs import timed
-from bot.channels.telegram.channel import PERSON, Telegram
+from bench.runs import measured_run
+from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, Telegram
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.lifecycle import tune_garbage_collector
 from storage.database import open_database
 
-RATE = 1e6  # a second: none that would be felt
+RATE = 1e6  # messages a second: too high to limit anything
 
 
 def clock() -> datetime:
     return datetime.now(UTC)
 
 
-async def emptied(url: str, api: str) -> str:
+async def drain_outbox(url: str, api: str) -> str:
     database = open_database(url)
     telegram = Telegram(TOKEN, api)
-    limits = {telegram.name: Limits(RATE, PERSON)}
-    paced_by = clock if database.is_sqlite else None
-    sender = Dispatcher(database, {telegram.name: telegram}, limits, clock, paced_by=paced_by)
+    limits = {telegram.name: Limits(RATE, RECIPIENT_RATE_LIMIT)}
+    rate_limit_clock = clock if database.is_sqlite else None
+    dispatcher = Dispatcher(database, {telegram.name: telegram}, limits, clock, rate_limit_clock=rate_limit_clock)
     try:
-        return await timed(sender.drain())
+        return await measured_run(dispatcher.drain())
     finally:
         await telegram.stop()
         await database.close()
@@ -41,6 +41,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", required=True)
     parser.add_argument("--url", required=True, help="of the platform")
-    given = parser.parse_args()
+    options = parser.parse_args()
     tune_garbage_collector()
-    print(uvloop.run(emptied(given.database, given.url)))
+    print(uvloop.run(drain_outbox(options.database, options.url)))

@@ -1,8 +1,8 @@
-"""The platforms as far as a benchmark needs them: a process that takes sendings at once, after a while, or not at all.
+"""A fake of both platforms' APIs for benchmarks: a process that accepts messages at once, after a latency, or not.
 
-Hand-written HTTP/1.1 on sockets, so that it is several times faster than whatever is measured against it. It
-speaks both tongues: `/bot<token>/<method>` is Telegram, `/<version>/<id>/messages` is WhatsApp. `GET /stats` tells what
-was seen, and `POST /rules` sets latency and limit.
+Hand-written HTTP/1.1 on sockets, so that it is several times faster than any client measured against it. It serves both
+APIs: `/bot<token>/<method>` is Telegram, `/<version>/<id>/messages` is WhatsApp. `GET /stats` returns the statistics,
+and `POST /rules` sets latency and rate limit.
 Run: python -m bench.platform --port 9000
 """
 
@@ -23,31 +23,32 @@ FIELDS = (b"&chat_id=", b"&message_id=", b"&text=")
 
 @dataclass
 class Rules:
-    """`limit` messages in any sliding second; whoever pushes on is refused for `penalty` seconds and longer."""
+    """At most `limit` messages in any sliding second; a client over it is refused for `penalty` seconds, and each
+    call that it makes meanwhile prolongs that."""
 
     latency: float = 0.0
-    limit: int = 0  # 0: none
+    limit: int = 0  # 0: no limit
     penalty: float = 3.0
 
 
 @dataclass
-class Seen:
-    """What reached the platform."""
+class Traffic:
+    """What the platform has received. Times are of the monotonic clock, which all processes of a machine share."""
 
     calls: Counter[str] = field(default_factory=Counter)
-    sent: Counter[str] = field(default_factory=Counter)  # by address and text: how often
-    refused: list[float] = field(default_factory=list)  # moments
+    sent: Counter[str] = field(default_factory=Counter)  # how often, by address and text
+    refused: list[float] = field(default_factory=list)  # times
     first: float = 0.0
     last: float = 0.0
-    last_call: float = 0.0  # of whatever kind; moments are of the clock that all processes of a machine share
+    last_call: float = 0.0  # of any method
 
-    def told(self) -> dict[str, object]:
-        doubled = sum(count - 1 for count in self.sent.values())
+    def stats(self) -> dict[str, object]:
+        duplicated = sum(count - 1 for count in self.sent.values())
         return {
             "calls": dict(self.calls),
             "sent": sum(self.sent.values()),
             "distinct": len(self.sent),
-            "doubled": doubled,
+            "duplicated": duplicated,
             "refused": len(self.refused),
             "refused_after": [round(moment - self.first, 3) for moment in self.refused[:20]],  # seconds
             "seconds": self.last - self.first,
@@ -56,42 +57,42 @@ class Seen:
         }
 
 
-class Platform:
-    """All connections share it."""
+class FakePlatform:
+    """The state and rules of the platform, shared by all connections."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.seen = Seen()
+        self.traffic = Traffic()
         self._recent: deque[float] = deque()
-        self._held_until = 0.0
+        self._refused_until = 0.0
         self._number = 0
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body for one request."""
+        """Status and body of the response to one request."""
         if path == "/stats":
-            return 200, json.dumps(self.seen.told()).encode()
+            return 200, json.dumps(self.traffic.stats()).encode()
         if path == "/rules":
-            self.rules, self.seen = Rules(**json.loads(body)), Seen()
+            self.rules, self.traffic = Rules(**json.loads(body)), Traffic()
             self._recent.clear()
-            self._held_until = 0.0
+            self._refused_until = 0.0
             return 200, b"{}"
-        name = path.partition("?")[0].rpartition("/")[2]
-        self.seen.calls[name] += 1
-        self.seen.last_call = monotonic()
-        if name in ("sendMessage", "messages", "editMessageText"):
-            return self._take(name, body)
-        return 200, self._plain(name)
+        method_name = path.partition("?")[0].rpartition("/")[2]
+        self.traffic.calls[method_name] += 1
+        self.traffic.last_call = monotonic()
+        if method_name in ("sendMessage", "messages", "editMessageText"):
+            return self._accept(method_name, body)
+        return 200, self._other(method_name)
 
-    def _take(self, name: str, body: bytes) -> tuple[int, bytes]:
+    def _accept(self, name: str, body: bytes) -> tuple[int, bytes]:
         now = monotonic()
         wait = self._wait(now)
         if wait:
-            self.seen.refused.append(now)
-            return _refusal(name, wait)
+            self.traffic.refused.append(now)
+            return _rate_limit_error(name, wait)
         self._number += 1
-        self.seen.sent[_what(name, body)] += 1
-        self.seen.first = self.seen.first or now
-        self.seen.last = now
+        self.traffic.sent[_message_key(name, body)] += 1
+        self.traffic.first = self.traffic.first or now
+        self.traffic.last = now
         if name == "messages":
             return 200, b'{"messaging_product":"whatsapp","messages":[{"id":"wamid.%d"}]}' % self._number
         return 200, (
@@ -99,22 +100,22 @@ class Platform:
         )
 
     def _wait(self, now: float) -> float:
-        """Seconds until another message is taken; 0.0: at once."""
+        """Seconds until another message is accepted; 0.0: now."""
         if not self.rules.limit:
             return 0.0
         while self._recent and self._recent[0] <= now - 1.0:
             self._recent.popleft()
-        if now < self._held_until:
-            self._held_until += 0.1  # pushing on prolongs it
-            return self._held_until - now
+        if now < self._refused_until:
+            self._refused_until += 0.1  # each further call prolongs it
+            return self._refused_until - now
         if len(self._recent) >= self.rules.limit:
-            self._held_until = now + self.rules.penalty
+            self._refused_until = now + self.rules.penalty
             return self.rules.penalty
         self._recent.append(now)
         return 0.0
 
     @staticmethod
-    def _plain(name: str) -> bytes:
+    def _other(name: str) -> bytes:
         if name == "getMe":
             return b'{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"b","username":"bench_bot"}}'
         if name == "message_templates":
@@ -122,40 +123,40 @@ class Platform:
         return b'{"ok":true,"result":true,"display_phone_number":"+52 477 000 0000"}'
 
 
-def _what(name: str, body: bytes) -> str:
-    """Whom and what: enough to see a doubled message."""
+def _message_key(name: str, body: bytes) -> str:
+    """Recipient and text, which identify a message sent twice."""
     if body[:1] == b"{":
         content = json.loads(body)
-        whom = content.get("to") or content.get("recipient") or content.get("chat_id")
+        recipient = content.get("to") or content.get("recipient") or content.get("chat_id")
         text = content.get("biz_opaque_callback_data") or content.get("text", "")
-        return f"{whom}|{text}"
-    form = b"&" + body  # as it was encoded: equal is equal
+        return f"{recipient}|{text}"
+    form = b"&" + body  # compared as encoded: equal messages have equal encodings
     return "|".join(form.partition(name)[2].partition(b"&")[0].decode() for name in FIELDS)
 
 
-def _refusal(name: str, wait: float) -> tuple[int, bytes]:
+def _rate_limit_error(name: str, wait: float) -> tuple[int, bytes]:
     if name == "messages":
         return 400, b'{"error":{"message":"Rate limit hit","code":130429}}'
-    told = {
+    error = {
         "ok": False,
         "error_code": 429,
         "description": "Too Many Requests",
         "parameters": {"retry_after": int(wait) + 1},
     }
-    return 429, json.dumps(told).encode()
+    return 429, json.dumps(error).encode()
 
 
 class Connection:
-    """One keep-alive connection; requests on it come one after the other."""
+    """One keep-alive connection; its requests are answered in order."""
 
-    def __init__(self, line: socket.socket, server: "Server") -> None:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.line = line
+    def __init__(self, client: socket.socket, server: "Server") -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.client = client
         self._server = server
         self._buffer = b""
 
-    def take(self, data: bytes) -> None:
-        """What came over the line: any number of requests, or a part of one."""
+    def receive(self, data: bytes) -> None:
+        """Answer the requests that `data` completes: any number of them, or none yet."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end]
@@ -170,58 +171,58 @@ class Connection:
                 status,
                 len(content),
             )
-            self._server.say(self, raw + content)
+            self._server.respond(self, raw + content)
 
-    def say(self, raw: bytes) -> None:
-        with suppress(OSError):  # the other side went away
-            self.line.sendall(raw)
+    def send(self, raw: bytes) -> None:
+        with suppress(OSError):  # the client has disconnected
+            self.client.sendall(raw)
 
 
 class Server:
-    """Waits for whatever can be read, and for answers that are due; without asyncio, which would cost the most."""
+    """An epoll loop over readable connections and responses that are due; asyncio would take most of the CPU time."""
 
     def __init__(self, port: int, rules: Rules) -> None:
-        self.platform = Platform(rules)
+        self.platform = FakePlatform(rules)
         self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self._poll = select.epoll()
         self._poll.register(self.listener.fileno(), select.EPOLLIN)
         self._open: dict[int, Connection] = {}
-        self._later: deque[tuple[float, Connection, bytes]] = deque()  # all wait equally long: the oldest is first
+        self._delayed: deque[tuple[float, Connection, bytes]] = deque()  # one latency for all: the oldest is due first
 
-    def say(self, connection: Connection, raw: bytes) -> None:
+    def respond(self, connection: Connection, raw: bytes) -> None:
         latency = self.platform.rules.latency
         if latency:
-            self._later.append((monotonic() + latency, connection, raw))
+            self._delayed.append((monotonic() + latency, connection, raw))
         else:
-            connection.say(raw)
+            connection.send(raw)
 
     def run(self) -> None:
         while True:
-            wait = max(0.0, self._later[0][0] - monotonic()) if self._later else -1
+            wait = max(0.0, self._delayed[0][0] - monotonic()) if self._delayed else -1
             for number, _ in self._poll.poll(wait):
                 if number == self.listener.fileno():
                     self._accept()
                 else:
                     self._read(self._open[number])
-            while self._later and self._later[0][0] <= monotonic():
-                _, connection, raw = self._later.popleft()
-                connection.say(raw)
+            while self._delayed and self._delayed[0][0] <= monotonic():
+                _, connection, raw = self._delayed.popleft()
+                connection.send(raw)
 
     def _accept(self) -> None:
-        line, _ = self.listener.accept()
-        self._open[line.fileno()] = Connection(line, self)
-        self._poll.register(line.fileno(), select.EPOLLIN)
+        client, _ = self.listener.accept()
+        self._open[client.fileno()] = Connection(client, self)
+        self._poll.register(client.fileno(), select.EPOLLIN)
 
     def _read(self, connection: Connection) -> None:
         try:
-            data = connection.line.recv(65536)
+            data = connection.client.recv(65536)
         except OSError:
             data = b""
         if data:
-            connection.take(data)
+            connection.receive(data)
             return
-        del self._open[connection.line.fileno()]
-        connection.line.close()  # and epoll forgets it
+        del self._open[connection.client.fileno()]
+        connection.client.close()  # which also removes it from epoll
 
 
 if __name__ == "__main__":
@@ -229,9 +230,9 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds")
     parser.add_argument("--limit", type=int, default=0, help="messages in any sliding second")
-    given = parser.parse_args()
-    with suppress(OSError):  # a platform shares no processor with us: kept waiting, it would see bursts that are none
+    options = parser.parse_args()
+    with suppress(OSError):  # a real platform has its own CPU; if delayed, this one would see false bursts
         os.nice(-10)
-    server = Server(given.port, Rules(given.latency, given.limit))
+    server = Server(options.port, Rules(options.latency, options.limit))
     print(server.listener.getsockname()[1], flush=True)
     server.run()

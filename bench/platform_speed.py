@@ -1,40 +1,42 @@
-"""How fast the fake platform is by itself: it must be several times faster than whatever is measured against it."""
+"""The fake platform's own speed: it must be several times that of any client measured against it."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from bench.driver import Driver
 from bench.peers import work
-from bench.processes import TOKEN, platform
+from bench.processes import TOKEN, platform_process
 
-TIMES = 5
+HEADROOM = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
-    """`taken` calls a second as our driver brought them, one at a time on each of 40 connections; `own` calls for each
-    second of the platform's own processor time, which is what it could take at most."""
+class PlatformSpeed:
+    """`accepted`: calls a second from our driver, one at a time on each of 40 connections.
 
-    taken: float
-    own: float
+    `own_capacity`: calls per second of the platform's own CPU time, the most that it could accept.
+    """
+
+    accepted: float
+    own_capacity: float
 
     def is_enough_for(self, calls: float) -> bool:
-        """For something that makes so many calls a second."""
-        return self.own >= TIMES * calls
+        """Whether a client that makes so many calls a second can be measured against it."""
+        return self.own_capacity >= HEADROOM * calls
 
 
-async def gauge(count: int) -> Gauge:
-    """Measured with messages as our sender writes them."""
-    text = work.question()[0]
-    raws = [_message(chat, text) for chat in work.chats(count)]
-    async with platform() as fake:
+async def measure_platform(count: int) -> PlatformSpeed:
+    """Measure with `count` messages in the format of our Telegram client."""
+    text = work.prompt()[0]
+    requests = [_message(chat, text) for chat in work.chats(count)]
+    async with platform_process() as fake:
         driver = Driver()
         await driver.open([fake.url])
         before = fake.cpu()
-        taken = await driver.pour(raws)
+        latencies = await driver.send_all(requests)
         cpu = fake.cpu() - before
         driver.close()
-    return Gauge(count / max(taken), count / cpu)
+    return PlatformSpeed(count / max(latencies), count / cpu)
 
 
 def _message(chat: int, text: str) -> bytes:

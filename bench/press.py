@@ -1,4 +1,4 @@
-"""Presses of a prompt's button, as Telegram brings them by webhook."""
+"""Button presses on a prompt, as Telegram's webhook requests deliver them."""
 
 import json
 from typing import Any
@@ -8,30 +8,30 @@ from bot.channels.telegram.receiver import PATH, SECRET_HEADER
 
 SECRET = "secret-of-the-bench"
 CALLS = 3
-"""What one press leads to: it is acknowledged, the prompt is brought up to date, and the reason is sent."""
+"""API calls per press: the press is acknowledged, the prompt is edited, and the feedback is sent."""
 
 
-def update(person: int) -> dict[str, Any]:
-    """Person n answers prompt n with its first option."""
-    chat = {"id": seed.CHAT + person, "type": "private", "first_name": "Ana"}
-    message = {"message_id": 1000 + person, "date": 1795300000, "chat": chat, "text": "?"}
+def update(number: int) -> dict[str, Any]:
+    """The update with which servant `number` answers prompt `number` with its first option."""
+    chat = {"id": seed.CHAT + number, "type": "private", "first_name": "Ana"}
+    message = {"message_id": 1000 + number, "date": 1795300000, "chat": chat, "text": "?"}
     query = {
-        "id": f"{4_000_000_000 + person}",
-        "from": {"id": seed.CHAT + person, "is_bot": False, "first_name": "Ana", "language_code": "es"},
+        "id": f"{4_000_000_000 + number}",
+        "from": {"id": seed.CHAT + number, "is_bot": False, "first_name": "Ana", "language_code": "es"},
         "message": message,
         "chat_instance": "1",
-        "data": f"answer:{person}:a",
+        "data": f"answer:{number}:a",
     }
-    return {"update_id": 700_000_000 + person, "callback_query": query}
+    return {"update_id": 700_000_000 + number, "callback_query": query}
 
 
 def requests(count: int, path: str = PATH) -> list[bytes]:
-    """One press of each of so many people, ready to be sent."""
+    """Webhook requests with one press by each of `count` servants."""
     header = f"{SECRET_HEADER}: {SECRET}"
-    return [driver.request(path, json.dumps(update(one)).encode(), header) for one in range(1, count + 1)]
+    return [driver.request(path, json.dumps(update(number)).encode(), header) for number in range(1, count + 1)]
 
 
 def replies(stats: dict[str, Any]) -> int:
-    """How much of that the platform has seen."""
+    """How many of the calls that answer presses the platform has received."""
     calls = stats["calls"]
     return sum(calls.get(name, 0) for name in ("answerCallbackQuery", "editMessageText", "sendMessage"))

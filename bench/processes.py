@@ -26,46 +26,47 @@ WHATSAPP = {
 
 
 @dataclass
-class Platform:
-    """The fake platform's process."""
+class PlatformProcess:
+    """The process of the fake platform (bench/platform.py)."""
 
     url: str
     pid: int = 0
 
     def cpu(self) -> float:
-        """CPU seconds that it used so far."""
+        """CPU seconds that it has used so far."""
         return cpu_of(self.pid)
 
     async def rules(self, **rules: Any) -> None:
-        """Set new rules and forget what was seen."""
-        await _ask(f"{self.url}/rules", json.dumps(Rules(**rules).__dict__))
+        """Set new rules and reset the statistics."""
+        await _request(f"{self.url}/rules", json.dumps(Rules(**rules).__dict__))
 
     async def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(await _ask(f"{self.url}/stats"))
-        return found
+        stats: dict[str, Any] = json.loads(await _request(f"{self.url}/stats"))
+        return stats
 
 
 @asynccontextmanager
-async def platform() -> AsyncIterator[Platform]:
-    process = await started("-m", "bench.platform", env={})
+async def platform_process() -> AsyncIterator[PlatformProcess]:
+    """A fake platform that is ready to be called."""
+    process = await start_process("-m", "bench.platform", env={})
     assert process.stdout is not None
     try:
         port = int(await process.stdout.readline())
-        yield Platform(f"http://127.0.0.1:{port}", process.pid)
+        yield PlatformProcess(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.kill()
         await process.wait()
 
 
 @dataclass
-class House:
-    """A running product: `url` is where it listens."""
+class ServerProcess:
+    """A running server, ours or a peer's, which listens at `url`."""
 
     url: str
     process: asyncio.subprocess.Process
 
     def cpu(self) -> float:
-        """CPU seconds used so far (user and system), of this process and its threads."""
+        """CPU seconds (user and system) that this process and its threads have used so far."""
         return cpu_of(self.process.pid)
 
     def rss(self) -> float:
@@ -75,12 +76,12 @@ class House:
 
 
 @asynccontextmanager
-async def house(
-    platform: Platform, folder: Path, settings: Mapping[str, str], *arguments: str, module: str = "bot"
-) -> AsyncIterator[House]:
-    """`integra run` with both channels on the fake platform; ready when this gives it.
+async def integra_process(
+    platform: PlatformProcess, folder: Path, settings: Mapping[str, str], *arguments: str, module: str = "bot"
+) -> AsyncIterator[ServerProcess]:
+    """`integra run` with both channels on the fake platform; yielded once it is ready.
 
-    `module` is what starts it: `bench.door` for a run whose clock or pace is moved.
+    `module` is the program: `bench.entry_point` for a run with another clock or rate limit.
     """
     env = {
         "DATA_DIR": str(folder),
@@ -94,7 +95,7 @@ async def house(
         **WHATSAPP,
         **settings,
     }
-    process = await started("-m", module, "run", *arguments, env=env)
+    process = await start_process("-m", module, "run", *arguments, env=env)
     assert process.stdout is not None
     port = 0
     try:
@@ -105,33 +106,33 @@ async def house(
                 break
         else:
             raise RuntimeError("integra run ended before it was ready")
-        quiet = asyncio.create_task(_drained(process.stdout))
-        yield House(f"http://127.0.0.1:{port}", process)
-        quiet.cancel()
+        draining = asyncio.create_task(_drain(process.stdout))
+        yield ServerProcess(f"http://127.0.0.1:{port}", process)
+        draining.cancel()
     finally:
-        await _ended(process)
+        await _stop(process)
 
 
 @asynccontextmanager
-async def houses(
-    platform: Platform, folder: Path, settings: Mapping[str, str], roles: Sequence[str], module: str = "bot"
-) -> AsyncIterator[list[House]]:
-    """A process for each role, started side by side."""
+async def integra_processes(
+    platform: PlatformProcess, folder: Path, settings: Mapping[str, str], roles: Sequence[str], module: str = "bot"
+) -> AsyncIterator[list[ServerProcess]]:
+    """A process for each role, started concurrently."""
     async with AsyncExitStack() as stack:
-        waiting = [house(platform, folder, settings, "--role", role, module=module) for role in roles]
-        yield await asyncio.gather(*(stack.enter_async_context(one) for one in waiting))
+        starting = [integra_process(platform, folder, settings, "--role", role, module=module) for role in roles]
+        yield await asyncio.gather(*(stack.enter_async_context(process) for process in starting))
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds that a process used so far (user and system)."""
+    """CPU seconds (user and system) that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    with suppress(ProcessLookupError):  # it has just ended by itself
+    with suppress(ProcessLookupError):  # it has just exited by itself
         process.terminate()
     try:
         await asyncio.wait_for(process.wait(), 15)
@@ -140,22 +141,22 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _drained(stream: asyncio.StreamReader) -> None:
+async def _drain(stream: asyncio.StreamReader) -> None:
     while await stream.read(65536):
         pass
 
 
-async def started(
+async def start_process(
     *arguments: str, env: Mapping[str, str], stderr: int = asyncio.subprocess.DEVNULL
 ) -> asyncio.subprocess.Process:
-    """Our Python with these arguments, as a process that writes to a pipe."""
+    """Start this Python interpreter with these arguments, its standard output on a pipe."""
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, env=os.environ | env,
         stdout=asyncio.subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
 
 
-async def _ask(url: str, body: str | None = None) -> str:
+async def _request(url: str, body: str | None = None) -> str:
     method = "GET" if body is None else "POST"
     async with aiohttp.ClientSession() as session, session.request(method, url, data=body) as answer:
         return await answer.text()

@@ -1,16 +1,16 @@
-"""What a benchmark gives: a row of figures, ours and the peer's, and how rows are written down."""
+"""Results of a benchmark: figures of ours and of a peer, compared in one row of a Markdown table."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEAD = "| what | ours | CPU | beside it | CPU | ratio | target | reached |\n|---|---|---|---|---|---|---|---|"
+HEAD = "| what | ours | CPU | compared with | CPU | ratio | target | reached |\n|---|---|---|---|---|---|---|---|"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of several runs; `cpu` is what each run took of the processor, in `cpu_unit`."""
+    """One measurement over several runs; `cpu` is the CPU time of each run, in `cpu_unit`."""
 
     values: Sequence[float]
     unit: str
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `ratio` is the median over pairs of runs; `is_met` None: there is no target to meet."""
+    """One row of the table. `ratio` is the median over pairs of runs; `is_met` is None where there is no target."""
 
     what: str
     ours: Figure | None = None
@@ -41,18 +41,18 @@ class Row:
     target: str = ""
     is_met: bool | None = None
     note: str = ""
-    fault: str = ""
+    error: str = ""
 
     def line(self) -> str:
-        """As a line of the table in Markdown."""
-        if self.fault:
-            return f"| {self.what} | failed: {self.fault} | | | | | {self.target} | no |"
-        beside = f"{self.peer_name}: {self.peer}" if self.peer else self.peer_name
+        """The row in Markdown."""
+        if self.error:
+            return f"| {self.what} | failed: {self.error} | | | | | {self.target} | no |"
+        compared = f"{self.peer_name}: {self.peer}" if self.peer else self.peer_name
         cells = (
             self.what + (f" ({self.note})" if self.note else ""),
             str(self.ours or ""),
             self.ours.cost if self.ours else "",
-            beside,
+            compared,
             self.peer.cost if self.peer else "",
             "" if self.ratio is None else f"{number(self.ratio)}x",
             self.target,
@@ -61,18 +61,18 @@ class Row:
         return "| " + " | ".join(cells) + " |"
 
 
-def pairwise(ours: Sequence[float], peers: Sequence[float]) -> float:
-    """Ours over the peer's, run by run; the median of that. What else the machine did meets both of a pair."""
-    return statistics.median(mine / theirs for mine, theirs in zip(ours, peers, strict=True))
+def median_ratio(ours: Sequence[float], peers: Sequence[float]) -> float:
+    """Median of ours / peer's over pairs of runs; other load on the machine affects both runs of a pair."""
+    return statistics.median(own / peer for own, peer in zip(ours, peers, strict=True))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed."""
+    """The smallest value that at least `share` of all values do not exceed."""
     return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """The value with three significant digits."""
     if value == 0:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))

@@ -1,4 +1,4 @@
-"""Whole runs in processes of their own: started, read, and their processor time taken."""
+"""Runs in processes of their own: started, awaited, and measured in wall and CPU time."""
 
 import asyncio
 import json
@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.processes import House, Platform, started
+from bench.processes import PlatformProcess, ServerProcess, start_process
 
-PATIENCE = 30.0  # seconds without anything new at the platform, after which a run is over
+IDLE_TIMEOUT = 30.0  # seconds without any new call at the platform, after which a run is over
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`count` pieces of work in `seconds`, with `cpu` seconds of the processor."""
+    """`count` operations in `seconds` of wall time, with `cpu` seconds of CPU time."""
 
     count: int
     seconds: float
@@ -28,50 +28,50 @@ class Run:
 
     @property
     def cost(self) -> float:
-        """CPU seconds per 1,000."""
+        """CPU seconds per 1,000 operations."""
         return self.cpu / self.count * 1000
 
 
-async def told(module: str, *arguments: str) -> Any:
-    """What a process of ours says on its one line, as JSON. Raises RuntimeError when it fails."""
-    process = await started("-m", module, *arguments, env={}, stderr=asyncio.subprocess.PIPE)
-    out, complaint = await process.communicate()
+async def json_output(module: str, *arguments: str) -> Any:
+    """Run a module of ours and parse the JSON that it prints on one line. Raises RuntimeError when it fails."""
+    process = await start_process("-m", module, *arguments, env={}, stderr=asyncio.subprocess.PIPE)
+    out, errors = await process.communicate()
     if process.returncode:
-        last = complaint.decode().strip().rpartition("\n")[2]
-        raise RuntimeError(f"{module} ended with {process.returncode}: {last}")
+        last = errors.decode().strip().rpartition("\n")[2]
+        raise RuntimeError(f"{module} exited with code {process.returncode}: {last}")
     return json.loads(out)
 
 
 @asynccontextmanager
-async def server(module: str, *arguments: str) -> AsyncIterator[House]:
-    """A peer that serves: it says its port on the first line once it is ready."""
-    process = await started("-m", module, *arguments, env={})
+async def peer_server(module: str, *arguments: str) -> AsyncIterator[ServerProcess]:
+    """A peer's server, which prints its port on the first line once it is ready."""
+    process = await start_process("-m", module, *arguments, env={})
     assert process.stdout is not None
     try:
         line = await process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{module} ended before it was ready")
-        yield House(f"http://127.0.0.1:{int(line)}", process)
+            raise RuntimeError(f"{module} exited before it was ready")
+        yield ServerProcess(f"http://127.0.0.1:{int(line)}", process)
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
 
 
-async def until(platform: Platform, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """What the platform has seen once it is enough, or once nothing new has come for a long while."""
-    found = await platform.stats()
-    last, since = found, time.monotonic()
-    while not enough(found) and time.monotonic() - since < PATIENCE:
+async def wait_for_platform(platform: PlatformProcess, is_enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The platform's statistics once they are enough, or once they have not changed for IDLE_TIMEOUT seconds."""
+    stats = await platform.stats()
+    last, since = stats, time.monotonic()
+    while not is_enough(stats) and time.monotonic() - since < IDLE_TIMEOUT:
         await asyncio.sleep(0.1)
-        found = await platform.stats()
-        if found != last:
-            last, since = found, time.monotonic()
-    return found
+        stats = await platform.stats()
+        if stats != last:
+            last, since = stats, time.monotonic()
+    return stats
 
 
-async def timed(work: Awaitable[int]) -> str:
-    """For the process that works: how many pieces, wall and processor seconds, as `told` reads it."""
+async def measured_run(work: Awaitable[int]) -> str:
+    """Measure work that returns its number of operations, in this process; the fields of a Run as JSON."""
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     count = await work
     seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF)
@@ -79,6 +79,6 @@ async def timed(work: Awaitable[int]) -> str:
     return json.dumps({"count": count, "seconds": seconds, "cpu": cpu})
 
 
-def cpu_of_all(houses: Sequence[House]) -> float:
-    """CPU seconds that these processes have used."""
-    return sum(one.cpu() for one in houses)
+def total_cpu(processes: Sequence[ServerProcess]) -> float:
+    """CPU seconds that these processes have used so far."""
+    return sum(process.cpu() for process in processes)

@@ -1,6 +1,6 @@
-"""People, prompts and deliveries as a benchmark needs them: written in bulk, straight through the tables.
+"""Servants, prompts and deliveries for benchmarks: inserted in bulk, directly into the tables.
 
-Person n has the id n, the Telegram chat CHAT + n and, where there are prompts, the prompt n.
+Servant n has the id n, the Telegram chat CHAT + n and, where there are prompts, the prompt n.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from content.library import Library
 from handlers import outgoing
 from handlers.learning import daily
 from handlers.message import Message
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.database import Database, Transaction, open_database
 from storage.learning.record import Prompt
@@ -25,8 +25,8 @@ from storage.queue import outbox
 
 CHAT = 100_000_000
 CODE = "BANCO"
-NEVER = 23
-"""Local hour of people who are not to be planned: no prompt leaves that late."""
+UNPLANNED_HOUR = 23
+"""Local hour of servants for whom nothing is to be planned: no prompt is sent that late."""
 CHUNK = 5000
 
 
@@ -37,54 +37,55 @@ def library() -> Library:
 
 
 def scenario() -> Scenario:
-    """The one that everybody is asked."""
-    return next(one for _, one in sorted(library().scenarios.items()) if len(one.options) >= 3)
+    """The scenario of every prompt: the first with at least three options."""
+    return next(scenario for _, scenario in sorted(library().scenarios.items()) if len(scenario.options) >= 3)
 
 
-def question(person: int) -> Message:
-    """The prompt of one person."""
+def prompt_message(number: int) -> Message:
+    """The message of prompt `number`."""
     chosen = scenario()
-    prompt = Prompt(person, person, datetime.now(UTC).date(), chosen.id, chosen.competency, "new")
-    return daily.ask(library(), prompt, chosen)
+    prompt = Prompt(number, number, datetime.now(UTC).date(), chosen.id, chosen.competency, "new")
+    return daily.prompt_message(library(), prompt, chosen)
 
 
-async def nothing(_: str) -> None:
-    """An empty database is all that is wanted."""
+async def leave_empty(_: str) -> None:
+    """Seed nothing."""
 
 
-async def people(url: str, count: int, *, hour: int = NEVER, with_prompts: bool = False) -> None:
-    """Enrolled people of one institution, on Telegram; with today's prompt or without."""
+async def enrolled_servants(url: str, count: int, *, hour: int = UNPLANNED_HOUR, with_prompts: bool = False) -> None:
+    """Seed enrolled servants of one institution, on Telegram, with or without a prompt of today."""
     database = open_database(url)
+    numbers = range(1, count + 1)
     try:
         async with database.write() as tx:
             await servants.add_institution(tx, CODE, "Municipio de prueba", "municipal")
-            await _fill(tx, schema.servants, (_servant(one, hour) for one in range(1, count + 1)))
-            await _fill(tx, schema.addresses, (_address(one) for one in range(1, count + 1)))
+            await _insert_in_chunks(tx, schema.servants, (_servant(number, hour) for number in numbers))
+            await _insert_in_chunks(tx, schema.addresses, (_address(number) for number in numbers))
             if with_prompts:
-                await _fill(tx, schema.prompts, (_prompt(one) for one in range(1, count + 1)))
-            await count_on(tx, (schema.servants, schema.prompts))
+                await _insert_in_chunks(tx, schema.prompts, (_prompt(number) for number in numbers))
+            await advance_sequences(tx, (schema.servants, schema.prompts))
     finally:
         await database.close()
 
 
-def _servant(person: int, hour: int) -> dict[str, Any]:
+def _servant(number: int, hour: int) -> dict[str, Any]:
     now = datetime.now(UTC)
     version = library().phrases.template("es", "notice.version")
     fixed = {"institution_id": 1, "state": "active", "language": "es", "notice_version": version}
-    return fixed | {"id": person, "hour": hour, "consented_at": now, "enrolled_on": now.date()}
+    return fixed | {"id": number, "hour": hour, "consented_at": now, "enrolled_on": now.date()}
 
 
-def _address(person: int) -> dict[str, Any]:
-    return {"channel": "telegram", "address": str(CHAT + person), "servant_id": person, "is_reachable": True}
+def _address(number: int) -> dict[str, Any]:
+    return {"channel": "telegram", "address": str(CHAT + number), "servant_id": number, "is_reachable": True}
 
 
-def _prompt(person: int) -> dict[str, Any]:
+def _prompt(number: int) -> dict[str, Any]:
     chosen = scenario()
-    about = {"scenario_id": chosen.id, "competency_id": chosen.competency, "reason": "new"}
-    return about | {"id": person, "servant_id": person, "day": datetime.now(UTC).date()}
+    fixed = {"scenario_id": chosen.id, "competency_id": chosen.competency, "reason": "new"}
+    return fixed | {"id": number, "servant_id": number, "day": datetime.now(UTC).date()}
 
 
-async def _fill(tx: Transaction, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+async def _insert_in_chunks(tx: Transaction, table: Table, rows: Iterator[dict[str, Any]]) -> None:
     chunk: list[dict[str, Any]] = []
     for row in rows:
         chunk.append(row)
@@ -95,40 +96,40 @@ async def _fill(tx: Transaction, table: Table, rows: Iterator[dict[str, Any]]) -
         await tx.execute(insert(table), chunk)
 
 
-async def count_on(tx: Transaction, tables: Sequence[Table]) -> None:
-    """PostgreSQL does not see ids that were given: its counters go on behind them."""
+async def advance_sequences(tx: Transaction, tables: Sequence[Table]) -> None:
+    """Move PostgreSQL's id sequences past explicitly inserted ids, which do not advance them."""
     if tx.dialect.name == "postgresql":
         for table in tables:
             last = await tx.scalar(select(func.coalesce(func.max(table.c.id), 1)))
             await tx.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
 
 
-async def waiting_replies(url: str, count: int) -> None:
-    """A prompt for each of so many addresses, due now, in one transaction."""
+async def pending_prompts(url: str, count: int) -> None:
+    """Seed a prompt due now for each of `count` addresses, in one transaction."""
     database = open_database(url)
     try:
         async with database.write() as tx:
-            for person in range(1, count + 1):
-                await say(tx, person)
+            for number in range(1, count + 1):
+                await enqueue(tx, number)
     finally:
         await database.close()
 
 
-async def say(tx: Transaction, person: int, kind: outbox.DeliveryKind = outbox.DeliveryKind.PROMPT) -> None:
-    """One prompt into the outbox, through the door of everything that is said."""
-    listener = Listener("telegram", str(CHAT + person), "es")
-    occasion = Occasion(f"bench:{person}", kind, datetime.now(UTC))
-    await outgoing.say(tx, library(), listener, occasion, [question(person)])
+async def enqueue(tx: Transaction, number: int, kind: outbox.DeliveryKind = outbox.DeliveryKind.PROMPT) -> None:
+    """Add one message to the outbox, through `handlers.outgoing` like every message."""
+    recipient = Recipient("telegram", str(CHAT + number), "es")
+    trigger = Trigger(f"bench:{number}", kind, datetime.now(UTC))
+    await outgoing.enqueue(tx, library(), recipient, trigger, [prompt_message(number)])
 
 
-async def split(url: str) -> list[int]:
-    """How many messages each worker sent, most first."""
+async def messages_per_worker(url: str) -> list[int]:
+    """How many messages each worker sent, in descending order."""
     database: Database = open_database(url)
     try:
         async with database.read() as tx:
-            sent = schema.deliveries.c.state == outbox.DeliveryState.SENT.value
-            counted = func.count().label("count")
-            statement = select(counted).where(sent).group_by(schema.deliveries.c.worker).order_by(counted.desc())
+            is_sent = schema.deliveries.c.state == outbox.DeliveryState.SENT.value
+            count = func.count().label("count")
+            statement = select(count).where(is_sent).group_by(schema.deliveries.c.worker).order_by(count.desc())
             return list((await tx.execute(statement)).scalars())
     finally:
         await database.close()
@@ -143,8 +144,8 @@ async def count_rows(url: str, table: Table) -> int:
         await database.close()
 
 
-async def has_work(tx: Transaction) -> bool:
-    """Whether anything waits to be handled or to leave, or is just leaving."""
-    waiting = select(schema.updates.c.id).where(schema.updates.c.state == "waiting")
-    going = select(schema.deliveries.c.id).where(schema.deliveries.c.state.in_(("waiting", "claimed")))
-    return bool(await tx.scalar(select(waiting.exists() | going.exists())))
+async def has_pending_work(tx: Transaction) -> bool:
+    """Whether any update waits to be handled, or any delivery to be sent or is in flight."""
+    updates = select(schema.updates.c.id).where(schema.updates.c.state == "waiting")
+    deliveries = select(schema.deliveries.c.id).where(schema.deliveries.c.state.in_(("waiting", "claimed")))
+    return bool(await tx.scalar(select(updates.exists() | deliveries.exists())))

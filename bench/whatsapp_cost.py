@@ -1,7 +1,7 @@
-"""What a prompt costs on WhatsApp, in messages per answered prompt, by habit and by the way a closed window is opened.
+"""Messages per answered prompt on WhatsApp, by answering habit and by the setting of WHATSAPP_PROMPT.
 
-The whole product on a virtual clock against the fake Graph API: people of four habits, each of them two working
-weeks. Counted is what the platform took from us: templates, and free messages (scenario, reason).
+The whole product on a virtual clock against the fake Graph API: one servant for each of four habits, over two weeks.
+Counted are the messages that the platform accepted: templates, and free messages (scenario, feedback).
 Run: python -m bench.whatsapp_cost
 """
 
@@ -19,15 +19,15 @@ from tests.cast import Clock
 from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product, running
 
-FIRST_DAY = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)  # Monday, 8:00 in Guanajuato: they join at 8 and are asked at 9
+FIRST_DAY = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)  # Monday, 8:00 in Guanajuato: enrolment at 8, prompts at 9
 DAYS = 14
-WAYS = ("tap", "direct")
+PROMPT_MODES = ("tap", "direct")
 TAP = "Ver la pregunta"
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """When somebody answers a prompt: after so many minutes, on each so many-th day."""
+    """When a servant answers a prompt: after `minutes`, on every `every`-th day."""
 
     name: str
     minutes: int
@@ -44,7 +44,7 @@ HABITS = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Messages of one habit and way, and how many prompts were answered."""
+    """Messages for one habit and prompt mode, and how many prompts were answered."""
 
     templates: int
     free: int
@@ -54,30 +54,30 @@ class Cost:
         return (self.templates + self.free) / self.answered
 
 
-async def lived(library: Library, way: str, habit: Habit) -> Cost:
-    """Two weeks of one person."""
+async def simulate(library: Library, mode: str, habit: Habit) -> Cost:
+    """Two weeks of one servant."""
     clock = Clock(FIRST_DAY)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{folder}/integra.db"
         await migrate.migrate(url)
-        async with running(url, Path(folder), library, clock, whatsapp_prompt=way) as product:
+        async with running(url, Path(folder), library, clock, whatsapp_prompt=mode) as product:
             phone = product.whatsapp()
             await phone.start("LEON")
             await phone.tap("Acepto")
             await phone.tap("9:00")
             await phone.tap("A")
-            said = len(phone.person.read())
+            already_read = len(phone.person.read())
             clock.move(days=1, hours=1)  # Tuesday 9:00
             answered = 0
             for day in range(DAYS):
-                answered += await _one_day(product, phone, habit, day)
+                answered += await _answer_prompt(product, phone, habit, day)
                 clock.moment = FIRST_DAY + timedelta(days=day + 2, hours=1)
             assert not product.meta.refusals, product.meta.refusals
-            kinds = Counter(bool(note.template) for note in phone.person.read()[said:])
-    return Cost(kinds[True], kinds[False], answered)
+            is_template = Counter(bool(note.template) for note in phone.person.read()[already_read:])
+    return Cost(is_template[True], is_template[False], answered)
 
 
-async def _one_day(product: Product, phone: WhatsAppPhone, habit: Habit, day: int) -> bool:
+async def _answer_prompt(product: Product, phone: WhatsAppPhone, habit: Habit, day: int) -> bool:
     if not await product.tick() or day % habit.every:
         return False
     product.clock.move(minutes=habit.minutes)
@@ -88,18 +88,17 @@ async def _one_day(product: Product, phone: WhatsAppPhone, habit: Habit, day: in
 
 
 async def table() -> str:
-    """Markdown."""
+    """The results as a Markdown table."""
     library = course.load()
     lines = [
-        "| answers | way | prompts answered | templates | free messages | messages per answered prompt |",
+        "| answers | prompt mode | prompts answered | templates | free messages | messages per answered prompt |",
         "|---|---|---|---|---|---|",
     ]
     for habit in HABITS:
-        for way in WAYS:
-            cost = await lived(library, way, habit)
-            lines.append(
-                f"| {habit.name} | {way} | {cost.answered} | {cost.templates} | {cost.free} | {cost.per_answer():.2f} |"
-            )
+        for mode in PROMPT_MODES:
+            cost = await simulate(library, mode, habit)
+            counts = f"{cost.answered} | {cost.templates} | {cost.free}"
+            lines.append(f"| {habit.name} | {mode} | {counts} | {cost.per_answer():.2f} |")
     return "\n".join(lines)
 
 

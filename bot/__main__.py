@@ -1,4 +1,4 @@
-"""`python -m bot` is the command `integra`."""
+"""Lets `python -m bot` run the command `integra`."""
 
 from bot.cli.main import main
 

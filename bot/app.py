@@ -20,15 +20,15 @@ from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
 from bot.scheduler import Scheduler
-from bot.web import landing, letterbox, server
+from bot.web import landing, letterbox, metrics, server
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation
 from storage.database import Database, open_database
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
-RECIPIENT_LIMITS: Mapping[str, PersonLimit] = {
+RECIPIENT_LIMITS: Mapping[str, RecipientLimit] = {
     registration.name: registration.recipient_limit
     for registration in registry.REGISTRATIONS
     if registration.recipient_limit is not None
@@ -79,8 +79,8 @@ async def build(
     clock: Callable[[], datetime] = system_clock,
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    steady: Callable[[], float] = time.monotonic,
-    recipient_limits: Mapping[str, PersonLimit] = RECIPIENT_LIMITS,
+    monotonic: Callable[[], float] = time.monotonic,
+    recipient_limits: Mapping[str, RecipientLimit] = RECIPIENT_LIMITS,
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
@@ -106,13 +106,13 @@ async def build(
             _limits(settings, recipient_limits),
             clock,
             sleep=sleep,
-            steady=steady,
-            paced_by=_rate_limit_clock(database, clock),
+            monotonic=monotonic,
+            rate_limit_clock=_rate_limit_clock(database, clock),
         )
         update_worker = UpdateWorker(database, inbox, library, installation, clock, dispatcher.wake.set)
         scheduler = Scheduler(database, library, installation, clock, dispatcher.wake.set)
         site = _site(services, inbox, installation, channels)
-        site[server.PACED_BY_DATABASE] = _rate_limit_clock(database, clock) is None
+        site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = _rate_limit_clock(database, clock) is None
         yield App(
             settings,
             secrets,
@@ -137,7 +137,7 @@ def _installation(settings: Settings, secrets: Secrets) -> Installation:
     return Installation(timezone, settings.public_url, secrets.route, settings.min_group, capabilities)
 
 
-def _limits(settings: Settings, recipient_limits: Mapping[str, PersonLimit]) -> dict[str, Limits]:
+def _limits(settings: Settings, recipient_limits: Mapping[str, RecipientLimit]) -> dict[str, Limits]:
     """Rates by channel; a channel that is not in here is not limited."""
     limits = {}
     for registration in registry.enabled(settings):
@@ -156,14 +156,20 @@ def _site(
     services: ChannelServices, inbox: Inbox, installation: Installation, channels: Mapping[str, ChannelRuntime]
 ) -> web_server.Application:
     """The HTTP application with all pages and webhooks."""
-    site = server.new()
+    site = server.create_app()
     site[SETTINGS], site[SECRETS] = services.settings, services.secrets
     site[DATABASE], site[LIBRARY], site[INSTALLATION] = services.database, services.library, installation
     site[PAGES], site[INBOX], site[CLOCK] = Pages(services.library), inbox, services.clock
-    site[server.METRICS_TOKEN] = services.secrets.audit.hex()
+    site[metrics.METRICS_TOKEN] = services.secrets.audit.hex()
+    site[landing.LINKS] = (*_channel_links(services.settings), *landing.BASE_LINKS)
     landing.attach(site)
     letterbox.attach(site)
     console.attach(site)
     for runtime in channels.values():
         runtime.attach(site)
     return site
+
+
+def _channel_links(settings: Settings) -> list[tuple[str, str]]:
+    """What the landing page links to besides its own pages: phrase key and path of channels that have a page."""
+    return [("chat", one.landing_path) for one in registry.enabled(settings) if one.landing_path]

@@ -1,4 +1,4 @@
-"""Writes together what came while the last write was going on: one transaction for many."""
+"""Write batching: items that arrive while a write is in progress share the next transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,33 +14,36 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a database that is away is tried, with so many seconds between two tries."""
+    """How often an item is tried while the database is unavailable, with `delay` seconds between two tries."""
 
-    tries: int = 1
-    pause: float = 0.0
+    attempts: int = 1
+    delay: float = 0.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """`rest` is how many seconds pass between two writes, so that more of what comes shares one; whatever comes after
-    a longer silence is written at once. `is_urgent`: before whoever else waits to write. `is_single`: each write is a
-    single statement."""
+    """How a batcher writes.
 
-    rest: float = 0.0
+    `interval`: least seconds between two writes, so that more items share one; an item that arrives after a longer
+    pause is written at once. `is_urgent`: write before other waiting writers. `is_single`: each write is a single
+    statement.
+    """
+
+    interval: float = 0.0
     is_urgent: bool = False
     is_single: bool = False
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Item, Result]):
-    """Somebody waits until their item is written; they may have been cancelled."""
+class _PendingItem(Generic[Item, Result]):
+    """An item whose caller waits until it is written; the caller may have been cancelled meanwhile."""
 
     item: Item
     done: "asyncio.Future[Result]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    tried: int = 0  # how often the database was away
+    attempts: int = 0  # tries that failed because the database was unavailable
 
-    def give(self, result: Result) -> None:
+    def succeed(self, result: Result) -> None:
         if not self.done.done():
             self.done.set_result(result)
 
@@ -50,92 +53,96 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """One writer for many: `write` gets a transaction and items, and gives a result for each, in their order.
+    """One writer for many callers: `write` gets a transaction and items, and returns one result per item, in order.
 
-    An item that cannot be written never takes the others down with it: then each is written by itself.
+    An item that cannot be written never fails the others: after an error each item is written in its own transaction.
     """
 
     def __init__(
         self,
         database: Database,
         write: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result]]],
-        patience: RetryPolicy = RetryPolicy(),
+        retry_policy: RetryPolicy = RetryPolicy(),
         options: BatchOptions = BatchOptions(),
     ) -> None:
         self._database = database
         self._write = write
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._options = options
-        self._rested_at = 0.0  # by the loop's clock
-        self._waiting: list[_Waiting[Item, Result]] = []
-        self._going: asyncio.Task[None] | None = None
+        self._next_write_at = 0.0  # by the loop's clock
+        self._pending: list[_PendingItem[Item, Result]] = []
+        self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: Item) -> Result:
-        """Durable once it returns. Raises DatabaseUnavailable, and whatever `write` raises for this item."""
-        one: _Waiting[Item, Result] = _Waiting(item)
-        self._waiting.append(one)
-        if self._going is None:
-            self._going = asyncio.create_task(self._go())
-        return await one.done
+        """Write an item; it is durable once this returns.
 
-    async def _go(self) -> None:
+        Raises DatabaseUnavailable after the last try, and whatever `write` raises for this item.
+        """
+        pending: _PendingItem[Item, Result] = _PendingItem(item)
+        self._pending.append(pending)
+        if self._task is None:
+            self._task = asyncio.create_task(self._write_until_empty())
+        return await pending.done
+
+    async def _write_until_empty(self) -> None:
         now = asyncio.get_running_loop().time
         try:
-            while self._waiting:
-                if (rest := self._rested_at - now()) > 0:
-                    await asyncio.sleep(rest)
-                await self._together()
-                self._rested_at = now() + self._options.rest
+            while self._pending:
+                if (wait := self._next_write_at - now()) > 0:
+                    await asyncio.sleep(wait)
+                await self._write_batch()
+                self._next_write_at = now() + self._options.interval
         finally:
-            self._going = None
+            self._task = None
 
-    async def _together(self) -> None:
-        taken: list[_Waiting[Item, Result]] = []
+    async def _write_batch(self) -> None:
+        batch: list[_PendingItem[Item, Result]] = []
         try:
             async with self._transaction() as tx:
-                taken = self._take()  # also what came while we waited for the transaction
-                results = await self._write(tx, [one.item for one in taken])
+                batch = self._take_pending()  # includes items that arrived while we waited for the transaction
+                results = await self._write(tx, [pending.item for pending in batch])
         except DatabaseUnavailable as fault:
-            await self._put_off([*taken, *self._take()], fault)
+            await self._retry([*batch, *self._take_pending()], fault)
         except Exception as fault:
-            await self._each_alone(taken or self._take(), fault)  # none was taken: not even the transaction began
+            # An empty batch means that the transaction did not begin: nothing was taken yet.
+            await self._write_individually(batch or self._take_pending(), fault)
         else:
-            for one, result in zip(taken, results, strict=True):
-                one.give(result)
+            for pending, result in zip(batch, results, strict=True):
+                pending.succeed(result)
 
     def _transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        begin = self._database.note if self._options.is_single else self._database.write
+        begin = self._database.write_statement if self._options.is_single else self._database.write
         return begin(is_urgent=self._options.is_urgent)
 
-    def _take(self) -> list[_Waiting[Item, Result]]:
-        taken, self._waiting = self._waiting, []
+    def _take_pending(self) -> list[_PendingItem[Item, Result]]:
+        taken, self._pending = self._pending, []
         return taken
 
-    async def _each_alone(self, taken: Sequence[_Waiting[Item, Result]], fault: Exception) -> None:
-        if len(taken) == 1:
-            taken[0].fail(fault)
+    async def _write_individually(self, batch: Sequence[_PendingItem[Item, Result]], fault: Exception) -> None:
+        if len(batch) == 1:
+            batch[0].fail(fault)
             return
-        for place, one in enumerate(taken):
+        for place, pending in enumerate(batch):
             try:
                 async with self._transaction() as tx:
-                    (result,) = await self._write(tx, [one.item])
-            except DatabaseUnavailable as away:
-                await self._put_off(taken[place:], away)
+                    (result,) = await self._write(tx, [pending.item])
+            except DatabaseUnavailable as unavailable:
+                await self._retry(batch[place:], unavailable)
                 return
-            except Exception as own:
-                one.fail(own)
+            except Exception as own_fault:
+                pending.fail(own_fault)
             else:
-                one.give(result)
+                pending.succeed(result)
 
-    async def _put_off(self, missed: Sequence[_Waiting[Item, Result]], fault: DatabaseUnavailable) -> None:
-        """They are tried again, each as often as we have patience."""
-        again = []
-        for one in missed:
-            one.tried += 1
-            if one.tried < self._patience.tries:
-                again.append(one)
+    async def _retry(self, unwritten: Sequence[_PendingItem[Item, Result]], fault: DatabaseUnavailable) -> None:
+        """Queue items again, ahead of newer ones; fail those that have had all attempts of the retry policy."""
+        retried = []
+        for pending in unwritten:
+            pending.attempts += 1
+            if pending.attempts < self._retry_policy.attempts:
+                retried.append(pending)
             else:
-                one.fail(fault)
-        if again:
-            self._waiting = again + self._waiting
-            await self._patience.sleep(self._patience.pause)
+                pending.fail(fault)
+        if retried:
+            self._pending = retried + self._pending
+            await self._retry_policy.sleep(self._retry_policy.delay)

@@ -1,6 +1,7 @@
-"""Whether addresses among the settings can serve at all: told at the start, by what is wrong in them."""
+"""Checks at startup of the settings that are URLs: whether they can work, and what is wrong in them."""
 
 import importlib.util
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -10,25 +11,22 @@ from storage.database import parse_url
 
 SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = ("host", "port", "ssl", "passfile", "target_session_attrs", "prepared_statement_cache_size")
-"""Behind the question mark, as the driver of PostgreSQL knows them; some that psql knows have other names here."""
-
-HOOK_PORTS = (None, 443, 80, 88, 8443)
-"""To which Telegram brings updates. Source: Bot API, setWebhook."""
+"""Query parameters of a PostgreSQL URL that the driver (asyncpg) accepts; some are named otherwise in psql."""
 
 
-def is_for_telegram(address: str) -> bool:
-    """Whether Telegram could bring updates to this https address."""
+def is_public(address: str, ports: Collection[int | None]) -> bool:
+    """Whether an https URL may be reached from the internet, on one of these ports (None: the default port)."""
     parts = urlsplit(address)
     host = parts.hostname or ""
     try:
-        is_public = ip_address(host).is_global
+        is_global = ip_address(host).is_global
     except ValueError:
-        is_public = host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
-    return is_public and parts.port in HOOK_PORTS
+        is_global = host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
+    return is_global and parts.port in ports
 
 
 def check_database(text: str) -> None:
-    """Raises ValueError with what is wrong and what is expected, never with the address: it may hold a password."""
+    """Raises ValueError with what is wrong and what is expected, never with the URL: it may contain a password."""
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         _check_sqlite(url)
@@ -38,7 +36,9 @@ def check_database(text: str) -> None:
 
 def _check_sqlite(url: URL) -> None:
     if not url.database or url.database == ":memory:":
-        raise ValueError("names no file, and in memory everything would be forgotten; expected a path after ///")
+        raise ValueError(
+            "names no file, and an in-memory database would lose everything at exit; expected a path after ///"
+        )
     if url.query:
         raise ValueError("SQLite takes no options here; expected nothing after the file's name")
 
@@ -48,10 +48,10 @@ def _check_postgres(url: URL) -> None:
         raise ValueError("the driver of PostgreSQL is not installed; install asyncpg, or use sqlite+aiosqlite")
     ports = [str(url.port)] if url.port is not None else [*url.normalized_query.get("port", ())]
     if any(not port.isdecimal() or not 0 < int(port) < 65536 for port in ports):
-        raise ValueError("its port is none; expected 1 to 65535")
+        raise ValueError("invalid port; expected 1 to 65535")
     if "sslmode" in url.query:
-        raise ValueError("option 'sslmode' has another name here; expected ssl=require, or another of its values")
-    if strange := sorted(set(url.query) - set(OPTIONS)):
-        raise ValueError(f"unknown option {strange[0]!r}; expected none, or {', '.join(OPTIONS)}")
+        raise ValueError("unsupported option 'sslmode'; expected ssl=require, or another of its values")
+    if unknown := sorted(set(url.query) - set(OPTIONS)):
+        raise ValueError(f"unknown option {unknown[0]!r}; expected none, or {', '.join(OPTIONS)}")
     if any(value not in SSL for value in url.normalized_query.get("ssl", ())):
         raise ValueError(f"option ssl: expected {', '.join(SSL)}")

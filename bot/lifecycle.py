@@ -64,7 +64,7 @@ def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
         wake = {
             "updates": app.inbox.arrived.set,
             "deliveries": app.dispatcher.wake.set,
-            "paces": app.dispatcher.heed,
+            "rate_limits": app.dispatcher.refresh_rate_limits,
         }
         tasks.create_task(notifications.listen(app.database, wake), name="listener")
 
@@ -76,7 +76,7 @@ async def _release_claims(app: App) -> None:
     """
     waiting_for_receipt = {one.name for one in registry.REGISTRATIONS if one.confirms_deliveries}
     async with app.database.write() as tx:
-        await outbox.give_back_all(tx, besides=waiting_for_receipt)
+        await outbox.release_all(tx, except_channels=waiting_for_receipt)
 
 
 def tune_garbage_collector() -> None:
@@ -171,9 +171,9 @@ async def connect(app: App, runtime: ChannelRuntime, last_reason: str = "") -> s
     await app.dispatcher.resume(name)
     async with app.database.write() as tx:
         if reason:
-            await channel_facts.note(tx, name, channel_facts.DEAF, reason, app.clock())
+            await channel_facts.store(tx, name, channel_facts.NOT_RECEIVING, reason, app.clock())
         else:
-            await channel_facts.clear(tx, name, channel_facts.DEAF)
+            await channel_facts.clear(tx, name, channel_facts.NOT_RECEIVING)
     if reason and reason != last_reason:
-        log.error("channel_deaf", channel=name, fault=reason, hint=NOT_RECEIVING_HINT)
+        log.error("channel_receiving_failed", channel=name, fault=reason, hint=NOT_RECEIVING_HINT)
     return reason

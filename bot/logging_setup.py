@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error: ids and keys, never texts, answers, addresses, names or secrets."""
+"""Log as JSON lines to standard error: ids and keys, never texts, answers, addresses, names or secrets."""
 
 import logging
 import re
@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 
 SECRET = re.compile(r"\d{8,10}:[A-Za-z0-9_-]{35}|EAA[A-Za-z0-9]{20,}|(?<=/bot)[^/\s]+")
-"""Tokens of Telegram and Meta. No leading word boundary: in "bot123..." there is none."""
+"""Tokens of the platforms. No leading word boundary, as there is none in "bot123..."."""
 PRIVATE = frozenset({"text", "address", "name", "email", "choice", "body", "token", "phone"})
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Last before printing: whatever slipped through is taken out."""
+    """Last processor before rendering: replace private fields and tokens that slipped through."""
     for key in list(event):
         if key.lower() in PRIVATE:
             event[key] = "[redacted]"
@@ -24,7 +24,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Send our own and the libraries' logs through one formatter."""
+    """Send the logs of this program and of its libraries through one formatter."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -45,7 +45,7 @@ def set_up(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "aiohttp.access", "aiosqlite", "telegram", "alembic"):
+    for noisy in ("httpx", "httpcore", "aiohttp.access", "aiosqlite", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,4 +1,4 @@
-"""The clock: says when it is time to plan prompts, ring for news, forget what is old, count what is over; no more."""
+"""Run what is due by the clock: plan prompts, send news notices, delete expired rows, aggregate past days."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation
 from handlers.learning import daily
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.confidential import officers
 from storage.database import Database, DatabaseUnavailable
@@ -19,20 +19,22 @@ from storage.people.due import DueGroup
 from storage.queue import retention
 from storage.reports import aggregates
 
-BEAT = 20.0  # seconds between two looks at the clock, and to whether the database is back
-CHUNK = 25  # prompts planned in one transaction, some 7 ms: whoever presses or leaves at its moment waits for it ...
-REST = 0.005  # ... and seconds until the next one, in which all who waited have their turn
-PUT_OFF = 250  # people who are put off in one transaction
-PAUSE = 1.0  # seconds between two looks whether another process has planned
-SLOT = 15  # minutes; all begins with one; notices leave together, so that their moment tells nothing
-REPEATED = timedelta(days=8)  # no platform repeats an update for longer (WhatsApp: up to 7 days)
-KEPT = timedelta(days=8)  # how long an ended delivery is kept for statuses and questions
+INTERVAL = 20.0  # seconds between two looks at the clock, and between two tries while the database is unavailable
+PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that arrives at that moment waits for it
+PLAN_PAUSE = 0.005  # seconds between two such transactions, in which all other waiting writers have their turn
+DEFER_BATCH = 250  # servants deferred in one transaction
+LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plans
+SLOT_MINUTES = (
+    15  # everything is due at the start of a slot; notices leave together, so that their time reveals nothing
+)
+UPDATE_RETENTION = timedelta(days=8)  # no platform repeats an update for longer: at most 7 days
+DELIVERY_RETENTION = timedelta(days=8)  # how long an ended delivery is stored for its receipts and for support
 
 log = structlog.get_logger()
 
 
 class Scheduler:
-    """One clock of this process; several do no harm, as every occasion has its unique key."""
+    """The scheduler of one process; several do no harm, as every prompt and delivery has its unique key."""
 
     def __init__(
         self,
@@ -40,17 +42,17 @@ class Scheduler:
         library: Library,
         installation: Installation,
         clock: Callable[[], datetime],
-        spoken: Callable[[], None],
+        wake_dispatcher: Callable[[], None],
     ) -> None:
         self._database = database
         self._library = library
-        self._house = installation
+        self._installation = installation
         self._clock = clock
-        self._spoken = spoken
+        self._wake_dispatcher = wake_dispatcher
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away is waited for."""
-        planned: datetime | None = None  # the last slot whose prompts are planned, by us or before our eyes
+        """Run what is due until cancelled; while the database is unavailable, retry."""
+        planned: datetime | None = None  # the last slot whose prompts are planned, as far as this process knows
         slot: datetime | None = None
         is_behind = False
         while True:
@@ -60,82 +62,87 @@ class Scheduler:
                 if planned != current and await self.plan(now) is not None:
                     planned = current
                 if slot != current:
-                    await self.ring(now)
-                    await self.forget(now)
+                    await self.send_news(now)
+                    await self.delete_expired(now)
                     slot, is_behind = current, True
-                if is_behind:  # one at a time: prompts do not wait for a long past
-                    is_behind = await self.fold(now)
+                if is_behind:  # one day each time: prompts do not wait for a long backlog of days
+                    is_behind = await self.aggregate_past_day(now)
             except DatabaseUnavailable as fault:
-                log.warning("scheduler_waits", fault=str(fault))
-            await asyncio.sleep(BEAT)
+                log.warning("scheduler_database_unavailable", fault=str(fault))
+            await asyncio.sleep(INTERVAL)
 
     async def tick(self, now: datetime) -> int:
-        """All that is due at `now`, once; give how many prompts were planned. Raises DatabaseUnavailable."""
+        """Run all that is due at `now` once; return how many prompts were planned. Raises DatabaseUnavailable."""
         planned = await self.plan(now)
         while planned is None:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(LOCK_RETRY)
             planned = await self.plan(now)
-        await self.ring(now)
-        await self.forget(now)
-        while await self.fold(now):
+        await self.send_news(now)
+        await self.delete_expired(now)
+        while await self.aggregate_past_day(now):
             pass
         return planned
 
     async def plan(self, now: datetime) -> int | None:
-        """All prompts that are due, in portions of their own transactions: a start after a crash goes on.
+        """Plan all prompts that are due, in batches with a transaction each, so that a restart after a crash resumes.
 
-        Give how many; None: another process is planning. Should it die, whoever looks next goes on.
+        Returns how many; None: another process is planning. If that one dies, the next call of any process resumes.
         """
-        async with notifications.right(self._database, Lock.PLANNING) as right:
-            if right is None:
+        async with advisory_locks.try_acquire(self._database, Lock.PLANNING) as lock:
+            if lock is None:
                 return None
-            async with right.look() as tx:
-                groups = await daily.look(tx, self._library, self._house, now)
+            async with lock.read() as tx:
+                groups = await daily.find_due(tx, self._library, self._installation, now)
             count = 0
-            for portion in (one for group in groups for one in group.portions(CHUNK)):
-                await right.keep()
-                count += await self._ask(portion, now)
-                await asyncio.sleep(REST)
-            await self._put_off(right, now)
+            for batch in (batch for group in groups for batch in group.batches(PLAN_BATCH)):
+                await lock.keep_alive()
+                count += await self._plan_batch(batch, now)
+                await asyncio.sleep(PLAN_PAUSE)
+            await self._defer_unplanned(lock, now)
             return count
 
-    async def _ask(self, portion: DueGroup, now: datetime) -> int:
+    async def _plan_batch(self, batch: DueGroup, now: datetime) -> int:
         async with self._database.write() as tx:
-            count = await daily.ask_some(tx, self._library, self._house, now, portion)
+            count = await daily.plan_prompts(tx, self._library, self._installation, now, batch)
         if count:
-            self._spoken()
+            self._wake_dispatcher()
         return count
 
-    async def _put_off(self, right: notifications.Right, now: datetime) -> None:
-        async with right.look() as tx:
-            groups = await daily.left_over(tx, self._house, now)
-        for portion in (one for group in groups for one in group.portions(PUT_OFF)):
-            await right.keep()
+    async def _defer_unplanned(self, lock: advisory_locks.HeldLock, now: datetime) -> None:
+        async with lock.read() as tx:
+            groups = await daily.find_unplanned(tx, self._installation, now)
+        for batch in (batch for group in groups for batch in group.batches(DEFER_BATCH)):
+            await lock.keep_alive()
             async with self._database.write() as tx:
-                await daily.put_off(tx, self._house, now, portion)
+                await daily.defer(tx, self._installation, now, batch)
 
-    async def ring(self, now: datetime) -> None:
+    async def send_news(self, now: datetime) -> None:
+        """Put a notice into the outbox for everyone who has news on a confidential query."""
         async with self._database.write() as tx:
-            rung = await news.ring(tx, self._library, self._house, now)
-        if rung:
-            self._spoken()
+            count = await news.notify_askers(tx, self._library, self._installation, now)
+        if count:
+            self._wake_dispatcher()
 
-    async def forget(self, now: datetime) -> None:
-        for some, before in ((retention.some_updates, now - REPEATED), (retention.some_deliveries, now - KEPT)):
+    async def delete_expired(self, now: datetime) -> None:
+        """Delete updates and deliveries after their retention, and expired rows of officers and links."""
+        for delete_some, before in (
+            (retention.delete_handled_updates, now - UPDATE_RETENTION),
+            (retention.delete_ended_deliveries, now - DELIVERY_RETENTION),
+        ):
             last: int | None = 0
             while last is not None:
                 async with self._database.write() as tx:
-                    last = await some(tx, before, last)
+                    last = await delete_some(tx, before, last)
         async with self._database.write() as tx:
-            await officers.sweep(tx, now)
-            await linking.sweep(tx, now)
-        await self._database.merge_log()
+            await officers.delete_expired(tx, now)
+            await linking.delete_expired_codes(tx, now)
+        await self._database.checkpoint_wal()
 
-    async def fold(self, now: datetime) -> bool:
-        """Count the next day that is over, in a transaction of its own; False: there is none."""
+    async def aggregate_past_day(self, now: datetime) -> bool:
+        """Aggregate the next day that is over, in a transaction of its own; False: there was none."""
         async with self._database.write(is_long=True) as tx:
-            return await aggregates.fold(tx, now.astimezone(self._house.timezone)) is not None
+            return await aggregates.aggregate_next_day(tx, now.astimezone(self._installation.timezone)) is not None
 
 
 def _slot(now: datetime) -> datetime:
-    return now - timedelta(minutes=now.minute % SLOT, seconds=now.second, microseconds=now.microsecond)
+    return now - timedelta(minutes=now.minute % SLOT_MINUTES, seconds=now.second, microseconds=now.microsecond)

@@ -1,4 +1,4 @@
-"""The whole course, loaded once and cross-checked; all problems are told together, with file and field."""
+"""Load the whole course and cross-check it; all problems are reported together, with file and field."""
 
 import os
 from collections import defaultdict
@@ -23,12 +23,14 @@ from content.problems import BrokenContent, Model, Problem, read
 SHIPPED = Path(__file__).parent
 FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates")
 MAIN_LAW = "lgra"
-"""Cited first: it binds State and municipal servants alike (LGRA, article 1)."""
+"""The law whose articles come first in the catalogue: it binds State and municipal servants alike (LGRA, article 1)."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # its repr would be the whole course, wherever a task is shown
+@dataclass(
+    frozen=True, eq=False, repr=False
+)  # the generated repr would print the whole course wherever a task is shown
 class Library:
-    """What is taught, in which words. Dictionaries are keyed by id; topics keep their order."""
+    """The loaded course. Mappings are keyed by id; topics keep their order."""
 
     articles: Mapping[str, Citation]
     topics: Mapping[str, Topic]
@@ -38,52 +40,55 @@ class Library:
     institutions: tuple[InstitutionEntry, ...]
     faq: Faq
     files: Mapping[str, str] = field(default_factory=dict)
-    """Where each scenario was read, by its id."""
+    """The file of each scenario, by scenario id."""
     templates: Mapping[str, Template] = field(default_factory=dict)
-    """Messages that a platform approves before they may be sent, by name."""
+    """Message templates, which a platform approves before use, by name."""
 
     @cached_property
     def competencies(self) -> Mapping[str, Competency]:
+        """All competencies by id, in the order of the topics."""
         return {competency.id: competency for topic in self.topics.values() for competency in topic.competencies}
 
     @cached_property
     def topic_of(self) -> Mapping[str, Topic]:
-        """The topic of a competency, by the competency's id."""
+        """The topic of each competency, by competency id."""
         return {competency.id: topic for topic in self.topics.values() for competency in topic.competencies}
 
     @cached_property
     def quarantined(self) -> Mapping[str, tuple[str, ...]]:
-        """Scenarios that cite words of the law which changed after their review, with those articles; both by id.
+        """Scenario ids with the ids of the cited articles whose text changed after the scenario's review.
 
-        They are not asked until somebody has read them again; retired ones do not count.
+        These scenarios are not asked until they are reviewed again; retired scenarios are left out.
         """
         found = {}
         for scenario in self.scenarios.values():
-            changed = [one for one in scenario.cited if self.articles[one].since > scenario.reviewed_on]
+            changed = [article for article in scenario.cited if self.articles[article].since > scenario.reviewed_on]
             if changed and scenario.state != "retired":
                 found[scenario.id] = tuple(changed)
         return found
 
     @cached_property
     def askable(self) -> Mapping[str, tuple[Scenario, ...]]:
-        """Published scenarios by competency, in the order of their variants; those in quarantine are left out."""
+        """Published scenarios that are not in quarantine, by competency id, in the order of their variants."""
         found: dict[str, list[Scenario]] = defaultdict(list)
-        for scenario in sorted(self.scenarios.values(), key=lambda one: (one.competency, one.variant)):
+        for scenario in sorted(self.scenarios.values(), key=lambda scenario: (scenario.competency, scenario.variant)):
             if scenario.state == "published" and scenario.id not in self.quarantined:
                 found[scenario.competency].append(scenario)
         return {competency: tuple(scenarios) for competency, scenarios in found.items()}
 
 
 def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
-    """Read and check everything below `root`, and what a house wrote itself below `overlay`.
+    """Read and check all content below `root`, overlaid with an installation's own files below `overlay`.
 
-    A file of the overlay goes before the one of the same folder and name below `root`, and others are added. For a
-    scenario the name is enough, whichever topic's folder it lies in. There may be no overlay; messages are as shipped.
+    An overlay file replaces the file of the same folder and name below `root`; other overlay files are added. For
+    scenarios only the file name counts, not the topic's folder. The overlay folder may be missing; messages cannot be
+    overlaid.
 
-    Raises BrokenContent with every mistake found.
+    Raises BrokenContent with every problem found.
     """
     problems: list[Problem] = []
-    layers = Layers(root, overlay.parent.parent if overlay else root, _own(overlay, problems) if overlay else {})
+    overlaid = _overlay_files(overlay, problems) if overlay else {}
+    layers = Layers(root, overlay.parent.parent if overlay else root, overlaid)
     laws = _files(layers, "articles", Law, problems)
     topics = _files(layers, "topics", Topic, problems)
     scenarios = _files(layers, "scenarios", Scenario, problems)
@@ -94,18 +99,18 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     templates = _files(layers, "templates", Template, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
-    places: dict[str, str] = {}
-    for file, law in sorted(laws.items(), key=lambda one: (one[1].law != MAIN_LAW, one[0])):
-        validation.unique(file, "articles", (article.id for article in law.articles), problems, places)
+    article_files: dict[str, str] = {}
+    for file, law in sorted(laws.items(), key=lambda item: (item[1].law != MAIN_LAW, item[0])):
+        validation.unique(file, "articles", (article.id for article in law.articles), problems, article_files)
         articles |= citations(law)
-    codes: dict[str, str] = {}
+    code_files: dict[str, str] = {}
     for file, seed in seeds.items():
-        validation.unique(file, "institutions", (one.code for one in seed.institutions), problems, codes)
+        validation.unique(file, "institutions", (entry.code for entry in seed.institutions), problems, code_files)
     if not assessments:
         problems.append(Problem("assessments", "", "the self-assessment is missing"))
     problems += validation.citations_and_names(articles, topics, scenarios, assessments)
-    problems += validation.questions(chapters, topics, articles) + faq.misplaced(chapters, vocabularies)
-    problems += faq.too_long(chapters, articles, catalogs) + validation.templates(templates)
+    problems += validation.questions(chapters, topics, articles) + faq.misnamed_files(chapters, vocabularies)
+    problems += faq.oversized_entries(chapters, articles, catalogs) + validation.templates(templates)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -114,8 +119,8 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         scenarios={scenario.id: scenario for scenario in scenarios.values()},
         assessment=next(iter(assessments.values())),
         phrases=catalogs,
-        institutions=tuple(one for seed in seeds.values() for one in seed.institutions),
-        faq=faq.open_faq(chapters, vocabularies),
+        institutions=tuple(entry for seed in seeds.values() for entry in seed.institutions),
+        faq=faq.build_faq(chapters, vocabularies),
         files={scenario.id: file for file, scenario in scenarios.items()},
         templates={template.name: template for template in templates.values()},
     )
@@ -123,43 +128,45 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Where files lie: shipped ones below `root`, the house's own by their folder; those are named from `above`."""
+    """Shipped files below `root`, and overlay files by content folder, which are named relative to `overlay_base`."""
 
     root: Path
-    above: Path
-    own: Mapping[str, list[Path]]
+    overlay_base: Path
+    overlay: Mapping[str, list[Path]]
 
 
 def _files(layers: Layers, folder: str, model: type[Model], problems: list[Problem]) -> dict[str, Model]:
-    """All files of a folder by their names: the house's own, and the shipped ones that these do not replace."""
-    own = layers.own.get(folder, [])
-    replaced = {path.name for path in own}
+    """Parse all files of a folder: the overlay's, and the shipped ones that they do not replace; keyed by file name."""
+    overlaid = layers.overlay.get(folder, [])
+    replaced = {path.name for path in overlaid}
     shipped = [path for path in sorted((layers.root / folder).rglob("*.toml")) if path.name not in replaced]
     found = {}
-    for base, paths in ((layers.root, shipped), (layers.above, own)):
+    for base, paths in ((layers.root, shipped), (layers.overlay_base, overlaid)):
         for path in paths:
-            part = read(path, base, model, problems)
-            if part is not None:
-                found[path.relative_to(base).as_posix()] = part
+            record = read(path, base, model, problems)
+            if record is not None:
+                found[path.relative_to(base).as_posix()] = record
     return found
 
 
-def _own(overlay: Path, problems: list[Problem]) -> dict[str, list[Path]]:
-    """The house's own files by their folder; what would silently count for nothing is told."""
+def _overlay_files(overlay: Path, problems: list[Problem]) -> dict[str, list[Path]]:
+    """The overlay's files by content folder; files that would be ignored or cannot be read are added to `problems`."""
     found: dict[str, list[Path]] = defaultdict(list)
 
-    def closed(fault: OSError) -> None:
-        if not isinstance(fault, FileNotFoundError):  # there may be no overlay
+    def report(fault: OSError) -> None:
+        if not isinstance(fault, FileNotFoundError):  # the overlay is optional
             problems.append(Problem(str(fault.filename), "", f"cannot be read ({fault.strerror})"))
 
-    for place, _, names in os.walk(overlay, onerror=closed):
-        for path in (Path(place) / name for name in names if name.endswith(".toml")):
+    for parent, _, names in os.walk(overlay, onerror=report):
+        for path in (Path(parent) / name for name in names if name.endswith(".toml")):
             folder = path.relative_to(overlay).parts[0]
             file = path.relative_to(overlay.parent.parent).as_posix()
             if folder not in FOLDERS:
-                problems.append(Problem(file, "", f"not looked for here; expected in one of {', '.join(FOLDERS)}"))
+                problems.append(
+                    Problem(file, "", f"this file is not read here; expected in one of {', '.join(FOLDERS)}")
+                )
             elif not os.access(path, os.R_OK):
-                problems.append(Problem(file, "", "cannot be read; whose file is it?"))
+                problems.append(Problem(file, "", "cannot be read; check owner and permissions"))
             else:
                 found[folder].append(path)
     return {folder: sorted(paths) for folder, paths in found.items()}

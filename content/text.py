@@ -1,4 +1,4 @@
-"""The same words in Spanish and English, side by side."""
+"""Bilingual texts, and the base types of content models."""
 
 import re
 import unicodedata
@@ -8,28 +8,29 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 LANGUAGES = ("es", "en")
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+NonEmptyStr = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
 class ContentModel(BaseModel):
-    """A piece of content: unknown fields are mistakes, and nothing changes after loading."""
+    """Base of all content records: unknown fields are errors, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Text(ContentModel):
-    """Words for a person, in both languages; `speak` takes the one that the person reads."""
+    """A text shown to users, in both languages."""
 
-    es: Words
-    en: Words
+    es: NonEmptyStr
+    en: NonEmptyStr
 
     def in_language(self, language: str) -> str:
+        """The English text for "en", else the Spanish one."""
         return self.en if language == "en" else self.es
 
 
 def fold(text: str) -> str:
-    """Lower case without accents, signs and repeated blanks: how typed words are compared."""
+    """Normalize typed text for comparison: lower case, no accents or punctuation, single spaces; `ñ` is kept."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("ñ", "\0"))
-    kept = "".join(sign for sign in plain if not unicodedata.combining(sign)).replace("\0", "ñ")
-    return " ".join(re.sub(r"[^a-z0-9ñ]+", " ", kept).split())
+    stripped = "".join(sign for sign in plain if not unicodedata.combining(sign)).replace("\0", "ñ")
+    return " ".join(re.sub(r"[^a-z0-9ñ]+", " ", stripped).split())

@@ -1,14 +1,14 @@
 """Working days: weekends and the compulsory rest days of the federal labour law.
 
-Source: Ley Federal del Trabajo, article 74. Election days and customary days differ by institution and year: they
-are closures that an administrator adds.
+Source: Ley Federal del Trabajo, article 74. Election days and customary holidays differ by institution and year: an
+administrator adds them as closures.
 """
 
 from datetime import date, timedelta
 from functools import cache
 
 MONDAY, SATURDAY = 0, 5
-HAND_OVER = 2024  # 1 October every six years, counted from here
+INAUGURATION_YEAR = 2024  # 1 October is a rest day every six years, counted from here
 
 
 @cache
@@ -23,23 +23,25 @@ def rest_days(year: int) -> frozenset[date]:
         _monday(year, 11, 3),
         date(year, 12, 25),
     }
-    if (year - HAND_OVER) % 6 == 0:
+    if (year - INAUGURATION_YEAR) % 6 == 0:
         days.add(date(year, 10, 1))
     return frozenset(days)
 
 
 def is_workday(day: date) -> bool:
+    """Whether `day` is neither on a weekend nor a compulsory rest day."""
     return day.weekday() < SATURDAY and day not in rest_days(day.year)
 
 
 def workdays_after(day: date, count: int) -> date:
-    """The `count`-th working day after `day`."""
+    """The `count`-th working day after `day`; `day` itself for 0."""
     while count:
         day += timedelta(days=1)
         count -= is_workday(day)
     return day
 
 
-def _monday(year: int, month: int, which: int) -> date:
+def _monday(year: int, month: int, nth: int) -> date:
+    """The `nth` Monday of a month, from 1."""
     first = date(year, month, 1)
-    return first + timedelta(days=(MONDAY - first.weekday()) % 7, weeks=which - 1)
+    return first + timedelta(days=(MONDAY - first.weekday()) % 7, weeks=nth - 1)

@@ -1,4 +1,4 @@
-"""How a channel talks, as far as it changes what is said: the little that handlers know of a platform."""
+"""What a channel can do, as far as it changes what is sent: all that handlers know of a platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,18 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The defaults are the manners of a channel that can do everything."""
+    """Capabilities of one channel, declared by the channel. The defaults describe a channel without limits."""
 
-    edits: bool = True  # a message can be changed after it was sent
-    erases: bool = True  # the person's own message can be taken out of the chat
-    joins: bool = False  # what is said in one turn leaves as one message: each costs, and their order is not kept
-    buttons: int = 100  # below one message
-    menus: bool = False  # more than a few of them are opened as a menu, which wants a name
-    typed_commands: bool = False  # people type «hora» where other channels have /hora
-    window: timedelta | None = None  # how long after a person's last word they may be written to freely; None: always
-    openings: str = "tap"  # how a prompt opens a closed window: `tap` brings it, or it goes `direct` where it fits
+    can_edit: bool = True  # a message can be changed after it was sent
+    can_erase: bool = True  # a message that the user sent can be deleted from the chat
+    joins_messages: bool = False  # one response is sent as one message: each costs, and their order is not guaranteed
+    max_buttons: int = 100  # below one message
+    has_menus: bool = False  # more than a few buttons are shown as a menu, which needs a label
+    typed_commands: bool = False  # users type «hora» where other channels have /hora
+    reply_window: timedelta | None = None  # how long after the user's last message free text may be sent; None: always
+    prompt_template: str = "tap"
+    """How a prompt is sent outside the reply window: `tap` sends a template whose quick reply fetches the prompt,
+    `direct` sends the prompt itself as a template where it fits."""
 
 
 FULL_CAPABILITIES = Capabilities()

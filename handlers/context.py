@@ -1,4 +1,9 @@
-"""What a handler gets (Visit) and what it gives (Turn)."""
+"""What every handler receives (Context) and returns (Response).
+
+A handler is `async def handle(context: Context) -> Response`. It reads and writes through `context.tx` and returns the
+messages to send. It never commits, never sends and never reads the clock: the caller owns the transaction,
+`handlers/router.py` puts the messages into the outbox, and the time is `context.now`.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,20 +15,21 @@ from handlers.message import Message, Update
 from storage.database import Transaction
 from storage.people.servants import Servant
 
-LATEST = 2**37  # Unix seconds that are no moment any more
+MAX_UNIX_TIME = 2**37  # seconds; later timestamps cannot be converted and count as unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The few plain facts about this installation that handlers need."""
+    """Settings of this installation that handlers need; constant while the process runs."""
 
-    timezone: ZoneInfo
-    public_url: str
-    route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; opens no content
-    min_group: int = 10
-    channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that have some
+    timezone: ZoneInfo  # of the servants and of the office
+    public_url: str  # without a path; the letterbox and the privacy notice are below it
+    route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; decrypts no content
+    min_group: int = 10  # smallest group of servants whose numbers a report may show
+    channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # only of channels that have limits
 
     def capabilities(self, channel: str) -> Capabilities:
+        """The capabilities of a channel, by the channel's name."""
         return self.channel_capabilities.get(channel, FULL_CAPABILITIES)
 
 
@@ -31,44 +37,44 @@ class Installation:
 class Context:
     """One update being handled, in one transaction, at one moment."""
 
-    tx: Transaction
-    library: Library
+    tx: Transaction  # opened, committed or rolled back by the caller
+    library: Library  # the course, the phrases and the law
     installation: Installation
     update: Update
-    now: datetime
+    now: datetime  # UTC, the same for everything in this transaction
     language: str  # "es" or "en"
-    servant: Servant | None  # None: a stranger
+    servant: Servant | None  # None: the sender is not enrolled
 
     @property
     def capabilities(self) -> Capabilities:
-        """How the channel talks on which the update came."""
+        """The capabilities of the channel that the update arrived on."""
         return self.installation.capabilities(self.update.channel)
 
     @property
     def heard_at(self) -> datetime | None:
-        """When the person spoke by the platform's clock, where the channel has a window that this opens.
+        """When the user wrote, by the platform's clock: the start of the reply window. None: the channel has no window.
 
-        What comes a week late opens none.
+        An update that arrives a week late opens no window, hence not `now`. A timestamp in the future counts as `now`.
         """
-        if self.capabilities.window is None:
+        if self.capabilities.reply_window is None:
             return None
         at = self.update.at
-        return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < LATEST else self.now
+        return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < MAX_UNIX_TIME else self.now
 
     @property
     def today(self) -> date:
-        """The calendar day where the servants are."""
+        """The calendar day in the installation's time zone."""
         return self.now.astimezone(self.installation.timezone).date()
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is said in answer.
+    """What a handler returns: the messages that reply to the update.
 
-    There is no open dialogue to keep: every button carries all that its handler needs, so whatever arrives in
-    between, and however late a button is pressed, nothing is lost, and nothing of a half-told story is stored.
+    There is no dialogue state. Every button carries all that its handler needs, so updates may arrive in any order, a
+    button may be pressed at any later time, and no half-finished dialogue is stored.
     """
 
     messages: tuple[Message, ...] = ()
-    erases: bool = False  # the person's own message is to disappear from the chat
-    language: str = ""  # the language of these messages, when the person has just chosen another one
+    erase_incoming: bool = False  # delete the user's own message from the chat
+    language: str = ""  # the language of these messages, if the user has just chosen another; empty: context.language

@@ -1,51 +1,58 @@
-"""A friendly way on, whatever arrived: help, texts where a button is due, pictures, forged and old buttons."""
+"""Fallback replies that always offer a next step: help, free text, long texts, attachments, forged and old buttons."""
 
 from handlers.context import Context, Response
 from handlers.message import Button, Message
 
-ROADS = (
+NEXT_STEPS = (
     (Button("button.today", "profile:today"), Button("button.assess", "assess:start")),
     (Button("button.consult", "consult:start"),),
 )
 
 
-async def turn(context: Context) -> Response:
+async def command(context: Context) -> Response:
     """`/ayuda`."""
     if context.servant is None:
         return stranger(context)
-    return Response((Message("help.servant", {}, ROADS),))
+    return Response((Message("help.servant", {}, NEXT_STEPS),))
 
 
 def stranger(context: Context) -> Response:
-    """Whoever is not enrolled: what this is, and the ways on that need no enrolment."""
-    rows = ((Button("button.enroll", f"enroll:list:{context.language}:0"),), ROADS[0][1:], ROADS[1])
+    """Explain to a user who is not enrolled what this is, and offer what needs no enrolment."""
+    rows = ((Button("button.enroll", f"enroll:list:{context.language}:0"),), NEXT_STEPS[0][1:], NEXT_STEPS[1])
     return Response((Message("help.stranger", {}, rows),))
 
 
 async def privacy(context: Context) -> Response:
-    """`/privacidad`: the notice in force, and where the whole of it is."""
+    """`/privacidad`: the privacy notice in force in short, and the link to its full text."""
     return Response((Message("notice.told", {"url": f"{context.installation.public_url}/privacidad"}),))
 
 
 async def text(context: Context) -> Response:
-    return Response((Message("help.text", {}, ROADS),))
+    """A short text that is no command, no answer and no question."""
+    return Response((Message("help.text", {}, NEXT_STEPS),))
 
 
 async def long_text(context: Context) -> Response:
-    """A long text may be a confidence: it was not kept; it goes from the chat too, and the letterbox is offered."""
+    """A long text may be confidential: it was not stored, it is erased from the chat, and the letterbox is offered.
+
+    Where the channel cannot erase it, the user is asked to do so.
+    """
     row = (Button("button.consult", "consult:start"),)
-    if not context.capabilities.erases:
+    if not context.capabilities.can_erase:
         return Response((Message("help.long_text_yours", {}, (row,)),))
-    return Response((Message("help.long_text", {}, (row,)),), erases=True)
+    return Response((Message("help.long_text", {}, (row,)),), erase_incoming=True)
 
 
 async def attachment(context: Context) -> Response:
-    return Response((Message("help.attachment", {}, ROADS if context.servant else ROADS[1:]),))
+    """An attachment, which is never read."""
+    return Response((Message("help.attachment", {}, NEXT_STEPS if context.servant else NEXT_STEPS[1:]),))
 
 
 async def unknown_command(context: Context) -> Response:
+    """A command that does not exist."""
     return Response((Message("help.unknown_command"),))
 
 
 async def unknown_button(context: Context) -> Response:
+    """A button that no handler accepts: forged, or of an earlier version."""
     return Response((Message("help.old_button"),))

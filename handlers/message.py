@@ -1,4 +1,4 @@
-"""What reaches us (Update) and what we say (Message, Button): the only words shared with the channels."""
+"""Incoming updates (Update) and outgoing messages (Message, Button, Parcel): the types shared with the channels."""
 
 import re
 from collections.abc import Mapping
@@ -9,62 +9,62 @@ from content.text import Text
 
 
 class UpdateKind(StrEnum):
-    """What a person did; a channel translates whatever its platform sends into one of these."""
+    """What the user or the platform did; each channel translates its platform's events into one of these."""
 
-    COMMAND = "command"  # /start, /consulta ...; on WhatsApp the same words without slash
+    COMMAND = "command"  # /start, /consulta ...; where users type commands, the same words without slash
     CHOICE = "choice"  # a button was pressed
-    TEXT = "text"  # a short text, at most SHORT_TEXT characters
-    LONG_TEXT = "long_text"  # a longer one: its words were dropped before anything was stored
-    ATTACHMENT = "attachment"  # sticker, photo, voice, contact, place ...: nothing of it is kept
-    BLOCKED = "blocked"  # the person does not want to be written to on this channel
-    UNBLOCKED = "unblocked"  # the person came back
-    MOVED = "moved"  # the platform knows the person by another address from now on (see `Update.moved_to`)
-    PREFERENCE = "preference"  # the person told the platform what they want of us: `choice` is stop or resume
+    TEXT = "text"  # a text of at most MAX_SHORT_TEXT characters
+    LONG_TEXT = "long_text"  # a longer text: its content was dropped before anything was stored
+    ATTACHMENT = "attachment"  # sticker, photo, voice, contact, location ...: its content is not stored
+    BLOCKED = "blocked"  # the user blocked us on this channel
+    UNBLOCKED = "unblocked"  # the user unblocked us
+    MOVED = "moved"  # the platform identifies the user by another address from now on (see `Update.moved_to`)
+    PREFERENCE = "preference"  # the user set the platform's marketing preference: `choice` is stop or resume
 
 
-SHORT_TEXT = 200
-"""Characters of typed text that are looked at; whatever is longer may be confidential and is dropped."""
+MAX_SHORT_TEXT = 200
+"""Characters of typed text that are read. A longer text may be confidential and is dropped unread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One thing that reached us, in our own words.
+    """One event of a channel, translated from the platform's format.
 
-    `key` is the platform's own identifier, unique within the channel: an update with a known key is a
-    repetition. `address` is where the person is on the channel. `ref` is the platform's identifier of the
-    message that carried the pressed button, or of the text just typed; `press` is what a press is
-    acknowledged by. `alias` is a second name under which the platform may speak of the same person, and which
-    may be missing, come later or change (WhatsApp: the phone number beside the business-scoped id).
+    `key` is the platform's own identifier, unique within the channel: an update with a known key is a duplicate.
+    `address` identifies the chat on the channel. `ref` is the platform's identifier of the message that carried the
+    pressed button, or of the text just typed; `press` is the identifier by which the press is acknowledged. `alias` is
+    a second identifier that the platform may use for the same user (a phone number, for example). It may be missing,
+    arrive later or change.
     """
 
     channel: str
     key: str
     address: str
     kind: UpdateKind
-    text: str = ""  # the words typed, or what follows the command
+    text: str = ""  # the typed text, or what follows the command
     command: str = ""  # without slash, lower case
-    choice: str = ""  # the button's own text of origin, e.g. "answer:1742:b"; never trusted
-    language: str = ""  # what the platform says of the person's language, e.g. "es-MX"; may be empty
+    choice: str = ""  # the payload that the button was sent with, e.g. "answer:1742:b"; never trusted
+    language: str = ""  # the user's language as the platform reports it, e.g. "es-MX"; may be empty
     ref: str = ""
     press: str = ""
-    album: str = ""  # what came together with others carries the same mark, and gets one answer
-    at: int = 0  # when it happened by the platform's clock, Unix seconds; 0: the platform did not say
+    album: str = ""  # same for all parts of one album, which get one reply together
+    at: int = 0  # when it happened by the platform's clock, Unix seconds; 0: not reported
     alias: str = ""
-    moved_to: str = ""  # MOVED: the new address (empty: the old one stays) ...
-    moved_alias: str = ""  # ... and the new alias, where it is known
+    moved_to: str = ""  # MOVED: the new address (empty: the old one stays valid) ...
+    moved_alias: str = ""  # ... and the new alias, if known
 
 
 Value = str | int | Text
-"""What may fill a phrase: never text that a person typed."""
+"""A value for a placeholder of a phrase; never text that a user typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A choice offered below a message: `choice` comes back when pressed, `url` opens a page instead.
+    """A button below a message: `choice` is the payload returned when it is pressed; `url` opens a page instead.
 
-    `key` names the phrase of the label (at most 20 characters once filled, WhatsApp's limit for buttons);
-    `hint` is a longer text for screen readers and lists. `is_aside` marks a way that may be left out where a
-    channel has no room for it beside the others.
+    `key` is the phrase of the label (at most 20 characters once filled: the strictest channel's limit). `hint` is a
+    longer text for screen readers and lists. `is_optional` marks a button that a channel may leave out when it has no
+    room for it beside the others.
     """
 
     key: str
@@ -72,14 +72,16 @@ class Button:
     values: Mapping[str, Value] = field(default_factory=dict)
     url: str = ""
     hint: Value = ""
-    is_aside: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateMessage:
-    """What is said instead where a person may only be written to by an approved template (WhatsApp, outside the
-    24 hours after their last word): a template of content/templates, what fills its variables, and what its
-    quick replies bring back, in their order."""
+    """What is sent instead of a message outside the channel's reply window, where only approved templates may be sent.
+
+    `template` names a template of content/templates, `values` fill its variables, and `choices` are the payloads of
+    its quick replies, in their order.
+    """
 
     template: str
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -88,46 +90,47 @@ class TemplateMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing we say: a phrase of content/messages, what fills it, and rows of buttons.
+    """One message to send: a phrase of content/messages, the values of its placeholders, and rows of buttons.
 
-    `refreshes` marks a replacement that tells nothing new (the pressed message, brought up to date): a channel
-    that cannot change what was sent leaves it out.
+    `refreshes` marks a replacement without new information (the pressed message, brought up to date): a channel that
+    cannot edit messages leaves it out.
     """
 
     key: str
     values: Mapping[str, Value] = field(default_factory=dict)
     buttons: tuple[tuple[Button, ...], ...] = ()
-    replaces: bool = False  # takes the place of the message whose button was pressed, where a channel can
+    replaces: bool = False  # edits the message whose button was pressed, where the channel can edit
     refreshes: bool = False
     template_message: TemplateMessage | None = None
 
 
 class Action(StrEnum):
-    """What a delivery does on the platform."""
+    """What a delivery does on the platform. The values are stored in the outbox."""
 
-    SAY = "say"  # a new message
-    REPLACE = "replace"  # the message `ref` now reads so; a channel that cannot edit says it anew
-    ACKNOWLEDGE = "acknowledge"  # the press `press` was received
-    ERASE = "erase"  # the person's own message `ref` is taken out of the chat, where a channel can
+    SEND = "say"  # send a new message
+    REPLACE = "replace"  # edit the message `ref`; a channel that cannot edit sends a new message
+    ACKNOWLEDGE = "acknowledge"  # acknowledge the button press `press`
+    ERASE = "erase"  # delete the user's own message `ref` from the chat, where the channel can
 
 
 BOLD, UNBOLD, ITALIC, UNITALIC = "\ue000", "\ue001", "\ue002", "\ue003"
-"""How rendered text marks emphasis: private-use characters that no phrase or value can contain, so that a
-channel escapes first and marks up afterwards."""
+"""Emphasis marks of rendered text: private-use characters that no phrase or value can contain, so that a channel
+escapes the text first and inserts its own markup afterwards."""
 
 _EMPHASIS = re.compile("[\ue000-\ue003]")
 
 
-def marked(text: str, signs: Mapping[str, str]) -> str:
-    """A rendered text with its emphasis as a channel writes it; `signs` has one for each of the four marks.
+def format_emphasis(text: str, signs: Mapping[str, str]) -> str:
+    """Replace the emphasis marks of a rendered text; `signs` maps each of the four marks to the channel's markup.
 
-    By an expression: `str.translate` looks up every character that is not ASCII, which took a third of a sending.
+    A regular expression, since `str.translate` looks up every non-ASCII character, which took a third of the time of
+    sending a message.
     """
     return _EMPHASIS.sub(lambda found: signs[found[0]], text)
 
 
-def plain(text: str) -> str:
-    """A text without any emphasis."""
+def strip_emphasis(text: str) -> str:
+    """Remove all emphasis marks."""
     return _EMPHASIS.sub("", text)
 
 
@@ -139,13 +142,13 @@ class RenderedButton:
     choice: str = ""
     url: str = ""
     hint: str = ""
-    is_aside: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedTemplate:
-    """A rendered knock: name and platform language code of a template, the values of its variables in their order
-    (one line each), and what its quick replies bring back."""
+    """A rendered TemplateMessage: the template's name and platform language code, the values of its variables in
+    their order (one line each), and the payloads of its quick replies."""
 
     template: str
     code: str
@@ -155,19 +158,19 @@ class RenderedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A rendered message on its way to one address: what a channel is asked to deliver.
+    """A rendered message for one address: what a channel is asked to deliver.
 
-    `text` holds the emphasis marks above and is at most 4,096 characters (1,024 with buttons, but for a channel that
-    joins messages: 4,096). `opening` is what goes in its place where only a template may.
+    `text` holds the emphasis marks above and is at most 4,096 characters (1,024 with buttons; 4,096 with buttons too on
+    a channel that joins messages). `template` is sent in its place where only a template may be sent.
     """
 
     address: str
-    act: Action
+    action: Action
     text: str = ""
     rows: tuple[tuple[RenderedButton, ...], ...] = ()
     ref: str = ""
     press: str = ""
-    token: str = ""  # our delivery's key, for channels that can tell a repeated sending by it
-    number: int = 0  # our delivery's id, for channels that give it back with every word about its fate
-    opening: RenderedTemplate | None = None
-    menu: str = ""  # what opens the menu of its buttons, on a channel that makes one
+    token: str = ""  # the delivery's idempotency key, for channels that detect duplicate sends by it
+    number: int = 0  # the delivery's id, for channels that return it with every delivery status
+    template: RenderedTemplate | None = None
+    menu: str = ""  # label that opens the menu of buttons, on channels that have menus

@@ -1,4 +1,4 @@
-"""The way out: every message is put into the person's language here, and into the outbox."""
+"""The way out: render messages in the recipient's language and put them into the outbox."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from handlers.message import (
     RenderedTemplate,
     TemplateMessage,
     Value,
-    plain,
+    strip_emphasis,
 )
 from storage.database import Transaction
 from storage.queue import outbox
@@ -36,8 +36,8 @@ _COMMAND = re.compile(r"(?<![\w/.}])/([a-z]{3,})\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """Who is spoken to: an address and the language that is read there."""
+class Recipient:
+    """An address on a channel and the language of its user."""
 
     channel: str
     address: str
@@ -45,8 +45,12 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """Why something is said: `key` makes each delivery unique, so that the same occasion never speaks twice."""
+class Trigger:
+    """What caused the messages: an update, a scheduled prompt, news of a case.
+
+    `key` is the idempotency key of the cause; the deliveries' own keys derive from it, so that handling the same cause
+    twice sends nothing twice. A delivery is due at `now` and dropped after `deadline` (None: never).
+    """
 
     key: str
     kind: DeliveryKind
@@ -54,163 +58,168 @@ class Occasion:
     deadline: datetime | None = None
 
 
-async def say(
+async def enqueue(
     tx: Transaction,
     library: Library,
-    listener: Listener,
-    occasion: Occasion,
+    recipient: Recipient,
+    trigger: Trigger,
     messages: Sequence[Message],
     *,
     ref: str = "",
     capabilities: Capabilities = FULL_CAPABILITIES,
 ) -> None:
-    """Put messages into words and into the outbox; `ref` is the message that one of them may replace."""
-    await outbox.add(tx, said(library, listener, occasion, messages, ref=ref, capabilities=capabilities))
+    """Render messages and add them to the outbox; `ref` is the sent message that one of them may replace."""
+    await outbox.add(tx, deliveries(library, recipient, trigger, messages, ref=ref, capabilities=capabilities))
 
 
-def said(
+def deliveries(
     library: Library,
-    listener: Listener,
-    occasion: Occasion,
+    recipient: Recipient,
+    trigger: Trigger,
     messages: Sequence[Message],
     *,
     ref: str = "",
     capabilities: Capabilities = FULL_CAPABILITIES,
 ) -> list[NewDelivery]:
-    """Messages in words, for the outbox."""
+    """Render messages as deliveries for the outbox; parameters as of `enqueue`."""
     parcels = []
     for message in messages:
-        if message.refreshes and not capabilities.edits:
+        if message.refreshes and not capabilities.can_edit:
             continue
-        act = Action.REPLACE if message.replaces and ref and capabilities.edits else Action.SAY
-        parcels.append(render(library, listener, message, act, ref if act is Action.REPLACE else "", capabilities))
-    return _new(listener, occasion, _joined(parcels, capabilities.buttons) if capabilities.joins else parcels, "say")
+        action = Action.REPLACE if message.replaces and ref and capabilities.can_edit else Action.SEND
+        target = ref if action is Action.REPLACE else ""
+        parcels.append(render(library, recipient, message, action, target, capabilities))
+    if capabilities.joins_messages:
+        parcels = _joined(parcels, capabilities.max_buttons)
+    return _deliveries(recipient, trigger, parcels, "say")
 
 
-def acknowledged(listener: Listener, occasion: Occasion, press: str) -> list[NewDelivery]:
-    """The press of a button was received: without this the person's phone keeps waiting."""
-    short = Occasion(occasion.key, DeliveryKind.SIGNAL, occasion.now, occasion.now + PRESS_LIFETIME)
-    return _new(listener, short, [Parcel(listener.address, Action.ACKNOWLEDGE, press=press)], "ack")
+def acknowledgement(recipient: Recipient, trigger: Trigger, press: str) -> list[NewDelivery]:
+    """Acknowledge a button press: without this the user's app keeps showing that it waits."""
+    short = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.now, trigger.now + PRESS_LIFETIME)
+    return _deliveries(recipient, short, [Parcel(recipient.address, Action.ACKNOWLEDGE, press=press)], "ack")
 
 
-def erased(listener: Listener, occasion: Occasion, ref: str) -> list[NewDelivery]:
-    """The person's own message is taken out of the chat."""
-    signal = Occasion(occasion.key, DeliveryKind.SIGNAL, occasion.now, occasion.deadline)
-    return _new(listener, signal, [Parcel(listener.address, Action.ERASE, ref=ref)], "erase")
+def erasure(recipient: Recipient, trigger: Trigger, ref: str) -> list[NewDelivery]:
+    """Delete the user's own message `ref` from the chat."""
+    signal = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.now, trigger.deadline)
+    return _deliveries(recipient, signal, [Parcel(recipient.address, Action.ERASE, ref=ref)], "erase")
 
 
-def _new(listener: Listener, occasion: Occasion, parcels: Sequence[Parcel], verb: str) -> list[NewDelivery]:
+def _deliveries(recipient: Recipient, trigger: Trigger, parcels: Sequence[Parcel], verb: str) -> list[NewDelivery]:
+    """The idempotency key is the trigger's key, the verb, and from the second parcel on its index."""
     return [
         NewDelivery(
-            key=f"{occasion.key}:{verb}{place or ''}",
-            channel=listener.channel,
-            address=listener.address,
-            kind=occasion.kind,
+            key=f"{trigger.key}:{verb}{index or ''}",
+            channel=recipient.channel,
+            address=recipient.address,
+            kind=trigger.kind,
             body=pack(parcel),
-            due_at=occasion.now,
-            deadline=occasion.deadline,
+            due_at=trigger.now,
+            deadline=trigger.deadline,
         )
-        for place, parcel in enumerate(parcels)
+        for index, parcel in enumerate(parcels)
     ]
 
 
-# ---------------------------------------------------------------- into words
+# ---------------------------------------------------------------- rendering
 
 
 def render(
     library: Library,
-    listener: Listener,
+    recipient: Recipient,
     message: Message,
-    act: Action,
+    action: Action,
     ref: str = "",
     capabilities: Capabilities = FULL_CAPABILITIES,
 ) -> Parcel:
-    """A message in the listener's words.
+    """Render a message in the recipient's language; a text or label over its limit is cut and ends in an ellipsis.
 
-    Raises content.phrases.UnknownPhrase: a fault of ours that tests find.
+    Raises content.phrases.UnknownPhrase, which only a missing phrase (a defect that the tests find) can cause.
     """
-    language = listener.language
-    template = library.phrases.template(language, message.key)
+    language = recipient.language
+    phrase = library.phrases.template(language, message.key)
     if capabilities.typed_commands:
         typed = library.phrases.section(language, "typed")
-        template = _COMMAND.sub(lambda found: f"«{typed[found[1]]}»" if found[1] in typed else found[0], template)
-    text = _fill(template, message.values, language)
-    rows = tuple(tuple(_key(library, language, button) for button in row) for row in message.buttons)
+        phrase = _COMMAND.sub(lambda found: f"«{typed[found[1]]}»" if found[1] in typed else found[0], phrase)
+    text = _fill(phrase, message.values, language)
+    rows = tuple(tuple(_button(library, language, button) for button in row) for row in message.buttons)
     limit = limits.TEXT_WITH_BUTTONS if rows else limits.TEXT
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    opening = (
+    template = (
         None
-        if message.template_message is None or capabilities.window is None
-        else _opening(library, language, message.template_message)
+        if message.template_message is None or capabilities.reply_window is None
+        else _template(library, language, message.template_message)
     )
-    menu = library.phrases.plain(language, "button.menu", {}) if capabilities.menus and rows else ""
-    return Parcel(listener.address, act, text, tuple(row for row in rows if row), ref, opening=opening, menu=menu)
+    menu = library.phrases.plain(language, "button.menu", {}) if capabilities.has_menus and rows else ""
+    rows = tuple(row for row in rows if row)
+    return Parcel(recipient.address, action, text, rows, ref, template=template, menu=menu)
 
 
-def _key(library: Library, language: str, button: Button) -> RenderedButton:
-    values = {name: _word(value, language) for name, value in button.values.items()}
+def _button(library: Library, language: str, button: Button) -> RenderedButton:
+    values = {name: _as_text(value, language) for name, value in button.values.items()}
     label = library.phrases.plain(language, button.key, values)
     if len(label) > limits.BUTTON_LABEL:
         label = label[: limits.BUTTON_LABEL - 1] + "…"
-    return RenderedButton(label, button.choice, button.url, _word(button.hint, language), button.is_aside)
+    return RenderedButton(label, button.choice, button.url, _as_text(button.hint, language), button.is_optional)
 
 
-def _opening(library: Library, language: str, template_message: TemplateMessage) -> RenderedTemplate:
-    template = library.templates[template_message.template]
-    return RenderedTemplate(
-        template.name,
-        template.code(language),
-        template.filled(language, template_message.values),
-        template_message.choices,
-    )
+def _template(library: Library, language: str, message: TemplateMessage) -> RenderedTemplate:
+    template = library.templates[message.template]
+    values = template.filled(language, message.values)
+    return RenderedTemplate(template.name, template.code(language), values, message.choices)
 
 
-def _fill(template: str, values: Mapping[str, Value], language: str) -> str:
-    for mark, opening, closing in (("**", BOLD, UNBOLD), ("__", ITALIC, UNITALIC)):
-        parts = template.split(mark)
-        template = "".join(
-            part if place == 0 else (opening if place % 2 else closing) + part for place, part in enumerate(parts)
+def _fill(phrase: str, values: Mapping[str, Value], language: str) -> str:
+    """Replace ** and __ by emphasis marks, then fill the placeholders: a value can bring no emphasis of its own."""
+    for sign, start, end in (("**", BOLD, UNBOLD), ("__", ITALIC, UNITALIC)):
+        parts = phrase.split(sign)
+        phrase = "".join(
+            part if index == 0 else (start if index % 2 else end) + part for index, part in enumerate(parts)
         )
-    return template.format(**{name: _word(value, language) for name, value in values.items()})
+    return phrase.format(**{name: _as_text(value, language) for name, value in values.items()})
 
 
-def _word(value: Value, language: str) -> str:
+def _as_text(value: Value, language: str) -> str:
     text = value.in_language(language) if isinstance(value, Text) else str(value)
-    return plain(text)
+    return strip_emphasis(text)
 
 
-def _joined(parcels: Sequence[Parcel], most: int) -> list[Parcel]:
-    """As few parcels as their texts allow: the buttons of all that became one, `most` of them, stand below it."""
+def _joined(parcels: Sequence[Parcel], max_buttons: int) -> list[Parcel]:
+    """Join parcels into as few as text length and `max_buttons` allow; all buttons stay, below the joined text."""
     found: list[Parcel] = []
     for parcel in parcels:
         last = found[-1] if found else None
-        whole = f"{last.text}\n\n{parcel.text}" if last else ""
+        text = f"{last.text}\n\n{parcel.text}" if last else ""
         rows = (*last.rows, *parcel.rows) if last else ()
-        if last is None or len(whole) > limits.TEXT or sum(map(len, rows)) > most:
+        if last is None or len(text) > limits.TEXT or sum(map(len, rows)) > max_buttons:
             found.append(parcel)
         else:
-            opening, menu = last.opening or parcel.opening, last.menu or parcel.menu
-            found[-1] = replace(last, text=whole, rows=rows, opening=opening, menu=menu)
+            template, menu = last.template or parcel.template, last.menu or parcel.menu
+            found[-1] = replace(last, text=text, rows=rows, template=template, menu=menu)
     return found
 
 
-# ---------------------------------------------------------------- as the outbox keeps it
+# ---------------------------------------------------------------- the outbox's format
 
 
 def pack(parcel: Parcel) -> str:
-    """A parcel as the outbox keeps it."""
-    rows = [[[key.label, key.choice, key.url, key.hint, key.is_aside] for key in row] for row in parcel.rows]
-    opening = asdict(parcel.opening) if parcel.opening else None
-    fields = [parcel.act, parcel.text, rows, parcel.ref, parcel.press, opening, parcel.menu]
+    """Encode a parcel as the body of a delivery: a JSON array; address, token and number are the delivery's columns."""
+    rows = [
+        [[button.label, button.choice, button.url, button.hint, button.is_optional] for button in row]
+        for row in parcel.rows
+    ]
+    template = asdict(parcel.template) if parcel.template else None
+    fields = [parcel.action, parcel.text, rows, parcel.ref, parcel.press, template, parcel.menu]
     return _encode(fields)
 
 
 def unpack(address: str, key: str, body: str, number: int = 0) -> Parcel:
-    """The parcel of a delivery."""
-    act, text, rows, ref, press, *more = json.loads(body)
-    opening, menu = more or (None, "")  # what waited through an upgrade has fewer fields
-    keys = tuple(tuple(RenderedButton(*fields) for fields in row) for row in rows)
-    if opening is not None:
-        opening = RenderedTemplate(**opening | {name: tuple(opening[name]) for name in ("values", "choices")})
-    return Parcel(address, Action(act), text, keys, ref, press, key, number, opening, menu)
+    """Decode the body of a delivery, also one that an older version stored."""
+    action, text, rows, ref, press, *more = json.loads(body)
+    template, menu = more or (None, "")  # a body stored before an upgrade has fewer fields
+    buttons = tuple(tuple(RenderedButton(*fields) for fields in row) for row in rows)
+    if template is not None:
+        template = RenderedTemplate(**template | {name: tuple(template[name]) for name in ("values", "choices")})
+    return Parcel(address, Action(action), text, buttons, ref, press, key, number, template, menu)

@@ -1,4 +1,4 @@
-"""The engine, the transaction, and the few places where SQLite and PostgreSQL differ."""
+"""Engines, transactions, and the few differences between SQLite and PostgreSQL."""
 
 import datetime as dt
 from collections.abc import AsyncIterator
@@ -20,30 +20,30 @@ from storage import postgres
 from storage.sqlite_writer import Writer
 
 Transaction = AsyncConnection
-"""What storage functions take first: whoever opened it closes it."""
+"""First argument of all storage functions; the function that opened it commits or rolls back."""
 
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
-FORBIDDEN = "42501"  # PostgreSQL: insufficient_privilege
-AWAY = ("08", "53", "58", "57", "25006", "40001", "40P01", "55P03")
-"""How PostgreSQL's codes begin that say nothing against what was asked: it may be asked again. Connections, no room,
-its own faults, stopping, cancelling (by an administrator, or by a limit of the server for all statements), only reading
-(another server took over), two who waited for each other, a lock not had.
+INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL
+UNAVAILABLE = ("08", "53", "58", "57", "25006", "40001", "40P01", "55P03")
+"""Prefixes of PostgreSQL's error codes that do not concern the statement, so that it may be retried: connection errors,
+insufficient resources, system errors, shutdown and cancellation (by an administrator, or by a timeout of the server for
+all statements), read-only transaction (after a failover), serialization failure, deadlock, lock not available.
 Source: PostgreSQL, appendix A.
 """
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
 
 class DatabaseUnavailable(Exception):
-    """The database is away, locked or refuses us: nothing was recorded; the text holds no secret."""
+    """The database is unreachable, locked or refuses us: nothing was stored; the message contains no secret."""
 
 
-class NoRights(DatabaseUnavailable):
-    """The database answers, and its user may not do what is needed: an administrator must grant it."""
+class PermissionDenied(DatabaseUnavailable):
+    """The database user lacks a privilege that an administrator must grant."""
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
-    """A moment in UTC. SQLite gives naive values back; a naive value is never stored."""
+    """A moment in UTC. SQLite returns naive values; a naive value is never stored."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -62,17 +62,19 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 
 class Database:
-    """One database. On SQLite all that is written goes through one writer, and reading never waits for it.
+    """One database. On SQLite all writes go through one writer, and reads never wait for it.
 
-    On PostgreSQL a statement that takes too long is given up, but for those of `patient`.
+    On PostgreSQL statements have a timeout, except on the engine `without_timeout`.
     """
 
-    def __init__(self, engine: AsyncEngine, writer: Writer | None = None, patient: AsyncEngine | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, writer: Writer | None = None, without_timeout: AsyncEngine | None = None
+    ) -> None:
         self.engine = engine
         self._writer = writer
-        self._patient = patient or engine
+        self._without_timeout = without_timeout or engine
         self._readers = engine if writer else engine.execution_options(isolation_level="REPEATABLE READ")
-        self._notes = engine if writer else engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommit = engine if writer else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def is_sqlite(self) -> bool:
@@ -80,24 +82,24 @@ class Database:
 
     @property
     def engines(self) -> list[Engine]:
-        """All by which statements go, for whoever listens to them."""
-        other = self._patient.sync_engine if self._writer is None else self._writer.engine
+        """All engines that run statements, for event listeners."""
+        other = self._without_timeout.sync_engine if self._writer is None else self._writer.engine
         return [self.engine.sync_engine, other]
 
     @asynccontextmanager
     async def write(self, *, is_urgent: bool = False, is_long: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end, or rolls back when anything is raised.
 
-        On SQLite its statements keep the event loop until they are done, but for one that `is_long`, which may read
-        many rows; there it waits for the transactions before it; one that `is_urgent`, only for the one going on. On
-        PostgreSQL only a statement that `is_long` may take longer than a minute.
-        Raises DatabaseUnavailable; RuntimeError when the same task already writes (it would wait for itself).
+        On SQLite its statements block the event loop, except with `is_long`, for statements that read many rows.
+        Transactions wait there for those queued before; with `is_urgent`, only for the running one. On PostgreSQL
+        statements time out after a minute, except with `is_long`.
+        Raises DatabaseUnavailable; RuntimeError when the same task is already writing (it would deadlock).
         """
         if _writing.get():
             raise RuntimeError("a write transaction is already open in this task")
         mark = _writing.set(True)
         try:
-            engine, writer = self._patient if is_long else self.engine, self._writer
+            engine, writer = self._without_timeout if is_long else self.engine, self._writer
             async with (
                 _translated(),
                 writer.transaction(is_urgent=is_urgent, is_long=is_long) if writer else engine.begin() as tx,
@@ -107,8 +109,8 @@ class Database:
             _writing.reset(mark)
 
     @asynccontextmanager
-    async def note(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
-        """A transaction of one statement: PostgreSQL is asked once instead of three times.
+    async def write_statement(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction of one statement: one round trip to PostgreSQL instead of three.
 
         Raises DatabaseUnavailable.
         """
@@ -116,53 +118,53 @@ class Database:
             async with self.write(is_urgent=is_urgent) as tx:
                 yield tx
         else:
-            async with _translated(), self._notes.connect() as tx:
+            async with _translated(), self._autocommit.connect() as tx:
                 yield tx
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """A transaction that only reads, all of it as it was at its first statement."""
+        """A read-only transaction on a snapshot taken at its first statement."""
         async with _translated(), self._readers.begin() as tx:
             yield tx
 
     @asynccontextmanager
-    async def glance(self) -> AsyncIterator[Transaction]:
-        """A transaction that reads a few rows by their indexes.
+    async def quick_read(self) -> AsyncIterator[Transaction]:
+        """A transaction that reads a few rows by an index.
 
-        On SQLite it keeps the event loop until it is done, which takes less than the way to another thread would.
+        On SQLite it blocks the event loop, for less time than a hop to another thread would take.
         """
         if self._writer is None:
             async with _translated(), self.engine.begin() as tx:
                 yield tx
         else:
             async with _translated():
-                with self._writer.glance() as tx:
+                with self._writer.quick_read() as tx:
                     yield tx
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """PostgreSQL: a connection in no transaction, for whoever needs several or none; it may take its time."""
-        async with _translated(), self._patient.connect() as connection:
+        """PostgreSQL: a connection without a transaction and without a timeout, for several transactions or none."""
+        async with _translated(), self._without_timeout.connect() as connection:
             yield connection
 
-    async def merge_log(self) -> None:
-        """SQLite: bring the write-ahead log into the file and cut it to nothing, so that what was deleted is gone.
+    async def checkpoint_wal(self) -> None:
+        """SQLite: write the write-ahead log into the file and truncate it, so that deleted content is gone.
 
-        Where somebody reads for longer than a second, the log stays until the next time: writers are waiting.
-        PostgreSQL looks after its own.
+        When a reader holds it up for more than a second, the log stays until the next call, since writers are waiting.
+        Nothing to do on PostgreSQL.
         Source: sqlite.org, PRAGMA wal_checkpoint.
         """
         if self._writer is None:
             return
-        async with self._writer.alone(), _translated(), self.engine.connect() as connection:
-            raw = await connection.get_raw_connection()  # not in a transaction, which would be in its own way
+        async with self._writer.exclusive(), _translated(), self.engine.connect() as connection:
+            raw = await connection.get_raw_connection()  # outside a transaction, which would block the checkpoint
             driver = raw.driver_connection
             assert driver is not None
             for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)", f"busy_timeout={BUSY_SECONDS * 1000}"):
                 await (await driver.execute("PRAGMA " + pragma)).close()
 
     async def close(self) -> None:
-        for engine in (self.engine, self._patient):
+        for engine in (self.engine, self._without_timeout):
             await engine.dispose()
         if self._writer is not None:
             await self._writer.close()
@@ -173,32 +175,32 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except DBAPIError as fault:
-        if getattr(fault.orig, "sqlstate", "") == FORBIDDEN:
-            raise NoRights("permission denied") from fault
-        if _is_away(fault):
+        if getattr(fault.orig, "sqlstate", "") == INSUFFICIENT_PRIVILEGE:
+            raise PermissionDenied("permission denied") from fault
+        if _is_unavailable(fault):
             cause = fault.orig and (fault.orig.__cause__ or fault.orig)
             raise DatabaseUnavailable(type(cause).__name__) from fault
         raise
-    except PoolExhausted as fault:  # all connections are taken, and stay so
+    except PoolExhausted as fault:  # all connections were in use for too long
         raise DatabaseUnavailable("no free connection") from fault
     except OSError as fault:  # refused, timed out, no such socket, no such host
         raise DatabaseUnavailable(type(fault).__name__) from fault
 
 
-def _is_away(fault: DBAPIError) -> bool:
+def _is_unavailable(fault: DBAPIError) -> bool:
     if isinstance(fault, IntegrityError):
         return False
-    if str(getattr(fault.orig, "sqlstate", "") or "").startswith(AWAY):
+    if str(getattr(fault.orig, "sqlstate", "") or "").startswith(UNAVAILABLE):
         return True
-    # Without a statement it was the connection: no such database, role or password, or a file of another kind.
+    # Without a statement it was the connection: unknown database, role or password, or not a SQLite file.
     return isinstance(fault, OperationalError) or fault.connection_invalidated or fault.statement is None
 
 
 def parse_url(text: str) -> URL:
-    """The address of a database; raises ValueError with what is expected (the text itself may hold a password)."""
+    """Parse the URL of a database; raises ValueError with the expected form (the text may contain a password)."""
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError):  # not as the cause: its text may hold a part of the password
+    except (ArgumentError, ValueError):  # not as the cause: its message may contain a part of the password
         raise ValueError(f"not a database address; expected {' or '.join(DRIVERS)}://...") from None
     if url.drivername not in DRIVERS:
         raise ValueError(f"driver {url.drivername!r}; expected {' or '.join(DRIVERS)}")
@@ -206,10 +208,9 @@ def parse_url(text: str) -> URL:
 
 
 def open_database(text: str, *, foreign_keys: bool = True) -> Database:
-    """Open (and for SQLite create) the database at an address of SQLAlchemy's form.
+    """Open (and for SQLite create) the database at a SQLAlchemy URL, without connecting yet.
 
-    Raises ValueError when the address is none, DatabaseUnavailable when SQLite's folder cannot be made. Nothing is
-    connected yet.
+    Raises ValueError when the URL is invalid, DatabaseUnavailable when SQLite's folder cannot be created.
     """
     url = parse_url(text)
     return _sqlite(url, foreign_keys=foreign_keys) if url.get_backend_name() == "sqlite" else _postgres(url)
@@ -221,30 +222,29 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise DatabaseUnavailable(type(fault).__name__) from fault
-    how: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    readers = create_async_engine(url, connect_args=how, hide_parameters=True, execution_options={"readonly": True})
-    across = how | {"check_same_thread": False, "timeout": 0}  # used in two threads, never at once; nobody waits in it
-    writer = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=across, hide_parameters=True)
+    reading: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    readers = create_async_engine(url, connect_args=reading, hide_parameters=True, execution_options={"readonly": True})
+    writing = reading | {"check_same_thread": False, "timeout": 0}  # in two threads, never at once; it must not block
+    writer = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=writing, hide_parameters=True)
     for engine, busy in ((readers.sync_engine, BUSY_SECONDS), (writer, 0)):
         _tune_sqlite(engine, busy, foreign_keys=foreign_keys)
     return Database(readers, Writer(writer, readers, BUSY_SECONDS))
 
 
 def _postgres(url: URL) -> Database:
-    return Database(
-        _engine(url, postgres.connect_args()), patient=_engine(url, postgres.connect_args(None), pool_size=1)
-    )
+    without_timeout = _engine(url, postgres.connect_args(None), pool_size=1)
+    return Database(_engine(url, postgres.connect_args()), without_timeout=without_timeout)
 
 
 def _engine(url: URL, connect_args: dict[str, Any], **pool: float) -> AsyncEngine:
-    # hide_parameters: an exception never shows what was being stored.
+    # hide_parameters: an exception never shows the values that were being stored.
     engine = create_async_engine(url, connect_args=connect_args, hide_parameters=True, pool_pre_ping=True, **pool)
     event.listen(engine.sync_engine, "handle_error", _hide_details)
     return engine
 
 
 def _hide_details(context: ExceptionContext) -> None:
-    """PostgreSQL repeats the row in the detail of a fault, where `hide_parameters` does not reach."""
+    """Remove the detail of an error: PostgreSQL repeats the row there, which `hide_parameters` does not cover."""
     fault: BaseException | None = context.original_exception
     while fault is not None:
         if hasattr(fault, "detail"):
@@ -258,7 +258,7 @@ def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:
         "synchronous=FULL",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         f"busy_timeout={busy * 1000:g}",
-        "secure_delete=ON",  # what is deleted leaves no bytes in the file
+        "secure_delete=ON",  # deleted content is overwritten in the file
     )
 
     @event.listens_for(engine, "connect")
@@ -268,20 +268,20 @@ def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:
             cursor.execute("PRAGMA " + pragma)
         cursor.close()
 
-    # SQLAlchemy would begin lazily and deferred: a look-up followed by a change would not be one transaction.
+    # SQLAlchemy would begin lazily and deferred: a read followed by a write would not be one transaction.
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         is_reading = connection.get_execution_options().get("readonly")
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
-def insert_once(tx: Transaction, table: Table) -> Any:
-    """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the dialect at hand."""
-    return insert_for(tx.dialect.name, table)
+def dialect_insert(tx: Transaction, table: Table) -> Any:
+    """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the transaction's dialect."""
+    return insert_for_dialect(tx.dialect.name, table)
 
 
-def insert_for(dialect: str, table: Table) -> Any:
-    """The same for a dialect by name: what is built once is built for each."""
+def insert_for_dialect(dialect: str, table: Table) -> Any:
+    """The same for a dialect by name, for statements that are built once for each dialect."""
     if dialect == "postgresql":
         return postgresql.insert(table)
     if dialect == "sqlite":

@@ -1,4 +1,4 @@
-"""The schema, step by step forward; run from code at every start and by `integra migrate`.
+"""Schema migrations, forward only; run at every start and by `integra migrate`.
 
 Alembic (0.3 s of imports) is imported inside the functions that need it: a start with nothing to migrate does without.
 """
@@ -18,25 +18,25 @@ from storage.schema import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HERE = Path(__file__).parent / "migrations"
-RETRY = 0.2  # seconds between two tries to get it
+MIGRATIONS = Path(__file__).parent / "migrations"
+RETRY_SECONDS = 0.2  # between two attempts to acquire the migration lock
 
 
 class UnknownSchema(Exception):
-    """The database was made by a newer version of Integra: this one must not touch it."""
+    """The database was migrated by a newer version of Integra: this one must not touch it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One migration that was applied."""
+    """One migration step that was applied."""
 
     revision: str
-    what: str
+    description: str
 
 
 def newest() -> str:
-    """The revision of the last step: files are named after theirs."""
-    return max(path.name.partition("_")[0] for path in (HERE / "versions").glob("[0-9]*.py"))
+    """The revision of the last step: the names of the files begin with theirs."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _current(connection: Connection) -> str | None:
@@ -50,21 +50,21 @@ def _config(connection: Connection) -> "Config":
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
 async def migrate(url: str) -> list[Step]:
-    """Bring the database at `url` to the newest schema; give the steps that were taken.
+    """Migrate the database at `url` to the newest schema; return the steps that were applied.
 
-    On SQLite it is one transaction. On PostgreSQL each step is one, or begins again where it broke off: an index that
-    holds up nobody is built outside of any.
+    On SQLite all steps are one transaction. On PostgreSQL each step is one, except that indexes are built concurrently
+    outside of any: such a step continues where it was interrupted.
 
-    Raises UnknownSchema, DatabaseUnavailable, ValueError (address).
+    Raises UnknownSchema, DatabaseUnavailable, ValueError (URL).
     """
-    database = open_database(url, foreign_keys=False)  # a table re-made with them on would empty its children
+    database = open_database(url, foreign_keys=False)  # recreating a table with them on would delete its child rows
     try:
         if database.is_sqlite:
             async with database.write() as tx:
@@ -73,18 +73,19 @@ async def migrate(url: str) -> list[Step]:
             await _lock(connection)
             return await connection.run_sync(_upgrade)
     finally:
-        await database.close()  # and the lock is free
+        await database.close()  # also releases the lock
 
 
 async def _lock(connection: AsyncConnection) -> None:
-    """Wait until no other process migrates.
+    """Acquire the migration lock, waiting for other processes that migrate.
 
-    Not inside a statement: whoever builds an index waits for all statements that go on, and would wait for ours.
+    It polls instead of blocking in a statement: building an index concurrently waits for all running statements, and
+    would wait for ours.
     """
-    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": Lock.MIGRATING}):
+    while not await connection.scalar(text("select pg_try_advisory_lock(:lock)"), {"lock": Lock.MIGRATION}):
         await connection.rollback()
-        await asyncio.sleep(RETRY)
-    await connection.rollback()  # the lock is the connection's, not the transaction's
+        await asyncio.sleep(RETRY_SECONDS)
+    await connection.rollback()  # the lock belongs to the session, not to the transaction
 
 
 def _upgrade(connection: Connection) -> list[Step]:
@@ -96,21 +97,21 @@ def _upgrade(connection: Connection) -> list[Step]:
 
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
-    known = {one.revision: one for one in script.walk_revisions()}
+    known = {revision.revision for revision in script.walk_revisions()}
     if current is not None and current not in known:
         raise UnknownSchema(current)
     pending = list(script.iterate_revisions("head", current))
     if connection.dialect.name == "postgresql":
-        connection.rollback()  # what was read so far: each step begins a transaction of its own
+        connection.rollback()  # ends the transaction of the reads above: each step begins its own
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         assert not broken, f"a migration broke references in {broken[0][0]}"
-    return [Step(one.revision, (one.doc or "").strip()) for one in reversed(pending)]
+    return [Step(step.revision, (step.doc or "").strip()) for step in reversed(pending)]
 
 
 def drift(connection: Connection) -> list[object]:
-    """Differences between the database and `storage/schema`; empty when all steps together are the schema."""
+    """Differences between the database and `storage/schema`; empty when all steps together produce the schema."""
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
 

@@ -1,7 +1,7 @@
-"""Indexes in steps of the schema, which on PostgreSQL hold up nobody: processes of the version before go on writing.
+"""Building and dropping indexes in migration steps without blocking writers on PostgreSQL.
 
-The rule for all steps stands in docs/operations.md; tests/storage/test_online_indexes.py holds it. SQLite has one process, which
-waits for the schema anyway.
+Processes of the previous version go on writing meanwhile. The rules for all steps are in docs/operations.md and
+enforced by tests/storage/test_online_indexes.py. SQLite has one process, which waits for the migration anyway.
 """
 
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from sqlalchemy import text
 
 
 def build_index(name: str, table: str, columns: Sequence[str], where: str | None = None) -> None:
-    """Build an index on a table that may be big; in a step that makes nothing else, as it may have to begin again.
+    """Build an index on a table that may be big, partial if `where` is given.
 
-    `where`: of these rows alone. On PostgreSQL it is outside a transaction: what was built before a failure stays, and
-    is found by the next try.
+    The migration step must create nothing else, as it may have to be run again: on PostgreSQL it is outside a
+    transaction, so that what was built before a failure stays, and the next run finds it.
     """
-    context, of = op.get_context(), None if where is None else text(where)
+    context, condition = op.get_context(), None if where is None else text(where)
     if context.dialect.name != "postgresql":
-        op.create_index(name, table, list(columns), sqlite_where=of)
+        op.create_index(name, table, list(columns), sqlite_where=condition)
         return
     with context.autocommit_block():
-        if not context.as_sql and _is_broken(name):
+        if not context.as_sql and _is_invalid(name):
             op.drop_index(name, table_name=table, postgresql_concurrently=True)
         op.create_index(
-            name, table, list(columns), postgresql_concurrently=True, if_not_exists=True, postgresql_where=of
+            name, table, list(columns), postgresql_concurrently=True, if_not_exists=True, postgresql_where=condition
         )
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drop an index in whose place another one stands by now."""
+    """Drop an index that another one has replaced."""
     context = op.get_context()
     if context.dialect.name != "postgresql":
         op.drop_index(name, table_name=table)
@@ -38,8 +38,8 @@ def drop_index(name: str, table: str) -> None:
         op.drop_index(name, table_name=table, postgresql_concurrently=True, if_exists=True)
 
 
-def _is_broken(name: str) -> bool:
-    """Whether an earlier try broke off: PostgreSQL then leaves an index that is written and never read.
+def _is_invalid(name: str) -> bool:
+    """Whether an earlier build was interrupted: PostgreSQL then leaves an index that is updated but never read.
 
     Source: PostgreSQL, CREATE INDEX, "Building Indexes Concurrently".
     """

@@ -1,31 +1,32 @@
-"""Whether we may write where we are going to: told at the start, not by the first person who writes to us."""
+"""Checks of our privileges in the database, at the start instead of at the first message of a servant."""
 
 from sqlalchemy import func, literal, select, text
 
-from storage.database import Database, NoRights, Transaction
+from storage.database import Database, PermissionDenied, Transaction
 from storage.schema import metadata
 
-RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 async def check(database: Database) -> None:
-    """The database takes changes, and on PostgreSQL we may make them in every table of ours.
+    """Check that the database accepts writes, and on PostgreSQL that we have all privileges on every table.
 
-    Raises NoRights, DatabaseUnavailable, or what the database says where it only reads.
+    Raises PermissionDenied, DatabaseUnavailable, or the database's own error where it is read-only.
     """
     names = sorted(metadata.tables)
-    tables = [func.has_table_privilege(literal(name), right) for name in names for right in RIGHTS]
+    checks = [func.has_table_privilege(literal(name), privilege) for name in names for privilege in PRIVILEGES]
     async with database.write() as tx:
         if not database.is_sqlite:
-            may = list((await tx.execute(select(*tables))).one())
-            if not all(may):
-                place = may.index(False)
-                raise NoRights(f"no right to {RIGHTS[place % len(RIGHTS)]} in {names[place // len(RIGHTS)]}")
+            granted = list((await tx.execute(select(*checks))).one())
+            if not all(granted):
+                place = granted.index(False)
+                privilege, table = PRIVILEGES[place % len(PRIVILEGES)], names[place // len(PRIVILEGES)]
+                raise PermissionDenied(f"no right to {privilege} in {table}")
         await tx.execute(text("update alembic_version set version_num = version_num"))
 
 
-async def only_reads(tx: Transaction) -> bool:
-    """PostgreSQL: the server takes no changes (a replica, or set so), though it answers."""
+async def is_read_only(tx: Transaction) -> bool:
+    """PostgreSQL: whether the server answers but accepts no writes (a replica, or set to read-only)."""
     if tx.dialect.name == "sqlite":
         return False
     return str(await tx.scalar(select(func.current_setting("transaction_read_only")))) == "on"

@@ -1,4 +1,4 @@
-"""Every table, annotated. Two halves that no column joins: the learning record and the confidential lane."""
+"""All tables. No column joins the two halves: the learning record and the confidential queries."""
 
 from sqlalchemy import (
     BigInteger,
@@ -32,10 +32,10 @@ metadata = MetaData(
     }
 )
 
-# SQLite counts rows only in columns named INTEGER.
+# SQLite generates ids only for columns of the type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
-# ---------------------------------------------------------------- people and institutions
+# ---------------------------------------------------------------- institutions and servants
 
 institutions = Table(
     "institutions",
@@ -47,7 +47,7 @@ institutions = Table(
     Column("is_fictional", Boolean, nullable=False, server_default=false()),
 )
 
-closures = Table(  # days on which an institution does not work; institution null: nobody does
+closures = Table(  # days on which an institution does not work; null: on which none does
     "closures",
     metadata,
     Column("id", Id, primary_key=True),
@@ -68,33 +68,33 @@ servants = Table(
     Column("consented_at", UtcDateTime, nullable=False),
     Column("enrolled_on", Date, nullable=False),
     Column("paused_until", Date),
-    Column("channel", String(10)),  # where prompts go, for whoever is on several; null: the first that reaches them
-    Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # the last day that brought a prompt
+    Column("channel", String(10)),  # preferred for prompts; null: the first reachable
+    Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # day of the last prompt
     Index("ix_servants_due", "state", "hour"),
     Index("ix_servants_unplanned", "state", "hour", "planned_on"),
     Index("ix_servants_members", "institution_id", "state"),
 )
 
-_waits = text("put_off_on IS NOT NULL")
+_is_deferred = text("deferred_on IS NOT NULL")
 
-addresses = Table(  # where a servant is on a channel; of strangers nothing is kept
+addresses = Table(  # of servants on channels; nothing is stored about strangers
     "addresses",
     metadata,
     Column("channel", String(10), primary_key=True),
     Column("address", String(160), primary_key=True),
     Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("is_reachable", Boolean, nullable=False, server_default=true()),
-    Column("alias", String(160)),  # another name of the same person there: a phone number beside a scoped id
-    Column("heard_at", UtcDateTime),  # the person's last word by the platform's clock: opens the window of WhatsApp
-    Column("knocked_at", UtcDateTime),  # the last template outside that window: who counts against the daily limit
-    Column("put_off_on", Date),  # since when a prompt waits for that limit
-    Column("no_marketing", Boolean, nullable=False, server_default=false()),  # told the platform so
+    Column("alias", String(160)),  # second name of the same account: a phone number beside a scoped id
+    Column("heard_at", UtcDateTime),  # last inbound message by the platform's clock: opens the channel's reply window
+    Column("template_sent_at", UtcDateTime),  # last template outside that window: counts against the daily limit
+    Column("deferred_on", Date),  # since when a prompt has been waiting for that limit
+    Column("no_marketing", Boolean, nullable=False, server_default=false()),  # opted out of marketing on the platform
     Index("ix_addresses_alias", "channel", "alias"),
-    Index("ix_addresses_knocked", "channel", "knocked_at"),
-    Index("ix_addresses_put_off", "channel", "put_off_on", sqlite_where=_waits, postgresql_where=_waits),
+    Index("ix_addresses_template_sent", "channel", "template_sent_at"),
+    Index("ix_addresses_deferred", "channel", "deferred_on", sqlite_where=_is_deferred, postgresql_where=_is_deferred),
 )
 
-join_codes = Table(  # by which a servant brings a second channel to the same record; once, for minutes
+join_codes = Table(  # link a second channel to the same servant; valid once, for minutes
     "join_codes",
     metadata,
     Column("code_hash", String(64), primary_key=True),
@@ -102,27 +102,27 @@ join_codes = Table(  # by which a servant brings a second channel to the same re
     Column("expires_at", UtcDateTime, nullable=False),
 )
 
-# ---------------------------------------------------------------- what reached us
+# ---------------------------------------------------------------- inbound
 
-updates = Table(  # stored before it is acknowledged, handled once
+updates = Table(  # stored before they are acknowledged, handled once
     "updates",
     metadata,
     Column("id", Id, primary_key=True),
     Column("channel", String(10), nullable=False),
     Column("key", String(160), nullable=False),
     Column("address", String(160), nullable=False),
-    Column("state", String(8), nullable=False),  # waiting | done | aside
+    Column("state", String(8), nullable=False),  # waiting | done | aside (dead letter)
     Column("body", LargeBinary),  # sealed under the inbox key; emptied once handled
     Column("received_at", UtcDateTime, nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
-    Column("fault", String(80)),  # kind of the fault that set it aside
+    Column("fault", String(80)),  # class name of the error that set it aside
     UniqueConstraint("channel", "key"),
     Index("ix_updates_waiting", "state", "id"),
 )
 
 # ---------------------------------------------------------------- the learning record
 
-prompts = Table(  # one a servant and day
+prompts = Table(  # one per servant and day
     "prompts",
     metadata,
     Column("id", Id, primary_key=True),
@@ -130,7 +130,7 @@ prompts = Table(  # one a servant and day
     Column("day", Date, nullable=False),
     Column("scenario_id", String(40), nullable=False),
     Column("competency_id", String(40), nullable=False),
-    Column("reason", String(20), nullable=False),  # why this one: new | due | soonest ...
+    Column("reason", String(20), nullable=False),  # why it was selected: new | due | soonest ...
     UniqueConstraint("servant_id", "day"),
     Index("ix_prompts_day", "day"),
 )
@@ -144,7 +144,7 @@ answers = Table(
     Column("topic_id", String(40), nullable=False),
     Column("competency_id", String(40), nullable=False),
     Column("scenario_id", String(40), nullable=False),
-    Column("option", String(1), nullable=False),  # a, b, c, d: the place in the file
+    Column("option", String(1), nullable=False),  # a, b, c, d: the position in the content file
     Column("is_right", Boolean, nullable=False),
     Column("confidence", String(8)),  # sure | think | guess
     Column("day", Date, nullable=False),  # local to the servant
@@ -153,7 +153,7 @@ answers = Table(
     Index("ix_answers_report", "institution_id", "day"),
 )
 
-memories = Table(  # how well a competency is held (FSRS-6; days are local)
+memories = Table(  # how well a servant remembers a competency (FSRS-6; days are local)
     "memories",
     metadata,
     Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True),
@@ -165,44 +165,43 @@ memories = Table(  # how well a competency is held (FSRS-6; days are local)
     Column("repetitions", Integer, nullable=False),
 )
 
-# ---------------------------------------------------------------- the learning record, counted
-# Days that are over, so that reports read few rows; made from prompts and answers by storage/reports/aggregates.py.
+# ---------------------------------------------------------------- aggregates of the learning record
+# Past days, so that reports read few rows; derived from prompts and answers by storage/reports/aggregates.py.
 
-kept_until = Table(  # one row
-    "kept_until",
+aggregation_state = Table(  # one row
+    "aggregation_state",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),  # 1
-    Column("day", Date, nullable=False),  # every day up to it is counted below, and none after it
-    Column("since", Date, nullable=False),  # the day on which keeping began
+    Column("day", Date, nullable=False),  # every day up to it is aggregated, and none after it
+    Column("since", Date, nullable=False),  # the day on which aggregation began
 )
 
-kept_answers = (
-    Table(  # each person once a day and group, with the day of their answer before: see storage/reports/aggregates.py
-        "kept_answers",
-        metadata,
-        Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
-        Column("topic_id", String(40), primary_key=True),  # empty: all together
-        Column("day", Date, primary_key=True),
-        Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
-        Column("people", Integer, nullable=False),
-        Column("answers", Integer, nullable=False),
-        Column("right_answers", Integer, nullable=False),
-        sqlite_with_rowid=False,
-    )
+# Each servant once per day and group, with the day of their previous answer: see storage/reports/aggregates.py.
+answer_aggregates = Table(
+    "answer_aggregates",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
+    Column("topic_id", String(40), primary_key=True),  # empty: all together
+    Column("day", Date, primary_key=True),
+    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
+    Column("people", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("right_answers", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
-kept_prompts = Table(  # by the institution in which the servant is now
-    "kept_prompts",
+prompt_aggregates = Table(  # by the servant's current institution
+    "prompt_aggregates",
     metadata,
     Column("institution_id", Id, primary_key=True, autoincrement=False),
     Column("day", Date, primary_key=True),  # the prompt's
     Column("asked", Integer, nullable=False),
-    Column("answered", Integer, nullable=False),  # up to `kept_until`, on whatever day
+    Column("answered", Integer, nullable=False),  # on any day up to that of `aggregation_state`
     sqlite_with_rowid=False,
 )
 
-kept_last = Table(  # the newest counted day on which a servant answered
-    "kept_last",
+last_answer_days = Table(  # the newest aggregated day on which a servant answered
+    "last_answer_days",
     metadata,
     Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("institution_id", Id, primary_key=True, autoincrement=False),
@@ -211,7 +210,7 @@ kept_last = Table(  # the newest counted day on which a servant answered
     sqlite_with_rowid=False,
 )
 
-# ---------------------------------------------------------------- what leaves
+# ---------------------------------------------------------------- outbound
 
 deliveries = Table(
     "deliveries",
@@ -222,7 +221,7 @@ deliveries = Table(
     Column("address", String(160), nullable=False),
     Column("kind", String(8), nullable=False),  # reply | notice | prompt
     Column("priority", SmallInteger, nullable=False),  # smaller first
-    Column("body", Text),  # JSON of the parcel; emptied once it is over
+    Column("body", Text),  # JSON of the parcel; emptied once the delivery has ended
     Column("due_at", UtcDateTime, nullable=False),
     Column("deadline", UtcDateTime),
     Column("state", String(8), nullable=False),  # see storage/queue/outbox.py
@@ -230,27 +229,27 @@ deliveries = Table(
     Column("lease_until", UtcDateTime),
     Column("worker", String(40)),
     Column("platform_ref", String(160)),
-    Column("fate", String(10)),  # what the platform told since: sent | failed | delivered | read
+    Column("platform_status", String(10)),  # last status by the platform: sent | failed | delivered | read
     Column("fault", String(80)),
     Column("ended_at", UtcDateTime),
     Index("ix_deliveries_due", "channel", "state", "priority", "due_at", "id"),
-    Index("ix_deliveries_person", "address", "state", "channel"),
+    Index("ix_deliveries_recipient", "address", "state", "channel"),
     Index("ix_deliveries_reference", "platform_ref", "channel"),
-    sqlite_autoincrement=True,  # an id comes back with a platform's word a week later: it is never given again
+    sqlite_autoincrement=True,  # the platform returns the id in receipts up to a week later: ids are never reused
 )
 
-paces = Table(  # how fast a platform's credential may speak; moments are Unix seconds
-    "paces",
+rate_limits = Table(  # of each platform credential; moments are Unix seconds
+    "rate_limits",
     metadata,
     Column("channel", String(10), primary_key=True),
     Column("next_at", Float, nullable=False, server_default="0"),  # the next free slot
     Column("held_until", Float, nullable=False, server_default="0"),
-    Column("factor", Float, nullable=False, server_default="1"),  # how much slower since a refusal
+    Column("factor", Float, nullable=False, server_default="1"),  # by how much sending is slowed down since a refusal
     Column("refused_at", Float, nullable=False, server_default="0"),
     Column("refusals", Integer, nullable=False, server_default="0"),
 )
 
-channel_facts = Table(  # what the platforms told about ourselves: limits, numbers, why a channel stands still
+channel_facts = Table(  # reported by the platforms about our accounts: limits, why a channel is stopped
     "channel_facts",
     metadata,
     Column("channel", String(10), primary_key=True),
@@ -259,7 +258,7 @@ channel_facts = Table(  # what the platforms told about ourselves: limits, numbe
     Column("noted_at", UtcDateTime, nullable=False),
 )
 
-template_states = Table(  # how the platform looks at our templates; one that is not here was never spoken of
+template_states = Table(  # status of our templates as reported by the platform; absent: never reported
     "template_states",
     metadata,
     Column("channel", String(10), primary_key=True),
@@ -271,17 +270,17 @@ template_states = Table(  # how the platform looks at our templates; one that is
     Column("noted_at", UtcDateTime, nullable=False),
 )
 
-bubbles = Table(  # the web chat's own platform: what stands in each person's chat
-    "bubbles",
+transcript_messages = Table(  # the web chat is its own platform: the messages shown in each chat
+    "transcript_messages",
     metadata,
     Column("id", Id, primary_key=True),
     Column("address", String(160), nullable=False),
-    Column("token", String(120), nullable=False, unique=True),  # the delivery's key: shown once
-    Column("is_mine", Boolean, nullable=False),  # what the person did, as the chat shows it
+    Column("token", String(120), nullable=False, unique=True),  # the delivery's key: added once
+    Column("is_mine", Boolean, nullable=False),  # from the visitor: what they typed or pressed
     Column("body", Text, nullable=False),  # JSON of text and rows
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("at", UtcDateTime, nullable=False),
-    Index("ix_bubbles_address", "address", "id"),
+    Index("ix_transcript_messages_address", "address", "id"),
 )
 
 # ---------------------------------------------------------------- officers
@@ -293,15 +292,15 @@ officers = Table(
     Column("email", String(200), nullable=False, unique=True),
     Column("name", String(120), nullable=False),
     Column("role", String(8), nullable=False),  # officer | liaison | author | admin
-    Column("institution_id", Id, ForeignKey("institutions.id")),  # a liaison's
+    Column("institution_id", Id, ForeignKey("institutions.id")),  # of a liaison
     Column("state", String(8), nullable=False),  # invited | pending | active | left
     Column("reading_key", Text),  # public, P-256 uncompressed point, base64url
-    Column("signing_key", Text),  # public, likewise
+    Column("signing_key", Text),  # public, same format
     Column("salt", Text),  # PBKDF2 salt of the passphrase, base64url
     Column("auth_hash", Text),  # Argon2id of the auth key
-    Column("bundle", Text),  # private keys wrapped under the passphrase (JSON)
-    Column("recovery_bundle", Text),  # the same under the recovery code
-    Column("unit_bundle", Text),  # the unit's signing key wrapped for the head officer
+    Column("bundle", Text),  # private keys, wrapped with the passphrase (JSON)
+    Column("recovery_bundle", Text),  # the same, wrapped with the recovery code
+    Column("unit_bundle", Text),  # the unit's signing key, wrapped for the head officer
 )
 
 invites = Table(
@@ -321,7 +320,7 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 
-key_lists = Table(  # who may read, signed by the unit; the newest serial counts
+key_lists = Table(  # officers who may read, signed by the unit; the newest serial is in force
     "key_lists",
     metadata,
     Column("serial", Integer, primary_key=True, autoincrement=False),
@@ -329,7 +328,7 @@ key_lists = Table(  # who may read, signed by the unit; the newest serial counts
     Column("signature", Text, nullable=False),  # ECDSA P-256 / SHA-256, base64url
 )
 
-ledger = Table(  # who did what, when; each row holds the hash of the one before
+ledger = Table(  # audit log; each row holds the hash of the previous one
     "ledger",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
@@ -342,8 +341,8 @@ ledger = Table(  # who did what, when; each row holds the hash of the one before
     Column("hash", String(64), nullable=False),
 )
 
-# ---------------------------------------------------------------- the confidential lane
-# No rowid, random keys, days instead of moments: no order tells which servant a case is of.
+# ---------------------------------------------------------------- confidential queries
+# No rowid, random keys, days instead of moments: no ordering reveals which servant a case belongs to.
 
 cases = Table(
     "cases",
@@ -354,10 +353,10 @@ cases = Table(
     Column("epoch", SmallInteger, nullable=False),
     Column("due_on", Date, nullable=False),
     Column("size_step", SmallInteger, nullable=False),  # KiB of the first letter's padding
-    Column("road", String(6), nullable=False),  # form | chat
+    Column("origin", String(6), nullable=False),  # form | chat
     Column("locator_hash", String(64), nullable=False, unique=True),
     Column("asker_key", Text, nullable=False),  # public reading key
-    Column("asker_bundle", Text, nullable=False),  # private half, wrapped under the eight words
+    Column("asker_bundle", Text, nullable=False),  # private half, wrapped with the eight words
     sqlite_with_rowid=False,
 )
 
@@ -381,16 +380,16 @@ letters = Table(
     sqlite_with_rowid=False,
 )
 
-routes = Table(  # where to ring when there is news; gone when the case closes
+routes = Table(  # chat address to notify of news; deleted when the case closes
     "routes",
     metadata,
     Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
-    Column("sealed_address", Text, nullable=False),  # under the route key
+    Column("sealed_address", Text, nullable=False),  # encrypted with the route key
     Column("has_news", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
-links = Table(  # one-time ways into the letterbox
+links = Table(  # one-time links into the letterbox
     "links",
     metadata,
     Column("token_hash", String(64), primary_key=True),

@@ -1,9 +1,9 @@
-"""SQLite's one writer: statements run here and now, and so does all that takes no longer than the way to a thread.
+"""The single writer for SQLite: statements run on the event loop's own thread unless they would block it for too long.
 
-A look-up by an index takes SQLite some microseconds, and a way to another thread and back many times that, while the
-file stays locked. So the statements of a transaction run on the event loop's own thread. The end, which waits for the
-disk, runs there too where the disk is quick, and else in a thread. For another process that writes the loop is not
-kept: it looks again and again.
+A look-up by an index takes SQLite a few microseconds; a hop to another thread and back takes many times that, while the
+file stays locked. So the statements of a transaction run on the event loop. The commit, which waits for the disk, runs
+there too where the disk is fast, and in a thread otherwise. While another process is writing, the event loop is not
+blocked: the writer retries.
 """
 
 import asyncio
@@ -21,57 +21,60 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
-Apart = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult[Any]]]
+RunInThread = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult[Any]]]
 
-SLOW = 0.002  # seconds for the disk from which on the loop is not kept waiting
-MEMORY = 8  # ends of which the last counts one part
-AGAIN = 0.005  # seconds between two looks whether another process is done
+SLOW_COMMIT = 0.002  # seconds for a commit, from which on it no longer runs on the event loop
+AVERAGED_COMMITS = 8  # weight of the moving average: the last commit counts for one part of so many
+RETRY_SECONDS = 0.005  # between two attempts while another process is writing
 
 
 class Writer:
-    """Transactions one after the other: writers of this process queue here, so that none waits for the file's lock."""
+    """Transactions one after the other: writers of this process queue here instead of waiting for the file's lock."""
 
-    def __init__(self, engine: Engine, readers: AsyncEngine, patience: float) -> None:
-        """`engine` gives up at once when another process writes, and is tried again for `patience` seconds."""
+    def __init__(self, engine: Engine, readers: AsyncEngine, busy_seconds: float) -> None:
+        """`engine` fails at once when another process is writing; the writer retries for `busy_seconds`."""
         self.engine = engine
-        self._glances = engine.execution_options(readonly=True)
+        self._quick_readers = engine.execution_options(readonly=True)
         self._readers = readers
-        self._patience = patience
+        self._busy_seconds = busy_seconds
         self._queue = _Queue()
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
-        self._disk = SLOW  # seconds that the end of a transaction lately took
+        self._commit_seconds = SLOW_COMMIT  # moving average
 
     @asynccontextmanager
     async def transaction(self, *, is_urgent: bool, is_long: bool) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end, or rolls back when anything is raised; the lock of the file is held from the start.
+        """Commit at the end, or roll back when anything is raised; the file is locked from the start.
 
-        `is_long`: each statement may take its time, in the thread.
+        `is_long`: statements may take long and run in the thread.
         """
         async with self._queue.turn(is_urgent=is_urgent):
             connection = await self._begin()
             try:
-                yield _Apart(self._readers, connection, self.apart) if is_long else _AtOnce(self._readers, connection)
+                if is_long:
+                    yield _ThreadedConnection(self._readers, connection, self.run_in_thread)
+                else:
+                    yield _DirectConnection(self._readers, connection)
             except BaseException:
                 connection.close()  # rolls back
                 raise
-            if is_long or self._disk >= SLOW:
-                await self.apart(partial(self._commit, connection))
+            if is_long or self._commit_seconds >= SLOW_COMMIT:
+                await self.run_in_thread(partial(self._commit, connection))
             else:
                 self._commit(connection)
-        await asyncio.sleep(0)  # whoever writes again and again lets others in between
+        await asyncio.sleep(0)  # a task that writes in a loop lets others run in between
 
     async def _begin(self) -> Connection:
         now = asyncio.get_running_loop().time
-        give_up_at = now() + self._patience
+        give_up_at = now() + self._busy_seconds
         while True:
             try:
-                return self._begun()
+                return self._begin_once()
             except OperationalError as fault:
                 if not _is_locked(fault) or now() >= give_up_at:
                     raise
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    def _begun(self) -> Connection:
+    def _begin_once(self) -> Connection:
         connection = self.engine.connect()
         try:
             connection.begin()
@@ -86,44 +89,44 @@ class Writer:
         try:
             transaction.commit()
         except BaseException:
-            transaction.rollback()  # or SQLAlchemy takes it for over when it closes, and the file stays locked for ever
+            transaction.rollback()  # else SQLAlchemy takes it for ended when closing: the file stays locked
             raise
         finally:
             connection.close()
-        self._disk += (time.monotonic() - start - self._disk) / MEMORY
+        self._commit_seconds += (time.monotonic() - start - self._commit_seconds) / AVERAGED_COMMITS
 
     @contextmanager
-    def glance(self) -> Iterator[AsyncConnection]:
-        """Reads here and now, on a connection of its own: in write-ahead mode no writer is in its way."""
-        with self._glances.connect() as connection, connection.begin():
-            yield _AtOnce(self._readers, connection)
+    def quick_read(self) -> Iterator[AsyncConnection]:
+        """Read on the event loop, on a connection of its own: in write-ahead mode no writer blocks it."""
+        with self._quick_readers.connect() as connection, connection.begin():
+            yield _DirectConnection(self._readers, connection)
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Nobody of this process writes meanwhile."""
+    async def exclusive(self) -> AsyncIterator[None]:
+        """No other writer of this process runs meanwhile."""
         async with self._queue.turn():
             yield
 
     async def close(self) -> None:
-        await self.apart(self.engine.dispose)
+        await self.run_in_thread(self.engine.dispose)
         self._thread.shutdown()
 
-    async def apart(self, work: Callable[[], T]) -> T:
-        """The work in the writer's thread. It ends before this does: whoever is cancelled meanwhile waits for it."""
-        going = asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def run_in_thread(self, work: Callable[[], T]) -> T:
+        """Run the work in the writer's thread and wait until it has ended, also when cancelled meanwhile."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            return await asyncio.shield(going)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
-            while not going.done():
+            while not running.done():
                 try:
-                    await asyncio.wait({going})
+                    await asyncio.wait({running})
                 except asyncio.CancelledError:
                     continue
             raise
 
 
 class _Queue:
-    """One at a time, in the order in which they came; whoever is in a hurry goes before those who are not."""
+    """One holder at a time, first come first served; urgent waiters go before the others."""
 
     def __init__(self) -> None:
         self._is_taken = False
@@ -139,26 +142,26 @@ class _Queue:
             yield
         finally:
             self._is_taken = False
-            self._call_next()
+            self._wake_next()
 
     async def _wait(self, is_urgent: bool) -> None:
-        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number += 1
-        heappush(self._waiting, (not is_urgent, self._number, called))
+        heappush(self._waiting, (not is_urgent, self._number, woken))
         try:
-            await called
+            await woken
         except asyncio.CancelledError:
-            if called.done() and not called.cancelled():  # it was our turn just then
+            if woken.done() and not woken.cancelled():  # it had just become our turn
                 self._is_taken = False
-                self._call_next()
+                self._wake_next()
             raise
 
-    def _call_next(self) -> None:
+    def _wake_next(self) -> None:
         while self._waiting:
-            *_, called = heappop(self._waiting)
-            if not called.done():
-                self._is_taken = True  # until whoever was called goes on, nobody else comes in between
-                called.set_result(None)
+            *_, woken = heappop(self._waiting)
+            if not woken.done():
+                self._is_taken = True  # until the woken task runs, no other one gets in between
+                woken.set_result(None)
                 return
 
 
@@ -166,8 +169,8 @@ def _is_locked(fault: OperationalError) -> bool:
     return getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-class _AtOnce(AsyncConnection):
-    """A connection whose statements do not wait: SQLAlchemy's own, without the way to a driver's thread."""
+class _DirectConnection(AsyncConnection):
+    """SQLAlchemy's connection, running statements on the event loop instead of in a driver's thread."""
 
     async def execute(
         self, statement: Any, parameters: Any = None, *, execution_options: Any = None
@@ -180,15 +183,15 @@ class _AtOnce(AsyncConnection):
         return self.sync_connection.exec_driver_sql(statement, parameters, execution_options)  # type: ignore[union-attr]
 
 
-class _Apart(_AtOnce):
-    """The same with each statement in the writer's thread: nobody waits for it but whoever asked."""
+class _ThreadedConnection(_DirectConnection):
+    """The same, running each statement in the writer's thread: only the caller waits for it."""
 
-    def __init__(self, engine: AsyncEngine, connection: Connection, apart: Apart) -> None:
+    def __init__(self, engine: AsyncEngine, connection: Connection, run_in_thread: RunInThread) -> None:
         super().__init__(engine, connection)
-        self._apart = apart
+        self._run_in_thread = run_in_thread
 
     async def execute(
         self, statement: Any, parameters: Any = None, *, execution_options: Any = None
     ) -> CursorResult[Any]:
         run = partial(self.sync_connection.execute, statement, parameters, execution_options=execution_options)  # type: ignore[union-attr]
-        return await self._apart(run)
+        return await self._run_in_thread(run)

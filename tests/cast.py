@@ -1,4 +1,4 @@
-"""The people of the stories, and the clock that only a test moves."""
+"""Sample servants, institutions and a clock that only the test moves."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ MONDAY_NINE = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 
 
 class Clock:
-    """Gives the same moment until it is moved."""
+    """Returns the same moment until it is moved."""
 
     def __init__(self, moment: datetime = MONDAY_NINE) -> None:
         self.moment = moment
@@ -17,20 +17,20 @@ class Clock:
         return self.moment
 
     def move(self, **by: float) -> datetime:
-        """Forward by days, hours, minutes, seconds."""
+        """Move forward by days, hours, minutes or seconds, and return the new moment."""
         self.moment += timedelta(**by)
         return self.moment
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody of the cast: where they work, and where they are on a channel."""
+class SampleServant:
+    """A servant of the examples: name, code of the institution, and address on a channel."""
 
     name: str
     institution: str
     address: str
 
 
-ANA = Person("Ana", "LEON", "100001")
-BETO = Person("Beto", "SALUD", "100002")
+ANA = SampleServant("Ana", "LEON", "100001")
+BETO = SampleServant("Beto", "SALUD", "100002")
 INSTITUTIONS = (("LEON", "Municipio de León", "municipal"), ("SALUD", "Secretaría de Salud", "state"))

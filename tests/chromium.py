@@ -1,4 +1,4 @@
-"""Find a browser for the tests, or install one by name; run by `make test` before pytest."""
+"""Find a browser for the tests, or install one; run by `make test` before pytest."""
 
 import os
 import shutil
@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first one found is used; without windows it needs a quarter less of the processor."""
+"""The first that is found is used; the headless shell, which opens no windows, needs a quarter less CPU time."""
 
 
 def main() -> int:
-    """0 when the browser tests can run, or are skipped loudly; 1 when they must run and cannot (CI=true)."""
-    if found() or _from_debian():
+    """Exit code 0 when the browser tests can run or are skipped with a warning; 1 when they must run and cannot
+    (CI=true)."""
+    if find_browser() or _install_on_debian():
         return 0
     print("!" * 100)
     print("!! No chromium: the browser tests are SKIPPED. Install it and run again; on Debian:")
@@ -20,13 +21,13 @@ def main() -> int:
     return 1 if os.environ.get("CI") == "true" else 0
 
 
-def found() -> str | None:
-    """The path of a browser that can be driven."""
+def find_browser() -> str | None:
+    """The path of an installed browser."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-def _from_debian() -> bool:
-    """As root on Debian: apt installs it, and says so."""
+def _install_on_debian() -> bool:
+    """As root on Debian, install it with apt and print that; whether it worked."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
     print("Installing chromium for the browser tests (apt-get install chromium-headless-shell) ...", flush=True)
@@ -34,7 +35,7 @@ def _from_debian() -> bool:
     for step in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", NAMES[0]]):
         if subprocess.run(step, check=False, **quiet).returncode:  # type: ignore[call-overload]
             return False
-    return found() is not None
+    return find_browser() is not None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every test can ask for: both databases, the course, the clock, the whole product, a browser."""
+"""Fixtures of all tests: both databases, the course, the clock, the whole product, a browser."""
 
 import asyncio
 import os
@@ -25,11 +25,12 @@ from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
 
-CHROMIUM = chromium.found()
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM = chromium.find_browser()
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests marked `long` first."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -40,8 +41,8 @@ def library() -> Library:
 
 
 @pytest.fixture(autouse=True)
-def _own_umask() -> Iterator[None]:
-    """Commands close what they make to others; a test that runs one in this process leaves no trace of it."""
+def _restore_umask() -> Iterator[None]:
+    """Restore the umask, which commands set so that others cannot read their files, and which a test may run here."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -57,7 +58,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the schema, to copy."""
+    """A SQLite file with the current schema and no rows, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "empty.db"
     asyncio.run(migrate.migrate(f"sqlite+aiosqlite:///{path}"))
     return path
@@ -67,13 +68,13 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_socket() -> Iterator[Path]:
     """A PostgreSQL server with a migrated database `template_integra`."""
     with postgres.running() as socket:
-        _apart(_statement(socket, "CREATE DATABASE template_integra"))
-        _apart(migrate.migrate(_postgres_url(socket, "template_integra")))
+        _run_in_thread(_execute(socket, "CREATE DATABASE template_integra"))
+        _run_in_thread(migrate.migrate(_postgres_url(socket, "template_integra")))
         yield socket
 
 
-def _apart(work: Coroutine[Any, Any, object]) -> None:
-    """Run it on a loop of its own: an asynchronous fixture that asks for this one has a loop running already."""
+def _run_in_thread(work: Coroutine[Any, Any, object]) -> None:
+    """Run it on its own event loop: in an asynchronous fixture that requests this one, a loop is running already."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result()
 
@@ -82,7 +83,7 @@ def _postgres_url(socket: Path, name: str) -> str:
     return f"postgresql+asyncpg://test@/{name}?host={socket}"
 
 
-async def _statement(socket: Path, statement: str, name: str = "postgres") -> None:
+async def _execute(socket: Path, statement: str, name: str = "postgres") -> None:
     connection = await asyncpg.connect(host=str(socket), user="test", database=name)
     try:
         await connection.execute(statement)
@@ -99,7 +100,7 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def sqlite_shared_url(migrated_file: Path) -> str:
-    """One migrated file for the tests of this worker; each test finds it empty."""
+    """A migrated file shared by the tests of this worker; each test starts with empty tables."""
     path = migrated_file.with_name("shared.db")
     shutil.copy(migrated_file, path)
     return f"sqlite+aiosqlite:///{path}"
@@ -107,40 +108,40 @@ def sqlite_shared_url(migrated_file: Path) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_shared_url(postgres_socket: Path) -> str:
-    """One migrated database for the tests of this worker; each test finds it empty."""
+    """A migrated database shared by the tests of this worker; each test starts with empty tables."""
     return _postgres_url(postgres_socket, "template_integra")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Database]]:
-    """One engine a dialect and worker: an engine of its own for every test would compile every statement anew."""
-    engines: dict[str, Database] = {}
-    yield engines
-    for engine in engines.values():
-        await engine.close()
+async def _databases() -> AsyncIterator[dict[str, Database]]:
+    """Open databases by URL, one per dialect and worker: an engine per test would compile every statement again."""
+    databases: dict[str, Database] = {}
+    yield databases
+    for database in databases.values():
+        await database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The address of `database`, for whoever opens it once more: once on each of the two."""
+    """The URL of `database`, for tests that open it again; the test runs on SQLite and on PostgreSQL."""
     return str(request.getfixturevalue(f"{request.param}_shared_url"))
 
 
 @pytest.fixture
-async def database(database_url: str, _opened: dict[str, Database]) -> Database:
+async def database(database_url: str, _databases: dict[str, Database]) -> Database:
     """An empty, migrated database."""
-    if database_url not in _opened:
-        _opened[database_url] = open_database(database_url)
-    await emptied(_opened[database_url])
-    return _opened[database_url]
+    if database_url not in _databases:
+        _databases[database_url] = open_database(database_url)
+    await clear_tables(_databases[database_url])
+    return _databases[database_url]
 
 
-async def emptied(database: Database) -> None:
-    """Delete every row and count from 1 again: a hundred times quicker than new files, or TRUNCATE's."""
+async def clear_tables(database: Database) -> None:
+    """Delete every row and restart ids at 1; a hundred times faster than new files or TRUNCATE."""
     async with database.write() as tx:
         for table in reversed(metadata.sorted_tables):
             await tx.execute(delete(table))
-        if database.is_sqlite:  # counts on from the highest id there is, but for tables that never give one again
+        if database.is_sqlite:  # only AUTOINCREMENT tables are listed; others continue from their highest id
             await tx.execute(text("DELETE FROM sqlite_sequence"))
         else:
             await tx.execute(text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"))
@@ -151,36 +152,36 @@ async def emptied(database: Database) -> None:
 
 @pytest.fixture
 async def product(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
-    """The whole product on SQLite, with Telegram (a fake) and the browser chat."""
-    async with running(sqlite_url, tmp_path, library, clock) as one:
-        yield one
+    """The whole product on SQLite, with fakes of Telegram and WhatsApp, and the browser chat."""
+    async with running(sqlite_url, tmp_path, library, clock) as product:
+        yield product
 
 
 @pytest.fixture
 async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    """The letterbox alone, with a unit of two officers whose keys are in force."""
+    """The letterbox alone, with two officers whose keys are valid."""
     database = open_database(sqlite_url)
-    async with letterbox(database, library) as one:
-        yield one
+    async with letterbox(database, library) as box:
+        yield box
     await database.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _chromium() -> AsyncIterator[Browser]:
-    """The system's chromium, once a worker. Without one the test is skipped, and fails where CI=true."""
+    """The installed chromium, one per worker. Without one the test is skipped, or fails where CI=true."""
     if CHROMIUM is None:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"no chromium: `apt-get install {chromium.NAMES[0]}`, then again")
+            pytest.fail(f"no chromium found; install it with `apt-get install {chromium.NAMES[0]}`")
         pytest.skip("no chromium on this machine")
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        await opened.close()
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture
 async def browser(_chromium: Browser) -> AsyncIterator[Browser]:
-    """A browser without any page or memory of an earlier test."""
+    """A browser without pages, cookies or storage of earlier tests."""
     yield _chromium
     for context in _chromium.contexts:
         await context.close()

@@ -1,4 +1,4 @@
-"""A worker of the outbox in a test's hand: claims on several channels, and ends one delivery at a time."""
+"""A worker of the outbox, controlled step by step by a test: claims on several channels, ends single deliveries."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,26 +12,29 @@ from storage.schema import deliveries
 
 
 async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: datetime, limit: int) -> list[Delivery]:
-    """What a worker takes when it looks: leases that are over first come back."""
-    await outbox.reclaim(tx, worker, now)  # its own too: nothing is under way in a test's hand
-    taken: list[Delivery] = []
+    """Claim up to `limit` deliveries for the worker, after reclaiming those whose lease has expired."""
+    await outbox.reclaim(tx, worker, now)  # its own too: a test has nothing in flight
+    claimed: list[Delivery] = []
     for channel in channels:
-        await rate_limits.look(tx, channel, now)
-        taken += await claims.claim(tx, worker, channel, now, limit - len(taken)) if len(taken) < limit else []
-    return taken
+        await rate_limits.lock(tx, channel, now)
+        if len(claimed) < limit:
+            claimed += await claims.claim(tx, worker, channel, now, limit - len(claimed))
+    return claimed
 
 
-async def end(
+async def finish(
     tx: Transaction, delivery_id: int, state: DeliveryState, now: datetime, *, ref: str = "", fault: str = ""
 ) -> None:
-    """By whoever holds it."""
-    await outbox.end_all(tx, await holder(tx, delivery_id), [FinishedDelivery(delivery_id, state, ref, fault)], now)
+    """End a delivery on behalf of the worker that has claimed it."""
+    finished = FinishedDelivery(delivery_id, state, ref, fault)
+    await outbox.finish_all(tx, await claimed_by(tx, delivery_id), [finished], now)
 
 
 async def postpone(tx: Transaction, delivery_id: int, until: datetime, fault: str) -> None:
-    """By whoever holds it."""
-    await outbox.postpone_all(tx, await holder(tx, delivery_id), [PostponedDelivery(delivery_id, until, fault)])
+    """Postpone a delivery on behalf of the worker that has claimed it."""
+    await outbox.postpone_all(tx, await claimed_by(tx, delivery_id), [PostponedDelivery(delivery_id, until, fault)])
 
 
-async def holder(tx: Transaction, delivery_id: int) -> str:
+async def claimed_by(tx: Transaction, delivery_id: int) -> str:
+    """The worker that has claimed a delivery."""
     return str(await tx.scalar(select(deliveries.c.worker).where(deliveries.c.id == delivery_id)))

@@ -1,4 +1,4 @@
-"""The day's prompts, planned as the clock of the house does it, for stories in which no clock runs."""
+"""Planning of the day's prompts, as the scheduler does it, for tests in which no scheduler runs."""
 
 from datetime import date, datetime
 
@@ -7,19 +7,19 @@ from content.library import Library
 from handlers.context import Installation
 from storage.database import Database, Transaction
 from storage.people import due
-from storage.people.due import Due
+from storage.people.due import DueServant
 
 
 async def plan(database: Database, library: Library, installation: Installation, now: datetime) -> int:
-    """Plan all prompts that are due at `now`; give how many were."""
+    """Plan all prompts that are due at `now`; return how many."""
     planned = await Scheduler(database, library, installation, lambda: now, lambda: None).plan(now)
     assert planned is not None, "another process plans"
     return planned
 
 
-async def free(tx: Transaction, day: date, hour: int) -> list[Due]:
-    """Who is due, where everybody may be written to freely."""
-    group = await due.free(tx, day, hour, [])
-    found = await due.still(tx, day, hour, group, [], {})
-    assert [one.servant_id for one in found] == list(group.ids), "a look and a second look find the same people"
-    return found
+async def due_now(tx: Transaction, day: date, hour: int) -> list[DueServant]:
+    """The servants who are due, on channels without a reply window."""
+    group = await due.within_window(tx, day, hour, [])
+    due_servants = await due.recheck(tx, day, hour, group, [], {})
+    assert [servant.servant_id for servant in due_servants] == list(group.ids), "both queries find the same servants"
+    return due_servants

@@ -1,4 +1,4 @@
-"""The whole product, wired as in real life, on loopback and on a clock that only the test moves."""
+"""The whole product, wired as in production, on loopback and with a clock that only the test moves."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
 from storage.people import servants
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.channels_of import telegram_of, whatsapp_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
@@ -32,41 +32,41 @@ from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 
-QUICK = webchat_page.PageTiming(patience=0, posts=10_000, poll=0.05)
+FAST_PAGE = webchat_page.PageTiming(reply_timeout=0, post_limit=10_000, poll_interval=0.05)
 
 
 @dataclass
 class Product:
-    """One running product: `address` is where its pages are."""
+    """A running product with the fakes of its platforms; `address` is the URL of its pages."""
 
     app: App
     clock: Clock
     address: str
-    fake: FakeTelegram
+    fake_telegram: FakeTelegram
     meta: FakeWhatsApp
 
     async def settle(self) -> None:
-        """Take in what the fake platforms hold, handle all that waits, send all that is due."""
+        """Receive all pending updates from the fake platforms, handle them, and send all deliveries that are due."""
         while True:
             while batch := await telegram_of(self.app).fetch(self._offset, seconds=0):
-                await telegram_receiver.keep_all(batch, telegram_of(self.app), self.app.inbox)
+                await telegram_receiver.store_all(batch, telegram_of(self.app), self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
-            answered = await self.meta.deliver(self.address)
-            assert set(answered) <= {200}, answered
+            statuses = await self.meta.deliver(self.address)
+            assert set(statuses) <= {200}, statuses
             await self.app.settle()
-            if not self.meta.pending:  # what was sent may have brought receipts
+            if not self.meta.pending:  # the sent messages may have caused receipts
                 return
 
     async def tick(self) -> int:
-        """All that is due at the clock's moment."""
+        """Do all work that is due at the clock's moment; return how many prompts were planned."""
         await self.settle()
         return await self.app.tick(self.clock())
 
     def telegram(self, number: int = 100_001, language: str = "es") -> TelegramPhone:
-        return TelegramPhone(self.fake, self.settle, number=number, language=language)
+        return TelegramPhone(self.fake_telegram, self.settle, number=number, language=language)
 
-    def whatsapp(self, number: int = 1001, **how: bool) -> WhatsAppPhone:
-        person = self.meta.person(f"521477100{number}", f"MX.{number}", **how)
+    def whatsapp(self, number: int = 1001, **options: bool) -> WhatsAppPhone:
+        person = self.meta.person(f"521477100{number}", f"MX.{number}", **options)
         return WhatsAppPhone(self.meta, self.settle, person)
 
     def webchat(self, language: str = "es") -> WebchatPhone:
@@ -75,18 +75,18 @@ class Product:
     _offset: int | None = None
 
 
-async def _at_once(_: float) -> None:
-    """The pace has tests of its own: here nobody waits for it."""
+async def _no_sleep(_: float) -> None:
+    """Return at once: rate limits have tests of their own."""
 
 
 @asynccontextmanager
 async def running(url: str, folder: Path, library: Library, clock: Clock, **settings: object) -> AsyncIterator[Product]:
-    """The product on the (migrated) database at `url`, with the cast's institutions, and the port open."""
+    """The product on the migrated database at `url`, with the institutions of tests/cast.py, listening on a port."""
     async with FakeTelegram() as fake, FakeWhatsApp(clock) as meta:
         for template in library.templates.values():
             for language in LANGUAGES:
                 meta.templates.put(template.name, template.code(language), template.components(language))
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "database_url": url,
             "data_dir": folder,
             "telegram_bot_token": TOKEN,
@@ -101,12 +101,11 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "whatsapp_rate": 1000,
             "_env_file": None,
         } | settings
-        generous = dict.fromkeys(
-            wiring.RECIPIENT_LIMITS, PersonLimit(100_000, 1.0)
-        )  # nobody's clock moves between two taps
-        build = wiring.build(Settings(**given), clock, library, _at_once, lambda: clock().timestamp(), generous)
+        # no time passes between two taps of a test, so that real limits would be exceeded
+        limits = dict.fromkeys(wiring.RECIPIENT_LIMITS, RecipientLimit(100_000, 1.0))
+        build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limits)
         async with build as app:
-            app.web[webchat_page.TIMING] = QUICK
+            app.web[webchat_page.TIMING] = FAST_PAGE
             await telegram_of(app).start()
             await whatsapp_of(app).start()
             async with app.database.write() as tx:

@@ -1,4 +1,4 @@
-"""What every test of a page uses: axe, and words that are stretched in a moment."""
+"""Helpers for tests of pages in a browser: accessibility checks with axe, and fast key stretching."""
 
 from pathlib import Path
 
@@ -6,30 +6,31 @@ from playwright.async_api import BrowserContext, Page
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 CONTRAST = ("color-contrast",)
-"""The only rule of axe whose outcome depends on the colour scheme."""
+"""The only axe rules whose outcome depends on the colour scheme."""
 
-IN_A_MOMENT = """
+FAST_KEY_STRETCHING = """
 if (globalThis.SubtleCrypto) {  // not on about:blank
-  const slow = SubtleCrypto.prototype.deriveBits;
-  SubtleCrypto.prototype.deriveBits = function (how, ...rest) {
-    return slow.call(this, how.name === "PBKDF2" ? { ...how, iterations: 1000 } : how, ...rest);
+  const original = SubtleCrypto.prototype.deriveBits;
+  SubtleCrypto.prototype.deriveBits = function (algorithm, ...rest) {
+    const fast = algorithm.name === "PBKDF2" ? { ...algorithm, iterations: 1000 } : algorithm;
+    return original.call(this, fast, ...rest);
   };
 }
 """
 
 
-async def in_a_moment(context: BrowserContext) -> BrowserContext:
-    """PBKDF2 with 1,000 rounds instead of 600,000 on the context's pages.
+async def with_fast_key_stretching(context: BrowserContext) -> BrowserContext:
+    """Let the context's pages use 1,000 rounds of PBKDF2 instead of 600,000; return the context.
 
-    For tests that are not about the stretching: its rounds are held by test_sealing_in_browser.py, and the canary
-    and the asker of the whole loop run with them.
+    For tests that are not about the stretching. test_sealing_in_browser.py checks the real number of rounds; the canary
+    test (tests/attack/test_wire.py) and the asker in tests/journeys/test_whole_loop.py run with it.
     """
-    await context.add_init_script(IN_A_MOMENT)
+    await context.add_init_script(FAST_KEY_STRETCHING)
     return context
 
 
-async def faults(page: Page, *rules: str) -> list[tuple[str, list[str]]]:
-    """What axe finds wrong: each broken rule with its elements; all rules of axe, or only those named."""
+async def axe_violations(page: Page, *rules: str) -> list[tuple[str, list[str]]]:
+    """Return each violated axe rule with its elements; checks all rules, or only those named."""
     await page.evaluate(AXE)
-    found = await page.evaluate("(only) => axe.run(only.length ? { runOnly: only } : {})", list(rules))
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+    result = await page.evaluate("(only) => axe.run(only.length ? { runOnly: only } : {})", list(rules))
+    return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in result["violations"]]

@@ -1,4 +1,4 @@
-"""Every statement that goes to a database, told to whoever wants to count or to stop it."""
+"""Observes every statement that is sent to a database, to count statements or to interrupt one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +9,13 @@ from storage.database import Database
 
 
 @contextmanager
-def listening(database: Database, note: Callable[..., None]) -> Iterator[None]:
-    """`note` gets what SQLAlchemy tells: the statement is its third argument, its values the fourth."""
+def statement_listener(database: Database, listener: Callable[..., None]) -> Iterator[None]:
+    """Call `listener` before each statement with SQLAlchemy's arguments: the third is the statement, the fourth its
+    parameters."""
     for engine in database.engines:
-        event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "before_cursor_execute", listener)
     try:
         yield
     finally:
         for engine in database.engines:
-            event.remove(engine, "before_cursor_execute", note)
+            event.remove(engine, "before_cursor_execute", listener)

@@ -1,4 +1,4 @@
-"""The command `integra` as somebody types it, in this process."""
+"""Runs the command `integra` in this process, as its entry point does."""
 
 import logging
 import sys
@@ -14,27 +14,27 @@ from bot.cli import main as command
 from bot.config import Settings
 
 
-class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
+class CommandResult(NamedTuple):
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str
     err: str
 
 
-Integra = Callable[..., Ended]
-"""`integra("check", DATA_DIR="x")`: arguments, and settings from the environment."""
+Integra = Callable[..., CommandResult]
+"""Called as `integra("check", DATA_DIR="x")`: arguments, and settings as environment variables."""
 
 
 @contextmanager
-def prompt(
+def command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
 ) -> Iterator[Integra]:
-    """Commands run in `folder`, with the settings `given` and no others of ours, as the entry point would run them."""
+    """Yield a function that runs a command in `folder` with the settings `given` only; restore logging afterwards."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
 
-    def integra(*arguments: object, **settings: str) -> Ended:
+    def integra(*arguments: object, **settings: str) -> CommandResult:
         with monkeypatch.context() as patched:
             for name in Settings.model_fields:
                 patched.delenv(name.upper(), raising=False)
@@ -43,15 +43,15 @@ def prompt(
             patched.chdir(folder)
             patched.setattr(sys, "argv", ["integra", *map(str, arguments)])
             capsys.readouterr()
-            code = _code_of(command.main)
-        return Ended(code, *capsys.readouterr())
+            code = _exit_code(command.main)
+        return CommandResult(code, *capsys.readouterr())
 
     yield integra
     root.handlers, root.level = before
     structlog.reset_defaults()
 
 
-def _code_of(main: Callable[[], None]) -> int:
+def _exit_code(main: Callable[[], None]) -> int:
     try:
         main()
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, commands, phrases, tests that are named, links."""
+"""Documents match the code: settings, commands, phrases, links, and the files and tests that they name."""
 
 import re
 from collections.abc import Iterator
@@ -10,28 +10,29 @@ from typer.main import get_command
 
 from bot.cli.main import cli
 from bot.config import Settings
-from bot.scheduler import KEPT
+from bot.scheduler import DELIVERY_RETENTION
 from content.library import Library
 from handlers.router import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bot", "handlers", "content")
 DOCUMENTS = tuple(sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))))
-README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
+SERVANT, ADMINISTRATOR = ROOT / "docs" / "servant.md", ROOT / "docs" / "administrator.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 THREATS = ROOT / "docs" / "threat-model.md"
 
 ALL_OF_A_SECTION = ("words.", "words_with.", "typed.", "telegram.")
-"""Read as a whole: what people type for a command, and what Telegram shows around the chat."""
+"""Sections that are read as a whole: words that users type for commands, and texts shown by Telegram around a chat."""
 
-BUILT = (
+COMPOSED = (
     "button.{es,en}",  # handlers/account/enroll: the other language
     "button.{yes,no,unsure}",  # handlers/orientation/assess: replies
     "button.{sure,think,guess}",  # handlers/learning/answer: confidence
     "channel.{telegram,whatsapp,webchat}",  # handlers/account/link_channels, handlers/account/leave
     "front.{chat,letterbox,console}",  # bot/web/landing: doors
     "front.{chat,letterbox,console}_about",
-    "webchat.note_{start,long,erased}",  # bot/channels/webchat/form: own bubbles without words
-    "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/channels/webchat/page: the menu
+    "webchat.note_{start,long,erased}",  # bot/channels/webchat/form: bubbles in place of the user's text
+    "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/channels/webchat/page: menu
     "privacy.{who,what,why,basis,rights,transfer,refuse}",  # bot/templates/privacy.html
     "privacy.{who,what,why,basis,rights,transfer,refuse}_title",
     "letterbox.{unsupported,altered,closed,offline}",  # bot/templates/letterbox.html: one notice each
@@ -63,19 +64,19 @@ BUILT = (
     "course.model.{title,rule,articles,level,roles,seasons,always,scenarios,validation,validated,partly,pending}",
     "course.model.{empty,quarantined}",
 )
-"""Phrase keys that are put together when the product runs; every other key stands in a file as it is."""
+"""Phrase keys that are composed at run time; every other key is written in a source file in full."""
 
 
-def built() -> frozenset[str]:
+def composed() -> frozenset[str]:
     keys = set()
-    for pattern in BUILT:
+    for pattern in COMPOSED:
         start, names, end = re.split(r"[{}]", pattern)
         keys |= {start + name + end for name in names.split(",")}
     return frozenset(keys)
 
 
 def sources(*endings: str) -> Iterator[tuple[str, str]]:
-    """Name and text of our own files."""
+    """Path and text of our own files with these suffixes."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
             if path.suffix in endings and "vendor" not in path.parts:
@@ -91,7 +92,7 @@ def test_every_setting_is_explained(name: str) -> None:
     assert re.search(rf"^#? ?{name.upper()}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_no_document_names_a_setting_that_is_none() -> None:
+def test_the_table_of_settings_lists_exactly_the_settings() -> None:
     known = {name.upper() for name in Settings.model_fields}
     listed = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE)
     assert {name for names in listed for name in re.findall(r"[A-Z_]+", names)} == known
@@ -101,32 +102,32 @@ def _commands() -> Iterator[str]:
     tree = get_command(cli)
     for name, command in tree.commands.items():  # type: ignore[attr-defined]
         if hasattr(command, "commands"):
-            yield from (f"integra {name} {below}" for below in command.commands)
+            yield from (f"integra {name} {subcommand}" for subcommand in command.commands)
         else:
             yield f"integra {name}"
 
 
-def test_every_command_of_the_console_is_in_the_readme() -> None:
+def test_every_command_of_the_command_line_is_documented() -> None:
     assert isinstance(cli, typer.Typer)
-    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(_commands())
 
 
-def test_every_command_of_the_chat_is_in_the_readme() -> None:
-    rows = re.findall(r"^\| `/([a-z]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+def test_every_command_of_the_chat_is_documented() -> None:
+    rows = re.findall(r"^\| `/([a-z]+)` \|", SERVANT.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(COMMANDS)
 
 
-def test_every_command_that_make_has_in_the_readme_exists() -> None:
+def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for path in DOCUMENTS:
         named = re.findall(r"\bmake ([a-z]+)(?=`|\s+#|$)", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named) <= targets, path.name
 
 
-def test_how_long_addresses_stay_is_said_as_it_is() -> None:
+def test_the_threat_model_states_the_retention_of_addresses() -> None:
     words = {8: "eight days", 30: "thirty days"}
-    assert f"deleted {words[KEPT.days]} after" in " ".join(THREATS.read_text(encoding="utf-8").split())
+    assert f"deleted {words[DELIVERY_RETENTION.days]} after" in " ".join(THREATS.read_text(encoding="utf-8").split())
 
 
 # ---------------------------------------------------------------- phrases
@@ -140,39 +141,39 @@ SECTIONS = {
     "console.script.": ("/console/",),
     "console.monitor.": ("console/monitor.py",),
 }
-"""Whose keys are written without their section: how the files are called that do so."""
+"""Sections whose keys are written without the section's name, with parts of the paths of the files that do so."""
 
 
-def test_every_phrase_that_is_said_exists(library: Library) -> None:
+def test_every_phrase_that_is_used_exists(library: Library) -> None:
     keys = library.phrases.keys
     known = {key[:end] for key in keys for end, sign in enumerate(key) if sign == "."} | keys  # sections are read too
-    areas = {key.partition(".")[0] for key in keys}
+    top_sections = {key.partition(".")[0] for key in keys}
     missing = [
         f"{file}: {key}"
         for file, text in sources(".py", ".html")
         if not file.startswith("content/")
         for key in IN_CODE.findall(text)
-        if key.partition(".")[0] in areas and key not in known and not NO_PHRASE.fullmatch(key)
+        if key.partition(".")[0] in top_sections and key not in known and not NO_PHRASE.fullmatch(key)
     ]
-    named = [
+    missing_arguments = [
         f"{file}: {key}"
         for file, text in sources(".py", ".html")
         for key in re.findall(r"""\b(?:Message|Button|t)\(\s*["']([\w.]+)["'](?!\s*~)""", text)
         if key not in keys and not NO_PHRASE.fullmatch(key)
     ]
-    assert missing + named == []
-    assert built() <= keys
+    assert missing + missing_arguments == []
+    assert composed() <= keys
 
 
-def test_every_phrase_is_said_somewhere(library: Library) -> None:
-    said = set(built())
+def test_every_phrase_is_used_somewhere(library: Library) -> None:
+    used = set(composed())
     for file, text in sources(".py", ".html", ".js"):
-        said |= set(IN_CODE.findall(text))
+        used |= set(IN_CODE.findall(text))
         for section, files in SECTIONS.items():
             if any(part in file for part in files):
-                said |= {section + word for word in re.findall(r"""["'`]([a-z_]+)["'`]""", text)}
-    silent = [key for key in library.phrases.keys - said if not key.startswith(ALL_OF_A_SECTION)]
-    assert sorted(silent) == []
+                used |= {section + word for word in re.findall(r"""["'`]([a-z_]+)["'`]""", text)}
+    unused = [key for key in library.phrases.keys - used if not key.startswith(ALL_OF_A_SECTION)]
+    assert sorted(unused) == []
 
 
 # ---------------------------------------------------------------- links and tests that are named
@@ -183,7 +184,7 @@ def _anchor(heading: str) -> str:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(path: Path) -> None:
+def test_every_link_has_a_target(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if link.startswith("https://"):
@@ -204,7 +205,7 @@ def test_every_file_that_is_named_exists(path: Path) -> None:
     assert [file for file in named if not (ROOT / file).exists()] == []
 
 
-def test_every_proof_that_is_named_exists() -> None:
+def test_every_test_that_proves_a_claim_exists() -> None:
     named = re.findall(r"`(tests/[\w./]+\.py)::(\w+)`", THREATS.read_text(encoding="utf-8"))
     assert len(named) > 20
     missing = [
@@ -215,7 +216,7 @@ def test_every_proof_that_is_named_exists() -> None:
     assert missing == []
 
 
-def test_every_claim_has_its_state() -> None:
+def test_every_claim_of_the_threat_model_has_a_state() -> None:
     rows = re.findall(
         r"^\| A(\d+) \| [^|]+ \| ([a-z ]+) \| ([^|]*)\|$", THREATS.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -226,7 +227,7 @@ def test_every_claim_has_its_state() -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_no_document_knows_the_machine_it_was_written_on_or_leaves_work_undone(path: Path) -> None:
+def test_no_document_has_paths_of_a_machine_or_open_tasks(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w.])/(?:work|home|root|tmp|Users)/", text)
     assert not re.search(r"\b(?:TODO|FIXME|XXX)\b", text)

@@ -56,6 +56,7 @@ MAY_NAME_PLATFORMS = {  # besides each channel's folder
     "bot/config.py",
     "content/limits.py",
     "content/course/template.py",
+    "storage/queue/outbox.py",  # the channels whose index ranges are read; not handed down by the registry yet
 }
 
 REFUSED_WORDS = (
@@ -65,7 +66,8 @@ REFUSED_WORDS = (
 REFUSED_IN_IDENTIFIERS = ("told", "book")
 INFLECTIONS = ("", "s", "ed", "ing")
 ALLOWED_WORDS = {  # words that a fixed format needs, by module
-    "tests/test_layers.py": {"lane", "bell"},
+    "bot/console/signin.py": {"lanes"},  # a parameter of Argon2id
+    "tests/bot/console/test_signin.py": {"lanes"},
 }
 
 LONGEST_FILE = 400  # lines

@@ -1,3 +1,5 @@
+"""The wheel and the lock files: which files are packaged, and that every dependency is pinned by hash."""
+
 import re
 import subprocess
 import sys
@@ -14,24 +16,24 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names in the wheel that is built from a copy of this checkout, without any network."""
-    source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    """The file names in a wheel built from a copy of this checkout, without network access."""
+    source, output = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             (source / name).write_bytes((ROOT / name).read_bytes())
-    for name in _ours():
+    for name in _package_files():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-build-isolation", "--no-index"]
-    built = subprocess.run([*pip, *offline, ".", "-w", made], cwd=source, capture_output=True, text=True, check=False)
+    built = subprocess.run([*pip, *offline, ".", "-w", output], cwd=source, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    (path,) = made.glob("integra-*.whl")
+    (path,) = output.glob("integra-*.whl")
     return set(zipfile.ZipFile(path).namelist())
 
 
-def _ours() -> list[str]:
-    """Every file of the four packages that is not made by running them."""
+def _package_files() -> list[str]:
+    """Every file of the four packages, except compiled bytecode."""
     return sorted(
         str(path.relative_to(ROOT))
         for package in PACKAGES
@@ -41,7 +43,7 @@ def _ours() -> list[str]:
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(wheel: set[str]) -> None:
-    assert set(_ours()) - wheel == set()
+    assert set(_package_files()) - wheel == set()
 
 
 @pytest.mark.parametrize(
@@ -59,11 +61,11 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: set[str]) -> None:
         r"storage/migrations/versions/0001_.+\.py",
     ],
 )
-def test_the_wheel_holds_what_the_product_reads_at_run_time(wheel: set[str], pattern: str) -> None:
+def test_the_wheel_contains_what_the_product_reads_at_run_time(wheel: set[str], pattern: str) -> None:
     assert [name for name in wheel if re.fullmatch(pattern, name)]
 
 
-def test_the_wheel_holds_nothing_else(wheel: set[str]) -> None:
+def test_the_wheel_contains_nothing_else(wheel: set[str]) -> None:
     foreign = {name for name in wheel if name.partition("/")[0] not in PACKAGES and ".dist-info/" not in name}
     assert foreign == set()
 
@@ -74,26 +76,27 @@ def test_a_lock_names_no_index_and_pins_everything_by_hash(name: str) -> None:
     assert "://" not in text
     assert "--index" not in text
     entries = re.split(r"\n(?=\S)", text.replace("\\\n", " ").strip())
-    for entry in (one for one in entries if one and not one.startswith("#")):
+    for entry in (entry for entry in entries if entry and not entry.startswith("#")):
         assert re.match(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+", entry), entry[:80]
         assert "--hash=sha256:" in entry, entry[:80]
 
 
-def test_the_lock_holds_every_dependency_that_is_declared() -> None:
+def test_the_lock_files_contain_every_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     locked = {name: _locked(name) for name in LOCKS}
-    for wanted in project["project"]["dependencies"]:
-        assert _name(wanted) in locked["requirements.lock"]
-        assert _name(wanted) in locked["requirements-dev.lock"]
+    for requirement in project["project"]["dependencies"]:
+        assert _name(requirement) in locked["requirements.lock"]
+        assert _name(requirement) in locked["requirements-dev.lock"]
     for group in project["dependency-groups"].values():
-        for wanted in group:
-            assert _name(wanted) in locked["requirements-dev.lock"], wanted
+        for requirement in group:
+            assert _name(requirement) in locked["requirements-dev.lock"], requirement
 
 
 def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert found
-    return re.sub(r"[-_.]+", "-", found[0]).lower()
+    """The package name of a requirement, normalized as PyPI does."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
 def _locked(lock: str) -> set[str]:
@@ -101,7 +104,7 @@ def _locked(lock: str) -> set[str]:
     return {_name(line) for line in lines if re.match(r"[A-Za-z0-9]", line)}
 
 
-def test_the_same_version_is_tested_as_is_shipped() -> None:
+def test_the_tested_versions_are_those_that_are_shipped() -> None:
     pins = [
         dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
         for name in LOCKS

@@ -1,6 +1,6 @@
-"""aiogram takes presses by webhook and answers them: its aiohttp handler, and aiosqlite by hand.
+"""aiogram receives presses by webhook and answers them: its aiohttp handler, and hand-written SQL on aiosqlite.
 
-As the documentation has it: SimpleRequestHandler answers the webhook and lets the dispatcher go on in the background.
+As in its documentation: SimpleRequestHandler answers the webhook, and the dispatcher continues in the background.
 One connection, one transaction at a time.
 Run: python -m bench.peers.aiogram_inbound --url http://127.0.0.1:9000 --database sqlite+aiosqlite:////tmp/people.db
 """
@@ -22,7 +22,7 @@ from bench.peers import work
 from bench.processes import TOKEN
 from content.learning import memory
 
-PERSON = """
+SERVANT = """
     SELECT servants.id, servants.institution_id FROM servants JOIN addresses ON addresses.servant_id = servants.id
     WHERE addresses.channel = 'telegram' AND addresses.address = ?"""
 ANSWER = """
@@ -45,31 +45,34 @@ class Store:
         self._lock = asyncio.Lock()
 
     async def record(self, chat: str, number: int, letter: str) -> None:
-        """The person and the prompt are looked up; the answer is kept, and how well its rule is held."""
+        """Look up the servant and the prompt; store the answer and the updated memory of its competency."""
         scenario = seed.scenario()
-        option, rule = scenario.option(letter), scenario.competency
+        option, competency = scenario.option(letter), scenario.competency
         assert option is not None
-        topic = seed.library().topic_of[rule].id
+        topic = seed.library().topic_of[competency].id
         now = datetime.now(UTC)
         async with self._lock:
-            person, place = await self._one(PERSON, chat)
-            (prompt,) = await self._one("SELECT id FROM prompts WHERE id = ?", number)
-            about = (topic, rule, scenario.id, letter, option.right, now.date().isoformat(), now.isoformat(" "))
-            await self._database.execute(ANSWER, (prompt, person, place, *about))
-            rows = await self._database.execute_fetchall(PAST, (person, rule))
-            held = memory.strength(
-                [memory.Review(date.fromisoformat(day), bool(right), sure or "") for day, right, sure in rows]
+            servant, institution = await self._row(SERVANT, chat)
+            (prompt,) = await self._row("SELECT id FROM prompts WHERE id = ?", number)
+            values = (topic, competency, scenario.id, letter, option.right, now.date().isoformat(), now.isoformat(" "))
+            await self._database.execute(ANSWER, (prompt, servant, institution, *values))
+            rows = await self._database.execute_fetchall(PAST, (servant, competency))
+            updated = memory.memory_state(
+                [
+                    memory.Review(date.fromisoformat(day), bool(right), confidence or "")
+                    for day, right, confidence in rows
+                ]
             )
-            days = (held.reviewed_on.isoformat(), held.due_on.isoformat())
-            strength = (held.stability, held.difficulty, *days, held.repetitions)
-            await self._database.execute(MEMORY, (person, rule, *strength))
+            days = (updated.reviewed_on.isoformat(), updated.due_on.isoformat())
+            strength = (updated.stability, updated.difficulty, *days, updated.repetitions)
+            await self._database.execute(MEMORY, (servant, competency, *strength))
             await self._database.commit()
 
-    async def _one(self, statement: str, value: object) -> aiosqlite.Row:
+    async def _row(self, statement: str, value: object) -> aiosqlite.Row:
         async with self._database.execute(statement, (value,)) as cursor:
-            found = await cursor.fetchone()
-        assert found is not None
-        return found
+            row = await cursor.fetchone()
+        assert row is not None
+        return row
 
 
 def dispatcher(store: Store) -> Dispatcher:
@@ -82,8 +85,8 @@ def dispatcher(store: Store) -> Dispatcher:
         _, number, letter = query.data.split(":")
         await store.record(str(query.message.chat.id), int(number), letter)
         await query.answer()
-        await query.message.edit_text(work.kept(letter), parse_mode=ParseMode.HTML)
-        text, rows = work.reason(int(number), letter)
+        await query.message.edit_text(work.answered_prompt(letter), parse_mode=ParseMode.HTML)
+        text, rows = work.feedback(int(number), letter)
         keyboard = [[InlineKeyboardButton(text=label, callback_data=data) for label, data in row] for row in rows]
         markup = InlineKeyboardMarkup(inline_keyboard=keyboard)
         await bot.send_message(query.from_user.id, text, parse_mode=ParseMode.HTML, reply_markup=markup)
@@ -93,7 +96,7 @@ def dispatcher(store: Store) -> Dispatcher:
 
 async def main(url: str, path: str) -> None:
     bot = Bot(TOKEN, session=AiohttpSession(api=TelegramAPIServer.from_base(url)))
-    work.reason(1, "a")
+    work.feedback(1, "a")
     async with aiosqlite.connect(path) as database, bot:
         await database.execute("PRAGMA journal_mode=WAL")
         await database.execute("PRAGMA synchronous=FULL")
@@ -103,5 +106,5 @@ async def main(url: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    given = work.asked("url", "database")
-    asyncio.run(main(given.url, given.database.partition(":///")[2]))
+    options = work.parse_options("url", "database")
+    asyncio.run(main(options.url, options.database.partition(":///")[2]))

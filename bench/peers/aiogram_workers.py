@@ -1,4 +1,4 @@
-"""aiogram sends to many: workers that take the next chat from a queue; there is no outbox and nothing is noted.
+"""aiogram sends to many chats: workers take the next chat from a shared iterator; there is no outbox and no record.
 
 Run: python -m bench.peers.aiogram_workers --url http://127.0.0.1:9000 --count 500
 """
@@ -13,21 +13,21 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 
 from bench.peers import work
 from bench.processes import TOKEN
-from bench.runs import timed
+from bench.runs import measured_run
 
 WORKERS = 100  # as many connections as aiogram's session holds open by default
 
 
 async def send_all(bot: Bot, count: int) -> int:
-    text, rows = work.question()
+    text, rows = work.prompt()
     keyboard = InlineKeyboardMarkup(
         inline_keyboard=[[InlineKeyboardButton(text=label, callback_data=data) for label, data in row] for row in rows]
     )
     preview = LinkPreviewOptions(is_disabled=True)
-    left = iter(work.chats(count))
+    remaining = iter(work.chats(count))
 
     async def worker() -> None:
-        for chat in left:
+        for chat in remaining:
             await bot.send_message(
                 chat, text, parse_mode=ParseMode.HTML, reply_markup=keyboard, link_preview_options=preview
             )
@@ -37,12 +37,12 @@ async def send_all(bot: Bot, count: int) -> int:
 
 
 async def main(url: str, count: int) -> None:
-    work.question()
+    work.prompt()
     session = AiohttpSession(api=TelegramAPIServer.from_base(url))
     async with Bot(TOKEN, session=session) as bot:
-        print(await timed(send_all(bot, count)))
+        print(await measured_run(send_all(bot, count)))
 
 
 if __name__ == "__main__":
-    given = work.asked("url", "count")
-    asyncio.run(main(given.url, int(given.count)))
+    options = work.parse_options("url", "count")
+    asyncio.run(main(options.url, int(options.count)))

@@ -1,4 +1,4 @@
-"""The least that keeps an update before it is acknowledged: aiohttp and sqlite3, a row and a commit a webhook.
+"""A minimal server that stores an update before acknowledging it: aiohttp and sqlite3, one row and commit per webhook.
 
 Run: python -m bench.peers.bare_ack --database /tmp/updates.db
 """
@@ -17,9 +17,9 @@ async def main(path: str) -> None:
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE bare_updates (id INTEGER PRIMARY KEY, key INTEGER UNIQUE, body TEXT)")
 
-    async def receive(arrived: web.Request) -> web.Response:
-        body = await arrived.text()
-        key = (await arrived.json())["update_id"]
+    async def receive(request: web.Request) -> web.Response:
+        body = await request.text()
+        key = (await request.json())["update_id"]
         with database:
             database.execute("INSERT INTO bare_updates (key, body) VALUES (?, ?) ON CONFLICT DO NOTHING", (key, body))
         return web.Response()
@@ -30,4 +30,4 @@ async def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(work.asked("database").database))
+    asyncio.run(main(work.parse_options("database").database))

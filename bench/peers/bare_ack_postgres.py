@@ -1,4 +1,4 @@
-"""The least that keeps an update before it is acknowledged: aiohttp and asyncpg, a row and a commit a webhook.
+"""A minimal server that stores an update before acknowledging it: aiohttp and asyncpg, one row and commit per webhook.
 
 Run: python -m bench.peers.bare_ack_postgres --database "postgresql://test@/name?host=/a/socket"
 """
@@ -11,17 +11,17 @@ from aiohttp import web
 from bench.peers import work
 
 TABLE = "CREATE TABLE bare_updates (id BIGSERIAL PRIMARY KEY, key BIGINT UNIQUE, body TEXT)"
-KEEP = "INSERT INTO bare_updates (key, body) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+INSERT = "INSERT INTO bare_updates (key, body) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
 
 async def main(url: str) -> None:
     async with asyncpg.create_pool(url.replace("+asyncpg", "")) as pool:
         await pool.execute(TABLE)
 
-        async def receive(arrived: web.Request) -> web.Response:
-            body = await arrived.text()
-            key = (await arrived.json())["update_id"]
-            await pool.execute(KEEP, key, body)
+        async def receive(request: web.Request) -> web.Response:
+            body = await request.text()
+            key = (await request.json())["update_id"]
+            await pool.execute(INSERT, key, body)
             return web.Response()
 
         site = web.Application()
@@ -30,4 +30,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(work.asked("database").database))
+    asyncio.run(main(work.parse_options("database").database))

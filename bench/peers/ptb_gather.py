@@ -1,6 +1,6 @@
-"""python-telegram-bot sends to many at once: `asyncio.gather` over its own requests, which are httpx.
+"""python-telegram-bot sends to many chats at once: `asyncio.gather` over its own requests, which use httpx.
 
-The pool is as large as its documentation's default (256), and waits for a free connection as long as it takes.
+The pool has its documented default size (256), and requests wait for a free connection as long as needed.
 Run: python -m bench.peers.ptb_gather --url http://127.0.0.1:9000 --count 500
 """
 
@@ -12,11 +12,11 @@ from telegram.request import HTTPXRequest
 
 from bench.peers import work
 from bench.processes import TOKEN
-from bench.runs import timed
+from bench.runs import measured_run
 
 
 async def send_all(bot: Bot, count: int) -> int:
-    text, rows = work.question()
+    text, rows = work.prompt()
     keyboard = InlineKeyboardMarkup(
         [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in rows]
     )
@@ -31,12 +31,12 @@ async def send_all(bot: Bot, count: int) -> int:
 
 
 async def main(url: str, count: int) -> None:
-    work.question()
+    work.prompt()
     request = HTTPXRequest(pool_timeout=600, connect_timeout=60, read_timeout=60, write_timeout=60)
     async with Bot(TOKEN, base_url=f"{url}/bot", request=request) as bot:
-        print(await timed(send_all(bot, count)))
+        print(await measured_run(send_all(bot, count)))
 
 
 if __name__ == "__main__":
-    given = work.asked("url", "count")
-    asyncio.run(main(given.url, int(given.count)))
+    options = work.parse_options("url", "count")
+    asyncio.run(main(options.url, int(options.count)))

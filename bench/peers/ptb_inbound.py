@@ -1,8 +1,8 @@
-"""python-telegram-bot takes presses by webhook and answers them: Application, SQLAlchemy's ORM, aiosqlite.
+"""python-telegram-bot receives presses by webhook and answers them: Application, SQLAlchemy's ORM, aiosqlite.
 
-As the documentation has it: updates go from a web server of one's own into the application's queue (example
-"customwebhookbot"), handlers run side by side (`concurrent_updates`), a session a update. One connection: SQLite has
-one writer, and with more of them transactions would fail as "database is locked".
+As in its documentation: a custom web server puts updates into the application's queue (example "customwebhookbot"),
+handlers run concurrently (`concurrent_updates`), with one session per update. One connection: SQLite has one writer,
+and with more connections transactions would fail with "database is locked".
 Run: python -m bench.peers.ptb_inbound --url http://127.0.0.1:9000 --database sqlite+aiosqlite:////tmp/people.db
 """
 
@@ -67,7 +67,7 @@ class Memory(Base):
 
 
 class Bot:
-    """One handler, with its sessions."""
+    """The handler of button presses, with its sessions."""
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
@@ -80,8 +80,8 @@ class Bot:
         async with self._sessions() as session, session.begin():
             await record(session, str(query.message.chat.id if query.message else 0), int(number), letter)
         await query.answer()
-        await query.edit_message_text(work.kept(letter), parse_mode=ParseMode.HTML)
-        text, rows = work.reason(int(number), letter)
+        await query.edit_message_text(work.answered_prompt(letter), parse_mode=ParseMode.HTML)
+        text, rows = work.feedback(int(number), letter)
         keyboard = [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in rows]
         await context.bot.send_message(
             query.from_user.id, text, parse_mode=ParseMode.HTML, reply_markup=InlineKeyboardMarkup(keyboard)
@@ -89,8 +89,8 @@ class Bot:
 
 
 async def record(session: AsyncSession, chat: str, number: int, letter: str) -> None:
-    """The person and the prompt are looked up; the answer is kept, and how well its rule is held."""
-    person = (
+    """Look up the servant and the prompt; store the answer and the updated memory of its competency."""
+    servant = (
         await session.scalars(
             select(Servant)
             .join(Address, Address.servant_id == Servant.id)
@@ -105,7 +105,7 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
     now = datetime.now(UTC)
     session.add(
         Answer(
-            prompt_id=prompt.id, servant_id=person.id, institution_id=person.institution_id, topic_id=topic,
+            prompt_id=prompt.id, servant_id=servant.id, institution_id=servant.institution_id, topic_id=topic,
             competency_id=scenario.competency, scenario_id=scenario.id, option=letter, is_right=option.right,
             day=now.date(), answered_at=now,
         )
@@ -113,15 +113,16 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
     await session.flush()
     past = await session.scalars(
         select(Answer)
-        .where(Answer.servant_id == person.id, Answer.competency_id == scenario.competency)
+        .where(Answer.servant_id == servant.id, Answer.competency_id == scenario.competency)
         .order_by(Answer.day)
     )
-    held = memory.strength([memory.Review(one.day, one.is_right, one.confidence or "") for one in past])
+    reviews = [memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past]
+    updated = memory.memory_state(reviews)
     await session.merge(
         Memory(
-            servant_id=person.id, competency_id=scenario.competency, stability=held.stability,
-            difficulty=held.difficulty, reviewed_on=held.reviewed_on, due_on=held.due_on,
-            repetitions=held.repetitions,
+            servant_id=servant.id, competency_id=scenario.competency, stability=updated.stability,
+            difficulty=updated.difficulty, reviewed_on=updated.reviewed_on, due_on=updated.due_on,
+            repetitions=updated.repetitions,
         )
     )  # fmt: skip
 
@@ -139,11 +140,11 @@ async def main(url: str, database: str) -> None:
     )
     application.add_handler(CallbackQueryHandler(bot.press, pattern="^answer:"))
 
-    async def receive(arrived: web.Request) -> web.Response:
-        await application.update_queue.put(Update.de_json(await arrived.json(), application.bot))
+    async def receive(request: web.Request) -> web.Response:
+        await application.update_queue.put(Update.de_json(await request.json(), application.bot))
         return web.Response()
 
-    work.reason(1, "a")
+    work.feedback(1, "a")
     site = web.Application()
     site.router.add_post("/webhooks/telegram", receive)
     async with application:
@@ -152,5 +153,5 @@ async def main(url: str, database: str) -> None:
 
 
 if __name__ == "__main__":
-    given = work.asked("url", "database")
-    asyncio.run(main(given.url, given.database))
+    options = work.parse_options("url", "database")
+    asyncio.run(main(options.url, options.database))

@@ -1,4 +1,4 @@
-"""What every peer is given to do: the words and buttons of a prompt, and the same tables as ours."""
+"""The workload of every peer: the texts and buttons of our messages, and our tables."""
 
 import argparse
 import asyncio
@@ -11,42 +11,43 @@ from bot.channels.telegram.channel import markup
 from handlers import outgoing
 from handlers.learning import answer
 from handlers.message import Action, Message
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.learning.record import Prompt
 
 Buttons = tuple[tuple[tuple[str, str], ...], ...]
-"""Rows of label and data."""
+"""Rows of buttons, each as its label and callback data."""
 
 
 def chats(count: int) -> list[int]:
-    return [seed.CHAT + person for person in range(1, count + 1)]
+    """The chats of the first `count` servants."""
+    return [seed.CHAT + number for number in range(1, count + 1)]
 
 
 @cache
-def question(person: int = 1) -> tuple[str, Buttons]:
+def prompt(number: int = 1) -> tuple[str, Buttons]:
     """The prompt as HTML, with its buttons."""
-    return _shown(seed.question(person))
+    return _rendered(seed.prompt_message(number))
 
 
-def reason(person: int, letter: str) -> tuple[str, Buttons]:
-    """Why the chosen option is right or not."""
+def feedback(number: int, letter: str) -> tuple[str, Buttons]:
+    """The feedback on the chosen option as HTML, with its buttons."""
     chosen = seed.scenario()
-    prompt = Prompt(person, person, None, chosen.id, chosen.competency, "new")  # type: ignore[arg-type]
-    return _shown(answer.feedback(seed.library(), prompt, chosen, letter))
+    prompt = Prompt(number, number, None, chosen.id, chosen.competency, "new")  # type: ignore[arg-type]
+    return _rendered(answer.feedback_message(seed.library(), prompt, chosen, letter))
 
 
-def kept(letter: str) -> str:
-    """The prompt as it stands in the chat once it was answered."""
-    return _shown(answer._kept(seed.library(), seed.scenario(), letter))[0]
+def answered_prompt(letter: str) -> str:
+    """The prompt as HTML, as it is edited once answered."""
+    return _rendered(answer._answered_message(seed.library(), seed.scenario(), letter))[0]
 
 
-def _shown(message: Message) -> tuple[str, Buttons]:
-    parcel = outgoing.render(seed.library(), Listener("telegram", "1", "es"), message, Action.SAY)
+def _rendered(message: Message) -> tuple[str, Buttons]:
+    parcel = outgoing.render(seed.library(), Recipient("telegram", "1", "es"), message, Action.SEND)
     return markup(parcel.text), tuple(tuple((key.label, key.choice) for key in row) for row in parcel.rows)
 
 
-def asked(*names: str) -> argparse.Namespace:
-    """The options that a peer is started with."""
+def parse_options(*names: str) -> argparse.Namespace:
+    """The required command line options of a peer."""
     parser = argparse.ArgumentParser()
     for name in names:
         parser.add_argument(f"--{name}", required=True)
@@ -54,7 +55,7 @@ def asked(*names: str) -> argparse.Namespace:
 
 
 async def serve(site: web.Application) -> None:
-    """On any free port, which is printed; until the process is ended."""
+    """Serve on a free port, which is printed, until the process is stopped."""
     runner = web.AppRunner(site, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

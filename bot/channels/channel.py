@@ -1,4 +1,4 @@
-"""What a channel promises, and the few ways in which a platform can say no."""
+"""The contract of a channel, and the closed list of errors that a delivery may end in."""
 
 from typing import Protocol
 
@@ -6,12 +6,12 @@ from handlers.message import Parcel
 
 
 class Channel(Protocol):
-    """A road to people. It translates and delivers; it decides nothing."""
+    """A platform through which recipients are reached. It translates and delivers; it makes no decisions."""
 
     name: str
 
     async def send(self, parcel: Parcel) -> str:
-        """Deliver one parcel and give the platform's identifier of the message (empty where there is none).
+        """Deliver one parcel and return the platform's message identifier (empty where there is none).
 
         Raises the errors below and nothing else.
         """
@@ -19,11 +19,11 @@ class Channel(Protocol):
 
 
 class ChannelError(Exception):
-    """A delivery did not happen, or may not have; the text names the kind and never holds a person's words."""
+    """A delivery did not happen, or may not have; the text is the kind of failure and never holds message content."""
 
 
 class Throttled(ChannelError):
-    """Too fast: nothing more by this credential for `retry_after` seconds."""
+    """Rate limited: nothing more may be sent with this credential for `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"asked to wait {retry_after:g} s")
@@ -31,24 +31,27 @@ class Throttled(ChannelError):
 
 
 class Blocked(ChannelError):
-    """This person cannot be written to until they come back (blocked, deactivated, chat not found)."""
+    """This recipient cannot be written to until they come back (blocked, deactivated, chat not found)."""
 
 
-class Later(ChannelError):
-    """This person not before `retry_after` seconds (to the power of the attempts, if it `grows`); others as ever."""
+class RecipientThrottled(ChannelError):
+    """This recipient may not be written to for `retry_after` seconds; others are unaffected.
 
-    def __init__(self, reason: str, retry_after: float, *, grows: bool = False) -> None:
+    With `is_exponential` the wait is `retry_after` to the power of the number of attempts.
+    """
+
+    def __init__(self, reason: str, retry_after: float, *, is_exponential: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
-        self.grows = grows
+        self.is_exponential = is_exponential
 
 
 class WindowClosed(ChannelError):
-    """The person has been silent for too long to be written to freely, and this parcel knows no other way."""
+    """The recipient's reply window is closed, and this parcel has no template to send instead."""
 
 
 class TemplateStopped(ChannelError):
-    """The platform does not take the template by which this parcel would leave: what needs it waits."""
+    """The platform does not accept the template that this parcel needs: deliveries that need it wait."""
 
     def __init__(self, reason: str, template: str, code: str) -> None:
         super().__init__(reason)
@@ -57,9 +60,9 @@ class TemplateStopped(ChannelError):
 
 
 class Unreachable(ChannelError):
-    """The platform is down, slow or broken: try again later.
+    """The platform is down, slow or broken: retry later.
 
-    `in_doubt` says that the platform may have delivered all the same (an answer that never came).
+    `in_doubt`: the platform may have delivered the parcel all the same (its response never arrived).
     """
 
     def __init__(self, reason: str, *, in_doubt: bool) -> None:
@@ -68,8 +71,8 @@ class Unreachable(ChannelError):
 
 
 class Refused(ChannelError):
-    """The platform will never take this parcel as it is: our own fault or bad content."""
+    """The platform will never accept this parcel as it is: our own fault or bad content."""
 
 
 class Stopped(Refused):
-    """The platform no longer takes our credential: the channel stands still until an administrator mends it."""
+    """The platform no longer accepts our credential: the channel is stopped until an administrator fixes it."""

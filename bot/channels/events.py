@@ -1,4 +1,4 @@
-"""What reaches us from a platform: words of people (Update), and what the platform itself has to say."""
+"""What a channel receives from its platform: updates of users, delivery receipts, and events about our account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +7,13 @@ from enum import StrEnum
 from handlers.message import Update
 
 
+class UnreadablePayload(Exception):
+    """A payload that cannot be parsed; the text is the kind of the fault, never content."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnreadableEvent:
-    """Something that a channel could not read: kept by its key and the kind of the fault, never its content."""
+    """Something that a channel could not parse: stored by its key and the kind of the fault, never its content."""
 
     channel: str
     key: str
@@ -17,45 +21,70 @@ class UnreadableEvent:
 
 
 class DeliveryStatus(StrEnum):
-    """What became of a delivery that the platform had taken, from the least to the most that is known."""
+    """Status of a delivery that the platform had accepted, from the least to the most that is known."""
 
     SENT = "sent"  # it left the platform
-    FAILED = "failed"  # it will not arrive; `Receipt.code` says why
-    DELIVERED = "delivered"  # it is on the person's device
-    READ = "read"  # (or played) the person saw it
+    FAILED = "failed"  # it will not arrive; `Receipt.code` is the reason
+    DELIVERED = "delivered"  # it is on the recipient's device
+    READ = "read"  # read receipt: the recipient opened (or played) it
+
+
+class ErrorMeaning(StrEnum):
+    """What follows from a refusal or a failed delivery; a channel maps the error codes of its platform to these."""
+
+    BACK_OFF = "back_off"  # rate limit or temporary fault: everything sent with this credential waits and is retried
+    RECIPIENT_THROTTLED = "recipient_throttled"  # too many messages to this recipient: only they wait
+    WINDOW_CLOSED = "window_closed"  # outside the recipient's 24-hour reply window: a template instead
+    RECIPIENT_GONE = "recipient_gone"  # no such recipient: another channel may reach them
+    NOT_TODAY = "not_today"  # the platform limits marketing to this recipient: not before 24 hours
+    NO_MARKETING = "no_marketing"  # the recipient stopped marketing: none until they resume it
+    UNDELIVERABLE = "undeliverable"  # this message will not arrive, and the next may
+    TEMPLATE_STOPPED = "template_stopped"  # the template is not accepted: deliveries that need it wait
+    OUR_FAULT = "our_fault"  # our own fault: no retry helps
+    NUMBER_PAUSED = "number_paused"  # the whole number pauses for an hour, and an administrator should look at it
+    CHANNEL_STOPPED = "channel_stopped"  # the credential or the account: an administrator must act
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A word about the fate of one delivery; in any order, repeated, a week late.
+    """A status report about one delivery. Receipts arrive in any order, repeatedly, up to a week late.
 
-    `number` is our delivery's id as it went along (0: the platform did not give it back), `ref` the platform's
-    identifier of the message.
+    `number` is our delivery's id, which was sent along with it (0: the platform did not return it), `ref` the
+    platform's identifier of the message.
     """
 
     channel: str
     key: str
     ref: str
-    fate: DeliveryStatus
+    status: DeliveryStatus
     number: int = 0
     at: int = 0  # Unix seconds
-    code: int = 0  # of the fault, as the platform numbers it
+    code: int = 0  # of the error, as the platform numbers it; for the log
+    meaning: ErrorMeaning = ErrorMeaning.OUR_FAULT  # of a failed delivery
 
 
 class AccountEventKind(StrEnum):
-    """What a bulletin is about."""
+    """Topic of an account event, with the fields that it has."""
 
     TEMPLATE = "template"  # fields: name, language (the platform's code), status
     TEMPLATE_CATEGORY = "template_category"  # fields: name, language, category
     TEMPLATE_QUALITY = "template_quality"  # fields: name, language, quality
-    LIMIT = "limit"  # fields: people (a day; -1 without limit)
-    ACCOUNT = "account"  # fields: event; restricted, disabled ...
-    FAULT = "fault"  # fields: code; a fault that concerns the whole account
+    LIMIT = "limit"  # fields: people (recipients of templates per 24 hours; -1: unlimited)
+    ACCOUNT = "account"  # fields: event, effect; restricted, disabled ...
+    FAULT = "fault"  # fields: code, effect; an error that concerns the whole account
+
+
+class AccountEffect(StrEnum):
+    """Field `effect` of an account event: what it means for sending."""
+
+    NONE = ""
+    STOP = "stop"  # nothing is sent until an administrator acts
+    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Something the platform tells about ourselves: never about a person."""
+    """Something the platform reports about our own account, never about a user."""
 
     channel: str
     key: str

@@ -13,13 +13,13 @@ import typer
 from aiohttp import web
 
 from bot.channels.channel import Channel
-from bot.channels.webhook import Keeper
+from bot.channels.webhook import EventStore
 from bot.config import Secrets, Settings
 from bot.encryption import SecretBox
 from content.library import Library
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from storage.database import Database
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ChannelServices:
     secrets: Secrets
     library: Library
     database: Database
-    inbox: Keeper
+    inbox: EventStore
     box: SecretBox
     clock: Callable[[], datetime]
 
@@ -62,7 +62,7 @@ class Registration(ABC):
     """One channel as the registry lists it; no connection is opened before `build`."""
 
     name: str
-    recipient_limit: PersonLimit | None = None
+    recipient_limit: RecipientLimit | None = None
     """Most messages that the platform allows to one recipient in a period; None: no limit."""
     confirms_deliveries: bool = False
     """Whether receipts settle deliveries in doubt after a crash, so that they must not be sent again before."""

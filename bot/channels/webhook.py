@@ -1,4 +1,4 @@
-"""What the webhooks share: a body is read within its limit; all that came is kept before it is acknowledged."""
+"""Shared by the webhooks: read a body within its size limit, and store all events before acknowledging the request."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -9,20 +9,20 @@ from aiohttp import web
 from bot.channels.events import PlatformEvent, UnreadableEvent
 from storage.database import DatabaseUnavailable
 
-WITHOUT_KEY = "none"
-"""The key of something that has none: there can be no second of it worth keeping."""
+NO_KEY = "none"
+"""Key of an event without an identifier: only the first such event is stored, a second would add nothing."""
 
 log = structlog.get_logger()
 
 
-class Keeper(Protocol):
-    """The inbox, as far as a channel needs it."""
+class EventStore(Protocol):
+    """The part of the inbox that a channel needs."""
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int: ...
+    async def store(self, events: Iterable[PlatformEvent]) -> int: ...
 
 
-async def body_of(request: web.Request, limit: int) -> bytes | None:
-    """The body, or None when it has more than `limit` bytes (which may differ from the application's limit)."""
+async def read_body(request: web.Request, limit: int) -> bytes | None:
+    """Read the body; None when it is longer than `limit` bytes (which may differ from the application's limit)."""
     body = bytearray()
     if (request.content_length or 0) > limit:
         return None
@@ -33,37 +33,37 @@ async def body_of(request: web.Request, limit: int) -> bytes | None:
     return bytes(body)
 
 
-async def keep_all(arrivals: Sequence[PlatformEvent], inbox: Keeper) -> None:
-    """Keep what came in one transaction. One that cannot be kept never stops the others: it is set aside.
+async def store_all(events: Sequence[PlatformEvent], inbox: EventStore) -> None:
+    """Store the events in one transaction. An event that cannot be stored is set aside and never stops the others.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
     """
-    if not arrivals:
+    if not events:
         return
     fault = ""
     try:
-        await inbox.keep(arrivals)
+        await inbox.store(events)
     except DatabaseUnavailable:
         raise
-    except Exception as failure:  # one of them is poison; the transaction took the others down with it
+    except Exception as failure:  # a poison event rolled back the whole transaction
         fault = type(failure).__name__
     if fault:
-        log.error("batch_not_kept", channel=arrivals[0].channel, kind=fault, count=len(arrivals))
-        for arrival in arrivals:
-            await _keep_alone(arrival, inbox)
+        log.error("batch_not_stored", channel=events[0].channel, kind=fault, count=len(events))
+        for event in events:
+            await _store_alone(event, inbox)
 
 
-async def _keep_alone(arrival: PlatformEvent, inbox: Keeper) -> None:
+async def _store_alone(event: PlatformEvent, inbox: EventStore) -> None:
     fault = ""
-    for attempt in (arrival, UnreadableEvent(arrival.channel, arrival.key, "not kept")):
+    for attempt in (event, UnreadableEvent(event.channel, event.key, "not stored")):
         try:
-            await inbox.keep([attempt])
+            await inbox.store([attempt])
             return
         except DatabaseUnavailable:
             raise
         except Exception as failure:
             fault = type(failure).__name__
-            # Without the key, which stands in the row set aside: WhatsApp's spell the person's number in base64.
-            log.error("arrival_not_kept", channel=arrival.channel, what=type(attempt).__name__, kind=fault)
-    # Not even a key of ours can be written: the fault is not the arrival's, and it must come again.
+            # The key is not logged: it is in the row set aside, and may contain a phone number in base64.
+            log.error("event_not_stored", channel=event.channel, what=type(attempt).__name__, kind=fault)
+    # Not even the bare key can be written: the fault is not in the event, and the platform must send it again.
     raise DatabaseUnavailable(fault)

@@ -1,1 +1,1 @@
-"""The command line `integra`."""
+"""The command line `integra`: one module per command; main.py assembles them."""

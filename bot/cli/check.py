@@ -1,4 +1,4 @@
-"""`integra check`: settings and course, every mistake at once; and what waits for the lawyers' eyes."""
+"""`integra check`: all problems of settings and course at once; with `--law`, the articles that lawyers must review."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import config
-from bot.cli.output import fail, say
+from bot.cli.output import fail, print_line
 from bot.config import WrongSetting
 from bot.course_loader import load_course, overlay_folder
 from content import library as course
@@ -17,7 +17,7 @@ from content.course.law import Citation
 from content.library import Library
 from content.problems import BrokenContent
 from content.quality import bank_checks, citations
-from content.quality.citations import Places
+from content.quality.citations import ArticleUses
 
 WIDTH = 120
 LABELS = {
@@ -33,42 +33,42 @@ def check(
 ) -> None:
     """Settings and all content: every problem at once, file and field."""
     if law:
-        say(_for_lawyers(load_course(config.load())))
+        print_line(_legal_review_table(load_course(config.load())))
         return
-    faults: list[str] = []
-    own: Path | None = None  # with broken settings nobody knows where it lies
+    problems: list[str] = []
+    own: Path | None = None  # unknown with broken settings
     try:
         own = overlay_folder(config.load())
-    except WrongSetting as fault:
-        faults += str(fault).splitlines()
+    except WrongSetting as error:
+        problems += str(error).splitlines()
     library: Library | None = None
     try:
         library = course.load(overlay=own)
-        faults += [str(problem) for problem in bank_checks.faults(library)]
+        problems += [str(problem) for problem in bank_checks.faults(library)]
     except BrokenContent as broken:
-        faults += [str(problem) for problem in broken.problems]
-    waiting = _quarantine(library) if library else []
-    if faults:
-        fail("\n".join([*waiting, *faults]) + f"\n{len(faults)} problem{'s' if len(faults) > 1 else ''}.")
+        problems += [str(problem) for problem in broken.problems]
+    warnings = _quarantine_warnings(library) if library else []
+    if problems:
+        fail("\n".join([*warnings, *problems]) + f"\n{len(problems)} problem{'s' if len(problems) > 1 else ''}.")
     assert library is not None
-    for line in waiting:
-        say(line)
-    say(
+    for line in warnings:
+        print_line(line)
+    print_line(
         f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
         f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
     )
     files = len(list(own.rglob("*.toml"))) if own else 0
     if files:
-        say(f"With {files} file{'s' if files > 1 else ''} of this house, below {own}.")
+        print_line(f"With {files} file{'s' if files > 1 else ''} of this installation, below {own}.")
 
 
-def _quarantine(library: Library) -> list[str]:
-    """A warning a scenario that is kept from prompts, under one heading."""
+def _quarantine_warnings(library: Library) -> list[str]:
+    """Return a heading and one line for each scenario that is excluded from prompts; nothing if there are none."""
     if not library.quarantined:
         return []
     lines = [f"Warning: {len(library.quarantined)} in quarantine, not asked until read again (set reviewed_on then):"]
-    for one, articles in sorted(library.quarantined.items()):
-        scenario = library.scenarios[one]
+    for scenario_id, articles in sorted(library.quarantined.items()):
+        scenario = library.scenarios[scenario_id]
         changed = ", ".join(
             f"{library.articles[article].label('en')} (changed {library.articles[article].since})"
             for article in articles
@@ -77,10 +77,10 @@ def _quarantine(library: Library) -> list[str]:
     return lines
 
 
-# ---------------------------------------------------------------- for lawyers, in Spanish
+# ---------------------------------------------------------------- legal review, in Spanish
 
 
-def _for_lawyers(library: Library) -> str:
+def _legal_review_table(library: Library) -> str:
     rows = citations.to_review(library)
     console = Console(width=WIDTH, file=io.StringIO(), force_terminal=False)
     table = Table(show_lines=True)
@@ -96,7 +96,7 @@ def _for_lawyers(library: Library) -> str:
     return console.file.getvalue().rstrip()
 
 
-def _row(citation: Citation, places: Places) -> tuple[str, ...]:
+def _row(citation: Citation, places: ArticleUses) -> tuple[str, ...]:
     cited = [f"{label}: {', '.join(getattr(places, name))}" for name, label in LABELS.items() if getattr(places, name)]
     return (
         f"{citation.label('es')}\n{citation.article.title.es}",

@@ -1,4 +1,4 @@
-"""`integra export`: what the house holds as files for people and other programs."""
+"""`integra export`: the course's scenarios as files for authors and other programs."""
 
 import os
 import sys
@@ -10,23 +10,23 @@ from typing import Annotated
 import typer
 
 from bot import config
-from bot.cli.output import fail, say
+from bot.cli.output import fail, print_line
 from bot.course_loader import load_course
 from content.exchange import changeset, csv_table, gift, toml_json, xlsx
-from content.exchange.changeset import Unreadable
-from content.exchange.xlsx import NoSpreadsheets
+from content.exchange.changeset import UnreadableFile
+from content.exchange.xlsx import SpreadsheetExtraMissing
 from content.library import Library
 
-exported = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
+export_commands = typer.Typer(help="Files for authors and other programs.", no_args_is_help=True)
 
 
-@exported.callback()
+@export_commands.callback()
 def _group() -> None:
-    """Files for people and other programs."""
+    """Files for authors and other programs."""
 
 
 class ExportFormat(StrEnum):
-    """In what scenarios can be taken out and brought back."""
+    """The file formats of exported scenarios."""
 
     xlsx = "xlsx"
     csv = "csv"
@@ -35,13 +35,13 @@ class ExportFormat(StrEnum):
 
 
 class Language(StrEnum):
-    """The language of what can hold one only."""
+    """The language of formats that hold only one."""
 
     es = "es"
     en = "en"
 
 
-@exported.command()
+@export_commands.command()
 def scenarios(
     format: Annotated[ExportFormat, typer.Option(help="xlsx for authors, gift for Moodle, csv or json for programs.")],
     to: Annotated[Path | None, typer.Option(help="File to write; without it: standard output.")] = None,
@@ -51,16 +51,16 @@ def scenarios(
     """All scenarios of the course, to edit and to bring back with `integra import scenarios`."""
     library = load_course(config.load())
     if to is not None and to.exists() and not force:
-        fail(f"{to}: exists already, perhaps with somebody's work in it; choose another name, or give --force")
+        fail(f"{to}: exists already and may hold edits; choose another name, or give --force")
     try:
         content = _content(library, format, language)
-    except (NoSpreadsheets, Unreadable) as fault:
-        fail(f"--format {format}: {fault}")
+    except (SpreadsheetExtraMissing, UnreadableFile) as error:
+        fail(f"--format {format}: {error}")
     if to is not None:
         _write(to, content)
-        say(f"{len(library.scenarios)} scenarios written to {to}.")
+        print_line(f"{len(library.scenarios)} scenarios written to {to}.")
     elif format is ExportFormat.xlsx and sys.stdout.isatty():
-        fail("--to: a workbook is nothing to read on the screen; say where to write it, e.g. --to scenarios.xlsx")
+        fail("--to: a workbook cannot be shown on a terminal; name a file, e.g. --to scenarios.xlsx")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -68,7 +68,7 @@ def scenarios(
 
 
 def _content(library: Library, format: ExportFormat, language: Language) -> bytes:
-    ordered = changeset.in_order(library)
+    ordered = changeset.in_course_order(library)
     if format is ExportFormat.xlsx:
         return xlsx.to_xlsx(library, ordered, language)
     if format is ExportFormat.gift:
@@ -77,7 +77,7 @@ def _content(library: Library, format: ExportFormat, language: Language) -> byte
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of the file or none of it."""
+    """Write the file atomically: through a temporary file beside it."""
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:
@@ -87,5 +87,5 @@ def _write(path: Path, content: bytes) -> None:
             except OSError:
                 os.unlink(file.name)
                 raise
-    except OSError as fault:
-        fail(f"{path}: cannot be written ({fault.strerror})")
+    except OSError as error:
+        fail(f"{path}: cannot be written ({error.strerror})")

@@ -1,4 +1,4 @@
-"""How commands speak and end: lines on standard output, one clear line a fault on standard error."""
+"""Output and exit of commands: lines on standard output, one line per error on standard error."""
 
 import asyncio
 import functools
@@ -9,21 +9,22 @@ from typing import Any, NoReturn, ParamSpec
 P = ParamSpec("P")
 
 
-def say(line: str = "") -> None:
+def print_line(line: str = "") -> None:
+    """Print a line on standard output at once."""
     print(line, flush=True)  # noqa: T201
 
 
-def fail(says: str) -> NoReturn:
-    """End with exit code 1."""
-    print(says, file=sys.stderr)  # noqa: T201
+def fail(message: str) -> NoReturn:
+    """Print the message on standard error and end with exit code 1."""
+    print(message, file=sys.stderr)  # noqa: T201
     raise SystemExit(1)
 
 
-def awaited(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """typer never awaits: run the coroutine to its end."""
+def async_command(function: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Let typer call a coroutine function: run it in an event loop of its own."""
 
-    @functools.wraps(work)
+    @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(work(*args, **kwargs))
+        asyncio.run(function(*args, **kwargs))
 
     return run

@@ -1,32 +1,29 @@
-"""Reports as text: a table for people, JSON and CSV for other programs."""
+"""Reports as text: a table for the terminal, JSON and CSV for other programs."""
 
 import csv
 import io
 import json
 from dataclasses import asdict
-from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
 from handlers.administration.reports import Report
-from storage.database import Transaction
-from storage.queue import backlog
 
-HIDDEN = "·"
-"""Stands for a suppressed number."""
+SUPPRESSED = "·"
+"""Printed in place of a suppressed number."""
 
 
-def printed(report: Report, form: str) -> str:
-    """`form` is table, json or csv."""
-    if form == "json":
-        return json.dumps(_plain(report), ensure_ascii=False, indent=2)
-    if form == "csv":
+def render(report: Report, format: str) -> str:
+    """Return the report as text; `format` is table, json or csv."""
+    if format == "json":
+        return json.dumps(_json_fields(report), ensure_ascii=False, indent=2)
+    if format == "csv":
         return _csv(report)
     return _table(report)
 
 
-def _plain(report: Report) -> dict[str, object]:
+def _json_fields(report: Report) -> dict[str, object]:
     fields = asdict(report)
     fields["first"], fields["last"] = report.first.isoformat(), report.last.isoformat()
     fields["topics"] = [
@@ -46,8 +43,8 @@ def _csv(report: Report) -> str:
                 row.code,
                 row.institution,
                 row.sphere,
-                *("" if one is None else one for one in (row.enrolled, row.answered)),
-                *("" if one is None else f"{one:.3f}" for one in (row.participation, row.rightness)),
+                *("" if count is None else count for count in (row.enrolled, row.answered)),
+                *("" if share is None else f"{share:.3f}" for share in (row.participation, row.rightness)),
             ]
         )
     return out.getvalue().rstrip("\n")
@@ -78,26 +75,18 @@ def _table(report: Report) -> str:
     topics = Table()
     for column in ("Tema", "Respuestas", "Aciertos"):
         topics.add_column(column, justify="left" if column == "Tema" else "right")
-    for one in report.topics:
-        topics.add_row(one.topic.es, _count(one.answers), _share(one.rightness))
+    for topic in report.topics:
+        topics.add_row(topic.topic.es, _count(topic.answers), _share(topic.rightness))
     console.print(table)
     console.print(topics)
-    console.print(f"{HIDDEN} = fewer than {report.min_group} people, or a group that would give one away")
+    console.print(f"{SUPPRESSED} = fewer than {report.min_group} people, or a group that would give one away")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().rstrip()
 
 
 def _count(number: int | None) -> str:
-    return HIDDEN if number is None else str(number)
+    return SUPPRESSED if number is None else str(number)
 
 
 def _share(number: float | None) -> str:
-    return HIDDEN if number is None else f"{number:.0%}"
-
-
-async def deliveries(tx: Transaction, since: datetime) -> str:
-    """How many deliveries are in which state, in words; of those that ended, what was due after `since`."""
-    total: dict[str, int] = {}
-    for (_, state), number in (await backlog.counts(tx, since)).items():
-        total[state] = total.get(state, 0) + number
-    return ", ".join(f"{number} {state}" for state, number in sorted(total.items())) or "none"
+    return SUPPRESSED if number is None else f"{number:.0%}"

@@ -1,4 +1,4 @@
-"""The officers' console: a nested application at /console/, apart from chats and letterbox."""
+"""The officers' console: a nested application at /console/, separate from chats and letterbox."""
 
 from aiohttp import web
 
@@ -6,5 +6,5 @@ from bot.console import cases, channel_status, course, keys, monitor, signin, si
 
 
 def attach(app: web.Application) -> None:
-    """Add the console to the server's application; it reads the shared keys of bot/web/app_keys.py from there."""
-    site.nest(app, [signin.routes, cases.routes, keys.routes, monitor.routes, channel_status.routes, course.routes])
+    """Add the console to the server's application, whose shared keys (bot/web/app_keys.py) it reads."""
+    site.mount(app, [signin.routes, cases.routes, keys.routes, monitor.routes, channel_status.routes, course.routes])

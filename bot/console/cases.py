@@ -1,4 +1,4 @@
-"""The queue and the case: the server hands over and takes in sealed letters; the tab opens and writes them."""
+"""The case queue and the case page: letters are opened and sealed in the officer's browser, never on the server."""
 
 import json
 from itertools import groupby
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, LIBRARY
-from bot.web.templating import language_of
+from bot.web.templating import preferred_language
 from content.library import Library
 from handlers.casework import cases
 from handlers.casework.cases import LetterRefused, NoSuchCase
@@ -17,7 +17,9 @@ from handlers.casework.cases import LetterRefused, NoSuchCase
 routes = web.RouteTableDef()
 
 
-class AnswerPosted(BaseModel):
+class PostedAnswer(BaseModel):
+    """A sealed and signed letter, as the browser posts it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     letter: dict[str, Any]
@@ -25,27 +27,27 @@ class AnswerPosted(BaseModel):
 
 @routes.get("/cases")
 async def queue(request: web.Request) -> web.Response:
-    """What waits, the most urgent on top."""
-    officer = site.reader_of(request)
+    """List the cases the officer may read, the most urgent first."""
+    officer = site.require_reader(request)
     async with request.config_dict[DATABASE].read() as tx:
-        waiting = await cases.queue(site.desk(request, tx, officer))
+        queued = await cases.queue(site.desk(request, tx, officer))
     return site.page(
         request,
         "cases.html",
-        queue=waiting,
-        open_count=sum(one.is_open for one in waiting),
-        overdue_count=sum(one.is_overdue for one in waiting),
+        queue=queued,
+        open_count=sum(case.is_open for case in queued),
+        overdue_count=sum(case.is_overdue for case in queued),
     )
 
 
 @routes.get("/cases/{id}")
 async def case(request: web.Request) -> web.Response:
-    """The frame of a case; its letters are fetched and opened by the tab."""
-    officer, language = site.reader_of(request), language_of(request)
+    """Show the page of a case; the browser then fetches and opens its letters."""
+    officer, language = site.require_reader(request), preferred_language(request)
     library = request.config_dict[LIBRARY]
     async with request.config_dict[DATABASE].read() as tx:
         try:
-            found = await cases.look_up(site.desk(request, tx, officer), request.match_info["id"])
+            found = await cases.case_summary(site.desk(request, tx, officer), request.match_info["id"])
         except NoSuchCase:
             raise web.HTTPNotFound from None
     questions = [question.text.in_language(language) for question in library.assessment.questions]
@@ -60,8 +62,8 @@ async def case(request: web.Request) -> web.Response:
 
 @routes.get("/cases/{id}/letters")
 async def letters(request: web.Request) -> web.Response:
-    """The sealed letters, with what this officer's key opens them by; the ledger says that they were handed over."""
-    officer, case_id = site.reader_of(request), request.match_info["id"]
+    """Answer with the sealed letters and the case keys sealed to this officer; the access is recorded in the ledger."""
+    officer, case_id = site.require_reader(request), request.match_info["id"]
     async with request.config_dict[DATABASE].write() as tx:
         desk = site.desk(request, tx, officer)
         try:
@@ -76,7 +78,7 @@ async def letters(request: web.Request) -> web.Response:
             "day": opened.case.day.isoformat(),
             "due_on": opened.case.due_on.isoformat(),
             "today": desk.today.isoformat(),
-            "access": [{"epoch": one.epoch, "sealed": one.sealed} for one in opened.access],
+            "access": [{"epoch": grant.epoch, "sealed": grant.sealed} for grant in opened.access],
             "letters": [json.loads(envelope) for envelope in opened.letters],
             "keys": {"body": opened.keys.body, "signature": opened.keys.signature},
         }
@@ -85,24 +87,27 @@ async def letters(request: web.Request) -> web.Response:
 
 @routes.post("/cases/{id}/letters")
 async def answer(request: web.Request) -> web.Response:
-    """Take in a sealed and signed answer."""
-    officer, wish = site.reader_of(request), await site.posted(request, AnswerPosted)
+    """Store a sealed and signed answer."""
+    officer, posted = site.require_reader(request), await site.posted_json(request, PostedAnswer)
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            state = await cases.answer(site.desk(request, tx, officer), request.match_info["id"], wish.letter)
+            state = await cases.answer(site.desk(request, tx, officer), request.match_info["id"], posted.letter)
         except NoSuchCase:
             raise web.HTTPNotFound from None
-        except LetterRefused as refusal:
-            if refusal.reason == "letter":
+        except LetterRefused as error:
+            if error.reason == "letter":
                 raise web.HTTPUnprocessableEntity from None
-            return site.conflict(refusal.reason)
+            return site.conflict(error.reason)
     return web.json_response({"state": state.value}, status=201)
 
 
 def _articles(library: Library, language: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What can be cited, by law: label and title."""
-    by_law = groupby(library.articles.values(), key=lambda one: one.law)
+    """Return the articles that can be cited, grouped by law: pairs of label and title."""
+    by_law = groupby(library.articles.values(), key=lambda citation: citation.law)
     return [
-        (law.in_language(language), [(one.label(language), one.article.title.in_language(language)) for one in group])
+        (
+            law.in_language(language),
+            [(citation.label(language), citation.article.title.in_language(language)) for citation in group],
+        )
         for law, group in by_law
     ]

@@ -1,10 +1,10 @@
-"""The map of the course: every competency with its law, and how far each of its scenarios has been reviewed."""
+"""The course map: every competency with its law and the review status of its scenarios."""
 
 from aiohttp import web
 
 from bot.console import site
 from bot.web.app_keys import LIBRARY
-from bot.web.templating import language_of
+from bot.web.templating import preferred_language
 from content.quality import competency_table
 
 routes = web.RouteTableDef()
@@ -12,9 +12,9 @@ routes = web.RouteTableDef()
 
 @routes.get("/course")
 async def course(request: web.Request) -> web.Response:
-    """The Integrity Training and Competencies Model as it stands."""
-    site.officer_of(request)
-    library, language = request.config_dict[LIBRARY], language_of(request)
+    """Show the current Integrity Training and Competencies Model."""
+    site.require_officer(request)
+    library, language = request.config_dict[LIBRARY], preferred_language(request)
     topics = [
         {
             "id": topic.id,

@@ -1,4 +1,4 @@
-"""The console as a nested application: who is signed in, what may be posted, and the frame around every page."""
+"""The console as a nested application: sessions, CSRF protection, request bodies, and the layout of every page."""
 
 import hashlib
 import hmac
@@ -13,73 +13,76 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
-from bot.web.templating import HEADERS, STATIC, language_of
-from handlers.casework.cases import Desk
+from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
+from handlers.casework.cases import OfficerContext
 from storage.confidential import officers
 from storage.confidential.officers import Officer, Session
 from storage.database import DatabaseUnavailable, Transaction
 
-COOKIE = "session"
-GATE = "gate"  # before somebody has signed in: what the page's CSRF token is bound to
+SESSION_COOKIE = "session"
+GATE_COOKIE = "gate"  # before sign-in: a random value that the page's CSRF token is bound to
 PATH = "/console"
-SAFE = ("GET", "HEAD", "OPTIONS")
-OPEN = frozenset(f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin"))
-"""What can be asked for without having signed in; everything else is closed."""
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+PUBLIC_PATHS = frozenset(f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin"))
+"""The paths that need no session."""
 
-MAX_BODY = 64 * 1024
-LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
+MAX_BODY = 64 * 1024  # bytes
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
 GATE_VALUE: web.RequestKey[str] = web.RequestKey("gate")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Posted = TypeVar("Posted", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def nest(app: web.Application, routes: list[web.RouteTableDef]) -> None:
-    """Add the console's pages and files to the server's application."""
+def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
+    """Add the console's pages and static files to the server's application."""
 
-    async def lead_on(request: web.Request) -> web.StreamResponse:
+    async def redirect_to_root(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(f"{PATH}/")
 
     console = web.Application(middlewares=[guard])
     for table in routes:
         console.add_routes(table)
-    app.router.add_get(PATH, lead_on)
+    app.router.add_get(PATH, redirect_to_root)
     for folder in ("console", "vendor"):
         app.router.add_static(f"/static/{folder}", STATIC / folder)
     app.add_subapp(f"{PATH}/", console)
 
 
-# ---------------------------------------------------------------- the guard
+# ---------------------------------------------------------------- the middleware
 
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Nothing passes without a session, save sign-in and sign-up; nothing is posted from elsewhere."""
-    request[SESSION], request[GATE_VALUE] = None, request.cookies.get(GATE, "")[:64] or secrets.token_urlsafe(16)
+    """Require a session except for sign-in and sign-up, and origin and CSRF token for every unsafe method.
+
+    Errors become a page or, for scripts, JSON.
+    """
+    gate = request.cookies.get(GATE_COOKIE, "")[:64] or secrets.token_urlsafe(16)
+    request[SESSION], request[GATE_VALUE] = None, gate
     try:
         request[SESSION] = await _session(request)
-        if request.method not in SAFE:
-            _same_origin(request)
-            _same_page(request)
-        if request[SESSION] is None and request.path not in OPEN:
+        if request.method not in SAFE_METHODS:
+            _check_origin(request)
+            _check_csrf_token(request)
+        if request[SESSION] is None and request.path not in PUBLIC_PATHS:
             raise web.HTTPUnauthorized
         response = await handler(request)
     except DatabaseUnavailable:
-        response = _refusal(request, 503)
-    except web.HTTPException as refusal:
-        if refusal.status < 400:
+        response = _error_response(request, 503)
+    except web.HTTPException as error:
+        if error.status < 400:
             raise
-        response = _refusal(request, refusal.status, refusal.text)
-    return _dressed(request, response)
+        response = _error_response(request, error.status)
+    return _with_headers(request, response)
 
 
 async def _session(request: web.Request) -> Session | None:
-    token = request.cookies.get(COOKIE, "")
+    token = request.cookies.get(SESSION_COOKIE, "")
     if not token:
         return None
-    now = now_of(request)
+    now = current_time(request)
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
         session = await officers.session(tx, token, now)
@@ -89,88 +92,89 @@ async def _session(request: web.Request) -> Session | None:
     return session
 
 
-def _same_origin(request: web.Request) -> None:
+def _check_origin(request: web.Request) -> None:
+    """Raise 403 unless the request comes from one of our own pages."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise web.HTTPForbidden
     origin = request.headers.get("Origin")
     if origin is not None:
-        own = urlsplit(request.config_dict[INSTALLATION].public_url)
-        if origin not in (f"{own.scheme}://{own.netloc}", f"{request.scheme}://{request.host}"):
+        public = urlsplit(request.config_dict[INSTALLATION].public_url)
+        if origin not in (f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.host}"):
             raise web.HTTPForbidden
 
 
-def _same_page(request: web.Request) -> None:
-    """The X-CSRF header is what one of our pages was given for this session, or for this gate before it."""
-    shown = request.headers.get("X-CSRF", "").encode()
-    if not any(hmac.compare_digest(shown, good.encode()) for good in _csrf_tokens(request)):
+def _check_csrf_token(request: web.Request) -> None:
+    """Raise 403 unless the X-CSRF header is a token that a page got for this session or this gate value."""
+    given = request.headers.get("X-CSRF", "").encode()
+    if not any(hmac.compare_digest(given, token.encode()) for token in _csrf_tokens(request)):
         raise web.HTTPForbidden
 
 
 def _csrf_tokens(request: web.Request) -> list[str]:
-    cookie, gate = request.cookies.get(COOKIE), request.cookies.get(GATE)
-    # The cookie of a session that went idle counts too: an open page signs in again in place.
-    bound = [csrf(request, officers.session_key(cookie))] if cookie else []
-    return bound + ([csrf(request, "gate|" + gate[:64])] if gate else [])
+    cookie, gate = request.cookies.get(SESSION_COOKIE), request.cookies.get(GATE_COOKIE)
+    # The cookie of an idle session counts too: an open page signs in again without reloading.
+    tokens = [csrf_token(request, officers.session_key(cookie))] if cookie else []
+    return tokens + ([csrf_token(request, "gate|" + gate[:64])] if gate else [])
 
 
-def csrf(request: web.Request, session_key: str) -> str:
-    """The token that pages of a session send along with whatever they post."""
+def csrf_token(request: web.Request, session_key: str) -> str:
+    """Return the token that the pages of a session send with every post."""
     key = request.config_dict[SECRETS].csrf
     return hmac.new(key, session_key.encode(), hashlib.sha256).hexdigest()
 
 
-def _dressed(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+def _with_headers(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     response.headers.update(HEADERS)
-    wish = request.query.get("lang")
-    if wish in ("es", "en"):
-        response.set_cookie("lang", wish, path="/", samesite="Lax", max_age=LANGUAGE_COOKIE_SECONDS)
-    if request[SESSION] is None and request.cookies.get(GATE) != request[GATE_VALUE] and request.method == "GET":
-        set_cookie(request, response, GATE, request[GATE_VALUE])
+    remember_language(request, response)
+    has_new_gate = request.cookies.get(GATE_COOKIE) != request[GATE_VALUE]
+    if request[SESSION] is None and has_new_gate and request.method == "GET":
+        set_cookie(request, response, GATE_COOKIE, request[GATE_VALUE])
     return response
 
 
 def set_cookie(request: web.Request, response: web.StreamResponse, name: str, value: str) -> None:
-    """A cookie of the console: no script reads it, no other site sends it; `value` empty takes it away."""
+    """Set a cookie that no script reads and no other site sends; an empty `value` deletes it."""
     secure = request.config_dict[INSTALLATION].public_url.startswith("https://")
-    rules: dict[str, Any] = {"path": PATH, "httponly": True, "samesite": "Strict", "secure": secure}
+    attributes: dict[str, Any] = {"path": PATH, "httponly": True, "samesite": "Strict", "secure": secure}
     if value:
-        response.set_cookie(name, value, **rules)
+        response.set_cookie(name, value, **attributes)
     else:
-        response.del_cookie(name, **rules)
+        response.del_cookie(name, **attributes)
 
 
-# ---------------------------------------------------------------- what pages ask for
+# ---------------------------------------------------------------- helpers of the pages
 
 
-def now_of(request: web.Request) -> datetime:
+def current_time(request: web.Request) -> datetime:
+    """Return the time from the application's CLOCK."""
     now: datetime = request.config_dict[CLOCK]()
     return now
 
 
-def officer_of(request: web.Request) -> Officer:
-    """Who is signed in; raises 401."""
+def require_officer(request: web.Request) -> Officer:
+    """Return the signed-in officer; raise 401."""
     session = request[SESSION]
     if session is None:
         raise web.HTTPUnauthorized
     return session.officer
 
 
-def reader_of(request: web.Request) -> Officer:
-    """Who is signed in, if this person may read queries; raises 401, 403."""
-    officer = officer_of(request)
+def require_reader(request: web.Request) -> Officer:
+    """Return the signed-in officer if this officer may read queries; raise 401 or 403."""
+    officer = require_officer(request)
     if not officer.reads_cases:
         raise web.HTTPForbidden
     return officer
 
 
-def desk(request: web.Request, tx: Transaction, officer: Officer) -> Desk:
-    """The officer's desk for one transaction."""
+def desk(request: web.Request, tx: Transaction, officer: Officer) -> OfficerContext:
+    """Return the officer's desk for one transaction."""
     installation = request.config_dict[INSTALLATION]
-    return Desk(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, now_of(request))
+    return OfficerContext(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, current_time(request))
 
 
-async def posted(request: web.Request, model: type[Posted]) -> Posted:
-    """The JSON that was posted; raises 413, 415, 422."""
+async def posted_json(request: web.Request, model: type[Model]) -> Model:
+    """Return the validated JSON body; raise 413, 415 or 422."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     body = bytearray()
@@ -185,7 +189,7 @@ async def posted(request: web.Request, model: type[Posted]) -> Posted:
 
 
 def conflict(error: str) -> web.Response:
-    """What was posted does not fit what is stored; `error` names the part."""
+    """Return 409: the posted data does not fit the stored data; `error` names the part."""
     return web.json_response({"error": error}, status=409)
 
 
@@ -193,22 +197,22 @@ def conflict(error: str) -> web.Response:
 
 
 def page(request: web.Request, template: str, *, status: int = 200, **values: object) -> web.Response:
-    """A page inside the console's frame. `values` may name `title`, a phrase's key."""
-    language = language_of(request)
+    """Render `templates/console/<template>` inside the console's layout."""
+    language = preferred_language(request)
     session = request[SESSION]
     phrases = request.config_dict[LIBRARY].phrases
-    frame: Mapping[str, object] = {
+    layout: Mapping[str, object] = {
         "officer": session.officer if session else None,
-        "csrf": csrf(request, session.key if session else "gate|" + request[GATE_VALUE]),
+        "csrf": csrf_token(request, session.key if session else "gate|" + request[GATE_VALUE]),
         "path": request.path,
         "phrases": json.dumps(phrases.section(language, "console.script"), ensure_ascii=False),
         "idle_minutes": officers.IDLE_MINUTES,
     }
-    return request.config_dict[PAGES].response(f"console/{template}", language, status=status, **frame, **values)
+    return request.config_dict[PAGES].response(f"console/{template}", language, status=status, **layout, **values)
 
 
-def _refusal(request: web.Request, status: int, text: str | None = None) -> web.Response:
-    if "application/json" in request.headers.get("Accept", "") or request.method not in SAFE:
+def _error_response(request: web.Request, status: int) -> web.Response:
+    if "application/json" in request.headers.get("Accept", "") or request.method not in SAFE_METHODS:
         return web.json_response({"error": str(status)}, status=status)
     if status == 401:
         return web.Response(status=303, headers={"Location": f"{PATH}/signin"})

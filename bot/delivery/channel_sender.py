@@ -1,4 +1,4 @@
-"""One channel's way out: claims what is due with its slots, lets each leave at its moment, follows what came of it."""
+"""Deliver one channel's part of the outbox: claim what is due, send it at its rate-limit slot, record the result."""
 
 import asyncio
 import secrets
@@ -13,7 +13,7 @@ from bot.channels.channel import (
     Blocked,
     Channel,
     ChannelError,
-    Later,
+    RecipientThrottled,
     Stopped,
     TemplateStopped,
     Throttled,
@@ -27,231 +27,239 @@ from storage.database import DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox
 from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
 
-ON_THE_WAY = 256  # connections: what the platform took may leave twice if we die before it is noted, one on each
-HANDFUL = 4  # the part of those that is claimed at least: one by one each message would cost a claim of its own
-LONGEST_WAIT = 300.0  # seconds between two tries of one delivery
-TEMPLATE_WAIT = 900.0  # seconds between two looks at a template that is not taken: prompts wait, they do not fail
-LAST = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which a delivery may begin to leave: a channel
-# may wait 10 for a connection and 15 for the answer, and once the lease is over another worker may have taken it
-PATIENCE = 5.0  # seconds that a claimed delivery waits for a channel that is held; longer, and it goes back
+MAX_IN_FLIGHT = 256  # deliveries, and connections: if the process dies, messages that the platform accepted and whose
+# results are not recorded yet are sent twice, at most one per connection
+MIN_CLAIM_DIVISOR = 4  # claim when a fourth of those is free: claiming each by itself would cost a claim per message
+MAX_BACKOFF = 300.0  # seconds between two attempts of one delivery, at most
+TEMPLATE_RETRY = 900.0  # seconds between two attempts with a template that is not accepted: prompts wait, never fail
+START_WITHIN = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which an attempt may begin: a channel
+# may wait 10 for a connection and 15 for the response, and after the lease another worker may have claimed the delivery
+MAX_PAUSE = 5.0  # seconds that a claimed delivery waits for a paused channel; if longer, its claim is released
 
 log = structlog.get_logger()
 
 
 class SendOutcome(Enum):
-    """What a delivery came to, as far as it concerns those behind it."""
+    """The outcome of an attempt, as far as it concerns the later deliveries to the same recipient."""
 
     OVER = "over"
-    LATER = "later"  # it waits again, or was not noted: they must not go before it
-    GONE = "gone"  # the person is not to be written to: nor are they
+    LATER = "later"  # it waits again, or its result was not recorded: later ones must not overtake it
+    GONE = "gone"  # the recipient cannot be written to: later ones are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Deliveries with the slots that were taken for them, and until when they must leave, by the steady clock."""
+    """Claimed deliveries with the slots reserved for them; `start_by`: last moment to start, by the monotonic clock."""
 
     deliveries: Sequence[Delivery] = ()
     slots: Sequence[float] = ()
-    last: float = 0.0
+    start_by: float = 0.0
 
 
 class ChannelSender:
-    """The deliveries of one channel; a slow or refused one holds up nobody else's. `call` asks to be started again."""
+    """Sends the deliveries of one channel, so that a slow or refused channel delays no other.
+
+    `wake` asks the dispatcher to claim again.
+    """
 
     def __init__(
-        self, channel: Channel, limits: Limits | None, tools: DeliveryServices, call: Callable[[], None]
+        self, channel: Channel, limits: Limits | None, services: DeliveryServices, wake: Callable[[], None]
     ) -> None:
         self.channel = channel
-        self._credential = RateLimiter(channel.name, limits, tools)
-        self._tools = tools
-        self._call = call
-        self._going: set[asyncio.Task[None]] = set()
-        self._held: set[int] = set()  # deliveries that we claimed and have not given back
-        self._connections = asyncio.Semaphore(ON_THE_WAY)  # in use until it is noted what came of it
-        self._may_have_more = False  # when it was last looked at, something was left behind
-        self._is_abandoned = False
+        self._rate_limiter = RateLimiter(channel.name, limits, services)
+        self._services = services
+        self._wake = wake
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: set[int] = set()  # deliveries that we claimed and have not finished or released
+        self._connections = asyncio.Semaphore(MAX_IN_FLIGHT)  # each in use until the result is recorded
+        self._may_have_more = False  # the last claim left something behind
+        self._is_stopping = False
 
     @property
-    def going(self) -> frozenset[asyncio.Task[None]]:
-        """Deliveries on their way, one task for what goes to a person in turn."""
-        return frozenset(self._going)
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """Tasks that send, one per recipient."""
+        return frozenset(self._tasks)
 
     @property
-    def held(self) -> frozenset[int]:
-        """The ids of what is under way."""
-        return frozenset(self._held)
+    def in_flight(self) -> frozenset[int]:
+        """The ids of the deliveries in flight."""
+        return frozenset(self._in_flight)
 
     def room(self) -> int:
-        """How many more may be under way."""
-        return max(0, ON_THE_WAY - len(self._held))
+        """How many more deliveries may be in flight."""
+        return max(0, MAX_IN_FLIGHT - len(self._in_flight))
 
     def has_room(self) -> bool:
-        """Whether more may be claimed now; if not, we call as soon as it may."""
+        """Whether more may be claimed now; if not, `wake` is called as soon as it may."""
         has_room = self.room() > 0
         self._may_have_more |= not has_room
         return has_room
 
     async def claim(self, tx: Transaction, *, is_urgent: bool) -> Claimed:
-        """Take hold of what is due, as much as there is room for; it leaves when `start` is told so.
+        """Claim what is due, as far as there is room; pass it to `start` once the transaction is committed.
 
-        `is_urgent`: not only prompts are due, for which the slots of other processes are waited for.
+        `is_urgent`: more than prompts is due, which justifies waiting behind slots of other processes.
         """
         room = self.room()
-        if not room or self._credential.seconds_held > PATIENCE:
+        if not room or self._rate_limiter.seconds_paused > MAX_PAUSE:
             return Claimed()
-        sight = await self._credential.look(tx)
-        if self._credential.seconds_held > PATIENCE:  # another process was refused: slots may lie beyond a lease
+        snapshot = await self._rate_limiter.snapshot(tx)
+        if self._rate_limiter.seconds_paused > MAX_PAUSE:  # another process was throttled: slots may outlast a lease
             return Claimed()
-        was_going, last = bool(self._held), self._tools.time() + LAST
+        was_busy, start_by = bool(self._in_flight), self._services.time() + START_WITHIN
         claimed: Sequence[Delivery] = ()
-        if count := self._credential.free(sight, room, is_urgent=is_urgent):
-            now, person = self._tools.clock(), self._credential.person
-            claimed = await claims.claim(tx, self._tools.worker, self.channel.name, now, count, person)
-        self._may_have_more = was_going or len(claimed) >= count
-        return Claimed(claimed, await self._credential.take(tx, sight, claimed), last)
+        if count := self._rate_limiter.reservable(snapshot, room, is_urgent=is_urgent):
+            now, limit = self._services.clock(), self._rate_limiter.recipient_limit
+            claimed = await claims.claim(tx, self._services.worker, self.channel.name, now, count, limit)
+        self._may_have_more = was_busy or len(claimed) >= count
+        return Claimed(claimed, await self._rate_limiter.reserve(tx, snapshot, claimed), start_by)
 
     def start(self, claimed: Claimed) -> None:
-        """Let it go: what is for one person in turn, what is no message at once."""
-        self._credential.add(claimed.slots)
-        chains: dict[str, list[Delivery]] = {}
-        for one in claimed.deliveries:
-            self._held.add(one.id)
-            if one.is_unpaced:
-                self._go([one], claimed.last)
+        """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
+        self._rate_limiter.add(claimed.slots)
+        by_recipient: dict[str, list[Delivery]] = {}
+        for delivery in claimed.deliveries:
+            self._in_flight.add(delivery.id)
+            if delivery.is_signal:
+                self._start_task([delivery], claimed.start_by)
             else:
-                chains.setdefault(one.address, []).append(one)
-        for chain in chains.values():
-            self._go(chain, claimed.last)
+                by_recipient.setdefault(delivery.address, []).append(delivery)
+        for deliveries in by_recipient.values():
+            self._start_task(deliveries, claimed.start_by)
 
-    def _go(self, chain: Sequence[Delivery], last: float) -> None:
-        task = asyncio.create_task(self._in_turn(chain, last))
-        self._going.add(task)
-        task.add_done_callback(self._over)
+    def _start_task(self, deliveries: Sequence[Delivery], start_by: float) -> None:
+        task = asyncio.create_task(self._send_in_order(deliveries, start_by))
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._going.discard(task)
-        few = ON_THE_WAY - ON_THE_WAY // HANDFUL
-        if self._may_have_more and len(self._held) <= few and not self._credential.has_plenty():
-            self._call()
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        few = MAX_IN_FLIGHT - MAX_IN_FLIGHT // MIN_CLAIM_DIVISOR
+        if self._may_have_more and len(self._in_flight) <= few and not self._rate_limiter.has_enough_slots():
+            self._wake()
 
-    # ------------------------------------------------------------ one person's deliveries
+    # ------------------------------------------------------------ deliveries to one recipient
 
-    async def _in_turn(self, chain: Sequence[Delivery], last: float) -> None:
-        """One after the other: what comes behind a delivery that waits again waits with it."""
-        fate = SendOutcome.OVER
-        for delivery in chain:
+    async def _send_in_order(self, deliveries: Sequence[Delivery], start_by: float) -> None:
+        """Send one after the other; if one has to wait again, those behind it wait as well."""
+        outcome = SendOutcome.OVER
+        for delivery in deliveries:
             try:
-                if fate is SendOutcome.OVER:
-                    fate = await self._one(delivery, last)
+                if outcome is SendOutcome.OVER:
+                    outcome = await self._send(delivery, start_by)
                 else:
-                    await self._leave_out(delivery, fate)
-            except DatabaseUnavailable as fault:  # the lease gives it back
-                log.warning("delivery_not_noted", delivery=delivery.id, fault=str(fault))
-                fate = SendOutcome.LATER
+                    await self._skip(delivery, outcome)
+            except DatabaseUnavailable as fault:  # the delivery waits again when its lease expires
+                log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(fault))
+                outcome = SendOutcome.LATER
             finally:
-                self._held.discard(delivery.id)
+                self._in_flight.discard(delivery.id)
 
-    async def _leave_out(self, delivery: Delivery, fate: SendOutcome) -> None:
-        """What goes before it has had another fate than to leave."""
-        self._credential.skip()
-        if fate is SendOutcome.GONE:
-            await self._end(delivery, DeliveryState.DROPPED, fault="blocked")
-        elif not self._is_abandoned:
-            await self._give_back(delivery)
+    async def _skip(self, delivery: Delivery, outcome: SendOutcome) -> None:
+        """Do not send: an earlier delivery to the same recipient did not leave."""
+        self._rate_limiter.skip()
+        if outcome is SendOutcome.GONE:
+            await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
+        elif not self._is_stopping:
+            await self._release(delivery)
 
-    async def _one(self, delivery: Delivery, last: float) -> SendOutcome:
+    async def _send(self, delivery: Delivery, start_by: float) -> SendOutcome:
         try:
-            await self._credential.turn(delivery)
+            await self._rate_limiter.wait_for_slot(delivery)
             async with self._connections:
-                return await self._leave(delivery, last)
+                return await self._attempt(delivery, start_by)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # one bad delivery never stops the rest
             kind = type(fault).__name__
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
-            return await self._end(delivery, DeliveryState.REFUSED, fault=kind)
+            return await self._finish(delivery, DeliveryState.REFUSED, fault=kind)
 
-    def hold(self, seconds: float) -> None:
-        """The credential was refused: nothing leaves for so long."""
-        self._credential.hold(seconds)
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so many seconds: the platform throttled the credential."""
+        self._rate_limiter.pause(seconds)
 
     def abandon(self) -> None:
-        """The process stops: what waits for its slot, or for what goes before it, leaves no more."""
-        self._is_abandoned = True
+        """The process stops: send nothing more that waits for its slot or behind another delivery."""
+        self._is_stopping = True
 
-    async def _leave(self, delivery: Delivery, last: float) -> SendOutcome:
-        if self._is_abandoned:  # whoever stops gives all back at once
+    async def _attempt(self, delivery: Delivery, start_by: float) -> SendOutcome:
+        if self._is_stopping:  # the dispatcher releases all claims together
             return SendOutcome.LATER
-        if self._tools.time() >= last:
-            return await self._give_back(delivery)
-        if (held := self._credential.seconds_held) > 0 and not delivery.is_unpaced:
-            return await self._postpone(delivery, held, "throttled")
-        if delivery.deadline is not None and delivery.deadline <= self._tools.clock():
-            return await self._end(delivery, DeliveryState.DROPPED, fault="late")
+        if self._services.time() >= start_by:
+            return await self._release(delivery)
+        if (pause := self._rate_limiter.seconds_paused) > 0 and not delivery.is_signal:
+            return await self._postpone(delivery, pause, "throttled")
+        if delivery.deadline is not None and delivery.deadline <= self._services.clock():
+            return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
         except ChannelError as fault:
-            return await self._follow(delivery, fault)
-        return await self._end(delivery, DeliveryState.SENT, ref=ref)
+            return await self._handle_error(delivery, fault)
+        return await self._finish(delivery, DeliveryState.SENT, ref=ref)
 
-    async def _follow(self, delivery: Delivery, fault: ChannelError) -> SendOutcome:
-        """What becomes of a delivery that did not leave, or may not have."""
-        says = str(fault)
+    async def _handle_error(self, delivery: Delivery, fault: ChannelError) -> SendOutcome:
+        """Decide about a delivery that did not leave, or may not have left."""
+        reason = str(fault)
         match fault:
             case Throttled():
                 log.warning("channel_throttled", channel=self.channel.name, seconds=fault.retry_after)
-                await self._credential.refused(fault.retry_after)
+                await self._rate_limiter.record_throttling(fault.retry_after)
                 return await self._postpone(delivery, fault.retry_after, "throttled")
-            case Later():
-                wait = min(fault.retry_after**delivery.attempts, LONGEST_WAIT) if fault.grows else fault.retry_after
-                return await self._postpone(delivery, wait, says)
+            case RecipientThrottled():
+                wait = (
+                    min(fault.retry_after**delivery.attempts, MAX_BACKOFF)
+                    if fault.is_exponential
+                    else fault.retry_after
+                )
+                return await self._postpone(delivery, wait, reason)
             case TemplateStopped():
-                return await self._postpone(delivery, TEMPLATE_WAIT, says)
+                return await self._postpone(delivery, TEMPLATE_RETRY, reason)
             case WindowClosed():
-                return await self._end(delivery, DeliveryState.DROPPED, fault="window")
+                return await self._finish(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
-                return await self._blocked(delivery)
+                return await self._drop_recipient(delivery)
             case Unreachable() if fault.in_doubt and delivery.kind is DeliveryKind.PROMPT:
-                return await self._end(delivery, DeliveryState.DOUBTED, fault=says)
+                return await self._finish(delivery, DeliveryState.DOUBTED, fault=reason)
             case Unreachable():
-                return await self._postpone(delivery, min(2.0**delivery.attempts, LONGEST_WAIT), says)
+                return await self._postpone(delivery, min(2.0**delivery.attempts, MAX_BACKOFF), reason)
             case Stopped():
-                await self.stop(says)
-                return await self._postpone(delivery, LONGEST_WAIT, says)
-        log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=says)
-        return await self._end(delivery, DeliveryState.REFUSED, fault=says)
+                await self.stop(reason)
+                return await self._postpone(delivery, MAX_BACKOFF, reason)
+        log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=reason)
+        return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
 
     async def stop(self, reason: str) -> None:
-        """The credential or the account is refused: the channel stands still until an administrator mends it."""
+        """Stop the channel until an administrator acts: the platform refuses the credential or the account."""
         log.error("channel_stopped", channel=self.channel.name, fault=reason)
-        async with self._tools.database.write() as tx:
-            await channel_facts.note(tx, self.channel.name, channel_facts.STOPPED, reason, self._tools.clock())
+        async with self._services.database.write() as tx:
+            await channel_facts.store(tx, self.channel.name, channel_facts.STOPPED, reason, self._services.clock())
 
-    # ------------------------------------------------------------ notes
+    # ------------------------------------------------------------ results
 
-    async def _give_back(self, delivery: Delivery) -> SendOutcome:
-        """It was not tried, and waits as before; another worker's claim of it stays."""
-        await self._tools.book.note(PostponedDelivery(delivery.id, None))
+    async def _release(self, delivery: Delivery) -> SendOutcome:
+        """Release the claim of a delivery that was not tried; a newer claim by another worker is left alone."""
+        await self._services.results.record(PostponedDelivery(delivery.id, None))
         return SendOutcome.LATER
 
     async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> SendOutcome:
-        until = self._tools.clock() + timedelta(seconds=seconds)
-        await self._tools.book.note(PostponedDelivery(delivery.id, until, fault))
+        until = self._services.clock() + timedelta(seconds=seconds)
+        await self._services.results.record(PostponedDelivery(delivery.id, until, fault))
         return SendOutcome.LATER
 
-    async def _blocked(self, delivery: Delivery) -> SendOutcome:
-        now = self._tools.clock()
-        async with self._tools.database.write() as tx:
+    async def _drop_recipient(self, delivery: Delivery) -> SendOutcome:
+        now = self._services.clock()
+        async with self._services.database.write() as tx:
             await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
-        await self._end(delivery, DeliveryState.DROPPED, fault="blocked")
+        await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
         return SendOutcome.GONE
 
-    async def _end(self, delivery: Delivery, state: DeliveryState, *, ref: str = "", fault: str = "") -> SendOutcome:
-        await self._tools.book.note(FinishedDelivery(delivery.id, state, ref, fault))
+    async def _finish(self, delivery: Delivery, state: DeliveryState, *, ref: str = "", fault: str = "") -> SendOutcome:
+        await self._services.results.record(FinishedDelivery(delivery.id, state, ref, fault))
         return SendOutcome.OVER
 
 
 def new_worker() -> str:
-    """A name that no other process has."""
+    """Return a worker id that no other process has."""
     return secrets.token_hex(8)

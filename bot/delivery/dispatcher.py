@@ -1,4 +1,4 @@
-"""Drains the outbox over all channels of this process: one lane each, one book of endings, one worker's name."""
+"""Drain the outbox over all channels of this process: one sender per channel, one result writer, one worker id."""
 
 import asyncio
 import time
@@ -16,150 +16,151 @@ from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, rate_limits
 
-REST = 0.01  # seconds between two claims, so that they are not too small
-LOOK = 2.0  # seconds between looks when nobody wakes us
-GRACE = 10.0  # seconds that a stop waits for the platform's answer to what is just leaving
+CLAIM_INTERVAL = 0.01  # seconds between two claims, so that deliveries collect to larger ones
+POLL_INTERVAL = 2.0  # seconds between polls of the outbox when nothing wakes us
+SHUTDOWN_GRACE = 10.0  # seconds that a stop waits for the platform's responses to attempts in flight
 
 log = structlog.get_logger()
 
 
 class Dispatcher:
-    """One worker of the outbox. `wake` is set whenever something may wait there."""
+    """One worker of the outbox. Set `wake` whenever something may have been added to the outbox."""
 
     def __init__(
         self,
         database: Database,
-        roads: Mapping[str, Channel],
+        channels: Mapping[str, Channel],
         limits: Mapping[str, Limits],
         clock: Callable[[], datetime],
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        steady: Callable[[], float] = time.monotonic,
-        paced_by: Callable[[], datetime] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        rate_limit_clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._paced_by = paced_by
+        self._rate_limit_clock = rate_limit_clock
         self._worker = new_worker()
-        self._book = ResultWriter(database, self._worker, clock, sleep)
         self.wake = asyncio.Event()
-        self._is_told = False  # that some process met a refusal, and we have not looked yet
-        tools = DeliveryServices(database, self._book, self._worker, clock, paced_by, sleep, steady)
-        self._lanes = {
-            name: ChannelSender(roads[name], limits.get(name), tools, self.wake.set)
-            for name in sorted(roads)  # everywhere in the same order: their rows are locked in it
+        self._has_stale_rate_limits = False  # a process was throttled since we read the rate limits
+        results = ResultWriter(database, self._worker, clock, sleep)
+        services = DeliveryServices(database, results, self._worker, clock, rate_limit_clock, sleep, monotonic)
+        self._senders = {
+            name: ChannelSender(channels[name], limits.get(name), services, self.wake.set)
+            for name in sorted(channels)  # the same order in all processes, as their rows are locked in it
         }
 
     @property
-    def lanes(self) -> list[ChannelSender]:
-        """One a channel."""
-        return list(self._lanes.values())
+    def senders(self) -> list[ChannelSender]:
+        """One per channel."""
+        return list(self._senders.values())
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away is waited for."""
+        """Deliver until cancelled; while the database is unavailable, retry."""
         now = asyncio.get_running_loop().time
-        look_at = rested_at = now()
+        next_poll_at = next_claim_at = now()
         try:
             while True:
-                await asyncio.sleep(rested_at - now())
+                await asyncio.sleep(next_claim_at - now())
                 self.wake.clear()
                 try:
-                    await self._start(looks=(is_time := now() >= look_at))
+                    await self._claim_and_start(is_poll=(is_poll_due := now() >= next_poll_at))
                 except DatabaseUnavailable as fault:
-                    log.warning("sender_waits", fault=str(fault))
-                    is_time = True
-                rested_at = now() + REST
-                if is_time:
-                    look_at = now() + LOOK
-                with suppress(TimeoutError):  # until somebody calls, or it is time to look
-                    async with asyncio.timeout_at(look_at):
+                    log.warning("dispatcher_database_unavailable", fault=str(fault))
+                    is_poll_due = True
+                next_claim_at = now() + CLAIM_INTERVAL
+                if is_poll_due:
+                    next_poll_at = now() + POLL_INTERVAL
+                with suppress(TimeoutError):  # until we are woken, or the next poll is due
+                    async with asyncio.timeout_at(next_poll_at):
                         await self.wake.wait()
         finally:
             await self._stop()
 
-    def heed(self) -> None:
-        """Some process met a refusal: what we took slots for waits as well."""
-        self._is_told = True
+    def refresh_rate_limits(self) -> None:
+        """Read the rate limits again: some process was throttled, so that deliveries with slots must wait as well."""
+        self._has_stale_rate_limits = True
         self.wake.set()
 
     async def _stop(self) -> None:
-        """What the platform takes now is noted, or a prompt would leave twice; the rest is given back."""
-        for lane in self.lanes:
-            lane.abandon()
-        if going := self._going():
-            await asyncio.wait(going, timeout=GRACE)
+        """Record what the platform accepts now, or a prompt would be sent twice; release all other claims."""
+        for sender in self.senders:
+            sender.abandon()
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
         try:
             async with self._database.write() as tx:
-                await outbox.give_back(tx, self._worker)
-        except DatabaseUnavailable as fault:  # the lease gives it back
-            log.warning("sender_left_claims", fault=str(fault))
+                await outbox.release(tx, self._worker)
+        except DatabaseUnavailable as fault:  # the deliveries wait again when their leases expire
+            log.warning("dispatcher_claims_not_released", fault=str(fault))
 
     async def drain(self) -> int:
-        """Send all that is due now; give how many deliveries were tried. Raises DatabaseUnavailable."""
-        count, was_going = 0, False
+        """Send all that is due now; return how many deliveries were tried. Raises DatabaseUnavailable."""
+        count, was_busy = 0, False
         while True:
-            started = await self._start(looks=True)
+            started = await self._claim_and_start(is_poll=True)
             count += started
-            going = self._going()
-            if not started and not going and not was_going:  # what was still going may have left no room
+            tasks = self._tasks()
+            if not started and not tasks and not was_busy:  # tasks of the round before may have left no room to claim
                 return count
-            if going:
-                await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-            was_going = bool(going)
+            if tasks:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            was_busy = bool(tasks)
 
-    def _going(self) -> list[asyncio.Task[None]]:
-        return [task for lane in self.lanes for task in lane.going]
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [task for sender in self.senders for task in sender.tasks]
 
-    async def _start(self, *, looks: bool) -> int:
-        """Claim what is due on all lanes that have room, in one transaction, and let it go; give how many.
+    async def _claim_and_start(self, *, is_poll: bool) -> int:
+        """Claim what is due on all channels with room, in one transaction, and start sending; return how many.
 
-        `looks`: nobody says that there is anything, so that it is looked first, which takes no write lock; and whoever
-        died may have left something.
+        `is_poll`: nothing woke us. Then check first whether anything is due, which takes no write lock; and reclaim
+        what dead workers left behind.
         """
         now = self._clock()
-        if self._is_told:
-            await self._hold_all()
-        roomy = [lane for lane in self.lanes if lane.has_room()]
-        if looks and not await self._is_worth_it(now, roomy):
+        if self._has_stale_rate_limits:
+            await self._apply_pauses()
+        with_room = [sender for sender in self.senders if sender.has_room()]
+        if is_poll and not await self._has_work(now, with_room):
             return 0
         async with self._database.write() as tx:
-            if looks and await claims.has_expired(tx, now):
-                await outbox.reclaim(tx, self._worker, now, [one for lane in self.lanes for one in lane.held])
-            wanted = await _wanted(tx, now)
+            if is_poll and await claims.has_expired_lease(tx, now):
+                in_flight = [delivery_id for sender in self.senders for delivery_id in sender.in_flight]
+                await outbox.reclaim(tx, self._worker, now, in_flight)
+            due = await _due_channels(tx, now)
             claimed = {
-                lane: await lane.claim(tx, is_urgent=wanted[name])
-                for lane in roomy
-                if (name := lane.channel.name) in wanted
+                sender: await sender.claim(tx, is_urgent=due[name])
+                for sender in with_room
+                if (name := sender.channel.name) in due
             }
-        for lane, one in claimed.items():
-            lane.start(one)
-        return sum(len(one.deliveries) for one in claimed.values())
+        for sender, claim in claimed.items():
+            sender.start(claim)
+        return sum(len(claim.deliveries) for claim in claimed.values())
 
-    async def _hold_all(self) -> None:
-        self._is_told = False
-        async with self._database.glance() as tx:
-            standing = await rate_limits.standing(tx, self._paced_by and self._paced_by())
-        for one in standing:
-            if one.channel in self._lanes:
-                self._lanes[one.channel].hold(one.held)
+    async def _apply_pauses(self) -> None:
+        self._has_stale_rate_limits = False
+        async with self._database.quick_read() as tx:
+            rates = await rate_limits.statuses(tx, self._rate_limit_clock and self._rate_limit_clock())
+        for rate in rates:
+            if rate.channel in self._senders:
+                self._senders[rate.channel].pause(rate.held)
 
-    async def _is_worth_it(self, now: datetime, roomy: Sequence[ChannelSender]) -> bool:
-        async with self._database.glance() as tx:
-            wanted = await _wanted(tx, now)
-            return any(lane.channel.name in wanted for lane in roomy) or await claims.has_expired(tx, now)
+    async def _has_work(self, now: datetime, with_room: Sequence[ChannelSender]) -> bool:
+        async with self._database.quick_read() as tx:
+            due = await _due_channels(tx, now)
+            return any(sender.channel.name in due for sender in with_room) or await claims.has_expired_lease(tx, now)
 
     async def stop(self, channel: str, reason: str) -> None:
-        """A channel's credential or account is refused: it stands still until an administrator mends it."""
-        await self._lanes[channel].stop(reason)
+        """Stop a channel until an administrator acts: the platform refuses its credential or account."""
+        await self._senders[channel].stop(reason)
 
     async def resume(self, channel: str) -> None:
-        """The platform takes us (again)."""
+        """Resume a channel: the platform accepts its credential (again)."""
         async with self._database.write() as tx:
             await channel_facts.clear(tx, channel, channel_facts.STOPPED)
         self.wake.set()
 
 
-async def _wanted(tx: Transaction, now: datetime) -> dict[str, bool]:
-    """The channels that speak and have something to say, and whether any of it is more urgent than a prompt."""
+async def _due_channels(tx: Transaction, now: datetime) -> dict[str, bool]:
+    """The channels that are not stopped and have something due, and whether any of it is more urgent than a prompt."""
     stopped = await channel_facts.stopped(tx)
-    return {name: is_urgent for name, is_urgent in (await claims.due_on(tx, now)).items() if name not in stopped}
+    return {name: is_urgent for name, is_urgent in (await claims.due_channels(tx, now)).items() if name not in stopped}

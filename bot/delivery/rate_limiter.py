@@ -1,4 +1,4 @@
-"""How fast one credential may speak, as this process knows it: its slots, and what refuses it."""
+"""Rate limit of one platform credential, as this process sees it: its reserved slots, and pauses after a 429."""
 
 import asyncio
 import math
@@ -11,137 +11,142 @@ from bot.delivery.results import ResultWriter
 from bot.delivery.slot_queue import SlotQueue
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import Delivery
 
-AHEAD = 0.5  # seconds of slots that all processes together take ahead: a reply waits no longer than that for prompts
-HANDFUL = 5  # the part of those that is taken at least; a process that has none in hand takes it in any case
+AHEAD = 0.5  # seconds of slots that all processes together reserve ahead: a reply waits no longer than that for prompts
+MIN_BATCH_DIVISOR = (
+    5  # a fifth of those is reserved at least; a process without any slot reserves that much in any case
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform allows: messages a second over all people, and to one person."""
+    """What a platform allows: messages a second over all recipients, and to one recipient."""
 
     rate: float
-    person: PersonLimit
+    recipient: RecipientLimit
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryServices:
-    """What every lane of a process shares. `paced_by` is the clock of slots; None: the database's own."""
+    """What all channel senders of a process share. `rate_limit_clock` counts slots; None: the database's own clock."""
 
     database: Database
-    book: ResultWriter
+    results: ResultWriter
     worker: str
     clock: Callable[[], datetime]
-    paced_by: Callable[[], datetime] | None
+    rate_limit_clock: Callable[[], datetime] | None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     time: Callable[[], float] = time.monotonic
 
-    def pace_now(self) -> datetime | None:
-        return None if self.paced_by is None else self.paced_by()
+    def rate_limit_now(self) -> datetime | None:
+        return None if self.rate_limit_clock is None else self.rate_limit_clock()
 
 
 class RateLimiter:
-    """One a channel. Without limits nothing waits, and no slot is taken."""
+    """The rate limit of one channel. Without limits nothing waits, and no slot is reserved."""
 
-    def __init__(self, channel: str, limits: Limits | None, tools: DeliveryServices) -> None:
+    def __init__(self, channel: str, limits: Limits | None, services: DeliveryServices) -> None:
         self._channel = channel
         self._limits = limits
-        self._tools = tools
-        self._pacer = SlotQueue(1 / limits.rate, tools.time, tools.sleep) if limits else None
-        self._most = math.ceil(limits.rate * AHEAD) if limits else 0
-        self._held_until = 0.0  # by the steady clock
+        self._services = services
+        self._queue = SlotQueue(1 / limits.rate, services.time, services.sleep) if limits else None
+        self._max_ahead = math.ceil(limits.rate * AHEAD) if limits else 0
+        self._paused_until = 0.0  # by the monotonic clock
         self._next_at = 0.0  # the next free slot, as we left it
-        self._look_at = 0.0  # by the steady clock: before, no handful is free
-        self._most_in_hand = 0  # more in hand, and it is too soon for the next handful
+        self._reserve_at = 0.0  # by the monotonic clock: before, no batch of slots is free
+        self._max_reserved = 0  # with more slots reserved it is too soon for the next batch
 
     @property
-    def person(self) -> PersonLimit | None:
-        """What one person may get."""
-        return self._limits.person if self._limits else None
+    def recipient_limit(self) -> RecipientLimit | None:
+        """What one recipient may get."""
+        return self._limits.recipient if self._limits else None
 
-    async def look(self, tx: Transaction) -> "RateSnapshot":
-        """How it stands for all processes; it stays so until the transaction ends."""
-        seen = await rate_limits.look(tx, self._channel, self._tools.pace_now())
-        self.hold(seen.held)
-        return RateSnapshot(seen, self._tools.time())
+    async def snapshot(self, tx: Transaction) -> "RateSnapshot":
+        """Read the rate limit that all processes share; it stays locked until the transaction ends."""
+        seen = await rate_limits.lock(tx, self._channel, self._services.rate_limit_now())
+        self.pause(seen.held)
+        return RateSnapshot(seen, self._services.time())
 
-    # ------------------------------------------------------------ refusals
+    # ------------------------------------------------------------ pauses
 
     @property
-    def seconds_held(self) -> float:
-        """For which a refusal that we know of keeps us from sending."""
-        return max(0.0, self._held_until - self._tools.time())
+    def seconds_paused(self) -> float:
+        """Seconds until sending may resume after a 429."""
+        return max(0.0, self._paused_until - self._services.time())
 
-    def hold(self, seconds: float) -> None:
-        """The platform refused whoever speaks with it: nothing leaves for so long."""
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so many seconds: the platform throttled this process or another one."""
         if self._limits is not None:
-            self._held_until = max(self._held_until, self._tools.time() + seconds)
+            self._paused_until = max(self._paused_until, self._services.time() + seconds)
 
-    async def refused(self, seconds: float) -> None:
-        """The platform refused us; all processes are to know."""
+    async def record_throttling(self, seconds: float) -> None:
+        """The platform throttled this process: pause it and all others."""
         if self._limits is None:
             return
-        self.hold(seconds)
-        async with self._tools.database.write() as tx:
-            await rate_limits.hold(tx, self._channel, seconds, self._tools.pace_now())
+        self.pause(seconds)
+        async with self._services.database.write() as tx:
+            await rate_limits.record_refusal(tx, self._channel, seconds, self._services.rate_limit_now())
 
     # ------------------------------------------------------------ slots
 
-    def has_plenty(self) -> bool:
-        """It is too soon for the next handful."""
-        if self._pacer is None or not self._pacer.in_hand:
+    def has_enough_slots(self) -> bool:
+        """Whether it is too soon to reserve the next batch of slots."""
+        if self._queue is None or not self._queue.reserved:
             return False
-        return self._pacer.in_hand > self._most_in_hand or self._tools.time() < self._look_at
+        return self._queue.reserved > self._max_reserved or self._services.time() < self._reserve_at
 
-    def free(self, sight: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
-        """How many slots may be taken; whoever has something urgent to say, or none in hand, takes a handful in any
-        case. Urgent things do not wait here for prompts that are in hand, as they go before those."""
-        if self._limits is None or self._pacer is None:
+    def reservable(self, snapshot: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
+        """Return how many slots may be reserved, at most `room`.
+
+        With urgent deliveries, or without any slot, the least batch may be reserved in any case. Urgent deliveries do
+        not wait for prompts that hold slots here, as they leave before those.
+        """
+        if self._limits is None or self._queue is None:
             return room
-        free = math.ceil(self._limits.rate * (AHEAD - sight.pace.ahead))
-        handful = max(1, self._most // HANDFUL)
-        self._look_at = sight.at + (handful - free) / self._limits.rate
-        self._most_in_hand = self._most // 2
+        free = math.ceil(self._limits.rate * (AHEAD - snapshot.rate_limit.ahead))
+        min_batch = max(1, self._max_ahead // MIN_BATCH_DIVISOR)
+        self._reserve_at = snapshot.at + (min_batch - free) / self._limits.rate
+        self._max_reserved = self._max_ahead // 2
         if is_urgent:
-            self._look_at, self._most_in_hand = sight.at, 2 * self._most
-        if self._pacer.in_hand > self._most_in_hand:
+            self._reserve_at, self._max_reserved = snapshot.at, 2 * self._max_ahead
+        if self._queue.reserved > self._max_reserved:
             return 0
-        if free < handful:
-            free = handful if is_urgent or not self._pacer.in_hand else 0
-        return min(free, self._most // 2 + 1, room)
+        if free < min_batch:
+            free = min_batch if is_urgent or not self._queue.reserved else 0
+        return min(free, self._max_ahead // 2 + 1, room)
 
-    async def take(self, tx: Transaction, sight: "RateSnapshot", claimed: Sequence[Delivery]) -> Sequence[float]:
-        """A slot for each that needs one; where others speak too they wait for us, if we are late."""
-        count = sum(not one.is_unpaced for one in claimed)
-        if self._limits is None or self._pacer is None or not count:
+    async def reserve(self, tx: Transaction, snapshot: "RateSnapshot", claimed: Sequence[Delivery]) -> Sequence[float]:
+        """Reserve a slot for each delivery that needs one; if we are late, other processes' slots move back."""
+        count = sum(not delivery.is_signal for delivery in claimed)
+        if self._limits is None or self._queue is None or not count:
             return ()
-        is_alone = sight.pace.next_at == self._next_at  # then what was late has pushed back what follows anyway
-        late = self._pacer.late(moves=not is_alone)
-        slots = await rate_limits.take(tx, sight.pace, count, 1 / self._limits.rate, late)
+        is_alone = snapshot.rate_limit.next_at == self._next_at  # then our late messages moved the next ones already
+        delay = self._queue.collect_delay(moves=not is_alone)
+        slots = await rate_limits.take_slots(tx, snapshot.rate_limit, count, 1 / self._limits.rate, delay)
         self._next_at = slots.next_at
-        return [sight.at + slots[place] for place in range(count)]
+        return [snapshot.at + slots[place] for place in range(count)]
 
     def add(self, slots: Sequence[float]) -> None:
-        """They were taken for good."""
-        if self._pacer is not None:
-            self._pacer.add(slots)
+        """Queue slots whose reservation is committed."""
+        if self._queue is not None:
+            self._queue.add(slots)
 
-    async def turn(self, delivery: Delivery) -> None:
-        """Wait for a slot, unless it needs none."""
-        if self._pacer is not None and not delivery.is_unpaced:
-            await self._pacer.turn((delivery.priority, delivery.id))
+    async def wait_for_slot(self, delivery: Delivery) -> None:
+        """Return at once for a delivery that needs no slot."""
+        if self._queue is not None and not delivery.is_signal:
+            await self._queue.wait((delivery.priority, delivery.id))
 
     def skip(self) -> None:
-        """One that needs a slot does not leave: nobody takes its turn."""
-        if self._pacer is not None:
-            self._pacer.skip()
+        """Give up a slot: its delivery does not leave."""
+        if self._queue is not None:
+            self._queue.skip()
 
 
 @dataclass(frozen=True, slots=True)
 class RateSnapshot:
-    """A look at a credential's pace, and the moment of it by our steady clock, from which slots are counted."""
+    """A channel's shared rate limit, and when it was read by our monotonic clock, from which slots are counted."""
 
-    pace: rate_limits.Look
+    rate_limit: rate_limits.LockedRateLimit
     at: float

@@ -1,4 +1,4 @@
-"""Notes what became of deliveries: whatever is over while the last note is written goes into the next one together."""
+"""Record the results of deliveries in batches: results that arrive while one batch is written share the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,16 +9,16 @@ from storage.database import Database, Transaction
 from storage.queue import outbox
 from storage.queue.outbox import FinishedDelivery, PostponedDelivery
 
-PAUSE = 1.0  # seconds between two tries to note something ...
-REST = 0.01  # seconds between two notes; what dies meanwhile is said twice
-TRIES = 30  # ... which end before the lease does
+WRITE_INTERVAL = 0.01  # seconds between two writes; deliveries sent in between are sent again if the process dies
+RETRY_DELAY = 1.0  # seconds between two tries while the database is unavailable ...
+ATTEMPTS = 30  # ... which end before the lease (60 s) does
 
 
 class ResultWriter:
-    """One writer for all that a process sends. A note is durable once `note` returns.
+    """One writer for all deliveries of a process. A result is durable once `record` returns.
 
-    What the platform took must be noted, or it is sent again: a database that is away is waited for, as long as the
-    lease lasts.
+    A message that the platform accepted must be recorded, or it is sent again: while the database is unavailable,
+    writes are retried for as long as the lease lasts.
     """
 
     def __init__(
@@ -30,15 +30,16 @@ class ResultWriter:
     ) -> None:
         self._worker = worker
         self._clock = clock
-        self._gathering = Batcher(database, self._write, RetryPolicy(TRIES, PAUSE, sleep), BatchOptions(rest=REST))
+        retry_policy = RetryPolicy(ATTEMPTS, RETRY_DELAY, sleep)
+        self._batcher = Batcher(database, self._write, retry_policy, BatchOptions(WRITE_INTERVAL))
 
-    async def note(self, what: FinishedDelivery | PostponedDelivery) -> None:
-        """Raises DatabaseUnavailable: then the lease gives the delivery back."""
-        await self._gathering.add(what)
+    async def record(self, result: FinishedDelivery | PostponedDelivery) -> None:
+        """Raises DatabaseUnavailable: then the delivery waits again when its lease expires."""
+        await self._batcher.add(result)
 
-    async def _write(self, tx: Transaction, notes: Sequence[FinishedDelivery | PostponedDelivery]) -> Sequence[None]:
-        endings = [one for one in notes if isinstance(one, FinishedDelivery)]
-        returns = [one for one in notes if isinstance(one, PostponedDelivery)]
-        await outbox.end_all(tx, self._worker, endings, self._clock())
-        await outbox.postpone_all(tx, self._worker, returns)
-        return [None] * len(notes)
+    async def _write(self, tx: Transaction, results: Sequence[FinishedDelivery | PostponedDelivery]) -> Sequence[None]:
+        finished = [result for result in results if isinstance(result, FinishedDelivery)]
+        postponed = [result for result in results if isinstance(result, PostponedDelivery)]
+        await outbox.finish_all(tx, self._worker, finished, self._clock())
+        await outbox.postpone_all(tx, self._worker, postponed)
+        return [None] * len(results)

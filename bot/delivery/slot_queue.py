@@ -1,4 +1,4 @@
-"""The moments at which this process may speak on one channel: each goes to whoever waits for it most urgently."""
+"""Send slots of this process on one channel: each goes to the most urgent delivery that waits for one."""
 
 import asyncio
 import heapq
@@ -6,108 +6,111 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-CLOSEST = 0.99  # of a step: nearer to each other no two messages of one process leave; 31 such span a second
-GRAIN = 0.002  # seconds that a timer may wake us late without pushing anybody back
-LATE = 0.01  # seconds behind its slot at which a message counts as late: half of what a platform's second leaves over
+MIN_GAP = 0.99  # of a step: least distance between two messages of one process; 31 such span a second
+TIMER_TOLERANCE = 0.002  # seconds that a timer may fire late without moving the next slot
+LATE = 0.01  # seconds after its slot from which a message counts as late: half of what a platform's second leaves over
 
 Urgency = tuple[int, int]
-"""Priority and place in the outbox; the least goes first."""
+"""Priority and id in the outbox; the least goes first."""
 
 
 @dataclass(order=True, slots=True)
-class _Waiting:
+class _Waiter:
     urgency: Urgency
     turn: "asyncio.Future[_Turn]" = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """`slot` is for somebody; they may leave at `moment`, which is later where those before were late."""
+    """A slot, and the moment at which its message may leave: later than the slot if messages before were late."""
 
     slot: float
     moment: float
 
 
 class SlotQueue:
-    """Slots that were taken, in their order, and who waits for one.
+    """Reserved slots in their order, and the deliveries that wait for one.
 
-    A reply takes the next slot, whichever prompt that was taken for: the prompt gets the reply's. Whoever wakes late
-    pushes the next ones back: several that wake together would be a burst. `step` is in seconds.
+    A reply gets the next slot even if that was reserved for a prompt; the prompt gets the reply's. A message that
+    leaves late moves the next ones back, as several that leave together would be a burst. `step` is in seconds.
     """
 
     def __init__(self, step: float, time: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._step = step
         self._time = time
         self._sleep = sleep
-        self._slots: deque[float] = deque()  # by the steady clock
-        self._queue: list[_Waiting] = []
-        self._free_at = 0.0  # when this process may speak again
-        self._behind = 0.0  # the latest that a message left after its slot, since somebody asked ...
-        self._late = 0  # ... and how many were late
-        self._going: asyncio.Task[None] | None = None
+        self._slots: deque[float] = deque()  # by the monotonic clock
+        self._waiters: list[_Waiter] = []
+        self._free_at = 0.0  # from when this process may send again
+        self._max_delay = 0.0  # the longest that a message left after its slot, since the last `collect_delay` ...
+        self._late_count = 0  # ... and how many were late
+        self._task: asyncio.Task[None] | None = None
 
     @property
-    def in_hand(self) -> int:
+    def reserved(self) -> int:
         """Slots that are still to come."""
         return len(self._slots)
 
     def add(self, moments: Iterable[float]) -> None:
-        """Slots for so many turns, behind those that are there."""
+        """Add slots for so many deliveries, behind those that are there."""
         self._slots.extend(moments)
 
-    async def turn(self, urgency: Urgency) -> None:
-        """Wait for a slot. Each that was added is for one turn, or for one `skip`."""
-        one = _Waiting(urgency, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._queue, one)
-        if self._going is None:
-            self._going = asyncio.create_task(self._go())
-        turn = await one.turn
-        self._note(self._takes(turn.moment) - turn.slot)  # the loop may have been busy since the call
+    async def wait(self, urgency: Urgency) -> None:
+        """Wait for a slot. Each slot that was added is for one `wait` or one `skip`."""
+        waiter = _Waiter(urgency, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiters, waiter)
+        if self._task is None:
+            self._task = asyncio.create_task(self._assign_slots())
+        turn = await waiter.turn
+        self._record_delay(self._leave(turn.moment) - turn.slot)  # the loop may have been busy since the assignment
 
     def skip(self) -> None:
-        """Somebody needs no turn any more."""
+        """Give up the last slot: a delivery no longer needs one."""
         self._slots.pop()
 
-    async def _go(self) -> None:
+    async def _assign_slots(self) -> None:
         try:
-            while self._queue:
+            while self._waiters:
                 slot = self._slots[0]
-                await self._until(max(slot, self._free_at))
-                moment = max(slot, self._free_at)  # whoever was called last may have told meanwhile that they are late
-                await self._until(moment)
+                await self._sleep_until(max(slot, self._free_at))
+                moment = max(slot, self._free_at)  # the previous delivery may have reported meanwhile that it was late
+                await self._sleep_until(moment)
                 self._slots.popleft()
-                self._call(_Turn(slot, self._takes(moment)))
+                self._assign(_Turn(slot, self._leave(moment)))
         finally:
-            self._going = None
+            self._task = None
 
-    async def _until(self, moment: float) -> None:
+    async def _sleep_until(self, moment: float) -> None:
         if (seconds := moment - self._time()) > 0:
             await self._sleep(seconds)
 
-    def _takes(self, moment: float) -> float:
-        """Somebody leaves now, who might have at `moment`: give when, and keep the next one at a distance."""
+    def _leave(self, moment: float) -> float:
+        """Return when a message that may leave from `moment` on leaves, and keep the next one at a distance."""
         now = self._time()
-        leaves = moment if now - moment <= GRAIN else now
-        self._free_at = max(self._free_at, leaves + CLOSEST * self._step)
-        return leaves
+        leaves_at = moment if now - moment <= TIMER_TOLERANCE else now
+        self._free_at = max(self._free_at, leaves_at + MIN_GAP * self._step)
+        return leaves_at
 
-    def _call(self, turn: _Turn) -> None:
-        waiting = heapq.heappop(self._queue).turn
-        if not waiting.done():  # whoever waited may have been cancelled
+    def _assign(self, turn: _Turn) -> None:
+        waiting = heapq.heappop(self._waiters).turn
+        if not waiting.done():  # its caller may have been cancelled
             waiting.set_result(turn)
 
-    # ------------------------------------------------------------ late
+    # ------------------------------------------------------------ late messages
 
-    def _note(self, behind: float) -> None:
-        if behind > LATE:
-            self._late += 1
-            self._behind = max(self._behind, behind)
+    def _record_delay(self, delay: float) -> None:
+        if delay > LATE:
+            self._late_count += 1
+            self._max_delay = max(self._max_delay, delay)
 
-    def late(self, *, moves: bool) -> float:
-        """Seconds by which all that follows, of all processes, must leave later, as messages of this one did. Asking
-        tells it once, and moves the slots that are there; or nobody else's do, and nothing `moves`: 0.0."""
-        seconds = min(self._behind, self._late * self._step) if moves else 0.0
-        self._behind, self._late = 0.0, 0
+    def collect_delay(self, *, moves: bool) -> float:
+        """Return the seconds by which later slots of all processes must move, as messages of this process were late.
+
+        Each delay is returned once, and the slots that are here move by it. Without `moves` (no other process sends on
+        this channel) nothing moves: 0.0.
+        """
+        seconds = min(self._max_delay, self._late_count * self._step) if moves else 0.0
+        self._max_delay, self._late_count = 0.0, 0
         if seconds:
             self._slots = deque(moment + seconds for moment in self._slots)
         return seconds

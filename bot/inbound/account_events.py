@@ -1,69 +1,67 @@
-"""What a platform tells about ourselves: our templates, our limits, our account."""
+"""Record what a platform reports about our own account: its templates, limits and restrictions."""
 
 import re
 from datetime import datetime
 
 import structlog
 
-from bot.channels.events import AccountEvent, AccountEventKind
-from bot.channels.whatsapp.errors import Meaning, meaning
+from bot.channels.events import AccountEffect, AccountEvent, AccountEventKind
 from storage.channels import channel_facts
 from storage.database import Transaction
 
 log = structlog.get_logger()
 
-PEOPLE = re.compile(r"-1|[0-9]{1,9}")
-STOPPING = ("ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED")
-RESUMING = ("ACCOUNT_RECONNECTED",)
-BANNED, REINSTATED = "DISABLE", "REINSTATE"
+PEOPLE_LIMIT = re.compile(r"-1|[0-9]{1,9}")
+"""Recipients outside the reply window in 24 hours; -1: without limit."""
 
 
-async def receive(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
-    """Note it where planning, sending, the console and the metrics look; what stops us is an error in the log."""
-    told = bulletin.fields
-    match bulletin.topic:
+async def receive(tx: Transaction, event: AccountEvent, now: datetime) -> None:
+    """Record the event for planning, delivery, the console and the metrics; log an error for what stops us."""
+    fields = event.fields
+    match event.topic:
         case AccountEventKind.TEMPLATE:
-            await _template(tx, bulletin, now)
+            await _record_template_status(tx, event, now)
         case AccountEventKind.TEMPLATE_CATEGORY:
-            await _note(tx, bulletin, now, category=told.get("category", ""))
+            await _record_template(tx, event, now, category=fields.get("category", ""))
         case AccountEventKind.TEMPLATE_QUALITY:
-            await _note(tx, bulletin, now, quality=told.get("quality", ""))
+            await _record_template(tx, event, now, quality=fields.get("quality", ""))
         case AccountEventKind.LIMIT:
-            if PEOPLE.fullmatch(told.get("people", "")):
-                await channel_facts.note(tx, bulletin.channel, channel_facts.PEOPLE, told["people"], now)
+            if PEOPLE_LIMIT.fullmatch(fields.get("people", "")):
+                await channel_facts.store(tx, event.channel, channel_facts.RECIPIENT_LIMIT, fields["people"], now)
         case AccountEventKind.ACCOUNT:
-            await _account(tx, bulletin, now)
+            await _record_account_status(tx, event, now)
         case AccountEventKind.FAULT:
-            await _fault(tx, bulletin, now)
+            await _record_fault(tx, event, now)
 
 
-async def _template(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
-    told = bulletin.fields
-    status = told.get("status", "").upper()
+async def _record_template_status(tx: Transaction, event: AccountEvent, now: datetime) -> None:
+    fields = event.fields
+    status = fields.get("status", "").upper()
     if channel_facts.is_stopping(status):
-        log.error("template_stopped", template=told.get("name"), code=told.get("language"), status=status)
-    await _note(tx, bulletin, now, status=status)
+        log.error("template_stopped", template=fields.get("name"), code=fields.get("language"), status=status)
+    await _record_template(tx, event, now, status=status)
 
 
-async def _note(tx: Transaction, bulletin: AccountEvent, now: datetime, **told: str) -> None:
-    name, code = bulletin.fields.get("name", ""), bulletin.fields.get("language", "")
+async def _record_template(tx: Transaction, event: AccountEvent, now: datetime, **facts: str) -> None:
+    name, code = event.fields.get("name", ""), event.fields.get("language", "")
     if name and code:
-        await channel_facts.note_template(tx, bulletin.channel, name, code, now, **told)
+        await channel_facts.store_template(tx, event.channel, name, code, now, **facts)
 
 
-async def _account(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
-    event, ban = bulletin.fields.get("event", ""), bulletin.fields.get("ban", "")
-    log.warning("account_update", channel=bulletin.channel, event_kind=event, ban=ban)
-    if ban == REINSTATED or event in RESUMING:
-        await channel_facts.clear(tx, bulletin.channel, channel_facts.STOPPED)
-    elif event in STOPPING or ban == BANNED:
-        await channel_facts.note(tx, bulletin.channel, channel_facts.STOPPED, f"{event} {ban}".strip(), now)
+async def _record_account_status(tx: Transaction, event: AccountEvent, now: datetime) -> None:
+    event_kind, ban = event.fields.get("event", ""), event.fields.get("ban", "")
+    log.warning("account_update", channel=event.channel, event_kind=event_kind, ban=ban)
+    effect = event.fields.get("effect", "")
+    if effect == AccountEffect.RESUME:
+        await channel_facts.clear(tx, event.channel, channel_facts.STOPPED)
+    elif effect == AccountEffect.STOP:
+        await channel_facts.store(tx, event.channel, channel_facts.STOPPED, f"{event_kind} {ban}".strip(), now)
     else:
-        await channel_facts.note(tx, bulletin.channel, "account", event, now)
+        await channel_facts.store(tx, event.channel, "account", event_kind, now)
 
 
-async def _fault(tx: Transaction, bulletin: AccountEvent, now: datetime) -> None:
-    code = int(bulletin.fields.get("code", "0") or 0)
-    log.warning("account_fault", channel=bulletin.channel, code=code)
-    if meaning(code) is Meaning.CHANNEL_STOPPED:
-        await channel_facts.note(tx, bulletin.channel, channel_facts.STOPPED, f"code {code}", now)
+async def _record_fault(tx: Transaction, event: AccountEvent, now: datetime) -> None:
+    code = int(event.fields.get("code", "0") or 0)
+    log.warning("account_fault", channel=event.channel, code=code)
+    if event.fields.get("effect") == AccountEffect.STOP:
+        await channel_facts.store(tx, event.channel, channel_facts.STOPPED, f"code {code}", now)

@@ -1,80 +1,93 @@
-"""The way from a platform to the stored updates: everything is kept before it is acknowledged."""
+"""Store platform events durably before they are acknowledged."""
 
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from bot.batching import Batcher, BatchOptions
-from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
+from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
 from bot.encryption import SecretBox
-from handlers.message import Update, UpdateKind
+from handlers.message import Update
 from storage.database import Database, Transaction
 from storage.queue import updates
 
-Readable = Update | Receipt | AccountEvent
-NAMES: dict[str, type[Readable]] = {"update": Update, "receipt": Receipt, "bulletin": AccountEvent}
-REST = 0.002  # seconds between two writes: a platform waits longer than that for its answer anyway
+ReadableEvent = Update | Receipt | AccountEvent
+TYPES: dict[str, type[ReadableEvent]] = {"update": Update, "receipt": Receipt, "account_event": AccountEvent}
+"""The type of a stored event, by the tag in its body."""
+WRITE_INTERVAL = 0.002  # seconds between two writes: far less than a platform takes to get our answer anyway
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_IS = {kind: name for name, kind in NAMES.items()}
-_KINDS: dict[str, Callable[[str], Any]] = {"kind": UpdateKind, "fate": DeliveryStatus, "topic": AccountEventKind}
+_TAGS = {event_type: tag for tag, event_type in TYPES.items()}
+_ENUM_FIELDS: dict[str, Callable[[str], Any]] = {
+    field.name: field.type
+    for event_type in TYPES.values()
+    for field in fields(event_type)
+    if isinstance(field.type, type) and issubclass(field.type, StrEnum)
+}
+"""JSON holds them as strings."""
 
 
 class Inbox:
-    """Keeps updates durably and wakes whoever handles them.
+    """Stores platform events and wakes the update workers of this process.
 
-    A waiting body is encrypted under the server's inbox key, so that no typed word stands on the disk or in a
-    backup of it; `arrived` is set whenever something new was kept.
+    A body is encrypted under the server's inbox key while it waits, so that no typed text is on disk or in a backup of
+    it in the clear. `arrived` is set whenever something new was stored.
     """
 
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
         self.box = SecretBox(key)
         self._clock = clock
-        self._gathering = Batcher(database, self._write, options=BatchOptions(REST, is_urgent=True, is_single=True))
+        options = BatchOptions(WRITE_INTERVAL, is_urgent=True, is_single=True)
+        self._batcher = Batcher(database, self._write, options=options)
         self.arrived = asyncio.Event()
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
-        """Store them in one transaction, which others may share; give how many were new. Then acknowledge.
+    async def store(self, events: Iterable[PlatformEvent]) -> int:
+        """Store events in one transaction, which other callers may share; return how many were new.
 
-        Raises DatabaseUnavailable: nothing was stored, and the platform must repeat.
+        Acknowledge to the platform only after this returned. Raises DatabaseUnavailable: nothing was stored, and the
+        platform must send again.
         """
-        new = await self._gathering.add([self._row(one) for one in arrivals])
+        new = await self._batcher.add([self._row(event) for event in events])
         if new:
             self.arrived.set()
         return new
 
     async def _write(self, tx: Transaction, batches: Sequence[Sequence[updates.NewUpdate]]) -> Sequence[int]:
-        new = set(await updates.keep(tx, [row for batch in batches for row in batch], self._clock()))
-        found = []
+        new = set(await updates.store(tx, [row for batch in batches for row in batch], self._clock()))
+        counts = []
         for batch in batches:
             own = new & {(row.channel, row.key) for row in batch}
-            new -= own  # of those who brought the same, one brought something new
-            found.append(len(own))
-        return found
+            new -= own  # a key that several batches brought counts as new in the first one only
+            counts.append(len(own))
+        return counts
 
-    def _row(self, one: PlatformEvent) -> updates.NewUpdate:
-        if isinstance(one, UnreadableEvent):
-            return updates.NewUpdate(one.channel, one.key, "", None, one.fault)
-        return updates.NewUpdate(one.channel, one.key, _lane(one), self._close(one))
+    def _row(self, event: PlatformEvent) -> updates.NewUpdate:
+        if isinstance(event, UnreadableEvent):
+            return updates.NewUpdate(event.channel, event.key, "", None, event.fault)
+        return updates.NewUpdate(event.channel, event.key, _ordering_key(event), self._encrypt(event))
 
-    def _close(self, one: Readable) -> bytes:
-        fields = {name: getattr(one, name) for name in one.__slots__}
-        return self.box.close(_encode({"is": _IS[type(one)]} | fields).encode(), one.channel)
+    def _encrypt(self, event: ReadableEvent) -> bytes:
+        values = {name: getattr(event, name) for name in event.__slots__}
+        return self.box.encrypt(_encode({"is": _TAGS[type(event)]} | values).encode(), event.channel)
 
-    def open(self, waiting: updates.StoredUpdate) -> Readable:
-        """What is in a stored row.
+    def read(self, row: updates.StoredUpdate) -> ReadableEvent:
+        """Decrypt the event in a stored row.
 
         Raises cryptography.exceptions.InvalidTag when the key changed meanwhile.
         """
-        fields = json.loads(self.box.open(waiting.body, waiting.channel))
-        made = NAMES[fields.pop("is", "update")]  # what waited through an upgrade says nothing: an update
-        return made(**{name: _KINDS[name](value) if name in _KINDS else value for name, value in fields.items()})
+        values = json.loads(self.box.decrypt(row.body, row.channel))
+        event_type = TYPES[values.pop("is", "update")]  # a body stored by a version without tags is an update
+        return event_type(
+            **{name: _ENUM_FIELDS[name](value) if name in _ENUM_FIELDS else value for name, value in values.items()}
+        )
 
 
-def _lane(one: Readable) -> str:
-    """What is handled one after the other: a person's updates, the words about one message, the bulletins."""
-    if isinstance(one, Update):
-        return one.address
-    return f"receipt:{one.ref}"[:160] if isinstance(one, Receipt) else "bulletin"
+def _ordering_key(event: ReadableEvent) -> str:
+    """Events with the same key are handled one after the other: those of a person, of a message, of the account."""
+    if isinstance(event, Update):
+        return event.address
+    return f"receipt:{event.ref}"[:160] if isinstance(event, Receipt) else "account"

@@ -1,81 +1,89 @@
-"""What a platform tells of a delivery that it had taken: it moves the delivery, and may concern the person."""
+"""Apply delivery receipts: what a platform reports about a message that it had accepted."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
-from bot.channels.events import DeliveryStatus, Receipt
-from bot.channels.whatsapp.errors import Meaning, meaning
+from bot.channels.events import DeliveryStatus, ErrorMeaning, Receipt
 from content.library import Library
 from handlers.context import Installation
 from handlers.learning import daily
 from storage.channels import channel_facts
 from storage.database import Transaction
 from storage.people import addresses, servants
-from storage.people.due import Due
+from storage.people.due import DueServant
 from storage.queue import outbox, receipts
 from storage.queue.outbox import DeliveryKind
-from storage.queue.receipts import Told
+from storage.queue.receipts import UpdatedDelivery
 
 log = structlog.get_logger()
 
-WAITS = (Meaning.SLOWER, Meaning.TEMPLATE_STOPPED, Meaning.NOT_TODAY, Meaning.REST)
-"""A prompt that failed so does not arrive today; the person is planned first from then on."""
+DEFERRING = (ErrorMeaning.BACK_OFF, ErrorMeaning.TEMPLATE_STOPPED, ErrorMeaning.NOT_TODAY, ErrorMeaning.NUMBER_PAUSED)
+"""A prompt that failed for one of these does not arrive today; its recipient is planned first from then on."""
 
 
 async def receive(
     tx: Transaction, library: Library, installation: Installation, receipt: Receipt, now: datetime
 ) -> None:
-    """Move the delivery, in whatever order words about it come; a failure has the consequences of a refusal."""
-    told = await receipts.note(tx, receipt.channel, receipt.number, receipt.ref, receipt.fate, now)
-    if told is not None and receipt.fate is DeliveryStatus.FAILED:
-        code, what = receipt.code, meaning(receipt.code)
-        log.warning("delivery_failed_later", delivery=told.id, channel=told.channel, code=code, meaning=what.value)
-        at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        await _fail(tx, library, installation, Failure(told, what, code, at), now)
+    """Move the delivery to its new state, in whatever order receipts arrive.
+
+    A failure has the same consequences as a refusal while sending.
+    """
+    delivery = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.status, now)
+    if delivery is not None and receipt.status is DeliveryStatus.FAILED:
+        code, reason = receipt.code, receipt.meaning
+        log.warning(
+            "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=reason.value
+        )
+        failed_at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
+        await _apply_failure(tx, library, installation, Failure(delivery, reason, code, failed_at), now)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A delivery that will not arrive; `at` is when that was found, which may be days ago."""
+    """A delivery that will not arrive; `at` is when the platform found that out, which may be days ago."""
 
-    told: Told
-    what: Meaning
+    delivery: UpdatedDelivery
+    reason: ErrorMeaning
     code: int
     at: datetime
 
 
-async def _fail(tx: Transaction, library: Library, installation: Installation, failure: Failure, now: datetime) -> None:
-    told, what = failure.told, failure.what
-    place = await addresses.find(tx, told.channel, told.address)
-    has_spoken = place is not None and place.heard_at is not None and place.heard_at > failure.at
-    if what is Meaning.PERSON_GONE and not has_spoken:
-        await outbox.drop_unreachable(tx, told.channel, told.address, now)
-    elif what is Meaning.NO_MARKETING:
-        await addresses.prefer_no_marketing(tx, told.channel, told.address, no_marketing=True)
-    elif what is Meaning.CHANNEL_STOPPED:
-        await channel_facts.note(tx, told.channel, channel_facts.STOPPED, f"code {failure.code}", now)
-    elif what is Meaning.BY_TEMPLATE and not has_spoken:
-        await addresses.be_silent(tx, told.channel, told.address, failure.at)
-        if told.kind is DeliveryKind.PROMPT and told.deadline is not None and told.deadline > now:
-            await _ask_again(tx, library, installation, told, now)
-    elif what in WAITS and told.kind is DeliveryKind.PROMPT:
+async def _apply_failure(
+    tx: Transaction, library: Library, installation: Installation, failure: Failure, now: datetime
+) -> None:
+    delivery, reason = failure.delivery, failure.reason
+    recipient = await addresses.find(tx, delivery.channel, delivery.address)
+    has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
+    if reason is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
+        await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
+    elif reason is ErrorMeaning.NO_MARKETING:
+        await addresses.set_no_marketing(tx, delivery.channel, delivery.address, no_marketing=True)
+    elif reason is ErrorMeaning.CHANNEL_STOPPED:
+        await channel_facts.store(tx, delivery.channel, channel_facts.STOPPED, f"code {failure.code}", now)
+    elif reason is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
+        await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
+        if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:
+            await _resend_as_template(tx, library, installation, delivery, now)
+    elif reason in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
         today = now.astimezone(installation.timezone).date()
-        await addresses.put_off(tx, told.channel, told.address, today)
+        await addresses.defer(tx, delivery.channel, delivery.address, today)
 
 
-async def _ask_again(tx: Transaction, library: Library, installation: Installation, told: Told, now: datetime) -> None:
-    servant = await servants.at(tx, told.channel, told.address)
+async def _resend_as_template(
+    tx: Transaction, library: Library, installation: Installation, delivery: UpdatedDelivery, now: datetime
+) -> None:
+    servant = await servants.by_address(tx, delivery.channel, delivery.address)
     if servant is None:
         return
-    one = Due(
+    due = DueServant(
         servant.id,
         servant.institution_id,
         servant.hour,
         servant.language,
         servant.notice_version,
-        told.channel,
-        told.address,
+        delivery.channel,
+        delivery.address,
     )
-    await daily.ask_again(tx, library, installation, one, now)
+    await daily.resend_as_template(tx, library, installation, due, now)

@@ -1,4 +1,4 @@
-"""Handles stored updates, oldest first and in order per person, each in one transaction with what it leads to."""
+"""Handle stored updates: oldest first, in order per person, each together with its effects in one transaction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import structlog
 
 from bot.channels.events import AccountEvent, Receipt
 from bot.inbound import account_events, receipts
-from bot.inbound.inbox import Inbox, Readable
+from bot.inbound.inbox import Inbox, ReadableEvent
 from content.library import Library
 from handlers import router
 from handlers.context import Installation
@@ -17,16 +17,16 @@ from handlers.message import Update
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import updates
 
-BATCH = 16  # updates handled in one transaction ...
-BATCH_OF_ONE_WRITER = 16  # ... and on SQLite, where the webhook waits for it before it can store
-REST = 0.02  # seconds between two batches that are not full, so that they are not too small
-LOOK = 5.0  # seconds between looks when nothing arrives here: another process may have stored something
+BATCH = 16  # updates handled in one transaction
+SQLITE_BATCH = 16  # the same on SQLite, where a webhook waits for that transaction before it can store
+BATCH_INTERVAL = 0.02  # seconds between two batches that are not full, so that updates collect to larger ones
+POLL_INTERVAL = 5.0  # seconds between polls when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
 
 
 class UpdateWorker:
-    """One worker of the inbox; `spoken` is called whenever something may wait in the outbox."""
+    """Handles the stored updates of all processes; `wake_dispatcher` is called whenever the outbox may have grown."""
 
     def __init__(
         self,
@@ -35,93 +35,96 @@ class UpdateWorker:
         library: Library,
         installation: Installation,
         clock: Callable[[], datetime],
-        spoken: Callable[[], None],
+        wake_dispatcher: Callable[[], None],
     ) -> None:
         self._database = database
         self._inbox = inbox
         self._library = library
-        self._house = installation
+        self._installation = installation
         self._clock = clock
-        self._spoken = spoken
-        self._batch = BATCH_OF_ONE_WRITER if database.is_sqlite else BATCH
+        self._wake_dispatcher = wake_dispatcher
+        self._batch = SQLITE_BATCH if database.is_sqlite else BATCH
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away is waited for."""
+        """Handle updates until cancelled; while the database is unavailable, retry."""
         while True:
-            self._inbox.arrived.clear()  # before looking: what arrives meanwhile rings again
+            self._inbox.arrived.clear()  # before the claim: what arrives meanwhile sets it again
             handled = 0
             try:
-                handled = await self._some()
+                handled = await self._handle_batch()
             except DatabaseUnavailable as fault:
-                log.warning("receiver_waits", fault=str(fault))
+                log.warning("update_worker_database_unavailable", fault=str(fault))
             if handled and handled < self._batch:
-                await asyncio.sleep(REST)
+                await asyncio.sleep(BATCH_INTERVAL)
             elif not handled:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
+                    async with asyncio.timeout(POLL_INTERVAL):
                         await self._inbox.arrived.wait()
 
     async def drain(self) -> int:
-        """Handle everything that waits; give how many updates that were. Raises DatabaseUnavailable."""
+        """Handle all waiting updates; return how many there were. Raises DatabaseUnavailable."""
         count = 0
-        while handled := await self._some():
+        while handled := await self._handle_batch():
             count += handled
         return count
 
-    async def _some(self) -> int:
-        """Several people's updates in one transaction: what each costs there is mostly the transaction."""
-        taken: list[updates.StoredUpdate] = []
+    async def _handle_batch(self) -> int:
+        """Handle updates of several people in one transaction, as most of an update's cost is the transaction."""
+        batch: list[updates.StoredUpdate] = []
         try:
             async with self._database.write() as tx:
-                taken = await updates.take_some(tx, self._batch)
-                if not taken:
+                batch = await updates.claim_batch(tx, self._batch)
+                if not batch:
                     return 0
-                await self._handle(tx, [self._inbox.open(one) for one in taken])
-                await updates.finish(tx, *(one.id for one in taken))
+                await self._handle(tx, [self._inbox.read(row) for row in batch])
+                await updates.finish(tx, *(row.id for row in batch))
         except DatabaseUnavailable:
             raise
-        except Exception as fault:  # one of them is bad; the transaction took the others down with it
-            if not taken:
+        except Exception as fault:  # one update is bad, and the rollback undid the others as well
+            if not batch:
                 raise
-            if len(taken) == 1:
-                await self._fail(taken[0], fault)
+            if len(batch) == 1:
+                await self._fail(batch[0], fault)
             else:
-                for one in taken:
-                    await self._alone(one)
-        self._spoken()
-        return len(taken)
+                for row in batch:
+                    await self._handle_individually(row)
+        self._wake_dispatcher()
+        return len(batch)
 
-    async def _alone(self, wanted: updates.StoredUpdate) -> None:
+    async def _handle_individually(self, wanted: updates.StoredUpdate) -> None:
         try:
             async with self._database.write() as tx:
-                for one in await updates.take_some(tx, 1, only=wanted.id):
-                    await self._handle(tx, [self._inbox.open(one)])
-                    await updates.finish(tx, one.id)
+                for row in await updates.claim_batch(tx, 1, only=wanted.id):
+                    await self._handle(tx, [self._inbox.read(row)])
+                    await updates.finish(tx, row.id)
         except DatabaseUnavailable:
             raise
         except Exception as fault:  # top of the loop: one bad update never stops the rest
             await self._fail(wanted, fault)
 
-    async def _handle(self, tx: Transaction, arrived: Sequence[Readable]) -> None:
+    async def _handle(self, tx: Transaction, events: Sequence[ReadableEvent]) -> None:
         now = self._clock()
-        spoken = [one for one in arrived if isinstance(one, Update)]
-        await router.receive_all(tx, self._library, self._house, spoken, now)
-        for one in arrived:
-            match one:
+        from_people = [event for event in events if isinstance(event, Update)]
+        await router.receive_all(tx, self._library, self._installation, from_people, now)
+        for event in events:
+            match event:
                 case Receipt():
-                    await receipts.receive(tx, self._library, self._house, one, now)
+                    await receipts.receive(tx, self._library, self._installation, event, now)
                 case AccountEvent():
-                    await account_events.receive(tx, one, now)
+                    await account_events.receive(tx, event, now)
 
-    async def _fail(self, taken: updates.StoredUpdate, fault: Exception) -> None:
+    async def _fail(self, failed: updates.StoredUpdate, fault: Exception) -> None:
         kind = type(fault).__name__
         async with self._database.write() as tx:
-            is_aside = await updates.fail(tx, taken.id, kind)
-        # The frames tell where; the message is left out, as it might repeat a person's words.
-        log.error("update_failed", update=taken.id, channel=taken.channel, fault=kind, aside=is_aside, at=_where(fault))
+            is_aside = await updates.fail(tx, failed.id, kind)
+        # The innermost frame locates the fault; the message is left out, as it might repeat a person's words.
+        log.error(
+            "update_failed", update=failed.id, channel=failed.channel, fault=kind, aside=is_aside, at=_location(fault)
+        )
 
 
-def _where(fault: Exception) -> str:
+def _location(fault: Exception) -> str:
+    """File and line of the frame that raised."""
     frame = fault.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

@@ -1,1 +1,1 @@
-"""The HTTP server and the public pages: landing, letterbox, health and metrics."""
+"""The HTTP application and the public pages: landing, privacy notice, letterbox, health and metrics."""

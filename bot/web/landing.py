@@ -1,30 +1,40 @@
-"""The front page: says what this is and leads on."""
+"""The front page, which links to the other pages, and the privacy notice."""
+
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from bot.channels.webchat import page as webchat_page
 from bot.web.app_keys import PAGES
-from bot.web.templating import language_of
+from bot.web.assets import VERSION, add_assets
+from bot.web.templating import preferred_language, remember_language
+
+LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("landing_links")
+"""What the front page links to: pairs of a phrase key below `front.` and a path. The wiring sets it before `attach`."""
+
+BASE_LINKS = (("letterbox", "/c"), ("console", "/console/"))
+"""The pages that every installation has."""
 
 routes = web.RouteTableDef()
-DOORS = (("letterbox", "/c"), ("console", "/console/"))
 
 
 def attach(app: web.Application) -> None:
-    """Add the front page to the server; the chat is among its doors when it is attached too."""
-    webchat_page.add_assets(app)
+    """Add the front page and the privacy notice to the server; without LINKS the front page has BASE_LINKS."""
+    app.setdefault(LINKS, BASE_LINKS)
+    add_assets(app)
     app.router.add_routes(routes)
 
 
 @routes.get("/", name="front")
 async def front(request: web.Request) -> web.Response:
-    """Two sentences and the doors."""
-    has_chat = "chat" in request.app.router.named_resources()
+    """Two sentences about Integra and the links."""
     response = request.app[PAGES].response(
-        "root.html",
-        language_of(request),
-        doors=(("chat", "/chat"), *DOORS) if has_chat else DOORS,
-        version=request.app[webchat_page.VERSION],
+        "root.html", preferred_language(request), links=request.app[LINKS], version=request.app[VERSION]
     )
-    webchat_page.remember_language(request, response)
+    remember_language(request, response)
     return response
+
+
+@routes.get("/privacidad")
+async def privacy(request: web.Request) -> web.Response:
+    """The whole privacy notice (LGPDP, article 21)."""
+    return request.app[PAGES].response("privacy.html", preferred_language(request))

@@ -1,4 +1,4 @@
-"""Server-rendered pages: one template environment whose words come from the message catalogs."""
+"""Server-rendered pages: one Jinja environment whose texts come from the message catalogs; shared response headers."""
 
 from pathlib import Path
 
@@ -7,15 +7,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from content.library import Library
 
-HERE = Path(__file__).parents[1]
-TEMPLATES = HERE / "templates"
-STATIC = HERE / "static"
+PACKAGE = Path(__file__).parents[1]
+TEMPLATES = PACKAGE / "templates"
+STATIC = PACKAGE / "static"
+
+LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-"""Sent with every page: nothing from a third origin, nothing inline."""
+"""The Content-Security-Policy of every page: nothing from another origin, nothing inline."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -25,7 +27,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-ENVIRONMENT = Environment(  # one for all: it keeps the templates that it has compiled
+ENVIRONMENT = Environment(  # shared by all Pages, since it caches compiled templates
     loader=FileSystemLoader(TEMPLATES),
     autoescape=select_autoescape(default=True),
     undefined=StrictUndefined,
@@ -35,13 +37,13 @@ ENVIRONMENT = Environment(  # one for all: it keeps the templates that it has co
 
 
 class Pages:
-    """Renders `bot/templates/*.html`; in a template, `t("area.key", name=value)` is a phrase."""
+    """Renders `bot/templates/*.html`; in a template, `t("area.key", name=value)` is a phrase of the page's language."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
 
     def render(self, template: str, language: str, **values: object) -> str:
-        """The page as text. Raises jinja2.TemplateError: a template's own fault."""
+        """Return the page as text. Raises jinja2.TemplateError: the template itself is faulty."""
 
         def t(key: str, /, **filling: str | int) -> str:
             return self._library.phrases.plain(language, key, filling)
@@ -49,19 +51,29 @@ class Pages:
         return ENVIRONMENT.get_template(template).render(language=language, t=t, **values)
 
     def response(self, template: str, language: str, *, status: int = 200, **values: object) -> web.Response:
-        return html(self.render(template, language, **values), status=status)
+        """Return the page as a response with HEADERS."""
+        return html_response(self.render(template, language, **values), status=status)
 
 
-def html(text: str, *, status: int = 200) -> web.Response:
+def html_response(text: str, *, status: int = 200) -> web.Response:
+    """Return HTML with HEADERS."""
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=HEADERS)
 
 
-def language_of(request: web.Request) -> str:
-    """The reader's language: `?lang=`, then the cookie `lang`, then the browser's wish; Spanish first."""
-    for wish in (request.query.get("lang", ""), request.cookies.get("lang", "")):
-        if wish in ("es", "en"):
-            return wish
-    for wish in request.headers.get("Accept-Language", "").lower().split(","):
-        if wish.strip()[:2] in ("es", "en"):
-            return wish.strip()[:2]
+def preferred_language(request: web.Request) -> str:
+    """Return es or en: from `?lang=`, else the cookie `lang`, else Accept-Language, else Spanish."""
+    for language in (request.query.get("lang", ""), request.cookies.get("lang", "")):
+        if language in ("es", "en"):
+            return language
+    for entry in request.headers.get("Accept-Language", "").lower().split(","):
+        language = entry.strip()[:2]
+        if language in ("es", "en"):
+            return language
     return "es"
+
+
+def remember_language(request: web.Request, response: web.StreamResponse) -> None:
+    """Store the language chosen by `?lang=` in the cookie `lang` for a year."""
+    language = request.query.get("lang", "")
+    if language in ("es", "en"):
+        response.set_cookie("lang", language, path="/", samesite="Lax", max_age=LANGUAGE_COOKIE_SECONDS)

@@ -1,7 +1,7 @@
-"""The guided self-assessment: its questions and words from a file, its rules here.
+"""The guided self-assessment: its texts are loaded from a file, its rules are here.
 
-The rules read a sheet of fourteen answers (yes, no, unsure) and give an orientation: at most one level
-(none < apparent < potential < real), any number of fault paths, and whether a person should look at it.
+The rules map a sheet of fourteen answers (yes, no, unsure) to an orientation: at most one level of conflict of
+interest (none < apparent < potential < real), any number of faults, and whether an officer should look at it.
 A question is asked only while its answer can still change the orientation.
 """
 
@@ -16,7 +16,7 @@ from pydantic import Field
 from content.text import ContentModel, Identifier, Text
 
 QUESTIONS = tuple(f"q{number}" for number in range(1, 15))
-FAULTS = {"q2": "gift", "q3": "nepotism", "q4": "resources", "q5": "influence"}
+FAULT_BY_QUESTION = {"q2": "gift", "q3": "nepotism", "q4": "resources", "q5": "influence"}
 
 OutcomeId = Literal[
     "real", "potential", "apparent", "gift", "nepotism", "resources", "influence", "needs-ueipci", "none-seen"
@@ -25,7 +25,7 @@ NoteId = Literal["urgent", "inform-in-writing", "interest-without-part", "do-not
 
 
 class Reply(StrEnum):
-    """One answer on the sheet; the letter travels in buttons and in the sealed letter."""
+    """One answer of the sheet; the value is used in button payloads and in the sealed letter."""
 
     YES = "y"
     NO = "n"
@@ -33,7 +33,7 @@ class Reply(StrEnum):
 
 
 class Level(IntEnum):
-    """How near a conflict of interest is, as far as the answers tell."""
+    """Level of conflict of interest according to the answers."""
 
     NONE = 0
     APPARENT = 1
@@ -48,63 +48,65 @@ Sheet = Mapping[str, Reply]
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """What the answers lead to."""
+    """Result of an assessment."""
 
     level: Level
     faults: tuple[str, ...]
-    needs_person: bool
+    needs_officer: bool
     notes: tuple[str, ...]
 
     @property
     def outcomes(self) -> tuple[str, ...]:
         """Ids of the outcomes in the order in which they are shown; never empty."""
         level = (LEVEL_IDS[self.level],) if self.level else ()
-        person = ("needs-ueipci",) if self.needs_person else ()
-        return (*level, *self.faults, *person) or ("none-seen",)
+        officer = ("needs-ueipci",) if self.needs_officer else ()
+        return (*level, *self.faults, *officer) or ("none-seen",)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reckoning:
-    """All that the rules remember of the answers so far; the fault paths aside, which only add up."""
+class _RuleState:
+    """What the rules derive from the answers so far, except the faults, which do not depend on other answers."""
 
     urgent: bool = False
-    needs_person: bool = False
-    one_unsure: bool = False  # one unsure in q9..q12 so far: a second one needs a person
-    interest: bool = False
-    doubtful_interest: bool = False
+    needs_officer: bool = False
+    one_unsure: bool = False  # one "unsure" in q9..q12 so far: a second one needs an officer
+    interest: bool = False  # "yes" in q6..q8
+    doubtful_interest: bool = False  # "unsure" in q6..q8
     q9: Reply = Reply.NO
     q10: Reply = Reply.NO
     q11: bool = False
     q12: bool = False
     informed: bool = False
 
-    def after(self, question: str, reply: Reply) -> "_Reckoning":
+    def after(self, question: str, reply: Reply) -> "_RuleState":
+        """The state once `question` is answered with `reply`."""
         yes, maybe = reply is Reply.YES, reply is not Reply.NO
         match question:
             case "q1":
                 return replace(self, urgent=maybe)
             case "q2" | "q3" | "q4" | "q5":
-                return replace(self, needs_person=self.needs_person or maybe)
+                return replace(self, needs_officer=self.needs_officer or maybe)
             case "q6" | "q7" | "q8":
                 unsure = reply is Reply.UNSURE
                 return replace(
                     self,
                     interest=self.interest or yes,
                     doubtful_interest=self.doubtful_interest or unsure,
-                    needs_person=self.needs_person or unsure,
+                    needs_officer=self.needs_officer or unsure,
                 )
             case "q13":
                 return replace(self, informed=yes)
             case "q14":
-                return replace(self, needs_person=self.needs_person or maybe)
-        return self._counting(reply)._placing(question, reply)
+                return replace(self, needs_officer=self.needs_officer or maybe)
+        return self._count_unsure(reply)._record(question, reply)
 
-    def _counting(self, reply: Reply) -> "_Reckoning":
+    def _count_unsure(self, reply: Reply) -> "_RuleState":
         if reply is not Reply.UNSURE:
             return self
-        return replace(self, one_unsure=True, needs_person=self.needs_person or self.one_unsure)
+        return replace(self, one_unsure=True, needs_officer=self.needs_officer or self.one_unsure)
 
-    def _placing(self, question: str, reply: Reply) -> "_Reckoning":
+    def _record(self, question: str, reply: Reply) -> "_RuleState":
+        """Store the reply to q9, q10, q11 or q12."""
         maybe = reply is not Reply.NO
         match question:
             case "q9":
@@ -117,73 +119,76 @@ class _Reckoning:
 
     @property
     def level(self) -> Level:
-        part = self.q9 is not Reply.NO
-        hands = self.q10 is not Reply.NO
-        if self.interest and (self.q10 is Reply.YES or (part and hands)):
+        q9, q10 = self.q9 is not Reply.NO, self.q10 is not Reply.NO
+        if self.interest and (self.q10 is Reply.YES or (q9 and q10)):
             return Level.REAL
-        near = part or hands or self.q11
-        if self.interest and near:
+        involved = q9 or q10 or self.q11
+        if self.interest and involved:
             return Level.POTENTIAL
-        if self.q12 or ((self.interest or self.doubtful_interest) and near):
+        if self.q12 or ((self.interest or self.doubtful_interest) and involved):
             return Level.APPARENT
         return Level.NONE
 
     def orientation(self, faults: tuple[str, ...]) -> Orientation:
         level = self.level
-        needs = self.needs_person or bool(faults) or (level >= Level.POTENTIAL and self.urgent)
+        needs_officer = self.needs_officer or bool(faults) or (level >= Level.POTENTIAL and self.urgent)
         notes = {
-            "urgent": self.urgent and (needs or bool(level)),
+            "urgent": self.urgent and (needs_officer or bool(level)),
             "do-not-act": level is Level.APPARENT and self.doubtful_interest,
             "inform-in-writing": bool(level) and not self.informed,
             "interest-without-part": self.interest and level is Level.NONE,
         }
-        return Orientation(level, faults, needs, tuple(note for note, holds in notes.items() if holds))
+        return Orientation(level, faults, needs_officer, tuple(note for note, applies in notes.items() if applies))
 
 
 @cache
-def _fate(place: int, reckoning: _Reckoning) -> object:
-    """What can still become of `reckoning`: equal fates mean that no later answer can tell the two apart."""
-    if place == len(QUESTIONS):
-        return reckoning.orientation(())
-    fates = tuple(_fate(place + 1, reckoning.after(QUESTIONS[place], reply)) for reply in Reply)
-    return fates[0] if fates[0] == fates[1] == fates[2] else _interned((place, fates))
+def _outcome_tree(index: int, state: _RuleState) -> object:
+    """Canonical form of the orientations that the answers from question `index` on can lead to.
+
+    Two states with equal trees lead to equal orientations whatever is answered next. An answer that changes nothing is
+    left out of the tree; inner nodes are interned to numbers, so that comparing trees is cheap.
+    """
+    if index == len(QUESTIONS):
+        return state.orientation(())
+    subtrees = tuple(_outcome_tree(index + 1, state.after(QUESTIONS[index], reply)) for reply in Reply)
+    return subtrees[0] if subtrees[0] == subtrees[1] == subtrees[2] else _interned((index, subtrees))
 
 
-_known: dict[object, int] = {}
+_node_ids: dict[object, int] = {}
 
 
-def _interned(fate: object) -> object:
-    return _known.setdefault(fate, len(_known))
+def _interned(node: object) -> object:
+    return _node_ids.setdefault(node, len(_node_ids))
 
 
 def evaluate(sheet: Sheet) -> Orientation:
-    """The orientation of a sheet; questions that were not asked count as "no" (see `next_question`)."""
-    reckoning = _Reckoning()
+    """The orientation for a sheet; questions that were not asked count as "no" (see `next_question`)."""
+    state = _RuleState()
     for question in QUESTIONS:
-        reckoning = reckoning.after(question, sheet.get(question, Reply.NO))
-    return reckoning.orientation(_faults(sheet))
+        state = state.after(question, sheet.get(question, Reply.NO))
+    return state.orientation(_faults(sheet))
 
 
 def next_question(sheet: Sheet) -> str | None:
-    """The first question, in order, whose answer can still change the orientation; None: the sheet is complete.
+    """The first unanswered question whose answer can still change the orientation; None when the sheet is complete.
 
-    Answers have to be given in this order.
+    Questions have to be answered in the order in which this function returns them.
     """
-    reckoning = _Reckoning()
-    for place, question in enumerate(QUESTIONS):
+    state = _RuleState()
+    for index, question in enumerate(QUESTIONS):
         if question in sheet:
-            reckoning = reckoning.after(question, sheet[question])
-        elif question in FAULTS:
+            state = state.after(question, sheet[question])
+        elif question in FAULT_BY_QUESTION:
             return question
         else:
-            fates = {_fate(place + 1, reckoning.after(question, reply)) for reply in Reply}
-            if len(fates) > 1:
+            trees = {_outcome_tree(index + 1, state.after(question, reply)) for reply in Reply}
+            if len(trees) > 1:
                 return question
     return None
 
 
 def _faults(sheet: Sheet) -> tuple[str, ...]:
-    return tuple(fault for question, fault in FAULTS.items() if sheet.get(question) is Reply.YES)
+    return tuple(fault for question, fault in FAULT_BY_QUESTION.items() if sheet.get(question) is Reply.YES)
 
 
 class Question(ContentModel):
@@ -195,7 +200,7 @@ class Question(ContentModel):
 
 
 class Outcome(ContentModel):
-    """What is said for one outcome, on which law, and the steps to take."""
+    """Guidance for one outcome: text, cited articles and steps to take."""
 
     id: OutcomeId
     title: Text
@@ -205,7 +210,7 @@ class Outcome(ContentModel):
 
 
 class Note(ContentModel):
-    """A text that a rule adds to the outcomes."""
+    """A text that the rules add to the outcomes."""
 
     id: NoteId
     text: Text
@@ -213,7 +218,7 @@ class Note(ContentModel):
 
 
 class Kinship(ContentModel):
-    """One row of the table of relatives."""
+    """One row of the table of relatives and degrees of kinship."""
 
     relative: Text
     kind: Literal["blood", "affinity", "marriage", "none"]
@@ -223,7 +228,7 @@ class Kinship(ContentModel):
 
 
 class Assessment(ContentModel):
-    """The words of the self-assessment; a change of wording is a new version."""
+    """The texts of the self-assessment; every change of wording gets a new version."""
 
     id: Identifier
     version: str

@@ -1,4 +1,4 @@
-"""Questions that servants ask ("¿puedo...?") and their answers with the article; found by what people type."""
+"""FAQ: questions that servants ask ("¿puedo...?"), answers with cited articles, and the search over them."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,29 +13,29 @@ from content.course.law import Citation
 from content.course.search import Index, Passage, Vocabulary, is_question
 from content.phrases import Phrases
 from content.problems import Problem
-from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr, Text
 
-WORDS = (25, 70)
-"""Words of an answer."""
-SHOWN = "faq.two"
-"""The phrase that shows two entries in one message."""
-LINE = "§ : \n"
-"""What handlers put around the label and the title of a citation."""
-Ways = Annotated[tuple[Words, ...], Field(min_length=2, max_length=4)]
+ANSWER_WORDS = (25, 70)
+"""Minimum and maximum number of words of an answer."""
+TWO_ENTRIES_KEY = "faq.two"
+"""Key of the phrase that shows two entries in one message."""
+CITATION_MARKUP = "§ : \n"
+"""Characters that handlers add around the label and title of a citation."""
+Phrasings = Annotated[tuple[NonEmptyStr, ...], Field(min_length=2, max_length=4)]
 
 
 class Asked(ContentModel):
-    """Other ways in which people type the question."""
+    """Other phrasings of the question, by language."""
 
-    es: Ways
-    en: Ways
+    es: Phrasings
+    en: Phrasings
 
     def in_language(self, language: str) -> tuple[str, ...]:
         return self.en if language == "en" else self.es
 
 
 class FaqEntry(ContentModel):
-    """One question, how else it is asked, and what can be said with the law at hand."""
+    """One question, its other phrasings, and the answer with the articles it rests on."""
 
     id: Identifier
     question: Text
@@ -44,14 +44,16 @@ class FaqEntry(ContentModel):
     articles: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=3)]
 
     @model_validator(mode="after")
-    def _is_brief(self) -> Self:
-        low, high = WORDS
+    def _check_answer_length(self) -> Self:
+        low, high = ANSWER_WORDS
         counts = {language: len(self.answer.in_language(language).split()) for language in LANGUAGES}
-        faults = [
-            f"answer.{one}: {low} to {high} words (seen: {n})" for one, n in counts.items() if not low <= n <= high
+        errors = [
+            f"answer.{language}: {low} to {high} words (seen: {count})"
+            for language, count in counts.items()
+            if not low <= count <= high
         ]
-        if faults:
-            raise ValueError("; ".join(faults))
+        if errors:
+            raise ValueError("; ".join(errors))
         return self
 
 
@@ -73,10 +75,13 @@ class Faq:
         """Whether a short text looks like a question, in either language."""
         return is_question(text, tuple(self._vocabularies.values()))
 
-    def find(self, text: str, language: str, most: int = 2) -> tuple[FaqEntry, ...]:
-        """The entries that best answer, best first; `language` is the reader's, and decides where the words do not."""
-        typed = max(LANGUAGES, key=lambda one: (self._indexes[one].small_words(text), one == language))
-        return tuple(self.entries[one] for one in self._indexes[typed].find(text, most))
+    def find(self, text: str, language: str, limit: int = 2) -> tuple[FaqEntry, ...]:
+        """Return up to `limit` best matching entries, best first.
+
+        The language of `text` is detected by its stop words; `language`, the user's, decides when they do not.
+        """
+        detected = max(LANGUAGES, key=lambda code: (self._indexes[code].count_stop_words(text), code == language))
+        return tuple(self.entries[id] for id in self._indexes[detected].find(text, limit))
 
     @cached_property
     def _indexes(self) -> Mapping[str, Index]:
@@ -90,53 +95,60 @@ class Faq:
             )
             for entry in self.entries.values()
         }
-        none = Vocabulary(language="en" if language == "en" else "es")
-        return Index(passages, self._vocabularies.get(language, none))
+        empty = Vocabulary(language="en" if language == "en" else "es")
+        return Index(passages, self._vocabularies.get(language, empty))
 
 
-def open_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> Faq:
-    """The questions of files that were read and checked; keys are file names."""
+def build_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> Faq:
+    """Build the FAQ from parsed files; both mappings are keyed by file name."""
     return Faq(
         {entry.id: entry for chapter in chapters.values() for entry in chapter.entries},
         {vocabulary.language: vocabulary for vocabulary in vocabularies.values()},
     )
 
 
-# ---------------------------------------------------------------- what only shows when all files are side by side
+# ---------------------------------------------------------------- checks across files
 
 
-def misplaced(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> list[Problem]:
-    """Files that are not called after what is in them."""
+def misnamed_files(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> list[Problem]:
+    """Files that are not named after their topic or language."""
     named = [(file, "topic", chapter.topic) for file, chapter in chapters.items()]
     named += [(file, "language", vocabulary.language) for file, vocabulary in vocabularies.items()]
     return [
-        Problem(file, field, f"the file is named after its {field} (seen: {name!r})")
+        Problem(file, field, f"the file must be named after its {field} (seen: {name!r})")
         for file, field, name in named
         if PurePath(file).stem != name
     ]
 
 
-def too_long(chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], phrases: Phrases) -> list[Problem]:
-    """The longest two entries together, with the words around them, must fit one message with buttons."""
+def oversized_entries(
+    chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], phrases: Phrases
+) -> list[Problem]:
+    """Entries of which the longest two, with the surrounding phrase, do not fit one message with buttons."""
     problems: list[Problem] = []
-    for language in LANGUAGES if chapters and SHOWN in phrases.keys else ():
-        around = sum(len(text) for text, *_ in Formatter().parse(phrases.template(language, SHOWN)))
-        room = limits.TEXT_WITH_BUTTONS - around
+    for language in LANGUAGES if chapters and TWO_ENTRIES_KEY in phrases.keys else ():
+        surrounding = sum(len(text) for text, *_ in Formatter().parse(phrases.template(language, TWO_ENTRIES_KEY)))
+        available = limits.TEXT_WITH_BUTTONS - surrounding
         sizes = sorted(
-            (_size(entry, articles, language), file, f"entries.{place}")
+            (_size(entry, articles, language), file, f"entries.{index}")
             for file, chapter in chapters.items()
-            for place, entry in enumerate(chapter.entries)
+            for index, entry in enumerate(chapter.entries)
         )
-        if sum(size for size, *_ in sizes[-2:]) > room:
-            says = f"question, answer and articles ({language}): at most {room // 2} characters"
+        if sum(size for size, *_ in sizes[-2:]) > available:
+            message = f"question, answer and articles ({language}): at most {available // 2} characters"
             problems += [
-                Problem(file, field, f"{says} (seen: {size})") for size, file, field in sizes if size > room // 2
+                Problem(file, field, f"{message} (seen: {size})")
+                for size, file, field in sizes
+                if size > available // 2
             ]
     return problems
 
 
 def _size(entry: FaqEntry, articles: Mapping[str, Citation], language: str) -> int:
-    """Characters of an entry as it is shown; articles that nobody knows are told elsewhere."""
-    cited = [articles[one] for one in entry.articles if one in articles]
-    lines = sum(len(one.label(language)) + len(one.article.title.in_language(language)) + len(LINE) for one in cited)
+    """Characters of an entry as shown; unknown articles are skipped, as validation.questions reports them."""
+    cited = [articles[id] for id in entry.articles if id in articles]
+    lines = sum(
+        len(citation.label(language)) + len(citation.article.title.in_language(language)) + len(CITATION_MARKUP)
+        for citation in cited
+    )
     return len(entry.question.in_language(language)) + len(entry.answer.in_language(language)) + lines

@@ -1,70 +1,72 @@
-"""The law that may be cited: articles that were read, with the mark of how."""
+"""The law that may be cited: articles, each with a mark for how its text was verified."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from content.text import ContentModel, Identifier, Text, Words
+from content.text import ContentModel, Identifier, NonEmptyStr, Text
 
 
 class Article(ContentModel):
-    """One article or fraction. Only V (read in the text) and V2 (read in a secondary page) can be loaded.
+    """One article or fraction. `mark`: V (read in the official text) or V2 (read in a secondary source).
 
-    `unchanged_since` says that the words are those of an earlier day, and holds for the text that `confirmed_in` names:
-    after the next change of the law it has to be confirmed again.
+    `unchanged_since` states that the wording has been the same since that earlier day. It applies to the text version
+    named in `confirmed_in`: after the next change of the law it has to be confirmed again.
     """
 
     id: Identifier
-    article: Words
+    article: NonEmptyStr
     fraction: str = ""
     mark: Literal["V", "V2"]
-    source: Words
+    source: NonEmptyStr
     title: Text
     summary: Text
     unchanged_since: date | None = None
-    confirmed_in: Words | None = None
+    confirmed_in: NonEmptyStr | None = None
 
 
 class Law(ContentModel):
-    """One law in the version that was read, and the day on which this version came into the catalogue."""
+    """One law in the version that was read; `version_since` is the day this version entered the catalogue."""
 
     law: Identifier
-    short: Words
+    short: NonEmptyStr
     name: Text
-    text_version: Words
+    text_version: NonEmptyStr
     checked_on: date
     version_since: date
     articles: Annotated[tuple[Article, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _confirmed_as_a_pair(self) -> Self:
-        faults = [fault for place, article in enumerate(self.articles) for fault in self._half(place, article)]
-        if faults:
-            raise ValueError("; ".join(faults))
+    def _check_confirmations(self) -> Self:
+        errors = [
+            error for index, article in enumerate(self.articles) for error in self._confirmation_errors(index, article)
+        ]
+        if errors:
+            raise ValueError("; ".join(errors))
         return self
 
-    def _half(self, place: int, article: Article) -> list[str]:
+    def _confirmation_errors(self, index: int, article: Article) -> list[str]:
         day = article.unchanged_since
         if (day is None) != (article.confirmed_in is None):
-            return [f"articles.{place} ({article.id}): unchanged_since and confirmed_in go together"]
+            return [f"articles.{index} ({article.id}): unchanged_since and confirmed_in go together"]
         if day is not None and day >= self.version_since:
             expected = f"expected before version_since, {self.version_since}"
-            return [f"articles.{place}.unchanged_since ({article.id}): {expected} (seen: {day})"]
+            return [f"articles.{index}.unchanged_since ({article.id}): {expected} (seen: {day})"]
         return []
 
 
 class Citation(ContentModel):
-    """An article with its law: what a person is shown as the reason.
+    """An article with its law, as cited to users.
 
-    Its words are the same since `since`: whatever was reviewed on that day or later was reviewed with them.
+    The wording has been the same since `since`: content reviewed on that day or later was reviewed against it.
     """
 
     id: Identifier
     law: Text
-    short: Words
+    short: NonEmptyStr
     article: Article
-    text_version: Words
+    text_version: NonEmptyStr
     checked_on: date
     since: date
 
@@ -76,6 +78,7 @@ class Citation(ContentModel):
 
 
 def citations(law: Law) -> dict[str, Citation]:
+    """The citations of all articles of a law, by article id."""
     return {
         article.id: Citation(
             id=article.id,

@@ -1,4 +1,4 @@
-"""A scenario: a believable situation, options that tempt, and why each is right or not."""
+"""A scenario: a realistic situation, plausible options, and the reason why each is right or wrong."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 
 from content import limits
 from content.course.topic import Role
-from content.text import LANGUAGES, ContentModel, Identifier, Text, Words
+from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr, Text
 
 LETTERS = "abcd"
 State = Literal["draft", "reviewed", "published", "retired"]
 
 
 class Option(ContentModel):
-    """One way to act, with its reason."""
+    """One way to act, and why it is right or wrong."""
 
     right: bool
     articles: Annotated[tuple[Identifier, ...], Field(min_length=1)]
@@ -24,14 +24,14 @@ class Option(ContentModel):
 
 
 class Scenario(ContentModel):
-    """One situation of one competency; its options keep the order of the file and are called a, b, c, d."""
+    """One situation that trains one competency. Options are lettered a to d in the order of the file."""
 
     id: Identifier
     competency: Identifier
     variant: Annotated[int, Field(ge=1, le=99)]
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     state: State
-    author: Words
+    author: NonEmptyStr
     reviewer: str
     reviewed_on: date
     situation: Text
@@ -39,12 +39,13 @@ class Scenario(ContentModel):
     todo: Text
 
     def option(self, letter: str) -> Option | None:
-        place = LETTERS.find(letter) if len(letter) == 1 else -1
-        return self.options[place] if 0 <= place < len(self.options) else None
+        """The option with this letter, or None."""
+        index = LETTERS.find(letter) if len(letter) == 1 else -1
+        return self.options[index] if 0 <= index < len(self.options) else None
 
     @property
     def cited(self) -> tuple[str, ...]:
-        """Ids of the articles that its options rest on, each once, in order."""
+        """Ids of the articles that the options cite, each once, in order."""
         return tuple(dict.fromkeys(article for option in self.options for article in option.articles))
 
     @property
@@ -52,46 +53,46 @@ class Scenario(ContentModel):
         return next(letter for letter, option in zip(LETTERS, self.options, strict=False) if option.right)
 
     @model_validator(mode="after")
-    def _one_right(self) -> Self:
+    def _check_right_option(self) -> Self:
         right = sum(option.right for option in self.options)
         if right != 1:
             raise ValueError(f"exactly one option has right = true (seen: {right})")
         return self
 
     @model_validator(mode="after")
-    def _fits_every_channel(self) -> Self:
+    def _check_limits(self) -> Self:
         options = [(option.text, option.why) for option in self.options]
-        faults = misfits(self.situation, options, self.todo)
-        if faults:
-            raise ValueError("; ".join(f"{field}: {says}" for field, says in faults))
+        violations = limit_violations(self.situation, options, self.todo)
+        if violations:
+            raise ValueError("; ".join(f"{field}: {message}" for field, message in violations))
         return self
 
 
-def misfits(situation: Text, options: Sequence[tuple[Text, Text]], todo: Text) -> list[tuple[str, str]]:
-    """Field and fault of all that is too long or too short for a message or a reader; options are text and why."""
-    return [fault for language in LANGUAGES for fault in _misfits(situation, options, todo, language)]
+def limit_violations(situation: Text, options: Sequence[tuple[Text, Text]], todo: Text) -> list[tuple[str, str]]:
+    """Field and message for each text outside content/limits.py; `options` are pairs of text and why."""
+    return [violation for language in LANGUAGES for violation in _limit_violations(situation, options, todo, language)]
 
 
-def _misfits(
+def _limit_violations(
     situation: Text, options: Sequence[tuple[Text, Text]], todo: Text, language: str
 ) -> Iterator[tuple[str, str]]:
-    words = situation.in_language(language)
-    yield from _words(f"situation.{language}", words, limits.SITUATION_WORDS)
-    for place, (text, why) in enumerate(options):
-        yield from _signs(f"options.{place}.text.{language}", text.in_language(language), limits.OPTION)
-        yield from _words(f"options.{place}.why.{language}", why.in_language(language), limits.WHY_WORDS)
-    whole = len(words) + sum(len(text.in_language(language)) for text, _ in options)
-    if whole > limits.SCENARIO:
-        yield f"situation.{language}", f"with its options: at most {limits.SCENARIO} characters (seen: {whole})"
-    yield from _signs(f"todo.{language}", todo.in_language(language), limits.TO_DO)
+    text = situation.in_language(language)
+    yield from _word_count(f"situation.{language}", text, limits.SITUATION_WORDS)
+    for index, (option, why) in enumerate(options):
+        yield from _length(f"options.{index}.text.{language}", option.in_language(language), limits.OPTION)
+        yield from _word_count(f"options.{index}.why.{language}", why.in_language(language), limits.WHY_WORDS)
+    total = len(text) + sum(len(option.in_language(language)) for option, _ in options)
+    if total > limits.SCENARIO:
+        yield f"situation.{language}", f"with its options: at most {limits.SCENARIO} characters (seen: {total})"
+    yield from _length(f"todo.{language}", todo.in_language(language), limits.TO_DO)
 
 
-def _words(field: str, text: str, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
+def _word_count(field: str, text: str, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
     low, high = bounds
     if not low <= (count := len(text.split())) <= high:
         yield field, f"{low} to {high} words (seen: {count})"
 
 
-def _signs(field: str, text: str, most: int) -> Iterator[tuple[str, str]]:
-    if len(text) > most:
-        yield field, f"at most {most} characters (seen: {len(text)})"
+def _length(field: str, text: str, maximum: int) -> Iterator[tuple[str, str]]:
+    if len(text) > maximum:
+        yield field, f"at most {maximum} characters (seen: {len(text)})"

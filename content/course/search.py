@@ -1,4 +1,4 @@
-"""Finding a text by a question typed in a hurry: stems, synonyms, a look at typos; nothing of the question is kept."""
+"""Full-text search by questions as users type them: stems, synonyms, typo correction. Questions are not stored."""
 
 import re
 import sqlite3
@@ -16,43 +16,44 @@ from typing import Annotated, Literal
 import Stemmer
 from pydantic import Field
 
-from content.text import ContentModel, Identifier, Words
+from content.text import ContentModel, Identifier, NonEmptyStr
 
 STEMMERS = {"es": "spanish", "en": "english"}
-ANSWERED = 0.4
-"""What a word counts that stands only in the answer of a text, against one of its question."""
-UNGROUPED = 0.8
-"""What a word counts that is in no group of synonyms: it has less to do with what people ask here."""
-UNKNOWN = 1.6
-"""What a word weighs that no question holds: enough to tell a stray question, not enough to drown a wordy one."""
-COVERED, NEARLY_ALL = 0.3, 0.8
-"""Share of a question that a passage must speak of to be given, by several words in common or by a single one."""
-RANKED = 8
-"""How many points of rank (bm25, turned positive) are worth one of weight."""
+ANSWER_FACTOR = 0.4
+"""Score factor of a term that occurs only in a passage's answer, relative to one in its questions (1.0)."""
+NO_GROUP_FACTOR = 0.8
+"""Weight factor of a word in no synonym group: it is less specific to the questions asked here."""
+UNKNOWN_WEIGHT = 1.6
+"""Weight of a term in no indexed question: high enough to reject off-topic questions, low enough for wordy ones."""
+MIN_COVERAGE, MIN_COVERAGE_SINGLE = 0.3, 0.8
+"""Share of a query's weight that a passage must score, with several units in common or with a single one."""
+BM25_DIVISOR = 8
+"""Points of bm25 rank (sign reversed) that equal one point of weight."""
 CANDIDATES = 40
-BESIDE = 0.75
-"""A further text is given while it is worth at least this share of the first one."""
-LIKENESS = 0.85
-"""How alike an unknown word and a known one must be to count as a slip of the finger (difflib's ratio)."""
-GUESSED = 0.6
-"""What each guess at a slip adds to what must be met: a guess alone is not enough."""
+"""Most passages that are scored for one query."""
+RUNNER_UP_RATIO = 0.75
+"""Further passages are returned while their score is at least this share of the best score."""
+TYPO_SIMILARITY = 0.85
+"""Least similarity (difflib's ratio) of an unknown word to a known one for the known one to replace it."""
+TYPO_PENALTY = 0.6
+"""Weight added to a query's total for each corrected word: a correction alone does not make a match."""
 
 
 class SynonymGroup(ContentModel):
-    """Words and phrases that mean much the same to whoever asks; their order says nothing."""
+    """Words and phrases treated as synonyms; their order has no meaning."""
 
     id: Identifier
-    words: Annotated[tuple[Words, ...], Field(min_length=2)]
+    words: Annotated[tuple[NonEmptyStr, ...], Field(min_length=2)]
 
 
 class Vocabulary(ContentModel):
-    """How people ask in one language: content/synonyms/<language>.toml."""
+    """Words that steer the search in one language: content/synonyms/<language>.toml."""
 
     language: Literal["es", "en"]
-    stop: tuple[Words, ...] = ()  # words that tell nothing of what is asked
-    greetings: tuple[Words, ...] = ()  # what may stand before a question, and is none by itself
-    openings: tuple[Words, ...] = ()  # how a question begins
-    turns: tuple[Words, ...] = ()  # what makes a question of a sentence wherever it stands
+    stop: tuple[NonEmptyStr, ...] = ()  # stop words
+    greetings: tuple[NonEmptyStr, ...] = ()  # may precede a question, are none by themselves
+    openings: tuple[NonEmptyStr, ...] = ()  # beginnings of a question
+    turns: tuple[NonEmptyStr, ...] = ()  # mark a sentence as a question at any position
     groups: tuple[SynonymGroup, ...] = ()
 
 
@@ -67,36 +68,42 @@ def plain(text: str) -> list[str]:
 
 
 def _bare(word: str) -> str:
+    """A word without accents and other signs."""
     return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", word))
 
 
 def is_question(text: str, vocabularies: Sequence[Vocabulary]) -> bool:
-    """Whether a short text asks something, also without signs and accents; a greeting or a single word does not."""
-    said = _without_greeting(plain(text), [plain(one) for each in vocabularies for one in each.greetings])
-    if len(said) < 2:
+    """Whether a short text is a question, also without punctuation and accents.
+
+    A greeting or a single word is none.
+    """
+    greetings = [plain(phrase) for vocabulary in vocabularies for phrase in vocabulary.greetings]
+    typed = _without_greeting(plain(text), greetings)
+    if len(typed) < 2:
         return False
     if "?" in text or "¿" in text:
         return bool(vocabularies)
-    sentence = f" {' '.join(said)} "
-    opens = (one for each in vocabularies for one in each.openings if sentence.startswith(_whole(one)))
-    turns = (one for each in vocabularies for one in each.turns if _whole(one) in sentence)
-    return len(said) > 2 and (any(opens) or any(turns))
+    sentence = f" {' '.join(typed)} "
+    openings = (phrase for vocabulary in vocabularies for phrase in vocabulary.openings)
+    turns = (phrase for vocabulary in vocabularies for phrase in vocabulary.turns)
+    opens = any(sentence.startswith(_as_whole_words(phrase)) for phrase in openings)
+    return len(typed) > 2 and (opens or any(_as_whole_words(phrase) in sentence for phrase in turns))
 
 
-def _whole(phrase: str) -> str:
+def _as_whole_words(phrase: str) -> str:
     return f" {' '.join(plain(phrase))} "
 
 
-def _without_greeting(said: list[str], greetings: Sequence[list[str]]) -> list[str]:
+def _without_greeting(typed: list[str], greetings: Sequence[list[str]]) -> list[str]:
     longest_first = sorted(greetings, key=len, reverse=True)
-    while found := next((one for one in longest_first if one and said[: len(one)] == one), None):
-        said = said[len(found) :]
-    return said
+    while found := next((one for one in longest_first if one and typed[: len(one)] == one), None):
+        typed = typed[len(found) :]
+    return typed
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One thing a text speaks of: a word's stem (empty for a phrase) and the groups it belongs to."""
+    """One unit of meaning: a word's stem (empty for a phrase) and the synonym groups it belongs to."""
 
     stem: str
     groups: tuple[str, ...]
@@ -108,75 +115,76 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What can be found: the ways in which it is asked, and its answer."""
+    """A searchable passage: the phrasings of its question, and its answer."""
 
-    ways: tuple[str, ...]
+    phrasings: tuple[str, ...]
     answer: str
 
 
 class Index:
-    """The passages of one language, each found by the ways in which it is asked and, weaker, by what it answers.
+    """In-memory index of the passages of one language, matched by their questions and, with less weight, answers.
 
-    Kept in memory by one SQLite connection that only reads once it is filled; meant for one thread at a time.
+    Backed by one SQLite connection (FTS5), read-only once filled; to be used by one thread at a time.
     """
 
     def __init__(self, passages: Mapping[str, Passage], vocabulary: Vocabulary) -> None:
-        """`passages` by id."""
+        """Build the index; `passages` is keyed by id."""
         self._vocabulary = vocabulary
         self._stemmer = Stemmer.Stemmer(STEMMERS[vocabulary.language])
-        self._stemmer.maxCacheSize = 0  # it would keep the words that people type
+        self._stemmer.maxCacheSize = 0  # its cache would hold words that users typed
         self._stop = {word for phrase in vocabulary.stop for word in plain(phrase)}
-        ways = {one: [self._terms(way) for way in passage.ways] for one, passage in passages.items()}
-        answers = {one: self._terms(passage.answer) for one, passage in passages.items()}
-        self._ways = {one: [frozenset(terms) for terms in listed] for one, listed in ways.items()}
-        self._asked = {one: frozenset[str]().union(*listed) for one, listed in self._ways.items()}
-        self._answered = {one: frozenset(terms) for one, terms in answers.items()}
-        texts = [text for passage in passages.values() for text in (*passage.ways, passage.answer)]
+        questions = {id: [self._terms(text) for text in passage.phrasings] for id, passage in passages.items()}
+        answers = {id: self._terms(passage.answer) for id, passage in passages.items()}
+        self._phrasing_terms = {id: [frozenset(terms) for terms in listed] for id, listed in questions.items()}
+        self._question_terms = {id: frozenset[str]().union(*sets) for id, sets in self._phrasing_terms.items()}
+        self._answer_terms = {id: frozenset(terms) for id, terms in answers.items()}
+        texts = [text for passage in passages.values() for text in (*passage.phrasings, passage.answer)]
         texts += [phrase for group in vocabulary.groups for phrase in group.words]
         self._stems = {self._stem(word) for text in texts for word in words(text)}
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         weakref.finalize(self, self._database.close)
-        rows = [(one, " ".join(chain.from_iterable(ways[one])), " ".join(answers[one])) for one in passages]
+        rows = [(id, " ".join(chain.from_iterable(questions[id])), " ".join(answers[id])) for id in passages]
         self._fill(rows, sorted({word for text in texts for word in plain(text)}))
 
-    def _fill(self, rows: Sequence[tuple[str, str, str]], known: Sequence[str]) -> None:
+    def _fill(self, rows: Sequence[tuple[str, str, str]], known_words: Sequence[str]) -> None:
         tokens = "tokenize = 'unicode61 remove_diacritics 0'"
         self._database.execute(f"create virtual table texts using fts5(id unindexed, asked, answered, {tokens})")
         self._database.execute("create virtual table words using fts5(word, tokenize = 'trigram')")
         self._database.executemany("insert into texts values (?, ?, ?)", rows)
-        self._database.executemany("insert into words values (?)", [(word,) for word in known])
+        self._database.executemany("insert into words values (?)", [(word,) for word in known_words])
         self._database.commit()
         self._database.execute("pragma query_only = on")
 
-    def small_words(self, text: str) -> int:
-        """How many words of a text tell nothing in this language: most of them in the language that it is in."""
+    def count_stop_words(self, text: str) -> int:
+        """Number of this language's stop words in a text; highest for the language the text is written in."""
         return sum(word in self._stop for word in plain(text))
 
-    def find(self, question: str, most: int = 2) -> tuple[str, ...]:
-        """Ids of the texts that best answer, best first; none when nothing comes near enough."""
+    def find(self, question: str, limit: int = 2) -> tuple[str, ...]:
+        """Ids of up to `limit` best matching passages, best first; empty when none scores high enough."""
         typed = words(question)
-        meant = [self._mended(word) for word in typed]
-        units = set(self._units(meant))
-        guesses = sum(one != other for one, other in zip(typed, meant, strict=True))
-        whole = sum(self._weight(unit) for unit in units) + guesses * GUESSED
-        found: dict[str, float] = {}
-        for one, rank in self._candidates(units):
-            worth = sum(self._worth(unit, self._asked[one], self._answered[one]) for unit in units)
-            if self._is_near(one, units, worth / whole):
-                best_way = max(sum(self._worth(unit, way) for unit in units) for way in self._ways[one])
-                found[one] = worth + best_way + rank / RANKED
-        best = sorted(found, key=lambda one: (-found[one], one))[:most]
-        return tuple(one for one in best if found[one] >= BESIDE * found[best[0]])
+        corrected = [self._corrected(word) for word in typed]
+        units = set(self._units(corrected))
+        corrections = sum(before != after for before, after in zip(typed, corrected, strict=True))
+        total = sum(self._weight(unit) for unit in units) + corrections * TYPO_PENALTY
+        scores: dict[str, float] = {}
+        for id, rank in self._candidates(units):
+            score = sum(self._score(unit, self._question_terms[id], self._answer_terms[id]) for unit in units)
+            if self._is_match(id, units, score / total):
+                phrasings = self._phrasing_terms[id]
+                best_phrasing = max(sum(self._score(unit, terms) for unit in units) for terms in phrasings)
+                scores[id] = score + best_phrasing + rank / BM25_DIVISOR
+        best = sorted(scores, key=lambda id: (-scores[id], id))[:limit]
+        return tuple(id for id in best if scores[id] >= RUNNER_UP_RATIO * scores[best[0]])
 
-    def _is_near(self, one: str, units: Collection[_Unit], share: float) -> bool:
-        """Two things asked in common will do; a single one must be the very word and nearly all that was asked."""
-        common = [unit for unit in units if not self._asked[one].isdisjoint(unit.terms)]
+    def _is_match(self, id: str, units: Collection[_Unit], coverage: float) -> bool:
+        """Whether a passage matches: two units in common, or one with the same stem that is nearly the whole query."""
+        common = [unit for unit in units if not self._question_terms[id].isdisjoint(unit.terms)]
         if len(common) > 1:
-            return share >= COVERED
-        return share >= NEARLY_ALL and any(unit.stem in self._asked[one] for unit in common)
+            return coverage >= MIN_COVERAGE
+        return coverage >= MIN_COVERAGE_SINGLE and any(unit.stem in self._question_terms[id] for unit in common)
 
     def _candidates(self, units: Collection[_Unit]) -> list[tuple[str, float]]:
-        """Texts that hold any of the terms, with their rank."""
+        """Ids of passages that contain any of the terms, with their bm25 rank (sign reversed), best first."""
         terms = sorted({f'"{term}"' for unit in units for term in unit.terms})
         if not terms:
             return []
@@ -185,58 +193,60 @@ class Index:
             (" OR ".join(terms), CANDIDATES),
         ).fetchall()
 
-    # ------------------------------------------------------------ how much of a question a text speaks of
+    # ------------------------------------------------------------ scoring
 
-    def _worth(self, unit: _Unit, asked: frozenset[str], answered: frozenset[str] = frozenset()) -> float:
-        """What a unit counts where these terms stand: the rarer in questions, the more."""
+    def _score(self, unit: _Unit, question_terms: frozenset[str], answer_terms: frozenset[str] = frozenset()) -> float:
+        """Score of a unit against a passage's terms: the rarer in questions, the higher; 0 without a common term."""
         return max(
             (
-                self._rarity(unit, term) * (1.0 if term in asked else ANSWERED)
+                self._rarity(unit, term) * (1.0 if term in question_terms else ANSWER_FACTOR)
                 for term in unit.terms
-                if term in asked or term in answered
+                if term in question_terms or term in answer_terms
             ),
             default=0.0,
         )
 
     def _weight(self, unit: _Unit) -> float:
-        """The most that a unit can count."""
-        known = [term for term in unit.terms if term in self._spread]
-        return max((self._rarity(unit, term) for term in known), default=UNKNOWN)
+        """Highest score that a unit can get."""
+        known = [term for term in unit.terms if term in self._document_frequency]
+        return max((self._rarity(unit, term) for term in known), default=UNKNOWN_WEIGHT)
 
     def _rarity(self, unit: _Unit, term: str) -> float:
-        if term not in self._spread:
-            return UNKNOWN
-        return sqrt(log(1 + len(self._asked) / self._spread[term])) * (1.0 if unit.groups else UNGROUPED)
+        if term not in self._document_frequency:
+            return UNKNOWN_WEIGHT
+        return sqrt(log(1 + len(self._question_terms) / self._document_frequency[term])) * (
+            1.0 if unit.groups else NO_GROUP_FACTOR
+        )
 
     @cached_property
-    def _spread(self) -> Mapping[str, int]:
-        """In how many questions a term stands."""
-        return Counter(term for terms in self._asked.values() for term in terms)
+    def _document_frequency(self) -> Mapping[str, int]:
+        """Number of passages whose questions contain each term."""
+        return Counter(term for terms in self._question_terms.values() for term in terms)
 
     # ------------------------------------------------------------ words, stems, groups
 
     def _stem(self, word: str) -> str:
-        """Accents go after stemming, as does a last vowel: `recibió` and `recibio` are the same."""
+        """Stem, then drop accents and final vowels, so that `recibió` and `recibio` have one stem."""
         stem = _bare(self._stemmer.stemWord(word))
         short = stem.rstrip("aeiou")
         return short if len(short) > 2 else stem
 
     @cached_property
     def _phrases(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
-        """The groups of each phrase, by its stems; a group is a term that no word can be."""
+        """Synonym groups by the stems of each phrase. A group is a term that cannot equal a word's stem."""
         phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for place, group in enumerate(self._vocabulary.groups):
+        for number, group in enumerate(self._vocabulary.groups):
             for phrase in group.words:
                 stems = tuple(self._stem(word) for word in words(phrase))
-                phrases[stems] = tuple(sorted({*phrases.get(stems, ()), f"0group{place}"}))
+                phrases[stems] = tuple(sorted({*phrases.get(stems, ()), f"0group{number}"}))
         return phrases
 
-    def _units(self, said: Sequence[str]) -> list[_Unit]:
-        """What is spoken of, as often as it is: each word that tells something, and each known phrase."""
-        stems = [self._stem(word) for word in said]
+    def _units(self, typed: Sequence[str]) -> list[_Unit]:
+        """The units of a word sequence, repetitions included: each word but stop words, and each known phrase."""
+        stems = [self._stem(word) for word in typed]
         units = [
             _Unit(stem, self._phrases.get((stem,), ()))
-            for word, stem in zip(said, stems, strict=True)
+            for word, stem in zip(typed, stems, strict=True)
             if _bare(word) not in self._stop
         ]
         longest = max((len(phrase) for phrase in self._phrases), default=0)
@@ -249,18 +259,18 @@ class Index:
     def _terms(self, text: str) -> list[str]:
         return [term for unit in self._units(words(text)) for term in unit.terms]
 
-    # ------------------------------------------------------------ slips of the finger
+    # ------------------------------------------------------------ typos
 
-    def _mended(self, word: str) -> str:
-        """The word as typed, unless nothing knows it and it nearly is a known one."""
+    def _corrected(self, word: str) -> str:
+        """The known word that an unknown `word` most likely stands for, or `word` itself."""
         if len(word) < 5 or _bare(word) in self._stop or self._stem(word) in self._stems:
             return word
-        parts = " OR ".join(f'"{_bare(word)[place : place + 3]}"' for place in range(len(_bare(word)) - 2))
+        trigrams = " OR ".join(f'"{_bare(word)[start : start + 3]}"' for start in range(len(_bare(word)) - 2))
         near = self._database.execute(
-            "select word from words where words match ? order by bm25(words), word limit 40", (parts,)
+            "select word from words where words match ? order by bm25(words), word limit 40", (trigrams,)
         ).fetchall()
-        likeness = {
+        similarity = {
             known: SequenceMatcher(None, _bare(word), known).ratio() for (known,) in near if known[0] == _bare(word)[0]
         }
-        best = max(likeness, key=lambda known: (likeness[known], known), default=word)
-        return best if likeness.get(best, 0.0) >= LIKENESS else word
+        best = max(similarity, key=lambda known: (similarity[known], known), default=word)
+        return best if similarity.get(best, 0.0) >= TYPO_SIMILARITY else word

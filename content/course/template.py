@@ -1,7 +1,7 @@
-"""A message that a platform approves before it may be sent (WhatsApp): its words, what fills them, its buttons.
+"""Message templates, which WhatsApp approves before they may be sent: text, variables, buttons, and their checks.
 
-Sources: WhatsApp Business Management API, "Templates", "Template components", "Template review"; codes of refusals as
-Meta's answers gave them.
+Sources: WhatsApp Business Management API, "Templates", "Template components", "Template review"; rejection codes as
+observed in Meta's answers.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from content import limits
-from content.text import LANGUAGES, ContentModel, Text, Words
+from content.text import LANGUAGES, ContentModel, NonEmptyStr, Text
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,100}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -22,98 +22,99 @@ Value = str | int | Text
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 EMPHASIS = re.compile("\\*\\*|__|[\ue000-\ue003]")
-"""How phrases and rendered messages mark emphasis: nobody turns it into the platform's own here."""
+"""Marks of emphasis in phrases and rendered messages; in templates they are not converted to the platform's."""
 UNTIDY = re.compile(r"\n\s*\n\s*\n|\t| {2}")
 NOT_PLAIN = frozenset("{}*_~`\n\t")
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """What is at hand to fill a template that is sent, and how many choices its buttons bring back."""
+class TemplateUse:
+    """What the product needs of a template that it sends: available variables and the number of buttons."""
 
     variables: frozenset[str]
     buttons: int
 
 
-USES: Mapping[str, Use] = {
-    "pregunta_diaria": Use(frozenset({"topic"}), 1),
-    "pregunta_completa": Use(frozenset({"topic", "situation", "a", "b", "c"}), 3),
-    "novedades_consulta": Use(frozenset(), 1),
+TEMPLATE_USES: Mapping[str, TemplateUse] = {
+    "pregunta_diaria": TemplateUse(frozenset({"topic"}), 1),
+    "pregunta_completa": TemplateUse(frozenset({"topic", "situation", "a", "b", "c"}), 3),
+    "novedades_consulta": TemplateUse(frozenset(), 1),
 }
-"""A house may word these templates anew, but not ask for more."""
+"""Templates that handlers send, by name. An overlay may reword them, but not use other variables or buttons."""
 
 
-class Side(ContentModel):
-    """A template in one language. `code` is the platform's name of the language, `samples` are for its reviewers."""
+class Translation(ContentModel):
+    """A template in one language. `code` is the platform's language code, `samples` are shown to its reviewers."""
 
     code: str
-    body: Words
+    body: NonEmptyStr
     footer: str = ""
-    samples: Mapping[str, Words] = Field(default_factory=dict)
-    buttons: tuple[Words, ...] = ()
+    samples: Mapping[str, NonEmptyStr] = Field(default_factory=dict)
+    buttons: tuple[NonEmptyStr, ...] = ()
 
 
-class SpanishSide(Side):
+class SpanishTranslation(Translation):
     code: Annotated[str, StringConstraints(pattern=r"^es(_[A-Z]{2})?$")]
 
 
-class EnglishSide(Side):
+class EnglishTranslation(Translation):
     code: Annotated[str, StringConstraints(pattern=r"^en(_[A-Z]{2})?$")]
 
 
 class Template(ContentModel):
     """One template in both languages: content/templates/<name>.toml.
 
-    A body is written with `{variable}`; the platform sees `{{1}}` and so on, in the order of `variables`.
+    A body contains `{variable}` placeholders; the platform gets `{{1}}` and so on, in the order of `variables`.
     """
 
     name: Name
     category: Literal["utility", "marketing"]
     variables: tuple[Variable, ...] = ()
     ttl_seconds: int | None = None
-    es: SpanishSide
-    en: EnglishSide
+    es: SpanishTranslation
+    en: EnglishTranslation
 
-    def side(self, language: str) -> Side:
+    def translation(self, language: str) -> Translation:
+        """The template's texts in "en", else in Spanish."""
         return self.en if language == "en" else self.es
 
     def code(self, language: str) -> str:
-        """The platform's name of the language, e.g. es_MX."""
-        return self.side(language).code
+        """The platform's code of the language, e.g. es_MX."""
+        return self.translation(language).code
 
     def filled(self, language: str, values: Mapping[str, Value]) -> tuple[str, ...]:
-        """The values of the variables in their order, each on one line with single blanks: others are refused (132018).
+        """The values of the variables in order, each on one line with single spaces: others are refused (132018).
 
-        Raises KeyError for a variable that `values` does not have; what else it has is left out.
+        Extra entries of `values` are ignored. Raises KeyError for a missing one.
         """
         return tuple(_one_line(values[name], language) for name in self.variables)
 
     def text(self, language: str, values: Mapping[str, Value]) -> str:
-        """The body as the person reads it. Raises KeyError as `filled`."""
+        """The body with its variables filled in. Raises KeyError as `filled`."""
         words = dict(zip(self.variables, self.filled(language, values), strict=True))
-        return PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), self.side(language).body)
+        return PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), self.translation(language).body)
 
     def fits(self, language: str, values: Mapping[str, Value]) -> bool:
-        """Whether the platform takes it with these values: nothing empty, and the whole text not too long."""
-        whole = self.text(language, values)
-        return all(self.filled(language, values)) and len(whole) <= limits.TEMPLATE_BODY
+        """Whether the platform accepts these values: none is empty, and the filled body is within the limit."""
+        text = self.text(language, values)
+        return all(self.filled(language, values)) and len(text) <= limits.TEMPLATE_BODY
 
     def components(self, language: str) -> list[dict[str, Any]]:
-        """What it is made of, as the call that creates it wants it."""
-        side = self.side(language)
+        """The `components` of the API call that creates the template."""
+        translation = self.translation(language)
         body: dict[str, Any] = {"type": "BODY", "text": self.numbered(language)}
         if self.variables:
-            body["example"] = {"body_text": [[side.samples[name] for name in self.variables]]}
+            body["example"] = {"body_text": [[translation.samples[name] for name in self.variables]]}
         found = [body]
-        if side.footer:
-            found.append({"type": "FOOTER", "text": side.footer})
-        if side.buttons:
-            replies = [{"type": "QUICK_REPLY", "text": label} for label in side.buttons]
+        if translation.footer:
+            found.append({"type": "FOOTER", "text": translation.footer})
+        if translation.buttons:
+            replies = [{"type": "QUICK_REPLY", "text": label} for label in translation.buttons]
             found.append({"type": "BUTTONS", "buttons": replies})
         return found
 
     def submission(self, language: str) -> dict[str, Any]:
-        """The whole body of the call that creates it in one language."""
+        """The body of the API call that creates the template in one language."""
         whole: dict[str, Any] = {
             "name": self.name,
             "language": self.code(language),
@@ -124,18 +125,19 @@ class Template(ContentModel):
         return whole if self.ttl_seconds is None else whole | {"message_send_ttl_seconds": self.ttl_seconds}
 
     def numbered(self, language: str) -> str:
-        """The body with `{{1}}` and so on."""
-        places = {name: place for place, name in enumerate(self.variables, start=1)}
+        """The body with numbered variables: `{{1}}` and so on."""
+        numbers = {name: number for number, name in enumerate(self.variables, start=1)}
         return PLACEHOLDER.sub(
-            lambda found: f"{{{{{places[found[1]]}}}}}" if found[1] in places else found[0], self.side(language).body
+            lambda found: f"{{{{{numbers[found[1]]}}}}}" if found[1] in numbers else found[0],
+            self.translation(language).body,
         )
 
 
-# ---------------------------------------------------------------- what Meta would refuse, or we could not send
+# ---------------------------------------------------------------- what Meta would reject, or handlers could not fill
 
 
-def misfits(template: Template) -> Iterator[tuple[str, str]]:
-    """Field and fault of all that is wrong with one template."""
+def template_problems(template: Template) -> Iterator[tuple[str, str]]:
+    """Field and message for each problem of one template."""
     yield from _lifetime(template)
     yield from _use(template)
     if len(set(template.variables)) < len(template.variables):
@@ -143,9 +145,16 @@ def misfits(template: Template) -> Iterator[tuple[str, str]]:
     if len(template.en.buttons) != len(template.es.buttons):
         yield "en.buttons", f"as many as in Spanish, {len(template.es.buttons)} (seen: {len(template.en.buttons)})"
     for language in LANGUAGES:
-        side = template.side(language)
-        for field, fault in (*_body(template, side), *_samples(template, side), *_footer(side), *_buttons(side)):
-            yield f"{language}.{field}", fault
+        translation = template.translation(language)
+        for field, message in _translation_problems(template, translation):
+            yield f"{language}.{field}", message
+
+
+def _translation_problems(template: Template, translation: Translation) -> Iterator[tuple[str, str]]:
+    yield from _body(template, translation)
+    yield from _samples(template, translation)
+    yield from _footer(translation)
+    yield from _buttons(translation)
 
 
 def _lifetime(template: Template) -> Iterator[tuple[str, str]]:
@@ -155,7 +164,7 @@ def _lifetime(template: Template) -> Iterator[tuple[str, str]]:
 
 
 def _use(template: Template) -> Iterator[tuple[str, str]]:
-    use = USES.get(template.name)
+    use = TEMPLATE_USES.get(template.name)
     if use is None:
         return
     if unknown := set(template.variables) - use.variables:
@@ -165,73 +174,73 @@ def _use(template: Template) -> Iterator[tuple[str, str]]:
         yield "es.buttons", f"{use.buttons} expected (seen: {len(template.es.buttons)})"
 
 
-def _body(template: Template, side: Side) -> Iterator[tuple[str, str]]:
-    """The body's own rules, and how its variables stand in it."""
-    parts = PLACEHOLDER.split(side.body)
+def _body(template: Template, translation: Translation) -> Iterator[tuple[str, str]]:
+    """Rules for the body text and for the placement of its variables."""
+    parts = PLACEHOLDER.split(translation.body)
     texts, names = parts[::2], parts[1::2]
     if any(sign in text for text in texts for sign in "{}"):
-        yield "body", "braces that are no {variable}"
+        yield "body", "braces that are not a {variable}"
     if tuple(names) != template.variables:
         expected = ", ".join(template.variables) or "none"
         yield "body", f"every variable once and in their order, {expected} (seen: {', '.join(names) or 'none'})"
-    if EMPHASIS.search(side.body):
-        yield "body", "no ** or __ here: nobody turns them into emphasis"
-    if UNTIDY.search(side.body):
-        yield "body", "at most one empty line together, single blanks, no tabs"
-    whole = PLACEHOLDER.sub(lambda found: side.samples.get(found[1], found[0]), side.body)
-    if len(whole) > limits.TEMPLATE_BODY:
-        yield "body", f"with its samples: at most {limits.TEMPLATE_BODY} characters (seen: {len(whole)})"
+    if EMPHASIS.search(translation.body):
+        yield "body", "no ** or __ here: templates have no emphasis"
+    if UNTIDY.search(translation.body):
+        yield "body", "at most one consecutive empty line, single spaces, no tabs"
+    sample = PLACEHOLDER.sub(lambda found: translation.samples.get(found[1], found[0]), translation.body)
+    if len(sample) > limits.TEMPLATE_BODY:
+        yield "body", f"with its samples: at most {limits.TEMPLATE_BODY} characters (seen: {len(sample)})"
     if names:
-        yield from _apart(texts, names)
+        yield from _variable_spacing(texts, names)
 
 
-def _apart(texts: list[str], names: list[str]) -> Iterator[tuple[str, str]]:
-    """Words stand around and between the variables; Meta counts signs and blanks as nothing (2388299)."""
+def _variable_spacing(texts: list[str], names: list[str]) -> Iterator[tuple[str, str]]:
+    """Variables need words around and between them; Meta does not count punctuation or spaces (2388299)."""
     if not _has_letter(texts[0]):
         yield "body", f"begins with a variable; words before {{{names[0]}}} are missing"
     if not _has_letter(texts[-1]):
         yield "body", f"ends with a variable; words after {{{names[-1]}}} are missing"
-    for (one, other), between in zip(pairwise(names), texts[1:-1], strict=True):
+    for (left, right), between in zip(pairwise(names), texts[1:-1], strict=True):
         if not _has_letter(between):
-            yield "body", f"no words between {{{one}}} and {{{other}}}"
+            yield "body", f"no words between {{{left}}} and {{{right}}}"
     words = sum(_has_letter(word) for text in texts for word in text.split())
-    least = limits.TEMPLATE_WORDS * len(names) + 1
-    if words < least:
-        yield "body", f"too short for its variables: at least {least} words besides them (seen: {words})"
+    minimum = limits.TEMPLATE_WORDS * len(names) + 1
+    if words < minimum:
+        yield "body", f"too short for its variables: at least {minimum} words besides them (seen: {words})"
 
 
-def _samples(template: Template, side: Side) -> Iterator[tuple[str, str]]:
+def _samples(template: Template, translation: Translation) -> Iterator[tuple[str, str]]:
     for name in template.variables:
-        if name not in side.samples:
+        if name not in translation.samples:
             yield f"samples.{name}", "missing"
-    for name, sample in side.samples.items():
+    for name, sample in translation.samples.items():
         if name not in template.variables:
             yield f"samples.{name}", "no such variable"
         if sample != " ".join(sample.split()):
-            yield f"samples.{name}", "one line with single blanks"
+            yield f"samples.{name}", "one line with single spaces"
 
 
-def _footer(side: Side) -> Iterator[tuple[str, str]]:
-    if len(side.footer) > limits.TEMPLATE_FOOTER:
-        yield "footer", f"at most {limits.TEMPLATE_FOOTER} characters (seen: {len(side.footer)})"
-    if not _is_plain(side.footer):
-        yield "footer", "no variables, new lines, emoji or marks"
+def _footer(translation: Translation) -> Iterator[tuple[str, str]]:
+    if len(translation.footer) > limits.TEMPLATE_FOOTER:
+        yield "footer", f"at most {limits.TEMPLATE_FOOTER} characters (seen: {len(translation.footer)})"
+    if not _is_plain(translation.footer):
+        yield "footer", "no variables, line breaks, emoji or markup"
 
 
-def _buttons(side: Side) -> Iterator[tuple[str, str]]:
-    if len(side.buttons) > limits.QUICK_REPLIES:
-        yield "buttons", f"at most {limits.QUICK_REPLIES} (seen: {len(side.buttons)})"
-    if len({label.casefold() for label in side.buttons}) < len(side.buttons):
-        yield "buttons", f"each label once (seen: {', '.join(side.buttons)})"
-    for place, label in enumerate(side.buttons):
+def _buttons(translation: Translation) -> Iterator[tuple[str, str]]:
+    if len(translation.buttons) > limits.QUICK_REPLIES:
+        yield "buttons", f"at most {limits.QUICK_REPLIES} (seen: {len(translation.buttons)})"
+    if len({label.casefold() for label in translation.buttons}) < len(translation.buttons):
+        yield "buttons", f"each label once (seen: {', '.join(translation.buttons)})"
+    for index, label in enumerate(translation.buttons):
         if len(label) > limits.QUICK_REPLY_LABEL:
-            yield f"buttons.{place}", f"at most {limits.QUICK_REPLY_LABEL} characters (seen: {len(label)})"
-        if not _is_plain(label):  # refused with 2388060
-            yield f"buttons.{place}", "no variables, new lines, emoji or marks"
+            yield f"buttons.{index}", f"at most {limits.QUICK_REPLY_LABEL} characters (seen: {len(label)})"
+        if not _is_plain(label):  # rejected with 2388060
+            yield f"buttons.{index}", "no variables, line breaks, emoji or markup"
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a footer or label has only what Meta takes there."""
+    """Whether a footer or label contains only what Meta accepts there."""
     return not any(sign in NOT_PLAIN or unicodedata.category(sign) in ("So", "Co") for sign in text)
 
 

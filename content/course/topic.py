@@ -1,4 +1,4 @@
-"""A topic of the course and its competencies: the rules of conduct that one can be asked about."""
+"""A topic of the course and its competencies: the rules of conduct that scenarios train."""
 
 from typing import Annotated, Literal
 
@@ -25,7 +25,7 @@ Level = Literal["conoce", "aplica", "orienta"]
 
 
 class Competency(ContentModel):
-    """One rule of conduct, in one sentence, with the law it rests on."""
+    """One rule of conduct, in one sentence, with the articles it rests on."""
 
     id: Identifier
     rule: Text
@@ -36,7 +36,7 @@ class Competency(ContentModel):
 
 
 class Topic(ContentModel):
-    """One of the six topics, in the order in which they are shown."""
+    """One of the six topics; `order` is the position in which it is shown."""
 
     id: Identifier
     order: Annotated[int, Field(ge=1)]

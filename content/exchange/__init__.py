@@ -1,1 +1,1 @@
-"""Scenarios to and from files of authors: CSV, XLSX, TOML, JSON, GIFT."""
+"""Export and import of scenarios: CSV, XLSX, TOML, JSON, GIFT."""

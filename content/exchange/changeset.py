@@ -1,4 +1,4 @@
-"""Scenarios that authors bring in a file: every fault with its place, and what would be new, changed, unchanged."""
+"""Import of scenarios from authors' files: validate with every error located, and compare with the course."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,28 +7,28 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from content.course.scenario import Scenario, misfits
+from content.course.scenario import Scenario, limit_violations
 from content.library import Library
-from content.problems import SHOWN
+from content.problems import SHOWN_CHARACTERS
 from content.text import LANGUAGES, Text
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-PLAIN = {
+PLAIN_MESSAGES = {
     "missing": "is missing",
     "string_too_short": "is empty",
     "too_short": "has too few",
     "string_pattern_mismatch": "expected lower-case words without accents, joined by hyphens",
 }
-"""What some of pydantic's errors are called here, by their type."""
+"""Plainer messages for some of pydantic's errors, by error type."""
 
 
-class Unreadable(Exception):
-    """The file as a whole is not what its name says; the words say what to do."""
+class UnreadableFile(Exception):
+    """The file as a whole is not of the expected format; the message states the remedy."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """Where in the file something stands, as its author sees it, e.g. "row 7"; places are told by number."""
+    """A place in the file, labelled as its author sees it, e.g. "row 7"; locations are ordered by `number`."""
 
     number: int
     label: str
@@ -36,40 +36,43 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One scenario as it was brought: `values` has the shape of a scenario's TOML and may be wrong anywhere."""
+    """One unvalidated scenario: `values` has the shape of a scenario's TOML and may be invalid anywhere."""
 
-    place: SourceLocation
+    location: SourceLocation
     values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One mistake. `field` is a path such as `options.1.why.es`; empty when the whole place is meant."""
+class FieldError:
+    """One error. `field` is a path such as `options.1.why.es`; empty when the location as a whole is meant."""
 
-    place: SourceLocation
+    location: SourceLocation
     field: str
-    says: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """What a file holds; `name` gives an author's word for a field, e.g. "column H (opción B, por qué, es)"."""
+class ParsedFile:
+    """Contents of a file: drafts, and errors found while parsing.
+
+    `field_label` returns an author's name for a field path, e.g. "column H (opción B, por qué, es)".
+    """
 
     drafts: tuple[Draft, ...]
-    faults: tuple[Fault, ...] = ()
-    name: Callable[[str], str] = str
+    errors: tuple[FieldError, ...] = ()
+    field_label: Callable[[str], str] = str
 
-    def told(self, faults: Sequence[Fault]) -> list[str]:
-        """One line a mistake, in the order of the file."""
+    def error_lines(self, errors: Sequence[FieldError]) -> list[str]:
+        """One line per error, in the order of the file."""
         return [
-            f"{fault.place.label}{', ' + self.name(fault.field) if fault.field else ''}: {fault.says}"
-            for fault in sorted(faults, key=lambda fault: fault.place)
+            f"{error.location.label}{', ' + self.field_label(error.field) if error.field else ''}: {error.message}"
+            for error in sorted(errors, key=lambda error: error.location)
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What bringing scenarios in would do; `changed` goes with the fields that differ."""
+    """What an import would do; `changed` pairs each scenario with the paths of the fields that differ."""
 
     new: tuple[Scenario, ...]
     changed: tuple[tuple[Scenario, tuple[str, ...]], ...]
@@ -77,11 +80,12 @@ class Plan:
 
     @property
     def written(self) -> tuple[Scenario, ...]:
+        """The scenarios whose files the import writes."""
         return self.new + tuple(scenario for scenario, _ in self.changed)
 
     @property
     def outdated(self) -> tuple[Scenario, ...]:
-        """Changed since somebody reviewed them, as the day of that review stayed the same."""
+        """Changed scenarios whose last review predates the change: reviewer and review date stayed the same."""
         return tuple(
             scenario
             for scenario, fields in self.changed
@@ -89,49 +93,55 @@ class Plan:
         )
 
 
-def words_of(content: bytes) -> str:
-    """A file as text, without a byte order mark.
+def decode_text(content: bytes) -> str:
+    """Decode a UTF-8 file, dropping a byte order mark.
 
     Raises Unreadable.
     """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise Unreadable("not in UTF-8; save it again with that encoding (in Excel: CSV UTF-8)") from fault
+        raise UnreadableFile("not in UTF-8; save it again with that encoding (in Excel: CSV UTF-8)") from fault
 
 
-def in_order(library: Library) -> tuple[Scenario, ...]:
-    """All scenarios by topic, competency and variant, in the order of the course."""
-    places = {competency: number for number, competency in enumerate(library.competencies)}
-    return tuple(sorted(library.scenarios.values(), key=lambda one: (places[one.competency], one.variant)))
+def in_course_order(library: Library) -> tuple[Scenario, ...]:
+    """All scenarios ordered by topic and competency as in the course, then by variant."""
+    positions = {competency: number for number, competency in enumerate(library.competencies)}
+    return tuple(
+        sorted(library.scenarios.values(), key=lambda scenario: (positions[scenario.competency], scenario.variant))
+    )
 
 
-def judge(library: Library, brought: Brought) -> tuple[tuple[Scenario, ...], tuple[Fault, ...]]:
-    """Check what was brought by itself, against each other and against the course; give scenarios and all faults."""
+def validate(library: Library, parsed: ParsedFile) -> tuple[tuple[Scenario, ...], tuple[FieldError, ...]]:
+    """Check drafts by themselves, against each other and against the course; return valid scenarios and all errors."""
     scenarios: list[Scenario] = []
-    faults = list(brought.faults)
-    told = {(fault.place, fault.field) for fault in faults}
-    ids = {str(draft.values.get("id")) for draft in brought.drafts}
-    seen: dict[str, str] = {}
-    taken = {
-        f"{one.competency} {one.variant}": f"scenario {one.id}"
-        for one in library.scenarios.values()
-        if one.id not in ids
+    errors = list(parsed.errors)
+    reported = {(error.location, error.field) for error in errors}
+    imported_ids = {str(draft.values.get("id")) for draft in parsed.drafts}
+    seen_ids: dict[str, str] = {}
+    seen_variants = {
+        f"{scenario.competency} {scenario.variant}": f"scenario {scenario.id}"
+        for scenario in library.scenarios.values()
+        if scenario.id not in imported_ids
     }
-    for draft in brought.drafts:
+    for draft in parsed.drafts:
         scenario, found = _checked(draft.values, library)
-        _only_here("id", str(draft.values.get("id") or ""), seen, draft.place, found)
+        _check_unique("id", str(draft.values.get("id") or ""), seen_ids, draft.location, found)
         if all(draft.values.get(name) for name in ("competency", "variant")):
             variant = scenario.variant if scenario else draft.values["variant"]
-            _only_here("variant", f"{draft.values['competency']} {variant}", taken, draft.place, found)
-        faults += [Fault(draft.place, *one) for one in found.items() if (draft.place, one[0]) not in told]
+            _check_unique("variant", f"{draft.values['competency']} {variant}", seen_variants, draft.location, found)
+        errors += [
+            FieldError(draft.location, field, message)
+            for field, message in found.items()
+            if (draft.location, field) not in reported
+        ]
         if scenario is not None and not found:
             scenarios.append(scenario)
-    return tuple(scenarios), tuple(faults)
+    return tuple(scenarios), tuple(errors)
 
 
 def compare(library: Library, scenarios: Sequence[Scenario]) -> Plan:
-    """Tell, by id, what is new and what differs from the course."""
+    """Compare scenarios with those of the course by id."""
     new, changed, unchanged = [], [], 0
     for scenario in scenarios:
         old = library.scenarios.get(scenario.id)
@@ -148,57 +158,57 @@ def compare(library: Library, scenarios: Sequence[Scenario]) -> Plan:
 
 
 def _checked(values: Mapping[str, Any], library: Library) -> tuple[Scenario | None, dict[str, str]]:
-    """The scenario, or every mistake by field: lengths are told although other fields are wrong."""
+    """The scenario, if it can be built, and messages by field. Lengths are checked even if other fields are invalid."""
     found: dict[str, str] = {}
     whole = ""
     scenario = None
     day = values.get("reviewed_on")
-    if isinstance(day, str) and not DAY.fullmatch(day):  # pydantic would take digits for seconds since 1970
-        found["reviewed_on"] = f"expected a day such as 2026-11-22 (seen: {day[:SHOWN]!r})"
+    if isinstance(day, str) and not DAY.fullmatch(day):  # pydantic would read digits as seconds since 1970
+        found["reviewed_on"] = f"expected a day such as 2026-11-22 (seen: {day[:SHOWN_CHARACTERS]!r})"
     try:
         scenario = Scenario.model_validate(values)
     except ValidationError as fault:
         for error in fault.errors(include_url=False):
             field = ".".join(str(step) for step in error["loc"])
             if error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]:
-                continue  # pydantic counts only those in which nothing is wrong
+                continue  # pydantic does not count invalid items, which have errors of their own
             if field:
-                found.setdefault(field, _says(error))
+                found.setdefault(field, _message(error))
             else:
                 whole = error["msg"].removeprefix("Value error, ")
-        for field, says in (*_lengths(values), *_right(values)):
+        for field, message in (*_length_errors(values), *_right_option_errors(values)):
             if field:
-                found.setdefault(field, says)
+                found.setdefault(field, message)
         if not found:
             found[""] = whole
-    for field, says in _unknown(values, library):
-        found.setdefault(field, says)
+    for field, message in _unknown_references(values, library):
+        found.setdefault(field, message)
     return scenario, found
 
 
-def _says(error: Any) -> str:
-    words = PLAIN.get(error["type"], error["msg"].removeprefix("Value error, "))
+def _message(error: Any) -> str:
+    message = PLAIN_MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
     seen = error["input"]
-    silent = isinstance(seen, dict | list | tuple) or not str(seen).strip()
-    return words if silent else f"{words} (seen: {str(seen)[:SHOWN]!r})"
+    has_no_value = isinstance(seen, dict | list | tuple) or not str(seen).strip()
+    return message if has_no_value else f"{message} (seen: {str(seen)[:SHOWN_CHARACTERS]!r})"
 
 
-def _lengths(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Texts that are too long or too short, whatever else may be wrong: all else is taken for good."""
+def _length_errors(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields whose texts are too long or too short, whatever else is invalid."""
     try:
-        options = [(_told(one["text"], 1), _told(one["why"])) for one in values["options"]]
-        situation, todo = _told(values["situation"]), _told(values["todo"], 1)
-    except (KeyError, TypeError, AttributeError):  # something is missing, which is told already
+        options = [(_text(option["text"], 1), _text(option["why"])) for option in values["options"]]
+        situation, todo = _text(values["situation"]), _text(values["todo"], 1)
+    except (KeyError, TypeError, AttributeError):  # a missing field, which pydantic reports
         return
-    yield from misfits(situation, options, todo)
+    yield from limit_violations(situation, options, todo)
 
 
-def _told(text: Any, words: int = 40) -> Text:
-    """A text; where it is empty, which is told already, so many words that nobody finds fault with."""
-    return Text(**{language: str(text.get(language) or "").strip() or "x " * words for language in LANGUAGES})
+def _text(value: Any, filler_words: int = 40) -> Text:
+    """A text; an empty one, which pydantic reports, is filled with so many words that its length is valid."""
+    return Text(**{language: str(value.get(language) or "").strip() or "x " * filler_words for language in LANGUAGES})
 
 
-def _right(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _right_option_errors(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options = values.get("options")
     if isinstance(options, list | tuple) and all(isinstance(option, dict) for option in options):
         right = sum(str(option.get("right")).lower() == "true" for option in options)
@@ -206,35 +216,40 @@ def _right(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "right", f"exactly one option is the right one (seen: {right})"
 
 
-def _unknown(values: Mapping[str, Any], library: Library) -> Iterator[tuple[str, str]]:
+def _unknown_references(values: Mapping[str, Any], library: Library) -> Iterator[tuple[str, str]]:
     competency = values.get("competency")
     if competency and competency not in list(library.competencies):
-        yield "competency", f"no such competency (seen: {str(competency)[:SHOWN]!r})"
+        yield "competency", f"no such competency (seen: {str(competency)[:SHOWN_CHARACTERS]!r})"
     options = values.get("options")
     for number, option in enumerate(options if isinstance(options, list | tuple) else ()):
         cited = option.get("articles") if isinstance(option, dict) else None
-        for place, article in enumerate(cited if isinstance(cited, list | tuple) else ()):
+        for index, article in enumerate(cited if isinstance(cited, list | tuple) else ()):
             if isinstance(article, str) and article not in library.articles:
-                says = f"not in the law catalogue (seen: {article[:SHOWN]!r})"
-                yield f"options.{number}.articles.{place}", says
+                message = f"not in the law catalogue (seen: {article[:SHOWN_CHARACTERS]!r})"
+                yield f"options.{number}.articles.{index}", message
 
 
-def _only_here(field: str, value: str, seen: dict[str, str], place: SourceLocation, found: dict[str, str]) -> None:
+def _check_unique(
+    field: str, value: str, seen: dict[str, str], location: SourceLocation, found: dict[str, str]
+) -> None:
+    """Add an error if `value` is in `seen`, which maps values to where they are used; then add it there."""
     if value and value in seen:
-        found.setdefault(field, f"stands in {seen[value]} too (seen: {value[:SHOWN]!r})")
-    seen.setdefault(value, place.label)
+        found.setdefault(field, f"also used in {seen[value]} (seen: {value[:SHOWN_CHARACTERS]!r})")
+    seen.setdefault(value, location.label)
 
 
 # ---------------------------------------------------------------- differences
 
 
 def _differences(old: Scenario, new: Scenario) -> tuple[str, ...]:
+    """Paths of the fields that differ, in the order of the fields."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
     fields = [*before, *(field for field in after if field not in before)]
     return tuple(field for field in fields if before.get(field) != after.get(field))
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Path and value of every leaf."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(inner, f"{prefix}.{name}" if prefix else name)

@@ -1,4 +1,4 @@
-"""Scenarios as a table, one row each: stable column names in plain words, and mistakes by row and column."""
+"""Scenarios as a table (CSV), one row each: stable column names, and errors located by row and column."""
 
 import csv
 import io
@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.text import LANGUAGES, fold
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`key` is for programs, `header` for authors (either may head a column); `legend` is the phrase that explains."""
+    """One column: `key` for programs, `header` for authors; a header row may use either.
+
+    `legend` is the key of the phrase that explains it, `width` its width in a spreadsheet, in characters.
+    """
 
     key: str
     header: str
@@ -48,11 +51,11 @@ def _columns() -> Iterator[Column]:
 
 
 COLUMNS = tuple(_columns())
-NAMED = {fold(name): column for column in COLUMNS for name in (column.key, column.header)}
+COLUMNS_BY_NAME = {fold(name): column for column in COLUMNS for name in (column.key, column.header)}
 
 
 def rows(scenarios: Sequence[Scenario]) -> list[list[str]]:
-    """The header and a row for each scenario; every cell is text."""
+    """The header row and one row per scenario; every cell is text."""
     return [[column.header for column in COLUMNS], *(_row(scenario) for scenario in scenarios)]
 
 
@@ -81,82 +84,81 @@ def _row(scenario: Scenario) -> list[str]:
 # ---------------------------------------------------------------- reading
 
 
-def brought(table: Sequence[Sequence[str]]) -> Brought:
-    """What a table holds; its columns may stand in any order, blank rows are passed over."""
+def parse_table(table: Sequence[Sequence[str]]) -> ParsedFile:
+    """Parse a table with a header row; columns may be in any order, blank rows are skipped."""
     header = list(table[0]) if table else []
-    columns, faults = _header(header, table)
-    if faults:
-        return Brought((), tuple(faults))
+    columns, errors = _header(header, table)
+    if errors:
+        return ParsedFile((), tuple(errors))
     drafts = []
     for number, cells in enumerate(table[1:], 2):
         if not any(cell.strip() for cell in cells):
             continue
-        named = {key: cells[place] if place < len(cells) else "" for key, place in columns.items()}
-        place = SourceLocation(number, f"row {number}")
-        drafts.append(Draft(place, _values(named)))
+        named = {key: cells[index] if index < len(cells) else "" for key, index in columns.items()}
+        location = SourceLocation(number, f"row {number}")
+        drafts.append(Draft(location, _values(named)))
         right = named["right"].strip()
         if right and right.lower() not in LETTERS[: 4 if _has_fourth(named) else 3]:
-            faults.append(
-                Fault(place, "right", f"expected the letter of one option that has words (seen: {right[:60]!r})")
-            )
+            message = f"expected the letter of an option that has a text (seen: {right[:60]!r})"
+            errors.append(FieldError(location, "right", message))
 
-    def name(field: str) -> str:
+    def field_label(field: str) -> str:
         key = _key(field)
         if key in columns:
-            return f"column {letters(columns[key])} ({header[columns[key]].strip()})"
+            return f"column {column_letters(columns[key])} ({header[columns[key]].strip()})"
         return f"column ({next((column.header for column in COLUMNS if column.key == key), field)})"
 
-    return Brought(tuple(drafts), tuple(faults), name)
+    return ParsedFile(tuple(drafts), tuple(errors), field_label)
 
 
-def letters(place: int) -> str:
-    """How a spreadsheet calls its column: 0 is A, 26 is AA."""
-    found = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        found = chr(ord("A") + rest) + found
-    return found
+def column_letters(index: int) -> str:
+    """The spreadsheet name of a column: 0 is A, 26 is AA."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
 
 
-def _header(header: Sequence[str], table: Sequence[Sequence[str]]) -> tuple[dict[str, int], list[Fault]]:
-    """Where each column stands, by key, and what is wrong with the first row."""
+def _header(header: Sequence[str], table: Sequence[Sequence[str]]) -> tuple[dict[str, int], list[FieldError]]:
+    """The index of each column by key, and the errors of the header row."""
     columns: dict[str, int] = {}
-    faults = []
+    errors = []
     first = SourceLocation(1, "row 1")
-    for place in range(max((len(cells) for cells in table), default=0)):
-        words = header[place].strip() if place < len(header) else ""
-        column = NAMED.get(fold(words))
+    for index in range(max((len(cells) for cells in table), default=0)):
+        name = header[index].strip() if index < len(header) else ""
+        column = COLUMNS_BY_NAME.get(fold(name))
         if column is not None and column.key not in columns:
-            columns[column.key] = place
+            columns[column.key] = index
         elif column is not None:
-            says = f"stands in column {letters(columns[column.key])} too (seen: {words[:60]!r})"
-            faults.append(Fault(first, f"column {letters(place)}", says))
-        elif words:
-            faults.append(Fault(first, f"column {letters(place)}", f"no such column (seen: {words[:60]!r})"))
-        elif any(place < len(cells) and cells[place].strip() for cells in table):
-            faults.append(Fault(first, f"column {letters(place)}", "words below an empty header"))
+            message = f"also in column {column_letters(columns[column.key])} (seen: {name[:60]!r})"
+            errors.append(FieldError(first, f"column {column_letters(index)}", message))
+        elif name:
+            errors.append(FieldError(first, f"column {column_letters(index)}", f"no such column (seen: {name[:60]!r})"))
+        elif any(index < len(cells) and cells[index].strip() for cells in table):
+            errors.append(FieldError(first, f"column {column_letters(index)}", "texts below an empty header"))
     for column in COLUMNS:
         if column.key not in columns and not column.optional:
-            faults.append(Fault(first, "", f"the column {column.header!r} is missing"))
-    return columns, faults
+            errors.append(FieldError(first, "", f"the column {column.header!r} is missing"))
+    return columns, errors
 
 
 def _values(cells: Mapping[str, str]) -> dict[str, Any]:
-    """A row in the shape of a scenario's TOML."""
+    """A row, by column key, in the shape of a scenario's TOML."""
     right = cells["right"].strip().lower()
     used = LETTERS if _has_fourth(cells) else LETTERS[:3]
     return {
         **{name: cells[name].strip() for name in ("id", "competency", "variant", "state", "reviewed_on")},
         **{name: cells[name] for name in ("author", "reviewer")},
-        **{name: {one: cells[f"{name}_{one}"] for one in LANGUAGES} for name in ("situation", "todo")},
-        "roles": _listed(cells["roles"]),
+        **{name: {language: cells[f"{name}_{language}"] for language in LANGUAGES} for name in ("situation", "todo")},
+        "roles": _split(cells["roles"]),
         "options": [
             {
                 "right": letter == right,
-                "articles": _listed(cells.get(f"option_{letter}_articles", "")),
-                "text": {one: cells.get(f"option_{letter}_text_{one}", "") for one in LANGUAGES},
-                "why": {one: cells.get(f"option_{letter}_why_{one}", "") for one in LANGUAGES},
+                "articles": _split(cells.get(f"option_{letter}_articles", "")),
+                "text": {language: cells.get(f"option_{letter}_text_{language}", "") for language in LANGUAGES},
+                "why": {language: cells.get(f"option_{letter}_why_{language}", "") for language in LANGUAGES},
             }
             for letter in used
         ],
@@ -167,53 +169,57 @@ def _has_fourth(cells: Mapping[str, str]) -> bool:
     return any(cells.get(column.key, "").strip() for column in COLUMNS if column.optional)
 
 
-def _listed(words: str) -> list[str]:
-    return [word for word in re.split(r"[\s,;]+", words) if word]
+def _split(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,;]+", text) if word]
 
 
 def _key(field: str) -> str:
-    """The column of a field: `options.1.why.es` is option_b_why_es, `roles.0` is roles."""
+    """The column key of a field path: `options.1.why.es` is option_b_why_es, `roles.0` is roles."""
     found = re.fullmatch(r"options\.(\d)\.(\w+)(?:\.(\w+))?", field)
     if not found:
         return field.partition(".")[0] if field.startswith("roles") else field.replace(".", "_")
-    place, part, inner = found.groups()
+    index, part, inner = found.groups()
     if part == "right":
         return part
-    return "_".join(["option", LETTERS[int(place)], part, *([inner] if inner and part != "articles" else [])])
+    return "_".join(["option", LETTERS[int(index)], part, *([inner] if inner and part != "articles" else [])])
 
 
 # ---------------------------------------------------------------- CSV
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would take for a formula, with any apostrophes that say that it is none."""
+"""A cell that a spreadsheet would read as a formula, with any number of disarming apostrophes in front."""
 
 
 def to_csv(scenarios: Sequence[Scenario]) -> bytes:
-    """UTF-8 with a byte order mark, so that spreadsheets see accents; an apostrophe keeps formulas from being one."""
+    """CSV in UTF-8 with a byte order mark, so that spreadsheets read accents; an apostrophe disarms formulas."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in rows(scenarios))
     return text.getvalue().encode("utf-8-sig")
 
 
-def from_csv(content: bytes) -> Brought:
-    """What a CSV file holds; between its cells stand commas, semicolons or tabs, as the spreadsheet likes it.
+def from_csv(content: bytes) -> ParsedFile:
+    """Parse a CSV file separated by commas, semicolons or tabs, whichever yields the most known columns.
 
-    Raises Unreadable.
+    Raises UnreadableFile.
     """
-    text = words_of(content)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=max(",;\t", key=lambda one: _known(text, one)), strict=True
-    )
+    text = decode_text(content)
+    delimiter = max(",;\t", key=lambda sign: _count_known_columns(text, sign))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         table = list(reader)
     except csv.Error as fault:
-        raise Unreadable(f"line {reader.line_num}: not readable as CSV ({fault})") from fault
-    return brought([[cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell for cell in row] for row in table])
+        raise UnreadableFile(f"line {reader.line_num}: not readable as CSV ({fault})") from fault
+    return parse_table([[_unescaped(cell) for cell in row] for row in table])
 
 
-def _known(text: str, delimiter: str) -> int:
-    """How many columns the header has, with this sign between its cells."""
+def _unescaped(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
+
+
+def _count_known_columns(text: str, delimiter: str) -> int:
+    """Number of known columns in the header when it is split at `delimiter`."""
     try:
-        return sum(fold(cell) in NAMED for cell in next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)))
+        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (csv.Error, StopIteration):
         return 0
+    return sum(fold(cell) in COLUMNS_BY_NAME for cell in header)

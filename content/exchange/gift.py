@@ -1,8 +1,8 @@
 """Scenarios as multiple-choice questions of Moodle, in its text format GIFT, one language at a time.
 
 The format: https://docs.moodle.org/en/GIFT_format (sections "Format symbols", "Special Characters", "Multiple choice").
-A question's name is the scenario's id, its category `topic/competency`, an option's feedback its why, and the general
-feedback what to do. GIFT holds no more: it changes texts of scenarios that exist.
+A question's name is the scenario's id, its category `topic/competency`, the feedback of an option its why, and the
+general feedback the scenario's todo. GIFT holds nothing else, so an import changes only texts of existing scenarios.
 """
 
 import html
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from content.course.scenario import LETTERS, Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.library import Library
 from content.text import LANGUAGES
 
 TOKEN = re.compile(r"\\[:#={}~\\n]|.", re.DOTALL)
-"""A sign as it is, or one that a backslash takes its meaning from; `\\n` is a line break."""
-OWN = re.compile(r"^// Integra, language: (\w+)[ \t\r]*$", re.MULTILINE)
+"""One character, or one control character escaped by a backslash; `\\n` is a line break."""
+LANGUAGE_COMMENT = re.compile(r"^// Integra, language: (\w+)[ \t\r]*$", re.MULTILINE)
 FORMAT = re.compile(r"[ \t\n]*\[(html|markdown|moodle|plain)\]")
 WEIGHT = re.compile(r"[ \t\n]*%-?[0-9.]+%")
 BLANK = " \t\r\x0b"
-TONGUES = {"es": "Spanish", "en": "English"}
+LANGUAGE_NAMES = {"es": "Spanish", "en": "English"}
 
 Tokens = list[str]
 
 
-class Wrong(Exception):
-    """A question cannot be understood; the words say why."""
+class UnreadableQuestion(Exception):
+    """A question cannot be parsed; the message states why."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiftQuestion:
-    """One question as it reads: `options` are right or not, text, feedback."""
+    """One parsed question; each of `options` is whether it is right, its text and its feedback."""
 
     name: str
     situation: str
@@ -42,7 +42,7 @@ class GiftQuestion:
 
 
 def to_gift(library: Library, scenarios: Sequence[Scenario], language: str) -> bytes:
-    """Questions with their categories, in the order given; the first line says the language."""
+    """Questions with their categories, in the given order; the first line names the language."""
     lines = [f"// Integra, language: {language}", ""]
     category = ""
     for scenario in scenarios:
@@ -50,45 +50,46 @@ def to_gift(library: Library, scenarios: Sequence[Scenario], language: str) -> b
         if here != category:
             lines += [f"$CATEGORY: {here}", ""]
         category = here
-        lines += [_written(scenario, language), ""]
+        lines += [_formatted_question(scenario, language), ""]
     return "\n".join(lines).encode()
 
 
-def from_gift(content: bytes, library: Library, language: str | None = None) -> Brought:
-    """The scenarios with the texts of one language as the questions have them; all else stays as it is.
+def from_gift(content: bytes, library: Library, language: str | None = None) -> ParsedFile:
+    """Existing scenarios with the texts of one language replaced by those of the questions.
 
-    Without `language` it is the one that our own first line names, else Spanish. A text that reads as it was written
-    is left alone to the last blank. Categories and comments count for nothing.
+    `language` defaults to the one named in the first line that `to_gift` writes, else Spanish. A text that parses as
+    exported stays exactly as it was, white space included. Categories and comments are ignored.
 
-    Raises Unreadable.
+    Raises UnreadableFile.
     """
-    text = words_of(content).replace("\r\n", "\n")
+    text = decode_text(content).replace("\r\n", "\n")
     language = _language(text, language)
     drafts: list[Draft] = []
-    faults: list[Fault] = []
+    errors: list[FieldError] = []
     for number, (line, block) in enumerate(_blocks(text), 1):
-        place = SourceLocation(number, f"question {number} (line {line})")
+        location = SourceLocation(number, f"question {number} (line {line})")
         try:
             question = _question(block)
-        except Wrong as fault:
-            faults.append(Fault(place, "", str(fault)))
+        except UnreadableQuestion as fault:
+            errors.append(FieldError(location, "", str(fault)))
             continue
-        place = SourceLocation(number, f"question {number} (line {line}, {question.name!r})")
+        location = SourceLocation(number, f"question {number} (line {line}, {question.name!r})")
         scenario = library.scenarios.get(question.name)
         if scenario is None:
-            faults.append(Fault(place, "", "no such scenario; GIFT changes texts only, new ones come as a spreadsheet"))
+            message = "no such scenario; GIFT changes texts only, import new ones from a spreadsheet"
+            errors.append(FieldError(location, "", message))
             continue
-        found = list(_misfits(question, scenario, language))
-        faults += [Fault(place, field, says) for field, says in found]
+        found = list(_structure_errors(question, scenario, language))
+        errors += [FieldError(location, field, message) for field, message in found]
         if not found:
-            drafts.append(Draft(place, _changed(question, scenario, language)))
-    return Brought(tuple(drafts), tuple(faults), _field)
+            drafts.append(Draft(location, _with_texts_of(question, scenario, language)))
+    return ParsedFile(tuple(drafts), tuple(errors), _field_label)
 
 
 # ---------------------------------------------------------------- writing
 
 
-def _written(scenario: Scenario, language: str) -> str:
+def _formatted_question(scenario: Scenario, language: str) -> str:
     lines = [f"::{scenario.id}::[plain]{_escaped(scenario.situation.in_language(language))}{{"]
     for option in scenario.options:
         text, why = option.text.in_language(language), option.why.in_language(language)
@@ -97,7 +98,7 @@ def _written(scenario: Scenario, language: str) -> str:
 
 
 def _part(text: str) -> str:
-    """A text inside the braces; one that begins like a format or a weight says that it is plain."""
+    """A text inside the braces; one that starts like a format or a weight is marked as plain."""
     return f"[plain]{_escaped(text)}" if text[:1] in ("[", "%") else _escaped(text)
 
 
@@ -108,70 +109,77 @@ def _escaped(text: str) -> str:
 # ---------------------------------------------------------------- reading a file
 
 
-def _language(text: str, asked: str | None) -> str:
-    named = OWN.search(text)
+def _language(text: str, requested: str | None) -> str:
+    named = LANGUAGE_COMMENT.search(text)
     if named and named[1] not in LANGUAGES:
-        raise Unreadable(f"its first line names a language that the course does not have (seen: {named[1]!r})")
-    if named and asked and named[1] != asked:
-        raise Unreadable(
-            f"its first line says that it is in {TONGUES[named[1]]}; not {TONGUES[asked]}, as --language says"
+        raise UnreadableFile(f"its first line names a language that the course does not have (seen: {named[1]!r})")
+    if named and requested and named[1] != requested:
+        named_language, requested_language = LANGUAGE_NAMES[named[1]], LANGUAGE_NAMES[requested]
+        raise UnreadableFile(
+            f"its first line says that it is in {named_language}; not {requested_language}, as --language says"
         )
-    return named[1] if named else asked or "es"
+    return named[1] if named else requested or "es"
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
-    """Questions with their first line: blank lines part them, comments and categories are left out."""
-    first, kept = 0, list[str]()
+    """First line number and text of each question; separated by blank lines, without comments and categories."""
+    first, lines = 0, list[str]()
     for number, line in enumerate([*text.split("\n"), ""], 1):
         bare = line.strip(BLANK)
-        if bare.startswith("//") or (bare.startswith("$CATEGORY:") and not kept):
+        if bare.startswith("//") or (bare.startswith("$CATEGORY:") and not lines):
             continue
         if bare:
-            first = first if kept else number
-            kept.append(bare)
-        elif kept:
-            yield first, "\n".join(kept)
-            kept = []
+            first = first if lines else number
+            lines.append(bare)
+        elif lines:
+            yield first, "\n".join(lines)
+            lines = []
 
 
 def _question(block: str) -> GiftQuestion:
     tokens = TOKEN.findall(block)
     if tokens[:2] != [":", ":"]:
-        raise Wrong("has no name; expected ::id of the scenario:: in front")
+        raise UnreadableQuestion("has no name; expected ::id of the scenario:: in front")
     end = _find(tokens, "::", 2)
     if end < 0:
-        raise Wrong("its name is not closed; expected ::id of the scenario::")
+        raise UnreadableQuestion("its name is not closed; expected ::id of the scenario::")
     name, tokens = _plain(tokens[2:end]), tokens[end + 2 :]
     opened, closed = _find(tokens, "{"), _find(tokens, "}")
     if opened < 0 and closed < 0:
-        raise Wrong("has no answers; expected them in { }")
+        raise UnreadableQuestion("has no answers; expected them in { }")
     if opened < 0 or closed < opened:
-        raise Wrong("its answers are not within one { and one }; a blank line ends a question, and \\} is no end")
+        raise UnreadableQuestion(
+            "its answers are not within one { and one }; a blank line ends a question, and \\} does not close them"
+        )
     if "".join(tokens[closed + 1 :]).strip():
-        raise Wrong("has words after its }; a gap in a sentence is not understood, only choices after a question")
-    form, situation = _formatted(tokens[:opened], "plain")
+        raise UnreadableQuestion("has words after its }; only multiple choice is supported, no gap in a sentence")
+    form, situation = _text_of(tokens[:opened], "plain")
     answers = tokens[opened + 1 : closed]
     last = _rfind(answers, "####")
-    todo = _formatted(answers[last + 4 :], form)[1] if last >= 0 else ""
+    todo = _text_of(answers[last + 4 :], form)[1] if last >= 0 else ""
     return GiftQuestion(name, situation, tuple(_options(answers[:last] if last >= 0 else answers, form)), todo)
 
 
 def _options(answers: Tokens, form: str) -> Iterator[tuple[bool, str, str]]:
     marks = [place for place, token in enumerate(answers) if token in ("=", "~")]
     if "~" not in answers or "".join(answers[: marks[0]]).strip():
-        raise Wrong("is no multiple choice; expected = before the right option and ~ before each other")
+        raise UnreadableQuestion(
+            "is not a multiple-choice question; expected = before the right option and ~ before each other"
+        )
     for number, (start, end) in enumerate(zip(marks, [*marks[1:], len(answers)], strict=True)):
         parts = answers[start + 1 : end]
         if WEIGHT.match("".join(parts)):
-            raise Wrong(f"option {_letter(number)}: weights such as %50% are not understood; one option is right")
+            raise UnreadableQuestion(
+                f"option {_letter(number)}: weights such as %50% are not supported; one option is right"
+            )
         cut = _find(parts, "#")
         text = parts if cut < 0 else parts[:cut]
         why = [] if cut < 0 else parts[cut + 1 :]
-        yield answers[start] == "=", _formatted(text, form)[1], _formatted(why, form)[1]
+        yield answers[start] == "=", _text_of(text, form)[1], _text_of(why, form)[1]
 
 
-def _formatted(tokens: Tokens, form: str) -> tuple[str, str]:
-    """The format of a text and the text; one without a format has that of its question."""
+def _text_of(tokens: Tokens, form: str) -> tuple[str, str]:
+    """The format of a text and the plain text; `form` is the question's format, used where none is given."""
     named = FORMAT.match("".join(tokens))
     if named:
         form, tokens = named[1], tokens[named.end() :]
@@ -185,17 +193,19 @@ def _plain(tokens: Tokens) -> str:
 
 
 def _from_html(text: str) -> str:
-    """Paragraphs and line breaks as Moodle's editor makes them; other marks would be lost and are refused."""
+    """Plain text of the paragraphs and line breaks that Moodle's editor writes; other HTML is refused, not dropped."""
     text = re.sub(r"<br\s*/?>|</p>\s*<p\b[^>]*>", "\n", re.sub(r"\s+", " ", text))
     text = re.sub(r"</?p\b[^>]*>", "", text)
     mark = re.search(r"</?[a-zA-Z][^>]*>", text)
     if mark:
-        raise Wrong(f"has marks of HTML (seen: {mark[0][:60]!r}); texts are plain, save paragraphs and line breaks")
+        raise UnreadableQuestion(
+            f"contains HTML (seen: {mark[0][:60]!r}); only paragraphs and line breaks are supported"
+        )
     return re.sub(r" *\n *", "\n", html.unescape(text).replace("\u00a0", " ")).strip()
 
 
 def _find(tokens: Tokens, mark: str, start: int = 0) -> int:
-    """Where a mark stands that nothing escapes, or -1."""
+    """Index of the first unescaped mark from `start`, or -1."""
     while mark[0] in tokens[start:]:
         start = tokens.index(mark[0], start)
         if tokens[start : start + len(mark)] == list(mark):
@@ -205,7 +215,7 @@ def _find(tokens: Tokens, mark: str, start: int = 0) -> int:
 
 
 def _rfind(tokens: Tokens, mark: str) -> int:
-    """Where a mark of equal signs stands last, or -1."""
+    """Index of the last unescaped mark, which consists of equal characters, or -1."""
     back = _find(tokens[::-1], mark)
     return -1 if back < 0 else len(tokens) - back - len(mark)
 
@@ -213,27 +223,30 @@ def _rfind(tokens: Tokens, mark: str) -> int:
 # ---------------------------------------------------------------- question and scenario
 
 
-def _misfits(question: GiftQuestion, scenario: Scenario, language: str) -> Iterator[tuple[str, str]]:
+def _structure_errors(question: GiftQuestion, scenario: Scenario, language: str) -> Iterator[tuple[str, str]]:
     if len(question.options) != len(scenario.options):
         yield "", f"has {len(question.options)} options, the scenario {len(scenario.options)}; GIFT changes texts only"
         return
     right = [_letter(number) for number, (is_right, *_) in enumerate(question.options) if is_right]
     wanted = scenario.right_letter.upper()
     if right != [wanted]:
-        yield "", f"marks {', '.join(right) or 'none'} as right, the scenario {wanted}; GIFT changes texts, no answers"
+        yield "", f"marks {', '.join(right) or 'none'} as right, the scenario {wanted}; GIFT changes texts, not answers"
     for other in LANGUAGES:
-        known, here = (_question(_written(scenario, one)).situation for one in (other, language))
+        known, here = (_question(_formatted_question(scenario, one)).situation for one in (other, language))
         if other != language and question.situation == known != here:
-            yield f"situation.{language}", f"this is the text in {TONGUES[other]}; import it with --language {other}"
+            yield (
+                f"situation.{language}",
+                f"this is the text in {LANGUAGE_NAMES[other]}; import it with --language {other}",
+            )
 
 
-def _changed(question: GiftQuestion, scenario: Scenario, language: str) -> Mapping[str, Any]:
+def _with_texts_of(question: GiftQuestion, scenario: Scenario, language: str) -> Mapping[str, Any]:
     values = scenario.model_dump()
-    known = _question(_written(scenario, language))
+    known = _question(_formatted_question(scenario, language))
 
-    def put(place: dict[str, str], text: str, before: str) -> None:
-        if text != before:  # else it is left as it was, although GIFT may not hold all of it
-            place[language] = text
+    def put(texts: dict[str, str], text: str, before: str) -> None:
+        if text != before:  # else keep the stored text, of which GIFT may not hold every character
+            texts[language] = text
 
     put(values["situation"], question.situation, known.situation)
     put(values["todo"], question.todo, known.todo)
@@ -243,12 +256,12 @@ def _changed(question: GiftQuestion, scenario: Scenario, language: str) -> Mappi
     return values
 
 
-def _letter(place: int) -> str:
-    return LETTERS[place].upper() if place < len(LETTERS) else f"number {place + 1}"
+def _letter(index: int) -> str:
+    return LETTERS[index].upper() if index < len(LETTERS) else f"number {index + 1}"
 
 
-def _field(field: str) -> str:
-    """`options.1.why.es` is "option B, why, es"; `todo.es` stands in the general feedback."""
+def _field_label(field: str) -> str:
+    """An author's name of a field: `options.1.why.es` is "option B, why, es", `todo.es` "general feedback, es"."""
     _, *rest = field.split(".")
     if field.startswith("options.") and rest[0].isdecimal():
         return ", ".join([f"option {_letter(int(rest[0]))}", *rest[1:]])

@@ -1,18 +1,18 @@
-"""Scenarios as text: one as the TOML file that the course reads, many as JSON."""
+"""Scenarios as text: one as a TOML file of the course, several as JSON."""
 
 import json
 import re
 from collections.abc import Sequence
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Brought, Draft, Fault, SourceLocation, Unreadable, words_of
+from content.exchange.changeset import Draft, FieldError, ParsedFile, SourceLocation, UnreadableFile, decode_text
 from content.text import Text
 
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def to_toml(scenario: Scenario) -> str:
-    """The scenario in the layout of the shipped files; reading it gives the same scenario."""
+    """The scenario in the layout of the shipped files; parsing it returns an equal scenario."""
     lines = [
         f"id = {_line(scenario.id)}",
         f"competency = {_line(scenario.competency)}",
@@ -45,7 +45,7 @@ def _line(text: str) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """Line breaks and quotes as they are; only what would end the text or be dropped by a reader is escaped."""
+    """A multi-line string: line breaks and quotes stay, except those that would end it or that a parser drops."""
     inner = re.sub(r'"{3,}|"+\Z', lambda found: found[0].replace('"', '\\"'), _escaped(text, quotes=False))
     if inner.startswith("\n"):
         inner = "\\n" + inner[1:]
@@ -53,7 +53,7 @@ def _paragraph(text: str) -> str:
 
 
 def _escaped(text: str, quotes: bool = True) -> str:
-    """TOML 1.0: backslash, quote and control characters save the line break; see toml.io/en/v1.0.0#string."""
+    """Escape backslash, control characters except line breaks, and quotes; see toml.io/en/v1.0.0#string."""
 
     def escape(found: re.Match[str]) -> str:
         sign = found[0]
@@ -76,27 +76,29 @@ def _both(text: Text) -> str:
 def to_json(scenarios: Sequence[Scenario]) -> bytes:
     """A list of objects with the fields of the TOML files."""
     return (
-        json.dumps([one.model_dump(mode="json") for one in scenarios], ensure_ascii=False, indent=2) + "\n"
+        json.dumps([scenario.model_dump(mode="json") for scenario in scenarios], ensure_ascii=False, indent=2) + "\n"
     ).encode()
 
 
-def from_json(content: bytes) -> Brought:
-    """What such a list holds.
+def from_json(content: bytes) -> ParsedFile:
+    """Parse a list of scenarios as `to_json` writes it.
 
-    Raises Unreadable.
+    Raises UnreadableFile.
     """
     try:
-        found = json.loads(words_of(content))
+        found = json.loads(decode_text(content))
     except (ValueError, RecursionError) as fault:
-        raise Unreadable(f"not readable as JSON ({fault})") from fault
+        raise UnreadableFile(f"not readable as JSON ({fault})") from fault
     if not isinstance(found, list):
-        raise Unreadable("expected a list of scenarios, as `integra export scenarios --format json` writes it")
-    drafts, faults = [], []
+        raise UnreadableFile("expected a list of scenarios, as `integra export scenarios --format json` writes it")
+    drafts, errors = [], []
     for number, values in enumerate(found, 1):
         name = values.get("id") if isinstance(values, dict) else None
-        place = SourceLocation(number, f"scenario {number}" + (f" ({name})" if isinstance(name, str) and name else ""))
+        location = SourceLocation(
+            number, f"scenario {number}" + (f" ({name})" if isinstance(name, str) and name else "")
+        )
         if isinstance(values, dict):
-            drafts.append(Draft(place, values))
+            drafts.append(Draft(location, values))
         else:
-            faults.append(Fault(place, "", f"expected an object (seen: {str(values)[:60]!r})"))
-    return Brought(tuple(drafts), tuple(faults))
+            errors.append(FieldError(location, "", f"expected an object (seen: {str(values)[:60]!r})"))
+    return ParsedFile(tuple(drafts), tuple(errors))

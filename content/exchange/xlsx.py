@@ -1,4 +1,4 @@
-"""Scenarios as an XLSX workbook: a sheet to write in and a sheet that explains it (extra `xlsx`)."""
+"""Scenarios as an XLSX workbook: an editable sheet and a legend sheet (needs the extra `xlsx`)."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -9,20 +9,21 @@ from typing import Any, get_args
 from content.course.scenario import LETTERS, Scenario, State
 from content.course.topic import Role
 from content.exchange import csv_table
-from content.exchange.changeset import Brought, Unreadable
+from content.exchange.changeset import ParsedFile, UnreadableFile
 from content.library import Library
 
 SHEET, LEGEND = "Escenarios", "Leyenda"
-CELL = 32_767
-"""Characters of a cell, and ROWS of a sheet: Excel's limits."""
-ROWS = 1_048_576
-READY = 1_000
-"""Rows below the last scenario whose lists are ready for new ones."""
+MAX_CELL_CHARACTERS = 32_767
+"""Excel's limit, in UTF-16 units."""
+MAX_ROWS = 1_048_576
+"""Excel's limit of rows per sheet."""
+EMPTY_ROWS = 1_000
+"""Rows below the last scenario that have drop-down lists for new scenarios."""
 
 Line = tuple[str, ...]
 
 
-class NoSpreadsheets(Exception):
+class SpreadsheetExtraMissing(Exception):
     """The extra `xlsx` is not installed."""
 
     def __init__(self) -> None:
@@ -30,74 +31,76 @@ class NoSpreadsheets(Exception):
 
 
 def to_xlsx(library: Library, scenarios: Sequence[Scenario], language: str = "es") -> bytes:
-    """The workbook; its legend is in `language`. Every cell is text, so none is ever a formula.
+    """Write the workbook, with its legend in `language`. Every cell is text, so none is ever a formula.
 
-    Raises NoSpreadsheets; Unreadable when a text cannot stand in a cell.
+    Raises SpreadsheetExtraMissing; UnreadableFile when a text does not fit a cell.
     """
     try:
         import xlsxwriter
     except ImportError as fault:
-        raise NoSpreadsheets from fault
+        raise SpreadsheetExtraMissing from fault
     content = io.BytesIO()
     # xlsxwriter.readthedocs.io, "The Workbook Class"; number format 49 is "@", text ("The Format Class").
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(content, options) as book:
-        head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#DDE7F0"})
-        cell = book.add_format({"num_format": 49, "text_wrap": True, "valign": "top"})
-        sheet, legend = book.add_worksheet(SHEET), book.add_worksheet(LEGEND)
+    with xlsxwriter.Workbook(content, options) as workbook:
+        head = workbook.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#DDE7F0"})
+        cell = workbook.add_format({"num_format": 49, "text_wrap": True, "valign": "top"})
+        sheet, legend = workbook.add_worksheet(SHEET), workbook.add_worksheet(LEGEND)
         cells = csv_table.rows(scenarios)
-        for place, column in enumerate(csv_table.COLUMNS):
-            sheet.set_column(place, place, column.width, cell)
+        for index, column in enumerate(csv_table.COLUMNS):
+            sheet.set_column(index, index, column.width, cell)
         _fill(sheet, [tuple(row) for row in cells], head, cell, headings={0})
         sheet.freeze_panes(1, 1)
         sheet.autofilter(0, 0, len(cells) - 1, len(csv_table.COLUMNS) - 1)
-        sheet.ignore_errors({"number_stored_as_text": f"A1:AZ{ROWS}"})
-        first, last = _explain(legend, library, language, head, cell)
-        _offer(sheet, len(cells) + READY, f"={LEGEND}!$A${first}:$A${last}")
+        sheet.ignore_errors({"number_stored_as_text": f"A1:AZ{MAX_ROWS}"})
+        first, last = _write_legend(legend, library, language, head, cell)
+        _add_dropdowns(sheet, len(cells) + EMPTY_ROWS, f"={LEGEND}!$A${first}:$A${last}")
     return content.getvalue()
 
 
 def _fill(sheet: Any, lines: Sequence[Line], head: Any, cell: Any, headings: set[int]) -> None:
     for number, line in enumerate(lines):
-        for place, words in enumerate(line):
-            _hold(words, number, place)
-            sheet.write_string(number, place, words, head if number in headings else cell)
+        for index, text in enumerate(line):
+            _check_cell(text, number, index)
+            sheet.write_string(number, index, text, head if number in headings else cell)
 
 
-def _hold(words: str, number: int, place: int) -> None:
-    where = f"row {number + 1}, column {csv_table.letters(place)}"
-    if len(words.encode("utf-16-le")) // 2 > CELL:
-        raise Unreadable(
-            f"{where}: at most {CELL} characters fit a cell (seen: {len(words)}); use --format csv or json"
+def _check_cell(text: str, number: int, index: int) -> None:
+    where = f"row {number + 1}, column {csv_table.column_letters(index)}"
+    if len(text.encode("utf-16-le")) // 2 > MAX_CELL_CHARACTERS:
+        raise UnreadableFile(
+            f"{where}: at most {MAX_CELL_CHARACTERS} characters per cell (seen: {len(text)}); use --format csv or json"
         )
-    if "\ufffe" in words or "\uffff" in words:
-        raise Unreadable(f"{where}: holds a sign that no spreadsheet can (U+FFFE or U+FFFF); use --format csv or json")
+    if "\ufffe" in text or "\uffff" in text:
+        raise UnreadableFile(
+            f"{where}: contains a character that spreadsheets cannot hold (U+FFFE or U+FFFF); use --format csv or json"
+        )
 
 
-def _offer(sheet: Any, rows: int, competencies: str) -> None:
-    """Lists to choose from; what they do not know is told when the file is brought back."""
-    places = {column.key: place for place, column in enumerate(csv_table.COLUMNS)}
+def _add_dropdowns(sheet: Any, rows: int, competencies: str) -> None:
+    """Add drop-down lists; other values are reported when the file is imported."""
+    indexes = {column.key: index for index, column in enumerate(csv_table.COLUMNS)}
     for key, source in (
         ("competency", competencies),
         ("state", list(get_args(State))),
         ("right", [letter.upper() for letter in LETTERS]),
     ):
-        sheet.data_validation(1, places[key], rows, places[key], {"validate": "list", "source": source})
+        sheet.data_validation(1, indexes[key], rows, indexes[key], {"validate": "list", "source": source})
 
 
-def _explain(sheet: Any, library: Library, language: str, head: Any, cell: Any) -> tuple[int, int]:
-    """Fill the legend; give the first and last row (from 1) of the competencies."""
+def _write_legend(sheet: Any, library: Library, language: str, head: Any, cell: Any) -> tuple[int, int]:
+    """Write the legend and return the first and last row (from 1) of the competencies."""
     sheet.set_column(0, 0, 30, cell)
     sheet.set_column(1, 2, 70, cell)
     lines: list[Line] = []
     headings = set()
     first = last = 0
-    for part, found in _legend(library, language):
+    for heading, rows in _legend(library, language):
         headings.add(len(lines))
-        lines.append(part)
+        lines.append(heading)
         start = len(lines) + 1
-        lines += found
-        if part[0] == library.phrases.template(language, "legend.competencies"):
+        lines += rows
+        if heading[0] == library.phrases.template(language, "legend.competencies"):
             first, last = start, len(lines)
         lines.append(("",))
     _fill(sheet, lines, head, cell, headings)
@@ -105,15 +108,17 @@ def _explain(sheet: Any, library: Library, language: str, head: Any, cell: Any) 
 
 
 def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]]:
+    """Heading and rows of each section."""
+
     def t(key: str) -> str:
         return library.phrases.template(language, key)
 
-    yield (t("legend.columns"), t("legend.how")), [(one.header, t(one.legend)) for one in csv_table.COLUMNS]
+    yield (t("legend.columns"), t("legend.how")), [(column.header, t(column.legend)) for column in csv_table.COLUMNS]
     yield (
         (t("legend.competencies"), t("legend.topic"), t("legend.rule")),
         [
-            (one.id, library.topic_of[one.id].name.in_language(language), one.rule.in_language(language))
-            for one in library.competencies.values()
+            (rule.id, library.topic_of[rule.id].name.in_language(language), rule.rule.in_language(language))
+            for rule in library.competencies.values()
         ],
     )
     yield (t("legend.all_roles"),), [(role, t(f"course.role.{role}")) for role in get_args(Role)]
@@ -136,30 +141,32 @@ def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]
 # ---------------------------------------------------------------- reading
 
 
-def from_xlsx(content: bytes) -> Brought:
-    """What a workbook holds in its sheet Escenarios, or in its first one.
+def from_xlsx(content: bytes) -> ParsedFile:
+    """Parse a workbook: its sheet Escenarios, or its first sheet.
 
-    Raises NoSpreadsheets, Unreadable.
+    Raises SpreadsheetExtraMissing, UnreadableFile.
     """
     try:
         import python_calamine
     except ImportError as fault:
-        raise NoSpreadsheets from fault
-    return csv_table.brought([[_words(cell) for cell in row] for row in _cells(python_calamine, content)])
+        raise SpreadsheetExtraMissing from fault
+    return csv_table.parse_table([[_text(cell) for cell in row] for row in _cells(python_calamine, content)])
 
 
 def _cells(calamine: ModuleType, content: bytes) -> list[list[Any]]:
     try:
-        book = calamine.load_workbook(io.BytesIO(content))
-        name = SHEET if SHEET in book.sheet_names else book.sheet_names[0]
-        found: list[list[Any]] = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+        workbook = calamine.load_workbook(io.BytesIO(content))
+        name = SHEET if SHEET in workbook.sheet_names else workbook.sheet_names[0]
+        found: list[list[Any]] = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except (calamine.CalamineError, IndexError) as fault:
-        raise Unreadable(f"not readable as a spreadsheet ({fault}); save it as .xlsx, without a password") from fault
+        raise UnreadableFile(
+            f"not readable as a spreadsheet ({fault}); save it as .xlsx, without a password"
+        ) from fault
     return found
 
 
-def _words(cell: Any) -> str:
-    """A cell as it reads: a spreadsheet may have made numbers and days of what was typed."""
+def _text(cell: Any) -> str:
+    """The text of a cell: spreadsheets convert typed numbers and dates to values of their own."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, datetime):

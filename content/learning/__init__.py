@@ -1,1 +1,1 @@
-"""What to ask and when: memory model and scenario selection."""
+"""Spaced repetition: memory model and selection of the scenario to ask."""

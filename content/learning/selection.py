@@ -1,4 +1,4 @@
-"""Which scenario is worth asking a servant today; pure, and the same inputs give the same answer."""
+"""Choose the scenario to ask a servant today. Pure: the same inputs give the same selection."""
 
 import random
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from content.course.scenario import Scenario
-from content.learning.memory import Strength
+from content.learning.memory import MemoryState
 from content.library import Library
 
 SEASONS: Mapping[str, tuple[int, ...]] = {
@@ -16,61 +16,68 @@ SEASONS: Mapping[str, tuple[int, ...]] = {
     "elecciones": (),  # set per electoral year
     "entrega-recepcion": (9, 10),
 }
-"""Months in which a risk is near."""
+"""Months (1 to 12) in which the risk of each season is high."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A scenario and why it was chosen: due (time to repeat), new, or soonest (nothing is due)."""
+    """A scenario and why it was chosen: due (time to review), new, or soonest (nothing is due)."""
 
     scenario: Scenario
     reason: str
 
 
 def pick(
-    library: Library, held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
+    library: Library, memories: Mapping[str, MemoryState], last_asked: Mapping[str, date], today: date, seed: int
 ) -> Selection | None:
-    """The scenario for today; None when the course has none to ask.
+    """Return the scenario for today, or None when the course has no scenario to ask.
 
-    `held` is by competency, `seen` gives the last day on which a scenario was asked. What is due comes first, the
-    weakest memory before the others; then something new, what was not left unanswered before first, then what is in
-    season, and topics in turn; else whatever is due soonest. `seed` tells people apart, so that colleagues are not
-    all asked the same.
+    `memories` is keyed by competency id, `last_asked` by scenario id. Due competencies come first, lowest
+    retrievability first. Then new ones: those with the fewest unanswered scenarios, then those in season, then those
+    of the topic with the fewest competencies reviewed. Otherwise the competency that is due soonest. `seed` differs
+    between servants, so that colleagues are not all asked in the same order.
     """
     askable = library.askable
-    due = [one for one in held if one in askable and held[one].due_on <= today]
+    due = [competency for competency in memories if competency in askable and memories[competency].due_on <= today]
     if due:
-        weakest = min(due, key=lambda one: (held[one].recall(today), one))
-        return Selection(_variant(askable[weakest], seen, seed), "due")
-    fresh = [one for one in askable if one not in held]
-    if fresh:
-        return Selection(_variant(askable[_first_new(library, fresh, held, seen, today, seed)], seen, seed), "new")
-    rest = [one for one in held if one in askable]
+        weakest = min(due, key=lambda competency: (memories[competency].retrievability(today), competency))
+        return Selection(_variant(askable[weakest], last_asked, seed), "due")
+    new = [competency for competency in askable if competency not in memories]
+    if new:
+        first = _first_new(library, new, memories, last_asked, today, seed)
+        return Selection(_variant(askable[first], last_asked, seed), "new")
+    rest = [competency for competency in memories if competency in askable]
     if not rest:
         return None
-    soonest = min(rest, key=lambda one: (held[one].due_on, one))
-    return Selection(_variant(askable[soonest], seen, seed), "soonest")
+    soonest = min(rest, key=lambda competency: (memories[competency].due_on, competency))
+    return Selection(_variant(askable[soonest], last_asked, seed), "soonest")
 
 
 def _first_new(
-    library: Library, fresh: list[str], held: Mapping[str, Strength], seen: Mapping[str, date], today: date, seed: int
+    library: Library,
+    new: list[str],
+    memories: Mapping[str, MemoryState],
+    last_asked: Mapping[str, date],
+    today: date,
+    seed: int,
 ) -> str:
-    met: dict[str, int] = dict.fromkeys(library.topics, 0)
-    for competency in held:
+    reviewed_by_topic: dict[str, int] = dict.fromkeys(library.topics, 0)
+    for competency in memories:
         if competency in library.topic_of:
-            met[library.topic_of[competency].id] += 1
+            reviewed_by_topic[library.topic_of[competency].id] += 1
     order = random.Random(seed).sample(sorted(library.competencies), len(library.competencies))
 
     def rank(competency: str) -> tuple[int, bool, int, int]:
-        ignored = sum(scenario.id in seen for scenario in library.askable[competency])  # asked, and not answered
+        unanswered = sum(scenario.id in last_asked for scenario in library.askable[competency])
         in_season = any(today.month in SEASONS[season] for season in library.competencies[competency].seasons)
-        return (ignored, not in_season, met[library.topic_of[competency].id], order.index(competency))
+        reviewed = reviewed_by_topic[library.topic_of[competency].id]
+        return (unanswered, not in_season, reviewed, order.index(competency))
 
-    return min(fresh, key=rank)
+    return min(new, key=rank)
 
 
-def _variant(variants: tuple[Scenario, ...], seen: Mapping[str, date], seed: int) -> Scenario:
-    """One that the person has not seen, or saw longest ago."""
+def _variant(variants: tuple[Scenario, ...], last_asked: Mapping[str, date], seed: int) -> Scenario:
+    """The variant that was never asked or was asked longest ago; ties are broken by `seed`."""
     order = random.Random(seed).sample(range(len(variants)), len(variants))
-    place = min(order, key=lambda one: seen.get(variants[one].id, date.min))
-    return variants[place]
+    position = min(order, key=lambda number: last_asked.get(variants[number].id, date.min))
+    return variants[position]

@@ -1,1 +1,1 @@
-"""Checks of the course as a whole: bias, readability, style, citations."""
+"""Quality checks of the course as a whole: bias, readability, style, citations."""

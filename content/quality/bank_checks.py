@@ -1,7 +1,7 @@
-"""Checks of the bank of scenarios as a whole: that it teaches by its rules, and does not give its answers away.
+"""Quality checks of the scenario bank: readability, wording, enough variants, and no clues to the right answer.
 
-The loader refuses files that cannot be used; what is found here makes a bank that can be used a bad one.
-`integra check` and a test tell it, and a start does not ask.
+The loader rejects content that cannot be used; these checks find content that can be used but teaches badly. They run
+in `integra check` and in a test, not when the product starts.
 """
 
 import itertools
@@ -14,42 +14,42 @@ from content.course.scenario import LETTERS, Option, Scenario
 from content.library import Library
 from content.problems import Problem
 from content.quality import readability
-from content.quality.style_rules import Wording, shipped
+from content.quality.style_rules import Wording, shipped_wording
 from content.text import LANGUAGES, fold
 
-CHANCE = 0.05
-"""A bank is told when what is seen in it would be rarer than this by chance."""
-ENOUGH = 15
-"""Published scenarios from which on positions and lengths are reckoned: five a position."""
-VARIANTS = 4
-EASE = 60.0
-SENTENCE = 25
-TOO_LIKE = 0.8
-SAME_ACTION = 0.7
-"""Two options from here on are one action: variants of a family are above 0.8, unrelated options below 0.67."""
+SIGNIFICANCE = 0.05
+"""Significance level: a bias is reported if its probability by chance is below."""
+MIN_SAMPLE = 15
+"""Fewest published scenarios for which positions and lengths are tested: five per position."""
+MIN_VARIANTS = 4
+MIN_READING_EASE = 60.0
+MAX_SENTENCE_WORDS = 25
+MAX_SITUATION_SIMILARITY = 0.8
+SAME_ACTION_SIMILARITY = 0.7
+"""Least similarity of two options that are the same action: variants of one are above 0.8, others below 0.67."""
 
-AS_LIKE = 0.1
-"""By so much may a similarity fall short of the highest one: families whose actions differ in one noun need it."""
+SIMILARITY_MARGIN = 0.1
+"""How far below the best match a similarity may be to count as well; needed where actions differ in one noun."""
 
 
 def faults(library: Library, wording: Wording | None = None) -> list[Problem]:
-    """All that is wrong with the bank, sorted, with file and field; empty for a good one.
+    """Run all checks and return the problems found, sorted by file and field.
 
     Raises BrokenContent when the shipped list of words cannot be read.
     """
-    wording = shipped() if wording is None else wording
-    bank = [one for one in library.scenarios.values() if one.state == "published"]
-    found = [*_positions(bank), *_lengths(bank), *_variants(library)]
+    wording = shipped_wording() if wording is None else wording
+    bank = [scenario for scenario in library.scenarios.values() if scenario.state == "published"]
+    found = [*_positions(bank), *_lengths(bank), *_variant_counts(library)]
     for scenario in library.scenarios.values():
         if scenario.state != "retired":
-            found += [*_plain(library, scenario), *_worded(library, scenario, wording)]
+            found += [*_readability(library, scenario), *_wording(library, scenario, wording)]
     for group in _by_competency(bank).values():
-        found += [*_alike(library, group), *_give_aways(library, group)]
+        found += [*_similar_situations(library, group), *_revealing_options(library, group)]
     return sorted(set(found))
 
 
 def file_of(library: Library, scenario: Scenario) -> str:
-    """The scenario's file; where it belongs, for one that was not read from a file."""
+    """The scenario's file, or the path it would have if it was not read from a file."""
     return library.files.get(scenario.id, f"scenarios/{library.topic_of[scenario.competency].id}/{scenario.id}.toml")
 
 
@@ -57,36 +57,36 @@ def file_of(library: Library, scenario: Scenario) -> str:
 
 
 def _positions(bank: Sequence[Scenario]) -> Iterator[Problem]:
-    """The right option stands at each letter as often: chi-square over the published scenarios."""
-    if len(bank) < ENOUGH:
+    """Test that the right option is equally often at each letter: chi-square over the published scenarios."""
+    if len(bank) < MIN_SAMPLE:
         return
-    letters = LETTERS[: max(len(one.options) for one in bank)]
-    seen = {letter: sum(one.right_letter == letter for one in bank) for letter in letters}
+    letters = LETTERS[: max(len(scenario.options) for scenario in bank)]
+    seen = {letter: sum(scenario.right_letter == letter for scenario in bank) for letter in letters}
     expected = {
-        letter: sum(1 / len(one.options) for one in bank if place < len(one.options))
-        for place, letter in enumerate(letters)
+        letter: sum(1 / len(scenario.options) for scenario in bank if index < len(scenario.options))
+        for index, letter in enumerate(letters)
     }
     statistic = sum((seen[letter] - expected[letter]) ** 2 / expected[letter] for letter in letters)
     chance = chi_square_tail(statistic, len(letters) - 1)
-    if chance < CHANCE:
+    if chance < SIGNIFICANCE:
         counts = ", ".join(f"{letter.upper()} {seen[letter]}" for letter in letters)
         wanted = ", ".join(f"{letter.upper()} {expected[letter]:.0f}" for letter in letters)
         yield Problem(
             "scenarios",
             "options",
-            f"the right option stands unevenly (seen: {counts}; p = {chance:.3f}); expected about {wanted}",
+            f"the right option is unevenly placed (seen: {counts}; p = {chance:.3f}); expected about {wanted}",
         )
 
 
 def _lengths(bank: Sequence[Scenario]) -> Iterator[Problem]:
-    """The right option is neither the longest nor the shortest of its scenario more often than chance makes it."""
-    if len(bank) < ENOUGH:
+    """Test that the right option is neither the longest nor the shortest more often than by chance."""
+    if len(bank) < MIN_SAMPLE:
         return
-    chances = [1 / len(one.options) for one in bank]
+    chances = [1 / len(scenario.options) for scenario in bank]
     for language, (name, sign) in itertools.product(LANGUAGES, (("longest", 1), ("shortest", -1))):
-        seen = sum(_stands_out(one, language, sign) for one in bank)
-        if at_least(seen, chances) < CHANCE:
-            most = next(count for count in range(len(bank) + 1) if at_least(count + 1, chances) < CHANCE)
+        seen = sum(_is_extreme(scenario, language, sign) for scenario in bank)
+        if tail_probability(seen, chances) < SIGNIFICANCE:
+            most = next(count for count in range(len(bank) + 1) if tail_probability(count + 1, chances) < SIGNIFICANCE)
             yield Problem(
                 "scenarios",
                 f"options.text.{language}",
@@ -94,11 +94,11 @@ def _lengths(bank: Sequence[Scenario]) -> Iterator[Problem]:
             )
 
 
-def _stands_out(scenario: Scenario, language: str, sign: int) -> bool:
+def _is_extreme(scenario: Scenario, language: str, sign: int) -> bool:
     """Whether the right option alone is the longest (sign 1) or the shortest (-1)."""
-    size = [(sign * len(option.text.in_language(language)), option.right) for option in scenario.options]
-    (right,) = [length for length, is_right in size if is_right]
-    return all(length < right for length, is_right in size if not is_right)
+    sizes = [(sign * len(option.text.in_language(language)), option.right) for option in scenario.options]
+    (right,) = [length for length, is_right in sizes if is_right]
+    return all(length < right for length, is_right in sizes if not is_right)
 
 
 def chi_square_tail(statistic: float, freedom: int) -> float:
@@ -114,42 +114,43 @@ def chi_square_tail(statistic: float, freedom: int) -> float:
     return tail
 
 
-def at_least(count: int, chances: Sequence[float]) -> float:
-    """The probability that `count` or more of independent events happen, each with its own chance.
+def tail_probability(count: int, chances: Sequence[float]) -> float:
+    """The probability that `count` or more of independent events occur, each with its own probability.
 
-    With equal chances this is the binomial's upper tail.
+    Upper tail of the Poisson binomial distribution; of the binomial with equal probabilities.
     """
-    so_many = [1.0]
+    distribution = [1.0]  # probability of each number of events so far
     for chance in chances:
-        missed = [one * (1 - chance) for one in so_many] + [0.0]
-        met = [0.0] + [one * chance for one in so_many]
-        so_many = [one + other for one, other in zip(missed, met, strict=True)]
-    return sum(so_many[count:])
+        without = [probability * (1 - chance) for probability in distribution] + [0.0]
+        with_event = [0.0] + [probability * chance for probability in distribution]
+        distribution = [left + right for left, right in zip(without, with_event, strict=True)]
+    return sum(distribution[count:])
 
 
-def _variants(library: Library) -> Iterator[Problem]:
-    published = _by_competency([one for one in library.scenarios.values() if one.state == "published"])
+def _variant_counts(library: Library) -> Iterator[Problem]:
+    published = _by_competency([scenario for scenario in library.scenarios.values() if scenario.state == "published"])
     for topic in library.topics.values():
-        for place, competency in enumerate(topic.competencies):
+        for index, competency in enumerate(topic.competencies):
             count = len(published.get(competency.id, ()))
-            if count < VARIANTS:
+            if count < MIN_VARIANTS:
                 yield Problem(
                     f"topics/{topic.id}.toml",
-                    f"competencies.{place}",
-                    f"{competency.id} has too few published scenarios (seen: {count}); expected at least {VARIANTS}",
+                    f"competencies.{index}",
+                    f"{competency.id} has too few published scenarios (seen: {count}); "
+                    f"expected at least {MIN_VARIANTS}",
                 )
             if count and competency.id not in library.askable:
                 yield Problem(
                     f"topics/{topic.id}.toml",
-                    f"competencies.{place}",
+                    f"competencies.{index}",
                     f"{competency.id} is not asked any more (seen: all {count} published scenarios in quarantine); "
-                    "expected one at least that was read again since the law changed",
+                    "expected at least one that was reviewed since the law changed",
                 )
 
 
 def _by_competency(bank: Sequence[Scenario]) -> dict[str, list[Scenario]]:
     groups: dict[str, list[Scenario]] = {}
-    for scenario in sorted(bank, key=lambda one: (one.competency, one.variant)):
+    for scenario in sorted(bank, key=lambda scenario: (scenario.competency, scenario.variant)):
         groups.setdefault(scenario.competency, []).append(scenario)
     return groups
 
@@ -157,97 +158,104 @@ def _by_competency(bank: Sequence[Scenario]) -> dict[str, list[Scenario]]:
 # ---------------------------------------------------------------- one scenario
 
 
-def _plain(library: Library, scenario: Scenario) -> Iterator[Problem]:
-    """Short sentences in both languages, and a situation that is easily read in Spanish."""
+def _readability(library: Library, scenario: Scenario) -> Iterator[Problem]:
+    """Check sentence lengths in both languages, and the reading ease of the Spanish situation."""
     file = file_of(library, scenario)
     ease = readability.ease(scenario.situation.es)
-    if ease < EASE:
+    if ease < MIN_READING_EASE:
         yield Problem(
-            file, "situation.es", f"hard to read (seen: {ease:.1f}); expected a Fernández-Huerta of {EASE:.0f} or more"
+            file,
+            "situation.es",
+            f"hard to read (seen: {ease:.1f}); expected a Fernández-Huerta of {MIN_READING_EASE:.0f} or more",
         )
     for language in LANGUAGES:
         for field, text in _texts(scenario, language):
             for sentence in readability.sentences(text):
                 count = len(sentence.split())
-                if count > SENTENCE:
+                if count > MAX_SENTENCE_WORDS:
                     start = " ".join(sentence.split()[:6])
                     yield Problem(
                         file,
                         field,
-                        f"a sentence too long (seen: {count} words, {start!r}…); expected {SENTENCE} at most",
+                        f"a sentence is too long (seen: {count} words, {start!r}…); "
+                        f"expected at most {MAX_SENTENCE_WORDS}",
                     )
 
 
-def _worded(library: Library, scenario: Scenario, wording: Wording) -> Iterator[Problem]:
-    """Nothing that makes whoever reads a man or a woman, and nobody's real name."""
+def _wording(library: Library, scenario: Scenario, wording: Wording) -> Iterator[Problem]:
+    """Check that no wording assumes the gender of the reader, and that no real organization is named."""
     for field, text in _texts(scenario, "es"):
-        for seen, instead in wording.slips(text):
-            yield Problem(file_of(library, scenario), field, f"not said here (seen: {seen!r}); expected {instead}")
+        for seen, instead in wording.violations(text):
+            yield Problem(
+                file_of(library, scenario), field, f"wording not allowed (seen: {seen!r}); expected {instead}"
+            )
     for field, text in _texts(scenario, "en"):
-        for seen, instead in wording.named(text):
-            yield Problem(file_of(library, scenario), field, f"not named here (seen: {seen!r}); expected {instead}")
+        for seen, instead in wording.name_violations(text):
+            yield Problem(file_of(library, scenario), field, f"name not allowed (seen: {seen!r}); expected {instead}")
 
 
 def _texts(scenario: Scenario, language: str) -> Iterator[tuple[str, str]]:
-    """Field and words of everything that a person reads."""
+    """Field path and content of every text shown to users."""
     yield f"situation.{language}", scenario.situation.in_language(language)
-    for place, option in enumerate(scenario.options):
-        yield f"options.{place}.text.{language}", option.text.in_language(language)
-        yield f"options.{place}.why.{language}", option.why.in_language(language)
+    for index, option in enumerate(scenario.options):
+        yield f"options.{index}.text.{language}", option.text.in_language(language)
+        yield f"options.{index}.why.{language}", option.why.in_language(language)
     yield f"todo.{language}", scenario.todo.in_language(language)
 
 
 # ---------------------------------------------------------------- the variants of one competency
 
 
-def _alike(library: Library, group: Sequence[Scenario]) -> Iterator[Problem]:
-    """No two situations of a competency are nearly the same."""
-    for one, other in itertools.combinations(group, 2):
+def _similar_situations(library: Library, group: Sequence[Scenario]) -> Iterator[Problem]:
+    """Check that no two situations of a competency are nearly the same."""
+    for first, second in itertools.combinations(group, 2):
         for language in LANGUAGES:
-            likeness = similarity(one.situation.in_language(language), other.situation.in_language(language))
-            if likeness >= TOO_LIKE:
+            found = similarity(first.situation.in_language(language), second.situation.in_language(language))
+            if found >= MAX_SITUATION_SIMILARITY:
                 yield Problem(
-                    file_of(library, other),
+                    file_of(library, second),
                     f"situation.{language}",
-                    f"nearly that of {one.id} (seen: {likeness:.2f}); expected a similarity below {TOO_LIKE}",
+                    f"nearly the same as {first.id} (seen: {found:.2f}); "
+                    f"expected a similarity below {MAX_SITUATION_SIMILARITY}",
                 )
 
 
-def _give_aways(library: Library, group: Sequence[Scenario]) -> Iterator[Problem]:
-    """What is right in one variant is wrong in another and the other way round: options alone do not tell the key."""
+def _revealing_options(library: Library, group: Sequence[Scenario]) -> Iterator[Problem]:
+    """Check that each action right in one variant is wrong in another and vice versa, so that options give no clue."""
     for scenario, language in itertools.product(group, LANGUAGES):
-        for place, option in enumerate(scenario.options):
-            against = [
-                likeness
+        for index, option in enumerate(scenario.options):
+            opposite = [
+                similarity_found
                 for other in group
                 if other.id != scenario.id
-                for twin, likeness in twins(option, other, language)
-                if twin.right != option.right
+                for match, similarity_found in matching_options(option, other, language)
+                if match.right != option.right
             ]
-            if max(against, default=0.0) < SAME_ACTION:
-                yield _one_sided(file_of(library, scenario), f"options.{place}.text.{language}", option, against)
+            if max(opposite, default=0.0) < SAME_ACTION_SIMILARITY:
+                file, field = file_of(library, scenario), f"options.{index}.text.{language}"
+                yield _revealing_option(file, field, option, max(opposite, default=0.0))
 
 
-def _one_sided(file: str, field: str, option: Option, against: Sequence[float]) -> Problem:
+def _revealing_option(file: str, field: str, option: Option, best: float) -> Problem:
     here, nowhere = ("right", "wrong") if option.right else ("wrong", "right")
     return Problem(
         file,
         field,
-        f"{here} here and {nowhere} in no other variant, so the options alone give the answer away (seen: similarity "
-        f"{max(against, default=0.0):.2f}); expected {SAME_ACTION} or more to the same action, {nowhere} elsewhere",
+        f"{here} here and {nowhere} in no other variant, so the options alone reveal the answer (seen: similarity "
+        f"{best:.2f}); expected {SAME_ACTION_SIMILARITY} or more to the same action, {nowhere} elsewhere",
     )
 
 
-def twins(option: Option, other: Scenario, language: str) -> list[tuple[Option, float]]:
-    """The options of another variant that may say the same action, as far as words tell, with their similarity."""
+def matching_options(option: Option, other: Scenario, language: str) -> list[tuple[Option, float]]:
+    """The options of another variant whose texts are most similar to `option`, with their similarities."""
     text = option.text.in_language(language)
-    found = [(one, similarity(text, one.text.in_language(language))) for one in other.options]
-    best = max(likeness for _, likeness in found)
-    return [(one, likeness) for one, likeness in found if likeness >= best - AS_LIKE]
+    found = [(candidate, similarity(text, candidate.text.in_language(language))) for candidate in other.options]
+    best = max(score for _, score in found)
+    return [(candidate, score) for candidate, score in found if score >= best - SIMILARITY_MARGIN]
 
 
 @lru_cache(maxsize=20_000)
-def similarity(one: str, other: str) -> float:
-    """How alike two texts are once folded, 0 to 1; the same in both directions."""
-    first, second = sorted((fold(one), fold(other)))
+def similarity(text: str, other: str) -> float:
+    """Similarity of two texts after folding, 0 to 1; symmetric."""
+    first, second = sorted((fold(text), fold(other)))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()

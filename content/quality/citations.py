@@ -1,4 +1,4 @@
-"""Where the course rests on an article: what lawyers look through, and what a change of the law touches."""
+"""Index of where articles are cited: for legal review, and to find what a change of the law affects."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,8 @@ SECONDARY = "V2"
 
 
 @dataclass(slots=True)
-class Places:
-    """Ids of what cites one article; of the self-assessment, its questions, outcomes and notes."""
+class ArticleUses:
+    """Ids of the content that cites one article; `assessment` holds ids of questions, outcomes and notes, or intro."""
 
     competencies: list[str] = field(default_factory=list)
     scenarios: list[str] = field(default_factory=list)
@@ -20,19 +20,19 @@ class Places:
     faq: list[str] = field(default_factory=list)
 
 
-def to_review(library: Library) -> list[tuple[Citation, Places]]:
-    """Every article that was only read in a secondary page, with the places that cite it; some are cited nowhere."""
-    places = cited(library)
+def to_review(library: Library) -> list[tuple[Citation, ArticleUses]]:
+    """Articles read only in a secondary source (mark V2), with their uses, which may be empty."""
+    uses = uses_by_article(library)
     return [
-        (citation, places.get(one, Places()))
-        for one, citation in library.articles.items()
+        (citation, uses.get(id, ArticleUses()))
+        for id, citation in library.articles.items()
         if citation.article.mark == SECONDARY
     ]
 
 
-def cited(library: Library) -> Mapping[str, Places]:
-    """The places that cite each article, by its id; retired scenarios are left out."""
-    found: dict[str, Places] = defaultdict(Places)
+def uses_by_article(library: Library) -> Mapping[str, ArticleUses]:
+    """The uses of each cited article, by article id; retired scenarios are left out."""
+    found: dict[str, ArticleUses] = defaultdict(ArticleUses)
     for competency in library.competencies.values():
         for article in dict.fromkeys(competency.articles):
             found[article].competencies.append(competency.id)
@@ -40,18 +40,18 @@ def cited(library: Library) -> Mapping[str, Places]:
         if scenario.state != "retired":
             for article in scenario.cited:
                 found[article].scenarios.append(scenario.id)
-    for place, articles in _assessment(library):
+    for part, articles in _assessment_citations(library):
         for article in dict.fromkeys(articles):
-            found[article].assessment.append(place)
+            found[article].assessment.append(part)
     for entry in library.faq.entries.values():
         for article in dict.fromkeys(entry.articles):
             found[article].faq.append(entry.id)
     return dict(found)
 
 
-def _assessment(library: Library) -> Iterator[tuple[str, tuple[str, ...]]]:
-    sheet = library.assessment
-    yield "intro", sheet.intro_articles
-    yield from ((question.id, question.articles) for question in sheet.questions)
-    yield from ((outcome.id, outcome.articles) for outcome in sheet.outcomes)
-    yield from ((note.id, note.articles) for note in sheet.notes)
+def _assessment_citations(library: Library) -> Iterator[tuple[str, tuple[str, ...]]]:
+    assessment = library.assessment
+    yield "intro", assessment.intro_articles
+    yield from ((question.id, question.articles) for question in assessment.questions)
+    yield from ((outcome.id, outcome.articles) for outcome in assessment.outcomes)
+    yield from ((note.id, note.articles) for note in assessment.notes)

@@ -1,6 +1,6 @@
-"""The competency model as people read it: the rows of the console's course map and the text of docs/competencies.md.
+"""The competency model as a table: rows for the console's course page, and the text of docs/competencies.md.
 
-`python -m content.model_table` prints that text.
+`python -m content.quality.competency_table` prints that text.
 """
 
 import sys
@@ -16,14 +16,14 @@ from content.text import LANGUAGES
 
 COLUMNS = ("rule", "articles", "level", "roles", "seasons", "scenarios", "validation")
 
-Say = Callable[..., str]
+PhraseLookup = Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatus:
-    """How far one scenario is: who wrote it and who validated it, as roles; `reviewer` empty: nobody yet.
+    """Review status of one scenario. `author` and `reviewer` are roles; `reviewer` is empty until it is reviewed.
 
-    `changed` are the labels of the articles for whose new words it is kept from prompts.
+    `changed` holds the labels of the articles whose changed text put the scenario in quarantine.
     """
 
     id: str
@@ -51,52 +51,54 @@ class CompetencyRow:
 
 
 def rows(library: Library, topic: Topic, language: str) -> list[CompetencyRow]:
-    """The competencies of a topic, in the order of its file; retired scenarios stand among the reviews, last."""
+    """The competencies of a topic, in the order of its file; retired scenarios come last among the reviews."""
     return [_row(library, competency, language) for competency in topic.competencies]
 
 
 def _row(library: Library, competency: Competency, language: str) -> CompetencyRow:
-    say = _saying(library, language)
+    phrase = _phrases(library, language)
     scenarios = sorted(
-        (one for one in library.scenarios.values() if one.competency == competency.id),
-        key=lambda one: (one.state == "retired", one.variant),
+        (scenario for scenario in library.scenarios.values() if scenario.competency == competency.id),
+        key=lambda scenario: (scenario.state == "retired", scenario.variant),
     )
-    published = [one for one in scenarios if one.state == "published"]
+    published = [scenario for scenario in scenarios if scenario.state == "published"]
     return CompetencyRow(
         id=competency.id,
         rule=competency.rule.in_language(language),
-        articles=tuple(library.articles[one].label(language) for one in competency.articles),
-        level=say(f"level.{competency.level}"),
-        roles=tuple(say(f"role.{one}") for one in competency.roles),
-        seasons=tuple(say(f"season.{one}") for one in competency.seasons) or (say("model.always"),),
+        articles=tuple(library.articles[id].label(language) for id in competency.articles),
+        level=phrase(f"level.{competency.level}"),
+        roles=tuple(phrase(f"role.{role}") for role in competency.roles),
+        seasons=tuple(phrase(f"season.{season}") for season in competency.seasons) or (phrase("model.always"),),
         asked=len(library.askable.get(competency.id, ())),
-        validation=_validation(published, say),
-        is_validated=bool(published) and all(one.reviewer.strip() for one in published),
-        reviews=tuple(_review(library, one, say, language) for one in scenarios),
+        validation=_validation(published, phrase),
+        is_validated=bool(published) and all(scenario.reviewer.strip() for scenario in published),
+        reviews=tuple(_review_status(library, scenario, phrase, language) for scenario in scenarios),
     )
 
 
-def _saying(library: Library, language: str) -> Say:
+def _phrases(library: Library, language: str) -> PhraseLookup:
     return lambda key, **values: library.phrases.plain(language, f"course.{key}", values)
 
 
-def _validation(published: list[Scenario], say: Say) -> str:
-    done = sum(bool(one.reviewer.strip()) for one in published)
+def _validation(published: list[Scenario], phrase: PhraseLookup) -> str:
+    done = sum(bool(scenario.reviewer.strip()) for scenario in published)
     if not published:
-        return say("model.empty")
+        return phrase("model.empty")
     if not done:
-        return say("model.pending")
-    return say("model.validated") if done == len(published) else say("model.partly", done=done, count=len(published))
+        return phrase("model.pending")
+    return (
+        phrase("model.validated") if done == len(published) else phrase("model.partly", done=done, count=len(published))
+    )
 
 
-def _review(library: Library, scenario: Scenario, say: Say, language: str) -> ReviewStatus:
+def _review_status(library: Library, scenario: Scenario, phrase: PhraseLookup, language: str) -> ReviewStatus:
     return ReviewStatus(
         id=scenario.id,
-        state=say(f"state.{scenario.state}"),
+        state=phrase(f"state.{scenario.state}"),
         author=scenario.author,
         reviewer=scenario.reviewer.strip(),
         reviewed_on=scenario.reviewed_on,
-        changed=tuple(library.articles[one].label(language) for one in library.quarantined.get(scenario.id, ())),
+        changed=tuple(library.articles[id].label(language) for id in library.quarantined.get(scenario.id, ())),
     )
 
 
@@ -104,33 +106,33 @@ def _review(library: Library, scenario: Scenario, say: Say, language: str) -> Re
 
 
 def document(library: Library) -> str:
-    """The competency model in Markdown, Spanish first."""
+    """The competency model as Markdown, in Spanish and English."""
     parts = [
         "# Competency model\n\n"
         "Every rule of conduct of the course and the law it rests on, in Spanish and in English. `make docs` writes\n"
         "this page from `content/topics/` and `content/scenarios/`; a test holds it to them.\n"
     ]
     for language in LANGUAGES:
-        say = _saying(library, language)
-        parts.append(f"## {say('model.title')}\n")
-        head = [say(f"model.{column}") for column in COLUMNS]
+        phrase = _phrases(library, language)
+        parts.append(f"## {phrase('model.title')}\n")
+        head = [phrase(f"model.{column}") for column in COLUMNS]
         for topic in library.topics.values():
             parts.append(f"### {topic.name.in_language(language)}\n\n{topic.about.in_language(language)}\n")
             lines = [_line(head), _line("---" for _ in head)]
-            lines += [_line(_cells(row, say)) for row in rows(library, topic, language)]
+            lines += [_line(_cells(row, phrase)) for row in rows(library, topic, language)]
             parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def _cells(row: CompetencyRow, say: Say) -> list[str]:
-    waiting = sum(bool(one.changed) for one in row.reviews)
-    count = f"{row.asked}, {say('model.quarantined', count=waiting)}" if waiting else str(row.asked)
+def _cells(row: CompetencyRow, phrase: PhraseLookup) -> list[str]:
+    quarantined = sum(bool(review.changed) for review in row.reviews)
+    count = f"{row.asked}, {phrase('model.quarantined', count=quarantined)}" if quarantined else str(row.asked)
     joined = ["; ".join(row.articles), row.level, ", ".join(row.roles), ", ".join(row.seasons)]
     return [row.rule, *joined, count, row.validation]
 
 
 def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Joining: code or institution, privacy notice, consent, hour, and the first scenario at once.
+"""Enrolment: code or institution, privacy notice, consent, hour, and the first prompt at once.
 
-Until the notice is accepted nothing is recorded: each button carries the steps before it.
+Until the notice is accepted nothing is stored: each button carries the choices of the steps before it.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from handlers.message import Button, Message
 from storage.people import servants
 from storage.people.servants import Institution
 
-HOURS = ((8, 9, 10), (11, 12, 13), (14, 15, 16), (17,))  # as many as a WhatsApp list has rows
-OFFERED = frozenset(str(hour) for row in HOURS for hour in row)  # as buttons carry them
-SHOWN = 8  # institutions a page of the list
+HOURS = ((8, 9, 10), (11, 12, 13), (14, 15, 16), (17,))  # ten: the most buttons that every channel shows
+OFFERED_HOURS = frozenset(str(hour) for row in HOURS for hour in row)  # as button payloads carry them
+PAGE_SIZE = 8  # institutions
 
 
 async def start(context: Context) -> Response:
-    """`/start`, with or without a code."""
+    """`/start`, with or without an institution code."""
     code = context.update.text.strip()
     if context.servant is not None:
-        return await _known(context, code)
+        return await _already_enrolled(context, code)
     if not code:
         return await _list(context, 0)
     chosen = await servants.institution_by_code(context.tx, code)
@@ -31,23 +31,24 @@ async def start(context: Context) -> Response:
     return Response((_notice(context, chosen),))
 
 
-async def typed(context: Context) -> Response:
-    """A stranger typed something: a code, or part of an institution's name."""
+async def handle_text(context: Context) -> Response:
+    """A text of a user who is not enrolled: a code, or part of an institution's name."""
     wanted = context.update.text.strip()
-    code = wanted.split()[-1] if wanted.split() else ""  # "ALTA CODE" as in the WhatsApp link
+    code = wanted.split()[-1] if wanted.split() else ""  # "ALTA CODE", as an enrolment link types it
     chosen = await servants.institution_by_code(context.tx, code)
     if chosen is not None:
         return Response((_notice(context, chosen),))
-    found = [one for one in await servants.all_institutions(context.tx) if _matches(one.name, wanted)]
+    institutions = await servants.all_institutions(context.tx)
+    found = [institution for institution in institutions if _matches(institution.name, wanted)]
     if found:
-        return Response((_choices(context, found[:SHOWN], "enroll.found", more=None),))
+        return Response((_choices(context, found[:PAGE_SIZE], "enroll.found", next_page=None),))
     return Response((Message("enroll.not_found"), *(await _list(context, 0)).messages))
 
 
-async def turn(context: Context) -> Response:
-    """A button of the way in: list, institution, language, accept, refuse, hour, renew."""
-    step, _, carried = context.update.choice.partition(":")[2].partition(":")
-    rest = carried.split(":") if carried else []
+async def handle(context: Context) -> Response:
+    """A button `enroll:<step>[:<choices so far>]`: list, notice, yes, no, hour, renew, move."""
+    step, _, payload = context.update.choice.partition(":")[2].partition(":")
+    rest = payload.split(":") if payload else []
     if step == "renew":
         return await _renewed(context, rest)
     if step == "move" and context.servant is not None:
@@ -55,26 +56,27 @@ async def turn(context: Context) -> Response:
     if context.servant is not None:
         return Response((Message("enroll.already", replaces=True),))
     if step == "list" and len(rest) == 2 and rest[1].isdecimal():
-        return _replacing(await _list(_speaking(context, rest[0]), int(rest[1][:4])), rest[0])
+        return _replacing(await _list(_in_language(context, rest[0]), int(rest[1][:4])), rest[0])
     if step == "no":
         return _replacing(Response((Message("enroll.refused"),)), rest[0] if rest else "")
     chosen = await servants.institution_by_code(context.tx, rest[-1]) if len(rest) >= 2 else None
     if chosen is None or rest[0] not in ("es", "en"):
         return _replacing(await _list(context, 0), "")
-    spoken = _speaking(context, rest[0])
+    localized = _in_language(context, rest[0])
     if step == "notice":
-        return _replacing(Response((_notice(spoken, chosen),)), rest[0])
+        return _replacing(Response((_notice(localized, chosen),)), rest[0])
     current = context.library.phrases.template("es", "notice.version")
     if len(rest) < 3 or rest[1] != current:  # an old button: that notice is no longer in force
-        return _replacing(Response((_notice(spoken, chosen),)), rest[0])
+        return _replacing(Response((_notice(localized, chosen),)), rest[0])
     if step == "yes":
-        return _replacing(Response((_hours(spoken, chosen),)), rest[0])
-    if step == "hour" and len(rest) == 4 and rest[2] in OFFERED:
-        return await _join(spoken, chosen, int(rest[2]))
-    return _replacing(await _list(spoken, 0), rest[0])
+        return _replacing(Response((_hours(localized, chosen),)), rest[0])
+    if step == "hour" and len(rest) == 4 and rest[2] in OFFERED_HOURS:
+        return await _enrol(localized, chosen, int(rest[2]))
+    return _replacing(await _list(localized, 0), rest[0])
 
 
-async def _join(context: Context, chosen: Institution, hour: int) -> Response:
+async def _enrol(context: Context, chosen: Institution, hour: int) -> Response:
+    """Store the servant with the consent, and send the first prompt."""
     update = context.update
     servant = await servants.enrol(
         context.tx,
@@ -89,22 +91,23 @@ async def _join(context: Context, chosen: Institution, hour: int) -> Response:
         alias=update.alias,
         heard_at=context.heard_at,
     )
-    first = await daily.first(replace(context, servant=servant))
+    prompt = await daily.todays_prompt(replace(context, servant=servant))
     welcome = Message("enroll.welcome", {"institution": chosen.name, "hour": f"{hour}:00"}, replaces=True)
-    return Response((welcome, *first), language=context.language)
+    return Response((welcome, *prompt), language=context.language)
 
 
 # ---------------------------------------------------------------- a newer notice, another institution
 
 
 def must_renew(context: Context) -> bool:
-    """The servant accepted an older privacy notice than the one in force."""
+    """Whether the servant accepted another privacy notice than the one in force."""
     servant = context.servant
     return servant is not None and servant.notice_version != context.library.phrases.template("es", "notice.version")
 
 
 async def renew(context: Context) -> Response:
-    return Response((daily.renewal(context.library),))
+    """Ask the servant to accept the newer privacy notice."""
+    return Response((daily.renewal_message(context.library),))
 
 
 async def _renewed(context: Context, rest: Sequence[str]) -> Response:
@@ -115,7 +118,8 @@ async def _renewed(context: Context, rest: Sequence[str]) -> Response:
     return Response((Message("enroll.renewed", replaces=True),))
 
 
-async def _known(context: Context, code: str) -> Response:
+async def _already_enrolled(context: Context, code: str) -> Response:
+    """Greet an enrolled servant; with the code of another institution, offer to move there."""
     assert context.servant is not None
     here = await servants.institution(context.tx, context.servant.institution_id)
     there = await servants.institution_by_code(context.tx, code) if code else None
@@ -129,40 +133,40 @@ async def _moved(context: Context, rest: Sequence[str]) -> Response:
     chosen = await servants.institution_by_code(context.tx, rest[0]) if rest else None
     if chosen is None or context.servant is None:
         return Response((Message("enroll.not_found", replaces=True),))
-    await servants.move(context.tx, context.servant.id, chosen.id)
+    await servants.change_institution(context.tx, context.servant.id, chosen.id)
     return Response((Message("enroll.moved", {"institution": chosen.name}, replaces=True),))
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- messages
 
 MENU = ((Button("button.today", "profile:today"), Button("button.assess", "assess:start")),)
 
 
 async def _list(context: Context, page: int) -> Response:
-    everyone = await servants.all_institutions(context.tx)
-    if not everyone:
+    institutions = await servants.all_institutions(context.tx)
+    if not institutions:
         return Response((Message("enroll.nobody"),))
-    page = min(page, (len(everyone) - 1) // SHOWN)
-    shown = everyone[page * SHOWN : (page + 1) * SHOWN]
-    more = page + 1 if (page + 1) * SHOWN < len(everyone) else (0 if page else None)
-    return Response((_choices(context, shown, "enroll.choose", more),))
+    page = min(page, (len(institutions) - 1) // PAGE_SIZE)
+    shown = institutions[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+    next_page = page + 1 if (page + 1) * PAGE_SIZE < len(institutions) else (0 if page else None)
+    return Response((_choices(context, shown, "enroll.choose", next_page),))
 
 
-def _choices(context: Context, shown: Sequence[Institution], key: str, more: int | None) -> Message:
-    names = "\n".join(f"{place}. {one.name}" for place, one in enumerate(shown, 1))
+def _choices(context: Context, shown: Sequence[Institution], key: str, next_page: int | None) -> Message:
+    names = "\n".join(f"{number}. {institution.name}" for number, institution in enumerate(shown, 1))
     rows = [
         (
             Button(
                 "button.institution",
-                f"enroll:notice:{context.language}:{one.code}",
-                {"number": place, "name": one.name},
-                hint=one.name,
+                f"enroll:notice:{context.language}:{institution.code}",
+                {"number": number, "name": institution.name},
+                hint=institution.name,
             ),
         )
-        for place, one in enumerate(shown, 1)
+        for number, institution in enumerate(shown, 1)
     ]
-    if more is not None:
-        rows.append((Button("button.more", f"enroll:list:{context.language}:{more}"),))
+    if next_page is not None:
+        rows.append((Button("button.more", f"enroll:list:{context.language}:{next_page}"),))
     other = "en" if context.language == "es" else "es"
     rows.append((Button(f"button.{other}", f"enroll:list:{other}:0"),))
     return Message(key, {"names": names}, tuple(rows))
@@ -196,15 +200,16 @@ def _hours(context: Context, chosen: Institution) -> Message:
 
 
 def _matches(name: str, wanted: str) -> bool:
-    asked = fold(wanted)
-    return len(asked) >= 3 and asked in fold(name)
+    query = fold(wanted)
+    return len(query) >= 3 and query in fold(name)
 
 
-def _speaking(context: Context, language: str) -> Context:
+def _in_language(context: Context, language: str) -> Context:
     return replace(context, language=language) if language in ("es", "en") else context
 
 
-def _replacing(given: Response, language: str) -> Response:
-    first, *rest = given.messages
-    spoken = language if language in ("es", "en") else ""
-    return Response((replace(first, replaces=True), *rest), language=spoken)
+def _replacing(response: Response, language: str) -> Response:
+    """The response with its first message in place of the pressed one, in a language if it is a known one."""
+    first, *rest = response.messages
+    known = language if language in ("es", "en") else ""
+    return Response((replace(first, replaces=True), *rest), language=known)

@@ -1,4 +1,4 @@
-"""A person's rights over what we hold of them: a copy of all of it, and being forgotten."""
+"""A servant's data rights: a copy of all data stored about them, and leaving."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import addresses, servants
 
-PAGE = 40  # answers a message
+ANSWERS_PER_MESSAGE = 40
 
 
 async def my_data(context: Context) -> Response:
-    """`/misdatos`: a copy of everything kept about the person (ARCO access; LGPDP 44 to 48)."""
+    """`/misdatos`: a copy of all data stored about the servant (ARCO access; LGPDP 44 to 48)."""
     servant = context.servant
     if servant is None:
         return Response((Message("leave.nothing"),))
-    place = await servants.institution(context.tx, servant.institution_id)
-    given = await record.answers_of(context.tx, servant.id)
+    institution = await servants.institution(context.tx, servant.institution_id)
+    answers = await record.answers_of(context.tx, servant.id)
     values: dict[str, Value] = {
-        "institution": place.name if place else "",
+        "institution": institution.name if institution else "",
         "language": servant.language,
         "hour": f"{servant.hour}:00",
         "state": servant.state,
@@ -27,40 +27,42 @@ async def my_data(context: Context) -> Response:
         "consented": servant.consented_at.astimezone(context.installation.timezone).strftime("%Y-%m-%d %H:%M"),
         "enrolled": servant.enrolled_on.isoformat(),
         "channel": ", ".join(await _channels(context, servant.id)),
-        "answers": len(given),
+        "answers": len(answers),
     }
-    pages = [given[place : place + PAGE] for place in range(0, len(given), PAGE)]
-    return Response((Message("leave.my_data", values), *(_page(one) for one in pages)))
+    starts = range(0, len(answers), ANSWERS_PER_MESSAGE)
+    pages = (_page(answers[start : start + ANSWERS_PER_MESSAGE]) for start in starts)
+    return Response((Message("leave.my_data", values), *pages))
 
 
 async def _channels(context: Context, servant_id: int) -> list[str]:
-    """Each channel with its identifiers: the alias too (on WhatsApp a phone number), as it is kept."""
-    named = []
-    for place in await addresses.all_of(context.tx, servant_id):
-        name = context.library.phrases.plain(context.language, f"channel.{place.channel}", {})
-        number = place.alias or (place.address if place.address.startswith("+") else "")
-        named.append(f"{name} ({number})" if number else name)
-    return named
+    """The name of each channel with the phone number, where one is stored as alias or address."""
+    names = []
+    for link in await addresses.of_servant(context.tx, servant_id):
+        name = context.library.phrases.plain(context.language, f"channel.{link.channel}", {})
+        number = link.alias or (link.address if link.address.startswith("+") else "")
+        names.append(f"{name} ({number})" if number else name)
+    return names
 
 
-def _page(given: Sequence[Answer]) -> Message:
-    lines = (
-        f"{one.day.isoformat()} · {one.scenario_id} · {one.option.upper()} · {'✓' if one.is_right else '✗'}"
-        + (f" · {one.confidence}" if one.confidence else "")
-        for one in given
-    )
-    return Message("leave.my_answers", {"lines": "\n".join(lines)})
+def _page(answers: Sequence[Answer]) -> Message:
+    return Message("leave.my_answers", {"lines": "\n".join(map(_line, answers))})
 
 
-async def ask(context: Context) -> Response:
-    """`/baja`: what will go and what stays, before it does."""
+def _line(answer: Answer) -> str:
+    mark = "✓" if answer.is_right else "✗"
+    columns = [answer.day.isoformat(), answer.scenario_id, answer.option.upper(), mark]
+    return " · ".join([*columns, answer.confidence] if answer.confidence else columns)
+
+
+async def confirm(context: Context) -> Response:
+    """`/baja`: explain what leaving deletes and what stays, and ask for confirmation."""
     if context.servant is None:
         return Response((Message("leave.nothing"),))
     row = (Button("button.leave_yes", "leave:yes"), Button("button.leave_no", "leave:no"))
     return Response((Message("leave.ask", {}, (row,)),))
 
 
-async def turn(context: Context) -> Response:
+async def handle(context: Context) -> Response:
     """A button `leave:ask`, `leave:yes` or `leave:no`."""
     step = context.update.choice.partition(":")[2]
     if context.servant is None:
@@ -70,4 +72,4 @@ async def turn(context: Context) -> Response:
         return Response((Message("leave.done", replaces=True),))
     if step == "no":
         return Response((Message("leave.stayed", replaces=True),))
-    return await ask(context)
+    return await confirm(context)

@@ -1,4 +1,4 @@
-"""A servant's own settings: hour, pause, language, institution."""
+"""A servant's settings: hour, pause, language, and the profile that can be corrected."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -13,18 +13,18 @@ from storage.people import servants
 PAUSES = (7, 14, 30)
 
 
-async def turn(context: Context) -> Response:
+async def handle(context: Context) -> Response:
     """A button `profile:<what>[:<value>]`."""
     what, _, value = context.update.choice.partition(":")[2].partition(":")
     if what == "language" and value in ("es", "en"):
-        return await _speak(context, value)
+        return await _set_language(context, value)
     if context.servant is None:
         return help.stranger(context)
     if what == "today":
         return await daily.today(context)
     if what == "hour" and not value:
         return await hour(context)
-    if what == "hour" and value in enroll.OFFERED:
+    if what == "hour" and value in enroll.OFFERED_HOURS:
         await servants.change(context.tx, context.servant.id, hour=int(value))
         return Response((Message("profile.hour_set", {"hour": f"{int(value)}:00"}, replaces=True),))
     if what == "pause":
@@ -36,22 +36,22 @@ async def turn(context: Context) -> Response:
 
 
 async def hour(context: Context) -> Response:
-    """`/hora`."""
+    """`/hora`: choose the hour of the daily prompt."""
     if context.servant is None:
         return help.stranger(context)
     rows = tuple(
-        tuple(Button("button.hour", f"profile:hour:{one}", {"hour": one}) for one in row) for row in enroll.HOURS
+        tuple(Button("button.hour", f"profile:hour:{hour}", {"hour": hour}) for hour in row) for row in enroll.HOURS
     )
     return Response((Message("profile.hour", {"hour": f"{context.servant.hour}:00"}, rows),))
 
 
 async def pause(context: Context) -> Response:
-    """`/pausa`; whoever is paused is offered to come back."""
+    """`/pausa`: choose how long; a paused servant is offered to resume instead."""
     if context.servant is None:
         return help.stranger(context)
     if context.servant.state == "paused":
         return Response((Message("profile.is_paused", {}, ((Button("button.resume", "profile:resume"),),)),))
-    days = tuple(Button("button.days", f"profile:pause:{one}", {"days": one}) for one in PAUSES)
+    days = tuple(Button("button.days", f"profile:pause:{count}", {"days": count}) for count in PAUSES)
     rows = (days, (Button("button.until_back", "profile:pause:0"),))
     return Response((Message("profile.pause", {}, rows),))
 
@@ -69,12 +69,12 @@ async def _pause(context: Context, value: str) -> Response:
 
 
 async def language(context: Context) -> Response:
-    """`/idioma`."""
+    """`/idioma`: choose the language."""
     row = (Button("button.es", "profile:language:es"), Button("button.en", "profile:language:en"))
     return Response((Message("profile.language", {}, (row,)),))
 
 
-async def _speak(context: Context, chosen: str) -> Response:
+async def _set_language(context: Context, chosen: str) -> Response:
     if context.servant is None:
         return replace(help.stranger(replace(context, language=chosen)), language=chosen)
     await servants.change(context.tx, context.servant.id, language=chosen)
@@ -82,10 +82,11 @@ async def _speak(context: Context, chosen: str) -> Response:
 
 
 async def correct(context: Context) -> Response:
-    """`/corregir`: what we hold of a person and can be set right."""
+    """`/corregir`: show the profile data that the servant can correct."""
     if context.servant is None:
         return help.stranger(context)
-    place = await servants.institution(context.tx, context.servant.institution_id)
-    values: dict[str, Value] = {"institution": place.name if place else "", "hour": f"{context.servant.hour}:00"}
+    institution = await servants.institution(context.tx, context.servant.institution_id)
+    name = institution.name if institution else ""
+    values: dict[str, Value] = {"institution": name, "hour": f"{context.servant.hour}:00"}
     row = (Button("button.change_hour", "profile:hour"),)
     return Response((Message("profile.correct", values, (row,)),))

@@ -1,4 +1,4 @@
-"""How far we reach people: which channels stand still, what waits in them, and whom a platform keeps waiting."""
+"""Status of the channels: stopped or not receiving, backlog, template approval and recipient limits."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from content.text import LANGUAGES
 from handlers.context import Installation
 from handlers.learning import template_messages
 from storage.channels import channel_facts
-from storage.channels.channel_facts import Stop, TemplateState
+from storage.channels.channel_facts import Interruption, TemplateState
 from storage.database import Transaction
 from storage.people import addresses
 from storage.queue import backlog
@@ -19,32 +19,32 @@ from storage.queue.backlog import Backlog
 
 
 class Trouble(StrEnum):
-    """What somebody should look at."""
+    """A condition that an operator should look at."""
 
-    STOPPED = "stopped"  # a channel stands still
-    DEAF = "deaf"  # nothing reaches us on a channel
-    TEMPLATE = "template"  # a template of ours may not be sent
-    PEOPLE = "people"  # people wait for room below the platform's limit
+    STOPPED = "stopped"  # a channel sends nothing
+    NOT_RECEIVING = "not_receiving"  # a channel receives nothing, although it may send
+    TEMPLATE = "template"  # one of our templates may not be sent
+    PEOPLE = "people"  # prompts are deferred because of the platform's recipient limit
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """The platform's limit of silent people who are written to in 24 hours, and how far it is used up."""
+class RecipientQuota:
+    """The platform's limit of recipients outside their reply window in 24 hours, and how much of it is used."""
 
-    limit: int | None  # None: as many as there are
-    is_assumed: bool  # the platform has not told its limit
+    limit: int | None  # None: unlimited
+    is_assumed: bool  # the platform has not reported its limit: the default counts
     used: int
-    waiting: int  # whose prompt did not get through; they are planned first
+    waiting: int  # deferred recipients; they are planned first
 
     @property
     def room(self) -> int | None:
-        """How many more may be written to now; None: as many as there are."""
+        """How many more recipients are allowed now; None: unlimited."""
         return None if self.limit is None else max(0, self.limit - self.used)
 
 
 @dataclass(frozen=True, slots=True)
-class OurTemplate:
-    """One of our templates in one language, and how the platform looks at it (empty: it has not told)."""
+class TemplateStatus:
+    """One of our templates in one language, with its status on the platform (empty fields: not reported)."""
 
     name: str
     language: str
@@ -53,91 +53,100 @@ class OurTemplate:
     category: str
     quality: str
     is_stopped: bool
-    is_marketing_unasked: bool  # we filed it as something else
+    is_marketing_unasked: bool  # the platform counts it as marketing, we submitted it as something else
 
     def __str__(self) -> str:
         return f"{self.name} {self.code}"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What a channel lets us say to people who have been silent."""
+class TemplateReach:
+    """What a channel allows us to send outside the reply window: recipients and templates."""
 
     channel: str
-    people: People
-    templates: tuple[OurTemplate, ...]
+    people: RecipientQuota
+    templates: tuple[TemplateStatus, ...]
 
     @property
-    def stopped(self) -> tuple[OurTemplate, ...]:
-        return tuple(one for one in self.templates if one.is_stopped)
+    def stopped(self) -> tuple[TemplateStatus, ...]:
+        """Templates that may not be sent."""
+        return tuple(template for template in self.templates if template.is_stopped)
 
     @property
     def holds_prompts(self) -> bool:
-        """No prompt leaves to the silent people of some language."""
-        return any(one.name == template_messages.TAP for one in self.stopped)
+        """Whether prompts outside the reply window are blocked in some language."""
+        return any(template.name == template_messages.TAP_TEMPLATE for template in self.stopped)
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """How one channel stands."""
+    """Status of one channel."""
 
     channel: str
-    stop: Stop | None
+    stop: Interruption | None  # why it sends nothing; None: it sends
     backlog: Backlog
-    reach: Reach | None  # None: people may be written to freely
-    deaf: Stop | None = None  # why nothing reaches us, while we may send
+    reach: TemplateReach | None  # None: the channel has no reply window
+    not_receiving: Interruption | None = None  # why it receives nothing although it may send
 
     @property
     def troubles(self) -> frozenset[Trouble]:
-        is_so = {
+        """The conditions that hold now."""
+        conditions = {
             Trouble.STOPPED: self.stop is not None,
-            Trouble.DEAF: self.deaf is not None,
+            Trouble.NOT_RECEIVING: self.not_receiving is not None,
             Trouble.TEMPLATE: self.reach is not None and bool(self.reach.stopped),
             Trouble.PEOPLE: self.reach is not None and self.reach.people.waiting > 0,
         }
-        return frozenset(trouble for trouble, is_it in is_so.items() if is_it)
+        return frozenset(trouble for trouble, holds in conditions.items() if holds)
 
 
 async def channel_statuses(
     tx: Transaction, library: Library, installation: Installation, names: Iterable[str], now: datetime
 ) -> list[ChannelStatus]:
-    """How the channels of these names stand, in their order."""
-    stops, deaf = await channel_facts.stops(tx), await channel_facts.stops(tx, channel_facts.DEAF)
-    backlogs = await backlog.backlogs(tx, now, now - template_messages.ROLLING)
-    found = {one.channel: one for one in await reaches(tx, library, installation, now)}
+    """Status of the channels with these names, in their order."""
+    stops, silent = (
+        await channel_facts.interruptions(tx),
+        await channel_facts.interruptions(tx, channel_facts.NOT_RECEIVING),
+    )
+    backlogs = await backlog.backlogs(tx, now, now - template_messages.LIMIT_PERIOD)
+    found = {reach.channel: reach for reach in await template_reaches(tx, library, installation, now)}
     return [
-        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), deaf.get(name))
+        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), silent.get(name))
         for name in names
     ]
 
 
-async def reaches(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[Reach]:
-    """The channels of this house where whoever has been silent is reached by templates only."""
+async def template_reaches(
+    tx: Transaction, library: Library, installation: Installation, now: datetime
+) -> list[TemplateReach]:
+    """The channels with a reply window, outside of which only templates may be sent."""
     found = []
     for name, capabilities in installation.channel_capabilities.items():
-        if capabilities.window is not None:
+        if capabilities.reply_window is not None:
             states = await channel_facts.templates(tx, name)
-            found.append(Reach(name, await _people(tx, name, now), tuple(beside(library, states))))
+            found.append(TemplateReach(name, await _quota(tx, name, now), tuple(template_statuses(library, states))))
     return found
 
 
-def beside(library: Library, states: Mapping[tuple[str, str], TemplateState]) -> list[OurTemplate]:
-    """Our templates by name, in each language, with what was told of them; what is not ours is left out."""
-    ours = sorted(library.templates.values(), key=lambda one: one.name)
+def template_statuses(library: Library, states: Mapping[tuple[str, str], TemplateState]) -> list[TemplateStatus]:
+    """Status of our templates, by name and language; templates that are not ours are left out."""
+    templates = sorted(library.templates.values(), key=lambda template: template.name)
     return [
-        _beside(one, language, states.get((one.name, one.code(language)))) for one in ours for language in LANGUAGES
+        _template_status(template, language, states.get((template.name, template.code(language))))
+        for template in templates
+        for language in LANGUAGES
     ]
 
 
-def limit_of(told: str | None) -> int | None:
-    """The limit of people as the fact `people` has it (None: never told); None: there is none."""
-    limit = template_messages.FIRST_LIMIT if told is None else int(told)
+def recipient_limit(reported: str | None) -> int | None:
+    """The recipient limit from the stored fact `people` (None: never reported); None: unlimited."""
+    limit = template_messages.DEFAULT_RECIPIENT_LIMIT if reported is None else int(reported)
     return None if limit < 0 else limit
 
 
-def _beside(template: Template, language: str, state: TemplateState | None) -> OurTemplate:
+def _template_status(template: Template, language: str, state: TemplateState | None) -> TemplateStatus:
     category = state.category if state else ""
-    return OurTemplate(
+    return TemplateStatus(
         template.name,
         language,
         template.code(language),
@@ -149,7 +158,9 @@ def _beside(template: Template, language: str, state: TemplateState | None) -> O
     )
 
 
-async def _people(tx: Transaction, channel: str, now: datetime) -> People:
-    told = (await channel_facts.facts(tx, channel)).get(channel_facts.PEOPLE)
-    used = await addresses.count_template_recipients(tx, channel, now - template_messages.ROLLING)
-    return People(limit_of(told), told is None, used, await addresses.count_put_off(tx, channel))
+async def _quota(tx: Transaction, channel: str, now: datetime) -> RecipientQuota:
+    reported = (await channel_facts.facts(tx, channel)).get(channel_facts.RECIPIENT_LIMIT)
+    used = await addresses.count_template_recipients(tx, channel, now - template_messages.LIMIT_PERIOD)
+    return RecipientQuota(
+        recipient_limit(reported), reported is None, used, await addresses.count_deferred(tx, channel)
+    )

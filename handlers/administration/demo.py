@@ -1,6 +1,6 @@
-"""The fictional municipality: institutions, servants and weeks of answers, so that nothing is empty at first sight.
+"""Demonstration data: fictional institutions with servants and weeks of answers, so that no page is empty.
 
-Everything made here belongs to institutions that are marked fictional, and pages say so.
+Everything created here belongs to institutions that are marked fictional, and pages say so.
 """
 
 import random
@@ -17,38 +17,40 @@ from storage.people import servants
 
 CODE = "DEMO"
 WEEKS = 3
-PEOPLE = (34, 21, 6)  # the last group is small on purpose: its numbers are not shown
-SEED = 2026
+PEOPLE = (34, 21, 6)  # servants of each institution; the last group is small on purpose: reports suppress it
+SEED = 2026  # the same seed creates the same data
 ANSWERED = 0.72  # share of prompts that are answered
-KNOWS = 0.62  # how often a fictional person chooses well
+KNOWS = 0.62  # probability that an answer is right
 
 
 async def fill(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:
-    """Fill an empty database; False (and nothing is touched) when there is an institution already."""
+    """Fill an empty database; False (and nothing is changed) if there is an institution already."""
     if await servants.all_institutions(tx):
         return False
-    for one in library.institutions:
-        if one.fictional:
-            await servants.add_institution(tx, one.code, one.name, one.sphere, is_fictional=True)
+    for entry in library.institutions:
+        if entry.fictional:
+            await servants.add_institution(tx, entry.code, entry.name, entry.sphere, is_fictional=True)
     chance = random.Random(SEED)
     today = now.astimezone(installation.timezone).date()
     first = today - timedelta(weeks=WEEKS)
     days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if workdays.is_workday(day)]
-    made = await servants.all_institutions(tx)
-    made.sort(key=lambda one: one.code != CODE)
-    for institution, size in zip(made, PEOPLE, strict=False):
+    institutions = await servants.all_institutions(tx)
+    institutions.sort(key=lambda institution: institution.code != CODE)
+    for institution, size in zip(institutions, PEOPLE, strict=False):
         for _ in range(size):
             servant_id = await servants.add_fictional(
                 tx, institution.id, library.phrases.template("es", "notice.version"), now, first
             )
-            await record.add_many(tx, [_lived(library, servant_id, institution.id, day, now, chance) for day in days])
+            past = [_prompt_and_answer(library, servant_id, institution.id, day, now, chance) for day in days]
+            await record.add_history(tx, past)
     return True
 
 
-def _lived(
+def _prompt_and_answer(
     library: Library, servant_id: int, institution_id: int, day: date, now: datetime, chance: random.Random
 ) -> tuple[Prompt, Answer | None]:
-    scenario = chance.choice(sorted(library.scenarios.values(), key=lambda one: one.id))
+    """A random prompt of a day, with a random answer or none."""
+    scenario = chance.choice(sorted(library.scenarios.values(), key=lambda scenario: scenario.id))
     right = chance.random() < KNOWS
     letters = [letter for letter, option in zip(LETTERS, scenario.options, strict=False) if option.right is right]
     at = now - timedelta(days=(now.date() - day).days)

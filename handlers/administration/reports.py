@@ -1,8 +1,8 @@
-"""Monitoring: participation and rightness per institution and topic, with small groups suppressed.
+"""Monitoring reports: participation and share of right answers by institution and topic, with small groups suppressed.
 
-A figure of fewer than `min_group` people is not shown. The difference between the total and what is shown tells the
-hidden groups taken together: while these are fewer than `min_group` people, one more is hidden with them
-(complementary suppression).
+A figure about fewer than `min_group` servants is suppressed. Subtracting the shown groups from the total reveals the
+suppressed groups taken together; while these have fewer than `min_group` servants, the next smallest group is
+suppressed too (complementary suppression).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,15 +12,15 @@ from datetime import date
 from content.library import Library
 from content.text import Text
 from storage.database import Transaction
-from storage.reports import queries
+from storage.reports import statistics
 
-FLOOR = 5
-"""Groups under this are never shown, whatever is configured."""
+MIN_GROUP_FLOOR = 5
+"""Smaller groups are never shown, whatever is configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstitutionRow:
-    """One institution; None is suppressed. Participation and rightness are shares, 0 to 1."""
+    """One institution; None: suppressed. Participation and rightness (right answers) are shares, 0 to 1."""
 
     code: str
     institution: str
@@ -33,7 +33,7 @@ class InstitutionRow:
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """One topic over all people of the report."""
+    """One topic over all servants of the report; None: suppressed."""
 
     topic: Text
     answers: int | None
@@ -42,7 +42,7 @@ class TopicRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What may be shown of some days."""
+    """The figures of a period that may be shown; None: suppressed."""
 
     first: date
     last: date
@@ -60,78 +60,80 @@ class Report:
 async def institution_table(
     tx: Transaction, library: Library, first: date, last: date, min_group: int, code: str | None = None
 ) -> Report:
-    """The report of all institutions, or of the one with `code`.
+    """The report of all institutions, or of the one with `code`, from day `first` to `last` inclusive.
 
-    What the table of all hides is hidden in the report of one too: the two together tell no more than the first.
+    An institution that the full report suppresses is suppressed in its own report too, so that the two combined reveal
+    no more than the full report.
     """
-    least = max(min_group, FLOOR)
-    every = await queries.by_institution(tx, first, last)
-    hidden = _hidden([one.people for one in every], least, sum, [one.enrolled for one in every])
-    picked = [(one, is_hidden) for one, is_hidden in zip(every, hidden, strict=True) if code in (None, one.code)]
-    rows = tuple(_row(one, is_hidden) for one, is_hidden in picked)
-    found = [one for one, _ in picked]
-    people = sum(one.people for one in found)
-    asked, given = sum(one.asked for one in found), sum(one.answers for one in found)
-    right = sum(one.right for one in found)
-    total = people >= least and (code is None or not any(is_hidden for _, is_hidden in picked))
-    cells = await queries.by_topic(tx, first, last, code) if total else []
+    least = max(min_group, MIN_GROUP_FLOOR)
+    counts = await statistics.by_institution(tx, first, last)
+    hidden = _suppressed([count.people for count in counts], least, sum, [count.enrolled for count in counts])
+    picked = [(count, is_hidden) for count, is_hidden in zip(counts, hidden, strict=True) if code in (None, count.code)]
+    rows = tuple(_row(count, is_hidden) for count, is_hidden in picked)
+    found = [count for count, _ in picked]
+    people = sum(count.people for count in found)
+    asked, answers = sum(count.asked for count in found), sum(count.answers for count in found)
+    right = sum(count.right for count in found)
+    has_totals = people >= least and (code is None or not any(is_hidden for _, is_hidden in picked))
+    cells = await statistics.by_topic(tx, first, last, code) if has_totals else []
     return Report(
         first=first,
         last=last,
         rows=rows,
         topics=_topics(library, cells, least),
-        days=_days(await queries.by_day(tx, first, last, code), least) if total else (),
-        enrolled=sum(one.enrolled for one in found) if total else None,
-        answers=given if total else None,
-        participation=given / asked if total and asked else None,
-        rightness=right / given if total and given else None,
+        days=_days(await statistics.by_day(tx, first, last, code), least) if has_totals else (),
+        enrolled=sum(count.enrolled for count in found) if has_totals else None,
+        answers=answers if has_totals else None,
+        participation=answers / asked if has_totals and asked else None,
+        rightness=right / answers if has_totals and answers else None,
         min_group=least,
-        is_fictional=any(one.is_fictional for one in found),
+        is_fictional=any(count.is_fictional for count in found),
     )
 
 
-def _hidden(
+def _suppressed(
     people: Sequence[int], least: int, together: Callable[[Iterable[int]], int], members: Sequence[int] = ()
 ) -> list[bool]:
-    """Which groups are not shown: the small ones, and then the smallest others until the hidden ones are many.
+    """Which groups to suppress: the small ones, then the smallest others until all suppressed ones are large together.
 
-    `people` are those who answered; a group in which nobody did is judged by its `members`. `together` says of how
-    many people hidden groups are at least: their `sum` where nobody is in two groups, else the largest one (`max`).
+    `people` counts the servants who answered; a group without answers is judged by its `members`. `together` returns
+    the least number of servants in suppressed groups: their `sum` if no servant is in two groups, else the largest
+    group (`max`).
     """
-    sizes = [one or of for one, of in zip(people, members or people, strict=True)]
+    sizes = [count or size for count, size in zip(people, members or people, strict=True)]
     hidden = [size < least for size in sizes]
-    others = sorted((place for place, one in enumerate(people) if one >= least), key=lambda place: people[place])
-    for place in others:
-        kept_back = [one for one, size, is_hidden in zip(people, sizes, hidden, strict=True) if is_hidden and size]
-        if not kept_back or together(kept_back) >= least:
+    others = sorted((index for index, count in enumerate(people) if count >= least), key=lambda index: people[index])
+    for index in others:
+        withheld = [count for count, size, is_hidden in zip(people, sizes, hidden, strict=True) if is_hidden and size]
+        if not withheld or together(withheld) >= least:
             break
-        hidden[place] = True
+        hidden[index] = True
     return hidden
 
 
 def _days(found: Sequence[tuple[date, int, int]], least: int) -> tuple[tuple[date, int, int], ...]:
-    hidden = _hidden([asked for _, _, asked in found], least, max)
+    hidden = _suppressed([asked for _, _, asked in found], least, max)
     return tuple(day for day, is_hidden in zip(found, hidden, strict=True) if not is_hidden)
 
 
-def _row(one: queries.InstitutionCount, is_hidden: bool) -> InstitutionRow:
+def _row(count: statistics.InstitutionCount, is_hidden: bool) -> InstitutionRow:
     if is_hidden:
-        return InstitutionRow(one.code, one.name, one.sphere, None, None, None, None)
+        return InstitutionRow(count.code, count.name, count.sphere, None, None, None, None)
     return InstitutionRow(
-        one.code,
-        one.name,
-        one.sphere,
-        one.enrolled,
-        one.answers,
-        one.answers / one.asked if one.asked else None,
-        one.right / one.answers if one.answers else None,
+        count.code,
+        count.name,
+        count.sphere,
+        count.enrolled,
+        count.answers,
+        count.answers / count.asked if count.asked else None,
+        count.right / count.answers if count.answers else None,
     )
 
 
-def _topics(library: Library, cells: Sequence[queries.Cell], least: int) -> tuple[TopicRow, ...]:
+def _topics(library: Library, cells: Sequence[statistics.Cell], least: int) -> tuple[TopicRow, ...]:
     known = {cell.name: cell for cell in cells}
-    found = [known.get(topic, queries.Cell(topic, 0, 0, 0)) for topic in library.topics]
-    hidden = _hidden([cell.people for cell in found], least, max)
+    found = [known.get(topic, statistics.Cell(topic, 0, 0, 0)) for topic in library.topics]
+    hidden = _suppressed([cell.people for cell in found], least, max)
     return tuple(
         TopicRow(
             library.topics[cell.name].name,

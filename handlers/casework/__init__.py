@@ -1,1 +1,1 @@
-"""Confidential letters, officers' cases and news to askers."""
+"""Confidential letters, officers' cases and notices of news to askers."""

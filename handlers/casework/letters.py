@@ -1,6 +1,6 @@
-"""Sealed letters of those who ask: taking in a new case, showing a thread, taking in a reply, ringing for news.
+"""The askers' side of the letterbox: accept a new case or a reply, return a thread, find who is to be notified of news.
 
-Everything here works on ciphertext, and nothing of the asker's chat is touched.
+Letters are ciphertext throughout; of the asker's chat only the encrypted address is handled, to notify them.
 """
 
 import secrets
@@ -10,22 +10,22 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from handlers.context import Installation
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
 
-WORKING_DAYS = 3
-"""A person answers within three working days (ISO 37002, 8.1); the day of a decision beats that."""
+RESPONSE_WORKING_DAYS = 3
+"""An officer answers within three working days (ISO 37002, 8.1), or by the day of the asker's decision if earlier."""
 
-LEAST_READERS = 2
+MIN_READERS = 2
 
 
 class SubmissionRefused(Exception):
-    """A letter was not taken, and nothing was recorded; `reason` is what the page is told.
+    """A letter was refused and nothing was stored; `reason` is the code that the page receives.
 
-    token: unknown, spent or too old. keys: not the list in force, or not sealed to exactly its readers.
-    case: there is one with this id. seq: another letter was faster. closed: the case takes no more letters.
-    day: the page's calendar is not ours. thread: no case answers to these words.
+    token: unknown, spent or expired. keys: not the list in force, or not sealed to exactly its readers.
+    case: a case with this id exists. seq: another letter was stored first. closed: the case accepts no more letters.
+    day: the browser's date differs from ours by more than a day. thread: no case has this locator.
     """
 
     def __init__(self, reason: str) -> None:
@@ -34,8 +34,8 @@ class SubmissionRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """A new case as the asker's browser sends it, its shape checked."""
+class Submission:
+    """A new case as the asker's browser sends it, with its format checked."""
 
     token: str
     case: str
@@ -49,8 +49,8 @@ class Posting:
     letter: sealing.Envelope
 
 
-def parse_posting(value: object) -> Posting:
-    """Raises shapes.Malformed, which names the field."""
+def parse_submission(value: object) -> Submission:
+    """Parse a new case. Raises wire_format.Malformed, which names the field."""
     names = "token case day serial decision_on locator_hash asker_key asker_bundle access letter"
     record = wire_format.fields(value, names, "posting")
     wire_format.coded(record["token"], "token", size=24)
@@ -59,7 +59,7 @@ def parse_posting(value: object) -> Posting:
     if len(locator_hash) != 64 or not set(locator_hash) <= set("0123456789abcdef"):
         raise wire_format.Malformed("locator_hash")
     decision = record["decision_on"]
-    return Posting(
+    return Submission(
         token=record["token"],
         case=wire_format.identifier(record["case"], "case"),
         day=wire_format.calendar_day(record["day"], "day"),
@@ -76,14 +76,14 @@ def parse_posting(value: object) -> Posting:
 def _parse_access(value: object) -> tuple[cases.Access, ...]:
     if not isinstance(value, list) or len(value) > 201:
         raise wire_format.Malformed("access")
-    rows = [wire_format.fields(one, "reader sealed", "access") for one in value]
+    rows = [wire_format.fields(row, "reader sealed", "access") for row in value]
     access = tuple(
         cases.Access(
             1, wire_format.string(row["reader"], "access", longest=22), wire_format.sealed_key(row["sealed"], "access")
         )
         for row in rows
     )
-    if len({one.reader for one in access}) != len(access):
+    if len({grant.reader for grant in access}) != len(access):
         raise wire_format.Malformed("access")
     return access
 
@@ -97,36 +97,36 @@ def _parse_first_letter(record: Mapping[str, Any]) -> sealing.Envelope:
     return letter
 
 
-# ---------------------------------------------------------------- who may read
+# ---------------------------------------------------------------- readers
 
 
-async def readers(tx: Transaction) -> tuple[officers.KeyList, sealing.ReaderList] | None:
-    """The list in force, signed text and content; None: the letterbox is closed.
+async def current_readers(tx: Transaction) -> tuple[officers.KeyList, sealing.ReaderList] | None:
+    """The list of readers in force, as signed text and as content; None: the letterbox is closed.
 
-    It is closed when there is no list, when the list does not verify, and when it names fewer than two readers.
+    It is closed if there is no list, if its signature does not verify, or if it names fewer than two readers.
     """
-    keys = await officers.newest_keys(tx)
+    keys = await officers.newest_key_list(tx)
     if keys is None:
         return None
     try:
-        listed = sealing.verify_keys(keys.body, keys.signature)
+        listed = sealing.verify_key_list(keys.body, keys.signature)
     except (wire_format.Malformed, sealing.Altered):
         return None
-    if listed.serial != keys.serial or len(listed.readers) < LEAST_READERS:
+    if listed.serial != keys.serial or len(listed.readers) < MIN_READERS:
         return None
     return keys, listed
 
 
-# ---------------------------------------------------------------- letters in
+# ---------------------------------------------------------------- incoming letters
 
 
 def due_day(day: date, decision_on: date | None, days_off: Collection[date]) -> date:
-    """The day by which a person answers."""
-    left, due = WORKING_DAYS, day
-    while left:
+    """The day by which an officer answers a letter of `day`."""
+    remaining, due = RESPONSE_WORKING_DAYS, day
+    while remaining:
         due += timedelta(days=1)
         if due.weekday() < 5 and due not in days_off:
-            left -= 1
+            remaining -= 1
     return min(due, decision_on) if decision_on and decision_on >= day else due
 
 
@@ -134,47 +134,48 @@ async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) 
     return due_day(day, decision_on, await cases.days_off(tx, day))
 
 
-async def accept(tx: Transaction, installation: Installation, posting: Posting, now: datetime) -> date:
-    """Spend the link and keep the case; gives the day by which it is answered. Raises Refused."""
-    _check_day(posting.day, installation, now)
-    token_hash = sealing.token_hash(installation.route_key, posting.token)
-    link = await cases.spend_link(tx, token_hash, now)
+async def accept(tx: Transaction, installation: Installation, submission: Submission, now: datetime) -> date:
+    """Spend the link and store the case; return the day by which it is answered. Raises SubmissionRefused."""
+    _check_day(submission.day, installation, now)
+    token_hash = sealing.token_hash(installation.route_key, submission.token)
+    link = await cases.redeem_link(tx, token_hash, now)
     if link is None:
         raise SubmissionRefused("token")
-    current = await readers(tx)
-    if current is None or posting.serial != current[1].serial:
+    current = await current_readers(tx)
+    if current is None or submission.serial != current[1].serial:
         raise SubmissionRefused("keys")
-    if {one.reader for one in posting.access} != current[1].ids | {sealing.ASKER}:
+    if {grant.reader for grant in submission.access} != current[1].ids | {sealing.ASKER}:
         raise SubmissionRefused("keys")
-    due_on = await _due_day(tx, posting.day, posting.decision_on)
+    due_on = await _due_day(tx, submission.day, submission.decision_on)
     try:
-        await cases.add(tx, _new_case(posting, due_on), posting.locator_hash, posting.access, _letter(posting.letter))
-    except cases.CaseKnown as fault:
+        case, letter = _new_case(submission, due_on), _letter(submission.letter)
+        await cases.add(tx, case, submission.locator_hash, submission.access, letter)
+    except cases.CaseExists as fault:
         raise SubmissionRefused("case") from fault
     address = sealing.open_address(installation.route_key, link, "link|" + token_hash)
-    # Sealed anew and bound to the case: the two rows share no bytes.
-    sealed = sealing.seal_address(installation.route_key, address, "case|" + posting.case)
-    await cases.add_route(tx, cases.Route(posting.case, sealed))
+    # Encrypted again and bound to the case, so that the rows of link and route share no bytes.
+    sealed = sealing.seal_address(installation.route_key, address, "case|" + submission.case)
+    await cases.add_route(tx, cases.Route(submission.case, sealed))
     return due_on
 
 
 def _check_day(day: date, installation: Installation, now: datetime) -> None:
-    """A letter is of today; midnight may pass while it travels."""
+    """A letter bears today's date, give or take a day: midnight may pass in transit. Raises SubmissionRefused."""
     if abs((now.astimezone(installation.timezone).date() - day).days) > 1:
         raise SubmissionRefused("day")
 
 
-def _new_case(posting: Posting, due_on: date) -> cases.Case:
+def _new_case(submission: Submission, due_on: date) -> cases.Case:
     return cases.Case(
-        id=posting.case,
-        day=posting.day,
+        id=submission.case,
+        day=submission.day,
         state=cases.CaseState.RECEIVED,
         epoch=1,
         due_on=due_on,
-        size_step=posting.letter.padded_size // sealing.STEP,
-        road="form",
-        asker_key=posting.asker_key,
-        asker_bundle=posting.asker_bundle,
+        size_step=submission.letter.padded_size // sealing.STEP,
+        origin="form",
+        asker_key=submission.asker_key,
+        asker_bundle=submission.asker_bundle,
     )
 
 
@@ -183,7 +184,10 @@ def _letter(envelope: sealing.Envelope) -> cases.Letter:
 
 
 async def reply(tx: Transaction, installation: Installation, locator: str, value: object, now: datetime) -> None:
-    """Keep a further letter of the asker's; it is the unit's turn again. Raises Refused and shapes.Malformed."""
+    """Store a further letter of the asker; the case waits for an officer again.
+
+    Raises SubmissionRefused, wire_format.Malformed.
+    """
     letter = sealing.parse_envelope(value)
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
@@ -193,13 +197,13 @@ async def reply(tx: Transaction, installation: Installation, locator: str, value
     _check_day(letter.day, installation, now)
     if case.state is cases.CaseState.CLOSED:
         raise SubmissionRefused("closed")
-    await add_next(tx, case, letter)
+    await append_letter(tx, case, letter)
     if case.state in (cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK):
-        await cases.move(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
+        await cases.set_state(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
 
 
-async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) -> None:
-    """Keep a letter that follows the last one of its case, in the case's epoch. Raises Refused."""
+async def append_letter(tx: Transaction, case: cases.Case, letter: sealing.Envelope) -> None:
+    """Store a letter that follows the last one of its case, in the case's epoch. Raises SubmissionRefused."""
     letters = await cases.letters(tx, case.id)
     last = sealing.read_envelope(letters[-1].envelope)
     if (letter.seq, letter.epoch, letter.previous) != (last.seq + 1, case.epoch, last.hash):
@@ -210,18 +214,19 @@ async def add_next(tx: Transaction, case: cases.Case, letter: sealing.Envelope) 
         raise SubmissionRefused("seq") from fault
 
 
-# ---------------------------------------------------------------- the asker reads
+# ---------------------------------------------------------------- reading
 
 
 async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
-    """All that the asker's browser needs to open their case.
+    """All that the asker's browser needs to open their case, as JSON values.
 
-    Raises Refused, shapes.Malformed (no locator), and sealing.Altered (what is stored is no letter or list).
+    Raises SubmissionRefused, wire_format.Malformed (not a locator), sealing.Altered (a stored value is no letter or
+    no list).
     """
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
         raise SubmissionRefused("thread")
-    keys = await officers.newest_keys(tx)
+    keys = await officers.newest_key_list(tx)
     access = await cases.access(tx, case.id, sealing.ASKER)
     letters = await cases.letters(tx, case.id)
     return {
@@ -232,28 +237,28 @@ async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
         "epoch": case.epoch,
         "asker_key": case.asker_key,
         "asker_bundle": sealing.stored_json(case.asker_bundle),
-        "access": [{"epoch": one.epoch, "sealed": one.sealed} for one in access],
-        "letters": [sealing.stored_json(one.envelope) for one in letters],
+        "access": [{"epoch": grant.epoch, "sealed": grant.sealed} for grant in access],
+        "letters": [sealing.stored_json(letter.envelope) for letter in letters],
         "keys": {"body": keys.body, "signature": keys.signature} if keys else None,
     }
 
 
-# ---------------------------------------------------------------- the doorbell
+# ---------------------------------------------------------------- notices of news
 
 
-async def ring(tx: Transaction, installation: Installation, now: datetime) -> list[Listener]:
-    """Whom to tell that there is news, each once and in random order; links that nobody used are forgotten.
+async def claim_news(tx: Transaction, installation: Installation, now: datetime) -> list[Recipient]:
+    """Claim all pending news and return the recipients, each once and in random order; delete expired links.
 
-    The news count as told: what the caller says belongs into the same transaction.
+    Claimed news are not returned again: the caller enqueues the notices in the same transaction.
     """
-    await cases.sweep_links(tx, now)
-    bells = set()
-    for route in await cases.take_news(tx):
+    await cases.delete_expired_links(tx, now)
+    recipients = set()
+    for route in await cases.claim_news(tx):
         try:
             address = sealing.open_address(installation.route_key, route.sealed_address, "case|" + route.case_id)
-            bells.add(Listener(address["channel"], address["address"], address["language"]))
+            recipients.add(Recipient(address["channel"], address["address"], address["language"]))
         except (sealing.Altered, KeyError):
-            continue  # the route key was changed, or somebody was at the row: there is nobody to tell
-    ordered = sorted(bells, key=lambda bell: (bell.channel, bell.address))
+            continue  # the route key was changed or the row was altered: the address is lost
+    ordered = sorted(recipients, key=lambda recipient: (recipient.channel, recipient.address))
     secrets.SystemRandom().shuffle(ordered)
     return ordered

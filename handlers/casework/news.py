@@ -1,4 +1,8 @@
-"""Tell those who asked in confidence that there is news: constant words, no case, apart from everything else."""
+"""Notify askers that there is news of a confidential query.
+
+The notice has a constant text that names no case, and is enqueued by itself, at fixed times of the clock only, so that
+neither its content nor its time points to a case.
+"""
 
 import secrets
 from dataclasses import replace
@@ -10,26 +14,26 @@ from handlers.casework import letters
 from handlers.context import Installation
 from handlers.learning import template_messages
 from handlers.message import Button, Message, TemplateMessage
-from handlers.outgoing import Occasion
+from handlers.outgoing import Trigger
 from storage.database import Transaction
 from storage.queue import outbox
 
 
-async def ring(tx: Transaction, library: Library, installation: Installation, now: datetime) -> int:
-    """Put a notice into the outbox for everybody who has news; give how many. Due at the slots of the clock only."""
-    listeners = await letters.ring(tx, installation, now)
-    for listener in listeners:
-        occasion = Occasion(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE, now)
-        capabilities = installation.capabilities(listener.channel)
+async def notify_askers(tx: Transaction, library: Library, installation: Installation, now: datetime) -> int:
+    """Enqueue a notice for every asker who has news; return how many. Call at the fixed times of the clock only."""
+    recipients = await letters.claim_news(tx, installation, now)
+    for recipient in recipients:
+        trigger = Trigger(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE, now)
+        capabilities = installation.capabilities(recipient.channel)
         message = replace(
-            news(installation, listener.language),
-            template_message=TemplateMessage(template_messages.NEWS, {}, ("consult:read",)),
+            news_message(installation, recipient.language),
+            template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
         )
-        await outgoing.say(tx, library, listener, occasion, [message], capabilities=capabilities)
-    return len(listeners)
+        await outgoing.enqueue(tx, library, recipient, trigger, [message], capabilities=capabilities)
+    return len(recipients)
 
 
-def news(installation: Installation, language: str) -> Message:
-    """That there is something to read, and the way there."""
-    way_in = Button("button.consult_read", url=f"{installation.public_url}/c#l={language}")
-    return Message("consult.news", {}, ((way_in,),))
+def news_message(installation: Installation, language: str) -> Message:
+    """There is something to read, with the link to the letterbox."""
+    open_letterbox = Button("button.consult_read", url=f"{installation.public_url}/c#l={language}")
+    return Message("consult.news", {}, ((open_letterbox,),))

@@ -1,4 +1,4 @@
-"""Record the answer to a prompt, once, and say why with the article."""
+"""Record the answer to a prompt once, and explain it with the cited articles."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ CONFIDENCES = ("sure", "think", "guess")
 
 @dataclass(frozen=True, slots=True)
 class ChosenOption:
-    """An option that somebody chose for their own prompt."""
+    """An option that a servant chose for a prompt of theirs, checked against the course."""
 
     context: Context
     servant: Servant
@@ -30,35 +30,36 @@ class ChosenOption:
     letter: str
 
 
-async def turn(context: Context) -> Response:
+async def handle(context: Context) -> Response:
     """A button `answer:<prompt>:<letter>`."""
-    return (await turns([context]))[0]
+    return (await handle_all([context]))[0]
 
 
-async def turns(contexts: Sequence[Context]) -> list[Response]:
-    """The same of several people in one transaction, by the same statements."""
-    numbers = [_number(context) for context in contexts]
-    prompts = await record.prompts_of(contexts[0].tx, {number for number in numbers if number is not None})
+async def handle_all(contexts: Sequence[Context]) -> list[Response]:
+    """Answers of several servants in one transaction, recorded by one statement per table; responses in their order."""
+    prompt_ids = [_prompt_id(context) for context in contexts]
+    known_ids = {prompt_id for prompt_id in prompt_ids if prompt_id is not None}
+    prompts = await record.prompts_of(contexts[0].tx, known_ids)
     choices = [
-        _choice(context, prompts.get(number or 0), context.update.choice.rpartition(":")[2])
-        for context, number in zip(contexts, numbers, strict=True)
+        _chosen_option(context, prompts.get(prompt_id or 0), context.update.choice.rpartition(":")[2])
+        for context, prompt_id in zip(contexts, prompt_ids, strict=True)
     ]
-    told = iter(await _record([one for one in choices if one is not None]))
-    return [Response((Message("help.old_button"),)) if one is None else next(told) for one in choices]
+    recorded = iter(await _record([choice for choice in choices if choice is not None]))
+    return [Response((Message("help.old_button"),)) if choice is None else next(recorded) for choice in choices]
 
 
-async def typed(context: Context) -> Response | None:
-    """A letter typed instead of pressed; None: it is no answer to today's prompt."""
+async def handle_text(context: Context) -> Response | None:
+    """An option's letter typed instead of pressed; None: the text does not answer today's prompt."""
     letter = fold(context.update.text)
     if context.servant is None or len(letter) != 1 or letter not in LETTERS:
         return None
     prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
-    choice = _choice(context, prompt, letter)
+    choice = _chosen_option(context, prompt, letter)
     return None if choice is None else (await _record([choice]))[0]
 
 
-def _choice(context: Context, prompt: Prompt | None, letter: str) -> ChosenOption | None:
-    """None: there is no such prompt of theirs, or no such option."""
+def _chosen_option(context: Context, prompt: Prompt | None, letter: str) -> ChosenOption | None:
+    """None: the prompt does not exist or is another servant's, or it has no such option."""
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     if context.servant is None or prompt is None or prompt.servant_id != context.servant.id:
         return None
@@ -68,60 +69,65 @@ def _choice(context: Context, prompt: Prompt | None, letter: str) -> ChosenOptio
 
 
 async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
-    """Kept, and told why; whose prompt has an answer already, also by another choice among these, is told so."""
+    """Record the choices and explain them; of several for one prompt the first counts, an earlier answer stands."""
     if not choices:
         return []
     tx = choices[0].context.tx
     firsts: dict[int, ChosenOption] = {}
-    for one in choices:
-        firsts.setdefault(one.prompt.id, one)
-    new = await record.record_all(tx, [_answer(one) for one in firsts.values()])
-    kept = [one for one in firsts.values() if one.prompt.id in new]
-    await remember_all(tx, {(one.servant.id, one.scenario.competency) for one in kept})
-    return [_told(one) if one in kept else await _again(one.context, one.prompt, one.scenario) for one in choices]
+    for choice in choices:
+        firsts.setdefault(choice.prompt.id, choice)
+    new_ids = await record.add_answers(tx, [_answer(choice) for choice in firsts.values()])
+    recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
+    await update_memories(tx, {(choice.servant.id, choice.scenario.competency) for choice in recorded})
+    return [
+        _feedback(choice)
+        if choice in recorded
+        else await _already_answered(choice.context, choice.prompt, choice.scenario)
+        for choice in choices
+    ]
 
 
-def _answer(one: ChosenOption) -> Answer:
-    option = one.scenario.option(one.letter)
+def _answer(choice: ChosenOption) -> Answer:
+    option = choice.scenario.option(choice.letter)
     assert option is not None
     return Answer(
-        prompt_id=one.prompt.id,
-        servant_id=one.servant.id,
-        institution_id=one.servant.institution_id,
-        topic_id=one.context.library.topic_of[one.scenario.competency].id,
-        competency_id=one.scenario.competency,
-        scenario_id=one.scenario.id,
-        option=one.letter,
+        prompt_id=choice.prompt.id,
+        servant_id=choice.servant.id,
+        institution_id=choice.servant.institution_id,
+        topic_id=choice.context.library.topic_of[choice.scenario.competency].id,
+        competency_id=choice.scenario.competency,
+        scenario_id=choice.scenario.id,
+        option=choice.letter,
         is_right=option.right,
         confidence=None,
-        day=one.context.today,
-        answered_at=one.context.now,
+        day=choice.context.today,
+        answered_at=choice.context.now,
     )
 
 
-def _told(one: ChosenOption) -> Response:
-    library = one.context.library
-    told = feedback(library, one.prompt, one.scenario, one.letter)
-    return Response((_kept(library, one.scenario, one.letter), told))
+def _feedback(choice: ChosenOption) -> Response:
+    library = choice.context.library
+    feedback = feedback_message(library, choice.prompt, choice.scenario, choice.letter)
+    return Response((_answered_message(library, choice.scenario, choice.letter), feedback))
 
 
-def _kept(library: Library, scenario: Scenario, letter: str) -> Message:
-    """The scenario as it stands in the chat once it was answered."""
-    return Message("prompt.answered", daily.shown(library, scenario, letter), replaces=True, refreshes=True)
+def _answered_message(library: Library, scenario: Scenario, letter: str) -> Message:
+    """The prompt once it is answered: the chosen option is marked and the buttons are gone."""
+    return Message("prompt.answered", daily.prompt_values(library, scenario, letter), replaces=True, refreshes=True)
 
 
-async def _again(context: Context, prompt: Prompt, scenario: Scenario) -> Response:
-    """Pressed again: the first answer stands; the message is brought up to date."""
+async def _already_answered(context: Context, prompt: Prompt, scenario: Scenario) -> Response:
+    """A prompt answered before: keep the first answer and bring the message up to date."""
     given = await record.answer(context.tx, prompt.id)
     assert given is not None
-    kept = _kept(context.library, scenario, given.option)
+    refreshed = _answered_message(context.library, scenario, given.option)
     if given.option == context.update.choice.rpartition(":")[2]:
-        return Response((kept,)) if context.update.ref else Response()
-    return Response((kept, Message("answer.stands", {"letter": given.option.upper()})))
+        return Response((refreshed,)) if context.update.ref else Response()
+    return Response((refreshed, Message("answer.stands", {"letter": given.option.upper()})))
 
 
 async def confidence(context: Context) -> Response:
-    """A button `sure:<prompt>:<confidence>`: kept once, and the memory is reckoned anew."""
+    """A button `sure:<prompt>:<confidence>`: store the confidence once and recompute the memory."""
     prompt = await _own_prompt(context)
     word = context.update.choice.rpartition(":")[2]
     given = await record.answer(context.tx, prompt.id) if prompt else None
@@ -129,28 +135,28 @@ async def confidence(context: Context) -> Response:
     if prompt is None or given is None or scenario is None or word not in CONFIDENCES:
         return Response((Message("help.old_button"),))
     if await record.set_confidence(context.tx, prompt.id, word):
-        await remember(context.tx, given.servant_id, given.competency_id)
+        await update_memory(context.tx, given.servant_id, given.competency_id)
     else:
         word = given.confidence or word
-    told = feedback(context.library, prompt, scenario, given.option)
-    noted = {"noted": _noted(context.library, word)}
-    if not context.capabilities.edits:  # the reason stands above: it is not said twice
+    feedback = feedback_message(context.library, prompt, scenario, given.option)
+    noted = {"noted": _confidence_label(context.library, word)}
+    if not context.capabilities.can_edit:  # the feedback stays visible above: do not repeat it
         return Response((Message("answer.noted_short", noted, ((_others_button(prompt),),)),))
-    return Response((Message("answer.noted", dict(told.values) | noted, told.buttons[1:], replaces=True),))
+    return Response((Message("answer.noted", dict(feedback.values) | noted, feedback.buttons[1:], replaces=True),))
 
 
 async def reason(context: Context) -> Response:
-    """A button `why:<prompt>`: the other options, each with its reason."""
+    """A button `why:<prompt>`: the options that were not chosen, each with its explanation."""
     prompt = await _own_prompt(context)
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     given = await record.answer(context.tx, prompt.id) if prompt else None
     if given is None or scenario is None:
         return Response((Message("help.old_button"),))
-    return Response((Message("answer.others", {"reasons": _others(scenario, given.option)}),))
+    return Response((Message("answer.others", {"reasons": _other_options(scenario, given.option)}),))
 
 
 async def others(context: Context) -> Response:
-    """The other options of today's prompt, asked for by a word."""
+    """`/otras`: the options of today's prompt that were not chosen, each with its explanation."""
     prompt = None
     if context.servant is not None:
         prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
@@ -160,42 +166,42 @@ async def others(context: Context) -> Response:
 
 
 async def _own_prompt(context: Context) -> Prompt | None:
-    """The prompt that a button names, if it is this servant's."""
-    number = _number(context)
-    if context.servant is None or number is None:
+    """The prompt that a button names; None: it does not exist or is another servant's."""
+    prompt_id = _prompt_id(context)
+    if context.servant is None or prompt_id is None:
         return None
-    prompt = await record.prompt(context.tx, number)
+    prompt = await record.prompt(context.tx, prompt_id)
     return prompt if prompt is not None and prompt.servant_id == context.servant.id else None
 
 
-def _number(context: Context) -> int | None:
-    """The prompt's number in a button's choice, which anybody may have made up."""
+def _prompt_id(context: Context) -> int | None:
+    """The prompt id in a button's payload, which may be forged; None: it has none."""
     number = context.update.choice.split(":")[1] if ":" in context.update.choice else ""
     return int(number) if number.isascii() and number.isdecimal() and len(number) <= 15 else None
 
 
-async def remember(tx: Transaction, servant_id: int, competency: str) -> None:
-    """Reckon anew how well a competency is held, from all answers to it."""
-    await remember_all(tx, {(servant_id, competency)})
+async def update_memory(tx: Transaction, servant_id: int, competency: str) -> None:
+    """Recompute a servant's memory of a competency from all answers to it."""
+    await update_memories(tx, {(servant_id, competency)})
 
 
-async def remember_all(tx: Transaction, held: Collection[tuple[int, str]]) -> None:
-    """The same for pairs of a servant and a competency."""
+async def update_memories(tx: Transaction, pairs: Collection[tuple[int, str]]) -> None:
+    """Recompute the memories of pairs of servant id and competency."""
     memories = []
-    for (servant_id, competency), past in (await record.pasts(tx, held)).items():
+    for (servant_id, competency), past in (await record.past_answers(tx, pairs)).items():
         if past:
-            reviews = [memory.Review(one.day, one.is_right, one.confidence or "") for one in past]
-            memories.append(_memory(servant_id, competency, memory.strength(reviews)))
-    await record.remember_all(tx, memories)
+            reviews = [memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past]
+            memories.append(_memory(servant_id, competency, memory.memory_state(reviews)))
+    await record.store_memories(tx, memories)
 
 
-def _memory(servant_id: int, competency: str, held: memory.Strength) -> Memory:
-    days = (held.reviewed_on, held.due_on)
-    return Memory(servant_id, competency, held.stability, held.difficulty, *days, held.repetitions)
+def _memory(servant_id: int, competency: str, strength: memory.MemoryState) -> Memory:
+    days = (strength.reviewed_on, strength.due_on)
+    return Memory(servant_id, competency, strength.stability, strength.difficulty, *days, strength.repetitions)
 
 
-def feedback(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:
-    """Why the chosen option is right or not, with its article; how sure the person was may be said."""
+def feedback_message(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:
+    """Why the chosen option is right or wrong, with its articles, and buttons for the confidence."""
     option = scenario.option(letter)
     assert option is not None
     key = "answer.right" if option.right else "answer.wrong"
@@ -203,40 +209,40 @@ def feedback(library: Library, prompt: Prompt, scenario: Scenario, letter: str) 
         "why": option.why,
         "todo": scenario.todo,
         "right": scenario.right_letter.upper(),
-        "articles": cited(library, option.articles),
+        "articles": citations(library, option.articles),
     }
-    sure = tuple(Button(f"button.{word}", f"sure:{prompt.id}:{word}") for word in CONFIDENCES)
-    return Message(key, values, (sure, (_others_button(prompt),)))
+    confidences = tuple(Button(f"button.{word}", f"sure:{prompt.id}:{word}") for word in CONFIDENCES)
+    return Message(key, values, (confidences, (_others_button(prompt),)))
 
 
 def _others_button(prompt: Prompt) -> Button:
-    return Button("button.others", f"why:{prompt.id}", is_aside=True)
+    return Button("button.others", f"why:{prompt.id}", is_optional=True)
 
 
-def cited(library: Library, articles: tuple[str, ...]) -> Text:
-    """The citations, each with its title: what every reason is shown with."""
+def citations(library: Library, articles: tuple[str, ...]) -> Text:
+    """The cited articles, one a line: label and title. Every explanation is shown with them."""
 
     def line(citation: Citation, language: str) -> str:
         return f"§ {citation.label(language)}: {citation.article.title.in_language(language)}"
 
-    found = [library.articles[one] for one in articles]
+    found = [library.articles[article] for article in articles]
     return Text(
-        es="\n".join(line(one, "es") for one in found),
-        en="\n".join(line(one, "en") for one in found),
+        es="\n".join(line(citation, "es") for citation in found),
+        en="\n".join(line(citation, "en") for citation in found),
     )
 
 
-def _noted(library: Library, word: str) -> Text:
+def _confidence_label(library: Library, word: str) -> Text:
     key = f"button.{word}"
     return Text(es=library.phrases.plain("es", key, {}), en=library.phrases.plain("en", key, {}))
 
 
-def _others(scenario: Scenario, chosen: str) -> Text:
-    def told(language: str) -> str:
+def _other_options(scenario: Scenario, chosen: str) -> Text:
+    def lines(language: str) -> str:
         return "\n\n".join(
             f"{letter.upper()}) {option.text.in_language(language)}\n{option.why.in_language(language)}"
             for letter, option in zip(LETTERS, scenario.options, strict=False)
             if letter != chosen
         )
 
-    return Text(es=told("es"), en=told("en"))
+    return Text(es=lines("es"), en=lines("en"))

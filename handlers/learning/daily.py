@@ -1,4 +1,4 @@
-"""The prompt of the day: who is due, with which scenario, and how it reads."""
+"""The daily prompt: find who is due, choose a scenario for each, and render it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,182 +6,205 @@ from datetime import date, datetime
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
-from content.learning.memory import Strength
+from content.learning.memory import MemoryState
 from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
 from handlers.context import Context, Installation, Response
 from handlers.learning import template_messages
-from handlers.learning.send_window import Day
-from handlers.message import Button, Message
-from handlers.outgoing import Listener, Occasion
+from handlers.learning.send_window import SendDay
+from handlers.message import Button, Message, TemplateMessage
+from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
 from storage.database import Transaction
 from storage.learning import record
 from storage.learning.record import Memory, Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, DueGroup
+from storage.people.due import DueGroup, DueServant, TemplateLanguages
 from storage.queue import outbox
 
-States = Mapping[str, template_messages.States]
-"""How the platforms look at our templates, by the channel."""
+TemplateStates = Mapping[str, template_messages.TemplateStates]
+"""Review status of our templates on the platforms, by channel."""
 
 
-async def look(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
-    """Who is due at `now`, found once: whoever may be written to freely, and then the silent ones.
+async def find_due(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
+    """Find the servants who are due at `now`, in groups that `plan_prompts` plans.
 
-    Whom only a template reaches is found as far as the platform's limit of people goes (see handlers/learning/template_messages.py).
+    The first group are those whom free text reaches; each channel with a reply window adds a group of those outside it.
+    The latter need a template and are found only as far as the platform's recipient limit allows (see
+    handlers/learning/template_messages.py).
     """
-    day = Day.at(now, installation)
+    day = SendDay.at(now, installation)
     if day is None:
         return []
-    silences = template_messages.silences(installation, now)
-    groups = [await due.free(tx, day.date, day.hour, silences)]
-    return groups + [await template_messages.choose(tx, library, installation, silence, day) for silence in silences]
+    silences = template_messages.silence_cutoffs(installation, now)
+    groups = [await due.within_window(tx, day.date, day.hour, silences)]
+    for silence in silences:
+        groups.append(await template_messages.choose_recipients(tx, library, installation, silence, day))
+    return groups
 
 
-async def ask_some(tx: Transaction, library: Library, installation: Installation, now: datetime, some: DueGroup) -> int:
-    """Plan prompts for people whom a look found at `now` and who are due as before; give how many were planned.
+async def plan_prompts(
+    tx: Transaction, library: Library, installation: Installation, now: datetime, group: DueGroup
+) -> int:
+    """Plan prompts for those of a group, found at `now`, who are still due; return how many were planned.
 
-    A unique key a servant and day, in the table of prompts and in the outbox, makes a second plan empty.
+    Idempotent: prompts and deliveries have a unique key for each servant and day, so a second run plans nothing.
     """
-    day = Day.at(now, installation)
+    day = SendDay.at(now, installation)
     assert day is not None
     states = {
         name: await channel_facts.templates(tx, name)
         for name, capabilities in installation.channel_capabilities.items()
-        if capabilities.window
+        if capabilities.reply_window
     }
-    silence, silences = some.silence, template_messages.silences(installation, now)
-    known = template_messages.languages(library, installation, silence, states[silence.channel]) if silence else {}
-    found = await due.still(tx, day.date, day.hour, some, silences, known)
-    asked = await _ask_all(tx, library, installation, found, day, states)
+    silence, silences = group.window, template_messages.silence_cutoffs(installation, now)
+    languages: TemplateLanguages = {}
     if silence:
-        await addresses.record_templates_sent(tx, silence.channel, [one.address for one in asked], now)
-    return len(asked)
+        languages = template_messages.usable_languages(library, installation, silence, states[silence.channel])
+    due_servants = await due.recheck(tx, day.date, day.hour, group, silences, languages)
+    planned = await _plan_all(tx, library, installation, due_servants, day, states)
+    if silence:
+        await addresses.record_templates_sent(tx, silence.channel, [servant.address for servant in planned], now)
+    return len(planned)
 
 
-async def left_over(tx: Transaction, installation: Installation, now: datetime) -> list[DueGroup]:
-    """The silent people who are due and were not planned, as far as they do not wait yet."""
-    day = Day.at(now, installation)
-    silences = template_messages.silences(installation, now) if day else []
-    return [await due.left_over(tx, day.date, day.hour, silence) for silence in silences if day]
+async def find_unplanned(tx: Transaction, installation: Installation, now: datetime) -> list[DueGroup]:
+    """Servants outside their reply window who are due, were not planned and are not deferred yet."""
+    day = SendDay.at(now, installation)
+    silences = template_messages.silence_cutoffs(installation, now) if day else []
+    return [await due.not_yet_deferred(tx, day.date, day.hour, silence) for silence in silences if day]
 
 
-async def put_off(tx: Transaction, installation: Installation, now: datetime, some: DueGroup) -> None:
-    """They wait, and are planned first from now on."""
-    day = Day.at(now, installation)
+async def defer(tx: Transaction, installation: Installation, now: datetime, group: DueGroup) -> None:
+    """Mark a group as deferred: its servants are planned first from now on."""
+    day = SendDay.at(now, installation)
     assert day is not None
-    await due.put_off(tx, day.date, day.hour, some)
+    await due.defer(tx, day.date, day.hour, group)
 
 
-async def _ask_all(
-    tx: Transaction, library: Library, installation: Installation, found: Sequence[Due], day: Day, states: States
-) -> list[Due]:
-    """Plan the prompts of the day for people who are due; give those who have one now. One statement each for all."""
-    if not found:
-        return []
-    ids = [one.servant_id for one in found]
-    memories, seen = await record.memories_of_all(tx, ids), await record.seen_by_all(tx, ids)
-    wanted = []
-    for one in found:
-        choice = selection.pick(
-            library, _held(memories[one.servant_id]), seen[one.servant_id], day.date, one.servant_id
-        )
-        if choice is not None:
-            scenario = choice.scenario
-            wanted.append(Prompt(0, one.servant_id, day.date, scenario.id, scenario.competency, choice.reason))
-    prompts = {prompt.servant_id: prompt for prompt in await record.plan_all(tx, wanted)}
-    asked = [one for one in found if one.servant_id in prompts]
-    news = []
-    for one in asked:
-        key = f"daily:{day.date}:{one.servant_id}"
-        news += _said(library, installation, one, prompts[one.servant_id], day, key, states.get(one.channel, {}))
-    await outbox.add(tx, news)
-    return asked
-
-
-def _held(memories: Mapping[str, Memory]) -> dict[str, Strength]:
-    return {
-        competency: Strength(one.stability, one.difficulty, one.reviewed_on, one.due_on, one.repetitions)
-        for competency, one in memories.items()
-    }
-
-
-async def ask_again(tx: Transaction, library: Library, installation: Installation, one: Due, now: datetime) -> None:
-    """The platform had taken today's prompt and then refused it, as the person was silent: by template, once."""
-    day = Day.at(now, installation)
-    prompt = await record.prompt_of_day(tx, one.servant_id, day.date) if day else None
-    if day is None or prompt is None or await record.answer(tx, prompt.id) is not None:
-        return
-    states = await channel_facts.templates(tx, one.channel)
-    key = f"daily:{day.date}:{one.servant_id}:again"
-    await outbox.add(tx, _said(library, installation, one, prompt, day, key, states))
-    await addresses.record_template_sent(tx, one.channel, one.address, now)
-
-
-def _said(
+async def _plan_all(
+    tx: Transaction,
     library: Library,
     installation: Installation,
-    one: Due,
+    due_servants: Sequence[DueServant],
+    day: SendDay,
+    states: TemplateStates,
+) -> list[DueServant]:
+    """Plan the day's prompts, one statement per table for all; return the servants who have a new prompt."""
+    if not due_servants:
+        return []
+    ids = [servant.servant_id for servant in due_servants]
+    memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
+    wanted = []
+    for servant_id in ids:
+        choice = selection.pick(library, _strengths(memories[servant_id]), seen[servant_id], day.date, servant_id)
+        if choice is not None:
+            scenario = choice.scenario
+            wanted.append(Prompt(0, servant_id, day.date, scenario.id, scenario.competency, choice.reason))
+    prompts = {prompt.servant_id: prompt for prompt in await record.plan_all(tx, wanted)}
+    planned = [servant for servant in due_servants if servant.servant_id in prompts]
+    deliveries = []
+    for servant in planned:
+        key = f"daily:{day.date}:{servant.servant_id}"
+        channel_states = states.get(servant.channel, {})
+        deliveries += _deliveries(library, installation, servant, prompts[servant.servant_id], day, key, channel_states)
+    await outbox.add(tx, deliveries)
+    return planned
+
+
+def _strengths(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
+    return {
+        competency: MemoryState(
+            memory.stability, memory.difficulty, memory.reviewed_on, memory.due_on, memory.repetitions
+        )
+        for competency, memory in memories.items()
+    }
+
+
+async def resend_as_template(
+    tx: Transaction, library: Library, installation: Installation, servant: DueServant, now: datetime
+) -> None:
+    """Send today's prompt again, once, after the platform accepted it and then refused it as outside the reply window.
+
+    The address is recorded as outside its window by now, so the channel sends the template.
+    """
+    day = SendDay.at(now, installation)
+    prompt = await record.prompt_of_day(tx, servant.servant_id, day.date) if day else None
+    if day is None or prompt is None or await record.answer(tx, prompt.id) is not None:
+        return
+    states = await channel_facts.templates(tx, servant.channel)
+    key = f"daily:{day.date}:{servant.servant_id}:again"
+    await outbox.add(tx, _deliveries(library, installation, servant, prompt, day, key, states))
+    await addresses.record_template_sent(tx, servant.channel, servant.address, now)
+
+
+def _deliveries(
+    library: Library,
+    installation: Installation,
+    servant: DueServant,
     prompt: Prompt,
-    day: Day,
+    day: SendDay,
     key: str,
-    states: template_messages.States,
+    states: template_messages.TemplateStates,
 ) -> list[outbox.NewDelivery]:
-    capabilities = installation.capabilities(one.channel)
-    if one.notice_version != library.phrases.template("es", "notice.version"):
-        message = replace(renewal(library), template_message=template_messages.tap(library, prompt.competency_id))
+    """The prompt, or a newer privacy notice in its place, with the template that may replace it."""
+    capabilities = installation.capabilities(servant.channel)
+    if servant.notice_version != library.phrases.template("es", "notice.version"):
+        template_message: TemplateMessage | None = template_messages.tap_template(library, prompt.competency_id)
+        message = renewal_message(library)
     else:
         scenario = library.scenarios[prompt.scenario_id]
-        template_message = template_messages.template_message(library, capabilities, one, prompt, scenario, states)
-        message = replace(ask(library, prompt, scenario), template_message=template_message)
-    listener = Listener(one.channel, one.address, one.language)
-    occasion = Occasion(key, outbox.DeliveryKind.PROMPT, day.now, day.ends)
-    return outgoing.said(library, listener, occasion, [message], capabilities=capabilities)
+        template_message = template_messages.template_message(library, capabilities, servant, prompt, scenario, states)
+        message = prompt_message(library, prompt, scenario)
+    message = replace(message, template_message=template_message)
+    recipient = Recipient(servant.channel, servant.address, servant.language)
+    trigger = Trigger(key, outbox.DeliveryKind.PROMPT, day.now, day.ends)
+    return outgoing.deliveries(library, recipient, trigger, [message], capabilities=capabilities)
 
 
 async def today(context: Context) -> Response:
-    """`/hoy`: the prompt of today, now; on a day off too, for whoever asks for it."""
+    """`/hoy`: today's prompt at once, also on a day off."""
     if context.servant is None:
         return help.stranger(context)
-    return Response(await first(context))
+    return Response(await todays_prompt(context))
 
 
-async def first(context: Context) -> tuple[Message, ...]:
-    """The prompt of today for this servant, planned if it is not yet."""
+async def todays_prompt(context: Context) -> tuple[Message, ...]:
+    """Today's prompt of this servant, planned now if it is not yet."""
     assert context.servant is not None
     prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
     if prompt is None:
-        prompt = await _choose(context.tx, context.library, context.servant.id, context.today)
+        prompt = await _plan(context.tx, context.library, context.servant.id, context.today)
     if prompt is None:
         return (Message("prompt.none"),)
     scenario = context.library.scenarios.get(prompt.scenario_id)
     if scenario is None or await record.answer(context.tx, prompt.id) is not None:
         return (Message("prompt.answered_today"),)
-    return (ask(context.library, prompt, scenario),)
+    return (prompt_message(context.library, prompt, scenario),)
 
 
-async def _choose(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
-    held = _held(await record.memories_of(tx, servant_id))
-    choice = selection.pick(library, held, await record.seen(tx, servant_id), day, servant_id)
+async def _plan(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
+    """Choose and store the prompt of a day; None: the course has no scenario for this servant."""
+    strengths = _strengths(await record.memories_of(tx, servant_id))
+    choice = selection.pick(library, strengths, await record.last_asked(tx, servant_id), day, servant_id)
     if choice is None:
         return None
     scenario = choice.scenario
     return await record.plan(tx, servant_id, day, scenario.id, scenario.competency, choice.reason)
 
 
-def ask(library: Library, prompt: Prompt, scenario: Scenario) -> Message:
-    """A scenario with its options as lettered buttons."""
+def prompt_message(library: Library, prompt: Prompt, scenario: Scenario) -> Message:
+    """A prompt: the scenario with its options as lettered buttons."""
     buttons = tuple(
         Button("button.option", f"answer:{prompt.id}:{letter}", {"letter": letter.upper()}, hint=option.text)
         for letter, option in zip(LETTERS, scenario.options, strict=False)
     )
-    return Message("prompt.ask", shown(library, scenario), (buttons,))
+    return Message("prompt.ask", prompt_values(library, scenario), (buttons,))
 
 
-def shown(library: Library, scenario: Scenario, chosen: str = "") -> dict[str, str | int | Text]:
-    """What the phrases `prompt.*` are filled with; the chosen option carries a mark."""
+def prompt_values(library: Library, scenario: Scenario, chosen: str = "") -> dict[str, str | int | Text]:
+    """Values of the phrases `prompt.*`; the chosen option is marked."""
     topic = library.topic_of[scenario.competency]
 
     def options(language: str) -> str:
@@ -198,8 +221,8 @@ def shown(library: Library, scenario: Scenario, chosen: str = "") -> dict[str, s
     }
 
 
-def renewal(library: Library) -> Message:
-    """The newer privacy notice, to be accepted before anything else is recorded."""
+def renewal_message(library: Library) -> Message:
+    """Ask to accept the newer privacy notice, before anything else is recorded."""
     version = library.phrases.template("es", "notice.version")
-    yes = Button("button.accept", f"enroll:renew:{version}")
-    return Message("enroll.renew", {}, ((yes, Button("button.leave", "leave:ask")),))
+    accept = Button("button.accept", f"enroll:renew:{version}")
+    return Message("enroll.renew", {}, ((accept, Button("button.leave", "leave:ask")),))

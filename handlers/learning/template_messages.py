@@ -1,8 +1,9 @@
-"""How a prompt reaches whoever has been silent on a channel that then takes approved templates only.
+"""Prompts outside the reply window, where a channel accepts approved templates only.
 
-Who is silent is known before anything is sent. A platform also limits how many silent people may be written to in any
-24 hours: whoever is due beyond that waits, and is planned first from then on, at their own hour.
-Source: WhatsApp Cloud API, customer service windows, messaging limits.
+A recipient is silent while outside the reply window, which is known before anything is sent. The platform also limits
+how many silent recipients may be sent a template in any 24 hours: servants who are due beyond that limit are deferred,
+and from then on planned first, at their own hour.
+Source: Cloud API, customer service windows and messaging limits.
 """
 
 from collections.abc import Mapping
@@ -13,89 +14,108 @@ from content.library import Library
 from content.text import LANGUAGES
 from handlers.capabilities import Capabilities
 from handlers.context import Installation
-from handlers.learning.send_window import Day
+from handlers.learning.send_window import SendDay
 from handlers.message import TemplateMessage, Value
 from storage.channels import channel_facts
 from storage.channels.channel_facts import TemplateState
 from storage.database import Transaction
 from storage.learning.record import Prompt
 from storage.people import addresses, due
-from storage.people.due import Due, DueGroup, Languages, Silence
+from storage.people.due import DueGroup, DueServant, ReplyWindow, TemplateLanguages
 
-TAP = "pregunta_diaria"  # says that there is a prompt; its quick reply brings it
-WHOLE = "pregunta_completa"  # the scenario itself, its options as quick replies
-NEWS = "novedades_consulta"
-FIRST_LIMIT = 250  # people in 24 hours, for whoever was told no other number (Cloud API, messaging limits)
-ROLLING = timedelta(hours=24)
-MARGIN = timedelta(minutes=10)  # a window about to close counts as closed: the message may leave a little later
-MARKETING = "MARKETING"
+TAP_TEMPLATE = "pregunta_diaria"  # announces a prompt; its quick reply fetches it
+FULL_TEMPLATE = "pregunta_completa"  # the prompt itself, its options as quick replies
+NEWS_TEMPLATE = "novedades_consulta"  # announces news of a confidential query; its quick reply fetches the link
+DEFAULT_RECIPIENT_LIMIT = 250
+"""Recipients in 24 hours while the platform has reported no other limit (Cloud API, messaging limits)."""
+LIMIT_PERIOD = timedelta(hours=24)
+WINDOW_MARGIN = timedelta(minutes=10)  # a window about to close counts as closed, since sending may take a while
+MARKETING = "MARKETING"  # the platform's category of templates that users can opt out of
 
-States = Mapping[tuple[str, str], TemplateState]
+TemplateStates = Mapping[tuple[str, str], TemplateState]
+"""Review status of our templates on one channel, by name and platform language code."""
 
 
-def silences(installation: Installation, now: datetime) -> list[Silence]:
-    """The channels that have a window, and since when somebody must have been heard to be in it."""
+def silence_cutoffs(installation: Installation, now: datetime) -> list[ReplyWindow]:
+    """For each channel with a reply window, the time since which a user must have written to be inside it."""
     return [
-        Silence(name, now - capabilities.window + MARGIN)
+        ReplyWindow(name, now - capabilities.reply_window + WINDOW_MARGIN)
         for name, capabilities in installation.channel_capabilities.items()
-        if capabilities.window
+        if capabilities.reply_window
     ]
 
 
-async def choose(tx: Transaction, library: Library, installation: Installation, silence: Silence, day: Day) -> DueGroup:
-    """Who of the silent ones is written to now: as many as the platform takes, once for all of them."""
-    known = languages(library, installation, silence, await channel_facts.templates(tx, silence.channel))
-    room = await room_left(tx, silence, day, known)
-    if not known or room == 0:
+async def choose_recipients(
+    tx: Transaction, library: Library, installation: Installation, silence: ReplyWindow, day: SendDay
+) -> DueGroup:
+    """The silent servants who are sent a template now: as many as the platform's limit leaves."""
+    states = await channel_facts.templates(tx, silence.channel)
+    languages = usable_languages(library, installation, silence, states)
+    quota = await remaining_quota(tx, silence, day, languages)
+    if not languages or quota == 0:
         return DueGroup((), silence)
-    return await due.silent(tx, day.date, day.hour, silence, known, room)
+    return await due.outside_window(tx, day.date, day.hour, silence, languages, quota)
 
 
-def languages(library: Library, installation: Installation, silence: Silence, states: States) -> Languages:
-    """The languages in which a template may leave, and whether all those that may count as marketing."""
-    direct = installation.capabilities(silence.channel).openings == "direct"
-    found: dict[str, bool] = {}
+def usable_languages(
+    library: Library, installation: Installation, silence: ReplyWindow, states: TemplateStates
+) -> TemplateLanguages:
+    """The languages that have a sendable template, mapped to whether all such templates count as marketing.
+
+    A template whose status the platform has not reported counts as sendable, and as no marketing.
+    """
+    is_direct = installation.capabilities(silence.channel).prompt_template == "direct"
+    languages: dict[str, bool] = {}
     for language in LANGUAGES:
-        names = (TAP, WHOLE) if direct else (TAP,)
+        names = (TAP_TEMPLATE, FULL_TEMPLATE) if is_direct else (TAP_TEMPLATE,)
         known = [states.get((name, library.templates[name].code(language))) for name in names]
         usable = [state for state in known if state is None or not state.is_stopped]
         if usable:
-            found[language] = all(state is not None and state.category == MARKETING for state in usable)
-    return found
+            languages[language] = all(state is not None and state.category == MARKETING for state in usable)
+    return languages
 
 
-async def room_left(tx: Transaction, silence: Silence, day: Day, languages: Languages) -> int | None:
-    """How many silent people may still be written to now; places of those who wait since an earlier day are kept.
+async def remaining_quota(
+    tx: Transaction, silence: ReplyWindow, day: SendDay, languages: TemplateLanguages
+) -> int | None:
+    """How many silent recipients may still be sent a template now; None: any number.
 
-    None: as many as there are.
+    Quota is reserved for servants deferred since an earlier day whose hour is still to come today.
     """
-    known = (await channel_facts.facts(tx, silence.channel)).get(channel_facts.PEOPLE, str(FIRST_LIMIT))
-    limit = int(known)
+    facts = await channel_facts.facts(tx, silence.channel)
+    limit = int(facts.get(channel_facts.RECIPIENT_LIMIT, DEFAULT_RECIPIENT_LIMIT))
     if limit < 0:
         return None
-    used = await addresses.count_template_recipients(tx, silence.channel, day.now - ROLLING)
-    kept = await due.count_put_off_ahead(tx, day.date, day.hour, silence, languages)
-    return max(0, limit - used - kept)
+    used = await addresses.count_template_recipients(tx, silence.channel, day.now - LIMIT_PERIOD)
+    reserved = await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, languages)
+    return max(0, limit - used - reserved)
 
 
 def template_message(
-    library: Library, capabilities: Capabilities, one: Due, prompt: Prompt, scenario: Scenario, states: States
+    library: Library,
+    capabilities: Capabilities,
+    servant: DueServant,
+    prompt: Prompt,
+    scenario: Scenario,
+    states: TemplateStates,
 ) -> TemplateMessage | None:
-    """The template that goes instead of a prompt, should the person be silent when it leaves."""
-    if capabilities.window is None:
+    """The template sent in place of a prompt if the recipient is silent when it is sent; None: no reply window."""
+    if capabilities.reply_window is None:
         return None
-    if capabilities.openings == "direct":
-        whole = _whole(library, prompt, scenario)
-        if whole is not None and _fits(library, whole, one, states):
-            return whole
-    return tap(library, prompt.competency_id)
+    if capabilities.prompt_template == "direct":
+        full = _full_template(library, prompt, scenario)
+        if full is not None and _is_sendable(library, full, servant, states):
+            return full
+    return tap_template(library, prompt.competency_id)
 
 
-def tap(library: Library, competency: str) -> TemplateMessage:
-    return TemplateMessage(TAP, {"topic": library.topic_of[competency].name}, ("profile:today",))
+def tap_template(library: Library, competency: str) -> TemplateMessage:
+    """The template that announces the prompt of the day by its topic."""
+    return TemplateMessage(TAP_TEMPLATE, {"topic": library.topic_of[competency].name}, ("profile:today",))
 
 
-def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMessage | None:
+def _full_template(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMessage | None:
+    """The template that carries the prompt itself; None: the scenario has another number of options."""
     letters = LETTERS[: len(scenario.options)]
     if len(letters) != 3:  # as many as the template has quick replies
         return None
@@ -104,11 +124,12 @@ def _whole(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMess
         "situation": scenario.situation,
         **{letter: option.text for letter, option in zip(letters, scenario.options, strict=True)},
     }
-    return TemplateMessage(WHOLE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
+    return TemplateMessage(FULL_TEMPLATE, values, tuple(f"answer:{prompt.id}:{letter}" for letter in letters))
 
 
-def _fits(library: Library, whole: TemplateMessage, one: Due, states: States) -> bool:
-    template = library.templates[WHOLE]
-    state = states.get((WHOLE, template.code(one.language)))
-    is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and one.no_marketing))
-    return not is_refused and template.fits(one.language, whole.values)
+def _is_sendable(library: Library, full: TemplateMessage, servant: DueServant, states: TemplateStates) -> bool:
+    """Whether the platform and the servant's preference allow it, and the texts fit its limits."""
+    template = library.templates[FULL_TEMPLATE]
+    state = states.get((FULL_TEMPLATE, template.code(servant.language)))
+    is_refused = state is not None and (state.is_stopped or (state.category == MARKETING and servant.no_marketing))
+    return not is_refused and template.fits(servant.language, full.values)

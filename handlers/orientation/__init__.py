@@ -1,1 +1,1 @@
-"""Self-assessment, FAQ and the way to a confidential query."""
+"""Self-assessment, FAQ and the link to a confidential query."""

@@ -1,7 +1,7 @@
 """The guided self-assessment "is this a conflict of interest?": one question at a time, ending in steps to take.
 
-The sheet travels in the buttons and nowhere else: the server keeps no answer of it, before or after. So it can be
-left and taken up again whenever the person presses the last question's button, whatever came in between.
+The answers so far (the sheet) are part of each button's payload and stored nowhere else: the server keeps no answer,
+before or after. So a user may leave and resume at any time by pressing a button of the last question.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from handlers.learning import answer
 from handlers.message import Button, Message, Value
 from storage.people import servants
 
-SKIPPED = "-"
+SKIPPED = "-"  # in a sheet: the question was not asked
 
 
 async def start(context: Context) -> Response:
-    """`/consulta`: what this is and is not, before the first question."""
+    """`/consulta`: explain what the self-assessment is and is not, before the first question."""
     return Response((_intro(context.library),))
 
 
-async def turn(context: Context) -> Response:
-    """A button `assess:<step>[:<sheet>]`; the sheet holds a letter a question so far, `-` where none was asked."""
+async def handle(context: Context) -> Response:
+    """A button `assess:<step>[:<sheet>]`; the sheet has a letter for each question so far, `-` if it was not asked."""
     step, _, letters = context.update.choice.partition(":")[2].partition(":")
     if step == "quit":
         return Response((Message("assess.quit", {}, ((Button("button.assess", "assess:start"),),), replaces=True),))
     if step == "start":
         return Response((_intro(context.library),))
-    sheet = _sheet(letters)
+    sheet = _decode_sheet(letters)
     if step != "on" or sheet is None:
         return Response((Message("help.old_button"),))
     question = next_question(sheet)
     if question is None:
-        return Response(await _outcome(context, sheet))
+        return Response(await _outcome_messages(context, sheet))
     return Response((_question(context.library, sheet, question),))
 
 
@@ -43,13 +43,13 @@ def _intro(library: Library) -> Message:
     assessment = library.assessment
     values: dict[str, Value] = {
         "intro": assessment.intro,
-        "articles": answer.cited(library, assessment.intro_articles),
+        "articles": answer.citations(library, assessment.intro_articles),
     }
     return Message("assess.intro", values, rows, replaces=True)
 
 
-def _sheet(letters: str) -> dict[str, Reply] | None:
-    """The answers of a sheet; None when it is none. Only replies to questions that are asked count."""
+def _decode_sheet(letters: str) -> dict[str, Reply] | None:
+    """Replies by question, without skipped ones; None: malformed. Only replies to questions that are asked count."""
     if len(letters) > len(QUESTIONS) or set(letters) - {*Reply, SKIPPED}:
         return None
     sheet: dict[str, Reply] = {}
@@ -59,65 +59,67 @@ def _sheet(letters: str) -> dict[str, Reply] | None:
     return sheet
 
 
-def letters(sheet: dict[str, Reply], until: str | None = None) -> str:
-    """The sheet as it travels: up to, and without, the question `until`."""
+def encode_sheet(sheet: dict[str, Reply], until: str | None = None) -> str:
+    """Encode the replies for a payload, up to (and without) the question `until`; None: all questions."""
     asked = QUESTIONS if until is None else QUESTIONS[: QUESTIONS.index(until)]
     return "".join(sheet.get(question, SKIPPED) for question in asked)
 
 
 def _question(library: Library, sheet: dict[str, Reply], question: str) -> Message:
-    before = letters(sheet, question)
+    before = encode_sheet(sheet, question)
     replies = tuple(
         Button(f"button.{reply.name.lower()}", f"assess:on:{before}{reply}")
         for reply in (Reply.YES, Reply.NO, Reply.UNSURE)
     )
-    last: list[Button] = [Button("button.quit", "assess:quit", is_aside=True)]
+    navigation: list[Button] = [Button("button.quit", "assess:quit", is_optional=True)]
     if sheet:
-        back = max(sheet, key=QUESTIONS.index)
-        last.insert(0, Button("button.back", f"assess:on:{letters(sheet, back)}", is_aside=True))
+        previous = max(sheet, key=QUESTIONS.index)
+        back = Button("button.back", f"assess:on:{encode_sheet(sheet, previous)}", is_optional=True)
+        navigation.insert(0, back)
     values: dict[str, Value] = {
         "number": QUESTIONS.index(question) + 1,
         "total": len(QUESTIONS),
         "question": library.assessment.question(question).text,
     }
-    return Message("assess.question", values, (replies, tuple(last)), replaces=True)
+    return Message("assess.question", values, (replies, tuple(navigation)), replaces=True)
 
 
-async def _outcome(context: Context, sheet: dict[str, Reply]) -> tuple[Message, ...]:
+async def _outcome_messages(context: Context, sheet: dict[str, Reply]) -> tuple[Message, ...]:
     orientation = evaluate(sheet)
     library = context.library
-    parts = [_told(library, library.assessment.outcome(one)) for one in orientation.outcomes]
+    outcomes = [_outcome_values(library, library.assessment.outcome(outcome)) for outcome in orientation.outcomes]
     closing: dict[str, Value] = {
         "told": _notes(library, await _note_ids(context, orientation)),
     }
-    ask = Button("button.consult", f"consult:start:{letters(sheet)}")
+    ask = Button("button.consult", f"consult:start:{encode_sheet(sheet)}")
     again = Button("button.again", "assess:on:")
-    first, *rest = parts
-    messages = [Message("assess.outcome", first, replaces=True), *(Message("assess.outcome", one) for one in rest)]
+    first, *rest = outcomes
+    messages = [Message("assess.outcome", first, replaces=True)]
+    messages += [Message("assess.outcome", values) for values in rest]
     return (*messages, Message("assess.closing", closing, ((ask,), (again,))))
 
 
 async def _note_ids(context: Context, orientation: Orientation) -> Sequence[str]:
-    """The rules' notes, and for municipal servants who answers for them (the UEIPCI is of the State)."""
+    """The notes that the rules add; for municipal servants also which body advises them (the UEIPCI is the State's)."""
     notes = list(orientation.notes)
-    if orientation.needs_person and context.servant is not None:
-        place = await servants.institution(context.tx, context.servant.institution_id)
-        if place is not None and place.sphere == "municipal":
+    if orientation.needs_officer and context.servant is not None:
+        institution = await servants.institution(context.tx, context.servant.institution_id)
+        if institution is not None and institution.sphere == "municipal":
             notes.append("municipal")
     return notes
 
 
-def _told(library: Library, outcome: Outcome) -> dict[str, Value]:
+def _outcome_values(library: Library, outcome: Outcome) -> dict[str, Value]:
     steps = Text(
-        es="\n".join(f"{place}. {step.es}" for place, step in enumerate(outcome.steps, 1)),
-        en="\n".join(f"{place}. {step.en}" for place, step in enumerate(outcome.steps, 1)),
+        es="\n".join(f"{number}. {step.es}" for number, step in enumerate(outcome.steps, 1)),
+        en="\n".join(f"{number}. {step.en}" for number, step in enumerate(outcome.steps, 1)),
     )
-    articles = answer.cited(library, outcome.articles)
+    articles = answer.citations(library, outcome.articles)
     return {"title": outcome.title, "say": outcome.say, "steps": steps, "articles": articles}
 
 
 def _notes(library: Library, notes: Sequence[str]) -> Text:
-    """What the rules add to the outcomes, and at the end always the disclaimer."""
+    """The texts of the notes, followed by the disclaimer."""
     known = {note.id: note for note in library.assessment.notes}
     shown = [*(known[note].text for note in notes if note in known), library.assessment.disclaimer]
-    return Text(es="\n\n".join(one.es for one in shown), en="\n\n".join(one.en for one in shown))
+    return Text(es="\n\n".join(text.es for text in shown), en="\n\n".join(text.en for text in shown))

@@ -1,4 +1,4 @@
-"""A short question typed in the chat: the two best answers of the FAQ, and the way to the self-assessment."""
+"""Answer a short question typed in the chat with the two best FAQ entries, and offer the self-assessment."""
 
 from content.course.faq import FaqEntry
 from content.library import Library
@@ -9,10 +9,10 @@ from handlers.message import Button, Message, Value
 ROW = (Button("button.assess", "assess:start"),)
 
 
-async def typed(context: Context) -> Response | None:
-    """What the FAQ says to a text that asks something; None: it asks nothing, or nothing comes near enough.
+async def handle_text(context: Context) -> Response | None:
+    """The FAQ entries that match a question; None: the text is no question, or no entry matches well enough.
 
-    The words serve the search and nothing else: they are neither kept nor said again.
+    The text is used for the search only: it is neither stored nor repeated.
     """
     faq = context.library.faq
     if not faq.is_question(context.update.text):
@@ -20,10 +20,10 @@ async def typed(context: Context) -> Response | None:
     found = faq.find(context.update.text, context.language)
     if not found:
         return None
-    return Response((told(context.library, found),))
+    return Response((entries_message(context.library, found),))
 
 
-def told(library: Library, found: tuple[FaqEntry, ...]) -> Message:
+def entries_message(library: Library, found: tuple[FaqEntry, ...]) -> Message:
     """One or two entries, each with its question, answer and articles."""
     values = _values(library, found[0], "")
     if len(found) == 1:
@@ -35,5 +35,5 @@ def _values(library: Library, entry: FaqEntry, prefix: str) -> dict[str, Value]:
     return {
         f"{prefix}question": entry.question,
         f"{prefix}answer": entry.answer,
-        f"{prefix}articles": answer.cited(library, entry.articles),
+        f"{prefix}articles": answer.citations(library, entry.articles),
     }

@@ -1,4 +1,4 @@
-"""What the platforms told about ourselves: limits, why a channel stands still, how they look at our templates."""
+"""Facts that the platforms report about our accounts: limits, why a channel is stopped, the status of our templates."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 from storage.schema import channel_facts, template_states
 
-STOPPED = "stopped"  # why the whole channel stands still
-DEAF = "deaf"  # why nothing reaches us on it, while we may send
-PEOPLE = "people"  # how many silent people may be written to in 24 hours; -1: as many as there are
+STOPPED = "stopped"  # why nothing can be sent on the channel
+NOT_RECEIVING = "not_receiving"  # why no updates reach us on the channel, while we may send
+RECIPIENT_LIMIT = "recipient_limit"  # recipients outside the reply window allowed in 24 hours; -1: unlimited
 
-STOPPING = (
+STOPPING_STATUSES = (
     "PENDING",
     "REJECTED",
     "PAUSED",
@@ -25,12 +25,12 @@ STOPPING = (
     "LIMIT",
     "REFUSED",
 )
-"""How a status begins by which a template cannot be sent now; any other word is only news, and it is tried."""
+"""Prefixes of statuses with which a template cannot be sent now; with any other one, sending is attempted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """A channel stands still, or hears nothing: the reason as the platform gave it, and since when."""
+class Interruption:
+    """A channel is stopped or not receiving: the reason as given by the platform, and since when."""
 
     reason: str
     at: datetime
@@ -38,7 +38,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class TemplateState:
-    """How a platform looks at one template in one language (by the platform's code)."""
+    """The status of one template in one language (by the platform's code)."""
 
     channel: str
     name: str
@@ -54,13 +54,13 @@ class TemplateState:
 
 
 def is_stopping(status: str) -> bool:
-    return status.startswith(STOPPING)
+    return status.startswith(STOPPING_STATUSES)
 
 
-async def note(tx: Transaction, channel: str, name: str, value: str, now: datetime) -> None:
-    """Remember a fact about a channel; another one takes its place, the same one keeps its first moment."""
+async def store(tx: Transaction, channel: str, name: str, value: str, now: datetime) -> None:
+    """Store a fact about a channel, replacing another value; the same value keeps its first time."""
     fields = {"channel": channel, "name": name, "value": value[:200], "noted_at": now}
-    statement = insert_once(tx, channel_facts).values(**fields)
+    statement = dialect_insert(tx, channel_facts).values(**fields)
     differs = channel_facts.c.value != fields["value"]
     await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name"], set_=fields, where=differs))
 
@@ -75,25 +75,25 @@ async def facts(tx: Transaction, channel: str) -> Mapping[str, str]:
 
 
 async def stopped(tx: Transaction) -> Mapping[str, str]:
-    """Channels that stand still, with the reason."""
+    """Channels that are stopped, with the reason."""
     statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == STOPPED)
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def deaf(tx: Transaction) -> Mapping[str, str]:
-    """Channels on which nothing reaches us, with the reason."""
-    statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == DEAF)
+async def not_receiving(tx: Transaction) -> Mapping[str, str]:
+    """Channels on which no updates reach us, with the reason."""
+    statement = select(channel_facts.c.channel, channel_facts.c.value).where(channel_facts.c.name == NOT_RECEIVING)
     return {row[0]: row[1] for row in await tx.execute(statement)}
 
 
-async def stops(tx: Transaction, name: str = STOPPED) -> Mapping[str, Stop]:
-    """Channels of which this is so (`stopped`, `deaf`), with the reason and the moment."""
+async def interruptions(tx: Transaction, name: str = STOPPED) -> Mapping[str, Interruption]:
+    """Channels with this fact (STOPPED or NOT_RECEIVING), with the reason and the time."""
     columns = (channel_facts.c.channel, channel_facts.c.value, channel_facts.c.noted_at)
     rows = await tx.execute(select(*columns).where(channel_facts.c.name == name))
-    return {row[0]: Stop(row[1], row[2]) for row in rows}
+    return {row[0]: Interruption(row[1], row[2]) for row in rows}
 
 
-async def note_template(
+async def store_template(
     tx: Transaction,
     channel: str,
     name: str,
@@ -104,22 +104,22 @@ async def note_template(
     category: str | None = None,
     quality: str | None = None,
 ) -> None:
-    """Remember what was told about a template; what was not told stays as it was."""
-    told = {"status": status, "category": category, "quality": quality}
-    new = {field: value.upper()[:20] for field, value in told.items() if value is not None} | {"noted_at": now}
+    """Store what was reported about a template; fields that are None are not changed."""
+    reported = {"status": status, "category": category, "quality": quality}
+    new = {field: value.upper()[:20] for field, value in reported.items() if value is not None} | {"noted_at": now}
     fields = {"channel": channel, "name": name[:100], "code": code[:10], "status": "", **new}
-    statement = insert_once(tx, template_states).values(**fields)
+    statement = dialect_insert(tx, template_states).values(**fields)
     await tx.execute(statement.on_conflict_do_update(index_elements=["channel", "name", "code"], set_=new))
 
 
 async def templates(tx: Transaction, channel: str) -> Mapping[tuple[str, str], TemplateState]:
-    """All that was told about templates, by name and language code."""
+    """The states of all templates, by name and language code."""
     rows = (await tx.execute(select(template_states).where(template_states.c.channel == channel))).mappings()
     return {(row["name"], row["code"]): TemplateState(**row) for row in rows}
 
 
-async def forget_templates(tx: Transaction, channel: str, present: Collection[tuple[str, str]]) -> None:
-    """The platform has these templates and no others any more."""
+async def delete_absent_templates(tx: Transaction, channel: str, present: Collection[tuple[str, str]]) -> None:
+    """Delete the states of templates that the platform no longer has."""
     for name, code in set(await templates(tx, channel)) - set(present):
         await tx.execute(
             delete(template_states).where(

@@ -1,10 +1,10 @@
-"""Confidential cases: sealed letters, who was given the key, where each case stands, and the way in and back.
+"""Confidential cases: sealed letters, case keys sealed to readers, states of cases, one-time links and notifications.
 
             officer opens            officer answers
 received ------------------> open --------------------> answered --+
    |                          | ^ ^                      |   |  ^  | another answer
    |                          | | +--- asker writes -----+   |  +--+
-   |        officer asks back | |                            |
+   |       officer asks back  | |                            |
    |                          v | asker writes               | officer asks back
    |                       asked_back <----------------------+
    |                          |  (asked_back -> answered: answered after all; asked again: stays)
@@ -19,20 +19,20 @@ from enum import StrEnum
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from storage import schema
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 
 
 class CaseState(StrEnum):
-    """Where a case stands."""
+    """State of a case; see the diagram above."""
 
-    RECEIVED = "received"  # nobody has opened it
-    OPEN = "open"  # an officer has it before them; it is the unit's turn
+    RECEIVED = "received"  # not opened yet
+    OPEN = "open"  # opened by an officer; it is the unit's turn
     ANSWERED = "answered"
     ASKED_BACK = "asked_back"  # it is the asker's turn
     CLOSED = "closed"
 
 
-_MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
+_TRANSITIONS: Mapping[CaseState, tuple[CaseState, ...]] = {
     CaseState.RECEIVED: (CaseState.OPEN, CaseState.CLOSED),
     CaseState.OPEN: (CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
     CaseState.ANSWERED: (CaseState.OPEN, CaseState.ANSWERED, CaseState.ASKED_BACK, CaseState.CLOSED),
@@ -41,21 +41,21 @@ _MOVES: Mapping[CaseState, tuple[CaseState, ...]] = {
 }
 
 
-class WrongMove(Exception):
-    """The diagram has no such step; the text names both states."""
+class InvalidTransition(Exception):
+    """The diagram has no such transition; the message names both states."""
 
 
-class CaseKnown(Exception):
-    """There is a case with this id or these words already."""
+class CaseExists(Exception):
+    """A case with this id or these words exists already."""
 
 
 class OutOfOrder(Exception):
-    """The letter is not the next one of its case."""
+    """The letter does not follow the last one of its case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, as far as the server knows it."""
+    """One case, with everything that the server knows of it."""
 
     id: str
     day: date
@@ -63,7 +63,7 @@ class Case:
     epoch: int
     due_on: date
     size_step: int
-    road: str  # form | chat
+    origin: str  # form | chat
     asker_key: str
     asker_bundle: str  # canonical JSON
 
@@ -88,7 +88,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where to ring for a case."""
+    """The sealed chat address that is notified of news in a case."""
 
     case_id: str
     sealed_address: str
@@ -103,7 +103,7 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
         epoch=values["epoch"],
         due_on=values["due_on"],
         size_step=values["size_step"],
-        road=values["road"],
+        origin=values["origin"],
         asker_key=values["asker_key"],
         asker_bundle=values["asker_bundle"],
     )
@@ -113,7 +113,10 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
 
 
 async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expires_at: datetime) -> None:
-    """Keep a way into the letterbox. `expires_at` is a full hour: a finer time would tell who asked when."""
+    """Store a one-time link. `expires_at` must be a full hour: a finer time would reveal who asked when.
+
+    Raises ValueError.
+    """
     if expires_at.minute or expires_at.second or expires_at.microsecond:
         raise ValueError("a link expires on the hour")
     await tx.execute(
@@ -121,15 +124,14 @@ async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expire
     )
 
 
-async def spend_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
-    """Take a link out and give its sealed address; None when it is unknown, spent or too old."""
+async def redeem_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
+    """Delete a link and return its sealed address; None: it is unknown, redeemed or expired."""
     links = schema.links
     statement = delete(links).where(links.c.token_hash == token_hash, links.c.expires_at > now)
     return (await tx.execute(statement.returning(links.c.sealed_address))).scalar_one_or_none()
 
 
-async def sweep_links(tx: Transaction, now: datetime) -> None:
-    """Forget links that nobody used in time."""
+async def delete_expired_links(tx: Transaction, now: datetime) -> None:
     await tx.execute(delete(schema.links).where(schema.links.c.expires_at <= now))
 
 
@@ -137,39 +139,43 @@ async def sweep_links(tx: Transaction, now: datetime) -> None:
 
 
 async def add(tx: Transaction, case: Case, locator_hash: str, access: Sequence[Access], letter: Letter) -> None:
-    """Keep a new case with its first letter. Raises CaseKnown."""
-    row = insert_once(tx, schema.cases).values(
+    """Store a new case with its first letter. Raises CaseExists."""
+    row = dialect_insert(tx, schema.cases).values(
         id=case.id,
         day=case.day,
         state=case.state.value,
         epoch=case.epoch,
         due_on=case.due_on,
         size_step=case.size_step,
-        road=case.road,
+        origin=case.origin,
         locator_hash=locator_hash,
         asker_key=case.asker_key,
         asker_bundle=case.asker_bundle,
     )
     added = await tx.execute(row.on_conflict_do_nothing().returning(schema.cases.c.id))
     if added.scalar_one_or_none() is None:
-        raise CaseKnown(case.id)
+        raise CaseExists(case.id)
     await add_access(tx, case.id, access)
     await add_letter(tx, case.id, letter)
 
 
 async def add_access(tx: Transaction, case_id: str, access: Sequence[Access]) -> None:
-    """Let readers into an epoch of a case."""
-    rows = [{"case_id": case_id, "epoch": one.epoch, "reader": one.reader, "sealed": one.sealed} for one in access]
+    """Grant readers access to an epoch of a case."""
+    rows = [
+        {"case_id": case_id, "epoch": grant.epoch, "reader": grant.reader, "sealed": grant.sealed} for grant in access
+    ]
     await tx.execute(insert(schema.access), rows)
 
 
 async def add_letter(tx: Transaction, case_id: str, letter: Letter) -> None:
-    """Keep the next letter of a case. Raises OutOfOrder when another one was faster or one is missing."""
+    """Store the next letter of a case. Raises OutOfOrder when one was stored concurrently or one is missing."""
     letters = schema.letters
     last = await tx.scalar(select(func.max(letters.c.seq)).where(letters.c.case_id == case_id))
     if letter.seq != (last or 0) + 1:
         raise OutOfOrder(case_id)
-    row = insert_once(tx, letters).values(case_id=case_id, seq=letter.seq, epoch=letter.epoch, envelope=letter.envelope)
+    row = dialect_insert(tx, letters).values(
+        case_id=case_id, seq=letter.seq, epoch=letter.epoch, envelope=letter.envelope
+    )
     added = await tx.execute(row.on_conflict_do_nothing().returning(letters.c.seq))
     if added.scalar_one_or_none() is None:
         raise OutOfOrder(case_id)
@@ -181,18 +187,18 @@ async def by_id(tx: Transaction, case_id: str) -> Case | None:
 
 
 async def by_locator(tx: Transaction, locator_hash: str) -> Case | None:
-    """The case that eight words lead to."""
+    """The case with the locator that is derived from the eight words."""
     row = (await tx.execute(select(schema.cases).where(schema.cases.c.locator_hash == locator_hash))).one_or_none()
     return None if row is None else _case(row)
 
 
 async def queue(tx: Transaction, reader: str, *, closed: bool = False) -> list[Case]:
-    """The cases that a reader has a key of, the most urgent first; closed ones only when asked for."""
-    theirs = select(schema.access.c.case_id).where(schema.access.c.reader == reader)
+    """The open cases (`closed`: the closed ones) to which a reader has access, the most urgent first."""
+    accessible = select(schema.access.c.case_id).where(schema.access.c.reader == reader)
     is_closed = schema.cases.c.state == CaseState.CLOSED.value
     statement = (
         select(schema.cases)
-        .where(schema.cases.c.id.in_(theirs), is_closed if closed else ~is_closed)
+        .where(schema.cases.c.id.in_(accessible), is_closed if closed else ~is_closed)
         .order_by(schema.cases.c.due_on, schema.cases.c.id)
     )
     return [_case(row) for row in await tx.execute(statement)]
@@ -206,7 +212,7 @@ async def letters(tx: Transaction, case_id: str) -> list[Letter]:
 
 
 async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
-    """What a reader can open a case with, by epoch."""
+    """The case keys sealed to a reader, by epoch."""
     table = schema.access
     statement = select(table.c.epoch, table.c.reader, table.c.sealed).where(
         table.c.case_id == case_id, table.c.reader == reader
@@ -214,39 +220,39 @@ async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
     return [Access(row.epoch, row.reader, row.sealed) for row in await tx.execute(statement.order_by(table.c.epoch))]
 
 
-async def move(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
-    """Take a case to another state, with a new due day when one is given. Raises WrongMove.
+async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
+    """Move a case to another state, with a new due day if one is given. Raises InvalidTransition.
 
-    A closed case forgets where to ring, except for news that were not told yet (see `take_news`).
+    Closing deletes the route of the case, unless it has news that were not sent yet (see `claim_news`).
     """
-    sources = [source.value for source, targets in _MOVES.items() if state in targets]
+    sources = [source.value for source, targets in _TRANSITIONS.items() if state in targets]
     values: dict[str, object] = {"state": state.value}
     if due_on is not None:
         values["due_on"] = due_on
     cases = schema.cases
     moved = update(cases).where(cases.c.id == case_id, cases.c.state.in_(sources)).values(values).returning(cases.c.id)
     if (await tx.execute(moved)).scalar_one_or_none() is None:
-        seen = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
-        raise WrongMove(f"{seen} -> {state.value}")
+        current = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
+        raise InvalidTransition(f"{current} -> {state.value}")
     if state is CaseState.CLOSED:
         routes = schema.routes
         await tx.execute(delete(routes).where(routes.c.case_id == case_id, routes.c.has_news.is_(False)))
 
 
-# ---------------------------------------------------------------- where to ring
+# ---------------------------------------------------------------- notifications of news
 
 
 async def add_route(tx: Transaction, route: Route) -> None:
     await tx.execute(insert(schema.routes).values(case_id=route.case_id, sealed_address=route.sealed_address))
 
 
-async def raise_news(tx: Transaction, case_id: str) -> None:
-    """There is something new for the asker; nothing happens when they did not want to be told."""
+async def flag_news(tx: Transaction, case_id: str) -> None:
+    """Record that there is news for the asker; no effect if they did not want to be notified."""
     await tx.execute(update(schema.routes).where(schema.routes.c.case_id == case_id).values(has_news=True))
 
 
-async def take_news(tx: Transaction) -> list[Route]:
-    """Everybody there is news for; the news count as told, and routes of closed cases go."""
+async def claim_news(tx: Transaction) -> list[Route]:
+    """Routes with news, which then count as notified; deletes the routes of closed cases."""
     table = schema.routes
     statement = update(table).where(table.c.has_news.is_(True)).values(has_news=False)
     rows = (await tx.execute(statement.returning(table.c.case_id, table.c.sealed_address))).all()
@@ -259,7 +265,7 @@ async def take_news(tx: Transaction) -> list[Route]:
 
 
 async def days_off(tx: Transaction, start: date) -> frozenset[date]:
-    """Days from `start` on when nobody works, whatever the institution."""
+    """Days from `start` on that all institutions are closed."""
     table = schema.closures
     return frozenset(
         await tx.scalars(select(table.c.day).where(table.c.institution_id.is_(None), table.c.day >= start))

@@ -1,7 +1,7 @@
-"""The ledger: who opened or answered what, and in which hour; each row holds the keyed hash of the one before.
+"""The ledger: who opened or answered what, and in which hour; each row holds the keyed hash of the previous one.
 
-Whoever can write to the table but has no audit key cannot make a row that fits. Rows cut off at the end are
-told only by comparing with a head that was noted elsewhere (`Head`): print it, or keep it with the backup.
+With write access to the table but without the audit key, no valid row can be forged. Rows deleted at the end are
+detected only by comparing with a head that was recorded elsewhere (`Head`): print it, or store it with the backup.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from storage import schema
 from storage.advisory_locks import Lock
 from storage.database import Transaction
 
-BEGINNING = "0" * 64
-PAGE = 1000  # rows read at once
+FIRST_PREVIOUS = "0" * 64  # stands for the hash before the first row
+PAGE_SIZE = 1000  # rows
 
 
 class Verb(StrEnum):
-    """What is written down."""
+    """Recorded actions."""
 
     OPEN = "open"  # an officer's browser was given the sealed letters
     ANSWER = "answer"  # an officer's sealed answer was stored
@@ -34,7 +34,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last row: its place and hash."""
+    """Sequence number and hash of the last row."""
 
     seq: int
     hash: str
@@ -52,7 +52,7 @@ class LedgerEntry:
     case_id: str
 
 
-def _link(audit_key: bytes, entry: LedgerEntry, previous: str) -> str:
+def _row_hash(audit_key: bytes, entry: LedgerEntry, previous: str) -> str:
     row = [
         entry.seq,
         entry.day.isoformat(),
@@ -62,15 +62,15 @@ def _link(audit_key: bytes, entry: LedgerEntry, previous: str) -> str:
         entry.case_id,
         previous,
     ]
-    words = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
-    return hmac.new(audit_key, words.encode(), hashlib.sha256).hexdigest()
+    canonical = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    return hmac.new(audit_key, canonical.encode(), hashlib.sha256).hexdigest()
 
 
 async def head(tx: Transaction) -> Head:
-    """The last row; place 0 when nothing is written yet."""
+    """The last row; sequence number 0 when the ledger is empty."""
     table = schema.ledger
     row = (await tx.execute(select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))).one_or_none()
-    return Head(0, BEGINNING) if row is None else Head(row.seq, row.hash)
+    return Head(0, FIRST_PREVIOUS) if row is None else Head(row.seq, row.hash)
 
 
 async def append(
@@ -81,7 +81,7 @@ async def append(
     case_id: str,
     at: datetime,
 ) -> None:
-    """Write one row; `at` is local time, of which day and hour are kept. `case_id` is empty for keys."""
+    """Append one row; of `at`, a local time, day and hour are stored. `case_id` is empty for actions on keys."""
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.LEDGER})
     last = await head(tx)
@@ -95,39 +95,39 @@ async def append(
             verb=entry.verb,
             case_id=entry.case_id,
             previous=last.hash,
-            hash=_link(audit_key, entry, last.hash),
+            hash=_row_hash(audit_key, entry, last.hash),
         )
     )
 
 
 async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
-    """Everything that was done with a case, oldest first."""
+    """All rows of a case, oldest first."""
     rows = await tx.execute(
         select(schema.ledger).where(schema.ledger.c.case_id == case_id).order_by(schema.ledger.c.seq)
     )
     return [_entry(row) for row in rows]
 
 
-async def first_bad(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
-    """The place of the first row that does not fit, or None when all do.
+async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
+    """The sequence number of the first invalid row; None: all are valid.
 
-    With a head noted earlier, rows missing at the end are told too.
+    With a head recorded earlier, rows missing at the end are detected too.
     """
-    previous, expected = BEGINNING, 1
+    previous, expected = FIRST_PREVIOUS, 1
     async for row in _rows(tx):
-        link = _link(audit_key, _entry(row), previous)
-        is_sound = row.seq == expected and row.previous == previous and hmac.compare_digest(row.hash, link)
-        if is_sound and known is not None and row.seq == known.seq:
-            is_sound = hmac.compare_digest(row.hash, known.hash)
-        if not is_sound:
+        row_hash = _row_hash(audit_key, _entry(row), previous)
+        is_valid = row.seq == expected and row.previous == previous and hmac.compare_digest(row.hash, row_hash)
+        if is_valid and known is not None and row.seq == known.seq:
+            is_valid = hmac.compare_digest(row.hash, known.hash)
+        if not is_valid:
             return expected
         previous, expected = row.hash, expected + 1
     return expected if known is not None and known.seq >= expected else None
 
 
 async def _rows(tx: Transaction) -> AsyncIterator[Row[Any]]:
-    """All of it by its numbers, some at a time."""
-    statement = following = select(schema.ledger).order_by(schema.ledger.c.seq).limit(PAGE)
+    """All rows in order, read by pages."""
+    statement = following = select(schema.ledger).order_by(schema.ledger.c.seq).limit(PAGE_SIZE)
     while page := (await tx.execute(following)).all():
         for row in page:
             yield row

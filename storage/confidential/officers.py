@@ -1,4 +1,4 @@
-"""Officers of the unit: their invites, keys and sessions, and the signed list of who may read.
+"""Officers of the unit: their invites, keys and sessions, and the signed list of readers.
 
 invited --sign up--> pending --named in a signed key list--> active --> left
 invited --sign up--> active     (liaisons and authors read no queries; the first officer signs the first list)
@@ -21,24 +21,24 @@ from storage.database import Transaction
 INVITE_DAYS = 7
 SESSION_HOURS = 12
 IDLE_MINUTES = 15
-TOUCH_SECONDS = 30  # a session is not written down more often than this
+TOUCH_SECONDS = 30  # the last use of a session is stored at most this often
 
 
 class Role(StrEnum):
-    """What an officer is here for."""
+    """What an officer may do."""
 
     OFFICER = "officer"  # reads and answers queries
-    LIAISON = "liaison"  # sees the numbers of an institution
+    LIAISON = "liaison"  # sees the statistics of an institution
     AUTHOR = "author"  # writes the course
-    ADMIN = "admin"  # an officer who also looks after the installation
+    ADMIN = "admin"  # an officer who also administers the installation
 
 
-READERS = (Role.OFFICER, Role.ADMIN)
-"""Whoever has one of these roles may be given queries to read."""
+READER_ROLES = (Role.OFFICER, Role.ADMIN)
+"""Roles that may be granted access to queries."""
 
 
 class OfficerState(StrEnum):
-    """Where an officer stands."""
+    """State of an officer; see the diagram above."""
 
     INVITED = "invited"  # has a link, no keys yet
     PENDING = "pending"  # has keys that the unit has not signed
@@ -47,16 +47,16 @@ class OfficerState(StrEnum):
 
 
 class OfficerExists(Exception):
-    """Somebody with this mail address has keys already."""
+    """An officer with this mail address has keys already."""
 
 
 class InviteRefused(Exception):
-    """The invite is unknown, spent or too old."""
+    """The invite is unknown, redeemed or expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """One officer, without anything that is secret."""
+    """One officer, without secrets."""
 
     id: str
     email: str
@@ -70,7 +70,7 @@ class Officer:
 
     @property
     def reads_cases(self) -> bool:
-        return self.role in READERS and self.state is OfficerState.ACTIVE
+        return self.role in READER_ROLES and self.state is OfficerState.ACTIVE
 
     @property
     def signs_keys(self) -> bool:
@@ -79,7 +79,7 @@ class Officer:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What an officer's browser hands over at sign-up; nothing here opens anything without the passphrase."""
+    """What an officer's browser sends at sign-up; nothing in it can be used without the passphrase."""
 
     reading_key: str
     signing_key: str
@@ -92,7 +92,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signing in is checked against, and what the browser then unlocks."""
+    """What sign-in is verified with, and the wrapped keys that the browser then unlocks."""
 
     officer_id: str
     salt: str
@@ -103,7 +103,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody is signed in; `key` is the hash that the row is kept under."""
+    """A signed-in officer; `key` is the hash under which the row is stored."""
 
     key: str
     officer: Officer
@@ -112,7 +112,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class KeyList:
-    """Who may read, as the unit signed it: canonical JSON and signature."""
+    """The list of readers as signed by the unit: canonical JSON and signature."""
 
     serial: int
     body: str
@@ -127,8 +127,8 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def same_mail(email: str) -> str:
-    """One spelling for one address."""
+def normalize_email(email: str) -> str:
+    """The canonical spelling of a mail address."""
     return email.strip().lower()
 
 
@@ -170,11 +170,11 @@ async def invite(
     institution_id: int | None,
     now: datetime,
 ) -> str:
-    """Invite somebody and give the one-time token; a newer invite of the same address replaces the older one.
+    """Invite an officer and return the one-time token; a newer invite to the same address replaces the older one.
 
     Raises ValueError (no such role, no address, no name) and OfficerExists.
     """
-    email, name, role = same_mail(email), " ".join(name.split()), Role(role)
+    email, name, role = normalize_email(email), " ".join(name.split()), Role(role)
     if not name or "@" not in email.strip("@") or len(email) > 200 or len(name) > 120:
         raise ValueError("an officer needs a mail address and a name")
     known = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == email))).one_or_none()
@@ -200,8 +200,8 @@ async def invite(
     return token
 
 
-async def invited(tx: Transaction, token: str, now: datetime) -> Officer:
-    """Whom an invite is for; looking spends nothing. Raises InviteRefused."""
+async def by_invite(tx: Transaction, token: str, now: datetime) -> Officer:
+    """The officer to whom an invite was sent; it is not redeemed. Raises InviteRefused."""
     statement = (
         select(*_COLUMNS)
         .join(schema.invites, schema.invites.c.officer_id == schema.officers.c.id)
@@ -217,8 +217,8 @@ async def invited(tx: Transaction, token: str, now: datetime) -> Officer:
 
 
 async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, now: datetime) -> str:
-    """Spend an invite, keep the keys, and give the officer's id. Raises InviteRefused."""
-    spent = (
+    """Redeem an invite, store the keys, and return the officer's id. Raises InviteRefused."""
+    redeemed = (
         await tx.execute(
             delete(schema.invites)
             .where(
@@ -228,12 +228,12 @@ async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, 
             .returning(schema.invites.c.officer_id)
         )
     ).scalar_one_or_none()
-    if spent is None:
+    if redeemed is None:
         raise InviteRefused
     changed = await tx.execute(
         update(schema.officers)
         .where(
-            schema.officers.c.id == spent,
+            schema.officers.c.id == redeemed,
             schema.officers.c.state == OfficerState.INVITED.value,
         )
         .values(
@@ -250,11 +250,11 @@ async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, 
     )
     if changed.scalar_one_or_none() is None:
         raise InviteRefused
-    return str(spent)
+    return str(redeemed)
 
 
-async def admit(tx: Transaction, officer_ids: Collection[str]) -> None:
-    """The unit has signed the keys of these officers: whoever was pending is active."""
+async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
+    """Activate pending officers whose keys the unit has signed."""
     await tx.execute(
         update(schema.officers)
         .where(
@@ -265,7 +265,7 @@ async def admit(tx: Transaction, officer_ids: Collection[str]) -> None:
     )
 
 
-# ---------------------------------------------------------------- who there is
+# ---------------------------------------------------------------- officers
 
 
 async def by_id(tx: Transaction, officer_id: str) -> Officer | None:
@@ -273,14 +273,14 @@ async def by_id(tx: Transaction, officer_id: str) -> Officer | None:
     return None if row is None else _officer(row)
 
 
-async def everybody(tx: Transaction) -> list[Officer]:
+async def all_officers(tx: Transaction) -> list[Officer]:
     """All officers, by name."""
     rows = await tx.execute(select(*_COLUMNS).order_by(schema.officers.c.name, schema.officers.c.id))
     return [_officer(row) for row in rows]
 
 
 async def credentials(tx: Transaction, email: str) -> Credentials | None:
-    """What somebody with this address signs in with; None when nobody here can."""
+    """The credentials for a mail address; None: no officer with it can sign in."""
     table = schema.officers
     row = (
         await tx.execute(
@@ -291,7 +291,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
                 table.c.bundle,
                 table.c.unit_bundle,
             ).where(
-                table.c.email == same_mail(email),
+                table.c.email == normalize_email(email),
                 table.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
             )
         )
@@ -305,12 +305,12 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
 
 
 def session_key(token: str) -> str:
-    """What a session's row is kept under: whoever reads the table cannot sign in with it."""
+    """The hash under which a session is stored: read access to the table is not enough to sign in."""
     return _hash(token)
 
 
 async def open_session(tx: Transaction, officer_id: str, now: datetime) -> str:
-    """Begin a session and give the cookie's value; sessions that are over are swept out on the way."""
+    """Begin a session and return the cookie's value; expired and idle sessions are deleted too."""
     token = _random(32)
     idle = now - timedelta(minutes=IDLE_MINUTES)
     await tx.execute(
@@ -328,7 +328,7 @@ async def open_session(tx: Transaction, officer_id: str, now: datetime) -> str:
 
 
 async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
-    """Who is signed in with this cookie; None when nobody is, or it has been idle or open for too long."""
+    """The session of this cookie; None: there is none, or it has been idle or open for too long."""
     statement = (
         select(*_COLUMNS, schema.sessions.c.seen_at)
         .join(schema.sessions, schema.sessions.c.officer_id == schema.officers.c.id)
@@ -344,7 +344,7 @@ async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
 
 
 async def touch(tx: Transaction, key: str, now: datetime) -> None:
-    """The session was used."""
+    """Record that a session was used."""
     await tx.execute(update(schema.sessions).where(schema.sessions.c.token_hash == key).values(seen_at=now))
 
 
@@ -360,14 +360,14 @@ async def end_sessions(tx: Transaction, officer_id: str) -> None:
 # ---------------------------------------------------------------- key lists
 
 
-async def newest_keys(tx: Transaction) -> KeyList | None:
+async def newest_key_list(tx: Transaction) -> KeyList | None:
     """The list in force; None before the first officer has signed one."""
     row = (await tx.execute(select(schema.key_lists).order_by(schema.key_lists.c.serial.desc()).limit(1))).one_or_none()
     return None if row is None else KeyList(row.serial, row.body, row.signature)
 
 
-async def add_keys(tx: Transaction, keys: KeyList) -> bool:
-    """Put a list in force; False when another one with this serial was faster."""
+async def add_key_list(tx: Transaction, keys: KeyList) -> bool:
+    """Put a list in force; False when one with this serial was stored concurrently."""
     try:
         async with tx.begin_nested():
             await tx.execute(
@@ -378,7 +378,7 @@ async def add_keys(tx: Transaction, keys: KeyList) -> bool:
     return True
 
 
-async def sweep(tx: Transaction, now: datetime) -> None:
-    """Forget sessions and invitations whose time is over."""
+async def delete_expired(tx: Transaction, now: datetime) -> None:
+    """Delete expired sessions and invites."""
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.expires_at < now))
     await tx.execute(delete(schema.invites).where(schema.invites.c.expires_at < now))

@@ -1,7 +1,7 @@
-"""Envelopes, key lists and seals of the confidential lane (suite 1), as the browsers write them.
+"""Envelopes, key lists and seals of confidential queries (suite 1), in the format that browsers produce.
 
-The browsers seal and open (bot/static/sealing/sealing.js is this file's twin); the server checks shapes and
-signatures. It opens nothing but the chat address of an open case, which is encrypted under its route key.
+Browsers seal and open (bot/static/sealing/sealing.js is the counterpart of this file); the server checks formats and
+signatures. It decrypts nothing but the chat address of an open case, which is encrypted with its route key.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ RECOVERY: Final = "recovery"
 
 
 class Altered(Exception):
-    """A signature, a seal or a bound context does not verify: nothing of it may be shown."""
+    """A signature, a seal or a bound context does not verify: none of the content may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody to whose key cases are sealed."""
+    """A holder of a key to which cases are sealed."""
 
     id: str
     name: str
@@ -79,7 +79,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class ReaderList:
-    """The unit's signed list of who may read."""
+    """The unit's signed list of readers."""
 
     serial: int
     day: date
@@ -99,7 +99,7 @@ class ReaderList:
 
 
 def letter_context(case: str, epoch: int, seq: int, author: str, day: date, previous: str) -> dict[str, Any]:
-    """Everything that a letter's text is bound to."""
+    """Everything that the text of a letter is bound to."""
     return {
         "v": 1,
         "suite": SUITE,
@@ -113,7 +113,7 @@ def letter_context(case: str, epoch: int, seq: int, author: str, day: date, prev
 
 
 def parse_envelope(value: object) -> Envelope:
-    """Check the shape of a letter that a browser sent. Raises Malformed; no signature is checked here."""
+    """Check the format of a letter sent by a browser. Raises Malformed; the signature is not checked here."""
     letter = wire_format.fields(value, "context iv body signer signature", "letter")
     context = wire_format.fields(
         letter["context"],
@@ -162,7 +162,7 @@ def _check_signer(letter: Mapping[str, Any], author: str) -> None:
 
 
 def read_envelope(text: str) -> Envelope:
-    """A letter as it was stored. Raises Altered when it is not in its canonical form."""
+    """Parse a stored letter. Raises Altered when it is not in its canonical form."""
     try:
         envelope = parse_envelope(json.loads(text))
     except ValueError as fault:
@@ -173,7 +173,7 @@ def read_envelope(text: str) -> Envelope:
 
 
 def stored_json(text: str) -> Any:
-    """A stored text as JSON. Raises Altered."""
+    """Parse a stored text as JSON. Raises Altered."""
     try:
         return json.loads(text)
     except ValueError as fault:
@@ -187,7 +187,7 @@ def verify_letter(envelope: Envelope, signing_key: str) -> None:
 
 
 def pad(content: Mapping[str, str], *, first: bool) -> bytes:
-    """The content with its length before it and zeros behind it. Raises Malformed when it is too long."""
+    """The content preceded by its length and followed by zeros. Raises Malformed when it is too long."""
     raw = wire_format.canonical(dict(content)).encode()
     size = max(-(-(4 + len(raw)) // STEP) * STEP, FIRST_LETTER if first else STEP)
     if size > LARGEST_LETTER:
@@ -196,7 +196,7 @@ def pad(content: Mapping[str, str], *, first: bool) -> bytes:
 
 
 def unpad(padded: bytes) -> dict[str, str]:
-    """The content again. Raises Altered."""
+    """The content without its padding. Raises Altered."""
     length = int.from_bytes(padded[:4], "big")
     if len(padded) % STEP or 4 + length > len(padded) or any(padded[4 + length :]):
         raise Altered("padding")
@@ -248,13 +248,13 @@ def open_letter(case_key: bytes, envelope: Envelope) -> dict[str, str]:
 
 
 def sign(key: ec.EllipticCurvePrivateKey, text: str) -> str:
-    """ECDSA P-256 with SHA-256 over the text, as r and s side by side."""
+    """ECDSA P-256 with SHA-256 over the text, as the concatenation of r and s."""
     r, s = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
     return wire_format.encode(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
 def verify(key: str, signature: str, text: str) -> None:
-    """Raises Altered when the signature is not this key's over this text."""
+    """Check a signature over a text. Raises Altered."""
     try:
         raw = wire_format.coded(signature, "signature", size=64)
         der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
@@ -263,10 +263,10 @@ def verify(key: str, signature: str, text: str) -> None:
         raise Altered("signature") from fault
 
 
-def verify_keys(body: str, signature: str) -> ReaderList:
-    """The list of readers, when its unit signed it.
+def verify_key_list(body: str, signature: str) -> ReaderList:
+    """The list of readers, if its unit signed it.
 
-    Raises Malformed or Altered. Whether it is our unit is told by comparing `unit` with an earlier list.
+    Raises Malformed or Altered. To check that it is our unit, compare `unit` with an earlier list.
     """
     try:
         value = json.loads(body)
@@ -301,7 +301,7 @@ def _reader(value: object) -> Reader:
 
 
 def fingerprint(unit: str) -> str:
-    """The unit's public key as people compare it: six groups of four."""
+    """The unit's public key in the form in which people compare it: six groups of four."""
     digits = hashlib.sha256(wire_format.decode(unit)).hexdigest()[:24]
     return " ".join(digits[at : at + 4] for at in range(0, 24, 4))
 
@@ -310,12 +310,12 @@ def fingerprint(unit: str) -> str:
 
 
 def suite(aead: hpke.AEAD = hpke.AEAD.AES_256_GCM) -> hpke.Suite:
-    """RFC 9180 with P-256 and HKDF-SHA256; suite 1 is AES-256-GCM, another one serves to check published vectors."""
+    """RFC 9180 with P-256 and HKDF-SHA256; suite 1 is AES-256-GCM, others are for checking published test vectors."""
     return hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, aead)
 
 
 def access_info(case: str, epoch: int, reader: str) -> bytes:
-    """What a sealed case key is bound to."""
+    """The context to which a sealed case key is bound."""
     context = {"v": 1, "suite": SUITE, "case": case, "epoch": epoch, "reader": reader}
     return f"integra/v1/access|{wire_format.canonical(context)}".encode()
 
@@ -340,11 +340,11 @@ def open_access(
         raise Altered("access") from fault
 
 
-# ---------------------------------------------------------------- what the server keeps under its own key
+# ---------------------------------------------------------------- what the server encrypts with its own key
 
 
 def seal_address(route_key: bytes, address: Mapping[str, str], bound: str) -> str:
-    """Encrypt a chat address, padded so that its length says nothing; `bound` names the row it stands in."""
+    """Encrypt a chat address, padded so that its length reveals nothing; `bound` names the row that contains it."""
     iv = os.urandom(12)
     plain = wire_format.canonical(dict(address)).encode()
     return wire_format.encode(
@@ -353,7 +353,7 @@ def seal_address(route_key: bytes, address: Mapping[str, str], bound: str) -> st
 
 
 def open_address(route_key: bytes, sealed: str, bound: str) -> dict[str, str]:
-    """The chat address again. Raises Altered."""
+    """Decrypt a chat address. Raises Altered."""
     try:
         raw = wire_format.decode(sealed)
         plain = AESGCM(route_key).decrypt(raw[:12], raw[12:], f"integra/v1/route|{bound}".encode())
@@ -363,10 +363,10 @@ def open_address(route_key: bytes, sealed: str, bound: str) -> dict[str, str]:
 
 
 def token_hash(route_key: bytes, token: str) -> str:
-    """What the server keeps of a one-time token."""
+    """The form in which the server stores a one-time token."""
     return hmac.new(route_key, token.encode(), hashlib.sha256).hexdigest()
 
 
 def locator_hash(locator: str) -> str:
-    """What the server keeps of the eight words' locator. Raises Malformed."""
+    """The form in which the server stores the locator of the eight words. Raises Malformed."""
     return hashlib.sha256(wire_format.coded(locator, "locator", size=32)).hexdigest()

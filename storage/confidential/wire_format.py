@@ -1,4 +1,4 @@
-"""The shapes of suite 1: base64url, canonical JSON, identifiers, days, keys; whatever is read is checked here first."""
+"""The wire format of suite 1: base64url, canonical JSON, identifiers, days, keys; all input is validated here first."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class Malformed(ValueError):
-    """Something is not shaped as suite 1 says; the text names the field and never shows its content."""
+    """A field does not have the format of suite 1; the message names the field and never shows its content."""
 
 
 # ---------------------------------------------------------------- text and bytes
@@ -30,7 +30,7 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """The bytes of `encode`; any other spelling of the same bytes is refused. Raises Malformed."""
+    """The bytes encoded by `encode`; any other encoding of the same bytes is refused. Raises Malformed."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -41,7 +41,7 @@ def decode(text: str) -> bytes:
 
 
 def canonical(value: object) -> str:
-    """The one spelling of a JSON value that is signed, hashed and bound."""
+    """The canonical form of a JSON value, which is signed, hashed and bound."""
     return json.dumps(
         value,
         sort_keys=True,
@@ -56,7 +56,7 @@ def new_id() -> str:
     return encode(os.urandom(16))
 
 
-# ---------------------------------------------------------------- shapes
+# ---------------------------------------------------------------- validation
 
 
 def fields(value: object, names: str, where: str) -> Mapping[str, Any]:
@@ -87,7 +87,7 @@ def identifier(value: object, where: str) -> str:
 
 
 def coded(value: object, where: str, *, size: int | None = None, longest: int = 65_536) -> bytes:
-    """The bytes behind a base64url field, of exactly `size` when that is given."""
+    """The bytes of a base64url field, of exactly `size` if that is given."""
     try:
         raw = decode(string(value, where, longest=longest))
     except Malformed:
@@ -109,7 +109,7 @@ def calendar_day(value: object, where: str) -> date:
 
 
 def public_key(value: object, where: str) -> ec.EllipticCurvePublicKey:
-    """A P-256 point that lies on the curve, uncompressed."""
+    """A valid P-256 point, uncompressed."""
     raw = coded(value, where, size=65)
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(CURVE, raw)

@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection is handed over by storage/migrate, which runs the steps from code."""
+"""Alembic environment: storage/migrate.py runs the steps and provides the connection."""
 
 from alembic import context
 
@@ -9,7 +9,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     compare_type=True,
-    transaction_per_migration=True,  # without effect on SQLite, where one transaction is around all steps
+    transaction_per_migration=True,  # no effect on SQLite, where one transaction encloses all steps
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,4 +1,4 @@
-"""By which names a platform knows people: an alias is one person's at a time."""
+"""Aliases of addresses: an alias belongs to one address at a time."""
 
 from sqlalchemy import String, cast, literal, update
 
@@ -6,18 +6,20 @@ from storage.database import Transaction
 from storage.schema import addresses, deliveries
 
 GONE = "gone:"
-"""How the address of somebody begins who was known by an alias alone that is somebody else's now."""
+"""Prefix of the address of a servant who was known only by an alias that has passed to another account."""
 
 
 async def release(tx: Transaction, channel: str, alias: str, *, keeper: str) -> None:
-    """This alias is `keeper`'s now: whoever had it before has it no longer, and whoever was known by it alone cannot
-    be written to any more."""
+    """Remove an alias from all addresses except `keeper`, to which it belongs now.
+
+    A servant known by that alias alone becomes unreachable.
+    """
     if not alias:
         return
     others = (addresses.c.channel == channel) & (addresses.c.address != keeper)
     await tx.execute(update(addresses).where(others, addresses.c.alias == alias).values(alias=None))
-    waiting = (deliveries.c.channel == channel) & (deliveries.c.address == alias) & (deliveries.c.address != keeper)
-    lost = {"state": "dropped", "body": None, "fault": "moved"}  # it would reach the one who has the name now
-    await tx.execute(update(deliveries).where(waiting, deliveries.c.state == "waiting").values(**lost))
+    to_alias = (deliveries.c.channel == channel) & (deliveries.c.address == alias) & (deliveries.c.address != keeper)
+    dropped = {"state": "dropped", "body": None, "fault": "moved"}  # it would reach the account that has the alias now
+    await tx.execute(update(deliveries).where(to_alias, deliveries.c.state == "waiting").values(**dropped))
     gone = {"address": literal(GONE).concat(cast(addresses.c.servant_id, String)), "is_reachable": False}
     await tx.execute(update(addresses).where(others, addresses.c.address == alias).values(**gone))

@@ -1,8 +1,8 @@
-"""Who is due: whose hour has come today, and who works today, has no prompt of today yet, and can be reached.
+"""Servants who are due for a prompt: their hour has come today, they work today, were not asked yet, can be reached.
 
-One look finds them all, by their ids; whoever asks some of them looks at these once more, as time has passed. A look
-passes over whoever has a prompt of today (`servants.planned_on` stands in the index by which it goes): it costs as much
-as there are people left to ask. Those who are due and cannot be asked yet are met by each look.
+One search finds the ids of all of them; before a batch is asked, its servants are checked again, as time has passed. A
+search skips servants who have today's prompt (`servants.planned_on` is in the index that it uses): its cost is
+proportional to the servants still to be asked. Servants who are due but cannot be asked yet are read by every search.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,22 +31,22 @@ from sqlalchemy import (
 from storage.database import Transaction
 from storage.schema import addresses, closures, prompts, servants
 
-Languages = Mapping[str, bool]
-"""Those in which there is a template, and whether the platform counts it as marketing: some people want none."""
+TemplateLanguages = Mapping[str, bool]
+"""Languages that have a template, and whether the platform counts it as marketing: some recipients opted out of it."""
 Moment = datetime | BindParameter[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """A channel on which only a template reaches whoever was not heard since `since`."""
+class ReplyWindow:
+    """A channel on which only a template reaches servants who were not heard after `since`."""
 
     channel: str
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A servant who has no prompt yet today, with where to send it."""
+class DueServant:
+    """A servant who has no prompt yet today, with the address to send it to."""
 
     servant_id: int
     institution_id: int
@@ -60,126 +60,133 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class DueGroup:
-    """People whom a look found, in the order of their turns; `silence`: only a template reaches them."""
+    """Ids of due servants in the order in which to ask them; `window`: they are outside it and need a template."""
 
     ids: Sequence[int]
-    silence: Silence | None = None
+    window: ReplyWindow | None = None
 
-    def portions(self, size: int) -> Iterator["DueGroup"]:
+    def batches(self, size: int) -> Iterator["DueGroup"]:
         for start in range(0, len(self.ids), size):
             yield replace(self, ids=self.ids[start : start + size])
 
 
-# ---------------------------------------------------------------- one look
+# ---------------------------------------------------------------- searching
 
 
-async def free(tx: Transaction, day: date, hour: int, silences: Sequence[Silence]) -> DueGroup:
-    """Whoever can be written to freely, in the order of their ids."""
-    statement = _unplanned(day, hour).where(*(~_is_silent(one.channel, one.since) for one in silences))
+async def within_window(tx: Transaction, day: date, hour: int, windows: Sequence[ReplyWindow]) -> DueGroup:
+    """Servants who can be sent a prompt without a template, in the order of their ids."""
+    statement = _unplanned(day, hour).where(*(~_is_outside(window.channel, window.since) for window in windows))
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
-async def silent(
-    tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages, limit: int | None
+async def outside_window(
+    tx: Transaction, day: date, hour: int, window: ReplyWindow, languages: TemplateLanguages, limit: int | None
 ) -> DueGroup:
-    """Those whom only a template reaches, at most `limit` (None: all); first who has been waiting longest."""
-    statement = _unplanned(day, hour).where(_is_silent(silence.channel, silence.since), _may_be_knocked_at(languages))
-    order = (addresses.c.put_off_on.is_(None), addresses.c.put_off_on, servants.c.id)
-    return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), silence)
+    """Servants whom only a template reaches, at most `limit` (None: all); the longest deferred first."""
+    statement = _unplanned(day, hour).where(_is_outside(window.channel, window.since), _accepts_template(languages))
+    order = (addresses.c.deferred_on.is_(None), addresses.c.deferred_on, servants.c.id)
+    return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), window)
 
 
-async def left_over(tx: Transaction, day: date, hour: int, silence: Silence) -> DueGroup:
-    """Those whom only a template reaches, and who do not wait yet."""
+async def not_yet_deferred(tx: Transaction, day: date, hour: int, window: ReplyWindow) -> DueGroup:
+    """Servants whom only a template reaches, and who are not deferred yet."""
     statement = _unplanned(day, hour).where(
-        _is_silent(silence.channel, silence.since), addresses.c.put_off_on.is_(None)
+        _is_outside(window.channel, window.since), addresses.c.deferred_on.is_(None)
     )
-    return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all(), silence)
+    return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all(), window)
 
 
-async def count_put_off_ahead(tx: Transaction, day: date, hour: int, silence: Silence, languages: Languages) -> int:
-    """Those who have been waiting since an earlier day, and whose hour is still to come today."""
-    later = _due(day).where(_is_silent(silence.channel, silence.since), _may_be_knocked_at(languages))
-    wait = (addresses.c.channel == silence.channel) & (addresses.c.put_off_on < day)
-    later = later.where(servants.c.hour > hour, wait)
+async def count_deferred_for_later_hours(
+    tx: Transaction, day: date, hour: int, window: ReplyWindow, languages: TemplateLanguages
+) -> int:
+    """Servants deferred since an earlier day whose hour is still to come today."""
+    later = _due(day).where(_is_outside(window.channel, window.since), _accepts_template(languages))
+    is_deferred = (addresses.c.channel == window.channel) & (addresses.c.deferred_on < day)
+    later = later.where(servants.c.hour > hour, is_deferred)
     return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
 
 
-# ---------------------------------------------------------------- some of those who were found
+# ---------------------------------------------------------------- checking a batch again
 
 
-async def still(
-    tx: Transaction, day: date, hour: int, group: DueGroup, silences: Sequence[Silence], languages: Languages
-) -> list[Due]:
-    """Whoever of a group is due as before, in the order of the group."""
-    alone = group.silence.channel if group.silence else None
-    statement = _still(tuple(one.channel for one in silences), alone, tuple(languages.items()))
-    known = {f"since_{one.channel}": one.since for one in silences}
-    rows = await tx.execute(statement, {"day": day, "hour": hour, "ids": list(group.ids), **known})
-    found = {row[0]: Due(*row) for row in rows}
-    return [found[one] for one in group.ids if one in found]
+async def recheck(
+    tx: Transaction,
+    day: date,
+    hour: int,
+    group: DueGroup,
+    windows: Sequence[ReplyWindow],
+    languages: TemplateLanguages,
+) -> list[DueServant]:
+    """The servants of a group who are still due, in the order of the group."""
+    outside = group.window.channel if group.window else None
+    statement = _recheck(tuple(window.channel for window in windows), outside, tuple(languages.items()))
+    since = {f"since_{window.channel}": window.since for window in windows}
+    rows = await tx.execute(statement, {"day": day, "hour": hour, "ids": list(group.ids), **since})
+    found = {row[0]: DueServant(*row) for row in rows}
+    return [found[servant_id] for servant_id in group.ids if servant_id in found]
 
 
-async def put_off(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
-    """Whoever of a silent group is due and was not planned: they wait, and are planned first from now on."""
-    assert group.silence is not None
-    silence = group.silence
+async def defer(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
+    """Defer the due servants of a group that needs a template who were not planned: next time they come first."""
+    assert group.window is not None
+    window = group.window
     due = _due(day).where(servants.c.hour <= hour, servants.c.id.in_(group.ids))
-    due = due.where(_is_silent(silence.channel, silence.since)).with_only_columns(addresses.c.address)
-    waits_not = (addresses.c.channel == silence.channel) & addresses.c.put_off_on.is_(None)
-    await tx.execute(update(addresses).where(waits_not, addresses.c.address.in_(due)).values(put_off_on=day))
+    due = due.where(_is_outside(window.channel, window.since)).with_only_columns(addresses.c.address)
+    is_not_deferred = (addresses.c.channel == window.channel) & addresses.c.deferred_on.is_(None)
+    await tx.execute(update(addresses).where(is_not_deferred, addresses.c.address.in_(due)).values(deferred_on=day))
 
 
-# ---------------------------------------------------------------- what is asked
+# ---------------------------------------------------------------- statements
 
 
 @cache
-def _still(channels: Sequence[str], alone: str | None, languages: Sequence[tuple[str, bool]]) -> "Select[Any]":
-    """Built once, as it is asked for every few people: those whom only a template reaches on `alone`, or the free."""
+def _recheck(channels: Sequence[str], outside: str | None, languages: Sequence[tuple[str, bool]]) -> "Select[Any]":
+    """Built once, as it runs for every batch: servants outside the window of the channel `outside`, or within all."""
     since: dict[str, Moment] = {channel: bindparam(f"since_{channel}") for channel in channels}
-    if alone is None:
-        reached = [~_is_silent(channel, since[channel]) for channel in channels]
+    if outside is None:
+        conditions = [~_is_outside(channel, since[channel]) for channel in channels]
     else:
-        reached = [_is_silent(alone, since[alone]), _may_be_knocked_at(dict(languages))]
-    wanted = servants.c.id.in_(bindparam("ids", expanding=True)), servants.c.hour <= bindparam("hour")
-    return _due(bindparam("day")).where(*wanted, *reached).with_only_columns(*_DUE)
+        conditions = [_is_outside(outside, since[outside]), _accepts_template(dict(languages))]
+    of_batch = servants.c.id.in_(bindparam("ids", expanding=True)), servants.c.hour <= bindparam("hour")
+    return _due(bindparam("day")).where(*of_batch, *conditions).with_only_columns(*_DUE)
 
 
-def _may_be_knocked_at(languages: Languages) -> ColumnElement[bool]:
-    ways = [
+def _accepts_template(languages: TemplateLanguages) -> ColumnElement[bool]:
+    options = [
         (servants.c.language == language) & (~addresses.c.no_marketing if is_marketing else true())
         for language, is_marketing in languages.items()
     ]
-    return or_(false(), *ways)
+    return or_(false(), *options)
 
 
-def _is_silent(channel: str, since: Moment) -> ColumnElement[bool]:
-    """By no index: whoever is due is looked up by the person, not among all of the channel."""
+def _is_outside(channel: str, since: Moment) -> ColumnElement[bool]:
+    """Written so that no index applies: addresses are looked up by servant, not among all of the channel."""
     unheard = or_(addresses.c.heard_at.is_(None), addresses.c.heard_at <= since)
     return (func.coalesce(addresses.c.channel, "") == channel) & unheard
 
 
 def _unplanned(day: date, hour: int) -> "Select[Any]":
-    """The ids of those who are due, by the index that passes over whoever was planned."""
-    is_left = servants.c.state.in_(("active", "paused"))  # so that the index goes by the state too
-    return _due(day).where(is_left, servants.c.hour.in_(range(hour + 1)), servants.c.planned_on < day)
+    """The ids of due servants, by the index that skips those who were planned."""
+    has_not_left = servants.c.state.in_(("active", "paused"))  # implied, but lets the index use the state too
+    return _due(day).where(has_not_left, servants.c.hour.in_(range(hour + 1)), servants.c.planned_on < day)
 
 
 def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
-    """The ids of those who are due on that day, at whatever hour."""
-    awake = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
+    """The ids of the servants who are due on that day, at any hour."""
+    is_active = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
     closed = exists().where(
         closures.c.day == day,
         or_(closures.c.institution_id.is_(None), closures.c.institution_id == servants.c.institution_id),
     )
-    # By the person alone: PostgreSQL, which takes today's prompts for few, would read all of them for each portion.
+    # Looked up by servant: PostgreSQL assumes few prompts of today, and would read all of them for each batch.
     newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id).scalar_subquery()
     unasked = func.coalesce(newest, date.min) < day
     other = addresses.alias()
 
-    def rank(place: FromClause) -> ColumnElement[int]:
-        return case((place.c.channel == servants.c.channel, 0), else_=1)
+    def rank(address: FromClause) -> ColumnElement[int]:
+        return case((address.c.channel == servants.c.channel, 0), else_=1)
 
-    elsewhere = exists().where(  # one channel is enough: the chosen one, or the first of those that reach the person
+    has_better = exists().where(  # one channel is enough: the preferred one, or the first that is reachable
         other.c.servant_id == servants.c.id,
         other.c.is_reachable,
         tuple_(rank(other), other.c.channel, other.c.address)
@@ -188,7 +195,7 @@ def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
     return (
         select(servants.c.id)
         .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(awake, addresses.c.is_reachable, ~elsewhere, ~closed, unasked)
+        .where(is_active, addresses.c.is_reachable, ~has_better, ~closed, unasked)
     )
 
 

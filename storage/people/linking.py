@@ -1,4 +1,4 @@
-"""Two channels, one record: one-time codes, and how two records of the same person become one."""
+"""Linking channels to one servant: one-time codes, and merging two records of the same servant."""
 
 from datetime import datetime
 
@@ -6,82 +6,81 @@ from sqlalchemy import delete, insert, select, update
 
 from storage.database import Transaction
 from storage.people import aliases
-from storage.reports.aggregates import recounted
+from storage.reports.aggregates import recount
 from storage.schema import addresses, answers, join_codes, memories, prompts, servants
 
 
 async def add_code(tx: Transaction, servant_id: int, code_hash: str, expires_at: datetime) -> None:
-    """Keep the (hashed) code of a servant; an older one no longer counts."""
+    """Store the (hashed) code of a servant, replacing an older one."""
     await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
     row = {"code_hash": code_hash, "servant_id": servant_id, "expires_at": expires_at}
     await tx.execute(insert(join_codes).values(row))
 
 
-async def whose(tx: Transaction, code_hash: str, now: datetime) -> int | None:
-    """Whose code it is; None: unknown, spent or too old."""
+async def code_owner(tx: Transaction, code_hash: str, now: datetime) -> int | None:
+    """The id of the servant to whom the code was given; None: unknown, redeemed or expired."""
     statement = select(join_codes.c.servant_id).where(
         join_codes.c.code_hash == code_hash, join_codes.c.expires_at > now
     )
     return await tx.scalar(statement)
 
 
-async def spend(tx: Transaction, code_hash: str) -> bool:
-    """The code is used up; False: somebody else was faster."""
+async def redeem_code(tx: Transaction, code_hash: str) -> bool:
+    """Redeem a code; False: it was redeemed concurrently."""
     statement = delete(join_codes).where(join_codes.c.code_hash == code_hash).returning(join_codes.c.servant_id)
     return (await tx.execute(statement)).first() is not None
 
 
-async def sweep(tx: Transaction, now: datetime) -> None:
-    """Codes that are too old go."""
+async def delete_expired_codes(tx: Transaction, now: datetime) -> None:
     await tx.execute(delete(join_codes).where(join_codes.c.expires_at <= now))
 
 
 async def add_address(
     tx: Transaction, servant_id: int, channel: str, address: str, alias: str, heard_at: datetime | None
 ) -> None:
-    """A stranger's address on a channel is a servant's from now on."""
+    """Assign a stranger's address on a channel to a servant."""
     await aliases.release(tx, channel, alias, keeper=address)
     row = {"channel": channel, "address": address, "servant_id": servant_id, "heard_at": heard_at}
     await tx.execute(insert(addresses).values(row | {"alias": (alias or None) if alias != address else None}))
 
 
-async def merge(tx: Transaction, kept: int, other: int) -> set[str]:
-    """All of `other` becomes `kept`'s; give the competencies whose memory is to be reckoned anew.
+async def merge(tx: Transaction, target: int, source: int) -> set[str]:
+    """Move everything of the servant `source` to `target`; return competencies whose memory must be computed again.
 
-    A day on which both were asked keeps `kept`'s prompt and answer; the other's goes, so that nobody counts twice.
+    On a day on which both were asked, the prompt and answer of `target` stay and the other's are deleted, so that the
+    servant does not count twice.
     """
-    async with recounted(tx, [kept, other]):
-        return await _merge(tx, kept, other)
+    async with recount(tx, [target, source]):
+        return await _merge(tx, target, source)
 
 
-async def _merge(tx: Transaction, kept: int, other: int) -> set[str]:
-    days = select(prompts.c.day).where(prompts.c.servant_id == kept)
-    theirs = prompts.c.servant_id == other
-    answered = select(answers.c.prompt_id).where(answers.c.servant_id == kept)
-    # What `kept` left unanswered on a day that `other` answered makes room for the answer.
-    better = select(prompts.c.day).where(theirs, prompts.c.id.in_(select(answers.c.prompt_id)))
-    await tx.execute(
-        delete(prompts).where(prompts.c.servant_id == kept, prompts.c.id.not_in(answered), prompts.c.day.in_(better))
-    )
-    await tx.execute(delete(prompts).where(theirs, prompts.c.day.in_(days)))
-    await tx.execute(update(prompts).where(theirs).values(servant_id=kept))
-    await tx.execute(update(answers).where(answers.c.servant_id == other).values(servant_id=kept))
-    await tx.execute(update(addresses).where(addresses.c.servant_id == other).values(servant_id=kept))
-    known = select(memories.c.competency_id).where(memories.c.servant_id.in_((kept, other)))
-    touched = set((await tx.execute(known)).scalars())
-    await tx.execute(delete(servants).where(servants.c.id == other))
-    return touched
+async def _merge(tx: Transaction, target: int, source: int) -> set[str]:
+    days = select(prompts.c.day).where(prompts.c.servant_id == target)
+    of_source = prompts.c.servant_id == source
+    answered = select(answers.c.prompt_id).where(answers.c.servant_id == target)
+    # A prompt that `target` left unanswered on a day that `source` answered gives way to the answered one.
+    days_answered_by_source = select(prompts.c.day).where(of_source, prompts.c.id.in_(select(answers.c.prompt_id)))
+    is_unanswered = (prompts.c.servant_id == target) & prompts.c.id.not_in(answered)
+    await tx.execute(delete(prompts).where(is_unanswered, prompts.c.day.in_(days_answered_by_source)))
+    await tx.execute(delete(prompts).where(of_source, prompts.c.day.in_(days)))
+    await tx.execute(update(prompts).where(of_source).values(servant_id=target))
+    await tx.execute(update(answers).where(answers.c.servant_id == source).values(servant_id=target))
+    await tx.execute(update(addresses).where(addresses.c.servant_id == source).values(servant_id=target))
+    competencies = select(memories.c.competency_id).where(memories.c.servant_id.in_((target, source)))
+    affected = set((await tx.execute(competencies)).scalars())
+    await tx.execute(delete(servants).where(servants.c.id == source))
+    return affected
 
 
-async def prefer(tx: Transaction, servant_id: int, channel: str) -> None:
-    """Where this servant's prompts go."""
+async def set_preferred_channel(tx: Transaction, servant_id: int, channel: str) -> None:
+    """Set the channel to which this servant's prompts are sent."""
     await tx.execute(update(servants).where(servants.c.id == servant_id).values(channel=channel))
 
 
-async def remove(tx: Transaction, servant_id: int, channel: str) -> list[str]:
-    """The servant is no longer on that channel; give the addresses that went."""
-    gone = (addresses.c.servant_id == servant_id) & (addresses.c.channel == channel)
-    left = (await tx.execute(delete(addresses).where(gone).returning(addresses.c.address))).scalars().all()
-    chosen = (servants.c.id == servant_id) & (servants.c.channel == channel)
-    await tx.execute(update(servants).where(chosen).values(channel=None))
-    return list(left)
+async def remove_channel(tx: Transaction, servant_id: int, channel: str) -> list[str]:
+    """Remove a servant's addresses on a channel, and return them."""
+    is_removed = (addresses.c.servant_id == servant_id) & (addresses.c.channel == channel)
+    removed = (await tx.execute(delete(addresses).where(is_removed).returning(addresses.c.address))).scalars().all()
+    is_preferred = (servants.c.id == servant_id) & (servants.c.channel == channel)
+    await tx.execute(update(servants).where(is_preferred).values(channel=None))
+    return list(removed)

@@ -1,9 +1,9 @@
-"""Servants, their institutions, and where they are on the channels.
+"""Servants, their institutions, and their addresses on the channels.
 
-    (stranger: nothing is kept) --enrol--> active <--pause / resume--> paused
-                                            '---------leave---------'---> left
+    (stranger: nothing is stored) --enrol--> active <--pause / resume--> paused
+                                              '---------leave---------'---> left
 
-A servant who leaves keeps a row without anything that identifies: group counts stay.
+The row of a servant who leaves stays without anything that identifies them, so that group counts do not change.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from datetime import date, datetime
 from sqlalchemy import Select, delete, func, insert, select, update
 
 from storage.channels import transcripts
-from storage.database import Transaction, insert_once
+from storage.database import Transaction, dialect_insert
 from storage.people import aliases
 from storage.queue import outbox, updates
 from storage.reports import aggregates
@@ -44,16 +44,16 @@ class Servant:
     consented_at: datetime
     enrolled_on: date
     paused_until: date | None
-    channel: str | None = None  # where prompts go, for whoever is on several
+    channel: str | None = None  # preferred for prompts; None: the first reachable
 
 
 # ---------------------------------------------------------------- institutions
 
 
 async def add_institution(tx: Transaction, code: str, name: str, sphere: str, *, is_fictional: bool = False) -> bool:
-    """False when the code is known already."""
+    """Add an institution; False when its code is known already."""
     statement = (
-        insert_once(tx, institutions)
+        dialect_insert(tx, institutions)
         .values(code=code, name=name, sphere=sphere, is_fictional=is_fictional)
         .on_conflict_do_nothing()
         .returning(institutions.c.id)
@@ -79,8 +79,8 @@ async def all_institutions(tx: Transaction) -> list[Institution]:
     return [Institution(**row) for row in rows]
 
 
-async def close_day(tx: Transaction, institution_id: int | None, day: date) -> None:
-    """Nobody of that institution (of any, when None) is asked on that day."""
+async def add_closure(tx: Transaction, institution_id: int | None, day: date) -> None:
+    """Record that the institution (None: every one) does not work on that day: its servants get no prompt."""
     known = select(closures.c.id).where(
         closures.c.institution_id.is_not_distinct_from(institution_id), closures.c.day == day
     )
@@ -91,8 +91,8 @@ async def close_day(tx: Transaction, institution_id: int | None, day: date) -> N
 # ---------------------------------------------------------------- addresses
 
 
-async def at(tx: Transaction, channel: str, address: str) -> Servant | None:
-    """Who is at an address; None: a stranger. For somebody who is just speaking see `addresses.meet`."""
+async def by_address(tx: Transaction, channel: str, address: str) -> Servant | None:
+    """The servant at an address; None: a stranger. For the sender of an update see `addresses.recognize`."""
     statement = (
         select(*_SERVANT)
         .join(addresses, addresses.c.servant_id == servants.c.id)
@@ -124,7 +124,7 @@ async def enrol(
     alias: str = "",
     heard_at: datetime | None = None,
 ) -> Servant:
-    """Make the person at an address a servant who has accepted the notice."""
+    """Enrol the person at an address as a servant who has accepted the notice."""
     servant_id = await tx.scalar(
         insert(servants)
         .values(
@@ -154,25 +154,25 @@ async def enrol(
 
 
 async def change(tx: Transaction, servant_id: int, *, language: str | None = None, hour: int | None = None) -> None:
-    wanted = {name: value for name, value in (("language", language), ("hour", hour)) if value is not None}
-    await tx.execute(update(servants).where(servants.c.id == servant_id).values(**wanted))
+    values = {name: value for name, value in (("language", language), ("hour", hour)) if value is not None}
+    await tx.execute(update(servants).where(servants.c.id == servant_id).values(**values))
 
 
 async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, now: datetime) -> None:
-    """The person has accepted a newer privacy notice."""
+    """Record that the servant has accepted a newer privacy notice."""
     await tx.execute(
         update(servants).where(servants.c.id == servant_id).values(notice_version=notice_version, consented_at=now)
     )
 
 
-async def move(tx: Transaction, servant_id: int, institution_id: int) -> None:
-    """The person works elsewhere now; past answers stay with the institution they were given in."""
-    async with aggregates.recounted(tx, [servant_id]):
+async def change_institution(tx: Transaction, servant_id: int, institution_id: int) -> None:
+    """Move a servant to another institution; past answers stay with the institution in which they were given."""
+    async with aggregates.recount(tx, [servant_id]):
         await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
 
 
 async def pause(tx: Transaction, servant_id: int, until: date | None) -> None:
-    """No prompts before `until` (None: until the person comes back)."""
+    """Send no prompts before `until` (None: until the servant resumes)."""
     await _set_state(tx, servant_id, "paused", until)
 
 
@@ -189,17 +189,15 @@ async def _set_state(tx: Transaction, servant_id: int, state: str, until: date |
 
 
 async def leave(tx: Transaction, servant_id: int) -> None:
-    """Forget: addresses, what was said there, and memories go; answers stay as counts of the group."""
-    places = (
-        await tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id))
-    ).all()
-    for channel, address in places:
-        await forget_place(tx, channel, address)
+    """Delete addresses, messages and memories of a servant; answers stay for the counts of their group."""
+    of_servant = select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id)
+    for channel, address in (await tx.execute(of_servant)).all():
+        await delete_messages(tx, channel, address)
     await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
-    async with aggregates.recounted(tx, [servant_id]):
+    async with aggregates.recount(tx, [servant_id]):
         await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
     await tx.execute(
         update(servants)
@@ -208,12 +206,11 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     )
 
 
-async def forget_place(tx: Transaction, channel: str, address: str) -> None:
-    """What was said at an address, and what came from there."""
-    await outbox.forget(tx, channel, address)
-    await updates.forget(tx, channel, address)
-    if channel == "webchat":
-        await transcripts.forget(tx, address)
+async def delete_messages(tx: Transaction, channel: str, address: str) -> None:
+    """Delete all messages to an address, and the address of updates from it."""
+    await outbox.delete_all(tx, channel, address)
+    await updates.erase_address(tx, channel, address)
+    await transcripts.delete_all(tx, address)  # none, but on a channel that keeps transcripts
 
 
 async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:
@@ -228,7 +225,7 @@ async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) ->
 async def add_fictional(
     tx: Transaction, institution_id: int, notice_version: str, now: datetime, enrolled_on: date
 ) -> int:
-    """A servant who is nowhere on any channel, for a fictional institution; gives the id."""
+    """Add a servant without an address, for a fictional institution; return the id."""
     servant_id = await tx.scalar(
         insert(servants)
         .values(

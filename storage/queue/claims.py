@@ -1,4 +1,4 @@
-"""Who may leave now: deliveries are claimed by people, so that each person's stay in one hand and in their order."""
+"""Claiming due deliveries by recipient, so that those of one recipient are sent by one worker and in their order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,28 +29,28 @@ from storage.schema import deliveries
 
 
 @dataclass(frozen=True, slots=True)
-class PersonLimit:
-    """What one person may get: at most `most` deliveries in any `seconds`, whichever process sends them."""
+class RecipientLimit:
+    """Rate limit per recipient: at most `count` deliveries in any `seconds`, whichever process sends them."""
 
-    most: int
+    count: int
     seconds: float
 
 
 async def claim(
-    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, person: PersonLimit | None = None
+    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, recipient_limit: RecipientLimit | None = None
 ) -> list[Delivery]:
-    """Take hold of what is due on a channel, replies first; whoever holds several of one address sends them in turn.
+    """Claim the due deliveries of a channel, replies first; those of one address must be sent one after the other.
 
-    `limit` is of people; with one comes all that may follow. What an older one must go before is left while that is
-    under way or put off. Who got as much as a person may get just now is passed over, and holds up nobody. Two workers
-    may not claim on a channel at once (see `paces.look`): the second would take what comes after what the first is
-    just taking.
+    `limit` counts recipients; all eligible deliveries of each come along, in order. A delivery is not eligible while an
+    earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over `recipient_limit`
+    are skipped and do not block others. Two workers must not claim on a channel at once (see `rate_limits.lock`): the
+    second would claim deliveries that follow those which the first is just claiming.
     """
-    values = {"on": channel, "now": now, "most": limit, "by": worker, "until": now + LEASE}
-    if person is not None:
-        values |= {"enough": person.most, "since": now - timedelta(seconds=person.seconds)}
-    rows = (await tx.execute(_CLAIM if person is None else _CLAIM_WITHIN, values)).all()
-    return [_delivery(row) for row in sorted(rows, key=_in_turn)]
+    values = {"on_channel": channel, "now": now, "recipients": limit, "by_worker": worker, "until": now + LEASE}
+    if recipient_limit is not None:
+        values |= {"allowed": recipient_limit.count, "since": now - timedelta(seconds=recipient_limit.seconds)}
+    rows = (await tx.execute(_CLAIM if recipient_limit is None else _CLAIM_WITHIN_LIMIT, values)).all()
+    return [_delivery(row) for row in sorted(rows, key=_sending_order)]
 
 
 def _delivery(row: Row[Any]) -> Delivery:
@@ -58,61 +58,65 @@ def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(**fields | {"kind": DeliveryKind(fields["kind"])})
 
 
-def _in_turn(row: Row[Any]) -> tuple[int, int]:
+def _sending_order(row: Row[Any]) -> tuple[int, int]:
     return row.priority, row.id
 
 
-_other, _got = deliveries.alias(), deliveries.alias()
+_other, _recent = deliveries.alias(), deliveries.alias()
 _now: BindParameter[datetime] = bindparam("now")
-_on: BindParameter[str] = bindparam("on")
+_channel: BindParameter[str] = bindparam("on_channel")
 
 
-def _ahead(of: FromClause) -> ColumnElement[bool]:
-    """`_other` was said earlier to the same person, and is as urgent: a late prompt does not hold up a reply, nor does
-    what is no message anything.
+def _precedes(delivery: FromClause) -> ColumnElement[bool]:
+    """`_other` is an earlier delivery to the same recipient, and at least as urgent: a late prompt does not block a
+    reply, and signals, which are no messages, block nothing.
     """
     return and_(
-        _is_theirs(_other, of), _other.c.priority <= of.c.priority, _other.c.priority >= 0, _other.c.id < of.c.id
+        _is_same_recipient(_other, delivery),
+        _other.c.priority <= delivery.c.priority,
+        _other.c.priority >= 0,
+        _other.c.id < delivery.c.id,
     )
 
 
-def _is_theirs(one: FromClause, of: FromClause) -> ColumnElement[bool]:
-    """Of the same person. They have few deliveries, and a channel has many: by the index of the person, whatever else
-    PostgreSQL expects of a table that it has not counted yet, so that the channel is no column of an index here."""
-    return (one.c.address == of.c.address) & (one.c.channel.concat("") == of.c.channel)
+def _is_same_recipient(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """A recipient has few deliveries, a channel has many. The channel is wrapped in an expression so that no index on
+    it applies: PostgreSQL uses the recipient's index, whatever it assumes of a table without statistics.
+    """
+    return (one.c.address == other.c.address) & (one.c.channel.concat("") == other.c.channel)
 
 
-def _is_within(of: FromClause) -> ColumnElement[bool]:
-    """The person has room for this one, after what they got lately and what goes before it."""
+def _is_within_limit(delivery: FromClause) -> ColumnElement[bool]:
+    """The recipient's rate limit allows the delivery, after what was sent recently and what goes before it."""
     recent = (
         select(func.count())
         .where(
-            _is_theirs(_got, of),
-            _got.c.state == DeliveryState.SENT,
-            _got.c.priority >= 0,
-            _got.c.ended_at.between(bindparam("since"), _now),  # not after: clocks are set back
+            _is_same_recipient(_recent, delivery),
+            _recent.c.state == DeliveryState.SENT,
+            _recent.c.priority >= 0,
+            _recent.c.ended_at.between(bindparam("since"), _now),  # nothing later: the clock may have been set back
         )
         .scalar_subquery()
     )
-    before = select(func.count()).where(_ahead(of), _other.c.state == DeliveryState.WAITING).scalar_subquery()
-    return or_(of.c.priority < 0, recent + before < bindparam("enough"))
+    before = select(func.count()).where(_precedes(delivery), _other.c.state == DeliveryState.WAITING).scalar_subquery()
+    return or_(delivery.c.priority < 0, recent + before < bindparam("allowed"))
 
 
-def _claim(is_within: Callable[[FromClause], ColumnElement[bool]]) -> Executable:
-    """First those with nobody ahead, as many as asked for; then all else of their people that may follow them now."""
+def _claim(is_within_limit: Callable[[FromClause], ColumnElement[bool]]) -> Executable:
+    """Claim deliveries with none before them, up to the limit, and all of their recipients' others that may follow."""
     first, each = deliveries.alias(), deliveries.alias()
-    is_behind = exists().where(_ahead(first), _other.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED)))
+    is_preceded = exists().where(_precedes(first), _other.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED)))
     heads = (
         select(first.c.id, first.c.address, first.c.channel)
-        .where(first.c.channel == _on, first.c.state == DeliveryState.WAITING, first.c.due_at <= _now)
-        .where(or_(first.c.priority < 0, ~is_behind), is_within(first))
+        .where(first.c.channel == _channel, first.c.state == DeliveryState.WAITING, first.c.due_at <= _now)
+        .where(or_(first.c.priority < 0, ~is_preceded), is_within_limit(first))
         .order_by(first.c.priority, first.c.due_at, first.c.id)
-        .limit(bindparam("most"))
+        .limit(bindparam("recipients"))
     ).cte()
-    # Chosen once: PostgreSQL may run a subquery again for every row, and claim beyond the limit.
+    # Materialized: PostgreSQL may run a subquery again for every row, and claim beyond the limit.
     heads = heads.prefix_with("MATERIALIZED", dialect="postgresql")
-    is_stuck = exists().where(
-        _ahead(each),
+    is_blocked = exists().where(
+        _precedes(each),
         or_(
             _other.c.state == DeliveryState.CLAIMED,
             (_other.c.state == DeliveryState.WAITING) & (_other.c.due_at > _now),
@@ -120,33 +124,34 @@ def _claim(is_within: Callable[[FromClause], ColumnElement[bool]]) -> Executable
     )
     followers = (
         select(each.c.id)
-        .join(heads, _is_theirs(each, heads) & (each.c.id != heads.c.id))
+        .join(heads, _is_same_recipient(each, heads) & (each.c.id != heads.c.id))
         .where(each.c.state == DeliveryState.WAITING, each.c.due_at <= _now)
-        .where(or_(each.c.priority < 0, ~is_stuck), is_within(each))
+        .where(or_(each.c.priority < 0, ~is_blocked), is_within_limit(each))
     )
     chosen = union_all(select(heads.c.id), followers)
-    held = {"state": DeliveryState.CLAIMED.value, "worker": bindparam("by"), "lease_until": bindparam("until")}
+    lease = {"state": DeliveryState.CLAIMED.value, "worker": bindparam("by_worker"), "lease_until": bindparam("until")}
     return (
         update(deliveries)
         .where(deliveries.c.id.in_(chosen), deliveries.c.state == DeliveryState.WAITING)
-        .values(**held, attempts=deliveries.c.attempts + 1)
+        .values(**lease, attempts=deliveries.c.attempts + 1)
         .returning(*(deliveries.c[name] for name in Delivery.__slots__))
     )
 
 
 _CLAIM = _claim(lambda _: true())
-_CLAIM_WITHIN = _claim(_is_within)
+_CLAIM_WITHIN_LIMIT = _claim(_is_within_limit)
 
 
-async def due_on(tx: Transaction, now: datetime) -> dict[str, bool]:
-    """The channels on which anything wants to leave now, and whether any of it is more urgent than a prompt."""
+async def due_channels(tx: Transaction, now: datetime) -> dict[str, bool]:
+    """Channels with due deliveries, each with whether any of them is more urgent than a prompt."""
     return {
-        row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT] for row in await tx.execute(_DUE_ON, {"now": now})
+        row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT]
+        for row in await tx.execute(_DUE_CHANNELS, {"now": now})
     }
 
 
 def _due(channel: str) -> Select[str, int]:
-    """The most urgent one, as the index gives it."""
+    """The most urgent due delivery of a channel, which is the first in the index."""
     most_urgent = (
         select(deliveries.c.channel, deliveries.c.priority)
         .where(deliveries.c.channel == channel, deliveries.c.state == DeliveryState.WAITING)
@@ -158,11 +163,11 @@ def _due(channel: str) -> Select[str, int]:
     return select(most_urgent)
 
 
-_DUE_ON = union_all(*map(_due, CHANNELS))
+_DUE_CHANNELS = union_all(*map(_due, CHANNELS))
 
 
-async def has_expired(tx: Transaction, now: datetime) -> bool:
-    """Whether any lease is over."""
+async def has_expired_lease(tx: Transaction, now: datetime) -> bool:
+    """Whether any lease has expired."""
     return bool(await tx.scalar(_HAS_EXPIRED, {"now": now}))
 
 

@@ -1,16 +1,16 @@
-"""The outbox: everything said, waiting to leave.
+"""The outbox: all outbound messages, from waiting to be sent until they have ended.
 
-    waiting --claim--> claimed --sent--> sent
-       ^                 |  |  '--refused (never as it is)--> refused
-       |                 |  '-----in doubt (a prompt's answer never came)--> doubted
-       '--later, lease over
-    waiting --deadline over, person unreachable--> dropped
-    (any) --the platform tells that it left--> sent --it tells that it will not arrive--> failed
+    waiting --claim--> claimed --accepted--> sent
+       ^                 |  |  '--refused (permanent error)--> refused
+       |                 |  '-----no response (to a prompt)--> doubted
+       '--postponed, lease expired
+    waiting --deadline passed, recipient unreachable--> dropped
+    (any) --receipt: accepted--> sent --receipt: failed--> failed
 
-*claimed* carries a lease: a worker that dies gives its deliveries back when it ends, and they leave again (at least
-once), unless the platform tells before that it took them. *doubted* is final unless the platform tells more (see
-storage/queue/receipts.py): it may have delivered, and a prompt is never repeated blindly. Bodies are emptied at the end, as they
-may hold a one-time link.
+*claimed* carries a lease: when a worker dies, its deliveries become waiting again once the lease expires and are sent
+again (at least once), unless a receipt shows before that the platform accepted them. *doubted* is final unless a
+receipt follows (see storage/queue/receipts.py): the message may have been delivered, and a prompt is never repeated
+blindly. Bodies are emptied at the end, as they may contain a one-time link.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,30 +32,30 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Transaction, insert_for
+from storage.database import Transaction, insert_for_dialect
 from storage.schema import addresses, deliveries
 
 LEASE = timedelta(seconds=60)
 CHANNELS = ("telegram", "whatsapp", "webchat")
-"""All roads that there are, so that whoever asks for a state need not read what ended."""
+"""All channels: a statement that lists them finds a state by the index, without reading ended deliveries."""
 
 
 class DeliveryState(StrEnum):
     """Where a delivery is; see the diagram above."""
 
     WAITING = "waiting"  # due now or later
-    CLAIMED = "claimed"  # a worker holds it until its lease ends
-    SENT = "sent"  # the platform said yes
-    REFUSED = "refused"  # the platform will never take it
-    DOUBTED = "doubted"  # the platform may have said yes
-    DROPPED = "dropped"  # too late, or the person is not to be written to
-    FAILED = "failed"  # the platform had said yes, and told later that it does not arrive
+    CLAIMED = "claimed"  # a worker holds it until its lease expires
+    SENT = "sent"  # the platform accepted it
+    REFUSED = "refused"  # the platform will never accept it
+    DOUBTED = "doubted"  # the platform may have accepted it
+    DROPPED = "dropped"  # too late, or the recipient must not be written to
+    FAILED = "failed"  # the platform accepted it, and reported later that it will not be delivered
 
 
 class DeliveryKind(StrEnum):
-    """What a delivery is for; the order is the priority: a reply goes before a notice before a prompt."""
+    """Purpose of a delivery, in the order of priority: a reply goes before a notice before a prompt."""
 
-    SIGNAL = "signal"  # no message: a press is acknowledged, a message erased; takes no slot of the pace
+    SIGNAL = "signal"  # no message: acknowledges a button press or deletes a message; not rate-limited
     REPLY = "reply"
     NOTICE = "notice"
     PROMPT = "prompt"
@@ -66,7 +66,7 @@ PRIORITY = {DeliveryKind.SIGNAL: -10, DeliveryKind.REPLY: 0, DeliveryKind.NOTICE
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message to one address. `body` is JSON that only `handlers/outgoing` writes and the sender reads."""
+    """One message to one address. `body` is JSON that only `handlers/outgoing` writes and the dispatcher reads."""
 
     id: int
     key: str
@@ -79,14 +79,14 @@ class Delivery:
     priority: int = 0
 
     @property
-    def is_unpaced(self) -> bool:
-        """No message of its own: it takes no slot."""
+    def is_signal(self) -> bool:
+        """It is no message of its own and takes no slot of the rate limit."""
         return self.priority < 0
 
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to be added; `key` is unique for ever: adding it again changes nothing."""
+    """A delivery to be added; `key` is the idempotency key: adding it again changes nothing."""
 
     key: str
     channel: str
@@ -97,34 +97,34 @@ class NewDelivery:
     deadline: datetime | None = None
 
 
-async def add(tx: Transaction, wanted: Sequence[NewDelivery]) -> None:
-    if not wanted:
+async def add(tx: Transaction, new: Sequence[NewDelivery]) -> None:
+    if not new:
         return
     rows = [
         {
-            "key": one.key,
-            "channel": one.channel,
-            "address": one.address,
-            "kind": one.kind.value,
-            "priority": PRIORITY[one.kind],
-            "body": one.body,
-            "due_at": one.due_at,
-            "deadline": one.deadline,
+            "key": delivery.key,
+            "channel": delivery.channel,
+            "address": delivery.address,
+            "kind": delivery.kind.value,
+            "priority": PRIORITY[delivery.kind],
+            "body": delivery.body,
+            "due_at": delivery.due_at,
+            "deadline": delivery.deadline,
             "state": DeliveryState.WAITING.value,
         }
-        for one in wanted
+        for delivery in new
     ]
     await tx.execute(_add(tx.dialect.name), rows)
 
 
 @cache
 def _add(dialect: str) -> Executable:
-    return insert_for(dialect, deliveries).on_conflict_do_nothing()  # type: ignore[no-any-return]
+    return insert_for_dialect(dialect, deliveries).on_conflict_do_nothing()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedDelivery:
-    """How a claimed delivery is over: sent, refused, doubted or dropped."""
+    """How a claimed delivery ended: sent, refused, doubted or dropped."""
 
     id: int
     state: DeliveryState
@@ -132,56 +132,59 @@ class FinishedDelivery:
     fault: str = ""
 
 
-async def end_all(tx: Transaction, worker: str, endings: Sequence[FinishedDelivery], now: datetime) -> None:
-    """Claimed deliveries of this worker are over; their bodies go. One whose lease another worker took over stays."""
+async def finish_all(tx: Transaction, worker: str, finished: Sequence[FinishedDelivery], now: datetime) -> None:
+    """Record how deliveries claimed by this worker ended, and empty their bodies.
+
+    A delivery that another worker has claimed since is not changed.
+    """
     rows = [
         {
-            "held_id": one.id,
-            "by": worker,
-            "ended_state": one.state.value,
-            "ended_ref": one.ref[:160] or None,
-            "ended_fault": one.fault[:80] or None,
+            "claimed_id": delivery.id,
+            "by_worker": worker,
+            "ended_state": delivery.state.value,
+            "ended_ref": delivery.ref[:160] or None,
+            "ended_fault": delivery.fault[:80] or None,
             "now": now,
         }
-        for one in endings
+        for delivery in finished
     ]
     if rows:
-        await tx.execute(_END, rows)
+        await tx.execute(_FINISH, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class PostponedDelivery:
-    """A claimed delivery could not leave and waits again, until then; None: it was not tried, and waits as before."""
+    """A claimed delivery that could not be sent and is due again at `until`; None: not attempted, due as before."""
 
     id: int
     until: datetime | None
     fault: str = ""
 
 
-async def postpone_all(tx: Transaction, worker: str, returns: Sequence[PostponedDelivery]) -> None:
-    """Claimed deliveries of this worker wait again."""
+async def postpone_all(tx: Transaction, worker: str, postponed: Sequence[PostponedDelivery]) -> None:
+    """Make deliveries claimed by this worker wait again."""
     rows = [
         {
-            "held_id": one.id,
-            "by": worker,
-            "until": one.until,
-            "why": one.fault[:80] or None,
-            "less": int(one.until is None),
+            "claimed_id": delivery.id,
+            "by_worker": worker,
+            "until": delivery.until,
+            "new_fault": delivery.fault[:80] or None,
+            "uncounted": int(delivery.until is None),
         }
-        for one in returns
+        for delivery in postponed
     ]
     if rows:
-        await tx.execute(_RETURN, rows)
+        await tx.execute(_POSTPONE, rows)
 
 
-_is_held = and_(
-    deliveries.c.id == bindparam("held_id"),
+_is_claimed_by_worker = and_(
+    deliveries.c.id == bindparam("claimed_id"),
     deliveries.c.state == DeliveryState.CLAIMED,
-    deliveries.c.worker == bindparam("by"),
+    deliveries.c.worker == bindparam("by_worker"),
 )
-_END = (
+_FINISH = (
     update(deliveries)
-    .where(_is_held)
+    .where(_is_claimed_by_worker)
     .values(
         state=bindparam("ended_state"),
         platform_ref=bindparam("ended_ref"),
@@ -190,29 +193,29 @@ _END = (
         ended_at=bindparam("now"),
     )
 )
-_RETURN = (
+_POSTPONE = (
     update(deliveries)
-    .where(_is_held)
+    .where(_is_claimed_by_worker)
     .values(
         state=DeliveryState.WAITING.value,
         due_at=func.coalesce(bindparam("until", type_=deliveries.c.due_at.type), deliveries.c.due_at),
-        attempts=deliveries.c.attempts - bindparam("less", type_=Integer),
+        attempts=deliveries.c.attempts - bindparam("uncounted", type_=Integer),
         lease_until=None,
         worker=None,
-        fault=func.coalesce(bindparam("why", type_=String), deliveries.c.fault),
+        fault=func.coalesce(bindparam("new_fault", type_=String), deliveries.c.fault),
     )
 )
 
 
-async def reclaim(tx: Transaction, worker: str, now: datetime, under_way: Collection[int] = ()) -> int:
-    """Whoever held these died, or is too slow to be waited for: they wait again. Give how many.
+async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collection[int] = ()) -> int:
+    """Make deliveries wait again whose lease has expired, as their worker died or is too slow; return their number.
 
-    What `worker` itself has under way it knows better than the clock, which may be set forward.
+    `in_flight`: deliveries that `worker` itself is sending. They are left alone, since the clock may be set forward.
     """
-    is_given_up = or_(deliveries.c.worker != worker, deliveries.c.id.not_in(under_way))
+    is_abandoned = or_(deliveries.c.worker != worker, deliveries.c.id.not_in(in_flight))
     statement = (
         update(deliveries)
-        .where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now, is_given_up)
+        .where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now, is_abandoned)
         .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )
@@ -220,12 +223,12 @@ async def reclaim(tx: Transaction, worker: str, now: datetime, under_way: Collec
 
 
 def in_state(state: DeliveryState) -> ColumnElement[bool]:
-    """Through the index, which begins with the channel: what ended stays for days, and is many times more."""
+    """Condition on the state that uses the index, which begins with the channel: most rows are ended deliveries."""
     return deliveries.c.channel.in_(CHANNELS) & (deliveries.c.state == state)
 
 
-async def give_back(tx: Transaction, worker: str) -> None:
-    """A worker stops: what it still holds waits again at once."""
+async def release(tx: Transaction, worker: str) -> None:
+    """Make everything that a stopping worker has claimed wait again at once."""
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.worker == worker, in_state(DeliveryState.CLAIMED))
@@ -233,20 +236,21 @@ async def give_back(tx: Transaction, worker: str) -> None:
     )
 
 
-async def give_back_all(tx: Transaction, besides: Collection[str] = ()) -> None:
-    """Whoever held anything is dead: it waits again at once. Only for whoever knows to be the one process.
+async def release_all(tx: Transaction, except_channels: Collection[str] = ()) -> None:
+    """Make everything claimed wait again at once; only for a process that knows to be the only one.
 
-    `besides`: channels whose platform tells what it took. There the lease is waited for, so that nothing leaves twice.
+    `except_channels`: channels whose platform sends receipts. There the lease is waited for, so that nothing is sent
+    twice.
     """
     await tx.execute(
         update(deliveries)
-        .where(in_state(DeliveryState.CLAIMED), deliveries.c.channel.not_in(besides))
+        .where(in_state(DeliveryState.CLAIMED), deliveries.c.channel.not_in(except_channels))
         .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
     )
 
 
 async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:
-    """The person does not want to be written to: what waits for them is dropped."""
+    """Drop what waits for a recipient who must not be written to, and mark the address as unreachable."""
     await tx.execute(
         update(deliveries)
         .where(
@@ -263,6 +267,6 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
     )
 
 
-async def forget(tx: Transaction, channel: str, address: str) -> None:
-    """Somebody leaves: what was said to them, or still waits to be, goes."""
+async def delete_all(tx: Transaction, channel: str, address: str) -> None:
+    """Delete all deliveries to an address, ended and waiting, as its servant leaves."""
     await tx.execute(delete(deliveries).where(deliveries.c.channel == channel, deliveries.c.address == address))

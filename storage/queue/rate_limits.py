@@ -1,7 +1,8 @@
-"""How fast each platform credential may speak: one row a channel, shared by all processes; no leader.
+"""Rate limits of platform credentials: one row per channel, shared by all processes, without a leader.
 
-Slots are even and never given twice: whoever claims n deliveries takes the next n slots in the same transaction. A
-refusal holds everything back for as long as the platform asked, and stretches the slots; they come back slowly.
+Slots are evenly spaced and never handed out twice: a worker that claims n deliveries takes the next n slots in the same
+transaction. A refusal (429) stops all sending for as long as the platform asked, and spaces the slots further apart;
+the spacing recovers slowly.
 """
 
 from dataclasses import dataclass
@@ -9,18 +10,18 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping, bindparam, func, select, text, update
 
-from storage.database import Transaction, insert_once
-from storage.schema import paces
+from storage.database import Transaction, dialect_insert
+from storage.schema import rate_limits
 
-STRETCH = 1.2  # how much slower after a refusal ...
-SLOWEST = 8.0
+STRETCH = 1.2  # back-off: factor on the spacing of slots after each refusal ...
+SLOWEST = 8.0  # ... up to this
 LONGEST_AHEAD = 60.0  # seconds of slots that all processes together may have taken
-RECOVERY = 0.9  # ... and how much of that is left after each minute without another
+RECOVERY = 0.9  # factor on the back-off for each minute without another refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """`count` moments, `step` seconds apart, the first `first` seconds from now; `next_at` is free after them."""
+    """`count` slots, `step` seconds apart, the first one `first` seconds from now; `next_at` is the next free one."""
 
     first: float
     step: float
@@ -32,75 +33,79 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How a credential stands: seconds until the next free slot, seconds for which nothing leaves, how much slower."""
+class RateLimitStatus:
+    """State of a credential's rate limit."""
 
     channel: str
-    ahead: float
-    held: float
-    factor: float
+    ahead: float  # seconds until the next free slot
+    held: float  # seconds until sending may resume after a refusal
+    factor: float  # by how much slots are further apart than without refusals
     refusals: int
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A credential's row, locked until the transaction ends, and the moment by the clock that counts."""
+class LockedRateLimit:
+    """A credential's row, locked until the transaction ends, and the current time by the authoritative clock."""
 
     row: RowMapping
     moment: float
 
     @property
     def held(self) -> float:
-        """Seconds for which nothing leaves."""
+        """Seconds until sending may resume after a refusal."""
         return max(0.0, _held_until(self.row, self.moment) - self.moment)
 
     @property
     def next_at(self) -> float:
-        """The next free slot, as it stands there; it may be long over."""
+        """The next free slot as stored, in Unix seconds; it may be long past."""
         return float(self.row["next_at"])
 
     @property
     def ahead(self) -> float:
-        """Seconds of slots that are taken."""
+        """Seconds of slots that are taken already."""
         return max(0.0, _plausible(self.next_at, self.moment, LONGEST_AHEAD) - self.moment)
 
 
-async def look(tx: Transaction, channel: str, now: datetime | None) -> Look:
-    """Lock a credential's row: whoever else wants to claim on this channel waits until the transaction ends.
+async def lock(tx: Transaction, channel: str, now: datetime | None) -> LockedRateLimit:
+    """Lock a credential's row: other workers that claim on this channel wait until the transaction ends.
 
-    `now` None: by the database's clock, so that machines need not agree on the time (PostgreSQL).
+    `now` None: use the database's clock, so that machines need not agree on the time (PostgreSQL).
     """
-    statement, values = _LOCKED if now is not None else _LOCKED_BY_ITS_CLOCK, {"on": channel}
+    statement, values = _LOCK if now is not None else _LOCK_BY_DATABASE_CLOCK, {"on_channel": channel}
     row = (await tx.execute(statement, values)).mappings().first()
     if row is None:
-        await tx.execute(insert_once(tx, paces).values(channel=channel).on_conflict_do_nothing())
+        await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
         row = (await tx.execute(statement, values)).mappings().one()
-    return Look(row, float(row["moment"]) if now is None else now.timestamp())
+    return LockedRateLimit(row, float(row["moment"]) if now is None else now.timestamp())
 
 
-async def take(tx: Transaction, seen: Look, count: int, step: float, late: float = 0.0) -> Slots:
-    """The next `count` slots, `step` seconds apart when all is well; so many seconds of them are left out as messages
-    left late: those behind them would come too soon after."""
-    row, moment = seen.row, seen.moment
+async def take_slots(tx: Transaction, locked: LockedRateLimit, count: int, step: float, late: float = 0.0) -> Slots:
+    """Take the next `count` slots, `step` seconds apart without back-off.
+
+    `late`: by how many seconds previous messages were sent late. So many seconds are skipped, or the messages of these
+    slots would follow them too closely.
+    """
+    row, moment = locked.row, locked.moment
     stretched = step * _factor(row, moment)
-    first = max(moment + seen.ahead + late, _held_until(row, moment), moment)
+    first = max(moment + locked.ahead + late, _held_until(row, moment), moment)
     next_at = first + count * stretched
-    await tx.execute(_TAKEN, {"on": row["channel"], "then": next_at})
+    await tx.execute(_TAKE, {"on_channel": row["channel"], "new_next_at": next_at})
     return Slots(first - moment, stretched, count, next_at)
 
 
-_LOCKED = select(paces).where(paces.c.channel == bindparam("on")).with_for_update()
-_LOCKED_BY_ITS_CLOCK = _LOCKED.add_columns(func.extract("epoch", func.clock_timestamp()).label("moment"))
-_TAKEN = update(paces).where(paces.c.channel == bindparam("on")).values(next_at=bindparam("then"))
+_is_of_channel = rate_limits.c.channel == bindparam("on_channel")
+_LOCK = select(rate_limits).where(_is_of_channel).with_for_update()
+_LOCK_BY_DATABASE_CLOCK = _LOCK.add_columns(func.extract("epoch", func.clock_timestamp()).label("moment"))
+_TAKE = update(rate_limits).where(_is_of_channel).values(next_at=bindparam("new_next_at"))
 
 
-async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
-    """The platform refused: nothing leaves before, and slots are further apart for a while.
+async def record_refusal(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
+    """Record a refusal by the platform: nothing is sent for `seconds`, and slots are further apart for a while.
 
-    Several refusals of one burst count as one: they were on their way when the first was told.
+    Several refusals of one burst count as one: their messages were in flight when the first one was refused.
     """
-    seen = await look(tx, channel, now)
-    row, moment = seen.row, seen.moment
+    locked = await lock(tx, channel, now)
+    row, moment = locked.row, locked.moment
     factor = _factor(row, moment)
     known = _held_until(row, moment)
     if moment >= known:
@@ -108,17 +113,17 @@ async def hold(tx: Transaction, channel: str, seconds: float, now: datetime | No
     until = max(known, moment + seconds)
     new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
     new["refusals"] = row["refusals"] + 1
-    await tx.execute(update(paces).where(paces.c.channel == channel).values(**new))
-    if tx.dialect.name == "postgresql":  # what others took before leaves no more, too
-        await tx.execute(select(func.pg_notify("integra_paces", channel)))
+    await tx.execute(update(rate_limits).where(rate_limits.c.channel == channel).values(**new))
+    if tx.dialect.name == "postgresql":  # other processes must not use the slots that they have taken, either
+        await tx.execute(select(func.pg_notify("integra_rate_limits", channel)))
 
 
-async def standing(tx: Transaction, now: datetime | None) -> list[Pace]:
-    """How every credential stands, by channel."""
+async def statuses(tx: Transaction, now: datetime | None) -> list[RateLimitStatus]:
+    """The state of every credential, by channel."""
     moment = await _moment(tx, now)
-    rows = (await tx.execute(select(paces).order_by(paces.c.channel))).mappings()
+    rows = (await tx.execute(select(rate_limits).order_by(rate_limits.c.channel))).mappings()
     return [
-        Pace(
+        RateLimitStatus(
             row["channel"],
             max(0.0, row["next_at"] - moment),
             max(0.0, _held_until(row, moment) - moment),
@@ -135,13 +140,13 @@ def _factor(row: RowMapping, moment: float) -> float:
 
 
 def _held_until(row: RowMapping, moment: float) -> float:
-    """A refusal that lies in the future was told before the clock was set back."""
+    """Until when sending is stopped; a refusal in the future was recorded before the clock was set back: ignored."""
     return float(row["held_until"]) if moment >= row["refused_at"] else moment
 
 
-def _plausible(next_at: float, moment: float, most: float) -> float:
-    """Slots are taken for a moment ahead only: what lies further away was taken before the clock was set back."""
-    return next_at if next_at <= moment + most else moment
+def _plausible(next_at: float, moment: float, longest: float) -> float:
+    """The next free slot; one further ahead than `longest` was taken before the clock was set back: ignored."""
+    return next_at if next_at <= moment + longest else moment
 
 
 async def _moment(tx: Transaction, now: datetime | None) -> float:

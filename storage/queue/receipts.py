@@ -1,4 +1,4 @@
-"""What a platform tells of a delivery that it had taken: it moves on from there, in whatever order that comes."""
+"""Receipts: statuses that a platform reports for a delivery after accepting it, in any order."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +10,13 @@ from storage.database import Transaction
 from storage.queue.outbox import DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
-FATES = ("sent", "failed", "delivered", "read")
-"""What a platform may tell of a delivery, from the least to the most: words come in any order, and the most counts."""
+STATUSES = ("sent", "failed", "delivered", "read")
+"""Statuses in ascending order. They arrive in any order, and the highest one so far counts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A delivery of which the platform told something new."""
+class UpdatedDelivery:
+    """A delivery whose platform status has changed."""
 
     id: int
     channel: str
@@ -25,27 +25,29 @@ class Told:
     deadline: datetime | None
 
 
-async def note(tx: Transaction, channel: str, number: int, ref: str, fate: str, now: datetime) -> Told | None:
-    """Note what the platform tells of a delivery; None: it is unknown, or nothing new.
+async def record_status(
+    tx: Transaction, channel: str, number: int, ref: str, status: str, now: datetime
+) -> UpdatedDelivery | None:
+    """Record a status reported by the platform; None: the delivery is unknown, or the status is not new.
 
-    `number` is our id as the platform gave it back (0: it did not), `ref` its own. A delivery of which we never heard
-    the answer is sent by any such word; one whose reference is another was given the same id later.
+    `number` is our id as returned by the platform (0: not returned), `ref` the platform's own. Any status shows that a
+    delivery without a response was sent. A delivery with that id but another reference got the id later: not changed.
     """
-    of_it = deliveries.c.channel == channel
-    meant: Select[Any] | CompoundSelect[Any]
-    meant = by_ref = select(deliveries.c.id).where(of_it, deliveries.c.platform_ref == ref)
+    in_channel = deliveries.c.channel == channel
+    matching: Select[Any] | CompoundSelect[Any]
+    matching = by_ref = select(deliveries.c.id).where(in_channel, deliveries.c.platform_ref == ref)
     if number:
-        is_tried = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
-        meant = by_ref.union_all(select(deliveries.c.id).where(of_it, deliveries.c.id == number, is_tried))
-    below = FATES[: FATES.index(fate)]
-    over = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
-    state = DeliveryState.FAILED if fate == "failed" else DeliveryState.SENT
+        is_attempted = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
+        matching = by_ref.union_all(select(deliveries.c.id).where(in_channel, deliveries.c.id == number, is_attempted))
+    lower = STATUSES[: STATUSES.index(status)]
+    ended = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
+    state = DeliveryState.FAILED if status == "failed" else DeliveryState.SENT
     statement = (
         update(deliveries)
-        .where(deliveries.c.id.in_(meant))
-        .where(or_(deliveries.c.fate.is_(None), deliveries.c.fate.in_(below)))
-        .values(fate=fate, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **over)
-        .returning(*(deliveries.c[name] for name in Told.__slots__))
+        .where(deliveries.c.id.in_(matching))
+        .where(or_(deliveries.c.platform_status.is_(None), deliveries.c.platform_status.in_(lower)))
+        .values(platform_status=status, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **ended)
+        .returning(*(deliveries.c[name] for name in UpdatedDelivery.__slots__))
     )
     row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else Told(**{**row, "kind": DeliveryKind(row["kind"])})
+    return None if row is None else UpdatedDelivery(**{**row, "kind": DeliveryKind(row["kind"])})

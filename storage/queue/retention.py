@@ -1,7 +1,7 @@
-"""Forgetting what ended long ago, in portions: nobody who writes waits for long, and nothing is read that stays.
+"""Retention: old rows are deleted in batches, so that writers never wait for long and few remaining rows are read.
 
-Ids are given in the order of arrival, so that what is old stands at the beginning of the table: a portion begins behind
-the one before, and the first portion without anything old is the last. No index is kept for this.
+Ids are assigned in the order of arrival, so that old rows are at the beginning of the table: each batch begins after
+the previous one, and the first batch without an old row is the last. This needs no index.
 """
 
 from datetime import datetime
@@ -11,34 +11,34 @@ from sqlalchemy import Select, delete, select
 from storage.database import Transaction
 from storage.schema import deliveries, updates
 
-PORTION = 250
+BATCH_SIZE = 250
 
 
-async def some_deliveries(tx: Transaction, before: datetime, after: int = 0) -> int | None:
-    """Forget deliveries that ended before then, among the next ones behind the id `after`.
+async def delete_ended_deliveries(tx: Transaction, before: datetime, after: int = 0) -> int | None:
+    """Delete deliveries that ended before then, among the next batch with an id above `after`.
 
-    Gives the last id that was looked at; None: there is nothing older.
+    Returns the last id examined; None: no older rows follow.
     """
     columns = (deliveries.c.id, deliveries.c.due_at, deliveries.c.ended_at)
-    rows = (await tx.execute(_next(select(*columns).where(deliveries.c.id > after).order_by(deliveries.c.id)))).all()
-    over = [row.id for row in rows if row.ended_at is not None and row.ended_at < before]
-    if over:
-        await tx.execute(delete(deliveries).where(deliveries.c.id.in_(over)))
-    is_old = bool(over) or any(row.due_at < before for row in rows)  # a channel may stand still for longer than that
-    return rows[-1].id if is_old and len(rows) == PORTION else None
+    rows = (await tx.execute(_batch(select(*columns).where(deliveries.c.id > after).order_by(deliveries.c.id)))).all()
+    expired = [row.id for row in rows if row.ended_at is not None and row.ended_at < before]
+    if expired:
+        await tx.execute(delete(deliveries).where(deliveries.c.id.in_(expired)))
+    is_old = bool(expired) or any(row.due_at < before for row in rows)  # a channel may be stopped for longer than that
+    return rows[-1].id if is_old and len(rows) == BATCH_SIZE else None
 
 
-async def some_updates(tx: Transaction, before: datetime, after: int = 0) -> int | None:
-    """The same with handled updates that no platform will repeat any more."""
+async def delete_handled_updates(tx: Transaction, before: datetime, after: int = 0) -> int | None:
+    """The same for handled updates, once no platform will repeat them any more."""
     columns = (updates.c.id, updates.c.state, updates.c.received_at)
-    rows = (await tx.execute(_next(select(*columns).where(updates.c.id > after).order_by(updates.c.id)))).all()
-    over = [row.id for row in rows if row.state != "waiting" and row.received_at < before]
-    if over:
-        await tx.execute(delete(updates).where(updates.c.id.in_(over)))
+    rows = (await tx.execute(_batch(select(*columns).where(updates.c.id > after).order_by(updates.c.id)))).all()
+    expired = [row.id for row in rows if row.state != "waiting" and row.received_at < before]
+    if expired:
+        await tx.execute(delete(updates).where(updates.c.id.in_(expired)))
     is_old = any(row.received_at < before for row in rows)
-    return rows[-1].id if is_old and len(rows) == PORTION else None
+    return rows[-1].id if is_old and len(rows) == BATCH_SIZE else None
 
 
-def _next(statement: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
-    """Of several processes that forget at once each takes others."""
-    return statement.limit(PORTION).with_for_update(skip_locked=True)
+def _batch(statement: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
+    """The next batch, without the rows that another process is deleting at the same time."""
+    return statement.limit(BATCH_SIZE).with_for_update(skip_locked=True)

@@ -1,13 +1,13 @@
-"""Updates that reached us: stored before they are acknowledged, handled once, then emptied.
+"""The inbox: inbound updates, stored before they are acknowledged, handled once, then emptied.
 
-    (new) --keep--> waiting --finish--> done
-      |                |  ^
-      |                |  '--fail (attempts + 1), fewer than ATTEMPTS
-      |                '--fail, at the last attempt--> aside
-      '--keep, without a body (unreadable)-----------> aside
+    (new) --store--> waiting --finish--> done
+      |                 |  ^
+      |                 |  '--fail (attempts + 1), fewer than ATTEMPTS
+      |                 '--fail, at the last attempt--> aside
+      '--store, without a body (unreadable)-----------> aside
 
-A body is sealed bytes: what it holds is the business of whoever stores it. Emptied rows stay for a while, so that
-a repetition by the platform is known as one.
+*aside* is the dead letter: the update is not handled any more. A body is encrypted by the caller; its content is opaque
+here. Emptied rows stay for a while, so that an update that the platform repeats is recognized by its key.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from functools import cache
 
 from sqlalchemy import Executable, bindparam, exists, func, select, update
 
-from storage.database import Transaction, insert_for
+from storage.database import Transaction, insert_for_dialect
 from storage.schema import updates
 
 ATTEMPTS = 3
@@ -25,7 +25,7 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class NewUpdate:
-    """An update to be stored; without a body it could not be read, and `fault` names the kind of the fault."""
+    """An update to be stored; without a body it could not be read, and `fault` is the class name of the error."""
 
     channel: str
     key: str
@@ -36,7 +36,7 @@ class NewUpdate:
 
 @dataclass(frozen=True, slots=True)
 class StoredUpdate:
-    """A stored update that is to be handled."""
+    """A stored update that waits to be handled."""
 
     id: int
     channel: str
@@ -45,49 +45,50 @@ class StoredUpdate:
     body: bytes
 
 
-async def keep(tx: Transaction, wanted: Sequence[NewUpdate], now: datetime) -> frozenset[tuple[str, str]]:
-    """Store updates; give channel and key of those that are new and can be read. A known key changes nothing."""
-    if not wanted:
+async def store(tx: Transaction, new: Sequence[NewUpdate], now: datetime) -> frozenset[tuple[str, str]]:
+    """Store updates; return channel and key of those that are new and readable. A known key changes nothing."""
+    if not new:
         return frozenset()
     rows = [
         {
-            "channel": one.channel,
-            "key": one.key,
-            "address": one.address,
-            "state": "aside" if one.body is None else "waiting",
-            "body": one.body,
+            "channel": received.channel,
+            "key": received.key,
+            "address": received.address,
+            "state": "aside" if received.body is None else "waiting",
+            "body": received.body,
             "received_at": now,
-            "fault": one.fault[:80] or None,
+            "fault": received.fault[:80] or None,
         }
-        for one in wanted
+        for received in new
     ]
-    kept = (await tx.execute(_keep(tx.dialect.name), rows)).all()
-    return frozenset((channel, key) for channel, key, state in kept if state == "waiting")
+    stored = (await tx.execute(_store(tx.dialect.name), rows)).all()
+    return frozenset((channel, key) for channel, key, state in stored if state == "waiting")
 
 
 @cache
-def _keep(dialect: str) -> Executable:
-    statement = insert_for(dialect, updates).on_conflict_do_nothing()
-    kept: Executable = statement.returning(updates.c.channel, updates.c.key, updates.c.state)
-    return kept
+def _store(dialect: str) -> Executable:
+    statement = insert_for_dialect(dialect, updates).on_conflict_do_nothing()
+    returning: Executable = statement.returning(updates.c.channel, updates.c.key, updates.c.state)
+    return returning
 
 
-async def take(tx: Transaction) -> StoredUpdate | None:
-    """The oldest waiting update whose address has no older one, locked for this transaction; None: nothing waits."""
-    return next(iter(await take_some(tx, 1)), None)
+async def claim(tx: Transaction) -> StoredUpdate | None:
+    """The oldest waiting update whose address has no older one, locked for this transaction; None: none waits."""
+    return next(iter(await claim_batch(tx, 1)), None)
 
 
-async def take_some(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
-    """The oldest waiting updates, of each address the oldest, locked for this transaction; `only` asks for one by id.
+async def claim_batch(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
+    """The oldest waiting update of each address, oldest first, locked for this transaction; `only`: just this id.
 
-    The lock is the lease: a process that dies gives them back, and another takes those of other addresses meanwhile.
+    The row lock is the lease: when a process dies its updates are released, and other processes claim those of other
+    addresses meanwhile.
     """
-    statement = _TAKE if only is None else _TAKE.where(updates.c.id == only)
-    return [StoredUpdate(*row) for row in await tx.execute(statement, {"most": limit})]
+    statement = _CLAIM if only is None else _CLAIM.where(updates.c.id == only)
+    return [StoredUpdate(*row) for row in await tx.execute(statement, {"limit": limit})]
 
 
 _older = updates.alias()
-_TAKE = (
+_CLAIM = (
     select(*(updates.c[name] for name in StoredUpdate.__slots__))
     .where(
         updates.c.state == "waiting",
@@ -99,21 +100,21 @@ _TAKE = (
         ),
     )
     .order_by(updates.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
 
 
 async def finish(tx: Transaction, *update_ids: int) -> None:
-    """Handled: their bodies go."""
-    await tx.execute(_FINISH, {"over": list(update_ids)})
+    """Mark updates as handled and empty their bodies."""
+    await tx.execute(_FINISH, {"ids": list(update_ids)})
 
 
-_FINISH = update(updates).where(updates.c.id.in_(bindparam("over", expanding=True))).values(state="done", body=None)
+_FINISH = update(updates).where(updates.c.id.in_(bindparam("ids", expanding=True))).values(state="done", body=None)
 
 
 async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
-    """Handling raised: try again later, or set it aside at the last attempt. True when it was set aside."""
+    """Count a failed attempt: retry later, or set the update aside after the last one. True when it was set aside."""
     attempts = await tx.scalar(
         update(updates)
         .where(updates.c.id == update_id)
@@ -130,8 +131,8 @@ async def count_waiting(tx: Transaction) -> int:
     return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
 
 
-async def forget(tx: Transaction, channel: str, address: str) -> None:
-    """Somebody leaves: only the keys of what they sent stay, so that a repetition is known as one."""
+async def erase_address(tx: Transaction, channel: str, address: str) -> None:
+    """Erase the address of handled updates, as its servant leaves; their keys stay, to recognize repeated updates."""
     await tx.execute(
         update(updates)
         .where(updates.c.channel == channel, updates.c.address == address, updates.c.state != "waiting")

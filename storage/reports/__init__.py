@@ -1,1 +1,1 @@
-"""Aggregated counts and the queries of reports."""
+"""Aggregates of past days, and the statistics of reports."""

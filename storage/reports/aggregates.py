@@ -1,11 +1,12 @@
-"""Days that are over, kept as counts: a report reads these, and counts alone what is not over yet.
+"""Aggregates of past days: a report reads these, and only counts the days that are not over yet.
 
-People over several days are no sum: whoever answered on two of them is one. So each person counts on every day on which
-they answered, beside the last day before it on which they did (`previous`). Of the days from f to l a person's first is
-the one whose `previous` lies before f: the sum of those is exact for any f and l, and needs no list of people.
+Numbers of people over several days are no sums: a servant who answered on two of the days counts once. So each servant
+counts on every day on which they answered, together with the last day before it on which they did (`previous`). In the
+days from f to l, a servant's first day is the one whose `previous` is before f: the sum over those is exact for any f
+and l, and needs no list of servants.
 
-A day that is over gets no more answers, as an answer is of the day on which it was given. Whatever else changes the
-past (leaving, moving, two records that become one, a past that is made up) is done inside `recounted`.
+A past day gets no more answers, as an answer belongs to the day on which it was given. Anything else that changes the
+past (leaving, moving, two records that are merged, a fictional history) must be done inside `recount`.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -29,145 +30,163 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database import Transaction, insert_once
-from storage.schema import answers, institutions, kept_answers, kept_last, kept_prompts, kept_until, prompts, servants
+from storage.database import Transaction, dialect_insert
+from storage.schema import (
+    aggregation_state,
+    answer_aggregates,
+    answers,
+    institutions,
+    last_answer_days,
+    prompt_aggregates,
+    prompts,
+    servants,
+)
 
 NEVER = date.min
 DAY = timedelta(days=1)
-OVER = timedelta(hours=6)  # after midnight a day is over in every zone of the country, for every clock
+DAY_OVER_DELAY = timedelta(hours=6)  # after midnight a day is over in every time zone of the country, on any clock
 GROUPS = (("institution_id",), ("institution_id", "topic_id"), ("topic_id",))
-"""What people are told apart by: those of an institution, of a topic in an institution, of a topic anywhere."""
+"""Groups in which servants are counted: an institution, a topic in an institution, a topic in all of them."""
 ALL_TOGETHER: dict[str, ColumnElement[Any]] = {"institution_id": literal_column("0"), "topic_id": literal_column("''")}
-NOTHING: ColumnElement[int] = literal_column("0")
+ZERO: ColumnElement[int] = literal_column("0")
 
-asked_on = select(prompts.c.day).where(prompts.c.id == answers.c.prompt_id).scalar_subquery()
-"""The day of an answer's prompt; as a look-up, so that no database begins with all prompts."""
-places = select(institutions.c.id).scalar_subquery()
-"""All of them: the way into the answers of a day, which have an index of institutions and days."""
-right = func.coalesce(func.sum(case((answers.c.is_right, 1), else_=0)), 0)
+prompt_day = select(prompts.c.day).where(prompts.c.id == answers.c.prompt_id).scalar_subquery()
+"""The day of an answer's prompt; as a scalar subquery, so that no database begins by reading all prompts."""
+all_institutions = select(institutions.c.id).scalar_subquery()
+"""The ids of all institutions: with them the answers of a day are found by the index of institutions and days."""
+correct_answers = func.coalesce(func.sum(case((answers.c.is_right, 1), else_=0)), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Which answers and prompts are counted: of the days after `after` up to `until`, of all people or some."""
+    """Which answers and prompts are counted: of the days after `after` up to `until`, of all servants or some."""
 
     after: date
     until: date
-    people: Collection[int] | None = None
+    servant_ids: Collection[int] | None = None
 
     def of(self, table: Table) -> list[ColumnElement[bool]]:
         days = [table.c.day > self.after, table.c.day <= self.until]
-        if self.people is not None:
-            return [*days, table.c.servant_id.in_(self.people)]
-        return [*days, table.c.institution_id.in_(places)] if table is answers and self.after > NEVER else days
+        if self.servant_ids is not None:
+            return [*days, table.c.servant_id.in_(self.servant_ids)]
+        if table is answers and self.after > NEVER:
+            return [*days, table.c.institution_id.in_(all_institutions)]
+        return days
 
 
-def home(table: Table) -> ColumnElement[int]:
-    """Where the servant of a prompt or an answer is now; as a look-up too."""
+def current_institution(table: Table) -> ColumnElement[int]:
+    """The current institution of the servant of a prompt or an answer; as a scalar subquery too."""
     return select(servants.c.institution_id).where(servants.c.id == table.c.servant_id).scalar_subquery()
 
 
-async def until(tx: Transaction) -> date:
-    """The last day that is kept; NEVER: none is."""
-    return await tx.scalar(select(kept_until.c.day)) or NEVER
+async def aggregated_until(tx: Transaction) -> date:
+    """The last day that is aggregated; NEVER: none is."""
+    return await tx.scalar(select(aggregation_state.c.day)) or NEVER
 
 
-async def fold(tx: Transaction, now: datetime) -> date | None:
-    """Keep the next day that is over at a local moment, and tell which; None: there is none.
+async def aggregate_next_day(tx: Transaction, now: datetime) -> date | None:
+    """Aggregate the next day that is over at a local moment, and return it; None: there is none.
 
-    On the first day it is only noted that keeping begins: until tomorrow a process of an older version may still run,
-    which would not take out of the counts whoever leaves.
+    On the first day only the beginning is recorded: until the next day a process of an older version may still run,
+    which would not subtract servants who leave.
     """
-    known, today = await _locked(tx), (now - OVER).date()
-    if known is None:
+    state, today = await _lock_state(tx), (now - DAY_OVER_DELAY).date()
+    if state is None:
         row = {"id": 1, "day": NEVER, "since": today}
-        await tx.execute(insert_once(tx, kept_until).values(row).on_conflict_do_nothing())
+        await tx.execute(dialect_insert(tx, aggregation_state).values(row).on_conflict_do_nothing())
         return None
-    last, since = known
-    if last >= now.date():  # a clock was ahead: what is answered on days that are kept already would never count
+    last, since = state
+    if last >= now.date():  # a clock was ahead: answers on days that are aggregated already would never count
         await _empty(tx, NEVER, today - DAY)
         last, since = NEVER, today - DAY
     day = last + DAY if last > NEVER else await tx.scalar(select(func.min(prompts.c.day))) or today - DAY
     if max(since, day) >= today:
         return None
     await _count(tx, _Part(last, day))
-    await tx.execute(delete(kept_answers).where(kept_answers.c.answers == 0))  # what `recounted` left
-    await tx.execute(delete(kept_prompts).where(kept_prompts.c.asked == 0, kept_prompts.c.answered == 0))
-    await tx.execute(update(kept_until).values(day=day))
+    await tx.execute(delete(answer_aggregates).where(answer_aggregates.c.answers == 0))  # left behind by `recount`
+    await tx.execute(delete(prompt_aggregates).where(prompt_aggregates.c.asked == 0, prompt_aggregates.c.answered == 0))
+    await tx.execute(update(aggregation_state).values(day=day))
     return day
 
 
 @asynccontextmanager
-async def recounted(tx: Transaction, people: Collection[int]) -> AsyncIterator[None]:
-    """Inside, the past of these servants may change: they are taken out of the counts, and then counted anew."""
-    known = await _locked(tx)
-    if known is None or known[0] == NEVER:
+async def recount(tx: Transaction, servant_ids: Collection[int]) -> AsyncIterator[None]:
+    """Inside, the past of these servants may change: they are subtracted from the aggregates, and then added again."""
+    state = await _lock_state(tx)
+    if state is None or state[0] == NEVER:
         yield
         return
-    part = _Part(NEVER, known[0], people)
-    await tx.execute(delete(kept_last).where(kept_last.c.servant_id.in_(people)))
+    part = _Part(NEVER, state[0], servant_ids)
+    await tx.execute(delete(last_answer_days).where(last_answer_days.c.servant_id.in_(servant_ids)))
     await _add(tx, part, -1)
     yield
     await _count(tx, part)
 
 
 async def rebuild(tx: Transaction) -> None:
-    """Make all of it anew, up to the day that is kept; where none is yet, up to the last one before the newest."""
-    known = await _locked(tx)
-    day = known[0] if known else NEVER
+    """Rebuild all aggregates up to the last aggregated day; where there is none, up to the day before the newest."""
+    state = await _lock_state(tx)
+    day = state[0] if state else NEVER
     if day == NEVER:
         newest = await tx.scalar(select(func.max(prompts.c.day)))
         if newest is None:
             return
         day = newest - DAY
-    await _empty(tx, day, known[1] if known else day)
+    await _empty(tx, day, state[1] if state else day)
     await _count(tx, _Part(NEVER, day))
 
 
 async def _empty(tx: Transaction, day: date, since: date) -> None:
-    """Nothing is kept, but that it is to be up to `day`."""
-    for table in (kept_answers, kept_prompts, kept_last, kept_until):
+    """Delete all aggregates, and set the state to `day` and `since`."""
+    for table in (answer_aggregates, prompt_aggregates, last_answer_days, aggregation_state):
         await tx.execute(delete(table))
-    await tx.execute(insert_once(tx, kept_until).values(id=1, day=day, since=since))
+    await tx.execute(dialect_insert(tx, aggregation_state).values(id=1, day=day, since=since))
 
 
-async def _locked(tx: Transaction) -> tuple[date, date] | None:
-    """Up to which day, and since when; whoever changes what is kept waits here for whoever else does."""
-    row = (await tx.execute(select(kept_until.c.day, kept_until.c.since).with_for_update())).first()
+async def _lock_state(tx: Transaction) -> tuple[date, date] | None:
+    """The last aggregated day and the day on which aggregation began; locked, so that changes are serialized."""
+    row = (await tx.execute(select(aggregation_state.c.day, aggregation_state.c.since).with_for_update())).first()
     return None if row is None else (row[0], row[1])
 
 
-# ---------------------------------------------------------------- counting, all by the database itself
+# ---------------------------------------------------------------- counting, all inside the database
 
 
 async def _count(tx: Transaction, part: _Part) -> None:
     await _add(tx, part, 1)
-    who = (answers.c.servant_id, answers.c.institution_id, answers.c.topic_id)
-    newest = select(*who, func.max(answers.c.day)).where(*part.of(answers)).group_by(*who)
-    await _upsert(tx, kept_last, newest, adds=False)
+    keys = (answers.c.servant_id, answers.c.institution_id, answers.c.topic_id)
+    newest = select(*keys, func.max(answers.c.day)).where(*part.of(answers)).group_by(*keys)
+    await _upsert(tx, last_answer_days, newest, adds=False)
 
 
 async def _add(tx: Transaction, part: _Part, sign: int) -> None:
-    """Add what a part holds, or take it away (`sign` -1)."""
+    """Add the counts of a part, or subtract them (`sign` -1)."""
     for group in GROUPS:
-        await _upsert(tx, kept_answers, _answers(part, group, sign))
-    one = select(home(prompts).label("home"), prompts.c.day).where(*part.of(prompts)).subquery()
-    sums = select(one.c.home, one.c.day, sign * func.count(), NOTHING).group_by(one.c.home, one.c.day)
-    await _upsert(tx, kept_prompts, sums)
-    one = select(home(answers).label("home"), asked_on.label("day")).where(*part.of(answers)).subquery()
-    sums = select(one.c.home, one.c.day, NOTHING, sign * func.count()).group_by(one.c.home, one.c.day)
-    await _upsert(tx, kept_prompts, sums)
+        await _upsert(tx, answer_aggregates, _answers(part, group, sign))
+    of_prompts = select(current_institution(prompts).label("place"), prompts.c.day).where(*part.of(prompts))
+    asked = of_prompts.subquery()
+    sums = select(asked.c.place, asked.c.day, sign * func.count(), ZERO).group_by(asked.c.place, asked.c.day)
+    await _upsert(tx, prompt_aggregates, sums)
+    of_answers = select(current_institution(answers).label("place"), prompt_day.label("day")).where(*part.of(answers))
+    answered = of_answers.subquery()
+    sums = select(answered.c.place, answered.c.day, ZERO, sign * func.count())
+    sums = sums.group_by(answered.c.place, answered.c.day)
+    await _upsert(tx, prompt_aggregates, sums)
 
 
 def _answers(part: _Part, group: tuple[str, ...], sign: int) -> "Select[Any]":
-    """Rows of `kept_answers`: people by group, day, and their last day before it."""
-    who = [answers.c[name] for name in (*group, "servant_id")]
-    days = select(*who, answers.c.day, func.count().label("given"), right.label("right"))
-    each = days.where(*part.of(answers)).group_by(*who, answers.c.day).subquery()
+    """Rows of `answer_aggregates`: servants by group, day, and their last day before it."""
+    servant = [answers.c[name] for name in (*group, "servant_id")]
+    days = select(*servant, answers.c.day, func.count().label("given"), correct_answers.label("right"))
+    each = days.where(*part.of(answers)).group_by(*servant, answers.c.day).subquery()
     same = [each.c[name] for name in (*group, "servant_id")]
-    kept = select(func.max(kept_last.c.day)).where(*(kept_last.c[one.name] == one for one in same)).scalar_subquery()
+    last = (
+        select(func.max(last_answer_days.c.day))
+        .where(*(last_answer_days.c[column.name] == column for column in same))
+        .scalar_subquery()
+    )
     before = func.lag(each.c.day).over(partition_by=same, order_by=each.c.day)
-    chained = select(*each.c, func.coalesce(before, kept, literal(NEVER, Date)).label("previous")).subquery()
+    chained = select(*each.c, func.coalesce(before, last, literal(NEVER, Date)).label("previous")).subquery()
     keys = [chained.c[name] for name in (*group, "day", "previous")]
     names = [chained.c[name] if name in group else whole for name, whole in ALL_TOGETHER.items()]
     sums = (sign * func.count(), sign * func.sum(chained.c.given), sign * func.sum(chained.c.right))
@@ -176,12 +195,12 @@ def _answers(part: _Part, group: tuple[str, ...], sign: int) -> "Select[Any]":
 
 async def _upsert(tx: Transaction, table: Table, rows: "Select[Any]", *, adds: bool = True) -> None:
     columns = list(table.c)
-    statement = insert_once(tx, table).from_select([one.name for one in columns], rows)
+    statement = dialect_insert(tx, table).from_select([column.name for column in columns], rows)
 
-    def new(one: "Column[Any]") -> ColumnElement[Any]:
-        arrived: ColumnElement[Any] = statement.excluded[one.name]
-        return one + arrived if adds else arrived
+    def new_value(column: "Column[Any]") -> ColumnElement[Any]:
+        inserted: ColumnElement[Any] = statement.excluded[column.name]
+        return column + inserted if adds else inserted
 
-    values = {one.name: new(one) for one in columns if not one.primary_key}
-    keys = [one.name for one in columns if one.primary_key]
+    values = {column.name: new_value(column) for column in columns if not column.primary_key}
+    keys = [column.name for column in columns if column.primary_key]
     await tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))

@@ -1,4 +1,4 @@
-"""A sentence that must not be found anywhere, in any spelling that programs give to text."""
+"""A canary sentence that must not appear anywhere, in any encoding that programs use for text."""
 
 import base64
 import json
@@ -7,10 +7,10 @@ import urllib.parse
 TEXT = "canario ñandú 7391 firmé el contrato de mi prima"
 
 
-def spellings(text: str = TEXT) -> dict[str, bytes]:
-    """The ways in which a text may hide among bytes, by name."""
+def encodings(text: str = TEXT) -> dict[str, bytes]:
+    """Return the byte sequences in which the text may appear, by name of the encoding."""
     raw = text.encode()
-    found = {
+    sequences = {
         "utf-8": raw,
         "utf-16": text.encode("utf-16-le"),
         "utf-32": text.encode("utf-32-le"),
@@ -24,12 +24,12 @@ def spellings(text: str = TEXT) -> dict[str, bytes]:
     }
     for name, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
         for shift in range(3):
-            # What does not depend on the neighbours of the text.
-            found[f"{name} at {shift}"] = encode(b"\0" * shift + raw)[4 : len(raw) // 3 * 4]
-    return found
+            # Only the characters that do not depend on the bytes around the text.
+            sequences[f"{name} at {shift}"] = encode(b"\0" * shift + raw)[4 : len(raw) // 3 * 4]
+    return sequences
 
 
-def sightings(haystack: bytes, text: str = TEXT) -> list[str]:
-    """The names of all spellings that occur."""
-    low = haystack.lower()
-    return [name for name, needle in spellings(text).items() if needle in haystack or needle.lower() in low]
+def encodings_found_in(haystack: bytes, text: str = TEXT) -> list[str]:
+    """Return the names of all encodings of the text that occur."""
+    lower = haystack.lower()
+    return [name for name, needle in encodings(text).items() if needle in haystack or needle.lower() in lower]

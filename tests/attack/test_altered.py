@@ -1,4 +1,4 @@
-"""A7: whatever is substituted, swapped, replayed or cut off, the page says "alterado" and shows no text."""
+"""A7: whatever is substituted, swapped, replayed or cut off, the page shows "alterado" and no text."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -12,19 +12,19 @@ from storage import schema
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
 from tests.fakes.letterbox import TODAY, Letterbox
-from tests.fakes.unit import Asker, Keyholder, Unit, public
+from tests.fakes.unit import Asker, Keyholder, Unit, encoded_public_key
 from tests.phones.letterbox_page import LetterboxPage
-from tests.screen import in_a_moment
+from tests.screen import with_fast_key_stretching
 
 pytestmark = [pytest.mark.attack, pytest.mark.long]
 SECRET = "Me toca evaluar la cotización de mi prima."
 ANSWER = "Excúsate por escrito."
-LANE: tuple[Table, ...] = (schema.cases, schema.access, schema.letters, schema.key_lists)
+TABLES: tuple[Table, ...] = (schema.cases, schema.access, schema.letters, schema.key_lists)
 Attack = Callable[["Scene"], Awaitable[None]]
 
 
 class Scene:
-    """A case that was asked and answered, another one beside it, and somebody who can write into every table."""
+    """An answered case, a second case, and an attacker who can write to every table."""
 
     def __init__(self, box: Letterbox, tx: Transaction, case: str, other: Asker) -> None:
         self.box, self.tx, self.case, self.other = box, tx, case, other
@@ -37,16 +37,16 @@ class Scene:
     async def put_letter(self, seq: int, envelope: dict[str, Any] | str) -> None:
         text = envelope if isinstance(envelope, str) else wire_format.canonical(envelope)
         letters = schema.letters
-        place = (letters.c.case_id == self.case) & (letters.c.seq == seq)
-        await self.tx.execute(update(letters).where(place).values(envelope=text))
+        row = (letters.c.case_id == self.case) & (letters.c.seq == seq)
+        await self.tx.execute(update(letters).where(row).values(envelope=text))
 
     async def put_case(self, **values: object) -> None:
         await self.tx.execute(update(schema.cases).where(schema.cases.c.id == self.case).values(**values))
 
     async def put_access(self, sealed: str) -> None:
         access = schema.access
-        place = (access.c.case_id == self.case) & (access.c.reader == "asker")
-        await self.tx.execute(update(access).where(place).values(sealed=sealed))
+        row = (access.c.case_id == self.case) & (access.c.reader == "asker")
+        await self.tx.execute(update(access).where(row).values(sealed=sealed))
 
     async def asker_key(self) -> str:
         case = await cases.by_id(self.tx, self.case)
@@ -55,7 +55,7 @@ class Scene:
 
     async def put_keys(self, unit: Unit) -> None:
         await self.tx.execute(delete(schema.key_lists))
-        await officers.add_keys(self.tx, unit.key_list())
+        await officers.add_key_list(self.tx, unit.key_list())
 
 
 def flipped(text: str, at: int = 30) -> str:
@@ -113,7 +113,7 @@ async def no_json_at_all(scene: Scene) -> None:
     await scene.put_letter(2, "nonsense")
 
 
-async def a_field_more(scene: Scene) -> None:
+async def an_extra_field(scene: Scene) -> None:
     await scene.put_letter(1, {**await scene.letter(1), "note": "hello"})
 
 
@@ -142,7 +142,7 @@ async def the_letter_of_another_case(scene: Scene) -> None:
 
 
 async def a_forged_answer(scene: Scene) -> None:
-    """By somebody who holds the case key, an officer's access to the database, and no signing key."""
+    """By an attacker with the case key and write access to the database, but no officer's signing key."""
     officer, first = scene.box.unit.officer, sealing.parse_envelope(await scene.letter(1))
     (access,) = await cases.access(scene.tx, scene.case, officer.id)
     context = sealing.letter_context(scene.case, 1, 2, "officer", TODAY, first.hash)
@@ -163,7 +163,7 @@ async def another_case_altogether(scene: Scene) -> None:
     await scene.put_access(sealed)
 
 
-async def an_epoch_of_the_servers_own(scene: Scene) -> None:
+async def an_epoch_invented_by_the_server(scene: Scene) -> None:
     """A second epoch with a key that the server knows, and a letter in the asker's name under it."""
     invented = Asker(TODAY, case=scene.case)
     last = sealing.parse_envelope(await scene.letter(2))
@@ -201,24 +201,24 @@ async def the_bundle_of_another_case(scene: Scene) -> None:
     await scene.put_case(asker_bundle=other.asker_bundle)
 
 
-async def a_bundle_that_is_none(scene: Scene) -> None:
+async def a_malformed_bundle(scene: Scene) -> None:
     await scene.put_case(asker_bundle="nonsense")
 
 
 async def another_asker_key(scene: Scene) -> None:
-    await scene.put_case(asker_key=public(Keyholder("x").reading))
+    await scene.put_case(asker_key=encoded_public_key(Keyholder("x").reading))
 
 
 async def another_unit(scene: Scene) -> None:
-    """With the same officer and their true keys, so that every signature on letters holds."""
+    """With the same officer and their true keys, so that every signature on letters verifies."""
     await scene.put_keys(Unit(scene.box.unit.readers, serial=2))
 
 
-async def an_officers_key_put_in(scene: Scene) -> None:
+async def an_exchanged_officers_key(scene: Scene) -> None:
     await scene.tx.execute(
         update(schema.key_lists).values(
             body=scene.box.unit.key_list().body.replace(
-                public(scene.box.unit.officer.signing), public(Keyholder("x").signing)
+                encoded_public_key(scene.box.unit.officer.signing), encoded_public_key(Keyholder("x").signing)
             )
         )
     )
@@ -244,7 +244,7 @@ ATTACKS: tuple[Attack, ...] = (
     another_epoch,
     a_truncated_body,
     no_json_at_all,
-    a_field_more,
+    an_extra_field,
     swapped_letters,
     the_first_letter_missing,
     no_letters,
@@ -252,35 +252,35 @@ ATTACKS: tuple[Attack, ...] = (
     the_letter_of_another_case,
     a_forged_answer,
     another_case_altogether,
-    an_epoch_of_the_servers_own,
+    an_epoch_invented_by_the_server,
     the_access_of_another_case,
     an_officers_access,
     another_key_for_the_case,
     no_access,
     the_bundle_of_another_case,
-    a_bundle_that_is_none,
+    a_malformed_bundle,
     another_asker_key,
     another_unit,
-    an_officers_key_put_in,
+    an_exchanged_officers_key,
     no_list_of_readers,
     a_list_without_the_officer,
 )
 
 
-PARTS = 3  # so that they share the processors
+PARTS = 3  # the attacks are split so that they run in parallel
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, browser: Browser, part: int) -> None:
-    page = await (await in_a_moment(await browser.new_context(locale="es-MX"))).new_page()
+    page = await (await with_fast_key_stretching(await browser.new_context(locale="es-MX"))).new_page()
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.send(SECRET)
     await box.answer(ANSWER)
     async with box.database.read() as tx:
         (case,) = await cases.queue(tx, box.unit.officer.id)
-    other = await box.hand_in("Otra consulta.")
+    other = await box.submit_query("Otra consulta.")
     async with box.database.read() as tx:
-        whole = {table: [dict(row._mapping) for row in await tx.execute(select(table))] for table in LANE}
+        snapshot = {table: [dict(row._mapping) for row in await tx.execute(select(table))] for table in TABLES}
 
     for attack in ATTACKS[part::PARTS]:
         async with box.database.write() as tx:
@@ -290,16 +290,16 @@ async def test_whatever_is_altered_is_called_so_and_never_shown(box: Letterbox, 
         await expect(page.locator("#thread"), attack.__name__).to_be_hidden()
         shown = await page.content()
         assert not any(text in shown for text in (SECRET, ANSWER, "invented", "No pasa nada.")), attack.__name__
-        await _restore(box, whole)
+        await _restore(box, snapshot)
 
     await phone.come_back(box.url)
     assert await phone.letters() == [SECRET, ANSWER]  # the control: untouched, it opens
     await page.context.close()
 
 
-async def _restore(box: Letterbox, whole: dict[Table, list[dict[str, Any]]]) -> None:
+async def _restore(box: Letterbox, snapshot: dict[Table, list[dict[str, Any]]]) -> None:
     async with box.database.write() as tx:
-        for table in reversed(LANE):
+        for table in reversed(TABLES):
             await tx.execute(delete(table))
-        for table in LANE:
-            await tx.execute(insert(table), whole[table])
+        for table in TABLES:
+            await tx.execute(insert(table), snapshot[table])

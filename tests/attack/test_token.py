@@ -1,4 +1,4 @@
-"""A11: a link is spent once, by an accepted letter and nothing else."""
+"""A11: a link is spent once, only by an accepted letter."""
 
 import asyncio
 
@@ -17,20 +17,20 @@ async def test_of_fifty_letters_at_once_one_is_accepted(database: Database, libr
     async with running(database, library) as box:
         token = await box.token()
         postings = [Asker(TODAY).posting(box.unit, token) for _ in range(50)]
-        answers = await asyncio.gather(*(box.post("/c/cases", posting) for posting in postings))
-        assert sorted(status for status, _ in answers) == [201] + [409] * 49
-        assert [said for status, said in answers if status == 409] == [{"error": "token"}] * 49
+        responses = await asyncio.gather(*(box.post("/c/cases", posting) for posting in postings))
+        assert sorted(status for status, _ in responses) == [201] + [409] * 49
+        assert [body for status, body in responses if status == 409] == [{"error": "token"}] * 49
         async with database.read() as tx:
             assert len(await cases.queue(tx, box.unit.officer.id)) == 1
 
 
-async def test_looking_never_spends_a_link(database: Database, library: Library) -> None:
+async def test_requests_without_a_letter_never_spend_a_link(database: Database, library: Library) -> None:
     async with running(database, library) as box:
         url = await box.link()
         token = url.split("#t=")[1].split("&")[0]
-        for way in ("get", "head", "options", "post", "put", "delete"):
+        for method in ("get", "head", "options", "post", "put", "delete"):
             for path in ("/c", f"/c?t={token}", f"/c/cases?token={token}", f"/c/{token}"):
-                async with box.web.request(way, box.url + path) as response:
+                async with box.web.request(method, box.url + path) as response:
                     assert response.status != 201
         assert (await box.post("/c/cases", Asker(TODAY).posting(box.unit, token)))[0] == 201
 
@@ -46,6 +46,6 @@ async def test_refused_letters_never_spend_a_link(database: Database, library: L
             {**good, "day": "2026-01-01"},
             {name: value for name, value in good.items() if name != "locator_hash"},
         ]
-        answers = await asyncio.gather(*(box.post("/c/cases", posting) for posting in refused * 4))
-        assert {status for status, _ in answers} <= {409, 422}
+        responses = await asyncio.gather(*(box.post("/c/cases", posting) for posting in refused * 4))
+        assert {status for status, _ in responses} <= {409, 422}
         assert (await box.post("/c/cases", good))[0] == 201

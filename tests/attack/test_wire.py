@@ -14,11 +14,11 @@ pytestmark = pytest.mark.attack
 NAME = "Perengana Zacarías 4417"
 
 
-def test_the_search_finds_what_it_should() -> None:
+def test_the_search_finds_the_canary_in_its_encodings() -> None:
     raw = canary.TEXT.encode()
     for hidden in (b"xx" + raw, base64.b64encode(b"12" + raw + b"3"), raw.hex().upper().encode()):
-        assert canary.sightings(b"..." + hidden + b"...")
-    assert canary.sightings(b"nothing of the kind") == []
+        assert canary.encodings_found_in(b"..." + hidden + b"...")
+    assert canary.encodings_found_in(b"nothing of the kind") == []
 
 
 async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
@@ -39,7 +39,7 @@ async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
     await page.fill("#reply-text", "Otra vez: " + canary.TEXT)
     await phone.press("reply")
     await page.locator("article").nth(2).wait_for()
-    kept = (
+    stored = (
         await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])"),
         await context.cookies(),
     )
@@ -49,11 +49,11 @@ async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
     assert all(request.url.startswith((box.url + "/", "data:", "blob:", "about:")) for request in sent)
     disk = b"\n".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"ynunnynnnn-nyu" not in wire + disk  # the self-assessment travels inside the envelope
-    for place in (wire, disk):
-        assert canary.sightings(place) == []
-        assert canary.sightings(place, NAME) == []
-        assert canary.sightings(place, " ".join(phone.words)) == []
-    assert kept == ('[{},{},""]', [])
+    for content in (wire, disk):
+        assert canary.encodings_found_in(content) == []
+        assert canary.encodings_found_in(content, NAME) == []
+        assert canary.encodings_found_in(content, " ".join(phone.words)) == []
+    assert stored == ('[{},{},""]', [])
     await context.close()
 
 

@@ -1,4 +1,4 @@
-"""One writer for many: what comes together is written together, and each is told what became of their own."""
+"""The batcher: items that arrive together are written together, and each caller gets the result of its own item."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,71 +11,73 @@ from bot.batching import Batcher, BatchOptions, RetryPolicy
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.schema import institutions
 
-AT_ONCE = BatchOptions()
+DEFAULT_OPTIONS = BatchOptions()
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-class Desk:
-    """Writes names into the database, up to the test's gate; what begins with `bad` cannot be written."""
+class RecordingWriter:
+    """Writes names into the database while the test's gate is open; a name that begins with `bad` cannot be written."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.batches: list[list[str]] = []
-        self.begun, self.opens = asyncio.Event(), asyncio.Event()
-        self.opens.set()
-        self.naps: list[float] = []
+        self.begun, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+        self.sleeps: list[float] = []
 
-    def gathering(self, tries: int = 1, options: BatchOptions = AT_ONCE) -> Batcher[str, str]:
-        return Batcher(self.database, self.write, RetryPolicy(tries, 7.0, self.nap), options)
+    def batcher(self, attempts: int = 1, options: BatchOptions = DEFAULT_OPTIONS) -> Batcher[str, str]:
+        return Batcher(self.database, self.write, RetryPolicy(attempts, 7.0, self.sleep), options)
 
-    async def nap(self, seconds: float) -> None:
-        self.naps.append(seconds)
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
         await asyncio.sleep(0)
 
     async def write(self, tx: Transaction, names: Sequence[str]) -> Sequence[str]:
         self.batches.append(list(names))
         self.begun.set()
-        await self.opens.wait()
+        await self.gate.wait()
         for name in names:
             await tx.execute(insert(institutions).values(code=name, name=name, sphere="state"))
             if name.startswith("bad"):
                 raise LookupError(name)
-        return [f"kept {name}" for name in names]
+        return [f"stored {name}" for name in names]
 
-    async def kept(self) -> set[str]:
+    async def stored(self) -> set[str]:
         async with self.database.read() as tx:
             return set(await tx.scalars(select(institutions.c.code)))
 
 
 @pytest.fixture
-def desk(database: Database) -> Desk:
-    return Desk(database)
+def writer(database: Database) -> RecordingWriter:
+    return RecordingWriter(database)
 
 
-async def going(desk: Desk, gathering: Batcher[str, str], first: str, *others: str) -> "list[asyncio.Task[str]]":
-    """The first is being written up to the gate, the others came meanwhile."""
-    desk.opens.clear()
-    tasks = [asyncio.create_task(gathering.add(first))]
-    await desk.begun.wait()
-    tasks += [asyncio.create_task(gathering.add(name)) for name in others]
+async def adding(
+    writer: RecordingWriter, batcher: Batcher[str, str], first: str, *others: str
+) -> "list[asyncio.Task[str]]":
+    """Tasks that add items: the first is being written up to the gate, the others arrived meanwhile."""
+    writer.gate.clear()
+    tasks = [asyncio.create_task(batcher.add(first))]
+    await writer.begun.wait()
+    tasks += [asyncio.create_task(batcher.add(name)) for name in others]
     await asyncio.sleep(0)
     return tasks
 
 
-# ---------------------------------------------------------------- together
+# ---------------------------------------------------------------- shared transactions
 
 
-async def test_what_comes_while_a_write_goes_on_shares_the_next_one(desk: Desk) -> None:
-    tasks = await going(desk, desk.gathering(), "a", "b", "c", "d")
-    desk.opens.set()
-    assert await asyncio.gather(*tasks) == ["kept a", "kept b", "kept c", "kept d"]
-    assert desk.batches == [["a"], ["b", "c", "d"]]
-    assert await desk.kept() == set("abcd")
+async def test_items_that_arrive_during_a_write_share_the_next_one(writer: RecordingWriter) -> None:
+    tasks = await adding(writer, writer.batcher(), "a", "b", "c", "d")
+    writer.gate.set()
+    assert await asyncio.gather(*tasks) == ["stored a", "stored b", "stored c", "stored d"]
+    assert writer.batches == [["a"], ["b", "c", "d"]]
+    assert await writer.stored() == set("abcd")
 
 
 @asynccontextmanager
 async def held(database: Database) -> AsyncIterator[None]:
-    """Somebody else writes meanwhile."""
+    """Another writer holds the database meanwhile."""
     inside, leave = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
@@ -91,70 +93,70 @@ async def held(database: Database) -> AsyncIterator[None]:
 
 
 async def settled() -> None:
-    """Whoever can go on without anybody's help has done so."""
+    """Let all tasks run that can go on."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 @only_sqlite
-async def test_what_comes_while_others_hold_the_database_is_written_together(desk: Desk) -> None:
-    gathering, tasks = desk.gathering(), []
-    async with held(desk.database):
+async def test_items_that_arrive_while_others_hold_the_database_are_written_together(writer: RecordingWriter) -> None:
+    batcher, tasks = writer.batcher(), []
+    async with held(writer.database):
         for name in "abc":
-            tasks.append(asyncio.create_task(gathering.add(name)))
+            tasks.append(asyncio.create_task(batcher.add(name)))
             await settled()
     await asyncio.gather(*tasks)
-    assert desk.batches == [["a", "b", "c"]]
+    assert writer.batches == [["a", "b", "c"]]
 
 
-async def test_each_gets_their_own_result_however_they_are_gathered(desk: Desk) -> None:
-    gathering = desk.gathering()
+async def test_each_caller_gets_its_own_result_however_items_are_batched(writer: RecordingWriter) -> None:
+    batcher = writer.batcher()
 
-    async def come(number: int) -> str:
+    async def add_later(number: int) -> str:
         for _ in range(number % 7):
             await asyncio.sleep(0)
-        return await gathering.add(f"{number}")
+        return await batcher.add(f"{number}")
 
-    found = await asyncio.gather(*(come(number) for number in range(60)))
-    assert found == [f"kept {number}" for number in range(60)]
-    assert len(desk.batches) < 60
-    assert len(await desk.kept()) == 60
-
-
-# ---------------------------------------------------------------- a bad one
+    found = await asyncio.gather(*(add_later(number) for number in range(60)))
+    assert found == [f"stored {number}" for number in range(60)]
+    assert len(writer.batches) < 60
+    assert len(await writer.stored()) == 60
 
 
-async def test_one_that_cannot_be_written_takes_no_other_down(desk: Desk) -> None:
-    tasks = await going(desk, desk.gathering(), "a", "b", "bad", "c")
-    desk.opens.set()
+# ---------------------------------------------------------------- a bad item
+
+
+async def test_an_item_that_cannot_be_written_fails_no_other(writer: RecordingWriter) -> None:
+    tasks = await adding(writer, writer.batcher(), "a", "b", "bad", "c")
+    writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(one) for one in found] == ["kept a", "kept b", "bad", "kept c"]
+    assert [str(result) for result in found] == ["stored a", "stored b", "bad", "stored c"]
     assert isinstance(found[2], LookupError)
-    assert await desk.kept() == set("abc")
-    assert desk.batches == [["a"], ["b", "bad", "c"], ["b"], ["bad"], ["c"]]
+    assert await writer.stored() == set("abc")
+    assert writer.batches == [["a"], ["b", "bad", "c"], ["b"], ["bad"], ["c"]]
 
 
-async def test_a_bad_one_alone_is_tried_once_and_told(desk: Desk) -> None:
-    gathering = desk.gathering()
+async def test_a_single_bad_item_is_tried_once_and_raises(writer: RecordingWriter) -> None:
+    batcher = writer.batcher()
     with pytest.raises(LookupError):
-        await gathering.add("bad")
-    assert desk.batches == [["bad"]]
-    assert await gathering.add("a") == "kept a"
+        await batcher.add("bad")
+    assert writer.batches == [["bad"]]
+    assert await batcher.add("a") == "stored a"
 
 
-async def test_whoever_adds_inside_a_transaction_of_their_own_is_told_instead_of_waiting_for_ever(desk: Desk) -> None:
-    gathering = desk.gathering()
-    async with desk.database.write():
+async def test_adding_inside_an_open_transaction_raises_instead_of_waiting_forever(writer: RecordingWriter) -> None:
+    batcher = writer.batcher()
+    async with writer.database.write():
         with pytest.raises(RuntimeError, match="already open"):
-            await gathering.add("a")
-    assert await gathering.add("b") == "kept b"
+            await batcher.add("a")
+    assert await batcher.add("b") == "stored b"
 
 
-# ---------------------------------------------------------------- a database that is away
+# ---------------------------------------------------------------- an unavailable database
 
 
 class Outage:
-    """The database is away for some more transactions: when they begin, or when they commit."""
+    """The database is unavailable for the next `lasts` transactions: when they begin, or when they commit."""
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch, moment: str, lasts: int) -> None:
         self._write = database.write
@@ -164,12 +166,12 @@ class Outage:
 
     @asynccontextmanager
     async def __call__(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
-        is_away, self.lasts = self.lasts > 0, self.lasts - 1
-        if is_away and self._moment == "begin":
+        is_unavailable, self.lasts = self.lasts > 0, self.lasts - 1
+        if is_unavailable and self._moment == "begin":
             raise DatabaseUnavailable("gone")
         async with self._write(is_urgent=is_urgent) as tx:
             yield tx
-            if is_away:
+            if is_unavailable:
                 raise DatabaseUnavailable("gone")
 
 
@@ -177,165 +179,167 @@ MOMENTS = pytest.mark.parametrize("moment", ["begin", "commit"])
 
 
 @MOMENTS
-async def test_all_that_wait_are_told_when_the_database_is_away_and_nothing_of_them_is_kept(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+async def test_an_unavailable_database_raises_for_all_callers_and_nothing_is_stored(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    gathering = desk.gathering()
-    Outage(desk.database, monkeypatch, moment, lasts=1)
-    found = await asyncio.gather(*(gathering.add(name) for name in "abc"), return_exceptions=True)
-    assert [type(one) for one in found] == [DatabaseUnavailable] * 3
-    assert await desk.kept() == set()
-    assert desk.naps == []
-    assert await gathering.add("a") == "kept a"
+    batcher = writer.batcher()
+    Outage(writer.database, monkeypatch, moment, lasts=1)
+    found = await asyncio.gather(*(batcher.add(name) for name in "abc"), return_exceptions=True)
+    assert [type(result) for result in found] == [DatabaseUnavailable] * 3
+    assert await writer.stored() == set()
+    assert writer.sleeps == []
+    assert await batcher.add("a") == "stored a"
 
 
 @MOMENTS
-async def test_with_patience_nothing_is_lost_while_the_database_is_away(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+async def test_with_retries_nothing_is_lost_while_the_database_is_unavailable(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    gathering = desk.gathering(tries=4)
-    Outage(desk.database, monkeypatch, moment, lasts=3)
-    assert await asyncio.gather(*(gathering.add(name) for name in "abc")) == ["kept a", "kept b", "kept c"]
-    assert desk.naps == [7.0] * 3
-    assert desk.batches[-1] == ["a", "b", "c"]
+    batcher = writer.batcher(attempts=4)
+    Outage(writer.database, monkeypatch, moment, lasts=3)
+    assert await asyncio.gather(*(batcher.add(name) for name in "abc")) == ["stored a", "stored b", "stored c"]
+    assert writer.sleeps == [7.0] * 3
+    assert writer.batches[-1] == ["a", "b", "c"]
 
 
 @MOMENTS
-async def test_patience_has_an_end_and_begins_anew_afterwards(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, moment: str
+async def test_retries_end_and_start_over_afterwards(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    gathering = desk.gathering(tries=3)
-    outage = Outage(desk.database, monkeypatch, moment, lasts=3)
+    batcher = writer.batcher(attempts=3)
+    outage = Outage(writer.database, monkeypatch, moment, lasts=3)
     with pytest.raises(DatabaseUnavailable):
-        await gathering.add("a")
-    assert desk.naps == [7.0] * 2
+        await batcher.add("a")
+    assert writer.sleeps == [7.0] * 2
     outage.lasts = 2
-    assert await gathering.add("b") == "kept b"
-    assert await desk.kept() == {"b"}
+    assert await batcher.add("b") == "stored b"
+    assert await writer.stored() == {"b"}
 
 
-async def test_whoever_comes_late_in_an_outage_is_tried_as_often_as_anybody(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_an_item_that_arrives_late_in_an_outage_gets_all_its_retries(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gathering = desk.gathering(tries=3)
-    Outage(desk.database, monkeypatch, "begin", lasts=4)
+    batcher = writer.batcher(attempts=3)
+    Outage(writer.database, monkeypatch, "begin", lasts=4)
     late: list[asyncio.Task[str]] = []
 
-    async def nap(seconds: float) -> None:
-        if not late and len(desk.naps) == 1:
-            late.append(asyncio.create_task(gathering.add("late")))
-        desk.naps.append(seconds)
+    async def sleep(seconds: float) -> None:
+        if not late and len(writer.sleeps) == 1:
+            late.append(asyncio.create_task(batcher.add("late")))
+        writer.sleeps.append(seconds)
         await asyncio.sleep(0)
 
-    gathering._patience = RetryPolicy(3, 7.0, nap)
+    batcher._retry_policy = RetryPolicy(3, 7.0, sleep)
     with pytest.raises(DatabaseUnavailable):
-        await gathering.add("early")
-    assert await late[0] == "kept late"
-    assert await desk.kept() == {"late"}
+        await batcher.add("early")
+    assert await late[0] == "stored late"
+    assert await writer.stored() == {"late"}
 
 
-async def test_a_database_that_goes_away_while_each_is_written_alone_is_waited_for_too(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_an_outage_while_items_are_written_individually_is_retried_too(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gathering = desk.gathering(tries=3)
-    outage = Outage(desk.database, monkeypatch, "begin", lasts=0)
-    write = desk.write
+    batcher = writer.batcher(attempts=3)
+    outage = Outage(writer.database, monkeypatch, "begin", lasts=0)
+    write = writer.write
 
     async def once(tx: Transaction, names: Sequence[str]) -> Sequence[str]:
-        if len(names) > 1 and not desk.naps:
+        if len(names) > 1 and not writer.sleeps:
             outage.lasts = 1
         return await write(tx, names)
 
-    gathering._write = once
-    found = await asyncio.gather(*(gathering.add(name) for name in ("a", "bad", "b")), return_exceptions=True)
-    assert [str(one) for one in found] == ["kept a", "bad", "kept b"]
+    batcher._write = once
+    found = await asyncio.gather(*(batcher.add(name) for name in ("a", "bad", "b")), return_exceptions=True)
+    assert [str(result) for result in found] == ["stored a", "bad", "stored b"]
 
 
-# ---------------------------------------------------------------- whoever goes away
+# ---------------------------------------------------------------- cancelled callers
 
 
-@pytest.mark.parametrize("who", range(3))
-async def test_whoever_is_cancelled_harms_nobody_else(desk: Desk, who: int) -> None:
-    gathering = desk.gathering()
-    tasks = await going(desk, gathering, "a", "b", "c")
-    tasks[who].cancel()
+@pytest.mark.parametrize("cancelled", range(3))
+async def test_a_cancelled_caller_does_not_affect_others(writer: RecordingWriter, cancelled: int) -> None:
+    batcher = writer.batcher()
+    tasks = await adding(writer, batcher, "a", "b", "c")
+    tasks[cancelled].cancel()
     await asyncio.sleep(0)
-    desk.opens.set()
+    writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(one) for place, one in enumerate(found) if place != who] == [
-        f"kept {name}" for place, name in enumerate("abc") if place != who
+    assert [str(result) for place, result in enumerate(found) if place != cancelled] == [
+        f"stored {name}" for place, name in enumerate("abc") if place != cancelled
     ]
-    assert isinstance(found[who], asyncio.CancelledError)
-    assert await gathering.add("d") == "kept d"
-    assert await desk.kept() == set("abcd"), "what was handed over is written all the same"
+    assert isinstance(found[cancelled], asyncio.CancelledError)
+    assert await batcher.add("d") == "stored d"
+    assert await writer.stored() == set("abcd"), "an added item is written all the same"
 
 
-async def test_whoever_is_cancelled_does_not_see_the_fault_and_nobody_misses_theirs(desk: Desk) -> None:
-    tasks = await going(desk, desk.gathering(), "a", "bad 1", "bad 2")
+async def test_a_cancelled_caller_does_not_get_the_error_and_others_get_theirs(writer: RecordingWriter) -> None:
+    tasks = await adding(writer, writer.batcher(), "a", "bad 1", "bad 2")
     tasks[1].cancel()
-    desk.opens.set()
+    writer.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(one) for one in found] == [str, asyncio.CancelledError, LookupError]
+    assert [type(result) for result in found] == [str, asyncio.CancelledError, LookupError]
 
 
-# ---------------------------------------------------------------- manners
+# ---------------------------------------------------------------- options
 
 
 @only_sqlite
-async def test_between_two_writes_it_rests_so_that_more_share_the_next(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_writes_keep_their_interval_so_that_more_items_share_one(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gathering = desk.gathering(options=BatchOptions(rest=3600))
-    naps: list[float] = []
-    resting, is_over = asyncio.Event(), asyncio.Event()
+    batcher = writer.batcher(options=BatchOptions(interval=3600))
+    sleeps: list[float] = []
+    sleeping, is_over = asyncio.Event(), asyncio.Event()
 
-    lets_in = asyncio.sleep
+    original_sleep = asyncio.sleep
 
-    async def rest(seconds: float) -> None:
+    async def long_sleep(seconds: float) -> None:
         if not seconds:
-            await lets_in(0)
+            await original_sleep(0)
             return
-        naps.append(seconds)
-        resting.set()
+        sleeps.append(seconds)
+        sleeping.set()
         await is_over.wait()
 
-    await gathering.add("a")  # after silence, at once
+    await batcher.add("a")  # after a longer pause, at once
     with monkeypatch.context() as patch:
-        patch.setattr(asyncio, "sleep", rest)
-        tasks = [asyncio.create_task(gathering.add("b"))]
-        await resting.wait()
-        tasks += [asyncio.create_task(gathering.add(name)) for name in "cd"]
+        patch.setattr(asyncio, "sleep", long_sleep)
+        tasks = [asyncio.create_task(batcher.add("b"))]
+        await sleeping.wait()
+        tasks += [asyncio.create_task(batcher.add(name)) for name in "cd"]
         is_over.set()
         await asyncio.gather(*tasks)
-    assert desk.batches == [["a"], ["b", "c", "d"]]
-    assert [0 < one <= 3600 for one in naps] == [True]
+    assert writer.batches == [["a"], ["b", "c", "d"]]
+    assert [0 < seconds <= 3600 for seconds in sleeps] == [True]
 
 
 @only_sqlite
-async def test_after_a_longer_silence_it_writes_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    gathering = desk.gathering(options=BatchOptions(rest=3600))
-    await gathering.add("a")
+async def test_after_a_longer_pause_items_are_written_at_once(
+    writer: RecordingWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = writer.batcher(options=BatchOptions(interval=3600))
+    await batcher.add("a")
     loop = asyncio.get_running_loop()
     now = loop.time
     with monkeypatch.context() as patch:
         patch.setattr(loop, "time", lambda: now() + 3601)
-        await gathering.add("b")
-    assert desk.batches == [["a"], ["b"]]
+        await batcher.add("b")
+    assert writer.batches == [["a"], ["b"]]
 
 
 @only_sqlite
 @pytest.mark.parametrize("is_urgent", [True, False])
-async def test_what_is_urgent_goes_before_whoever_waits_to_write(desk: Desk, is_urgent: bool) -> None:
-    gathering = desk.gathering(options=BatchOptions(is_urgent=is_urgent))
+async def test_urgent_writes_go_before_waiting_writers(writer: RecordingWriter, is_urgent: bool) -> None:
+    batcher = writer.batcher(options=BatchOptions(is_urgent=is_urgent))
 
     async def other() -> None:
-        async with desk.database.write():
-            desk.batches.append(["other"])
+        async with writer.database.write():
+            writer.batches.append(["other"])
 
-    async with held(desk.database):
+    async with held(writer.database):
         waiting = asyncio.create_task(other())
         await settled()
-        adding = asyncio.create_task(gathering.add("a"))
+        adding = asyncio.create_task(batcher.add("a"))
         await settled()
     await asyncio.gather(waiting, adding)
-    assert desk.batches == ([["a"], ["other"]] if is_urgent else [["other"], ["a"]])
+    assert writer.batches == ([["a"], ["other"]] if is_urgent else [["other"], ["a"]])

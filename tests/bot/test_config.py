@@ -1,3 +1,5 @@
+"""Settings: defaults, validation messages, sources, generated secrets and `.env.example`."""
+
 import stat
 import traceback
 from dataclasses import fields
@@ -14,11 +16,11 @@ EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
-    monkeypatch.chdir(tmp_path)  # where no .env lies
+    monkeypatch.chdir(tmp_path)  # a folder without .env
 
 
 def test_without_any_setting_everything_has_its_default() -> None:
@@ -76,30 +78,30 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), WRONG, ids=lambda one: str(one)[:24])
-def test_a_wrong_setting_is_told_in_one_line_with_what_is_expected(
+@pytest.mark.parametrize(("name", "value", "expected"), WRONG, ids=lambda value: str(value)[:24])
+def test_a_wrong_setting_is_reported_in_one_line_with_what_is_expected(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSetting) as told:
+    with pytest.raises(WrongSetting) as error:
         load()
-    (line,) = str(told.value).splitlines()
+    (line,) = str(error.value).splitlines()
     assert line.startswith(f"{name}: ")
     assert expected in line
-    assert SECRET not in "".join(traceback.format_exception(told.value))
+    assert SECRET not in "".join(traceback.format_exception(error.value))
     if SECRET not in value and name != "DATABASE_URL":
         assert f"(seen: {value!r})" in line
 
 
-def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TIMEZONE", "Mars"), ("MIN_GROUP", "1"), ("WEBCHAT", "maybe")):
         monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSetting) as told:
+    with pytest.raises(WrongSetting) as error:
         load()
-    assert [line.partition(":")[0] for line in str(told.value).splitlines()] == ["TIMEZONE", "WEBCHAT", "MIN_GROUP"]
+    assert [line.partition(":")[0] for line in str(error.value).splitlines()] == ["TIMEZONE", "WEBCHAT", "MIN_GROUP"]
 
 
-def test_an_empty_value_is_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_value_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.setenv(name.upper(), "")
     assert load() == load(_env_file=None)
@@ -109,9 +111,7 @@ def test_an_empty_value_is_the_same_as_none(monkeypatch: pytest.MonkeyPatch) -> 
     ("port", "expected"),
     [("8099", "http://127.0.0.1:8099"), ("", "http://127.0.0.1:8080"), ("0", "http://127.0.0.1:8080")],
 )
-def test_whoever_changes_the_port_alone_is_given_the_address_that_works(
-    monkeypatch: pytest.MonkeyPatch, port: str, expected: str
-) -> None:
+def test_the_default_public_url_follows_the_port(monkeypatch: pytest.MonkeyPatch, port: str, expected: str) -> None:
     monkeypatch.setenv("HTTP_PORT", port)
     assert load().public_url == expected
     monkeypatch.setenv("PUBLIC_URL", "https://integra.example.mx/")
@@ -129,7 +129,7 @@ def test_whoever_changes_the_port_alone_is_given_the_address_that_works(
         ({"PUBLIC_URL": "https://integra.example.mx", "TELEGRAM_MODE": "polling"}, True, False),
     ],
 )
-def test_what_is_not_said_follows_from_the_rest(
+def test_unset_modes_follow_from_the_other_settings(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], webchat: bool, webhook: bool
 ) -> None:
     for name, value in given.items():
@@ -150,14 +150,14 @@ def test_what_is_not_said_follows_from_the_rest(
         ("http://localhost:9443", False),  # by long polling
     ],
 )
-def test_an_address_to_which_telegram_cannot_bring_updates_is_told_at_the_start(
+def test_a_public_url_that_telegram_cannot_reach_is_refused_at_startup(
     monkeypatch: pytest.MonkeyPatch, address: str, is_refused: bool
 ) -> None:
     monkeypatch.setenv("PUBLIC_URL", address)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
     if is_refused:
         (line,) = lines_of(monkeypatch, {})
-        assert line.startswith("PUBLIC_URL: Telegram cannot bring updates there")
+        assert line.startswith("PUBLIC_URL: Telegram cannot deliver updates there")
         assert f"(seen: {address!r})" in line
         monkeypatch.setenv("TELEGRAM_MODE", "polling")
     assert load().public_url == address
@@ -175,13 +175,13 @@ WHATSAPP = {
 
 
 def lines_of(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> list[str]:
-    """What is told of settings that cannot be used; never the value of a secret."""
+    """The lines of the error about invalid settings; never with the value of a secret."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSetting) as told:
+    with pytest.raises(WrongSetting) as error:
         load()
-    assert SECRET not in "".join(traceback.format_exception(told.value))
-    return str(told.value).splitlines()
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+    return str(error.value).splitlines()
 
 
 def test_with_all_five_settings_whatsapp_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +197,14 @@ def test_with_all_five_settings_whatsapp_is_on(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "missing", [*([name] for name in WHATSAPP), list(WHATSAPP)[1:], list(WHATSAPP)[:4], list(WHATSAPP)[2:4]]
 )
-def test_what_whatsapp_lacks_is_told_by_name(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
+def test_missing_whatsapp_settings_are_reported_by_name(monkeypatch: pytest.MonkeyPatch, missing: list[str]) -> None:
     given = {name: value for name, value in WHATSAPP.items() if name not in missing}
     assert lines_of(monkeypatch, given) == [
         f"{name}: not set; WhatsApp needs all 5 of its ids and secrets, or none" for name in missing
     ]
 
 
-def test_what_whatsapp_lacks_is_told_beside_every_other_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_whatsapp_settings_are_reported_together_with_all_other_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     given = WHATSAPP | {"WHATSAPP_APP_SECRET": "", "WHATSAPP_PHONE_NUMBER_ID": "+52 477", "WEBCHAT": "maybe"}
     number, secret, webchat = lines_of(monkeypatch, given)
     assert number.startswith("WHATSAPP_PHONE_NUMBER_ID: String should match pattern")
@@ -215,11 +215,11 @@ def test_what_whatsapp_lacks_is_told_beside_every_other_mistake(monkeypatch: pyt
 
 @pytest.mark.parametrize("name", list(WHATSAPP)[2:])
 @pytest.mark.parametrize("wrong", [f"{SECRET} {SECRET}", f"{SECRET}\nX: y", f"ñ{SECRET}"])
-def test_a_secret_of_whatsapp_that_no_header_takes_is_told_and_not_shown(
+def test_a_whatsapp_secret_that_no_header_can_carry_is_refused_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, name: str, wrong: str
 ) -> None:
     (line,) = lines_of(monkeypatch, WHATSAPP | {name: wrong})
-    assert line == f"{name}: expected letters, digits and signs of ASCII without blanks"
+    assert line == f"{name}: expected ASCII letters, digits and punctuation without spaces"
 
 
 # ---------------------------------------------------------------- secrets
@@ -243,7 +243,7 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert load().telegram_bot_token == SecretStr(TOKEN)
 
 
-def test_the_environment_goes_before_a_file_and_a_file_before_dotenv(
+def test_the_environment_takes_precedence_over_a_file_and_a_file_over_dotenv(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("MIN_GROUP=11\n")
@@ -256,12 +256,12 @@ def test_the_environment_goes_before_a_file_and_a_file_before_dotenv(
     assert load(min_group=14).min_group == 14
 
 
-def test_files_that_cannot_be_read_are_told_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", str(tmp_path / "absent"))
     monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path))
-    with pytest.raises(WrongSetting) as told:
+    with pytest.raises(WrongSetting) as error:
         load()
-    first, second = str(told.value).splitlines()
+    first, second = str(error.value).splitlines()
     assert first.startswith("DATABASE_URL_FILE: cannot read")
     assert second.startswith("TELEGRAM_BOT_TOKEN_FILE: cannot read")
 
@@ -269,16 +269,16 @@ def test_files_that_cannot_be_read_are_told_together(monkeypatch: pytest.MonkeyP
 def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(SECRET)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", str(tmp_path / "token"))
-    with pytest.raises(WrongSetting, match="TELEGRAM_BOT_TOKEN: expected") as told:
+    with pytest.raises(WrongSetting, match="TELEGRAM_BOT_TOKEN: expected") as error:
         load()
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(error.value)
 
 
-def test_generated_keys_are_made_once_for_our_eyes_only(tmp_path: Path) -> None:
-    made = load_secrets(tmp_path / "data")
-    assert load_secrets(tmp_path / "data") == made
-    assert load_secrets(tmp_path / "other") != made
-    keys = [getattr(made, one.name) for one in fields(made)]
+def test_keys_are_generated_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
+    generated = load_secrets(tmp_path / "data")
+    assert load_secrets(tmp_path / "data") == generated
+    assert load_secrets(tmp_path / "other") != generated
+    keys = [getattr(generated, field.name) for field in fields(generated)]
     assert len(set(keys)) == len(keys)
     files = list((tmp_path / "data" / "secrets").iterdir())
     assert len(files) == len(keys)
@@ -287,7 +287,7 @@ def test_generated_keys_are_made_once_for_our_eyes_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data" / "secrets").stat().st_mode) == 0o700
 
 
-def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path) -> None:
+def test_a_damaged_key_is_reported_and_never_replaced(tmp_path: Path) -> None:
     load_secrets(tmp_path)
     damaged = tmp_path / "secrets" / "inbox"
     damaged.write_bytes(b"short")
@@ -296,7 +296,7 @@ def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path) -> None:
     assert damaged.read_bytes() == b"short"
 
 
-def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WrongSetting, match="DATA_DIR: cannot use"):
         load_secrets(tmp_path / "file")
@@ -306,17 +306,17 @@ def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def _example() -> list[tuple[str, str, str]]:
-    """Name, value and help of each setting, as the file lists them."""
-    found = []
+    """Name, value and help text of each setting, in the order of the file."""
+    settings = []
     blocks = EXAMPLE.read_text(encoding="utf-8").strip().split("\n\n")[1:]
     for block in blocks:
         *comment, setting = block.splitlines()
         name, _, value = setting.partition("=")
-        found.append((name, value, " ".join(line.removeprefix("# ") for line in comment)))
-    return found
+        settings.append((name, value, " ".join(line.removeprefix("# ") for line in comment)))
+    return settings
 
 
-def test_the_example_lists_every_setting_with_its_help_and_default_and_nothing_else() -> None:
+def test_the_example_lists_exactly_the_settings_with_help_and_default() -> None:
     expected = [
         (name.upper(), "" if field.default is None else str(field.default), field.description)
         for name, field in Settings.model_fields.items()

@@ -1,3 +1,5 @@
+"""The scheduler: due prompts once per day, notices at the slots, deletion after retention, aggregation of past days."""
+
 import asyncio
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -6,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot import scheduler as scheduler_module
-from bot.scheduler import KEPT, REPEATED, Scheduler
+from bot.scheduler import DELIVERY_RETENTION, UPDATE_RETENTION, Scheduler
 from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation
@@ -20,29 +22,31 @@ from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
 DAY = timedelta(days=1)
-HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
 
 
 class Stage:
-    """A scheduler with people who want their prompt at nine."""
+    """A scheduler with servants who get their prompt at nine, unless a test chooses another hour."""
 
-    def __init__(self, database: Database, library: Library, clock: Clock, installation: Installation = HOUSE) -> None:
+    def __init__(
+        self, database: Database, library: Library, clock: Clock, installation: Installation = INSTALLATION
+    ) -> None:
         self.database, self.library, self.clock, self.installation = database, library, clock, installation
-        self.woken = 0
-        self.scheduler = self.restarted()
+        self.wakes = 0
+        self.scheduler = self.new_scheduler()
 
-    def restarted(self, database: Database | None = None) -> Scheduler:
+    def new_scheduler(self, database: Database | None = None) -> Scheduler:
         return Scheduler(database or self.database, self.library, self.installation, self.clock, self.wake)
 
     def wake(self) -> None:
-        self.woken += 1
+        self.wakes += 1
 
-    async def enrol(self, people: int, hour: int = 9, channel: str = "telegram") -> None:
+    async def enrol(self, count: int, hour: int = 9, channel: str = "telegram") -> None:
         async with self.database.write() as tx:
             await servants.add_institution(tx, "LEON", "León", "municipal")
             place = await servants.institution_by_code(tx, "LEON")
             assert place is not None
-            for number in range(people):
+            for number in range(count):
                 await servants.enrol(
                     tx,
                     channel,
@@ -70,38 +74,36 @@ def stage(database: Database, library: Library, clock: Clock) -> Stage:
 async def test_a_second_tick_plans_nothing(stage: Stage) -> None:
     await stage.enrol(3)
     assert await stage.scheduler.tick(MONDAY_NINE) == 3
-    assert stage.woken == 1
+    assert stage.wakes == 1
     assert await stage.scheduler.tick(MONDAY_NINE) == 0
     assert await stage.scheduler.tick(MONDAY_NINE + timedelta(hours=5)) == 0
-    assert stage.woken == 1
+    assert stage.wakes == 1
     assert await stage.count() == (3, 3)
 
 
-async def test_a_restart_in_between_plans_nothing_twice(stage: Stage) -> None:
+async def test_a_restart_between_two_ticks_plans_nothing_twice(stage: Stage) -> None:
     await stage.enrol(2)
     await stage.enrol(2, hour=10)
     assert await stage.scheduler.tick(MONDAY_NINE) == 2
-    assert await stage.restarted().tick(MONDAY_NINE + timedelta(hours=1)) == 2
-    assert await stage.restarted().tick(MONDAY_NINE + timedelta(hours=1)) == 0
+    assert await stage.new_scheduler().tick(MONDAY_NINE + timedelta(hours=1)) == 2
+    assert await stage.new_scheduler().tick(MONDAY_NINE + timedelta(hours=1)) == 0
     assert await stage.count() == (4, 4)
 
 
-async def test_two_clocks_at_once_plan_everybody_once(stage: Stage, database_url: str) -> None:
+async def test_two_schedulers_at_once_plan_each_servant_once(stage: Stage, database_url: str) -> None:
     await stage.enrol(12)
     other = open_database(database_url)
-    ticks = [one.tick(MONDAY_NINE) for one in (stage.scheduler, stage.restarted(other))]
+    ticks = [scheduler.tick(MONDAY_NINE) for scheduler in (stage.scheduler, stage.new_scheduler(other))]
     assert sum(await asyncio.gather(*ticks)) == 12
     await other.close()
     assert await stage.count() == (12, 12)
 
 
-async def test_more_people_than_fit_in_one_transaction_are_all_planned(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler_module, "CHUNK", 4)
+async def test_more_servants_than_one_batch_are_all_planned(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "PLAN_BATCH", 4)
     await stage.enrol(10)
     assert await stage.scheduler.tick(MONDAY_NINE) == 10
-    assert stage.woken == 3
+    assert stage.wakes == 3
 
 
 @pytest.mark.parametrize(
@@ -124,24 +126,24 @@ async def test_prompts_are_planned_on_working_days_within_the_window(
     assert await stage.scheduler.tick(moment) == planned
 
 
-async def test_each_day_brings_one_prompt(stage: Stage) -> None:
+async def test_each_working_day_brings_one_prompt(stage: Stage) -> None:
     await stage.enrol(2)
     days = [await stage.scheduler.tick(MONDAY_NINE + number * DAY) for number in range(7)]
     assert days == [2, 2, 2, 2, 2, 0, 0]
 
 
-# ---------------------------------------------------------------- the clock that runs
+# ---------------------------------------------------------------- the running scheduler
 
 
-class Beats:
-    """Stands in for asyncio.sleep: moves the test's clock, and ends the run after so many beats."""
+class FakeSleep:
+    """Replaces asyncio.sleep: each interval moves the test's clock, and the run ends after `last` intervals."""
 
     def __init__(self, clock: Clock, last: int, seconds: float = 60) -> None:
         self.clock, self.last, self.seconds = clock, last, seconds
         self.ends = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        if seconds < scheduler_module.BEAT:  # somebody else lets others in between
+        if seconds < scheduler_module.INTERVAL:  # another sleep, such as the one between two batches
             return
         self.last -= 1
         self.clock.move(seconds=self.seconds)
@@ -149,116 +151,120 @@ class Beats:
             raise asyncio.CancelledError
 
 
-async def _run(stage: Stage, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _run(stage: Stage, fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(asyncio, "sleep", beats.sleep)
+        patched.setattr(asyncio, "sleep", fake_sleep.sleep)
         with pytest.raises(asyncio.CancelledError):
             await stage.scheduler.run()
 
 
-async def test_notices_leave_only_at_the_slots_of_the_clock(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    rung: list[str] = []
+async def test_notices_are_sent_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent_at: list[str] = []
 
-    async def ring(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
-        rung.append(now.strftime("%H:%M"))
+    async def send_news(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
+        sent_at.append(now.strftime("%H:%M"))
         return 0
 
-    monkeypatch.setattr(news, "ring", ring)
-    await _run(stage, Beats(stage.clock, 50), monkeypatch)
-    assert rung == ["15:00", "15:15", "15:30", "15:45"]
+    monkeypatch.setattr(news, "notify_askers", send_news)
+    await _run(stage, FakeSleep(stage.clock, 50), monkeypatch)
+    assert sent_at == ["15:00", "15:15", "15:30", "15:45"]
 
 
-async def test_a_clock_started_in_the_middle_of_a_slot_does_not_ring_twice_in_it(
+async def test_a_scheduler_started_within_a_slot_sends_news_once_in_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
+    sent_at: list[str] = []
 
-    async def ring(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
-        rung.append(now.strftime("%H:%M"))
+    async def send_news(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
+        sent_at.append(now.strftime("%H:%M"))
         return 1
 
-    monkeypatch.setattr(news, "ring", ring)
+    monkeypatch.setattr(news, "notify_askers", send_news)
     stage.clock.move(minutes=7)
-    await _run(stage, Beats(stage.clock, 8), monkeypatch)
-    assert rung == ["15:07"]
-    assert stage.woken == 1
+    await _run(stage, FakeSleep(stage.clock, 8), monkeypatch)
+    assert sent_at == ["15:07"]
+    assert stage.wakes == 1
 
 
-async def test_the_clock_outlives_a_database_that_is_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_scheduler_survives_an_unavailable_database(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await stage.enrol(1)
-    plan, asked = stage.scheduler.plan, []
+    plan, calls = stage.scheduler.plan, []
 
-    async def sometimes(now: datetime) -> int | None:
-        asked.append(now)
-        if len(asked) == 1:
+    async def fail_once(now: datetime) -> int | None:
+        calls.append(now)
+        if len(calls) == 1:
             raise DatabaseUnavailable("gone")
         return await plan(now)
 
-    monkeypatch.setattr(stage.scheduler, "plan", sometimes)
-    await _run(stage, Beats(stage.clock, 3), monkeypatch)
-    assert len(asked) == 2, "again at the next beat, and then not before the next slot"
+    monkeypatch.setattr(stage.scheduler, "plan", fail_once)
+    await _run(stage, FakeSleep(stage.clock, 3), monkeypatch)
+    assert len(calls) == 2, "again at the next interval, and then not before the next slot"
     assert await stage.count() == (1, 1)
 
 
-# ---------------------------------------------------------------- forgetting
+# ---------------------------------------------------------------- retention
 
 
-async def test_what_is_old_is_forgotten_and_what_waits_is_not(stage: Stage) -> None:
+async def test_expired_rows_are_deleted_and_waiting_ones_are_not(stage: Stage) -> None:
     now = MONDAY_NINE
     async with stage.database.write() as tx:
-        for key, at in (("old", now - REPEATED - DAY), ("new", now - REPEATED + DAY), ("waits", now - 90 * DAY)):
-            await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
+        for key, at in (
+            ("old", now - UPDATE_RETENTION - DAY),
+            ("new", now - UPDATE_RETENTION + DAY),
+            ("waits", now - 90 * DAY),
+        ):
+            await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
         for _ in range(2):
-            taken = await updates.take(tx)
+            taken = await updates.claim(tx)
             assert taken is not None
             await updates.finish(tx, taken.id)
-        for key, ended in (("ended", now - KEPT - DAY), ("recent", now - KEPT + DAY)):
+        for key, ended in (("ended", now - DELIVERY_RETENTION - DAY), ("recent", now - DELIVERY_RETENTION + DAY)):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
-            await delivery_worker.end(tx, claimed.id, outbox.DeliveryState.SENT, ended)
+            await delivery_worker.finish(tx, claimed.id, outbox.DeliveryState.SENT, ended)
     await stage.scheduler.tick(now)
     async with stage.database.write() as tx:
-        kept = {
-            key: not await updates.keep(tx, [updates.NewUpdate("telegram", key, key, b"")], now)
+        is_stored = {
+            key: not await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], now)
             for key in ("old", "new", "waits")
         }
-        assert kept == {"old": False, "new": True, "waits": True}
+        assert is_stored == {"old": False, "new": True, "waits": True}
         assert list((await tx.execute(select(deliveries.c.key))).scalars()) == ["recent"]
 
 
-# ---------------------------------------------------------------- counting what is over
+# ---------------------------------------------------------------- aggregation of past days
 
 
-async def _kept(stage: Stage) -> date:
+async def _aggregated_until(stage: Stage) -> date:
     async with stage.database.read() as tx:
-        return await aggregates.until(tx)
+        return await aggregates.aggregated_until(tx)
 
 
-async def test_a_tick_counts_all_days_that_are_over(stage: Stage) -> None:
+async def test_a_tick_aggregates_all_days_that_are_over(stage: Stage) -> None:
     await stage.enrol(2)
     await stage.scheduler.tick(MONDAY_NINE)
-    assert await _kept(stage) == aggregates.NEVER
+    assert await _aggregated_until(stage) == aggregates.NEVER
     await stage.scheduler.tick(MONDAY_NINE + 3 * DAY)
-    assert await _kept(stage) == (MONDAY_NINE + 2 * DAY).date()
+    assert await _aggregated_until(stage) == (MONDAY_NINE + 2 * DAY).date()
 
 
-async def test_after_a_long_past_prompts_are_planned_between_the_days_that_are_counted(
+async def test_with_a_backlog_of_days_prompts_are_planned_between_two_aggregations(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stage.enrol(1)
     await stage.scheduler.tick(MONDAY_NINE)
     stage.clock.move(days=4)
-    done: list[str] = []
+    calls: list[str] = []
 
     async def plan(_: datetime) -> int:
-        done.append("plan")
+        calls.append("plan")
         return 0
 
-    async def fold(_: Transaction, __: datetime) -> date | None:
-        done.append("fold")
-        return MONDAY_NINE.date() if done.count("fold") < 3 else None
+    async def aggregate(_: Transaction, __: datetime) -> date | None:
+        calls.append("aggregate")
+        return MONDAY_NINE.date() if calls.count("aggregate") < 3 else None
 
     monkeypatch.setattr(stage.scheduler, "plan", plan)
-    monkeypatch.setattr(aggregates, "fold", fold)
-    await _run(stage, Beats(stage.clock, 5, seconds=900), monkeypatch)
-    assert done == ["plan", "fold"] * 5
+    monkeypatch.setattr(aggregates, "aggregate_next_day", aggregate)
+    await _run(stage, FakeSleep(stage.clock, 5, seconds=900), monkeypatch)
+    assert calls == ["plan", "aggregate"] * 5

@@ -1,4 +1,4 @@
-"""What a house wrote itself goes before what comes along, stays when that changes, and is named when it is wrong."""
+"""Overlay files replace shipped ones, survive upgrades, and are named in problems."""
 
 import shutil
 from collections.abc import Callable
@@ -25,19 +25,19 @@ def write(folder: Path, scenario: Scenario, topic: str = TOPIC) -> Path:
     return path
 
 
-def case(name: str = "caja", **changes: object) -> Scenario:
+def overlay_scenario(name: str = "caja", **changes: object) -> Scenario:
     return plain(id=name, competency=COMPETENCY, **changes)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The course with two scenarios of its own."""
-    place = tmp_path / "shipped"
+    """A shipped course with two scenarios."""
+    root = tmp_path / "shipped"
     for folder in ("articles", "assessments", "institutions", "messages", "topics"):
-        shutil.copytree(SHIPPED / folder, place / folder)
-    write(place, case())
-    write(place, case("otra", variant=2))
-    return place
+        shutil.copytree(SHIPPED / folder, root / folder)
+    write(root, overlay_scenario())
+    write(root, overlay_scenario("otra", variant=2))
+    return root
 
 
 @pytest.fixture
@@ -51,62 +51,62 @@ def problems(root: Path, overlay: Path) -> list[str]:
     return [str(one) for one in broken.value.problems]
 
 
-def test_without_files_of_the_house_the_course_is_as_shipped(root: Path, overlay: Path) -> None:
+def test_without_overlay_files_the_course_is_as_shipped(root: Path, overlay: Path) -> None:
     assert course.load(root, overlay).scenarios == course.load(root).scenarios
     overlay.mkdir(parents=True)
     assert course.load(root, overlay).scenarios == course.load(root).scenarios
 
 
-def test_a_file_of_the_house_goes_before_the_shipped_one_and_others_are_added(root: Path, overlay: Path) -> None:
-    mine, more = case(todo=text("Otra cosa.")), case("nueva", variant=50)
-    write(overlay, mine)
-    write(overlay, more)
+def test_an_overlay_file_replaces_the_shipped_one_and_others_are_added(root: Path, overlay: Path) -> None:
+    replaced, added = overlay_scenario(todo=text("Otra cosa.")), overlay_scenario("nueva", variant=50)
+    write(overlay, replaced)
+    write(overlay, added)
     found = course.load(root, overlay).scenarios
-    assert found == {"caja": mine, "otra": case("otra", variant=2), "nueva": more}
+    assert found == {"caja": replaced, "otra": overlay_scenario("otra", variant=2), "nueva": added}
 
 
-def test_an_upgrade_keeps_what_the_house_wrote(root: Path, overlay: Path) -> None:
-    mine = case(todo=text("Otra cosa."))
-    write(overlay, mine)
+def test_an_upgrade_keeps_overlay_files(root: Path, overlay: Path) -> None:
+    replaced = overlay_scenario(todo=text("Otra cosa."))
+    write(overlay, replaced)
     shutil.rmtree(root / "scenarios")
-    write(root, case(todo=text("La nueva versión.")), topic="valores")  # it moved to another folder, too
-    assert course.load(root, overlay).scenarios == {"caja": mine}
+    write(root, overlay_scenario(todo=text("La nueva versión.")), topic="valores")  # also moved to another folder
+    assert course.load(root, overlay).scenarios == {"caja": replaced}
 
 
-def test_other_parts_of_the_course_can_be_the_house_s_own(root: Path, overlay: Path) -> None:
+def test_other_content_folders_can_be_overlaid(root: Path, overlay: Path) -> None:
     file = overlay / "institutions" / "guanajuato.toml"
     file.parent.mkdir(parents=True)
     file.write_text('[[institutions]]\ncode = "LEON"\nname = "León"\nsphere = "municipal"\n', encoding="utf-8")
     assert [one.code for one in course.load(root, overlay).institutions if not one.fictional] == ["LEON"]
 
 
-def test_what_is_wrong_is_named_by_the_house_s_file(root: Path, overlay: Path) -> None:
-    write(overlay, case("nueva", variant=2))
-    path = write(overlay, case("mala", variant=3))
+def test_problems_name_the_overlay_file(root: Path, overlay: Path) -> None:
+    write(overlay, overlay_scenario("nueva", variant=2))
+    path = write(overlay, overlay_scenario("mala", variant=3))
     path.write_text(path.read_text(encoding="utf-8").replace('"lgra-58"', '"lgra-999"', 1), encoding="utf-8")
     assert problems(root, overlay) == [
         "data/content/scenarios/conflicto-de-interes/mala.toml: options.0.articles.0: "
         "not in the law catalogue (seen: 'lgra-999')",
         "data/content/scenarios/conflicto-de-interes/nueva.toml: variant: used twice (seen: 'excusa-por-escrito 2'); "
-        "it stands in scenarios/conflicto-de-interes/otra.toml too",
+        "also in scenarios/conflicto-de-interes/otra.toml",
     ]
 
 
-def test_two_files_of_the_house_are_not_the_same_scenario(root: Path, overlay: Path) -> None:
-    write(overlay, case())
-    write(overlay, case(), topic="valores")
-    (told,) = [line for line in problems(root, overlay) if "id: used twice (seen: 'caja')" in line]
-    assert "valores/caja.toml" in told
-    assert told.endswith("conflicto-de-interes/caja.toml too")
+def test_two_overlay_files_with_the_same_scenario_are_reported(root: Path, overlay: Path) -> None:
+    write(overlay, overlay_scenario())
+    write(overlay, overlay_scenario(), topic="valores")
+    (found,) = [line for line in problems(root, overlay) if "id: used twice (seen: 'caja')" in line]
+    assert "valores/caja.toml" in found
+    assert found.endswith("conflicto-de-interes/caja.toml")
 
 
-def test_a_file_that_would_count_for_nothing_is_told(root: Path, overlay: Path) -> None:
-    write(overlay, case("nueva", variant=50))
+def test_a_file_that_would_be_ignored_is_reported(root: Path, overlay: Path) -> None:
+    write(overlay, overlay_scenario("nueva", variant=50))
     (overlay / "messages").mkdir()
     (overlay / "messages" / "chat.es.toml").write_text("", encoding="utf-8")
     (overlay / "nueva.toml").write_text("", encoding="utf-8")
     (overlay / "README.md").write_text("nuestro", encoding="utf-8")
-    expected = "not looked for here; expected in one of articles, topics, scenarios"
+    expected = "this file is not read here; expected in one of articles, topics, scenarios"
     found = problems(root, overlay)
     assert [line.partition(":")[0] for line in found] == [
         "data/content/messages/chat.es.toml",
@@ -115,10 +115,10 @@ def test_a_file_that_would_count_for_nothing_is_told(root: Path, overlay: Path) 
     assert all(expected in line for line in found)
 
 
-def test_a_file_that_cannot_be_read_is_told(root: Path, overlay: Path) -> None:
-    path = write(overlay, case())
+def test_an_unreadable_file_is_reported(root: Path, overlay: Path) -> None:
+    path = write(overlay, overlay_scenario())
     path.unlink()
     path.symlink_to(overlay / "nowhere.toml")
     assert problems(root, overlay) == [
-        "data/content/scenarios/conflicto-de-interes/caja.toml: : cannot be read; whose file is it?".replace(": :", ":")
+        "data/content/scenarios/conflicto-de-interes/caja.toml: cannot be read; check owner and permissions"
     ]

@@ -1,3 +1,5 @@
+"""Message catalogs: loading, filling, and that handlers and catalogs agree."""
+
 import ast
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,24 +34,24 @@ def test_a_phrase_is_filled_without_emphasis_for_pages_and_labels(small: Phrases
     ("language", "key", "values"),
     [("es", "a.unknown", {}), ("fr", "a.bye", {}), ("es", "a.hello", {"name": "León"}), ("es", "a.hello", {})],
 )
-def test_a_phrase_that_cannot_be_said_is_named(
+def test_an_unknown_phrase_or_missing_value_raises(
     small: Phrases, language: str, key: str, values: dict[str, object]
 ) -> None:
     with pytest.raises(UnknownPhrase, match=key):
         small.plain(language, key, values)
 
 
-def test_values_are_never_read_as_emphasis_or_placeholders(small: Phrases) -> None:
+def test_values_are_not_parsed_for_emphasis_or_placeholders(small: Phrases) -> None:
     assert small.plain("es", "a.hello", {"name": "{hour}", "hour": "**"}) == "Hola {hour}, son las **"
 
 
-def test_a_section_is_given_by_the_rest_of_its_keys(small: Phrases) -> None:
+def test_a_section_is_keyed_by_the_rest_of_its_keys(small: Phrases) -> None:
     assert small.section("es", "a") == {"hello": CATALOGS["es"]["a.hello"], "bye": "Adiós"}
     assert small.section("es", "b") == {"c.deep": "Hondo"}
     assert small.section("es", "nothing") == {}
 
 
-def test_two_files_of_a_language_are_one_catalog(tmp_path: Path) -> None:
+def test_files_of_a_language_are_merged(tmp_path: Path) -> None:
     for name, text in (("a", '[one]\nhello = "  x  "\n'), ("b", '[two]\nhello = "y"\n')):
         for language in LANGUAGES:
             (tmp_path / f"{name}.{language}.toml").write_text(text, encoding="utf-8")
@@ -63,7 +65,7 @@ def test_two_files_of_a_language_are_one_catalog(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["{", "}", "a { b }", "{0}", "{}", "{name!r}", "{name:>5}", "{name.x}", "**bold", "__it", "x" * 4097]
 )
-def test_a_phrase_that_could_fail_when_it_is_said_is_not_loaded(tmp_path: Path, text: str) -> None:
+def test_an_invalid_phrase_is_not_loaded(tmp_path: Path, text: str) -> None:
     for language in LANGUAGES:
         (tmp_path / f"a.{language}.toml").write_text(f'[one]\nhello = "{text}"\n', encoding="utf-8")
     problems: list[Problem] = []
@@ -74,9 +76,9 @@ def test_a_phrase_that_could_fail_when_it_is_said_is_not_loaded(tmp_path: Path, 
     }
 
 
-def said() -> Iterator[tuple[str, str]]:
-    """Every key that a handler names in a message or button, with its file."""
-    for path in sorted(Path(next(iter(handlers.__path__))).glob("*.py")):
+def used_keys() -> Iterator[tuple[str, str]]:
+    """Every phrase key that a handler passes to a message or button, with its file."""
+    for path in sorted(Path(next(iter(handlers.__path__))).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Message", "Button"):
                 key = node.args[0] if node.args else None
@@ -84,8 +86,8 @@ def said() -> Iterator[tuple[str, str]]:
                     yield str(key.value), path.name
 
 
-def test_whatever_a_handler_says_is_a_phrase(library: Library) -> None:
-    named = list(said())
+def test_every_key_used_by_a_handler_exists(library: Library) -> None:
+    named = list(used_keys())
     assert len(named) > 60
     assert not [(key, file) for key, file in named if key not in library.phrases.keys]
 
@@ -96,8 +98,8 @@ def test_every_label_fits_the_narrowest_button(library: Library) -> None:
             assert len(label) <= limits.BUTTON_LABEL or "{" in label, key
 
 
-def test_no_text_is_left_untranslated(library: Library) -> None:
-    """A longer text that is the same in both languages was forgotten, unless it is only placeholders."""
+def test_no_text_is_untranslated(library: Library) -> None:
+    """A longer text that is equal in both languages is untranslated, unless it consists of placeholders."""
     same = [
         key
         for key in library.phrases.keys
@@ -109,24 +111,24 @@ def test_no_text_is_left_untranslated(library: Library) -> None:
     assert same == []
 
 
-def test_a_typed_word_means_one_command_and_that_command_exists(library: Library) -> None:
-    meant: dict[str, set[str]] = {}
+def test_a_typed_word_maps_to_one_existing_command(library: Library) -> None:
+    by_word: dict[str, set[str]] = {}
     for language in LANGUAGES:
         for command, listed in library.phrases.section(language, "words").items():
             assert command in router.COMMANDS
             for word in listed.split(","):
                 assert fold(word)
-                meant.setdefault(fold(word), set()).add(command)
-    assert not {word: commands for word, commands in meant.items() if len(commands) > 1}
+                by_word.setdefault(fold(word), set()).add(command)
+    assert not {word: commands for word, commands in by_word.items() if len(commands) > 1}
 
 
-def test_what_people_really_type_to_leave_is_understood(library: Library) -> None:
-    understood = router.words(library, "words")
+def test_common_words_for_leaving_are_understood(library: Library) -> None:
+    understood = router.command_words(library, "words")
     for word in ("baja", "salir", "alto", "stop", "cancelar", "leave", "unsubscribe"):
         assert understood.get(word) == "baja", word
 
 
-def test_catalogs_are_named_after_their_language() -> None:
+def test_every_catalog_exists_in_both_languages() -> None:
     names = {path.name.split(".")[0] for path in (SHIPPED / "messages").glob("*.toml")}
     for name in names:
         assert all((SHIPPED / "messages" / f"{name}.{language}.toml").exists() for language in LANGUAGES)

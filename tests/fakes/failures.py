@@ -1,4 +1,4 @@
-"""What platforms and databases may do to a sending."""
+"""Failures for delivery tests: responses of the platforms to a send, and outages of the database."""
 
 import asyncio
 import sqlite3
@@ -16,67 +16,72 @@ TELEGRAM, WHATSAPP = "telegram", "whatsapp"
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What a platform does with one sending; after `wait` seconds it is tried again, if it may be."""
+class PlatformFailure:
+    """One way in which a platform fails a send.
+
+    `fault_options` are passed to `fail` of the fake, `wait` is the expected delay of the retry in seconds, `in_doubt`
+    whether the message may have been delivered all the same.
+    """
 
     name: str
-    how: dict[str, Any] = field(default_factory=dict)
+    fault_options: dict[str, Any] = field(default_factory=dict)
     wait: float = 2
     in_doubt: bool = False
 
     @property
     def is_done(self) -> bool:
-        return bool(self.how.get("done"))
+        """Whether the platform delivers the message although it reports or causes a failure."""
+        return bool(self.fault_options.get("done"))
 
 
 PAGE = b"<html>Bad Gateway</html>"
 COMMON = [
-    Trouble("500", {"status": 500}),
-    Trouble("502", {"status": 502, "body": PAGE}),
-    Trouble("503", {"status": 503, "body": b""}),
-    Trouble("504", {"status": 504, "body": PAGE}, in_doubt=True),
-    Trouble("504 after the work", {"status": 504, "body": PAGE, "done": True}, in_doubt=True),
-    Trouble("reset", {"reset": True}, in_doubt=True),
-    Trouble("reset after the work", {"reset": True, "done": True}, in_doubt=True),
-    Trouble("hang", {"hang": True}, in_doubt=True),
-    Trouble("hang after the work", {"hang": True, "done": True}, in_doubt=True),
-    Trouble("no JSON", {"body": PAGE}, in_doubt=True),
-    Trouble("no JSON after the work", {"body": PAGE, "done": True}, in_doubt=True),
-    Trouble("nothing at all", {"body": b"", "done": True}, in_doubt=True),
-    Trouble("JSON of another kind", {"body": b"[1]", "done": True}, in_doubt=True),
+    PlatformFailure("500", {"status": 500}),
+    PlatformFailure("502", {"status": 502, "body": PAGE}),
+    PlatformFailure("503", {"status": 503, "body": b""}),
+    PlatformFailure("504", {"status": 504, "body": PAGE}, in_doubt=True),
+    PlatformFailure("504 after delivery", {"status": 504, "body": PAGE, "done": True}, in_doubt=True),
+    PlatformFailure("reset", {"reset": True}, in_doubt=True),
+    PlatformFailure("reset after delivery", {"reset": True, "done": True}, in_doubt=True),
+    PlatformFailure("hang", {"hang": True}, in_doubt=True),
+    PlatformFailure("hang after delivery", {"hang": True, "done": True}, in_doubt=True),
+    PlatformFailure("no JSON", {"body": PAGE}, in_doubt=True),
+    PlatformFailure("no JSON after delivery", {"body": PAGE, "done": True}, in_doubt=True),
+    PlatformFailure("empty body", {"body": b"", "done": True}, in_doubt=True),
+    PlatformFailure("unexpected JSON", {"body": b"[1]", "done": True}, in_doubt=True),
 ]
-TROUBLES = {
+PLATFORM_FAILURES = {
     TELEGRAM: [
         *COMMON,
-        Trouble("429 with a wait", {"status": 429, "retry_after": 17}, wait=17),
-        Trouble("429 without a wait", {"status": 429}, wait=telegram_client.THROTTLED_SECONDS),
-        Trouble("half an answer", {"body": b'{"ok": true}', "done": True}, in_doubt=True),
+        PlatformFailure("429 with retry_after", {"status": 429, "retry_after": 17}, wait=17),
+        PlatformFailure("429 without retry_after", {"status": 429}, wait=telegram_client.THROTTLED_SECONDS),
+        PlatformFailure("incomplete response", {"body": b'{"ok": true}', "done": True}, in_doubt=True),
     ],
     WHATSAPP: [
-        *(one for one in COMMON if one.name != "500"),
-        Trouble("500 without words", {"status": 500, "body": b"{}"}),
-        Trouble("130429", {"code": 130429}, wait=5),
-        Trouble("131056", {"code": 131056}, wait=4),
-        Trouble("131000", {"code": 131000}, wait=5),
-        Trouble("half an answer", {"body": b'{"messages": []}', "done": True}, in_doubt=True),
+        *(failure for failure in COMMON if failure.name != "500"),
+        PlatformFailure("500 without details", {"status": 500, "body": b"{}"}),
+        PlatformFailure("130429", {"code": 130429}, wait=5),
+        PlatformFailure("131056", {"code": 131056}, wait=4),
+        PlatformFailure("131000", {"code": 131000}, wait=5),
+        PlatformFailure("incomplete response", {"body": b'{"messages": []}', "done": True}, in_doubt=True),
     ],
 }
 
 
-# ---------------------------------------------------------------- a database that is away
+# ---------------------------------------------------------------- database outages
 
-Away = Callable[[], AbstractAsyncContextManager[None]]
+OutageContext = Callable[[], AbstractAsyncContextManager[None]]
 TERMINATE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1"
 
 
 @asynccontextmanager
-async def locked(path: str) -> AsyncIterator[None]:
-    """A SQLite file that somebody else writes to."""
+async def sqlite_locked(path: str) -> AsyncIterator[None]:
+    """Hold the write lock of a SQLite file."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     while not connection.in_transaction:
         try:
             connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:  # whoever writes now needs our loop to come to an end
+        except sqlite3.OperationalError:  # the current writer needs this event loop to finish
             await asyncio.sleep(0)
     try:
         yield
@@ -85,8 +90,8 @@ async def locked(path: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def closed(socket: Path, name: str) -> AsyncIterator[None]:
-    """A PostgreSQL database that takes nobody, and whose connections have died."""
+async def postgres_refusing(socket: Path, name: str) -> AsyncIterator[None]:
+    """Terminate all connections of a PostgreSQL database and refuse new ones."""
     connection = await asyncpg.connect(host=str(socket), user="test", database="postgres")
     await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await connection.execute(TERMINATE, name)
@@ -97,38 +102,39 @@ async def closed(socket: Path, name: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-PATIENCE = 2.0  # seconds that an outage lasts for whoever goes on trying without a pause
+MAX_OUTAGE_SECONDS = 2.0  # an outage ends then if the work retries without a pause
 
 
 class Outage:
-    """A database goes away when it is told to, and comes back when somebody's work has met that."""
+    """A database outage that starts on `begin` and ends when the observed work has met it."""
 
-    def __init__(self, away: Away) -> None:
-        self._away = away
+    def __init__(self, unavailable: OutageContext) -> None:
+        self._unavailable = unavailable
         self._has_begun, self._was_met, self._is_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._lasting: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        self._lasting = asyncio.create_task(self._last())
+        """Make the database unavailable; returns when it is."""
+        self._task = asyncio.create_task(self._run())
         await self._has_begun.wait()
 
-    async def lasts(self, work: "asyncio.Task[Any]") -> None:
-        """Until the work gives up or waits to try again; or is done, and never met it."""
+    async def hold_until_met(self, work: "asyncio.Task[Any]") -> None:
+        """Keep the database unavailable until `work` ends or pauses before a retry; then make it available again."""
         met = asyncio.create_task(self._was_met.wait())
-        await asyncio.wait({met, work}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({met, work}, timeout=MAX_OUTAGE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         met.cancel()
         self._is_over.set()
-        if self._lasting is not None:
-            await self._lasting
+        if self._task is not None:
+            await self._task
 
     async def sleep(self) -> None:
-        """Whoever waits to try again waits until it is over."""
+        """The `sleep` before a retry: it ends the outage's wait for the work, and returns when the outage is over."""
         if self._has_begun.is_set():
             self._was_met.set()
-        if self._lasting is not None:
-            await asyncio.wait({self._lasting})
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
-    async def _last(self) -> None:
-        async with self._away():
+    async def _run(self) -> None:
+        async with self._unavailable():
             self._has_begun.set()
             await self._is_over.wait()

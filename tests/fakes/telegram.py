@@ -1,4 +1,11 @@
-"""A Bot API on loopback that refuses whatever the real one would refuse, and fails on command."""
+"""A fake Telegram Bot API on loopback that refuses what the real one refuses, and fails on request.
+
+Simulated: getUpdates (long polling, offsets, one poller at a time), setWebhook and webhook deliveries with the secret
+header, sending, editing and deleting messages, presses and their answers, menus and descriptions, blocked users.
+Checked: methods, parameters, types and limits (telegram_facts.py, telegram_rules.py), HTML (telegram_html.py) and,
+where present, the machine-readable Bot API description. Refusals have the real status and description and are listed
+in `refusals`.
+"""
 
 import asyncio
 import json
@@ -11,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.fakes.telegram_chats import BOT, Note, Person, World
+from tests.fakes.telegram_chats import BOT, ChatMessage, Person, World
 from tests.fakes.telegram_facts import (
     DELETABLE_SECONDS,
     PRESS_SECONDS,
@@ -21,7 +28,7 @@ from tests.fakes.telegram_facts import (
     WEBHOOK_PORTS,
 )
 from tests.fakes.telegram_html import Unparsable, parse
-from tests.fakes.telegram_rules import Refusal, bad, fault_in, read_request
+from tests.fakes.telegram_rules import Refusal, bad, read_request, type_violation
 
 TOKEN = "7000000001:AAFakeFakeFakeFakeFakeFakeFakeFakeFak"
 Values = dict[str, Any]
@@ -30,16 +37,16 @@ Method = Callable[[Values], Coroutine[Any, Any, Any]]
 
 @dataclass(slots=True)
 class Fault:
-    """What goes wrong with one request; `done` means that the work was done all the same."""
+    """A failure injected into one request; with `done` the request takes effect all the same."""
 
     method: str
     status: int = 0
     retry_after: int | None = None
-    body: bytes | None = None  # sent as it is
+    body: bytes | None = None  # response body, sent unchanged
     reset: bool = False
     hang: asyncio.Event | None = None
     done: bool = False
-    met: asyncio.Event = field(default_factory=asyncio.Event)  # set when a request ran into it
+    met: asyncio.Event = field(default_factory=asyncio.Event)  # set when a request met the fault
 
 
 class FakeTelegram:
@@ -52,13 +59,13 @@ class FakeTelegram:
         self.next_update = 870_000_001
         self.allowed: tuple[str, ...] = UPDATE_KINDS
         self.webhook: Values = {}
-        self.last_failure: Values = {}  # as getWebhookInfo tells it; for good
-        self.tunnel = ""  # where https requests to the webhook really go, e.g. http://127.0.0.1:8080
+        self.last_failure: Values = {}  # last_error_* fields of getWebhookInfo; stay until changed
+        self.tunnel = ""  # base URL that webhook posts are sent to instead of the https URL, e.g. http://127.0.0.1:8080
         self.menus: dict[str, list[tuple[str, str]]] = {}
         self.descriptions: dict[str, str] = {}
         self.short_descriptions: dict[str, str] = {}
-        self.calls: list[tuple[str, Values]] = []  # every request that was understood
-        self.refusals: list[str] = []  # every 4xx that a request brought on itself
+        self.calls: list[tuple[str, Values]] = []  # method and parameters of every valid request
+        self.refusals: list[str] = []  # method and description of every refused request
         self.faults: list[Fault] = []
         self._changed = asyncio.Event()
         self._poller = 0
@@ -83,29 +90,30 @@ class FakeTelegram:
     def url(self) -> str:
         return str(self._server.make_url("")).rstrip("/")
 
-    # What tests do
+    # Control by tests
 
     def person(self, number: int = 100_001, language: str = "es") -> Person:
+        """The simulated user with this id, created if new."""
         return self.world.people.get(number) or self.world.person(number, language)
 
     def advance(self, seconds: int) -> None:
-        """Let time pass on the server: messages and presses grow old."""
+        """Advance the server's clock, by which messages and presses expire."""
         self.world.now += seconds
 
     def fail(self, method: str, **how: Any) -> Fault:
-        """Let the next request of a method meet a fault, e.g. `fail("sendMessage", status=429, retry_after=3)`."""
+        """Make the next request of a method fail, e.g. `fail("sendMessage", status=429, retry_after=3)`."""
         fault = Fault(method, **how)
         self.faults.append(fault)
         return fault
 
     def push(self, update: Values) -> int:
-        """Queue an update as given, whatever it is; without an update_id it gets none."""
+        """Queue an update unchanged and unchecked; returns its update_id, or 0."""
         self.pending.append(update)
         self._notify()
         return int(update.get("update_id", 0))
 
     async def drained(self) -> None:
-        """Wait until every update was confirmed (polling)."""
+        """Wait until every update is confirmed by a poller."""
         while self.pending:
             await self._changed.wait()
 
@@ -119,7 +127,10 @@ class FakeTelegram:
             await self._changed.wait()
 
     async def deliver(self, *, attempts: int = 3) -> list[int]:
-        """Bring what waits to the webhook, in order, each again until 2xx; give the statuses seen."""
+        """Post pending updates to the webhook in order, each until 2xx; return the response statuses.
+
+        Stops at an update that got no 2xx after `attempts`; it and later ones stay pending.
+        """
         target = self.tunnel + urlsplit(self.webhook["url"]).path
         headers = {SECRET_HEADER: self.webhook["secret_token"]} if "secret_token" in self.webhook else {}
         seen: list[int] = []
@@ -138,7 +149,7 @@ class FakeTelegram:
         return seen
 
     async def _follow(self, content: bytes) -> None:
-        """A call that came with the answer to a webhook; whoever made it is not told what came of it."""
+        """Execute a method call in the response to a webhook post; its result is not reported to the caller."""
         if not content:
             return
         values = json.loads(content)
@@ -152,44 +163,46 @@ class FakeTelegram:
 
     @property
     def unanswered(self) -> list[str]:
-        """Presses whose phone still shows a progress bar."""
+        """Ids of presses that were not answered, for which a phone shows a progress bar."""
         return [number for number, press in self.world.presses.items() if not press.answered]
 
-    # Receiving
+    # Updates
 
     def _queue(self, kind: str, content: Values) -> int:
         number = self.next_update
         update = {"update_id": number, kind: content}
-        fault = fault_in("Update", update)
-        assert not fault, f"the fake made an update that Telegram would not: {fault}"
+        fault = type_violation("Update", update)
+        assert not fault, f"the fake created an invalid update: {fault}"
         self.next_update += 1
         if kind in self.allowed:
             self.push(update)
         return number
 
     def _notify(self) -> None:
-        """Wake whoever waits for a change; the next change has an event of its own."""
+        """Wake all tasks that wait for a change; the next change gets a new event."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def _get_updates(self, values: Values) -> list[Values]:
-        taken = "terminated by other getUpdates request; make sure that only one bot instance is running"
+        conflict = "terminated by other getUpdates request; make sure that only one bot instance is running"
         if self.webhook:
-            taken = "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-            raise Refusal(409, f"Conflict: {taken}")
+            conflict = (
+                "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+            )
+            raise Refusal(409, f"Conflict: {conflict}")
         self._poller += 1
-        mine = self._poller
+        poller = self._poller
         self._confirm(values.get("offset", 0))
         self._allow(values)
         self._notify()
         try:
             async with asyncio.timeout(values.get("timeout", 0)):
-                while not (self.pending or self._closing or mine != self._poller):
+                while not (self.pending or self._closing or poller != self._poller):
                     await self._changed.wait()
         except TimeoutError:
             return []
-        if mine != self._poller:
-            raise Refusal(409, f"Conflict: {taken}")
+        if poller != self._poller:
+            raise Refusal(409, f"Conflict: {conflict}")
         return self.pending[: values.get("limit", 100)]
 
     def _confirm(self, offset: int) -> None:
@@ -226,39 +239,39 @@ class FakeTelegram:
             self.pending.clear()
             self._notify()
 
-    # Saying
+    # Messages
 
     async def _send_message(self, values: Values) -> Values:
         person = self._reachable(values["chat_id"])
         content = self._content(values)
-        note = Note(self.world.next_message(), person.chat, BOT, self.world.now, content, _rows(values))
-        person.notes.append(note)
-        return note.raw()
+        message = ChatMessage(self.world.next_message(), person.chat, BOT, self.world.now, content, _rows(values))
+        person.messages.append(message)
+        return message.raw()
 
     async def _edit_message(self, values: Values) -> Values:
         person = self._reachable(values.get("chat_id", 0))
         content, rows = self._content(values), _rows(values)
-        note = person.note(values.get("message_id", 0))
-        if note is None:
+        message = person.message(values.get("message_id", 0))
+        if message is None:
             raise bad("message to edit not found")
-        if not note.is_ours:
+        if not message.is_from_bot:
             raise bad("message can't be edited")
-        if (note.content, note.rows) == (content, rows):
+        if (message.content, message.rows) == (content, rows):
             raise bad(
                 "message is not modified: specified new message content and reply markup are exactly the same"
                 " as a current content and reply markup of the message"
             )
-        note.content, note.rows, note.edited = content, rows, self.world.now
-        return note.raw()
+        message.content, message.rows, message.edited = content, rows, self.world.now
+        return message.raw()
 
     async def _delete_message(self, values: Values) -> bool:
         person = self._reachable(values["chat_id"])
-        note = person.note(values["message_id"])
-        if note is None:
+        message = person.message(values["message_id"])
+        if message is None:
             raise bad("message to delete not found")
-        if self.world.now - note.date >= DELETABLE_SECONDS:
+        if self.world.now - message.date >= DELETABLE_SECONDS:
             raise bad("message can't be deleted for everyone")
-        person.notes.remove(note)
+        person.messages.remove(message)
         return True
 
     async def _answer_press(self, values: Values) -> bool:
@@ -295,7 +308,7 @@ class FakeTelegram:
             raise bad("message is too long")
         return {"text": text.strip(), **({"entities": entities} if entities else {})}
 
-    # Around the chat
+    # Bot and webhook information
 
     async def _get_me(self, _: Values) -> Values:
         return {**BOT, "can_join_groups": False, "can_read_all_group_messages": False}
@@ -321,7 +334,7 @@ class FakeTelegram:
         self.short_descriptions[values.get("language_code", "")] = values.get("short_description", "")
         return True
 
-    # The server
+    # HTTP server
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -361,7 +374,7 @@ class FakeTelegram:
         result = await work(values) if fault.done else None
         fault.met.set()
         if fault.hang is not None:
-            self.faults.append(fault)  # so that closing releases it
+            self.faults.append(fault)  # so that __aexit__ releases it
             await fault.hang.wait()
             self.faults.remove(fault)
         if fault.reset or fault.hang is not None:

@@ -1,4 +1,4 @@
-"""The people on the other side of the fake Telegram: what they see in their chat, and what they do there."""
+"""Simulated Telegram users: the messages of their chat with the bot, and the updates that their actions cause."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ PHOTO = [{"file_id": "AgACAg", "file_unique_id": "AQAD", "width": 90, "height": 
 
 
 @dataclass(slots=True)
-class Note:
-    """One message as it stands in a chat now."""
+class ChatMessage:
+    """One message in its current version."""
 
     number: int
     chat: dict[str, Any]
-    dispatcher: dict[str, Any]
+    author: dict[str, Any]
     date: int
     content: dict[str, Any]  # text and entities, or a sticker, a photo ...
     rows: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -28,12 +28,12 @@ class Note:
         return str(self.content.get("text", ""))
 
     @property
-    def is_ours(self) -> bool:
-        return bool(self.dispatcher["is_bot"])
+    def is_from_bot(self) -> bool:
+        return bool(self.author["is_bot"])
 
     def raw(self) -> dict[str, Any]:
-        """As the Bot API gives it."""
-        raw = {"message_id": self.number, "date": self.date, "chat": self.chat, "from": self.dispatcher, **self.content}
+        """The message as the Bot API represents it."""
+        raw = {"message_id": self.number, "date": self.date, "chat": self.chat, "from": self.author, **self.content}
         if self.edited:
             raw["edit_date"] = self.edited
         if self.rows:
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(slots=True)
 class Press:
-    """A button that was pressed and waits for its answer."""
+    """A press of a button; `at` is the server time."""
 
     person: "Person"
     at: int
@@ -52,7 +52,7 @@ class Press:
 
 @dataclass(slots=True)
 class World:
-    """What the server knows: the clock, the numbers already given, and who is there."""
+    """State of the server: clock, last ids, users and presses."""
 
     queue: Queue
     now: int = 1_763_820_000
@@ -72,7 +72,7 @@ class World:
 
 
 class Person:
-    """Somebody with a phone and a private chat with the bot; each act becomes an update and gives its number."""
+    """A user with a private chat with the bot; each action queues an update and returns its update_id."""
 
     def __init__(self, world: World, number: int, language: str) -> None:
         self._world = world
@@ -81,8 +81,8 @@ class Person:
         if language:
             self.user["language_code"] = language
         self.chat: dict[str, Any] = {"id": number, "type": "private", "first_name": "Persona"}
-        self.notes: list[Note] = []
-        self.toasts: list[str] = []  # what answers to presses showed for a moment
+        self.messages: list[ChatMessage] = []
+        self.toasts: list[str] = []  # texts shown by answers to presses
         self.has_started = False
         self.has_blocked = False
         self.is_deactivated = False
@@ -101,20 +101,20 @@ class Person:
         return self.send(content)
 
     def send(self, content: Mapping[str, Any]) -> int:
-        """Anything else that a message may hold, e.g. `{"location": {...}}`."""
+        """Send a message with any content, e.g. `{"location": {...}}`."""
         self.has_started = True
         if self.has_blocked:
             self.unblock()
-        note = Note(self._world.next_message(), self.chat, self.user, self._world.now, dict(content))
-        self.notes.append(note)
-        return self._world.queue("message", note.raw())
+        message = ChatMessage(self._world.next_message(), self.chat, self.user, self._world.now, dict(content))
+        self.messages.append(message)
+        return self._world.queue("message", message.raw())
 
     def send_sticker(self) -> int:
         sticker = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
         return self.send({"sticker": {"file_id": "CAADAg", "file_unique_id": "AgAD", **sticker}})
 
     def send_album(self, pictures: int) -> None:
-        """Several pictures at once: as many messages with one mark."""
+        """Send an album: one message per picture, with a common media_group_id."""
         for _ in range(pictures):
             self.send({"photo": PHOTO, "media_group_id": "13579246801234567"})
 
@@ -125,29 +125,29 @@ class Person:
         return self.send({"voice": {"file_id": "AwACAg", "file_unique_id": "AgADw", "duration": 3}})
 
     def edit(self, number: int, text: str) -> int:
-        note = self.note(number)
-        assert note is not None, "no such message"
-        assert not note.is_ours, "people edit their own messages"
-        note.content, note.edited = {"text": text}, self._world.now
-        return self._world.queue("edited_message", note.raw())
+        message = self.message(number)
+        assert message is not None, "no such message"
+        assert not message.is_from_bot, "users edit only their own messages"
+        message.content, message.edited = {"text": text}, self._world.now
+        return self._world.queue("edited_message", message.raw())
 
-    def button(self, label: str) -> tuple[Note, dict[str, Any]]:
-        """The newest button with this label, or with a label that begins so."""
-        there = [(note, button) for note in reversed(self.notes) for row in note.rows for button in row]
+    def button(self, label: str) -> tuple[ChatMessage, dict[str, Any]]:
+        """The newest button with this label, else with one that starts with it. Fails if there is none."""
+        buttons = [(message, button) for message in reversed(self.messages) for row in message.rows for button in row]
         for fits in (str.__eq__, str.startswith):
-            for note, button in there:
+            for message, button in buttons:
                 if fits(button["text"], label):
-                    return note, button
-        labels = [button["text"] for _, button in there]
+                    return message, button
+        labels = [button["text"] for _, button in buttons]
         raise AssertionError(f"no button {label!r}; there are {labels}; last read: {self.last_text()!r}")
 
     def press(self, label: str) -> int:
-        note, button = self.button(label)
+        message, button = self.button(label)
         assert "callback_data" in button, f"{label!r} opens a page"
-        return self.forge(button["callback_data"], note)
+        return self.forge(button["callback_data"], message)
 
-    def forge(self, data: str | None, note: Note | None = None, **extra: Any) -> int:
-        """A press with any data; without a note, on a message that Telegram no longer shows to bots."""
+    def forge(self, data: str | None, message: ChatMessage | None = None, **extra: Any) -> int:
+        """Press with any data; without `message` on one that is too old for Telegram to show to bots."""
         self._world.last_press += 1
         press = str(self._world.last_press)
         self._world.presses[press] = Press(self, self._world.now)
@@ -156,7 +156,7 @@ class Person:
             query["data"] = data
         if "inline_message_id" not in extra:
             old = {"message_id": 3, "date": 0, "chat": self.chat}
-            query["message"] = note.raw() if note is not None else old
+            query["message"] = message.raw() if message is not None else old
         return self._world.queue("callback_query", query)
 
     def block(self) -> int:
@@ -176,13 +176,13 @@ class Person:
             "my_chat_member", {**change, "old_chat_member": member(before), "new_chat_member": member(after)}
         )
 
-    def note(self, number: int) -> Note | None:
-        return next((note for note in self.notes if note.number == number), None)
+    def message(self, number: int) -> ChatMessage | None:
+        return next((message for message in self.messages if message.number == number), None)
 
-    def read(self) -> list[Note]:
-        """What the bot has said, as it stands now."""
-        return [note for note in self.notes if note.is_ours]
+    def read(self) -> list[ChatMessage]:
+        """The bot's messages in their current version, oldest first."""
+        return [message for message in self.messages if message.is_from_bot]
 
     def last_text(self) -> str:
-        said = self.read()
-        return said[-1].text if said else ""
+        messages = self.read()
+        return messages[-1].text if messages else ""

@@ -1,4 +1,4 @@
-"""Telegram's HTML as its server reads it: text and entities, or the refusal it would give."""
+"""Parse Telegram's HTML as its server does: text and entities, or the error it reports."""
 
 import html
 import re
@@ -14,11 +14,11 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 
 
 class Unparsable(ValueError):
-    """What the server says after "can't parse entities: "."""
+    """Not parsable; the message is what the server reports after "can't parse entities: "."""
 
 
 def parse(source: str) -> tuple[str, list[dict[str, Any]]]:
-    """The text as read, and its entities with offsets in UTF-16 units."""
+    """The plain text and its entities, with offsets in UTF-16 units. Raises Unparsable."""
     text, done, entities = "", 0, []
     opened: list[tuple[str, int, str]] = []
     for tag in _TAG.finditer(source):
@@ -55,7 +55,7 @@ def _close(opened: list[tuple[str, int, str]], name: str, at: int, text: str) ->
 
 
 def _plain(source: str) -> str:
-    """Only these escapes are known; any other ampersand stands for itself."""
+    """Only these escapes are replaced; any other ampersand is literal."""
     return _ENTITY.sub(lambda found: html.unescape(found[0]), source)
 
 

@@ -1,4 +1,4 @@
-"""Whether a request is one that the Bot API would take: by our table of facts, and by its description where present."""
+"""Validate Bot API requests against telegram_facts.py and, where present, the machine-readable description."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ SPEC_MISSING = f"{SPEC.name} NOT FOUND: Telegram requests are checked against th
 
 
 class Refusal(Exception):
-    """The answer `{"ok": false, ...}`."""
+    """An error response `{"ok": false, ...}`."""
 
     def __init__(self, status: int, description: str, **parameters: int) -> None:
         super().__init__(description)
@@ -25,17 +25,18 @@ class Refusal(Exception):
 
 
 def bad(description: str) -> Refusal:
+    """A refusal with status 400."""
     return Refusal(400, f"Bad Request: {description}")
 
 
 @functools.cache
 def spec() -> Mapping[str, Any] | None:
-    """The machine-readable description of the Bot API, or None where it is not at hand."""
+    """The machine-readable Bot API description, or None where the file is missing."""
     return json.loads(SPEC.read_text("utf-8")) if SPEC.is_file() else None
 
 
 def read_request(method: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with their types. Raises Refusal."""
+    """Validate a request and return its parameters with their types. Raises Refusal."""
     if method not in METHODS:
         raise Refusal(404, "Not Found")
     given = {name: value for name, value in raw.items() if value is not None}
@@ -53,14 +54,14 @@ def read_request(method: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def fault_in(kind: str, value: object) -> str:
-    """Why a value is not of a type of the Bot API; empty when it is, or when there is no description at hand."""
+def type_violation(kind: str, value: object) -> str:
+    """Why a value is not of a Bot API type; empty when it is, or where the description is missing."""
     description = spec()
     return "" if description is None else _fault(kind, value, kind)
 
 
 def _decoded(kind: str, value: Any, name: str) -> Any:
-    """A form brings everything as text: numbers in digits, objects in JSON."""
+    """Decode a form value, which is always text: integers as digits, objects as JSON."""
     if not isinstance(value, str) or kind == "String":
         return value
     if kind == "Integer":
@@ -125,7 +126,7 @@ def _check_keyboard(markup: Mapping[str, Any]) -> None:
 
 
 def _is_openable(url: str) -> bool:
-    """Telegram wants a host with a dot: `localhost` is refused, an address in numbers is not."""
+    """Whether Telegram accepts a button URL: the host needs a dot, so `localhost` is refused, an IP address is not."""
     parts = urlsplit(url)
     return parts.scheme in ("http", "https", "tg") and "." in (parts.hostname or "")
 

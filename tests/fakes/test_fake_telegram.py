@@ -1,4 +1,4 @@
-"""The fake Bot API: what it refuses, and held against the Bot API's own description."""
+"""The fake Bot API: what it refuses, and its facts compared with the machine-readable Bot API description."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,9 +20,9 @@ async def api() -> AsyncIterator[FakeTelegram]:
 
 @pytest.fixture
 def person(api: FakeTelegram) -> Person:
-    somebody = api.person()
-    somebody.start("LEON")
-    return somebody
+    started = api.person()
+    started.start("LEON")
+    return started
 
 
 BUTTON = {"text": "A", "callback_data": "a"}
@@ -98,7 +98,7 @@ async def test_it_refuses_what_telegram_refuses(
     assert (answer.status, body["ok"]) == (400, False)
     assert reason in body["description"]
     assert api.refusals
-    assert len(person.notes) == 1
+    assert len(person.messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_it_refuses_what_telegram_refuses(
         ("1 > 0", "1 > 0"),
     ],
 )
-def test_html_is_read_as_telegram_reads_it(source: str, text: str) -> None:
+def test_html_is_parsed_as_by_telegram(source: str, text: str) -> None:
     assert parse(source)[0] == text
 
 
@@ -130,7 +130,7 @@ def _fields(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {field["name"]: field for field in definition.get("fields", [])}
 
 
-def test_our_facts_are_those_of_the_bot_api() -> None:
+def test_the_facts_match_the_bot_api_description() -> None:
     spec = telegram_rules.spec()
     if spec is None:
         pytest.skip(telegram_rules.SPEC_MISSING)
@@ -142,6 +142,6 @@ def test_our_facts_are_those_of_the_bot_api() -> None:
             assert required == {field for field, fact in facts.items() if fact.required}, name
             for field, fact in facts.items():
                 assert fact.kind in fields[field]["types"], (name, field)
-                assert fact.says in fields[field]["description"], (name, field)
+                assert fact.quote in fields[field]["description"], (name, field)
     assert telegram_facts.DELETABLE_SAYS in " ".join(spec["methods"]["deleteMessage"]["description"])
     assert set(telegram_facts.UPDATE_KINDS) <= set(_fields(spec["types"]["Update"]))

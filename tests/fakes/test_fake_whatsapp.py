@@ -1,4 +1,4 @@
-"""The fake Graph API: what it refuses, what it posts, and both held against Meta's descriptions and another client."""
+"""The fake Graph API: what it refuses and posts, compared with Meta's schema and samples and through pywa."""
 
 import asyncio
 import importlib
@@ -31,16 +31,16 @@ async def api(clock: Clock) -> AsyncIterator[FakeWhatsApp]:
 
 @pytest.fixture
 def person(api: FakeWhatsApp) -> Person:
-    """Somebody who has just written."""
-    somebody = api.person()
-    somebody.say("hola")
-    return somebody
+    """A user with an open reply window."""
+    user = api.person()
+    user.say("hola")
+    return user
 
 
 async def ask(
     api: FakeWhatsApp, path: str, body: object = None, token: str = ACCESS_TOKEN, **query: str
 ) -> tuple[int, Any]:
-    """POST with a body, else GET; status and answer."""
+    """POST with a body, else GET; returns status and response."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -56,7 +56,7 @@ async def send(api: FakeWhatsApp, content: Values, **envelope: Any) -> tuple[int
 
 
 async def code(api: FakeWhatsApp, content: Values, **envelope: Any) -> int:
-    """What a sending is refused with; 0 when it is taken."""
+    """The error code of a refused send; 0 if it is accepted."""
     _, answer = await send(api, content, **envelope)
     return int(answer.get("error", {}).get("code", 0))
 
@@ -119,9 +119,9 @@ DAILY: list[Values] = [
 ]
 
 
-# ---------------------------------------------------------------- what it takes and refuses
+# ---------------------------------------------------------------- accepted and refused bodies
 
-TAKEN: list[Values] = [
+ACCEPTED: list[Values] = [
     text("x" * 4096),
     text("hola", preview_url=True) | {"recipient_type": "individual"},
     text() | {"biz_opaque_callback_data": "x" * 512, "context": {"message_id": "wamid.x"}},
@@ -136,8 +136,8 @@ TAKEN: list[Values] = [
 ]
 
 
-@pytest.mark.parametrize("content", TAKEN)
-async def test_it_takes_what_the_pages_allow(api: FakeWhatsApp, person: Person, content: Values) -> None:
+@pytest.mark.parametrize("content", ACCEPTED)
+async def test_bodies_within_the_limits_are_accepted(api: FakeWhatsApp, person: Person, content: Values) -> None:
     status, answer = await send(api, content)
     assert (status, api.refusals) == (200, [])
     assert answer["contacts"] == [{"input": "+52 477 100-0001", "wa_id": "5214771000001"}]
@@ -223,7 +223,7 @@ REFUSED: list[tuple[Values, int, str]] = [
 
 
 @pytest.mark.parametrize(("content", "number", "reason"), REFUSED)
-async def test_it_refuses_what_the_graph_api_refuses(
+async def test_bodies_that_the_graph_api_refuses_are_refused(
     api: FakeWhatsApp, person: Person, content: Values, number: int, reason: str
 ) -> None:
     api.templates.put("pregunta_diaria", "es_MX", DAILY)
@@ -235,10 +235,10 @@ async def test_it_refuses_what_the_graph_api_refuses(
     assert not person.read()
 
 
-@pytest.mark.parametrize("content", TAKEN + [content for content, _, _ in REFUSED])
-def test_our_limits_are_those_of_metas_schema(content: Values) -> None:
-    """What the schema refuses we refuse before it is asked; so it holds in a clone without the schema too."""
-    if rules.described() is None:
+@pytest.mark.parametrize("content", ACCEPTED + [content for content, _, _ in REFUSED])
+def test_the_limits_cover_metas_schema(content: Values) -> None:
+    """Whatever the schema refuses is refused before it is consulted, so the checks also work without the schema."""
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
     body = {"messaging_product": "whatsapp", "to": "+524771000001", **content}
     try:
@@ -262,7 +262,7 @@ def test_our_limits_are_those_of_metas_schema(content: Values) -> None:
         (f"{PHONE_NUMBER_ID}/messages", [], ACCESS_TOKEN, 400, 100),
     ],
 )
-async def test_another_token_number_or_shape_is_refused(
+async def test_a_wrong_token_id_or_body_is_refused(
     api: FakeWhatsApp, path: str, body: object, token: str, status: int, number: int
 ) -> None:
     answered, answer = await ask(api, path, body, token)
@@ -270,12 +270,10 @@ async def test_another_token_number_or_shape_is_refused(
     assert len(api.refusals) == 1
 
 
-# ---------------------------------------------------------------- when a person may be written to
+# ---------------------------------------------------------------- reply window and limits
 
 
-async def test_free_words_are_for_the_day_after_the_persons_last(
-    api: FakeWhatsApp, person: Person, clock: Clock
-) -> None:
+async def test_free_form_messages_need_an_open_reply_window(api: FakeWhatsApp, person: Person, clock: Clock) -> None:
     clock.move(hours=23, minutes=59)
     assert await code(api, text()) == 0
     clock.move(minutes=1)
@@ -288,23 +286,23 @@ async def test_free_words_are_for_the_day_after_the_persons_last(
     assert await code(api, text()) == 0
 
 
-async def test_a_template_goes_to_who_has_been_silent(api: FakeWhatsApp, clock: Clock) -> None:
+async def test_a_template_is_accepted_outside_the_reply_window(api: FakeWhatsApp, clock: Clock) -> None:
     person = api.person()
     api.templates.put("pregunta_diaria", "es_MX", DAILY)
     body = template(filling("Ana", "regalos"), pressing("0", "daily:7"))
     _, answer = await send(api, body, biz_opaque_callback_data="41")
-    note = person.read()[-1]
-    assert answer["messages"] == [{"id": note.wamid, "message_status": "accepted"}]
-    assert note.text.splitlines()[:2] == [
+    message = person.read()[-1]
+    assert answer["messages"] == [{"id": message.wamid, "message_status": "accepted"}]
+    assert message.text.splitlines()[:2] == [
         "Integra",
         "Hola, Ana: ya está la pregunta de hoy sobre regalos. ¿Qué harías?",
     ]
-    assert (note.template, note.tracker, note.category) == ("pregunta_diaria", "41", "utility")
-    assert [(label.text, label.id) for label in note.labels] == [("Ver", "daily:7"), ("Hoy no", "Hoy no")]
+    assert (message.template, message.tracker, message.category) == ("pregunta_diaria", "41", "utility")
+    assert [(label.text, label.id) for label in message.labels] == [("Ver", "daily:7"), ("Hoy no", "Hoy no")]
     person.press("Ver")
     pressed = only_message(api)
     assert (pressed["type"], pressed["button"]) == ("button", {"payload": "daily:7", "text": "Ver"})
-    assert pressed["context"]["id"] == note.wamid
+    assert pressed["context"]["id"] == message.wamid
 
 
 @pytest.mark.parametrize(
@@ -316,19 +314,19 @@ async def test_a_template_that_is_not_approved_is_refused(api: FakeWhatsApp, sta
     assert await code(api, template(filling("Ana", "regalos"))) == number
 
 
-async def test_so_many_people_a_day_may_be_written_to_first(api: FakeWhatsApp, clock: Clock) -> None:
+async def test_the_messaging_limit_counts_recipients_outside_their_window(api: FakeWhatsApp, clock: Clock) -> None:
     api.messaging_limit = 2
     api.templates.put("aviso", "es", [{"type": "BODY", "text": "Hay novedades"}])
-    people = [api.person(f"521477100000{n}", f"MX.{n}") for n in range(4)]
-    people[3].say("hola")
+    users = [api.person(f"521477100000{n}", f"MX.{n}") for n in range(4)]
+    users[3].say("hola")
     aviso = template(name="aviso", language="es")
-    codes = [await code(api, aviso, to=f"+{one.phone}") for one in (*people[:3], people[0], people[3])]
-    assert codes == [0, 0, 131048, 0, 0]  # again to the first, and inside a window, costs nobody's place
+    codes = [await code(api, aviso, to=f"+{one.phone}") for one in (*users[:3], users[0], users[3])]
+    assert codes == [0, 0, 131048, 0, 0]  # a second message, and one inside a window, are not counted
     clock.move(hours=24)
-    assert await code(api, aviso, to=f"+{people[2].phone}") == 0
+    assert await code(api, aviso, to=f"+{users[2].phone}") == 0
 
 
-async def test_a_pair_has_its_pace(api: FakeWhatsApp, person: Person, clock: Clock) -> None:
+async def test_the_pair_rate_limit(api: FakeWhatsApp, person: Person, clock: Clock) -> None:
     codes = [await code(api, text()) for _ in range(46)]
     assert codes == [0] * 45 + [131056]
     clock.move(seconds=5)
@@ -339,7 +337,7 @@ async def test_a_pair_has_its_pace(api: FakeWhatsApp, person: Person, clock: Clo
     assert await code(api, text()) == 0
 
 
-async def test_one_person_has_many_spellings(api: FakeWhatsApp, person: Person) -> None:
+async def test_phone_numbers_are_normalized(api: FakeWhatsApp, person: Person) -> None:
     for number in ("+524771000001", "+5214771000001", "5214771000001", "+52 (477) 100-0001", "477 100 0001"):
         _, answer = await send(api, text(), to=number)
         assert answer["contacts"] == [{"input": number, "wa_id": "5214771000001"}]
@@ -350,7 +348,7 @@ async def test_one_person_has_many_spellings(api: FakeWhatsApp, person: Person) 
     assert await code(api, text(), recipient="MX.9") == 131026
 
 
-async def test_marketing_stops_when_the_person_says_so(api: FakeWhatsApp) -> None:
+async def test_marketing_is_refused_after_an_opt_out(api: FakeWhatsApp) -> None:
     person = api.person()
     api.templates.put("feria", "es", [{"type": "BODY", "text": "Ven a la feria"}], category="MARKETING")
     api.templates.put("clave", "es", [{"type": "BODY", "text": "Tu clave"}], category="AUTHENTICATION")
@@ -360,14 +358,14 @@ async def test_marketing_stops_when_the_person_says_so(api: FakeWhatsApp) -> Non
     person.resume_marketing()
     assert await code(api, feria) == 0
     assert await code(api, template(name="clave", language="es"), recipient="MX.1001") == 131062
-    said = [body["entry"][0]["changes"][0] for body in api.pending]
-    assert [(change["field"], change["value"]["user_preferences"][0]["value"]) for change in said] == [
+    changes = [body["entry"][0]["changes"][0] for body in api.pending]
+    assert [(change["field"], change["value"]["user_preferences"][0]["value"]) for change in changes] == [
         ("user_preferences", "stop"),
         ("user_preferences", "resume"),
     ]
 
 
-async def test_who_left_is_refused_and_who_blocked_is_not(api: FakeWhatsApp, person: Person) -> None:
+async def test_a_user_who_left_is_refused_and_one_who_blocked_is_not(api: FakeWhatsApp, person: Person) -> None:
     api.auto_statuses = True
     api.pending.clear()
     person.has_blocked = True
@@ -382,17 +380,17 @@ async def test_a_message_is_marked_as_read(api: FakeWhatsApp, person: Person) ->
     mark = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
     path = f"{PHONE_NUMBER_ID}/messages"
     assert await ask(api, path, mark | {"typing_indicator": {"type": "text"}}) == (200, {"success": True})
-    assert (person.marked, person.is_typed_to) == ([wamid], True)
+    assert (person.marked, person.shows_typing) == ([wamid], True)
     await send(api, text())
-    assert not person.is_typed_to
+    assert not person.shows_typing
     for wrong in ({"message_id": "wamid.x"}, {"status": "played"}, {"typing_indicator": {"type": "voice"}}):
         assert (await ask(api, path, mark | wrong))[0] == 400
 
 
-# ---------------------------------------------------------------- faults on command
+# ---------------------------------------------------------------- injected faults
 
 
-async def test_it_fails_on_command(api: FakeWhatsApp, person: Person) -> None:
+async def test_faults_can_be_injected(api: FakeWhatsApp, person: Person) -> None:
     api.fail("messages", code=130429, times=2)
     assert [await code(api, text()) for _ in range(3)] == [130429, 130429, 0]
     api.fail("messages", status=503)
@@ -406,11 +404,11 @@ async def test_it_fails_on_command(api: FakeWhatsApp, person: Person) -> None:
             await send(api, text(str(done)))
     api.fail("messages", latency=0.01)
     assert await code(api, text("slow")) == 0
-    assert [note.text for note in person.read()] == ["x", "True", "slow"]
+    assert [message.text for message in person.read()] == ["x", "True", "slow"]
     assert not api.refusals
 
 
-async def test_a_request_hangs_until_it_is_let_go(api: FakeWhatsApp, person: Person) -> None:
+async def test_a_hanging_request_is_released(api: FakeWhatsApp, person: Person) -> None:
     release = asyncio.Event()
     fault = api.fail("messages", hang=release, done=True)
     sending = asyncio.create_task(send(api, text("x")))
@@ -436,7 +434,7 @@ def body_of(text: str, *samples: str) -> list[Values]:
     return [{"type": "BODY", "text": text, "example": {"body_text": [list(samples)]}}]
 
 
-UNFIT: list[tuple[Values, int]] = [
+REFUSED_TEMPLATES: list[tuple[Values, int]] = [
     ({"name": "Pregunta"}, 2388043),
     ({"name": "x" * 513}, 2388043),
     ({"language": "español"}, 2388043),
@@ -472,7 +470,7 @@ UNFIT: list[tuple[Values, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("members", "subcode"), UNFIT)
+@pytest.mark.parametrize(("members", "subcode"), REFUSED_TEMPLATES)
 async def test_a_template_that_meta_would_refuse_is_refused(api: FakeWhatsApp, members: Values, subcode: int) -> None:
     api.templates.put("conocida", "es_MX", body_of("Hay novedades en tu consulta"))
     body = {"name": "nueva", "language": "es_MX", "category": "UTILITY", "components": DAILY} | members
@@ -481,7 +479,7 @@ async def test_a_template_that_meta_would_refuse_is_refused(api: FakeWhatsApp, m
     assert len(api.templates.all) == len(api.refusals) == 1
 
 
-async def test_a_template_lives_from_pending_to_disabled(api: FakeWhatsApp) -> None:
+async def test_template_status_changes_are_posted_and_listed(api: FakeWhatsApp) -> None:
     path = f"{BUSINESS_ACCOUNT_ID}/message_templates"
     body = {"name": "pregunta_diaria", "language": "es_MX", "category": "UTILITY", "components": DAILY}
     _, made = await ask(api, path, body)
@@ -492,11 +490,11 @@ async def test_a_template_lives_from_pending_to_disabled(api: FakeWhatsApp) -> N
     api.disable("pregunta_diaria", "es_MX")
     api.reject("pregunta_diaria", "es_MX")
     api.templates.recategorize("pregunta_diaria", "es_MX", "MARKETING")
-    told = [posted["entry"][0]["changes"][0] for posted in api.pending]
-    events = [change["value"].get("event", change["field"].removesuffix("_update")) for change in told]
+    changes = [posted["entry"][0]["changes"][0] for posted in api.pending]
+    events = [change["value"].get("event", change["field"].removesuffix("_update")) for change in changes]
     expected = ["APPROVED", "message_template_quality", "PAUSED", "DISABLED", "REJECTED", "template_category"]
     assert events == expected
-    assert {change["value"]["message_template_name"] for change in told} == {"pregunta_diaria"}
+    assert {change["value"]["message_template_name"] for change in changes} == {"pregunta_diaria"}
     fields = "name,status,category,quality_score,rejected_reason,components"
     _, answer = await ask(api, path, fields=fields, name="pregunta_diaria")
     (there,) = answer["data"]
@@ -521,12 +519,12 @@ async def test_templates_are_listed_page_by_page(api: FakeWhatsApp) -> None:
     assert [one["name"] for one in answer["data"]] == ["t1", "t3"]
 
 
-async def test_the_number_tells_its_tier(api: FakeWhatsApp) -> None:
+async def test_the_number_has_its_messaging_tier(api: FakeWhatsApp) -> None:
     wanted = "id,display_phone_number,quality_rating,whatsapp_business_manager_messaging_limit,throughput"
     _, answer = await ask(api, PHONE_NUMBER_ID, fields=wanted)
     assert set(answer) == set(wanted.split(","))
     assert answer["whatsapp_business_manager_messaging_limit"] == "TIER_2K"
-    api.allow(None)
+    api.set_messaging_limit(None)
     _, answer = await ask(api, PHONE_NUMBER_ID, fields=wanted)
     assert answer["whatsapp_business_manager_messaging_limit"] == "TIER_UNLIMITED"
     assert api.pending[-1]["entry"][0]["changes"][0]["value"] == {"max_daily_conversations_per_business": -1}
@@ -536,7 +534,7 @@ async def test_the_number_tells_its_tier(api: FakeWhatsApp) -> None:
 
 
 def only_message(api: FakeWhatsApp) -> Values:
-    """The newest message that waits."""
+    """The message of the newest pending webhook."""
     message: Values = api.pending[-1]["entry"][0]["changes"][0]["value"]["messages"][0]
     return message
 
@@ -547,17 +545,17 @@ def statuses(api: FakeWhatsApp) -> list[Values]:
 
 
 class Product:
-    """Takes what is posted to it, checked as Meta asks; answers what `answers` says, else 200."""
+    """A webhook receiver that checks signatures; responds with the statuses in `answers`, then with 200."""
 
     def __init__(self) -> None:
         self.bodies: list[Values] = []
         self.answers: list[int] = []
         app = web.Application()
-        app.router.add_post(webhooks.PATH, self._take)
+        app.router.add_post(webhooks.PATH, self._receive)
         app.router.add_get(webhooks.PATH, self._verify)
         self.server = TestServer(app)
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         content = await request.read()
         if webhooks.signature(content) != request.headers["X-Hub-Signature-256"]:
             return web.Response(status=403)
@@ -578,11 +576,11 @@ async def product() -> AsyncIterator[Product]:
         yield one
 
 
-async def test_what_waits_is_posted_until_it_is_taken(api: FakeWhatsApp, product: Product) -> None:
+async def test_pending_webhooks_are_posted_until_acknowledged(api: FakeWhatsApp, product: Product) -> None:
     url = str(product.server.make_url(""))
     texts = ["uno", "dos", "¿añó?/"]
-    for said in texts:
-        api.person().say(said)
+    for typed in texts:
+        api.person().say(typed)
     product.answers = [500, 200, 503, 503, 503]
     assert await api.deliver(url) == [500, 200, 503, 503, 503]
     assert len(api.pending) == 2
@@ -596,37 +594,37 @@ async def test_what_waits_is_posted_until_it_is_taken(api: FakeWhatsApp, product
     assert (await webhooks.verify(url, token="another"))[0] == 403
 
 
-async def test_a_batch_comes_over_several_entries_and_changes(api: FakeWhatsApp, product: Product) -> None:
+async def test_a_batch_has_several_entries_and_changes(api: FakeWhatsApp, product: Product) -> None:
     ana, beto = api.person(), api.person("5214771000002", "MX.1002", has_username=True)
     ana.say("uno")
     beto.say("dos")
     await send(api, text(), biz_opaque_callback_data="7")
-    for fate in ("sent", "read", "failed"):
-        await api.report(ana.read()[-1], fate)
+    for status in ("sent", "read", "failed"):
+        await api.report(ana.read()[-1], status)
     ana.stop_marketing()
     api.push_fault(130429)
     assert await api.deliver(str(product.server.make_url("")), batch=True) == [200]
     (body,) = product.bodies
     changes = [[list(change["value"])[-1] for change in entry["changes"]] for entry in body["entry"]]
     assert changes == [["messages", "statuses"], ["user_preferences", "errors"]]
-    said = body["entry"][0]["changes"][0]["value"]
-    assert [message["text"]["body"] for message in said["messages"]] == ["uno", "dos"]
-    assert [contact["user_id"] for contact in said["contacts"]] == ["MX.1002", "MX.1001"]
+    value = body["entry"][0]["changes"][0]["value"]
+    assert [message["text"]["body"] for message in value["messages"]] == ["uno", "dos"]
+    assert [contact["user_id"] for contact in value["contacts"]] == ["MX.1002", "MX.1001"]
     assert [one["status"] for one in body["entry"][0]["changes"][1]["value"]["statuses"]] == ["sent", "read", "failed"]
 
 
-async def test_a_status_says_what_is_known_of_whom_it_went_to(api: FakeWhatsApp) -> None:
+async def test_a_status_has_the_known_identifiers_of_the_recipient(api: FakeWhatsApp) -> None:
     person = api.person(has_username=True)
     person.say("hola")
     await send(api, text(), biz_opaque_callback_data="41")
     await send(api, text(), recipient="MX.1001")
     by_number, by_id = person.read()
     api.pending.clear()
-    for note in (by_number, by_id):
-        for fate in ("delivered", "failed"):
-            await api.report(note, fate, 131049)
-    told = [{name: one.get(name) for name in ("recipient_id", "recipient_user_id")} for one in statuses(api)]
-    assert [tuple(one.values()) for one in told] == [
+    for message in (by_number, by_id):
+        for status in ("delivered", "failed"):
+            await api.report(message, status, 131049)
+    identifiers = [{name: one.get(name) for name in ("recipient_id", "recipient_user_id")} for one in statuses(api)]
+    assert [tuple(one.values()) for one in identifiers] == [
         ("5214771000001", "MX.1001"),
         ("5214771000001", None),
         (None, "MX.1001"),
@@ -638,13 +636,13 @@ async def test_a_status_says_what_is_known_of_whom_it_went_to(api: FakeWhatsApp)
     assert with_contacts == [True, False, True, False]
 
 
-async def test_statuses_come_by_themselves_when_asked_for(api: FakeWhatsApp, person: Person) -> None:
+async def test_auto_statuses(api: FakeWhatsApp, person: Person) -> None:
     api.auto_statuses = True
     await send(api, text())
     assert [status["status"] for status in statuses(api)] == ["sent", "delivered"]
 
 
-async def test_presses_carry_what_the_button_brings_back(api: FakeWhatsApp, person: Person) -> None:
+async def test_presses_have_the_payload_of_the_button(api: FakeWhatsApp, person: Person) -> None:
     await send(api, buttons("Sí, claro", "No"))
     await send(api, rows(row("Uno", description="Sobre uno")))
     await send(api, link())
@@ -661,8 +659,8 @@ async def test_presses_carry_what_the_button_brings_back(api: FakeWhatsApp, pers
     assert "context" not in only_message(api)
 
 
-async def test_a_new_number_comes_with_a_new_id(api: FakeWhatsApp, person: Person) -> None:
-    person.change_number("5214772000002", "MX.2002", is_told_twice=True)
+async def test_a_change_of_number_comes_with_a_new_id(api: FakeWhatsApp, person: Person) -> None:
+    person.change_number("5214772000002", "MX.2002", also_as_user_id_update=True)
     system, update = (posted["entry"][0]["changes"][0] for posted in api.pending[-2:])
     message = system["value"]["messages"][0]
     assert (message["from"], message["system"]["wa_id"]) == ("5214771000001", "5214772000002")
@@ -676,14 +674,14 @@ async def test_a_new_number_comes_with_a_new_id(api: FakeWhatsApp, person: Perso
 
 
 def shape(value: Any) -> Any:
-    """What a body is made of: names and kinds, without what they hold."""
+    """The structure of a body: member names and types, without values."""
     if isinstance(value, dict):
         return {name: shape(member) for name, member in sorted(value.items())}
     return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
 
 
 async def acted(api: FakeWhatsApp, act: str, has_username: bool = False, user_id: str = "MX.1001") -> Values:
-    """The body that an act makes."""
+    """The webhook body that an action causes."""
     person = api.person("5214771000009", user_id, has_username)
     person.say("hola")
     await send(api, buttons("A"), **({"recipient": user_id} if has_username else {"to": f"+{person.phone}"}))
@@ -725,37 +723,37 @@ SAME: list[tuple[str, str, Values, set[str]]] = [  # the last: members that only
 
 
 @pytest.mark.parametrize(("group", "name", "act", "ignored"), SAME)
-async def test_bodies_are_made_like_the_samples(
+async def test_webhook_bodies_have_the_structure_of_the_samples(
     api: FakeWhatsApp, group: str, name: str, act: Values, ignored: set[str]
 ) -> None:
     if not SAMPLES.is_file():
-        pytest.skip(f"{SAMPLES.name} NOT FOUND: the fake's webhooks are compared with nothing")
+        pytest.skip(f"{SAMPLES.name} NOT FOUND: the fake's webhooks are not compared with samples")
     sample = json.loads(SAMPLES.read_text("utf-8"))[group][name]
     made = await acted(api, **act)
     assert shape(without(made, ignored)) == shape(without(sample, ignored))
 
 
 def without(value: Any, names: set[str]) -> Any:
-    """A body without some members, wherever they stand."""
+    """A body without these members at any level."""
     if isinstance(value, dict):
         return {name: without(member, names) for name, member in value.items() if name not in names}
     return [without(item, names) for item in value] if isinstance(value, list) else value
 
 
-# ---------------------------------------------------------------- through a client that is not ours
+# ---------------------------------------------------------------- through pywa, an independent client
 
 
 @pytest.fixture(scope="session")
-def other() -> ModuleType:
+def pywa() -> ModuleType:
     return importlib.import_module("pywa_async")
 
 
 @pytest.fixture
-async def client(other: ModuleType, api: FakeWhatsApp) -> AsyncIterator[Any]:
+async def client(pywa: ModuleType, api: FakeWhatsApp) -> AsyncIterator[Any]:
     import httpx
 
     async with httpx.AsyncClient(trust_env=False) as session:
-        client = other.WhatsApp(
+        client = pywa.WhatsApp(
             phone_id=PHONE_NUMBER_ID,
             waba_id=BUSINESS_ACCOUNT_ID,
             token=ACCESS_TOKEN,
@@ -765,12 +763,12 @@ async def client(other: ModuleType, api: FakeWhatsApp) -> AsyncIterator[Any]:
             verify_token=VERIFY_TOKEN,
             api_version="25.0",
         )
-        session.base_url = httpx.URL(api.url)  # the constructor has just set Meta's
+        session.base_url = httpx.URL(api.url)  # replaces Meta's, which the constructor has set
         yield client
 
 
-async def test_another_client_sends_every_kind(
-    other: ModuleType, api: FakeWhatsApp, client: Any, person: Person
+async def test_pywa_sends_every_kind_of_message(
+    pywa: ModuleType, api: FakeWhatsApp, client: Any, person: Person
 ) -> None:
     types = importlib.import_module("pywa_async.types")
     sent = await client.send_message("MX.1001", "*Hola*", tracker="41")
@@ -783,15 +781,15 @@ async def test_another_client_sends_every_kind(
     )
     await client.send_message("MX.1001", "Elige", buttons=types.SectionList(button_title="Ver", sections=[section]))
     await client.send_message("MX.1001", "Abre", buttons=types.URLButton(title="Abrir", url="https://x.example/"))
-    assert [note.text for note in person.read()] == ["*Hola*", "Hoy\n¿Qué harías?\nIntegra", "Elige", "Abre"]
-    kinds = [[label.kind for label in note.labels] for note in person.read()]
+    assert [message.text for message in person.read()] == ["*Hola*", "Hoy\n¿Qué harías?\nIntegra", "Elige", "Abre"]
+    kinds = [[label.kind for label in message.labels] for message in person.read()]
     assert kinds == [[], ["button_reply"] * 3, ["list_reply"], ["url"]]
-    await client.indicate_typing(message_id=person.notes[0].wamid)
-    assert person.is_typed_to
+    await client.indicate_typing(message_id=person.messages[0].wamid)
+    assert person.shows_typing
     assert not api.refusals
 
 
-async def test_another_client_manages_and_sends_a_template(other: ModuleType, api: FakeWhatsApp, client: Any) -> None:
+async def test_pywa_manages_and_sends_a_template(pywa: ModuleType, api: FakeWhatsApp, client: Any) -> None:
     t = importlib.import_module("pywa_async.types.templates")
     person = api.person()
     parts = [
@@ -815,8 +813,8 @@ async def test_another_client_manages_and_sends_a_template(other: ModuleType, ap
     assert not api.refusals
 
 
-async def test_another_client_reads_every_kind_of_webhook(
-    other: ModuleType, api: FakeWhatsApp, client: Any, person: Person, caplog: pytest.LogCaptureFixture
+async def test_pywa_parses_every_kind_of_webhook(
+    pywa: ModuleType, api: FakeWhatsApp, client: Any, person: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[str] = []
 
@@ -827,13 +825,13 @@ async def test_another_client_reads_every_kind_of_webhook(
         return handler
 
     for add, handler in (
-        (other.handlers.MessageHandler, remember("text")),
-        (other.handlers.CallbackButtonHandler, remember("data", "title")),
-        (other.handlers.CallbackSelectionHandler, remember("data", "title", "description")),
-        (other.handlers.MessageStatusHandler, remember("status", "tracker")),
-        (other.handlers.TemplateStatusUpdateHandler, remember("new_status", "template_name")),
-        (other.handlers.UserMarketingPreferencesHandler, remember("value")),
-        (other.handlers.PhoneNumberChangeHandler, remember("old_wa_id", "new_wa_id", "new_user_id")),
+        (pywa.handlers.MessageHandler, remember("text")),
+        (pywa.handlers.CallbackButtonHandler, remember("data", "title")),
+        (pywa.handlers.CallbackSelectionHandler, remember("data", "title", "description")),
+        (pywa.handlers.MessageStatusHandler, remember("status", "tracker")),
+        (pywa.handlers.TemplateStatusUpdateHandler, remember("new_status", "template_name")),
+        (pywa.handlers.UserMarketingPreferencesHandler, remember("value")),
+        (pywa.handlers.PhoneNumberChangeHandler, remember("old_wa_id", "new_wa_id", "new_user_id")),
     ):
         client.add_handlers(add(handler))
     await send(api, buttons("Sí"), biz_opaque_callback_data="41")
@@ -853,7 +851,7 @@ async def test_another_client_reads_every_kind_of_webhook(
         assert await client.webhook_update_handler(content) == ("ok", 200)
     assert not caplog.records
     assert seen == [
-        f"hola/{person.notes[0].wamid}",
+        f"hola/{person.messages[0].wamid}",
         f"a/Sí/{ids[0]}",
         f"r:Uno/Uno/Sobre uno/{ids[1]}",
         f"delivered/41/{person.read()[0].wamid}",
@@ -863,8 +861,8 @@ async def test_another_client_reads_every_kind_of_webhook(
     ]
 
 
-async def test_another_client_knows_the_errors(
-    other: ModuleType, api: FakeWhatsApp, client: Any, person: Person, clock: Clock
+async def test_pywa_raises_the_matching_errors(
+    pywa: ModuleType, api: FakeWhatsApp, client: Any, person: Person, clock: Clock
 ) -> None:
     errors = importlib.import_module("pywa_async.errors")
     with pytest.raises(errors.MessageUndeliverable):

@@ -1,4 +1,4 @@
-"""The people on the other side of the fake WhatsApp: what they read, what they do, and when they may be written to."""
+"""Simulated WhatsApp users: their chat, the webhooks of their actions, and the limits of writing to them."""
 
 import base64
 import hashlib
@@ -14,38 +14,38 @@ from tests.fakes.whatsapp_webhooks import DISPLAY_NUMBER, Identity
 
 Queue = Callable[[str, Values], None]
 
-WINDOW = timedelta(hours=24)  # from the person's last word; also the span in which people are counted
-BURST, REFILL = 45, timedelta(seconds=6)  # messages to one person
+WINDOW = timedelta(hours=24)  # reply window after a user's last message; also the period of the messaging limit
+BURST, REFILL = 45, timedelta(seconds=6)  # pair rate limit: messages to one user, and time for one more
 IMAGE = {"mime_type": "image/jpeg", "sha256": "SfInY0gGKTsJlUWbwxC1k+FAD0FZHvzwfpvO0zX0GUI=", "id": "1003383421387256"}
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A button, or a row of a list. `kind` is what a press becomes: button_reply, list_reply, button; or url."""
+    """A button or list row. `kind` is the type of its press: button_reply, list_reply or button; or url for a link."""
 
     text: str
     kind: str
-    id: str = ""  # what comes back
+    id: str = ""  # returned by a press
     description: str = ""
     url: str = ""
 
 
 @dataclass(slots=True)
-class Note:
-    """One message of a chat; nothing can change or remove it."""
+class ChatMessage:
+    """One message of a chat; messages cannot be edited or deleted."""
 
     wamid: str
     text: str
     at: datetime
-    is_ours: bool
+    is_from_bot: bool
     person: "Person"
     labels: list[Label] = field(default_factory=list)
-    body: Values = field(default_factory=dict)  # as it was sent; empty for the person's own
-    category: str = "service"  # or the template's, in lower case
+    body: Values = field(default_factory=dict)  # as sent by the product; empty for the user's own
+    category: str = "service"  # or the template's category in lower case
 
     @property
     def is_by_id(self) -> bool:
-        """Whether it was addressed by the business-scoped id; with both, the number counts."""
+        """Whether it was addressed by business-scoped id; if both are given, the number counts."""
         return not self.body.get("to")
 
     @property
@@ -59,7 +59,7 @@ class Note:
 
 @dataclass(slots=True)
 class World:
-    """What the platform knows: the clock, the numbers already given, who is there and who was written to."""
+    """State of the platform: clock, last message id, users, and users written to outside their window."""
 
     queue: Queue
     now: Callable[[], datetime]
@@ -73,45 +73,45 @@ class World:
         return person
 
     def find(self, body: Mapping[str, Any]) -> "Person":
-        """Whom a body is addressed to. Raises Refusal."""
+        """The user that a body is addressed to. Raises Refusal."""
         to = same_phone(str(body["to"])) if body.get("to") else ""
         if to == same_phone(DISPLAY_NUMBER):
             raise Refusal(131021)
         for person in self.people:
-            is_meant = same_phone(person.phone) == to if to else person.user_id == body["recipient"]
-            if is_meant and not person.has_left:
+            matches = same_phone(person.phone) == to if to else person.user_id == body["recipient"]
+            if matches and not person.has_left:
                 return person
         raise Refusal(131026, "Receiver is incapable of receiving this message")
 
     def count(self, person: "Person", limit: int | None) -> None:
-        """Unique people outside their window in a moving day. Raises Refusal."""
+        """Count a user towards the messaging limit: unique users outside their window in 24 hours. Raises Refusal."""
         since = self.now() - WINDOW
-        self.opened = [(at, one) for at, one in self.opened if at > since]
-        reached = {id(one) for _, one in self.opened}
+        self.opened = [(at, user) for at, user in self.opened if at > since]
+        reached = {id(user) for _, user in self.opened}
         if limit is not None and id(person) not in reached and len(reached) >= limit:
-            raise Refusal(131048, f"{limit} people in 24 hours")
+            raise Refusal(131048, f"{limit} recipients in 24 hours")
         self.opened.append((self.now(), person))
 
     def next_id(self) -> str:
-        """Like the real ones: base64, with signs that an address must escape."""
+        """A message id like the real ones: base64 with characters that must be escaped in URLs."""
         self.last_message += 1
         noise = hashlib.sha256(str(self.last_message).encode()).digest()[:25]
         return f"wamid.HBgN{base64.b64encode(noise).decode()}"
 
 
 class Person:
-    """Somebody with WhatsApp; each act becomes a webhook and gives the id of its message."""
+    """A WhatsApp user; each action queues a webhook and returns the id of its message."""
 
     def __init__(self, world: World, phone: str, user_id: str, has_username: bool) -> None:
         self._world = world
         self.phone = phone
-        self.user_id = user_id  # empty: as before business-scoped ids
+        self.user_id = user_id  # empty: as before business-scoped ids existed
         self.name = "Ana"
         self.username = "@ana.perez" if has_username else ""
-        self.notes: list[Note] = []
-        self.marked: list[str] = []  # own messages shown as read
-        self.is_typed_to = False
-        self.has_blocked = False  # what is sent is taken, and never arrives
+        self.messages: list[ChatMessage] = []
+        self.marked: list[str] = []  # ids of the user's messages shown as read
+        self.shows_typing = False
+        self.has_blocked = False  # messages are accepted but never arrive
         self.has_left = False  # no longer on WhatsApp
         self.has_stopped_marketing = False
         self.last_word: datetime | None = None
@@ -120,15 +120,16 @@ class Person:
 
     @property
     def identity(self) -> Identity:
-        """A username hides the number."""
+        """The user as webhooks identify them: a username hides the number."""
         return Identity("" if self.username else self.phone, self.user_id, self.name, self.username)
 
     @property
     def is_open(self) -> bool:
+        """Whether the 24-hour reply window is open."""
         return self.last_word is not None and self._world.now() - self.last_word < WINDOW
 
     def spend(self) -> None:
-        """One message of what this pair may exchange. Raises Refusal."""
+        """Spend one message of the pair rate limit. Raises Refusal."""
         now = self._world.now()
         self._tokens = min(BURST, self._tokens + (now - self._filled) / REFILL)
         self._filled = now
@@ -136,15 +137,15 @@ class Person:
             raise Refusal(131056, "Too many messages sent from this phone number to the same phone number")
         self._tokens -= 1
 
-    def read(self) -> list[Note]:
-        """What the bot has said."""
-        return [note for note in self.notes if note.is_ours]
+    def read(self) -> list[ChatMessage]:
+        """The bot's messages, oldest first."""
+        return [message for message in self.messages if message.is_from_bot]
 
     def last_text(self) -> str:
-        said = self.read()
-        return said[-1].text if said else ""
+        messages = self.read()
+        return messages[-1].text if messages else ""
 
-    # What a person does
+    # Actions
 
     def say(self, text: str) -> str:
         return self.send("text", {"body": text}, shown=text)
@@ -153,47 +154,53 @@ class Person:
         return self.send("image", IMAGE | ({"caption": caption} if caption else {}), shown=caption)
 
     def send(self, kind: str, content: Values, *, shown: str = "", context: str = "") -> str:
-        """Anything else that a message may be, e.g. `send("sticker", {...})`; `context` is the message it answers."""
+        """Send a message of any type, e.g. `send("sticker", {...})`; `context` is the id of the message replied to."""
         now = self._world.now()
         self.last_word = now
-        note = Note(self._world.next_id(), shown, now, False, self)
-        self.notes.append(note)
+        sent = ChatMessage(self._world.next_id(), shown, now, False, self)
+        self.messages.append(sent)
         message: Values = {"context": {"from": DISPLAY_NUMBER, "id": context}} if context else {}
-        message |= {"id": note.wamid, "timestamp": str(int(now.timestamp())), "type": kind, kind: content}
+        message |= {"id": sent.wamid, "timestamp": str(int(now.timestamp())), "type": kind, kind: content}
         self._world.queue("messages", webhooks.incoming(self.identity, message))
-        return note.wamid
+        return sent.wamid
 
-    def button(self, label: str) -> tuple[Note, Label]:
-        """The newest button or row with this label, or with a label or description that begins so."""
-        there = [(note, one) for note in reversed(self.notes) for one in note.labels]
-        for fits in (_is_called, _begins_so, _is_described_so):
-            for note, one in there:
-                if fits(one, label):
-                    return note, one
-        labels = [one.text for _, one in there]
+    def button(self, label: str) -> tuple[ChatMessage, Label]:
+        """The newest button or row with this label, else one whose label, else whose description, starts with it.
+
+        Fails if there is none.
+        """
+        buttons = [(message, button) for message in reversed(self.messages) for button in message.labels]
+        for matches in (_has_label, _label_starts_with, _description_starts_with):
+            for message, button in buttons:
+                if matches(button, label):
+                    return message, button
+        labels = [button.text for _, button in buttons]
         raise AssertionError(f"no button {label!r}; there are {labels}; last read: {self.last_text()!r}")
 
     def press(self, label: str) -> str:
-        note, one = self.button(label)
-        assert one.kind != "url", f"{label!r} opens a page"
-        return self.forge(one.id, one.kind, one.text, note.wamid, one.description)
+        message, button = self.button(label)
+        assert button.kind != "url", f"{label!r} opens a page"
+        return self.forge(button.id, button.kind, button.text, message.wamid, button.description)
 
     def forge(
         self, id: str, kind: str = "button_reply", label: str = "A", context: str = "", description: str = ""
     ) -> str:
-        """A press with any content; without a context, as it is sometimes missing."""
+        """Press with any content; the context may be omitted, as it is sometimes missing."""
         if kind == "button":
             return self.send("button", {"payload": id, "text": label}, shown=label, context=context)
         reply = {"id": id, "title": label} | ({"description": description} if description else {})
         return self.send("interactive", {"type": kind, kind: reply}, shown=label, context=context)
 
-    def change_number(self, phone: str, user_id: str = "", *, is_told_twice: bool = False) -> str:
-        """A system message; `is_told_twice` adds the field `user_id_update`, which names both ids."""
+    def change_number(self, phone: str, user_id: str = "", *, also_as_user_id_update: bool = False) -> str:
+        """Change number and id, which queues a system message.
+
+        With `also_as_user_id_update` the field `user_id_update`, which names both ids, is queued as well.
+        """
         before, wamid = self.identity, self._world.next_id()
         self.phone, self.user_id = phone, user_id
         at = int(self._world.now().timestamp())
         self._world.queue("messages", webhooks.moved(before, self.identity, wamid, at))
-        if is_told_twice:
+        if also_as_user_id_update:
             self._world.queue("user_id_update", webhooks.new_user_id(before, self.identity, at))
         return wamid
 
@@ -210,7 +217,7 @@ class Person:
 
 
 def same_phone(written: str) -> str:
-    """One spelling: blanks and signs away, our own country in front where there is no `+`, and no `1` after 52."""
+    """Normalize a phone number: digits only, 52 added to national numbers without `+`, no `1` after 52."""
     digits = re.sub(r"\D", "", written)
     if not written.lstrip().startswith("+") and len(digits) <= 10:
         digits = f"52{digits}"
@@ -218,7 +225,7 @@ def same_phone(written: str) -> str:
 
 
 def shown(body: Mapping[str, Any]) -> tuple[str, list[Label]]:
-    """What a person sees of a free-form message: its text and its buttons."""
+    """Text and buttons that a user sees of a free-form message."""
     if body["type"] == "text":
         return body["text"]["body"], []
     content = body["interactive"]
@@ -236,13 +243,13 @@ def _labels(action: Mapping[str, Any]) -> list[Label]:
     return [Label(action["parameters"]["display_text"], "url", url=action["parameters"]["url"])]
 
 
-def _is_called(label: Label, text: str) -> bool:
+def _has_label(label: Label, text: str) -> bool:
     return label.text == text
 
 
-def _begins_so(label: Label, text: str) -> bool:
+def _label_starts_with(label: Label, text: str) -> bool:
     return label.text.startswith(text)
 
 
-def _is_described_so(label: Label, text: str) -> bool:
+def _description_starts_with(label: Label, text: str) -> bool:
     return label.description.startswith(text)

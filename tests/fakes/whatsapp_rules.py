@@ -1,4 +1,7 @@
-"""Whether a body is one that the Graph API would send on: limits of Meta's pages, and their schema where present."""
+"""Validate message bodies against the limits of Meta's documentation and, where present, Meta's JSON schema.
+
+The schema is `whatsapp-messages.schema.json` in ../shared/specs.
+"""
 
 import functools
 import json
@@ -16,7 +19,7 @@ SCHEMA_MISSING = f"{SCHEMA.name} NOT FOUND: WhatsApp bodies are checked against 
 
 Values = dict[str, Any]
 
-# Code: HTTP status and title, as in Meta's list of error codes. Most are 400 and only the code tells them apart.
+# HTTP status and title by code, from Meta's list of error codes. Most have status 400 and differ only in the code.
 CODES: Mapping[int, tuple[int, str]] = {
     0: (401, "AuthException"),
     2: (503, "API Service"),
@@ -62,7 +65,7 @@ CODES: Mapping[int, tuple[int, str]] = {
     133010: (400, "Phone number not registered"),
 }
 
-# Characters, from Meta's page of each kind of message.
+# Limits in characters or items, from Meta's page on each type of message.
 TEXT = 4096
 BUTTONS, BUTTON_TITLE, BUTTON_ID = 3, 20, 256
 BODY, HEADER, FOOTER = 1024, 60, 60
@@ -75,7 +78,7 @@ MARKUP = re.compile(r"([*_~])\S(?:[^\n]*\S)?\1|`")
 
 
 class Refusal(Exception):
-    """The answer `{"error": {...}}`; `details` says what is wrong, in no language for people."""
+    """An error response `{"error": {...}}`; `details` is meant for developers."""
 
     def __init__(self, code: int, details: str = "", *, subcode: int = 0, status: int = 0) -> None:
         usual, self.title = CODES[code]
@@ -86,9 +89,9 @@ class Refusal(Exception):
         super().__init__(f"{code} {self.details}")
 
     def answer(self) -> Values:
-        told = self.details if self.code in (100, 190) else self.title
-        error: Values = {"message": f"(#{self.code}) {told}", "type": "OAuthException", "code": self.code}
-        if self.code not in (100, 190):  # those two come from before WhatsApp, without `error_data`
+        message = self.details if self.code in (100, 190) else self.title
+        error: Values = {"message": f"(#{self.code}) {message}", "type": "OAuthException", "code": self.code}
+        if self.code not in (100, 190):  # those two come from the Graph API itself and lack `error_data`
             error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
         if self.subcode:
             error["error_subcode"] = self.subcode
@@ -100,24 +103,25 @@ def bad(details: str) -> Refusal:
 
 
 def read_message(raw: object) -> Values:
-    """The body without its empty members, for the Graph API takes null as absent. Raises Refusal."""
-    body: Values = _without_nulls(thing(raw, "body"))
+    """Validate a body and return it without null members, which the Graph API treats as absent. Raises Refusal."""
+    body: Values = _without_nulls(json_object(raw, "body"))
     if body.get("messaging_product") != "whatsapp":
         raise Refusal(100, "The parameter messaging_product is required.")
     if "status" in body:
         _check_mark(body)
     else:
         _check_envelope(body)
-        KINDS[body["type"]](thing(body.get(body["type"]), body["type"]))
-    if fault := fault_in(body):
+        KINDS[body["type"]](json_object(body.get(body["type"]), body["type"]))
+    if fault := schema_violation(body):
         raise Refusal(100, f"by Meta's schema: {fault}")
     return body
 
 
-# What every check needs
+# Basic checks
 
 
-def thing(value: object, name: str) -> Values:
+def json_object(value: object, name: str) -> Values:
+    """The value, which must be a JSON object. Raises Refusal."""
     if value is None:
         raise Refusal(100, f"The parameter {name} is required.")
     if not isinstance(value, dict):
@@ -125,12 +129,14 @@ def thing(value: object, name: str) -> Values:
     return value
 
 
-def known(values: Mapping[str, Any], name: str, *members: str) -> None:
+def check_members(values: Mapping[str, Any], name: str, *members: str) -> None:
+    """Refuse members other than these. Raises Refusal."""
     if unknown := sorted(values.keys() - set(members)):
         raise Refusal(100, f'Unexpected key "{unknown[0]}" on param "{name}".')
 
 
-def several(value: object, name: str, most: int) -> list[Any]:
+def json_list(value: object, name: str, most: int) -> list[Any]:
+    """The value, which must be a list of 1 to `most` items. Raises Refusal."""
     if not isinstance(value, list | tuple):
         raise Refusal(131008, f"{name} is required and must be a list")
     if not 1 <= len(value) <= most:
@@ -139,7 +145,7 @@ def several(value: object, name: str, most: int) -> list[Any]:
 
 
 def text(value: object, name: str, most: int, *, is_label: bool = False, is_id: bool = False) -> str:
-    """1 to `most` characters; a label takes no markup and no line break, an id no blanks around it."""
+    """Check for 1 to `most` characters; labels: no markup or line breaks; labels and ids: no surrounding blanks."""
     if value is None:
         raise Refusal(131008, f"{name} is required")
     if not isinstance(value, str):
@@ -166,7 +172,7 @@ def address(url: object, name: str) -> str:
     return given
 
 
-# The kinds of message
+# Message types
 
 
 def _check_envelope(body: Values) -> None:
@@ -175,7 +181,7 @@ def _check_envelope(body: Values) -> None:
         raise Refusal(131051, f"Message type {kind!r}")
     body["type"] = kind
     common = ("messaging_product", "recipient_type", "to", "recipient", "type", "context", "biz_opaque_callback_data")
-    known(body, "body", *common, kind)
+    check_members(body, "body", *common, kind)
     if not (body.get("to") or body.get("recipient")):
         raise Refusal(100, "The parameter to is required.")
     if body.get("recipient_type", "individual") != "individual":
@@ -183,13 +189,13 @@ def _check_envelope(body: Values) -> None:
     if "recipient" in body and not USER_ID.fullmatch(str(body["recipient"])):
         raise bad("recipient is no business-scoped user id")
     if "context" in body:
-        text(thing(body["context"], "context").get("message_id"), "context message_id", 256)
+        text(json_object(body["context"], "context").get("message_id"), "context message_id", 256)
     if "biz_opaque_callback_data" in body:
         text(body["biz_opaque_callback_data"], "biz_opaque_callback_data", TRACKER)
 
 
 def _check_mark(body: Values) -> None:
-    known(body, "body", "messaging_product", "status", "message_id", "typing_indicator")
+    check_members(body, "body", "messaging_product", "status", "message_id", "typing_indicator")
     if body["status"] != "read":
         raise bad("status")
     text(body.get("message_id"), "message_id", 256)
@@ -198,7 +204,7 @@ def _check_mark(body: Values) -> None:
 
 
 def _check_text(values: Values) -> None:
-    known(values, "text", "body", "preview_url")
+    check_members(values, "text", "body", "preview_url")
     body = values.get("body")
     if not isinstance(body, str) or not body.strip():
         raise Refusal(100, "The parameter text['body'] is required.")
@@ -207,45 +213,45 @@ def _check_text(values: Values) -> None:
 
 
 def _check_interactive(values: Values) -> None:
-    known(values, "interactive", "type", "header", "body", "footer", "action")
+    check_members(values, "interactive", "type", "header", "body", "footer", "action")
     kind = str(values.get("type"))
     if kind not in ACTIONS:
         raise bad(f"interactive type {kind!r}")
-    text(thing(values.get("body"), "body").get("text"), "Body text", LIST_BODY if kind == "list" else BODY)
+    text(json_object(values.get("body"), "body").get("text"), "Body text", LIST_BODY if kind == "list" else BODY)
     if "header" in values:
-        header = thing(values["header"], "header")
+        header = json_object(values["header"], "header")
         if header.get("type") != "text":
-            raise bad("header type: this fake knows text only")
+            raise bad("header type: this fake supports text only")
         text(header.get("text"), "Header text", HEADER, is_label=True)
     if "footer" in values:
-        text(thing(values["footer"], "footer").get("text"), "Footer text", FOOTER)
-    ACTIONS[kind](thing(values.get("action"), "action"))
+        text(json_object(values["footer"], "footer").get("text"), "Footer text", FOOTER)
+    ACTIONS[kind](json_object(values.get("action"), "action"))
 
 
 def _check_buttons(action: Values) -> None:
-    known(action, "action", "buttons")
+    check_members(action, "action", "buttons")
     replies = []
-    for button in several(action.get("buttons"), "buttons", BUTTONS):
-        if thing(button, "button").get("type") != "reply":
+    for button in json_list(action.get("buttons"), "buttons", BUTTONS):
+        if json_object(button, "button").get("type") != "reply":
             raise bad("button type")
-        replies.append(thing(button.get("reply"), "reply"))
+        replies.append(json_object(button.get("reply"), "reply"))
     unique([text(reply.get("title"), "Button title", BUTTON_TITLE, is_label=True) for reply in replies], "button title")
     unique([text(reply.get("id"), "Button id", BUTTON_ID, is_id=True) for reply in replies], "button id")
 
 
 def _check_list(action: Values) -> None:
-    known(action, "action", "button", "sections")
+    check_members(action, "action", "button", "sections")
     text(action.get("button"), "List button", LIST_BUTTON, is_label=True)
-    sections = several(action.get("sections"), "sections", SECTIONS)
+    sections = json_list(action.get("sections"), "sections", SECTIONS)
     rows: list[Values] = []
     for section in sections:
-        known(thing(section, "section"), "section", "title", "rows")
+        check_members(json_object(section, "section"), "section", "title", "rows")
         if "title" in section or len(sections) > 1:
             text(section.get("title"), "Section title", SECTION_TITLE, is_label=True)
-        rows += several(section.get("rows"), "rows", ROWS)
-    several(rows, "rows", ROWS)  # ten over all sections together
+        rows += json_list(section.get("rows"), "rows", ROWS)
+    json_list(rows, "rows", ROWS)  # ten over all sections together
     for row in rows:
-        known(thing(row, "row"), "row", "id", "title", "description")
+        check_members(json_object(row, "row"), "row", "id", "title", "description")
         if "description" in row:
             text(row["description"], "Row description", ROW_DESCRIPTION)
     unique([text(row.get("title"), "Row title", ROW_TITLE, is_label=True) for row in rows], "row title")
@@ -253,25 +259,27 @@ def _check_list(action: Values) -> None:
 
 
 def _check_link(action: Values) -> None:
-    known(action, "action", "name", "parameters")
+    check_members(action, "action", "name", "parameters")
     if action.get("name") != "cta_url":
         raise bad("action name")
-    parameters = thing(action.get("parameters"), "parameters")
-    known(parameters, "parameters", "display_text", "url")
+    parameters = json_object(action.get("parameters"), "parameters")
+    check_members(parameters, "parameters", "display_text", "url")
     text(parameters.get("display_text"), "display_text", BUTTON_TITLE, is_label=True)
     address(parameters.get("url"), "url")
 
 
 def _check_template(values: Values) -> None:
-    """Its shape; whether it fits the template of that name is the template's to say."""
-    known(values, "template", "name", "language", "components")
+    """Check the structure; the template of that name checks the parameters."""
+    check_members(values, "template", "name", "language", "components")
     text(values.get("name"), "template['name']", 512)
-    text(thing(values.get("language"), "template['language']").get("code"), "template['language']['code']", 20)
+    text(json_object(values.get("language"), "template['language']").get("code"), "template['language']['code']", 20)
     for component in values.get("components", []):
-        kind = str(thing(component, "component").get("type")).lower()
+        kind = str(json_object(component, "component").get("type")).lower()
         if kind not in ("header", "body", "button"):
             raise bad(f"component type {kind!r}")
-        known(component, "component", "type", "parameters", *(("sub_type", "index") if kind == "button" else ()))
+        check_members(
+            component, "component", "type", "parameters", *(("sub_type", "index") if kind == "button" else ())
+        )
         if kind == "button" and not re.fullmatch(r"[0-9]", str(component.get("index"))):
             raise bad(f"button index {component.get('index')!r}")
 
@@ -281,12 +289,12 @@ KINDS: Mapping[str, Check] = {"text": _check_text, "interactive": _check_interac
 ACTIONS: Mapping[str, Check] = {"button": _check_buttons, "list": _check_list, "cta_url": _check_link}
 
 
-# Meta's own description
+# Meta's schema
 
 
-def fault_in(body: Mapping[str, Any]) -> str:
-    """Why a body is not what the schema describes; empty when it is, or when there is no schema at hand."""
-    validator = described()
+def schema_violation(body: Mapping[str, Any]) -> str:
+    """Why a body violates the schema; empty when it does not, or where the schema is missing."""
+    validator = message_schema()
     if validator is None:
         return ""
     fault = best_match(validator.iter_errors(_in_lower_case(body)))
@@ -294,11 +302,12 @@ def fault_in(body: Mapping[str, Any]) -> str:
 
 
 @functools.cache
-def described() -> Draft202012Validator | None:
+def message_schema() -> Draft202012Validator | None:
+    """A validator for Meta's schema of messages, or None where the file is missing."""
     if not SCHEMA.is_file():
         return None
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    # Missing there, described on Meta's page "Interactive Call-to-Action URL Button Messages".
+    # Missing in the schema, described on Meta's page "Interactive Call-to-Action URL Button Messages".
     schema["$defs"]["InteractiveObject"]["properties"]["type"]["enum"].append("cta_url")
     members = {"display_text": {"type": "string", "maxLength": BUTTON_TITLE}, "url": {"type": "string"}}
     parameters = {"type": "object", "required": ["display_text", "url"], "properties": members}
@@ -308,7 +317,7 @@ def described() -> Draft202012Validator | None:
 
 
 def _in_lower_case(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The kinds of a template's components as the schema spells them; the API takes both spellings."""
+    """The body with template component types in lower case, as in the schema; the API accepts both cases."""
     if body.get("type") != "template":
         return body
     components = [

@@ -1,4 +1,4 @@
-"""Message templates: what Meta refuses at creation, what it keeps, and what a person reads once they are filled in."""
+"""Message templates of the fake: checks at creation, listing, status changes, and rendering with parameters."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.fakes.whatsapp_chats import Label
-from tests.fakes.whatsapp_rules import BODY, FOOTER, HEADER, MARKUP, TEMPLATE_BUTTONS, Refusal, Values, known, thing
+from tests.fakes.whatsapp_rules import (
+    BODY,
+    FOOTER,
+    HEADER,
+    MARKUP,
+    TEMPLATE_BUTTONS,
+    Refusal,
+    Values,
+    check_members,
+    json_object,
+)
 
 Queue = Callable[[str, Values], None]
 
@@ -17,9 +27,9 @@ NAME = re.compile(r"[a-z0-9_]{1,512}")
 LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2,3})?")
 CATEGORIES = ("UTILITY", "MARKETING", "AUTHENTICATION")
 VARIABLE = re.compile(r"\{\{\s*(\w*)\s*\}\}")
-UNFIT = re.compile(r"[\n\t]| {4}")  # in a value; 132018
+UNFIT = re.compile(r"[\n\t]| {4}")  # in parameter values; 132018
 LABEL = 25
-TEMPLATES = 250  # of a business that is not verified
+TEMPLATES = 250  # limit of a business that is not verified
 PAGE = 25
 FIELDS = ("name", "parameter_format", "components", "language", "status", "category", "id")
 
@@ -57,8 +67,8 @@ class Template:
         return any(not name.isdigit() for name in names)
 
     def shown(self, fields: Iterable[str]) -> Values:
-        """As the management API gives it."""
-        there: Values = {
+        """The template as the management API represents it."""
+        known: Values = {
             "name": self.name,
             "parameter_format": "NAMED" if self.is_named else "POSITIONAL",
             "components": self.components,
@@ -68,10 +78,10 @@ class Template:
             "quality_score": {"score": self.quality, "date": 1_763_820_000},
             "rejected_reason": self.rejected_reason,
         }
-        return {name: there[name] for name in fields if name in there} | {"id": self.id}
+        return {name: known[name] for name in fields if name in known} | {"id": self.id}
 
     def filled(self, given: Iterable[Mapping[str, Any]]) -> tuple[str, list[Label]]:
-        """The text and the buttons a person sees. Raises Refusal where the parameters are not those of the template."""
+        """Text and buttons that a user sees. Raises Refusal where the parameters do not match the template."""
         values: dict[str, list[Values]] = {"HEADER": [], "BODY": []}
         pressed: dict[int, list[Values]] = {}
         for component in given:
@@ -81,8 +91,8 @@ class Template:
             else:
                 values[kind] = component.get("parameters", [])
         shown = [self._rendered(kind, values[kind]) for kind in ("HEADER", "BODY")]
-        said = "\n".join(filter(None, [*shown, self.text("FOOTER")]))
-        return said, [self._label(index, pressed.get(index, [])) for index in range(len(self.buttons))]
+        text = "\n".join(filter(None, [*shown, self.text("FOOTER")]))
+        return text, [self._label(index, pressed.get(index, [])) for index in range(len(self.buttons))]
 
     def _rendered(self, kind: str, parameters: list[Values]) -> str:
         source = self.text(kind)
@@ -117,13 +127,13 @@ class Template:
         return list(parameters)
 
     def _label(self, index: int, parameters: list[Values]) -> Label:
-        """A quick reply without a payload brings back its own label."""
+        """The button as shown; a quick reply without a payload returns its own label."""
         button = self.buttons[index]
         if str(button["type"]).upper() == "QUICK_REPLY":
             return Label(button["text"], "button", parameters[0]["payload"] if parameters else button["text"])
         url = str(button.get("url", ""))
         if bool(variables(url)) != bool(parameters):
-            raise Refusal(132000, f"button: the address at index {index} has another number of params")
+            raise Refusal(132000, f"button: the URL at index {index} has another number of params")
         return Label(button["text"], "url", url=VARIABLE.sub(lambda _: parameters[0]["text"], url))
 
 
@@ -139,15 +149,16 @@ class Templates:
     def put(
         self, name: str, language: str, components: list[Values], status: str = "APPROVED", category: str = "UTILITY"
     ) -> Template:
-        """There at once, without any check or webhook."""
+        """Add a template without checks or webhook."""
         template = Template(str(594_425_479_261_000 + len(self.all)), name, language, category, components, status)
         self.all.append(template)
         return template
 
     def find(self, name: str, language: str) -> Template | None:
-        return next((one for one in self.all if (one.name, one.language) == (name, language)), None)
+        return next((template for template in self.all if (template.name, template.language) == (name, language)), None)
 
     def for_sending(self, name: str, language: str) -> Template:
+        """The approved template. Raises Refusal."""
         template = self.find(name, language)
         if template is None or template.status in ("PENDING", "REJECTED"):
             raise Refusal(132001, f"template name ({name}) does not exist in {language}")
@@ -156,7 +167,8 @@ class Templates:
         return template
 
     def create(self, body: Values) -> Values:
-        known(body, "body", "name", "language", "category", "components", "parameter_format", *OPTIONS)
+        """Check and store a new template. Raises Refusal."""
+        check_members(body, "body", "name", "language", "category", "components", "parameter_format", *OPTIONS)
         name, language, category = (str(body.get(member, "")) for member in ("name", "language", "category"))
         if not NAME.fullmatch(name):
             raise Refusal(100, "name: lower-case letters, digits and underscores, at most 512", subcode=MISSING)
@@ -168,32 +180,32 @@ class Templates:
         if len(self.all) >= self.limit:
             raise Refusal(100, f"{self.limit} templates at most", subcode=MANY)
         new = Template("", name, language, category.upper(), body["components"])
-        twins = [one for one in self.all if one.text("BODY") == new.text("BODY")]
-        if any(one.text("FOOTER") == new.text("FOOTER") for one in twins):
+        texts = [(template.text("BODY"), template.text("FOOTER")) for template in self.all]
+        if (new.text("BODY"), new.text("FOOTER")) in texts:
             raise Refusal(100, "the body and the footer are those of another template")
         made = self.put(name, language, new.components, "PENDING", new.category)
         return {"id": made.id, "status": made.status, "category": made.category}
 
     def page(self, query: Mapping[str, str], url: str) -> Values:
-        """One page of the list; `next` is there only when there is more."""
-        fits = [one for one in self.all if all(_fits(one, name, query) for name in FILTERS)]
+        """One page of the list; `paging.next` is present only if there are more pages."""
+        matches = [template for template in self.all if all(_matches(template, name, query) for name in FILTERS)]
         start, size = _number(query.get("after", "0")), _number(query.get("limit", str(PAGE)))
         fields = query["fields"].split(",") if "fields" in query else FIELDS
-        shown = fits[start : start + size]
-        answer: Values = {"data": [one.shown(fields) for one in shown]}
+        shown = matches[start : start + size]
+        answer: Values = {"data": [template.shown(fields) for template in shown]}
         if shown:
             end = start + len(shown)
             answer["paging"] = {"cursors": {"before": str(start), "after": str(end)}}
-            if end < len(fits):
+            if end < len(matches):
                 answer["paging"]["next"] = f"{url}?{urlencode({**query, 'limit': size, 'after': end})}"
         if "summary" in query:
-            count = {"total_count": len(fits), "message_template_count": len(self.all)}
+            count = {"total_count": len(matches), "message_template_count": len(self.all)}
             answer["summary"] = count | {"message_template_limit": self.limit, "are_translations_complete": True}
         return answer
 
     def change(self, name: str, language: str, status: str, reason: str = "NONE") -> None:
-        """Another status, told by the webhook `message_template_status_update`."""
-        template = self._there(name, language)
+        """Change the status and queue a `message_template_status_update`."""
+        template = self._existing(name, language)
         template.status, template.rejected_reason = status, reason if status == "REJECTED" else "NONE"
         value = self._about(template) | {"event": status, "reason": reason}
         value["message_template_category"] = template.category
@@ -204,18 +216,20 @@ class Templates:
         self.queue("message_template_status_update", value)
 
     def recategorize(self, name: str, language: str, category: str) -> None:
-        template = self._there(name, language)
+        """Change the category and queue a `template_category_update`."""
+        template = self._existing(name, language)
         before, template.category = template.category, category
         value = self._about(template) | {"previous_category": before, "new_category": category}
         self.queue("template_category_update", value)
 
     def rate(self, name: str, language: str, quality: str) -> None:
-        template = self._there(name, language)
+        """Change the quality score and queue a `message_template_quality_update`."""
+        template = self._existing(name, language)
         before, template.quality = template.quality, quality
         value = self._about(template) | {"previous_quality_score": before, "new_quality_score": quality}
         self.queue("message_template_quality_update", value)
 
-    def _there(self, name: str, language: str) -> Template:
+    def _existing(self, name: str, language: str) -> Template:
         template = self.find(name, language)
         assert template is not None, f"no template {name} in {language}"
         return template
@@ -234,15 +248,15 @@ FILTERS = ("name", "language", "status", "category")
 
 
 def variables(text: str) -> list[str]:
-    """The names in the order of their places."""
+    """Names of the variables in order of occurrence."""
     return VARIABLE.findall(text)
 
 
 def check_components(components: object) -> None:
-    """Raises Refusal as the creation of a template would."""
+    """Check the components of a new template. Raises Refusal."""
     if not isinstance(components, list) or not components:
         raise Refusal(100, "components is required", subcode=MISSING)
-    kinds = [str(thing(part, "component").get("type")).upper() for part in components]
+    kinds = [str(json_object(part, "component").get("type")).upper() for part in components]
     if len(kinds) != len(set(kinds)) or "BODY" not in kinds or set(kinds) - CHECKS.keys():
         raise Refusal(100, f"components: {', '.join(kinds)}", subcode=MISSING)
     for kind, part in zip(kinds, components, strict=True):
@@ -256,8 +270,8 @@ def _check_body(part: Values) -> None:
         raise Refusal(100, "body: more than two line breaks or four blanks together", subcode=BODY_FORM)
     found = list(VARIABLE.finditer(text))
     if found and (not text[: found[0].start()].strip() or not text[found[-1].end() :].strip()):
-        raise Refusal(100, "body: variables at its very start or end", subcode=EDGE)
-    if any(not text[one.end() : other.start()].strip() for one, other in pairwise(found)):
+        raise Refusal(100, "body: variables at the start or end", subcode=EDGE)
+    if any(not text[left.end() : right.start()].strip() for left, right in pairwise(found)):
         raise Refusal(100, "body: variables side by side", subcode=BODY_FORM)
     names = _names(text, "body", BODY_FORM)
     if len(VARIABLE.sub(" ", text).split()) < 2 * len(names) + 1 and names:
@@ -295,7 +309,7 @@ def _check_buttons(part: Values) -> None:
     if len(labels) != len(set(labels)):
         raise Refusal(100, "buttons: two with one label", subcode=MISSING)
     are_replies = [str(button.get("type")).upper() == "QUICK_REPLY" for button in buttons]
-    if sum(one != other for one, other in pairwise(are_replies)) > 1:
+    if sum(left != right for left, right in pairwise(are_replies)) > 1:
         raise Refusal(100, "buttons: quick replies stand together", subcode=MISSING)
 
 
@@ -315,10 +329,10 @@ def _within(name: str, text: str, most: int) -> None:
 
 
 def _names(text: str, where: str, subcode: int) -> list[str]:
-    """The variables, each once: 1, 2, 3 ... without a gap, or names in lower case."""
+    """Check and return the distinct variables: 1, 2, 3 ... without gaps, or names in lower case. Raises Refusal."""
     names = list(dict.fromkeys(variables(text)))
     if text.count("{{") != len(variables(text)) or text.count("}}") != len(variables(text)):
-        raise Refusal(100, f"{where}: brackets that are no variable", subcode=subcode)
+        raise Refusal(100, f"{where}: brackets that are not a variable", subcode=subcode)
     numbered = [name for name in names if name.isdigit()]
     if numbered and names != [str(place) for place in range(1, len(names) + 1)]:
         raise Refusal(100, f"{where}: variables are numbered from 1 without a gap", subcode=subcode)
@@ -336,7 +350,7 @@ def _check_example(part: Values, names: list[str], member: str) -> None:
         samples = given if member == "header_text" else given[0]
     else:
         named = example.get(f"{member}_named_params") or []
-        samples = [one.get("example") for name in names for one in named if one.get("param_name") == name]
+        samples = [sample.get("example") for name in names for sample in named if sample.get("param_name") == name]
     if len(samples) != len(names) or not all(isinstance(sample, str) and sample.strip() for sample in samples):
         raise Refusal(100, f"example: {len(names)} sample values are expected", subcode=MISSING)
 
@@ -352,11 +366,11 @@ def _value(parameter: Mapping[str, Any]) -> str:
     return value
 
 
-def _fits(template: Template, name: str, query: Mapping[str, str]) -> bool:
+def _matches(template: Template, name: str, query: Mapping[str, str]) -> bool:
     if name not in query:
         return True
-    there = str(getattr(template, name))
-    return query[name] in there if name == "name" else there in query[name].split(",")
+    value = str(getattr(template, name))
+    return query[name] in value if name == "name" else value in query[name].split(",")
 
 
 def _number(text: str) -> int:

@@ -1,4 +1,7 @@
-"""The bodies that Meta posts, as its webhook reference has them, and how they are signed."""
+"""Webhook bodies in the format of Meta's webhook reference, and their signature.
+
+test_fake_whatsapp.py compares them with samples (`whatsapp-webhook-samples.json` in ../shared/specs) where present.
+"""
 
 import hashlib
 import hmac
@@ -24,7 +27,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What Meta tells of a person; `phone` is empty where it is hidden behind a username."""
+    """A user as Meta identifies them; `phone` is empty where a username hides it."""
 
     phone: str
     user_id: str
@@ -40,7 +43,7 @@ class Identity:
 
 
 def body(field: str, value: Values, at: int) -> Values:
-    """One entry with one change; management fields carry their hour on the entry."""
+    """A body with one entry and one change; management fields carry their time on the entry."""
     entry: Values = {"id": BUSINESS_ACCOUNT_ID}
     if "metadata" not in value:
         entry["time"] = at
@@ -48,16 +51,16 @@ def body(field: str, value: Values, at: int) -> Values:
 
 
 def batched(bodies: Iterable[Values]) -> Values:
-    """All in one: changes of a kind are joined, their contacts in another order, and spread over two entries."""
+    """One body for several: consecutive changes of a kind are merged, contacts reversed, over two entries."""
     changes = [change for posted in bodies for entry in posted["entry"] for change in entry["changes"]]
-    joined = [_joined(list(alike)) for _, alike in groupby(changes, _kind)]
-    half = (len(joined) + 1) // 2
-    spread = [part for part in (joined[:half], joined[half:]) if part]
-    return _posted([{"id": BUSINESS_ACCOUNT_ID, "changes": part} for part in spread])
+    merged = [_merged(list(group)) for _, group in groupby(changes, _kind)]
+    half = (len(merged) + 1) // 2
+    parts = [part for part in (merged[:half], merged[half:]) if part]
+    return _posted([{"id": BUSINESS_ACCOUNT_ID, "changes": part} for part in parts])
 
 
 def raw(posted: Mapping[str, Any]) -> bytes:
-    """As Meta writes it: everything beyond ASCII escaped, slashes too. The signature is over these bytes."""
+    """The bytes that Meta posts and signs: JSON with non-ASCII characters and slashes escaped."""
     return json.dumps(posted).replace("/", "\\/").encode()
 
 
@@ -66,34 +69,35 @@ def signature(content: bytes, secret: str = APP_SECRET) -> str:
 
 
 def address(url: str) -> str:
-    """Where webhooks go: `url` is the product's own address, or already theirs."""
+    """The webhook URL; `url` is the product's base URL or already the webhook's."""
     return url.rstrip("/").removesuffix(PATH) + PATH
 
 
 async def post(session: aiohttp.ClientSession, url: str, content: bytes, secret: str = APP_SECRET) -> int:
-    """One signed body, whatever it is, for the product at `url`; gives the status answered."""
+    """Post a signed body, valid or not, to the product at `url`; returns the response status."""
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signature(content, secret)}
     async with session.post(address(url), data=content, headers=headers) as answer:
         return answer.status
 
 
 async def verify(url: str, token: str = VERIFY_TOKEN, challenge: str = "1158201444") -> tuple[int, str]:
-    """Ask as Meta does when the product's address is entered; gives status and text answered."""
+    """Send Meta's verification request to the product; returns status and text of the response."""
     query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
     async with aiohttp.ClientSession() as session, session.get(address(url), params=query) as answer:
         return answer.status, await answer.text()
 
 
-# What a change says
+# Values of changes
 
 
 def incoming(who: Identity, message: Values) -> Values:
+    """Field `messages`: a message from a user."""
     sender = _given(**{"from": who.phone, "from_user_id": who.user_id})
     return _about_number(contacts=[who.contact()], messages=[sender | message])
 
 
 def moved(old: Identity, new: Identity, wamid: str, at: int) -> Values:
-    """A new number: the message names its old one only where that was known, its old id only in the sentence."""
+    """A change of number: the old number is a member only if it was known, the old id appears only in the text."""
     kind = "user_changed_user_id" if old.user_id else "user_changed_number"
     before, after = (old.user_id, new.user_id) if old.user_id else (old.phone, new.phone)
     system = {"body": f"User {old.name} changed from {before} to {after}", "type": kind}
@@ -103,7 +107,7 @@ def moved(old: Identity, new: Identity, wamid: str, at: int) -> Values:
 
 
 def new_user_id(old: Identity, new: Identity, at: int) -> Values:
-    """Field `user_id_update`: the same news in its other, subscribable shape."""
+    """Field `user_id_update`: the same change in a field that can be subscribed to."""
     update = {"detail": f"User id for {old.name} has been updated.", "timestamp": str(at)}
     update |= _given(wa_id=new.phone, user_id={"previous": old.user_id, "current": new.user_id})
     contact = {"profile": {"name": new.name}} | _given(wa_id=new.phone)
@@ -113,30 +117,30 @@ def new_user_id(old: Identity, new: Identity, at: int) -> Values:
 def preference(who: Identity, value: str, at: int) -> Values:
     """Field `user_preferences`; its timestamp is a number, unlike the others."""
     detail = {"stop": "User requested to stop marketing messages", "resume": "User requested to resume them"}[value]
-    said = {"detail": detail, "category": "marketing_messages", "value": value, "timestamp": at}
-    told = _given(wa_id=who.phone, user_id=who.user_id) | said
-    return _about_number(contacts=[who.contact()], user_preferences=[told])
+    change = {"detail": detail, "category": "marketing_messages", "value": value, "timestamp": at}
+    entry = _given(wa_id=who.phone, user_id=who.user_id) | change
+    return _about_number(contacts=[who.contact()], user_preferences=[entry])
 
 
 def status(
-    who: Identity, wamid: str, fate: str, at: int, *, by_id: bool, tracker: str, category: str, code: int | None
+    who: Identity, wamid: str, status: str, at: int, *, by_id: bool, tracker: str, category: str, code: int | None
 ) -> Values:
-    """`failed` comes without contacts, and without the id of whom the message was addressed by number."""
-    said: Values = {"id": wamid, "status": fate, "timestamp": str(at)}
-    said |= _given(recipient_id=who.phone, biz_opaque_callback_data=tracker)
-    if by_id or fate != "failed":
-        said |= _given(recipient_user_id=who.user_id)
-    if fate == "failed":
-        return _about_number(statuses=[said | {"errors": [error(131026 if code is None else code)]}])
-    if fate in ("sent", "delivered"):
+    """Field `messages`: a message status. `failed` has no contacts, and no user id if addressed by number."""
+    value: Values = {"id": wamid, "status": status, "timestamp": str(at)}
+    value |= _given(recipient_id=who.phone, biz_opaque_callback_data=tracker)
+    if by_id or status != "failed":
+        value |= _given(recipient_user_id=who.user_id)
+    if status == "failed":
+        return _about_number(statuses=[value | {"errors": [error(131026 if code is None else code)]}])
+    if status in ("sent", "delivered"):
         kind = "free_customer_service" if category == "service" else "regular"
         price = {"billable": kind == "regular", "pricing_model": "PMP", "category": category, "type": kind}
-        said["pricing"] = price
-    return _about_number(contacts=[who.contact(with_username=fate != "sent")], statuses=[said])
+        value["pricing"] = price
+    return _about_number(contacts=[who.contact(with_username=status != "sent")], statuses=[value])
 
 
 def fault(code: int) -> Values:
-    """Something that concerns the whole number."""
+    """Field `messages`: an error that concerns the phone number as a whole."""
     return _about_number(errors=[error(code)])
 
 
@@ -160,13 +164,13 @@ def _given(**members: Any) -> Values:
 
 
 def _kind(change: Mapping[str, Any]) -> tuple[str, str]:
-    """What may stand in one change together: messages with messages, statuses with statuses."""
+    """Changes of equal kind may be merged: messages with messages, statuses with statuses."""
     items = next((name for name in ("messages", "statuses") if name in change["value"]), "")
     return change["field"], items or repr(change)
 
 
-def _joined(changes: list[Values]) -> Values:
-    """One change for several of one kind; a contact stands there once, and not where its message stands."""
+def _merged(changes: list[Values]) -> Values:
+    """Merge changes of one kind; each contact occurs once, at another position than its message."""
     (_, items), first = _kind(changes[0]), changes[0]
     if len(changes) == 1:
         return first

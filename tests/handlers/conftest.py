@@ -1,4 +1,4 @@
-"""What the tests of the handlers share: a talk, on both databases."""
+"""Fixtures of the handlers' tests: a conversation, on both databases."""
 
 import pytest
 
@@ -10,6 +10,6 @@ from tests.handlers.conversation import Talk
 
 @pytest.fixture
 async def talk(database: Database, library: Library, clock: Clock) -> Talk:
-    one = Talk(database, library, clock)
-    await one.open()
-    return one
+    talk = Talk(database, library, clock)
+    await talk.open()
+    return talk

@@ -1,4 +1,4 @@
-"""A talk with the product below its channels: updates go in at the router, what is said comes out of the outbox."""
+"""A conversation with the product below its channels: updates go in at the router, replies come out of the outbox."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,83 +17,83 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from storage.people.servants import Servant
-from tests.cast import INSTITUTIONS, Clock, Person
+from tests.cast import INSTITUTIONS, Clock, SampleServant
 from tests.planning import plan
 
-HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32)
 CHANNEL = "telegram"
 
 
 @dataclass
 class Talk:
-    """The router, the people of the cast, and what they read."""
+    """The router, the users of the cast, and their deliveries."""
 
     database: Database
     library: Library
     clock: Clock
     _number: int = 0
-    _read: set[str] = field(default_factory=set)  # keys of deliveries: SQLite may give an id again
+    _read: set[str] = field(default_factory=set)  # keys of deliveries already returned: SQLite may reuse an id
 
     async def open(self) -> None:
         async with self.database.write() as tx:
             for code, name, sphere in INSTITUTIONS:
                 await servants.add_institution(tx, code, name, sphere)
 
-    # ------------------------------------------------------------ what people do
+    # ------------------------------------------------------------ what users do
 
-    async def press(self, who: Person, choice: str, **fields: Any) -> list[Parcel]:
-        return await self.hears(who, UpdateKind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
+    async def press(self, who: SampleServant, choice: str, **fields: Any) -> list[Parcel]:
+        return await self.send_update(who, UpdateKind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
 
-    async def type(self, who: Person, text: str) -> list[Parcel]:
-        return await self.hears(who, UpdateKind.TEXT, text=text)
+    async def type(self, who: SampleServant, text: str) -> list[Parcel]:
+        return await self.send_update(who, UpdateKind.TEXT, text=text)
 
-    async def command(self, who: Person, command: str, text: str = "", language: str = "") -> list[Parcel]:
-        return await self.hears(who, UpdateKind.COMMAND, command=command, text=text, language=language)
+    async def command(self, who: SampleServant, command: str, text: str = "", language: str = "") -> list[Parcel]:
+        return await self.send_update(who, UpdateKind.COMMAND, command=command, text=text, language=language)
 
-    async def hears(self, who: Person, kind: UpdateKind, **fields: Any) -> list[Parcel]:
-        """One update of a person, and what was said to them since."""
+    async def send_update(self, who: SampleServant, kind: UpdateKind, **fields: Any) -> list[Parcel]:
+        """Handle one update of a user; return the messages to them since the last look."""
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
         async with self.database.write() as tx:
-            await router.receive(tx, self.library, HOUSE, update, self.clock())
-        return await self.reads(who)
+            await router.receive(tx, self.library, INSTALLATION, update, self.clock())
+        return await self.unread(who)
 
-    async def reads(self, who: Person) -> list[Parcel]:
-        """What was said to a person since they last looked; acknowledgements aside."""
+    async def unread(self, who: SampleServant) -> list[Parcel]:
+        """The messages to a user since the last look, without acknowledgements."""
         rows = schema.deliveries
         wanted = select(rows.c.key, rows.c.body).where(rows.c.address == who.address, rows.c.body.is_not(None))
         async with self.database.read() as tx:
             found = [row for row in await tx.execute(wanted.order_by(rows.c.id)) if row.key not in self._read]
         self._read |= {row.key for row in found}
         parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
-        return [one for one in parcels if one.act is not Action.ACKNOWLEDGE]
+        return [parcel for parcel in parcels if parcel.action is not Action.ACKNOWLEDGE]
 
-    async def enrol(self, who: Person, hour: int = 9, language: str = "es") -> list[Parcel]:
-        """The whole way in; what is said at its end."""
+    async def enrol(self, who: SampleServant, hour: int = 9, language: str = "es") -> list[Parcel]:
+        """Press the last button of the enrolment; return the replies to it."""
         version = self.library.phrases.template("es", "notice.version")
         return await self.press(who, f"enroll:hour:{language}:{version}:{hour}:{who.institution}")
 
     async def tick(self) -> int:
-        """The prompts that are due now."""
-        return await plan(self.database, self.library, HOUSE, self.clock())
+        """Plan the prompts that are due now; return how many."""
+        return await plan(self.database, self.library, INSTALLATION, self.clock())
 
-    # ------------------------------------------------------------ what is known
+    # ------------------------------------------------------------ what is stored
 
-    async def servant(self, who: Person) -> Servant | None:
+    async def servant(self, who: SampleServant) -> Servant | None:
         async with self.database.read() as tx:
-            return await servants.at(tx, CHANNEL, who.address)
+            return await servants.by_address(tx, CHANNEL, who.address)
 
-    async def answers(self, who: Person) -> list[Answer]:
+    async def answers(self, who: SampleServant) -> list[Answer]:
         known = await self.servant(who)
         assert known is not None
         async with self.database.read() as tx:
             return await record.answers_of(tx, known.id)
 
-    async def prompt(self, who: Person) -> int:
+    async def prompt(self, who: SampleServant) -> int:
         """The id of today's prompt."""
         known = await self.servant(who)
         assert known is not None
-        day = self.clock().astimezone(HOUSE.timezone).date()
+        day = self.clock().astimezone(INSTALLATION.timezone).date()
         async with self.database.read() as tx:
             found = await record.prompt_of_day(tx, known.id, day)
         assert found is not None
@@ -111,11 +111,13 @@ class Talk:
         return self.clock()
 
 
-def words(parcels: list[Parcel]) -> str:
-    """All that was said, as one text."""
-    return "\n".join(one.text for one in parcels).translate({ord(mark): None for mark in "\ue000\ue001\ue002\ue003"})
+def text_of(parcels: list[Parcel]) -> str:
+    """The texts of all parcels in one, without emphasis marks."""
+    return "\n".join(parcel.text for parcel in parcels).translate(
+        {ord(mark): None for mark in "\ue000\ue001\ue002\ue003"}
+    )
 
 
 def choices(parcels: list[Parcel]) -> list[str]:
-    """What the buttons below the last message carry."""
-    return [key.choice for row in parcels[-1].rows for key in row]
+    """The payloads of the buttons below the last message."""
+    return [button.choice for row in parcels[-1].rows for button in row]

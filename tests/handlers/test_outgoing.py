@@ -1,3 +1,5 @@
+"""Rendering of messages, the format of the outbox, and idempotency of triggers."""
+
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -16,14 +18,14 @@ from content.text import LANGUAGES, Text
 from handlers import outgoing
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Button, Message, Parcel, RenderedButton
 from handlers.orientation import assess
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.database import Database
 from storage.queue import outbox
 from tests.cast import MONDAY_NINE
 
 LIBRARY = shipped.load()
-ANA = Listener("telegram", "100001", "es")
+ANA = Recipient("telegram", "100001", "es")
 MARKS = (BOLD, UNBOLD, ITALIC, UNITALIC)
 PHRASES = Phrases(
     {
@@ -36,8 +38,8 @@ PHRASES = Phrases(
         for language in LANGUAGES
     }
 )
-SIGNS = st.one_of(st.sampled_from([*MARKS, *"{}*_<>&"]), st.characters(codec="utf-8"))
-TYPED = st.lists(SIGNS, max_size=40).map("".join)
+CHARACTERS = st.one_of(st.sampled_from([*MARKS, *"{}*_<>&"]), st.characters(codec="utf-8"))
+VALUES = st.lists(CHARACTERS, max_size=40).map("".join)
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def small() -> Library:
 
 
 def render(library: Library, key: str, *rows: tuple[Button, ...], language: str = "es", **values: str | Text) -> Parcel:
-    listener = Listener("telegram", "100001", language)
-    return outgoing.render(library, listener, Message(key, values, rows), Action.SAY)
+    recipient = Recipient("telegram", "100001", language)
+    return outgoing.render(library, recipient, Message(key, values, rows), Action.SEND)
 
 
 def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -> None:
@@ -55,37 +57,37 @@ def test_emphasis_is_marked_so_that_a_channel_can_escape_first(small: Library) -
     assert parcel.text == f"{BOLD}Hola Ana{UNBOLD}, {ITALIC}hoy{UNITALIC} y {BOLD}mañana{UNBOLD}"
 
 
-@given(TYPED)
+@given(VALUES)
 def test_no_value_can_bring_emphasis_or_placeholders_of_its_own(value: str) -> None:
     small = replace(LIBRARY, articles={}, topics={}, scenarios={}, phrases=PHRASES, institutions=())
     text = render(small, "say.strong", name=value).text
-    assert [sign for sign in text if sign in MARKS] == [BOLD, UNBOLD, ITALIC, UNITALIC, BOLD, UNBOLD]
+    assert [character for character in text if character in MARKS] == [BOLD, UNBOLD, ITALIC, UNITALIC, BOLD, UNBOLD]
     inside = text[len(f"{BOLD}Hola ") : text.index(UNBOLD)]
-    assert inside == "".join(sign for sign in value if sign not in MARKS)
+    assert inside == "".join(character for character in value if character not in MARKS)
 
 
-def test_values_in_two_languages_are_told_in_the_listeners(small: Library) -> None:
+def test_bilingual_values_are_rendered_in_the_recipients_language(small: Library) -> None:
     name = Text(es="mundo", en="world")
-    assert [render(small, "say.plain", name=name, language=one).text for one in LANGUAGES] == [
+    assert [render(small, "say.plain", name=name, language=language).text for language in LANGUAGES] == [
         "Hola mundo",
         "Hola world",
     ]
 
 
-def test_a_phrase_that_does_not_exist_is_our_fault_and_is_named(small: Library) -> None:
+def test_a_missing_phrase_raises_an_error_that_names_it(small: Library) -> None:
     with pytest.raises(UnknownPhrase, match=r"say\.nothing"):
         render(small, "say.nothing")
     with pytest.raises(UnknownPhrase, match=r"button\.nothing"):
         render(small, "say.plain", (Button("button.nothing"),), name="x")
 
 
-def test_what_no_channel_could_carry_is_cut_and_says_so(small: Library) -> None:
+def test_texts_over_the_limit_are_cut_with_an_ellipsis(small: Library) -> None:
     button = Button("button.go", "go:1", {"name": "a" * 40})
     cut = render(small, "say.long", (button,))
     assert len(cut.text) == limits.TEXT_WITH_BUTTONS
     assert cut.text.endswith("…")
-    ((key,),) = cut.rows
-    assert key.label == "Sigue " + "a" * 13 + "…"
+    ((rendered,),) = cut.rows
+    assert rendered.label == "Sigue " + "a" * 13 + "…"
     assert len(render(small, "say.long").text) == 4000
 
 
@@ -95,63 +97,65 @@ def test_empty_rows_are_left_out(small: Library) -> None:
     )
 
 
-KEYS = st.builds(RenderedButton, TYPED, TYPED, TYPED, TYPED)
+BUTTONS = st.builds(RenderedButton, VALUES, VALUES, VALUES, VALUES)
 PARCELS = st.builds(
     Parcel,
     address=st.just("100001"),
-    act=st.sampled_from(Action),
-    text=TYPED,
-    rows=st.lists(st.lists(KEYS, max_size=3).map(tuple), max_size=3).map(tuple),
-    ref=TYPED,
-    press=TYPED,
+    action=st.sampled_from(Action),
+    text=VALUES,
+    rows=st.lists(st.lists(BUTTONS, max_size=3).map(tuple), max_size=3).map(tuple),
+    ref=VALUES,
+    press=VALUES,
     token=st.just("daily:1"),
 )
 
 
 @given(PARCELS)
-def test_a_parcel_comes_out_of_the_outbox_as_it_went_in(parcel: Parcel) -> None:
+def test_packing_a_parcel_is_reversible(parcel: Parcel) -> None:
     assert outgoing.unpack("100001", "daily:1", outgoing.pack(parcel)) == parcel
 
 
-async def test_an_occasion_speaks_once(database: Database, library: Library) -> None:
-    occasion = Occasion("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
+async def test_a_trigger_enqueues_its_messages_once(database: Database, library: Library) -> None:
+    trigger = Trigger("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
     messages = [Message("leave.stayed"), Message("leave.done")]
     for _ in range(2):
         async with database.write() as tx:
-            await outgoing.say(tx, library, ANA, occasion, messages)
+            await outgoing.enqueue(tx, library, ANA, trigger, messages)
     async with database.read() as tx:
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).all()
-    assert [json.loads(row.body)[1] for row in rows] == [library.phrases.template("es", one.key) for one in messages]
+    assert [json.loads(row.body)[1] for row in rows] == [
+        library.phrases.template("es", message.key) for message in messages
+    ]
     assert {(row.kind, row.deadline) for row in rows} == {("prompt", MONDAY_NINE + timedelta(hours=4))}
 
 
-async def test_only_a_message_that_may_replaces_the_one_that_was_pressed(database: Database, library: Library) -> None:
+async def test_only_a_replacing_message_edits_the_pressed_one(database: Database, library: Library) -> None:
     messages = [Message("leave.stayed", replaces=True), Message("leave.done")]
     async with database.write() as tx:
         for number, ref in enumerate(("55", "")):
-            occasion = Occasion(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
-            await outgoing.say(tx, library, ANA, occasion, messages, ref=ref)
+            trigger = Trigger(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+            await outgoing.enqueue(tx, library, ANA, trigger, messages, ref=ref)
         bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
     parcels = [outgoing.unpack("1", "k", body) for body in bodies]
-    assert [(one.act, one.ref) for one in parcels] == [
+    assert [(parcel.action, parcel.ref) for parcel in parcels] == [
         (Action.REPLACE, "55"),
-        (Action.SAY, ""),
-        (Action.SAY, ""),
-        (Action.SAY, ""),
+        (Action.SEND, ""),
+        (Action.SEND, ""),
+        (Action.SEND, ""),
     ]
 
 
-async def test_a_press_is_acknowledged_soon_or_not_at_all(database: Database) -> None:
-    occasion = Occasion("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+async def test_the_acknowledgement_of_a_press_expires_soon(database: Database) -> None:
+    trigger = Trigger("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
     async with database.write() as tx:
-        await outbox.add(tx, outgoing.acknowledged(ANA, occasion, "press-1"))
+        await outbox.add(tx, outgoing.acknowledgement(ANA, trigger, "press-1"))
         row = (await tx.execute(select(schema.deliveries))).one()
     assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
     parcel = outgoing.unpack("1", "k", row.body)
-    assert (parcel.act, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
+    assert (parcel.action, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
 
 
-# ---------------------------------------------------------------- what is shipped
+# ---------------------------------------------------------------- the shipped course
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -160,10 +164,10 @@ def test_every_question_of_the_self_assessment_fits_every_channel(language: str)
         sheet = dict.fromkeys(("q1", "q2", "q3"), Reply.UNSURE)
         parcel = outgoing.render(
             LIBRARY,
-            Listener("telegram", "1", language),
+            Recipient("telegram", "1", language),
             assess._question(LIBRARY, sheet, question.id),
-            Action.SAY,
+            Action.SEND,
         )
         assert question.text.in_language(language) in parcel.text
         assert len(parcel.text) < limits.TEXT_WITH_BUTTONS
-        assert all(len(key.choice.encode()) <= limits.CHOICE_BYTES for row in parcel.rows for key in row)
+        assert all(len(button.choice.encode()) <= limits.CHOICE_BYTES for row in parcel.rows for button in row)

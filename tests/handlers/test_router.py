@@ -1,16 +1,18 @@
+"""Dispatch of every kind of update, forged buttons, renewal of the privacy notice, and blocks."""
+
 from dataclasses import replace
 
 from content.library import Library
 from content.phrases import Phrases
 from handlers.message import Action, UpdateKind
 from tests.cast import ANA, BETO
-from tests.handlers.conversation import Talk, choices, words
-from tests.planning import free
+from tests.handlers.conversation import Talk, choices, text_of
+from tests.planning import due_now
 
 LONG = "Mi jefa me pidió firmar " * 10
 
-# kind, what came with it, phrase for a stranger, phrase for a servant
-ANSWERS = [
+# kind, fields, phrase for a stranger, phrase for a servant
+REPLIES = [
     (UpdateKind.COMMAND, {"command": "ayuda"}, "help.stranger", "help.servant"),
     (UpdateKind.COMMAND, {"command": "start", "text": "NADA"}, "enroll.unknown_code", "enroll.back"),
     (UpdateKind.COMMAND, {"command": "hoy"}, "help.stranger", "prompt.ask"),
@@ -34,44 +36,45 @@ ANSWERS = [
     (UpdateKind.TEXT, {"text": "a"}, "enroll.not_found", None),  # a letter answers the prompt
     (UpdateKind.LONG_TEXT, {"ref": "9"}, "help.long_text", "help.long_text"),
     (UpdateKind.ATTACHMENT, {}, "help.attachment", "help.attachment"),
-    (UpdateKind.CHOICE, {"choice": "nobody:1", "press": "p"}, "help.old_button", "help.old_button"),
+    (UpdateKind.CHOICE, {"choice": "unknown:1", "press": "p"}, "help.old_button", "help.old_button"),
 ]
 
 
-def opening(talk: Talk, key: str) -> str:
+def beginning(talk: Talk, key: str) -> str:
     """The first words of a phrase, up to its first placeholder."""
     template = talk.library.phrases.template("es", key).replace("**", "").replace("__", "")
     return template.split("{")[0].strip()
 
 
-async def test_whatever_arrives_gets_a_useful_answer(talk: Talk) -> None:
+async def test_every_update_gets_a_useful_reply(talk: Talk) -> None:
     await talk.enrol(ANA)
-    for kind, fields, stranger, servant in ANSWERS:
-        assert opening(talk, stranger) in words(await talk.hears(BETO, kind, **fields)), (kind, fields)
-        told = [one for one in await talk.hears(ANA, kind, **fields) if one.act is not Action.ERASE]
-        assert told, (kind, fields)
-        assert all(one.text for one in told)
+    for kind, fields, stranger, servant in REPLIES:
+        assert beginning(talk, stranger) in text_of(await talk.send_update(BETO, kind, **fields)), (kind, fields)
+        received = await talk.send_update(ANA, kind, **fields)
+        replies = [reply for reply in received if reply.action is not Action.ERASE]
+        assert replies, (kind, fields)
+        assert all(reply.text for reply in replies)
         if servant is not None:
-            assert opening(talk, servant) in words(told), (kind, fields)
+            assert beginning(talk, servant) in text_of(replies), (kind, fields)
     assert await talk.servant(BETO) is None
 
 
-async def test_whoever_leaves_or_comes_back_is_not_talked_at(talk: Talk) -> None:
+async def test_platform_events_get_no_reply(talk: Talk) -> None:
     await talk.enrol(ANA)
-    for kind in sorted(UNSAID):
-        assert await talk.hears(BETO, kind) == []
-        assert await talk.hears(ANA, kind) == []
+    for kind in sorted(WITHOUT_REPLY):
+        assert await talk.send_update(BETO, kind) == []
+        assert await talk.send_update(ANA, kind) == []
 
 
-UNSAID = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE}
-"""What a platform tells of a person: nobody said anything, and nothing is answered."""
+WITHOUT_REPLY = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE}
+"""Events that the platform reports about a user who sent us nothing: they get no reply."""
 
 
 def test_every_kind_is_in_the_tables() -> None:
-    assert {kind for kind, *_ in ANSWERS} | UNSAID == set(UpdateKind)
+    assert {kind for kind, *_ in REPLIES} | WITHOUT_REPLY == set(UpdateKind)
 
 
-# ---------------------------------------------------------------- buttons nobody offered
+# ---------------------------------------------------------------- forged buttons
 
 FORGED = [
     "",
@@ -158,28 +161,28 @@ async def test_a_forged_button_changes_nothing_and_is_answered(talk: Talk) -> No
     before = await talk.servant(ANA)
     for choice in FORGED:
         for who in (ANA, BETO):
-            told = await talk.press(who, choice)
-            assert told, f"said nothing to {choice}"
-            assert all(len(one.choice.encode()) <= 64 for parcel in told for row in parcel.rows for one in row)
+            replies = await talk.press(who, choice)
+            assert replies, f"no reply to {choice}"
+            assert all(len(button.choice.encode()) <= 64 for reply in replies for row in reply.rows for button in row)
         assert await talk.servant(ANA) == before, choice
         assert await talk.servant(BETO) is None, choice
     assert await talk.answers(ANA) == []
 
 
-async def test_a_button_of_65_bytes_is_not_even_looked_at(talk: Talk) -> None:
+async def test_a_button_of_65_bytes_is_refused(talk: Talk) -> None:
     await talk.enrol(ANA)
     longest = "leave:no".ljust(64, ":")
-    assert talk.phrase("help.old_button") not in words(await talk.press(ANA, longest))
-    assert talk.phrase("help.old_button") in words(await talk.press(ANA, longest + ":"))
+    assert talk.phrase("help.old_button") not in text_of(await talk.press(ANA, longest))
+    assert talk.phrase("help.old_button") in text_of(await talk.press(ANA, longest + ":"))
 
 
 async def test_every_press_is_acknowledged_even_when_it_leads_to_nothing(talk: Talk) -> None:
     before = await talk.count("deliveries")
-    await talk.press(BETO, "nobody:1")
-    assert await talk.count("deliveries") == before + 2  # the acknowledgement and the words
+    await talk.press(BETO, "unknown:1")
+    assert await talk.count("deliveries") == before + 2  # the acknowledgement and the reply
 
 
-# ---------------------------------------------------------------- words instead of commands
+# ---------------------------------------------------------------- typed words instead of commands
 
 
 WORDS = [
@@ -198,30 +201,30 @@ WORDS = [
 ]
 
 
-async def test_a_word_is_as_good_as_a_command(talk: Talk) -> None:
+async def test_a_typed_word_works_like_its_command(talk: Talk) -> None:
     await talk.enrol(ANA)
     for text, key in WORDS:
-        assert opening(talk, key) in words(await talk.type(ANA, text)), text
+        assert beginning(talk, key) in text_of(await talk.type(ANA, text)), text
 
 
 async def test_commands_have_english_names_too(talk: Talk) -> None:
     await talk.enrol(ANA)
     for alias, command in (("help", "ayuda"), ("stop", "baja"), ("query", "consulta"), ("mydata", "misdatos")):
-        assert words(await talk.command(ANA, alias)) == words(await talk.command(ANA, command))
+        assert text_of(await talk.command(ANA, alias)) == text_of(await talk.command(ANA, command))
 
 
-async def test_a_long_text_is_taken_out_of_the_chat_and_the_letterbox_is_offered(talk: Talk) -> None:
+async def test_a_long_text_is_erased_from_the_chat_and_the_letterbox_is_offered(talk: Talk) -> None:
     await talk.enrol(ANA)
-    erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
-    assert (erased.act, erased.ref) == (Action.ERASE, "77")
-    assert talk.phrase("help.long_text") == told.text
-    assert choices([told]) == ["consult:start"]
+    erased, reply = await talk.send_update(ANA, UpdateKind.LONG_TEXT, ref="77")
+    assert (erased.action, erased.ref) == (Action.ERASE, "77")
+    assert talk.phrase("help.long_text") == reply.text
+    assert choices([reply]) == ["consult:start"]
 
 
-async def test_a_stranger_is_spoken_to_in_the_language_of_the_phone(talk: Talk) -> None:
-    for language, spoken in (("en-US", "en"), ("EN", "en"), ("es-MX", "es"), ("fr", "es"), ("", "es")):
-        told = await talk.command(BETO, "ayuda", language=language)
-        assert words(told) == talk.library.phrases.template(spoken, "help.stranger").replace("**", "")
+async def test_a_stranger_is_answered_in_the_language_of_the_phone(talk: Talk) -> None:
+    for locale, language in (("en-US", "en"), ("EN", "en"), ("es-MX", "es"), ("fr", "es"), ("", "es")):
+        replies = await talk.command(BETO, "ayuda", language=locale)
+        assert text_of(replies) == talk.library.phrases.template(language, "help.stranger").replace("**", "")
 
 
 # ---------------------------------------------------------------- a newer privacy notice
@@ -259,19 +262,21 @@ async def test_a_newer_notice_is_asked_for_and_nothing_is_recorded_before(talk: 
     before, number = await talk.servant(ANA), await talk.prompt(ANA)
     talk.library = with_notice(talk.library, "2027-01")
     for kind, fields in RECORDING:
-        told = await talk.hears(ANA, kind, **{name: text.format(prompt=number) for name, text in fields.items()})
-        assert words(told) == talk.phrase("enroll.renew"), fields
-        assert choices(told) == ["enroll:renew:2027-01", "leave:ask"]
+        replies = await talk.send_update(
+            ANA, kind, **{name: text.format(prompt=number) for name, text in fields.items()}
+        )
+        assert text_of(replies) == talk.phrase("enroll.renew"), fields
+        assert choices(replies) == ["enroll:renew:2027-01", "leave:ask"]
     assert await talk.servant(ANA) == before
     assert await talk.answers(ANA) == []
     assert await talk.count("memories") == 0
 
 
-async def test_after_accepting_the_newer_notice_everything_goes_on(talk: Talk) -> None:
+async def test_accepting_the_newer_notice_restores_all_functions(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = with_notice(talk.library, "2027-01")
     talk.clock.move(hours=1)
-    assert talk.phrase("enroll.renewed") in words(await talk.press(ANA, "enroll:renew:2027-01"))
+    assert talk.phrase("enroll.renewed") in text_of(await talk.press(ANA, "enroll:renew:2027-01"))
     known = await talk.servant(ANA)
     assert known is not None
     assert (known.notice_version, known.consented_at) == ("2027-01", talk.now)
@@ -279,63 +284,63 @@ async def test_after_accepting_the_newer_notice_everything_goes_on(talk: Talk) -
     assert len(await talk.answers(ANA)) == 1
 
 
-async def test_rights_do_not_wait_for_a_newer_notice(talk: Talk) -> None:
+async def test_data_rights_are_available_before_accepting_a_newer_notice(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = with_notice(talk.library, "2027-01")
     for command in ("baja", "misdatos", "privacidad", "ayuda"):
-        assert talk.phrase("enroll.renew") not in words(await talk.command(ANA, command)), command
+        assert talk.phrase("enroll.renew") not in text_of(await talk.command(ANA, command)), command
 
 
-async def test_one_can_leave_instead_of_accepting_the_newer_notice(talk: Talk) -> None:
+async def test_a_servant_can_leave_instead_of_accepting_the_newer_notice(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = with_notice(talk.library, "2027-01")
-    assert talk.phrase("leave.done") in words(await talk.press(ANA, "leave:yes"))
+    assert talk.phrase("leave.done") in text_of(await talk.press(ANA, "leave:yes"))
     assert await talk.servant(ANA) is None
 
 
-async def test_the_prompt_of_the_day_asks_for_the_newer_notice_instead(talk: Talk) -> None:
+async def test_the_newer_notice_is_sent_in_place_of_the_daily_prompt(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = with_notice(talk.library, "2027-01")
     talk.clock.move(days=1)
     assert await talk.tick() == 1
-    assert words(await talk.reads(ANA)) == talk.phrase("enroll.renew")
+    assert text_of(await talk.unread(ANA)) == talk.phrase("enroll.renew")
 
 
-# ---------------------------------------------------------------- blocked and back
+# ---------------------------------------------------------------- blocks
 
 
-async def test_whoever_blocks_us_is_left_alone_until_they_come_back(talk: Talk) -> None:
+async def test_a_user_who_blocked_us_gets_no_prompts_until_unblocking(talk: Talk) -> None:
     await talk.enrol(ANA)
-    await talk.hears(ANA, UpdateKind.BLOCKED)
+    await talk.send_update(ANA, UpdateKind.BLOCKED)
     talk.clock.move(days=1)
     assert await talk.tick() == 0
-    await talk.hears(ANA, UpdateKind.UNBLOCKED)
+    await talk.send_update(ANA, UpdateKind.UNBLOCKED)
     assert await talk.tick() == 1
 
 
-async def test_any_sign_of_life_resumes_the_prompts(talk: Talk) -> None:
+async def test_any_update_after_a_block_resumes_the_prompts(talk: Talk) -> None:
     await talk.enrol(ANA)
-    signs: list[tuple[UpdateKind, dict[str, str]]] = [
+    updates: list[tuple[UpdateKind, dict[str, str]]] = [
         (UpdateKind.TEXT, {"text": "hola"}),
         (UpdateKind.COMMAND, {"command": "ayuda"}),
-        (UpdateKind.CHOICE, {"choice": "nobody:1"}),
+        (UpdateKind.CHOICE, {"choice": "unknown:1"}),
         (UpdateKind.ATTACHMENT, {}),
     ]
-    for kind, fields in signs:
-        await talk.hears(ANA, UpdateKind.BLOCKED)
+    for kind, fields in updates:
+        await talk.send_update(ANA, UpdateKind.BLOCKED)
         talk.clock.move(days=1)
         assert await talk.tick() == 0
-        await talk.hears(ANA, kind, **fields)
+        await talk.send_update(ANA, kind, **fields)
         assert await talk.tick() == 1, kind
 
 
-async def test_a_block_drops_what_was_waiting_and_touches_nobody_else(talk: Talk) -> None:
+async def test_a_block_drops_the_users_waiting_deliveries_only(talk: Talk) -> None:
     await talk.enrol(ANA)
     await talk.enrol(BETO)
-    await talk.hears(ANA, UpdateKind.BLOCKED)
+    await talk.send_update(ANA, UpdateKind.BLOCKED)
     async with talk.database.read() as tx:
-        due = await free(tx, talk.now.date().replace(day=24), 9)
-    assert [one.address for one in due] == [BETO.address]
+        due = await due_now(tx, talk.now.date().replace(day=24), 9)
+    assert [servant.address for servant in due] == [BETO.address]
     talk._read.clear()
-    assert await talk.reads(ANA) == []
-    assert await talk.reads(BETO)
+    assert await talk.unread(ANA) == []
+    assert await talk.unread(BETO)

@@ -1,5 +1,5 @@
-"""Whatever two people and a stranger send, in whatever order: nothing raises, nothing crosses over, nothing is kept
-that should not be."""
+"""Random updates of two servants and a stranger, in any order: nothing raises, no data crosses between users, and typed
+text is neither stored nor repeated."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ from tests.cast import ANA, BETO, INSTITUTIONS, Clock
 from tests.planning import plan
 
 COURSE = library.load()
-HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
 STRANGER = "100003"
 CANARY = "zqxcanarioqxz"
-"""Put into every typed text: it must never come back nor be kept."""
+"""Part of every typed text: it must never be repeated or stored."""
 
-OWNERS = (*router.BUTTONS, "nobody", "")
+PREFIXES = (*router.BUTTONS, "unknown", "")
 PIECES = st.one_of(
     st.sampled_from(
         [
@@ -73,9 +73,9 @@ PIECES = st.one_of(
     st.text("٠١٢٣४५", min_size=1, max_size=4),
 )
 CHOICES = st.builds(
-    lambda owner, rest: ":".join([owner, *rest])[:80], st.sampled_from(OWNERS), st.lists(PIECES, max_size=5)
+    lambda prefix, rest: ":".join([prefix, *rest])[:80], st.sampled_from(PREFIXES), st.lists(PIECES, max_size=5)
 )
-WORDS = st.one_of(
+TEXTS = st.one_of(
     st.sampled_from(["A", "b", "LEON", "leon", "ALTA SALUD", "baja", "¡SALIR!", "ayuda", "Celaya", "‮‫", "👩‍⚖️", "​"]),
     st.text(st.characters(codec="utf-8"), max_size=60),
 )
@@ -83,7 +83,7 @@ WORDS = st.one_of(
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens: an update of somebody, a real button of theirs, or the clock."""
+    """One step of a story: an update of a user, the press of a button that was really sent, or the clock."""
 
     who: str
     what: str  # update | button | hour
@@ -92,26 +92,26 @@ class Step:
     pick: int = 0
 
 
-PEOPLE = st.sampled_from([ANA.address, BETO.address, STRANGER])
+USERS = st.sampled_from([ANA.address, BETO.address, STRANGER])
 STEPS = st.one_of(
     st.builds(
         Step,
-        PEOPLE,
+        USERS,
         st.just("update"),
         st.just(UpdateKind.COMMAND),
         st.sampled_from([*router.COMMANDS, "settings", "x"]),
     ),
-    st.builds(Step, PEOPLE, st.just("update"), st.just(UpdateKind.CHOICE), CHOICES),
-    st.builds(Step, PEOPLE, st.just("update"), st.just(UpdateKind.TEXT), WORDS),
+    st.builds(Step, USERS, st.just("update"), st.just(UpdateKind.CHOICE), CHOICES),
+    st.builds(Step, USERS, st.just("update"), st.just(UpdateKind.TEXT), TEXTS),
     st.builds(
         Step,
-        PEOPLE,
+        USERS,
         st.just("update"),
         st.sampled_from([UpdateKind.ATTACHMENT, UpdateKind.LONG_TEXT, UpdateKind.BLOCKED, UpdateKind.UNBLOCKED]),
     ),
-    st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
-    st.builds(Step, PEOPLE, st.just("button"), pick=st.integers(0, 10_000)),
-    st.builds(Step, PEOPLE, st.just("hour"), pick=st.integers(1, 30)),
+    st.builds(Step, USERS, st.just("button"), pick=st.integers(0, 10_000)),
+    st.builds(Step, USERS, st.just("button"), pick=st.integers(0, 10_000)),
+    st.builds(Step, USERS, st.just("hour"), pick=st.integers(1, 30)),
 )
 
 
@@ -119,44 +119,44 @@ STEPS = st.one_of(
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-def test_any_interleaving_of_people_is_survived(migrated_file: Path, steps: list[Step]) -> None:
+def test_any_interleaving_of_updates_is_handled(migrated_file: Path, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "integra.db"
         shutil.copy(migrated_file, path)
-        asyncio.run(_live(COURSE, f"sqlite+aiosqlite:///{path}", steps))
-        kept = b"".join(one.read_bytes() for one in Path(folder).iterdir())
-    assert CANARY.encode() not in kept, "typed words stand in the database"
+        asyncio.run(_run(COURSE, f"sqlite+aiosqlite:///{path}", steps))
+        stored = b"".join(file.read_bytes() for file in Path(folder).iterdir())
+    assert CANARY.encode() not in stored, "typed text was stored"
 
 
-async def _live(course: Library, url: str, steps: list[Step]) -> None:
+async def _run(course: Library, url: str, steps: list[Step]) -> None:
     database = open_database(url)
     clock = Clock()
     try:
         async with database.write() as tx:
             for code, name, sphere in INSTITUTIONS:
                 await servants.add_institution(tx, code, name, sphere)
-        for place, step in enumerate(steps):
-            await _take(database, course, clock, place, step)
+        for number, step in enumerate(steps):
+            await _handle(database, course, clock, number, step)
         async with database.read() as tx:
-            await _nothing_crossed(tx)
+            await _assert_nothing_crossed(tx)
     finally:
         await database.close()
 
 
-async def _take(database: Database, course: Library, clock: Clock, place: int, step: Step) -> None:
+async def _handle(database: Database, course: Library, clock: Clock, number: int, step: Step) -> None:
     if step.what == "hour":
         clock.move(hours=step.pick)
-        await plan(database, course, HOUSE, clock())
+        await plan(database, course, INSTALLATION, clock())
         return
     async with database.write() as tx:
-        update = await _update(tx, place, step)
+        update = await _update(tx, number, step)
         before = await tx.scalar(select(func.max(schema.deliveries.c.id))) or 0
-        await router.receive(tx, course, HOUSE, update, clock())
-        said = (await tx.execute(select(schema.deliveries).where(schema.deliveries.c.id > before))).mappings().all()
-    assert {row["address"] for row in said} <= {step.who}, "somebody else was spoken to"
-    parcels = [unpack(row["address"], row["key"], row["body"]) for row in said]
+        await router.receive(tx, course, INSTALLATION, update, clock())
+        replies = (await tx.execute(select(schema.deliveries).where(schema.deliveries.c.id > before))).mappings().all()
+    assert {row["address"] for row in replies} <= {step.who}, "a message to another user"
+    parcels = [unpack(row["address"], row["key"], row["body"]) for row in replies]
     if update.press:
-        assert parcels[0].act is Action.ACKNOWLEDGE, "a press was not acknowledged"
+        assert parcels[0].action is Action.ACKNOWLEDGE, "a press was not acknowledged"
     if update.kind not in (
         UpdateKind.BLOCKED,
         UpdateKind.UNBLOCKED,
@@ -164,14 +164,14 @@ async def _take(database: Database, course: Library, clock: Clock, place: int, s
         UpdateKind.PREFERENCE,
         UpdateKind.CHOICE,
     ):
-        assert any(parcel.act is Action.SAY for parcel in parcels), f"no answer to {update.kind}"
+        assert any(parcel.action is Action.SEND for parcel in parcels), f"no answer to {update.kind}"
     for parcel in parcels:
-        assert CANARY not in parcel.text, "typed words were repeated"
-        assert all(len(key.choice.encode()) <= 64 for row in parcel.rows for key in row)
+        assert CANARY not in parcel.text, "typed text was repeated"
+        assert all(len(button.choice.encode()) <= 64 for row in parcel.rows for button in row)
 
 
-async def _update(tx: Transaction, place: int, step: Step) -> Update:
-    facts: dict[str, Any] = {"channel": "telegram", "key": str(place), "address": step.who, "ref": "7"}
+async def _update(tx: Transaction, number: int, step: Step) -> Update:
+    facts: dict[str, Any] = {"channel": "telegram", "key": str(number), "address": step.who, "ref": "7"}
     if step.what == "button":
         return Update(**facts, kind=UpdateKind.CHOICE, choice=await _real_button(tx, step), press="p")
     match step.kind:
@@ -185,18 +185,18 @@ async def _update(tx: Transaction, place: int, step: Step) -> Update:
 
 
 async def _real_button(tx: Transaction, step: Step) -> str:
-    """A button that was really said to somebody, not always to who presses it now."""
+    """The payload of a button that was really sent, not always to the user who presses it now."""
     bodies = (await tx.execute(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).scalars().all()
-    choices = [key[1] for body in bodies if body for row in json.loads(body)[2] for key in row if key[1]]
+    choices = [button[1] for body in bodies if body for row in json.loads(body)[2] for button in row if button[1]]
     return choices[-1 - step.pick % min(len(choices), 30)] if choices else string.ascii_lowercase
 
 
-async def _nothing_crossed(tx: Transaction) -> None:
+async def _assert_nothing_crossed(tx: Transaction) -> None:
     statement = select(func.count()).where(
         schema.answers.c.prompt_id == schema.prompts.c.id,
         schema.answers.c.servant_id != schema.prompts.c.servant_id,
     )
-    assert await tx.scalar(statement) == 0, "somebody answered another's prompt"
+    assert await tx.scalar(statement) == 0, "a servant answered another's prompt"
     owners = await tx.scalar(select(func.count(func.distinct(schema.addresses.c.address))))
-    people = await tx.scalar(select(func.count()).select_from(schema.servants).where(schema.servants.c.state != "left"))
-    assert owners == people
+    active = await tx.scalar(select(func.count()).select_from(schema.servants).where(schema.servants.c.state != "left"))
+    assert owners == active

@@ -1,4 +1,4 @@
-"""Whole stories on every channel: joining, answering, coming back, leaving."""
+"""User journeys on every channel: enrolling, answering, pausing, leaving."""
 
 from collections.abc import AsyncIterator
 
@@ -16,13 +16,13 @@ Phone = TelegramPhone | WebchatPhone | WhatsAppPhone
 
 @pytest.fixture(params=["webchat", "telegram", "whatsapp"])
 async def ana(request: pytest.FixtureRequest, product: Product) -> AsyncIterator[Phone]:
-    """Ana's phone, with the browser chat, with Telegram or with WhatsApp."""
-    opened: Phone = getattr(product, request.param)()
-    async with opened as phone:
+    """Ana's phone, with the browser chat, Telegram or WhatsApp."""
+    channel_phone: Phone = getattr(product, request.param)()
+    async with channel_phone as phone:
         yield phone
-        assert not product.fake.refusals, "Telegram would have refused something"
-        assert not product.fake.unanswered, "a press was never acknowledged"
-        assert not product.meta.refusals, "WhatsApp would have refused something"
+        assert not product.fake_telegram.refusals, "Telegram would have refused a request"
+        assert not product.fake_telegram.unanswered, "a press was never acknowledged"
+        assert not product.meta.refusals, "WhatsApp would have refused a request"
 
 
 async def test_with_a_code_the_first_scenario_is_three_taps_away(ana: Phone) -> None:
@@ -46,18 +46,18 @@ async def test_without_a_code_it_is_four_taps(ana: Phone) -> None:
     assert ana.buttons() == ["A", "B", "C"]
 
 
-async def test_confidence_is_optional_and_kept_once(ana: Phone, product: Product) -> None:
+async def test_confidence_is_optional_and_recorded_once(ana: Phone, product: Product) -> None:
     await _enrol(ana)
     await ana.tap("A")
     await ana.tap("Adiviné")
     assert "Anotado: Adiviné" in ana.messages()[-1]
     assert "Con seguridad" not in ana.buttons()
     async with product.app.database.read() as tx:
-        (given,) = await record.answers_of(tx, 1)
-    assert given.confidence == "guess"
+        (answer,) = await record.answers_of(tx, 1)
+    assert answer.confidence == "guess"
 
 
-async def test_the_next_working_day_brings_one_prompt_at_the_hour(ana: Phone, product: Product) -> None:
+async def test_one_prompt_is_sent_on_the_next_working_day_at_the_chosen_hour(ana: Phone, product: Product) -> None:
     await _enrol(ana)
     await ana.tap("A")
     product.clock.move(hours=23)  # Tuesday 8:00
@@ -65,11 +65,11 @@ async def test_the_next_working_day_brings_one_prompt_at_the_hour(ana: Phone, pr
     product.clock.move(hours=1)
     assert await product.tick() == 1
     assert await product.tick() == 0
-    await _open(ana)
+    await _show_prompt(ana)
     assert ana.buttons() == ["A", "B", "C"]
 
 
-async def test_nobody_is_asked_at_weekends_nor_at_night(ana: Phone, product: Product) -> None:
+async def test_no_prompt_is_sent_at_weekends_or_at_night(ana: Phone, product: Product) -> None:
     await _enrol(ana)
     product.clock.move(days=5)  # Saturday
     assert await product.tick() == 0
@@ -87,7 +87,7 @@ async def test_english_from_the_first_message(ana: Phone) -> None:
     assert "What to do" in ana.messages()[-1]
 
 
-async def test_a_refusal_keeps_nothing(ana: Phone, product: Product) -> None:
+async def test_refusing_the_privacy_notice_stores_nothing(ana: Phone, product: Product) -> None:
     await ana.start("LEON")
     await ana.tap("No acepto")
     assert "no te registramos" in ana.messages()[-1]
@@ -95,7 +95,7 @@ async def test_a_refusal_keeps_nothing(ana: Phone, product: Product) -> None:
         assert await servants.count_enrolled(tx) == 0
 
 
-async def test_leaving_forgets_who_it_was(ana: Phone, product: Product) -> None:
+async def test_leaving_deletes_the_personal_data(ana: Phone, product: Product) -> None:
     await _enrol(ana)
     await ana.tap("A")
     await ana.type("quiero salir")
@@ -108,7 +108,7 @@ async def test_leaving_forgets_who_it_was(ana: Phone, product: Product) -> None:
     assert await product.tick() == 0
 
 
-async def test_a_pause_and_a_return(ana: Phone, product: Product) -> None:
+async def test_a_pause_ends_after_its_days(ana: Phone, product: Product) -> None:
     await _enrol(ana)
     await ana.type("/pausa")
     await ana.tap("7 días")
@@ -127,10 +127,10 @@ async def test_a_prompt_does_not_interrupt_a_self_assessment(ana: Phone, product
     await ana.tap("No")
     product.clock.move(days=1)
     await product.tick()
-    await _open(ana)
+    await _show_prompt(ana)
     assert ana.buttons() == ["A", "B", "C"]
     await ana.tap("B")
-    await ana.tap("Sí")  # the newest "Sí" is still the third question's
+    await ana.tap("Sí")  # the newest "Sí" button still belongs to the third question
     assert "Pregunta 4 de 14" in "\n".join(ana.messages())
 
 
@@ -142,9 +142,9 @@ async def test_a_self_assessment_ends_in_an_outcome_with_articles_and_a_way_to_a
         if "Sí" not in ana.buttons():
             break
         await ana.tap("Sí")
-    told = "\n".join(ana.messages())
-    assert "Es posible que ya exista un conflicto" in told
-    assert "artículo 58" in told
+    text = "\n".join(ana.messages())
+    assert "Es posible que ya exista un conflicto" in text
+    assert "artículo 58" in text
     assert ana.buttons()[0] == "Preguntar a UEIPCI"
 
 
@@ -163,8 +163,8 @@ async def _enrol(phone: Phone) -> None:
     await phone.tap("9:00")
 
 
-async def _open(phone: Phone) -> None:
-    """See today's prompt; where a day of silence let only a template in, its button brings it."""
+async def _show_prompt(phone: Phone) -> None:
+    """Read today's prompt; where the reply window is closed, tap the button of the template that was sent instead."""
     await phone.look()
     if phone.buttons() == ["Ver la pregunta"]:
         await phone.tap("Ver la pregunta")

@@ -1,4 +1,4 @@
-"""What is particular to WhatsApp, as people live it: silence and templates, one bubble a step, receipts, limits."""
+"""User journeys particular to WhatsApp: reply window and templates, one message per step, receipts, limits."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.fields import hashed_key
 from content.library import Library
 from handlers import outgoing
 from handlers.casework import news
 from handlers.learning import template_messages
 from handlers.message import TemplateMessage
-from handlers.outgoing import Listener, Occasion
+from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
 from storage.people import addresses, servants
 from storage.queue import outbox
-from storage.schema import addresses as places
+from storage.schema import addresses as address_table
 from storage.schema import answers, deliveries
 from tests.cast import Clock
 from tests.phones.whatsapp import WhatsAppPhone
@@ -30,7 +30,7 @@ TAP = "Ver la pregunta"
 
 @pytest.fixture
 async def ana(product: Product) -> AsyncIterator[WhatsAppPhone]:
-    """Ana's phone; whatever she goes through, WhatsApp never had to refuse anything."""
+    """Ana's phone; at the end, WhatsApp must not have refused any request."""
     async with product.whatsapp() as phone:
         yield phone
         assert not product.meta.refusals
@@ -38,10 +38,10 @@ async def ana(product: Product) -> AsyncIterator[WhatsAppPhone]:
 
 @pytest.fixture
 async def direct(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
-    """A house that sends the scenario itself as a template."""
-    async with running(sqlite_url, tmp_path, library, clock, whatsapp_prompt="direct") as one:
-        yield one
-        assert not one.meta.refusals
+    """A product that sends the scenario itself as a template (WHATSAPP_PROMPT=direct)."""
+    async with running(sqlite_url, tmp_path, library, clock, whatsapp_prompt="direct") as product:
+        yield product
+        assert not product.meta.refusals
 
 
 async def enrol(phone: WhatsAppPhone, code: str = "LEON", hour: str = "9:00") -> None:
@@ -50,57 +50,58 @@ async def enrol(phone: WhatsAppPhone, code: str = "LEON", hour: str = "9:00") ->
     await phone.tap(hour)
 
 
-async def states(product: Product) -> dict[str, int]:
+async def count_states(product: Product) -> dict[str, int]:
+    """The number of deliveries in each state."""
     async with product.app.database.read() as tx:
-        found = await tx.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
-        return {row[0]: row[1] for row in found}
+        rows = await tx.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+        return {row[0]: row[1] for row in rows}
 
 
-def said(phone: WhatsAppPhone) -> int:
+def message_count(phone: WhatsAppPhone) -> int:
     return len(phone.messages())
 
 
-# ---------------------------------------------------------------- one bubble a step
+# ---------------------------------------------------------------- one message per step
 
 
-async def test_every_step_of_the_way_in_is_one_message(ana: WhatsAppPhone) -> None:
+async def test_every_step_of_the_enrolment_is_one_message(ana: WhatsAppPhone) -> None:
     await ana.start("LEON")
-    assert said(ana) == 1
+    assert message_count(ana) == 1
     await ana.tap("Acepto")
-    assert said(ana) == 2
+    assert message_count(ana) == 2
     await ana.tap("9:00")
-    assert said(ana) == 3
+    assert message_count(ana) == 3
     assert "Municipio de León" in ana.messages()[-1]
     assert ana.buttons() == OPTIONS
     await ana.tap("B")
-    assert said(ana) == 4
+    assert message_count(ana) == 4
     assert "Qué hacer" in ana.messages()[-1]
     await ana.tap("Adiviné")
     assert ana.messages()[-1] == "Anotado: Adiviné"
     await ana.tap("Ver otras opciones")
-    assert said(ana) == 6
+    assert message_count(ana) == 6
 
 
-async def test_a_self_assessment_is_reply_buttons_all_the_way_and_ends_in_one_message(ana: WhatsAppPhone) -> None:
+async def test_a_self_assessment_uses_reply_buttons_throughout_and_ends_in_one_message(ana: WhatsAppPhone) -> None:
     await enrol(ana)
     await ana.type("Consulta")
     await ana.tap("Empezar")
-    before = said(ana)
+    before = message_count(ana)
     for _ in range(14):
         if ana.buttons() != ["Sí", "No", "No sé"]:
             break
         await ana.tap("No sé")
-    assert said(ana) - before <= 15
+    assert message_count(ana) - before <= 15
     assert ana.buttons()[0] == "Preguntar a UEIPCI"
 
 
-async def test_commands_are_told_as_words_and_understood_as_people_type_them(ana: WhatsAppPhone) -> None:
+async def test_commands_are_listed_as_words_and_recognized_in_any_spelling(ana: WhatsAppPhone) -> None:
     await enrol(ana)
     await ana.type("¡AYUDA!")
-    told = ana.messages()[-1]
-    assert "«hoy»" in told
-    assert "«baja»" in told
-    assert "/" not in told
+    help_text = ana.messages()[-1]
+    assert "«hoy»" in help_text
+    assert "«baja»" in help_text
+    assert "/" not in help_text
     for word, expected in {
         "Pausa": "descansar",
         "MIS DATOS": "Todo lo que guardamos",
@@ -114,78 +115,80 @@ async def test_commands_are_told_as_words_and_understood_as_people_type_them(ana
 
 
 @pytest.mark.parametrize("word", ["baja", "¡Alto!", "STOP", "salir", "Darme de baja", "cancelar", "unsubscribe"])
-async def test_whoever_wants_to_go_is_shown_the_way_out(ana: WhatsAppPhone, product: Product, word: str) -> None:
+async def test_every_word_for_leaving_leads_to_the_removal(ana: WhatsAppPhone, product: Product, word: str) -> None:
     await enrol(ana)
     await ana.type(word)
     await ana.tap("Sí, darme de baja")
     async with product.app.database.read() as tx:
         assert await servants.count_enrolled(tx) == 0
-        assert await tx.scalar(select(func.count()).select_from(places)) == 0
+        assert await tx.scalar(select(func.count()).select_from(address_table)) == 0
 
 
-async def test_a_long_text_is_not_kept_and_the_person_is_asked_to_erase_it(ana: WhatsAppPhone) -> None:
+async def test_a_long_text_is_not_stored_and_the_sender_is_asked_to_delete_it(ana: WhatsAppPhone) -> None:
     await enrol(ana)
     await ana.type("le cuento lo que pasa en mi oficina " * 20)
     assert "Bórralo tú de este chat" in ana.messages()[-1]
     assert ana.buttons() == ["Preguntar a UEIPCI"]
 
 
-# ---------------------------------------------------------------- the window
+# ---------------------------------------------------------------- the reply window
 
 
-async def test_after_a_day_of_silence_a_template_knocks_and_its_button_brings_the_scenario(
+async def test_outside_the_reply_window_a_template_is_sent_and_its_button_brings_the_scenario(
     ana: WhatsAppPhone, product: Product
 ) -> None:
     await enrol(ana)
     await ana.tap("A")
-    before = said(ana)
+    before = message_count(ana)
     product.clock.move(days=1)
     assert await product.tick() == 1
     assert ana.buttons() == [TAP]
     await ana.tap(TAP)
     assert ana.buttons() == OPTIONS
     await ana.tap("A")
-    assert said(ana) - before == 3
+    assert message_count(ana) - before == 3
 
 
-async def test_within_a_day_of_the_last_word_the_scenario_comes_by_itself(ana: WhatsAppPhone, product: Product) -> None:
+async def test_within_the_reply_window_the_scenario_is_sent_directly(ana: WhatsAppPhone, product: Product) -> None:
     await enrol(ana)
     product.clock.move(hours=2)
     await ana.tap("A")
-    before = said(ana)
+    before = message_count(ana)
     product.clock.move(hours=22)  # Tuesday 9:00: 22 hours after the answer
     await product.tick()
     assert ana.buttons() == OPTIONS
     await ana.tap("C")
-    assert said(ana) - before == 2
+    assert message_count(ana) - before == 2
 
 
 async def test_a_window_that_opens_while_the_prompt_waits_is_used(ana: WhatsAppPhone, product: Product) -> None:
-    """Planned for a silent person; before it leaves she writes."""
+    """The prompt is planned outside the reply window; Ana writes before it is sent."""
     await enrol(ana)
     product.clock.move(days=1)
     await product.app.scheduler.plan(product.clock())
     await ana.type("hola")
-    assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 0
+    assert [received.template for received in ana.person.read()].count("pregunta_diaria") == 0
 
 
-async def test_the_scenario_itself_goes_as_a_template_where_the_house_wants_it_so(direct: Product) -> None:
+async def test_in_direct_mode_the_scenario_itself_is_sent_as_a_template(direct: Product) -> None:
     async with direct.whatsapp() as ana:
         await enrol(ana)
         await ana.tap("A")
-        before = said(ana)
+        before = message_count(ana)
         direct.clock.move(days=1)
         await direct.tick()
         assert ana.person.read()[-1].template == "pregunta_completa"
         assert ana.buttons() == OPTIONS
         await ana.tap("B")
-        assert said(ana) - before == 2
+        assert message_count(ana) - before == 2
         async with direct.app.database.read() as tx:
             assert await tx.scalar(select(func.count()).select_from(answers)) == 2
 
 
-async def test_should_meta_know_better_about_the_window_the_template_goes_at_once(product: Product) -> None:
-    """Known issue: a message within the window is refused all the same."""
+async def test_a_message_refused_as_outside_the_reply_window_is_replaced_by_a_template_at_once(
+    product: Product,
+) -> None:
+    """A known issue of the Cloud API: it refuses some messages within the reply window."""
     async with product.whatsapp() as ana:
         await enrol(ana, hour="8:00")
         fault = product.meta.fail("messages", code=131047)
@@ -193,10 +196,10 @@ async def test_should_meta_know_better_about_the_window_the_template_goes_at_onc
         assert await product.tick() == 1
         assert fault.met.is_set()
         assert ana.buttons() == [TAP]
-        assert (await states(product)).keys() == {"sent"}
+        assert (await count_states(product)).keys() == {"sent"}
 
 
-async def test_a_prompt_that_meta_took_and_then_refused_as_the_person_was_silent_goes_by_template(
+async def test_a_prompt_that_meta_accepts_and_then_reports_as_outside_the_window_is_sent_as_a_template(
     product: Product,
 ) -> None:
     async with product.whatsapp() as ana:
@@ -209,13 +212,13 @@ async def test_a_prompt_that_meta_took_and_then_refused_as_the_person_was_silent
         await product.meta.report(ana.person.read()[-1], "failed", 131047)
         await product.settle()
         assert ana.buttons() == [TAP]
-        assert (await states(product))["failed"] == 1
+        assert (await count_states(product))["failed"] == 1
 
 
-# ---------------------------------------------------------------- who somebody is
+# ---------------------------------------------------------------- identity of a sender
 
 
-async def test_whoever_hides_the_number_behind_a_username_goes_the_whole_way(product: Product) -> None:
+async def test_a_user_whose_number_is_hidden_behind_a_username_can_do_everything(product: Product) -> None:
     async with product.whatsapp(has_username=True) as ana:
         await enrol(ana)
         await ana.tap("A")
@@ -229,7 +232,7 @@ async def test_whoever_hides_the_number_behind_a_username_goes_the_whole_way(pro
         assert not product.meta.refusals
 
 
-async def test_a_new_number_is_the_same_person(ana: WhatsAppPhone, product: Product) -> None:
+async def test_a_user_who_changes_their_number_keeps_their_record(ana: WhatsAppPhone, product: Product) -> None:
     await enrol(ana)
     await ana.tap("A")
     ana.person.change_number("5214779990000", "MX.777")
@@ -243,23 +246,23 @@ async def test_a_new_number_is_the_same_person(ana: WhatsAppPhone, product: Prod
     assert "+524779990000" in ana.messages()[-1]
 
 
-async def test_a_new_id_that_is_told_twice_and_of_a_hidden_number_is_the_same_person(product: Product) -> None:
+async def test_a_user_with_a_hidden_number_whose_new_id_is_reported_twice_keeps_their_record(product: Product) -> None:
     async with product.whatsapp(has_username=True) as ana:
         await enrol(ana)
-        ana.person.change_number("5214779990000", "MX.777", is_told_twice=True)
+        ana.person.change_number("5214779990000", "MX.777", also_as_user_id_update=True)
         await product.settle()
         await ana.type("mi avance")
         assert "Tu avance" in ana.messages()[-1]
 
 
-async def test_nothing_on_the_disk_spells_a_number_but_the_one_place_that_is_told(
+async def test_a_phone_number_is_on_disk_only_in_the_address_and_gone_after_leaving(
     ana: WhatsAppPhone, product: Product, tmp_path: Path
 ) -> None:
-    """The identifier of a message holds the phone number in base64: it is kept as a digest alone."""
+    """The identifier of a message contains the phone number in base64: only its digest is stored."""
     await enrol(ana)
     await ana.tap("A")
-    wamids = [note.wamid.encode() for note in ana.person.notes]
-    await product.app.database.merge_log()
+    wamids = [received.wamid.encode() for received in ana.person.messages]
+    await product.app.database.checkpoint_wal()
     disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert not [wamid for wamid in wamids if wamid in disk]
     await ana.type("baja")
@@ -270,7 +273,9 @@ async def test_nothing_on_the_disk_spells_a_number_but_the_one_place_that_is_tol
     assert ana.person.phone[-10:].encode() not in disk
 
 
-async def test_somebody_who_gets_an_old_number_sees_nothing_of_who_had_it(ana: WhatsAppPhone, product: Product) -> None:
+async def test_the_new_owner_of_a_number_sees_nothing_of_its_previous_owner(
+    ana: WhatsAppPhone, product: Product
+) -> None:
     await enrol(ana)
     beto = product.meta.person(ana.person.phone, "MX.4242")
     async with WhatsAppPhone(product.meta, product.settle, beto) as phone:
@@ -278,57 +283,58 @@ async def test_somebody_who_gets_an_old_number_sees_nothing_of_who_had_it(ana: W
         assert phone.messages()[-1] == "No guardamos nada de ti."
 
 
-async def test_an_id_that_comes_later_is_the_person_known_by_number(product: Product) -> None:
+async def test_a_user_known_by_number_is_recognized_when_their_id_appears_later(product: Product) -> None:
     person = product.meta.person("5214771000009", "")
     async with WhatsAppPhone(product.meta, product.settle, person) as phone:
         await enrol(phone)
         person.user_id = "MX.55"
         await phone.type("mis datos")
         assert "Municipio de León" in phone.messages()[-1]
-        person.phone = "524771000009"  # without the 1 of old
+        person.phone = "524771000009"  # without the 1 that Mexican mobile numbers used to have
         await phone.type("mis datos")
         assert "Municipio de León" in phone.messages()[-1]
     async with product.app.database.read() as tx:
-        (place,) = await addresses.all_of(tx, 1)
-    assert (place.address, place.alias) == ("MX.55", "+524771000009")
+        (address,) = await addresses.of_servant(tx, 1)
+    assert (address.address, address.alias) == ("MX.55", "+524771000009")
 
 
 # ---------------------------------------------------------------- receipts
 
 
 @pytest.mark.parametrize("order", list(permutations(("sent", "delivered", "read"))), ids="-".join)
-async def test_words_about_a_delivery_in_any_order_a_week_late_and_twice(
+async def test_receipts_may_arrive_in_any_order_days_late_and_twice(
     ana: WhatsAppPhone, product: Product, order: tuple[str, ...]
 ) -> None:
     await ana.start("LEON")
-    note = ana.person.read()[-1]
+    received = ana.person.read()[-1]
     product.clock.move(days=6)
-    for fate in order:
-        await product.meta.report(note, fate)
-        await product.meta.report(note, fate)
+    for status in order:
+        await product.meta.report(received, status)
+        await product.meta.report(received, status)
     await product.settle()
     async with product.app.database.read() as tx:
-        row = (await tx.execute(select(deliveries).where(deliveries.c.platform_ref == key_of(note.wamid)))).one()
-    assert (row.state, row.fate) == ("sent", "read")
+        statement = select(deliveries).where(deliveries.c.platform_ref == hashed_key(received.wamid))
+        row = (await tx.execute(statement)).one()
+    assert (row.state, row.platform_status) == ("sent", "read")
 
 
-async def test_an_answer_that_was_lost_is_proved_by_a_receipt_and_nothing_is_said_twice(product: Product) -> None:
+async def test_a_receipt_settles_a_doubted_delivery_and_nothing_is_sent_twice(product: Product) -> None:
     async with product.whatsapp() as ana:
         await enrol(ana)
         await ana.tap("A")
         product.clock.move(days=1)
         product.meta.fail("messages", reset=True, done=True)
         await product.tick()
-        assert (await states(product))["doubted"] == 1
+        assert (await count_states(product))["doubted"] == 1
         await product.meta.report(ana.person.read()[-1], "delivered")
         await product.settle()
-        assert (await states(product)).keys() == {"sent"}
+        assert (await count_states(product)).keys() == {"sent"}
         product.clock.move(hours=1)
         await product.tick()
-        assert [note.template for note in ana.person.read()].count("pregunta_diaria") == 1
+        assert [received.template for received in ana.person.read()].count("pregunta_diaria") == 1
 
 
-async def test_a_lost_reply_that_a_receipt_proves_is_not_repeated(product: Product) -> None:
+async def test_a_reply_whose_response_was_lost_is_not_repeated_after_a_receipt(product: Product) -> None:
     async with product.whatsapp() as ana:
         product.meta.fail("messages", reset=True, done=True)
         await ana.start("LEON")
@@ -336,10 +342,10 @@ async def test_a_lost_reply_that_a_receipt_proves_is_not_repeated(product: Produ
         await product.settle()
         product.clock.move(minutes=1)
         await product.settle()
-        assert said(ana) == 1
+        assert message_count(ana) == 1
 
 
-async def test_webhooks_in_batches_and_three_times_over_are_handled_once(product: Product) -> None:
+async def test_updates_in_batches_and_repeated_three_times_are_handled_once(product: Product) -> None:
     async with product.whatsapp() as ana:
         await enrol(ana)
         ana.person.press("A")
@@ -348,34 +354,36 @@ async def test_webhooks_in_batches_and_three_times_over_are_handled_once(product
         assert set(await product.meta.deliver(product.address, batch=True, copies=3)) == {200}
         await product.settle()
         async with product.app.database.read() as tx:
-            (given,) = await tx.execute(select(answers.c.option))
-        assert given.option == "a"
+            (answer,) = await tx.execute(select(answers.c.option))
+        assert answer.option == "a"
         assert "Respondiste 1" in ana.messages()[-1]
 
 
 # ---------------------------------------------------------------- limits, templates, refusals
 
 
-async def test_beyond_the_platforms_limit_people_wait_and_are_first_the_next_day(product: Product) -> None:
-    product.meta.allow(2)
-    phones = [product.whatsapp(1001 + place) for place in range(4)]
+async def test_recipients_beyond_the_platforms_daily_limit_are_deferred_and_come_first_the_next_day(
+    product: Product,
+) -> None:
+    product.meta.set_messaging_limit(2)
+    phones = [product.whatsapp(1001 + index) for index in range(4)]
     for phone in phones:
         await enrol(phone)
     product.clock.move(days=1)
     assert await product.tick() == 2
     assert [phone.buttons() for phone in phones] == [[TAP], [TAP], OPTIONS, OPTIONS]
     async with product.app.database.read() as tx:
-        assert await addresses.count_put_off(tx, "whatsapp") == 2
+        assert await addresses.count_deferred(tx, "whatsapp") == 2
     product.clock.move(days=1)
     assert await product.tick() == 2
     assert [phone.buttons() for phone in phones] == [[TAP]] * 4
     assert not product.meta.refusals
-    product.meta.allow(None)
+    product.meta.set_messaging_limit(None)
     await product.settle()
     assert await product.tick() == 2
 
 
-async def test_prompts_wait_for_a_paused_template_and_leave_when_it_is_taken_again(
+async def test_prompts_wait_for_a_paused_template_and_are_sent_when_it_is_approved_again(
     ana: WhatsAppPhone, product: Product
 ) -> None:
     await enrol(ana)
@@ -392,37 +400,37 @@ async def test_prompts_wait_for_a_paused_template_and_leave_when_it_is_taken_aga
     assert ana.buttons() == [TAP]
 
 
-async def test_a_template_that_meta_refuses_is_asked_for_once_and_the_others_wait(product: Product) -> None:
-    phones = [product.whatsapp(1001 + place) for place in range(3)]
+async def test_after_meta_refuses_a_template_the_other_prompts_wait_for_it(product: Product) -> None:
+    phones = [product.whatsapp(1001 + index) for index in range(3)]
     for phone in phones:
         await enrol(phone)
     product.clock.move(days=1)
     calls = len(product.meta.calls)
     product.meta.templates.change("pregunta_diaria", "es_MX", "PAUSED")
-    product.meta.pending.clear()  # the webhook that would have told us is lost
+    product.meta.pending.clear()  # the webhook about the pause is lost
     await product.tick()
     assert len(product.meta.calls) - calls <= 3
-    assert (await states(product))["waiting"] == 3
+    assert (await count_states(product))["waiting"] == 3
     product.meta.approve("pregunta_diaria", "es_MX")
     product.clock.move(minutes=16)
     await product.tick()
     assert [phone.buttons() for phone in phones] == [[TAP]] * 3
 
 
-async def test_a_dead_token_stops_the_channel_and_nothing_is_lost(product: Product) -> None:
+async def test_an_invalid_token_stops_the_channel_and_nothing_is_lost(product: Product) -> None:
     async with product.whatsapp() as ana:
         product.meta.fail("messages", code=190, times=1)
         await ana.start("LEON")
         async with product.app.database.read() as tx:
             assert await channel_facts.stopped(tx) == {"whatsapp": "code 190"}
-        assert said(ana) == 0
+        assert message_count(ana) == 0
         await product.app.dispatcher.resume("whatsapp")
         product.clock.move(minutes=6)
         await product.settle()
-        assert said(ana) == 1
+        assert message_count(ana) == 1
 
 
-async def test_whoever_is_not_on_whatsapp_any_more_is_left_alone_until_they_come_back(product: Product) -> None:
+async def test_a_user_who_left_whatsapp_gets_no_prompts_until_they_return(product: Product) -> None:
     async with product.whatsapp() as ana:
         await enrol(ana)
         ana.person.has_left = True
@@ -435,7 +443,7 @@ async def test_whoever_is_not_on_whatsapp_any_more_is_left_alone_until_they_come
         assert ana.buttons() == OPTIONS
 
 
-async def test_fourteen_quick_answers_keep_the_pair_rate(ana: WhatsAppPhone) -> None:
+async def test_fourteen_quick_answers_stay_within_the_pair_rate_limit(ana: WhatsAppPhone) -> None:
     await enrol(ana)
     await ana.type("consulta")
     await ana.tap("Empezar")
@@ -448,25 +456,25 @@ async def test_fourteen_quick_answers_keep_the_pair_rate(ana: WhatsAppPhone) -> 
 # ---------------------------------------------------------------- news from the letterbox
 
 
-async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_the_case(
+async def test_news_outside_the_reply_window_are_sent_as_a_template_without_details_of_the_case(
     ana: WhatsAppPhone, product: Product
 ) -> None:
-    listener = Listener("whatsapp", "MX.1001", "es")
+    recipient = Recipient("whatsapp", "MX.1001", "es")
     product.clock.move(days=2)
     installation = product.app.installation
     async with product.app.database.write() as tx:
-        occasion = Occasion("news:1", outbox.DeliveryKind.NOTICE, product.clock())
+        trigger = Trigger("news:1", outbox.DeliveryKind.NOTICE, product.clock())
         message = replace(
-            news.news(installation, "es"),
-            template_message=TemplateMessage(template_messages.NEWS, {}, ("consult:read",)),
+            news.news_message(installation, "es"),
+            template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
         )
-        await outgoing.say(
-            tx, product.app.library, listener, occasion, [message], capabilities=installation.capabilities("whatsapp")
+        await outgoing.enqueue(
+            tx, product.app.library, recipient, trigger, [message], capabilities=installation.capabilities("whatsapp")
         )
     await product.settle()
-    (note,) = ana.person.read()
-    assert note.template == "novedades_consulta"
-    assert "http" not in note.text
+    (received,) = ana.person.read()
+    assert received.template == "novedades_consulta"
+    assert "http" not in received.text
     await ana.tap(ana.buttons()[0])
     assert ana.url("Leer en el buzón").startswith(f"{product.app.settings.public_url}/c#")
 
@@ -474,7 +482,7 @@ async def test_news_for_somebody_silent_come_by_a_template_that_says_nothing_of_
 # ---------------------------------------------------------------- two channels
 
 
-async def test_two_channels_become_one_record_and_prompts_go_where_they_are_wanted(product: Product) -> None:
+async def test_two_linked_channels_share_one_record_and_prompts_go_to_the_chosen_one(product: Product) -> None:
     async with product.telegram() as telegram, product.whatsapp() as whatsapp:
         await telegram.start("LEON")
         await telegram.tap("Acepto")

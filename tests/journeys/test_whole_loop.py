@@ -1,6 +1,7 @@
-"""The whole loop in one story: a doubt in the chat, a sealed query, an officer's answer, the doorbell, the reading.
+"""A confidential query from end to end: a doubt in the chat, a sealed query, an officer's answer, its notification, and
+the reading.
 
-Along the way: A1 (no query text on the server's disk, whichever road was taken) and A4 (the platform saw neither).
+Also checked: A1 (no query text on the server's disk, in the chat or sealed) and A4 (the platform sees neither text).
 """
 
 import json
@@ -27,14 +28,14 @@ TYPED = "aquí lo cuento: " + canary.TEXT
 
 @pytest.mark.attack
 @pytest.mark.parametrize("channel", ["telegram", "whatsapp"])
-async def test_from_a_doubt_to_an_answer_and_nobody_else_reads(
+async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
     product: Product, browser: Browser, tmp_path: Path, channel: str
 ) -> None:
     office = cast(Office, SimpleNamespace(address=product.address))
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, product.clock())
-    opened: TelegramPhone | WhatsAppPhone = getattr(product, channel)()
-    async with opened as ana, tab(browser, office) as carmen:
+    channel_phone: TelegramPhone | WhatsAppPhone = getattr(product, channel)()
+    async with channel_phone as ana, tab(browser, office) as carmen:
         await ana.start("SALUD")
         await ana.tap("Acepto")
         await ana.tap("9:00")
@@ -43,15 +44,14 @@ async def test_from_a_doubt_to_an_answer_and_nobody_else_reads(
         while "Sí" in ana.buttons():
             await ana.tap("Sí")
         await ana.tap("Preguntar a UEIPCI")
-        assert (
-            "Hoy no hay consultas" in ana.messages()[-1]
-        )  # nobody could read it yet: it says so and where else to turn
+        # no officer can read a query yet: the bot replies that, and where else to turn
+        assert "Hoy no hay consultas" in ana.messages()[-1]
 
         await carmen.join(token, is_first=True)
-        await ana.type(TYPED)  # a confidence in the chat, short enough to be looked at
-        await ana.type(TYPED + " y más" * 60)  # and a long one, which goes from the chat
+        await ana.type(TYPED)  # confidential text in the chat, short enough to be handled as a question
+        await ana.type(TYPED + " y más" * 60)  # and a long one, which is deleted from the chat
         if channel == "telegram":
-            assert all("y más y más" not in said for said in ana.own())
+            assert all("y más y más" not in text for text in ana.own())
         else:
             assert "Bórralo tú" in ana.messages()[-1]
         await ana.tap("Preguntar a UEIPCI")
@@ -70,29 +70,29 @@ async def test_from_a_doubt_to_an_answer_and_nobody_else_reads(
         product.clock.move(minutes=15)
         await product.tick()
         assert "Hay novedades en tu consulta" in ana.messages()[-1]
-        assert len([said for said in ana.messages() if "novedades" in said]) == 1
+        assert len([text for text in ana.messages() if "novedades" in text]) == 1
         await phone.come_back(product.address)
         assert await phone.letters() == [QUESTION, ANSWER]
         await context.close()
         assert carmen.complaints == []
-    await _nothing_on_disk(product, tmp_path)
-    await _nothing_on_the_platform(product)
+    await _check_disk(product, tmp_path)
+    await _check_platforms(product)
 
 
-async def _nothing_on_disk(product: Product, folder: Path) -> None:
-    """A1: database, -wal, -shm, secrets and whatever else the product wrote."""
+async def _check_disk(product: Product, folder: Path) -> None:
+    """A1: no query text in the database, -wal, -shm, secrets or any other file that the product wrote."""
     disk = b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert b"carmen@ueipci.example" in disk  # the search does look where the product writes
-    assert canary.sightings(disk) == []
+    assert b"carmen@ueipci.example" in disk  # the search does cover the files that the product writes
+    assert canary.encodings_found_in(disk) == []
 
 
-async def _nothing_on_the_platform(product: Product) -> None:
-    """A4: what we said to the platforms in the course of a whole case."""
-    said = json.dumps([product.fake.calls, product.meta.calls], ensure_ascii=False).encode()
-    assert b"Hay novedades" in said
-    assert canary.sightings(said) == []
+async def _check_platforms(product: Product) -> None:
+    """A4: no query text in any request to the platforms during a whole case."""
+    requests = json.dumps([product.fake_telegram.calls, product.meta.calls], ensure_ascii=False).encode()
+    assert b"Hay novedades" in requests
+    assert canary.encodings_found_in(requests) == []
     async with product.app.database.read() as tx:
         (case,) = await cases.queue(tx, "recovery")
-    assert case.id.encode() not in said
-    assert not product.fake.refusals
+    assert case.id.encode() not in requests
+    assert not product.fake_telegram.refusals
     assert not product.meta.refusals

@@ -1,9 +1,9 @@
-"""Makes processes of the product quickly: imports all, reads the course and wires it once, then forks one for each line
-it reads.
+"""Starts processes of the product quickly: imports everything, loads the course and wires the product once, then forks
+a process for each line on standard input.
 
-A line on standard input holds the arguments of `integra`; "born <pid>" and, once it is dead, "dead <pid> <status>" are
-printed. Each holds deliveries under the name of its pid, so that whoever kills it can tell what it held. When the input
-ends, whoever still lives is killed.
+A line holds the arguments of `integra`; "started <pid>" is printed and, when the process has exited, "exited <pid>
+<status>". Each process claims deliveries under the name of its pid, so that a test can tell which of them a killed
+process held. At the end of the input all running processes are killed.
 """
 
 import asyncio
@@ -29,93 +29,93 @@ STDIN = 0
 def main() -> None:
     library = course.load()
     course.load = lambda *_, **__: library
-    asyncio.run(_rehearse(library))
+    asyncio.run(_warm_up(library))
     gc.collect()
-    gc.freeze()  # or each walks through all of this once more when it starts
-    watch = selectors.DefaultSelector()
-    watch.register(STDIN, selectors.EVENT_READ)
+    gc.freeze()  # otherwise the collector of each child walks through all of this again
+    selector = selectors.DefaultSelector()
+    selector.register(STDIN, selectors.EVENT_READ)
     unread = b""
     while True:
-        for key, _ in watch.select():
+        for key, _ in selector.select():
             if key.fd != STDIN:
-                watch.unregister(key.fd)
-                _bury(key.fd, key.data)
-            elif heard := os.read(STDIN, 4096):
-                *lines, unread = (unread + heard).split(b"\n")
+                selector.unregister(key.fd)
+                _reap(key.fd, key.data)
+            elif data := os.read(STDIN, 4096):
+                *lines, unread = (unread + data).split(b"\n")
                 for line in lines:
-                    pid = _bear(line.decode().split())
-                    watch.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
+                    pid = _fork(line.decode().split())
+                    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
             else:
-                for other in watch.get_map().values():
+                for other in selector.get_map().values():
                     if other.fd != STDIN:
                         os.kill(other.data, signal.SIGKILL)
                 return
 
 
-async def _rehearse(library: Library) -> None:
-    """What a first life only finds out, each of the others knows: compiled templates, modules imported late."""
+async def _warm_up(library: Library) -> None:
+    """Do what a process does once, for all children: compile templates and import modules that are imported late."""
     async with wiring.build(config.load(), library=library):
         pass
 
 
-def _bear(arguments: list[str]) -> int:
+def _fork(arguments: list[str]) -> int:
     pid = os.fork()
     if pid == 0:
-        _live(arguments)
-    print(f"born {pid}", flush=True)
+        _run_command(arguments)
+    print(f"started {pid}", flush=True)
     return pid
 
 
-def _bury(handle: int, pid: int) -> None:
-    os.close(handle)
+def _reap(pidfd: int, pid: int) -> None:
+    os.close(pidfd)
     _, status = os.waitpid(pid, 0)
-    print(f"dead {pid} {os.waitstatus_to_exitcode(status)}", flush=True)
+    print(f"exited {pid} {os.waitstatus_to_exitcode(status)}", flush=True)
 
 
-def _live(arguments: list[str]) -> None:
-    """Become the product; its own words go nowhere."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def _run_command(arguments: list[str]) -> None:
+    """Become the product in this child; its output is discarded."""
+    null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    vars(dispatcher)["new_worker"] = lambda: worker(os.getpid())
+        os.dup2(null, stream)
+    vars(dispatcher)["new_worker"] = lambda: worker_name(os.getpid())
     sys.argv = ["integra", *arguments]
     try:
         command.main()
-    except SystemExit as end:
-        os._exit(end.code if isinstance(end.code, int) else 0)
+    except SystemExit as exit_:
+        os._exit(exit_.code if isinstance(exit_.code, int) else 0)
     os._exit(0)
 
 
-def worker(pid: int) -> str:
-    """By what name a process holds deliveries."""
+def worker_name(pid: int) -> str:
+    """The name under which a process claims deliveries."""
     return f"process {pid}"
 
 
-class Nursery:
-    """The nursery's process, as a test holds it."""
+class ForkServer:
+    """The fork server's process, as a test controls it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._born: asyncio.Queue[int] = asyncio.Queue()
-        self._dead: defaultdict[int, asyncio.Future[int]] = defaultdict(asyncio.get_running_loop().create_future)
+        self._started: asyncio.Queue[int] = asyncio.Queue()
+        self._exited: defaultdict[int, asyncio.Future[int]] = defaultdict(asyncio.get_running_loop().create_future)
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, settings: Mapping[str, str]) -> "Nursery":
-        pipe, place = asyncio.subprocess.PIPE, Path(__file__)
-        env = os.environ | settings | {"PYTHONPATH": str(place.parents[2])}
-        return cls(await asyncio.create_subprocess_exec(sys.executable, str(place), env=env, stdin=pipe, stdout=pipe))
+    async def open(cls, settings: Mapping[str, str]) -> "ForkServer":
+        pipe, file = asyncio.subprocess.PIPE, Path(__file__)
+        env = os.environ | settings | {"PYTHONPATH": str(file.parents[2])}
+        return cls(await asyncio.create_subprocess_exec(sys.executable, str(file), env=env, stdin=pipe, stdout=pipe))
 
-    async def bear(self, *arguments: str) -> int:
-        """Start `integra` with these arguments; give its pid."""
+    async def start(self, *arguments: str) -> int:
+        """Start `integra` with these arguments; return its pid."""
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(arguments).encode() + b"\n")
-        return await self._born.get()
+        return await self._started.get()
 
-    async def end(self, pid: int, by: signal.Signals) -> int:
-        """Send the signal, and give the exit code."""
+    async def stop(self, pid: int, by: signal.Signals) -> int:
+        """Send the signal and return the exit code."""
         os.kill(pid, by)
-        return await self._dead[pid]
+        return await self._exited[pid]
 
     async def close(self) -> None:
         assert self._process.stdin is not None
@@ -127,10 +127,10 @@ class Nursery:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             match line.decode().split():
-                case ["born", pid]:
-                    self._born.put_nowait(int(pid))
-                case ["dead", pid, status]:
-                    self._dead[int(pid)].set_result(int(status))
+                case ["started", pid]:
+                    self._started.put_nowait(int(pid))
+                case ["exited", pid, status]:
+                    self._exited[int(pid)].set_result(int(status))
 
 
 if __name__ == "__main__":

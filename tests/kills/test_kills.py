@@ -1,4 +1,4 @@
-"""Kill -9 at any moment: real processes die while people use them; nothing is lost or recorded twice."""
+"""Real processes are killed with SIGKILL at random moments under load; nothing is lost or recorded twice."""
 
 import asyncio
 import random
@@ -10,93 +10,96 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.delivery.channel_sender import ON_THE_WAY
+from bot.delivery.channel_sender import MAX_IN_FLIGHT
 from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
 from storage.people import servants
 from tests.cast import INSTITUTIONS
-from tests.fakes.counter import TELEGRAM, WHATSAPP
+from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
-from tests.kills import town
-from tests.kills.forkserver import Nursery
+from tests.kills import simulation
+from tests.kills.forkserver import ForkServer
 
 KILLS = 15
-MESSAGES, DEATHS = 1_000, 12  # in the town
-AT_ONCE = 4  # people in the middle of something whenever a process dies
-LONGEST_LIFE = 0.6  # seconds from ready to dead, at most
-PATIENCE = 240  # seconds until we call a reply lost
+MESSAGES, SIMULATION_KILLS = 1_000, 12
+CONCURRENT_USERS = 4  # in the middle of a conversation whenever a process is killed
+MAX_LIFETIME = 0.6  # seconds from ready to killed
+TIMEOUT = 240  # seconds after which a reply counts as lost
 
 
 @pytest.mark.long
-async def test_whoever_enrols_and_answers_among_deaths_is_recorded_once(sqlite_url: str, tmp_path: Path) -> None:
-    await _institutions(sqlite_url)
-    async with FakeTelegram() as fake, asyncio.timeout(PATIENCE):
-        crowd = _Crowd(fake)
-        people = [asyncio.create_task(crowd.come_and_go()) for _ in range(AT_ONCE)]
-        nursery = await Nursery.open(_settings(fake, sqlite_url, tmp_path))
+async def test_enrolments_and_answers_between_kills_are_recorded_once(sqlite_url: str, tmp_path: Path) -> None:
+    await _add_institutions(sqlite_url)
+    async with FakeTelegram() as fake, asyncio.timeout(TIMEOUT):
+        users = _Users(fake)
+        conversations = [asyncio.create_task(users.converse()) for _ in range(CONCURRENT_USERS)]
+        fork_server = await ForkServer.open(_settings(fake, sqlite_url, tmp_path))
         for _ in range(KILLS):
-            pid = await _bear(nursery, fake)
-            await asyncio.sleep(random.uniform(0, LONGEST_LIFE))  # the random moment, not a wait for anything
-            assert await nursery.end(pid, signal.SIGKILL) == -signal.SIGKILL
-        crowd.is_closed = True
-        pid = await _bear(nursery, fake)
-        await asyncio.gather(*people)
-        assert await nursery.end(pid, signal.SIGTERM) == 0
-        await nursery.close()
-        told = [_feedback(fake.person(number)) for number in crowd.numbers]
-    await _each_once(sqlite_url, len(crowd.numbers))
-    assert all(told), "somebody never read why"
-    twice = sum(told) - len(told)
-    assert twice <= KILLS * AT_ONCE, "more was said twice than could be in flight"
-    print(f"{KILLS} kills survived, {len(crowd.numbers)} people, {twice} feedbacks said twice")
+            pid = await _start(fork_server, fake)
+            await asyncio.sleep(random.uniform(0, MAX_LIFETIME))  # the random moment, not a wait for anything
+            assert await fork_server.stop(pid, signal.SIGKILL) == -signal.SIGKILL
+        users.is_closed = True
+        pid = await _start(fork_server, fake)
+        await asyncio.gather(*conversations)
+        assert await fork_server.stop(pid, signal.SIGTERM) == 0
+        await fork_server.close()
+        feedbacks = [_feedback_count(fake.person(number)) for number in users.numbers]
+    await _check_each_recorded_once(sqlite_url, len(users.numbers))
+    assert all(feedbacks), "a user never received feedback"
+    duplicates = sum(feedbacks) - len(feedbacks)
+    assert duplicates <= KILLS * CONCURRENT_USERS, "more duplicates than messages that could be in flight"
+    print(f"{KILLS} kills survived, {len(users.numbers)} users, {duplicates} duplicate feedback messages")
 
 
 @pytest.mark.long
-async def test_deaths_lose_no_message_and_say_twice_only_what_nobody_had_noted(
+async def test_kills_lose_no_message_and_only_unrecorded_deliveries_are_sent_twice(
     database: Database, database_url: str, library: Library, tmp_path: Path
 ) -> None:
-    found = await town.run(database_url, tmp_path, library, MESSAGES, DEATHS)
-    doubled = {channel: found.doubled(channel) for channel in (TELEGRAM, WHATSAPP)}
-    print(f"{found.kills} kills, {found.messages} messages: lost {found.missing}, doubled {doubled}; {found.summary()}")
-    assert found.missing == 0, "lost"
-    assert found.unanswered + found.answered_twice == 0, "an answer was lost or kept twice"
-    assert found.unexplained == 0, "said twice, and nobody had died with it"
-    assert doubled[WHATSAPP] == 0, "a receipt had proved it"
-    assert all(count <= ON_THE_WAY for count in found.most_doubts.values()), "more than one a connection"
+    result = await simulation.run(database_url, tmp_path, library, MESSAGES, SIMULATION_KILLS)
+    duplicates = {channel: result.duplicates(channel) for channel in (TELEGRAM, WHATSAPP)}
+    print(
+        f"{result.kills} kills, {result.messages} messages: lost {result.missing}, duplicates {duplicates}; "
+        f"{result.summary()}"
+    )
+    assert result.missing == 0, "lost"
+    assert result.unanswered + result.answered_twice == 0, "an answer was lost or stored twice"
+    assert result.unexplained_duplicates == 0, "sent twice, although no process was killed while holding it"
+    assert duplicates[WHATSAPP] == 0, "sent twice despite a receipt"
+    assert all(count <= MAX_IN_FLIGHT for count in result.most_unrecorded.values()), "more than one per connection"
 
 
-class _Crowd:
-    """People who come, enrol, answer, and make room for the next."""
+class _Users:
+    """Users who enrol and answer, one after the other; `is_closed`: no more of them start."""
 
     def __init__(self, fake: FakeTelegram) -> None:
         self._fake = fake
         self.numbers: list[int] = []
         self.is_closed = False
 
-    async def come_and_go(self) -> None:
+    async def converse(self) -> None:
         while not self.is_closed:
             number = 200_000 + len(self.numbers)
             self.numbers.append(number)
             person = self._fake.person(number)
             person.start("LEON")
             for label in ("Acepto", "9:00", "A"):
-                await self._until(lambda label=label, person=person: _has(person, label))  # type: ignore[misc]
+                await self._until(lambda label=label, person=person: _has_button(person, label))  # type: ignore[misc]
                 person.press(label)
-            await self._until(lambda person=person: _feedback(person) > 0)  # type: ignore[misc]
+            await self._until(lambda person=person: _feedback_count(person) > 0)  # type: ignore[misc]
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
             await self._fake.changed()
 
 
-def _has(person: Person, label: str) -> bool:
-    return any(button["text"] == label for note in person.notes for row in note.rows for button in row)
+def _has_button(person: Person, label: str) -> bool:
+    return any(button["text"] == label for message in person.messages for row in message.rows for button in row)
 
 
-def _feedback(person: Person) -> int:
-    return sum("¿Con qué seguridad respondiste?" in note.text for note in person.read())
+def _feedback_count(person: Person) -> int:
+    return sum("¿Con qué seguridad respondiste?" in message.text for message in person.read())
 
 
 def _settings(fake: FakeTelegram, url: str, folder: Path) -> dict[str, str]:
@@ -110,20 +113,20 @@ def _settings(fake: FakeTelegram, url: str, folder: Path) -> dict[str, str]:
     }
 
 
-async def _bear(nursery: Nursery, fake: FakeTelegram) -> int:
-    """Start a process and wait until it asks Telegram for updates."""
-    before = _polls(fake)
-    pid = await nursery.bear("run")
-    while _polls(fake) == before:
+async def _start(fork_server: ForkServer, fake: FakeTelegram) -> int:
+    """Start a process and wait until it polls Telegram."""
+    before = _poll_count(fake)
+    pid = await fork_server.start("run")
+    while _poll_count(fake) == before:
         await fake.changed()
     return pid
 
 
-def _polls(fake: FakeTelegram) -> int:
+def _poll_count(fake: FakeTelegram) -> int:
     return sum(method == "getUpdates" for method, _ in fake.calls)
 
 
-async def _institutions(url: str) -> None:
+async def _add_institutions(url: str) -> None:
     database = open_database(url)
     async with database.write() as tx:
         for code, name, sphere in INSTITUTIONS:
@@ -131,10 +134,10 @@ async def _institutions(url: str) -> None:
     await database.close()
 
 
-async def _each_once(url: str, people: int) -> None:
+async def _check_each_recorded_once(url: str, users: int) -> None:
     database = open_database(url)
     async with database.read() as tx:
-        counted = Counter(
+        counts = Counter(
             {
                 table.name: await tx.scalar(select(func.count()).select_from(table))
                 for table in (schema.servants, schema.addresses, schema.prompts, schema.answers)
@@ -142,5 +145,5 @@ async def _each_once(url: str, people: int) -> None:
         )
         waiting = await tx.scalar(select(func.count()).where(schema.updates.c.state != "done"))
     await database.close()
-    assert set(counted.values()) == {people}, counted
+    assert set(counts.values()) == {users}, counts
     assert waiting == 0

@@ -1,15 +1,15 @@
-"""The letterbox as somebody uses it in a browser."""
+"""The letterbox page, operated in a browser by a servant."""
 
 from dataclasses import dataclass
 
 from playwright.async_api import Page, expect
 
-expect.set_options(timeout=20_000)  # stretching the words takes its time on a busy machine
+expect.set_options(timeout=20_000)  # deriving the key from the words is slow on a busy machine
 
 
 @dataclass
 class LetterboxPage:
-    """A person in front of the page; `words` are the eight that they noted down."""
+    """The page of one servant; `words` are the eight words for coming back."""
 
     page: Page
     words: list[str]
@@ -17,7 +17,7 @@ class LetterboxPage:
     @classmethod
     async def opened(cls, page: Page, url: str) -> "LetterboxPage":
         if page.url != "about:blank":
-            await page.goto("about:blank")  # a new fragment alone would not load the page anew
+            await page.goto("about:blank")  # a new fragment alone would not reload the page
         await page.goto(url)
         return cls(page, [])
 
@@ -32,7 +32,7 @@ class LetterboxPage:
         await self.page.click(f"#{form} button.main")
 
     async def send(self, text: str) -> None:
-        """Write, seal, send, note the words down and type the two that are asked for."""
+        """Write, seal and send a letter, read the words and type the two that are asked for."""
         await self.write(text)
         await self.press("letter")
         await self.note()

@@ -1,4 +1,4 @@
-"""A phone with Telegram on it: a person's side of a journey, against the fake Bot API."""
+"""A phone with Telegram: the servant's side of a journey, against the fake Bot API."""
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -10,7 +10,7 @@ Settle = Callable[[], Awaitable[None]]
 
 
 class TelegramPhone:
-    """What a person does and reads. After each act the product is given the time to handle everything that waits."""
+    """What a servant does and reads. After each action the product handles everything that waits."""
 
     def __init__(self, fake: FakeTelegram, settle: Settle, *, number: int = 100_001, language: str = "es") -> None:
         self._settle = settle
@@ -22,7 +22,7 @@ class TelegramPhone:
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put away: the chat is the fake's."""
+        """Nothing to close: the chat belongs to the fake."""
 
     async def start(self, code: str = "") -> None:
         """Open the deep link and press Start."""
@@ -34,20 +34,20 @@ class TelegramPhone:
         await self._settle()
 
     async def tap(self, label: str) -> None:
-        """Press the newest button with this label, or with one that begins so; AssertionError tells what is there."""
+        """Press the newest button whose label is or begins with `label`; AssertionError lists the buttons there."""
         self.person.press(label)
         await self._settle()
 
     async def look(self) -> None:
-        """A chat on a phone shows by itself what came."""
+        """Nothing to do: a chat on a phone shows new messages by itself."""
 
     def messages(self) -> list[str]:
-        """What the bot has said, as it stands in the chat now."""
+        """The texts of the bot's messages, as the chat shows them now."""
         return [note.text for note in self.person.read()]
 
     def own(self) -> list[str]:
-        """What the person's own messages show; those that were taken out of the chat are gone."""
-        return [note.text for note in self.person.notes if not note.is_ours]
+        """The texts of the servant's own messages, without those deleted from the chat."""
+        return [note.text for note in self.person.messages if not note.is_from_bot]
 
     def buttons(self) -> list[str]:
         """The labels below the newest message that has some."""
@@ -57,7 +57,7 @@ class TelegramPhone:
         return []
 
     def url(self, label: str) -> str:
-        """The address that a button opens."""
+        """The URL that a button opens."""
         _, button = self.person.button(label)
         assert "url" in button, f"{label!r} opens no page"
         return str(button["url"])

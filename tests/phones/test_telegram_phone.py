@@ -1,4 +1,4 @@
-"""The phone with Telegram shows what a person would see, against a product of four lines."""
+"""The phone with Telegram shows what a user would see, against a product of four lines."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
 
         async def settle() -> None:
             while api.pending:
-                update = telegram.translate(api.pending.pop(0))
+                update = telegram.parse(api.pending.pop(0))
                 assert update is not None
                 if update.kind is UpdateKind.CHOICE:
                     await telegram.send(Parcel(update.address, Action.ACKNOWLEDGE, press=update.press))
@@ -27,7 +27,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
                         (RenderedButton("Sí, claro", choice="yes"),),
                         (RenderedButton("Leer más", url="http://127.0.0.1:1/c"),),
                     )
-                    await telegram.send(Parcel(update.address, Action.SAY, text=update.text or "¿?", rows=rows))
+                    await telegram.send(Parcel(update.address, Action.SEND, text=update.text or "¿?", rows=rows))
 
         async with TelegramPhone(api, settle) as phone:
             yield phone
@@ -36,7 +36,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
         await telegram.stop()
 
 
-async def test_a_person_starts_types_taps_and_reads(phone: TelegramPhone) -> None:
+async def test_start_type_tap_and_read(phone: TelegramPhone) -> None:
     await phone.start("LEON")
     await phone.type("hola")
     assert phone.messages() == ["LEON", "hola"]
@@ -44,13 +44,13 @@ async def test_a_person_starts_types_taps_and_reads(phone: TelegramPhone) -> Non
     assert phone.url("Leer") == "http://127.0.0.1:1/c"
     await phone.tap("Sí")
     assert phone.messages() == ["LEON", "yes"]
-    await phone.tap("Sí, claro")  # the older message has the button still
+    await phone.tap("Sí, claro")  # the older message still has the button
     assert phone.messages() == ["yes", "yes"]
     assert phone.buttons() == []
     assert phone.own() == ["/start LEON", "hola"]
 
 
-async def test_a_button_that_is_not_there_is_told_with_those_that_are(phone: TelegramPhone) -> None:
+async def test_a_missing_button_is_reported_with_those_that_are_there(phone: TelegramPhone) -> None:
     await phone.start()
     with pytest.raises(AssertionError, match=r"no button 'Quizá'; there are .*Sí, claro"):
         await phone.tap("Quizá")

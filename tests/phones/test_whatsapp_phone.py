@@ -1,4 +1,4 @@
-"""The phone with WhatsApp shows what a person would see, against a product of a few lines."""
+"""The phone with WhatsApp shows what a user would see, against a product of a few lines."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,27 +12,27 @@ from tests.phones.whatsapp import WhatsAppPhone, plain
 LINK = {"display_text": "Leer más", "url": "http://127.0.0.1:1/c"}
 
 
-def said(text: str) -> dict[str, Any]:
+def text_message(text: str) -> dict[str, Any]:
     return {"type": "text", "text": {"body": text}}
 
 
-def offered(kind: str, text: str, action: dict[str, Any]) -> dict[str, Any]:
+def interactive_message(kind: str, text: str, action: dict[str, Any]) -> dict[str, Any]:
     return {"type": "interactive", "interactive": {"type": kind, "body": {"text": text}, "action": action}}
 
 
-def answers(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """Echo what was typed with a button and with a link; a list for the word lista; a word for a press."""
+def replies(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Echo a typed text with a button and with a link; the word lista gives a list, a press its button's id."""
     if message["type"] != "text":
         reply = message["interactive"]
-        return [said(reply[reply["type"]]["id"])]
+        return [text_message(reply[reply["type"]]["id"])]
     text = message["text"]["body"]
     if text == "lista":
         rows = [{"id": f"r:{name}", "title": name, "description": f"Sobre {name}"} for name in ("Uno", "Dos")]
-        return [offered("list", "Elige", {"button": "Ver", "sections": [{"rows": rows}]})]
+        return [interactive_message("list", "Elige", {"button": "Ver", "sections": [{"rows": rows}]})]
     button = {"type": "reply", "reply": {"id": "yes", "title": "Sí, claro"}}
     return [
-        offered("cta_url", "Lee", {"name": "cta_url", "parameters": LINK}),
-        offered("button", f"*{text}*", {"buttons": [button]}),
+        interactive_message("cta_url", "Lee", {"name": "cta_url", "parameters": LINK}),
+        interactive_message("button", f"*{text}*", {"buttons": [button]}),
     ]
 
 
@@ -43,26 +43,26 @@ async def phone() -> AsyncIterator[WhatsAppPhone]:
         async def settle() -> None:
             while api.pending:
                 (message,) = api.pending.pop(0)["entry"][0]["changes"][0]["value"]["messages"]
-                for answer in answers(message):
-                    body = {"messaging_product": "whatsapp", "recipient": message["from_user_id"], **answer}
+                for reply in replies(message):
+                    body = {"messaging_product": "whatsapp", "recipient": message["from_user_id"], **reply}
                     headers = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
                     url = f"{api.url}/{PHONE_NUMBER_ID}/messages"
-                    async with session.post(url, json=body, headers=headers) as sent:
-                        assert sent.status == 200, await sent.text()
+                    async with session.post(url, json=body, headers=headers) as response:
+                        assert response.status == 200, await response.text()
 
         async with WhatsAppPhone(api, settle) as phone:
             yield phone
             assert not api.refusals
 
 
-async def test_a_person_starts_types_taps_and_reads(phone: WhatsAppPhone) -> None:
+async def test_start_type_tap_and_read(phone: WhatsAppPhone) -> None:
     await phone.start("LEON")
     assert phone.messages() == ["Lee", "ALTA LEON"]
     assert phone.buttons() == ["Sí, claro"]
     assert phone.url("Leer") == "http://127.0.0.1:1/c"
     await phone.tap("Sí")
     assert phone.messages()[-1] == "yes"
-    await phone.tap("Sí, claro")  # the older message has the button still
+    await phone.tap("Sí, claro")  # the older message still has the button
     assert phone.messages()[-2:] == ["yes", "yes"]
     assert phone.own() == ["ALTA LEON", "Sí, claro", "Sí, claro"]
 
@@ -77,7 +77,7 @@ async def test_rows_of_a_list_are_pressed_like_buttons(phone: WhatsAppPhone) -> 
     assert phone.own()[0] == "hola"
 
 
-async def test_a_button_that_is_not_there_is_told_with_those_that_are(phone: WhatsAppPhone) -> None:
+async def test_a_missing_button_is_reported_with_those_that_are_there(phone: WhatsAppPhone) -> None:
     await phone.start()
     with pytest.raises(AssertionError, match=r"no button 'Quizá'; there are .*Sí, claro"):
         await phone.tap("Quizá")
@@ -100,5 +100,5 @@ async def test_a_button_that_is_not_there_is_told_with_those_that_are(phone: Wha
         ("*una\nlínea*", "*una\nlínea*"),
     ],
 )
-def test_bold_and_italic_are_shown_without_their_signs(source: str, shown: str) -> None:
+def test_bold_and_italic_are_shown_without_their_marks(source: str, shown: str) -> None:
     assert plain(source) == shown

@@ -1,17 +1,17 @@
-"""Reads the chat's page as a person would: bubbles, buttons, and the hidden fields that a browser sends along."""
+"""Parse the chat page as a user sees it: bubbles, buttons, and the hidden fields that a browser submits."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 
 @dataclass
-class ShownKey:
+class ShownButton:
     """A button or a link below a bubble."""
 
     label: str = ""
     choice: str = ""
     url: str = ""
-    spoken: str = ""
+    aria_label: str = ""
 
 
 @dataclass
@@ -21,7 +21,7 @@ class ShownBubble:
     id: str
     is_mine: bool
     text: str = ""
-    keys: list[ShownKey] = field(default_factory=list)
+    buttons: list[ShownButton] = field(default_factory=list)
 
 
 class ChatPage(HTMLParser):
@@ -31,10 +31,10 @@ class ChatPage(HTMLParser):
         super().__init__()
         self.bubbles: list[ShownBubble] = []
         self.once = ""
-        self.start = ""  # what the button on a first visit sends
-        self._key: ShownKey | None = None
+        self.start = ""  # the value of the button on a first visit
+        self._button: ShownButton | None = None
         self._is_text = False
-        self._unheard = 0  # inside words that are not part of a label
+        self._unlabelled = 0  # depth of elements that are not part of a label
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -45,12 +45,12 @@ class ChatPage(HTMLParser):
         elif tag == "p" and ("text" in classes or "note" in classes):
             self._is_text = True
         elif "key" in classes:
-            self._key = ShownKey(
-                choice=given.get("value", ""), url=given.get("href", ""), spoken=given.get("aria-label", "")
+            self._button = ShownButton(
+                choice=given.get("value", ""), url=given.get("href", ""), aria_label=given.get("aria-label", "")
             )
-            self.bubbles[-1].keys.append(self._key)
-        elif tag == "span" and self._key:
-            self._unheard += 1
+            self.bubbles[-1].buttons.append(self._button)
+        elif tag == "span" and self._button:
+            self._unlabelled += 1
         elif given.get("name") == "once":
             self.once = given["value"]
         elif given.get("value", "").startswith("start"):
@@ -59,14 +59,14 @@ class ChatPage(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "p":
             self._is_text = False
-        elif tag == "span" and self._unheard:
-            self._unheard -= 1
-        elif tag in ("button", "a") and self._key:
-            self._key.label = self._key.label.strip()
-            self._key = None
+        elif tag == "span" and self._unlabelled:
+            self._unlabelled -= 1
+        elif tag in ("button", "a") and self._button:
+            self._button.label = self._button.label.strip()
+            self._button = None
 
     def handle_data(self, data: str) -> None:
         if self._is_text:
             self.bubbles[-1].text += data
-        elif self._key and not self._unheard:
-            self._key.label += data
+        elif self._button and not self._unlabelled:
+            self._button.label += data

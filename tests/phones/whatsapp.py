@@ -1,4 +1,4 @@
-"""A phone with WhatsApp on it: a person's side of a journey, against the fake Graph API."""
+"""A phone with WhatsApp: the servant's side of a journey, against the fake Graph API."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -10,13 +10,13 @@ from tests.fakes.whatsapp_chats import Person
 
 Settle = Callable[[], Awaitable[None]]
 
-GREETING, CODE_WORD = "hola", "ALTA"  # what the product's wa.me links type for the person
-ADDRESS = re.compile(r"(\w+://\S+)")
+GREETING, CODE_WORD = "hola", "ALTA"  # the text that the product's wa.me links prefill
+URL = re.compile(r"(\w+://\S+)")
 MARKS = re.compile(r"(?<![\w*_])([*_])(\S(?:[^\n]*?\S)?)\1(?![\w*_])")
 
 
 class WhatsAppPhone:
-    """What a person does and reads. After each act the product is given the time to handle everything that waits."""
+    """What a servant does and reads. After each action the product handles everything that waits."""
 
     def __init__(self, fake: FakeWhatsApp, settle: Settle, person: Person | None = None) -> None:
         self._settle = settle
@@ -28,10 +28,10 @@ class WhatsAppPhone:
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put away: the chat is the fake's."""
+        """Nothing to close: the chat belongs to the fake."""
 
     async def start(self, code: str = "") -> None:
-        """Open the link and send what it has typed."""
+        """Open the link and send the prefilled text."""
         await self.type(f"{CODE_WORD} {code}" if code else GREETING)
 
     async def type(self, text: str) -> None:
@@ -39,21 +39,21 @@ class WhatsAppPhone:
         await self._settle()
 
     async def tap(self, label: str) -> None:
-        """Press the newest button or row with this label, or with one that begins so; AssertionError tells what
-        is there."""
+        """Press the newest button or row whose label is or begins with `label`; AssertionError lists the
+        buttons that are there."""
         self.person.press(label)
         await self._settle()
 
     async def look(self) -> None:
-        """A chat on a phone shows by itself what came."""
+        """Nothing to do: a chat on a phone shows new messages by itself."""
 
     def messages(self) -> list[str]:
-        """What the bot has said, in plain words."""
+        """The texts of the bot's messages, without formatting marks."""
         return [plain(note.text) for note in self.person.read()]
 
     def own(self) -> list[str]:
-        """What the person's own messages show: what was typed, and the label of each button that was pressed."""
-        return [note.text for note in self.person.notes if not note.is_ours]
+        """The texts of the servant's own messages: typed texts, and the labels of pressed buttons."""
+        return [note.text for note in self.person.messages if not note.is_from_bot]
 
     def buttons(self) -> list[str]:
         """The labels below the newest message that has some: buttons, or the rows of its list."""
@@ -63,9 +63,9 @@ class WhatsAppPhone:
         return []
 
     def url(self, label: str) -> str:
-        """The address below these words in the newest message that has one so, or that such a button opens."""
-        for said in reversed(self.messages()):
-            if found := re.search(rf"{re.escape(label)}\S*:\s*(https?://\S+)", said):
+        """The URL after this label in the newest message that has one, or that a button with this label opens."""
+        for text in reversed(self.messages()):
+            if found := re.search(rf"{re.escape(label)}\S*:\s*(https?://\S+)", text):
                 return found[1]
         _, button = self.person.button(label)
         assert button.url, f"{label!r} opens no page"
@@ -73,8 +73,8 @@ class WhatsAppPhone:
 
 
 def plain(text: str) -> str:
-    """As a phone shows it: bold and italic have no signs around them. Signs within words and addresses stay."""
-    pieces = ADDRESS.split(text)
+    """The text as a phone shows it: without the marks of bold and italic; marks within words and URLs stay."""
+    pieces = URL.split(text)
     pieces[::2] = [_unmarked(piece) for piece in pieces[::2]]
     return "".join(pieces)
 

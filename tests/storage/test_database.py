@@ -1,3 +1,5 @@
+"""Transactions, moments, URLs and errors of databases."""
+
 import asyncio
 import sqlite3
 import traceback
@@ -20,7 +22,7 @@ SECRET = "hunter2-secret"
 ONE = {"code": "LEON", "name": "León", "sphere": "municipal"}
 
 
-async def test_a_second_write_in_the_same_task_is_told_instead_of_waiting_for_itself(database: Database) -> None:
+async def test_a_second_write_in_the_same_task_raises_instead_of_deadlocking(database: Database) -> None:
     async with database.write():
         with pytest.raises(RuntimeError, match="already open"):
             async with database.write():
@@ -50,7 +52,7 @@ async def test_another_task_may_write_as_soon_as_the_first_is_done(database: Dat
     assert await waiter in ((1,) if database.is_sqlite else (0, 1))
 
 
-async def test_what_raises_inside_a_write_leaves_nothing_behind(database: Database) -> None:
+async def test_an_exception_inside_a_write_rolls_it_back(database: Database) -> None:
     async def write_and_fail() -> None:
         async with database.write() as tx:
             await tx.execute(insert(institutions).values(**ONE))
@@ -62,21 +64,21 @@ async def test_what_raises_inside_a_write_leaves_nothing_behind(database: Databa
         assert await tx.scalar(select(func.count()).select_from(institutions)) == 0
 
 
-async def test_a_look_up_and_its_change_are_one_transaction_for_many_workers(database_url: str) -> None:
-    """Three databases opened on the same address stand for three processes: their writers share no queue."""
+async def test_a_read_and_its_write_are_one_transaction_for_many_workers(database_url: str) -> None:
+    """Three databases opened at the same URL act as three processes: their writers share no queue."""
     opened = [open_database(database_url) for _ in range(3)]
     handed: list[int] = []
     async with opened[0].write() as tx:
         for number in range(45):
-            await updates.keep(
+            await updates.store(
                 tx, [updates.NewUpdate("webchat", str(number), f"address {number}", b"body")], MONDAY_NINE
             )
 
     async def work(database: Database) -> None:
         while True:
             async with database.write() as tx:
-                taken = await updates.take(tx)
-                await asyncio.sleep(0)  # lets every other worker in between the look and the change
+                taken = await updates.claim(tx)
+                await asyncio.sleep(0)  # lets every other worker run between the read and the write
                 if taken is None:
                     return
                 handed.append(taken.id)
@@ -89,10 +91,10 @@ async def test_a_look_up_and_its_change_are_one_transaction_for_many_workers(dat
     assert len(handed) == 45
 
 
-async def test_a_counter_looked_up_and_then_set_never_loses_a_step_on_sqlite(sqlite_url: str) -> None:
+async def test_a_counter_read_and_then_written_loses_no_increment_on_sqlite(sqlite_url: str) -> None:
     opened = [open_database(sqlite_url) for _ in range(2)]
     async with opened[0].write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "counter", "a", b"")], MONDAY_NINE)
+        await updates.store(tx, [updates.NewUpdate("webchat", "counter", "a", b"")], MONDAY_NINE)
 
     async def count_up(database: Database) -> None:
         for _ in range(5):
@@ -115,13 +117,13 @@ async def test_a_moment_without_a_zone_is_never_stored(database: Database) -> No
     naive = datetime(2026, 11, 23, 9)  # noqa: DTZ001
     with pytest.raises(StatementError, match="without a time zone"):
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], naive)
+            await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], naive)
 
 
 async def test_a_moment_of_any_zone_comes_back_in_utc(database: Database) -> None:
     local = datetime(2026, 11, 23, 9, 30, 1, 123456, tzinfo=ZoneInfo("America/Mexico_City"))
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], local)
+        await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], local)
         back = await tx.scalar(select(updates_table.c.received_at))
     assert back == local
     assert back is not None
@@ -131,21 +133,21 @@ async def test_a_moment_of_any_zone_comes_back_in_utc(database: Database) -> Non
 async def test_moments_of_different_zones_are_compared_as_moments(database: Database) -> None:
     later = datetime(2026, 11, 23, 9, 1, tzinfo=ZoneInfo("America/Mexico_City"))  # 15:01 in UTC
     async with database.write() as tx:
-        await updates.keep(tx, [updates.NewUpdate("webchat", "1", "a", b"")], later)
+        await updates.store(tx, [updates.NewUpdate("webchat", "1", "a", b"")], later)
         bound = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
         found = select(func.count()).select_from(updates_table).where(updates_table.c.received_at > bound)
         assert await tx.scalar(found) == 1
 
 
-# ---------------------------------------------------------------- addresses
+# ---------------------------------------------------------------- single statements and URLs
 
 
-async def test_a_note_is_kept_once_it_returns_all_of_it_or_nothing(database: Database) -> None:
+async def test_a_single_statement_is_committed_when_it_returns_or_not_at_all(database: Database) -> None:
     other = ONE | {"code": "SALUD"}
-    async with database.note(is_urgent=True) as tx:
+    async with database.write_statement(is_urgent=True) as tx:
         await tx.execute(insert(institutions).values(**ONE))
     with pytest.raises(IntegrityError):
-        async with database.note() as tx:
+        async with database.write_statement() as tx:
             await tx.execute(insert(institutions).values([other, ONE]))
     async with database.read() as tx:
         assert list(await tx.scalars(select(institutions.c.code))) == ["LEON"]
@@ -165,21 +167,21 @@ async def test_a_note_is_kept_once_it_returns_all_of_it_or_nothing(database: Dat
         "",
     ],
 )
-def test_a_wrong_address_is_told_with_what_is_expected_and_without_its_password(text: str) -> None:
-    with pytest.raises(ValueError, match="expected sqlite\\+aiosqlite or postgresql\\+asyncpg") as told:
+def test_an_invalid_url_raises_with_the_expected_form_and_without_its_password(text: str) -> None:
+    with pytest.raises(ValueError, match="expected sqlite\\+aiosqlite or postgresql\\+asyncpg") as raised:
         parse_url(text)
-    assert SECRET not in "".join(traceback.format_exception(told.value))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
-def test_opening_a_database_makes_its_folder(tmp_path: Path) -> None:
+def test_opening_a_database_creates_its_folder(tmp_path: Path) -> None:
     open_database(f"sqlite+aiosqlite:///{tmp_path}/new/folder/integra.db")
     assert (tmp_path / "new" / "folder").is_dir()
 
 
-# ---------------------------------------------------------------- a database that is away
+# ---------------------------------------------------------------- unavailable databases
 
 
-async def _look(url: str) -> None:
+async def _read(url: str) -> None:
     database = open_database(url)
     try:
         async with database.read() as tx:
@@ -198,26 +200,26 @@ async def _write(url: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["/x?host=/nowhere/at/all", "127.0.0.1:1/x"])
-async def test_a_postgresql_that_is_not_there_is_unavailable(place: str) -> None:
-    with pytest.raises(DatabaseUnavailable) as told:
-        await _look(f"postgresql+asyncpg://user:{SECRET}@{place}")
-    assert SECRET not in "".join(traceback.format_exception(told.value))
+async def test_an_unreachable_postgresql_is_unavailable(place: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as raised:
+        await _read(f"postgresql+asyncpg://user:{SECRET}@{place}")
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(("user", "name"), [("test", "absent"), ("stranger", "template_integra")])
-async def test_a_postgresql_that_does_not_know_us_is_unavailable(postgres_socket: Path, user: str, name: str) -> None:
+async def test_a_postgresql_that_refuses_our_login_is_unavailable(postgres_socket: Path, user: str, name: str) -> None:
     with pytest.raises(DatabaseUnavailable):
-        await _look(f"postgresql+asyncpg://{user}:{SECRET}@/{name}?host={postgres_socket}")
+        await _read(f"postgresql+asyncpg://{user}:{SECRET}@/{name}?host={postgres_socket}")
 
 
-async def test_a_postgresql_that_ends_our_connection_is_unavailable_and_then_answers_again(
+async def test_a_terminated_connection_is_unavailable_and_the_next_one_works(
     postgres_socket: Path,
 ) -> None:
     url = f"postgresql+asyncpg://test@/template_integra?host={postgres_socket}"
     database = open_database(url)
     other = open_database(url)
 
-    async def be_ended() -> None:
+    async def be_terminated() -> None:
         async with database.read() as tx:
             mine = await tx.scalar(select(func.pg_backend_pid()))
             async with other.read() as elsewhere:
@@ -225,7 +227,7 @@ async def test_a_postgresql_that_ends_our_connection_is_unavailable_and_then_ans
             await tx.scalar(select(func.count()).select_from(institutions))
 
     with pytest.raises(DatabaseUnavailable):
-        await be_ended()
+        await be_terminated()
     async with database.read() as tx:
         assert await tx.scalar(select(1)) == 1
     await database.close()
@@ -237,7 +239,7 @@ async def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str, monkeypatch:
     holder = sqlite3.connect(sqlite_url.partition("///")[2], isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:
-        await _look(sqlite_url)  # readers are not held up by a writer
+        await _read(sqlite_url)  # a writer does not block readers
         with pytest.raises(DatabaseUnavailable):
             await _write(sqlite_url)
     finally:
@@ -248,7 +250,7 @@ async def test_a_locked_sqlite_file_is_unavailable(sqlite_url: str, monkeypatch:
 async def test_a_read_only_sqlite_file_is_unavailable(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # the folder of "file:..." would be made here
+    monkeypatch.chdir(tmp_path)  # the folder of "file:..." would be created here
     path = sqlite_url.partition("///")[2]
     with pytest.raises(DatabaseUnavailable):
         await _write(f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true")
@@ -264,7 +266,7 @@ async def test_a_path_that_is_no_sqlite_file_is_unavailable(tmp_path: Path, what
     if what == "no parent":
         path = path / "integra.db"
     with pytest.raises(DatabaseUnavailable):
-        await _look(f"sqlite+aiosqlite:///{path}")
+        await _read(f"sqlite+aiosqlite:///{path}")
 
 
 # ---------------------------------------------------------------- secrets
@@ -281,6 +283,6 @@ async def test_an_exception_never_shows_what_was_being_stored(database: Database
             await tx.execute(insert(institutions).values(**row))
             await tx.execute(insert(institutions).values(**row))
 
-    with pytest.raises(IntegrityError) as told:
+    with pytest.raises(IntegrityError) as raised:
         await store()
-    assert SECRET not in "".join(traceback.format_exception(told.value))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))

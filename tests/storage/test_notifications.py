@@ -1,14 +1,14 @@
+"""LISTEN/NOTIFY on PostgreSQL: listeners are woken at each commit, and survive a lost connection."""
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
 from storage import notifications
-from storage.advisory_locks import Lock
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database
 from storage.queue import outbox, rate_limits, updates
 from tests.cast import MONDAY_NINE as NOW
 
@@ -17,151 +17,66 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True
 
 @asynccontextmanager
 async def listening(database: Database) -> AsyncIterator[dict[str, asyncio.Event]]:
-    """Somebody who listens, and has heard the first call (of what was there before)."""
-    rung = {table: asyncio.Event() for table in ("deliveries", "updates", "paces")}
-    task = asyncio.create_task(notifications.listen(database, {table: event.set for table, event in rung.items()}))
-    for event in rung.values():
+    """A running listener that has had its first callbacks (for what was stored before); its events by table."""
+    woken = {table: asyncio.Event() for table in ("deliveries", "updates", "rate_limits")}
+    task = asyncio.create_task(notifications.listen(database, {table: event.set for table, event in woken.items()}))
+    for event in woken.values():
         await event.wait()
         event.clear()
     try:
-        yield rung
+        yield woken
     finally:
         task.cancel()
         await asyncio.wait([task])
 
 
-async def test_whoever_listens_is_called_at_each_commit_and_only_then(database: Database) -> None:
-    async with listening(database) as rung:
+async def test_a_listener_is_woken_at_each_commit_and_only_then(database: Database) -> None:
+    async with listening(database) as woken:
         async with database.write() as tx:
             await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
-            assert not rung["deliveries"].is_set()
-        await rung["deliveries"].wait()
-        assert not rung["updates"].is_set()
+            assert not woken["deliveries"].is_set()
+        await woken["deliveries"].wait()
+        assert not woken["updates"].is_set()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
-        await rung["updates"].wait()
+            await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+        await woken["updates"].wait()
 
 
-async def test_a_refusal_is_told_at_once_and_a_slot_is_not(database: Database) -> None:
-    async with listening(database) as rung:
+async def test_a_refusal_is_notified_at_once_and_a_taken_slot_is_not(database: Database) -> None:
+    async with listening(database) as woken:
         async with database.write() as tx:
-            await rate_limits.take(tx, await rate_limits.look(tx, "telegram", NOW), 3, 1.0)
+            await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", NOW), 3, 1.0)
         async with database.write() as tx:
             await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
-        await rung["deliveries"].wait()
-        assert not rung["paces"].is_set()
+        await woken["deliveries"].wait()
+        assert not woken["rate_limits"].is_set()
         async with database.write() as tx:
-            await rate_limits.hold(tx, "telegram", 30, NOW)
-        await rung["paces"].wait()
+            await rate_limits.record_refusal(tx, "telegram", 30, NOW)
+        await woken["rate_limits"].wait()
 
 
-async def test_only_one_may_do_what_one_alone_can_and_the_next_takes_over(
+async def test_a_connection_lost_while_adding_a_listener_does_not_end_the_listener(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "RETRY", 0.01)
-    order: list[str] = []
-    first_is_in, first_may_go = asyncio.Event(), asyncio.Event()
-
-    async def first() -> None:
-        async with notifications.alone(database, Lock.POLLING):
-            order.append("first in")
-            first_is_in.set()
-            await first_may_go.wait()
-            order.append("first out")
-
-    async def second() -> None:
-        await first_is_in.wait()
-        first_may_go.set()
-        async with notifications.alone(database, Lock.POLLING):
-            order.append("second in")
-
-    await asyncio.gather(first(), second())
-    assert order == ["first in", "first out", "second in"]
-
-
-async def test_a_server_that_goes_away_while_we_ask_to_listen_ends_nobody(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notifications, "RETRY", 0.01)
-    asked = asyncpg.Connection.add_listener
+    monkeypatch.setattr(notifications, "RETRY_SECONDS", 0.01)
+    add_listener = asyncpg.Connection.add_listener
     faults = [asyncpg.ConnectionDoesNotExistError("gone"), asyncpg.AdminShutdownError("stopping"), OSError()]
-    through = asyncio.Event()
+    is_listening = asyncio.Event()
 
-    async def shaky(connection: asyncpg.Connection, channel: str, call: Callable[..., None]) -> None:
+    async def failing(connection: asyncpg.Connection, channel: str, callback: Callable[..., None]) -> None:
         if faults:
             connection.terminate()
             raise faults.pop()
-        await asked(connection, channel, call)
+        await add_listener(connection, channel, callback)
         if channel == "integra_updates":
-            through.set()
+            is_listening.set()
 
-    monkeypatch.setattr(asyncpg.Connection, "add_listener", shaky)
-    async with listening(database) as rung:
-        await through.wait()
-        for event in rung.values():
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", failing)
+    async with listening(database) as woken:
+        await is_listening.wait()
+        for event in woken.values():
             event.clear()
         async with database.write() as tx:
-            await updates.keep(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
+            await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         async with asyncio.timeout(5):
-            await rung["updates"].wait()
-
-
-async def test_a_server_that_goes_away_while_we_ask_for_a_right_ends_nobody(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notifications, "RETRY", 0.01)
-    asked = asyncpg.Connection.fetchval
-    faults = [asyncpg.ConnectionDoesNotExistError("gone")]
-
-    async def shaky(connection: asyncpg.Connection, *arguments: object) -> object:
-        if faults:
-            raise faults.pop()
-        return await asked(connection, *arguments)
-
-    monkeypatch.setattr(asyncpg.Connection, "fetchval", shaky)
-    async with asyncio.timeout(5), notifications.alone(database, Lock.POLLING):
-        assert not faults
-
-
-# ---------------------------------------------------------------- a right that is had at once or not at all
-
-
-async def test_while_one_has_a_right_nobody_else_has_it(database: Database) -> None:
-    async with notifications.right(database, Lock.PLANNING) as first:
-        async with (
-            notifications.right(database, Lock.PLANNING) as second,
-            notifications.right(database, Lock.LISTENING) as another,
-        ):
-            assert (first is None, second is None, another is None) == (False, True, False)
-        assert first is not None
-        await first.keep()
-    async with notifications.right(database, Lock.PLANNING) as again:
-        assert again is not None
-
-
-async def test_whoever_is_given_up_is_told_and_the_next_has_the_right(database: Database) -> None:
-    async def given_up() -> None:
-        async with notifications.right(database, Lock.PLANNING) as lost:
-            assert lost is not None
-            await end_whoever_has(database, Lock.PLANNING)
-            async with notifications.right(database, Lock.PLANNING) as next_one:
-                assert next_one is not None
-            await lost.keep()
-
-    with pytest.raises(DatabaseUnavailable):
-        await given_up()
-
-
-async def end_whoever_has(database: Database, what: int) -> None:
-    """PostgreSQL gives up the process that has a right."""
-    theirs = "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and objid = :what"
-    async with database.write() as tx:
-        await tx.execute(text(theirs), {"what": what})
-
-
-async def test_a_fault_gives_the_right_back(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with notifications.right(database, Lock.PLANNING):
-            raise ZeroDivisionError
-    async with notifications.right(database, Lock.PLANNING) as again:
-        assert again is not None
+            await woken["updates"].wait()

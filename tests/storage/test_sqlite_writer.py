@@ -1,4 +1,4 @@
-"""SQLite's one writer: whole or not at all, one after the other, and whoever is cancelled leaves no trace."""
+"""SQLite's single writer: atomic, in order, and without traces of cancelled transactions."""
 
 import asyncio
 import sqlite3
@@ -21,7 +21,7 @@ ONE = {"code": "a", "name": "x", "sphere": "state"}
 
 @pytest.fixture
 async def own(sqlite_url: str) -> AsyncIterator[Database]:
-    """A database of this test's own, which others may hold, fill and damage."""
+    """A database of one test alone, which it may lock, fill and damage."""
     opened = open_database(sqlite_url)
     yield opened
     await opened.close()
@@ -38,22 +38,22 @@ async def write(database: Database, *codes: str, name: str = "x", is_urgent: boo
             await tx.execute(insert(institutions).values(code=code, name=name, sphere="state"))
 
 
-async def kept(database: Database) -> set[str]:
+async def codes_in(database: Database) -> set[str]:
     async with database.read() as tx:
         return set(await tx.scalars(select(institutions.c.code)))
 
 
-async def works(database: Database, file: Path) -> None:
-    """Whoever comes next writes at once, another process too."""
+async def assert_writable(database: Database, file: Path) -> None:
+    """Assert that the next write succeeds at once, by another process too."""
     await write(database, "next")
     with locked(file):
         pass
-    assert "next" in await kept(database)
+    assert "next" in await codes_in(database)
 
 
 @contextmanager
 def locked(file: Path) -> Iterator[sqlite3.Connection]:
-    """Another process writes; it does not wait for the lock itself."""
+    """Another process is writing; it does not wait for the lock itself."""
     other = sqlite3.connect(file, timeout=0, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -63,26 +63,26 @@ def locked(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def settled() -> None:
-    """Whoever can go on without anybody's help has done so."""
+    """Let all tasks run that do not wait for another one."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-# ---------------------------------------------------------------- whole or not at all
+# ---------------------------------------------------------------- atomicity
 
 
-async def test_what_was_written_is_there_for_everybody(own: Database, file: Path) -> None:
+async def test_a_committed_write_is_visible_to_all(own: Database, file: Path) -> None:
     await write(own, "a", "b")
-    assert await kept(own) == {"a", "b"}
-    await works(own, file)
+    assert await codes_in(own) == {"a", "b"}
+    await assert_writable(own, file)
 
 
 class Abort(BaseException):
-    """Not even an Exception."""
+    """Not an Exception."""
 
 
 @pytest.mark.parametrize("fault", [KeyError, Abort, asyncio.CancelledError])
-async def test_whatever_is_raised_undoes_all(own: Database, file: Path, fault: type[BaseException]) -> None:
+async def test_anything_raised_rolls_back(own: Database, file: Path, fault: type[BaseException]) -> None:
     async def write_and_fail() -> None:
         async with own.write() as tx:
             await tx.execute(insert(institutions).values(**ONE))
@@ -90,11 +90,11 @@ async def test_whatever_is_raised_undoes_all(own: Database, file: Path, fault: t
 
     with pytest.raises(fault):
         await write_and_fail()
-    assert await kept(own) == set()
-    await works(own, file)
+    assert await codes_in(own) == set()
+    await assert_writable(own, file)
 
 
-# ---------------------------------------------------------------- cancelled
+# ---------------------------------------------------------------- cancellation
 
 
 class Disk:
@@ -114,22 +114,22 @@ class Disk:
 
 
 @asynccontextmanager
-async def cancelled_as_it_commits(database: Database, times: int = 1) -> AsyncIterator[None]:
-    """A transaction that is cancelled, perhaps more than once, just then; inside, it is not over yet."""
+async def cancelled_during_commit(database: Database, times: int = 1) -> AsyncIterator[None]:
+    """Cancel a transaction while it commits, perhaps more than once; inside, it has not ended yet."""
     disk = Disk(database)
     writing = asyncio.create_task(write(database, "a", "b"))
     await disk.reached.wait()
     for _ in range(times):
         writing.cancel()
         await settled()
-    assert not writing.done(), "what goes on in the thread is waited for"
+    assert not writing.done(), "the work in the thread is waited for"
     yield
     disk.go_on()
     with pytest.raises(asyncio.CancelledError):
         await writing
 
 
-async def test_cancelled_while_it_waits_for_another_process_it_leaves_nothing(own: Database, file: Path) -> None:
+async def test_a_write_cancelled_while_waiting_for_another_process_leaves_nothing(own: Database, file: Path) -> None:
     await write(own)  # connects
     with locked(file):
         writing = asyncio.create_task(write(own, "a"))
@@ -137,29 +137,29 @@ async def test_cancelled_while_it_waits_for_another_process_it_leaves_nothing(ow
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
-    assert await kept(own) == set()
-    await works(own, file)
+    assert await codes_in(own) == set()
+    await assert_writable(own, file)
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_cancelled_while_it_commits_it_is_whole(own: Database, file: Path, times: int) -> None:
-    async with cancelled_as_it_commits(own, times):
+async def test_a_write_cancelled_during_commit_is_complete(own: Database, file: Path, times: int) -> None:
+    async with cancelled_during_commit(own, times):
         pass
-    assert await kept(own) == {"a", "b"}
-    await works(own, file)
+    assert await codes_in(own) == {"a", "b"}
+    await assert_writable(own, file)
 
 
-async def test_whoever_waits_behind_a_cancelled_one_comes_when_that_is_over(own: Database, file: Path) -> None:
-    async with cancelled_as_it_commits(own):
+async def test_a_write_queued_behind_a_cancelled_one_runs_once_that_has_ended(own: Database, file: Path) -> None:
+    async with cancelled_during_commit(own):
         waiting = asyncio.create_task(write(own, "behind"))
         await settled()
         assert not waiting.done()
     await waiting
-    assert "behind" in await kept(own)
-    await works(own, file)
+    assert "behind" in await codes_in(own)
+    await assert_writable(own, file)
 
 
-async def test_cancelled_in_its_body_it_leaves_nothing(own: Database, file: Path) -> None:
+async def test_a_write_cancelled_between_statements_leaves_nothing(own: Database, file: Path) -> None:
     inside = asyncio.Event()
 
     async def body() -> None:
@@ -173,11 +173,11 @@ async def test_cancelled_in_its_body_it_leaves_nothing(own: Database, file: Path
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    assert await kept(own) == set()
-    await works(own, file)
+    assert await codes_in(own) == set()
+    await assert_writable(own, file)
 
 
-async def test_what_takes_long_keeps_nobody_from_going_on(own: Database, file: Path) -> None:
+async def test_a_long_statement_does_not_block_the_event_loop(own: Database, file: Path) -> None:
     reached, goes_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -195,16 +195,16 @@ async def test_what_takes_long_keeps_nobody_from_going_on(own: Database, file: P
 
     writing = asyncio.create_task(body())
     await reached.wait()
-    assert await kept(own) == set(), "the loop and its readers go on"
+    assert await codes_in(own) == set(), "the event loop and readers keep running"
     goes_on.set()
     await writing
     event.remove(engine, "before_cursor_execute", hold)
-    assert await kept(own) == {"a"}
-    await works(own, file)
+    assert await codes_in(own) == {"a"}
+    await assert_writable(own, file)
 
 
-async def test_one_that_writes_again_and_again_lets_others_in_between(own: Database) -> None:
-    await write(own)  # the disk is known to be quick
+async def test_a_task_that_writes_in_a_loop_lets_others_run_in_between(own: Database) -> None:
+    await write(own)  # the disk is known to be fast
     order: list[str] = []
 
     async def often(name: str) -> None:
@@ -216,7 +216,7 @@ async def test_one_that_writes_again_and_again_lets_others_in_between(own: Datab
     assert order[:3] != ["a"] * 3
 
 
-async def test_cancelled_while_it_waits_for_its_turn_it_holds_up_nobody(own: Database, file: Path) -> None:
+async def test_a_write_cancelled_in_the_queue_does_not_block_others(own: Database, file: Path) -> None:
     async with holding(own):
         waiting = [asyncio.create_task(write(own, code)) for code in "abc"]
         await settled()
@@ -224,12 +224,12 @@ async def test_cancelled_while_it_waits_for_its_turn_it_holds_up_nobody(own: Dat
         await settled()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(one) for one in found] == [asyncio.CancelledError, type(None), type(None)]
-    assert await kept(own) == {"b", "c"}
-    await works(own, file)
+    assert await codes_in(own) == {"b", "c"}
+    await assert_writable(own, file)
 
 
 @pytest.mark.parametrize("is_urgent", [False, True])
-async def test_cancelled_when_its_turn_had_just_come_it_passes_it_on_and_nobody_comes_in_between(
+async def test_a_waiter_cancelled_just_when_woken_wakes_the_next_one_in_order(
     is_urgent: bool,
 ) -> None:
     queue, order = _Queue(), list[str]()
@@ -242,14 +242,14 @@ async def test_cancelled_when_its_turn_had_just_come_it_passes_it_on_and_nobody_
     async with queue.turn():
         waiting = [asyncio.create_task(come(name)) for name in "abc"]
         await settled()
-    waiting[0].cancel()  # it was called by the line before, and has not gone on yet
+    waiting[0].cancel()  # it was woken by the line before, and has not run yet
     await asyncio.gather(come("late"), *waiting, return_exceptions=True)
     assert order == ["b", "c", "late"]
 
 
 @asynccontextmanager
 async def holding(database: Database) -> AsyncIterator[None]:
-    """Another task of this process writes."""
+    """Another task of this process is writing."""
     inside, leave = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
@@ -264,10 +264,10 @@ async def holding(database: Database) -> AsyncIterator[None]:
     await task
 
 
-# ---------------------------------------------------------------- in turn
+# ---------------------------------------------------------------- order
 
 
-async def test_whoever_is_urgent_goes_before_those_who_wait_and_otherwise_in_the_order_of_coming(own: Database) -> None:
+async def test_urgent_writes_go_before_waiting_ones_and_others_first_come_first_served(own: Database) -> None:
     order: list[str] = []
 
     async def come(name: str) -> None:
@@ -283,7 +283,7 @@ async def test_whoever_is_urgent_goes_before_those_who_wait_and_otherwise_in_the
     assert order == list("XYZabcd")
 
 
-async def test_many_at_once_each_see_what_the_ones_before_wrote(own: Database) -> None:
+async def test_each_concurrent_write_sees_the_writes_before_it(own: Database) -> None:
     seen: list[int] = []
 
     async def come(number: int) -> None:
@@ -298,25 +298,25 @@ async def test_many_at_once_each_see_what_the_ones_before_wrote(own: Database) -
         coming[number].cancel()
     await asyncio.gather(*coming, return_exceptions=True)
     assert seen == sorted(seen)
-    assert len(await kept(own)) >= 32
+    assert len(await codes_in(own)) >= 32
 
 
-# ---------------------------------------------------------------- others have the file
+# ---------------------------------------------------------------- another process is writing
 
 
-async def test_while_another_process_writes_it_waits_and_everybody_else_goes_on(own: Database, file: Path) -> None:
-    await kept(own)
+async def test_a_write_waits_for_another_process_and_readers_keep_running(own: Database, file: Path) -> None:
+    await codes_in(own)
     with locked(file) as other:
         writing = asyncio.create_task(write(own, "a"))
         await settled()
-        assert await kept(own) == set(), "readers go on, and so does the loop"
+        assert await codes_in(own) == set(), "readers keep running, and so does the event loop"
         assert not writing.done()
         other.execute("COMMIT")
         await writing
-    assert await kept(own) == {"a"}
+    assert await codes_in(own) == {"a"}
 
 
-async def test_whoever_does_not_want_to_wait_is_told_and_writes_afterwards(
+async def test_a_write_that_does_not_wait_raises_and_works_afterwards(
     file: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0)
@@ -324,8 +324,8 @@ async def test_whoever_does_not_want_to_wait_is_told_and_writes_afterwards(
     with locked(file):
         found = await asyncio.gather(*(write(hasty, code) for code in "abc"), return_exceptions=True)
     assert [type(one) for one in found] == [DatabaseUnavailable] * 3
-    await works(hasty, file)
-    assert await kept(hasty) == {"next"}
+    await assert_writable(hasty, file)
+    assert await codes_in(hasty) == {"next"}
     await hasty.close()
 
 
@@ -334,7 +334,7 @@ async def test_whoever_does_not_want_to_wait_is_told_and_writes_afterwards(
 
 @contextmanager
 def full(database: Database, file: Path) -> Iterator[None]:
-    """The disk has room for nothing more."""
+    """The disk is full."""
     with sqlite3.connect(file) as counting:
         (pages,) = counting.execute("PRAGMA page_count").fetchone()
     counting.close()
@@ -349,17 +349,17 @@ def full(database: Database, file: Path) -> Iterator[None]:
     limit = 2**30
 
 
-async def test_a_full_disk_takes_nothing_and_is_forgotten_once_there_is_room(own: Database, file: Path) -> None:
+async def test_a_full_disk_stores_nothing_and_writes_work_once_there_is_room(own: Database, file: Path) -> None:
     with full(own, file):
         with pytest.raises(DatabaseUnavailable):
             await write(own, "small", "large", name="x" * 100_000)
-        assert await kept(own) == set()
-    await works(own, file)
+        assert await codes_in(own) == set()
+    await assert_writable(own, file)
     await write(own, "after")
-    assert await kept(own) == {"next", "after"}
+    assert await codes_in(own) == {"next", "after"}
 
 
-async def test_a_disk_that_is_full_only_when_it_commits_is_told_and_forgotten(
+async def test_a_disk_that_is_full_at_the_commit_raises_and_the_next_write_works(
     own: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: object) -> None:
@@ -370,18 +370,18 @@ async def test_a_disk_that_is_full_only_when_it_commits_is_told_and_forgotten(
         patch.setattr(engine.dialect, "do_commit", refuse)
         with pytest.raises(DatabaseUnavailable):
             await write(own, "a")
-    assert await kept(own) == set()
-    await works(own, file)
+    assert await codes_in(own) == set()
+    await assert_writable(own, file)
 
 
-async def test_what_turns_out_to_be_wrong_only_when_it_commits_is_undone(own: Database, file: Path) -> None:
-    async def point_to_nobody() -> None:
+async def test_an_error_at_the_commit_rolls_the_transaction_back(own: Database, file: Path) -> None:
+    async def violate_foreign_key() -> None:
         async with own.write() as tx:
             await tx.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
             await tx.execute(insert(institutions).values(**ONE))
             await tx.execute(insert(addresses).values(channel="webchat", address="x", servant_id=4711))
 
     with pytest.raises(IntegrityError):
-        await point_to_nobody()
-    assert await kept(own) == set()
-    await works(own, file)
+        await violate_foreign_key()
+    assert await codes_in(own) == set()
+    await assert_writable(own, file)

@@ -1,1 +1,1 @@
-"""The Telegram channel: Bot API client, parser, polling and webhook receivers."""
+"""The Telegram channel: Bot API client, parser, polling and webhook receivers, webhook monitor."""

@@ -1,4 +1,4 @@
-"""The road to people on Telegram: what it sends becomes an Update, what we say becomes a Bot API call."""
+"""The Telegram channel: sends parcels as Bot API calls and fetches updates; `receiver` stores them."""
 
 import html
 import json
@@ -15,18 +15,16 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
 from bot.channels.channel import Refused, Throttled
-from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, kind_of, told_plainly
-from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, Untranslatable, translate
-from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, marked, plain
-from storage.queue.claims import PersonLimit
-
-__all__ = ["COMMANDS", "Cover", "Telegram", "Untranslatable", "Webhook", "markup", "translate"]
+from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, errors_translated, refusal_kind
+from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, parse
+from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, format_emphasis, strip_emphasis
+from storage.queue.claims import RecipientLimit
 
 API_URL = "https://api.telegram.org"
 COMMANDS = (
     "start", "hoy", "consulta", "avance", "constancia", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda",
 )  # fmt: skip
-"""The menu, in its order; the words are the same in both languages, their descriptions are not."""
+"""The bot's command menu, in order; the commands are the same in both languages, their descriptions are not."""
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
 FALLBACK_LANGUAGE = "es"
 POLL_SECONDS = 25
@@ -39,8 +37,8 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-PERSON = PersonLimit(16, 8.0)
-"""In one chat about one message a second, short bursts pass; an answer is an edit and a message.
+RECIPIENT_RATE_LIMIT = RecipientLimit(16, 8.0)
+"""Rate limit of one chat: about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 
 _TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
@@ -52,7 +50,7 @@ logging.getLogger("telegram").setLevel(logging.INFO)
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where Telegram is to bring updates, and the secret that it shows there."""
+    """The URL to which Telegram posts updates, and the secret that it sends along."""
 
     url: str
     secret: str
@@ -60,23 +58,23 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class PendingUpdates:
-    """What waits at Telegram to be brought to the webhook, and when and why that failed last."""
+    """State of the webhook as Telegram reports it: updates not yet delivered, and the last delivery error."""
 
-    waiting: int
-    failed_at: datetime | None
-    fault: str
+    count: int
+    last_error_at: datetime | None
+    last_error: str
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
-    """What Telegram shows around the chat in one language: before Start, on the profile, in the menu."""
+class ProfileTexts:
+    """The bot's texts outside the chat in one language: before Start, on the profile, in the command menu."""
 
     description: str = ""
     short_description: str = ""
     menu: Sequence[tuple[str, str]] = ()  # command, description
 
     @classmethod
-    def of(cls, phrases: Mapping[str, str]) -> "Cover":
+    def of(cls, phrases: Mapping[str, str]) -> "ProfileTexts":
         """From the section `telegram` of the message catalogs in one language."""
         return cls(
             phrases["description"],
@@ -86,7 +84,7 @@ class Cover:
 
 
 class Telegram:
-    """One bot. Implements Channel; receiving is in `telegram_intake`."""
+    """One bot. Implements Channel; polling and the webhook are in `receiver`."""
 
     name = NAME
 
@@ -95,7 +93,7 @@ class Telegram:
         token: str,
         api_url: str = API_URL,
         *,
-        covers: Mapping[str, Cover] | None = None,
+        profile_texts: Mapping[str, ProfileTexts] | None = None,
         webhook: Webhook | None = None,
     ) -> None:
         if not token:
@@ -104,28 +102,28 @@ class Telegram:
         self._token = token
         self._request = AiohttpRequest(token)
         self._bot = telegram.Bot(token, base_url=self._base, request=self._request, get_updates_request=self._request)
-        self._covers = dict(covers or {})
+        self._profile_texts = dict(profile_texts or {})
         self._webhook = webhook
 
     async def start(self) -> None:
-        """Learn whether we are known, choose the way of receiving, and put up the menus.
+        """Check the token, set or delete the webhook, and set the command menus and descriptions.
 
-        Raises TokenRevoked, and Throttled or Unreachable when it is worth trying again. A menu or description
-        that Telegram does not want now is told and left: the chat works without.
+        Raises TokenRevoked, and Throttled or Unreachable when a retry may succeed. A menu or description that
+        Telegram does not accept now is logged and skipped: the chat works without it.
         """
-        await told_plainly(self._receive())
-        for language, cover in self._covers.items():
+        await errors_translated(self._set_receiving_mode())
+        for language, texts in self._profile_texts.items():
             codes = ("", language) if language == FALLBACK_LANGUAGE else (language,)
             for code in codes:
                 try:
-                    await told_plainly(self._put_up(cover, code or None))
+                    await errors_translated(self._set_profile(texts, code or None))
                 except TokenRevoked:
                     raise
                 except (Throttled, Refused) as fault:
                     log.warning("telegram_menu_not_set", language=code, reason=str(fault))
 
-    async def _receive(self) -> None:
-        await self._bot.get_me()  # is the token taken?
+    async def _set_receiving_mode(self) -> None:
+        await self._bot.get_me()  # raises when the token is not valid
         if self._webhook is None:
             await self._bot.delete_webhook()
         else:
@@ -136,32 +134,32 @@ class Telegram:
                 max_connections=40,
             )
 
-    async def backlog(self) -> PendingUpdates:
-        """How the webhook stands, as Telegram sees it. Raises the channel's errors."""
-        told = await told_plainly(self._bot.get_webhook_info())
+    async def pending_updates(self) -> PendingUpdates:
+        """Ask Telegram for the state of the webhook. Raises the channel's errors."""
+        info = await errors_translated(self._bot.get_webhook_info())
         return PendingUpdates(
-            told.pending_update_count, told.last_error_date, (told.last_error_message or "").lower()[:80]
+            info.pending_update_count, info.last_error_date, (info.last_error_message or "").lower()[:80]
         )
 
-    async def _put_up(self, cover: Cover, code: str | None) -> None:
-        await self._bot.set_my_commands(cover.menu, language_code=code)
-        await self._bot.set_my_description(cover.description, language_code=code)
-        await self._bot.set_my_short_description(cover.short_description, language_code=code)
+    async def _set_profile(self, texts: ProfileTexts, code: str | None) -> None:
+        await self._bot.set_my_commands(texts.menu, language_code=code)
+        await self._bot.set_my_description(texts.description, language_code=code)
+        await self._bot.set_my_short_description(texts.short_description, language_code=code)
 
     async def stop(self) -> None:
         await self._request.shutdown()
 
-    def translate(self, raw: object) -> Update | None:
-        """See `translate` below: reading needs no bot."""
-        return translate(raw)
+    def parse(self, raw: object) -> Update | None:
+        """Parse one update; see `parser.parse`, which needs no bot."""
+        return parse(raw)
 
     async def fetch(self, offset: int | None, *, seconds: int = POLL_SECONDS) -> list[Any]:
-        """Wait for updates and give them as they came. The offset confirms whatever is before it.
+        """Long-poll for updates and return them as raw JSON. The offset confirms all updates before it.
 
-        Raw on purpose: the library parses a batch as a whole, and one update that it cannot read would hide
-        all the others for ever. Raises the channel's errors, also Contested.
+        Raw on purpose: the library parses a batch as a whole, and one update that it cannot parse would hide
+        all the others for ever. Raises the channel's errors, also PollingConflict.
         """
-        return await told_plainly(self._fetch(offset, seconds))
+        return await errors_translated(self._fetch(offset, seconds))
 
     async def _fetch(self, offset: int | None, seconds: int) -> list[Any]:
         query = {"timeout": str(seconds), "allowed_updates": json.dumps(ALLOWED_UPDATES)}
@@ -176,101 +174,103 @@ class Telegram:
         return batch
 
     async def send(self, parcel: Parcel) -> str:
-        """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
-        return await told_plainly(self._send(parcel))
+        """Deliver one parcel and return the message's identifier. Raises the channel's errors and nothing else."""
+        return await errors_translated(self._send(parcel))
 
     async def _send(self, parcel: Parcel) -> str:
-        match parcel.act:
-            case Action.SAY:
-                return await self._say(parcel)
+        match parcel.action:
+            case Action.SEND:
+                return await self._send_message(parcel)
             case Action.REPLACE:
-                return await self._replace(parcel)
+                return await self._edit_message(parcel)
             case Action.ACKNOWLEDGE:
-                await self._acknowledge(parcel)
+                await self._answer_callback_query(parcel)
             case Action.ERASE:
-                await self._erase(parcel)
+                await self._delete_message(parcel)
         return ""
 
     async def _call(self, method: str, fields: Mapping[str, object]) -> Any:
         return await self._request.call(f"{self._base}{self._token}/{method}", fields)
 
-    async def _say(self, parcel: Parcel) -> str:
-        message = await self._call("sendMessage", {"chat_id": _number(parcel.address)} | _shown(parcel))
+    async def _send_message(self, parcel: Parcel) -> str:
+        message = await self._call("sendMessage", {"chat_id": _chat_id(parcel.address)} | _message_fields(parcel))
         return str(message["message_id"])
 
-    async def _replace(self, parcel: Parcel) -> str:
+    async def _edit_message(self, parcel: Parcel) -> str:
+        """Edit the message; where it cannot be edited, send it as a new one."""
         if not parcel.ref.isdecimal():
-            return await self._say(parcel)
-        which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
+            return await self._send_message(parcel)
+        target = {"chat_id": _chat_id(parcel.address), "message_id": int(parcel.ref)}
         try:
-            await self._call("editMessageText", which | _shown(parcel))
+            await self._call("editMessageText", target | _message_fields(parcel))
         except BadRequest as fault:
-            kind = kind_of(fault)
+            kind = refusal_kind(fault)
             if kind.startswith("message is not modified"):
                 return parcel.ref
             if not kind.startswith(("message to edit not found", "message can't be edited", "message_id_invalid")):
                 raise
-            return await self._say(parcel)
+            return await self._send_message(parcel)
         return parcel.ref
 
-    async def _acknowledge(self, parcel: Parcel) -> None:
-        note = plain(parcel.text)[:MAX_NOTE]
+    async def _answer_callback_query(self, parcel: Parcel) -> None:
+        note = strip_emphasis(parcel.text)[:MAX_NOTE]
         try:
-            said = {"text": note} if note else {}
-            await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | said)
+            text = {"text": note} if note else {}
+            await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | text)
         except BadRequest as fault:
-            # Too late, or answered already: the person's phone stopped waiting by itself.
-            if not kind_of(fault).startswith(("query is too old", "query_id_invalid")):
+            # Too late, or answered already: the Telegram app stopped waiting by itself.
+            if not refusal_kind(fault).startswith(("query is too old", "query_id_invalid")):
                 raise
 
-    async def _erase(self, parcel: Parcel) -> None:
+    async def _delete_message(self, parcel: Parcel) -> None:
         if not parcel.ref.isdecimal():
             return
         try:
-            which = {"chat_id": _number(parcel.address), "message_id": int(parcel.ref)}
-            await self._call("deleteMessage", which)
+            target = {"chat_id": _chat_id(parcel.address), "message_id": int(parcel.ref)}
+            await self._call("deleteMessage", target)
         except BadRequest as fault:
-            # Gone already, or older than 48 hours: nothing more can be done about it.
-            if not kind_of(fault).startswith(("message to delete", "message can't be deleted", "message_id_invalid")):
+            # Deleted already, or older than 48 hours: nothing more can be done about it.
+            ignored = ("message to delete", "message can't be deleted", "message_id_invalid")
+            if not refusal_kind(fault).startswith(ignored):
                 raise
 
 
 def markup(text: str) -> str:
     """Rendered text as Telegram's HTML: escaped first, then the emphasis marks become tags."""
-    words = plain(text)
+    words = strip_emphasis(text)
     if not words.strip():
         raise Refused("empty text")
     if len(words) > MAX_TEXT:
         raise Refused("text too long")
-    return marked(html.escape(text, quote=False), _TAGS)
+    return format_emphasis(html.escape(text, quote=False), _TAGS)
 
 
-def _shown(parcel: Parcel) -> dict[str, object]:
-    """Text and buttons as fields of a call."""
+def _message_fields(parcel: Parcel) -> dict[str, object]:
+    """Text and buttons as fields of a Bot API call."""
     text, keyboard = markup(parcel.text), _keyboard(parcel)
-    shown: dict[str, object] = {"text": text, "parse_mode": ParseMode.HTML.value, **NO_PREVIEW}
-    return shown | {"reply_markup": {"inline_keyboard": keyboard}} if keyboard else shown
+    fields: dict[str, object] = {"text": text, "parse_mode": ParseMode.HTML.value, **NO_PREVIEW}
+    return fields | {"reply_markup": {"inline_keyboard": keyboard}} if keyboard else fields
 
 
 def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
     rows = [row for row in parcel.rows if row]
     if any(len(row) > MAX_IN_A_ROW for row in rows) or sum(map(len, rows)) > MAX_BUTTONS:
         raise Refused("too many buttons")
-    if any(len(key.choice.encode()) > MAX_BUTTON_BYTES for row in rows for key in row):
+    if any(len(button.choice.encode()) > MAX_BUTTON_BYTES for row in rows for button in row):
         raise Refused("button over 64 bytes")
     return [
         [
-            {"text": plain(key.label)}
-            | ({"callback_data": key.choice} if key.choice else {})
-            | ({"url": key.url} if key.url else {})
-            for key in row
+            {"text": strip_emphasis(button.label)}
+            | ({"callback_data": button.choice} if button.choice else {})
+            | ({"url": button.url} if button.url else {})
+            for button in row
         ]
         for row in rows
     ]
 
 
-def _number(address: str) -> int:
+def _chat_id(address: str) -> int:
     try:
         return int(address)
     except ValueError:
-        raise Refused("an address that is no chat") from None
+        raise Refused("the address is not a chat id") from None

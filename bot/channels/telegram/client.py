@@ -1,4 +1,4 @@
-"""How requests reach the Bot API, over one aiohttp session, and what its failures mean to us."""
+"""HTTP client of the Bot API over one aiohttp session; translates its failures into the channel's errors."""
 
 import json
 import re
@@ -28,30 +28,30 @@ JSON = {"Content-Type": "application/json"}
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 15.0
 THROTTLED_SECONDS = 5.0
-"""How long to wait after a 429 that does not say it (it happens: Bot API, "ResponseParameters" are optional)."""
+"""Wait after a 429 without `retry_after` (it happens: Bot API, "ResponseParameters" are optional)."""
 
-GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
-"""400s that speak of the person, not of the message: nobody is there to be written to."""
+RECIPIENT_GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
+"""Descriptions of a 400 that concern the recipient, not the message: there is no recipient at the address."""
 
 
 class TokenRevoked(Stopped):
-    """The credential itself is refused (401, 404): the whole channel must stop, and a person must act."""
+    """The token itself is refused (401, 404): the whole channel must stop, and an administrator must act."""
 
 
-class Contested(Unreachable):
-    """Somebody else takes this bot's updates: a second poller, or a webhook that is still set (409)."""
+class PollingConflict(Unreachable):
+    """Another consumer receives this bot's updates: a second poller, or a webhook that is still set (409)."""
 
 
-class TooFast(TelegramError):
-    """A 429, with the wait that Telegram asked for or our own."""
+class RateLimited(TelegramError):
+    """A 429, with the wait that Telegram asked for or our default."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("Too many requests")
         self.retry_after = retry_after
 
 
-class NoAnswer(NetworkError):
-    """No usable answer; `in_doubt` says that the work may have been done all the same."""
+class NoResponse(NetworkError):
+    """No usable response; `in_doubt`: the request may have been carried out all the same."""
 
     def __init__(self, kind: str, *, in_doubt: bool) -> None:
         super().__init__(kind)
@@ -60,8 +60,8 @@ class NoAnswer(NetworkError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
-    """Fields of a call as they are, in the place of the library's own collection of parameters."""
+class JsonFields:
+    """Fields of a call, serialized as they are; stands in for the library's own RequestData."""
 
     fields: Mapping[str, object]
     contains_files: bool = False
@@ -71,10 +71,10 @@ class Plain:
 
 
 class AiohttpRequest(BaseRequest):
-    """python-telegram-bot's door to the network, over aiohttp instead of httpx.
+    """Network backend of python-telegram-bot, over aiohttp instead of httpx.
 
-    The address of every request contains the bot's token, and some errors of HTTP libraries quote addresses:
-    none of those errors leaves this class, only the name of its kind.
+    The URL of every request contains the bot's token, and some errors of HTTP libraries quote URLs:
+    none of those errors leaves this class, only the name of its class.
     """
 
     def __init__(self, token: str) -> None:
@@ -88,7 +88,7 @@ class AiohttpRequest(BaseRequest):
     async def initialize(self) -> None:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # whoever sends knows how many are under way
+                connector=aiohttp.TCPConnector(limit=0),  # the dispatcher limits how many requests are in flight
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "integra"},
             )
@@ -99,12 +99,12 @@ class AiohttpRequest(BaseRequest):
             await session.close()
 
     async def call(self, url: str, fields: Mapping[str, object]) -> Any:
-        """A method with plain fields, as JSON; gives its result as it came.
+        """Call a method with its fields as JSON and return its raw result. Raises the library's errors.
 
-        The road of every message: building the library's objects, and reading its answers into them, takes several
-        times what the way itself does. Failures are the library's, as ever.
+        Used for every message: building the library's objects, and parsing responses into them, takes several
+        times as long as the request itself.
         """
-        return await self.post(url, cast(RequestData, Plain(fields)))
+        return await self.post(url, cast(RequestData, JsonFields(fields)))
 
     async def do_request(
         self,
@@ -116,18 +116,18 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,
         pool_timeout: object = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """One exchange. Raises TooFast and NoAnswer; other refusals are told apart by BaseRequest."""
+        """One request. Raises RateLimited and NoResponse; BaseRequest itself raises errors for other refusals."""
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else READ_SECONDS
-        if isinstance(request_data, Plain):
+        if isinstance(request_data, JsonFields):
             content: dict[str, Any] = {"data": request_data.payload(), "headers": JSON}
         else:
             content = {"data": request_data.json_parameters if request_data else None}
         status, payload = await self._exchange(method, url, content, seconds)
         if status == 429:
-            raise TooFast(_retry_after(payload))
+            raise RateLimited(_retry_after(payload))
         if status >= 500:
-            # A gateway that gave up waiting cannot know whether the work was done.
-            raise NoAnswer(f"status {status}", in_doubt=status == 504)
+            # A gateway that timed out cannot know whether the request was carried out.
+            raise NoResponse(f"status {status}", in_doubt=status == 504)
         if status >= 300:
             payload = payload.replace(self._token, b"[token]")
         return status, payload
@@ -136,74 +136,76 @@ class AiohttpRequest(BaseRequest):
         await self.initialize()
         assert self._session is not None
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=seconds)
-        failure: NoAnswer
+        failure: NoResponse
         try:
-            async with self._session.request(method, url, **content, timeout=timeout, allow_redirects=False) as answer:
-                return answer.status, await answer.read()
+            async with self._session.request(
+                method, url, **content, timeout=timeout, allow_redirects=False
+            ) as response:
+                return response.status, await response.read()
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=False)
+            failure = NoResponse(type(fault).__name__, in_doubt=False)
         except TimeoutError as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
         except (aiohttp.ClientError, OSError) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
-        # Raised outside the handlers: the error it comes from, which may quote the address, is not chained.
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
+        # Raised outside the handlers: the original error, which may quote the URL, is not chained.
         raise failure
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Like the original, which writes what it cannot read to the log; ours does not."""
+        """Like the original, but payloads that cannot be parsed are not written to the log."""
         try:
-            answer = json.loads(payload)
+            body = json.loads(payload)
         except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise TelegramError("An answer that is not a JSON object")
-        return answer
+            body = None
+        if not isinstance(body, dict):
+            raise TelegramError("The response is not a JSON object")
+        return body
 
 
-async def told_plainly(work: Awaitable[T]) -> T:
-    """The result of some work with the library; every failure of it becomes one of the channel's, and no other.
+async def errors_translated(call: Awaitable[T]) -> T:
+    """Await a call of the library and return its result; any failure is raised as one of the channel's errors.
 
-    A function and no context manager, which would chain the cause by itself: the texts of causes quote what was
-    sent, and at times the address with the token.
+    A function and not a context manager, which would chain the cause by itself: the texts of causes quote what was
+    sent, and at times the URL with the token.
     """
     failure: ChannelError
     try:
-        return await work
+        return await call
     except ChannelError as fault:
         failure = fault
     except TelegramError as fault:
-        failure = meaning(fault)
-    except Exception as fault:  # an answer in a shape that the library cannot read
-        failure = Unreachable(f"unreadable answer: {type(fault).__name__}", in_doubt=True)
+        failure = channel_error_for(fault)
+    except Exception as fault:  # a response in a shape that the library cannot parse
+        failure = Unreachable(f"unreadable response: {type(fault).__name__}", in_doubt=True)
     failure.__context__ = None
     raise failure
 
 
-def meaning(fault: TelegramError) -> ChannelError:
-    """What an error of python-telegram-bot says to a sender (BadRequest is also a NetworkError: it goes first)."""
+def channel_error_for(fault: TelegramError) -> ChannelError:
+    """Translate an error of python-telegram-bot (BadRequest is also a NetworkError: it is matched first)."""
     match fault:
-        case TooFast():
+        case RateLimited():
             return Throttled(fault.retry_after)
-        case NoAnswer():
+        case NoResponse():
             return Unreachable(fault.kind, in_doubt=fault.in_doubt)
         case InvalidToken():
             return TokenRevoked("Telegram refuses the bot's token")
         case Forbidden():
-            return Blocked("the person blocked the bot or is gone")
+            return Blocked("the user blocked the bot or is gone")
         case Conflict():
-            return Contested("another program takes this bot's updates", in_doubt=False)
+            return PollingConflict("another program receives this bot's updates", in_doubt=False)
         case ChatMigrated():
             return Refused("the address became a group")
         case BadRequest():
-            kind = kind_of(fault)
-            return Blocked(kind) if kind.startswith(GONE) else Refused(kind)
+            kind = refusal_kind(fault)
+            return Blocked(kind) if kind.startswith(RECIPIENT_GONE) else Refused(kind)
         case NetworkError():
             return Unreachable("unexpected status", in_doubt=False)
-    return Unreachable("unreadable answer", in_doubt=True)
+    return Unreachable("unreadable response", in_doubt=True)
 
 
-def kind_of(fault: TelegramError) -> str:
+def refusal_kind(fault: TelegramError) -> str:
     """The kind of a 400: its description up to where Telegram begins to quote what it was sent."""
     return re.split(r"[:\"<(]| '", fault.message, maxsplit=1)[0].strip().lower()[:80]
 
@@ -213,5 +215,5 @@ def _retry_after(payload: bytes) -> float:
         seconds = json.loads(payload)["parameters"]["retry_after"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return THROTTLED_SECONDS
-    is_a_wait = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
-    return float(seconds) if is_a_wait else THROTTLED_SECONDS
+    is_valid = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
+    return float(seconds) if is_valid else THROTTLED_SECONDS

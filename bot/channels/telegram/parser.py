@@ -1,76 +1,65 @@
-"""What Telegram sends, put into our own words: pure, and nothing of a long text or attachment is carried on."""
+"""Parse Telegram's updates: pure; nothing of a long text or an attachment is carried on."""
 
 import re
-import unicodedata
 import warnings
 from typing import Any
 
 import telegram
 from telegram.constants import ChatMemberStatus, ChatType
 
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from bot.channels.events import UnreadablePayload
+from bot.channels.text import clean, parse_typed
+from handlers.message import Update, UpdateKind
 
 NAME = "telegram"
 MAX_NUMBER = 2**63
 MAX_BUTTON_BYTES = 64
-LATEST = 2**32  # Unix seconds that no message has
+MAX_DATE = 2**32  # Unix seconds that no message has
 
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w{1,64})?(?:\s+(.*))?", re.DOTALL)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
-_PRESS = re.compile(r"[!-~]{1,64}")
-# What people send that our library does not count among the attachments.
+_IDENTIFIER = re.compile(r"[!-~]{1,64}")
+# Content that our version of the library does not count among the attachments.
 _NEWER_CONTENT = ("checklist", "rich_message")
 
-_READ = ("update_id", "message", "callback_query", "my_chat_member")
+_PARSED_MEMBERS = ("update_id", "message", "callback_query", "my_chat_member")
 # Other messages inside a message: what was replied to, quoted, pinned.
-_UNREAD = ("reply_to_message", "external_reply", "quote", "pinned_message")
+_UNPARSED_MEMBERS = ("reply_to_message", "external_reply", "quote", "pinned_message")
 
 
-class Untranslatable(Exception):
-    """Something that cannot be read as an update; the text is the kind of the fault, never content."""
+def parse(raw: object) -> Update | None:
+    """Parse one update; None for what is ignored on purpose.
 
-
-def translate(raw: object) -> Update | None:
-    """One update in our words; None for what is ignored on purpose.
-
-    Ignored are groups, channels, other bots, edited messages (the first wording has been answered), service
-    messages and every kind of update that we did not ask for. Raises Untranslatable for what is broken.
+    Ignored are groups, channels, other bots, edited messages (the first version has been answered), service
+    messages and every kind of update that we did not subscribe to. Raises UnreadablePayload for what is broken.
     """
     if not isinstance(raw, dict):
-        raise Untranslatable("not an object")
+        raise UnreadablePayload("not an object")
     fault = ""
     try:
-        return _read(raw)
-    except Untranslatable:
+        return _parse_update(raw)
+    except UnreadablePayload:
         raise
-    except Exception as broken:  # the library raises whatever a broken shape makes it stumble over
-        fault = type(broken).__name__
-    # Outside the handler, so that nothing chains the library's error: it quotes content.
-    raise Untranslatable(fault)
+    except Exception as error:  # on a broken shape the library raises errors of any class
+        fault = type(error).__name__
+    # Outside the handler, so that the library's error is not chained: it quotes content.
+    raise UnreadablePayload(fault)
 
 
-def key_of(raw: object) -> str:
-    """The platform's identifier of an update, also of one that cannot be read; empty when it has none."""
+def update_key(raw: object) -> str:
+    """The platform's identifier of an update, also of one that cannot be parsed; empty when it has none."""
     number = raw.get("update_id") if isinstance(raw, dict) else None
     return str(number) if isinstance(number, int) and _is_number(number) and number >= 0 else ""
 
 
-def clean(text: str) -> str:
-    """Typed text without what cannot be seen: control, zero-width and direction marks, halves of characters."""
-    return "".join(
-        sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co")
-    ).strip()
-
-
-def _read(raw: dict[str, Any]) -> Update | None:
-    key = key_of(raw)
+def _parse_update(raw: dict[str, Any]) -> Update | None:
+    key = update_key(raw)
     if not key:
-        raise Untranslatable("no update_id")
-    if (press := _plain_press(key, raw)) is not None:
+        raise UnreadablePayload("no update_id")
+    if (press := _parse_press_fast(key, raw)) is not None:
         return press
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about members that the library will read differently one day
-        parsed = telegram.Update.de_json(_needed(raw), None)
+        warnings.simplefilter("ignore")  # about members that a later version of the library parses differently
+        parsed = telegram.Update.de_json(_parsed_members(raw), None)
     if parsed.message is not None:
         return _message(key, parsed.message)
     if parsed.callback_query is not None:
@@ -80,22 +69,25 @@ def _read(raw: dict[str, Any]) -> Update | None:
     return None
 
 
-def _plain_press(key: str, raw: dict[str, Any]) -> Update | None:
-    """A press in which everything is as it should be: the library's objects would take longer than all else that is
-    done with it before it is kept. None: it is something else, and the library tells what."""
+def _parse_press_fast(key: str, raw: dict[str, Any]) -> Update | None:
+    """Parse a well-formed button press without the library; None for anything else, which the library parses.
+
+    Building the library's objects would take longer than everything else that is done with a press before it is
+    stored.
+    """
     match raw:
         case {
             "callback_query": {
                 "id": str(number),
-                "from": {"id": int(), "is_bot": False, "first_name": str(), **person},
+                "from": {"id": int(), "is_bot": False, "first_name": str(), **user},
                 "message": {"message_id": ref, "date": int(date), "chat": {"id": chat, "type": "private"}},
                 "chat_instance": str(),
                 "data": str(data),
                 **more,
             },
             **others,
-        } if others.keys() == {"update_id"} and not more and 0 <= date < LATEST:
-            if not (_is_number(ref) and _is_number(chat) and chat and _PRESS.fullmatch(number)):
+        } if others.keys() == {"update_id"} and not more and 0 <= date < MAX_DATE:
+            if not (_is_number(ref) and _is_number(chat) and chat and _IDENTIFIER.fullmatch(number)):
                 return None
         case _:
             return None
@@ -105,31 +97,31 @@ def _plain_press(key: str, raw: dict[str, Any]) -> Update | None:
         address=str(chat),
         kind=UpdateKind.CHOICE,
         choice=_choice(data),
-        language=_tag(person.get("language_code")),
+        language=_language_tag(user.get("language_code")),
         ref=str(ref),
         press=number,
     )
 
 
-def _needed(raw: dict[str, Any]) -> dict[str, Any]:
-    """The part of an update that is looked at: the library stumbles over no other, and no other is held in memory."""
-    needed: dict[str, Any] = {name: raw[name] for name in _READ if name in raw}
-    if "message" in needed:
-        needed["message"] = {name: value for name, value in needed["message"].items() if name not in _UNREAD}
-    query = needed.get("callback_query")
+def _parsed_members(raw: dict[str, Any]) -> dict[str, Any]:
+    """The members of an update that are used: the library fails on no other, and no other is held in memory."""
+    used: dict[str, Any] = {name: raw[name] for name in _PARSED_MEMBERS if name in raw}
+    if "message" in used:
+        used["message"] = {name: value for name, value in used["message"].items() if name not in _UNPARSED_MEMBERS}
+    query = used.get("callback_query")
     if query is not None and query.get("message") is not None:
         message = {name: query["message"][name] for name in ("message_id", "date", "chat")}
-        needed["callback_query"] = {**query, "message": message}
-    return needed
+        used["callback_query"] = {**query, "message": message}
+    return used
 
 
 def _message(key: str, message: telegram.Message) -> Update | None:
-    person = message.from_user
-    if message.chat.type != ChatType.PRIVATE or (person is not None and person.is_bot):
+    user = message.from_user
+    if message.chat.type != ChatType.PRIVATE or (user is not None and user.is_bot):
         return None
     kind, command, text = UpdateKind.ATTACHMENT, "", ""
     if message.text is not None:
-        kind, command, text = _typed(_text(message.text))
+        kind, command, text = parse_typed(_text(message.text))
     elif not message.effective_attachment and not any(
         getattr(message, name, None) or name in message.api_kwargs for name in _NEWER_CONTENT
     ):
@@ -141,31 +133,22 @@ def _message(key: str, message: telegram.Message) -> Update | None:
         kind=kind,
         text=text,
         command=command,
-        language=_language(person),
+        language=_language(user),
         ref=_ref(message.message_id),
         album=_album(message.media_group_id),
     )
 
 
-def _album(mark: object) -> str:
-    return mark if isinstance(mark, str) and _PRESS.fullmatch(mark) else ""
-
-
-def _typed(raw: str) -> tuple[UpdateKind, str, str]:
-    """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
-    if len(raw) > 4 * SHORT_TEXT or len(text := clean(raw)) > SHORT_TEXT:
-        return UpdateKind.LONG_TEXT, "", ""
-    if command := _COMMAND.fullmatch(text):
-        return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()
-    return UpdateKind.TEXT, "", text
+def _album(media_group_id: object) -> str:
+    return media_group_id if isinstance(media_group_id, str) and _IDENTIFIER.fullmatch(media_group_id) else ""
 
 
 def _press(key: str, query: telegram.CallbackQuery) -> Update | None:
-    message = query.message  # may be one that is no longer accessible: chat and number are there all the same
+    message = query.message  # may be inaccessible by now: its chat and id are there all the same
     if message is None or message.chat.type != ChatType.PRIVATE or query.from_user.is_bot:
         return None
-    if not _PRESS.fullmatch(_text(query.id)):
-        raise Untranslatable("callback_query.id")
+    if not _IDENTIFIER.fullmatch(_text(query.id)):
+        raise UnreadablePayload("callback_query.id")
     return Update(
         channel=NAME,
         key=key,
@@ -179,7 +162,7 @@ def _press(key: str, query: telegram.CallbackQuery) -> Update | None:
 
 
 def _choice(data: object) -> str:
-    """A button's data; empty for a game's button, and for bytes that no button of ours ever had."""
+    """A button's data; empty for a game's button, and for bytes that no button of ours can have."""
     if not isinstance(data, str) or clean(data) != data or len(data.encode()) > MAX_BUTTON_BYTES:
         return ""
     return data
@@ -197,13 +180,13 @@ def _membership(key: str, change: telegram.ChatMemberUpdated) -> Update | None:
 
 def _address(chat: telegram.Chat) -> str:
     if chat.id == 0:
-        raise Untranslatable("a chat that is none")
+        raise UnreadablePayload("chat id is 0")
     return _ref(chat.id)
 
 
 def _ref(number: object) -> str:
     if not _is_number(number):
-        raise Untranslatable("an identifier that is no number")
+        raise UnreadablePayload("identifier is not a number")
     return str(number)
 
 
@@ -213,13 +196,13 @@ def _is_number(number: object) -> bool:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Untranslatable("a text that is none")
+        raise UnreadablePayload("text is not a string")
     return value
 
 
-def _language(person: telegram.User | None) -> str:
-    return _tag(person.language_code if person is not None else None)
+def _language(user: telegram.User | None) -> str:
+    return _language_tag(user.language_code if user is not None else None)
 
 
-def _tag(code: object) -> str:
+def _language_tag(code: object) -> str:
     return code if isinstance(code, str) and _LANGUAGE.fullmatch(code) else ""

@@ -1,4 +1,4 @@
-"""How Telegram's updates reach the inbox, by long polling or by webhook: kept first, acknowledged afterwards."""
+"""Receive Telegram's updates by long polling or webhook: they are stored first and acknowledged afterwards."""
 
 import asyncio
 import hmac
@@ -12,143 +12,151 @@ from aiohttp import web
 
 from bot.channels import webhook
 from bot.channels.channel import ChannelError, Throttled
-from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.telegram.client import Contested, TokenRevoked
-from bot.channels.telegram.parser import NAME, Untranslatable, key_of
-from bot.channels.webhook import WITHOUT_KEY, Keeper, body_of
+from bot.channels.events import PlatformEvent, UnreadableEvent, UnreadablePayload
+from bot.channels.telegram.client import PollingConflict, TokenRevoked
+from bot.channels.telegram.parser import NAME, update_key
+from bot.channels.webhook import NO_KEY, EventStore, read_body
 from handlers.message import Update
 from storage.database import DatabaseUnavailable
 
 PATH = "/webhooks/telegram"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 BODY_LIMIT = 1024 * 1024
-LONGEST_PAUSE = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 
 log = structlog.get_logger()
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class UpdateParser(Protocol):
-    """The bot, as far as a webhook needs it."""
+    """The part of the bot that a webhook needs."""
 
-    def translate(self, raw: object) -> Update | None: ...
+    def parse(self, raw: object) -> Update | None: ...
 
 
-class Source(UpdateParser, Protocol):
-    """The bot, as far as polling needs it."""
+class UpdateSource(UpdateParser, Protocol):
+    """The part of the bot that polling needs."""
 
     async def fetch(self, offset: int | None) -> list[Any]: ...
 
 
-async def poll(telegram: Source, inbox: Keeper, *, sleep: Sleep = asyncio.sleep) -> None:
-    """Take updates for ever. Ends only by cancellation, or by TokenRevoked: then no waiting helps.
+async def poll(telegram: UpdateSource, inbox: EventStore, *, sleep: Sleep = asyncio.sleep) -> None:
+    """Poll for updates for ever. Ends only by cancellation, or by TokenRevoked: then no retry helps.
 
-    A fetch with an offset confirms everything before it, so it comes after the keeping. Once it was answered
-    with nothing the offset is dropped: after a quiet week Telegram goes on with a random, perhaps lower number.
+    A fetch with an offset confirms everything before it, so it is made after the updates are stored. After an empty
+    response the offset is dropped: after a week without updates Telegram continues with a random, perhaps lower id.
     """
     offset: int | None = None
-    pauses = Pauses()
+    backoff = PollingBackoff()
     while True:
         try:
             batch = await telegram.fetch(offset)
-            await keep_all(batch, telegram, inbox)
+            await store_all(batch, telegram, inbox)
         except TokenRevoked:
             raise
         except (ChannelError, DatabaseUnavailable) as fault:
-            await sleep(pauses.after(fault))
+            await sleep(backoff.seconds_after(fault))
             continue
-        keys = [int(key) for key in map(key_of, batch) if key]
-        if batch and not keys:  # nothing of it can be confirmed: it would come again at once
-            await sleep(pauses.after(Untranslatable("no update_id")))
+        keys = [int(key) for key in map(update_key, batch) if key]
+        if batch and not keys:  # nothing in it can be confirmed: it would be returned again at once
+            await sleep(backoff.seconds_after(UnreadablePayload("no update_id")))
             continue
-        pauses.reset()
+        backoff.reset()
         offset = max(keys) + 1 if keys else None
 
 
-class Pauses:
-    """How long to wait after a failure: 1, 2, 4 ... 30 seconds, or what was asked for; each kind is told once."""
+class PollingBackoff:
+    """Exponential back-off after a failure: 1, 2, 4 ... 30 seconds, or what a 429 asked for.
+
+    Each kind of failure is logged once until polling has recovered.
+    """
 
     def __init__(self) -> None:
         self._next = 1.0
-        self._told = ""
+        self._logged_kind = ""
 
     def reset(self) -> None:
-        if self._told:
-            log.info("telegram_polling_again")
-        self._next, self._told = 1.0, ""
+        if self._logged_kind:
+            log.info("telegram_polling_recovered")
+        self._next, self._logged_kind = 1.0, ""
 
-    def after(self, fault: Exception) -> float:
+    def seconds_after(self, fault: Exception) -> float:
+        """Log the failure, if it is of a new kind, and return how long to wait before the next poll."""
         kind = type(fault).__name__
-        if kind != self._told:
-            self._told = kind
-            if isinstance(fault, Contested):
+        if kind != self._logged_kind:
+            self._logged_kind = kind
+            if isinstance(fault, PollingConflict):
                 log.error(
-                    "telegram_contested",
+                    "telegram_polling_conflict",
                     hint="a second program polls with this token, or a webhook is set: stop the other one",
                 )
             else:
                 log.warning("telegram_polling_failed", kind=kind, reason=str(fault))
-        pause, self._next = self._next, min(self._next * 2, LONGEST_PAUSE)
-        return max(pause, fault.retry_after) if isinstance(fault, Throttled) else pause
+        seconds, self._next = self._next, min(self._next * 2, MAX_BACKOFF_SECONDS)
+        return max(seconds, fault.retry_after) if isinstance(fault, Throttled) else seconds
 
 
-async def keep_all(batch: Iterable[object], telegram: UpdateParser, inbox: Keeper) -> None:
-    """Keep updates as they came, in one transaction. One that cannot be kept never stops the others.
+async def store_all(batch: Iterable[object], telegram: UpdateParser, inbox: EventStore) -> None:
+    """Parse raw updates and store them in one transaction. One that cannot be stored never stops the others.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
     """
-    await webhook.keep_all([arrival for raw in batch if (arrival := _read(raw, telegram)) is not None], inbox)
+    await webhook.store_all([event for raw in batch if (event := _parse_event(raw, telegram)) is not None], inbox)
 
 
-def _read(raw: object, telegram: UpdateParser) -> PlatformEvent | None:
+def _parse_event(raw: object, telegram: UpdateParser) -> PlatformEvent | None:
     try:
-        return telegram.translate(raw)
-    except Untranslatable as fault:
-        key = key_of(raw) or WITHOUT_KEY
+        return telegram.parse(raw)
+    except UnreadablePayload as fault:
+        key = update_key(raw) or NO_KEY
         log.warning("telegram_update_unreadable", key=key, fault=str(fault))
         return UnreadableEvent(NAME, key, str(fault))
 
 
-def attach(app: web.Application, telegram: UpdateParser, inbox: Keeper, secret: str) -> None:
-    """Add the webhook. Anything but 200 makes Telegram repeat: only what may yet succeed is answered so."""
+def attach(app: web.Application, telegram: UpdateParser, inbox: EventStore, secret: str) -> None:
+    """Add the webhook to the server.
+
+    Telegram repeats a request after any status but 200: another status is returned only where a repetition may
+    succeed, or to requests that are not Telegram's.
+    """
     if not secret:
-        raise ValueError("a webhook without a secret would take updates from anybody")
+        raise ValueError("a webhook without a secret would accept updates from anybody")
     expected = secret.encode()
 
     async def receive(request: web.Request) -> web.Response:
-        shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(shown, expected):
-            return _refuse(403, "secret")
-        body = await body_of(request, BODY_LIMIT)
+        given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, expected):
+            return _error_response(403, "secret")
+        body = await read_body(request, BODY_LIMIT)
         if body is None:
-            return _refuse(413, "size")
+            return _error_response(413, "size")
         try:
             raw = json.loads(body)
         except (ValueError, RecursionError):
             raw = None
         if not isinstance(raw, dict):
-            return _refuse(400, "not a JSON object")
-        arrival = _read(raw, telegram)
-        press = arrival.press if isinstance(arrival, Update) else ""
-        if isinstance(arrival, Update) and press:
-            arrival = replace(arrival, press="")
+            return _error_response(400, "not a JSON object")
+        event = _parse_event(raw, telegram)
+        press = event.press if isinstance(event, Update) else ""
+        if isinstance(event, Update) and press:
+            event = replace(event, press="")  # acknowledged here, so no acknowledgement goes into the outbox
         try:
-            await webhook.keep_all([arrival] if arrival is not None else [], inbox)
+            await webhook.store_all([event] if event is not None else [], inbox)
         except DatabaseUnavailable:
-            return _refuse(503, "database")
-        return _acknowledged(press) if press else web.Response()
+            return _error_response(503, "database")
+        return _press_acknowledgement(press) if press else web.Response()
 
     app.router.add_post(PATH, receive)
 
 
-def _acknowledged(press: str) -> web.Response:
-    """The phone stops waiting at once: the call comes along with the answer to the webhook, and tells nothing back.
+def _press_acknowledgement(press: str) -> web.Response:
+    """Acknowledge a press at once: the Bot API call is made by the webhook's response, and its result is not returned.
 
     Source: Bot API, "Making requests when getting updates".
     """
     return web.json_response({"method": "answerCallbackQuery", "callback_query_id": press})
 
 
-def _refuse(status: int, kind: str) -> web.Response:
+def _error_response(status: int, kind: str) -> web.Response:
     log.warning("telegram_webhook_refused", status=status, kind=kind)
     return web.Response(status=status)

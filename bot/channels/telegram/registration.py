@@ -8,11 +8,11 @@ from aiohttp import web
 from bot.channels.channel import Refused, Stopped
 from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
 from bot.channels.telegram import receiver, webhook_monitor
-from bot.channels.telegram.channel import PERSON, Cover, Telegram, Webhook
+from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, ProfileTexts, Telegram, Webhook
 from bot.channels.telegram.parser import NAME
 from bot.config import Secrets, Settings
 from content.text import LANGUAGES
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 
 
@@ -46,7 +46,7 @@ class TelegramRuntime(ChannelRuntime):
         if self.uses_webhook:
             await webhook_monitor.watch(self._services.database, self.channel, self._services.clock)
         while True:
-            async with notifications.alone(self._services.database, Lock.POLLING) as lost:
+            async with advisory_locks.acquire(self._services.database, Lock.POLLING) as lost:
                 polling = asyncio.create_task(receiver.poll(self.channel, self._services.inbox))
                 losing = asyncio.create_task(lost.wait())
                 try:
@@ -65,7 +65,7 @@ class TelegramRegistration(Registration):
     """The bot of TELEGRAM_BOT_TOKEN."""
 
     name = NAME
-    recipient_limit = PERSON
+    recipient_limit = RECIPIENT_RATE_LIMIT
 
     def is_enabled(self, settings: Settings) -> bool:
         return settings.telegram_bot_token is not None
@@ -76,9 +76,13 @@ class TelegramRegistration(Registration):
         webhook = None
         if settings.telegram_by_webhook:
             webhook = Webhook(settings.public_url + receiver.PATH, webhook_secret(settings, services.secrets))
-        covers = {language: Cover.of(services.library.phrases.section(language, NAME)) for language in LANGUAGES}
+        profile_texts = {
+            language: ProfileTexts.of(services.library.phrases.section(language, NAME)) for language in LANGUAGES
+        }
         token = settings.telegram_bot_token.get_secret_value()
-        return TelegramRuntime(Telegram(token, settings.telegram_api_url, covers=covers, webhook=webhook), services)
+        return TelegramRuntime(
+            Telegram(token, settings.telegram_api_url, profile_texts=profile_texts, webhook=webhook), services
+        )
 
     def rate(self, settings: Settings) -> float:
         return settings.telegram_rate

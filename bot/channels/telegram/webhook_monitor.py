@@ -1,6 +1,7 @@
-"""Whether Telegram still reaches us by its webhook: an address that it took may die later, and nobody would notice.
+"""Monitor whether Telegram still reaches our webhook: an address that Telegram accepted may stop working unnoticed.
 
-One process looks every few minutes, and notes what `/health/ready`, `/metrics` and the console tell of deaf channels.
+One process checks every few minutes and records channels that receive nothing, as `/health/ready`, `/metrics` and
+the console show them.
 """
 
 import asyncio
@@ -12,66 +13,66 @@ import structlog
 
 from bot.channels.channel import ChannelError
 from bot.channels.telegram.channel import PendingUpdates, Telegram
-from storage import notifications
+from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 
-LOOK = 120.0  # seconds between two looks
+CHECK_INTERVAL = 120.0  # seconds
 HINT = "Telegram does not reach PUBLIC_URL; look at its name, certificate and proxy, and whether a web process runs"
 
 log = structlog.get_logger()
 
 
-def is_deaf(before: PendingUpdates, now: PendingUpdates) -> bool:
-    """Nothing came through between two looks, though Telegram tried.
+def is_failing(before: PendingUpdates, now: PendingUpdates) -> bool:
+    """Whether Telegram tried to deliver updates between two checks and none was delivered.
 
-    One failure alone tells nothing: Telegram repeats what was not taken, and remembers its last failure for good.
+    One failure alone means nothing: Telegram retries what was not accepted, and reports its last failure for good.
     """
-    has_tried = now.failed_at is not None and now.failed_at != before.failed_at
-    return has_tried and now.waiting >= before.waiting > 0
+    has_tried = now.last_error_at is not None and now.last_error_at != before.last_error_at
+    return has_tried and now.count >= before.count > 0
 
 
-def is_heard(before: PendingUpdates, now: PendingUpdates) -> bool:
-    """Something came through, or nothing waits."""
-    return now.waiting == 0 or now.waiting < before.waiting
+def has_recovered(before: PendingUpdates, now: PendingUpdates) -> bool:
+    """Whether an update was delivered between two checks, or none is pending."""
+    return now.count == 0 or now.count < before.count
 
 
 async def watch(database: Database, telegram: Telegram, clock: Callable[[], datetime]) -> None:
-    """Look until cancelled, while no other process does."""
+    """Check until cancelled, in one process at a time (under an advisory lock)."""
     while True:
-        async with notifications.alone(database, Lock.LISTENING) as lost:
+        async with advisory_locks.acquire(database, Lock.WEBHOOK_MONITORING) as lost:
             before = None
             while not lost.is_set():
-                before = await look(database, telegram, clock, before)
+                before = await check(database, telegram, clock, before)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
+                    async with asyncio.timeout(CHECK_INTERVAL):
                         await lost.wait()
 
 
-async def look(
+async def check(
     database: Database, telegram: Telegram, clock: Callable[[], datetime], before: PendingUpdates | None
 ) -> PendingUpdates | None:
-    """Compare with what was seen before, note what that tells, and give what is seen now."""
+    """Compare the webhook's state with that of the last check, record a change, and return the present state."""
     try:
-        now = await telegram.backlog()
+        now = await telegram.pending_updates()
         if before is not None:
-            await _note(database, telegram.name, before, now, clock())
-    except (ChannelError, DatabaseUnavailable) as fault:  # nothing is known; next time
-        log.info("hearing_waits", channel=telegram.name, fault=str(fault))
+            await _record(database, telegram.name, before, now, clock())
+    except (ChannelError, DatabaseUnavailable) as fault:  # the state is unknown; the next check may succeed
+        log.info("telegram_webhook_check_failed", channel=telegram.name, fault=str(fault))
         return before
     return now
 
 
-async def _note(
+async def _record(
     database: Database, channel: str, before: PendingUpdates, now: PendingUpdates, moment: datetime
 ) -> None:
     async with database.write() as tx:
-        was_deaf = channel in await channel_facts.deaf(tx)
-        if is_deaf(before, now):
-            await channel_facts.note(tx, channel, channel_facts.DEAF, now.fault, moment)
-        elif was_deaf and is_heard(before, now):
-            await channel_facts.clear(tx, channel, channel_facts.DEAF)
-            log.info("channel_hears", channel=channel)
-    if is_deaf(before, now) and not was_deaf:
-        log.warning("channel_deaf", channel=channel, fault=now.fault, waiting=now.waiting, hint=HINT)
+        was_failing = channel in await channel_facts.not_receiving(tx)
+        if is_failing(before, now):
+            await channel_facts.store(tx, channel, channel_facts.NOT_RECEIVING, now.last_error, moment)
+        elif was_failing and has_recovered(before, now):
+            await channel_facts.clear(tx, channel, channel_facts.NOT_RECEIVING)
+            log.info("channel_receiving_recovered", channel=channel)
+    if is_failing(before, now) and not was_failing:
+        log.warning("channel_receiving_failed", channel=channel, fault=now.last_error, pending=now.count, hint=HINT)

@@ -1,4 +1,4 @@
-"""The chat in the browser: a platform of our own, whose messages are rows that a page shows."""
+"""The browser chat channel: a platform of our own, whose messages are database rows that a page shows."""
 
 import asyncio
 import json
@@ -19,22 +19,22 @@ from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable, Transaction
 
 NAME = "webchat"
-PLACE = "bubbles"  # what a closed body is bound to
-GONE: Mapping[str, Any] = {"note": "erased"}
-"""What is left of a person's own message that was taken out of the chat."""
+ENCRYPTION_CONTEXT = "bubbles"  # what an encrypted body is bound to
+ERASED_BODY: Mapping[str, Any] = {"note": "erased"}
+"""Body of a user's own message after it was erased."""
 
 
 class ChangeSubscription:
-    """Rings for one listener when their chat changes; a ring between two waits is not lost."""
+    """Wakes one subscriber when their chat changes; a change between two waits is not lost."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self._event.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Until it rings (True) or the time is over."""
+        """Wait until a change (True) or the timeout (False)."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
@@ -45,36 +45,36 @@ class ChangeSubscription:
 
 
 class ChangeFeed:
-    """Tells the pages of this process that something changed in a chat."""
+    """Notifies the pages served by this process that something changed in a chat."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[str, set[ChangeSubscription]] = defaultdict(set)
+        self._subscriptions: defaultdict[str, set[ChangeSubscription]] = defaultdict(set)
         self.is_closed = False
 
-    def tell(self, address: str) -> None:
-        for bell in self._bells.get(address, ()):
-            bell.ring()
+    def notify(self, address: str) -> None:
+        for subscription in self._subscriptions.get(address, ()):
+            subscription.notify()
 
     @contextmanager
-    def listening(self, address: str) -> Iterator[ChangeSubscription]:
-        bell = ChangeSubscription()
-        self._bells[address].add(bell)
+    def subscribe(self, address: str) -> Iterator[ChangeSubscription]:
+        subscription = ChangeSubscription()
+        self._subscriptions[address].add(subscription)
         try:
-            yield bell
+            yield subscription
         finally:
-            self._bells[address].discard(bell)
-            if not self._bells[address]:
-                del self._bells[address]
+            self._subscriptions[address].discard(subscription)
+            if not self._subscriptions[address]:
+                del self._subscriptions[address]
 
     def close(self) -> None:
-        """Let everybody go who waits: the server stops."""
+        """Wake all subscribers: the server stops."""
         self.is_closed = True
-        for address in list(self._bells):
-            self.tell(address)
+        for address in list(self._subscriptions):
+            self.notify(address)
 
 
 class Webchat:
-    """Delivers into the table of bubbles, once by the parcel's token."""
+    """Delivers into the table of bubbles; the parcel's token is the idempotency key."""
 
     name = NAME
 
@@ -87,28 +87,28 @@ class Webchat:
         self.changes = changes or ChangeFeed()
 
     async def send(self, parcel: Parcel) -> str:
-        """Show it in the chat and give the bubble's id. Raises Unreachable when the database is away."""
-        if parcel.act is Action.ACKNOWLEDGE:
+        """Show the parcel in the chat and return the bubble's id. Raises Unreachable when the database is down."""
+        if parcel.action is Action.ACKNOWLEDGE:
             return ""  # the page showed the press by itself
         try:
             async with self._database.write() as tx:
-                ref = await self._put(tx, parcel)
+                ref = await self._write_bubble(tx, parcel)
         except DatabaseUnavailable as fault:
-            # Not in doubt: a bubble whose token is known is not added again.
-            raise Unreachable("the database is away", in_doubt=False) from fault
-        self.changes.tell(parcel.address)
+            # Not in doubt: a bubble with a known token is not added again.
+            raise Unreachable("the database is unavailable", in_doubt=False) from fault
+        self.changes.notify(parcel.address)
         return ref
 
-    async def _put(self, tx: Transaction, parcel: Parcel) -> str:
-        ref = number(parcel.ref) or 0  # no bubble has the id 0
-        if parcel.act is Action.ERASE:
-            return parcel.ref if await transcripts.change(tx, parcel.address, ref, GONE, is_mine=True) else ""
+    async def _write_bubble(self, tx: Transaction, parcel: Parcel) -> str:
+        ref = parse_number(parcel.ref) or 0  # no bubble has the id 0
+        if parcel.action is Action.ERASE:
+            return parcel.ref if await transcripts.change(tx, parcel.address, ref, ERASED_BODY, is_mine=True) else ""
         plain = pack(parcel.text, parcel.rows)
-        body = closed(plain, self._box)
-        is_edit = parcel.act is Action.REPLACE
+        body = encrypted(plain, self._box)
+        is_edit = parcel.action is Action.REPLACE
         present = await transcripts.find(tx, parcel.address, ref) if is_edit else None
-        if present is not None and not present.is_mine and opened(present.body, self._box) == plain:
-            return parcel.ref  # it reads so already
+        if present is not None and not present.is_mine and decrypted(present.body, self._box) == plain:
+            return parcel.ref  # an edit that changes nothing
         if is_edit and await transcripts.change(tx, parcel.address, ref, body, is_mine=False):
             return parcel.ref
         token = parcel.token or secrets.token_urlsafe(16)
@@ -116,32 +116,32 @@ class Webchat:
 
 
 def pack(text: str, rows: Iterable[Iterable[RenderedButton]] = ()) -> dict[str, Any]:
-    """A bubble's body: its text and its rows of buttons, without what is empty."""
-    keys = [[{name: value for name, value in asdict(key).items() if value} for key in row] for row in rows]
-    return {"text": text, "rows": keys} if keys else {"text": text}
+    """A bubble's body: its text and its rows of buttons, without empty fields."""
+    buttons = [[{name: value for name, value in asdict(button).items() if value} for button in row] for row in rows]
+    return {"text": text, "rows": buttons} if buttons else {"text": text}
 
 
-def closed(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
-    """A body as it stands on the disk: typed words, answers in buttons and one-time links are not to be read there."""
-    return {"closed": box.close_text(json.dumps(body, ensure_ascii=False), PLACE)}
+def encrypted(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
+    """A body as it is stored: typed words, answers in buttons and one-time links are not readable on the disk."""
+    return {"closed": box.encrypt_text(json.dumps(body, ensure_ascii=False), ENCRYPTION_CONTEXT)}
 
 
-def opened(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
-    """A body as it was before `closed`; empty when the key is another by now."""
+def decrypted(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
+    """The body that was given to `encrypted`; empty when the key has changed since."""
     if "closed" not in body:
         return body
     try:
-        found: Mapping[str, Any] = json.loads(box.open_text(str(body["closed"]), PLACE))
+        plain: Mapping[str, Any] = json.loads(box.decrypt_text(str(body["closed"]), ENCRYPTION_CONTEXT))
     except InvalidTag:
         return {}
-    return found
+    return plain
 
 
-def rows_of(body: Mapping[str, Any]) -> tuple[tuple[RenderedButton, ...], ...]:
+def button_rows(body: Mapping[str, Any]) -> tuple[tuple[RenderedButton, ...], ...]:
     """The rows of buttons in a bubble's body."""
-    return tuple(tuple(RenderedButton(**key) for key in row) for row in body.get("rows", ()))
+    return tuple(tuple(RenderedButton(**button) for button in row) for row in body.get("rows", ()))
 
 
-def number(ref: str) -> int | None:
-    """A bubble's id as people's browsers send it back; None for anything that cannot be one."""
+def parse_number(ref: str) -> int | None:
+    """Parse a bubble's id or a revision as browsers send it back; None for anything that cannot be one."""
     return int(ref) if ref.isascii() and ref.isdigit() and len(ref) <= 18 else None

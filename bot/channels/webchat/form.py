@@ -1,4 +1,4 @@
-"""What a post of the browser chat asks for: read with suspicion, before it becomes an update and a bubble."""
+"""Parse what a browser posts to the chat; no field is trusted."""
 
 import hashlib
 import json
@@ -10,18 +10,19 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from bot.channels.webchat.channel import closed, number, pack
+from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
-from handlers.message import BOLD, ITALIC, SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
+from handlers.message import BOLD, ITALIC, MAX_SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
 
 BODY_LIMIT = 64 * 1024
+MAX_CHOICE = 64
 COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff" + BOLD + UNBOLD + ITALIC + UNITALIC + "]")
-"""Characters that PostgreSQL or UTF-8 cannot hold, and those that are ours to mark emphasis."""
+"""Characters that PostgreSQL or UTF-8 cannot store, and those that we use as emphasis marks."""
 
 
 class RejectedForm(Exception):
-    """A post that is not taken; `key` names the phrase that says why."""
+    """A post that is not accepted; `key` names the phrase with the reason."""
 
     def __init__(self, status: int, key: str) -> None:
         super().__init__(key)
@@ -41,7 +42,7 @@ class SubmittedAction:
 
 
 async def read_fields(request: web.Request) -> Mapping[str, str]:
-    """The fields of a form or a JSON object. Raises Unwelcome: too large, or neither of them."""
+    """The fields of a form or a JSON object. Raises RejectedForm: too large, or neither of them."""
     body = b""
     if (request.content_length or 0) > BODY_LIMIT:
         raise RejectedForm(413, "webchat.sorry_large")
@@ -51,49 +52,53 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
             raise RejectedForm(413, "webchat.sorry_large")
     try:
         if request.content_type == "application/json":
-            given = json.loads(body)
+            fields = json.loads(body)
         else:
-            given = dict(parse_qsl(body.decode(), errors="strict", max_num_fields=20))
+            fields = dict(parse_qsl(body.decode(), errors="strict", max_num_fields=20))
     except (ValueError, RecursionError) as fault:
         raise RejectedForm(400, "webchat.sorry_unreadable") from fault
-    if not isinstance(given, dict):
+    if not isinstance(fields, dict):
         raise RejectedForm(400, "webchat.sorry_unreadable")
-    plain = {name: value for name, value in given.items() if isinstance(value, str | int) and value is not False}
-    return {name: UNSTORABLE.sub("", str(value)) for name, value in plain.items()}
+    scalars = {name: value for name, value in fields.items() if isinstance(value, str | int) and value is not False}
+    return {name: UNSTORABLE.sub("", str(value)) for name, value in scalars.items()}
 
 
-def understand(fields: Mapping[str, str]) -> SubmittedAction | None:
-    """What a post asks for; None when it asks for nothing (an empty line)."""
+def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:
+    """The action that a post asks for; None for an empty line."""
     if fields.get("choice"):
-        # Nothing of ours is longer than 64 bytes; a forged one is passed on as such and found to be unknown.
-        ref = number(fields.get("ref", ""))
-        return SubmittedAction(UpdateKind.CHOICE, choice=fields["choice"][:64], ref="" if ref is None else str(ref))
+        # Our own choices have at most 64 bytes; a forged one is passed on, and the handlers do not know it.
+        ref = parse_number(fields.get("ref", ""))
+        choice = fields["choice"][:MAX_CHOICE]
+        return SubmittedAction(UpdateKind.CHOICE, choice=choice, ref="" if ref is None else str(ref))
     text = fields.get("text", "").strip()
     if fields.get("command"):
         text = "/" + fields["command"].strip().removeprefix("/")
-    if fields.get("long") or len(text) > SHORT_TEXT:
+    if fields.get("long") or len(text) > MAX_SHORT_TEXT:
         return SubmittedAction(UpdateKind.LONG_TEXT)
-    if text.startswith("/") and (found := COMMAND.fullmatch(text)):
-        return SubmittedAction(UpdateKind.COMMAND, command=found[1].lower(), text=(found[2] or "").strip())
+    if text.startswith("/") and (command := COMMAND.fullmatch(text)):
+        return SubmittedAction(UpdateKind.COMMAND, command=command[1].lower(), text=(command[2] or "").strip())
     return SubmittedAction(UpdateKind.TEXT, text=text) if text else None
 
 
-def key_of(address: str, deed: SubmittedAction, once: str) -> str:
-    """The key of the update, which a doubled submit gives again."""
-    # Bound to chat and content: nobody can use up another's key, and the page left by "back" is no repetition.
-    parts = json.dumps([address, once, deed.kind, deed.text, deed.command, deed.choice, deed.ref])
+def submission_key(address: str, action: SubmittedAction, once: str) -> str:
+    """Idempotency key of the update: the same for a form that is submitted twice.
+
+    `once` is the random token of the form.
+    """
+    # Bound to chat and content: no chat can use up another's key, and a page reached by "back" is no repetition.
+    parts = json.dumps([address, once, action.kind, action.text, action.command, action.choice, action.ref])
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def own_body(deed: SubmittedAction, box: SecretBox) -> Mapping[str, Any]:
-    """What the person's own bubble shows of words or a command; of a long text, none of its words.
+def own_bubble_body(action: SubmittedAction, box: SecretBox) -> Mapping[str, Any]:
+    """Body of the user's own bubble for a text or a command; for a long text, none of its words.
 
-    The words are closed: a confidence typed here stands nowhere on the disk in the clear.
+    The words are encrypted: something confidential that was typed here is never on the disk in the clear.
     """
-    if deed.kind is UpdateKind.LONG_TEXT:
+    if action.kind is UpdateKind.LONG_TEXT:
         return {"note": "long"}
-    if deed.kind is UpdateKind.COMMAND:
-        return (
-            {"note": "start"} if deed.command == "start" else closed(pack(f"/{deed.command} {deed.text}".strip()), box)
-        )
-    return closed(pack(deed.text), box)
+    if action.kind is UpdateKind.COMMAND:
+        if action.command == "start":
+            return {"note": "start"}
+        return encrypted(pack(f"/{action.command} {action.text}".strip()), box)
+    return encrypted(pack(action.text), box)

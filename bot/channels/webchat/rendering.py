@@ -1,4 +1,4 @@
-"""How a bubble of the browser chat looks: its words with emphasis, its buttons, its time."""
+"""Prepare a bubble of the browser chat for the template: text with emphasis, buttons, local time."""
 
 import re
 from collections.abc import Mapping
@@ -9,58 +9,58 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from bot.channels.webchat.channel import rows_of
+from bot.channels.webchat.channel import button_rows
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, RenderedButton
-from storage.channels.transcripts import Bubble
+from storage.channels.transcripts import TranscriptMessage
 
-OPENS = {BOLD: "strong", ITALIC: "em"}
-CLOSES = {UNBOLD: "strong", UNITALIC: "em"}
+OPENING_TAGS = {BOLD: "strong", ITALIC: "em"}
+CLOSING_TAGS = {UNBOLD: "strong", UNITALIC: "em"}
 MARKS = re.compile(f"([{BOLD}{UNBOLD}{ITALIC}{UNITALIC}])")
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class BubbleView:
     """What the template shows of a bubble."""
 
     id: int
     revision: int
     is_mine: bool
     html: Markup
-    note: str  # in place of words: erased, long, start
+    note: str  # shown instead of a text: erased, long, start
     rows: tuple[tuple[RenderedButton, ...], ...]
     at: datetime  # local
     is_today: bool
 
 
-def face(bubble: Bubble, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> Face:
-    """A bubble as it is shown to its person at this moment."""
+def bubble_view(bubble: TranscriptMessage, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> BubbleView:
+    """A bubble as its user sees it at `now`; `body` is decrypted."""
     at = bubble.at.astimezone(timezone)
-    return Face(
+    return BubbleView(
         bubble.id,
         bubble.revision,
         bubble.is_mine,
-        marked_up(str(body.get("text", ""))),
+        html_text(str(body.get("text", ""))),
         str(body.get("note", "")),
-        rows_of(body),
+        button_rows(body),
         at,
         at.date() == now.astimezone(timezone).date(),
     )
 
 
-def marked_up(text: str) -> Markup:
-    """Escaped text whose emphasis marks became elements, well nested whatever their order was."""
-    parts, still_open = list[Markup](), list[str]()
+def html_text(text: str) -> Markup:
+    """Escaped text whose emphasis marks became elements, well nested whatever the order of the marks."""
+    parts, open_tags = list[Markup](), list[str]()
     for piece in MARKS.split(text):
-        if tag := OPENS.get(piece):
-            still_open.append(tag)
+        if tag := OPENING_TAGS.get(piece):
+            open_tags.append(tag)
             parts.append(Markup("<{}>").format(tag))
-        elif tag := CLOSES.get(piece):
-            while tag in still_open:
-                inner = still_open.pop()
+        elif tag := CLOSING_TAGS.get(piece):
+            while tag in open_tags:
+                inner = open_tags.pop()
                 parts.append(Markup("</{}>").format(inner))
                 if inner == tag:
                     break
         else:
             parts.append(escape(piece))
-    parts.extend(Markup("</{}>").format(tag) for tag in reversed(still_open))
+    parts.extend(Markup("</{}>").format(tag) for tag in reversed(open_tags))
     return Markup("").join(parts)

@@ -1,1 +1,1 @@
-"""The WhatsApp channel: Cloud API client, messages, webhook and parser."""
+"""The WhatsApp channel: Cloud API client, messages, webhook, parser and template commands."""

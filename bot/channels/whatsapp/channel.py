@@ -1,6 +1,6 @@
-"""The road to people on WhatsApp: inside the 24 hours after their last word freely, outside by an approved template.
+"""The WhatsApp channel: free-form messages within the 24-hour reply window, approved templates outside of it.
 
-An own client over aiohttp, as the library that is there loses batched and incomplete webhooks and checks no length.
+An own client over aiohttp, as the existing library loses batched and incomplete webhooks and checks no length.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import structlog
 from bot.channels.channel import (
     Blocked,
     ChannelError,
-    Later,
+    RecipientThrottled,
     Refused,
     Stopped,
     TemplateStopped,
@@ -21,61 +21,62 @@ from bot.channels.channel import (
     Unreachable,
     WindowClosed,
 )
+from bot.channels.events import ErrorMeaning
 from bot.channels.whatsapp import messages
-from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
-from bot.channels.whatsapp.errors import Meaning, meaning
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.channels.whatsapp.errors import error_meaning
+from bot.channels.whatsapp.fields import hashed_key
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 from storage.people import addresses
 from storage.people.addresses import ServantAddress
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
-MARGIN = timedelta(minutes=5)  # a window about to close counts as closed: clocks differ, and the way takes time
-SLOWER_SECONDS = 5.0
-REST_SECONDS = 3600.0
+WINDOW_MARGIN = timedelta(minutes=5)  # a window about to close counts as closed: clocks differ, and requests take time
+BACK_OFF_SECONDS = 5.0
+NUMBER_PAUSE_SECONDS = 3600.0
 DAY_SECONDS = 24 * 3600.0
 PAIR_SECONDS = 4.0  # and four times that at each refusal (about-the-platform, pair rate limits)
 UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
 
-PAIR = PersonLimit(20, 120.0)
-"""The pair rate: one message in 6 seconds, of which up to 45 may be borrowed from the future; a margin is kept.
+RECIPIENT_RATE_LIMIT = RecipientLimit(20, 120.0)
+"""The pair rate limit: one message in 6 seconds, of which up to 45 may be borrowed from the future; we stay below it.
 Source: Cloud API, about the platform."""
 
 log = structlog.get_logger()
 
 
 def capabilities(openings: str) -> Capabilities:
-    """How WhatsApp talks; `openings` is how a prompt opens a closed window."""
+    """Capabilities of WhatsApp; `openings` is how a prompt is sent outside the reply window."""
     return Capabilities(
-        edits=False,
-        erases=False,
-        joins=True,
-        buttons=messages.MAX_ROWS,
-        menus=True,
+        can_edit=False,
+        can_erase=False,
+        joins_messages=True,
+        max_buttons=messages.MAX_ROWS,
+        has_menus=True,
         typed_commands=True,
-        window=WINDOW,
-        openings=openings,
+        reply_window=WINDOW,
+        prompt_template=openings,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientState:
-    """What is known before sending: where the person is, whether they were heard, how the template stands."""
+    """What is known before sending: the recipient's address, their reply window, and the state of the template."""
 
-    place: ServantAddress | None
-    is_open: bool
-    is_stopped: bool
+    address: ServantAddress | None
+    is_window_open: bool
+    is_template_stopped: bool
 
 
 class WhatsApp:
-    """One number of the Cloud API. Implements Channel; receiving is in `whatsapp_intake`."""
+    """One number of the Cloud API. Implements Channel; receiving is in `webhook`."""
 
     name = NAME
 
@@ -85,131 +86,133 @@ class WhatsApp:
         self._clock = clock
 
     async def start(self) -> None:
-        """Learn our limit of people and how our templates stand. Raises the channel's errors."""
+        """Fetch our messaging limit and the states of our templates. Raises the channel's errors."""
         try:
             number = await self._graph.number()
-            listed = await self._graph.templates()
-        except GraphFault as fault:
-            raise self._refusal(fault) from None
-        except NoAnswer as fault:
+            templates = await self._graph.templates()
+        except GraphError as fault:
+            raise self._channel_error(fault) from None
+        except NoResponse as fault:
             raise Unreachable(fault.kind, in_doubt=False) from None
-        await self._note_standing(str(number.get("whatsapp_business_manager_messaging_limit", "")), listed)
+        await self._record_account(str(number.get("whatsapp_business_manager_messaging_limit", "")), templates)
 
-    async def _note_standing(self, tier: str, listed: list[dict[str, Any]]) -> None:
+    async def _record_account(self, tier: str, templates: list[dict[str, Any]]) -> None:
         now = self._clock()
         async with self._database.write() as tx:
             if tier in LIMITS:
-                await channel_facts.note(tx, NAME, channel_facts.PEOPLE, str(LIMITS[tier]), now)
-            for one in listed:
-                told = {name: str(one.get(name, "")) for name in ("name", "language", "status", "category")}
-                await channel_facts.note_template(
-                    tx, NAME, told["name"], told["language"], now, status=told["status"], category=told["category"]
+                await channel_facts.store(tx, NAME, channel_facts.RECIPIENT_LIMIT, str(LIMITS[tier]), now)
+            for template in templates:
+                name, language, status, category = (
+                    str(template.get(field, "")) for field in ("name", "language", "status", "category")
                 )
-            await channel_facts.forget_templates(tx, NAME, {(str(one["name"]), str(one["language"])) for one in listed})
+                await channel_facts.store_template(tx, NAME, name, language, now, status=status, category=category)
+            present = {(str(template["name"]), str(template["language"])) for template in templates}
+            await channel_facts.delete_absent_templates(tx, NAME, present)
 
     async def stop(self) -> None:
         await self._graph.close()
 
     async def send(self, parcel: Parcel) -> str:
-        """Deliver one parcel; gives the message's identifier. Raises the channel's errors and nothing else."""
-        if parcel.act in (Action.ACKNOWLEDGE, Action.ERASE):
-            return ""  # nobody waits for the one, and nothing of the other can be done here
+        """Deliver one parcel and return the message's identifier. Raises the channel's errors and nothing else."""
+        if parcel.action in (Action.ACKNOWLEDGE, Action.ERASE):
+            return ""  # WhatsApp needs no acknowledgement, and cannot erase a user's message
         try:
-            standing = await self._standing(parcel)
-            if standing.is_open:
-                return await self._freely(parcel)
-            return await self._by_template(parcel, standing)
+            recipient = await self._recipient_state(parcel)
+            if recipient.is_window_open:
+                return await self._send_free_form(parcel)
+            return await self._send_template(parcel, recipient)
         except DatabaseUnavailable as fault:
-            raise Unreachable("the database is away", in_doubt=False) from fault
+            raise Unreachable("the database is unavailable", in_doubt=False) from fault
 
-    async def _standing(self, parcel: Parcel) -> RecipientState:
-        async with self._database.glance() as tx:
-            place = await addresses.find(tx, NAME, parcel.address)
-            opening, states = parcel.opening, {}
+    async def _recipient_state(self, parcel: Parcel) -> RecipientState:
+        async with self._database.quick_read() as tx:
+            address = await addresses.find(tx, NAME, parcel.address)
+            opening, states = parcel.template, {}
             if opening is not None:
                 states = dict(await channel_facts.templates(tx, NAME))
         state = states.get((opening.template, opening.code)) if opening else None
-        # Of strangers nothing is kept: what answers them has a deadline of its own, and all else knocks.
-        heard_at = place.heard_at if place else None
-        is_open = opening is None if place is None else False
+        # Nothing is stored about strangers: replies to them have a deadline of their own, all else needs a template.
+        heard_at = address.heard_at if address else None
+        is_open = opening is None if address is None else False
         if heard_at is not None:
-            is_open = self._clock() < heard_at + WINDOW - MARGIN
-        return RecipientState(place, is_open, state is not None and state.is_stopped)
+            is_open = self._clock() < heard_at + WINDOW - WINDOW_MARGIN
+        return RecipientState(address, is_open, state is not None and state.is_stopped)
 
-    async def _freely(self, parcel: Parcel) -> str:
+    async def _send_free_form(self, parcel: Parcel) -> str:
+        """Send the message itself; where Meta reports the window as closed, send the template at once."""
         try:
-            return await self._post(messages.free(parcel))
-        except GraphFault as fault:
-            if meaning(fault.code) is not Meaning.BY_TEMPLATE:
-                raise await self._refused(fault, parcel) from None
-        async with self._database.write() as tx:  # Meta knows better: it happens even within the window
-            await addresses.be_silent(tx, NAME, parcel.address, self._clock())
-        return await self._by_template(parcel, await self._standing(parcel))
+            return await self._post(messages.free_form(parcel))
+        except GraphError as fault:
+            if error_meaning(fault.code) is not ErrorMeaning.WINDOW_CLOSED:
+                raise await self._record_refusal(fault, parcel) from None
+        async with self._database.write() as tx:  # Meta's response takes precedence: it happens even within the window
+            await addresses.record_window_closed(tx, NAME, parcel.address, self._clock())
+        return await self._send_template(parcel, await self._recipient_state(parcel))
 
-    async def _by_template(self, parcel: Parcel, standing: RecipientState) -> str:
-        opening = parcel.opening
+    async def _send_template(self, parcel: Parcel, recipient: RecipientState) -> str:
+        opening = parcel.template
         if opening is None:
-            raise WindowClosed("silent for 24 hours, and no template says this")
-        if standing.is_stopped:
-            raise TemplateStopped("the template is not taken now", opening.template, opening.code)
+            raise WindowClosed("no message from the recipient within 24 hours, and the parcel has no template")
+        if recipient.is_template_stopped:
+            raise TemplateStopped("the template is not accepted now", opening.template, opening.code)
         try:
             ref = await self._post(messages.template(parcel, opening))
-        except GraphFault as fault:
-            raise await self._refused(fault, parcel, opening) from None
+        except GraphError as fault:
+            raise await self._record_refusal(fault, parcel, opening) from None
         try:
             async with self._database.write() as tx:
                 await addresses.record_template_sent(tx, NAME, parcel.address, self._clock())
-        except DatabaseUnavailable as fault:  # it was taken: what is not counted is better than what is sent twice
-            log.warning("whatsapp_knock_not_noted", fault=str(fault))
+        except DatabaseUnavailable as fault:  # it was sent: better not counted than sent twice
+            log.warning("whatsapp_template_not_recorded", fault=str(fault))
         return ref
 
     async def _post(self, body: messages.Body) -> str:
-        """Raises GraphFault, Unreachable."""
+        """Post a message and return its key. Raises GraphError, Unreachable."""
         try:
-            answer = await self._graph.post_message(body)
-        except NoAnswer as fault:
+            response = await self._graph.post_message(body)
+        except NoResponse as fault:
             raise Unreachable(fault.kind, in_doubt=fault.in_doubt) from None
         try:
-            return key_of(str(answer["messages"][0]["id"]))  # as its receipts will name it
+            return hashed_key(str(response["messages"][0]["id"]))  # the same key as in its receipts
         except (KeyError, IndexError, TypeError):
-            raise Unreachable("an answer without a message", in_doubt=True) from None
+            raise Unreachable("a response without a message id", in_doubt=True) from None
 
-    # ------------------------------------------------------------ what a refusal leads to
+    # ------------------------------------------------------------ refusals
 
-    async def _refused(
-        self, fault: GraphFault, parcel: Parcel, opening: RenderedTemplate | None = None
+    async def _record_refusal(
+        self, fault: GraphError, parcel: Parcel, opening: RenderedTemplate | None = None
     ) -> ChannelError:
-        """The channel's error, after whatever is to be remembered was."""
-        what = meaning(fault.code)
+        """Store what a refusal reveals about the template or the recipient; return the channel's error."""
+        meaning = error_meaning(fault.code)
         now = self._clock()
-        if what is Meaning.TEMPLATE_STOPPED and opening is not None:
+        if meaning is ErrorMeaning.TEMPLATE_STOPPED and opening is not None:
             log.error("whatsapp_template_stopped", template=opening.template, code=opening.code, fault=fault.code)
             status = f"REFUSED_{fault.code}"
             async with self._database.write() as tx:
-                await channel_facts.note_template(tx, NAME, opening.template, opening.code, now, status=status)
+                await channel_facts.store_template(tx, NAME, opening.template, opening.code, now, status=status)
             return TemplateStopped(f"code {fault.code}", opening.template, opening.code)
-        if what is Meaning.NO_MARKETING:
+        if meaning is ErrorMeaning.NO_MARKETING:
             async with self._database.write() as tx:
-                await addresses.prefer_no_marketing(tx, NAME, parcel.address, no_marketing=True)
-        return self._refusal(fault)
+                await addresses.set_no_marketing(tx, NAME, parcel.address, no_marketing=True)
+        return self._channel_error(fault)
 
     @staticmethod
-    def _refusal(fault: GraphFault) -> ChannelError:
-        says = f"code {fault.code}"
-        match meaning(fault.code):
-            case Meaning.SLOWER:
-                return Throttled(SLOWER_SECONDS)
-            case Meaning.REST:
-                log.error("whatsapp_number_rests", fault=fault.code, hint="look at the number's quality at Meta")
-                return Throttled(REST_SECONDS)
-            case Meaning.PERSON_LATER:
-                return Later(says, PAIR_SECONDS, grows=True)
-            case Meaning.NOT_TODAY:
-                return Later(says, DAY_SECONDS)
-            case Meaning.PERSON_GONE:
-                return Blocked(says)
-            case Meaning.BY_TEMPLATE:
-                return WindowClosed(says)
-            case Meaning.CHANNEL_STOPPED:
-                return Stopped(says)
-        return Refused(says)
+    def _channel_error(fault: GraphError) -> ChannelError:
+        reason = f"code {fault.code}"
+        match error_meaning(fault.code):
+            case ErrorMeaning.BACK_OFF:
+                return Throttled(BACK_OFF_SECONDS)
+            case ErrorMeaning.NUMBER_PAUSED:
+                log.error("whatsapp_number_paused", fault=fault.code, hint="look at the number's quality at Meta")
+                return Throttled(NUMBER_PAUSE_SECONDS)
+            case ErrorMeaning.RECIPIENT_THROTTLED:
+                return RecipientThrottled(reason, PAIR_SECONDS, is_exponential=True)
+            case ErrorMeaning.NOT_TODAY:
+                return RecipientThrottled(reason, DAY_SECONDS)
+            case ErrorMeaning.RECIPIENT_GONE:
+                return Blocked(reason)
+            case ErrorMeaning.WINDOW_CLOSED:
+                return WindowClosed(reason)
+            case ErrorMeaning.CHANNEL_STOPPED:
+                return Stopped(reason)
+        return Refused(reason)

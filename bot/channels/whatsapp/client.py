@@ -1,4 +1,4 @@
-"""How requests reach Meta's Graph API, over one aiohttp session, and which failures they may have."""
+"""HTTP client of Meta's Graph API over one aiohttp session, and its errors."""
 
 import json
 import re
@@ -14,24 +14,24 @@ NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,whatsapp_busi
 TEMPLATE_FIELDS = "name,language,status,category,quality_score,rejected_reason,components"
 
 
-class GraphFault(Exception):
-    """Meta refused: decide by `code` and `subcode`. `kind` is Meta's own class of errors, e.g. OAuthException.
+class GraphError(Exception):
+    """Meta refused a request: decide by `code` and `subcode`. `kind` is Meta's own error type, e.g. OAuthException.
 
-    What Meta says may quote what was sent, so it is in none of them. `says` is filled by calls that manage templates
-    and the number, for the administrator's eyes; it is no part of the text of the exception.
+    Meta's error texts may quote what was sent, so none of these contains them. `detail` is Meta's text for the
+    administrator, set only by calls that manage templates and the number; it is not part of the exception's text.
     """
 
-    def __init__(self, status: int, code: int, subcode: int = 0, kind: str = "", says: str = "") -> None:
+    def __init__(self, status: int, code: int, subcode: int = 0, kind: str = "", detail: str = "") -> None:
         super().__init__(f"code {code}, subcode {subcode}, status {status}")
         self.status = status
         self.code = code
         self.subcode = subcode
         self.kind = kind
-        self.says = says
+        self.detail = detail
 
 
-class NoAnswer(Exception):
-    """No usable answer; `in_doubt` says that the work may have been done all the same."""
+class NoResponse(Exception):
+    """No usable response; `in_doubt`: the request may have been carried out all the same."""
 
     def __init__(self, kind: str, *, in_doubt: bool) -> None:
         super().__init__(kind)
@@ -42,9 +42,9 @@ class NoAnswer(Exception):
 class Graph:
     """Meta's Graph API for one number and its business account.
 
-    The token travels in a header, addresses hold ids only, and redirects are not followed. Errors of the HTTP library
-    may quote both: none of them leaves this class, only the name of its kind. Every call raises GraphFault and NoAnswer
-    and nothing else.
+    The token is sent in a header, URLs contain ids only, and redirects are not followed. Errors of the HTTP library
+    may quote both: none of them leaves this class, only the name of its class. Every call raises GraphError and
+    NoResponse and nothing else.
     """
 
     def __init__(self, token: str, api_url: str, phone_number_id: str, business_account_id: str) -> None:
@@ -55,57 +55,59 @@ class Graph:
         self._session: aiohttp.ClientSession | None = None
 
     async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message, or mark one as read; the answer holds `messages[0].id`."""
-        return await self._ask("POST", f"{self._number}/messages", body=body)
+        """Send a message, or mark one as read; the response has `messages[0].id`."""
+        return await self._request("POST", f"{self._number}/messages", body=body)
 
     async def number(self) -> dict[str, Any]:
-        """What Meta knows of the number: how it is shown, its quality and its limits."""
-        return await self._ask("GET", self._number, query={"fields": NUMBER_FIELDS}, tells=True)
+        """Meta's record of the number: display name, quality and limits."""
+        return await self._request("GET", self._number, query={"fields": NUMBER_FIELDS}, with_detail=True)
 
     async def templates(self) -> list[dict[str, Any]]:
-        """All templates of the account, one entry a name and language."""
-        found: list[dict[str, Any]] = []
+        """All templates of the account, one entry per name and language."""
+        templates: list[dict[str, Any]] = []
         query = {"fields": TEMPLATE_FIELDS, "limit": TEMPLATES_A_PAGE}
         seen = {""}
         after = ""
         while True:
-            page = await self._ask("GET", f"{self._account}/message_templates", query=query, tells=True)
-            found += _entries(page)
-            after = _following(page)
+            page = await self._request("GET", f"{self._account}/message_templates", query=query, with_detail=True)
+            templates += _entries(page)
+            after = _next_cursor(page)
             if after in seen:
-                return found
+                return templates
             seen.add(after)
             query |= {"after": after}
 
     async def create_template(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Submit a template; the answer holds `id`, `status` and the `category` that Meta gave it."""
-        return await self._ask("POST", f"{self._account}/message_templates", body=payload, tells=True)
+        """Submit a template; the response has `id`, `status` and the `category` that Meta assigned."""
+        return await self._request("POST", f"{self._account}/message_templates", body=payload, with_detail=True)
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        tells: bool = False,
+        with_detail: bool = False,
     ) -> dict[str, Any]:
         status, payload = await self._exchange(method, f"{self._api_url}/{path}", query, body)
-        answer = _object(payload)
-        fault = _fault(status, answer.get("error"), self._token if tells else None) if answer else None
-        if fault is not None:
-            raise fault
+        response = _json_object(payload)
+        refusal = (
+            _graph_error(status, response.get("error"), self._token if with_detail else None) if response else None
+        )
+        if refusal is not None:
+            raise refusal
         if status >= 300:
-            # A gateway that gave up waiting cannot know whether the work was done.
-            raise NoAnswer(f"status {status}", in_doubt=status == 504)
-        if answer is None:
-            raise NoAnswer("unreadable answer", in_doubt=True)
-        return answer
+            # A gateway that timed out cannot know whether the request was carried out.
+            raise NoResponse(f"status {status}", in_doubt=status == 504)
+        if response is None:
+            raise NoResponse("unreadable response", in_doubt=True)
+        return response
 
     async def _exchange(
         self, method: str, url: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None
@@ -116,63 +118,63 @@ class Graph:
             )
         timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
         bearer = {"Authorization": f"Bearer {self._token}"}
-        failure: NoAnswer
+        failure: NoResponse
         try:
             async with self._session.request(
                 method, url, params=query, json=body, headers=bearer, timeout=timeout, allow_redirects=False
-            ) as answer:
-                return answer.status, await answer.read()
+            ) as response:
+                return response.status, await response.read()
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=False)
+            failure = NoResponse(type(fault).__name__, in_doubt=False)
         except (TimeoutError, aiohttp.ClientError, OSError) as fault:
-            failure = NoAnswer(type(fault).__name__, in_doubt=True)
-        # Raised outside the handlers: the error it comes from, which may quote the address, is not chained.
+            failure = NoResponse(type(fault).__name__, in_doubt=True)
+        # Raised outside the handlers: the original error, which may quote the URL, is not chained.
         raise failure
 
 
-def _object(payload: bytes) -> dict[str, Any] | None:
+def _json_object(payload: bytes) -> dict[str, Any] | None:
     try:
-        answer = json.loads(payload)
+        parsed = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
-def _fault(status: int, error: Any, told_without: str | None) -> GraphFault | None:
-    """The refusal in an answer; None: there is none. What it says is kept without the token, or not at all."""
+def _graph_error(status: int, error: Any, token: str | None) -> GraphError | None:
+    """The error in a response; None: there is none. With `token` its detail is included, without the token."""
     code = _number(error.get("code")) if isinstance(error, dict) else None
     if code is None:
         return None
     kind = error.get("type")
     kind = kind if isinstance(kind, str) and re.fullmatch(r"[A-Za-z_]{1,40}", kind) else ""
-    says = "" if told_without is None else _said(error).replace(told_without, "[token]")
-    return GraphFault(status, code, _number(error.get("error_subcode")) or 0, kind, says)
+    detail = "" if token is None else _detail(error).replace(token, "[token]")
+    return GraphError(status, code, _number(error.get("error_subcode")) or 0, kind, detail)
 
 
 def _number(value: Any) -> int | None:
-    """A whole number, also where it came as text."""
+    """A whole number, also where it came as a string."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _said(error: Mapping[str, Any]) -> str:
-    """What Meta tells the person who manages templates, on one line."""
-    more = error.get("error_data")
-    details = more.get("details") if isinstance(more, dict) else None
-    told = [error.get("error_user_title"), error.get("error_user_msg"), details]
-    return " ".join(": ".join(one for one in told if isinstance(one, str) and one).split())
+def _detail(error: Mapping[str, Any]) -> str:
+    """Meta's explanation for the administrator who manages templates, on one line."""
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else None
+    parts = [error.get("error_user_title"), error.get("error_user_msg"), details]
+    return " ".join(": ".join(part for part in parts if isinstance(part, str) and part).split())
 
 
 def _entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     entries = page.get("data")
     if not isinstance(entries, list):
-        raise NoAnswer("unreadable answer", in_doubt=False)
-    return [one for one in entries if isinstance(one, dict)]
+        raise NoResponse("unreadable response", in_doubt=False)
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def _following(page: Mapping[str, Any]) -> str:
-    """The cursor of the next page; empty at the last. Meta gives a whole address too, which is not called."""
+def _next_cursor(page: Mapping[str, Any]) -> str:
+    """The cursor of the next page; empty at the last. Meta returns a whole URL too, which is not used."""
     paging = page.get("paging")
     if not isinstance(paging, dict) or not paging.get("next"):
         return ""

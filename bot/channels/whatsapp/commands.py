@@ -1,4 +1,4 @@
-"""`integra whatsapp templates`: what Meta has of our message templates, and bringing it what is missing."""
+"""`integra whatsapp templates`: compare our message templates with Meta's, and submit those that are missing."""
 
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import config
-from bot.channels.whatsapp.client import Graph, GraphFault, NoAnswer
-from bot.cli.output import awaited, fail, say
-from bot.config import WHATSAPP, Settings
+from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.cli.output import async_command, fail, print_line
+from bot.config import WHATSAPP_SETTINGS, Settings
 from bot.course_loader import load_course
 from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
 
-whatsapp = typer.Typer(help="WhatsApp: what has to be arranged with Meta.", no_args_is_help=True)
+whatsapp = typer.Typer(help="WhatsApp: what has to be set up at Meta.", no_args_is_help=True)
 templates = typer.Typer(help="Message templates, which Meta approves before they may be sent.", no_args_is_help=True)
 whatsapp.add_typer(templates, name="templates")
 
@@ -33,24 +33,24 @@ UNKNOWN_OBJECT = 33  # a subcode of 100: no such id, or not for this token
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TemplatePair:
     """One template in one language: ours, Meta's entry, or both."""
 
     name: str
     code: str
-    ours: Mapping[str, Any] | None = None  # what would be submitted
+    ours: Mapping[str, Any] | None = None  # the payload that would be submitted
     theirs: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.code}"
 
     @property
-    def differing(self) -> list[str]:
-        """Fields that read differently here and at Meta; none where one side is missing."""
+    def differing_fields(self) -> list[str]:
+        """Fields whose text differs between ours and Meta's; none where one side is missing."""
         if self.ours is None or self.theirs is None:
             return []
-        one, other = _read(self.ours), _read(self.theirs)
-        return [field for field in FIELDS if one[field] != other[field]]
+        ours, theirs = _visible_texts(self.ours), _visible_texts(self.theirs)
+        return [field for field in FIELDS if ours[field] != theirs[field]]
 
     @property
     def verdict(self) -> str:
@@ -58,98 +58,98 @@ class Pair:
             return "missing at Meta"
         if self.ours is None:
             return "only at Meta"
-        return f"differs in {', '.join(self.differing)}" if self.differing else "same"
+        return f"differs in {', '.join(self.differing_fields)}" if self.differing_fields else "same"
 
 
 @templates.command()
-@awaited
+@async_command
 async def status() -> None:
-    """A table: whether ours are at Meta and the same, approved, in which category and how well received."""
-    settings, library = _start()
-    async with _meta(settings) as graph:
+    """Show a table: whether ours are at Meta and the same, their status, category and quality."""
+    settings, library = _load()
+    async with _graph(settings) as graph:
         found = pairs(library, await graph.templates())
     console = Console(width=WIDTH, file=io.StringIO(), force_terminal=False)
     table = Table()
     for column in ("Template", "Language", "Ours", "At Meta", "Category", "Quality", "Reason"):
         table.add_column(column, overflow="fold")
     for pair in found:
-        table.add_row(*(Text(cell) for cell in (pair.name, pair.code, *_state(pair))))
+        table.add_row(*(Text(cell) for cell in (pair.name, pair.code, *_table_cells(pair))))
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    say(console.file.getvalue().rstrip())
+    print_line(console.file.getvalue().rstrip())
 
 
 @templates.command()
-@awaited
+@async_command
 async def diff() -> None:
-    """Each template and language: the same, missing at Meta, differing (both texts), or only at Meta."""
-    settings, library = _start()
-    async with _meta(settings) as graph:
+    """Compare each template and language: the same, missing at Meta, differing (both texts), or only at Meta."""
+    settings, library = _load()
+    async with _graph(settings) as graph:
         found = pairs(library, await graph.templates())
     for pair in found:
-        say(f"{pair}: {pair.verdict}")
-        for field in pair.differing:
-            for side, whole in (("here", pair.ours), ("at Meta", pair.theirs)):
-                say(f"  {field} {side}:")
-                for line in _read(whole or {})[field].splitlines() or ["(none)"]:
-                    say(f"    {line}")
+        print_line(f"{pair}: {pair.verdict}")
+        for field in pair.differing_fields:
+            for side, template in (("here", pair.ours), ("at Meta", pair.theirs)):
+                print_line(f"  {field} {side}:")
+                for line in _visible_texts(template or {})[field].splitlines() or ["(none)"]:
+                    print_line(f"    {line}")
 
 
 @templates.command()
-@awaited
+@async_command
 async def push(
     only: Annotated[str | None, typer.Option(help="Name of one template; without it: all.")] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Submit; without it only what would be done is told.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Submit; without it the changes are only listed.")] = False,
 ) -> None:
-    """Create at Meta what is missing there. What differs is told and left alone."""
-    settings, library = _start()
+    """Create the templates that are missing at Meta. Those that differ are listed and not changed."""
+    settings, library = _load()
     if only is not None and only not in library.templates:
         fail(f"--only: no such template (seen: {only!r}); there are: {', '.join(sorted(library.templates))}")
-    async with _meta(settings) as graph:
-        found = [one for one in pairs(library, await graph.templates()) if one.ours and only in (None, one.name)]
+    async with _graph(settings) as graph:
+        found = [pair for pair in pairs(library, await graph.templates()) if pair.ours and only in (None, pair.name)]
         missing = [pair for pair in found if pair.theirs is None]
         for pair in found:
-            if pair.differing:
-                say(f"{pair}: {pair.verdict}; left alone. Make them the same: at Meta, or ours.")
+            if pair.differing_fields:
+                print_line(f"{pair}: {pair.verdict}; not changed. Make them the same at Meta or here.")
         refused = [pair for pair in missing if not (await _submit(graph, pair) if apply else _announce(pair))]
     same = sum(pair.verdict == "same" for pair in found)
     differing = len(found) - same - len(missing)
     done = f"{len(missing) - len(refused)} {'submitted' if apply else 'missing'}"
-    say(f"{done}, {same} the same, {differing} differing.")
+    print_line(f"{done}, {same} the same, {differing} differing.")
     if refused:
         fail(f"{len(refused)} refused.")
     if missing and not apply:
-        say("Nothing was submitted; submit it with --apply.")
+        print_line("Nothing was submitted; submit it with --apply.")
 
 
-def pairs(library: Library, entries: Sequence[Mapping[str, Any]]) -> list[Pair]:
-    """Ours beside Meta's, ours first."""
-    theirs = {(_word(one, "name"), _word(one, "language")): one for one in entries}
+def pairs(library: Library, entries: Sequence[Mapping[str, Any]]) -> list[TemplatePair]:
+    """Pair our templates with Meta's entries; entries that only Meta has come last."""
+    theirs = {(_text(entry, "name"), _text(entry, "language")): entry for entry in entries}
     found = []
-    for template in sorted(library.templates.values(), key=lambda one: one.name):
+    for template in sorted(library.templates.values(), key=lambda template: template.name):
         for language in LANGUAGES:
             found.append(_pair(template, language, theirs))
-    return found + [Pair(name, code, None, one) for (name, code), one in sorted(theirs.items())]
+    return found + [TemplatePair(name, code, None, entry) for (name, code), entry in sorted(theirs.items())]
 
 
-def _pair(template: Template, language: str, theirs: dict[tuple[str, str], Mapping[str, Any]]) -> Pair:
+def _pair(template: Template, language: str, theirs: dict[tuple[str, str], Mapping[str, Any]]) -> TemplatePair:
     code = template.code(language)
-    return Pair(template.name, code, template.submission(language), theirs.pop((template.name, code), None))
+    return TemplatePair(template.name, code, template.submission(language), theirs.pop((template.name, code), None))
 
 
-# ---------------------------------------------------------------- talking to Meta
+# ---------------------------------------------------------------- requests to Meta
 
 
-def _start() -> tuple[Settings, Library]:
+def _load() -> tuple[Settings, Library]:
     settings = config.load()
     if not settings.has_whatsapp:
-        fail(f"{', '.join(WHATSAPP).upper()}: not set; WhatsApp is off")
+        fail(f"{', '.join(WHATSAPP_SETTINGS).upper()}: not set; WhatsApp is off")
     return settings, load_course(settings)
 
 
 @asynccontextmanager
-async def _meta(settings: Settings) -> AsyncIterator[Graph]:
-    """Meta's door; what goes wrong there ends the command with one line."""
+async def _graph(settings: Settings) -> AsyncIterator[Graph]:
+    """A client of the Graph API; its errors end the command with a one-line message."""
     assert settings.whatsapp_access_token is not None
     assert settings.whatsapp_phone_number_id is not None
     assert settings.whatsapp_business_account_id is not None
@@ -161,105 +161,105 @@ async def _meta(settings: Settings) -> AsyncIterator[Graph]:
     )
     try:
         yield graph
-    except GraphFault as fault:
-        _give_up(fault)
-    except NoAnswer as fault:
+    except GraphError as fault:
+        _fail(fault)
+    except NoResponse as fault:
         fail(f"WHATSAPP_API_URL: no answer from {settings.whatsapp_api_url} ({fault.kind}); try again")
     finally:
         await graph.close()
 
 
-def _give_up(fault: GraphFault) -> NoReturn:
+def _fail(fault: GraphError) -> NoReturn:
     if fault.code in TOKEN_REFUSED:
         fail(f"WHATSAPP_ACCESS_TOKEN: Meta refuses it ({fault}); make a new one for the system user")
     if fault.code in FORBIDDEN:
         needs = "the system user needs whatsapp_business_management, and the account among its assets"
         fail(f"WHATSAPP_ACCESS_TOKEN: a permission is missing ({fault}); {needs}")
     if fault.code == 100:
-        fail(f"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see ({fault}){_because(fault)}")
+        fail(f"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see ({fault}){_detail_suffix(fault)}")
     if fault.code in TOO_MANY_CALLS:
         fail(f"Meta has had too many calls from us ({fault}); try again in an hour")
-    fail(f"Meta refuses ({fault}){_because(fault)}")
+    fail(f"Meta refuses ({fault}){_detail_suffix(fault)}")
 
 
-def _announce(pair: Pair) -> bool:
-    say(f"{pair}: would be submitted")
+def _announce(pair: TemplatePair) -> bool:
+    print_line(f"{pair}: would be submitted")
     return True
 
 
-async def _submit(graph: Graph, pair: Pair) -> bool:
-    """Create one; False: Meta refused this one. A fault that would meet the next one too is raised."""
+async def _submit(graph: Graph, pair: TemplatePair) -> bool:
+    """Create one template; False: Meta refused it. An error that would refuse the next one too is raised."""
     assert pair.ours is not None
     try:
-        answer = await graph.create_template(pair.ours)
-    except GraphFault as fault:
+        response = await graph.create_template(pair.ours)
+    except GraphError as fault:
         if fault.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or fault.subcode == UNKNOWN_OBJECT:
             raise
-        say(f"{pair}: refused ({fault}){_because(fault)}")
+        print_line(f"{pair}: refused ({fault}){_detail_suffix(fault)}")
         return False
-    except NoAnswer as fault:
+    except NoResponse as fault:
         if not fault.in_doubt:
             raise
         fail(f"{pair}: no answer ({fault.kind}); it may be there all the same: look with `status` before another push")
-    wanted, given = pair.ours["category"], _word(answer, "category")
-    filed = f", filed as {given} and not as {wanted}" if given not in ("", wanted) else ""
-    say(f"{pair}: submitted, {_word(answer, 'status') or 'no status'}{filed}")
+    wanted, assigned = pair.ours["category"], _text(response, "category")
+    filed = f", filed as {assigned} and not as {wanted}" if assigned not in ("", wanted) else ""
+    print_line(f"{pair}: submitted, {_text(response, 'status') or 'no status'}{filed}")
     return True
 
 
-def _because(fault: GraphFault) -> str:
-    return f": {_plain(fault.says)}" if fault.says else ""
+def _detail_suffix(fault: GraphError) -> str:
+    return f": {_printable(fault.detail)}" if fault.detail else ""
 
 
-# ---------------------------------------------------------------- reading both sides
+# ---------------------------------------------------------------- reading both sides' templates
 
 
-def _state(pair: Pair) -> tuple[str, str, str, str, str]:
+def _table_cells(pair: TemplatePair) -> tuple[str, str, str, str, str]:
     """The cells of the table after name and language."""
     ours = "" if pair.ours is None else str(pair.ours["category"])
     if pair.theirs is None:
         return "yes", "missing", ours, "", ""
-    theirs = _word(pair.theirs, "category")
+    theirs = _text(pair.theirs, "category")
     category = theirs if ours in ("", theirs) else f"{theirs} (ours: {ours})"
-    reason = _word(pair.theirs, "rejected_reason")
+    reason = _text(pair.theirs, "rejected_reason")
     score = pair.theirs.get("quality_score")
     return (
-        "no" if pair.ours is None else "differs" if pair.differing else "same",
-        _word(pair.theirs, "status"),
+        "no" if pair.ours is None else "differs" if pair.differing_fields else "same",
+        _text(pair.theirs, "status"),
         category,
-        _word(score, "score") if isinstance(score, dict) else "",
+        _text(score, "score") if isinstance(score, dict) else "",
         "" if reason == "NONE" else reason,
     )
 
 
-def _read(whole: Mapping[str, Any]) -> dict[str, str]:
-    """What a person would see of a template, as it is submitted or as Meta shows it: a text a field."""
-    read = dict.fromkeys(FIELDS, "") | {"category": _word(whole, "category")}
-    for component in _items(whole, "components"):
-        kind = _word(component, "type").lower()
+def _visible_texts(template: Mapping[str, Any]) -> dict[str, str]:
+    """The visible text of each field of a template, from our payload or from Meta's entry."""
+    texts = dict.fromkeys(FIELDS, "") | {"category": _text(template, "category")}
+    for component in _items(template, "components"):
+        kind = _text(component, "type").lower()
         if kind == "buttons":
-            read[kind] = "\n".join(_button(button) for button in _items(component, "buttons"))
+            texts[kind] = "\n".join(_button(button) for button in _items(component, "buttons"))
         elif kind in FIELDS:
-            read[kind] = _word(component, "text") or _word(component, "format")
-    return read
+            texts[kind] = _text(component, "text") or _text(component, "format")
+    return texts
 
 
 def _button(button: Mapping[str, Any]) -> str:
-    kind = _word(button, "type")
-    return _word(button, "text") + ("" if kind == "QUICK_REPLY" else f" ({kind})")
+    kind = _text(button, "type")
+    return _text(button, "text") + ("" if kind == "QUICK_REPLY" else f" ({kind})")
 
 
-def _items(whole: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = whole.get(key)
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+def _items(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    value = node.get(key)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _word(whole: Mapping[str, Any], key: str) -> str:
-    found = whole.get(key)
-    return _plain(found) if isinstance(found, str) else ""
+def _text(node: Mapping[str, Any], key: str) -> str:
+    value = node.get(key)
+    return _printable(value) if isinstance(value, str) else ""
 
 
-def _plain(text: str) -> str:
-    """What Meta sends goes to a terminal: only what can be printed, with its line breaks."""
+def _printable(text: str) -> str:
+    """A text of Meta's for the terminal: only printable characters and line breaks."""
     lines = text.replace("\r\n", "\n").strip().split("\n")
     return "\n".join("".join(sign for sign in line if sign.isprintable()) for line in lines)

@@ -1,4 +1,4 @@
-"""Pieces of WhatsApp's JSON, none of which is trusted to be what it should; and who is meant by them."""
+"""Read single fields of WhatsApp's JSON, none of which is trusted to have its documented type; identify the user."""
 
 import hashlib
 import re
@@ -6,20 +6,21 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from bot.channels.telegram.parser import Untranslatable, clean
+from bot.channels.events import UnreadablePayload
+from bot.channels.text import clean
 from bot.channels.whatsapp.phone import canonical
 
-LONGEST_SAID = 200
-LAST_MOMENT = 253_402_300_799  # the year 9999
+MAX_LABEL = 200  # characters
+MAX_UNIX_SECONDS = 253_402_300_799  # the year 9999
 PRINTABLE = re.compile(r"[ -~]+")
-USER = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 
 
 class Contacts:
-    """Which user id goes with which phone. Never by position: they come in any order and number."""
+    """Which user id belongs to which phone. Never by position: they come in any order and number."""
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], *, is_lone: bool) -> None:
-        self._lone = pairs[0] if is_lone else ("", "")
+    def __init__(self, pairs: Sequence[tuple[str, str]], *, is_single: bool) -> None:
+        self._single = pairs[0] if is_single else ("", "")
         self._users: dict[str, set[str]] = defaultdict(set)
         self._phones: dict[str, set[str]] = defaultdict(set)
         for user, phone in pairs:
@@ -27,87 +28,93 @@ class Contacts:
                 self._users[phone].add(user)
                 self._phones[user].add(phone)
 
-    def complete(self, user: str, phone: str) -> tuple[str, str]:
-        """User id and phone of whoever is known by one of them, or by none and is the only one there; `""` each
-        where nothing tells, or several do."""
-        lone_user, lone_phone = self._lone
-        if (user and lone_user not in ("", user)) or (phone and lone_phone not in ("", phone)):
-            lone_user = lone_phone = ""
-        user = user or _only(self._users.get(phone, ())) or lone_user
-        return user, phone or _only(self._phones.get(user, ())) or lone_phone
+    def resolve(self, user: str, phone: str) -> tuple[str, str]:
+        """User id and phone of a user known by one of them, or by neither when there is a single contact.
+
+        `""` for what is not known or is ambiguous.
+        """
+        single_user, single_phone = self._single
+        if (user and single_user not in ("", user)) or (phone and single_phone not in ("", phone)):
+            single_user = single_phone = ""
+        user = user or _only(self._users.get(phone, ())) or single_user
+        return user, phone or _only(self._phones.get(user, ())) or single_phone
 
 
-def members(node: object, name: str) -> Sequence[object]:
-    """A list's members. What is no list, though it should be, stands for one broken member."""
+def items_of(node: object, name: str) -> Sequence[object]:
+    """The items of a list. A value that should be a list and is none counts as one broken item."""
     value = node.get(name, ()) if isinstance(node, dict) else node
     return value if isinstance(value, list | tuple) else () if value is None else (value,)
 
 
-def inner(node: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object's member that is an object; empty where there is none."""
+def object_in(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """A member that is an object; empty where there is none."""
     value = node.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def word(value: object) -> str:
-    """A text, or a number that WhatsApp now and then writes in its place."""
+def text_of(value: object) -> str:
+    """A string, or a number that WhatsApp sometimes writes in its place; empty for anything else."""
     is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
     return value if isinstance(value, str) else str(value) if is_number else ""
 
 
-def said(value: object) -> str:
-    """A word of the platform's own, of a length that can be kept."""
-    return clean(word(value)[:LONGEST_SAID])
+def label_of(value: object) -> str:
+    """A text of the platform's own (never a user's), cut to a length that can be stored."""
+    return clean(text_of(value)[:MAX_LABEL])
 
 
-def number(value: object, digits: int = 9) -> int:
-    """What is written in so many decimal digits at most; else 0."""
-    written = word(value)
-    return int(written) if len(written) <= digits and written.isascii() and written.isdigit() else 0
+def number_of(value: object, digits: int = 9) -> int:
+    """A number of at most so many decimal digits; 0 for anything else."""
+    text = text_of(value)
+    return int(text) if len(text) <= digits and text.isascii() and text.isdigit() else 0
 
 
-def moment(value: object) -> int:
-    """Unix seconds; 0 for what is none."""
-    seconds = number(value, digits=12)
-    return seconds if seconds <= LAST_MOMENT else 0
+def timestamp_of(value: object) -> int:
+    """Unix seconds; 0 for anything else."""
+    seconds = number_of(value, digits=12)
+    return seconds if seconds <= MAX_UNIX_SECONDS else 0
 
 
 def user_of(value: object) -> str:
-    return value if isinstance(value, str) and USER.fullmatch(value) else ""
+    """A business-scoped user id; empty for anything else."""
+    return value if isinstance(value, str) and USER_ID.fullmatch(value) else ""
 
 
 def phone_of(value: object) -> str:
-    return canonical(word(value))
+    """A phone number in its canonical form; empty for anything else."""
+    return canonical(text_of(value))
 
 
 def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def key_of(name: str) -> str:
-    """What we keep of an identifier of the platform; empty for an empty one. Always a digest: the identifier of a
-    message (wamid...) spells the person's phone number in base64."""
+def hashed_key(name: str) -> str:
+    """The key that we store for an identifier of the platform; empty for an empty one.
+
+    Always a digest: the identifier of a message (wamid...) contains the user's phone number in base64.
+    """
     return f"h:{digest_of(name)[:40]}" if name else ""
 
 
-# ---------------------------------------------------------------- pieces that must be there: these raise Untranslatable
+# ---------------------------------------------------------------- required fields: these raise UnreadablePayload
 
 
-def needed(raw: dict[str, Any], name: str) -> str:
-    if not (told := said(raw.get(name))):
-        raise Untranslatable(f"no {name}")
-    return told
+def required_label(raw: dict[str, Any], name: str) -> str:
+    if not (label := label_of(raw.get(name))):
+        raise UnreadablePayload(f"no {name}")
+    return label
 
 
-def needed_key(raw: dict[str, Any]) -> str:
-    if not (key := key_of(word(raw.get("id")))):
-        raise Untranslatable("no id")
+def required_key(raw: dict[str, Any]) -> str:
+    if not (key := hashed_key(text_of(raw.get("id")))):
+        raise UnreadablePayload("no id")
     return key
 
 
-def address_of(user: str, phone: str) -> str:
+def required_address(user: str, phone: str) -> str:
     if not (address := user or phone):
-        raise Untranslatable("no address")
+        raise UnreadablePayload("no address")
     return address
 
 

@@ -1,135 +1,149 @@
-"""What WhatsApp sends, put into our own words: pure, never raises, and one broken item costs no other."""
+"""Parse WhatsApp's webhooks: pure, never raises, and one broken item costs no other."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import structlog
 
-from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, PlatformEvent, Receipt, UnreadableEvent
-from bot.channels.telegram.parser import Untranslatable, clean
-from bot.channels.webhook import WITHOUT_KEY
+from bot.channels.events import (
+    AccountEffect,
+    AccountEvent,
+    AccountEventKind,
+    DeliveryStatus,
+    ErrorMeaning,
+    PlatformEvent,
+    Receipt,
+    UnreadableEvent,
+    UnreadablePayload,
+)
+from bot.channels.text import parse_typed
+from bot.channels.webhook import NO_KEY
+from bot.channels.whatsapp.errors import error_meaning
 from bot.channels.whatsapp.fields import (
     PRINTABLE,
-    USER,
+    USER_ID,
     Contacts,
-    address_of,
     digest_of,
-    inner,
-    key_of,
-    members,
-    moment,
-    needed,
-    needed_key,
-    number,
+    hashed_key,
+    items_of,
+    label_of,
+    number_of,
+    object_in,
     phone_of,
-    said,
+    required_address,
+    required_key,
+    required_label,
+    text_of,
+    timestamp_of,
     user_of,
-    word,
 )
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import Update, UpdateKind
 
 NAME = "whatsapp"
-LONGEST_SENTENCE = 2_000  # of a system message, in characters
+MAX_SYSTEM_TEXT = 2_000  # of a system message, in characters
 MAX_BUTTON_BYTES = 64
 
-# What needs no answer, and changes nothing of ours.
-_SILENT = ("reaction", "unreaction", "edit", "revoke", "request_welcome")
-_MOVES = ("user_changed_number", "customer_changed_number", "user_changed_user_id")
-_FATES = {
+# Messages that need no answer and change nothing of ours.
+_IGNORED_MESSAGES = ("reaction", "unreaction", "edit", "revoke", "request_welcome")
+_ADDRESS_CHANGES = ("user_changed_number", "customer_changed_number", "user_changed_user_id")
+_STATUSES = {
     "sent": DeliveryStatus.SENT,
     "failed": DeliveryStatus.FAILED,
     "delivered": DeliveryStatus.DELIVERED,
     "read": DeliveryStatus.READ,
     "played": DeliveryStatus.READ,
 }
-_WISHES = {"stop": "stop", "resume": "resume", "signup": "resume"}
-_TEMPLATES = {  # field -> topic, our name of what is told, WhatsApp's
+_PREFERENCES = {"stop": "stop", "resume": "resume", "signup": "resume"}
+_TEMPLATE_EVENTS = {  # webhook field -> topic, our field, WhatsApp's field
     "message_template_status_update": (AccountEventKind.TEMPLATE, "status", "event"),
     "template_category_update": (AccountEventKind.TEMPLATE_CATEGORY, "category", "new_category"),
     "message_template_quality_update": (AccountEventKind.TEMPLATE_QUALITY, "quality", "new_quality_score"),
 }
-_ACCOUNT = (  # our name of what is told besides the event, and where it stands
+_ACCOUNT_DETAILS = (  # fields besides `event`: ours, WhatsApp's list, and the member of its items
     ("restrictions", "restriction_info", "restriction_type"),
     ("ban", "ban_info", "waba_ban_state"),
 )
 
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w{1,64})?(?:\s+(.*))?", re.DOTALL)
-# Read from its end: what comes before is the person's own name, and a name may say anything.
-_CHANGED = re.compile(rf".*\bchanged from ({USER.pattern}) to ({USER.pattern})\.?", re.DOTALL)
-_PEOPLE = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
+_STOPPING = ("ACCOUNT_DELETED", "ACCOUNT_OFFBOARDED")
+_RESUMING = ("ACCOUNT_RECONNECTED",)
+_BANNED, _REINSTATED = "DISABLE", "REINSTATE"
+
+# Matched from its end: what comes before is the user's own name, and a name may contain anything.
+_CHANGED_USER_ID = re.compile(rf".*\bchanged from ({USER_ID.pattern}) to ({USER_ID.pattern})\.?", re.DOTALL)
+_MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 
 log = structlog.get_logger()
 
 
-def translate(body: object, number_id: str = "") -> list[PlatformEvent]:
-    """Everything a webhook's body holds, in its order; what is ignored on purpose leaves nothing.
+def parse(body: object, number_id: str = "") -> list[PlatformEvent]:
+    """Parse all items of a webhook's body, in their order; items ignored on purpose yield nothing.
 
     With `number_id` the messages and receipts of the account's other numbers are left out. Ignored are groups,
-    reactions, edited and deleted messages, and every field and status that we know no use for. A broken item is an
-    Untranslated of its own: its key where it has one, and the kind of the fault.
+    reactions, edited and deleted messages, and every field and status that we do not use. A broken item yields an
+    UnreadableEvent: its key where it has one, and the kind of the fault.
     """
-    arrivals: list[PlatformEvent] = []
+    events: list[PlatformEvent] = []
     left_out = 0
     for change in _changes(body):
         if change is None:
-            arrivals.append(UnreadableEvent(NAME, WITHOUT_KEY, "no change"))
+            events.append(UnreadableEvent(NAME, NO_KEY, "no change"))
             continue
         if change.is_of_another_number(number_id):
             left_out += sum(1 for _ in change.items())
         else:
-            read = (_alone(change, *item) for item in change.items())
-            arrivals += (arrival for arrival in read if arrival is not None)
+            parsed = (_parse_item(change, *item) for item in change.items())
+            events += (event for event in parsed if event is not None)
     if left_out:
-        log.info("whatsapp_of_another_number", count=left_out)
-    return arrivals
+        log.info("whatsapp_other_number_ignored", count=left_out)
+    return events
 
 
 @dataclass(frozen=True)
 class _Change:
-    """One change of an entry: what its items share."""
+    """One change of an entry: the context that its items share."""
 
     entry: str
     time: int
     field: str
     value: dict[str, Any]
 
-    def items(self) -> "Iterator[tuple[_Read, object, int]]":
-        """How each is read, the item, and its place in its list."""
-        for name, read in _FIELDS.get(self.field, ()):
-            raws = members(self.value, name) if name else (self.value,)
-            yield from ((read, raw, place) for place, raw in enumerate(raws))
+    def items(self) -> "Iterator[tuple[_ItemParser, object, int]]":
+        """For each item its parser, the item itself, and its index in its list."""
+        for name, parser in _FIELDS.get(self.field, ()):
+            raws = items_of(self.value, name) if name else (self.value,)
+            yield from ((parser, raw, index) for index, raw in enumerate(raws))
 
     def is_of_another_number(self, number_id: str) -> bool:
         if not number_id or self.field != "messages":
             return False
-        shown = self.value.get("metadata")
-        shown = word(shown.get("phone_number_id")) if isinstance(shown, dict) else ""
-        return shown not in ("", number_id)
+        metadata = self.value.get("metadata")
+        own_id = text_of(metadata.get("phone_number_id")) if isinstance(metadata, dict) else ""
+        return own_id not in ("", number_id)
 
     @cached_property
     def digest(self) -> str:
-        words = json.dumps([self.entry, self.time, self.field, self.value], sort_keys=True, separators=(",", ":"))
-        return digest_of(words)
+        content = json.dumps([self.entry, self.time, self.field, self.value], sort_keys=True, separators=(",", ":"))
+        return digest_of(content)
 
     @cached_property
     def contacts(self) -> Contacts:
-        raws = members(self.value, "contacts")
+        raws = items_of(self.value, "contacts")
         pairs = [(user_of(raw.get("user_id")), phone_of(raw.get("wa_id"))) for raw in raws if isinstance(raw, dict)]
-        speaking = len(members(self.value, "messages")) + len(members(self.value, "user_preferences"))
-        return Contacts(pairs, is_lone=len(raws) == len(pairs) == speaking == 1)
+        senders = len(items_of(self.value, "messages")) + len(items_of(self.value, "user_preferences"))
+        return Contacts(pairs, is_single=len(raws) == len(pairs) == senders == 1)
 
 
-_Read = Callable[[dict[str, Any], _Change, int], PlatformEvent | None]
+_ItemParser = Callable[[dict[str, Any], _Change, int], PlatformEvent | None]
 
 
 def _changes(body: object) -> Iterator[_Change | None]:
-    """The changes of all entries; None for each that cannot be one."""
-    for entry in members(body, "entry"):
-        for raw in members(entry, "changes"):
+    """The changes of all entries; None for each that is malformed."""
+    for entry in items_of(body, "entry"):
+        for raw in items_of(entry, "changes"):
             yield _change(entry, raw)
 
 
@@ -139,201 +153,216 @@ def _change(entry: object, raw: object) -> _Change | None:
     value = raw.get("value") if field in _FIELDS else {}
     if not isinstance(value, dict):
         return None
-    return _Change(word(entry.get("id")), moment(entry.get("time")), field, value)
+    return _Change(text_of(entry.get("id")), timestamp_of(entry.get("time")), field, value)
 
 
-def _alone(change: _Change, read: _Read, raw: object, place: int) -> PlatformEvent | None:
+def _parse_item(change: _Change, parser: _ItemParser, raw: object, index: int) -> PlatformEvent | None:
     if not isinstance(raw, dict):
-        return UnreadableEvent(NAME, WITHOUT_KEY, "not an object")
+        return UnreadableEvent(NAME, NO_KEY, "not an object")
     try:
-        return read(raw, change, place)
-    except Untranslatable as broken:
-        fault = str(broken)
-    except Exception as broken:  # a shape that nobody thought of, or one too deep to be walked
-        fault = type(broken).__name__
-    return UnreadableEvent(NAME, key_of(word(raw.get("id"))) or WITHOUT_KEY, fault)
+        return parser(raw, change, index)
+    except UnreadablePayload as error:
+        fault = str(error)
+    except Exception as error:  # an unforeseen shape, or one nested too deeply to be walked
+        fault = type(error).__name__
+    return UnreadableEvent(NAME, hashed_key(text_of(raw.get("id"))) or NO_KEY, fault)
 
 
-# ---------------------------------------------------------------- what people do
+# ---------------------------------------------------------------- updates of users
 
 
 def _message(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
-    kind = raw.get("type")
-    if kind in _SILENT or raw.get("group_id") is not None:
+    message_type = raw.get("type")
+    if message_type in _IGNORED_MESSAGES or raw.get("group_id") is not None:
         return None
-    if kind == "system":
-        return _move(raw)
-    user, phone = change.contacts.complete(user_of(raw.get("from_user_id")), phone_of(raw.get("from")))
-    did, command, text, choice = _deed(raw)
+    if message_type == "system":
+        return _address_change(raw)
+    user, phone = change.contacts.resolve(user_of(raw.get("from_user_id")), phone_of(raw.get("from")))
+    kind, command, text, choice = _content(raw)
     return Update(
         channel=NAME,
-        key=needed_key(raw),
-        address=address_of(user, phone),
-        kind=did,
+        key=required_key(raw),
+        address=required_address(user, phone),
+        kind=kind,
         text=text,
         command=command,
         choice=choice,
-        at=moment(raw.get("timestamp")),
+        at=timestamp_of(raw.get("timestamp")),
         alias=phone,
     )
 
 
-def _deed(raw: dict[str, Any]) -> tuple[UpdateKind, str, str, str]:
-    """Kind, command, words and choice of a message. Of whatever is neither text nor button nothing is kept."""
-    kind = raw.get("type")
-    chosen: object = None
-    if kind == "text":
-        return *_typed(inner(raw, "text").get("body")), ""
-    if kind == "button":  # a quick reply of a template
-        chosen = inner(raw, "button").get("payload")
-    elif kind == "interactive":
-        reply = inner(raw, "interactive")  # may be missing: its place is taken by `errors` then
-        chosen = inner(reply, "button_reply").get("id") or inner(reply, "list_reply").get("id")
-    if not (choice := word(chosen)):
+def _content(raw: dict[str, Any]) -> tuple[UpdateKind, str, str, str]:
+    """Kind, command, text and choice of a message. Content that is neither text nor button is dropped."""
+    message_type = raw.get("type")
+    pressed: object = None
+    if message_type == "text":
+        return *parse_typed(_text_body(raw)), ""
+    if message_type == "button":  # a quick reply of a template
+        pressed = object_in(raw, "button").get("payload")
+    elif message_type == "interactive":
+        reply = object_in(raw, "interactive")  # may be missing: the message has `errors` instead
+        pressed = object_in(reply, "button_reply").get("id") or object_in(reply, "list_reply").get("id")
+    if not (choice := text_of(pressed)):
         return UpdateKind.ATTACHMENT, "", "", ""
     return UpdateKind.CHOICE, "", "", choice if len(choice) <= MAX_BUTTON_BYTES and PRINTABLE.fullmatch(choice) else ""
 
 
-def _typed(body: object) -> tuple[UpdateKind, str, str]:
-    """Kind, command and words of a typed text; what is long loses its words here, before anything is stored."""
+def _text_body(raw: dict[str, Any]) -> str:
+    body = object_in(raw, "text").get("body")
     if not isinstance(body, str):
-        raise Untranslatable("a text that is none")
-    if len(body) > 4 * SHORT_TEXT or len(text := clean(body)) > SHORT_TEXT:
-        return UpdateKind.LONG_TEXT, "", ""
-    if command := _COMMAND.fullmatch(text):
-        return UpdateKind.COMMAND, command[1].lower(), (command[2] or "").strip()
-    return UpdateKind.TEXT, "", text
+        raise UnreadablePayload("text is not a string")
+    return body
 
 
-def _move(raw: dict[str, Any]) -> Update | None:
-    """Somebody changed their number, and with it perhaps the user id. Other system messages are ignored."""
-    system = inner(raw, "system")
-    if system.get("type") not in _MOVES:
+def _address_change(raw: dict[str, Any]) -> Update | None:
+    """A user changed their phone number, and with it perhaps their user id. Other system messages are ignored."""
+    system = object_in(raw, "system")
+    if system.get("type") not in _ADDRESS_CHANGES:
         return None
     user, phone = user_of(raw.get("from_user_id")), phone_of(raw.get("from"))
     new_user, new_phone = user_of(system.get("user_id")), phone_of(system.get("wa_id") or system.get("new_wa_id"))
     if system["type"] == "user_changed_user_id" and user in ("", new_user):
-        told_user, told_new_user = _changed(system.get("body"))
-        if new_user in ("", told_new_user):
-            user, new_user = told_user, told_new_user
-    if user == new_user and phone:  # the new id already: then the old number tells who it was
+        text_user, text_new_user = _changed_user_ids(system.get("body"))
+        if new_user in ("", text_new_user):
+            user, new_user = text_user, text_new_user
+    if user == new_user and phone:  # `from_user_id` is the new id already: the old number identifies the user
         user = ""
     if not new_user and not new_phone:
-        raise Untranslatable("no new address")
-    address = address_of(user, phone)
+        raise UnreadablePayload("no new address")
+    address = required_address(user, phone)
     moved_to = new_user or ("" if user else new_phone)
     if moved_to in ("", address) and new_phone in ("", phone):
-        return None  # 52 and 521 are one number
+        return None  # nothing changed: 52 and 521 are the same number
     return Update(
         channel=NAME,
-        key=needed_key(raw),
+        key=required_key(raw),
         address=address,
         kind=UpdateKind.MOVED,
-        at=moment(raw.get("timestamp")),
+        at=timestamp_of(raw.get("timestamp")),
         alias=phone,
         moved_to="" if moved_to == address else moved_to,
         moved_alias=new_phone,
     )
 
 
-def _changed(body: object) -> tuple[str, str]:
-    """The old and the new user id as the sentence of a system message tells them; empty where it does not."""
-    told = _CHANGED.fullmatch(body) if isinstance(body, str) and len(body) <= LONGEST_SENTENCE else None
-    return (told[1], told[2]) if told else ("", "")
+def _changed_user_ids(body: object) -> tuple[str, str]:
+    """Old and new user id from the text of a system message; empty where it has another form."""
+    ids = _CHANGED_USER_ID.fullmatch(body) if isinstance(body, str) and len(body) <= MAX_SYSTEM_TEXT else None
+    return (ids[1], ids[2]) if ids else ("", "")
 
 
 def _preference(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
-    value = word(raw.get("value"))
-    wish = _WISHES.get(value)
-    if raw.get("category") != "marketing_messages" or wish is None:
+    value = text_of(raw.get("value"))
+    choice = _PREFERENCES.get(value)
+    if raw.get("category") != "marketing_messages" or choice is None:
         return None
-    user, phone = change.contacts.complete(user_of(raw.get("user_id")), phone_of(raw.get("wa_id")))
-    address, at = address_of(user, phone), moment(raw.get("timestamp"))
-    # It has no identifier of its own. Hashed, as no phone may stand in a key.
+    user, phone = change.contacts.resolve(user_of(raw.get("user_id")), phone_of(raw.get("wa_id")))
+    address, at = required_address(user, phone), timestamp_of(raw.get("timestamp"))
+    # It has no identifier of its own. Hashed, as no key may contain a phone number.
     key = f"p:{digest_of(f'{address} {value} {at}')}"
-    return Update(NAME, key, address, UpdateKind.PREFERENCE, choice=wish, at=at, alias=phone)
+    return Update(NAME, key, address, UpdateKind.PREFERENCE, choice=choice, at=at, alias=phone)
 
 
-def _new_user_id(raw: dict[str, Any], _: _Change, __: int) -> Update | None:
-    """The same news as a system message of the kind user_changed_user_id, in a field of its own."""
-    told = inner(raw, "user_id")
-    old, new, phone = user_of(told.get("previous")), user_of(told.get("current")), phone_of(raw.get("wa_id"))
+def _user_id_update(raw: dict[str, Any], _: _Change, __: int) -> Update | None:
+    """The same change as a system message of type user_changed_user_id reports, in a webhook field of its own."""
+    ids = object_in(raw, "user_id")
+    old, new, phone = user_of(ids.get("previous")), user_of(ids.get("current")), phone_of(raw.get("wa_id"))
     if not old or not new:
-        raise Untranslatable("no new address")
+        raise UnreadablePayload("no new address")
     key = f"m:{digest_of(f'{old} {new}')}"
-    return Update(NAME, key, old, UpdateKind.MOVED, at=moment(raw.get("timestamp")), moved_to=new, moved_alias=phone)
+    at = timestamp_of(raw.get("timestamp"))
+    return Update(NAME, key, old, UpdateKind.MOVED, at=at, moved_to=new, moved_alias=phone)
 
 
-# ---------------------------------------------------------------- what became of what we sent
+# ---------------------------------------------------------------- receipts
 
 
-def _status(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
-    status, ref = raw.get("status"), word(raw.get("id"))
+def _receipt(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
+    status, ref = raw.get("status"), text_of(raw.get("id"))
     if not isinstance(status, str) or not ref:
-        raise Untranslatable("no status" if ref else "no id")
-    if raw.get("recipient_type") == "group" or status not in _FATES:
+        raise UnreadablePayload("no status" if ref else "no id")
+    if raw.get("recipient_type") == "group" or status not in _STATUSES:
         return None
-    errors = [one for one in members(raw, "errors") if isinstance(one, dict)]
+    errors = [error for error in items_of(raw, "errors") if isinstance(error, dict)]
+    code = number_of(errors[0].get("code")) if errors else 0
+    has_failed = _STATUSES[status] is DeliveryStatus.FAILED
     return Receipt(
         channel=NAME,
-        key=key_of(f"{ref}:{status}"),
-        ref=key_of(ref),
-        fate=_FATES[status],
-        number=number(raw.get("biz_opaque_callback_data"), digits=18),
-        at=moment(raw.get("timestamp")),
-        code=number(errors[0].get("code")) if errors else 0,
+        key=hashed_key(f"{ref}:{status}"),
+        ref=hashed_key(ref),
+        status=_STATUSES[status],
+        number=number_of(raw.get("biz_opaque_callback_data"), digits=18),
+        at=timestamp_of(raw.get("timestamp")),
+        code=code,
+        meaning=error_meaning(code) if has_failed and errors else ErrorMeaning.OUR_FAULT,
     )
 
 
-# ---------------------------------------------------------------- what is told about ourselves
+# ---------------------------------------------------------------- events about our account
 
 
-def _fault(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
-    if not (code := needed(raw, "code")).isdecimal():
-        raise Untranslatable("a code that is none")
-    return _bulletin(change, place, AccountEventKind.FAULT, code=code)
+def _account_fault(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
+    if not (code := required_label(raw, "code")).isdecimal():
+        raise UnreadablePayload("code is not a number")
+    return _account_event(change, index, AccountEventKind.FAULT, code=code)
 
 
-def _template(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
-    topic, ours, theirs = _TEMPLATES[change.field]
-    told = {"name": "message_template_name", "language": "message_template_language", ours: theirs}
-    return _bulletin(change, place, topic, **{name: needed(raw, member) for name, member in told.items()})
+def _template(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
+    topic, ours, theirs = _TEMPLATE_EVENTS[change.field]
+    members = {"name": "message_template_name", "language": "message_template_language", ours: theirs}
+    fields = {name: required_label(raw, member) for name, member in members.items()}
+    return _account_event(change, index, topic, **fields)
 
 
-def _limit(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent | None:
-    told = raw.get("max_daily_conversations_per_business")
-    if told is None:  # as it was called while the limit was each number's own
-        told = raw.get("max_daily_conversation_per_phone")
-    if told is None:
+def _messaging_limit(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent | None:
+    value = raw.get("max_daily_conversations_per_business")
+    if value is None:  # its older name, from when each number had its own limit
+        value = raw.get("max_daily_conversation_per_phone")
+    if value is None:
         return None
-    if not (people := _PEOPLE.fullmatch(word(told).upper())):
-        raise Untranslatable("a limit that is none")
-    unlimited, count, thousands = people.groups()
-    most = -1 if unlimited else int(count) * (1000 if thousands else 1)
-    return _bulletin(change, place, AccountEventKind.LIMIT, people=str(most))
+    if not (limit := _MESSAGING_LIMIT.fullmatch(text_of(value).upper())):
+        raise UnreadablePayload("limit is not a number")
+    unlimited, count, thousands = limit.groups()
+    recipients = -1 if unlimited else int(count) * (1000 if thousands else 1)
+    return _account_event(change, index, AccountEventKind.LIMIT, people=str(recipients))
 
 
-def _account(raw: dict[str, Any], change: _Change, place: int) -> AccountEvent:
-    told = {"event": needed(raw, "event")}
-    for name, part, member in _ACCOUNT:
-        parts = (one for one in members(raw, part) if isinstance(one, dict))
-        words = [said(value) for one in parts for value in members(one, member)]
-        if any(words):
-            told[name] = said(",".join(filter(None, words)))
-    return _bulletin(change, place, AccountEventKind.ACCOUNT, **told)
+def _account(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
+    fields = {"event": required_label(raw, "event")}
+    for name, part, member in _ACCOUNT_DETAILS:
+        details = (item for item in items_of(raw, part) if isinstance(item, dict))
+        labels = [label_of(value) for item in details for value in items_of(item, member)]
+        if any(labels):
+            fields[name] = label_of(",".join(filter(None, labels)))
+    return _account_event(change, index, AccountEventKind.ACCOUNT, **fields)
 
 
-def _bulletin(change: _Change, place: int, topic: AccountEventKind, **fields: str) -> AccountEvent:
-    return AccountEvent(NAME, f"b:{digest_of(f'{change.digest} {place}')}", topic, fields, change.time)
+def account_effect(fields: Mapping[str, str]) -> AccountEffect:
+    """What an account event means for sending: of FAULT by its code, of ACCOUNT by its event and ban state."""
+    if code := fields.get("code"):
+        is_stopped = error_meaning(int(code)) is ErrorMeaning.CHANNEL_STOPPED
+        return AccountEffect.STOP if is_stopped else AccountEffect.NONE
+    event, ban = fields["event"], fields.get("ban", "")
+    if ban == _REINSTATED or event in _RESUMING:
+        return AccountEffect.RESUME
+    return AccountEffect.STOP if ban == _BANNED or event in _STOPPING else AccountEffect.NONE
 
 
-_FIELDS: dict[str, tuple[tuple[str, _Read], ...]] = {
-    "messages": (("messages", _message), ("statuses", _status), ("errors", _fault)),
+def _account_event(change: _Change, index: int, topic: AccountEventKind, **fields: str) -> AccountEvent:
+    """It has no identifier of its own: the key is a digest of the whole change, and the item's index."""
+    if topic in (AccountEventKind.ACCOUNT, AccountEventKind.FAULT) and (effect := account_effect(fields)):
+        fields["effect"] = effect
+    return AccountEvent(NAME, f"b:{digest_of(f'{change.digest} {index}')}", topic, fields, change.time)
+
+
+_FIELDS: dict[str, tuple[tuple[str, _ItemParser], ...]] = {
+    "messages": (("messages", _message), ("statuses", _receipt), ("errors", _account_fault)),
     "user_preferences": (("user_preferences", _preference),),
-    "user_id_update": (("user_id_update", _new_user_id),),
-    **dict.fromkeys(_TEMPLATES, (("", _template),)),
-    "business_capability_update": (("", _limit),),
-    "phone_number_quality_update": (("", _limit),),
+    "user_id_update": (("user_id_update", _user_id_update),),
+    **dict.fromkeys(_TEMPLATE_EVENTS, (("", _template),)),
+    "business_capability_update": (("", _messaging_limit),),
+    "phone_number_quality_update": (("", _messaging_limit),),
     "account_update": (("", _account),),
 }
-"""The fields that we read: the lists in them, or `""` where the value itself is the item."""
+"""The webhook fields that we read: the lists in them and their parsers, or `""` where the value itself is the item."""

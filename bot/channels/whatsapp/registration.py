@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
 from bot.channels.whatsapp import webhook
-from bot.channels.whatsapp.channel import NAME, PAIR, WhatsApp, capabilities
+from bot.channels.whatsapp.channel import NAME, RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
 from bot.channels.whatsapp.commands import whatsapp
 from bot.channels.whatsapp.errors import stop_cause
@@ -45,7 +45,7 @@ class WhatsAppRegistration(Registration):
     """The number of WHATSAPP_PHONE_NUMBER_ID."""
 
     name = NAME
-    recipient_limit = PAIR
+    recipient_limit = RECIPIENT_RATE_LIMIT
     confirms_deliveries = True
 
     def is_enabled(self, settings: Settings) -> bool:

@@ -1,5 +1,5 @@
-// The console's one script: wires each page as it appears. Pages are exchanged in place (htmx), so that the keys
-// in vault.js outlive a click; a real page load forgets them.
+// The entry script: initialises each page as it appears. htmx swaps pages in place, so that the keys in vault.js
+// survive navigation; a full page load discards them.
 
 import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
@@ -23,23 +23,23 @@ function wire() {
 }
 
 function showLock() {
-  const button = $('[data-deed="lock"]');
+  const button = $('[data-action="lock"]');
   if (button) show(button, Boolean(keys()));
 }
 
 async function signOut() {
   lock();
   await post("/console/signout", {}).catch(() => {});
-  location.assign("/console/signin"); // a real load: nothing of the tab's memory stays
+  location.assign("/console/signin"); // a full load: nothing stays in the tab's memory
 }
 
 document.addEventListener("click", (event) => {
-  const other = event.target.closest("a[hreflang]");
-  if (other) other.hash = location.hash; // an invite stays an invite in the other language
-  const deed = event.target.closest("[data-deed]")?.dataset.deed;
-  if (deed === "lock") lock();
-  if (deed === "signout") signOut();
-  if (deed === "print") window.print();
+  const languageLink = event.target.closest("a[hreflang]");
+  if (languageLink) languageLink.hash = location.hash; // the token of an invite survives a change of language
+  const action = event.target.closest("[data-action]")?.dataset.action;
+  if (action === "lock") lock();
+  if (action === "signout") signOut();
+  if (action === "print") window.print();
 });
 
 document.addEventListener("change", (event) => {

@@ -1,9 +1,9 @@
-// What every page of the console needs: its element, its phrases, and the two ways of asking the server.
+// Shared by every page of the console: its main element, its phrases, messages to the officer, and requests.
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 export const main = () => $("main");
 
-export function say(key, values = {}) {
+export function phrase(key, values = {}) {
   const phrases = JSON.parse(main().dataset.phrases);
   return (phrases[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
@@ -12,56 +12,57 @@ export function show(element, isShown) {
   element.hidden = !isShown;
 }
 
-// Told below a form (role="alert"); an empty key takes it away.
-export function tell(element, key = "", values = {}) {
-  element.textContent = key ? say(key, values) : "";
+// Shows a phrase in the alert of a form (role="alert"); an empty key clears it.
+export function showMessage(element, key = "", values = {}) {
+  element.textContent = key ? phrase(key, values) : "";
 }
 
-// Told to screen readers without moving anything.
+// Announces a phrase to screen readers without moving the focus.
 export function announce(key, values = {}) {
-  $("#announce").textContent = say(key, values);
+  $("#announce").textContent = phrase(key, values);
 }
 
-// While `work` runs the form's buttons wait; whatever fails on the way is told, and what was typed stays.
-export async function busy(form, says, work) {
+// Disables the form's buttons while `work` runs; shows an error as a message in `alert` and leaves the typed text alone.
+export async function busy(form, alert, work) {
   const buttons = [...form.querySelectorAll("button")];
-  buttons.forEach((one) => (one.disabled = true));
+  buttons.forEach((button) => (button.disabled = true));
   form.setAttribute("aria-busy", "true");
-  tell(says);
+  showMessage(alert);
   try {
     await work();
-  } catch (fault) {
-    tell(says, fault.key ?? "failed");
+  } catch (error) {
+    showMessage(alert, error.key ?? "failed");
   } finally {
-    buttons.forEach((one) => (one.disabled = false));
+    buttons.forEach((button) => (button.disabled = false));
     form.removeAttribute("aria-busy");
   }
 }
 
-// A fault with the phrase that tells it.
-export class Told extends Error {
+// An error with the key of the phrase that explains it to the officer.
+export class UserError extends Error {
   constructor(key) {
     super(key);
     this.key = key;
   }
 }
 
-async function ask(path, options) {
-  let answer;
+// Returns { status, body }; body is null unless JSON. Throws UserError when offline or when the session has ended.
+async function request(path, options) {
+  let response;
   try {
-    answer = await fetch(path, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
   } catch {
-    throw new Told("offline");
+    throw new UserError("offline");
   }
-  if (answer.status === 401) throw new Told("session_over");
-  const holdsJson = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
-  return { status: answer.status, body: holdsJson ? await answer.json() : null };
+  if (response.status === 401) throw new UserError("session_over");
+  const holdsJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
+  return { status: response.status, body: holdsJson ? await response.json() : null };
 }
 
-export const get = (path) => ask(path, { headers: { Accept: "application/json" } });
+export const get = (path) => request(path, { headers: { Accept: "application/json" } });
 
 export const post = (path, body) =>
-  ask(path, {
+  request(path, {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRF": main().dataset.csrf },
     body: JSON.stringify(body),

@@ -1,14 +1,14 @@
-// Signing in: the words become an auth key for the server and a wrapping key that stays here.
+// Sign-in: derives from the words an auth key for the server and a wrapping key that never leaves the browser.
 
 import * as sealing from "../sealing/sealing.js";
-import { $, busy, main, show, tell } from "./page.js";
+import { $, busy, main, show, showMessage } from "./page.js";
 import { keys, lock, unlock } from "./vault.js";
 
 export function wire() {
   const form = $("#signin");
-  lock(); // whoever is led here has to sign in: keys that are still there belong to a session that is over
+  lock(); // this page means that no session is open: keys still in memory belong to one that has ended
   if (!sealing.supported()) {
-    tell($("#says"), "insecure");
+    showMessage($("#says"), "insecure");
     form.querySelector("button").disabled = true;
     return;
   }
@@ -22,7 +22,7 @@ export function wire() {
   });
 }
 
-// The passphrase again, on a page that needs the keys: `opened` runs once they are there.
+// Runs `opened` as soon as the keys are unlocked; asks for the passphrase in place if they are not.
 export function withKeys(opened) {
   const section = $("#locked");
   if (keys()) {

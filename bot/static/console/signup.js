@@ -1,99 +1,99 @@
-// Joining: passphrase, keys and recovery code are made here; the server gets public keys and wrapped ones.
+// Sign-up: makes passphrase, keys and recovery code; the server receives public keys and wrapped private keys.
 
 import { normalise } from "../sealing/sealing.js";
 import * as sealing from "../sealing/sealing.js";
 import { officerFingerprint } from "./keys.js";
-import { $, busy, post, say, show, tell, Told } from "./page.js";
+import { $, busy, post, phrase, show, showMessage, UserError } from "./page.js";
 
 const WORDS = 7;
 
-let self = null; // whom the invite is for, and what is being made; gone with the page
+let signup = null; // the invited officer and the secrets made so far; discarded with the page
 
 export async function wire() {
-  self = null;
-  const says = $("#says");
-  if (!sealing.supported()) return tell(says, "insecure");
+  signup = null;
+  const alert = $("#says");
+  if (!sealing.supported()) return showMessage(alert, "insecure");
   const token = location.hash.slice(1);
   try {
     const { status, body } = await post("/console/signup/begin", { token });
-    if (status !== 200) return tell(says, "invite_refused");
-    self = { ...body, token };
-  } catch (fault) {
-    return tell(says, fault.key ?? "failed");
+    if (status !== 200) return showMessage(alert, "invite_refused");
+    signup = { ...body, token };
+  } catch (error) {
+    return showMessage(alert, error.key ?? "failed");
   }
-  $("#greeting").textContent = say("greeting", { name: self.name, email: self.email });
-  show($("#first-about"), self.is_first);
-  step("welcome");
-  const deeds = { begin, written: askBack, back: () => step("words") };
-  for (const [deed, act] of Object.entries(deeds)) $(`[data-deed="${deed}"]`).addEventListener("click", act);
+  $("#greeting").textContent = phrase("greeting", { name: signup.name, email: signup.email });
+  show($("#first-about"), signup.is_first);
+  showStep("welcome");
+  const actions = { begin, written: askForTwoWords, back: () => showStep("words") };
+  for (const [name, action] of Object.entries(actions)) $(`[data-action="${name}"]`).addEventListener("click", action);
   $("#check").addEventListener("submit", check);
   $("#finish").addEventListener("submit", finish);
 }
 
-function step(name) {
+function showStep(name) {
   for (const section of document.querySelectorAll("[data-step]")) show(section, section.dataset.step === name);
   $(`[data-step="${name}"] h2`)?.focus();
 }
 
 async function begin() {
-  const answer = await fetch("/static/sealing/words.es.txt").catch(() => null);
-  if (!answer?.ok) return tell($("#says"), "offline");
-  tell($("#says"));
-  self.words = sealing.drawWords(sealing.wordList(await answer.text()), WORDS);
+  const response = await fetch("/static/sealing/words.es.txt").catch(() => null);
+  if (!response?.ok) return showMessage($("#says"), "offline");
+  showMessage($("#says"));
+  signup.words = sealing.drawWords(sealing.wordList(await response.text()), WORDS);
   $("#passphrase").replaceChildren(
-    ...self.words.map((word) => {
+    ...signup.words.map((word) => {
       const item = document.createElement("li");
       item.textContent = word;
       return item;
     }),
   );
-  step("words");
+  showStep("words");
 }
 
-// Two of the words, typed back: a passphrase that was not written down is lost with the tab.
-function askBack() {
-  const first = crypto.getRandomValues(new Uint8Array(2));
-  const one = first[0] % WORDS;
-  const other = (one + 1 + (first[1] % (WORDS - 1))) % WORDS;
-  self.asked = [one, other].sort((a, b) => a - b);
-  self.asked.forEach((place, at) => {
-    $(`#check-label-${at}`).textContent = say("word_number", { number: place + 1 });
-    $(`#check-${at}`).value = "";
+// Asks for two of the words: a passphrase that was not written down would be lost with the tab.
+function askForTwoWords() {
+  const random = crypto.getRandomValues(new Uint8Array(2));
+  const first = random[0] % WORDS;
+  const second = (first + 1 + (random[1] % (WORDS - 1))) % WORDS;
+  signup.asked = [first, second].sort((a, b) => a - b);
+  signup.asked.forEach((index, field) => {
+    $(`#check-label-${field}`).textContent = phrase("word_number", { number: index + 1 });
+    $(`#check-${field}`).value = "";
   });
-  tell($("#check-says"));
-  step("check");
+  showMessage($("#check-says"));
+  showStep("check");
   $("#check-0").focus();
 }
 
 function check(event) {
   event.preventDefault();
   busy(event.target, $("#check-says"), async () => {
-    const isRight = self.asked.every((place, at) => normalise($(`#check-${at}`).value) === normalise(self.words[place]));
-    if (!isRight) throw new Told("words_differ");
-    self.posted = await make();
-    offer($("#download-code"), `Integra · ${self.name} · ${self.email}\n\n${self.code}\n`, "text/plain");
-    if (self.is_first) offer($("#download-file"), self.file, "application/json");
-    $("#recovery-who").textContent = `${self.name} · ${self.email}`;
-    $("#recovery-code").textContent = self.code;
-    $("#kept-label").textContent = say(self.is_first ? "kept_both" : "kept");
-    show($("#first-file"), self.is_first);
-    step("recovery");
+    const isRight = signup.asked.every((index, field) => normalise($(`#check-${field}`).value) === normalise(signup.words[index]));
+    if (!isRight) throw new UserError("words_differ");
+    signup.posted = await makeKeys();
+    offerDownload($("#download-code"), `Integra · ${signup.name} · ${signup.email}\n\n${signup.code}\n`, "text/plain");
+    if (signup.is_first) offerDownload($("#download-file"), signup.file, "application/json");
+    $("#recovery-who").textContent = `${signup.name} · ${signup.email}`;
+    $("#recovery-code").textContent = signup.code;
+    $("#kept-label").textContent = phrase(signup.is_first ? "kept_both" : "kept");
+    show($("#first-file"), signup.is_first);
+    showStep("recovery");
   });
 }
 
-function offer(link, words, kind) {
-  link.href = URL.createObjectURL(new Blob([words], { type: kind + ";charset=utf-8" }));
+function offerDownload(link, content, type) {
+  link.href = URL.createObjectURL(new Blob([content], { type: type + ";charset=utf-8" }));
 }
 
-// Everything is made at once; what is posted opens nothing without the words or the code.
-async function make() {
-  const { id, token, words } = self;
+// Makes all keys and returns the sign-up request: its private keys are wrapped with the words and with the code.
+async function makeKeys() {
+  const { id, token, words } = signup;
   const salt = sealing.newSalt();
   const { auth, wrappingKey } = await sealing.officerSecrets(words.join(" "), salt);
   const [reading, signing] = [await sealing.newReadingKey(), await sealing.newSigningKey()];
   const pair = { reading: reading.pkcs8, signing: signing.pkcs8 };
-  self.code = await sealing.newRecoveryCode();
-  self.fingerprint = await officerFingerprint({ reading: reading.publicKey, signing: signing.publicKey });
+  signup.code = await sealing.newRecoveryCode();
+  signup.fingerprint = await officerFingerprint({ reading: reading.publicKey, signing: signing.publicKey });
   const posted = {
     token,
     salt,
@@ -101,22 +101,22 @@ async function make() {
     reading_key: reading.publicKey,
     signing_key: signing.publicKey,
     bundle: await sealing.wrapBundle(wrappingKey, id, pair),
-    recovery_bundle: await sealing.wrapBundle(await sealing.recoverySecret(self.code), id, pair),
+    recovery_bundle: await sealing.wrapBundle(await sealing.recoverySecret(signup.code), id, pair),
   };
-  return self.is_first ? { ...posted, ...(await makeUnit(wrappingKey, reading.publicKey, signing.publicKey)) } : posted;
+  return signup.is_first ? { ...posted, ...(await makeUnit(wrappingKey, reading.publicKey, signing.publicKey)) } : posted;
 }
 
-// The very first officer: the unit's key, the recovery reader, and the first list of who may read.
+// For the very first officer: makes the unit's key, the recovery reader and the first list of readers.
 async function makeUnit(wrappingKey, ownReading, ownSigning) {
-  const { id, name } = self;
+  const { id, name } = signup;
   const [unit, recovery] = [await sealing.newSigningKey(), await sealing.newReadingKey()];
   const readers = [
     { id, name, role: "officer", reading: ownReading, signing: ownSigning },
-    { id: "recovery", name: say("recovery_name"), role: "recovery", reading: recovery.publicKey, signing: "" },
+    { id: "recovery", name: phrase("recovery_name"), role: "recovery", reading: recovery.publicKey, signing: "" },
   ];
-  const body = sealing.keysBody({ serial: 1, day: self.today, unit: unit.publicKey, readers });
-  self.file = await sealing.recoveryFile(self.code, id, { reading: recovery.pkcs8, unit: unit.pkcs8 });
-  self.unit = await sealing.fingerprint(unit.publicKey);
+  const body = sealing.keysBody({ serial: 1, day: signup.today, unit: unit.publicKey, readers });
+  signup.file = await sealing.recoveryFile(signup.code, id, { reading: recovery.pkcs8, unit: unit.pkcs8 });
+  signup.unit = await sealing.fingerprint(unit.publicKey);
   return {
     unit_bundle: await sealing.wrapUnit(wrappingKey, id, unit.pkcs8),
     keys: await sealing.signKeys(unit.privateKey, body),
@@ -126,12 +126,12 @@ async function makeUnit(wrappingKey, ownReading, ownSigning) {
 function finish(event) {
   event.preventDefault();
   busy(event.target, $("#finish-says"), async () => {
-    const { status, body } = await post("/console/signup", self.posted);
-    if (status === 409) throw new Told(body.error === "token" ? "invite_refused" : "keys_refused");
-    if (status !== 201) throw new Told("failed");
+    const { status, body } = await post("/console/signup", signup.posted);
+    if (status === 409) throw new UserError(body.error === "token" ? "invite_refused" : "keys_refused");
+    if (status !== 201) throw new UserError("failed");
     history.replaceState(null, "", location.pathname + location.search);
-    const { fingerprint, unit } = self;
-    self = null;
+    const { fingerprint, unit } = signup;
+    signup = null;
     for (const secret of ["#passphrase", "#recovery-code"]) $(secret).replaceChildren();
     $("#own-fingerprint").textContent = fingerprint;
     for (const part of ["#unit-term", "#unit-value"]) show($(part), Boolean(unit));
@@ -139,6 +139,6 @@ function finish(event) {
     show($("#done-pending"), body.state === "pending");
     show($("#done-active"), body.state !== "pending");
     for (const link of ["#download-code", "#download-file"]) URL.revokeObjectURL($(link).href);
-    step("done");
+    showStep("done");
   });
 }

@@ -1,24 +1,24 @@
-// The letterbox: seals in this browser whatever leaves it, and opens here whatever comes back.
+// The letterbox's entry script: everything is sealed before it leaves this browser, and opened only here.
 
 import * as sealing from "../sealing/sealing.js";
-import { $, altered, request, show, speak } from "./page.js";
+import { $, request, setLanguage, show, showAltered } from "./page.js";
 import * as thread from "./thread.js";
 import * as write from "./write.js";
 
-// What the link carries stands behind the #, which browsers do not send: #t=<token>&a=<answers>&l=<language>
-function carried() {
+// Reads the link's data from the fragment, which browsers do not send: #t=<token>&a=<answers>&l=<language>
+function linkData() {
   const fragment = new URLSearchParams(location.hash.slice(1));
-  const fitting = (name, form) => (form.test(fragment.get(name) || "") ? fragment.get(name) : "");
+  const matching = (name, pattern) => (pattern.test(fragment.get(name) || "") ? fragment.get(name) : "");
   return {
-    token: fitting("t", /^[\w-]{32}$/),
-    answers: fitting("a", /^[ynu-]{14}$/),
-    language: fitting("l", /^(es|en)$/) || (navigator.language.startsWith("en") ? "en" : "es"),
+    token: matching("t", /^[\w-]{32}$/),
+    answers: matching("a", /^[ynu-]{14}$/),
+    language: matching("l", /^(es|en)$/) || (navigator.language.startsWith("en") ? "en" : "es"),
   };
 }
 
 async function begin() {
-  const link = carried();
-  speak(link.language);
+  const link = linkData();
+  setLanguage(link.language);
   if (!sealing.supported()) return show("unsupported");
   if (!link.token) return show("start");
   show("loading");
@@ -28,19 +28,19 @@ async function begin() {
   try {
     await write.begin(link, keys.content);
   } catch {
-    return altered("keys");
+    return showAltered("keys");
   }
   return show("write");
 }
 
 for (const button of document.querySelectorAll("[data-choose]")) {
-  button.addEventListener("click", () => speak(button.dataset.choose));
+  button.addEventListener("click", () => setLanguage(button.dataset.choose));
 }
 $("languages").hidden = false;
 $("retry").addEventListener("click", begin);
-// A link pasted over an open page; while something is written or its words are on the screen, the page stays.
-addEventListener("hashchange", () => write.isKept() || begin());
-addEventListener("beforeunload", (event) => (write.isKept() || thread.isKept()) && event.preventDefault());
-write.listen();
-thread.listen();
+// A link pasted into an open page starts it again, unless there is unsent text or its words are still on the screen.
+addEventListener("hashchange", () => write.hasUnsavedText() || begin());
+addEventListener("beforeunload", (event) => (write.hasUnsavedText() || thread.hasUnsavedText()) && event.preventDefault());
+write.addListeners();
+thread.addListeners();
 begin();

@@ -1,4 +1,4 @@
-// The page's own machinery: sections, phrases in both languages, requests.
+// Shared by the page's scripts: sections, phrases in both languages, requests.
 
 export const $ = (id) => document.getElementById(id);
 const SECTIONS = document.querySelectorAll("main > section, #loading");
@@ -6,7 +6,8 @@ const phrases = $("phrases").content;
 
 export const language = () => document.documentElement.dataset.language;
 
-export function speak(chosen) {
+// Switches the page to es or en.
+export function setLanguage(chosen) {
   document.documentElement.dataset.language = document.documentElement.lang = chosen;
   document.title = $("title").querySelector(`[lang=${chosen}]`).textContent;
   for (const button of document.querySelectorAll("[data-choose]")) {
@@ -14,13 +15,13 @@ export function speak(chosen) {
   }
 }
 
-// A phrase in both languages, its blanks filled; a filling may depend on the language.
-export function phrase(key, filling = {}) {
+// Returns a phrase in both languages with its blanks filled; a value may be a function of the language.
+export function phrase(key, values = {}) {
   const copy = phrases.getElementById("say-" + key).cloneNode(true);
   for (const span of copy.children) {
-    for (const [name, value] of Object.entries(filling)) {
-      const words = typeof value === "function" ? value(span.lang) : String(value);
-      span.textContent = span.textContent.split(`{${name}}`).join(words);
+    for (const [name, value] of Object.entries(values)) {
+      const text = typeof value === "function" ? value(span.lang) : String(value);
+      span.textContent = span.textContent.split(`{${name}}`).join(text);
     }
   }
   const fragment = document.createDocumentFragment();
@@ -28,8 +29,9 @@ export function phrase(key, filling = {}) {
   return fragment;
 }
 
-export const plain = (key, filling) => {
-  const fragment = phrase(key, filling);
+// Returns a phrase as text in the current language.
+export const plainPhrase = (key, values) => {
+  const fragment = phrase(key, values);
   return fragment.querySelector(`[lang=${language()}]`).textContent;
 };
 
@@ -38,50 +40,52 @@ export const longDay = (day) => (language) =>
     new Date(day + "T12:00:00Z"),
   );
 
-export function say(id, key = "", filling = {}) {
-  $(id).replaceChildren(...(key ? [phrase(key, filling)] : []));
+// Puts a phrase into the element; without a key, clears it.
+export function showPhrase(id, key = "", values = {}) {
+  $(id).replaceChildren(...(key ? [phrase(key, values)] : []));
 }
 
 export function element(name, ...content) {
-  const made = document.createElement(name);
-  made.append(...content);
-  return made;
+  const created = document.createElement(name);
+  created.append(...content);
+  return created;
 }
 
-// One section at a time; its heading gets the focus, so that a screen reader begins there.
+// Shows one section and hides the others; focuses its heading, so that a screen reader begins there.
 export function show(id) {
   for (const section of SECTIONS) section.hidden = section.id !== id;
   scrollTo(0, 0);
   $(id + "-title")?.focus({ preventScroll: true });
 }
 
-export function altered(what) {
+// Fails closed: removes the letters and shows that letters or keys do not verify.
+export function showAltered(what) {
   $("altered-letters").hidden = what !== "letters";
   $("altered-keys").hidden = what !== "keys";
   $("letters").replaceChildren();
   show("altered");
 }
 
-// While something is under way the button says so and cannot be pressed again.
+// While `work` runs, the form's button shows the phrase `key` and cannot be pressed again.
 export async function busy(form, key, work) {
   const button = form.querySelector("button.main");
   if (button.getAttribute("aria-disabled") === "true") return;
-  const usual = [...button.childNodes];
+  const label = [...button.childNodes];
   button.setAttribute("aria-disabled", "true");
   button.replaceChildren(phrase(key));
   try {
     await work();
   } finally {
     button.removeAttribute("aria-disabled");
-    button.replaceChildren(...usual);
+    button.replaceChildren(...label);
   }
 }
 
-// { status, content }; status 0: no reply, and nobody knows whether it arrived.
+// Returns { status, content }; status 0: no response, so it is unknown whether the request arrived.
 export async function request(path, body = null) {
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), 30000);
-  const options = { cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer", signal: stop.signal };
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), 30000);
+  const options = { cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer", signal: abort.signal };
   if (body) {
     Object.assign(options, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   }
@@ -97,8 +101,8 @@ export async function request(path, body = null) {
 
 let list = null;
 
-// The 2,048 words, fetched when they are first needed.
-export async function words(sealing) {
+// Returns the 2,048 words, fetched on first use.
+export async function fetchWordList(sealing) {
   if (!list) {
     const response = await fetch(new URL("../sealing/words.es.txt", import.meta.url), { credentials: "omit" });
     if (!response.ok) throw new Error("words");

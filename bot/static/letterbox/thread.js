@@ -1,32 +1,32 @@
-// An earlier case: opened with the eight words, read, answered, downloaded.
+// An earlier case: opened with the eight words, read, replied to, downloaded.
 
 import * as sealing from "../sealing/sealing.js";
-import { $, altered, busy, element, longDay, phrase, plain, request, say, show, words } from "./page.js";
+import { $, busy, element, fetchWordList, longDay, phrase, plainPhrase, request, show, showAltered, showPhrase } from "./page.js";
 
 let open = null; // { locator, wrappingKey, case, day, letters: [{ letter, content, author, signer }], keys by epoch }
 
-export const isKept = () => $("reply-text").value.trim() !== "";
+export const hasUnsavedText = () => $("reply-text").value.trim() !== "";
 
-export function listen() {
+export function addListeners() {
   $("open").addEventListener("submit", (event) => {
     event.preventDefault();
-    say("open-error");
-    busy($("open"), "words_opening", enter);
+    showPhrase("open-error");
+    busy($("open"), "words_opening", openWithWords);
   });
   $("reply").addEventListener("submit", (event) => {
     event.preventDefault();
-    say("reply-error");
-    say("reply-done");
+    showPhrase("reply-error");
+    showPhrase("reply-done");
     busy($("reply"), "sending", reply);
   });
   $("download").addEventListener("click", download);
   $("leave").addEventListener("click", leave);
 }
 
-async function enter() {
+async function openWithWords() {
   const typed = sealing.normalise($("words").value);
-  const fault = await misspelt(typed.split(" ").filter(Boolean));
-  if (fault) return refuse(...fault);
+  const problem = await wordProblem(typed.split(" ").filter(Boolean));
+  if (problem) return refuse(...problem);
   const secrets = await sealing.askerSecrets(typed);
   const key = await load(secrets);
   if (key) return refuse(key);
@@ -34,24 +34,26 @@ async function enter() {
   return open && show("thread");
 }
 
-function refuse(key, filling) {
-  say("open-error", key, filling);
+function refuse(key, values) {
+  showPhrase("open-error", key, values);
   $("words").focus();
 }
 
-async function misspelt(typed) {
+// Returns [phrase key, values] of what is wrong with the words, or null.
+async function wordProblem(typed) {
   if (typed.length !== 8) return ["words_count", { count: typed.length }];
   let known;
   try {
-    known = new Set((await words(sealing)).map(sealing.normalise));
+    known = new Set((await fetchWordList(sealing)).map(sealing.normalise));
   } catch {
     return ["error_fetch"];
   }
-  const word = typed.find((one) => !known.has(one));
+  const word = typed.find((word) => !known.has(word));
   return word ? ["words_unknown", { word }] : null;
 }
 
-// Fetches and opens everything; gives the key of what went wrong. What does not verify is never shown: `open` is null.
+// Fetches and opens the thread; returns the phrase key of an error, or "". A thread that does not verify is never
+// shown: `open` is null then.
 async function load(secrets) {
   const { status, content } = await request("/c/thread", { locator: secrets.locator });
   if (status === 404) return "words_none";
@@ -61,7 +63,7 @@ async function load(secrets) {
     render(content);
   } catch {
     open = null;
-    altered("letters");
+    showAltered("letters");
   }
   return "";
 }
@@ -81,28 +83,28 @@ async function verified({ wrappingKey }, thread) {
 }
 
 function render({ state, due_on }) {
-  say("thread-state", "state_" + state);
-  say("thread-due", ...(["received", "open"].includes(state) ? ["due", { date: longDay(due_on) }] : []));
-  $("letters").replaceChildren(...open.letters.map(article));
+  showPhrase("thread-state", "state_" + state);
+  showPhrase("thread-due", ...(["received", "open"].includes(state) ? ["due", { date: longDay(due_on) }] : []));
+  $("letters").replaceChildren(...open.letters.map(letterElement));
   $("reply").hidden = state === "closed";
-  say("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
+  showPhrase("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
 }
 
-function article({ letter, content, author, signer }) {
+function letterElement({ letter, content, author, signer }) {
   const who = element("strong", author === "officer" ? signer.name : phrase("you"));
   const mark = element("span", "✓ ", phrase(author === "officer" ? "signed_ok" : "sealed_ok"));
   mark.className = "mark";
-  const day = element("span", ...days(letter.context.day));
+  const day = element("span", ...localisedDay(letter.context.day));
   const body = element("p", content.text || "");
   body.className = "text";
-  const made = element("article", element("p", who, " · ", day, " · ", mark), body);
-  made.className = author;
-  if (content.decision_on) made.append(element("p", phrase("decision_line", { date: longDay(content.decision_on) })));
-  if (content.identified) made.append(element("p", phrase("identified_line", { name: content.identified })));
-  return made;
+  const article = element("article", element("p", who, " · ", day, " · ", mark), body);
+  article.className = author;
+  if (content.decision_on) article.append(element("p", phrase("decision_line", { date: longDay(content.decision_on) })));
+  if (content.identified) article.append(element("p", phrase("identified_line", { name: content.identified })));
+  return article;
 }
 
-const days = (day) =>
+const localisedDay = (day) =>
   ["es", "en"].map((language) => {
     const span = element("span", longDay(day)(language));
     span.lang = language;
@@ -111,52 +113,52 @@ const days = (day) =>
 
 async function reply() {
   const text = $("reply-text").value.trim();
-  if (!text) return answer("error_text");
+  if (!text) return replyError("error_text");
   const last = open.letters.at(-1).letter;
   const { seq } = last.context;
-  const epoch = Math.max(...open.letters.map((one) => one.letter.context.epoch));
+  const epoch = Math.max(...open.letters.map(({ letter }) => letter.context.epoch));
   let letter;
   try {
     const previous = await sealing.letterHash(last);
     const context = { case: open.case, epoch, seq: seq + 1, author: "asker", day: open.today, previous };
     letter = await sealing.sealLetter(open.keys[epoch], context, { text });
-  } catch (fault) {
-    return answer(fault instanceof RangeError ? "error_size" : "error_crypto");
+  } catch (error) {
+    return replyError(error instanceof RangeError ? "error_size" : "error_crypto");
   }
   const { status, content } = await request("/c/letters", { locator: open.locator, letter });
-  if (status === 201) return settled(true);
-  if (content.error === "seq") return again(text);
+  if (status === 201) return reload(true);
+  if (content.error === "seq") return resolveConflict(text);
   const known = { closed: "reply_closed", day: "error_day", size: "error_size" };
-  return answer(status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server");
+  return replyError(status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server");
 }
 
-// Somebody wrote meanwhile. When that was ourselves (a reply that we never heard of), it has arrived.
-async function again(text) {
+// Another letter arrived first. If it is this reply, sent earlier and never acknowledged, then it has arrived.
+async function resolveConflict(text) {
   const before = open.letters.length;
-  await settled(false);
-  const own = open?.letters.slice(before).some((one) => one.author === "asker" && one.content.text === text);
+  await reload(false);
+  const own = open?.letters.slice(before).some(({ author, content }) => author === "asker" && content.text === text);
   if (own) {
     $("reply-text").value = "";
-    return say("reply-done", "reply_sent");
+    return showPhrase("reply-done", "reply_sent");
   }
-  return open && answer("reply_seq");
+  return open && replyError("reply_seq");
 }
 
-async function settled(isSent) {
+async function reload(isSent) {
   if (isSent) $("reply-text").value = "";
   const key = await load(open);
-  if (isSent && open) say("reply-done", "reply_sent");
-  else if (key) answer(key);
+  if (isSent && open) showPhrase("reply-done", "reply_sent");
+  else if (key) replyError(key);
 }
 
-function answer(key) {
-  say("reply-error", key);
+function replyError(key) {
+  showPhrase("reply-error", key);
   $("reply-text").focus();
 }
 
 function download() {
   const lines = open.letters.map(({ letter, content, author, signer }) => {
-    const who = author === "officer" ? signer.name : plain("you");
+    const who = author === "officer" ? signer.name : plainPhrase("you");
     return `${letter.context.day} · ${who}\n\n${content.text}\n`;
   });
   const file = new Blob([lines.join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });

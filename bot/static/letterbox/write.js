@@ -1,58 +1,58 @@
-// A new case: what is written, sealed and sent; the eight words; two of them typed back.
+// A new case: written, sealed and sent; then the eight words are shown and two of them asked back.
 
 import * as sealing from "../sealing/sealing.js";
 import { hex, sha256, unb64 } from "../sealing/encoding.js";
-import { $, altered, busy, element, longDay, phrase, request, say, show, words } from "./page.js";
+import { $, busy, element, fetchWordList, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
 
 const ANSWERS = { y: "yes", n: "no", u: "unsure", "-": "skipped" };
 let link = null; // { token, answers }
 let list = null; // the verified list of readers
 let drawn = null; // the eight words of the last attempt, with its locator
-let doubtful = []; // earlier attempts that had no reply: perhaps they arrived all the same
-let unsaved = false; // words are on the screen that were not typed back
+let unconfirmed = []; // earlier attempts without a response: they may have arrived
+let unsaved = false; // words are on the screen and were not typed back yet
 
-export const isKept = () => unsaved || $("text").value.trim() !== "";
+export const hasUnsavedText = () => unsaved || $("text").value.trim() !== "";
 
-// Throws Altered when the list is not what its unit signed, or another unit's than the one shown before.
+// Throws Altered when the list's signature does not verify, or when its unit is not the one shown before.
 export async function begin(fromLink, keys) {
   link = fromLink;
   await showReaders(keys);
   $("answers-field").hidden = !link.answers;
-  $("answers-list").replaceChildren(...[...link.answers].map((one) => element("li", phrase(ANSWERS[one]))));
+  $("answers-list").replaceChildren(...[...link.answers].map((answer) => element("li", phrase(ANSWERS[answer]))));
 }
 
 async function showReaders(keys) {
   list = { ...(await sealing.verifyKeys(keys, list?.unit)), today: keys.day };
-  const names = list.readers.map((one) => (one.role === "recovery" ? phrase("readers_recovery") : one.name));
+  const names = list.readers.map(({ role, name }) => (role === "recovery" ? phrase("readers_recovery") : name));
   $("readers").replaceChildren(...names.map((name) => element("li", name)));
   $("fingerprint").textContent = await sealing.fingerprint(list.unit);
 }
 
-export function listen() {
+export function addListeners() {
   $("letter").addEventListener("submit", submit);
   $("letter").addEventListener("change", () => {
     $("name-field").hidden = $("letter").elements.who.value !== "yes";
   });
-  $("noted").addEventListener("click", ask);
+  $("noted").addEventListener("click", askForTwoWords);
   $("again").addEventListener("click", () => show("sent"));
-  $("check-words").addEventListener("submit", compare);
+  $("check-words").addEventListener("submit", checkWords);
 }
 
 const fail = (key, field = "text") => {
-  say("letter-error", key);
+  showPhrase("letter-error", key);
   $(field).focus();
 };
 
 async function submit(event) {
   event.preventDefault();
-  say("letter-error");
+  showPhrase("letter-error");
   if (!$("text").value.trim()) return fail("error_text");
   if (!$("decision").validity.valid) return fail("error_date", "decision");
   await busy($("letter"), "sending", send);
 }
 
 async function send() {
-  if (await arrived()) return;
+  if (await hasArrived()) return;
   const keys = await request("/c/keys");
   if (keys.status !== 200) return fail("error_unsent");
   try {
@@ -60,35 +60,36 @@ async function send() {
     await showReaders(keys.content);
     if (list.serial !== serial) return fail("error_keys");
   } catch {
-    return altered("keys");
+    return showAltered("keys");
   }
   let body;
   try {
     body = await seal();
-  } catch (fault) {
-    return fail(fault instanceof RangeError ? "error_size" : "error_crypto");
+  } catch (error) {
+    return fail(error instanceof RangeError ? "error_size" : "error_crypto");
   }
   await post(body);
 }
 
 async function post(body) {
   const { status, content } = await request("/c/cases", body);
-  if (status === 201) return sent(content.due_on);
+  if (status === 201) return showSent(content.due_on);
   if (status === 0 || status >= 500) {
-    doubtful.push(drawn);
+    unconfirmed.push(drawn);
     return fail("error_network");
   }
-  if (content.error === "token" && (await arrived())) return;
+  if (content.error === "token" && (await hasArrived())) return;
   const known = { token: "error_token", keys: "error_keys", day: "error_day", size: "error_size" };
   fail(known[content.error] || "error_server");
 }
 
-async function arrived() {
-  for (const attempt of doubtful) {
+// Whether an earlier attempt without a response was stored after all; then its words are shown.
+async function hasArrived() {
+  for (const attempt of unconfirmed) {
     const { status, content } = await request("/c/thread", { locator: attempt.locator });
     if (status === 200) {
       drawn = attempt;
-      sent(content.due_on);
+      showSent(content.due_on);
       return true;
     }
   }
@@ -105,9 +106,9 @@ function content() {
   };
 }
 
-// Everything that leaves: nothing in it opens without a reader's key or the eight words.
+// Builds the request: nothing in it can be opened without a reader's key or the eight words.
 async function seal() {
-  const chosen = sealing.drawWords(await words(sealing), 8);
+  const chosen = sealing.drawWords(await fetchWordList(sealing), 8);
   const { locator, wrappingKey } = await sealing.askerSecrets(chosen.join(" "));
   const id = sealing.newId();
   const own = await sealing.newReadingKey();
@@ -138,34 +139,34 @@ async function seal() {
 
 // ---------------------------------------------------------------- the eight words
 
-function sent(dueOn) {
+function showSent(dueOn) {
   unsaved = true;
-  doubtful = [];
+  unconfirmed = [];
   $("letter").reset();
   $("name-field").hidden = true;
   history.replaceState(null, "", location.pathname); // the link is spent
-  say("sent-due", "sent", { date: longDay(dueOn) });
+  showPhrase("sent-due", "sent", { date: longDay(dueOn) });
   $("sent-words").replaceChildren(...drawn.words.map((word) => element("li", word)));
-  const [one, two] = crypto.getRandomValues(new Uint8Array(2));
-  const first = one % 8;
-  drawn.asked = [first, (first + 1 + (two % 7)) % 8].sort();
+  const random = crypto.getRandomValues(new Uint8Array(2));
+  const first = random[0] % 8;
+  drawn.asked = [first, (first + 1 + (random[1] % 7)) % 8].sort();
   show("sent");
 }
 
-function ask() {
-  for (const [at, field] of ["check-one", "check-two"].entries()) {
+function askForTwoWords() {
+  for (const [index, field] of ["check-one", "check-two"].entries()) {
     $(field).value = "";
-    say(field + "-label", "sent_word", { number: drawn.asked[at] + 1 });
+    showPhrase(field + "-label", "sent_word", { number: drawn.asked[index] + 1 });
   }
-  say("check-error");
+  showPhrase("check-error");
   show("check");
 }
 
-function compare(event) {
+function checkWords(event) {
   event.preventDefault();
   const typed = [$("check-one").value, $("check-two").value].map(sealing.normalise);
-  if (!drawn.asked.every((place, at) => sealing.normalise(drawn.words[place]) === typed[at])) {
-    say("check-error", "sent_wrong");
+  if (!drawn.asked.every((word, index) => sealing.normalise(drawn.words[word]) === typed[index])) {
+    showPhrase("check-error", "sent_wrong");
     return $("check-one").focus();
   }
   unsaved = false;

@@ -5,40 +5,40 @@ export class Altered extends Error {}
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-export const utf8 = (words) => encoder.encode(words);
+export const utf8 = (string) => encoder.encode(string);
 export const text = (bytes) => decoder.decode(bytes);
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));
-export const hex = (bytes) => [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("");
+export const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-// Base64url without padding; any other spelling of the same bytes is refused.
+// Base64url without padding; unb64 refuses any other encoding of the same bytes.
 export function b64(bytes) {
   let raw = "";
-  for (const one of bytes) raw += String.fromCharCode(one);
+  for (const byte of bytes) raw += String.fromCharCode(byte);
   return btoa(raw).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-export function unb64(words) {
+export function unb64(encoded) {
   try {
-    const raw = atob(words.replace(/-/g, "+").replace(/_/g, "/"));
-    const bytes = Uint8Array.from(raw, (one) => one.charCodeAt(0));
-    if (b64(bytes) === words) return bytes;
+    const raw = atob(encoded.replace(/-/g, "+").replace(/_/g, "/"));
+    const bytes = Uint8Array.from(raw, (character) => character.charCodeAt(0));
+    if (b64(bytes) === encoded) return bytes;
   } catch {
-    // told below
+    // thrown below
   }
   throw new Altered("base64url");
 }
 
 export function concat(...parts) {
-  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
+  const joined = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let offset = 0;
   for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+    joined.set(part, offset);
+    offset += part.length;
   }
-  return all;
+  return joined;
 }
 
-// The one spelling of a JSON value that is signed, hashed and bound.
+// The canonical JSON of a value, which is signed, hashed and authenticated: sorted keys, no spaces, integers only.
 export function canonical(value) {
   if (Array.isArray(value)) return "[" + value.map(canonical).join(",") + "]";
   if (value !== null && typeof value === "object") {

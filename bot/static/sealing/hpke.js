@@ -1,5 +1,5 @@
 // HPKE, RFC 9180, base mode with P-256 and HKDF-SHA256: seal(publicKey, info, plain), open(keys, info, sealed).
-// The AEAD is AES-256-GCM (2); AES-128-GCM (1) is there to check the RFC's vectors, as `aad` and `ephemeral` are.
+// The AEAD is AES-256-GCM (2); AES-128-GCM (1), `aad` and `ephemeral` exist only to check the RFC's test vectors.
 
 import { Altered, concat, utf8 } from "./encoding.js";
 
@@ -9,7 +9,7 @@ const KEM = concat(utf8("KEM"), [0, 0x10]);
 const suite = (aead) => concat(utf8("HPKE"), [0, 0x10, 0, 1, 0, aead]);
 
 async function hmac(key, bytes) {
-  // An absent salt is 32 zeros; WebCrypto takes no empty key.
+  // An absent salt is 32 zeros; WebCrypto accepts no empty key.
   const secret = key.length ? key : new Uint8Array(32);
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const imported = await crypto.subtle.importKey("raw", secret, algorithm, false, ["sign"]);
@@ -18,7 +18,7 @@ async function hmac(key, bytes) {
 
 const extract = (id, salt, label, secret) => hmac(salt, concat(utf8("HPKE-v1"), id, utf8(label), secret));
 
-// At most 32 bytes are ever asked for: one block of HKDF-Expand.
+// HKDF-Expand of one block: `size` is at most 32 bytes.
 async function expand(id, key, label, info, size) {
   const block = await hmac(key, concat([0, size], utf8("HPKE-v1"), id, utf8(label), info, [1]));
   return block.slice(0, size);
@@ -41,7 +41,7 @@ async function schedule(shared, info, aead) {
   return { key: await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt", "decrypt"]), iv };
 }
 
-// Gives point (65 bytes) and ciphertext. `ephemeral`: { privateKey, publicKey (raw) }, in tests only.
+// Returns the ephemeral public point (65 bytes) followed by the ciphertext. `ephemeral`: { privateKey, publicKey (raw) }, in tests only.
 export async function seal(publicRaw, info, plain, { aead = 2, aad = NONE, ephemeral = null } = {}) {
   let own = ephemeral;
   if (!own) {

@@ -1,12 +1,12 @@
-// Suite 1 of the confidential lane, in the browser; storage/confidential/sealing.py is this file's twin.
-// Whatever does not verify throws Altered. Public keys, ids, sealed keys are base64url; secrets are CryptoKeys or bytes.
+// Suite 1 of the confidential wire protocol in the browser; storage/confidential/sealing.py is its counterpart.
+// Data that does not verify throws Altered. Public keys, ids, sealed keys are base64url; secrets are CryptoKeys or bytes.
 //
-// supported()                                      can this page seal at all (https or loopback)
+// supported()                                      whether this page can seal at all (https or loopback)
 // newId() newSalt() newCaseKey()                   16 bytes b64, 16 bytes b64, 32 bytes
 // newReadingKey() newSigningKey()                  { publicKey: b64, privateKey: CryptoKey, pkcs8: b64 (to be wrapped) }
 // importReadingKey(pkcs8) importSigningKey(pkcs8)  { publicKey: b64, privateKey: CryptoKey, not extractable }
-// sign(privateKey, words) verify(publicKey, signature, words)   verify throws Altered
-// wordList(file) drawWords(list, count) normalise(words)        words of the list as shown; draw gives an array
+// sign(privateKey, text)  verify(publicKey, signature, text)    verify throws Altered
+// wordList(file) drawWords(list, count) normalise(words)        words of the list as shown; drawWords returns an array
 // askerSecrets(words)                              { locator: b64, wrappingKey }
 // officerSecrets(words, salt)                      { auth: b64, wrappingKey }
 // newRecoveryCode() recoverySecret(code)           "ABCD-EFGH-…" (256 bits) / wrappingKey; a mistyped code throws Altered
@@ -15,15 +15,15 @@
 // wrapBundle(key, officerId, { reading, signing }) unwrapBundle(key, officerId, box)
 //   the recovery bundle is the same with the key of recoverySecret(code)
 // wrapUnit(key, officerId, pkcs8)                  unwrapUnit(key, officerId, box)
-// recoveryFile(code, officerId, { reading, unit }) openRecoveryFile(code, file): recovery reading pkcs8, unit pkcs8
+// recoveryFile(code, officerId, { reading, unit }) openRecoveryFile(code, file): the recovery reader's pkcs8, the unit's pkcs8
 // keysBody({ serial, day, unit, readers })         canonical text; readers: { id, name, role, reading, signing }
 // signKeys(unitPrivateKey, body)                   { body, signature }
-// verifyKeys({ body, signature }, unit = "")       the parsed list; with `unit`, only that unit's is accepted
+// verifyKeys({ body, signature }, unit = "")       the parsed list; with `unit`, only a list of that unit is accepted
 // fingerprint(unit)                                "1a2b 3c4d …", six groups
 // sealAccess(caseKey, reading, { case, epoch, reader })  openAccess(keys, sealed, { case, epoch, reader })
 // sealLetter(caseKey, { case, epoch, seq, author, day, previous }, content, signer = { id, privateKey } or null)
 // openLetter(caseKey, letter, keyList)             content; an officer's signature is checked against the key list
-// letterHash(letter)                               what the next letter names as `previous`
+// letterHash(letter)                               the value of `previous` in the next letter
 // openThread(caseId, caseKeys by epoch, letters, keyList)   [{ letter, content, author, signer: reader or null }]
 
 import { Altered, b64, canonical, concat, hex, random, sha256, text, unb64, utf8 } from "./encoding.js";
@@ -34,10 +34,10 @@ export { Altered };
 const ECDH = { name: "ECDH", namedCurve: "P-256" };
 const ECDSA = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
-const STEP = 1024;
-const LARGEST = 32 * STEP;
-const ROUNDS = 600000;
-const CODE = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"; // no I, L, O, U: they are misread
+const STEP = 1024; // bytes; padded sizes are multiples of it
+const MAX_SIZE = 32 * STEP;
+const ROUNDS = 600000; // of PBKDF2
+const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"; // no I, L, O, U: they are misread
 
 export const supported = () => Boolean(globalThis.isSecureContext && globalThis.crypto?.subtle);
 export const newId = () => b64(random(16));
@@ -63,26 +63,26 @@ async function importPair(pkcs8, algorithm, uses) {
   }
 }
 
-const withoutText = ({ publicKey, privateKey }) => ({ publicKey, privateKey });
+const withoutPkcs8 = ({ publicKey, privateKey }) => ({ publicKey, privateKey });
 
 export const newReadingKey = () => newPair(ECDH, ["deriveBits"]);
 export const newSigningKey = () => newPair(ECDSA, ["sign"]);
-export const importReadingKey = async (pkcs8) => withoutText(await importPair(pkcs8, ECDH, ["deriveBits"]));
-export const importSigningKey = async (pkcs8) => withoutText(await importPair(pkcs8, ECDSA, ["sign"]));
+export const importReadingKey = async (pkcs8) => withoutPkcs8(await importPair(pkcs8, ECDH, ["deriveBits"]));
+export const importSigningKey = async (pkcs8) => withoutPkcs8(await importPair(pkcs8, ECDSA, ["sign"]));
 
-export async function sign(privateKey, words) {
-  return b64(new Uint8Array(await crypto.subtle.sign(SIGNATURE, privateKey, utf8(words))));
+export async function sign(privateKey, message) {
+  return b64(new Uint8Array(await crypto.subtle.sign(SIGNATURE, privateKey, utf8(message))));
 }
 
-export async function verify(publicKey, signature, words) {
-  let holds = false;
+export async function verify(publicKey, signature, message) {
+  let isValid = false;
   try {
     const key = await crypto.subtle.importKey("raw", unb64(publicKey), ECDSA, false, ["verify"]);
-    holds = await crypto.subtle.verify(SIGNATURE, key, unb64(signature), utf8(words));
+    isValid = await crypto.subtle.verify(SIGNATURE, key, unb64(signature), utf8(message));
   } catch {
-    // told below
+    // thrown below
   }
-  if (!holds) throw new Altered("signature");
+  if (!isValid) throw new Altered("signature");
 }
 
 // ---------------------------------------------------------------- words and codes
@@ -91,8 +91,8 @@ export const wordList = (file) => file.normalize("NFC").split(/\s+/).filter(Bool
 
 export function drawWords(list, count) {
   if (list.length !== 2048) throw new Altered("words");
-  const drawn = crypto.getRandomValues(new Uint16Array(count)); // 65,536 is a multiple of 2,048
-  return [...drawn].map((one) => list[one % 2048]);
+  const drawn = crypto.getRandomValues(new Uint16Array(count)); // no bias: 65,536 is a multiple of 2,048
+  return [...drawn].map((number) => list[number % 2048]);
 }
 
 export const normalise = (words) =>
@@ -127,17 +127,17 @@ export async function officerSecrets(words, salt) {
   };
 }
 
-// 32 random bytes and one byte of their SHA-256, five bits a letter: 53 letters, groups of four.
+// 32 random bytes and a check byte of their SHA-256, five bits per letter: 53 letters in groups of four.
 export async function newRecoveryCode() {
   const secret = random(32);
-  const bits = [...secret, (await sha256(secret))[0]].map((one) => one.toString(2).padStart(8, "0")).join("") + "0";
-  return bits.match(/.{5}/g).map((one) => CODE[parseInt(one, 2)]).join("").match(/.{1,4}/g).join("-");
+  const bits = [...secret, (await sha256(secret))[0]].map((byte) => byte.toString(2).padStart(8, "0")).join("") + "0";
+  return bits.match(/.{5}/g).map((group) => CODE_ALPHABET[parseInt(group, 2)]).join("").match(/.{1,4}/g).join("-");
 }
 
 export async function recoverySecret(code) {
   const letters = code.toUpperCase().replace(/[\s-]/g, "").replace(/O/g, "0").replace(/[IL]/g, "1");
-  const bits = [...letters].map((one) => CODE.indexOf(one).toString(2).padStart(5, "0")).join("");
-  const bytes = Uint8Array.from(bits.match(/[01]{8}/g) || [], (one) => parseInt(one, 2));
+  const bits = [...letters].map((letter) => CODE_ALPHABET.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const bytes = Uint8Array.from(bits.match(/[01]{8}/g) || [], (byte) => parseInt(byte, 2));
   const secret = bytes.slice(0, 32);
   if (!/^[01]{265}$/.test(bits) || (await sha256(secret))[0] !== bytes[32]) throw new Altered("code");
   const key = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
@@ -183,7 +183,7 @@ export async function openRecoveryFile(code, file) {
   return unwrap(await recoverySecret(code), JSON.parse(file), "integra/v1/recovery-file");
 }
 
-// ---------------------------------------------------------------- who may read
+// ---------------------------------------------------------------- the signed list of readers
 
 export const keysBody = ({ serial, day, unit, readers }) => canonical({ v: 1, suite: 1, serial, day, unit, readers });
 
@@ -196,7 +196,7 @@ export async function verifyKeys({ body, signature }, unit = "") {
   try {
     list = JSON.parse(body);
     if (canonical(list) !== body || list.v !== 1 || list.suite !== 1 || !Array.isArray(list.readers)) throw 0;
-    if (new Set(list.readers.map((one) => one.id)).size !== list.readers.length) throw 0;
+    if (new Set(list.readers.map(({ id }) => id)).size !== list.readers.length) throw 0;
   } catch {
     throw new Altered("keys");
   }
@@ -227,7 +227,7 @@ export async function openAccess(keys, sealed, { case: id, epoch, reader }) {
 function pad(content, first) {
   const raw = utf8(canonical(content));
   const size = Math.max(Math.ceil((4 + raw.length) / STEP) * STEP, first ? 2 * STEP : STEP);
-  if (size > LARGEST) throw new RangeError("text");
+  if (size > MAX_SIZE) throw new RangeError("text");
   const padded = new Uint8Array(size);
   new DataView(padded.buffer).setUint32(0, raw.length);
   padded.set(raw, 4);
@@ -241,18 +241,18 @@ function unpad(padded) {
 }
 
 const aesKey = (raw, use) => crypto.subtle.importKey("raw", raw, "AES-GCM", false, [use]);
-const bound = (context) => "integra/v1/letter|" + canonical(context);
+const boundContext = (context) => "integra/v1/letter|" + canonical(context);
 
 export async function sealLetter(caseKey, context, content, signer = null) {
   const { case: id, epoch, seq, author, day, previous } = context;
   const full = { v: 1, suite: 1, case: id, epoch, seq, author, day, previous };
   const iv = random(12);
-  const algorithm = { name: "AES-GCM", iv, additionalData: utf8(bound(full)) };
+  const algorithm = { name: "AES-GCM", iv, additionalData: utf8(boundContext(full)) };
   const sealed = await crypto.subtle.encrypt(algorithm, await aesKey(caseKey, "encrypt"), pad(content, seq === 1));
   const letter = { context: full, iv: b64(iv), body: b64(new Uint8Array(sealed)), signer: "", signature: "" };
   if (signer) {
     letter.signer = signer.id;
-    letter.signature = await sign(signer.privateKey, [bound(full), letter.iv, letter.body].join("|"));
+    letter.signature = await sign(signer.privateKey, [boundContext(full), letter.iv, letter.body].join("|"));
   }
   return letter;
 }
@@ -261,14 +261,14 @@ export async function openLetter(caseKey, letter, keyList) {
   const { context, iv, body, signer, signature } = letter;
   if (context.v !== 1 || context.suite !== 1) throw new Altered("suite");
   if (context.author === "officer") {
-    const reader = keyList.readers.find((one) => one.id === signer && one.role === "officer");
+    const reader = keyList.readers.find(({ id, role }) => id === signer && role === "officer");
     if (!reader) throw new Altered("signer");
-    await verify(reader.signing, signature, [bound(context), iv, body].join("|"));
+    await verify(reader.signing, signature, [boundContext(context), iv, body].join("|"));
   } else if (context.author !== "asker" || signer || signature) {
     throw new Altered("signer");
   }
   try {
-    const algorithm = { name: "AES-GCM", iv: unb64(iv), additionalData: utf8(bound(context)) };
+    const algorithm = { name: "AES-GCM", iv: unb64(iv), additionalData: utf8(boundContext(context)) };
     const padded = await crypto.subtle.decrypt(algorithm, await aesKey(caseKey, "decrypt"), unb64(body));
     return unpad(new Uint8Array(padded));
   } catch {
@@ -278,19 +278,19 @@ export async function openLetter(caseKey, letter, keyList) {
 
 export const letterHash = async (letter) => b64(await sha256(utf8(canonical(letter))));
 
-// Every letter in its place, each naming the one before, none missing between; or Altered and nothing at all.
-// A new epoch's key is believed only when an officer's signed letter opens with it: anybody can seal a key to a reader.
+// Opens a complete thread: every letter in order and naming the previous one; otherwise throws Altered.
+// A new epoch's key is trusted only once an officer's signed letter opens with it: anybody can seal a key to a reader.
 export async function openThread(caseId, caseKeys, letters, keyList) {
   const opened = [];
-  const believed = new Set([1]);
+  const trusted = new Set([1]);
   let previous = "";
-  for (const [at, letter] of letters.entries()) {
+  for (const [index, letter] of letters.entries()) {
     const { context } = letter;
-    if (context.case !== caseId || context.seq !== at + 1 || context.previous !== previous) throw new Altered("order");
-    if (context.author === "officer") believed.add(context.epoch);
-    if (!caseKeys[context.epoch] || !believed.has(context.epoch)) throw new Altered("epoch");
+    if (context.case !== caseId || context.seq !== index + 1 || context.previous !== previous) throw new Altered("order");
+    if (context.author === "officer") trusted.add(context.epoch);
+    if (!caseKeys[context.epoch] || !trusted.has(context.epoch)) throw new Altered("epoch");
     const content = await openLetter(caseKeys[context.epoch], letter, keyList);
-    const signer = keyList.readers.find((one) => one.id === letter.signer) || null;
+    const signer = keyList.readers.find(({ id }) => id === letter.signer) || null;
     opened.push({ letter, content, author: context.author, signer });
     previous = await letterHash(letter);
   }

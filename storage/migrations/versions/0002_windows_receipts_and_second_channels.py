@@ -1,4 +1,4 @@
-"""windows, receipts and second channels"""
+"""reply windows, receipts and second channels"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,7 +44,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code_hash", name=op.f("pk_join_codes")),
     )
     op.create_index("ix_join_codes_servant_id", "join_codes", ["servant_id"], unique=False)
-    # Columns are added as they are, never by re-making a table: that would hold up everybody on PostgreSQL.
+    # Columns are added in place, never by recreating the table: that would block all writers on PostgreSQL.
     op.add_column("addresses", sa.Column("alias", sa.String(length=160), nullable=True))
     op.add_column("addresses", sa.Column("heard_at", moment, nullable=True))
     op.add_column("addresses", sa.Column("knocked_at", moment, nullable=True))

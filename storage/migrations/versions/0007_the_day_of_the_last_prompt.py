@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Older processes plan as before, and whom they do not note here is looked at again.
+    # Processes of an older version do not set it: servants whom they plan are only examined again.
     op.add_column("servants", sa.Column("planned_on", sa.Date(), server_default="0001-01-01", nullable=False))

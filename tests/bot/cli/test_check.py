@@ -1,4 +1,4 @@
-"""`integra check` on a course that is broken, poor or in quarantine, and its list for lawyers."""
+"""`integra check` on a broken course, a faulty bank and scenarios in quarantine; and its list for lawyers."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,61 +12,65 @@ from content import library as course
 from content.library import SHIPPED, Library
 from content.problems import Problem
 from content.quality import bank_checks
-from tests.terminal import Integra, prompt
+from tests.terminal import Integra, command_line
 
 
 @pytest.fixture
 def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
-    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
         yield integra
 
 
-def teach(monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
-    """The commands find this course instead of the shipped one."""
+def use_course(monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
+    """Let commands load this course instead of the shipped one."""
     monkeypatch.setattr(course, "load", lambda *_, **__: library)
 
 
-def changed(library: Library, *articles: str) -> Library:
-    """The course after these articles changed."""
-    newer = {one: library.articles[one].model_copy(update={"since": date(2027, 3, 1)}) for one in articles}
+def with_changed_articles(library: Library, *articles: str) -> Library:
+    """The course after these articles changed on 1 March 2027."""
+    newer = {name: library.articles[name].model_copy(update={"since": date(2027, 3, 1)}) for name in articles}
     return replace(library, articles=dict(library.articles) | newer)
 
 
-def test_a_fault_of_the_bank_fails_the_check(
+def test_a_problem_of_the_bank_fails_the_check(
     integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library
 ) -> None:
-    teach(monkeypatch, library)
-    fault = Problem("scenarios/valores/uno.toml", "situation.es", "hard to read (seen: 41.0); expected 60 or more")
-    monkeypatch.setattr(bank_checks, "faults", lambda _: [fault])
-    assert integra("check") == (1, "", f"{fault}\n1 problem.\n")
+    use_course(monkeypatch, library)
+    problem = Problem("scenarios/valores/uno.toml", "situation.es", "hard to read (seen: 41.0); expected 60 or more")
+    monkeypatch.setattr(bank_checks, "faults", lambda _: [problem])
+    assert integra("check") == (1, "", f"{problem}\n1 problem.\n")
 
 
 def test_quarantine_is_a_warning(integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library) -> None:
-    rare = min({a for one in library.scenarios.values() for a in one.cited}, key=lambda a: (_count(library, a), a))
-    small = changed(library, rare)
-    assert len(small.quarantined) == _count(library, rare)
-    teach(monkeypatch, small)
+    rare = min(
+        {article for scenario in library.scenarios.values() for article in scenario.cited},
+        key=lambda article: (_count(library, article), article),
+    )
+    with_quarantine = with_changed_articles(library, rare)
+    assert len(with_quarantine.quarantined) == _count(library, rare)
+    use_course(monkeypatch, with_quarantine)
     monkeypatch.setattr(bank_checks, "faults", lambda _: [])
     code, out, err = integra("check")
     assert (code, err) == (0, "")
     first, *rest = out.splitlines()
-    assert first.startswith(f"Warning: {len(small.quarantined)} in quarantine")
-    for line, one in zip(rest, sorted(small.quarantined), strict=False):
+    assert first.startswith(f"Warning: {len(with_quarantine.quarantined)} in quarantine")
+    for line, scenario_id in zip(rest, sorted(with_quarantine.quarantined), strict=False):
         assert line == (
-            f"  {library.files[one]}: reviewed {library.scenarios[one].reviewed_on}; "
+            f"  {library.files[scenario_id]}: reviewed {library.scenarios[scenario_id].reviewed_on}; "
             f"{library.articles[rare].label('en')} (changed 2027-03-01)"
         )
     assert rest[-1].startswith("All is well: ")
 
 
 def _count(library: Library, article: str) -> int:
-    return sum(article in one.cited for one in library.scenarios.values())
+    """How many scenarios cite the article."""
+    return sum(article in scenario.cited for scenario in library.scenarios.values())
 
 
 def test_a_competency_without_any_scenario_left_fails_the_check(
     integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library
 ) -> None:
-    teach(monkeypatch, changed(library, *library.articles))
+    use_course(monkeypatch, with_changed_articles(library, *library.articles))
     code, out, err = integra("check")
     assert (code, out) == (1, "")
     assert err.startswith(f"Warning: {len(library.scenarios)} in quarantine")
@@ -79,14 +83,14 @@ def test_the_list_for_lawyers_shows_each_article_and_where_it_is_cited(
 ) -> None:
     competency = next(iter(library.competencies.values()))
     articles = dict(library.articles)
-    for one in competency.articles:
-        article = articles[one].article.model_copy(update={"mark": "V2", "source": "VALLE"})
-        articles[one] = articles[one].model_copy(update={"article": article})
-    teach(monkeypatch, replace(library, articles=articles))
+    for name in competency.articles:
+        article = articles[name].article.model_copy(update={"mark": "V2", "source": "VALLE"})
+        articles[name] = articles[name].model_copy(update={"article": article})
+    use_course(monkeypatch, replace(library, articles=articles))
     code, out, err = integra("check", "--law")
     assert (code, err) == (0, "")
-    flat = "".join(part for part in out if part not in "│\n ")
-    secondary = [one for one in articles.values() if one.article.mark == "V2"]
+    flat = "".join(character for character in out if character not in "│\n ")
+    secondary = [citation for citation in articles.values() if citation.article.mark == "V2"]
     assert f"Por validar: {len(secondary)} artículos" in out
     for citation in secondary:
         assert citation.label("es").replace(" ", "") in flat
@@ -98,7 +102,7 @@ def test_the_list_for_lawyers_shows_each_article_and_where_it_is_cited(
 
 
 @pytest.mark.parametrize("command", [("check",), ("run",), ("check", "--law")])
-def test_no_command_takes_a_broken_course(
+def test_no_command_accepts_a_broken_course(
     integra: Integra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: Library, command: tuple[str, ...]
 ) -> None:
     root = tmp_path / "content"
@@ -114,4 +118,4 @@ def test_no_command_takes_a_broken_course(
     assert f"{first}: Value error, exactly one option has right = true (seen: 0)" in err
     assert f"{second}: author: Field required" in err
     assert f"{second}: autor: Extra inputs are not permitted (seen: " in err
-    assert not list((tmp_path / "data").glob("*.db")), "nothing was begun"
+    assert not list((tmp_path / "data").glob("*.db")), "no database was created"

@@ -1,3 +1,5 @@
+"""`integra` run, migrate, tick, report and officer: output, errors and exit codes."""
+
 import asyncio
 import csv
 import io
@@ -20,7 +22,7 @@ from content.library import Library
 from storage.database import open_database
 from storage.people import servants
 from tests.cast import MONDAY_NINE
-from tests.terminal import Ended, Integra, prompt
+from tests.terminal import CommandResult, Integra, command_line
 
 ROOT = Path(__file__).parents[3]
 NINE = "2026-11-23T09:00-06:00"
@@ -28,40 +30,40 @@ SECRET = "hunter2"
 
 
 def environment(folder: Path, **given: str) -> dict[str, str]:
-    """Nothing of ours but what is given; warnings of our own code are errors there too."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
+    """A minimal environment with the settings `given`; warnings of our own code are errors there too."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return inherited | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
 
 
 @pytest.fixture
 def integra(
     tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Integra]:
-    """On a migrated SQLite database in `tmp_path`."""
+    """Runs commands on a migrated SQLite database in `tmp_path`."""
     shutil.copy(migrated_file, tmp_path / "integra.db")
-    with prompt(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
         yield integra
 
 
-def told(ended: Ended) -> str:
-    """The one clear line of a command that failed."""
-    assert ended.code == 1, ended.err
-    assert ended.out == ""
-    (line,) = ended.err.splitlines()
+def error_line(result: CommandResult) -> str:
+    """The one line that a failed command printed on standard error."""
+    assert result.code == 1, result.err
+    assert result.out == ""
+    (line,) = result.err.splitlines()
     return line
 
 
-async def _fill(folder: Path, library: Library, people: int) -> None:
+async def _fill(folder: Path, library: Library, servant_count: int) -> None:
     database = open_database(f"sqlite+aiosqlite:///{folder}/integra.db")
     async with database.write() as tx:
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")
         assert place is not None
-        for number in range(people):
+        for number in range(servant_count):
             await servants.enrol(
                 tx,
                 "webchat",
-                f"person {number}",
+                f"servant {number}",
                 institution_id=place.id,
                 language="es",
                 hour=9,
@@ -72,9 +74,9 @@ async def _fill(folder: Path, library: Library, people: int) -> None:
     await database.close()
 
 
-def fill(folder: Path, library: Library, people: int = 0) -> None:
-    """The institution LEON, with so many servants on the web chat."""
-    asyncio.run(_fill(folder, library, people))
+def fill(folder: Path, library: Library, servant_count: int = 0) -> None:
+    """Add the institution LEON with `servant_count` servants on the web chat."""
+    asyncio.run(_fill(folder, library, servant_count))
 
 
 # ---------------------------------------------------------------- help, check, migrate
@@ -84,44 +86,44 @@ def fill(folder: Path, library: Library, people: int = 0) -> None:
     "command", [[], ["run"], ["check"], ["migrate"], ["tick"], ["report"], ["officer"], ["officer", "invite"]]
 )
 def test_every_command_explains_itself(integra: Integra, command: list[str]) -> None:
-    ended = integra(*command, "--help")
-    assert ended.code == 0
-    assert "Usage:" in ended.out
-    assert ended.err == ""
+    result = integra(*command, "--help")
+    assert result.code == 0
+    assert "Usage:" in result.out
+    assert result.err == ""
 
 
 @pytest.mark.parametrize("command", [["dance"], ["run", "--role", "king"], ["officer", "invite"], ["report", "--x"]])
-def test_a_wrong_command_line_is_no_success(integra: Integra, command: list[str]) -> None:
-    ended = integra(*command)
-    assert ended.code != 0
-    assert "Traceback" not in ended.err
+def test_a_wrong_command_line_fails_without_a_traceback(integra: Integra, command: list[str]) -> None:
+    result = integra(*command)
+    assert result.code != 0
+    assert "Traceback" not in result.err
 
 
-def test_check_says_that_all_is_well(integra: Integra) -> None:
-    ended = integra("check")
-    assert ended.code == 0, ended.err
-    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", ended.out)
+def test_check_reports_that_all_is_well(integra: Integra) -> None:
+    result = integra("check")
+    assert result.code == 0, result.err
+    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", result.out)
 
 
-def test_check_tells_all_wrong_settings_at_once_and_no_secret(integra: Integra) -> None:
+def test_check_reports_all_wrong_settings_at_once_and_no_secret(integra: Integra) -> None:
     wrong = {"TIMEZONE": "Mars", "MIN_GROUP": "2", "DATABASE_URL": f"mysql://u:{SECRET}@h/d"}
-    ended = integra("check", **wrong, TELEGRAM_BOT_TOKEN=SECRET)
-    assert ended.code == 1
-    names = [line.partition(":")[0] for line in ended.err.splitlines()]
+    result = integra("check", **wrong, TELEGRAM_BOT_TOKEN=SECRET)
+    assert result.code == 1
+    names = [line.partition(":")[0] for line in result.err.splitlines()]
     assert names == ["DATABASE_URL", "TIMEZONE", "TELEGRAM_BOT_TOKEN", "MIN_GROUP", "4 problems."]
-    assert SECRET not in ended.err + ended.out
+    assert SECRET not in result.err + result.out
 
 
 @pytest.mark.parametrize("command", [["run"], ["migrate"], ["tick"], ["report"]])
 def test_no_command_starts_with_a_wrong_setting(integra: Integra, command: list[str]) -> None:
-    line = told(integra(*command, MIN_GROUP="2"))
+    line = error_line(integra(*command, MIN_GROUP="2"))
     assert line == "MIN_GROUP: Input should be greater than or equal to 5 (seen: '2')"
 
 
 @pytest.mark.parametrize("command", [["run"], ["migrate"], ["tick"], ["report"]])
-def test_a_database_that_is_away_is_one_clear_line(integra: Integra, command: list[str]) -> None:
+def test_an_unreachable_database_is_one_line(integra: Integra, command: list[str]) -> None:
     url = f"postgresql+asyncpg://user:{SECRET}@/x?host=/nowhere/at/all"
-    line = told(integra(*command, DATABASE_URL=url))
+    line = error_line(integra(*command, DATABASE_URL=url))
     assert line.startswith("DATABASE_URL: the database does not answer")
     assert SECRET not in line
 
@@ -135,21 +137,21 @@ def test_migrate_shows_its_steps_once(integra: Integra, tmp_path: Path) -> None:
 
 
 def test_the_database_of_a_newer_version_is_left_alone(integra: Integra, tmp_path: Path) -> None:
-    async def age() -> None:
+    async def set_newer_schema() -> None:
         database = open_database(f"sqlite+aiosqlite:///{tmp_path}/integra.db")
         async with database.write() as tx:
             await tx.exec_driver_sql("update alembic_version set version_num = '9999'")
         await database.close()
 
-    asyncio.run(age())
-    assert "schema 9999, newer than this version of Integra; upgrade Integra" in told(integra("migrate"))
+    asyncio.run(set_newer_schema())
+    assert "schema 9999, newer than this version of Integra; upgrade Integra" in error_line(integra("migrate"))
 
 
 # ---------------------------------------------------------------- tick, report
 
 
 def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: Path, library: Library) -> None:
-    fill(tmp_path, library, people=3)
+    fill(tmp_path, library, servant_count=3)
     early = integra("tick", "--at", "2026-11-23T08:59-06:00")
     assert early.out == "0 prompts planned; deliveries: none.\n", early.err
     assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 sent.\n"
@@ -157,8 +159,8 @@ def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: 
 
 
 @pytest.mark.parametrize("moment", ["2026-11-23T09:00", "yesterday", "", "2026-13-01T09:00-06:00", "09:00-06:00"])
-def test_tick_refuses_a_moment_that_is_none(integra: Integra, moment: str) -> None:
-    line = told(integra("tick", "--at", moment))
+def test_tick_refuses_an_invalid_moment(integra: Integra, moment: str) -> None:
+    line = error_line(integra("tick", "--at", moment))
     assert line.startswith("--at: ")
     assert "expected e.g. 2026-11-23T09:00-06:00" in line
 
@@ -176,8 +178,8 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
     assert [row["code"] for row in rows] == [row["code"] for row in plain["rows"]]
     assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "34"
     assert "" in {row["rightness"] for row in rows}
-    one = json.loads(integra("report", "--format", "json", "--institution", "demo").out)
-    assert [row["code"] for row in one["rows"]] == ["DEMO"]
+    filtered = json.loads(integra("report", "--format", "json", "--institution", "demo").out)
+    assert [row["code"] for row in filtered["rows"]] == ["DEMO"]
 
 
 @pytest.mark.parametrize(
@@ -189,14 +191,14 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
         (["--institution", "NOWHERE"], "--institution: no such code (seen: 'NOWHERE')"),
     ],
 )
-def test_report_refuses_what_makes_no_sense(integra: Integra, options: list[str], line: str) -> None:
-    assert told(integra("report", *options)) == line
+def test_report_refuses_invalid_options(integra: Integra, options: list[str], line: str) -> None:
+    assert error_line(integra("report", *options)) == line
 
 
 # ---------------------------------------------------------------- officers
 
 
-def test_an_officer_is_invited_by_a_link_that_replaces_the_one_before(integra: Integra) -> None:
+def test_a_second_invite_prints_another_link(integra: Integra) -> None:
     invite = ("officer", "invite", "carmen@ueipci.example", "--name", "Carmen", "--role", "officer")
     links = [integra(*invite, PUBLIC_URL="https://integra.example.mx").out for _ in range(2)]
     for link in links:
@@ -205,22 +207,22 @@ def test_an_officer_is_invited_by_a_link_that_replaces_the_one_before(integra: I
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         (["--role", "liaison"], "--institution: a liaison belongs to one; give its code"),
         (["--role", "liaison", "--institution", "NOWHERE"], "--institution: no such code (seen: 'NOWHERE')"),
     ],
 )
-def test_a_liaison_belongs_to_an_institution(integra: Integra, options: list[str], says: str) -> None:
-    assert told(integra("officer", "invite", "eva@leon.example", "--name", "Eva", *options)) == says
+def test_a_liaison_belongs_to_an_institution(integra: Integra, options: list[str], message: str) -> None:
+    assert error_line(integra("officer", "invite", "eva@leon.example", "--name", "Eva", *options)) == message
 
 
 def test_a_liaison_of_a_known_institution_is_invited(integra: Integra, tmp_path: Path, library: Library) -> None:
     fill(tmp_path, library)
     options = ("--name", "Eva", "--role", "liaison", "--institution", "leon")
-    ended = integra("officer", "invite", "eva@leon.example", *options)
-    assert ended.code == 0, ended.err
-    assert "/console/signup#" in ended.out
+    result = integra("officer", "invite", "eva@leon.example", *options)
+    assert result.code == 0, result.err
+    assert "/console/signup#" in result.out
 
 
 # ---------------------------------------------------------------- run
@@ -261,8 +263,9 @@ class Demo:
         self.code = self.process.returncode
         self.errors.close()
 
-    def printed(self, label: str) -> str:
-        (line,) = [one for one in self.lines if one.strip().startswith(label)]
+    def welcome_value(self, label: str) -> str:
+        """The value that the welcome printed after this label."""
+        (line,) = [line for line in self.lines if line.strip().startswith(label)]
         return line.partition(":")[2].strip()
 
     def get(self, path: str) -> str:
@@ -271,17 +274,17 @@ class Demo:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def test_the_demonstration_starts_with_one_command_and_keeps_what_it_did(integra: Integra, tmp_path: Path) -> None:
+def test_the_demo_starts_with_one_command_and_survives_a_restart(integra: Integra, tmp_path: Path) -> None:
     (tmp_path / "integra.db").unlink()
     with Demo(tmp_path) as first:
-        assert first.printed("Chat") == f"{first.address}/chat"
-        assert first.printed("Enrolment code") == "DEMO"
-        link = first.printed("First officer")
+        assert first.welcome_value("Chat") == f"{first.address}/chat"
+        assert first.welcome_value("Enrolment code") == "DEMO"
+        link = first.welcome_value("First officer")
         assert re.fullmatch(rf"{first.address}/console/signup#[\w-]{{20,}}\s+\(once\)", link)
         assert '"ready": true' in first.get("/health/ready")
         assert "<form" in first.get("/chat?code=DEMO")
@@ -290,25 +293,25 @@ def test_the_demonstration_starts_with_one_command_and_keeps_what_it_did(integra
     assert "Traceback" not in (tmp_path / "errors.log").read_text()
     before = json.loads(integra("report", "--format", "json").out)
     with Demo(tmp_path) as second:
-        assert second.printed("Enrolment code") == "DEMO"
+        assert second.welcome_value("Enrolment code") == "DEMO"
     assert second.code == 0
     assert json.loads(integra("report", "--format", "json").out) == before
     assert before["enrolled"] == 61
 
 
-def test_a_port_in_use_is_one_clear_line(integra: Integra) -> None:
+def test_a_port_in_use_is_one_line(integra: Integra) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        line = told(integra("run", HTTP_PORT=str(port)))
+        line = error_line(integra("run", HTTP_PORT=str(port)))
     assert line.startswith(f"HTTP_PORT: cannot listen on 127.0.0.1:{port} (")
     assert "choose another with HTTP_PORT=" in line
 
 
 @pytest.mark.parametrize("role", ["web", "worker"])
 def test_several_processes_need_postgresql(integra: Integra, role: str) -> None:
-    assert told(integra("run", "--role", role)).startswith("DATABASE_URL: SQLite serves one process only")
+    assert error_line(integra("run", "--role", role)).startswith("DATABASE_URL: SQLite serves one process only")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["check"], 0), (["check", "--help"], 0), (["tick", "--at", "?"], 1)])
@@ -317,5 +320,5 @@ def test_a_real_process_ends_with_the_code_that_scripts_rely_on(
 ) -> None:
     command = [sys.executable, "-m", "bot", *arguments]
     given = environment(tmp_path)
-    ended = subprocess.run(command, capture_output=True, cwd=tmp_path, env=given, timeout=60, check=False)
-    assert ended.returncode == code, ended.stderr.decode()
+    result = subprocess.run(command, capture_output=True, cwd=tmp_path, env=given, timeout=60, check=False)
+    assert result.returncode == code, result.stderr.decode()

@@ -1,4 +1,4 @@
-"""A server with letterbox and console, and officers whose keys the test holds or whose browser makes them."""
+"""A server with letterbox and console for tests, and officers whose private keys the test holds."""
 
 import hashlib
 import hmac
@@ -32,8 +32,8 @@ ZONE = ZoneInfo("America/Mexico_City")
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanajuato
 
 
-def raw(key: ec.EllipticCurvePrivateKey) -> str:
-    """The public half, as it is written everywhere."""
+def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public key as stored and sent: base64url of the uncompressed point."""
     return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
 
 
@@ -42,7 +42,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 @dataclass
-class Person:
+class OfficerWithKeys:
     """An officer whose private keys the test holds."""
 
     id: str
@@ -53,17 +53,24 @@ class Person:
 
     @property
     def reader(self) -> dict[str, str]:
+        """The officer's entry in a list of readers."""
         return {
             "id": self.id,
             "name": self.name,
             "role": "officer",
-            "reading": raw(self.reading),
-            "signing": raw(self.signing),
+            "reading": encoded_public_key(self.reading),
+            "signing": encoded_public_key(self.signing),
         }
 
     def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
         return Keys(
-            raw(self.reading), raw(self.signing), wire_format.encode(b"s" * 16), auth_hash, "{}", "{}", unit_bundle
+            encoded_public_key(self.reading),
+            encoded_public_key(self.signing),
+            wire_format.encode(b"s" * 16),
+            auth_hash,
+            "{}",
+            "{}",
+            unit_bundle,
         )
 
 
@@ -73,22 +80,23 @@ class Unit:
     def __init__(self) -> None:
         self.key, self.recovery = new_key(), new_key()
 
-    def sign(self, serial: int, *people: Person, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
+    def sign(self, serial: int, *listed: OfficerWithKeys, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
+        """Body and signature of a list of these officers, the recovery key and `extra` entries."""
         recovery = {
             "id": sealing.RECOVERY,
             "name": "Recuperación",
             "role": "recovery",
-            "reading": raw(self.recovery),
+            "reading": encoded_public_key(self.recovery),
             "signing": "",
         }
-        readers = [people[0].reader, recovery, *(one.reader for one in people[1:]), *extra]
+        readers = [listed[0].reader, recovery, *(officer.reader for officer in listed[1:]), *extra]
         body = wire_format.canonical(
             {
                 "v": 1,
                 "suite": 1,
                 "serial": serial,
                 "day": "2026-11-23",
-                "unit": raw(self.key),
+                "unit": encoded_public_key(self.key),
                 "readers": readers,
             }
         )
@@ -96,7 +104,7 @@ class Unit:
 
 
 class Office:
-    """The server, its clock, and what a test does behind its back."""
+    """The server, its clock, and direct changes to its database."""
 
     def __init__(self, database: Database, library: Library) -> None:
         self.database, self.now = database, START
@@ -109,38 +117,40 @@ class Office:
         letterbox.attach(self.app)
         console.attach(self.app)
 
-    def later(self, **span: int) -> None:
+    def advance_clock(self, **span: int) -> None:
         self.now += timedelta(**span)
 
     async def invite(self, email: str, name: str, role: str = "officer") -> str:
         async with self.database.write() as tx:
             return await officers.invite(tx, email, name, role, None, self.now)
 
-    async def enrol(self, person: Person, role: str = "officer", state: OfficerState = OfficerState.ACTIVE) -> None:
-        """Somebody joins with keys that the test holds."""
-        token = await self.invite(person.email, person.name, role)
+    async def enrol(
+        self, officer: OfficerWithKeys, role: str = "officer", state: OfficerState = OfficerState.ACTIVE
+    ) -> None:
+        """Sign up an officer with keys that the test holds."""
+        token = await self.invite(officer.email, officer.name, role)
         async with self.database.write() as tx:
-            person.id = (await officers.invited(tx, token, self.now)).id
-            await officers.sign_up(tx, token, person.keys(), state, self.now)
+            officer.id = (await officers.by_invite(tx, token, self.now)).id
+            await officers.sign_up(tx, token, officer.keys(), state, self.now)
 
     async def put_in_force(self, serial: int, signed: tuple[str, str]) -> None:
         async with self.database.write() as tx:
-            assert await officers.add_keys(tx, KeyList(serial, *signed))
+            assert await officers.add_key_list(tx, KeyList(serial, *signed))
 
-    async def signed_in(self, person: Person) -> "Desk":
-        """A client with the cookie of a session that was opened without a passphrase."""
+    async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
+        """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await officers.open_session(tx, person.id, self.now)
+            token = await officers.open_session(tx, officer.id, self.now)
         return Desk(self.address, token)
 
-    async def ask(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
-        """A case arrives, sealed as the asker's page seals it; gives its id and key."""
+    async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
+        """Store a case, sealed as the asker's page seals it; return its id and key."""
         case_id, key, asker = wire_format.new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
         envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
         access = [
-            cases.Access(1, one["id"], sealing.seal_access(key, one["reading"], case_id, 1, one["id"]))
-            for one in readers
+            cases.Access(1, reader["id"], sealing.seal_access(key, reader["reading"], case_id, 1, reader["id"]))
+            for reader in readers
         ]
         day = self.now.astimezone(ZONE).date()
         case = cases.Case(
@@ -150,8 +160,8 @@ class Office:
             epoch=1,
             due_on=day + timedelta(days=3),
             size_step=2,
-            road="form",
-            asker_key=raw(asker),
+            origin="form",
+            asker_key=encoded_public_key(asker),
             asker_bundle="{}",
         )
         async with self.database.write() as tx:
@@ -164,7 +174,7 @@ class Desk:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self.cookie = {site.COOKIE: token}
+        self.cookie = {site.SESSION_COOKIE: token}
         self.csrf = _csrf(officers.session_key(token))
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -190,7 +200,7 @@ def _csrf(session_key: str) -> str:
 
 @asynccontextmanager
 async def open_office(database: Database, library: Library) -> AsyncIterator[Office]:
-    """The server, listening."""
+    """Yield the server, listening on a free port."""
     office = Office(database, library)
     async with TestServer(office.app) as server:
         office.address = str(server.make_url("")).rstrip("/")

@@ -1,4 +1,4 @@
-"""An officer's life in a real browser: joining, reading, answering, locking; and what never leaves the tab."""
+"""The console in a real browser: sign-up, reading, answering, locking; no plaintext or secret leaves the tab."""
 
 import base64
 import json
@@ -11,31 +11,31 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
 from storage.confidential import cases, ledger, officers, sealing, wire_format
-from tests.bot.console.office import SECRET, ZONE, Office, new_key, raw
-from tests.screen import faults, in_a_moment
+from tests.bot.console.office import SECRET, ZONE, Office, encoded_public_key, new_key
+from tests.screen import axe_violations, with_fast_key_stretching
 
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."
 ANSWER = "Canario-9904: informa por escrito y pide excusa. "
-expect.set_options(timeout=20_000)  # making keys takes a while where several tests run at once
+expect.set_options(timeout=20_000)  # generating keys is slow when several tests run at once
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
 class Tab:
-    """A page of a browser of its own, with everything that it sent and complained of."""
+    """A page in a browser context of its own, with its requests and its console errors."""
 
     def __init__(self, page: Page, office: Office) -> None:
         self.page, self.office = page, office
         self.sent: list[str] = []
         self.complaints: list[str] = []
         self.words = ""
-        page.on("request", self._note)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda fault: self.complaints.append(str(fault)))
+        page.on("request", self._record_request)
+        page.on("console", self._record_message)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _note(self, request: Request) -> None:
+    def _record_request(self, request: Request) -> None:
         self.sent.append(" ".join([request.method, request.url, request.post_data or "", json.dumps(request.headers)]))
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
@@ -43,16 +43,16 @@ class Tab:
         await self.page.goto(self.office.address + path)
 
     async def join(self, token: str, *, is_first: bool) -> None:
-        """Sign up, as a person with pen and paper does."""
+        """Sign up, typing back two of the words that the page shows."""
         page = self.page
         await self.go(f"/console/signup#{token}")
         await page.get_by_role("button", name="Comenzar").click()
         await expect(page.locator("#passphrase li")).to_have_count(7)
         words = await page.locator("#passphrase li").all_inner_texts()
         await page.get_by_role("button", name="Ya las escribí").click()
-        for place in (0, 1):
-            label = await page.locator(f"#check-label-{place}").inner_text()
-            await page.locator(f"#check-{place}").fill(words[int(label.split()[-1]) - 1])
+        for field in (0, 1):
+            label = await page.locator(f"#check-label-{field}").inner_text()
+            await page.locator(f"#check-{field}").fill(words[int(label.split()[-1]) - 1])
         await page.get_by_role("button", name="Crear mis llaves").click()
         await expect(page.locator("#recovery-code")).to_contain_text("-")
         await expect(page.locator("#first-file")).to_be_visible(visible=is_first)
@@ -67,9 +67,9 @@ class Tab:
         await self.page.get_by_label("Tus siete palabras").fill(self.words)
         await self.page.get_by_role("button", name="Entrar").click()
 
-    async def accessible(self) -> None:
-        """Nothing that axe complains of."""
-        assert await faults(self.page) == []
+    async def check_accessibility(self) -> None:
+        """Assert that axe finds no violation."""
+        assert await axe_violations(self.page) == []
 
 
 @asynccontextmanager
@@ -77,27 +77,27 @@ async def tab(browser: Browser, office: Office, size: dict[str, int] = DESKTOP) 
     context = await browser.new_context(
         viewport={"width": size["width"], "height": size["height"]}, locale="es-MX", reduced_motion="reduce"
     )
-    tab = Tab(await (await in_a_moment(context)).new_page(), office)
+    tab = Tab(await (await with_fast_key_stretching(context)).new_page(), office)
     yield tab
     await context.close()
 
 
 async def in_force(office: Office) -> sealing.ReaderList:
     async with office.database.read() as tx:
-        newest = await officers.newest_keys(tx)
+        newest = await officers.newest_key_list(tx)
     assert newest is not None
-    return sealing.verify_keys(newest.body, newest.signature)
+    return sealing.verify_key_list(newest.body, newest.signature)
 
 
-def as_readers(listed: sealing.ReaderList) -> list[dict[str, str]]:
-    return [{"id": one.id, "reading": one.reading} for one in listed.readers]
+def reader_entries(listed: sealing.ReaderList) -> list[dict[str, str]]:
+    return [{"id": reader.id, "reading": reader.reading} for reader in listed.readers]
 
 
-def spellings(words: str) -> list[str]:
-    """How a text could travel without being seen at a glance."""
-    raw = words.encode()
-    inner = [base64.b64encode(raw[start:]).decode()[2:-4] for start in range(3)]
-    return [words, quote(words), json.dumps(words)[1:-1], raw.hex(), *inner]
+def encodings(text: str) -> list[str]:
+    """The text in the encodings in which it could hide in a request."""
+    raw = text.encode()
+    base64_forms = [base64.b64encode(raw[start:]).decode()[2:-4] for start in range(3)]
+    return [text, quote(text), json.dumps(text)[1:-1], raw.hex(), *base64_forms]
 
 
 @pytest.mark.attack
@@ -112,8 +112,8 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
         assert [reader.role for reader in listed.readers] == ["officer", "recovery"]
         await expect(page.locator("#unit-fingerprint")).to_have_text(sealing.fingerprint(listed.unit))
 
-        case_id, key = await office.ask(
-            as_readers(listed), {"text": QUESTION, "answers": "ynu---nnynnnyn", "decision_on": "2026-11-25"}
+        case_id, key = await office.submit_case(
+            reader_entries(listed), {"text": QUESTION, "answers": "ynu---nnynnnyn", "decision_on": "2026-11-25"}
         )
         await carmen.sign_in("carmen@ueipci.example")
         await expect(page.get_by_role("heading", name="Expedientes")).to_be_visible()
@@ -129,20 +129,20 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
         await expect(page.locator(".letter")).to_have_count(2)
         await expect(page.locator(".letter.officer")).to_contain_text("Firma comprobada")
         await expect(page.locator("#case-state")).to_have_text("Respondida")
-        await carmen.accessible()
+        await carmen.check_accessibility()
 
-        kept = await page.evaluate("[Object.keys(localStorage), Object.keys(sessionStorage)]")
-        assert kept == [[], ["htmx-current-path-for-history"]]  # the address of the page, and no page
+        stored = await page.evaluate("[Object.keys(localStorage), Object.keys(sessionStorage)]")
+        assert stored == [[], ["htmx-current-path-for-history"]]  # the path of the page, not its content
         assert carmen.complaints == []
-        everything = "\n".join(carmen.sent)
+        requests = "\n".join(carmen.sent)
         for secret in (QUESTION, ANSWER.strip(), carmen.words):
-            assert not [form for form in spellings(secret) if form in everything]
-        assert token not in "\n".join(one.split(" ")[1].split("#")[0] for one in carmen.sent)
+            assert not [form for form in encodings(secret) if form in requests]
+        assert token not in "\n".join(request.split(" ")[1].split("#")[0] for request in carmen.sent)
 
     async with office.database.read() as tx:
         letters = await cases.letters(tx, case_id)
         verbs = [(entry.verb, entry.officer_id) for entry in await ledger.of_case(tx, case_id)]
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     content = sealing.open_letter(key, sealing.read_envelope(letters[1].envelope))
     assert content["text"].startswith(ANSWER.strip())
     assert "artículo" in content["text"]
@@ -160,12 +160,12 @@ async def test_a_later_officer_waits_until_the_unit_signs_their_keys(browser: Br
             await dora.sign_in("dora@ueipci.example")
             await expect(dora.page.get_by_role("heading", name="esperan la firma")).to_be_visible()
             await expect(dora.page.locator("#own-fingerprint")).to_have_text(own)
-            await dora.accessible()
+            await dora.check_accessibility()
 
             await carmen.sign_in("carmen@ueipci.example")
             await carmen.page.get_by_role("link", name="Llaves").click()
             await expect(carmen.page.locator("[data-pending-id] [data-fingerprint]")).to_have_text(own)
-            await carmen.accessible()
+            await carmen.check_accessibility()
             await carmen.page.get_by_label("Comparé la huella").check()
             await carmen.page.get_by_role("button", name="Firmar la llave").click()
             await expect(carmen.page.get_by_text("Nadie espera firma.")).to_be_visible()
@@ -176,24 +176,22 @@ async def test_a_later_officer_waits_until_the_unit_signs_their_keys(browser: Br
     assert (await in_force(office)).serial == 2
 
 
-async def test_an_idle_tab_forgets_keys_and_texts_and_the_words_bring_them_back(
-    browser: Browser, office: Office
-) -> None:
+async def test_an_idle_tab_discards_keys_and_texts_and_the_words_restore_them(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
         await page.clock.install()
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await page.get_by_label("Tu respuesta").fill("Un borrador.")
         await page.clock.fast_forward("16:00")
-        office.later(minutes=16)  # the server has forgotten the session too
+        office.advance_clock(minutes=16)  # the session on the server is idle too
         await expect(page.get_by_role("heading", name="Bloqueado")).to_be_visible()
         assert QUESTION not in await page.content()
         assert await page.locator("#text").input_value() == ""
-        await carmen.accessible()
+        await carmen.check_accessibility()
 
         words = page.locator("#unlock-words")
         await words.fill("una dos tres")
@@ -210,9 +208,9 @@ Body = dict[str, Any]
 
 def _signed_by_another_unit(body: Body) -> None:
     other = new_key()
-    listed = json.loads(body["keys"]["body"]) | {"unit": raw(other)}
-    words = wire_format.canonical(listed)
-    body["keys"] = {"body": words, "signature": sealing.sign(other, "integra/v1/keys|" + words)}
+    listed = json.loads(body["keys"]["body"]) | {"unit": encoded_public_key(other)}
+    text = wire_format.canonical(listed)
+    body["keys"] = {"body": text, "signature": sealing.sign(other, "integra/v1/keys|" + text)}
 
 
 def _from_an_officer(body: Body) -> None:
@@ -239,24 +237,26 @@ ALTERATIONS: dict[str, Callable[[Body], object]] = {
 }
 
 
-def meddling(alter: Callable[[Body], object]) -> Callable[[Route], Awaitable[None]]:
-    async def meddle(route: Route) -> None:
+def altering(alter: Callable[[Body], object]) -> Callable[[Route], Awaitable[None]]:
+    """A route handler that alters the JSON of the server's response."""
+
+    async def handle(route: Route) -> None:
         answer = await route.fetch()
         body = await answer.json()
         alter(body)
         await route.fulfill(response=answer, json=body)
 
-    return meddle
+    return handle
 
 
 @pytest.mark.attack
 @pytest.mark.long
-async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: Browser, office: Office) -> None:
+async def test_whatever_the_server_alters_is_reported_and_no_text_is_shown(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        case_id, key = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        case_id, key = await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
         async with office.database.write() as tx:
             first = sealing.read_envelope((await cases.letters(tx, case_id))[0].envelope)
             day = office.now.astimezone(ZONE).date()
@@ -265,7 +265,7 @@ async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: 
             await cases.add_letter(tx, case_id, cases.Letter(2, 1, second.text))
         await carmen.sign_in("carmen@ueipci.example")
         for name, alter in ALTERATIONS.items():
-            await page.route("**/letters", meddling(alter))
+            await page.route("**/letters", altering(alter))
             await page.locator(".queue tbody a").click()
             await expect(page.locator("#says"), name).to_contain_text("Alterado")
             assert "Canario" not in await page.content(), name
@@ -276,11 +276,11 @@ async def test_whatever_the_server_alters_is_told_and_no_text_is_shown(browser: 
 
 
 @pytest.mark.attack
-async def test_an_altered_row_is_told_and_never_shown(browser: Browser, office: Office) -> None:
+async def test_an_altered_row_is_reported_and_never_shown(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office) as carmen:
         await carmen.join(token, is_first=True)
-        case_id, _ = await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        case_id, _ = await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
         async with office.database.write() as tx:
             stored = json.loads((await cases.letters(tx, case_id))[0].envelope)
             stored["context"]["day"] = "2026-11-22"
@@ -294,12 +294,12 @@ async def test_an_altered_row_is_told_and_never_shown(browser: Browser, office: 
         assert QUESTION not in await carmen.page.content()
 
 
-async def test_a_cut_line_loses_nothing_that_was_typed(browser: Browser, office: Office) -> None:
+async def test_a_lost_connection_loses_nothing_that_was_typed(browser: Browser, office: Office) -> None:
     token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
     async with tab(browser, office, PHONE) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await page.get_by_label("Tu respuesta").fill(ANSWER)
@@ -317,7 +317,7 @@ async def test_after_signing_out_the_back_button_shows_no_case(browser: Browser,
     async with tab(browser, office) as carmen:
         page = carmen.page
         await carmen.join(token, is_first=True)
-        await office.ask(as_readers(await in_force(office)), {"text": QUESTION})
+        await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
         await carmen.sign_in("carmen@ueipci.example")
         await page.locator(".queue tbody a").click()
         await expect(page.locator(".letter .text")).to_have_text(QUESTION)

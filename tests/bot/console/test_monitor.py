@@ -1,4 +1,4 @@
-"""The monitor shows what handlers/administration/reports.py lets through, suppressed groups as suppressed, and charts in words."""
+"""The monitor shows the report of handlers/administration/reports.py: tables, suppressed groups, charts in words."""
 
 from datetime import date
 from typing import Any
@@ -9,21 +9,23 @@ from content.library import Library
 from handlers.administration import reports
 from storage.confidential import officers
 from storage.people import servants
-from tests.bot.console.office import Office, Person
+from tests.bot.console.office import Office, OfficerWithKeys
 
 DAYS = ((date(2026, 11, 19), 8, 10), (date(2026, 11, 20), 5, 10))
 
 
 @pytest.fixture
-async def lia(office: Office) -> Person:
-    lia = Person("", "Lía Paz", "lia@leon.example")
+async def lia(office: Office) -> OfficerWithKeys:
+    lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
     await office.enrol(lia, "author")
     return lia
 
 
-def report_of(library: Library, asked: dict[str, Any]) -> Any:
+def stub_report(library: Library, requested: dict[str, Any]) -> Any:
+    """A stand-in for reports.institution_table that records its arguments in `requested`."""
+
     async def institution_table(tx: object, library: Library, first: date, last: date, least: int, code: str | None):  # type: ignore[no-untyped-def]
-        asked.update(first=first, last=last, code=code)
+        requested.update(first=first, last=last, code=code)
         rows = (
             reports.InstitutionRow("leon", "Municipio de León", "municipal", 860, 9911, 0.61, 0.72),
             reports.InstitutionRow("tiny", "Instituto Chico", "state", None, None, None, None),
@@ -37,13 +39,13 @@ def report_of(library: Library, asked: dict[str, Any]) -> Any:
 
 
 async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
-    office: Office, lia: Person, library: Library, monkeypatch: pytest.MonkeyPatch
+    office: Office, lia: OfficerWithKeys, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(reports, "institution_table", report_of(library, asked))
+    requested: dict[str, Any] = {}
+    monkeypatch.setattr(reports, "institution_table", stub_report(library, requested))
     status, page = await (await office.signed_in(lia)).get("/console/monitor")
     assert status == 200
-    assert (asked["first"], asked["last"], asked["code"]) == (date(2026, 10, 27), date(2026, 11, 23), None)
+    assert (requested["first"], requested["last"], requested["code"]) == (date(2026, 10, 27), date(2026, 11, 23), None)
     assert "Simulado" in page
     assert "no se muestra: grupo de menos de 10" in page
     assert "9,911" in page
@@ -54,7 +56,7 @@ async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
 
 
 @pytest.mark.parametrize(
-    ("query", "is_wrong"),
+    ("query", "is_invalid"),
     [
         ("?from=2026-11-02&to=2026-11-06", False),
         ("?from=2026-11-06&to=2026-11-02", True),
@@ -63,33 +65,35 @@ async def test_tables_charts_and_totals_are_shown_and_small_groups_are_not(
         ("?to=0001-01-02", True),
     ],
 )
-async def test_a_period_is_taken_or_said_to_be_none(office: Office, lia: Person, query: str, is_wrong: bool) -> None:
+async def test_a_period_is_used_or_reported_as_invalid(
+    office: Office, lia: OfficerWithKeys, query: str, is_invalid: bool
+) -> None:
     status, page = await (await office.signed_in(lia)).get("/console/monitor" + query)
     assert status == 200
-    assert ("Ese periodo no es válido" in page) is is_wrong
-    assert ('value="2026-11-02"' in page) is not is_wrong
+    assert ("Ese periodo no es válido" in page) is is_invalid
+    assert ('value="2026-11-02"' in page) is not is_invalid
 
 
 @pytest.mark.parametrize("role", ["liaison", "officer"])
-async def test_a_liaison_sees_the_own_institution_only(
+async def test_a_liaison_sees_only_the_own_institution(
     office: Office, library: Library, monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(reports, "institution_table", report_of(library, asked))
+    requested: dict[str, Any] = {}
+    monkeypatch.setattr(reports, "institution_table", stub_report(library, requested))
     async with office.database.write() as tx:
         for code, name in (("LEON", "Municipio de León"), ("SALA", "Municipio de Salamanca")):
             await servants.add_institution(tx, code, name, "municipal")
         own = await servants.institution_by_code(tx, "LEON")
         assert own is not None
         token = await officers.invite(tx, "lia@leon.example", "Lía Paz", role, own.id, office.now)
-        lia = Person("", "Lía Paz", "lia@leon.example")
+        lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
         lia.id = await officers.sign_up(tx, token, lia.keys(), officers.OfficerState.ACTIVE, office.now)
     assert (await (await office.signed_in(lia)).get("/console/monitor"))[0] == 200
-    assert asked["code"] == ("LEON" if role == "liaison" else None)
+    assert requested["code"] == ("LEON" if role == "liaison" else None)
 
 
-async def test_the_course_map_says_what_waits_for_legal_validation(
-    office: Office, lia: Person, library: Library
+async def test_the_course_map_shows_what_waits_for_legal_validation(
+    office: Office, lia: OfficerWithKeys, library: Library
 ) -> None:
     _, page = await (await office.signed_in(lia)).get("/console/course")
     assert "Pendiente de validación jurídica por la UEIPCI" in page

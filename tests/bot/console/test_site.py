@@ -1,4 +1,4 @@
-"""The guard around the console: nobody without a session, nothing posted from elsewhere, nothing inline."""
+"""The console's middleware: sessions, origin and CSRF checks, headers; templates without inline code."""
 
 import hashlib
 import re
@@ -11,34 +11,34 @@ from bot.console import site
 from bot.web.templating import POLICY, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
-from tests.bot.console.office import Office, Person, Unit
+from tests.bot.console.office import Office, OfficerWithKeys, Unit
 
 PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]
 
 
 @pytest.fixture
-async def carmen(office: Office) -> Person:
+async def carmen(office: Office) -> OfficerWithKeys:
     """The first officer, with a list of readers in force."""
-    carmen, unit = Person("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
+    carmen, unit = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
     await office.enrol(carmen)
     await office.put_in_force(1, unit.sign(1, carmen))
     return carmen
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_stranger_is_led_to_the_sign_in(office: Office, path: str) -> None:
+async def test_without_a_session_every_page_leads_to_the_sign_in(office: Office, path: str) -> None:
     async with ClientSession() as client, client.get(office.address + path, allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (303, "/console/signin")
 
 
 @pytest.mark.parametrize("path", ["/console/cases/x/letters", "/console/pulse"])
-async def test_a_strangers_request_for_data_is_refused(office: Office, path: str) -> None:
+async def test_a_request_for_data_without_a_session_is_refused(office: Office, path: str) -> None:
     headers = {"Accept": "application/json"}
     async with ClientSession() as client, client.get(office.address + path, headers=headers) as answer:
         assert answer.status == 401
 
 
-async def test_every_page_carries_the_policy_and_is_not_kept(office: Office, carmen: Person) -> None:
+async def test_every_page_has_the_policy_and_is_not_cached(office: Office, carmen: OfficerWithKeys) -> None:
     async with ClientSession(cookies=(await office.signed_in(carmen)).cookie) as client:
         for path in ("/console/cases", "/console/keys", "/console/monitor", "/console/nothing"):
             async with client.get(office.address + path) as answer:
@@ -46,13 +46,13 @@ async def test_every_page_carries_the_policy_and_is_not_kept(office: Office, car
                 assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_address_without_a_slash_leads_on(office: Office) -> None:
+async def test_the_path_without_a_slash_redirects(office: Office) -> None:
     async with ClientSession() as client, client.get(office.address + "/console", allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (303, "/console/")
 
 
 @pytest.mark.attack
-async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen: Person) -> None:
+async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen: OfficerWithKeys) -> None:
     desk, other = await office.signed_in(carmen), await office.signed_in(carmen)
     assert await desk.post("/console/signout", {}, **{"X-CSRF": ""}) == (403, {"error": "403"})
     assert await desk.post("/console/signout", {}, **{"X-CSRF": other.csrf}) == (403, {"error": "403"})
@@ -70,23 +70,25 @@ async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen:
         {"Origin": "https://127.0.0.1:8080"},
     ],
 )
-async def test_a_post_from_another_origin_is_refused(office: Office, carmen: Person, headers: dict[str, str]) -> None:
+async def test_a_post_from_another_origin_is_refused(
+    office: Office, carmen: OfficerWithKeys, headers: dict[str, str]
+) -> None:
     desk = await office.signed_in(carmen)
     assert (await desk.post("/console/signout", {}, **headers))[0] == 403
     assert (await desk.post("/console/signout", {}, Origin=office.address))[0] == 204
 
 
-async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Office, carmen: Person) -> None:
+async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Office, carmen: OfficerWithKeys) -> None:
     desk, other = await office.signed_in(carmen), await office.signed_in(carmen)
     for _ in range(3):
-        office.later(minutes=10)
+        office.advance_clock(minutes=10)
         assert (await desk.get("/console/pulse"))[0] == 204
     assert (await other.get("/console/pulse", Accept="application/json"))[0] == 401
     await desk.post("/console/signout", {})
     assert (await desk.get("/console/pulse", Accept="application/json"))[0] == 401
 
 
-async def test_whoever_leaves_is_signed_out(office: Office, carmen: Person) -> None:
+async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     async with office.database.write() as tx:
         await officers.end_sessions(tx, carmen.id)
@@ -94,10 +96,10 @@ async def test_whoever_leaves_is_signed_out(office: Office, carmen: Person) -> N
 
 
 @pytest.mark.parametrize("role", ["liaison", "author"])
-async def test_whoever_reads_no_queries_sees_the_numbers_only(office: Office, role: str) -> None:
-    person = Person("", "Lía Paz", "lia@leon.example")
-    await office.enrol(person, role)
-    desk = await office.signed_in(person)
+async def test_an_officer_who_reads_no_queries_sees_only_the_numbers(office: Office, role: str) -> None:
+    officer = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
+    await office.enrol(officer, role)
+    desk = await office.signed_in(officer)
     for path in ("/console/cases", "/console/keys", "/console/cases/x", "/console/cases/x/letters"):
         assert (await desk.get(path))[0] == 403
     assert (await desk.post("/console/keys", {"body": "{}", "signature": "A" * 86}))[0] == 403
@@ -109,8 +111,8 @@ async def test_whoever_reads_no_queries_sees_the_numbers_only(office: Office, ro
         assert answer.url.path == "/console/monitor"
 
 
-async def test_whoever_waits_for_the_unit_sees_neither_cases_nor_numbers(office: Office) -> None:
-    dora = Person("", "Dora Luna", "dora@ueipci.example")
+async def test_a_pending_officer_sees_neither_cases_nor_numbers(office: Office) -> None:
+    dora = OfficerWithKeys("", "Dora Luna", "dora@ueipci.example")
     await office.enrol(dora, state=OfficerState.PENDING)
     desk = await office.signed_in(dora)
     assert [(await desk.get(path))[0] for path in ("/console/", "/console/cases", "/console/monitor")] == [
@@ -120,7 +122,7 @@ async def test_whoever_waits_for_the_unit_sees_neither_cases_nor_numbers(office:
     ]
 
 
-async def test_bodies_that_are_too_long_or_no_json_are_refused(office: Office, carmen: Person) -> None:
+async def test_bodies_that_are_too_long_or_malformed_are_refused(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     path = "/console/cases/x/letters"
     assert (await desk.post(path, {"letter": {"body": "x" * 70_000}}))[0] == 413
@@ -129,7 +131,7 @@ async def test_bodies_that_are_too_long_or_no_json_are_refused(office: Office, c
     assert (await desk.post(path, {"letter": {}}, **{"Content-Type": "text/plain"}))[0] == 415
 
 
-async def test_the_language_asked_for_is_kept(office: Office) -> None:
+async def test_the_chosen_language_is_remembered(office: Office) -> None:
     async with ClientSession() as client:
         async with client.get(office.address + "/console/signin?lang=en") as answer:
             assert "Your seven words" in await answer.text()
@@ -138,22 +140,22 @@ async def test_the_language_asked_for_is_kept(office: Office) -> None:
             assert '<html lang="en"' in await answer.text()
 
 
-async def test_the_sessions_cookie_is_shut_to_scripts_and_other_sites(office: Office) -> None:
+async def test_the_cookie_is_closed_to_scripts_and_other_sites(office: Office) -> None:
     async with ClientSession() as client, client.get(office.address + "/console/signin") as answer:
-        gate = answer.cookies[site.GATE]
+        gate = answer.cookies[site.GATE_COOKIE]
     assert gate["httponly"]
     assert gate["samesite"] == "Strict"
     assert gate["path"] == "/console"
 
 
-def test_templates_hold_no_inline_script_style_or_third_origin() -> None:
+def test_templates_hold_no_inline_script_or_style_and_no_other_origin() -> None:
     for path in (TEMPLATES / "console").glob("*.html"):
-        words = path.read_text("utf-8")
-        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|https?://", words), path.name
-        assert not re.search(r"<script(?![^>]*\ssrc=)", words), path.name
+        source = path.read_text("utf-8")
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|https?://", source), path.name
+        assert not re.search(r"<script(?![^>]*\ssrc=)", source), path.name
 
 
-def test_vendored_files_are_the_ones_that_were_checked() -> None:
+def test_vendored_files_match_their_checksums() -> None:
     folder: Path = STATIC / "vendor"
     listed = {line.split("  ")[1]: line.split("  ")[0] for line in (folder / "SHA256SUMS").read_text().splitlines()}
     found = {

@@ -1,4 +1,4 @@
-"""What is for one person leaves in turn: what comes behind a delivery has the same fate as that, or waits for it."""
+"""Deliveries to one recipient are sent in order: later ones wait for, or are dropped with, an earlier one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from bot.channels.channel import Blocked, ChannelError, Later, Throttled, Unreachable
+from bot.channels.channel import Blocked, ChannelError, RecipientThrottled, Throttled, Unreachable
 from bot.channels.telegram import client as telegram_client
 from bot.channels.whatsapp import client as whatsapp_client
-from bot.delivery import dispatcher as sender_module
-from bot.delivery.channel_sender import LAST
+from bot.delivery import dispatcher as dispatcher_module
+from bot.delivery.channel_sender import START_WITHIN
 from bot.delivery.rate_limiter import Limits
 from storage.database import Database, DatabaseUnavailable
 from storage.queue import outbox
-from storage.queue.claims import PersonLimit
+from storage.queue.claims import RecipientLimit
 from storage.queue.outbox import DeliveryKind
-from tests.bot.delivery.test_dispatcher import Gate, Stage
+from tests.bot.delivery.stage import Gate, Stage
 from tests.cast import Clock
 
 THREE = ["first", "second", "third"]
-QUICKLY = {"telegram": Limits(1000, PersonLimit(100, 1))}
-PACES = [pytest.param({}, id="no pace"), pytest.param(QUICKLY, id="a pace")]
-OVER = outbox.LEASE.total_seconds() + 1
+FAST = {"telegram": Limits(1000, RecipientLimit(100, 1))}
+RATE_LIMITS = [pytest.param({}, id="no rate limit"), pytest.param(FAST, id="rate limit")]
+PAST_LEASE = outbox.LEASE.total_seconds() + 1
 
 
 def worker(database: Database, clock: Clock, limits: Mapping[str, Limits]) -> Stage:
@@ -32,18 +32,18 @@ def worker(database: Database, clock: Clock, limits: Mapping[str, Limits]) -> St
 
 @pytest.fixture
 def limits(request: pytest.FixtureRequest) -> Mapping[str, Limits]:
-    """With a pace, if the test does not say."""
-    found: Mapping[str, Limits] = getattr(request, "param", QUICKLY)
-    return found
+    """A rate limit, unless the test chooses."""
+    limits: Mapping[str, Limits] = getattr(request, "param", FAST)
+    return limits
 
 
 @pytest.fixture
 async def stage(database: Database, clock: Clock, limits: Mapping[str, Limits]) -> Stage:
-    """A worker, and three things that were said to Ana."""
-    one = worker(database, clock, limits)
+    """A process with three deliveries to Ana."""
+    stage = worker(database, clock, limits)
     for text in THREE:
-        await one.say(text)
-    return one
+        await stage.add(text)
+    return stage
 
 
 async def attempts(stage: Stage) -> list[object]:
@@ -51,11 +51,11 @@ async def attempts(stage: Stage) -> list[object]:
 
 
 def gate(stage: Stage, text: str) -> Gate:
-    made = stage.telegram.gates[text] = Gate()
-    return made
+    new = stage.telegram.gates[text] = Gate()
+    return new
 
 
-# ---------------------------------------------------------------- what is put off
+# ---------------------------------------------------------------- postponed deliveries
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def gate(stage: Stage, text: str) -> Gate:
         pytest.param(Throttled(7), id="throttled"),
         pytest.param(Unreachable("down", in_doubt=False), id="down"),
         pytest.param(Unreachable("timeout", in_doubt=True), id="in doubt"),
-        pytest.param(Later("busy", 7), id="later"),
+        pytest.param(RecipientThrottled("busy", 7), id="later"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])
-async def test_what_comes_behind_a_delivery_that_is_put_off_waits_for_it_untried(
+async def test_deliveries_behind_a_postponed_one_wait_for_it_untried(
     stage: Stage, fault: ChannelError, place: int
 ) -> None:
     stage.telegram.faults[THREE[place]] = [fault]
@@ -79,37 +79,39 @@ async def test_what_comes_behind_a_delivery_that_is_put_off_waits_for_it_untried
     stage.clock.move(seconds=8)
     await stage.dispatcher.drain()
     assert stage.telegram.sent == THREE
-    assert await attempts(stage) == [2 if one == place else 1 for one in range(3)]
+    assert await attempts(stage) == [2 if number == place else 1 for number in range(3)]
 
 
-async def test_a_delivery_that_is_refused_holds_up_nothing_behind_it(stage: Stage) -> None:
+async def test_a_refused_delivery_does_not_delay_those_behind_it(stage: Stage) -> None:
     stage.telegram.faults["first"] = [KeyError("a fault of ours")]
     await stage.dispatcher.drain()
     assert await stage.states() == {"first": "refused", "second": "sent", "third": "sent"}
 
 
-async def test_of_whoever_blocked_us_all_is_dropped_also_what_was_said_meanwhile(stage: Stage) -> None:
-    opens = gate(stage, "first")
+async def test_all_deliveries_to_a_recipient_who_blocked_us_are_dropped_also_new_ones(stage: Stage) -> None:
+    response_gate = gate(stage, "first")
     stage.telegram.faults["first"] = [Blocked("blocked")]
     draining = asyncio.create_task(stage.dispatcher.drain())
-    await opens.reached.wait()
-    await stage.say("meanwhile")
-    opens.set()
+    await response_gate.reached.wait()
+    await stage.add("meanwhile")
+    response_gate.set()
     await draining
     assert await stage.states() == dict.fromkeys([*THREE, "meanwhile"], "dropped")
     assert stage.telegram.tried == ["first"]
     assert {(await stage.row(text))["fault"] for text in THREE} == {"blocked"}
 
 
-async def test_what_could_not_be_noted_is_not_overtaken(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_delivery_whose_result_was_not_recorded_is_not_overtaken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def gone(*_: object) -> None:
         raise DatabaseUnavailable("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "end_all", gone)
+        patch.setattr(outbox, "finish_all", gone)
         await stage.dispatcher.drain()
     assert stage.telegram.sent == ["first"]
-    stage.clock.move(seconds=OVER)
+    stage.clock.move(seconds=PAST_LEASE)
     await stage.dispatcher.drain()
     assert stage.telegram.sent == ["first", *THREE], "at least once"
 
@@ -117,14 +119,14 @@ async def test_what_could_not_be_noted_is_not_overtaken(stage: Stage, monkeypatc
 # ---------------------------------------------------------------- a stop in between
 
 
-@pytest.mark.parametrize("limits", PACES, indirect=True)
-async def test_a_process_that_stops_in_between_gives_back_the_rest(stage: Stage, limits: Mapping[str, Limits]) -> None:
-    opens = gate(stage, "second")
+@pytest.mark.parametrize("limits", RATE_LIMITS, indirect=True)
+async def test_a_process_that_stops_in_between_releases_the_rest(stage: Stage, limits: Mapping[str, Limits]) -> None:
+    response_gate = gate(stage, "second")
     running = asyncio.create_task(stage.dispatcher.run())
-    await opens.reached.wait()
+    await response_gate.reached.wait()
     running.cancel()
     await asyncio.sleep(0)
-    opens.set()
+    response_gate.set()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert await stage.states() == {"first": "sent", "second": "sent", "third": "waiting"}
@@ -133,74 +135,76 @@ async def test_a_process_that_stops_in_between_gives_back_the_rest(stage: Stage,
     assert (stage.telegram.sent, other.telegram.sent) == (["first", "second"], ["third"])
 
 
-@pytest.mark.parametrize("limits", PACES, indirect=True)
-async def test_a_process_that_cannot_wait_any_longer_says_nothing_that_it_gave_back(
+@pytest.mark.parametrize("limits", RATE_LIMITS, indirect=True)
+async def test_a_process_that_stops_without_grace_sends_nothing_that_it_released(
     stage: Stage, limits: Mapping[str, Limits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "GRACE", 0)
-    opens = gate(stage, "first")
+    monkeypatch.setattr(dispatcher_module, "SHUTDOWN_GRACE", 0)
+    response_gate = gate(stage, "first")
     running = asyncio.create_task(stage.dispatcher.run())
-    await opens.reached.wait()
+    await response_gate.reached.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     other = worker(stage.database, stage.clock, limits)
     await other.dispatcher.drain()
-    opens.set()
-    await asyncio.gather(*(task for lane in stage.dispatcher.lanes for task in lane.going))
+    response_gate.set()
+    await asyncio.gather(*(task for sender in stage.dispatcher.senders for task in sender.tasks))
     assert (stage.telegram.sent, other.telegram.sent) == (["first"], THREE)
 
 
-# ---------------------------------------------------------------- a claim that runs out
+# ---------------------------------------------------------------- expired leases
 
 
-async def test_what_another_worker_has_taken_over_is_not_said_again(stage: Stage, limits: Mapping[str, Limits]) -> None:
-    opens = gate(stage, "first")
+async def test_deliveries_taken_over_by_another_worker_are_not_sent_again(
+    stage: Stage, limits: Mapping[str, Limits]
+) -> None:
+    response_gate = gate(stage, "first")
     draining = asyncio.create_task(stage.dispatcher.drain())
-    await opens.reached.wait()
-    stage.clock.move(seconds=OVER)
+    await response_gate.reached.wait()
+    stage.clock.move(seconds=PAST_LEASE)
     other = worker(stage.database, stage.clock, limits)
     await other.dispatcher.drain()
-    opens.set()
+    response_gate.set()
     await draining
     assert other.telegram.sent == THREE
-    assert stage.telegram.sent == ["first"], "it was under way already"
+    assert stage.telegram.sent == ["first"], "it was in flight already"
     assert set((await stage.states()).values()) == {"sent"}
 
 
-@pytest.mark.parametrize(("seconds", "is_said"), [(29, True), (30, False), (50, False)])
-async def test_nothing_leaves_that_might_outlast_its_claim(stage: Stage, seconds: float, is_said: bool) -> None:
-    """An answer of the platform takes some seconds at the most; until then nobody else may take the delivery over."""
-    opens = gate(stage, "first")
+@pytest.mark.parametrize(("seconds", "is_sent"), [(29, True), (30, False), (50, False)])
+async def test_no_attempt_starts_that_might_outlast_its_lease(stage: Stage, seconds: float, is_sent: bool) -> None:
+    """A response of the platform takes some seconds at most; until then no other worker may claim the delivery."""
+    response_gate = gate(stage, "first")
     draining = asyncio.create_task(stage.dispatcher.drain())
-    await opens.reached.wait()
-    later, began = gate(stage, "second"), stage.clock()
+    await response_gate.reached.wait()
+    second_gate, began = gate(stage, "second"), stage.clock()
     stage.clock.move(seconds=seconds)
-    opens.set()
-    await later.reached.wait()
+    response_gate.set()
+    await second_gate.reached.wait()
     held_until = (await stage.row("second"))["lease_until"]
-    assert held_until == (began if is_said else stage.clock()) + outbox.LEASE, "claimed once, or anew"
-    later.set()
+    assert held_until == (began if is_sent else stage.clock()) + outbox.LEASE, "claimed once, or again"
+    second_gate.set()
     await draining
     assert stage.telegram.sent == THREE
-    assert await attempts(stage) == [1, 1, 1], "what was given back had not been tried"
+    assert await attempts(stage) == [1, 1, 1], "a released delivery had not been tried"
 
 
-async def test_a_prompt_behind_a_slow_reply_is_said_once(database: Database, clock: Clock) -> None:
-    one, other = worker(database, clock, QUICKLY), worker(database, clock, QUICKLY)
-    await one.say("reply")
-    await one.say("prompt", kind=DeliveryKind.PROMPT)
-    opens = gate(one, "reply")
+async def test_a_prompt_behind_a_slow_reply_is_sent_once(database: Database, clock: Clock) -> None:
+    one, other = worker(database, clock, FAST), worker(database, clock, FAST)
+    await one.add("reply")
+    await one.add("prompt", kind=DeliveryKind.PROMPT)
+    response_gate = gate(one, "reply")
     one.telegram.faults["reply"] = [Unreachable("timeout", in_doubt=False)]
     draining = asyncio.create_task(one.dispatcher.drain())
-    await opens.reached.wait()
-    clock.move(seconds=OVER)
+    await response_gate.reached.wait()
+    clock.move(seconds=PAST_LEASE)
     await other.dispatcher.drain()
-    opens.set()
+    response_gate.set()
     await draining
     assert (one.telegram.sent, other.telegram.sent) == ([], ["reply", "prompt"])
 
 
-@pytest.mark.parametrize("channel", [telegram_client, whatsapp_client], ids=lambda one: str(one.__name__))
-def test_what_begins_to_leave_at_the_last_moment_is_over_before_its_lease(channel: Any) -> None:
-    assert outbox.LEASE.total_seconds() > LAST + channel.CONNECT_SECONDS + channel.READ_SECONDS
+@pytest.mark.parametrize("channel", [telegram_client, whatsapp_client], ids=lambda module: str(module.__name__))
+def test_an_attempt_started_at_the_last_moment_ends_before_its_lease(channel: Any) -> None:
+    assert outbox.LEASE.total_seconds() > START_WITHIN + channel.CONNECT_SECONDS + channel.READ_SECONDS

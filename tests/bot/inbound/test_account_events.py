@@ -1,3 +1,5 @@
+"""Account events: templates, limits and restrictions are recorded, and what stops the channel is logged."""
+
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -6,10 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.events import AccountEvent, AccountEventKind
-from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.parser import account_effect, parse
 from bot.inbound import account_events
 from storage.channels import channel_facts
-from storage.channels.channel_facts import PEOPLE, STOPPED
+from storage.channels.channel_facts import RECIPIENT_LIMIT, STOPPED
 from storage.database import Database
 from tests.bot.channels.whatsapp import payloads as webhooks
 from tests.cast import MONDAY_NINE as NOW
@@ -18,8 +20,10 @@ TAP = ("pregunta_diaria", "es_MX")
 NAMED = {"name": TAP[0], "language": TAP[1]}
 
 
-async def tell(database: Database, topic: AccountEventKind, **fields: str) -> list[Any]:
-    """What the platform tells; gives the lines of the log."""
+async def receive(database: Database, topic: AccountEventKind, **fields: str) -> list[Any]:
+    """Receive one account event; return the log lines."""
+    if topic in (AccountEventKind.ACCOUNT, AccountEventKind.FAULT):
+        fields["effect"] = account_effect(fields)
     with capture_logs() as logs:
         async with database.write() as tx:
             await account_events.receive(tx, AccountEvent("whatsapp", "b:1", topic, fields), NOW)
@@ -41,26 +45,26 @@ async def state(database: Database) -> tuple[str, str, str]:
 # ---------------------------------------------------------------- templates
 
 
-STATUSES = {  # as the webhook tells it: kept as, and whether it is an error in the log
+STATUSES = {  # status in the webhook: status as stored, and whether it is logged as an error
     "APPROVED": ("APPROVED", False),
     "approved": ("APPROVED", False),
     "REINSTATED": ("REINSTATED", False),
-    "FLAGGED": ("FLAGGED", False),  # still sent, and warned
+    "FLAGGED": ("FLAGGED", False),  # still sent; a warning
     "PAUSED": ("PAUSED", True),
     "DISABLED": ("DISABLED", True),
     "REJECTED": ("REJECTED", True),
     "PENDING": ("PENDING", True),
     "PENDING_DELETION": ("PENDING_DELETION", True),
     "IN_APPEAL": ("IN_APPEAL", True),
-    "SOMETHING_OF_2031": ("SOMETHING_OF_2031", False),  # only news: it is tried
+    "SOMETHING_OF_2031": ("SOMETHING_OF_2031", False),  # unknown: sending is tried
 }
 
 
-@pytest.mark.parametrize("told", STATUSES)
-async def test_how_a_template_stands_is_kept_and_a_stop_is_an_error_in_the_log(database: Database, told: str) -> None:
-    kept, is_stopped = STATUSES[told]
-    logs = await tell(database, AccountEventKind.TEMPLATE, **NAMED, status=told)
-    assert (await state(database))[0] == kept
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_template_status_is_stored_and_a_stopped_template_is_logged(database: Database, status: str) -> None:
+    stored, is_stopped = STATUSES[status]
+    logs = await receive(database, AccountEventKind.TEMPLATE, **NAMED, status=status)
+    assert (await state(database))[0] == stored
     async with database.read() as tx:
         assert (await channel_facts.templates(tx, "whatsapp"))[TAP].is_stopped is is_stopped
     errors = [line for line in logs if line["log_level"] == "error"]
@@ -69,22 +73,22 @@ async def test_how_a_template_stands_is_kept_and_a_stop_is_an_error_in_the_log(d
     )
 
 
-async def test_what_is_told_of_a_template_is_kept_field_by_field(database: Database) -> None:
-    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
-    await tell(database, AccountEventKind.TEMPLATE_CATEGORY, **NAMED, category="MARKETING")
-    await tell(database, AccountEventKind.TEMPLATE_QUALITY, **NAMED, quality="YELLOW")
+async def test_the_facts_of_a_template_are_stored_field_by_field(database: Database) -> None:
+    await receive(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
+    await receive(database, AccountEventKind.TEMPLATE_CATEGORY, **NAMED, category="MARKETING")
+    await receive(database, AccountEventKind.TEMPLATE_QUALITY, **NAMED, quality="YELLOW")
     assert await state(database) == ("APPROVED", "MARKETING", "YELLOW")
-    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="PAUSED")
+    await receive(database, AccountEventKind.TEMPLATE, **NAMED, status="PAUSED")
     assert await state(database) == ("PAUSED", "MARKETING", "YELLOW")
-    await tell(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
+    await receive(database, AccountEventKind.TEMPLATE, **NAMED, status="APPROVED")
     assert await state(database) == ("APPROVED", "MARKETING", "YELLOW")
 
 
 @pytest.mark.parametrize("missing", ["name", "language"])
-async def test_a_template_without_name_or_language_is_none(database: Database, missing: str) -> None:
+async def test_a_template_event_without_name_or_language_is_ignored(database: Database, missing: str) -> None:
     named = NAMED | {missing: ""}
-    await tell(database, AccountEventKind.TEMPLATE, **named, status="PAUSED")
-    await tell(database, AccountEventKind.TEMPLATE_QUALITY, **named, quality="RED")
+    await receive(database, AccountEventKind.TEMPLATE, **named, status="PAUSED")
+    await receive(database, AccountEventKind.TEMPLATE_QUALITY, **named, quality="RED")
     async with database.read() as tx:
         assert await channel_facts.templates(tx, "whatsapp") == {}
 
@@ -93,22 +97,22 @@ async def test_a_template_without_name_or_language_is_none(database: Database, m
 
 
 @pytest.mark.parametrize("people", ["-1", "0", "250", "100000"])
-async def test_a_limit_of_people_takes_the_place_of_the_one_before(database: Database, people: str) -> None:
-    await tell(database, AccountEventKind.LIMIT, people="50")
-    await tell(database, AccountEventKind.LIMIT, people=people)
-    assert await facts(database) == {PEOPLE: people}
+async def test_a_new_recipient_limit_replaces_the_one_before(database: Database, people: str) -> None:
+    await receive(database, AccountEventKind.LIMIT, people="50")
+    await receive(database, AccountEventKind.LIMIT, people=people)
+    assert await facts(database) == {RECIPIENT_LIMIT: people}
 
 
 @pytest.mark.parametrize("people", ["", "many", "2K", "-", "1.5"])
-async def test_what_is_no_number_is_no_limit(database: Database, people: str) -> None:
-    await tell(database, AccountEventKind.LIMIT, people="50")
-    await tell(database, AccountEventKind.LIMIT, people=people)
-    await tell(database, AccountEventKind.LIMIT)
-    assert await facts(database) == {PEOPLE: "50"}
+async def test_a_limit_that_is_not_a_number_is_ignored(database: Database, people: str) -> None:
+    await receive(database, AccountEventKind.LIMIT, people="50")
+    await receive(database, AccountEventKind.LIMIT, people=people)
+    await receive(database, AccountEventKind.LIMIT)
+    assert await facts(database) == {RECIPIENT_LIMIT: "50"}
 
 
-async def test_a_limit_that_cannot_be_read_again_is_not_kept(database: Database) -> None:
-    await tell(database, AccountEventKind.LIMIT, people="--1")
+async def test_a_limit_that_could_not_be_parsed_later_is_not_stored(database: Database) -> None:
+    await receive(database, AccountEventKind.LIMIT, people="--1")
     assert await facts(database) == {}
 
 
@@ -117,7 +121,7 @@ async def test_a_limit_that_cannot_be_read_again_is_not_kept(database: Database)
 
 @dataclass(frozen=True)
 class Case:
-    """What is told of the account, and what is known then when the channel stood still before, or did not."""
+    """An account event, and the channel facts afterwards if the channel was open before, or stopped."""
 
     name: str
     fields: dict[str, str]
@@ -134,7 +138,7 @@ ACCOUNT = [
         {STOPPED: "DISABLED_UPDATE DISABLE"},
     ),
     Case(
-        "to be disabled one day",
+        "scheduled to be disabled",
         {"event": "DISABLED_UPDATE", "ban": "SCHEDULE_FOR_DISABLE"},
         {"account": "DISABLED_UPDATE"},
         BEFORE | {"account": "DISABLED_UPDATE"},
@@ -151,7 +155,7 @@ ACCOUNT = [
         "offboarded", {"event": "ACCOUNT_OFFBOARDED"}, {STOPPED: "ACCOUNT_OFFBOARDED"}, {STOPPED: "ACCOUNT_OFFBOARDED"}
     ),
     Case(
-        "restricted: some things still go",
+        "restricted: some messages are still sent",
         {"event": "ACCOUNT_RESTRICTION", "restrictions": "RESTRICTED_BIZ_INITIATED_MESSAGING"},
         {"account": "ACCOUNT_RESTRICTION"},
         BEFORE | {"account": "ACCOUNT_RESTRICTION"},
@@ -166,24 +170,24 @@ ACCOUNT = [
 
 
 @pytest.mark.parametrize("case", ACCOUNT, ids=lambda case: case.name)
-async def test_what_is_told_of_the_account(database: Database, case: Case) -> None:
-    logs = await tell(database, AccountEventKind.ACCOUNT, **case.fields)
+async def test_an_account_event_changes_the_channel_facts(database: Database, case: Case) -> None:
+    logs = await receive(database, AccountEventKind.ACCOUNT, **case.fields)
     assert await facts(database) == case.from_open
     assert [(line["event"], line["event_kind"]) for line in logs] == [("account_update", case.fields["event"])]
     async with database.write() as tx:
         await channel_facts.clear(tx, "whatsapp", "account")
-        await channel_facts.note(tx, "whatsapp", STOPPED, "code 190", NOW)
-    await tell(database, AccountEventKind.ACCOUNT, **case.fields)
+        await channel_facts.store(tx, "whatsapp", STOPPED, "code 190", NOW)
+    await receive(database, AccountEventKind.ACCOUNT, **case.fields)
     assert await facts(database) == case.from_stopped
 
 
-async def test_an_account_that_is_connected_again_goes_on(database: Database) -> None:
-    await tell(database, AccountEventKind.ACCOUNT, event="ACCOUNT_OFFBOARDED")
-    await tell(database, AccountEventKind.ACCOUNT, event="ACCOUNT_RECONNECTED")
+async def test_a_reconnected_account_resumes(database: Database) -> None:
+    await receive(database, AccountEventKind.ACCOUNT, event="ACCOUNT_OFFBOARDED")
+    await receive(database, AccountEventKind.ACCOUNT, event="ACCOUNT_RECONNECTED")
     assert STOPPED not in await facts(database)
 
 
-FAULTS = {  # code: whether the channel stands still
+FAULTS = {  # code: whether the channel is stopped
     "0": True,
     "190": True,
     "10": True,
@@ -203,18 +207,18 @@ FAULTS = {  # code: whether the channel stands still
 
 
 @pytest.mark.parametrize("code", FAULTS)
-async def test_a_fault_of_the_account_stops_the_channel_where_nobody_but_a_person_can_mend_it(
+async def test_an_account_fault_that_only_an_administrator_can_fix_stops_the_channel(
     database: Database, code: str
 ) -> None:
-    logs = await tell(database, AccountEventKind.FAULT, code=code)
+    logs = await receive(database, AccountEventKind.FAULT, code=code)
     assert await facts(database) == ({STOPPED: f"code {code}"} if FAULTS[code] else {})
     assert [(line["event"], line["code"]) for line in logs] == [("account_fault", int(code))]
 
 
-# ---------------------------------------------------------------- as the webhooks tell it
+# ---------------------------------------------------------------- from webhooks
 
 
-async def test_bulletins_as_they_are_translated(database: Database) -> None:
+async def test_account_events_parsed_from_webhooks(database: Database) -> None:
     bodies = [
         webhooks.template("message_template_status_update", event="PAUSED", reason="NONE"),
         webhooks.template("template_category_update", previous_category="UTILITY", new_category="MARKETING"),
@@ -223,21 +227,21 @@ async def test_bulletins_as_they_are_translated(database: Database) -> None:
         webhooks.account("account_update", event="DISABLED_UPDATE", ban_info={"waba_ban_state": "DISABLE"}),
     ]
     for body in bodies:
-        (bulletin,) = translate(body)
-        assert isinstance(bulletin, AccountEvent)
-        for hours in (0, 1):  # told twice
+        (event,) = parse(body)
+        assert isinstance(event, AccountEvent)
+        for hours in (0, 1):  # received twice
             async with database.write() as tx:
-                await account_events.receive(tx, bulletin, NOW + timedelta(hours=hours))
+                await account_events.receive(tx, event, NOW + timedelta(hours=hours))
     async with database.read() as tx:
         (found,) = (await channel_facts.templates(tx, "whatsapp")).values()
         assert (found.name, found.code) == ("pregunta", "es_MX")
         assert (found.status, found.category, found.quality) == ("PAUSED", "MARKETING", "RED")
-    assert await facts(database) == {PEOPLE: "2000", STOPPED: "DISABLED_UPDATE DISABLE"}
+    assert await facts(database) == {RECIPIENT_LIMIT: "2000", STOPPED: "DISABLED_UPDATE DISABLE"}
 
 
-async def test_what_is_told_of_one_channel_is_known_of_that_one(database: Database) -> None:
-    await tell(database, AccountEventKind.LIMIT, people="50")
-    await tell(database, AccountEventKind.FAULT, code="190")
+async def test_facts_are_stored_for_the_channel_of_the_event_only(database: Database) -> None:
+    await receive(database, AccountEventKind.LIMIT, people="50")
+    await receive(database, AccountEventKind.FAULT, code="190")
     async with database.read() as tx:
         assert await channel_facts.facts(tx, "telegram") == {}
         assert set(await channel_facts.stopped(tx)) == {"whatsapp"}

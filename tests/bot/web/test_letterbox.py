@@ -1,3 +1,5 @@
+"""The letterbox's page and requests over HTTP: what they answer, store and refuse."""
+
 import asyncio
 import gzip
 import hashlib
@@ -16,12 +18,12 @@ from storage.database import Database, DatabaseUnavailable
 from tests.fakes.letterbox import TODAY, Letterbox, running
 from tests.fakes.unit import Asker
 
-WEIGHT = 30_000  # bytes, compressed: on a bad connection the page is there in a few seconds
+MAX_WEIGHT = 30_000  # bytes, compressed: over a bad connection the page loads within a few seconds
 
 
 @pytest_asyncio.fixture
 async def either(database: Database, library: Library) -> AsyncIterator[Letterbox]:
-    """On each of the two databases."""
+    """The letterbox on SQLite and on PostgreSQL."""
     async with running(database, library) as made:
         yield made
 
@@ -51,7 +53,7 @@ async def test_the_whole_letterbox_weighs_little(box: Letterbox) -> None:
             async with box.web.get(f"{box.url}/static/{folder}/{file}") as response:
                 assert response.status == 200, file
                 weight += len(gzip.compress(await response.read(), 9))
-    assert weight < WEIGHT
+    assert weight < MAX_WEIGHT
 
 
 async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(box: Letterbox) -> None:
@@ -66,7 +68,7 @@ async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(box: Letterbox
     assert not re.search(r"<form[^>]*\s(action|method)=", page)
 
 
-def test_all_that_the_scripts_import_is_served() -> None:
+def test_everything_the_scripts_import_is_served() -> None:
     for folder, files in letterbox.ASSETS.items():
         for file in files:
             for source in re.findall(r'(?:from|URL\() ?"([^"]+)"', (STATIC / folder / file).read_text("utf-8")):
@@ -80,20 +82,20 @@ async def test_nothing_else_is_served_there(box: Letterbox, path: str) -> None:
         assert response.status == 404
 
 
-def test_the_words_are_the_ones_that_were_checked_in() -> None:
+def test_the_word_list_matches_its_checksum() -> None:
     raw = (STATIC / "sealing" / "words.es.txt").read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
     assert digest in (STATIC / "sealing" / "WORDS-LICENSE.txt").read_text("utf-8")
     assert len(set(raw.decode().split())) == 2048
 
 
-# ---------------------------------------------------------------- what is taken in
+# ---------------------------------------------------------------- requests
 
 
 async def test_the_list_of_readers_comes_with_the_day(box: Letterbox) -> None:
     async with box.web.get(box.url + "/c/keys") as response:
         keys = await response.json()
-    assert sealing.verify_keys(keys["body"], keys["signature"]).ids == {box.unit.officer.id, "recovery"}
+    assert sealing.verify_key_list(keys["body"], keys["signature"]).ids == {box.unit.officer.id, "recovery"}
     assert keys["day"] == TODAY.isoformat()
 
 
@@ -104,21 +106,21 @@ async def test_without_readers_the_letterbox_is_closed(database: Database, libra
 
 async def test_a_case_goes_in_and_its_thread_comes_out(either: Letterbox) -> None:
     asker = Asker(TODAY)
-    status, said = await either.post("/c/cases", asker.posting(either.unit, await either.token()))
-    assert (status, said) == (201, {"due_on": "2026-11-26"})
+    status, body = await either.post("/c/cases", asker.posting(either.unit, await either.token()))
+    assert (status, body) == (201, {"due_on": "2026-11-26"})
     await either.answer("Excúsate por escrito.")
     status, thread = await either.post("/c/thread", {"locator": asker.locator})
     assert status == 200
     assert (thread["case"], thread["state"], thread["epoch"]) == (asker.case, "answered", 1)
     assert [letter["context"]["seq"] for letter in thread["letters"]] == [1, 2]
     envelope = sealing.parse_envelope(thread["letters"][1])
-    keys = sealing.verify_keys(**thread["keys"])
+    keys = sealing.verify_key_list(**thread["keys"])
     sealing.verify_letter(envelope, keys.signing_key(envelope.signer))
     key = sealing.open_access(thread["access"][0]["sealed"], asker.reading, asker.case, 1, "asker")
     assert sealing.open_letter(key, envelope) == {"text": "Excúsate por escrito."}
     asker.seq, asker.previous = 2, envelope.hash
-    status, said = await either.post("/c/letters", {"locator": asker.locator, "letter": asker.letter("Gracias.")})
-    assert (status, said) == (201, {})
+    status, body = await either.post("/c/letters", {"locator": asker.locator, "letter": asker.letter("Gracias.")})
+    assert (status, body) == (201, {})
     assert [letter["text"] for letter in await either.opened()] == [
         "¿Puedo firmar?",
         "Excúsate por escrito.",
@@ -139,7 +141,7 @@ async def test_an_old_link_is_refused(box: Letterbox) -> None:
     assert await box.post("/c/cases", asker.posting(box.unit, token)) == (409, {"error": "token"})
 
 
-async def test_a_newer_list_of_readers_makes_the_page_look_again(either: Letterbox) -> None:
+async def test_a_case_for_an_outdated_list_of_readers_is_refused(either: Letterbox) -> None:
     token = await either.token()
     posting = Asker(TODAY).posting(either.unit, token)
     either.unit.serial = 2
@@ -148,8 +150,8 @@ async def test_a_newer_list_of_readers_makes_the_page_look_again(either: Letterb
     assert (await either.post("/c/cases", Asker(TODAY).posting(either.unit, token)))[0] == 201
 
 
-async def test_unknown_words_lead_nowhere(box: Letterbox) -> None:
-    await box.hand_in()
+async def test_unknown_words_open_no_thread(box: Letterbox) -> None:
+    await box.submit_query()
     assert await box.post("/c/thread", {"locator": Asker(TODAY).locator}) == (404, {"error": "thread"})
 
 
@@ -171,7 +173,7 @@ async def test_unknown_words_lead_nowhere(box: Letterbox) -> None:
         (b"{}", {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"}, 403),
     ],
 )
-async def test_what_is_no_letter_is_refused_and_not_echoed(
+async def test_malformed_requests_are_refused_and_not_echoed(
     box: Letterbox, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     async with box.web.post(box.url + path, data=body, headers=headers) as response:
@@ -189,26 +191,26 @@ async def test_a_huge_body_without_a_length_is_refused(box: Letterbox) -> None:
         assert response.status == 413
 
 
-async def test_our_own_origin_is_welcome(box: Letterbox) -> None:
+async def test_our_own_origin_is_accepted(box: Letterbox) -> None:
     headers = {"Content-Type": "application/json", "Origin": box.url, "Sec-Fetch-Site": "same-origin"}
     async with box.web.post(box.url + "/c/thread", data=b"{}", headers=headers) as response:
         assert response.status == 422
 
 
 async def test_two_replies_at_once_keep_their_order(either: Letterbox) -> None:
-    asker = await either.hand_in()
+    asker = await either.submit_query()
     first, second = (Asker(TODAY, asker.case, asker.case_key, seq=1, previous=asker.previous) for _ in "ab")
-    replies = [{"locator": asker.locator, "letter": one.letter("también")} for one in (first, second)]
+    replies = [{"locator": asker.locator, "letter": sender.letter("también")} for sender in (first, second)]
     statuses = [status for status, _ in await asyncio.gather(*(either.post("/c/letters", reply) for reply in replies))]
     assert sorted(statuses) == [201, 409]
 
 
-async def test_a_database_that_is_away_is_said_so(either: Letterbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: object, **__: object) -> None:
+async def test_an_unavailable_database_is_reported(either: Letterbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise DatabaseUnavailable("gone")
 
     posting = Asker(TODAY).posting(either.unit, await either.token())
-    monkeypatch.setattr(cases, "spend_link", away)
+    monkeypatch.setattr(cases, "redeem_link", fail)
     assert await either.post("/c/cases", posting) == (503, {"error": "unavailable"})
     monkeypatch.undo()
     assert (await either.post("/c/cases", posting))[0] == 201

@@ -1,4 +1,4 @@
-"""The letterbox in a real browser: the whole story, and every way in which it can go wrong without losing a word."""
+"""The letterbox in a real browser: the whole exchange, accessibility, and failures that must lose no text."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from storage.confidential import cases
 from storage.database import open_database
 from tests.fakes.letterbox import Letterbox, running
 from tests.phones.letterbox_page import LetterboxPage
-from tests.screen import CONTRAST, faults, in_a_moment
+from tests.screen import CONTRAST, axe_violations, with_fast_key_stretching
 
 TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
 SMALL = ViewportSize(width=360, height=740)
@@ -21,33 +21,35 @@ SMALL = ViewportSize(width=360, height=740)
 
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A small phone in Spanish; whatever the page complains of on its console fails the test."""
-    context = await in_a_moment(await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block"))
+    """A small phone in Spanish; script errors and violations of the Content-Security-Policy fail the test."""
+    context = await with_fast_key_stretching(
+        await browser.new_context(viewport=SMALL, locale="es-MX", service_workers="block")
+    )
     page = await context.new_page()
     complaints: list[str] = []
-    page.on("pageerror", lambda fault: complaints.append(str(fault)))
-    page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
     yield page
     await context.close()
     assert complaints == []
 
 
-async def is_usable(page: Page, *rules: str) -> None:
-    """Nothing for axe to find, nothing to scroll sideways, nothing too small to press."""
-    assert await faults(page, *rules) == []
+async def check_usability(page: Page, *rules: str) -> None:
+    """Assert that axe finds nothing, nothing scrolls sideways, and no control is lower than 44 pixels."""
+    assert await axe_violations(page, *rules) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    script = "(all) => all.filter((one) => one.offsetParent && one.offsetHeight < 44).map((one) => one.outerHTML)"
+    script = "(all) => all.filter((e) => e.offsetParent && e.offsetHeight < 44).map((e) => e.outerHTML)"
     assert await page.eval_on_selector_all("button, textarea, input:not([type=radio], [type=checkbox])", script) == []
 
 
-async def kept(page: Page, box: Letterbox, text: str = TEXT) -> None:
-    """Nothing was stored, and what was written is still there."""
+async def check_unsent(page: Page, box: Letterbox, text: str = TEXT) -> None:
+    """Assert that no case was stored and the typed text is still on the page."""
     assert await page.input_value("#text") == text
     async with box.database.read() as tx:
         assert await cases.queue(tx, box.unit.officer.id) == []
 
 
-# ---------------------------------------------------------------- the story
+# ---------------------------------------------------------------- the whole exchange
 
 
 async def test_a_query_is_sealed_answered_and_read(box: Letterbox, page: Page) -> None:
@@ -78,7 +80,7 @@ async def test_a_query_is_sealed_answered_and_read(box: Letterbox, page: Page) -
     assert (await box.opened())[2] == {"text": "Gracias."}
 
 
-async def test_what_stays_unsaid_does_not_travel(box: Letterbox, page: Page) -> None:
+async def test_name_and_answers_that_are_deselected_are_not_sent(box: Letterbox, page: Page) -> None:
     phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
     await phone.shows("write")
     await page.check("input[value=yes]")
@@ -89,14 +91,14 @@ async def test_what_stays_unsaid_does_not_travel(box: Letterbox, page: Page) -> 
     assert await box.opened() == [{"text": TEXT, "answers": "", "decision_on": "", "identified": ""}]
 
 
-async def test_the_thread_can_be_taken_along_as_text(box: Letterbox, page: Page) -> None:
+async def test_the_thread_can_be_downloaded_as_text(box: Letterbox, page: Page) -> None:
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.send(TEXT)
     await phone.come_back(box.url)
     await phone.shows("thread")
-    async with page.expect_download() as coming:
+    async with page.expect_download() as download_info:
         await page.click("#download")
-    download = await coming.value
+    download = await download_info.value
     assert TEXT in Path(await download.path()).read_text("utf-8")
     await page.click("#leave")
     await phone.shows("start")
@@ -111,7 +113,7 @@ async def test_the_words_are_forgiving_about_accents_and_spaces(box: Letterbox, 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("", "ocho"),
         ("uno dos tres", "aquí hay 3"),
@@ -119,12 +121,12 @@ async def test_the_words_are_forgiving_about_accents_and_spaces(box: Letterbox, 
         ("abeja " * 8, "Ninguna consulta"),
     ],
 )
-async def test_words_that_open_nothing_are_explained(box: Letterbox, page: Page, words: str, said: str) -> None:
+async def test_words_that_open_nothing_are_explained(box: Letterbox, page: Page, words: str, message: str) -> None:
     phone = await LetterboxPage.opened(page, box.url + "/c")
     await phone.shows("start")
     await page.fill("#words", words)
     await phone.press("open")
-    assert said in await phone.error("open")
+    assert message in await phone.error("open")
     assert await page.input_value("#words") == words
 
 
@@ -151,24 +153,24 @@ async def test_every_state_can_be_used_by_everybody(
     await page.emulate_media(color_scheme=scheme)
     phone = await LetterboxPage.opened(page, box.url + "/c")
     await phone.shows("start")
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
     phone = await LetterboxPage.opened(page, await box.link("consult:start:ynunnynnnn-nyu"))
     await phone.shows("write")
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
     await phone.press("letter")
     assert await phone.error("letter")
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
     await phone.write(TEXT)
     await phone.press("letter")
     await phone.shows("sent")
     await expect(page.locator("#sent-title")).to_be_focused()
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
     await phone.note()
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
     await box.answer("Excúsate.")
     await phone.come_back(box.url)
     await phone.shows("thread")
-    await is_usable(page, *rules)
+    await check_usability(page, *rules)
 
 
 async def test_the_keyboard_alone_is_enough(box: Letterbox, page: Page) -> None:
@@ -210,10 +212,10 @@ async def test_without_scripts_the_page_explains_and_offers_no_form(box: Letterb
     await context.close()
 
 
-# ---------------------------------------------------------------- closed, and failing closed
+# ---------------------------------------------------------------- closed, and failures
 
 
-async def test_without_readers_it_says_closed(sqlite_url: str, library: Library, page: Page) -> None:
+async def test_without_readers_the_page_shows_that_it_is_closed(sqlite_url: str, library: Library, page: Page) -> None:
     database = open_database(sqlite_url)
     async with running(database, library, is_open=False) as box:
         phone = await LetterboxPage.opened(page, f"{box.url}/c#t={'A' * 32}&l=es")
@@ -229,11 +231,11 @@ async def test_where_nothing_can_be_sealed_it_refuses(box: Letterbox, page: Page
 
 
 async def test_a_list_of_readers_that_does_not_verify_is_refused(box: Letterbox, page: Page) -> None:
-    async def spoil(route: Route) -> None:
+    async def alter(route: Route) -> None:
         response = await route.fetch()
         await route.fulfill(response=response, body=(await response.text()).replace("Carmen", "Karmen"))
 
-    await page.route("**/c/keys", spoil)
+    await page.route("**/c/keys", alter)
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.shows("altered")
     assert await page.locator("textarea:visible").count() == 0
@@ -247,21 +249,21 @@ async def test_a_network_that_is_cut_loses_nothing(box: Letterbox, page: Page) -
         await phone.press("letter")
         assert await phone.error("letter")
         await expect(page.locator("#letter button.main")).not_to_have_attribute("aria-disabled", "true")
-        await kept(page, box)
+        await check_unsent(page, box)
         await page.unroute(pattern)
     await phone.press("letter")
     await phone.note()
     assert [letter["text"] for letter in await box.opened()] == [TEXT]
 
 
-async def test_a_reply_that_got_lost_does_not_send_twice(box: Letterbox, page: Page) -> None:
-    async def swallow(route: Route) -> None:
-        await route.fetch()  # the server has it, and the browser never hears of it
+async def test_a_lost_response_does_not_send_the_case_twice(box: Letterbox, page: Page) -> None:
+    async def drop_response(route: Route) -> None:
+        await route.fetch()  # the server stores the case, and the browser gets no response
         await route.abort()
 
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.write(TEXT)
-    await page.route("**/c/cases", swallow)
+    await page.route("**/c/cases", drop_response)
     await phone.press("letter")
     assert "no sabemos" in await phone.error("letter")
     await page.unroute("**/c/cases")
@@ -272,8 +274,8 @@ async def test_a_reply_that_got_lost_does_not_send_twice(box: Letterbox, page: P
     assert len(await box.opened()) == 1
 
 
-async def test_a_reply_of_the_thread_that_got_lost_is_not_sent_twice(box: Letterbox, page: Page) -> None:
-    async def swallow(route: Route) -> None:
+async def test_a_lost_response_does_not_send_the_reply_twice(box: Letterbox, page: Page) -> None:
+    async def drop_response(route: Route) -> None:
         await route.fetch()
         await route.abort()
 
@@ -282,7 +284,7 @@ async def test_a_reply_of_the_thread_that_got_lost_is_not_sent_twice(box: Letter
     await phone.come_back(box.url)
     await phone.shows("thread")
     await page.fill("#reply-text", "Y otra cosa.")
-    await page.route("**/c/letters", swallow)
+    await page.route("**/c/letters", drop_response)
     await phone.press("reply")
     assert await phone.error("reply")
     await page.unroute("**/c/letters")
@@ -303,7 +305,7 @@ async def test_a_spent_link_leaves_the_text_on_the_page(box: Letterbox, page: Pa
     assert len(await box.opened()) == 1
 
 
-async def test_readers_that_change_while_one_writes_are_shown_first(box: Letterbox, page: Page) -> None:
+async def test_readers_that_change_while_the_asker_writes_are_shown_first(box: Letterbox, page: Page) -> None:
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.write(TEXT)
     box.unit.readers.append(type(box.unit.officer)("Dora Paz"))
@@ -312,7 +314,7 @@ async def test_readers_that_change_while_one_writes_are_shown_first(box: Letterb
     await phone.press("letter")
     assert "acaba de cambiar" in await phone.error("letter")
     await expect(page.locator("#readers")).to_contain_text("Dora Paz")
-    await kept(page, box)
+    await check_unsent(page, box)
     await phone.press("letter")
     await phone.note()
 
@@ -320,8 +322,8 @@ async def test_readers_that_change_while_one_writes_are_shown_first(box: Letterb
 async def test_another_unit_in_place_of_ours_is_refused(box: Letterbox, page: Page) -> None:
     phone = await LetterboxPage.opened(page, await box.link())
     await phone.write(TEXT)
-    box.unit.serial, box.unit.signing = 2, type(box.unit).of_two().signing
+    box.unit.serial, box.unit.signing = 2, type(box.unit).with_recovery_key().signing
     await box.publish()
     await phone.press("letter")
     await phone.shows("altered")
-    await kept(page, box)
+    await check_unsent(page, box)

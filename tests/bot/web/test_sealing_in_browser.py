@@ -1,4 +1,4 @@
-"""The browser's half of suite 1 against RFC 9180 and against `cryptography`, both ways."""
+"""The browser's implementation of suite 1 against RFC 9180 and, in both directions, against `cryptography`."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from content.library import Library
 from storage.confidential import sealing, wire_format
 from storage.database import open_database
 from tests.fakes.letterbox import TODAY, running
-from tests.fakes.unit import Asker, Unit, new_key, public
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
 
 # RFC 9180, A.3.1: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, base mode; the first encryption.
 RFC = {
@@ -39,20 +39,23 @@ RFC = {
 
 @pytest_asyncio.fixture
 async def page(sqlite_url: str, library: Library, browser: Browser) -> AsyncIterator[Page]:
+    """The letterbox's page, from which the scripts can be imported."""
     database = open_database(sqlite_url)
     async with running(database, library) as box:
-        made = await browser.new_page()
-        await made.goto(box.url + "/c")
-        yield made
-        await made.close()
+        page = await browser.new_page()
+        await page.goto(box.url + "/c")
+        yield page
+        await page.close()
     await database.close()
 
 
-async def run(page: Page, script: str, given: object = None) -> Any:
+async def run(page: Page, script: str, argument: object = None) -> Any:
     """Run a script with the modules `s` (sealing), `h` (hpke) and `e` (encoding) and the argument `x`."""
     names = ("sealing", "hpke", "encoding")
     imports = ", ".join(f'import("/static/sealing/{name}.js")' for name in names)
-    return await page.evaluate(f"async (x) => {{ const [s, h, e] = await Promise.all([{imports}]); {script} }}", given)
+    return await page.evaluate(
+        f"async (x) => {{ const [s, h, e] = await Promise.all([{imports}]); {script} }}", argument
+    )
 
 
 def pkcs8(key: ec.EllipticCurvePrivateKey) -> str:
@@ -77,10 +80,10 @@ def pbkdf2(words: str, salt: bytes) -> bytes:
 # ---------------------------------------------------------------- HPKE
 
 
-async def test_hpke_is_the_rfcs(page: Page) -> None:
+async def test_hpke_matches_the_test_vectors_of_the_rfc(page: Page) -> None:
     keys = {name: pkcs8(ec.derive_private_key(int(RFC[name], 16), wire_format.CURVE)) for name in ("skEm", "skRm")}
     script = """
-      const bytes = (hex) => Uint8Array.from(hex.match(/../g), (one) => parseInt(one, 16));
+      const bytes = (hex) => Uint8Array.from(hex.match(/../g), (byte) => parseInt(byte, 16));
       const key = async (name) => (await s.importReadingKey(x.keys[name])).privateKey;
       const options = { aead: 1, aad: bytes(x.rfc.aad) };
       const ephemeral = { privateKey: await key("skEm"), publicKey: bytes(x.rfc.pkEm) };
@@ -94,39 +97,39 @@ async def test_hpke_is_the_rfcs(page: Page) -> None:
     assert opened == RFC["pt"]
 
 
-async def test_what_the_browser_seals_python_opens(page: Page) -> None:
+async def test_python_opens_what_the_browser_seals(page: Page) -> None:
     key, case = new_key(), wire_format.new_id()
     script = """
       const caseKey = s.newCaseKey();
       const sealed = await s.sealAccess(caseKey, x.reading, { case: x.case, epoch: 3, reader: "recovery" });
       return [e.b64(caseKey), sealed];
     """
-    case_key, sealed = await run(page, script, {"reading": public(key), "case": case})
+    case_key, sealed = await run(page, script, {"reading": encoded_public_key(key), "case": case})
     assert sealing.open_access(sealed, key, case, 3, "recovery") == wire_format.decode(case_key)
 
 
-async def test_what_python_seals_the_browser_opens(page: Page) -> None:
+async def test_the_browser_opens_what_python_seals(page: Page) -> None:
     key, case, case_key = new_key(), wire_format.new_id(), os.urandom(32)
     given = {
         "key": pkcs8(key),
         "case": case,
-        "sealed": sealing.seal_access(case_key, public(key), case, 1, "asker"),
-        "other": sealing.seal_access(case_key, public(key), case, 2, "asker"),
+        "sealed": sealing.seal_access(case_key, encoded_public_key(key), case, 1, "asker"),
+        "other": sealing.seal_access(case_key, encoded_public_key(key), case, 2, "asker"),
     }
     script = """
       const keys = await s.importReadingKey(x.key);
       const context = { case: x.case, epoch: 1, reader: "asker" };
       const opened = e.b64(await s.openAccess(keys, x.sealed, context));
-      const refused = await s.openAccess(keys, x.other, context).catch((fault) => fault instanceof s.Altered);
+      const refused = await s.openAccess(keys, x.other, context).catch((error) => error instanceof s.Altered);
       return [opened, refused, keys.publicKey, keys.privateKey.extractable];
     """
-    assert await run(page, script, given) == [wire_format.encode(case_key), True, public(key), False]
+    assert await run(page, script, given) == [wire_format.encode(case_key), True, encoded_public_key(key), False]
 
 
 # ---------------------------------------------------------------- letters and lists
 
 
-async def test_a_letter_of_the_browser_opens_in_python_and_its_signature_holds(page: Page) -> None:
+async def test_a_letter_of_the_browser_opens_and_verifies_in_python(page: Page) -> None:
     case, case_key, officer = wire_format.new_id(), os.urandom(32), new_key()
     context = sealing.letter_context(case, 1, 2, "officer", TODAY, wire_format.encode(bytes(32)))
     content = {"text": 'Línea 1\nLínea 2 "comillas" \\ 🙂 \u2028 fin\ttab \x07'}
@@ -146,11 +149,11 @@ async def test_a_letter_of_the_browser_opens_in_python_and_its_signature_holds(p
     envelope = sealing.parse_envelope(letter)
     assert envelope.hash == digest
     assert sealing.open_letter(case_key, envelope) == content
-    sealing.verify_letter(envelope, public(officer))
+    sealing.verify_letter(envelope, encoded_public_key(officer))
 
 
 async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     written = [asker.letter("¿Puedo firmar?"), asker.letter("Excúsate.", "officer", unit.officer), asker.letter("Va.")]
     keys = unit.key_list()
     given = {
@@ -158,12 +161,13 @@ async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> No
         "key": wire_format.encode(asker.case_key),
         "letters": written,
         "keys": {"body": keys.body, "signature": keys.signature},
-        "unit": public(unit.signing),
+        "unit": encoded_public_key(unit.signing),
     }
     script = """
       const list = await s.verifyKeys(x.keys, x.unit);
       const opened = await s.openThread(x.case, { 1: e.unb64(x.key) }, x.letters, list);
-      return [opened.map((one) => [one.author, one.content.text, one.signer?.name]), await s.fingerprint(list.unit)];
+      const rows = opened.map((entry) => [entry.author, entry.content.text, entry.signer?.name]);
+      return [rows, await s.fingerprint(list.unit)];
     """
     opened, fingerprint = await run(page, script, given)
     assert opened == [
@@ -171,29 +175,29 @@ async def test_a_thread_written_in_python_opens_in_the_browser(page: Page) -> No
         ["officer", "Excúsate.", "Carmen Ríos"],
         ["asker", "Va.", None],
     ]
-    assert fingerprint == sealing.fingerprint(public(unit.signing))
+    assert fingerprint == sealing.fingerprint(encoded_public_key(unit.signing))
 
 
-async def test_a_list_signed_in_the_browser_holds_in_python(page: Page) -> None:
-    reader = Unit.of_two().officer.record
+async def test_a_list_signed_in_the_browser_verifies_in_python(page: Page) -> None:
+    reader = Unit.with_recovery_key().officer.record
     script = """
       const unit = await s.newSigningKey();
       const body = s.keysBody({ serial: 1, day: "2026-11-23", unit: unit.publicKey, readers: [x] });
       return { ...(await s.signKeys(unit.privateKey, body)), unit: unit.publicKey };
     """
     made = await run(page, script, reader)
-    listed = sealing.verify_keys(made["body"], made["signature"])
+    listed = sealing.verify_key_list(made["body"], made["signature"])
     assert listed.unit == made["unit"]
     assert listed.ids == {reader["id"]}
 
 
 async def test_another_units_list_is_refused_by_the_browser(page: Page) -> None:
-    keys = Unit.of_two().key_list()
-    given = {"keys": {"body": keys.body, "signature": keys.signature}, "unit": public(new_key())}
-    assert await run(page, "return s.verifyKeys(x.keys, x.unit).catch((fault) => fault instanceof s.Altered)", given)
+    keys = Unit.with_recovery_key().key_list()
+    given = {"keys": {"body": keys.body, "signature": keys.signature}, "unit": encoded_public_key(new_key())}
+    assert await run(page, "return s.verifyKeys(x.keys, x.unit).catch((error) => error instanceof s.Altered)", given)
 
 
-async def test_a_new_epoch_counts_only_from_an_officers_letter_on(page: Page) -> None:
+async def test_a_new_epoch_is_trusted_only_after_an_officers_letter(page: Page) -> None:
     asker, key = Asker(TODAY), os.urandom(32)
     first = asker.letter("¿Puedo firmar?")
     context = sealing.letter_context(asker.case, 2, 2, "asker", TODAY, asker.previous)
@@ -205,7 +209,7 @@ async def test_a_new_epoch_counts_only_from_an_officers_letter_on(page: Page) ->
     }
     script = """
       const keys = { 1: e.unb64(x.keys[0]), 2: e.unb64(x.keys[1]) };
-      return s.openThread(x.case, keys, x.letters, { readers: [] }).catch((fault) => fault.message);
+      return s.openThread(x.case, keys, x.letters, { readers: [] }).catch((error) => error.message);
     """
     assert await run(page, script, given) == "epoch"
 
@@ -213,7 +217,7 @@ async def test_a_new_epoch_counts_only_from_an_officers_letter_on(page: Page) ->
 # ---------------------------------------------------------------- words, codes, bundles
 
 
-async def test_the_words_give_the_same_secrets_in_python(page: Page) -> None:
+async def test_the_words_yield_the_same_secrets_in_python(page: Page) -> None:
     words = (STATIC / "sealing" / "words.es.txt").read_text("utf-8").split()[:8]
     script = """
       const { locator, wrappingKey } = await s.askerSecrets(x);
@@ -245,7 +249,7 @@ async def test_an_officers_bundles_open_with_passphrase_and_recovery_code(page: 
       const file = await s.recoveryFile(code, "id", { reading: reading.pkcs8, unit: signing.pkcs8 });
       return { words, salt, auth, bundle, code, same: again.auth === auth, opened, unit, reading: reading.publicKey,
                file: await s.openRecoveryFile(code, file), kind: JSON.parse(file).kind,
-               other: await s.unwrapBundle(wrappingKey, "other", bundle).catch((fault) => fault instanceof s.Altered) };
+               other: await s.unwrapBundle(wrappingKey, "other", bundle).catch((error) => error instanceof s.Altered) };
     """
     made = await run(page, script)
     plain = "".join(c for c in unicodedata.normalize("NFKD", made["words"]) if not unicodedata.combining(c))
@@ -259,26 +263,26 @@ async def test_an_officers_bundles_open_with_passphrase_and_recovery_code(page: 
         wire_format.decode(box["iv"]), wire_format.decode(box["body"]), b"integra/v1/bundle|id"
     ).decode()
     assert opened == wire_format.canonical(made["opened"])
-    assert public(load(made["opened"]["reading"])) == made["reading"]
+    assert encoded_public_key(load(made["opened"]["reading"])) == made["reading"]
     assert made["unit"] == made["opened"]["signing"]
     assert made["file"] == {"reading": made["opened"]["reading"], "unit": made["unit"]}
     assert made["kind"] == "integra-recovery"
 
 
-async def test_a_mistyped_recovery_code_is_noticed(page: Page) -> None:
+async def test_a_mistyped_recovery_code_is_detected(page: Page) -> None:
     script = """
       const code = await s.newRecoveryCode();
       const wrong = (code[0] === "A" ? "B" : "A") + code.slice(1);
-      const refused = (one) => s.recoverySecret(one).then(() => false, (fault) => fault instanceof s.Altered);
+      const refused = (typed) => s.recoverySecret(typed).then(() => false, (error) => error instanceof s.Altered);
       return Promise.all([wrong, code.slice(1), code + "A", "", "ñ"].map(refused));
     """
     refused = await run(page, script)
     assert refused[1:] == [True] * 4
-    assert refused[0] is True or refused[0] is False  # one check byte: a wrong letter passes once in 256 times
+    assert refused[0] is True or refused[0] is False  # the check is one byte: a wrong letter passes once in 256 times
 
 
 async def test_words_are_drawn_from_the_whole_list_or_not_at_all(page: Page) -> None:
-    script = "return s.drawWords(Array.from({ length: 2048 }, (_, at) => at), 4000)"
+    script = "return s.drawWords(Array.from({ length: 2048 }, (_, index) => index), 4000)"
     drawn = await run(page, script)
     assert min(drawn) < 50
     assert max(drawn) > 2000
@@ -286,10 +290,10 @@ async def test_words_are_drawn_from_the_whole_list_or_not_at_all(page: Page) -> 
         await run(page, "return s.drawWords(['solo'], 8)")
 
 
-async def test_both_halves_spell_values_alike(page: Page) -> None:
+async def test_both_implementations_encode_values_alike(page: Page) -> None:
     value = {"b": [1, True, None, 'ñ\n"\\\u2028\x00\x7f🙂'], "a": {"z": "", "Z": -5, "é": {}}, "": []}
     assert await run(page, "return e.canonical(x)", value) == wire_format.canonical(value)
     raw = os.urandom(100)
     assert await run(page, "return e.b64(e.unb64(x))", wire_format.encode(raw)) == wire_format.encode(raw)
     for wrong in ("AB", "AA==", "A", "é", base64.b64encode(b"\xff\xff\xff").decode().replace("/", "/ ")):
-        assert await run(page, "try { e.unb64(x) } catch (fault) { return fault instanceof s.Altered }", wrong)
+        assert await run(page, "try { e.unb64(x) } catch (error) { return error instanceof s.Altered }", wrong)

@@ -1,4 +1,4 @@
-"""Questions as people type them find the entry that answers; broken entries are told with file and field."""
+"""Typed questions find the right FAQ entry; invalid entries are reported with file and field."""
 
 import shutil
 import tomllib
@@ -14,7 +14,7 @@ from content.course.faq import FaqEntry
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality.readability import sentences
-from content.quality.style_rules import shipped
+from content.quality.style_rules import shipped_wording
 from content.text import LANGUAGES
 
 ASKED = tomllib.loads(Path(__file__).with_name("faq_questions.toml").read_text(encoding="utf-8"))
@@ -25,7 +25,7 @@ GIFTS = "faq/prevencion-corrupcion.toml"
 
 
 def share(section: str, language: str) -> float:
-    """How many questions of a section have a right entry among the two that are found."""
+    """Share of a section's questions for which a right entry is among the two found."""
     questions: dict[str, list[str]] = ASKED[section]
     right = [set(wanted) & {one.id for one in FAQ.find(text, language)} for text, wanted in questions.items()]
     return sum(map(bool, right)) / len(right)
@@ -36,7 +36,7 @@ def bare(text: str) -> str:
     return "".join(sign for sign in signs if sign.isalnum() or (sign.isspace() and not unicodedata.combining(sign)))
 
 
-# ---------------------------------------------------------------- what there is
+# ---------------------------------------------------------------- the shipped entries
 
 
 def test_every_topic_has_at_least_eleven_entries(library: Library) -> None:
@@ -47,25 +47,25 @@ def test_every_topic_has_at_least_eleven_entries(library: Library) -> None:
 
 
 @pytest.mark.parametrize("entry", FAQ.entries.values(), ids=lambda entry: entry.id)
-def test_an_answer_is_easy_to_take_in(entry: FaqEntry) -> None:
-    spoken = f"{entry.question.es} {entry.answer.es}"
-    assert list(shipped().slips(spoken)) == []
-    assert list(shipped().named(entry.answer.en)) == []
+def test_an_answer_is_readable(entry: FaqEntry) -> None:
+    shown = f"{entry.question.es} {entry.answer.es}"
+    assert list(shipped_wording().violations(shown)) == []
+    assert list(shipped_wording().name_violations(entry.answer.en)) == []
     for language in LANGUAGES:
         answer = entry.answer.in_language(language)
         assert max(len(sentence.split()) for sentence in sentences(answer)) <= 25
 
 
-def test_only_what_the_general_law_and_the_data_laws_say_is_cited() -> None:
+def test_only_articles_read_in_the_official_text_are_cited() -> None:
     cited = {article for entry in FAQ.entries.values() for article in entry.articles}
     assert {COURSE.articles[one].article.mark for one in cited} == {"V"}
-    assert all(COURSE.articles[one].short != "LRAEG" for one in cited)  # its numbers were read in secondary pages only
+    assert all(COURSE.articles[one].short != "LRAEG" for one in cited)  # read in secondary sources only
 
 
-# ---------------------------------------------------------------- what is found
+# ---------------------------------------------------------------- search
 
 
-def test_the_questions_of_the_list_name_entries_that_exist() -> None:
+def test_the_test_questions_refer_to_existing_entries() -> None:
     wanted = {
         one for section, asked in ASKED.items() if section != "elsewhere" for ids in asked.values() for one in ids
     }
@@ -74,17 +74,17 @@ def test_the_questions_of_the_list_name_entries_that_exist() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nine_of_ten_questions_find_their_entry_among_two(language: str) -> None:
+def test_nine_of_ten_questions_find_their_entry(language: str) -> None:
     assert share(language, language) >= 0.9
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_questions_nobody_tuned_for_mostly_find_their_entry(language: str) -> None:
+def test_held_out_questions_mostly_find_their_entry(language: str) -> None:
     assert share(f"held_out_{language}", language) >= 0.75
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_an_entry_is_found_by_its_own_question_however_it_is_written(language: str) -> None:
+def test_an_entry_is_found_by_its_own_question_in_any_spelling(language: str) -> None:
     for entry in FAQ.entries.values():
         question = entry.question.in_language(language)
         for text in (question, question.upper(), bare(question), f"{HELLO[language]}, {question}"):
@@ -92,44 +92,44 @@ def test_an_entry_is_found_by_its_own_question_however_it_is_written(language: s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_other_ways_of_asking_find_the_entry(language: str) -> None:
-    ways = [(entry, way) for entry in FAQ.entries.values() for way in entry.asked.in_language(language)]
-    found = [entry in FAQ.find(way, language) for entry, way in ways]
+def test_other_phrasings_find_the_entry(language: str) -> None:
+    phrasings = [(entry, text) for entry in FAQ.entries.values() for text in entry.asked.in_language(language)]
+    found = [entry in FAQ.find(text, language) for entry, text in phrasings]
     assert sum(found) / len(found) >= 0.97
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_question_about_something_else_finds_nothing(language: str) -> None:
+def test_an_off_topic_question_finds_nothing(language: str) -> None:
     assert [text for text in ASKED["elsewhere"][language] if FAQ.find(text, language)] == []
 
 
-def test_a_slip_of_the_finger_is_forgiven() -> None:
+def test_typos_are_corrected() -> None:
     for text in ("que es el conflcito de interes", "puedo usar el vehículo oficail", "denuncia anonma"):
         assert FAQ.find(text, "es"), text
     assert FAQ.find("elefante", "es") == FAQ.find("xqzw jkwq", "es") == ()
 
 
-def test_whoever_types_in_the_other_language_is_understood() -> None:
+def test_a_question_in_the_other_language_finds_its_entry() -> None:
     assert "aceptar-regalo" in [one.id for one in FAQ.find("can I accept a gift from a supplier?", "es")]
     assert "aceptar-regalo" in [one.id for one in FAQ.find("¿puedo aceptar un regalo de un proveedor?", "en")]
 
 
-def test_at_most_as_many_as_asked_for_are_found() -> None:
-    assert len(FAQ.find("¿puedo contratar a un familiar?", "es", most=1)) == 1
+def test_the_limit_of_results_is_respected() -> None:
+    assert len(FAQ.find("¿puedo contratar a un familiar?", "es", limit=1)) == 1
 
 
 @given(st.text(max_size=200), st.sampled_from(LANGUAGES))
-def test_no_text_is_too_strange_to_look_for(text: str, language: str) -> None:
+def test_any_text_can_be_searched(text: str, language: str) -> None:
     assert len(FAQ.find(text, language)) <= 2
     assert FAQ.is_question(text) in (True, False)
 
 
 @given(st.text(st.sampled_from("\"'()*:^-+ AND OR NOT NEAR{}[]?¿regalo"), max_size=60))
-def test_the_language_of_the_index_cannot_be_spoken_from_outside(text: str) -> None:
+def test_query_syntax_in_a_question_is_harmless(text: str) -> None:
     assert len(FAQ.find(text, "es")) <= 2
 
 
-# ---------------------------------------------------------------- what looks like a question
+# ---------------------------------------------------------------- detecting questions
 
 QUESTIONS = [
     "¿Puedo aceptar un regalo?",
@@ -154,7 +154,7 @@ QUESTIONS = [
     "my boss asks me to sign, what do i do",
     "is it legal to hire my cousin",
 ]
-NO_QUESTIONS = [
+NOT_QUESTIONS = [
     "",
     " ",
     "?",
@@ -186,16 +186,16 @@ NO_QUESTIONS = [
 
 
 @pytest.mark.parametrize("text", QUESTIONS)
-def test_a_question_looks_like_one(text: str) -> None:
+def test_a_question_is_detected(text: str) -> None:
     assert FAQ.is_question(text)
 
 
-@pytest.mark.parametrize("text", NO_QUESTIONS)
-def test_greetings_codes_and_statements_do_not(text: str) -> None:
+@pytest.mark.parametrize("text", NOT_QUESTIONS)
+def test_greetings_codes_and_statements_are_not_questions(text: str) -> None:
     assert not FAQ.is_question(text)
 
 
-# ---------------------------------------------------------------- broken files
+# ---------------------------------------------------------------- invalid files
 
 
 @pytest.fixture
@@ -204,15 +204,15 @@ def copy(tmp_path: Path) -> Path:
 
 
 MISTAKES = {
-    "an article nobody read": (GIFTS, '["lgra-7-ii", "lgra-40"]', '["lgra-7-ii", "lgra-999"]', "entries.0.articles.1"),
+    "an unknown article": (GIFTS, '["lgra-7-ii", "lgra-40"]', '["lgra-7-ii", "lgra-999"]', "entries.0.articles.1"),
     "no article": (GIFTS, '["lgra-7-ii", "lgra-40"]', "[]", "entries.0.articles"),
     "an id that is used twice": (GIFTS, '"regalo-pequeno"', '"aceptar-regalo"', "'aceptar-regalo'"),
     "an id of another topic": (GIFTS, '"regalo-pequeno"', '"me-gritan"', "'me-gritan'"),
-    "a topic that is none": (GIFTS, 'topic = "prevencion-corrupcion"', 'topic = "otro"', "no such topic"),
+    "an unknown topic": (GIFTS, 'topic = "prevencion-corrupcion"', 'topic = "otro"', "no such topic"),
     "a file not named after its topic": (GIFTS, 'topic = "prevencion-corrupcion"', 'topic = "valores"', "named after"),
     "an answer that is too short": (GIFTS, 'answer.es = "No. ', 'answer.es = "No." #', "25 to 70 words"),
-    "one way of asking only": (GIFTS, '["Can I take a present from a supplier?", ', "[", "entries.0.asked.en"),
-    "a field nobody knows": (GIFTS, "[[entries]]", "[[entries]]\ncolour = 1", "colour"),
+    "only one phrasing": (GIFTS, '["Can I take a present from a supplier?", ', "[", "entries.0.asked.en"),
+    "an unknown field": (GIFTS, "[[entries]]", "[[entries]]\ncolour = 1", "colour"),
     "two entries too long for one message": (
         GIFTS,
         'answer.es = "No. ',
@@ -225,15 +225,15 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_with_file_and_field(mistake: str, copy: Path) -> None:
-    file, old, new, told = MISTAKES[mistake]
+def test_a_mistake_is_reported_with_file_and_field(mistake: str, copy: Path) -> None:
+    file, old, new, expected = MISTAKES[mistake]
     path = copy / file
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BrokenContent) as broken:
         course.load(copy)
-    assert any(one.file == file and told in str(one) for one in broken.value.problems), str(broken.value)
+    assert any(one.file == file and expected in str(one) for one in broken.value.problems), str(broken.value)
 
 
 def test_without_entries_and_synonyms_nothing_is_found(copy: Path) -> None:

@@ -1,3 +1,5 @@
+"""Articles and citations: labels, verification marks, and since when their wording is the same."""
+
 import re
 
 import pytest
@@ -32,19 +34,19 @@ def citation(**changes: object) -> Citation:
     return next(iter(citations(law).values()))
 
 
-def test_a_citation_names_law_article_and_fraction_in_the_readers_language() -> None:
+def test_a_citation_label_names_law_article_and_fraction_in_either_language() -> None:
     assert citation().label("es") == "LGRA, artículo 7, fracción II"
     assert citation().label("en") == "LGRA, article 7, fraction II"
     assert citation(fraction="").label("es") == "LGRA, artículo 7"
 
 
-def test_a_citation_keeps_which_text_was_read_and_when() -> None:
-    kept = citation()
-    assert (kept.text_version, kept.checked_on.isoformat()) == ("DOF 15-12-2025", "2026-02-08")
-    assert kept.article.source == "LGRA"
+def test_a_citation_has_the_text_version_and_date_that_were_read() -> None:
+    cited = citation()
+    assert (cited.text_version, cited.checked_on.isoformat()) == ("DOF 15-12-2025", "2026-02-08")
+    assert cited.article.source == "LGRA"
 
 
-def test_a_citation_has_its_words_since_the_version_or_since_the_day_that_was_confirmed() -> None:
+def test_a_citation_is_unchanged_since_its_version_or_the_confirmed_day() -> None:
     assert citation().since.isoformat() == "2026-02-09"
     earlier = {"unchanged_since": "2025-12-16", "confirmed_in": "DOF 15-12-2025"}
     assert citation(**earlier).since.isoformat() == "2025-12-16"
@@ -52,25 +54,25 @@ def test_a_citation_has_its_words_since_the_version_or_since_the_day_that_was_co
 
 
 @pytest.mark.parametrize("mark", ["R", "I", "U", "v", "V3", ""])
-def test_an_article_that_nobody_read_cannot_be_cited(mark: str) -> None:
+def test_an_article_that_was_not_read_cannot_be_cited(mark: str) -> None:
     with pytest.raises(ValidationError, match="mark"):
         citation(mark=mark)
 
 
-def test_what_the_pack_of_facts_forbids_to_cite_is_not_in_the_catalogue(library: Library) -> None:
+def test_articles_that_may_not_be_cited_are_not_in_the_catalogue(library: Library) -> None:
     assert "lgra-49-xi" not in library.articles  # suppressed after the Supreme Court's ruling
     local = {one.article.article for one in library.articles.values() if one.short == "LRAEG"}
-    assert local == {"49", "52", "75", "100", "115"}, "only numbers that were read somewhere"
+    assert local == {"49", "52", "75", "100", "115"}, "only numbers that were read in a source"
 
 
-def test_an_id_says_its_article_and_fraction(library: Library) -> None:
+def test_an_id_contains_its_article_and_fraction(library: Library) -> None:
     for cited in library.articles.values():
         printed = fold(f"{cited.article.article} {cited.article.fraction}").split()
         assert cited.id.split("-")[1 : len(printed) + 1] == printed, cited.id
 
 
-def test_a_reason_names_no_article_that_is_not_shown_below_it(library: Library) -> None:
-    """Numbers inside a `why` stand on the option's own list of articles."""
+def test_a_reason_mentions_only_articles_that_its_option_cites(library: Library) -> None:
+    """Article numbers in a `why` are in the option's list of articles."""
     wrong = [
         (scenario.id, number)
         for scenario in library.scenarios.values()

@@ -1,4 +1,4 @@
-"""Every field of a scenario's file: missing, of another kind, blank or too long, it is told with its value."""
+"""Every field of a scenario file: missing, of the wrong type, blank or too long, it is reported with its value."""
 
 import json
 import tomllib
@@ -22,12 +22,12 @@ WORDS = tuple(
 )
 FIELDS = (*TOP, "todo", *(f"options.{place}.{field}" for place in range(3) for field in OF_OPTIONS), *WORDS)
 ROLES = ("author", "reviewer")
-"""Take any words: they are shown to officers alone."""
+"""Accept any text: they are shown only to officers."""
 NO_WORDS = ("variant", "reviewed_on", "situation", "options", "todo", "roles")
 
 
 def toml(table: dict[str, Any]) -> str:
-    """A table as TOML: one line a field."""
+    """A table as TOML, one line per field."""
     return "\n".join(f"{name} = {_value(value)}" for name, value in table.items())
 
 
@@ -45,11 +45,11 @@ def table() -> dict[str, Any]:
 
 
 def changed(field: str, *value: object) -> dict[str, Any]:
-    """The fields with another value in one place; without a value: with nothing there."""
+    """The fields with one value replaced or, without `value`, removed."""
     whole = table()
-    *way, last = field.split(".")
+    *path, last = field.split(".")
     inner: Any = whole
-    for step in way:
+    for step in path:
         inner = inner[int(step)] if step.isdigit() else inner[step]
     del inner[last]
     if value:
@@ -57,8 +57,8 @@ def changed(field: str, *value: object) -> dict[str, Any]:
     return whole
 
 
-def told(folder: Path, fields: dict[str, Any]) -> list[str]:
-    """What is said of a file with these fields."""
+def problem_lines(folder: Path, fields: dict[str, Any]) -> list[str]:
+    """The problems of a file with these fields."""
     problems: list[Problem] = []
     (folder / "uno.toml").write_text(toml(fields), encoding="utf-8")
     scenario = read(folder / "uno.toml", folder, Scenario, problems)
@@ -66,77 +66,77 @@ def told(folder: Path, fields: dict[str, Any]) -> list[str]:
     return list(map(str, problems))
 
 
-def test_the_file_that_is_spoiled_below_is_sound(tmp_path: Path) -> None:
-    assert told(tmp_path, table()) == []
+def test_the_base_file_is_valid(tmp_path: Path) -> None:
+    assert problem_lines(tmp_path, table()) == []
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_field_may_be_missing(tmp_path: Path, field: str) -> None:
-    assert told(tmp_path, changed(field)) == [f"uno.toml: {field}: Field required"]
+    assert problem_lines(tmp_path, changed(field)) == [f"uno.toml: {field}: Field required"]
 
 
 @pytest.mark.parametrize("field", [one for one in FIELDS if one != "variant"])
-def test_no_field_takes_a_number(tmp_path: Path, field: str) -> None:
-    (line,) = told(tmp_path, changed(field, 7))
+def test_no_field_accepts_a_number(tmp_path: Path, field: str) -> None:
+    (line,) = problem_lines(tmp_path, changed(field, 7))
     assert line.startswith(f"uno.toml: {field}: ")
     assert line.endswith("(seen: '7')")
 
 
 @pytest.mark.parametrize("field", [one for one in FIELDS if one != "reviewer"])
-def test_no_field_takes_blanks(tmp_path: Path, field: str) -> None:
-    lines = told(tmp_path, changed(field, "  "))
+def test_no_field_accepts_blanks(tmp_path: Path, field: str) -> None:
+    lines = problem_lines(tmp_path, changed(field, "  "))
     assert len(lines) == 1
     assert lines[0].startswith(f"uno.toml: {field}: ")
     assert "(seen: '" in lines[0]
 
 
 @pytest.mark.parametrize("field", [one for one in FIELDS if one not in NO_WORDS and one not in ROLES])
-def test_no_field_takes_words_without_end(tmp_path: Path, field: str) -> None:
-    lines = told(tmp_path, changed(field, "palabra " * 400))
+def test_no_field_accepts_an_endless_text(tmp_path: Path, field: str) -> None:
+    lines = problem_lines(tmp_path, changed(field, "palabra " * 400))
     assert any(field in line and "seen: " in line for line in lines), lines
-    assert all(len(line) < 600 for line in lines), "a value is cut short"
+    assert all(len(line) < 600 for line in lines), "values are cut off in messages"
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_no_field_takes_a_list_of_something_else(tmp_path: Path, field: str) -> None:
-    lines = told(tmp_path, changed(field, ["Ñ", "Ñ"]))
+def test_no_field_accepts_a_list_of_invalid_items(tmp_path: Path, field: str) -> None:
+    lines = problem_lines(tmp_path, changed(field, ["Ñ", "Ñ"]))
     assert lines
     assert all(line.startswith(f"uno.toml: {field}") for line in lines)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_an_option_that_is_missing_altogether_is_told(tmp_path: Path, place: int) -> None:
+def test_a_missing_option_is_reported(tmp_path: Path, place: int) -> None:
     fields = table()
     del fields["options"][place]
-    (line,) = told(tmp_path, fields)
+    (line,) = problem_lines(tmp_path, fields)
     assert line.startswith("uno.toml: options: ")
     assert "at least 3 items" in line
 
 
-def test_a_fifth_option_is_one_too_many(tmp_path: Path) -> None:
+def test_a_fifth_option_is_refused(tmp_path: Path) -> None:
     fields = table()
     fields["options"] += [fields["options"][-1]] * 2
-    (line,) = told(tmp_path, fields)
+    (line,) = problem_lines(tmp_path, fields)
     assert "uno.toml: options: " in line
     assert "at most 4 items" in line
 
 
 @pytest.mark.parametrize("right", [(False, False, False), (True, True, False), (True, True, True)])
-def test_one_option_is_right_and_no_other(tmp_path: Path, right: tuple[bool, ...]) -> None:
+def test_exactly_one_option_is_right(tmp_path: Path, right: tuple[bool, ...]) -> None:
     fields = table()
     for option, value in zip(fields["options"], right, strict=True):
         option["right"] = value
-    (line,) = told(tmp_path, fields)
+    (line,) = problem_lines(tmp_path, fields)
     assert f"exactly one option has right = true (seen: {sum(right)})" in line
 
 
 @pytest.mark.parametrize("field", ["variant", "situation", "state"])
-def test_a_field_that_stands_twice_is_told_with_its_second_line(tmp_path: Path, field: str) -> None:
+def test_a_duplicate_field_is_reported_with_its_second_line(tmp_path: Path, field: str) -> None:
     again = toml({field: table()[field]})
     path = tmp_path / "uno.toml"
     path.write_text(toml(table()) + "\n" + again, encoding="utf-8")
     problems: list[Problem] = []
     assert read(path, tmp_path, Scenario, problems) is None
     (line,) = map(str, problems)
-    assert "a field stands twice" in line
+    assert "a field is defined twice" in line
     assert repr(again[:40])[:-1] in line

@@ -1,4 +1,4 @@
-"""Message templates say what they should, fit what is sent by them, and are told when Meta would refuse them."""
+"""Message templates: the shipped ones fit their use, and those that Meta would reject are reported."""
 
 import shutil
 import tomllib
@@ -14,7 +14,7 @@ from content.course.template import Template, Value
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality.readability import ease, sentences
-from content.quality.style_rules import shipped
+from content.quality.style_rules import shipped_wording
 from content.text import LANGUAGES, Text
 
 FOLDERS = ("articles", "assessments", "institutions", "messages", "templates")
@@ -25,7 +25,7 @@ COURSE = course.load()
 
 
 def template(**changes: Any) -> Template:
-    """The template of the day, changed; nothing but its shape is checked."""
+    """The daily template with changed fields; only its types are validated."""
     return Template.model_validate(tomllib.loads((SHIPPED / DAILY).read_text(encoding="utf-8")) | changes)
 
 
@@ -37,10 +37,10 @@ def values_of(library: Library, scenario: Scenario) -> dict[str, Value]:
     return words | {letter: option.text for letter, option in zip("abc", scenario.options, strict=True)}
 
 
-# ---------------------------------------------------------------- those that are shipped
+# ---------------------------------------------------------------- shipped templates
 
 
-def test_every_way_of_opening_a_chat_has_its_template(library: Library) -> None:
+def test_the_shipped_templates_have_their_variables_and_buttons(library: Library) -> None:
     shapes = {one.name: (one.variables, len(one.es.buttons)) for one in library.templates.values()}
     assert shapes == {
         "pregunta_diaria": (("topic",), 1),
@@ -50,13 +50,13 @@ def test_every_way_of_opening_a_chat_has_its_template(library: Library) -> None:
     assert {(one.code("es"), one.code("en")) for one in library.templates.values()} == {("es_MX", "en_US")}
 
 
-def test_a_question_that_nobody_could_be_given_in_time_is_dropped(library: Library) -> None:
+def test_prompt_templates_expire_after_twelve_hours(library: Library) -> None:
     lifetimes = {one.name: one.ttl_seconds for one in library.templates.values()}
     assert lifetimes == {"pregunta_diaria": 43_200, "pregunta_completa": 43_200, "novedades_consulta": None}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_scenario_of_three_options_fits_the_template_that_holds_it_whole(library: Library, language: str) -> None:
+def test_every_scenario_of_three_options_fits_the_full_template(library: Library, language: str) -> None:
     whole = library.templates["pregunta_completa"]
     asked = [one for one in library.scenarios.values() if len(one.options) == 3]
     assert len(asked) == 96
@@ -69,33 +69,33 @@ def test_every_scenario_of_three_options_fits_the_template_that_holds_it_whole(l
 
 
 @pytest.mark.parametrize("one", COURSE.templates.values(), ids=lambda one: one.name)
-def test_a_template_is_plain_and_says_nothing_of_the_reader_s_gender(one: Template) -> None:
-    spoken = f"{one.es.body} {one.es.footer} {' '.join(one.es.buttons)}"
-    assert list(shipped().slips(spoken)) == []
-    assert list(shipped().named(f"{one.en.body} {one.en.footer}")) == []
+def test_a_template_is_readable_and_gender_neutral(one: Template) -> None:
+    shown = f"{one.es.body} {one.es.footer} {' '.join(one.es.buttons)}"
+    assert list(shipped_wording().violations(shown)) == []
+    assert list(shipped_wording().name_violations(f"{one.en.body} {one.en.footer}")) == []
     assert ease(one.es.body) >= 60
     for language in LANGUAGES:
-        assert max(len(sentence.split()) for sentence in sentences(one.side(language).body)) <= 25
+        assert max(len(sentence.split()) for sentence in sentences(one.translation(language).body)) <= 25
 
 
 @pytest.mark.parametrize("name", ["pregunta_diaria", "pregunta_completa"])
-def test_whoever_gets_a_question_reads_why_and_how_to_stop_it(library: Library, name: str) -> None:
+def test_a_prompt_template_states_why_it_comes_and_how_to_stop_it(library: Library, name: str) -> None:
     one = library.templates[name]
     assert "te registraste" in one.es.body
     assert "you enrolled" in one.en.body
     for language in LANGUAGES:
         words = library.phrases.template(language, "words.baja").upper().split(", ")
-        assert any(word in one.side(language).footer for word in words)
+        assert any(word in one.translation(language).footer for word in words)
 
 
-def test_the_news_say_nothing_of_any_case(library: Library) -> None:
+def test_the_news_template_reveals_nothing_about_a_case(library: Library) -> None:
     assert library.templates["novedades_consulta"].filled("es", {"topic": "Nepotismo", "folio": "17"}) == ()
 
 
-# ---------------------------------------------------------------- as Meta wants it
+# ---------------------------------------------------------------- Meta's format
 
 
-def test_a_template_is_submitted_as_meta_wants_it() -> None:
+def test_a_template_is_submitted_in_meta_s_format() -> None:
     assert template(variables=["topic"]).submission("en") == {
         "name": "pregunta_diaria",
         "language": "en_US",
@@ -115,7 +115,7 @@ def test_a_template_is_submitted_as_meta_wants_it() -> None:
     }
 
 
-def test_variables_are_numbered_in_their_order_and_samples_follow_it(library: Library) -> None:
+def test_variables_are_numbered_in_order_and_samples_match(library: Library) -> None:
     body, _, buttons = library.templates["pregunta_completa"].components("es")
     assert [body["text"].index(f"{{{{{place}}}}}") for place in range(1, 6)] == sorted(
         body["text"].index(f"{{{{{place}}}}}") for place in range(1, 6)
@@ -127,7 +127,7 @@ def test_variables_are_numbered_in_their_order_and_samples_follow_it(library: Li
     assert [one["text"] for one in buttons["buttons"]] == ["A", "B", "C"]
 
 
-def test_without_variables_and_footer_nothing_is_said_of_them(library: Library) -> None:
+def test_missing_variables_and_footer_are_omitted(library: Library) -> None:
     one = library.templates["novedades_consulta"]
     assert one.components("es") == [
         {"type": "BODY", "text": one.es.body},
@@ -136,10 +136,10 @@ def test_without_variables_and_footer_nothing_is_said_of_them(library: Library) 
     assert "message_send_ttl_seconds" not in one.submission("es")
 
 
-# ---------------------------------------------------------------- filling
+# ---------------------------------------------------------------- filling in values
 
 
-def test_values_come_in_the_order_of_the_variables_on_one_line_each() -> None:
+def test_values_are_in_the_order_of_the_variables_on_one_line_each() -> None:
     one = template(variables=["b", "a", "topic"])
     values: dict[str, Value] = {
         "a": "uno\n\ndos\t tres  cuatro ",
@@ -151,17 +151,17 @@ def test_values_come_in_the_order_of_the_variables_on_one_line_each() -> None:
     assert one.filled("en", values) == ("7", "uno dos tres cuatro", "Long topic")
 
 
-def test_a_variable_without_value_is_a_fault_of_ours() -> None:
+def test_a_variable_without_value_raises_key_error() -> None:
     with pytest.raises(KeyError, match="topic"):
         template().filled("es", {"situation": "x"})
 
 
-def test_a_value_is_no_place_for_other_variables() -> None:
+def test_variables_in_values_are_not_expanded() -> None:
     assert "es {topic} {{2}}. Te" in template().text("es", {"topic": "{topic} {{2}}"})
 
 
 @pytest.mark.parametrize(("length", "fits"), [(0, False), (1, True), (-1, True), (-2, False)])
-def test_what_is_empty_or_too_long_does_not_fit(length: int, fits: bool) -> None:
+def test_empty_and_too_long_values_do_not_fit(length: int, fits: bool) -> None:
     one = template()
     room = limits.TEMPLATE_BODY - len(one.text("es", {"topic": ""}))
     count = {-1: room, -2: room + 1}.get(length, length)
@@ -169,7 +169,7 @@ def test_what_is_empty_or_too_long_does_not_fit(length: int, fits: bool) -> None
     assert one.fits("es", {"topic": "  " + "x" * count + "\n\n"}) is fits
 
 
-# ---------------------------------------------------------------- broken files
+# ---------------------------------------------------------------- invalid files
 
 
 @pytest.fixture(scope="session")
@@ -201,16 +201,16 @@ def change(root: Path, file: str, old: str, new: str) -> None:
 STARTS = 'body = "Tu pregunta del día de Integra ya está lista. El tema de hoy es {topic}.'
 ENDS = " Te llega porque te registraste en este curso para personas servidoras públicas."
 MISTAKES = {
-    "a field nobody knows": (DAILY, 'category = "', 'colour = "red"\ncategory = "', "colour: Extra inputs"),
-    "a category that is none": (DAILY, '"utility"', '"authentication"', "category: Input should be"),
-    "a file not named after its name": (DAILY, '"pregunta_diaria"', '"pregunta"', "name: the file is named after"),
+    "an unknown field": (DAILY, 'category = "', 'colour = "red"\ncategory = "', "colour: Extra inputs"),
+    "an unknown category": (DAILY, '"utility"', '"authentication"', "category: Input should be"),
+    "a file not named after its name": (DAILY, '"pregunta_diaria"', '"pregunta"', "name: the file must be named after"),
     "a name with other signs": (DAILY, '"pregunta_diaria"', '"pregunta-diaria"', "name: String should match"),
     "a name that is too long": (DAILY, '"pregunta_diaria"', f'"{"p" * 101}"', "name: String should match"),
     "a variable with other signs": (DAILY, '["topic"]', '["Topic 1"]', "variables.0: String should match"),
     "a variable twice": (DAILY, '["topic"]', '["topic", "topic"]', "variables: each once (seen: topic, topic)"),
     "a life too short": (DAILY, "43200", "29", "ttl_seconds: 30 to 43200 for utility (seen: 29)"),
     "a life too long": (DAILY, "43200", "43201", "ttl_seconds: 30 to 43200 for utility (seen: 43201)"),
-    "a language that is another": (DAILY, '"es_MX"', '"en_US"', "es.code: String should match"),
+    "the other language": (DAILY, '"es_MX"', '"en_US"', "es.code: String should match"),
     "a language as Meta does not write it": (DAILY, '"en_US"', '"en-US"', "en.code: String should match"),
     "a body of blanks": (NEWS, 'body = "Hay', 'body = " " #', "es.body: String should have at least 1"),
     "a body that is too long": (DAILY, STARTS, STARTS + " muy" * 250, "es.body: with its samples: at most 1024"),
@@ -227,7 +227,7 @@ MISTAKES = {
     "a variable used twice": (DAILY, "{topic}.", "{topic} o {topic}.", "in their order, topic (seen: topic, topic)"),
     "an unknown variable": (DAILY, "{topic}", "{name}", "es.body: every variable once and in their order, topic (seen"),
     "variables out of order": (WHOLE, "A: {a}\nOpción B: {b}", "A: {b}\nOpción B: {a}", "(seen: topic, situation, b"),
-    "Meta's own variables": (DAILY, "{topic}", "{{1}}", "es.body: braces that are no {variable}"),
+    "Meta's own variables": (DAILY, "{topic}", "{{1}}", "es.body: braces that are not a {variable}"),
     "too few words": (
         DAILY,
         STARTS + ENDS,
@@ -239,15 +239,20 @@ MISTAKES = {
     "a sample of two lines": (DAILY, '"Conflicto de', '"Conflicto\\nde', "es.samples.topic: one line with single"),
     "emphasis": (DAILY, "{topic}", "**{topic}**", "es.body: no ** or __ here"),
     "emphasis of rendered text": (DAILY, "{topic}", "\\ue000{topic}\\ue001", "es.body: no ** or __ here"),
-    "two empty lines": (WHOLE, "¿Qué harías?", "\n¿Qué harías?", "es.body: at most one empty line together"),
-    "a tab": (DAILY, "{topic}", "\\t{topic}", "single blanks, no tabs"),
+    "two empty lines": (WHOLE, "¿Qué harías?", "\n¿Qué harías?", "es.body: at most one consecutive empty line"),
+    "a tab": (DAILY, "{topic}", "\\t{topic}", "single spaces, no tabs"),
     "a footer that is too long": (DAILY, "Escribe PAUSA", "Cuando quieras escribe PAUSA", "es.footer: at most 60"),
-    "a footer with a variable": (DAILY, "Escribe PAUSA", "{topic}: PAUSA", "es.footer: no variables, new lines"),
-    "a footer of two lines": (DAILY, "Escribe PAUSA", "Escribe\\nPAUSA", "es.footer: no variables, new lines"),
+    "a footer with a variable": (DAILY, "Escribe PAUSA", "{topic}: PAUSA", "es.footer: no variables, line breaks"),
+    "a footer of two lines": (DAILY, "Escribe PAUSA", "Escribe\\nPAUSA", "es.footer: no variables, line breaks"),
     "a label that is too long": (DAILY, "Ver la pregunta", "x" * 26, "es.buttons.0: at most 25 characters (seen: 26)"),
     "a label of blanks": (DAILY, '"Ver la pregunta"', '" "', "es.buttons.0: String should have at least 1"),
-    "a label with an emoji": (DAILY, "Ver la pregunta", "Ver 👍", "es.buttons.0: no variables, new lines, emoji"),
-    "a label with marks": (DAILY, "Ver la pregunta", "*Ver*", "es.buttons.0: no variables, new lines, emoji or marks"),
+    "a label with an emoji": (DAILY, "Ver la pregunta", "Ver 👍", "es.buttons.0: no variables, line breaks, emoji"),
+    "a label with marks": (
+        DAILY,
+        "Ver la pregunta",
+        "*Ver*",
+        "es.buttons.0: no variables, line breaks, emoji or markup",
+    ),
     "a label twice": (WHOLE, '"A", "B", "C"', '"A", "a", "C"', "es.buttons: each label once (seen: A, a, C)"),
     "four buttons": (WHOLE, '"A", "B", "C"', '"A", "B", "C", "D"', "es.buttons: at most 3 (seen: 4)"),
     "more buttons in one language": (
@@ -266,51 +271,52 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("file", "old", "new", "told"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_with_file_and_field(copy: Path, file: str, old: str, new: str, told: str) -> None:
+@pytest.mark.parametrize(("file", "old", "new", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_reported_with_file_and_field(copy: Path, file: str, old: str, new: str, expected: str) -> None:
     change(copy, file, old, new)
-    assert any(line.startswith(f"{file}: ") and told in line for line in problems(copy)), problems(copy)
+    assert any(line.startswith(f"{file}: ") and expected in line for line in problems(copy)), problems(copy)
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(copy: Path) -> None:
+def test_all_mistakes_of_all_files_are_reported_together(copy: Path) -> None:
     names = ("a life too short", "a footer with a variable", "four buttons", "a variable at the end")
     for file, old, new, _ in (MISTAKES[name] for name in names):
         change(copy, file, old, new)
     change(copy, DAILY, '"See the question"', '"*See*"')
     found = problems(copy)
-    for _, _, _, told in (MISTAKES[name] for name in names):
-        assert any(told in line for line in found), told
-    assert f"{DAILY}: en.buttons.0: no variables, new lines, emoji or marks" in found
+    for _, _, _, expected in (MISTAKES[name] for name in names):
+        assert any(expected in line for line in found), expected
+    assert f"{DAILY}: en.buttons.0: no variables, line breaks, emoji or markup" in found
 
 
-def test_a_marketing_template_may_wait_longer_but_not_shorter(copy: Path) -> None:
+def test_a_marketing_template_has_longer_lifetimes(copy: Path) -> None:
     change(copy, DAILY, '"utility"', '"marketing"')
     assert course.load(copy).templates["pregunta_diaria"].category == "marketing"
     change(copy, DAILY, "43200", "2592001")
     assert problems(copy) == [f"{DAILY}: ttl_seconds: 43200 to 2592000 for marketing (seen: 2592001)"]
 
 
-def test_the_same_words_are_no_second_template(copy: Path) -> None:
+def test_two_templates_with_the_same_texts_are_refused(copy: Path) -> None:
     text = (copy / DAILY).read_text(encoding="utf-8")
     other = text.replace('"pregunta_diaria"', '"otra"').replace('"topic"', '"tema"').replace("topic}", "tema}")
     (copy / "templates/otra.toml").write_text(other.replace("{ topic =", "{ tema ="), encoding="utf-8")
     assert problems(copy) == [
-        f"{DAILY}: {language}.body: the same words and footer as in templates/otra.toml"
+        f"{DAILY}: {language}.body: the same body and footer as in templates/otra.toml"
         for language in sorted(LANGUAGES)
     ]
     change(copy, "templates/otra.toml", "Escribe PAUSA", "Manda PAUSA")
-    assert problems(copy) == [f"{DAILY}: en.body: the same words and footer as in templates/otra.toml"]
+    assert problems(copy) == [f"{DAILY}: en.body: the same body and footer as in templates/otra.toml"]
 
 
-def test_a_name_stands_in_one_file(copy: Path) -> None:
+def test_a_template_name_is_unique(copy: Path) -> None:
     (copy / "templates/more").mkdir()
     shutil.copy(copy / NEWS, copy / "templates/more/novedades_consulta.toml")
-    assert f"{NEWS}: name: used twice (seen: 'novedades_consulta'); it stands in " + (
-        "templates/more/novedades_consulta.toml too"
-    ) in problems(copy)
+    assert (
+        f"{NEWS}: name: used twice (seen: 'novedades_consulta'); also in templates/more/novedades_consulta.toml"
+        in problems(copy)
+    )
 
 
-def test_a_house_may_word_a_template_anew_and_add_others(copy: Path, tmp_path: Path) -> None:
+def test_an_overlay_may_reword_a_template_but_not_change_its_buttons(copy: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "data" / "content"
     (overlay / "templates").mkdir(parents=True)
     shutil.copy(copy / NEWS, overlay / NEWS)

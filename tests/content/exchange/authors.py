@@ -1,4 +1,4 @@
-"""A tiny course, and scenarios as nasty as they may be: what files of authors have to carry unharmed."""
+"""A tiny course, and scenarios with difficult characters, which export and import must preserve."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -11,13 +11,13 @@ from content import phrases
 from content.course.law import Article, Citation
 from content.course.scenario import Scenario
 from content.course.topic import Competency, Topic
-from content.exchange.changeset import Brought, compare, judge
+from content.exchange.changeset import ParsedFile, compare, validate
 from content.library import SHIPPED, Library
 from content.text import Text
 
 COMPETENCIES = ("excusa-por-escrito", "007", "regalos")
 ARTICLES = ("lgra-58", "0012", "7")
-NASTY = (
+DIFFICULT = (
     *(
         "=",
         "=1+1",
@@ -75,17 +75,17 @@ NASTY = (
         "a",
     ),
 )
-BETWEEN = (" ", " ", " ", "\n", "\r\n", "\r", "\t", "   ", "\n\n", "\u2028", "\u00a0", "\x85")
-HELD = st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff")
-"""Every sign save two that no spreadsheet holds."""
+SEPARATORS = (" ", " ", " ", "\n", "\r\n", "\r", "\t", "   ", "\n\n", "\u2028", "\u00a0", "\x85")
+SUPPORTED = st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff")
+"""Every character except two that spreadsheets cannot hold."""
 
 
 PHRASES = phrases.load(SHIPPED / "messages", SHIPPED, [])
-PIECES = tuple(word + blank for word in NASTY for blank in BETWEEN)
+PIECES = tuple(word + blank for word in DIFFICULT for blank in SEPARATORS)
 
 
 class Source:
-    """Texts made of a few nasty pieces, each text beginning with another one."""
+    """Generates texts from a cycle of difficult pieces, each text starting at the next piece."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self._pieces = cycle(pieces)
@@ -109,8 +109,8 @@ def scenarios(draw: st.DrawFn) -> Scenario:
                 st.lists(st.sampled_from(("compras", "recursos-humanos", "general")), min_size=1, max_size=3)
             ),
             "state": draw(st.sampled_from(("draft", "reviewed", "published", "retired"))),
-            "author": "x" + draw(st.text(HELD, max_size=70)),
-            "reviewer": draw(st.text(HELD, max_size=80) | st.sampled_from(PIECES)),
+            "author": "x" + draw(st.text(SUPPORTED, max_size=70)),
+            "reviewer": draw(st.text(SUPPORTED, max_size=80) | st.sampled_from(PIECES)),
             "reviewed_on": draw(st.dates()),
             "situation": source.both(41),
             "options": [
@@ -127,10 +127,10 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     )
 
 
-def banks(most: int = 3) -> st.SearchStrategy[list[Scenario]]:
-    """Some that may stand side by side."""
-    unlike = (lambda one: one.id, lambda one: (one.competency, one.variant))
-    return st.lists(scenarios(), min_size=1, max_size=most, unique_by=unlike)
+def banks(max_size: int = 3) -> st.SearchStrategy[list[Scenario]]:
+    """Scenarios with distinct ids and variants."""
+    unique_by = (lambda one: one.id, lambda one: (one.competency, one.variant))
+    return st.lists(scenarios(), min_size=1, max_size=max_size, unique_by=unique_by)
 
 
 def text(words: str) -> dict[str, str]:
@@ -138,7 +138,7 @@ def text(words: str) -> dict[str, str]:
 
 
 def plain(**changes: Any) -> Scenario:
-    """A scenario like any other."""
+    """An ordinary valid scenario."""
     situation = "Recibes hoy una caja y nadie te ve. " * 5
     why = "La regla mira lo que pasa y no la prisa de nadie. " * 2
     return Scenario.model_validate(
@@ -163,7 +163,7 @@ def plain(**changes: Any) -> Scenario:
 
 
 def tiny(bank: Sequence[Scenario]) -> Library:
-    """A course of one topic, three competencies, three articles and this bank."""
+    """A course with one topic, three competencies, three articles and these scenarios."""
     found = Text(es="Uno", en="One")
     competencies = tuple(
         Competency(id=one, rule=found, articles=("lgra-58",), level="aplica", roles=("general",))
@@ -187,20 +187,20 @@ def tiny(bank: Sequence[Scenario]) -> Library:
     )
 
 
-def back(brought: Brought) -> list[Scenario]:
-    """The scenarios of a file in which nothing is wrong."""
-    assert brought.faults == ()
-    return [Scenario.model_validate(draft.values) for draft in brought.drafts]
+def parsed_scenarios(parsed: ParsedFile) -> list[Scenario]:
+    """The scenarios of a file without errors."""
+    assert parsed.errors == ()
+    return [Scenario.model_validate(draft.values) for draft in parsed.drafts]
 
 
-def lines(library: Library, brought: Brought) -> list[str]:
-    """What the author of a file is told."""
-    return brought.told(judge(library, brought)[1])
+def error_lines(library: Library, parsed: ParsedFile) -> list[str]:
+    """The errors of a file as shown to its author."""
+    return parsed.error_lines(validate(library, parsed)[1])
 
 
-def nothing_changes(library: Library, brought: Brought) -> bool:
-    """Bringing it in would do nothing, and no mistake is found."""
-    found, faults = judge(library, brought)
-    assert faults == (), brought.told(faults)
+def nothing_changes(library: Library, parsed: ParsedFile) -> bool:
+    """Whether importing the file would change nothing; fails if it has errors."""
+    found, errors = validate(library, parsed)
+    assert errors == (), parsed.error_lines(errors)
     plan = compare(library, found)
     return not plan.written and plan.unchanged == len(library.scenarios)

@@ -1,4 +1,4 @@
-"""GIFT: Moodle's questions read as they were written, and what it cannot hold is refused with line and question."""
+"""GIFT: export and import round-trip, and unsupported features are refused with line and question."""
 
 import re
 
@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Unreadable, compare, in_order, judge
+from content.exchange.changeset import UnreadableFile, compare, in_course_order, validate
 from content.exchange.gift import from_gift, to_gift
 from content.library import Library
 from content.text import LANGUAGES, Text
-from tests.content.exchange.authors import lines, nothing_changes, plain, scenarios, text, tiny
+from tests.content.exchange.authors import error_lines, nothing_changes, plain, scenarios, text, tiny
 
 BARE = plain(id="otra", competency="007", variant=2)
 
 
 def question(old: str = "", new: str = "", scenario: Scenario | None = None) -> str:
-    """A scenario's question as we write it, with one change; without language and category."""
+    """A scenario's question as exported, with one replacement; without language line and category."""
     bank = [scenario or plain()]
     written = to_gift(tiny(bank), bank, "es").decode()
     written = written[written.index("::") :]
@@ -25,25 +25,25 @@ def question(old: str = "", new: str = "", scenario: Scenario | None = None) -> 
 
 
 def edited(content: str, *bank: Scenario, language: str | None = None) -> Scenario:
-    """The one scenario that a file changes."""
+    """The only scenario that a file changes."""
     library = tiny(bank or [plain()])
-    found, faults = judge(library, brought := from_gift(content.encode(), library, language))
-    assert faults == (), brought.told(faults)
+    found, errors = validate(library, parsed := from_gift(content.encode(), library, language))
+    assert errors == (), parsed.error_lines(errors)
     ((scenario, _),) = compare(library, found).changed
     return scenario
 
 
-def told(content: str, *bank: Scenario, language: str | None = None) -> list[str]:
+def import_errors(content: str, *bank: Scenario, language: str | None = None) -> list[str]:
     library = tiny(bank or [plain()])
-    return lines(library, from_gift(content.encode(), library, language))
+    return error_lines(library, from_gift(content.encode(), library, language))
 
 
-# ---------------------------------------------------------------- what was written
+# ---------------------------------------------------------------- exported files
 
 
 @given(scenarios())
 @settings(max_examples=200, deadline=None)
-def test_a_question_reads_as_it_was_written_in_either_language(scenario: Scenario) -> None:
+def test_a_question_round_trips_in_either_language(scenario: Scenario) -> None:
     library = tiny([scenario])
     swapped = {"es": scenario.situation.en, "en": scenario.situation.es}
     blank = scenario.model_copy(
@@ -58,7 +58,7 @@ def test_a_question_reads_as_it_was_written_in_either_language(scenario: Scenari
     for language in LANGUAGES:
         content = to_gift(library, [scenario], language)
         assert nothing_changes(library, from_gift(content, library))
-        (draft,) = from_gift(content, tiny([blank])).drafts  # nothing is left that could have stayed by itself
+        (draft,) = from_gift(content, tiny([blank])).drafts  # so that no text can be the library's own
         for field in ("situation", "todo"):
             assert draft.values[field][language] == getattr(scenario, field).in_language(language)
         for values, option in zip(draft.values["options"], scenario.options, strict=True):
@@ -71,13 +71,13 @@ def text_of(words: str) -> Text:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_bringing_the_shipped_course_back_changes_nothing(library: Library, language: str) -> None:
-    content = to_gift(library, in_order(library), language)
+def test_importing_the_exported_course_changes_nothing(library: Library, language: str) -> None:
+    content = to_gift(library, in_course_order(library), language)
     assert nothing_changes(library, from_gift(content, library))
     assert content.decode().count("$CATEGORY: ") == len({one.competency for one in library.scenarios.values()})
 
 
-def test_a_file_looks_as_moodle_likes_it() -> None:
+def test_a_file_has_moodle_s_format() -> None:
     scenario = plain(todo=text("Antes: {a} = #1 ~ \\o/\n2"), situation=text("[html] {x}: " + "a " * 40))
     written = to_gift(tiny([scenario, BARE]), [scenario, BARE], "es").decode()
     assert written.startswith(
@@ -89,18 +89,18 @@ def test_a_file_looks_as_moodle_likes_it() -> None:
 
 
 @pytest.mark.parametrize("words", ["[html] no", "%50% de descuento", "[x]", "%", "//", "=a", "->b", "$CATEGORY: x"])
-def test_a_text_that_looks_like_a_sign_of_the_format_stays_a_text(words: str) -> None:
+def test_a_text_that_looks_like_markup_stays_a_text(words: str) -> None:
     options = plain().model_dump()["options"]
     options[0]["text"] = options[1]["text"] = text(words)
     scenario = plain(options=options, todo=text(words))
     content = to_gift(tiny([scenario]), [scenario], "es")
     other = plain()
-    ((changed, fields),) = compare(tiny([other]), judge(tiny([other]), from_gift(content, tiny([other])))[0]).changed
+    ((changed, fields),) = compare(tiny([other]), validate(tiny([other]), from_gift(content, tiny([other])))[0]).changed
     assert fields == ("options.0.text.es", "options.1.text.es", "todo.es")
     assert changed.options[0].text.es == changed.options[1].text.es == changed.todo.es == words
 
 
-# ---------------------------------------------------------------- what a hand wrote
+# ---------------------------------------------------------------- files written by hand
 
 
 def test_only_the_texts_of_one_language_change() -> None:
@@ -131,7 +131,7 @@ $CATEGORY: $course$/top/Ética
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_file_made_by_hand_is_understood(end: str) -> None:
+def test_a_file_written_by_hand_is_parsed(end: str) -> None:
     changed = edited(f"\ufeff{BY_HAND}".replace("\n", end))
     assert changed.situation.es == "Recibes una caja.\n" + ("ya " * 40).strip()
     assert [one.text.es for one in changed.options] == ["Opción 0", "Decirlo\na quien toca", "%de todo% y m=s"]
@@ -140,7 +140,7 @@ def test_a_file_made_by_hand_is_understood(end: str) -> None:
     assert changed.situation.en == plain().situation.en
 
 
-def test_the_format_of_a_question_is_that_of_its_parts() -> None:
+def test_the_format_of_a_question_applies_to_its_parts() -> None:
     changed = edited(
         question("[plain]", "[html]<p>&iquest;Ves?</p> ").replace("Mira el hecho.", "Mira<br />el&nbsp;hecho &amp; ya")
     )
@@ -150,23 +150,23 @@ def test_the_format_of_a_question_is_that_of_its_parts() -> None:
 
 REFUSED = {
     "no name": (question("::caja::", ""), "question 1 (line 1): has no name; expected ::id"),
-    "a name that is open": (question("::caja::", "::caja"), "question 1 (line 1): its name is not closed"),
+    "a name that is not closed": (question("::caja::", "::caja"), "question 1 (line 1): its name is not closed"),
     "an unknown name": (
         question("::caja::", "::cajas::"),
         "question 1 (line 1, 'cajas'): no such scenario; GIFT changes",
     ),
     "no answers": ("::caja::[plain]Hola", "question 1 (line 1): has no answers"),
-    "answers that stay open": (question("\n}", "\n\\}"), "question 1 (line 1): its answers are not within one {"),
+    "answers that are not closed": (question("\n}", "\n\\}"), "question 1 (line 1): its answers are not within one {"),
     "a blank line inside": (question("{\n", "{\n\n"), "question 1 (line 1): its answers are not within one {"),
     "a gap in a sentence": (question("\n}", "\n} y ya."), "question 1 (line 1): has words after its }"),
     "a weight": (question("~Opción 0", "~%50%Opción 0"), "question 1 (line 1): option A: weights such as %50%"),
     "a negative weight": (question("~Opción 2", "~%-33.33%Opción 2"), "option C: weights such as %50%"),
-    "true or false": ("::caja::¿Sí?{TRUE}", "question 1 (line 1): is no multiple choice"),
-    "a number": ("::caja::¿Cuánto?{#1822:5}", "question 1 (line 1): is no multiple choice"),
-    "a short answer": ("::caja::¿Quién?{=nadie =alguien}", "question 1 (line 1): is no multiple choice"),
-    "pairs": ("::caja::¿Qué?{=a -> b =c -> d}", "question 1 (line 1): is no multiple choice"),
-    "an essay": ("::caja::¿Qué?{}", "question 1 (line 1): is no multiple choice"),
-    "marks of HTML": (question("[plain]", "[html]<b>ya</b>"), "question 1 (line 1): has marks of HTML (seen: '<b>')"),
+    "true or false": ("::caja::¿Sí?{TRUE}", "question 1 (line 1): is not a multiple-choice question"),
+    "a number": ("::caja::¿Cuánto?{#1822:5}", "question 1 (line 1): is not a multiple-choice question"),
+    "a short answer": ("::caja::¿Quién?{=nadie =alguien}", "question 1 (line 1): is not a multiple-choice question"),
+    "pairs": ("::caja::¿Qué?{=a -> b =c -> d}", "question 1 (line 1): is not a multiple-choice question"),
+    "an essay": ("::caja::¿Qué?{}", "question 1 (line 1): is not a multiple-choice question"),
+    "marks of HTML": (question("[plain]", "[html]<b>ya</b>"), "question 1 (line 1): contains HTML (seen: '<b>')"),
     "another right option": (
         question("~Opción 0", "=Opción 0").replace("=Opción 1", "~Opción 1"),
         "question 1 (line 1, 'caja'): marks A as right, the scenario B",
@@ -181,38 +181,38 @@ REFUSED = {
         to_gift(tiny([plain()]), [plain()], "en").decode().partition("\n")[2],
         "question 1 (line 4, 'caja'), situation, es: this is the text in English; import it with --language en",
     ),
-    "twice": (question() + "\n" + question(), "question 2 (line 8, 'caja'), id: stands in question 1"),
+    "twice": (question() + "\n" + question(), "question 2 (line 8, 'caja'), id: also used in question 1"),
 }
 
 
-@pytest.mark.parametrize(("content", "says"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_taken_is_refused_with_line_and_question(content: str, says: str) -> None:
-    found = told(content)
-    assert any(says in line for line in found), found
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_unsupported_features_are_refused_with_line_and_question(content: str, message: str) -> None:
+    found = import_errors(content)
+    assert any(message in line for line in found), found
     assert all(re.match(r"question \d+ \(line \d+", line) for line in found)
 
 
-def test_mistakes_of_all_questions_are_told_at_once() -> None:
+def test_errors_of_all_questions_are_reported_together() -> None:
     content = "\n\n".join(
         ["// nota", question("::caja::", ""), question("Mira", "M"), question("\t####Mira el hecho.\n", "", BARE)]
     )
-    assert [line.partition(":")[0] for line in told(content, plain(), BARE)] == [
+    assert [line.partition(":")[0] for line in import_errors(content, plain(), BARE)] == [
         "question 1 (line 3)",
         "question 3 (line 19, 'otra'), general feedback, es",
     ]
 
 
-def test_the_language_of_a_file_is_what_its_first_line_says() -> None:
+def test_the_first_line_determines_the_language() -> None:
     library = tiny([plain()])
     english = to_gift(library, [plain()], "en")
     assert nothing_changes(library, from_gift(english, library, "en"))
-    with pytest.raises(Unreadable, match="says that it is in English; not Spanish"):
+    with pytest.raises(UnreadableFile, match="says that it is in English; not Spanish"):
         from_gift(english, library, "es")
-    with pytest.raises(Unreadable, match="a language that the course does not have"):
+    with pytest.raises(UnreadableFile, match="a language that the course does not have"):
         from_gift(english.replace(b": en", b": fr"), library)
-    with pytest.raises(Unreadable, match="not in UTF-8"):
+    with pytest.raises(UnreadableFile, match="not in UTF-8"):
         from_gift("::ñ::".encode("latin-1"), library)
 
 
-def test_a_file_without_questions_does_nothing() -> None:
+def test_a_file_without_questions_has_no_drafts() -> None:
     assert from_gift(b"// nada\n\n$CATEGORY: x\n", tiny([])).drafts == ()

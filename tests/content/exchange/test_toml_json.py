@@ -1,4 +1,4 @@
-"""What the house writes as TOML and JSON reads as it was."""
+"""TOML and JSON: export and import round-trip, and errors are located."""
 
 import json
 import tomllib
@@ -8,20 +8,29 @@ import pytest
 from hypothesis import given, settings
 
 from content.course.scenario import Scenario
-from content.exchange.changeset import Unreadable
+from content.exchange.changeset import UnreadableFile
 from content.exchange.toml_json import from_json, to_json, to_toml
 from content.library import Library
-from tests.content.exchange.authors import back, banks, lines, nothing_changes, plain, scenarios, text, tiny
+from tests.content.exchange.authors import (
+    banks,
+    error_lines,
+    nothing_changes,
+    parsed_scenarios,
+    plain,
+    scenarios,
+    text,
+    tiny,
+)
 
 
 @given(scenarios())
 @settings(max_examples=300, deadline=None)
-def test_a_file_reads_as_the_scenario_that_was_written(scenario: Scenario) -> None:
+def test_toml_round_trips(scenario: Scenario) -> None:
     written = to_toml(scenario).encode()
     assert Scenario.model_validate(tomllib.loads(written.decode())) == scenario
 
 
-def test_every_shipped_scenario_is_written_and_read(library: Library) -> None:
+def test_every_shipped_scenario_round_trips_as_toml(library: Library) -> None:
     for scenario in library.scenarios.values():
         assert Scenario.model_validate(tomllib.loads(to_toml(scenario))) == scenario
 
@@ -43,16 +52,16 @@ def test_a_file_has_the_layout_of_the_shipped_ones() -> None:
 
 @given(banks())
 @settings(deadline=None)
-def test_json_reads_as_it_was_written(bank: list[Scenario]) -> None:
-    assert back(from_json(to_json(bank))) == bank
+def test_json_round_trips(bank: list[Scenario]) -> None:
+    assert parsed_scenarios(from_json(to_json(bank))) == bank
 
 
-def test_bringing_json_back_changes_nothing(library: Library) -> None:
+def test_importing_the_exported_course_changes_nothing(library: Library) -> None:
     assert nothing_changes(library, from_json(to_json(tuple(library.scenarios.values()))))
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"{", "not readable as JSON"),
         (b'{"id": "caja"}', "expected a list of scenarios"),
@@ -60,25 +69,25 @@ def test_bringing_json_back_changes_nothing(library: Library) -> None:
         (b"[" * 100_000, "not readable as JSON"),
     ],
 )
-def test_what_is_no_list_of_scenarios_is_refused_whole(content: bytes, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
+def test_a_file_that_is_not_a_list_of_scenarios_is_refused(content: bytes, message: str) -> None:
+    with pytest.raises(UnreadableFile, match=message):
         from_json(content)
 
 
-def spoiled(**changes: Any) -> dict[str, Any]:
+def with_changes(**changes: Any) -> dict[str, Any]:
     found = json.loads(to_json([plain()]))[0] | changes
     assert isinstance(found, dict)
     return found
 
 
-def test_all_mistakes_of_a_list_are_told_at_once() -> None:
-    bad = spoiled(
+def test_all_errors_of_a_list_are_reported_together() -> None:
+    bad = with_changes(
         id="Otra Caja", state="done", competency="baile", reviewed_on="46000", situation=text("Corta."), colour="red"
     )
     bad["options"][1] |= {"right": False, "articles": ["lgra-58", "lgra-999"]}
     bad["options"][2]["text"] = {"es": " "}
-    told = lines(tiny([]), from_json(json.dumps([7, bad, spoiled(), spoiled()]).encode()))
-    assert told == [
+    found = error_lines(tiny([]), from_json(json.dumps([7, bad, with_changes(), with_changes()]).encode()))
+    assert found == [
         "scenario 1: expected an object (seen: '7')",
         "scenario 2 (Otra Caja), reviewed_on: expected a day such as 2026-11-22 (seen: '46000')",
         "scenario 2 (Otra Caja), id: expected lower-case words without accents, joined by hyphens (seen: 'Otra Caja')",
@@ -91,8 +100,8 @@ def test_all_mistakes_of_a_list_are_told_at_once() -> None:
         "scenario 2 (Otra Caja), right: exactly one option is the right one (seen: 0)",
         "scenario 2 (Otra Caja), competency: no such competency (seen: 'baile')",
         "scenario 2 (Otra Caja), options.1.articles.1: not in the law catalogue (seen: 'lgra-999')",
-        "scenario 4 (caja), id: stands in scenario 3 (caja) too (seen: 'caja')",
-        "scenario 4 (caja), variant: stands in scenario 3 (caja) too (seen: 'regalos 1')",
+        "scenario 4 (caja), id: also used in scenario 3 (caja) (seen: 'caja')",
+        "scenario 4 (caja), variant: also used in scenario 3 (caja) (seen: 'regalos 1')",
     ]
 
 
@@ -100,5 +109,5 @@ def test_all_mistakes_of_a_list_are_told_at_once() -> None:
     "values",
     [{}, {"id": 7, "options": 3}, {"options": [1, None, "x"]}, {"options": [{"articles": 5, "text": [], "why": 1}]}],
 )
-def test_values_of_any_shape_are_told_and_nothing_breaks(values: dict[str, Any]) -> None:
-    assert lines(tiny([]), from_json(json.dumps([values, {"competency": ["a"], "variant": {"b": 1}}]).encode()))
+def test_values_of_any_type_are_reported_without_failing(values: dict[str, Any]) -> None:
+    assert error_lines(tiny([]), from_json(json.dumps([values, {"competency": ["a"], "variant": {"b": 1}}]).encode()))

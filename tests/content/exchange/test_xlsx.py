@@ -1,4 +1,4 @@
-"""Workbooks: what is written reads as it was, and the legend lists what may be used."""
+"""XLSX: export and import round-trip, and the legend lists all allowed values."""
 
 import io
 import sys
@@ -13,17 +13,26 @@ from hypothesis import given, settings
 
 from content.course.scenario import Scenario, State
 from content.exchange import csv_table, xlsx
-from content.exchange.changeset import Unreadable
-from content.exchange.xlsx import NoSpreadsheets, from_xlsx, to_xlsx
+from content.exchange.changeset import UnreadableFile
+from content.exchange.xlsx import SpreadsheetExtraMissing, from_xlsx, to_xlsx
 from content.library import Library
-from tests.content.exchange.authors import ARTICLES, COMPETENCIES, banks, lines, nothing_changes, plain, text, tiny
+from tests.content.exchange.authors import (
+    ARTICLES,
+    COMPETENCIES,
+    banks,
+    error_lines,
+    nothing_changes,
+    plain,
+    text,
+    tiny,
+)
 
 
 def workbook(rows: list[list[Any]], name: str = "Hoja1") -> bytes:
-    """As a spreadsheet would save what somebody typed."""
+    """A workbook as a spreadsheet program saves typed values."""
     content = io.BytesIO()
-    with xlsxwriter.Workbook(content, {"default_date_format": "dd/mm/yyyy"}) as book:
-        sheet = book.add_worksheet(name)
+    with xlsxwriter.Workbook(content, {"default_date_format": "dd/mm/yyyy"}) as workbook_file:
+        sheet = workbook_file.add_worksheet(name)
         for number, row in enumerate(rows):
             sheet.write_row(number, 0, row)
     return content.getvalue()
@@ -36,12 +45,12 @@ def part(content: bytes, name: str) -> str:
 
 @given(banks())
 @settings(max_examples=60, deadline=None)
-def test_a_workbook_reads_as_it_was_written(bank: list[Scenario]) -> None:
+def test_a_workbook_round_trips(bank: list[Scenario]) -> None:
     library = tiny(bank)
     assert nothing_changes(library, from_xlsx(to_xlsx(library, bank)))
 
 
-def test_bringing_the_shipped_course_back_changes_nothing(library: Library) -> None:
+def test_importing_the_exported_course_changes_nothing(library: Library) -> None:
     content = to_xlsx(library, tuple(library.scenarios.values()))
     assert nothing_changes(library, from_xlsx(content))
 
@@ -53,10 +62,10 @@ def test_no_cell_is_a_formula_and_every_cell_is_text() -> None:
     assert "<hyperlink" not in sheet
     assert "<v>" in sheet
     assert sheet.count('t="s"') == sheet.count("<v>")
-    assert 'numFmtId="49"' in part(content, "xl/styles.xml")  # 49 is "@": what is typed there later is text too
+    assert 'numFmtId="49"' in part(content, "xl/styles.xml")  # 49 is "@": values typed later are text too
 
 
-def test_the_header_stays_and_texts_are_wrapped_and_lists_are_offered() -> None:
+def test_the_header_is_frozen_texts_wrap_and_dropdowns_are_present() -> None:
     content = to_xlsx(tiny([]), [plain()])
     sheet = part(content, "xl/worksheets/sheet1.xml")
     assert '<pane xSplit="1" ySplit="1"' in sheet
@@ -67,7 +76,7 @@ def test_the_header_stays_and_texts_are_wrapped_and_lists_are_offered() -> None:
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
-def test_the_legend_explains_columns_and_lists_what_may_be_used(language: str) -> None:
+def test_the_legend_explains_columns_and_lists_allowed_values(language: str) -> None:
     library = tiny([])
     content = to_xlsx(library, [plain()], language)
     legend = python_calamine.load_workbook(io.BytesIO(content)).get_sheet_by_name(xlsx.LEGEND).to_python()
@@ -78,53 +87,53 @@ def test_the_legend_explains_columns_and_lists_what_may_be_used(language: str) -
     assert f"Leyenda!$A${first}:$A${last}" in part(content, "xl/worksheets/sheet1.xml")
 
 
-def test_numbers_and_days_that_a_spreadsheet_made_of_them_are_understood() -> None:
+def test_cells_converted_to_numbers_and_dates_are_read() -> None:
     rows: list[list[Any]] = [list(row) for row in csv_table.rows([plain(id="2026", reviewer="7")])]
     for place, cell in enumerate(rows[1]):
         if cell in ("2026", "1", "7"):
             rows[1][place] = int(cell)
     rows[1][-1] = date(2026, 11, 22)
     assert nothing_changes(tiny([plain(id="2026", reviewer="7")]), from_xlsx(workbook(rows)))
-    rows[1][-1] = datetime(2026, 11, 22, 9, 30)  # noqa: DTZ001, as a cell has it
-    (told,) = lines(tiny([]), from_xlsx(workbook(rows)))
-    assert told.startswith("row 2, column AG (revisado el): expected a day")
+    rows[1][-1] = datetime(2026, 11, 22, 9, 30)  # noqa: DTZ001, as cells have it
+    (line,) = error_lines(tiny([]), from_xlsx(workbook(rows)))
+    assert line.startswith("row 2, column AG (revisado el): expected a day")
 
 
-def test_another_sheet_may_stand_in_front() -> None:
+def test_another_sheet_may_come_first() -> None:
     library = tiny([plain()])
     content = io.BytesIO()
-    with xlsxwriter.Workbook(content) as book:
-        book.add_worksheet("Notas").write_string(0, 0, "nada")
-        sheet = book.add_worksheet(xlsx.SHEET)
+    with xlsxwriter.Workbook(content) as workbook_file:
+        workbook_file.add_worksheet("Notas").write_string(0, 0, "nada")
+        sheet = workbook_file.add_worksheet(xlsx.SHEET)
         for number, row in enumerate(csv_table.rows([plain()])):
             sheet.write_row(number, 0, row)
     assert nothing_changes(library, from_xlsx(content.getvalue()))
 
 
-def test_mistakes_are_told_with_row_and_column_of_the_sheet() -> None:
+def test_errors_are_located_by_row_and_column_of_the_sheet() -> None:
     rows = [list(row) for row in csv_table.rows([plain()])]
     rows.insert(1, [])
     rows[2][15] = "Corto."
-    assert lines(tiny([]), from_xlsx(workbook([list(row) for row in rows]))) == [
+    assert error_lines(tiny([]), from_xlsx(workbook([list(row) for row in rows]))) == [
         "row 3, column P (opción B, por qué, es): 20 to 50 words (seen: 1)"
     ]
 
 
 @pytest.mark.parametrize("content", [b"", b"id,competency\n", b"PK\x03\x04 and no more", b"\x00" * 600])
-def test_what_is_no_workbook_is_refused_whole(content: bytes) -> None:
-    with pytest.raises(Unreadable, match="not readable as a spreadsheet"):
+def test_a_file_that_is_not_a_workbook_is_refused(content: bytes) -> None:
+    with pytest.raises(UnreadableFile, match="not readable as a spreadsheet"):
         from_xlsx(content)
 
 
 @pytest.mark.parametrize("words", ["x" * 32_768, "😀" * 20_000, "a\uffffb", "\ufffe"])
-def test_what_no_cell_can_hold_is_told_and_not_cut(words: str) -> None:
-    with pytest.raises(Unreadable, match="row 2, column AF"):
+def test_a_text_that_does_not_fit_a_cell_is_refused(words: str) -> None:
+    with pytest.raises(UnreadableFile, match="row 2, column AF"):
         to_xlsx(tiny([]), [plain(reviewer=words)])
 
 
 @pytest.mark.parametrize("missing", ["xlsxwriter", "python_calamine"])
-def test_without_the_extra_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_without_the_extra_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     content = to_xlsx(tiny([]), [plain()])
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(NoSpreadsheets, match=r'the extra "xlsx".*--format csv'):
+    with pytest.raises(SpreadsheetExtraMissing, match=r'the extra "xlsx".*--format csv'):
         to_xlsx(tiny([]), [plain()]) if missing == "xlsxwriter" else from_xlsx(content)

@@ -1,3 +1,5 @@
+"""Properties of the memory model: due dates, retrievability, and the treatment of guesses and confident errors."""
+
 from datetime import date, timedelta
 
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content.learning import memory
-from content.learning.memory import LONGEST, Review, strength
+from content.learning.memory import MAX_INTERVAL_DAYS, Review, memory_state
 from tests.cast import MONDAY_NINE
 
 MONDAY = date(2026, 11, 23)
@@ -15,7 +17,7 @@ GAPS = st.integers(0, 60)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Review]:
-    """Some answers, oldest first."""
+    """A review history of up to eight answers, oldest first."""
     day = MONDAY
     reviews = []
     for gap in draw(st.lists(GAPS, min_size=1, max_size=8)):
@@ -24,48 +26,48 @@ def histories(draw: st.DrawFn) -> list[Review]:
     return reviews
 
 
-def test_twenty_minutes_on_one_calendar_day_make_no_difference() -> None:
-    """An answer 23 h 50 min after the last one and one 24 h 10 min after it count the same."""
+def test_the_time_of_day_of_a_review_makes_no_difference() -> None:
+    """Reviews 23 h 50 min and 24 h 10 min after the previous one have the same effect."""
     first = Review(MONDAY, True)
     moments = [MONDAY_NINE + timedelta(hours=23, minutes=50), MONDAY_NINE + timedelta(hours=24, minutes=10)]
-    early, late = (strength([first, Review(moment.date(), True)]) for moment in moments)
+    early, late = (memory_state([first, Review(moment.date(), True)]) for moment in moments)
     assert early.stability == pytest.approx(late.stability, rel=0.01)
     assert early.due_on == late.due_on
 
 
-def test_a_day_later_is_a_whole_day_later() -> None:
-    """What the scheduler's truncation of hours would lose: the second answer strengthens the memory."""
-    once = strength([Review(MONDAY, True)])
-    twice = strength([Review(MONDAY, True), Review(MONDAY + timedelta(days=1), True)])
+def test_the_next_calendar_day_counts_as_a_whole_day() -> None:
+    """The scheduler truncates to whole days; a review on the next calendar day still increases stability."""
+    once = memory_state([Review(MONDAY, True)])
+    twice = memory_state([Review(MONDAY, True), Review(MONDAY + timedelta(days=1), True)])
     assert twice.stability > once.stability * 1.5
 
 
-def test_a_memory_without_an_answer_is_none() -> None:
+def test_an_empty_history_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one review"):
-        strength([])
+        memory_state([])
 
 
 @given(histories())
-def test_sure_and_wrong_is_asked_again_within_a_week(history: list[Review]) -> None:
+def test_a_confident_error_is_due_within_a_week(history: list[Review]) -> None:
     last = history[-1].day + timedelta(days=10)
-    held = strength([*history, Review(last, False, "sure")])
-    assert last < held.due_on <= last + timedelta(days=7)
+    state = memory_state([*history, Review(last, False, "sure")])
+    assert last < state.due_on <= last + timedelta(days=7)
 
 
-def test_sure_and_wrong_comes_back_in_a_week_however_well_it_was_held() -> None:
+def test_a_confident_error_is_due_in_a_week_even_at_high_stability() -> None:
     reviews = [Review(MONDAY, True)]
     while len(reviews) < 7:
-        reviews.append(Review(strength(reviews).due_on, True))
-    last = strength(reviews).due_on
-    unsure, sure = (strength([*reviews, Review(last, False, word)]) for word in ("think", "sure"))
+        reviews.append(Review(memory_state(reviews).due_on, True))
+    last = memory_state(reviews).due_on
+    unsure, sure = (memory_state([*reviews, Review(last, False, word)]) for word in ("think", "sure"))
     assert (unsure.due_on - last).days > 7
     assert (sure.due_on - last).days == 7
 
 
 @given(histories(), st.integers(1, 30))
-def test_a_lucky_guess_is_held_less_well_than_a_right_answer(history: list[Review], gap: int) -> None:
+def test_a_right_guess_gives_less_stability_than_a_right_answer(history: list[Review], gap: int) -> None:
     day = history[-1].day + timedelta(days=gap)
-    guessed, known = (strength([*history, Review(day, True, word)]) for word in ("guess", "think"))
+    guessed, known = (memory_state([*history, Review(day, True, word)]) for word in ("guess", "think"))
     assert guessed.stability < known.stability
     assert guessed.due_on <= known.due_on
 
@@ -73,42 +75,42 @@ def test_a_lucky_guess_is_held_less_well_than_a_right_answer(history: list[Revie
 @given(histories(), st.integers(1, 30))
 def test_a_wrong_answer_is_due_no_later_than_a_right_one(history: list[Review], gap: int) -> None:
     day = history[-1].day + timedelta(days=gap)
-    wrong, right = (strength([*history, Review(day, is_right)]) for is_right in (False, True))
+    wrong, right = (memory_state([*history, Review(day, is_right)]) for is_right in (False, True))
     assert wrong.due_on <= right.due_on
     assert wrong.stability < right.stability
 
 
 @given(histories())
-def test_it_is_due_later_than_today_and_never_after_the_longest_interval(history: list[Review]) -> None:
-    held = strength(history)
-    assert 1 <= (held.due_on - held.reviewed_on).days <= LONGEST
-    assert held.repetitions == len(history)
-    assert 1 <= held.difficulty <= 10
+def test_the_interval_is_between_one_day_and_the_maximum(history: list[Review]) -> None:
+    state = memory_state(history)
+    assert 1 <= (state.due_on - state.reviewed_on).days <= MAX_INTERVAL_DAYS
+    assert state.repetitions == len(history)
+    assert 1 <= state.difficulty <= 10
 
 
 @given(histories(), st.integers(0, 100), st.integers(1, 100))
-def test_what_is_not_repeated_fades(history: list[Review], after: int, later: int) -> None:
-    held = strength(history)
-    day = held.reviewed_on + timedelta(days=after)
-    assert 0 < held.recall(day + timedelta(days=later)) < held.recall(day) <= 1
+def test_retrievability_decays_without_review(history: list[Review], after: int, later: int) -> None:
+    state = memory_state(history)
+    day = state.reviewed_on + timedelta(days=after)
+    assert 0 < state.retrievability(day + timedelta(days=later)) < state.retrievability(day) <= 1
 
 
-def test_right_answers_on_the_due_day_push_the_next_one_further_away() -> None:
+def test_right_answers_on_the_due_day_lengthen_the_interval() -> None:
     reviews = [Review(MONDAY, True)]
-    gaps = []
+    intervals = []
     for _ in range(5):
-        held = strength(reviews)
-        gaps.append((held.due_on - held.reviewed_on).days)
-        reviews.append(Review(held.due_on, True))
-    assert gaps == sorted(set(gaps)) or gaps[-1] == LONGEST
-    assert gaps[0] <= 3
+        state = memory_state(reviews)
+        intervals.append((state.due_on - state.reviewed_on).days)
+        reviews.append(Review(state.due_on, True))
+    assert intervals == sorted(set(intervals)) or intervals[-1] == MAX_INTERVAL_DAYS
+    assert intervals[0] <= 3
 
 
-def test_at_the_due_day_the_recall_is_what_was_aimed_for() -> None:
-    held = strength([Review(MONDAY, True), Review(MONDAY + timedelta(days=3), True)])
-    assert held.recall(held.due_on) == pytest.approx(memory.RETENTION, abs=0.03)
+def test_retrievability_on_the_due_day_is_the_desired_retention() -> None:
+    state = memory_state([Review(MONDAY, True), Review(MONDAY + timedelta(days=3), True)])
+    assert state.retrievability(state.due_on) == pytest.approx(memory.DESIRED_RETENTION, abs=0.03)
 
 
-def test_recall_before_the_last_answer_is_that_of_its_day() -> None:
-    held = strength([Review(MONDAY, True)])
-    assert held.recall(MONDAY - timedelta(days=3)) == held.recall(MONDAY) == 1
+def test_retrievability_before_the_last_review_is_that_of_its_day() -> None:
+    state = memory_state([Review(MONDAY, True)])
+    assert state.retrievability(MONDAY - timedelta(days=3)) == state.retrievability(MONDAY) == 1

@@ -1,4 +1,4 @@
-"""A small bank of scenarios that keeps every rule, to be spoiled one way at a time."""
+"""A small scenario bank without any problem, for tests that break one rule at a time."""
 
 from dataclasses import replace
 from datetime import date
@@ -9,7 +9,7 @@ from content.library import Library
 
 ACTIONS = (
     {"es": "Pedir excusa de este asunto y seguir con los demás hoy", "en": "Ask to be excused from it and go on"},
-    {"es": "Atender hoy a la persona igual que a cualquier otra", "en": "Serve that person today like anybody else"},
+    {"es": "Atender hoy a la persona igual que a cualquier otra", "en": "Serve that person today like everyone else"},
     {
         "es": "Preguntar primero a tu jefatura qué procede ahora",
         "en": "First find out with your manager what is to be done",
@@ -26,16 +26,16 @@ PLACES = {
         "Llega un correo con los datos de una paciente. Venía para otra clínica, y alguien ya lo imprimió.",
     ),
     "en": (
-        "You get a box of fruit at the works office. It comes from whoever won a contract yesterday.",
+        "You get a box of fruit at the works office. It comes from the firm that won a contract yesterday.",
         "A neighbour asks for her licence at the counter. A copy is missing, and you know her from school.",
-        "On Friday the treasury closes its books. Money is missing, and nobody else has seen it so far.",
-        "A mail with a patient's details arrives. It was meant for another clinic, and somebody printed it.",
+        "On Friday the treasury closes its books. Money is missing, and no colleague has seen it so far.",
+        "A mail with a patient's details arrives. It was meant for another clinic, and a colleague printed it.",
     ),
 }
 REST = {
     "es": " Tu equipo tiene prisa y te mira. Nadie dice nada, pero todos esperan que decidas hoy. ¿Qué haces?"
     " El día fue largo, y mañana hay otra fila.",
-    "en": " Your team is in a hurry and looks at you. Nobody speaks, but all expect you to decide today."
+    "en": " Your team is in a hurry and looks at you. No one speaks, but all expect you to decide today."
     " The day was long, and tomorrow there is another line. What do you do?",
 }
 WHY = {
@@ -45,9 +45,9 @@ WHY = {
 
 
 def scenario(competency: str, number: int, variant: int, **changes: Any) -> Scenario:
-    """A variant of a family of three actions; the right one's place turns with `number`."""
-    turn = (RIGHT[variant - 1] - number) % 3
-    order = [(turn + place) % 3 for place in range(3)]
+    """A variant with the three actions as options; the position of the right one rotates with `number`."""
+    offset = (RIGHT[variant - 1] - number) % 3
+    order = [(offset + index) % 3 for index in range(3)]
     table = {
         "id": f"uno-{number}-{variant}",
         "competency": competency,
@@ -68,14 +68,15 @@ def scenario(competency: str, number: int, variant: int, **changes: Any) -> Scen
 
 
 def good(library: Library) -> Library:
-    """The shipped course with this bank in place of its own: four variants a competency."""
+    """The shipped course with this bank instead of its own: four variants per competency."""
     bank = [
-        scenario(competency, place + variant, variant, id=f"caso-{place}-{variant}")
-        for place, competency in enumerate(library.competencies)
+        scenario(competency, number + variant, variant, id=f"caso-{number}-{variant}")
+        for number, competency in enumerate(library.competencies)
         for variant in (1, 2, 3, 4)
     ]
-    return replace(library, scenarios={one.id: one for one in bank}, files={})
+    return replace(library, scenarios={scenario.id: scenario for scenario in bank}, files={})
 
 
 def with_changes(library: Library, *changed: Scenario) -> Library:
+    """The library with these scenarios added or replaced, by id."""
     return replace(library, scenarios=dict(library.scenarios) | {one.id: one for one in changed}, files={})

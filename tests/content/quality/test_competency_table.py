@@ -1,4 +1,4 @@
-"""The competency model is written from the content, and says of no scenario more than was done."""
+"""The competency model is generated from the content and claims no validation that was not done."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from content.text import LANGUAGES
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_page_in_docs_is_what_the_content_gives(library: Library) -> None:
+def test_the_page_in_docs_is_up_to_date(library: Library) -> None:
     written = (ROOT / "docs" / "competencies.md").read_text(encoding="utf-8")
     assert written == competency_table.document(library), "the course changed: `make docs` writes the page again"
 
 
-def test_every_rule_stands_in_the_page_in_both_languages_and_every_line_has_all_columns(library: Library) -> None:
+def test_the_page_has_every_rule_in_both_languages_and_all_columns_in_every_line(library: Library) -> None:
     lines = competency_table.document(library).splitlines()
     table = [line for line in lines if line.startswith("| ")]
     assert {line.replace("\\|", "").count("|") for line in table} == {len(competency_table.COLUMNS) + 1}
@@ -27,7 +27,7 @@ def test_every_rule_stands_in_the_page_in_both_languages_and_every_line_has_all_
 
 
 @pytest.mark.parametrize(
-    ("reviewers", "says", "is_validated"),
+    ("reviewers", "validation", "is_validated"),
     [
         (["", "", "", ""], "Pendiente de validación jurídica por la UEIPCI", False),
         (["", " ", "", "UEIPCI"], "1 de 4 validadas; lo demás, pendiente de validación jurídica por la UEIPCI", False),
@@ -36,7 +36,7 @@ def test_every_rule_stands_in_the_page_in_both_languages_and_every_line_has_all_
     ],
 )
 def test_a_competency_is_validated_when_all_its_scenarios_are(
-    library: Library, reviewers: list[str], says: str, is_validated: bool
+    library: Library, reviewers: list[str], validation: str, is_validated: bool
 ) -> None:
     topic = next(iter(library.topics.values()))
     competency = topic.competencies[0]
@@ -44,5 +44,5 @@ def test_a_competency_is_validated_when_all_its_scenarios_are(
     others = {one.id: one for one in library.scenarios.values() if one.competency != competency.id}
     own = [one.model_copy(update={"reviewer": name}) for one, name in zip(published, reviewers, strict=False)]
     row = competency_table.rows(replace(library, scenarios=others | {one.id: one for one in own}), topic, "es")[0]
-    assert (row.validation, row.is_validated, row.asked) == (says, is_validated, len(reviewers))
+    assert (row.validation, row.is_validated, row.asked) == (validation, is_validated, len(reviewers))
     assert [one.reviewer for one in row.reviews] == [name.strip() for name in reviewers]

@@ -1,4 +1,4 @@
-"""When the words of the law change, scenarios that cite them are kept from prompts until somebody reads them again."""
+"""When the text of a law changes, scenarios that cite it are quarantined until they are reviewed again."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from content.quality import bank_checks
 
 LGRA = "articles/lgra.toml"
 CHANGED = date(2027, 3, 1)
-READ_AGAIN = date(2027, 3, 2)
+REVIEWED_AGAIN = date(2027, 3, 2)
 
 
 @pytest.fixture
@@ -30,28 +30,28 @@ def rewrite(path: Path, pattern: str, new: str) -> None:
 
 
 def new_text(root: Path, text: str = "DOF 28-02-2027", since: date = CHANGED) -> None:
-    """LGRA gets a new text."""
+    """Record a new text version of the LGRA."""
     rewrite(root / LGRA, r'^text_version = ".*"$', f'text_version = "{text}"')
     rewrite(root / LGRA, r"^version_since = .*$", f"version_since = {since}")
 
 
 def confirm(root: Path, article: str, text: str = "DOF 28-02-2027") -> None:
-    """Somebody compared an article: its words are those of the text before."""
+    """Record that the wording of an article is the same as in the previous text version."""
     lines = f'id = "{article}"\nunchanged_since = 2026-02-08\nconfirmed_in = "{text}"'
     rewrite(root / LGRA, rf'^id = "{article}"$', lines)
 
 
 def citing(library: Library, start: str) -> dict[str, tuple[str, ...]]:
-    """Scenarios with those of their articles whose id begins like that."""
+    """Scenario ids with the ids of their cited articles that begin with `start`."""
     found = {one.id: tuple(a for a in one.cited if a.startswith(start)) for one in library.scenarios.values()}
     return {one: articles for one, articles in found.items() if articles}
 
 
-def test_nothing_that_is_shipped_is_in_quarantine(library: Library) -> None:
+def test_no_shipped_scenario_is_in_quarantine(library: Library) -> None:
     assert library.quarantined == {}
 
 
-def test_a_new_text_keeps_whatever_cites_the_law_from_prompts(copy: Path, library: Library) -> None:
+def test_a_new_text_quarantines_all_scenarios_that_cite_the_law(copy: Path, library: Library) -> None:
     new_text(copy)
     changed = course.load(copy)
     assert changed.quarantined == citing(library, "lgra-")
@@ -59,7 +59,7 @@ def test_a_new_text_keeps_whatever_cites_the_law_from_prompts(copy: Path, librar
     assert asked == set(library.scenarios) - set(changed.quarantined)
 
 
-def test_an_article_whose_words_stayed_keeps_nothing(copy: Path, library: Library) -> None:
+def test_a_confirmed_article_quarantines_nothing(copy: Path, library: Library) -> None:
     new_text(copy)
     articles = sorted({article for found in citing(library, "lgra-").values() for article in found})
     for article in articles[1:]:
@@ -69,7 +69,7 @@ def test_an_article_whose_words_stayed_keeps_nothing(copy: Path, library: Librar
     assert all(found == (articles[0],) for found in changed.quarantined.values())
 
 
-def test_a_confirmation_holds_for_the_text_that_it_names_and_no_later_one(copy: Path, library: Library) -> None:
+def test_a_confirmation_applies_only_to_the_text_version_it_names(copy: Path, library: Library) -> None:
     article = next(iter(citing(library, "lgra-").values()))[0]
     new_text(copy)
     confirm(copy, article)
@@ -78,49 +78,49 @@ def test_a_confirmation_holds_for_the_text_that_it_names_and_no_later_one(copy: 
     assert course.load(copy).articles[article].since == date(2027, 7, 1)
 
 
-def test_a_scenario_that_was_read_again_is_asked_again(copy: Path, library: Library) -> None:
+def test_a_scenario_that_was_reviewed_again_leaves_quarantine(copy: Path, library: Library) -> None:
     new_text(copy)
     one = next(iter(citing(library, "lgra-")))
-    rewrite(copy / library.files[one], r"^reviewed_on = .*$", f"reviewed_on = {READ_AGAIN}")
+    rewrite(copy / library.files[one], r"^reviewed_on = .*$", f"reviewed_on = {REVIEWED_AGAIN}")
     assert one not in course.load(copy).quarantined
     rewrite(copy / library.files[one], r"^reviewed_on = .*$", f"reviewed_on = {CHANGED}")
-    assert one not in course.load(copy).quarantined, "read on the day itself"
+    assert one not in course.load(copy).quarantined, "reviewed on the day itself"
     rewrite(copy / library.files[one], r"^reviewed_on = .*$", f"reviewed_on = {CHANGED - timedelta(days=1)}")
     assert one in course.load(copy).quarantined
 
 
-def test_a_retired_scenario_is_in_no_quarantine(copy: Path, library: Library) -> None:
+def test_a_retired_scenario_is_not_in_quarantine(copy: Path, library: Library) -> None:
     new_text(copy)
     one = next(iter(citing(library, "lgra-")))
     rewrite(copy / library.files[one], r'^state = "published"$', 'state = "retired"')
     assert one not in course.load(copy).quarantined
 
 
-def test_nobody_is_asked_what_is_in_quarantine(copy: Path, library: Library) -> None:
+def test_scenarios_in_quarantine_are_not_asked(copy: Path, library: Library) -> None:
     topic = next(iter(library.topics.values()))
     new_text(copy)
-    open_again = [one for one in library.scenarios.values() if library.topic_of[one.competency].id == topic.id]
-    for one in open_again:
-        rewrite(copy / library.files[one.id], r"^reviewed_on = .*$", f"reviewed_on = {READ_AGAIN}")
+    reviewed = [one for one in library.scenarios.values() if library.topic_of[one.competency].id == topic.id]
+    for one in reviewed:
+        rewrite(copy / library.files[one.id], r"^reviewed_on = .*$", f"reviewed_on = {REVIEWED_AGAIN}")
     changed = course.load(copy)
     for seed in range(50):
-        choice = pick(changed, {}, {}, date(2027, 3, 3), seed)
-        assert choice is not None
-        assert choice.scenario.id not in changed.quarantined
+        selected = pick(changed, {}, {}, date(2027, 3, 3), seed)
+        assert selected is not None
+        assert selected.scenario.id not in changed.quarantined
 
 
-def test_a_competency_that_is_left_with_none_is_a_fault_of_the_bank(copy: Path, library: Library) -> None:
+def test_a_competency_without_askable_scenarios_is_reported(copy: Path, library: Library) -> None:
     new_text(copy)
     changed = course.load(copy)
     gone = set(library.competencies) - set(changed.askable)
     assert gone
-    told = [str(one) for one in bank_checks.faults(changed) if "all 4 published scenarios in quarantine" in str(one)]
-    assert len(told) == len(gone)
-    assert all(line.startswith("topics/") for line in told)
+    lines = [str(one) for one in bank_checks.faults(changed) if "all 4 published scenarios in quarantine" in str(one)]
+    assert len(lines) == len(gone)
+    assert all(line.startswith("topics/") for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("lines", "message"),
     [
         ("unchanged_since = 2026-02-08", "unchanged_since and confirmed_in go together"),
         ('confirmed_in = "DOF 28-02-2027"', "unchanged_since and confirmed_in go together"),
@@ -128,19 +128,19 @@ def test_a_competency_that_is_left_with_none_is_a_fault_of_the_bank(copy: Path, 
             'unchanged_since = 2027-03-01\nconfirmed_in = "DOF 28-02-2027"',
             "articles.0.unchanged_since (lgra-1): expected before version_since, 2027-03-01 (seen: 2027-03-01)",
         ),
-        ('unchanged_since = "lately"\nconfirmed_in = "x"', "articles.0.unchanged_since: "),
+        ('unchanged_since = "recently"\nconfirmed_in = "x"', "articles.0.unchanged_since: "),
     ],
 )
-def test_half_a_confirmation_is_told(copy: Path, lines: str, says: str) -> None:
+def test_an_incomplete_confirmation_is_reported(copy: Path, lines: str, message: str) -> None:
     new_text(copy)
     rewrite(copy / LGRA, r'^id = "lgra-1"$', f'id = "lgra-1"\n{lines}')
     with pytest.raises(BrokenContent) as broken:
         course.load(copy)
     assert f"{LGRA}: " in str(broken.value)
-    assert says in str(broken.value)
+    assert message in str(broken.value)
 
 
-def test_a_law_says_since_when_its_text_is_in_the_catalogue(copy: Path) -> None:
+def test_a_law_must_have_version_since(copy: Path) -> None:
     rewrite(copy / LGRA, r"^version_since = .*\n", "")
     with pytest.raises(BrokenContent, match=r"articles/lgra\.toml: version_since: Field required"):
         course.load(copy)

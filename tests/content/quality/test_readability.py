@@ -1,4 +1,4 @@
-"""Syllables, sentences and the index of reading ease: tables of known words, and rules that hold for every text."""
+"""Syllables, sentences and reading ease: tables of known words, and properties that hold for every text."""
 
 import pytest
 from hypothesis import given
@@ -20,21 +20,21 @@ chi-i-ta du-un-vi-ra-to an-ti-im-pe-ria-lis-ta
 ser-vi-dor ú-ni-ca mu-ni-ci-pio res-pon-sa-bi-li-da-des o-fi-cio ex-cu-sa re-ga-lo in-te-rés co-mi-té prés-ta-mo
 gua-na-jua-to con-tra-lo-rí-a li-ci-ta-ción pro-ve-e-dor e-xa-men ins-truc-cio-nes
 """
-"""Words in their syllables, as orthography divides them: "prohi-bir" and "guion", however they are pronounced."""
+"""Words divided into syllables by the orthography: "prohi-bir" and "guion", however they are pronounced."""
 
 
 @pytest.mark.parametrize("divided", DIVIDED.split())
-def test_words_have_the_syllables_that_orthography_gives_them(divided: str) -> None:
+def test_syllables_match_the_orthography(divided: str) -> None:
     assert syllables(divided.replace("-", "")) == divided.count("-") + 1
 
 
 @pytest.mark.parametrize(("word", "count"), [("caía", 3), ("EXCUSA", 3), ("Óscar", 2), ("DGTI", 1)])
-def test_capitals_and_rows_of_accents_change_nothing(word: str, count: int) -> None:
+def test_capitals_and_accents_are_counted_alike(word: str, count: int) -> None:
     assert syllables(word) == count
 
 
 @pytest.mark.parametrize("nothing", ["", "3", "LGR", "h", "…"])
-def test_what_has_no_vowel_has_no_syllable(nothing: str) -> None:
+def test_text_without_a_vowel_has_no_syllable(nothing: str) -> None:
     assert syllables(nothing) == 0
 
 
@@ -42,20 +42,20 @@ LETTERS = st.text("aeiouáéíóúübcdfghlmnñpqrstvyz", max_size=14)
 
 
 @given(LETTERS)
-def test_syllables_are_at_most_the_vowels_and_one_at_least_where_there_is_one(word: str) -> None:
-    sounding = sum(letter in "aeiouáéíóúüy" for letter in word)
-    assert 0 <= syllables(word) <= sounding
+def test_syllables_are_at_most_the_vowels_and_at_least_one_if_there_is_a_vowel(word: str) -> None:
+    vowels = sum(letter in "aeiouáéíóúüy" for letter in word)
+    assert 0 <= syllables(word) <= vowels
     assert syllables(word) >= 1 or not any(letter in "aeoáéíóú" for letter in word)
 
 
 @given(LETTERS, LETTERS)
-def test_words_side_by_side_have_at_most_the_syllables_of_both(one: str, other: str) -> None:
-    """A consonant between them keeps them apart: "t" joins no group."""
+def test_concatenated_words_have_the_syllables_of_both(one: str, other: str) -> None:
+    """The "t" between them separates the vowel groups."""
     assert syllables(one + "t" + other) == syllables(one + "t") + syllables("t" + other)
 
 
 @given(LETTERS)
-def test_an_h_between_letters_makes_no_syllable(word: str) -> None:
+def test_an_h_between_letters_adds_no_syllable(word: str) -> None:
     half = len(word) // 2
     if word[:half].endswith(("q", "g", "qu", "gu", "y")) or word[half:].startswith("y"):
         return  # que, gui, ay: other rules
@@ -78,36 +78,36 @@ def test_an_h_between_letters_makes_no_syllable(word: str) -> None:
         ("  ", []),
     ],
 )
-def test_sentences_end_where_a_reader_stops(text: str, parts: list[str]) -> None:
+def test_sentences_are_split_at_their_ends(text: str, parts: list[str]) -> None:
     assert sentences(text) == parts
 
 
 @given(st.lists(st.sampled_from(("Ana firma el oficio.", "¿Quién decide?", "Tu jefa llama a las 3.")), min_size=1))
-def test_sentences_that_were_joined_come_apart_again(parts: list[str]) -> None:
+def test_joined_sentences_are_split_again(parts: list[str]) -> None:
     assert sentences(" ".join(parts)) == parts
 
 
-def test_the_index_is_reckoned_by_its_formula() -> None:
+def test_the_index_follows_its_formula() -> None:
     """Ten words, twenty syllables, two sentences: 206.84 - 60 * 2 - 1.02 * 5."""
     text = "Cada mesa tiene ocho sillas. Cada silla tiene ocho notas."
     assert sum(map(syllables, text.replace(".", "").split())) == 20
     assert ease(text) == pytest.approx(206.84 - 60 * 2.0 - 1.02 * 5)
 
 
-def test_figures_do_not_count_and_a_text_of_them_has_no_ease() -> None:
+def test_numbers_are_not_counted_and_a_text_of_numbers_has_no_ease() -> None:
     assert ease("Pagas 300 pesos.") == ease("Pagas pesos.")
     with pytest.raises(ValueError, match="without words"):
         ease("300, 400.")
 
 
 @given(st.integers(2, 30))
-def test_short_sentences_read_more_easily_than_the_same_words_in_one(count: int) -> None:
+def test_short_sentences_are_easier_than_the_same_words_in_one(count: int) -> None:
     apart = " ".join(["La mesa es roja."] * count)
     together = "La mesa es roja" + " la mesa es roja" * (count - 1) + "."
     assert ease(apart) > ease(together)
 
 
-def test_plain_words_read_more_easily_than_learned_ones(library: Library) -> None:
+def test_plain_words_are_easier_than_learned_ones(library: Library) -> None:
     learned = "Las responsabilidades administrativas derivadas de incumplimientos normativos ameritan consideraciones."
     assert ease(learned) < 0
     assert min(ease(one.situation.es) for one in library.scenarios.values()) > 50

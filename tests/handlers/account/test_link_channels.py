@@ -1,3 +1,5 @@
+"""Linking channels by a code, merging two records, and choosing where prompts go."""
+
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,8 +23,8 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from tests.cast import Clock
-from tests.conftest import emptied
-from tests.handlers.conversation import choices, words
+from tests.conftest import clear_tables
+from tests.handlers.conversation import choices, text_of
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone
 
 TELEGRAM, WHATSAPP, WEBCHAT = ANA_ON_TELEGRAM, ANA, Phone("w" * 22, channel="webchat")
@@ -36,56 +38,56 @@ async def chat(database: Database, library: Library, clock: Clock) -> Chat:
 
 
 async def code_of(chat: Chat, who: Phone) -> str:
-    """The code that somebody asks for and reads."""
-    said = words(await chat.press(who, "join:code"))
-    (code,) = set(re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", said))
+    """Request a code and return it as shown."""
+    text = text_of(await chat.press(who, "join:code"))
+    (code,) = set(re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", text))
     return str(code)
 
 
-async def gives(chat: Chat, who: Phone, code: str) -> str:
-    """What is said to whoever types a code."""
-    return words(await chat.types(who, f"canal {code}"))
+async def enter_code(chat: Chat, who: Phone, code: str) -> str:
+    """Type a code and return the text of the reply."""
+    return text_of(await chat.type(who, f"canal {code}"))
 
 
-async def joined(chat: Chat, first: Phone = TELEGRAM, second: Phone = WHATSAPP) -> None:
-    """Somebody enrolled on one channel, joined from another."""
+async def linked(chat: Chat, first: Phone = TELEGRAM, second: Phone = WHATSAPP) -> None:
+    """Enrol on one channel and link another."""
     await chat.enrol(first)
-    await gives(chat, second, await code_of(chat, first))
-    await chat.reads(first)
+    await enter_code(chat, second, await code_of(chat, first))
+    await chat.unread(first)
 
 
 def names(chat: Chat, language: str = "es") -> dict[str, str]:
-    return {one: chat.phrase(f"channel.{one}", language) for one in ("telegram", "whatsapp", "webchat")}
+    return {name: chat.phrase(f"channel.{name}", language) for name in ("telegram", "whatsapp", "webchat")}
 
 
-async def where(chat: Chat, who: Phone) -> list[str]:
-    return [f"{one.channel} {one.address}" for one in await chat.places(who)]
+async def addresses_of(chat: Chat, who: Phone) -> list[str]:
+    return [f"{place.channel} {place.address}" for place in await chat.places(who)]
 
 
 # ---------------------------------------------------------------- the code
 
 
-async def test_a_code_is_short_has_no_signs_that_look_alike_and_is_never_kept(chat: Chat) -> None:
+async def test_a_code_is_short_unambiguous_and_never_stored(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     codes = {await code_of(chat, TELEGRAM) for _ in range(20)}
     assert len(codes) == 20
-    assert all(set(code) - {"-"} <= set(link_channels.SIGNS) for code in codes)
-    assert not set("01IO") & set(link_channels.SIGNS)
+    assert all(set(code) - {"-"} <= set(link_channels.CODE_ALPHABET) for code in codes)
+    assert not set("01IO") & set(link_channels.CODE_ALPHABET)
     async with chat.database.read() as tx:
-        (kept,) = (await tx.scalars(select(schema.join_codes.c.code_hash))).all()
-    assert len(kept) == 64
-    assert not any(code.replace("-", "") in kept.upper() for code in codes)
+        (stored,) = (await tx.scalars(select(schema.join_codes.c.code_hash))).all()
+    assert len(stored) == 64
+    assert not any(code.replace("-", "") in stored.upper() for code in codes)
 
 
-async def test_a_code_of_another_house_is_none(chat: Chat) -> None:
+async def test_a_code_of_another_installation_is_unknown(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
     chat.installation = replace(chat.installation, route_key=b"x" * 32)
-    assert await gives(chat, WHATSAPP, code) == words_of(chat, "join.unknown")
+    assert await enter_code(chat, WHATSAPP, code) == phrase_of(chat, "join.unknown")
 
 
-def words_of(chat: Chat, key: str, language: str = "es", **values: object) -> str:
-    """A phrase as WhatsApp shows it: words instead of commands."""
+def phrase_of(chat: Chat, key: str, language: str = "es", **values: object) -> str:
+    """A phrase as WhatsApp shows it: typed words instead of slash commands."""
     typed = chat.library.phrases.section(language, "typed")
     return re.sub(r"/([a-z]{3,})", lambda found: f"«{typed[found[1]]}»", chat.phrase(key, language, **values))
 
@@ -105,274 +107,277 @@ async def test_a_code_is_understood_however_it_is_typed(chat: Chat, name: str) -
     code = await code_of(chat, TELEGRAM)
     spelling = SPELLINGS[name]
     typed = spelling.format(*code.split("-")) if isinstance(spelling, str) else code.lower()
-    await gives(chat, WHATSAPP, typed)
-    assert await where(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"whatsapp {WHATSAPP.address}"]
+    await enter_code(chat, WHATSAPP, typed)
+    assert await addresses_of(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"whatsapp {WHATSAPP.address}"]
 
 
 async def test_where_commands_are_typed_with_a_slash_a_code_follows_the_command(chat: Chat) -> None:
     await chat.enrol(WHATSAPP)
     code = await code_of(chat, WHATSAPP)
     for command in ("canal", "channel"):
-        said = await chat.hears(TELEGRAM, UpdateKind.COMMAND, command=command, text=code)
+        replies = await chat.send_update(TELEGRAM, UpdateKind.COMMAND, command=command, text=code)
         code = await code_of(chat, WHATSAPP)
-    assert words(said) == chat.phrase("join.same"), "the second time they are known here"
+    assert text_of(replies) == chat.phrase("join.same"), "the second time the channel is linked already"
 
 
-async def test_a_code_serves_once(chat: Chat) -> None:
+async def test_a_code_is_valid_once(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
-    assert await gives(chat, WHATSAPP, code) == chat.phrase("join.joined", channel="WhatsApp")
-    assert await gives(chat, BETO, code) == words_of(chat, "join.unknown")
-    assert await gives(chat, WEBCHAT, code) == chat.phrase("join.unknown")
+    assert await enter_code(chat, WHATSAPP, code) == chat.phrase("join.joined", channel="WhatsApp")
+    assert await enter_code(chat, BETO, code) == phrase_of(chat, "join.unknown")
+    assert await enter_code(chat, WEBCHAT, code) == chat.phrase("join.unknown")
     assert len(await chat.places(TELEGRAM)) == 2
 
 
-@pytest.mark.parametrize(("minutes", "is_taken"), [(0, True), (14, True), (15, False), (16, False), (60 * 24, False)])
-async def test_a_code_serves_for_fifteen_minutes(chat: Chat, minutes: int, is_taken: bool) -> None:
+@pytest.mark.parametrize(("minutes", "is_valid"), [(0, True), (14, True), (15, False), (16, False), (60 * 24, False)])
+async def test_a_code_is_valid_for_fifteen_minutes(chat: Chat, minutes: int, is_valid: bool) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
     chat.clock.move(minutes=minutes)
-    await gives(chat, WHATSAPP, code)
-    assert len(await chat.places(TELEGRAM)) == (2 if is_taken else 1)
+    await enter_code(chat, WHATSAPP, code)
+    assert len(await chat.places(TELEGRAM)) == (2 if is_valid else 1)
 
 
-NO_CODES = ["ABCD-EFGH", "2", "no sé", "O0O0-1I1I", "__import__", "' OR 1=1 --", "٢٣٤٥-٦٧٨٩", "ABCDEFGH" * 4]
+INVALID_CODES = ["ABCD-EFGH", "2", "no sé", "O0O0-1I1I", "__import__", "' OR 1=1 --", "٢٣٤٥-٦٧٨٩", "ABCDEFGH" * 4]
 
 
-@pytest.mark.parametrize("text", NO_CODES)
-async def test_what_is_no_code_joins_nothing(chat: Chat, text: str) -> None:
+@pytest.mark.parametrize("text", INVALID_CODES)
+async def test_an_invalid_code_links_nothing(chat: Chat, text: str) -> None:
     await chat.enrol(TELEGRAM)
     await code_of(chat, TELEGRAM)
     for who in (WHATSAPP, BETO_ON_TELEGRAM):
-        said = await chat.hears(who, UpdateKind.COMMAND, command="canal", text=text)
-        expected = words_of(chat, "join.unknown") if who is WHATSAPP else chat.phrase("join.unknown")
-        assert words(said) == expected
+        replies = await chat.send_update(who, UpdateKind.COMMAND, command="canal", text=text)
+        expected = phrase_of(chat, "join.unknown") if who is WHATSAPP else chat.phrase("join.unknown")
+        assert text_of(replies) == expected
     assert len(await chat.places(TELEGRAM)) == 1
 
 
-async def test_a_newer_code_ends_the_older(chat: Chat) -> None:
+async def test_a_newer_code_invalidates_the_older(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     older, newer = await code_of(chat, TELEGRAM), await code_of(chat, TELEGRAM)
-    assert await gives(chat, WHATSAPP, older) == words_of(chat, "join.unknown")
-    assert await gives(chat, WHATSAPP, newer) == chat.phrase("join.joined", channel="WhatsApp")
+    assert await enter_code(chat, WHATSAPP, older) == phrase_of(chat, "join.unknown")
+    assert await enter_code(chat, WHATSAPP, newer) == chat.phrase("join.joined", channel="WhatsApp")
 
 
-async def test_nobodys_code_is_shown_to_another_and_nobody_joins_by_their_own(chat: Chat) -> None:
+async def test_each_code_links_to_its_owners_record_only(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     await chat.enrol(BETO_ON_TELEGRAM, institution="SALUD")
     anas, betos = await code_of(chat, TELEGRAM), await code_of(chat, BETO_ON_TELEGRAM)
     assert anas != betos
-    await gives(chat, WHATSAPP, betos)
-    assert await where(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}"]
-    assert await where(chat, WHATSAPP) == [f"telegram {BETO_ON_TELEGRAM.address}", f"whatsapp {WHATSAPP.address}"]
-    await gives(chat, WEBCHAT, anas)
-    assert await where(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"webchat {WEBCHAT.address}"]
+    await enter_code(chat, WHATSAPP, betos)
+    assert await addresses_of(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}"]
+    assert await addresses_of(chat, WHATSAPP) == [
+        f"telegram {BETO_ON_TELEGRAM.address}",
+        f"whatsapp {WHATSAPP.address}",
+    ]
+    await enter_code(chat, WEBCHAT, anas)
+    assert await addresses_of(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"webchat {WEBCHAT.address}"]
 
 
-async def test_a_stranger_has_no_code_and_is_told_the_way(chat: Chat) -> None:
-    said = await chat.types(WHATSAPP, "canal")
-    assert words(said).startswith(words_of(chat, "join.stranger"))
-    assert words(await chat.press(WHATSAPP, "join:code")) == words_of(chat, "help.stranger")
+async def test_a_stranger_gets_no_code_but_the_way_to_enrol(chat: Chat) -> None:
+    replies = await chat.type(WHATSAPP, "canal")
+    assert text_of(replies).startswith(phrase_of(chat, "join.stranger"))
+    assert text_of(await chat.press(WHATSAPP, "join:code")) == phrase_of(chat, "help.stranger")
     async with chat.database.read() as tx:
         assert await tx.scalar(select(func.count()).select_from(schema.join_codes)) == 0
 
 
-async def test_a_code_on_the_channel_where_it_came_from_says_so(chat: Chat) -> None:
+async def test_a_code_typed_on_its_own_channel_is_answered_with_the_reason(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
-    assert await gives(chat, TELEGRAM, code) == chat.phrase("join.same")
+    assert await enter_code(chat, TELEGRAM, code) == chat.phrase("join.same")
     assert len(await chat.places(TELEGRAM)) == 1
 
 
-async def test_a_code_typed_on_the_wrong_channel_still_serves_on_the_other(chat: Chat) -> None:
+async def test_a_code_typed_on_the_wrong_channel_stays_valid(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
-    await gives(chat, TELEGRAM, code)
-    assert await gives(chat, WHATSAPP, code) == chat.phrase("join.joined", channel="WhatsApp")
+    await enter_code(chat, TELEGRAM, code)
+    assert await enter_code(chat, WHATSAPP, code) == chat.phrase("join.joined", channel="WhatsApp")
 
 
-async def test_the_code_of_who_left_is_no_code(chat: Chat) -> None:
+async def test_the_code_of_a_servant_who_left_is_unknown(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
     await chat.press(TELEGRAM, "leave:yes")
-    assert await gives(chat, WHATSAPP, code) == words_of(chat, "join.unknown")
+    assert await enter_code(chat, WHATSAPP, code) == phrase_of(chat, "join.unknown")
 
 
-# ---------------------------------------------------------------- a stranger joins
+# ---------------------------------------------------------------- linking a stranger
 
 
-async def test_a_stranger_joins_the_record_and_its_owner_is_told_where_the_code_came_from(chat: Chat) -> None:
+async def test_a_stranger_is_linked_and_the_channel_that_created_the_code_is_notified(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     known = await chat.servant(TELEGRAM)
     code = await code_of(chat, TELEGRAM)
     chat.clock.move(minutes=5)
-    said = await chat.types(WHATSAPP, f"canal {code}")
-    assert words(said) == chat.phrase("join.joined", channel="WhatsApp")
-    assert choices(said) == ["join:prefer:whatsapp"]
+    replies = await chat.type(WHATSAPP, f"canal {code}")
+    assert text_of(replies) == chat.phrase("join.joined", channel="WhatsApp")
+    assert choices(replies) == ["join:prefer:whatsapp"]
     assert await chat.servant(WHATSAPP) == await chat.servant(TELEGRAM) == known
     place = await chat.place(WHATSAPP)
     assert (place.alias, place.heard_at, place.is_reachable) == (WHATSAPP.alias, chat.clock(), True)
-    told = await chat.reads(TELEGRAM)
-    assert words(told) == chat.phrase("join.told", channel="WhatsApp")
-    assert choices(told) == ["join:remove:whatsapp"]
+    notices = await chat.unread(TELEGRAM)
+    assert text_of(notices) == chat.phrase("join.told", channel="WhatsApp")
+    assert choices(notices) == ["join:remove:whatsapp"]
     kinds = {row["kind"] for row in await chat.rows(TELEGRAM) if row["key"].startswith("joined:")}
     assert kinds == {"notice"}
 
 
-async def test_whoever_joined_finds_the_same_progress_on_both(chat: Chat) -> None:
-    await joined(chat)
+async def test_linked_channels_show_the_same_progress(chat: Chat) -> None:
+    await linked(chat)
     number = await chat.prompt(TELEGRAM)
     await chat.press(WHATSAPP, f"answer:{number}:a")
-    progress_there = words(await chat.types(WHATSAPP, "avance"))
-    assert words(await chat.types(TELEGRAM, "avance")) == progress_there
-    assert words(await chat.types(TELEGRAM, "hoy")) == chat.phrase("prompt.answered_today")
+    progress_there = text_of(await chat.type(WHATSAPP, "avance"))
+    assert text_of(await chat.type(TELEGRAM, "avance")) == progress_there
+    assert text_of(await chat.type(TELEGRAM, "hoy")) == chat.phrase("prompt.answered_today")
 
 
-async def test_whoever_joins_goes_on_in_the_language_of_the_record(chat: Chat) -> None:
+async def test_a_linked_channel_continues_in_the_owners_language(chat: Chat) -> None:
     await chat.enrol(TELEGRAM, language="en")
     code = await code_of(chat, TELEGRAM)
-    assert await gives(chat, WHATSAPP, code) == chat.phrase("join.joined", "en", channel="WhatsApp")
+    assert await enter_code(chat, WHATSAPP, code) == chat.phrase("join.joined", "en", channel="WhatsApp")
 
 
-async def test_the_owner_is_told_in_their_own_language(chat: Chat) -> None:
+async def test_the_owner_is_notified_in_their_own_language(chat: Chat) -> None:
     await chat.enrol(TELEGRAM, language="en")
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
-    assert words(await chat.reads(TELEGRAM)) == chat.phrase("join.told", "en", channel="WhatsApp")
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.told", "en", channel="WhatsApp")
 
 
-async def test_every_other_channel_is_told(chat: Chat) -> None:
-    await joined(chat)
+async def test_every_other_channel_is_notified(chat: Chat) -> None:
+    await linked(chat)
     code = await code_of(chat, WHATSAPP)
-    await gives(chat, WEBCHAT, code)
+    await enter_code(chat, WEBCHAT, code)
     for who in (TELEGRAM, WHATSAPP):
-        assert words(await chat.reads(who)) == chat.phrase("join.told", channel=names(chat)["webchat"])
+        assert text_of(await chat.unread(who)) == chat.phrase("join.told", channel=names(chat)["webchat"])
 
 
 async def test_a_record_has_one_chat_of_each_channel(chat: Chat) -> None:
-    await joined(chat)
+    await linked(chat)
     code = await code_of(chat, TELEGRAM)
-    assert await gives(chat, BETO, code) == words_of(chat, "join.taken", channel="WhatsApp")
-    assert await where(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"whatsapp {WHATSAPP.address}"]
-    assert await chat.reads(TELEGRAM) == []
+    assert await enter_code(chat, BETO, code) == phrase_of(chat, "join.taken", channel="WhatsApp")
+    assert await addresses_of(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}", f"whatsapp {WHATSAPP.address}"]
+    assert await chat.unread(TELEGRAM) == []
     await chat.press(TELEGRAM, "join:remove:whatsapp")
-    assert await gives(chat, BETO, await code_of(chat, TELEGRAM)) == chat.phrase("join.joined", channel="WhatsApp")
+    assert await enter_code(chat, BETO, await code_of(chat, TELEGRAM)) == chat.phrase("join.joined", channel="WhatsApp")
 
 
-# ---------------------------------------------------------------- where prompts go, and out again
+# ---------------------------------------------------------------- preferred channel, removal
 
 
 async def test_one_channel_and_several_are_shown_as_they_are(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
-    alone = await chat.types(TELEGRAM, "canal")
-    assert words(alone) == chat.phrase("join.one", channel="Telegram")
+    alone = await chat.type(TELEGRAM, "canal")
+    assert text_of(alone) == chat.phrase("join.one", channel="Telegram")
     assert choices(alone) == ["join:code"]
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     for who, buttons in ((TELEGRAM, ["whatsapp", "remove:whatsapp"]), (WHATSAPP, ["whatsapp", "remove:telegram"])):
-        await chat.reads(who)
-        said = await chat.types(who, "canal")
-        assert words(said) == chat.phrase("join.several", channels="Telegram, WhatsApp", channel="Telegram")
-        assert choices(said) == [f"join:prefer:{buttons[0]}", f"join:{buttons[1]}", "join:code"]
+        await chat.unread(who)
+        replies = await chat.type(who, "canal")
+        assert text_of(replies) == chat.phrase("join.several", channels="Telegram, WhatsApp", channel="Telegram")
+        assert choices(replies) == [f"join:prefer:{buttons[0]}", f"join:{buttons[1]}", "join:code"]
 
 
-async def test_prompts_go_where_the_person_wants_them_and_nowhere_else(chat: Chat) -> None:
-    await joined(chat)
-    went = []
+async def test_prompts_go_to_the_preferred_channel_only(chat: Chat) -> None:
+    await linked(chat)
+    channels = []
     for wanted in ("", "whatsapp", "telegram"):
         if wanted:
-            said = await chat.press(TELEGRAM, f"join:prefer:{wanted}")
-            assert words(said) == chat.phrase("join.preferred", channel=names(chat)[wanted])
+            replies = await chat.press(TELEGRAM, f"join:prefer:{wanted}")
+            assert text_of(replies) == chat.phrase("join.preferred", channel=names(chat)[wanted])
         chat.clock.move(days=1)
         assert [await chat.tick(), await chat.tick()] == [1, 0]
-        went.append([who.channel for who in (TELEGRAM, WHATSAPP) if await chat.reads(who)])
-    assert went == [["telegram"], ["whatsapp"], ["telegram"]]
+        channels.append([who.channel for who in (TELEGRAM, WHATSAPP) if await chat.unread(who)])
+    assert channels == [["telegram"], ["whatsapp"], ["telegram"]]
 
 
-async def test_whoever_cannot_be_reached_where_they_want_is_asked_on_the_other_channel(chat: Chat) -> None:
-    await joined(chat)
+async def test_a_prompt_goes_to_the_other_channel_when_the_preferred_one_is_unreachable(chat: Chat) -> None:
+    await linked(chat)
     await chat.press(WHATSAPP, "join:prefer:whatsapp")
-    await chat.hears(WHATSAPP, UpdateKind.BLOCKED)
+    await chat.send_update(WHATSAPP, UpdateKind.BLOCKED)
     chat.clock.move(days=1)
     await chat.tick()
-    assert [bool(await chat.reads(who)) for who in (TELEGRAM, WHATSAPP)] == [True, False]
-    await chat.types(WHATSAPP, "ayuda")
+    assert [bool(await chat.unread(who)) for who in (TELEGRAM, WHATSAPP)] == [True, False]
+    await chat.type(WHATSAPP, "ayuda")
     chat.clock.move(days=1)
     await chat.tick()
-    assert [bool(await chat.reads(who)) for who in (TELEGRAM, WHATSAPP)] == [False, True]
+    assert [bool(await chat.unread(who)) for who in (TELEGRAM, WHATSAPP)] == [False, True]
 
 
-async def test_a_removed_channel_is_a_strangers_and_what_waited_for_it_is_gone(chat: Chat) -> None:
-    await joined(chat)
+async def test_a_removed_channel_is_a_strangers_and_its_deliveries_are_deleted(chat: Chat) -> None:
+    await linked(chat)
     await chat.enrol(BETO)
     await chat.press(WHATSAPP, "join:prefer:whatsapp")
     assert await chat.rows(WHATSAPP)
-    said = await chat.press(TELEGRAM, "join:remove:whatsapp")
-    assert words(said) == chat.phrase("join.removed", channel="WhatsApp")
+    replies = await chat.press(TELEGRAM, "join:remove:whatsapp")
+    assert text_of(replies) == chat.phrase("join.removed", channel="WhatsApp")
     assert await chat.rows(WHATSAPP) == []
-    assert await where(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}"]
+    assert await addresses_of(chat, TELEGRAM) == [f"telegram {TELEGRAM.address}"]
     assert (await chat.servant(TELEGRAM)).channel is None
-    assert words(await chat.types(WHATSAPP, "avance")).startswith("Integra es para personas servidoras públicas")
+    assert text_of(await chat.type(WHATSAPP, "avance")).startswith("Integra es para personas servidoras públicas")
     assert len(await chat.rows(BETO)) == 1
     chat.clock.move(days=1)
     assert await chat.tick() == 2
 
 
-async def test_of_a_removed_web_chat_nothing_stays(chat: Chat) -> None:
-    await joined(chat, TELEGRAM, WEBCHAT)
+async def test_the_transcript_of_a_removed_web_chat_is_deleted(chat: Chat) -> None:
+    await linked(chat, TELEGRAM, WEBCHAT)
     async with chat.database.write() as tx:
         await transcripts.add(tx, WEBCHAT.address, "t", {"text": "..."}, chat.clock(), is_mine=False)
     await chat.press(TELEGRAM, "join:remove:webchat")
     async with chat.database.read() as tx:
-        assert await tx.scalar(select(func.count()).select_from(schema.bubbles)) == 0
+        assert await tx.scalar(select(func.count()).select_from(schema.transcript_messages)) == 0
 
 
-NOT_YOURS = {  # a button pressed on Telegram by somebody who is there and on WhatsApp
-    "the channel one is on": "join:remove:telegram",
-    "a channel where one is not": "join:remove:webchat",
-    "prompts where one is not": "join:prefer:webchat",
-    "a channel of nobody": "join:remove:fax",
+NOT_LINKED = {  # a button pressed on Telegram by a servant of Telegram and WhatsApp
+    "the channel of the update": "join:remove:telegram",
+    "a channel that is not linked": "join:remove:webchat",
+    "prompts on a channel that is not linked": "join:prefer:webchat",
+    "an unknown channel": "join:remove:fax",
     "no channel": "join:remove:",
     "nothing": "join:",
-    "something else": "join:burn:whatsapp",
-    "a channel by half": "join:remove:whats",
+    "an unknown step": "join:burn:whatsapp",
+    "a truncated channel": "join:remove:whats",
     "more than a channel": "join:remove:whatsapp:telegram",
 }
 
 
-@pytest.mark.parametrize("name", NOT_YOURS)
-async def test_a_button_that_names_no_channel_of_ones_own_changes_nothing(chat: Chat, name: str) -> None:
-    await joined(chat)
+@pytest.mark.parametrize("name", NOT_LINKED)
+async def test_a_button_that_names_no_own_channel_changes_nothing(chat: Chat, name: str) -> None:
+    await linked(chat)
     await chat.enrol(BETO)
     before = await chat.places(TELEGRAM), await chat.servant(TELEGRAM), await chat.places(BETO)
-    assert words(await chat.press(TELEGRAM, NOT_YOURS[name])) == chat.phrase("help.old_button")
+    assert text_of(await chat.press(TELEGRAM, NOT_LINKED[name])) == chat.phrase("help.old_button")
     assert before == (await chat.places(TELEGRAM), await chat.servant(TELEGRAM), await chat.places(BETO))
 
 
 @pytest.mark.parametrize("choice", ["join:remove:telegram", "join:prefer:whatsapp", "join:code"])
-async def test_a_stranger_presses_in_vain(chat: Chat, choice: str) -> None:
+async def test_a_strangers_button_changes_nothing(chat: Chat, choice: str) -> None:
     await chat.enrol(TELEGRAM)
-    assert words(await chat.press(WHATSAPP, choice)) == words_of(chat, "help.stranger")
+    assert text_of(await chat.press(WHATSAPP, choice)) == phrase_of(chat, "help.stranger")
     assert len(await chat.places(TELEGRAM)) == 1
 
 
-async def test_leaving_leaves_every_channel(chat: Chat) -> None:
-    await joined(chat)
+async def test_leaving_removes_every_channel(chat: Chat) -> None:
+    await linked(chat)
     await chat.press(WHATSAPP, "leave:yes")
     async with chat.database.read() as tx:
         assert await tx.scalar(select(func.count()).select_from(schema.addresses)) == 0
     assert [row["kind"] for row in await chat.rows(TELEGRAM)] == []
 
 
-# ---------------------------------------------------------------- two records become one
+# ---------------------------------------------------------------- merging two records
 
 
-async def test_whoever_has_a_record_on_each_channel_has_one_afterwards(chat: Chat) -> None:
+async def test_two_records_become_one(chat: Chat) -> None:
     await chat.enrol(TELEGRAM, hour=8)
     await chat.enrol(WHATSAPP, hour=17, institution="SALUD")
-    kept, other = await chat.servant(TELEGRAM), await chat.servant(WHATSAPP)
-    said = await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
-    assert said == chat.phrase("join.joined", channel="WhatsApp")
-    assert await chat.servant(WHATSAPP) == kept, "the record that the code was asked on is the one that stays"
-    assert words(await chat.reads(TELEGRAM)) == chat.phrase("join.told", channel="WhatsApp")
+    owner, other = await chat.servant(TELEGRAM), await chat.servant(WHATSAPP)
+    text = await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    assert text == chat.phrase("join.joined", channel="WhatsApp")
+    assert await chat.servant(WHATSAPP) == owner, "the record that created the code stays"
+    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.told", channel="WhatsApp")
     async with chat.database.read() as tx:
         assert await servants.by_id(tx, other.id) is None
     chat.clock.move(days=1)
@@ -384,11 +389,11 @@ async def test_a_question_answered_on_either_side_is_answered(chat: Chat) -> Non
     await chat.enrol(WHATSAPP)
     unanswered, answered = await chat.prompt(TELEGRAM), await chat.prompt(WHATSAPP)
     await chat.press(WHATSAPP, f"answer:{answered}:a")
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     assert await chat.prompt(TELEGRAM) == answered
-    await chat.reads(TELEGRAM)
-    assert words(await chat.press(TELEGRAM, f"answer:{unanswered}:b")) == chat.phrase("help.old_button")
-    assert words(await chat.types(TELEGRAM, "hoy")) == chat.phrase("prompt.answered_today")
+    await chat.unread(TELEGRAM)
+    assert text_of(await chat.press(TELEGRAM, f"answer:{unanswered}:b")) == chat.phrase("help.old_button")
+    assert text_of(await chat.type(TELEGRAM, "hoy")) == chat.phrase("prompt.answered_today")
 
 
 ONE = st.one_of(
@@ -403,19 +408,19 @@ Given = tuple[str, str] | None  # option and confidence; empty: asked and not an
 async def test_after_a_merge_the_record_is_as_if_it_had_always_been_one(
     database: Database, library: Library, history: Sequence[tuple[Given, Given, int, int]]
 ) -> None:
-    """Days of two records, each with a competency of its own; the rivals of one day are settled for the kept one."""
-    await emptied(database)
+    """Days of two records, each with its own competency; of two prompts of a day the owner's wins unless unanswered."""
+    await clear_tables(database)
     chat = await Chat(database, library, Clock()).open()
     await chat.enrol(TELEGRAM)
     await chat.enrol(WHATSAPP)
     async with database.write() as tx:
         await tx.execute(schema.prompts.delete())
-        ids = [one.id for one in (await at(tx, TELEGRAM), await at(tx, WHATSAPP))]
-        for place, (kept, other, ours, theirs) in enumerate(history, start=1):
-            for servant_id, one, competency in ((ids[0], kept, ours), (ids[1], other, theirs)):
-                if one is not None:
-                    await asked(tx, library, chat, servant_id, place, sorted(library.askable)[competency], *one)
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+        ids = [servant.id for servant in (await at(tx, TELEGRAM), await at(tx, WHATSAPP))]
+        for number, (owners, others, owner_index, other_index) in enumerate(history, start=1):
+            for servant_id, entry, index in ((ids[0], owners, owner_index), (ids[1], others, other_index)):
+                if entry is not None:
+                    await add_prompt(tx, library, chat, servant_id, number, sorted(library.askable)[index], *entry)
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     async with database.read() as tx:
         days = (await tx.scalars(select(schema.prompts.c.day).where(schema.prompts.c.servant_id == ids[0]))).all()
         answers = await record.answers_of(tx, ids[0])
@@ -423,36 +428,36 @@ async def test_after_a_merge_the_record_is_as_if_it_had_always_been_one(
         assert await tx.scalar(select(func.count()).select_from(schema.prompts)) == len(days)
         assert await tx.scalar(select(func.count()).select_from(schema.memories)) == len(memories)
     assert len(set(days)) == len(days)
-    expected = [_settled(kept, other) for kept, other, _, _ in history]
-    assert [(one.option, one.confidence or "") for one in answers] == [one for one in expected if one]
-    assert set(memories) == {one.competency_id for one in answers}
+    expected = [_merged(owners, others) for owners, others, _, _ in history]
+    assert [(past.option, past.confidence or "") for past in answers] == [entry for entry in expected if entry]
+    assert set(memories) == {past.competency_id for past in answers}
     for trained, remembered in memories.items():
         reviews = [
-            memory.Review(one.day, one.is_right, one.confidence or "")
-            for one in answers
-            if one.competency_id == trained
+            memory.Review(past.day, past.is_right, past.confidence or "")
+            for past in answers
+            if past.competency_id == trained
         ]
-        held = memory.strength(reviews)
-        assert (remembered.due_on, remembered.repetitions) == (held.due_on, held.repetitions)
-        assert remembered.stability == pytest.approx(held.stability)
+        strength = memory.memory_state(reviews)
+        assert (remembered.due_on, remembered.repetitions) == (strength.due_on, strength.repetitions)
+        assert remembered.stability == pytest.approx(strength.stability)
 
 
-def _settled(kept: Given, other: Given) -> Given:
-    return next((one for one in (kept, other) if one and one[0]), None)
+def _merged(owners: Given, others: Given) -> Given:
+    return next((entry for entry in (owners, others) if entry and entry[0]), None)
 
 
 async def at(tx: Transaction, who: Phone) -> servants.Servant:
-    known = await servants.at(tx, who.channel, who.address)
+    known = await servants.by_address(tx, who.channel, who.address)
     assert known is not None
     return known
 
 
-async def asked(
-    tx: Transaction, library: Library, chat: Chat, servant_id: int, place: int, competency: str, option: str, sure: str
+async def add_prompt(
+    tx: Transaction, library: Library, chat: Chat, servant_id: int, number: int, competency: str, option: str, sure: str
 ) -> None:
-    """A prompt of a day, answered or not, and the memory as it was reckoned then."""
+    """Store the prompt of a day, answered or not, and update the memory."""
     scenario = library.askable[competency][0]
-    day = chat.clock().date() - 30 * DAY + place * DAY
+    day = chat.clock().date() - 30 * DAY + number * DAY
     prompt = await record.plan(tx, servant_id, day, scenario.id, competency, "new")
     assert prompt is not None
     if option:
@@ -467,38 +472,38 @@ async def asked(
             is_right=LETTERS.index(option) == 0,
             confidence=sure or None,
             day=day,
-            answered_at=chat.clock() - 30 * DAY + place * DAY,
+            answered_at=chat.clock() - 30 * DAY + number * DAY,
         )
-        await record.record(tx, given)
-        await answer.remember(tx, servant_id, competency)
+        await record.add_answer(tx, given)
+        await answer.update_memory(tx, servant_id, competency)
 
 
-async def test_a_merge_leaves_everybody_else_alone(chat: Chat) -> None:
+async def test_a_merge_changes_no_other_record(chat: Chat) -> None:
     for who in (TELEGRAM, WHATSAPP, BETO):
         await chat.enrol(who)
     await chat.press(BETO, f"answer:{await chat.prompt(BETO)}:a")
     betos = await chat.servant(BETO)
     async with chat.database.read() as tx:
         before = await record.answers_of(tx, betos.id), await record.memories_of(tx, betos.id)
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     async with chat.database.read() as tx:
         after = await record.answers_of(tx, betos.id), await record.memories_of(tx, betos.id)
     assert (after, await chat.servant(BETO)) == (before, betos)
 
 
 async def test_a_merge_leaves_one_chat_of_each_channel(chat: Chat) -> None:
-    await joined(chat, TELEGRAM, WEBCHAT)
-    await joined(chat, WHATSAPP, Phone("v" * 22, channel="webchat"))
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
-    channels = [one.channel for one in await chat.places(TELEGRAM)]
+    await linked(chat, TELEGRAM, WEBCHAT)
+    await linked(chat, WHATSAPP, Phone("v" * 22, channel="webchat"))
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    channels = [place.channel for place in await chat.places(TELEGRAM)]
     assert len(set(channels)) == len(channels)
 
 
-async def test_an_old_button_of_the_record_that_is_no_more_says_so(chat: Chat) -> None:
+async def test_a_button_of_the_merged_record_is_an_old_button(chat: Chat) -> None:
     await chat.enrol(TELEGRAM)
     await chat.enrol(WHATSAPP)
     gone = await chat.prompt(WHATSAPP)
     await chat.press(TELEGRAM, f"answer:{await chat.prompt(TELEGRAM)}:a")
-    await gives(chat, WHATSAPP, await code_of(chat, TELEGRAM))
-    said: list[Parcel] = await chat.press(WHATSAPP, f"answer:{gone}:a")
-    assert words(said) == words_of(chat, "help.old_button")
+    await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
+    replies: list[Parcel] = await chat.press(WHATSAPP, f"answer:{gone}:a")
+    assert text_of(replies) == phrase_of(chat, "help.old_button")

@@ -1,3 +1,5 @@
+"""The demonstration data: complete, marked fictional, consistent and reproducible."""
+
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -9,7 +11,7 @@ from storage import schema
 from storage.database import Database
 from storage.people import servants
 from tests.cast import MONDAY_NINE
-from tests.handlers.conversation import HOUSE
+from tests.handlers.conversation import INSTALLATION
 
 TABLES = ("institutions", "servants", "prompts", "answers", "addresses")
 
@@ -21,42 +23,44 @@ async def counted(database: Database) -> dict[str, int]:
 
 async def test_an_empty_database_is_filled_once(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        assert await demo.fill(tx, library, HOUSE, MONDAY_NINE)
+        assert await demo.fill(tx, library, INSTALLATION, MONDAY_NINE)
     filled = await counted(database)
     assert filled["servants"] == sum(demo.PEOPLE)
     assert filled["prompts"] > filled["answers"] > 300
-    assert filled["addresses"] == 0, "nobody invented can be written to"
+    assert filled["addresses"] == 0, "fictional servants have no addresses"
     async with database.write() as tx:
-        assert not await demo.fill(tx, library, HOUSE, MONDAY_NINE + timedelta(days=1))
+        assert not await demo.fill(tx, library, INSTALLATION, MONDAY_NINE + timedelta(days=1))
     assert await counted(database) == filled
 
 
-async def test_only_what_is_marked_fictional_is_made(database: Database, library: Library) -> None:
+async def test_only_institutions_marked_fictional_are_created(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await demo.fill(tx, library, HOUSE, MONDAY_NINE)
+        await demo.fill(tx, library, INSTALLATION, MONDAY_NINE)
     async with database.read() as tx:
-        made = await servants.all_institutions(tx)
+        institutions = await servants.all_institutions(tx)
         report = await reports.institution_table(
             tx, library, MONDAY_NINE.date() - timedelta(days=28), MONDAY_NINE.date(), 10
         )
-    assert {one.code for one in made} == {one.code for one in library.institutions if one.fictional}
-    assert all(one.is_fictional for one in made)
-    assert demo.CODE in {one.code for one in made}
+    assert {institution.code for institution in institutions} == {
+        entry.code for entry in library.institutions if entry.fictional
+    }
+    assert all(institution.is_fictional for institution in institutions)
+    assert demo.CODE in {institution.code for institution in institutions}
     assert report.is_fictional
-    assert any("ficticio" in one.name for one in made)
+    assert any("ficticio" in institution.name for institution in institutions)
 
 
-async def test_a_real_institution_keeps_the_demo_out(database: Database, library: Library) -> None:
+async def test_the_demo_is_not_created_beside_a_real_institution(database: Database, library: Library) -> None:
     async with database.write() as tx:
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
-        assert not await demo.fill(tx, library, HOUSE, MONDAY_NINE)
-        assert [one.code for one in await servants.all_institutions(tx)] == ["LEON"]
+        assert not await demo.fill(tx, library, INSTALLATION, MONDAY_NINE)
+        assert [institution.code for institution in await servants.all_institutions(tx)] == ["LEON"]
     assert (await counted(database))["servants"] == 0
 
 
-async def test_the_invented_past_could_have_happened(database: Database, library: Library) -> None:
+async def test_the_generated_answers_are_consistent(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await demo.fill(tx, library, HOUSE, MONDAY_NINE)
+        await demo.fill(tx, library, INSTALLATION, MONDAY_NINE)
     async with database.read() as tx:
         answers = (await tx.execute(select(schema.answers))).all()
         planned = {row.id: row for row in await tx.execute(select(schema.prompts))}
@@ -72,10 +76,10 @@ async def test_the_invented_past_could_have_happened(database: Database, library
         assert planned[row.prompt_id].servant_id == row.servant_id
 
 
-async def test_the_same_seed_makes_the_same_past(database: Database, library: Library) -> None:
-    async def made() -> list[tuple[object, ...]]:
+async def test_the_same_seed_generates_the_same_data(database: Database, library: Library) -> None:
+    async def filled() -> list[tuple[object, ...]]:
         async with database.write() as tx:
-            await demo.fill(tx, library, HOUSE, MONDAY_NINE)
+            await demo.fill(tx, library, INSTALLATION, MONDAY_NINE)
         async with database.read() as tx:
             columns = schema.answers.c
             rows = await tx.execute(
@@ -83,8 +87,8 @@ async def test_the_same_seed_makes_the_same_past(database: Database, library: Li
             )
             return [tuple(row) for row in rows]
 
-    first = await made()
+    first = await filled()
     async with database.write() as tx:
         for table in ("answers", "prompts", "servants", "institutions"):
             await tx.exec_driver_sql(f"DELETE FROM {table}")
-    assert await made() == first
+    assert await filled() == first

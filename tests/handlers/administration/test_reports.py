@@ -1,3 +1,5 @@
+"""Reports: shares, suppression of small groups, and that subtraction reveals none of them."""
+
 import asyncio
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -11,13 +13,13 @@ from hypothesis import strategies as st
 from content import library as shipped
 from content.library import Library
 from handlers.administration import reports
-from handlers.administration.reports import FLOOR, Report
+from handlers.administration.reports import MIN_GROUP_FLOOR, Report
 from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import servants
-from storage.reports import queries
-from storage.reports.queries import Cell, InstitutionCount
+from storage.reports import statistics
+from storage.reports.statistics import Cell, InstitutionCount
 from tests.cast import MONDAY_NINE
 
 LIBRARY = shipped.load()
@@ -26,14 +28,16 @@ TODAY = MONDAY_NINE.date()
 FIRST = TODAY - timedelta(days=27)
 
 
-async def people(tx: Transaction, library: Library, code: str, size: int, *, right: int = 0, silent: int = 0) -> None:
-    """An institution whose `size` people each answered one prompt today; of `silent` others none did."""
+async def add_institution(
+    tx: Transaction, library: Library, code: str, size: int, *, right: int = 0, silent: int = 0
+) -> None:
+    """An institution with `size` servants who each answered one prompt today, and `silent` others who did not."""
     await servants.add_institution(tx, code, f"Institución {code}", "state")
-    place = await servants.institution_by_code(tx, code)
-    assert place is not None
-    scenario = sorted(library.scenarios.values(), key=lambda one: one.id)[0]
+    institution = await servants.institution_by_code(tx, code)
+    assert institution is not None
+    scenario = sorted(library.scenarios.values(), key=lambda scenario: scenario.id)[0]
     for number in range(size + silent):
-        servant_id = await servants.add_fictional(tx, place.id, "2026-11", MONDAY_NINE, FIRST)
+        servant_id = await servants.add_fictional(tx, institution.id, "2026-11", MONDAY_NINE, FIRST)
         prompt = Prompt(0, servant_id, TODAY, scenario.id, scenario.competency, "new")
         if number >= size:
             await record.plan(tx, servant_id, TODAY, scenario.id, scenario.competency, "new")
@@ -41,7 +45,7 @@ async def people(tx: Transaction, library: Library, code: str, size: int, *, rig
         answer = Answer(
             prompt_id=0,
             servant_id=servant_id,
-            institution_id=place.id,
+            institution_id=institution.id,
             topic_id=library.topic_of[scenario.competency].id,
             competency_id=scenario.competency,
             scenario_id=scenario.id,
@@ -51,7 +55,7 @@ async def people(tx: Transaction, library: Library, code: str, size: int, *, rig
             day=TODAY,
             answered_at=MONDAY_NINE,
         )
-        await record.add_many(tx, [(prompt, answer)])
+        await record.add_history(tx, [(prompt, answer)])
 
 
 async def report(database: Database, library: Library, min_group: int = 10, code: str | None = None) -> Report:
@@ -67,7 +71,7 @@ async def test_participation_and_rightness_are_shares_of_what_was_asked_and_answ
     database: Database, library: Library
 ) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", 12, right=9, silent=4)
+        await add_institution(tx, library, "A", 12, right=9, silent=4)
     found = await report(database, library)
     (row,) = found.rows
     assert (row.enrolled, row.answered, row.participation, row.rightness) == (16, 12, 12 / 16, 9 / 12)
@@ -81,7 +85,7 @@ async def test_participation_and_rightness_are_shares_of_what_was_asked_and_answ
 async def test_a_small_group_is_hidden_and_the_smallest_other_one_with_it(database: Database, library: Library) -> None:
     async with database.write() as tx:
         for code, size in (("A", 30), ("B", 12), ("C", 4), ("D", 15)):
-            await people(tx, library, code, size)
+            await add_institution(tx, library, code, size)
     found = await report(database, library)
     assert shown(found) == {"A": 30, "B": None, "C": None, "D": 15}
     assert found.answers == 61
@@ -92,21 +96,21 @@ async def test_a_small_group_is_hidden_and_the_smallest_other_one_with_it(databa
 async def test_two_small_groups_that_are_small_together_hide_a_third(database: Database, library: Library) -> None:
     async with database.write() as tx:
         for code, size in (("A", 30), ("B", 12), ("C", 2), ("D", 1)):
-            await people(tx, library, code, size)
+            await add_institution(tx, library, code, size)
     assert shown(await report(database, library)) == {"A": 30, "B": None, "C": None, "D": None}
 
 
-async def test_a_few_people_of_whom_nobody_answered_are_a_small_group_too(database: Database, library: Library) -> None:
+async def test_a_few_servants_without_answers_are_a_small_group_too(database: Database, library: Library) -> None:
     async with database.write() as tx:
         for code, size, silent in (("A", 30, 0), ("B", 12, 0), ("C", 0, 3)):
-            await people(tx, library, code, size, silent=silent)
+            await add_institution(tx, library, code, size, silent=silent)
     assert shown(await report(database, library)) == {"A": 30, "B": None, "C": None}
 
 
-async def test_many_people_of_whom_nobody_answered_are_told(database: Database, library: Library) -> None:
+async def test_a_large_group_without_answers_is_shown(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", 12)
-        await people(tx, library, "B", 0, silent=11)
+        await add_institution(tx, library, "A", 12)
+        await add_institution(tx, library, "B", 0, silent=11)
     found = await report(database, library)
     assert shown(found) == {"A": 12, "B": 0}
     assert (found.rows[1].participation, found.rows[1].rightness) == (0, None)
@@ -119,21 +123,21 @@ async def test_no_setting_shows_fewer_than_five(
     database: Database, library: Library, configured: int, size: int, is_shown: bool
 ) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", size)
+        await add_institution(tx, library, "A", size)
     found = await report(database, library, configured)
-    assert found.min_group == max(configured, FLOOR)
+    assert found.min_group == max(configured, MIN_GROUP_FLOOR)
     assert (found.answers is not None) is is_shown
     assert (shown(found)["A"] is not None) is is_shown
     assert bool(found.days) is is_shown
     assert any(topic.answers is not None for topic in found.topics) is is_shown
 
 
-async def test_a_liaison_sees_the_own_institution_and_no_other(database: Database, library: Library) -> None:
+async def test_a_report_with_a_code_shows_that_institution_only(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", 30, right=30)
-        await people(tx, library, "B", 12, right=3)
-        await people(tx, library, "C", 4)
-        await people(tx, library, "D", 8)
+        await add_institution(tx, library, "A", 30, right=30)
+        await add_institution(tx, library, "B", 12, right=3)
+        await add_institution(tx, library, "C", 4)
+        await add_institution(tx, library, "D", 8)
     found = await report(database, library, code="B")
     assert shown(found) == {"B": 12}
     assert (found.enrolled, found.answers, found.rightness) == (12, 12, 0.25)
@@ -143,15 +147,17 @@ async def test_a_liaison_sees_the_own_institution_and_no_other(database: Databas
     assert shown(small) == {"C": None}
     assert (small.enrolled, small.answers, small.days) == (None, None, ())
     assert all(topic.answers is None for topic in small.topics)
-    nobody = await report(database, library, code="")
-    assert (nobody.rows, nobody.answers, nobody.days) == ((), None, ())
+    unknown = await report(database, library, code="")
+    assert (unknown.rows, unknown.answers, unknown.days) == ((), None, ())
 
 
-async def test_what_the_table_of_all_hides_is_hidden_alone_too(database: Database, library: Library) -> None:
+async def test_an_institution_hidden_in_the_full_report_is_hidden_in_its_own_report(
+    database: Database, library: Library
+) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", 30)
-        await people(tx, library, "B", 12)
-        await people(tx, library, "C", 4)  # alone it could be reckoned from the total: B is hidden with it
+        await add_institution(tx, library, "A", 30)
+        await add_institution(tx, library, "B", 12)
+        await add_institution(tx, library, "C", 4)  # alone it could be derived from the total: B is hidden with it
     assert shown(await report(database, library))["B"] is None
     alone = await report(database, library, code="B")
     assert shown(alone) == {"B": None}
@@ -161,7 +167,7 @@ async def test_what_the_table_of_all_hides_is_hidden_alone_too(database: Databas
 
 async def test_other_days_are_not_counted(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await people(tx, library, "A", 12)
+        await add_institution(tx, library, "A", 12)
     async with database.read() as tx:
         before = await reports.institution_table(tx, library, FIRST, TODAY - timedelta(days=1), 10)
     assert before.answers is None
@@ -202,7 +208,7 @@ def cells(draw: st.DrawFn) -> list[Cell]:
 
 
 DAYS = st.lists(SIZES, max_size=6).map(
-    lambda asked: [(TODAY - timedelta(days=number), min(one, 3), one) for number, one in enumerate(asked)]
+    lambda asked: [(TODAY - timedelta(days=number), min(size, 3), size) for number, size in enumerate(asked)]
 )
 
 
@@ -210,61 +216,60 @@ def reported(
     found: list[InstitutionCount], topics: list[Cell], days: list[tuple[date, int, int]], min_group: int = LEAST
 ) -> Report:
     with (
-        patch.object(queries, "by_institution", AsyncMock(return_value=found)),
-        patch.object(queries, "by_topic", AsyncMock(return_value=topics)),
-        patch.object(queries, "by_day", AsyncMock(return_value=days)),
+        patch.object(statistics, "by_institution", AsyncMock(return_value=found)),
+        patch.object(statistics, "by_topic", AsyncMock(return_value=topics)),
+        patch.object(statistics, "by_day", AsyncMock(return_value=days)),
     ):
-        nowhere = cast("Transaction", None)
-        return asyncio.run(reports.institution_table(nowhere, LIBRARY, FIRST, TODAY, min_group))
+        no_transaction = cast("Transaction", None)
+        return asyncio.run(reports.institution_table(no_transaction, LIBRARY, FIRST, TODAY, min_group))
 
 
 @given(institutions())
-def test_no_small_group_can_be_reckoned_from_the_total(found: list[InstitutionCount]) -> None:
-    told = reported(found, [], [])
-    hidden = [one for one, row in zip(found, told.rows, strict=True) if row.answered is None]
-    for one, row in zip(found, told.rows, strict=True):
+def test_no_small_group_can_be_derived_from_the_total(found: list[InstitutionCount]) -> None:
+    result = reported(found, [], [])
+    hidden = [count for count, row in zip(found, result.rows, strict=True) if row.answered is None]
+    for count, row in zip(found, result.rows, strict=True):
         if row.answered is not None:
-            assert (one.people or one.enrolled) >= LEAST
-    if told.answers is not None and any(one.enrolled for one in hidden):
-        left = told.answers - sum(row.answered or 0 for row in told.rows)
-        assert left == sum(one.answers for one in hidden)
-        assert sum(one.people for one in hidden) >= LEAST, "the difference tells of too few people"
+            assert (count.people or count.enrolled) >= LEAST
+    if result.answers is not None and any(count.enrolled for count in hidden):
+        left = result.answers - sum(row.answered or 0 for row in result.rows)
+        assert left == sum(count.answers for count in hidden)
+        assert sum(count.people for count in hidden) >= LEAST, "the difference reveals a small group"
 
 
 @given(institutions())
-def test_nothing_large_is_hidden_without_need(found: list[InstitutionCount]) -> None:
+def test_at_most_one_large_group_is_hidden(found: list[InstitutionCount]) -> None:
     """No more than one large group is hidden, and only beside a small one."""
-    told = reported(found, [], [])
-    large = [row for one, row in zip(found, told.rows, strict=True) if row.answered is None and one.people >= LEAST]
-    small = [one for one in found if 0 < (one.people or one.enrolled) < LEAST]
+    result = reported(found, [], [])
+    rows = zip(found, result.rows, strict=True)
+    large = [row for count, row in rows if row.answered is None and count.people >= LEAST]
+    small = [count for count in found if 0 < (count.people or count.enrolled) < LEAST]
     assert len(large) <= (1 if small else 0)
 
 
 @given(cells())
-def test_no_small_topic_can_be_reckoned_although_people_answer_several(topics: list[Cell]) -> None:
-    told = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], topics, [])
+def test_no_small_topic_can_be_derived_although_servants_answer_several(topics: list[Cell]) -> None:
+    result = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], topics, [])
     known = {cell.name: cell.people for cell in topics}
-    sizes = [(known.get(topic, 0), row.answers) for topic, row in zip(TOPICS, told.topics, strict=True)]
+    sizes = [(known.get(topic, 0), row.answers) for topic, row in zip(TOPICS, result.topics, strict=True)]
     assert all(size >= LEAST for size, answers in sizes if answers is not None)
     hidden = [size for size, answers in sizes if answers is None and size]
     if hidden and any(answers is not None for _, answers in sizes):
-        assert max(hidden) >= LEAST, "the hidden topics may all be of the same few people"
+        assert max(hidden) >= LEAST, "the hidden topics may all be of the same few servants"
 
 
 @given(DAYS)
-def test_a_day_on_which_few_were_asked_is_not_shown_nor_reckoned(days: list[tuple[date, int, int]]) -> None:
-    told = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], [], days)
-    assert all(asked >= LEAST for _, _, asked in told.days)
-    hidden = [asked for day, _, asked in days if asked and day not in {shown_day for shown_day, _, _ in told.days}]
-    if hidden and told.days:
+def test_a_day_with_few_prompts_is_neither_shown_nor_derivable(days: list[tuple[date, int, int]]) -> None:
+    result = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], [], days)
+    assert all(asked >= LEAST for _, _, asked in result.days)
+    hidden = [asked for day, _, asked in days if asked and day not in {shown_day for shown_day, _, _ in result.days}]
+    if hidden and result.days:
         assert max(hidden) >= LEAST
 
 
 @given(institutions(), st.integers(-5, 30))
-def test_whatever_is_configured_groups_under_the_floor_stay_hidden(
-    found: list[InstitutionCount], configured: int
-) -> None:
-    told = reported(found, [], [], configured)
-    assert told.min_group >= FLOOR
-    for one, row in zip(found, told.rows, strict=True):
-        assert row.answered is None or (one.people or one.enrolled) >= FLOOR
+def test_groups_below_the_floor_are_hidden_for_any_setting(found: list[InstitutionCount], configured: int) -> None:
+    result = reported(found, [], [], configured)
+    assert result.min_group >= MIN_GROUP_FLOOR
+    for count, row in zip(found, result.rows, strict=True):
+        assert row.answered is None or (count.people or count.enrolled) >= MIN_GROUP_FLOOR

@@ -1,4 +1,4 @@
-"""Who may join and read, what the queue shows, and which answers are taken."""
+"""Invites and lists of readers, the queue, opening cases, and which answers are accepted."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,19 +12,19 @@ from sqlalchemy import select
 
 from content.library import Library
 from handlers.casework import cases
-from handlers.casework.cases import Desk, KeysRefused, LetterRefused, NoSuchCase
+from handlers.casework.cases import KeysRefused, LetterRefused, NoSuchCase, OfficerContext
 from storage import schema
 from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
 from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
-from tests.bot.console.office import SECRET, ZONE, Office, Person, Unit, new_key, raw
+from tests.bot.console.office import SECRET, ZONE, Office, OfficerWithKeys, Unit, encoded_public_key, new_key
 
 CONTENT = {"text": "¿Es un conflicto?", "answers": "", "decision_on": "", "identified": ""}
 
 
-def somebody(name: str) -> Person:
-    return Person("", name, f"{name.split()[0].lower()}@ueipci.example")
+def new_person(name: str) -> OfficerWithKeys:
+    return OfficerWithKeys("", name, f"{name.split()[0].lower()}@ueipci.example")
 
 
 @pytest.fixture
@@ -38,45 +38,47 @@ def unit() -> Unit:
 
 
 @asynccontextmanager
-async def at_desk(office: Office, officer_id: str, now: datetime | None = None) -> AsyncIterator[Desk]:
+async def officer_context(
+    office: Office, officer_id: str, now: datetime | None = None
+) -> AsyncIterator[OfficerContext]:
     async with office.database.write() as tx:
         officer = await officers.by_id(tx, officer_id)
         assert officer is not None
-        yield Desk(tx, officer, ZONE, SECRET.audit, now or office.now)
+        yield OfficerContext(tx, officer, ZONE, SECRET.audit, now or office.now)
 
 
-async def join(
-    office: Office, person: Person, signed: tuple[str, str] | None = None, keys: Keys | None = None
+async def accept_invite(
+    office: Office, person: OfficerWithKeys, signed: tuple[str, str] | None = None, keys: Keys | None = None
 ) -> OfficerState:
-    """The person's browser hands in its keys."""
+    """Accept an invite with the keys of the person's browser."""
     token = await office.invite(person.email, person.name, "officer")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
         person.id = officer.id
-        desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
-        return await cases.join(desk, token, keys or person.keys(), signed)
+        context = OfficerContext(tx, officer, ZONE, SECRET.audit, office.now)
+        return await cases.accept_invite(context, token, keys or person.keys(), signed)
 
 
-async def found_unit(office: Office, unit: Unit) -> Person:
-    """Carmen joins first and signs the first list."""
-    carmen = somebody("Carmen Ríos")
+async def create_unit(office: Office, unit: Unit) -> OfficerWithKeys:
+    """Carmen accepts the first invite and signs the first list."""
+    carmen = new_person("Carmen Ríos")
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
         carmen.id = officer.id
-        desk = Desk(tx, officer, ZONE, SECRET.audit, office.now)
-        state = await cases.join(desk, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
+        context = OfficerContext(tx, officer, ZONE, SECRET.audit, office.now)
+        state = await cases.accept_invite(context, token, carmen.keys(unit_bundle="{}"), unit.sign(1, carmen))
     assert state is OfficerState.ACTIVE
     return carmen
 
 
-async def case_for(office: Office, unit: Unit, *people: Person) -> tuple[str, bytes]:
-    recovery = {"id": sealing.RECOVERY, "reading": raw(unit.recovery)}
-    return await office.ask([*(one.reader for one in people), recovery], CONTENT)
+async def case_for(office: Office, unit: Unit, *people: OfficerWithKeys) -> tuple[str, bytes]:
+    recovery = {"id": sealing.RECOVERY, "reading": encoded_public_key(unit.recovery)}
+    return await office.submit_case([*(person.reader for person in people), recovery], CONTENT)
 
 
-async def reply_of(office: Office, case_id: str, key: bytes, person: Person, **changes: Any) -> dict[str, Any]:
-    """An answer as the officer's browser seals it, with changes to its bound context."""
+async def reply_of(office: Office, case_id: str, key: bytes, person: OfficerWithKeys, **changes: Any) -> dict[str, Any]:
+    """An answer as the officer's browser seals it; `changes` replace fields of its context."""
     async with office.database.read() as tx:
         before = await stored_cases.letters(tx, case_id)
     previous = sealing.read_envelope(before[-1].envelope).hash
@@ -87,14 +89,14 @@ async def reply_of(office: Office, case_id: str, key: bytes, person: Person, **c
     return sealing.seal_letter(key, context | changes, content, signer=person.id, signing_key=person.signing)
 
 
-# ---------------------------------------------------------------- joining
+# ---------------------------------------------------------------- invites
 
 
 async def test_the_first_officer_signs_the_first_list_and_is_active(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     async with office.database.read() as tx:
-        newest, officer = await officers.newest_keys(tx), await officers.by_id(tx, carmen.id)
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        newest, officer = await officers.newest_key_list(tx), await officers.by_id(tx, carmen.id)
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     assert newest is not None
     assert newest.serial == 1
     assert officer is not None
@@ -104,13 +106,11 @@ async def test_the_first_officer_signs_the_first_list_and_is_active(office: Offi
 @pytest.mark.parametrize(
     "fault", ["no list", "no unit key", "serial", "stranger", "signature", "other keys", "no recovery"]
 )
-async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
-    office: Office, unit: Unit, fault: str
-) -> None:
-    carmen, stranger = somebody("Carmen Ríos"), replace(somebody("Extraña"), id=wire_format.new_id())
+async def test_an_inconsistent_first_list_is_refused_and_spends_nothing(office: Office, unit: Unit, fault: str) -> None:
+    carmen, stranger = new_person("Carmen Ríos"), replace(new_person("Extraña"), id=wire_format.new_id())
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
-        officer = await officers.invited(tx, token, office.now)
+        officer = await officers.by_invite(tx, token, office.now)
     carmen.id = officer.id
     signed = unit.sign(1, carmen)
     keys = carmen.keys(unit_bundle="{}")
@@ -120,61 +120,64 @@ async def test_a_first_list_that_does_not_fit_is_refused_and_spends_nothing(
         "serial": (keys, unit.sign(2, carmen)),
         "stranger": (keys, unit.sign(1, carmen, stranger)),
         "signature": (keys, (signed[0], sealing.sign(new_key(), "integra/v1/keys|" + signed[0]))),
-        "other keys": (replace(keys, reading_key=raw(new_key())), signed),
+        "other keys": (replace(keys, reading_key=encoded_public_key(new_key())), signed),
         "no recovery": (keys, _without_recovery(unit, signed[0])),
     }
     with pytest.raises(KeysRefused):
         async with office.database.write() as tx:
-            await cases.join(Desk(tx, officer, ZONE, SECRET.audit, office.now), token, *faulty[fault])
+            await cases.accept_invite(
+                OfficerContext(tx, officer, ZONE, SECRET.audit, office.now), token, *faulty[fault]
+            )
     async with office.database.read() as tx:
-        assert await officers.newest_keys(tx) is None
-        assert (await officers.invited(tx, token, office.now)).id == carmen.id
+        assert await officers.newest_key_list(tx) is None
+        assert (await officers.by_invite(tx, token, office.now)).id == carmen.id
 
 
 def _without_recovery(unit: Unit, body: str) -> tuple[str, str]:
     value = json.loads(body)
-    value["readers"] = [one for one in value["readers"] if one["role"] == "officer"]
+    value["readers"] = [reader for reader in value["readers"] if reader["role"] == "officer"]
     shorter = wire_format.canonical(value)
     return shorter, sealing.sign(unit.key, "integra/v1/keys|" + shorter)
 
 
 async def test_a_later_officer_waits_for_the_signature_and_brings_no_list(office: Office, unit: Unit) -> None:
-    carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
+    carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
     with pytest.raises(KeysRefused):
-        await join(office, dora, unit.sign(2, carmen, replace(dora, id=wire_format.new_id())))
-    assert await join(office, dora) is OfficerState.PENDING
-    async with at_desk(office, dora.id) as desk:
-        assert not desk.officer.reads_cases
+        await accept_invite(office, dora, unit.sign(2, carmen, replace(dora, id=wire_format.new_id())))
+    assert await accept_invite(office, dora) is OfficerState.PENDING
+    async with officer_context(office, dora.id) as context:
+        assert not context.officer.reads_cases
 
 
 async def test_keys_that_are_no_points_of_the_curve_are_refused(office: Office, unit: Unit) -> None:
-    await found_unit(office, unit)
-    dora = somebody("Dora Luna")
+    await create_unit(office, unit)
+    dora = new_person("Dora Luna")
     with pytest.raises(KeysRefused):
-        await join(office, dora, keys=replace(dora.keys(), signing_key=wire_format.encode(b"\4" + bytes(64))))
+        await accept_invite(office, dora, keys=replace(dora.keys(), signing_key=wire_format.encode(b"\4" + bytes(64))))
 
 
 # ---------------------------------------------------------------- signing keys
 
 
 async def test_the_unit_signs_a_later_officer_who_becomes_active(office: Office, unit: Unit) -> None:
-    carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
-    await join(office, dora)
-    async with at_desk(office, carmen.id) as desk:
-        await cases.sign_keys(desk, *unit.sign(2, carmen, dora))
-    async with at_desk(office, dora.id) as desk:
-        assert desk.officer.reads_cases
-        assert not desk.officer.signs_keys
+    carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
+    await accept_invite(office, dora)
+    async with officer_context(office, carmen.id) as context:
+        await cases.sign_keys(context, *unit.sign(2, carmen, dora))
+    async with officer_context(office, dora.id) as context:
+        assert context.officer.reads_cases
+        assert not context.officer.signs_keys
 
 
 @pytest.mark.attack
 @pytest.mark.parametrize(
-    "fault", ["serial again", "serial skipped", "other unit", "dropped", "unregistered", "exchanged key", "nobody new"]
+    "fault",
+    ["serial again", "serial skipped", "other unit", "dropped", "unregistered", "exchanged key", "no new reader"],
 )
 async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: Office, unit: Unit, fault: str) -> None:
-    carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
-    await join(office, dora)
-    other, stranger = Unit(), replace(somebody("Extraña"), id=wire_format.new_id())
+    carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
+    await accept_invite(office, dora)
+    other, stranger = Unit(), replace(new_person("Extraña"), id=wire_format.new_id())
     other.recovery = unit.recovery
     signed = {
         "serial again": unit.sign(1, carmen, dora),
@@ -183,69 +186,69 @@ async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: O
         "dropped": unit.sign(2, dora),
         "unregistered": unit.sign(2, carmen, dora, stranger),
         "exchanged key": unit.sign(2, carmen, replace(dora, reading=new_key())),
-        "nobody new": unit.sign(2, carmen),
+        "no new reader": unit.sign(2, carmen),
     }
     with pytest.raises(KeysRefused):
-        async with at_desk(office, carmen.id) as desk:
-            await cases.sign_keys(desk, *signed[fault])
-    async with at_desk(office, dora.id) as desk:
-        assert desk.officer.state is OfficerState.PENDING
+        async with officer_context(office, carmen.id) as context:
+            await cases.sign_keys(context, *signed[fault])
+    async with officer_context(office, dora.id) as context:
+        assert context.officer.state is OfficerState.PENDING
 
 
-async def test_only_whoever_holds_the_units_key_puts_a_list_in_force(office: Office, unit: Unit) -> None:
-    carmen, dora, eva = await found_unit(office, unit), somebody("Dora Luna"), somebody("Eva Sol")
-    await join(office, dora)
-    async with at_desk(office, carmen.id) as desk:
-        await cases.sign_keys(desk, *unit.sign(2, carmen, dora))
-    await join(office, eva)
+async def test_only_the_holder_of_the_units_key_puts_a_list_in_force(office: Office, unit: Unit) -> None:
+    carmen, dora, eva = await create_unit(office, unit), new_person("Dora Luna"), new_person("Eva Sol")
+    await accept_invite(office, dora)
+    async with officer_context(office, carmen.id) as context:
+        await cases.sign_keys(context, *unit.sign(2, carmen, dora))
+    await accept_invite(office, eva)
     with pytest.raises(KeysRefused):
-        async with at_desk(office, dora.id) as desk:
-            await cases.sign_keys(desk, *unit.sign(3, carmen, dora, eva))
+        async with officer_context(office, dora.id) as context:
+            await cases.sign_keys(context, *unit.sign(3, carmen, dora, eva))
 
 
 # ---------------------------------------------------------------- the queue
 
 
 async def test_the_queue_shows_the_most_urgent_first_with_age_and_overdue(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     first, _ = await case_for(office, unit, carmen)
-    office.later(days=2)
+    office.advance_clock(days=2)
     second, _ = await case_for(office, unit, carmen)
-    office.later(days=2)
-    async with at_desk(office, carmen.id) as desk:
-        waiting = await cases.queue(desk)
-    assert [(one.id, one.age, one.is_overdue) for one in waiting] == [(first, 4, True), (second, 2, False)]
-    assert waiting[0].folio == cases.folio(first) != waiting[1].folio
+    office.advance_clock(days=2)
+    async with officer_context(office, carmen.id) as context:
+        queued = await cases.queue(context)
+    assert [(case.id, case.age, case.is_overdue) for case in queued] == [(first, 4, True), (second, 2, False)]
+    assert queued[0].folio == cases.folio(first) != queued[1].folio
 
 
 @pytest.mark.attack
-async def test_whoever_was_given_no_key_neither_sees_nor_opens_the_case(office: Office, unit: Unit) -> None:
-    carmen, dora = await found_unit(office, unit), somebody("Dora Luna")
-    await join(office, dora)
-    async with at_desk(office, carmen.id) as desk:
-        await cases.sign_keys(desk, *unit.sign(2, carmen, dora))
+async def test_an_officer_without_a_key_neither_sees_nor_opens_the_case(office: Office, unit: Unit) -> None:
+    carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
+    await accept_invite(office, dora)
+    async with officer_context(office, carmen.id) as context:
+        await cases.sign_keys(context, *unit.sign(2, carmen, dora))
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, dora)
-    async with at_desk(office, dora.id) as desk:
-        assert await cases.queue(desk) == []
+    async with officer_context(office, dora.id) as context:
+        assert await cases.queue(context) == []
         with pytest.raises(NoSuchCase):
-            await cases.look_up(desk, case_id)
+            await cases.case_summary(context, case_id)
         with pytest.raises(NoSuchCase):
-            await cases.open_case(desk, case_id)
+            await cases.open_case(context, case_id)
         with pytest.raises(NoSuchCase):
-            await cases.answer(desk, case_id, letter)
+            await cases.answer(context, case_id, letter)
 
 
 # ---------------------------------------------------------------- opening and answering
 
 
-async def test_opening_hands_over_sealed_letters_and_writes_the_ledger(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+async def test_opening_returns_sealed_letters_and_appends_to_the_ledger(office: Office, unit: Unit) -> None:
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
-    async with at_desk(office, carmen.id) as desk:
-        opened = await cases.open_case(desk, case_id)
-        again = await cases.open_case(desk, case_id)
-        entries = await ledger.of_case(desk.tx, case_id)
+    async with officer_context(office, carmen.id) as context:
+        opened = await cases.open_case(context, case_id)
+        again = await cases.open_case(context, case_id)
+        entries = await ledger.of_case(context.tx, case_id)
     assert opened.case.state is again.case.state is stored_cases.CaseState.OPEN
     assert [entry.verb for entry in entries] == ["open", "open"]
     (own,) = opened.access
@@ -253,23 +256,23 @@ async def test_opening_hands_over_sealed_letters_and_writes_the_ledger(office: O
     assert sealing.open_letter(key, sealing.read_envelope(opened.letters[0])) == CONTENT
 
 
-async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+async def test_an_answer_is_stored_raises_news_and_is_recorded_in_the_ledger(office: Office, unit: Unit) -> None:
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
     async with office.database.write() as tx:
         await stored_cases.add_route(tx, stored_cases.Route(case_id, "sealed"))
     letter = await reply_of(office, case_id, key, carmen)
-    async with at_desk(office, carmen.id) as desk:
-        assert await cases.answer(desk, case_id, letter) is stored_cases.CaseState.ANSWERED
+    async with officer_context(office, carmen.id) as context:
+        assert await cases.answer(context, case_id, letter) is stored_cases.CaseState.ANSWERED
     async with office.database.read() as tx:
-        kept = await stored_cases.letters(tx, case_id)
+        stored = await stored_cases.letters(tx, case_id)
         case = await stored_cases.by_id(tx, case_id)
         assert (await tx.execute(select(schema.routes.c.has_news))).scalar_one()
         assert [entry.verb for entry in await ledger.of_case(tx, case_id)] == ["answer"]
-        assert await ledger.first_bad(tx, SECRET.audit) is None
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
     assert case is not None
     assert case.state is stored_cases.CaseState.ANSWERED
-    assert sealing.open_letter(key, sealing.read_envelope(kept[1].envelope)) == {"text": "Informa por escrito."}
+    assert sealing.open_letter(key, sealing.read_envelope(stored[1].envelope)) == {"text": "Informa por escrito."}
 
 
 @pytest.mark.attack
@@ -288,20 +291,20 @@ async def test_an_answer_is_stored_told_and_written_down(office: Office, unit: U
 async def test_an_answer_bound_to_anything_else_is_refused(
     office: Office, unit: Unit, changes: dict[str, object], reason: str
 ) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, carmen, **changes)
     with pytest.raises(LetterRefused) as refused:
-        async with at_desk(office, carmen.id) as desk:
-            await cases.answer(desk, case_id, letter)
+        async with officer_context(office, carmen.id) as context:
+            await cases.answer(context, case_id, letter)
     assert refused.value.reason == reason
-    await nothing_changed(office, case_id)
+    await assert_nothing_changed(office, case_id)
 
 
 @pytest.mark.attack
 @pytest.mark.parametrize("fault", ["other key", "other signer", "no signature", "other body", "no letter"])
 async def test_an_answer_without_the_officers_own_signature_is_refused(office: Office, unit: Unit, fault: str) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
     right = await reply_of(office, case_id, key, carmen)
     other = await reply_of(office, case_id, key, carmen)
@@ -313,32 +316,32 @@ async def test_an_answer_without_the_officers_own_signature_is_refused(office: O
         "no letter": "letter",
     }
     with pytest.raises(LetterRefused):
-        async with at_desk(office, carmen.id) as desk:
-            await cases.answer(desk, case_id, letters[fault])
-    await nothing_changed(office, case_id)
+        async with officer_context(office, carmen.id) as context:
+            await cases.answer(context, case_id, letters[fault])
+    await assert_nothing_changed(office, case_id)
 
 
 async def test_the_same_answer_is_not_stored_twice(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, carmen)
-    async with at_desk(office, carmen.id) as desk:
-        await cases.answer(desk, case_id, letter)
+    async with officer_context(office, carmen.id) as context:
+        await cases.answer(context, case_id, letter)
         with pytest.raises(LetterRefused, match="seq"):
-            await cases.answer(desk, case_id, letter)
+            await cases.answer(context, case_id, letter)
 
 
 async def test_a_closed_case_takes_no_answer(office: Office, unit: Unit) -> None:
-    carmen = await found_unit(office, unit)
+    carmen = await create_unit(office, unit)
     case_id, key = await case_for(office, unit, carmen)
     letter = await reply_of(office, case_id, key, carmen)
-    async with at_desk(office, carmen.id) as desk:
-        await stored_cases.move(desk.tx, case_id, stored_cases.CaseState.CLOSED)
+    async with officer_context(office, carmen.id) as context:
+        await stored_cases.set_state(context.tx, case_id, stored_cases.CaseState.CLOSED)
         with pytest.raises(LetterRefused, match="state"):
-            await cases.answer(desk, case_id, letter)
+            await cases.answer(context, case_id, letter)
 
 
-async def nothing_changed(office: Office, case_id: str) -> None:
+async def assert_nothing_changed(office: Office, case_id: str) -> None:
     async with office.database.read() as tx:
         assert len(await stored_cases.letters(tx, case_id)) == 1
         case = await stored_cases.by_id(tx, case_id)
@@ -352,8 +355,8 @@ def test_an_answered_case_is_not_overdue() -> None:
         "c", date(2026, 11, 2), stored_cases.CaseState.ANSWERED, 1, date(2026, 11, 5), 2, "form", "k", "{}"
     )
     today = date(2026, 11, 23)
-    assert not cases.as_waiting(case, today).is_overdue
-    assert cases.as_waiting(replace(case, state=stored_cases.CaseState.OPEN), today).is_overdue
+    assert not cases.queued_case(case, today).is_overdue
+    assert cases.queued_case(replace(case, state=stored_cases.CaseState.OPEN), today).is_overdue
     due_today = replace(case, state=stored_cases.CaseState.OPEN, due_on=today)
-    assert not cases.as_waiting(due_today, today).is_overdue
-    assert cases.as_waiting(due_today, today + timedelta(days=1)).is_overdue
+    assert not cases.queued_case(due_today, today).is_overdue
+    assert cases.queued_case(due_today, today + timedelta(days=1)).is_overdue

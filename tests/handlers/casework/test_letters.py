@@ -1,3 +1,5 @@
+"""Submissions, replies, due days and notices of news, without the chat."""
+
 import os
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -11,28 +13,28 @@ from hypothesis import strategies as st
 from handlers.casework import letters
 from handlers.casework.letters import SubmissionRefused
 from handlers.context import Installation
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit
 
-HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 DAYS = st.dates(date(2026, 1, 1), date(2028, 12, 31))
 
 
-async def give_link(tx: Transaction, address: str = "ana") -> str:
+async def add_link(tx: Transaction, address: str = "ana") -> str:
     token = wire_format.encode(os.urandom(24))
-    hashed = sealing.token_hash(HOUSE.route_key, token)
-    where = {"channel": "telegram", "address": address, "language": "es"}
-    sealed = sealing.seal_address(HOUSE.route_key, where, "link|" + hashed)
+    hashed = sealing.token_hash(INSTALLATION.route_key, token)
+    recipient = {"channel": "telegram", "address": address, "language": "es"}
+    sealed = sealing.seal_address(INSTALLATION.route_key, recipient, "link|" + hashed)
     await cases.add_link(tx, hashed, sealed, NOW.replace(minute=0) + timedelta(hours=48))
     return token
 
 
-async def hand_in(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana", **changes: Any) -> date:
-    posting = asker.posting(unit, await give_link(tx, address), **changes)
-    return await letters.accept(tx, HOUSE, letters.parse_posting(posting), NOW)
+async def submit(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana", **changes: Any) -> date:
+    submission = asker.posting(unit, await add_link(tx, address), **changes)
+    return await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), NOW)
 
 
 # ---------------------------------------------------------------- due days
@@ -40,9 +42,9 @@ async def hand_in(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana
 
 @given(DAYS, st.none() | DAYS, st.sets(DAYS, max_size=40), DAYS)
 def test_a_day_off_more_never_moves_a_due_day_earlier(
-    day: date, decision: date | None, days_off: set[date], one_more: date
+    day: date, decision: date | None, days_off: set[date], extra: date
 ) -> None:
-    assert letters.due_day(day, decision, days_off | {one_more}) >= letters.due_day(day, decision, days_off)
+    assert letters.due_day(day, decision, days_off | {extra}) >= letters.due_day(day, decision, days_off)
 
 
 @given(DAYS, DAYS, st.sets(DAYS, max_size=40))
@@ -63,10 +65,10 @@ def test_the_day_of_the_decision_wins(day: date, decision: date, days_off: set[d
         (date(2026, 11, 23), date(2026, 11, 24), (), date(2026, 11, 24)),
         (date(2026, 11, 23), date(2026, 11, 23), (), date(2026, 11, 23)),
         (date(2026, 11, 23), date(2026, 12, 24), (), date(2026, 11, 26)),
-        (date(2026, 11, 23), date(2026, 11, 1), (), date(2026, 11, 26)),  # it was decided already
+        (date(2026, 11, 23), date(2026, 11, 1), (), date(2026, 11, 26)),  # the decision was made already
     ],
 )
-def test_a_person_answers_within_three_working_days(
+def test_the_due_day_is_within_three_working_days(
     day: date, decision: date | None, days_off: tuple[date, ...], due: date
 ) -> None:
     assert letters.due_day(day, decision, days_off) == due
@@ -75,23 +77,23 @@ def test_a_person_answers_within_three_working_days(
 # ---------------------------------------------------------------- a new case
 
 
-async def test_a_case_is_kept_with_a_day_and_nothing_finer(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+async def test_a_case_is_stored_with_a_day_and_no_finer_time(database: Database) -> None:
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        due_on = await hand_in(tx, unit, asker, decision_on="2026-11-24")
+        due_on = await submit(tx, unit, asker, decision_on="2026-11-24")
         case = await cases.by_locator(tx, asker.locator_hash)
     assert due_on == date(2026, 11, 24)
     assert case is not None
     assert (case.id, case.day, case.state, case.due_on) == (asker.case, TODAY, cases.CaseState.RECEIVED, due_on)
-    assert (case.epoch, case.size_step, case.road) == (1, 2, "form")
+    assert (case.epoch, case.size_step, case.origin) == (1, 2, "form")
 
 
-async def test_every_reader_of_the_list_opens_it_and_nobody_else(database: Database) -> None:
+async def test_exactly_the_listed_readers_can_open_a_case(database: Database) -> None:
     unit, asker, dora = Unit([Keyholder("Carmen"), Keyholder("Efraín")]), Asker(TODAY), Keyholder("Dora")
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
+        await submit(tx, unit, asker)
         for reader in unit.readers:
             (row,) = await cases.access(tx, asker.case, reader.id)
             assert reader.open(row.sealed, asker.case) == asker.case_key
@@ -103,46 +105,46 @@ async def test_every_reader_of_the_list_opens_it_and_nobody_else(database: Datab
 async def test_fewer_than_two_readers_close_the_letterbox(database: Database, count: int) -> None:
     unit = Unit([Keyholder("Carmen")][:count])
     async with database.write() as tx:
-        assert await letters.readers(tx) is None
+        assert await letters.current_readers(tx) is None
         await unit.publish(tx)
-        assert await letters.readers(tx) is None
+        assert await letters.current_readers(tx) is None
         with pytest.raises(SubmissionRefused, match="keys"):
-            await hand_in(tx, unit, Asker(TODAY))
+            await submit(tx, unit, Asker(TODAY))
 
 
 async def test_a_list_that_does_not_verify_closes_the_letterbox(database: Database) -> None:
-    unit, stranger = Unit.of_two(), Unit.of_two()
+    unit, stranger = Unit.with_recovery_key(), Unit.with_recovery_key()
     unit.signing, signing = stranger.signing, unit.signing
     keys = unit.key_list(unit=Keyholder("x").record["signing"])  # signed by a key that it does not name
     unit.signing = signing
     async with database.write() as tx:
-        await officers.add_keys(tx, keys)
-        assert await letters.readers(tx) is None
+        await officers.add_key_list(tx, keys)
+        assert await letters.current_readers(tx) is None
 
 
-def _without_recovery(posting: dict[str, Any]) -> None:
-    posting["access"] = [row for row in posting["access"] if row["reader"] != "recovery"]
+def _without_recovery(submission: dict[str, Any]) -> None:
+    submission["access"] = [row for row in submission["access"] if row["reader"] != "recovery"]
 
 
-def _without_asker(posting: dict[str, Any]) -> None:
-    posting["access"] = [row for row in posting["access"] if row["reader"] != "asker"]
+def _without_asker(submission: dict[str, Any]) -> None:
+    submission["access"] = [row for row in submission["access"] if row["reader"] != "asker"]
 
 
-def _with_a_stranger(posting: dict[str, Any]) -> None:
-    posting["access"].append({**posting["access"][0], "reader": wire_format.new_id()})
+def _with_a_stranger(submission: dict[str, Any]) -> None:
+    submission["access"].append({**submission["access"][0], "reader": wire_format.new_id()})
 
 
-def _with_an_old_list(posting: dict[str, Any]) -> None:
-    posting["serial"] += 1
+def _with_an_old_list(submission: dict[str, Any]) -> None:
+    submission["serial"] += 1
 
 
-def _with_another_token(posting: dict[str, Any]) -> None:
-    posting["token"] = wire_format.encode(os.urandom(24))
+def _with_another_token(submission: dict[str, Any]) -> None:
+    submission["token"] = wire_format.encode(os.urandom(24))
 
 
-def _on_another_day(posting: dict[str, Any]) -> None:
-    other = Asker(TODAY - timedelta(days=2), case=posting["case"])
-    posting.update(day=other.day.isoformat(), letter=other.letter("x"))
+def _on_another_day(submission: dict[str, Any]) -> None:
+    other = Asker(TODAY - timedelta(days=2), case=submission["case"])
+    submission.update(day=other.day.isoformat(), letter=other.letter("x"))
 
 
 @pytest.mark.parametrize(
@@ -156,41 +158,41 @@ def _on_another_day(posting: dict[str, Any]) -> None:
         (_on_another_day, "day"),
     ],
 )
-async def test_a_refused_posting_spends_and_keeps_nothing(
+async def test_a_refused_submission_spends_and_stores_nothing(
     database: Database, spoil: Callable[[dict[str, Any]], None], reason: str
 ) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        token = await give_link(tx)
-    posting = asker.posting(unit, token)
-    spoil(posting)
+        token = await add_link(tx)
+    submission = asker.posting(unit, token)
+    spoil(submission)
     with pytest.raises(SubmissionRefused, match=reason):
         async with database.write() as tx:
-            await letters.accept(tx, HOUSE, letters.parse_posting(posting), NOW)
+            await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), NOW)
     async with database.write() as tx:
         assert await cases.by_id(tx, asker.case) is None
         again = Asker(TODAY)
-        await letters.accept(tx, HOUSE, letters.parse_posting(again.posting(unit, token)), NOW)
+        await letters.accept(tx, INSTALLATION, letters.parse_submission(again.posting(unit, token)), NOW)
 
 
-async def test_a_link_that_is_too_old_is_refused(database: Database) -> None:
-    unit, late = Unit.of_two(), NOW + timedelta(hours=48)
+async def test_an_expired_link_is_refused(database: Database) -> None:
+    unit, late = Unit.with_recovery_key(), NOW + timedelta(hours=48)
     async with database.write() as tx:
         await unit.publish(tx)
-        posting = Asker(TODAY + timedelta(days=2)).posting(unit, await give_link(tx))
+        submission = Asker(TODAY + timedelta(days=2)).posting(unit, await add_link(tx))
         with pytest.raises(SubmissionRefused, match="token"):
-            await letters.accept(tx, HOUSE, letters.parse_posting(posting), late)
+            await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), late)
 
 
 async def test_a_known_case_is_refused(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
+        await submit(tx, unit, asker)
     with pytest.raises(SubmissionRefused, match="case"):
         async with database.write() as tx:
-            await hand_in(tx, unit, Asker(TODAY, case=asker.case))
+            await submit(tx, unit, Asker(TODAY, case=asker.case))
 
 
 @pytest.mark.parametrize(
@@ -215,40 +217,40 @@ async def test_a_known_case_is_refused(database: Database) -> None:
         ("case", "AAECAwQFBgcICQoLDA0ODw"),  # not the letter's
     ],
 )
-def test_a_misshapen_posting_is_refused(field: str, value: object) -> None:
-    posting = Asker(TODAY).posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
+def test_a_malformed_submission_is_refused(field: str, value: object) -> None:
+    submission = Asker(TODAY).posting(Unit.with_recovery_key(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
-        letters.parse_posting({**posting, field: value})
+        letters.parse_submission({**submission, field: value})
 
 
 def test_a_first_letter_that_is_not_the_first_is_refused() -> None:
     asker = Asker(TODAY)
     asker.letter("first")
-    posting = asker.posting(Unit.of_two(), wire_format.encode(os.urandom(24)))
+    submission = asker.posting(Unit.with_recovery_key(), wire_format.encode(os.urandom(24)))
     with pytest.raises(wire_format.Malformed):
-        letters.parse_posting(posting)
+        letters.parse_submission(submission)
 
 
 # ---------------------------------------------------------------- further letters
 
 
-async def answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseState) -> None:
+async def add_answer(tx: Transaction, unit: Unit, asker: Asker, state: cases.CaseState) -> None:
     case = await cases.by_id(tx, asker.case)
     assert case is not None
     made = asker.letter("Excúsate por escrito.", "officer", unit.officer)
-    await cases.move(tx, case.id, cases.CaseState.OPEN)
-    await letters.add_next(tx, case, sealing.parse_envelope(made))
-    await cases.move(tx, case.id, state)
+    await cases.set_state(tx, case.id, cases.CaseState.OPEN)
+    await letters.append_letter(tx, case, sealing.parse_envelope(made))
+    await cases.set_state(tx, case.id, state)
 
 
 @pytest.mark.parametrize("state", [cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK])
-async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Database, state: cases.CaseState) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+async def test_a_reply_reopens_the_case_with_a_new_due_day(database: Database, state: cases.CaseState) -> None:
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker, decision_on="2026-11-23")
-        await answer(tx, unit, asker, state)
-        await letters.reply(tx, HOUSE, asker.locator, asker.letter("Gracias."), NOW)
+        await submit(tx, unit, asker, decision_on="2026-11-23")
+        await add_answer(tx, unit, asker, state)
+        await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("Gracias."), NOW)
         case = await cases.by_id(tx, asker.case)
         assert case is not None
         assert (case.state, case.due_on) == (cases.CaseState.OPEN, date(2026, 11, 26))
@@ -256,85 +258,85 @@ async def test_a_reply_makes_it_the_units_turn_with_a_new_due_day(database: Data
     assert [letter["context"]["author"] for letter in content["letters"]] == ["asker", "officer", "asker"]
 
 
-async def test_more_words_before_anybody_read_leave_the_case_received(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+async def test_a_further_letter_before_the_first_opening_leaves_the_case_received(database: Database) -> None:
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
-        await letters.reply(tx, HOUSE, asker.locator, asker.letter("Y otra cosa."), NOW)
+        await submit(tx, unit, asker)
+        await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("Y otra cosa."), NOW)
         case = await cases.by_id(tx, asker.case)
     assert case is not None
     assert case.state is cases.CaseState.RECEIVED
 
 
 async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
+        await submit(tx, unit, asker)
         second = asker.letter("second")
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, HOUSE, asker.locator, asker.letter("third"), NOW)
-        await letters.reply(tx, HOUSE, asker.locator, second, NOW)
+            await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("third"), NOW)
+        await letters.reply(tx, INSTALLATION, asker.locator, second, NOW)
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, HOUSE, asker.locator, second, NOW)
+            await letters.reply(tx, INSTALLATION, asker.locator, second, NOW)
         strayed = Asker(TODAY, case=asker.case, seq=2, previous=wire_format.encode(bytes(32)))
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, HOUSE, asker.locator, strayed.letter("a chain of its own"), NOW)
+            await letters.reply(tx, INSTALLATION, asker.locator, strayed.letter("a chain of its own"), NOW)
 
 
 async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database: Database) -> None:
-    unit, asker, other = Unit.of_two(), Asker(TODAY), Asker(TODAY)
+    unit, asker, other = Unit.with_recovery_key(), Asker(TODAY), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
-        await hand_in(tx, unit, other)
+        await submit(tx, unit, asker)
+        await submit(tx, unit, other)
         for made in (asker.letter("x", "officer", unit.officer), other.letter("x")):
             with pytest.raises(wire_format.Malformed):
-                await letters.reply(tx, HOUSE, asker.locator, made, NOW)
+                await letters.reply(tx, INSTALLATION, asker.locator, made, NOW)
 
 
 async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
-        await cases.move(tx, asker.case, cases.CaseState.CLOSED)
+        await submit(tx, unit, asker)
+        await cases.set_state(tx, asker.case, cases.CaseState.CLOSED)
         with pytest.raises(SubmissionRefused, match="closed"):
-            await letters.reply(tx, HOUSE, asker.locator, asker.letter("x"), NOW)
+            await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("x"), NOW)
 
 
-async def test_other_words_lead_nowhere(database: Database) -> None:
+async def test_an_unknown_locator_is_refused(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(SubmissionRefused, match="thread"):
             await letters.thread(tx, Asker(TODAY).locator)
         with pytest.raises(SubmissionRefused, match="thread"):
-            await letters.reply(tx, HOUSE, Asker(TODAY).locator, Asker(TODAY).letter("x"), NOW)
+            await letters.reply(tx, INSTALLATION, Asker(TODAY).locator, Asker(TODAY).letter("x"), NOW)
 
 
-# ---------------------------------------------------------------- the doorbell
+# ---------------------------------------------------------------- notices of news
 
 
-async def test_the_bell_rings_once_for_each_person(database: Database) -> None:
-    unit, askers = Unit.of_two(), [Asker(TODAY) for _ in range(3)]
+async def test_news_are_claimed_once_for_each_recipient(database: Database) -> None:
+    unit, askers = Unit.with_recovery_key(), [Asker(TODAY) for _ in range(3)]
     async with database.write() as tx:
         await unit.publish(tx)
         for asker, address in zip(askers, ("ana", "ana", "beto"), strict=True):
-            await hand_in(tx, unit, asker, address)
-            await cases.raise_news(tx, asker.case)
-        rung = await letters.ring(tx, HOUSE, NOW)
-        assert sorted(rung, key=lambda one: one.address) == [
-            Listener("telegram", "ana", "es"),
-            Listener("telegram", "beto", "es"),
+            await submit(tx, unit, asker, address)
+            await cases.flag_news(tx, asker.case)
+        recipients = await letters.claim_news(tx, INSTALLATION, NOW)
+        assert sorted(recipients, key=lambda recipient: recipient.address) == [
+            Recipient("telegram", "ana", "es"),
+            Recipient("telegram", "beto", "es"),
         ]
-        assert await letters.ring(tx, HOUSE, NOW) == []
+        assert await letters.claim_news(tx, INSTALLATION, NOW) == []
 
 
-async def test_a_route_that_does_not_open_rings_nowhere(database: Database) -> None:
-    unit, asker = Unit.of_two(), Asker(TODAY)
+async def test_a_route_that_does_not_decrypt_has_no_recipient(database: Database) -> None:
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
     async with database.write() as tx:
         await unit.publish(tx)
-        await hand_in(tx, unit, asker)
-        await cases.raise_news(tx, asker.case)
-        elsewhere = Installation(HOUSE.timezone, HOUSE.public_url, os.urandom(32))
-        assert await letters.ring(tx, elsewhere, NOW) == []
+        await submit(tx, unit, asker)
+        await cases.flag_news(tx, asker.case)
+        elsewhere = Installation(INSTALLATION.timezone, INSTALLATION.public_url, os.urandom(32))
+        assert await letters.claim_news(tx, elsewhere, NOW) == []

@@ -1,3 +1,5 @@
+"""The daily prompt: who is due and when, expiry, and its content."""
+
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,32 +13,32 @@ from handlers.message import UpdateKind
 from storage import schema
 from storage.people import servants
 from tests.cast import ANA, BETO, MONDAY_NINE
-from tests.handlers.conversation import HOUSE, Talk, choices, words
+from tests.handlers.conversation import INSTALLATION, Talk, choices, text_of
 
 
-async def test_the_prompt_of_a_day_leaves_once_however_often_the_clock_ticks(talk: Talk) -> None:
+async def test_the_daily_prompt_is_planned_once_however_often_the_clock_ticks(talk: Talk) -> None:
     await talk.enrol(ANA, hour=10)
     talk.clock.move(days=1)  # Tuesday 9:00
     assert await talk.tick() == 0
     talk.clock.move(hours=1)
     assert [await talk.tick() for _ in range(3)] == [1, 0, 0]
-    told = await talk.reads(ANA)
-    assert len(told) == 1
-    assert choices(told) == [f"answer:{await talk.prompt(ANA)}:{letter}" for letter in "abc"]
+    replies = await talk.unread(ANA)
+    assert len(replies) == 1
+    assert choices(replies) == [f"answer:{await talk.prompt(ANA)}:{letter}" for letter in "abc"]
     talk.clock.move(hours=2)
     assert await talk.tick() == 0
 
 
-async def test_whoever_asked_for_it_before_the_hour_is_not_sent_it_again(talk: Talk) -> None:
+async def test_a_prompt_requested_before_the_hour_is_not_sent_again(talk: Talk) -> None:
     await talk.enrol(ANA, hour=12)
     talk.clock.move(days=1)
-    asked = words(await talk.command(ANA, "hoy"))
-    assert words(await talk.command(ANA, "hoy")) == asked
+    prompt = text_of(await talk.command(ANA, "hoy"))
+    assert text_of(await talk.command(ANA, "hoy")) == prompt
     talk.clock.move(hours=4)
     assert await talk.tick() == 0
 
 
-async def test_each_is_asked_at_their_own_hour(talk: Talk) -> None:
+async def test_each_servant_is_sent_the_prompt_at_their_own_hour(talk: Talk) -> None:
     await talk.enrol(ANA, hour=9)
     await talk.enrol(BETO, hour=11)
     talk.clock.move(days=1)
@@ -53,13 +55,13 @@ MOMENTS = {
     "a rest day (25 December)": ("2026-12-25T16:00", 0),
     "before the hour": ("2026-11-24T14:59", 0),
     "at the hour": ("2026-11-24T15:00", 1),
-    "late, but before the window ends": ("2026-11-25T00:59", 1),  # 18:59 of the 24th
-    "when the window has ended": ("2026-11-25T01:00", 0),  # 19:00
+    "late, but before the sending hours end": ("2026-11-25T00:59", 1),  # 18:59 of the 24th
+    "when the sending hours have ended": ("2026-11-25T01:00", 0),  # 19:00
     "at night, when UTC is a day ahead": ("2026-11-25T05:30", 0),
 }
 
 
-async def test_nobody_is_asked_on_days_off_nor_outside_the_window(talk: Talk) -> None:
+async def test_no_prompt_is_planned_on_days_off_or_outside_sending_hours(talk: Talk) -> None:
     for name, (moment, planned) in MOMENTS.items():
         async with talk.database.write() as tx:
             for table in ("addresses", "prompts", "servants"):
@@ -70,19 +72,19 @@ async def test_nobody_is_asked_on_days_off_nor_outside_the_window(talk: Talk) ->
         assert await talk.tick() == planned, name
 
 
-async def test_an_institutions_closure_is_kept(talk: Talk) -> None:
+async def test_no_prompt_is_planned_while_the_institution_is_closed(talk: Talk) -> None:
     await talk.enrol(ANA)
     await talk.enrol(BETO)
     known = await talk.servant(ANA)
     assert known is not None
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.close_day(tx, known.institution_id, talk.now.date())
+        await servants.add_closure(tx, known.institution_id, talk.now.date())
     assert await talk.tick() == 1
-    assert await talk.reads(BETO)
+    assert await talk.unread(BETO)
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.close_day(tx, None, talk.now.date())
+        await servants.add_closure(tx, None, talk.now.date())
     assert await talk.tick() == 0
 
 
@@ -101,72 +103,73 @@ async def test_a_pause_ends_on_its_day(talk: Talk) -> None:
     assert await talk.tick() == 1
 
 
-async def test_a_prompt_that_is_late_is_dropped_rather_than_sent_at_night(talk: Talk) -> None:
+async def test_a_prompt_expires_in_the_evening(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.clock.move(days=1)
     await talk.tick()
     async with talk.database.read() as tx:
         rows = schema.deliveries
         (row,) = (await tx.execute(select(rows.c.deadline, rows.c.key).where(rows.c.kind == "prompt"))).all()
-    assert row.deadline.astimezone(HOUSE.timezone).isoformat() == "2026-11-24T19:00:00-06:00"
+    assert row.deadline.astimezone(INSTALLATION.timezone).isoformat() == "2026-11-24T19:00:00-06:00"
     assert row.key.startswith("daily:2026-11-24:")
 
 
-async def test_whoever_is_no_longer_due_when_it_is_their_turn_is_passed_over(talk: Talk) -> None:
+async def test_a_servant_who_is_no_longer_due_is_skipped(talk: Talk) -> None:
     await talk.enrol(ANA)
     await talk.enrol(BETO)
     talk.clock.move(days=1)
     async with talk.database.read() as tx:
-        (found,) = await daily.look(tx, talk.library, HOUSE, talk.now)
+        (found,) = await daily.find_due(tx, talk.library, INSTALLATION, talk.now)
     await talk.press(ANA, "profile:pause:7")
     planned = []
-    for some in [*found.portions(1), found]:
+    for group in [*found.batches(1), found]:
         async with talk.database.write() as tx:
-            planned.append(await daily.ask_some(tx, talk.library, HOUSE, talk.now, some))
+            planned.append(await daily.plan_prompts(tx, talk.library, INSTALLATION, talk.now, group))
     assert planned == [0, 1, 0]
-    assert await talk.reads(BETO)
+    assert await talk.unread(BETO)
 
 
-async def test_today_is_answered_on_a_day_off_too(talk: Talk) -> None:
+async def test_todays_prompt_can_be_requested_on_a_day_off(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.clock.move(days=5)  # Saturday
     assert choices(await talk.command(ANA, "hoy"))[0].startswith("answer:")
     number = await talk.prompt(ANA)
     await talk.press(ANA, f"answer:{number}:a")
-    assert words(await talk.command(ANA, "hoy")) == talk.phrase("prompt.answered_today")
+    assert text_of(await talk.command(ANA, "hoy")) == talk.phrase("prompt.answered_today")
 
 
-async def test_whoever_does_not_answer_is_not_asked_the_same_again(talk: Talk) -> None:
+async def test_an_unanswered_scenario_is_not_repeated(talk: Talk) -> None:
     await talk.enrol(ANA)
     for _ in range(7):
         talk.clock.move(days=1)
         await talk.tick()
     async with talk.database.read() as tx:
-        asked = (await tx.scalars(select(schema.prompts.c.scenario_id))).all()
-    assert len(asked) == len(set(asked)) == 6
+        planned = (await tx.scalars(select(schema.prompts.c.scenario_id))).all()
+    assert len(planned) == len(set(planned)) == 6
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_the_prompt_is_in_the_persons_language(talk: Talk, language: str) -> None:
+async def test_the_prompt_is_in_the_servants_language(talk: Talk, language: str) -> None:
     await talk.enrol(ANA, language=language)
     talk.clock.move(days=1)
     await talk.tick()
-    (parcel,) = await talk.reads(ANA)
-    situations = {one.situation.in_language(language) for one in talk.library.scenarios.values()}
-    assert any(one in parcel.text for one in situations)
-    hints = {option.text.in_language(language) for one in talk.library.scenarios.values() for option in one.options}
-    assert all(key.hint in hints for row in parcel.rows for key in row)
+    (parcel,) = await talk.unread(ANA)
+    scenarios = talk.library.scenarios.values()
+    situations = {scenario.situation.in_language(language) for scenario in scenarios}
+    assert any(situation in parcel.text for situation in situations)
+    hints = {option.text.in_language(language) for scenario in scenarios for option in scenario.options}
+    assert all(button.hint in hints for row in parcel.rows for button in row)
 
 
-async def test_a_course_with_nothing_to_ask_says_so_and_plans_nothing(talk: Talk) -> None:
+async def test_a_course_without_scenarios_says_so_and_plans_nothing(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = replace(talk.library, scenarios={})
     talk.clock.move(days=1)
     assert await talk.tick() == 0
-    assert words(await talk.hears(ANA, UpdateKind.COMMAND, command="hoy")) == talk.phrase("prompt.none")
+    assert text_of(await talk.send_update(ANA, UpdateKind.COMMAND, command="hoy")) == talk.phrase("prompt.none")
 
 
-async def test_the_outbox_holds_words_and_no_servant(talk: Talk) -> None:
+async def test_the_body_of_a_delivery_contains_no_address(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.clock.move(days=1)
     await talk.tick()

@@ -1,3 +1,5 @@
+"""Prompts outside the reply window: templates, the platform's recipient limit, deferral, opt-outs, two channels."""
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,86 +13,88 @@ from bot import scheduler
 from content.library import Library
 from content.text import Text
 from handlers.learning import daily, template_messages
-from handlers.learning.send_window import Day
+from handlers.learning.send_window import SendDay
 from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
-from storage.channels.channel_facts import PEOPLE
+from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.people import addresses, due, servants
-from storage.people.due import Silence
+from storage.people.due import ReplyWindow
 from tests.cast import MONDAY_NINE, Clock
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 from tests.handlers.test_router import with_notice
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-TAP, WHOLE = "pregunta_diaria", "pregunta_completa"
+TAP, FULL = "pregunta_diaria", "pregunta_completa"
 CODES = {"es": "es_MX", "en": "en_US"}
 
 
 class Story(Chat):
-    """People who enrolled on Friday and have been silent since; `planned` are those who were asked."""
+    """Servants who enrolled on Friday and have been silent (outside the reply window) since Saturday."""
 
-    async def people(self, *hours: int, language: str = "es", start: int = 0) -> list[Phone]:
-        """One a given hour, in the order in which they enrolled."""
-        found = [Phone(f"MX.20{start + number:02}") for number in range(len(hours))]
-        for who, hour in zip(found, hours, strict=True):
+    async def enrol_at(self, *hours: int, language: str = "es", start: int = 0) -> list[Phone]:
+        """Enrol a servant for each hour given; return them in that order."""
+        phones = [Phone(f"MX.20{start + number:02}") for number in range(len(hours))]
+        for who, hour in zip(phones, hours, strict=True):
             await self.enrol(who, hour, language)
-            await self.reads(who)
-        return found
+            await self.unread(who)
+        return phones
 
-    async def planned(self, people: list[Phone]) -> list[int]:
-        """Which of them were asked by this tick."""
+    async def planned(self, phones: list[Phone]) -> list[int]:
+        """Tick; return the indexes of those who were sent a prompt."""
         await self.tick()
-        return [number for number, who in enumerate(people) if await self.reads(who)]
+        return [number for number, who in enumerate(phones) if await self.unread(who)]
 
-    async def knows(self, **facts: str) -> None:
+    async def report(self, **facts: str) -> None:
+        """Store facts that the platform reported of the channel."""
         async with self.database.write() as tx:
             for name, value in facts.items():
-                await channel_facts.note(tx, "whatsapp", name, value, self.clock())
+                await channel_facts.store(tx, "whatsapp", name, value, self.clock())
 
-    async def template(self, name: str = TAP, language: str = "es", **told: str) -> None:
+    async def template(self, name: str = TAP, language: str = "es", **reported: str) -> None:
+        """Store the status of a template that the platform reported."""
         async with self.database.write() as tx:
-            await channel_facts.note_template(tx, "whatsapp", name, CODES[language], self.clock(), **told)
+            await channel_facts.store_template(tx, "whatsapp", name, CODES[language], self.clock(), **reported)
 
     async def topic(self, who: Phone, language: str = "es") -> str:
-        """Of today's prompt."""
+        """The topic of today's prompt."""
         known = await self.servant(who)
         async with self.database.read() as tx:
             statement = schema.prompts.select().where(schema.prompts.c.servant_id == known.id)
             rows = (await tx.execute(statement.order_by(schema.prompts.c.day.desc()))).mappings().all()
         return self.library.topic_of[rows[0]["competency_id"]].name.in_language(language)
 
-    async def is_knocked(self, who: Phone) -> bool:
-        return (await self.place(who)).knocked_at == self.clock()
+    async def got_template(self, who: Phone) -> bool:
+        return (await self.place(who)).template_sent_at == self.clock()
 
-    async def is_put_off(self, who: Phone) -> bool:
-        return (await self.place(who)).put_off_on is not None
+    async def is_deferred(self, who: Phone) -> bool:
+        return (await self.place(who)).deferred_on is not None
 
 
 @pytest.fixture
 async def story(database: Database, library: Library, clock: Clock) -> Story:
     clock.move(days=-3)  # Friday, 9:00; Monday is a working day
-    one = Story(database, library, clock)
-    await one.open()
-    return one
+    story = Story(database, library, clock)
+    await story.open()
+    return story
 
 
 def at(clock: Clock, day: int, hour: int, minute: int = 0) -> None:
-    """A local moment; day 0 is the Monday after everybody enrolled."""
+    """Set the clock to a local time; day 0 is the Monday after the enrolments."""
     monday = datetime(2026, 11, 23, 6, tzinfo=clock.moment.tzinfo)
     clock.moment = monday + day * DAY + hour * HOUR + minute * MINUTE
 
 
-# ---------------------------------------------------------------- who is silent
+# ---------------------------------------------------------------- inside and outside the reply window
 
 
-HEARD: dict[str, tuple[timedelta | None, bool]] = {  # how long ago; whether a free message reaches them
+HEARD: dict[str, tuple[timedelta | None, bool]] = {  # how long ago the user wrote; inside the window
     "a minute ago": (MINUTE, True),
     "an hour ago": (HOUR, True),
-    "almost a day ago, with the margin": (DAY - template_messages.MARGIN - MINUTE, True),
-    "as the margin begins": (DAY - template_messages.MARGIN, False),
+    "almost a day ago, with the margin": (DAY - template_messages.WINDOW_MARGIN - MINUTE, True),
+    "as the margin begins": (DAY - template_messages.WINDOW_MARGIN, False),
     "a day ago": (DAY, False),
     "three days ago": (3 * DAY, False),
     "never": (None, False),
@@ -98,44 +102,42 @@ HEARD: dict[str, tuple[timedelta | None, bool]] = {  # how long ago; whether a f
 
 
 @pytest.mark.parametrize("name", HEARD)
-async def test_whoever_was_heard_within_a_day_is_written_to_freely_and_others_by_template(
-    story: Story, name: str
-) -> None:
+async def test_inside_the_reply_window_the_prompt_is_free_and_outside_it_a_template(story: Story, name: str) -> None:
     ago, is_free = HEARD[name]
     await story.enrol(ANA)
-    await story.reads(ANA)
+    await story.unread(ANA)
     at(story.clock, 0, 9)
     heard = schema.addresses.update().values(heard_at=story.clock() - ago if ago else None)
     async with story.database.write() as tx:
         await tx.execute(heard)
-    await story.knows(people="0" if is_free else "1")
+    await story.report(recipient_limit="0" if is_free else "1")
     assert [await story.tick() for _ in range(2)] == [1, 0]
-    (parcel,) = await story.reads(ANA)
-    assert parcel.opening == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
-        "should it close"
+    (parcel,) = await story.unread(ANA)
+    assert parcel.template == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
+        "in case the window closes before the send"
     )
-    assert any(one.situation.es in parcel.text for one in story.library.scenarios.values())
-    assert await story.is_knocked(ANA) is not is_free
+    assert any(scenario.situation.es in parcel.text for scenario in story.library.scenarios.values())
+    assert await story.got_template(ANA) is not is_free
 
 
-async def test_the_template_is_in_the_persons_language(story: Story) -> None:
+async def test_the_template_is_in_the_servants_language(story: Story) -> None:
     await story.enrol(ANA, language="en")
-    await story.reads(ANA)
+    await story.unread(ANA)
     at(story.clock, 0, 9)
     await story.tick()
-    (parcel,) = await story.reads(ANA)
+    (parcel,) = await story.unread(ANA)
     topic = await story.topic(ANA, "en")
-    assert parcel.opening == RenderedTemplate(TAP, "en_US", (topic,), ("profile:today",))
+    assert parcel.template == RenderedTemplate(TAP, "en_US", (topic,), ("profile:today",))
 
 
-async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
+async def test_the_quick_reply_of_the_template_fetches_the_prompt(story: Story) -> None:
     await story.enrol(ANA)
-    await story.reads(ANA)
+    await story.unread(ANA)
     at(story.clock, 0, 9)
     await story.tick()
-    (parcel,) = await story.reads(ANA)
-    assert parcel.opening is not None
-    (choice,) = parcel.opening.choices
+    (parcel,) = await story.unread(ANA)
+    assert parcel.template is not None
+    (choice,) = parcel.template.choices
     (question,) = await story.press(ANA, choice)
     assert (question.text, question.rows) == (parcel.text, parcel.rows)
     assert (await story.place(ANA)).heard_at == story.clock()
@@ -143,33 +145,33 @@ async def test_a_tap_on_the_template_brings_the_question(story: Story) -> None:
 
 async def test_a_channel_without_window_has_neither_templates_nor_a_limit(story: Story) -> None:
     await story.enrol(ANA_ON_TELEGRAM)
-    await story.reads(ANA_ON_TELEGRAM)
-    await story.knows(people="0")
+    await story.unread(ANA_ON_TELEGRAM)
+    await story.report(recipient_limit="0")
     await story.template(status="PAUSED")
     at(story.clock, 0, 9)
     assert await story.tick() == 1
-    (parcel,) = await story.reads(ANA_ON_TELEGRAM)
-    assert parcel.opening is None
-    assert not await story.is_knocked(ANA_ON_TELEGRAM)
+    (parcel,) = await story.unread(ANA_ON_TELEGRAM)
+    assert parcel.template is None
+    assert not await story.got_template(ANA_ON_TELEGRAM)
 
 
-async def test_whoever_has_to_accept_a_newer_notice_is_called_by_the_template_too(story: Story) -> None:
+async def test_a_newer_notice_is_announced_by_the_template_too(story: Story) -> None:
     await story.enrol(ANA)
-    await story.reads(ANA)
+    await story.unread(ANA)
     story.library = with_notice(story.library, "2027-1")
     story.installation = whatsapp_installation("direct")
     at(story.clock, 0, 9)
     await story.tick()
-    (parcel,) = await story.reads(ANA)
+    (parcel,) = await story.unread(ANA)
     assert parcel.text.startswith(story.phrase("enroll.renew")[:40])
-    assert parcel.opening is not None
-    assert (parcel.opening.template, parcel.opening.choices) == (TAP, ("profile:today",))
+    assert parcel.template is not None
+    assert (parcel.template.template, parcel.template.choices) == (TAP, ("profile:today",))
 
 
-# ---------------------------------------------------------------- the limit of people
+# ---------------------------------------------------------------- the recipient limit
 
 
-LIMITS = {  # what the platform told; how many of three are planned when 249 got a template in the last hour
+LIMITS = {  # the reported limit; how many of three are planned when 249 got a template in the last hour
     None: 1,
     "250": 1,
     "251": 2,
@@ -182,203 +184,203 @@ LIMITS = {  # what the platform told; how many of three are planned when 249 got
 }
 
 
-@pytest.mark.parametrize("told", LIMITS)
-async def test_no_more_silent_people_are_written_to_than_the_platform_allows(story: Story, told: str | None) -> None:
-    people = await story.people(9, 9, 9)
-    if told is not None:
-        await story.knows(people=told)
+@pytest.mark.parametrize("reported", LIMITS)
+async def test_no_more_silent_servants_are_planned_than_the_platform_allows(story: Story, reported: str | None) -> None:
+    phones = await story.enrol_at(9, 9, 9)
+    if reported is not None:
+        await story.report(recipient_limit=reported)
     at(story.clock, 0, 9)
     async with story.database.write() as tx:
-        owner = await servants.at(tx, "whatsapp", people[0].address)
+        owner = await servants.by_address(tx, "whatsapp", phones[0].address)
         assert owner is not None
         rest = {"channel": "whatsapp", "servant_id": owner.id, "is_reachable": False}
-        rows = [rest | {"address": f"MX.30{number:03}", "knocked_at": story.clock() - HOUR} for number in range(249)]
+        rows = [
+            rest | {"address": f"MX.30{number:03}", "template_sent_at": story.clock() - HOUR} for number in range(249)
+        ]
         await tx.execute(insert(schema.addresses), rows)
-    assert await story.planned(people) == list(range(LIMITS[told]))
-    assert [await story.is_put_off(who) for who in people] == [number >= LIMITS[told] for number in range(3)]
+    assert await story.planned(phones) == list(range(LIMITS[reported]))
+    assert [await story.is_deferred(who) for who in phones] == [number >= LIMITS[reported] for number in range(3)]
     assert await story.tick() == 0
 
 
-async def test_whoever_is_put_off_is_planned_first_and_at_their_own_hour(story: Story) -> None:
-    await story.knows(people="2")
-    people = await story.people(9, 9, 11, 11)
+async def test_a_deferred_servant_is_planned_first_and_at_their_own_hour(story: Story) -> None:
+    await story.report(recipient_limit="2")
+    phones = await story.enrol_at(9, 9, 11, 11)
     days = []
     for day in range(3):
-        asked = {}
+        planned = {}
         for hour in range(8, 19):
             at(story.clock, day, hour)
-            if found := await story.planned(people):
-                asked[hour] = found
-        days.append(asked)
-    assert days == [{9: [0, 1]}, {11: [2, 3]}, {11: [0, 1]}], "places are kept for those who wait"
+            if found := await story.planned(phones):
+                planned[hour] = found
+        days.append(planned)
+    assert days == [{9: [0, 1]}, {11: [2, 3]}, {11: [0, 1]}], "quota is reserved for deferred servants"
 
 
-async def test_somebody_new_takes_no_place_of_those_who_wait(story: Story) -> None:
-    await story.knows(people="2")
-    first = await story.people(9, 9, 14)
+async def test_a_new_servant_takes_no_quota_of_deferred_ones(story: Story) -> None:
+    await story.report(recipient_limit="2")
+    first = await story.enrol_at(9, 9, 14)
     at(story.clock, 0, 9)
     assert await story.planned(first) == [0, 1]
     at(story.clock, 0, 14)
     assert await story.planned(first) == []
-    new = await story.people(10, 10, start=10)
+    new = await story.enrol_at(10, 10, start=10)
     async with story.database.write() as tx:  # silent since the day before
         await tx.execute(schema.addresses.update().values(heard_at=story.clock() - 2 * DAY))
-    everybody = [*first, *new]
+    all_servants = [*first, *new]
     at(story.clock, 1, 10)
-    assert await story.planned(everybody) == [0], "of two places one is kept for whoever waits for 14:00"
+    assert await story.planned(all_servants) == [0], "of a limit of two, one is reserved for the servant of 14:00"
     at(story.clock, 1, 14)
-    assert await story.planned(everybody) == [2]
+    assert await story.planned(all_servants) == [2]
 
 
-async def test_as_the_moving_day_frees_places_they_are_taken(story: Story) -> None:
-    await story.knows(people="2")
-    people = await story.people(9, 9, 9, 9)
+async def test_quota_that_the_rolling_day_frees_is_used(story: Story) -> None:
+    await story.report(recipient_limit="2")
+    phones = await story.enrol_at(9, 9, 9, 9)
     async with story.database.write() as tx:
-        for who, hour in ((people[0], 10), (people[1], 12)):  # as if they had got one on Sunday
+        for who, hour in ((phones[0], 10), (phones[1], 12)):  # as if they had got a template on Sunday
             at(story.clock, -1, hour)
             await addresses.record_template_sent(tx, "whatsapp", who.address, story.clock())
-    asked = {}
+    planned = {}
     for hour in range(9, 15):
         for minute in (0, 1):
             at(story.clock, 0, hour, minute)
-            if found := await story.planned(people):
-                asked[hour, minute] = found
-    assert asked == {(10, 0): [0], (12, 0): [1]}
+            if found := await story.planned(phones):
+                planned[hour, minute] = found
+    assert planned == {(10, 0): [0], (12, 0): [1]}
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hours=st.lists(st.sampled_from([9, 11, 13]), min_size=1, max_size=6), limit=st.integers(1, 3))
-async def test_in_no_moving_day_are_there_more_than_the_limit_and_everybody_has_a_turn(
+async def test_no_rolling_day_exceeds_the_limit_and_every_servant_is_planned(
     database: Database, library: Library, hours: list[int], limit: int
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     story = Story(database, library, Clock(MONDAY_NINE - 3 * DAY))
     await story.open()
-    await story.knows(people=f"{limit}")
-    people = await story.people(*hours)
-    knocked: list[tuple[datetime, int]] = []
+    await story.report(recipient_limit=f"{limit}")
+    phones = await story.enrol_at(*hours)
+    planned: list[tuple[datetime, int]] = []
     for day in range(5):
         for hour in (9, 11, 13, 15):
             at(story.clock, day, hour)
-            knocked += [(story.clock(), who) for who in await story.planned(people)]
-            recent = {who for moment, who in knocked if moment > story.clock() - DAY}
+            planned += [(story.clock(), who) for who in await story.planned(phones)]
+            recent = {who for moment, who in planned if moment > story.clock() - DAY}
             assert len(recent) <= limit
-    turns = [[moment for moment, who in knocked if who == number] for number in range(len(people))]
-    most = -(-len(people) // limit)  # days until everybody had a turn, were all asked at one hour
-    for hour, asked in zip(hours, turns, strict=True):
-        assert all(moment.astimezone(story.installation.timezone).hour >= hour for moment in asked)
-        assert len(asked) >= 5 // (most + 1)
+    times = [[moment for moment, who in planned if who == number] for number in range(len(phones))]
+    most = -(-len(phones) // limit)  # days until all were planned once, if all had the same hour
+    for hour, own_times in zip(hours, times, strict=True):
+        assert all(moment.astimezone(story.installation.timezone).hour >= hour for moment in own_times)
+        assert len(own_times) >= 5 // (most + 1)
 
 
-async def test_whoever_speaks_while_put_off_is_asked_at_once_and_needs_no_place(story: Story) -> None:
-    await story.knows(people="0")
-    people = await story.people(9, 9)
+async def test_a_deferred_servant_who_writes_is_planned_at_once_without_quota(story: Story) -> None:
+    await story.report(recipient_limit="0")
+    phones = await story.enrol_at(9, 9)
     at(story.clock, 0, 9)
-    assert await story.planned(people) == []
-    await story.types(people[1], "ayuda")
-    assert await story.planned(people) == [1]
-    assert not await story.is_put_off(people[1])
-    assert not await story.is_knocked(people[1])
+    assert await story.planned(phones) == []
+    await story.type(phones[1], "ayuda")
+    assert await story.planned(phones) == [1]
+    assert not await story.is_deferred(phones[1])
+    assert not await story.got_template(phones[1])
 
 
 async def test_free_prompts_do_not_count_against_the_limit(story: Story) -> None:
-    await story.knows(people="1")
-    people = await story.people(9, 9, 9)
+    await story.report(recipient_limit="1")
+    phones = await story.enrol_at(9, 9, 9)
     at(story.clock, 0, 9)
-    for who in people[:2]:
-        await story.types(who, "ayuda", at=story.clock() - HOUR)
-    assert await story.planned(people) == [0, 1, 2]
-    assert [await story.is_knocked(who) for who in people] == [False, False, True]
+    for who in phones[:2]:
+        await story.type(who, "ayuda", at=story.clock() - HOUR)
+    assert await story.planned(phones) == [0, 1, 2]
+    assert [await story.got_template(who) for who in phones] == [False, False, True]
 
 
-async def test_silent_people_are_planned_in_portions_and_nobody_is_put_off_for_that(
+async def test_silent_servants_are_planned_in_batches_and_none_is_deferred_for_that(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "CHUNK", 2)
-    people = await story.people(9, 9, 9, 9, 9)
+    monkeypatch.setattr(scheduler, "PLAN_BATCH", 2)
+    phones = await story.enrol_at(9, 9, 9, 9, 9)
     at(story.clock, 0, 9)
-    assert await story.planned(people) == [0, 1, 2, 3, 4]
-    assert not any([await story.is_put_off(who) for who in people])
+    assert await story.planned(phones) == [0, 1, 2, 3, 4]
+    assert not any([await story.is_deferred(who) for who in phones])
     assert await story.tick() == 0
 
 
-async def test_whoever_speaks_before_it_is_their_turn_gets_no_template(story: Story) -> None:
-    people = await story.people(9, 9, 9)
+async def test_a_servant_who_writes_before_their_batch_gets_no_template(story: Story) -> None:
+    phones = await story.enrol_at(9, 9, 9)
     at(story.clock, 0, 9)
     async with story.database.read() as tx:
-        _, silent = await daily.look(tx, story.library, story.installation, story.clock())
-    await story.types(people[0], "ayuda")
-    await story.hears(people[1], UpdateKind.PREFERENCE, choice="stop")
+        _, silent = await daily.find_due(tx, story.library, story.installation, story.clock())
+    await story.type(phones[0], "ayuda")
+    await story.send_update(phones[1], UpdateKind.PREFERENCE, choice="stop")
     await story.template(status="APPROVED", category="MARKETING")
     async with story.database.write() as tx:
-        assert await daily.ask_some(tx, story.library, story.installation, story.clock(), silent) == 1
-    assert await story.is_knocked(people[2])
-    assert await story.planned(people) == [0, 2], "the first is written to freely by the next look"
-    assert not await story.is_knocked(people[0])
+        assert await daily.plan_prompts(tx, story.library, story.installation, story.clock(), silent) == 1
+    assert await story.got_template(phones[2])
+    assert await story.planned(phones) == [0, 2], "the next tick plans the first without a template"
+    assert not await story.got_template(phones[0])
 
 
-async def test_people_of_both_languages_share_the_limit(story: Story) -> None:
-    await story.knows(people="3")
-    spanish = await story.people(9, 9)
-    english = await story.people(9, 9, language="en", start=10)
+async def test_servants_of_both_languages_share_the_limit(story: Story) -> None:
+    await story.report(recipient_limit="3")
+    spanish = await story.enrol_at(9, 9)
+    english = await story.enrol_at(9, 9, language="en", start=10)
     at(story.clock, 0, 9)
     assert len(await story.planned(spanish + english)) == 3
 
 
-async def test_whoever_waits_longer_goes_first_in_whichever_language(story: Story) -> None:
-    await story.knows(people="1")
-    spanish = await story.people(9)
-    english = await story.people(9, language="en", start=10)
-    asked = []
+async def test_the_longest_deferred_servant_goes_first_in_either_language(story: Story) -> None:
+    await story.report(recipient_limit="1")
+    spanish = await story.enrol_at(9)
+    english = await story.enrol_at(9, language="en", start=10)
+    planned = []
     for day in range(4):
         at(story.clock, day, 9)
-        asked.append(await story.planned(spanish + english))
-    assert asked == [[0], [1], [0], [1]]
+        planned.append(await story.planned(spanish + english))
+    assert planned == [[0], [1], [0], [1]]
 
 
-# ---------------------------------------------------------------- templates that are not taken
+# ---------------------------------------------------------------- templates that may not be sent
 
 
 @pytest.mark.parametrize("status", ["PAUSED", "DISABLED", "REJECTED", "PENDING", "REFUSED_132015"])
-async def test_a_stopped_template_plans_nobody_silent_of_its_language_and_everybody_else_as_ever(
-    story: Story, status: str
-) -> None:
+async def test_a_stopped_template_excludes_only_the_silent_servants_of_its_language(story: Story, status: str) -> None:
     await story.template(status=status)
     await story.template(language="en", status="APPROVED")
-    silent, heard = await story.people(9, 9)
-    (english,) = await story.people(9, language="en", start=10)
+    silent, heard = await story.enrol_at(9, 9)
+    (english,) = await story.enrol_at(9, language="en", start=10)
     await story.enrol(ANA_ON_TELEGRAM)
-    await story.reads(ANA_ON_TELEGRAM)
+    await story.unread(ANA_ON_TELEGRAM)
     at(story.clock, 0, 9)
-    await story.types(heard, "ayuda")
-    everybody = [silent, heard, english, ANA_ON_TELEGRAM]
-    assert await story.planned(everybody) == [1, 2, 3]
+    await story.type(heard, "ayuda")
+    all_servants = [silent, heard, english, ANA_ON_TELEGRAM]
+    assert await story.planned(all_servants) == [1, 2, 3]
     at(story.clock, 0, 13)
-    assert await story.planned(everybody) == []
+    assert await story.planned(all_servants) == []
     await story.template(status="APPROVED")
-    assert await story.planned(everybody) == [0], "the same day"
-    assert await story.is_knocked(silent)
+    assert await story.planned(all_servants) == [0], "the same day"
+    assert await story.got_template(silent)
 
 
-async def test_a_stopped_template_is_waited_for_until_the_day_ends(story: Story) -> None:
+async def test_a_stopped_template_is_awaited_until_the_day_ends(story: Story) -> None:
     await story.template(status="PAUSED")
-    people = await story.people(9)
+    phones = await story.enrol_at(9)
     at(story.clock, 0, 9)
-    assert await story.planned(people) == []
+    assert await story.planned(phones) == []
     at(story.clock, 0, 19)
     await story.template(status="APPROVED")
-    assert await story.planned(people) == []
+    assert await story.planned(phones) == []
     at(story.clock, 1, 9)
-    assert await story.planned(people) == [0]
+    assert await story.planned(phones) == [0]
 
 
-async def test_no_place_is_kept_for_whoever_cannot_be_planned(story: Story) -> None:
-    await story.knows(people="1")
+async def test_no_quota_is_reserved_for_a_servant_who_cannot_be_planned(story: Story) -> None:
+    await story.report(recipient_limit="1")
     await story.template(language="en", status="PAUSED")
-    english = await story.people(12, language="en", start=10)
+    english = await story.enrol_at(12, language="en", start=10)
     at(story.clock, 0, 12)
     assert await story.planned(english) == []
-    spanish = await story.people(9)
+    spanish = await story.enrol_at(9)
     async with story.database.write() as tx:  # silent for a day
         await tx.execute(schema.addresses.update().values(heard_at=story.clock() - 2 * DAY))
     at(story.clock, 1, 9)
@@ -386,42 +388,42 @@ async def test_no_place_is_kept_for_whoever_cannot_be_planned(story: Story) -> N
 
 
 @pytest.mark.parametrize("category", ["MARKETING", "UTILITY", ""])
-async def test_whoever_wants_no_marketing_gets_none(story: Story, category: str) -> None:
+async def test_a_servant_who_opted_out_gets_no_marketing_template(story: Story, category: str) -> None:
     await story.template(status="APPROVED", category=category)
-    people = await story.people(9, 9)
+    phones = await story.enrol_at(9, 9)
     at(story.clock, 0, 9)
-    await story.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
-    assert await story.planned(people) == ([1] if category == "MARKETING" else [0, 1])
+    await story.send_update(phones[0], UpdateKind.PREFERENCE, choice="stop")
+    assert await story.planned(phones) == ([1] if category == "MARKETING" else [0, 1])
 
 
-async def test_no_marketing_ends_when_the_person_says_so_or_speaks(story: Story) -> None:
+async def test_a_servant_who_opts_in_again_or_writes_is_planned(story: Story) -> None:
     await story.template(status="APPROVED", category="MARKETING")
-    people = await story.people(9, 9)
+    phones = await story.enrol_at(9, 9)
     at(story.clock, 0, 9)
-    for who in people:
-        await story.hears(who, UpdateKind.PREFERENCE, choice="stop")
-    assert await story.planned(people) == []
-    await story.hears(people[0], UpdateKind.PREFERENCE, choice="resume")
-    assert await story.planned(people) == [0]
-    await story.types(people[1], "ayuda")
-    assert await story.planned(people) == [1], "freely: that is no template"
+    for who in phones:
+        await story.send_update(who, UpdateKind.PREFERENCE, choice="stop")
+    assert await story.planned(phones) == []
+    await story.send_update(phones[0], UpdateKind.PREFERENCE, choice="resume")
+    assert await story.planned(phones) == [0]
+    await story.type(phones[1], "ayuda")
+    assert await story.planned(phones) == [1], "inside the window: that is no template"
 
 
-async def test_no_place_is_kept_for_whoever_wants_no_marketing(story: Story) -> None:
-    await story.knows(people="1")
+async def test_no_quota_is_reserved_for_a_servant_who_opted_out(story: Story) -> None:
+    await story.report(recipient_limit="1")
     await story.template(status="APPROVED", category="MARKETING")
-    people = await story.people(12, 9)
+    phones = await story.enrol_at(12, 9)
     at(story.clock, 0, 8)
-    await story.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
+    await story.send_update(phones[0], UpdateKind.PREFERENCE, choice="stop")
     at(story.clock, 0, 9)
-    assert await story.planned(people) == [1]
+    assert await story.planned(phones) == [1]
     at(story.clock, 0, 12)
-    assert await story.planned(people) == []
+    assert await story.planned(phones) == []
     at(story.clock, 1, 9)
-    assert await story.planned(people) == [1]
+    assert await story.planned(phones) == [1]
 
 
-# ---------------------------------------------------------------- the whole question as a template
+# ---------------------------------------------------------------- the prompt itself as a template
 
 
 @pytest.fixture
@@ -430,57 +432,58 @@ def direct(story: Story) -> Story:
     return story
 
 
-async def opening_of(story: Story, who: Phone) -> RenderedTemplate:
-    (parcel,) = await story.reads(who)
-    assert parcel.opening is not None
-    return parcel.opening
+async def template_of(story: Story, who: Phone) -> RenderedTemplate:
+    (parcel,) = await story.unread(who)
+    assert parcel.template is not None
+    return parcel.template
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
-async def test_sent_directly_the_template_is_the_question_and_its_buttons_are_the_answers(
+async def test_the_full_template_is_the_prompt_and_its_quick_replies_are_the_answers(
     direct: Story, language: str
 ) -> None:
     await direct.enrol(ANA, language=language)
-    await direct.reads(ANA)
+    await direct.unread(ANA)
     at(direct.clock, 0, 9)
     await direct.tick()
-    opening = await opening_of(direct, ANA)
+    template = await template_of(direct, ANA)
     number = await direct.prompt(ANA)
-    assert opening.choices == tuple(f"answer:{number}:{letter}" for letter in "abc")
-    assert (opening.template, opening.code, len(opening.values)) == (WHOLE, CODES[language], 5)
-    assert opening.values[0] == await direct.topic(ANA, language)
-    known = {" ".join(one.situation.in_language(language).split()) for one in direct.library.scenarios.values()}
-    assert opening.values[1] in known
-    assert not any(sign in value for value in opening.values for sign in "\n\t")
-    (why,) = await direct.press(ANA, opening.choices[1])
-    assert why.opening is None
-    assert direct.phrase("button.sure", language) in [key.label for row in why.rows for key in row]
+    assert template.choices == tuple(f"answer:{number}:{letter}" for letter in "abc")
+    assert (template.template, template.code, len(template.values)) == (FULL, CODES[language], 5)
+    assert template.values[0] == await direct.topic(ANA, language)
+    scenarios = direct.library.scenarios.values()
+    known = {" ".join(scenario.situation.in_language(language).split()) for scenario in scenarios}
+    assert template.values[1] in known
+    assert not any(sign in value for value in template.values for sign in "\n\t")
+    (why,) = await direct.press(ANA, template.choices[1])
+    assert why.template is None
+    assert direct.phrase("button.sure", language) in [button.label for row in why.rows for button in row]
 
 
-INSTEAD: dict[str, dict[str, dict[str, str]]] = {  # how the platform looks at our templates
+STATUSES: dict[str, dict[str, dict[str, str]]] = {  # what the platform reported of our templates
     "unknown": {},
-    "approved": {WHOLE: {"status": "APPROVED"}},
-    "paused": {WHOLE: {"status": "PAUSED"}},
-    "disabled": {WHOLE: {"status": "DISABLED"}},
-    "pending": {WHOLE: {"status": "PENDING"}},
+    "approved": {FULL: {"status": "APPROVED"}},
+    "paused": {FULL: {"status": "PAUSED"}},
+    "disabled": {FULL: {"status": "DISABLED"}},
+    "pending": {FULL: {"status": "PENDING"}},
 }
 
 
-@pytest.mark.parametrize("name", INSTEAD)
-async def test_where_the_whole_question_is_stopped_the_tap_goes_instead(direct: Story, name: str) -> None:
-    for template, told in INSTEAD[name].items():
-        await direct.template(template, **told)
-    people = await direct.people(9)
-    english = await direct.people(9, language="en", start=10)
+@pytest.mark.parametrize("name", STATUSES)
+async def test_where_the_full_template_is_stopped_the_tap_template_is_sent(direct: Story, name: str) -> None:
+    for template, reported in STATUSES[name].items():
+        await direct.template(template, **reported)
+    phones = await direct.enrol_at(9)
+    english = await direct.enrol_at(9, language="en", start=10)
     at(direct.clock, 0, 9)
     assert await direct.tick() == 2
-    expected = WHOLE if name in ("unknown", "approved") else TAP
-    assert (await opening_of(direct, people[0])).template == expected
-    assert (await opening_of(direct, english[0])).template == WHOLE, "each language is a template of its own"
+    expected = FULL if name in ("unknown", "approved") else TAP
+    assert (await template_of(direct, phones[0])).template == expected
+    assert (await template_of(direct, english[0])).template == FULL, "each language is a template of its own"
 
 
 SHAPES: dict[str, tuple[Any, str]] = {
-    "as shipped": (lambda one: one, WHOLE),
+    "as shipped": (lambda one: one, FULL),
     "too long": (lambda one: one.model_copy(update={"situation": Text(es="x" * 900, en="x" * 900)}), TAP),
     "two options": (lambda one: one.model_copy(update={"options": one.options[:2]}), TAP),
     "four options": (lambda one: one.model_copy(update={"options": (*one.options, one.options[0])}), TAP),
@@ -488,124 +491,126 @@ SHAPES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_question_that_does_not_fit_the_template_is_brought_by_the_tap(direct: Story, name: str) -> None:
+async def test_a_prompt_that_does_not_fit_the_full_template_is_announced_by_the_tap_template(
+    direct: Story, name: str
+) -> None:
     shape, expected = SHAPES[name]
     course = {key: shape(one) for key, one in direct.library.scenarios.items()}
-    people = await direct.people(9)
+    phones = await direct.enrol_at(9)
     direct.library = replace(direct.library, scenarios=course)
     at(direct.clock, 0, 9)
     await direct.tick()
-    assert (await opening_of(direct, people[0])).template == expected
+    assert (await template_of(direct, phones[0])).template == expected
 
 
-async def test_sent_directly_whoever_wants_no_marketing_gets_none_either(direct: Story) -> None:
+async def test_a_servant_who_opted_out_gets_no_full_template_in_marketing(direct: Story) -> None:
     await direct.template(TAP, status="APPROVED", category="UTILITY")
-    await direct.template(WHOLE, status="APPROVED", category="MARKETING")
-    people = await direct.people(9)
+    await direct.template(FULL, status="APPROVED", category="MARKETING")
+    phones = await direct.enrol_at(9)
     at(direct.clock, 0, 9)
-    await direct.hears(people[0], UpdateKind.PREFERENCE, choice="stop")
+    await direct.send_update(phones[0], UpdateKind.PREFERENCE, choice="stop")
     await direct.tick()
-    said = await direct.reads(people[0])
-    assert not [one for one in said if one.opening and one.opening.template == WHOLE]
+    replies = await direct.unread(phones[0])
+    assert not [parcel for parcel in replies if parcel.template and parcel.template.template == FULL]
 
 
-async def test_sent_directly_the_tap_need_not_be_approved(direct: Story) -> None:
+async def test_with_direct_prompts_the_tap_template_need_not_be_approved(direct: Story) -> None:
     await direct.template(TAP, status="PAUSED")
-    await direct.template(WHOLE, status="APPROVED")
-    people = await direct.people(9)
+    await direct.template(FULL, status="APPROVED")
+    phones = await direct.enrol_at(9)
     at(direct.clock, 0, 9)
-    assert await direct.planned(people) == [0]
+    assert await direct.planned(phones) == [0]
 
 
 # ---------------------------------------------------------------- two channels
 
 
-async def join(story: Story, who: Phone, channel: str, address: str) -> None:
+async def link(story: Story, who: Phone, channel: str, address: str) -> None:
     known = await story.servant(who)
     row = {"channel": channel, "address": address, "servant_id": known.id}
     async with story.database.write() as tx:
         await tx.execute(insert(schema.addresses).values(row))
 
 
-CHOSEN: dict[str, tuple[str | None, tuple[str, ...], str]] = {  # chosen; where nobody is reached; where it goes
+CHOSEN: dict[str, tuple[str | None, tuple[str, ...], str]] = {  # chosen channel; unreachable channels; recipient
     "none chosen": (None, (), "telegram"),
-    "none chosen, the first does not reach": (None, ("telegram",), "whatsapp"),
+    "none chosen, the first is unreachable": (None, ("telegram",), "whatsapp"),
     "WhatsApp chosen": ("whatsapp", (), "whatsapp"),
-    "WhatsApp chosen, it does not reach": ("whatsapp", ("whatsapp",), "telegram"),
+    "WhatsApp chosen, it is unreachable": ("whatsapp", ("whatsapp",), "telegram"),
     "Telegram chosen": ("telegram", (), "telegram"),
-    "Telegram chosen, it does not reach": ("telegram", ("telegram",), "whatsapp"),
-    "one chosen that is no more": ("webchat", (), "telegram"),
-    "none reaches": ("telegram", ("telegram", "whatsapp"), ""),
+    "Telegram chosen, it is unreachable": ("telegram", ("telegram",), "whatsapp"),
+    "a channel chosen that is not linked any more": ("webchat", (), "telegram"),
+    "all unreachable": ("telegram", ("telegram", "whatsapp"), ""),
 }
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-async def test_a_prompt_goes_to_the_chosen_channel_only_or_to_the_other_when_that_cannot_reach(
-    story: Story, name: str
-) -> None:
-    chosen, unreached, expected = CHOSEN[name]
+async def test_a_prompt_goes_to_the_chosen_channel_or_if_unreachable_to_the_other(story: Story, name: str) -> None:
+    chosen, unreachable_channels, expected = CHOSEN[name]
     await story.enrol(ANA)
-    await join(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
-    await story.reads(ANA)
+    await link(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
+    await story.unread(ANA)
     async with story.database.write() as tx:
         await tx.execute(update(schema.servants).values(channel=chosen))
-        for channel in unreached:
+        for channel in unreachable_channels:
             unreachable = update(schema.addresses).where(schema.addresses.c.channel == channel)
             await tx.execute(unreachable.values(is_reachable=False))
     at(story.clock, 0, 9)
     assert await story.tick() == (1 if expected else 0)
     assert await story.tick() == 0
-    went = [who.channel for who in (ANA, ANA_ON_TELEGRAM) if await story.reads(who)]
-    assert went == ([expected] if expected else [])
+    channels = [who.channel for who in (ANA, ANA_ON_TELEGRAM) if await story.unread(who)]
+    assert channels == ([expected] if expected else [])
 
 
-async def test_the_silence_of_a_channel_that_was_not_chosen_takes_no_place(story: Story) -> None:
-    await story.knows(people="1")
+async def test_silence_on_a_channel_that_was_not_chosen_uses_no_quota(story: Story) -> None:
+    await story.report(recipient_limit="1")
     await story.enrol(ANA)
-    await join(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
+    await link(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
     async with story.database.write() as tx:
         await tx.execute(update(schema.servants).values(channel="telegram"))
     await story.enrol(BETO)
     for who in (ANA, BETO):
-        await story.reads(who)
+        await story.unread(who)
     at(story.clock, 0, 9)
     assert await story.planned([ANA, BETO, ANA_ON_TELEGRAM]) == [1, 2]
-    assert not await story.is_put_off(ANA)
+    assert not await story.is_deferred(ANA)
 
 
-# ---------------------------------------------------------------- who is kept a place, hour by hour
+# ---------------------------------------------------------------- reserved quota
 
 
-AHEAD = {  # put off since that day (0: today), hour; whether a place is kept at 10:00
+AHEAD = {  # deferred since that day (0: today), hour; whether quota is reserved at 10:00
     "since yesterday, later today": (-1, 11, True),
     "since last week, later today": (-7, 17, True),
     "since yesterday, this hour": (-1, 10, False),
     "since yesterday, an hour that is over": (-1, 9, False),
     "since today, later": (0, 11, False),
-    "not put off": (None, 11, False),
+    "not deferred": (None, 11, False),
 }
 
 
 @pytest.mark.parametrize("name", AHEAD)
-async def test_for_whom_a_place_is_kept(story: Story, name: str) -> None:
-    since, hour, is_kept = AHEAD[name]
-    await story.knows(people="5")
-    (who,) = await story.people(hour)
+async def test_for_whom_quota_is_reserved(story: Story, name: str) -> None:
+    since, hour, is_reserved = AHEAD[name]
+    await story.report(recipient_limit="5")
+    (who,) = await story.enrol_at(hour)
     at(story.clock, 0, 10)
-    day = Day.at(story.clock(), story.installation)
+    day = SendDay.at(story.clock(), story.installation)
     assert day is not None
     async with story.database.write() as tx:
         if since is not None:
-            await addresses.put_off(tx, "whatsapp", who.address, day.date + since * DAY)
-        silence = Silence("whatsapp", story.clock() - DAY)
-        assert await due.count_put_off_ahead(tx, day.date, day.hour, silence, {"es": False}) == int(is_kept)
-        assert await template_messages.room_left(tx, silence, day, {"es": False}) == 5 - int(is_kept)
+            await addresses.defer(tx, "whatsapp", who.address, day.date + since * DAY)
+        silence = ReplyWindow("whatsapp", story.clock() - DAY)
+        assert await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, {"es": False}) == int(
+            is_reserved
+        )
+        assert await template_messages.remaining_quota(tx, silence, day, {"es": False}) == 5 - int(is_reserved)
 
 
-async def test_no_place_is_kept_without_limit(story: Story) -> None:
-    await story.knows(**{PEOPLE: "-1"})
-    people = await story.people(9, 11)
+async def test_no_quota_is_reserved_without_limit(story: Story) -> None:
+    await story.report(**{RECIPIENT_LIMIT: "-1"})
+    phones = await story.enrol_at(9, 11)
     async with story.database.write() as tx:
-        await addresses.put_off(tx, "whatsapp", people[1].address, story.clock().date())
+        await addresses.defer(tx, "whatsapp", phones[1].address, story.clock().date())
     at(story.clock, 0, 9)
-    assert await story.planned(people) == [0]
+    assert await story.planned(phones) == [0]

@@ -1,3 +1,5 @@
+"""The one-time link to the letterbox, and when the letterbox is closed."""
+
 import os
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,55 +16,57 @@ from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 from tests.fakes.unit import Unit
 
-HOUSE = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 ANSWERS = "ynunnynnnn-nyu"
 
 
-async def say(tx: Transaction, library: Library, choice: str, language: str = "es") -> Message:
+async def press(tx: Transaction, library: Library, choice: str, language: str = "es") -> Message:
     update = Update("telegram", "1", "7001", UpdateKind.CHOICE, choice=choice)
-    turn = await consult.turn(Context(tx, library, HOUSE, update, NOW, language, None))
-    (message,) = turn.messages
+    response = await consult.handle(Context(tx, library, INSTALLATION, update, NOW, language, None))
+    (message,) = response.messages
     return message
 
 
 async def test_limits_come_before_the_link(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
-        message = await say(tx, library, f"consult:start:{ANSWERS}")
+        await Unit.with_recovery_key().publish(tx)
+        message = await press(tx, library, f"consult:start:{ANSWERS}")
     assert message.key == "consult.limits"
-    (way_in,), (later,) = message.buttons
-    page, fragment = way_in.url.split("#")
+    (open_letterbox,), (later,) = message.buttons
+    page, fragment = open_letterbox.url.split("#")
     assert page == "http://127.0.0.1/c"
     assert fragment.endswith(f"&a={ANSWERS}&l=es")
     assert later.choice == "consult:later"
 
 
 @pytest.mark.parametrize("choice", ["consult:start", "consult:start:", "consult:start:xyz", "consult:start:<b>:y", ""])
-async def test_answers_that_are_none_are_not_carried(database: Database, library: Library, choice: str) -> None:
+async def test_malformed_answers_are_not_passed_on(database: Database, library: Library, choice: str) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
-        message = await say(tx, library, choice, "en")
+        await Unit.with_recovery_key().publish(tx)
+        message = await press(tx, library, choice, "en")
     assert "&a=" not in message.buttons[0][0].url
     assert message.buttons[0][0].url.endswith("&l=en")
 
 
-async def test_without_two_readers_the_chat_says_closed_and_gives_no_link(database: Database, library: Library) -> None:
+async def test_without_two_readers_the_letterbox_is_closed_and_no_link_is_created(
+    database: Database, library: Library
+) -> None:
     async with database.write() as tx:
-        message = await say(tx, library, "consult:start")
+        message = await press(tx, library, "consult:start")
         assert (message.key, message.buttons) == ("consult.closed", ())
         assert (await tx.execute(select(schema.links))).all() == []
 
 
 async def test_later_ends_politely(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        assert (await say(tx, library, "consult:later")).key == "consult.later"
+        assert (await press(tx, library, "consult:later")).key == "consult.later"
         assert (await tx.execute(select(schema.links))).all() == []
 
 
-async def test_a_link_row_tells_neither_token_nor_person_nor_minute(database: Database, library: Library) -> None:
+async def test_a_link_row_reveals_neither_token_nor_user_nor_minute(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await Unit.of_two().publish(tx)
-        url = (await say(tx, library, "consult:start")).buttons[0][0].url
+        await Unit.with_recovery_key().publish(tx)
+        url = (await press(tx, library, "consult:start")).buttons[0][0].url
         row = (await tx.execute(select(schema.links))).one()
     token = url.split("#t=")[1].split("&")[0]
     assert token not in "".join(map(str, row))

@@ -1,4 +1,4 @@
-"""A short question typed in the chat is answered from the FAQ; everything else is treated as ever."""
+"""A short question typed in the chat is answered from the FAQ; other texts are handled as without it."""
 
 import json
 from itertools import combinations
@@ -13,10 +13,10 @@ from content.text import LANGUAGES
 from handlers import outgoing
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, UpdateKind
 from handlers.orientation import faq
-from handlers.outgoing import Listener
+from handlers.outgoing import Recipient
 from storage import schema
 from tests.cast import ANA, BETO
-from tests.handlers.conversation import Talk, choices, words
+from tests.handlers.conversation import Talk, choices, text_of
 from tests.handlers.test_router import with_notice
 
 GIFT = "puedo aceptar un regalo de un proveedor"
@@ -28,42 +28,42 @@ def entry(library: Library, name: str) -> FaqEntry:
 
 async def test_a_question_gets_the_two_best_entries_and_the_self_assessment(talk: Talk) -> None:
     await talk.enrol(ANA)
-    (told,) = await talk.type(ANA, GIFT)
-    said = words([told])
+    (reply,) = await talk.type(ANA, GIFT)
+    text = text_of([reply])
     first, second = talk.library.faq.find(GIFT, "es")
-    for one in (first, second):
-        assert one.question.es in said
-        assert one.answer.es in said
-        for article in one.articles:
-            assert talk.library.articles[article].label("es") in said
-    assert said.index(first.question.es) < said.index(second.question.es)
-    assert choices([told]) == ["assess:start"]
+    for found in (first, second):
+        assert found.question.es in text
+        assert found.answer.es in text
+        for article in found.articles:
+            assert talk.library.articles[article].label("es") in text
+    assert text.index(first.question.es) < text.index(second.question.es)
+    assert choices([reply]) == ["assess:start"]
 
 
 async def test_a_question_with_one_good_entry_gets_that_one(talk: Talk) -> None:
     await talk.enrol(ANA)
     faq = talk.library.faq
-    question = next(one.question.es for one in faq.entries.values() if len(faq.find(one.question.es, "es")) == 1)
+    question = next(known.question.es for known in faq.entries.values() if len(faq.find(known.question.es, "es")) == 1)
     (only,) = faq.find(question, "es")
-    (told,) = await talk.type(ANA, question)
-    assert only.answer.es in told.text
-    assert choices([told]) == ["assess:start"]
+    (reply,) = await talk.type(ANA, question)
+    assert only.answer.es in reply.text
+    assert choices([reply]) == ["assess:start"]
 
 
 async def test_the_answer_is_in_the_language_that_the_servant_reads(talk: Talk) -> None:
     await talk.enrol(ANA, language="en")
     gift = entry(talk.library, "aceptar-regalo")
-    assert gift.answer.en in words(await talk.type(ANA, GIFT))
-    assert gift.answer.en in words(await talk.type(ANA, "can I accept a gift from a supplier?"))
+    assert gift.answer.en in text_of(await talk.type(ANA, GIFT))
+    assert gift.answer.en in text_of(await talk.type(ANA, "can I accept a gift from a supplier?"))
 
 
 async def test_a_stranger_may_ask_too_and_is_not_enrolled_by_it(talk: Talk) -> None:
     gift = entry(talk.library, "aceptar-regalo")
-    assert gift.answer.es in words(await talk.type(BETO, GIFT))
+    assert gift.answer.es in text_of(await talk.type(BETO, GIFT))
     assert await talk.servant(BETO) is None
 
 
-UNTOUCHED = [
+OTHER_TEXTS = [
     ("hola", "enroll.back"),
     ("gracias", "help.text"),
     ("mi primo trabaja en obra pública", "help.text"),
@@ -77,18 +77,20 @@ UNTOUCHED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "key"), UNTOUCHED)
-async def test_what_asks_nothing_or_finds_nothing_is_answered_as_ever(talk: Talk, text: str, key: str) -> None:
+@pytest.mark.parametrize(("text", "key"), OTHER_TEXTS)
+async def test_a_text_that_is_no_question_or_matches_no_entry_is_handled_as_other_text(
+    talk: Talk, text: str, key: str
+) -> None:
     await talk.enrol(ANA)
-    opening = talk.library.phrases.template("es", key).replace("**", "").split("{")[0].strip()
-    assert opening in words(await talk.type(ANA, text))
+    beginning = talk.library.phrases.template("es", key).replace("**", "").split("{")[0].strip()
+    assert beginning in text_of(await talk.type(ANA, text))
 
 
 async def test_a_long_text_is_dropped_even_if_it_asks(talk: Talk) -> None:
     await talk.enrol(ANA)
-    erased, told = await talk.hears(ANA, UpdateKind.LONG_TEXT, ref="77")
-    assert erased.act is Action.ERASE
-    assert told.text == talk.phrase("help.long_text")
+    erased, reply = await talk.send_update(ANA, UpdateKind.LONG_TEXT, ref="77")
+    assert erased.action is Action.ERASE
+    assert reply.text == talk.phrase("help.long_text")
 
 
 async def test_a_stranger_who_names_an_institution_or_a_code_still_joins(talk: Talk) -> None:
@@ -105,14 +107,14 @@ async def test_a_letter_still_answers_the_prompt(talk: Talk) -> None:
 async def test_a_newer_notice_comes_before_an_answer(talk: Talk) -> None:
     await talk.enrol(ANA)
     talk.library = with_notice(talk.library, "2027-01")
-    assert words(await talk.type(ANA, GIFT)) == talk.phrase("enroll.renew")
+    assert text_of(await talk.type(ANA, GIFT)) == talk.phrase("enroll.renew")
 
 
-async def test_nothing_of_the_question_is_kept_or_said_again(talk: Talk) -> None:
+async def test_the_question_is_neither_stored_nor_repeated(talk: Talk) -> None:
     await talk.enrol(ANA)
     canary = "zqxcanarioqxz"
-    told = await talk.type(ANA, f"¿puedo aceptar un regalo del proveedor {canary}?")
-    assert entry(talk.library, "aceptar-regalo").answer.es in words(told)
+    replies = await talk.type(ANA, f"¿puedo aceptar un regalo del proveedor {canary}?")
+    assert entry(talk.library, "aceptar-regalo").answer.es in text_of(replies)
     async with talk.database.read() as tx:
         for table in schema.metadata.sorted_tables:
             rows = [tuple(row) for row in await tx.execute(select(table))]
@@ -120,19 +122,19 @@ async def test_nothing_of_the_question_is_kept_or_said_again(talk: Talk) -> None
     assert canary not in repr(vars(talk.library.faq))
 
 
-def shown(library: Library, found: tuple[FaqEntry, ...], language: str) -> Parcel:
-    return outgoing.render(library, Listener("web", "1", language), faq.told(library, found), Action.SAY)
+def rendered(library: Library, found: tuple[FaqEntry, ...], language: str) -> Parcel:
+    return outgoing.render(library, Recipient("web", "1", language), faq.entries_message(library, found), Action.SEND)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_any_two_entries_fit_one_message_with_a_button(library: Library, language: str) -> None:
     entries = list(library.faq.entries.values())
-    entries.sort(key=lambda one: len(shown(library, (one,), language).text), reverse=True)
-    pairs = [*((one,) for one in entries), *combinations(entries[:6], 2)]
+    entries.sort(key=lambda found: len(rendered(library, (found,), language).text), reverse=True)
+    pairs = [*((found,) for found in entries), *combinations(entries[:6], 2)]
     for pair in pairs:
-        parcel = shown(library, pair, language)
+        parcel = rendered(library, pair, language)
         assert not parcel.text.endswith("…")
         assert len(parcel.text) <= limits.TEXT_WITH_BUTTONS
-        assert all(one.answer.in_language(language) in parcel.text for one in pair)
+        assert all(found.answer.in_language(language) in parcel.text for found in pair)
         assert parcel.text.count(BOLD) == parcel.text.count(UNBOLD) == len(pair)
         assert parcel.text.count(ITALIC) == parcel.text.count(UNITALIC) == 1

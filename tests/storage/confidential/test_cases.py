@@ -1,3 +1,5 @@
+"""Confidential cases: states, letters, links and news, on both databases."""
+
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
@@ -6,7 +8,7 @@ from itertools import product
 import pytest
 
 from storage.confidential import cases, wire_format
-from storage.confidential.cases import Access, Case, CaseState, Letter, Route, WrongMove
+from storage.confidential.cases import Access, Case, CaseState, InvalidTransition, Letter, Route
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 
@@ -35,7 +37,7 @@ async def add(
     return case
 
 
-async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) -> None:
+async def test_a_case_is_found_by_its_locator_and_by_its_id(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
         assert await cases.by_id(tx, case.id) == case
@@ -47,37 +49,37 @@ async def test_a_case_is_found_by_its_words_and_by_its_id(database: Database) ->
         assert await cases.access(tx, case.id, "dora") == []
 
 
-async def test_the_same_case_or_the_same_words_are_refused(database: Database) -> None:
+async def test_a_second_case_with_the_same_id_or_locator_is_refused(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
-        with pytest.raises(cases.CaseKnown):
+        with pytest.raises(cases.CaseExists):
             await cases.add(tx, case, "other words", [], Letter(1, 1, ""))
         other = replace(case, id=wire_format.new_id())
-        with pytest.raises(cases.CaseKnown):
+        with pytest.raises(cases.CaseExists):
             await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
 
 
-async def test_only_the_steps_of_the_diagram_are_taken(database: Database) -> None:
+async def test_only_the_transitions_of_the_diagram_are_allowed(database: Database) -> None:
     async with database.write() as tx:
         for source, target in product(CaseState, CaseState):
             case = await add(tx, source)
             if (source, target) in STEPS:
-                await cases.move(tx, case.id, target, due_on=DAY + timedelta(days=1))
+                await cases.set_state(tx, case.id, target, due_on=DAY + timedelta(days=1))
                 moved = replace(case, state=target, due_on=DAY + timedelta(days=1))
                 assert await cases.by_id(tx, case.id) == moved
             else:
-                with pytest.raises(WrongMove):
-                    await cases.move(tx, case.id, target)
+                with pytest.raises(InvalidTransition):
+                    await cases.set_state(tx, case.id, target)
                 assert await cases.by_id(tx, case.id) == case
 
 
-async def test_an_unknown_case_goes_nowhere(database: Database) -> None:
+async def test_the_state_of_an_unknown_case_cannot_be_set(database: Database) -> None:
     async with database.write() as tx:
-        with pytest.raises(WrongMove):
-            await cases.move(tx, "unknown", CaseState.OPEN)
+        with pytest.raises(InvalidTransition):
+            await cases.set_state(tx, "unknown", CaseState.OPEN)
 
 
-async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
+async def test_letters_are_in_order_without_a_gap(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
         for seq in (1, 3, 0):
@@ -87,7 +89,7 @@ async def test_letters_stand_in_order_without_a_gap(database: Database) -> None:
         assert [letter.envelope for letter in await cases.letters(tx, case.id)] == ["first", "second"]
 
 
-async def test_of_two_letters_in_the_same_place_one_is_kept(database: Database) -> None:
+async def test_of_two_concurrent_letters_with_one_number_one_is_stored(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
 
@@ -103,7 +105,7 @@ async def test_of_two_letters_in_the_same_place_one_is_kept(database: Database) 
     assert sum(kept) == 1
 
 
-async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(database: Database) -> None:
+async def test_the_queue_of_a_reader_has_their_cases_the_most_urgent_first(database: Database) -> None:
     async with database.write() as tx:
         late = await add(tx, due_on=DAY + timedelta(days=2))
         soon = await add(tx, due_on=DAY)
@@ -113,51 +115,51 @@ async def test_the_queue_shows_a_reader_their_cases_the_most_urgent_first(databa
         assert await cases.queue(tx, "carmen", closed=True) == [closed]
 
 
-async def test_a_link_is_spent_once_and_in_time(database: Database) -> None:
+async def test_a_link_is_redeemed_once_and_before_it_expires(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "hash", "sealed", HOUR)
-        assert await cases.spend_link(tx, "hash", HOUR) is None
-        assert await cases.spend_link(tx, "other", HOUR - timedelta(seconds=1)) is None
-        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) == "sealed"
-        assert await cases.spend_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
+        assert await cases.redeem_link(tx, "hash", HOUR) is None
+        assert await cases.redeem_link(tx, "other", HOUR - timedelta(seconds=1)) is None
+        assert await cases.redeem_link(tx, "hash", HOUR - timedelta(seconds=1)) == "sealed"
+        assert await cases.redeem_link(tx, "hash", HOUR - timedelta(seconds=1)) is None
 
 
-async def test_a_link_knows_no_finer_time_than_the_hour(database: Database) -> None:
+async def test_the_expiry_of_a_link_must_be_a_full_hour(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="hour"):
             await cases.add_link(tx, "hash", "sealed", NOW)
 
 
-async def test_links_that_nobody_used_are_forgotten(database: Database) -> None:
+async def test_expired_links_are_deleted(database: Database) -> None:
     async with database.write() as tx:
         await cases.add_link(tx, "old", "sealed", HOUR)
         await cases.add_link(tx, "new", "sealed", HOUR + timedelta(hours=1))
-        await cases.sweep_links(tx, HOUR)
-        assert await cases.spend_link(tx, "new", HOUR) == "sealed"
-        assert await cases.spend_link(tx, "old", HOUR - timedelta(hours=1)) is None
+        await cases.delete_expired_links(tx, HOUR)
+        assert await cases.redeem_link(tx, "new", HOUR) == "sealed"
+        assert await cases.redeem_link(tx, "old", HOUR - timedelta(hours=1)) is None
 
 
-async def test_news_are_told_once(database: Database) -> None:
+async def test_news_are_claimed_once(database: Database) -> None:
     async with database.write() as tx:
         case, quiet = await add(tx), await add(tx)
         await cases.add_route(tx, Route(case.id, "ana"))
         await cases.add_route(tx, Route(quiet.id, "beto"))
-        assert await cases.take_news(tx) == []
-        await cases.raise_news(tx, case.id)
-        await cases.raise_news(tx, case.id)
-        assert await cases.take_news(tx) == [Route(case.id, "ana")]
-        assert await cases.take_news(tx) == []
+        assert await cases.claim_news(tx) == []
+        await cases.flag_news(tx, case.id)
+        await cases.flag_news(tx, case.id)
+        assert await cases.claim_news(tx) == [Route(case.id, "ana")]
+        assert await cases.claim_news(tx) == []
 
 
-async def test_a_closed_case_forgets_where_to_ring_once_its_news_are_told(database: Database) -> None:
+async def test_the_route_of_a_closed_case_is_deleted_once_its_news_are_claimed(database: Database) -> None:
     async with database.write() as tx:
         case, silent = await add(tx), await add(tx)
         for one in (case, silent):
             await cases.add_route(tx, Route(one.id, "ana"))
-        await cases.raise_news(tx, case.id)
+        await cases.flag_news(tx, case.id)
         for one in (case, silent):
-            await cases.move(tx, one.id, CaseState.CLOSED)
-        assert await cases.take_news(tx) == [Route(case.id, "ana")]
+            await cases.set_state(tx, one.id, CaseState.CLOSED)
+        assert await cases.claim_news(tx) == [Route(case.id, "ana")]
         for one in (case, silent):
-            await cases.raise_news(tx, one.id)
-        assert await cases.take_news(tx) == []
+            await cases.flag_news(tx, one.id)
+        assert await cases.claim_news(tx) == []

@@ -22,26 +22,26 @@ async def joined(
         return await officers.sign_up(tx, token, KEYS, state, NOW)
 
 
-async def test_an_invite_is_kept_as_a_hash_and_looking_spends_nothing(database: Database) -> None:
+async def test_an_invite_is_stored_as_a_hash_and_reading_it_does_not_redeem_it(database: Database) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, " Carmen@UEIPCI.example ", "Carmen  Ríos", "admin", None, NOW)
         row = (await tx.execute(select(schema.invites))).one()
         assert token not in tuple(row)
         for _ in range(2):
-            officer = await officers.invited(tx, token, NOW)
+            officer = await officers.by_invite(tx, token, NOW)
     assert (officer.email, officer.name, officer.role) == ("carmen@ueipci.example", "Carmen Ríos", Role.ADMIN)
     assert officer.state is OfficerState.INVITED
     assert not officer.reads_cases
 
 
-async def test_an_invite_is_spent_once(database: Database) -> None:
+async def test_an_invite_is_redeemed_once(database: Database) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
         officer_id = await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
         with pytest.raises(InviteRefused):
             await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
         with pytest.raises(InviteRefused):
-            await officers.invited(tx, token, NOW)
+            await officers.by_invite(tx, token, NOW)
         officer = await officers.by_id(tx, officer_id)
     assert officer is not None
     assert (officer.state, officer.reading_key) == (OfficerState.PENDING, "reading")
@@ -50,22 +50,22 @@ async def test_an_invite_is_spent_once(database: Database) -> None:
 async def test_an_invite_expires_after_seven_days(database: Database) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
-        await officers.invited(tx, token, NOW + timedelta(days=7) - timedelta(seconds=1))
+        await officers.by_invite(tx, token, NOW + timedelta(days=7) - timedelta(seconds=1))
         with pytest.raises(InviteRefused):
             await officers.sign_up(tx, token, KEYS, OfficerState.ACTIVE, NOW + timedelta(days=7))
 
 
-async def test_a_newer_invite_takes_the_place_of_the_older_one(database: Database) -> None:
+async def test_a_newer_invite_replaces_the_older_one(database: Database) -> None:
     async with database.write() as tx:
         old = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
         new = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, NOW)
         with pytest.raises(InviteRefused):
-            await officers.invited(tx, old, NOW)
-        assert (await officers.invited(tx, new, NOW)).role is Role.ADMIN
-        assert len(await officers.everybody(tx)) == 1
+            await officers.by_invite(tx, old, NOW)
+        assert (await officers.by_invite(tx, new, NOW)).role is Role.ADMIN
+        assert len(await officers.all_officers(tx)) == 1
 
 
-async def test_whoever_has_keys_is_not_invited_again(database: Database) -> None:
+async def test_an_officer_with_keys_cannot_be_invited_again(database: Database) -> None:
     await joined(database)
     async with database.write() as tx:
         with pytest.raises(OfficerExists):
@@ -84,7 +84,7 @@ async def test_an_invite_needs_an_address_a_name_and_a_role(
             await officers.invite(tx, email, name, role, None, NOW)
 
 
-async def test_a_session_is_kept_as_a_hash_and_ends_when_signed_out(database: Database) -> None:
+async def test_a_session_is_stored_as_a_hash_and_ends_at_sign_out(database: Database) -> None:
     officer_id = await joined(database)
     async with database.write() as tx:
         token = await officers.open_session(tx, officer_id, NOW)
@@ -112,7 +112,7 @@ async def test_a_session_ends_when_idle_and_after_twelve_hours_of_work(database:
         assert await officers.session(tx, token, at) is None
 
 
-async def test_opening_a_session_sweeps_out_those_that_are_over(database: Database) -> None:
+async def test_opening_a_session_deletes_expired_ones(database: Database) -> None:
     officer_id = await joined(database)
     async with database.write() as tx:
         await officers.open_session(tx, officer_id, NOW)
@@ -128,20 +128,20 @@ async def test_an_officer_is_signed_out_everywhere_at_once(database: Database) -
         assert [await officers.session(tx, token, NOW) for token in tokens] == [None] * 3
 
 
-async def test_sweeping_leaves_what_is_still_valid(database: Database) -> None:
+async def test_deleting_expired_rows_leaves_valid_ones(database: Database) -> None:
     officer_id = await joined(database)
     async with database.write() as tx:
         session = await officers.open_session(tx, officer_id, NOW)
         token = await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
-        await officers.sweep(tx, NOW + timedelta(minutes=1))
+        await officers.delete_expired(tx, NOW + timedelta(minutes=1))
         assert await officers.session(tx, session, NOW) is not None
-        await officers.invited(tx, token, NOW)
-        await officers.sweep(tx, NOW + timedelta(days=8))
+        await officers.by_invite(tx, token, NOW)
+        await officers.delete_expired(tx, NOW + timedelta(days=8))
         assert (await tx.execute(select(schema.sessions))).all() == []
         assert (await tx.execute(select(schema.invites))).all() == []
 
 
-async def test_only_whoever_has_keys_can_sign_in(database: Database) -> None:
+async def test_only_officers_with_keys_can_sign_in(database: Database) -> None:
     await joined(database)
     async with database.write() as tx:
         await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
@@ -152,22 +152,22 @@ async def test_only_whoever_has_keys_can_sign_in(database: Database) -> None:
         assert await officers.credentials(tx, "nadie@ueipci.example") is None
 
 
-async def test_the_newest_list_of_readers_is_in_force_and_a_serial_is_taken_once(database: Database) -> None:
+async def test_the_newest_key_list_is_in_force_and_serials_are_unique(database: Database) -> None:
     async with database.write() as tx:
-        assert await officers.newest_keys(tx) is None
-        assert await officers.add_keys(tx, KeyList(1, "one", "s"))
-        assert await officers.add_keys(tx, KeyList(2, "two", "s"))
-        assert not await officers.add_keys(tx, KeyList(2, "other", "s"))
-        assert await officers.newest_keys(tx) == KeyList(2, "two", "s")
+        assert await officers.newest_key_list(tx) is None
+        assert await officers.add_key_list(tx, KeyList(1, "one", "s"))
+        assert await officers.add_key_list(tx, KeyList(2, "two", "s"))
+        assert not await officers.add_key_list(tx, KeyList(2, "other", "s"))
+        assert await officers.newest_key_list(tx) == KeyList(2, "two", "s")
 
 
-async def test_a_signed_list_makes_only_pending_officers_active(database: Database) -> None:
+async def test_a_signed_list_activates_only_pending_officers(database: Database) -> None:
     pending = await joined(database, state=OfficerState.PENDING)
     async with database.write() as tx:
         await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
-        everybody = await officers.everybody(tx)
-        await officers.admit(tx, [one.id for one in everybody])
-        states = {one.email: one.state for one in await officers.everybody(tx)}
+        everybody = await officers.all_officers(tx)
+        await officers.activate(tx, [one.id for one in everybody])
+        states = {one.email: one.state for one in await officers.all_officers(tx)}
         assert states == {"carmen@ueipci.example": OfficerState.ACTIVE, "dora@ueipci.example": OfficerState.INVITED}
         assert (await officers.by_id(tx, pending)) is not None
 

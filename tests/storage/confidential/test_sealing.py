@@ -1,3 +1,5 @@
+"""Sealing of letters, case keys and addresses, and signatures of letters and key lists."""
+
 import os
 from datetime import date
 from typing import Any
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from storage.confidential import sealing, wire_format
 from storage.confidential.sealing import Altered
 from storage.confidential.wire_format import Malformed
-from tests.fakes.unit import Asker, Unit, new_key, public
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
 
 DAY = date(2026, 11, 23)
 
@@ -24,12 +26,12 @@ def letter(**changes: Any) -> dict[str, Any]:
 
 
 @given(st.binary(max_size=200))
-def test_bytes_come_back_from_their_spelling(raw: bytes) -> None:
+def test_encoded_bytes_are_decoded_again(raw: bytes) -> None:
     assert wire_format.decode(wire_format.encode(raw)) == raw
 
 
 @pytest.mark.parametrize("text", ["A", "AB", "AA==", "A A", "A+/A", "AAA\n", "ñandú", "____=", "AAAAA"])
-def test_another_spelling_of_bytes_is_refused(text: str) -> None:
+def test_a_non_canonical_encoding_of_bytes_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         wire_format.decode(text)
 
@@ -41,7 +43,7 @@ def test_a_letter_opens_with_its_key() -> None:
     assert sealing.read_envelope(envelope.text) == envelope
 
 
-def test_the_size_tells_little_of_the_text() -> None:
+def test_the_padded_size_reveals_little_of_the_text() -> None:
     sizes = {sealing.parse_envelope(Asker(DAY).letter("a" * length)).padded_size for length in (1, 700, 1900)}
     assert sizes == {2048}
     asker = Asker(DAY)
@@ -60,7 +62,7 @@ def test_the_size_tells_little_of_the_text() -> None:
         ("epoch", True),
         ("seq", "1"),
         ("seq", 10**9),
-        ("author", "nobody"),
+        ("author", "other"),
         ("author", "officer"),
         ("day", "2026-11-31"),
         ("day", "20261123"),
@@ -74,18 +76,18 @@ def test_the_size_tells_little_of_the_text() -> None:
         ("signature", wire_format.encode(b"\1" * 64)),
     ],
 )
-def test_a_misshapen_letter_is_refused(field: str, value: object) -> None:
+def test_a_malformed_letter_is_refused(field: str, value: object) -> None:
     with pytest.raises(Malformed):
         sealing.parse_envelope(letter(**{field: value}))
 
 
 @pytest.mark.parametrize("value", [None, [], "letter", 7, {}, {"context": {}}])
-def test_what_is_no_letter_at_all_is_refused(value: object) -> None:
+def test_other_json_values_are_refused_as_letters(value: object) -> None:
     with pytest.raises(Malformed):
         sealing.parse_envelope(value)
 
 
-def test_a_letter_with_one_field_more_or_less_is_refused() -> None:
+def test_a_letter_with_an_extra_or_missing_field_is_refused() -> None:
     with pytest.raises(Malformed):
         sealing.parse_envelope({**letter(), "note": ""})
     with pytest.raises(Malformed):
@@ -110,7 +112,7 @@ def test_a_letter_is_bound_to_every_field(field: str, value: object) -> None:
         sealing.open_letter(asker.case_key, sealing.parse_envelope(made))
 
 
-def test_a_stored_letter_in_another_spelling_is_refused() -> None:
+def test_a_stored_letter_in_non_canonical_form_is_refused() -> None:
     text = sealing.parse_envelope(letter()).text
     for other in (text.replace(":", ": ", 1), text[:-1], "", "null"):
         with pytest.raises(Altered):
@@ -118,18 +120,18 @@ def test_a_stored_letter_in_another_spelling_is_refused() -> None:
 
 
 def test_an_officers_signature_covers_the_whole_letter() -> None:
-    asker, officer = Asker(DAY), Unit.of_two().officer
+    asker, officer = Asker(DAY), Unit.with_recovery_key().officer
     asker.letter("¿Puedo firmar?")
     made = asker.letter("Excúsate.", "officer", officer)
     envelope = sealing.parse_envelope(made)
-    sealing.verify_letter(envelope, public(officer.signing))
+    sealing.verify_letter(envelope, encoded_public_key(officer.signing))
     for field, value in (("day", "2026-11-24"), ("seq", 3), ("iv", wire_format.encode(os.urandom(12)))):
         other = {**made, "context": dict(made["context"])}
         (other["context"] if field in other["context"] else other)[field] = value
         with pytest.raises(Altered):
-            sealing.verify_letter(sealing.parse_envelope(other), public(officer.signing))
+            sealing.verify_letter(sealing.parse_envelope(other), encoded_public_key(officer.signing))
     with pytest.raises(Altered):
-        sealing.verify_letter(envelope, public(new_key()))
+        sealing.verify_letter(envelope, encoded_public_key(new_key()))
 
 
 @pytest.mark.parametrize("padded", [b"\0" * 1024, b"\0\0\0\2{}" + b"\0" * 1017 + b"x", b"\xff" * 1024, b"\0\0\0\2[]"])
@@ -146,20 +148,20 @@ def test_a_text_beyond_the_largest_letter_is_refused() -> None:
 # ---------------------------------------------------------------- the list of readers
 
 
-def test_the_list_of_readers_is_the_units() -> None:
-    unit = Unit.of_two()
+def test_the_list_of_readers_signed_by_the_unit_is_accepted() -> None:
+    unit = Unit.with_recovery_key()
     keys = unit.key_list()
-    listed = sealing.verify_keys(keys.body, keys.signature)
-    assert (listed.serial, listed.unit) == (1, public(unit.signing))
+    listed = sealing.verify_key_list(keys.body, keys.signature)
+    assert (listed.serial, listed.unit) == (1, encoded_public_key(unit.signing))
     assert listed.ids == {unit.officer.id, "recovery"}
-    assert listed.signing_key(unit.officer.id) == public(unit.officer.signing)
-    assert listed.signing_key("nobody") == ""
+    assert listed.signing_key(unit.officer.id) == encoded_public_key(unit.officer.signing)
+    assert listed.signing_key("unknown") == ""
 
 
-def test_a_list_that_somebody_else_signed_is_refused() -> None:
-    ours, theirs = Unit.of_two(), Unit.of_two()
+def test_a_list_signed_with_another_key_is_refused() -> None:
+    ours, theirs = Unit.with_recovery_key(), Unit.with_recovery_key()
     with pytest.raises(Altered):
-        sealing.verify_keys(ours.key_list().body, theirs.key_list().signature)
+        sealing.verify_key_list(ours.key_list().body, theirs.key_list().signature)
 
 
 @pytest.mark.parametrize(
@@ -173,31 +175,31 @@ def test_a_list_that_somebody_else_signed_is_refused() -> None:
         {"readers": {}},
         {"readers": [{"id": "x"}]},
         {"extra": 1},
-        {"readers": [Unit.of_two().officer.record] * 2},
-        {"readers": [{**Unit.of_two().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
-        {"readers": [{**Unit.of_two().officer.record, "role": "admin"}]},
-        {"readers": [{**Unit.of_two().officer.record, "id": "recovery"}]},
-        {"readers": [{**Unit.of_two().readers[1].record, "id": wire_format.new_id()}]},
+        {"readers": [Unit.with_recovery_key().officer.record] * 2},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "role": "admin"}]},
+        {"readers": [{**Unit.with_recovery_key().officer.record, "id": "recovery"}]},
+        {"readers": [{**Unit.with_recovery_key().readers[1].record, "id": wire_format.new_id()}]},
     ],
 )
-def test_a_misshapen_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
-    keys = Unit.of_two().key_list(**changes)
+def test_a_malformed_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
+    keys = Unit.with_recovery_key().key_list(**changes)
     with pytest.raises(Malformed):
-        sealing.verify_keys(keys.body, keys.signature)
+        sealing.verify_key_list(keys.body, keys.signature)
 
 
-def test_the_list_counts_only_in_its_one_spelling() -> None:
-    keys = Unit.of_two().key_list()
+def test_a_list_in_non_canonical_form_is_refused() -> None:
+    keys = Unit.with_recovery_key().key_list()
     for body in (keys.body + " ", keys.body.replace(":", ": ", 1), "{}", "nonsense"):
         with pytest.raises((Malformed, Altered)):
-            sealing.verify_keys(body, keys.signature)
+            sealing.verify_key_list(body, keys.signature)
 
 
 def test_the_fingerprint_is_six_groups_of_four() -> None:
-    unit = public(new_key())
+    unit = encoded_public_key(new_key())
     groups = sealing.fingerprint(unit).split(" ")
     assert [len(group) for group in groups] == [4] * 6
-    assert sealing.fingerprint(public(new_key())) != sealing.fingerprint(unit)
+    assert sealing.fingerprint(encoded_public_key(new_key())) != sealing.fingerprint(unit)
 
 
 # ---------------------------------------------------------------- seals
@@ -205,7 +207,7 @@ def test_the_fingerprint_is_six_groups_of_four() -> None:
 
 def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
     key, other, case, case_key = new_key(), new_key(), wire_format.new_id(), os.urandom(32)
-    sealed = sealing.seal_access(case_key, public(key), case, 1, "asker")
+    sealed = sealing.seal_access(case_key, encoded_public_key(key), case, 1, "asker")
     assert sealing.open_access(sealed, key, case, 1, "asker") == case_key
     for wrong in (
         (other, case, 1, "asker"),
@@ -217,7 +219,7 @@ def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
             sealing.open_access(sealed, *wrong)
 
 
-def test_suite_one_is_made_of_what_the_document_says() -> None:
+def test_suite_one_uses_the_documented_algorithms() -> None:
     key = new_key()
     blob = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM).encrypt(b"x", key.public_key())
     assert sealing.suite().decrypt(blob, key) == b"x"
@@ -234,13 +236,13 @@ def test_a_chat_address_opens_only_in_its_own_row() -> None:
             sealing.open_address(key, sealed, row)
 
 
-def test_the_length_of_a_sealed_address_tells_nothing() -> None:
+def test_the_length_of_a_sealed_address_reveals_nothing() -> None:
     route_key = os.urandom(32)
     sizes = {len(sealing.seal_address(route_key, {"address": "x" * length}, "link")) for length in (1, 40, 160)}
     assert len(sizes) == 1
 
 
-def test_a_token_is_kept_only_as_a_keyed_hash() -> None:
+def test_a_token_is_stored_only_as_a_keyed_hash() -> None:
     token = wire_format.encode(os.urandom(24))
     assert sealing.token_hash(b"a" * 32, token) != sealing.token_hash(b"b" * 32, token)
     assert token not in sealing.token_hash(b"a" * 32, token)

@@ -1,3 +1,5 @@
+"""Prompts, answers and memories, on both databases."""
+
 import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,7 +16,7 @@ TODAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
 
 
-async def somebody(tx: Transaction, code: str = "LEON") -> tuple[int, int]:
+async def add_servant(tx: Transaction, code: str = "LEON") -> tuple[int, int]:
     """A servant and their institution."""
     await servants.add_institution(tx, code, code, "municipal")
     place = await servants.institution_by_code(tx, code)
@@ -38,7 +40,7 @@ def answer_to(prompt: Prompt, place: int, option: str = "a", after: int = 0) -> 
     )
 
 
-async def planned(tx: Transaction, servant: int, day: date, scenario: str = "s1", competency: str = "c1") -> Prompt:
+async def add_prompt(tx: Transaction, servant: int, day: date, scenario: str = "s1", competency: str = "c1") -> Prompt:
     prompt = await record.plan(tx, servant, day, scenario, competency, "new")
     assert prompt is not None
     return prompt
@@ -46,8 +48,8 @@ async def planned(tx: Transaction, servant: int, day: date, scenario: str = "s1"
 
 async def test_a_servant_has_one_prompt_a_day(database: Database) -> None:
     async with database.write() as tx:
-        ana, _ = await somebody(tx)
-        first = await planned(tx, ana, TODAY)
+        ana, _ = await add_servant(tx)
+        first = await add_prompt(tx, ana, TODAY)
         assert await record.plan(tx, ana, TODAY, "s2", "c2", "due") is None
         assert await record.prompt_of_day(tx, ana, TODAY) == first
         assert await record.prompt(tx, first.id) == first
@@ -55,9 +57,9 @@ async def test_a_servant_has_one_prompt_a_day(database: Database) -> None:
         assert await record.prompt(tx, first.id + 1) is None
 
 
-async def test_two_workers_plan_the_same_day_once(database: Database, database_url: str) -> None:
+async def test_two_workers_plan_one_prompt_for_the_same_day(database: Database, database_url: str) -> None:
     async with database.write() as tx:
-        ana, _ = await somebody(tx)
+        ana, _ = await add_servant(tx)
     other = open_database(database_url)
 
     async def plan(mine: Database) -> bool:
@@ -71,24 +73,24 @@ async def test_two_workers_plan_the_same_day_once(database: Database, database_u
 
 async def test_the_first_answer_counts_and_stays(database: Database) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
-        prompt = await planned(tx, ana, TODAY)
+        ana, place = await add_servant(tx)
+        prompt = await add_prompt(tx, ana, TODAY)
         assert await record.answer(tx, prompt.id) is None
         first = answer_to(prompt, place, "b")
-        assert await record.record(tx, first)
-        assert not await record.record(tx, answer_to(prompt, place, "a"))
+        assert await record.add_answer(tx, first)
+        assert not await record.add_answer(tx, answer_to(prompt, place, "a"))
         assert await record.answer(tx, prompt.id) == first
 
 
-async def test_many_presses_at_once_record_one_answer(database: Database, database_url: str) -> None:
+async def test_concurrent_button_presses_store_one_answer(database: Database, database_url: str) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
-        prompt = await planned(tx, ana, TODAY)
+        ana, place = await add_servant(tx)
+        prompt = await add_prompt(tx, ana, TODAY)
     other = open_database(database_url)
 
     async def press(mine: Database, option: str) -> str | None:
         async with mine.write() as tx:
-            return option if await record.record(tx, answer_to(prompt, place, option)) else None
+            return option if await record.add_answer(tx, answer_to(prompt, place, option)) else None
 
     pressed = await asyncio.gather(*(press(mine, option) for option in "abc" for mine in (database, other)))
     await other.close()
@@ -99,12 +101,12 @@ async def test_many_presses_at_once_record_one_answer(database: Database, databa
     assert given.option == kept
 
 
-async def test_confidence_is_kept_once_and_only_for_an_answer(database: Database) -> None:
+async def test_confidence_is_stored_once_and_only_for_an_answer(database: Database) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
-        prompt = await planned(tx, ana, TODAY)
+        ana, place = await add_servant(tx)
+        prompt = await add_prompt(tx, ana, TODAY)
         assert not await record.set_confidence(tx, prompt.id, "sure")
-        await record.record(tx, answer_to(prompt, place))
+        await record.add_answer(tx, answer_to(prompt, place))
         assert await record.set_confidence(tx, prompt.id, "guess")
         assert not await record.set_confidence(tx, prompt.id, "sure")
         given = await record.answer(tx, prompt.id)
@@ -112,24 +114,24 @@ async def test_confidence_is_kept_once_and_only_for_an_answer(database: Database
         assert given.confidence == "guess"
 
 
-async def test_what_was_seen_is_told_with_its_last_day(database: Database) -> None:
+async def test_asked_scenarios_are_returned_with_their_last_day(database: Database) -> None:
     async with database.write() as tx:
-        ana, _ = await somebody(tx)
-        beto, _ = await somebody(tx)
+        ana, _ = await add_servant(tx)
+        beto, _ = await add_servant(tx)
         for days, scenario in ((0, "s1"), (1, "s2"), (4, "s1"), (2, "s3")):
-            await planned(tx, ana, TODAY + days * DAY, scenario)
-        await planned(tx, beto, TODAY + 9 * DAY, "s1")
-        assert await record.seen(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
+            await add_prompt(tx, ana, TODAY + days * DAY, scenario)
+        await add_prompt(tx, beto, TODAY + 9 * DAY, "s1")
+        assert await record.last_asked(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
 
 
-async def test_answers_are_told_oldest_first_and_by_competency(database: Database) -> None:
+async def test_answers_are_returned_oldest_first_and_by_competency(database: Database) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
+        ana, place = await add_servant(tx)
         made = []
         for days, competency, after in ((0, "c1", 30), (1, "c2", 10), (2, "c1", 20)):
-            prompt = await planned(tx, ana, TODAY + days * DAY, "s", competency)
+            prompt = await add_prompt(tx, ana, TODAY + days * DAY, "s", competency)
             made.append(answer_to(prompt, place, after=after))
-            await record.record(tx, made[-1])
+            await record.add_answer(tx, made[-1])
         assert await record.answers_of(tx, ana) == [made[1], made[2], made[0]]
         assert await record.answers_of(tx, ana, "c1") == [made[2], made[0]]
         assert await record.answers_of(tx, ana, "c3") == []
@@ -137,24 +139,24 @@ async def test_answers_are_told_oldest_first_and_by_competency(database: Databas
 
 async def test_a_memory_is_replaced_by_the_newer_one_of_the_same_competency(database: Database) -> None:
     async with database.write() as tx:
-        ana, _ = await somebody(tx)
-        beto, _ = await somebody(tx)
+        ana, _ = await add_servant(tx)
+        beto, _ = await add_servant(tx)
         first = Memory(ana, "c1", 2.5, 5.25, TODAY, TODAY + 2 * DAY, 1)
         newer = replace(first, stability=9.125, due_on=TODAY + 9 * DAY, repetitions=2)
         for held in (first, replace(first, competency_id="c2"), replace(first, servant_id=beto), newer):
-            await record.remember(tx, held)
+            await record.store_memory(tx, held)
         assert await record.memories_of(tx, ana) == {"c1": newer, "c2": replace(first, competency_id="c2")}
         assert await record.memories_of(tx, beto) == {"c1": replace(first, servant_id=beto)}
 
 
-async def test_a_fictional_past_keeps_each_answer_with_its_own_prompt(database: Database) -> None:
+async def test_a_fictional_history_stores_each_answer_with_its_own_prompt(database: Database) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
+        ana, place = await add_servant(tx)
         past = []
-        for days in (0, 1, 1):  # the repeated day is left out
+        for days in (0, 1, 1):  # the repeated day is not added
             prompt = Prompt(0, ana, TODAY + days * DAY, f"s{days}", "c1", "fictional")
             past.append((prompt, answer_to(prompt, place)))
-        await record.add_many(tx, past)
+        await record.add_history(tx, past)
         kept = await record.answers_of(tx, ana)
         assert [one.scenario_id for one in kept] == ["s0", "s1"]
         for one in kept:
@@ -164,14 +166,14 @@ async def test_a_fictional_past_keeps_each_answer_with_its_own_prompt(database: 
 
 
 @pytest.mark.parametrize("option", ["a", "b"])
-async def test_an_answer_needs_a_prompt_of_ours(database: Database, option: str) -> None:
+async def test_an_answer_needs_a_stored_prompt(database: Database, option: str) -> None:
     async with database.write() as tx:
-        ana, place = await somebody(tx)
+        ana, place = await add_servant(tx)
     forged = Prompt(4711, ana, TODAY, "s", "c", "new")
 
     async def forge() -> None:
         async with database.write() as tx:
-            await record.record(tx, answer_to(forged, place, option))
+            await record.add_answer(tx, answer_to(forged, place, option))
 
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         await forge()

@@ -1,3 +1,5 @@
+"""Linking channels and merging records, on both databases."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +18,7 @@ from storage.schema import join_codes, memories, prompts
 from storage.schema import servants as table
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import emptied
+from tests.conftest import clear_tables
 
 TODAY = date(2026, 11, 23)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -42,7 +44,7 @@ async def enrol(tx: Transaction, channel: str, address: str, institution: str = 
 
 
 async def asked(tx: Transaction, servant: Servant, day: date, answered: str | None, competency: str = "c") -> None:
-    """A prompt of that day, and the option that was chosen, if one was."""
+    """Add a prompt of that day, and the chosen option, if there is one."""
     prompt = await record.plan(tx, servant.id, day, f"s-{servant.id}", competency, "new")
     assert prompt is not None
     if answered:
@@ -59,11 +61,11 @@ async def asked(tx: Transaction, servant: Servant, day: date, answered: str | No
             day=day,
             answered_at=NOW,
         )
-        await record.record(tx, given)
+        await record.add_answer(tx, given)
 
 
 async def days_of(tx: Transaction, servant_id: int) -> dict[date, tuple[str, str | None]]:
-    """Scenario and chosen option of each day on which a servant was asked; a day twice is a fault."""
+    """Scenario and chosen option of each day on which a servant was asked; fails on a day with two prompts."""
     rows = (await tx.execute(select(prompts).where(prompts.c.servant_id == servant_id))).all()
     assert len({row.day for row in rows}) == len(rows)
     found = {}
@@ -77,117 +79,117 @@ async def days_of(tx: Transaction, servant_id: int) -> dict[date, tuple[str, str
 # ---------------------------------------------------------------- codes
 
 
-async def take_code(tx: Transaction, code: str, now: datetime) -> int | None:
-    """Look whose it is, and spend it."""
-    whose = await linking.whose(tx, code, now)
-    return whose if whose is not None and await linking.spend(tx, code) else None
+async def redeem(tx: Transaction, code: str, now: datetime) -> int | None:
+    """Look up the owner of a code, and redeem it."""
+    whose = await linking.code_owner(tx, code, now)
+    return whose if whose is not None and await linking.redeem_code(tx, code) else None
 
 
-async def test_a_code_is_taken_once(database: Database) -> None:
+async def test_a_code_is_redeemed_once(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_code(tx, ana.id, CODE, NOW + 15 * MINUTE)
-        assert await take_code(tx, OTHER_CODE, NOW) is None
-        assert await take_code(tx, CODE, NOW) == ana.id
-        assert await take_code(tx, CODE, NOW) is None
+        assert await redeem(tx, OTHER_CODE, NOW) is None
+        assert await redeem(tx, CODE, NOW) == ana.id
+        assert await redeem(tx, CODE, NOW) is None
 
 
 @pytest.mark.parametrize(("minutes", "is_taken"), [(0, True), (14.99, True), (15, False), (16, False)])
-async def test_a_code_lives_until_its_moment(database: Database, minutes: float, is_taken: bool) -> None:
+async def test_a_code_is_valid_until_it_expires(database: Database, minutes: float, is_taken: bool) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_code(tx, ana.id, CODE, NOW + 15 * MINUTE)
-        assert await take_code(tx, CODE, NOW + minutes * MINUTE) == (ana.id if is_taken else None)
-        await linking.sweep(tx, NOW + minutes * MINUTE)
+        assert await redeem(tx, CODE, NOW + minutes * MINUTE) == (ana.id if is_taken else None)
+        await linking.delete_expired_codes(tx, NOW + minutes * MINUTE)
         assert await tx.scalar(select(func.count()).select_from(join_codes)) == 0
 
 
-async def test_a_newer_code_ends_the_older_of_the_same_servant_only(database: Database) -> None:
+async def test_a_newer_code_replaces_the_older_one_of_the_same_servant_only(database: Database) -> None:
     async with database.write() as tx:
         ana, beto = await enrol(tx, "telegram", "1"), await enrol(tx, "telegram", "2")
         await linking.add_code(tx, beto.id, "b" * 64, NOW + DAY)
         for code in (CODE, OTHER_CODE):
             await linking.add_code(tx, ana.id, code, NOW + DAY)
-        assert await take_code(tx, CODE, NOW) is None
-        assert await take_code(tx, OTHER_CODE, NOW) == ana.id
-        assert await take_code(tx, "b" * 64, NOW) == beto.id
+        assert await redeem(tx, CODE, NOW) is None
+        assert await redeem(tx, OTHER_CODE, NOW) == ana.id
+        assert await redeem(tx, "b" * 64, NOW) == beto.id
 
 
-async def test_codes_that_are_too_old_are_swept(database: Database) -> None:
+async def test_expired_codes_are_deleted(database: Database) -> None:
     async with database.write() as tx:
         for number, life in enumerate((-1, 0, 1)):
             one = await enrol(tx, "telegram", f"{number}")
             await linking.add_code(tx, one.id, f"{number}" * 64, NOW + life * MINUTE)
-        await linking.sweep(tx, NOW)
+        await linking.delete_expired_codes(tx, NOW)
         assert (await tx.scalars(select(join_codes.c.code_hash))).all() == ["2" * 64]
 
 
 # ---------------------------------------------------------------- a second address
 
 
-async def test_a_strangers_address_becomes_the_servants(database: Database) -> None:
+async def test_the_address_of_a_stranger_is_assigned_to_a_servant(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1001", "+524771000001", NOW)
         await linking.add_address(tx, ana.id, "webchat", "w", "", None)
-        assert await addresses.meet(tx, "whatsapp", "+524771000001", "+524771000001") == (ana, "MX.1001")
-        _, webchat, whatsapp = await addresses.all_of(tx, ana.id)
+        assert await addresses.recognize(tx, "whatsapp", "+524771000001", "+524771000001") == (ana, "MX.1001")
+        _, webchat, whatsapp = await addresses.of_servant(tx, ana.id)
         assert (whatsapp.alias, whatsapp.heard_at, whatsapp.is_reachable) == ("+524771000001", NOW, True)
         assert (webchat.alias, webchat.heard_at) == (None, None)
 
 
-async def test_an_alias_that_is_the_address_is_kept_once(database: Database) -> None:
+async def test_an_alias_equal_to_the_address_is_not_stored(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "+524771000001", "+524771000001", NOW)
-        _, place = await addresses.all_of(tx, ana.id)
+        _, place = await addresses.of_servant(tx, ana.id)
         assert place.alias is None
 
 
-async def test_whoever_joins_with_a_number_has_it_alone(database: Database) -> None:
+async def test_linking_with_a_number_removes_it_from_other_addresses(database: Database) -> None:
     async with database.write() as tx:
         ana, beto = await enrol(tx, "telegram", "1"), await enrol(tx, "telegram", "2")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1001", "+524771000001", NOW)
         await linking.add_address(tx, beto.id, "whatsapp", "MX.1002", "+524771000001", NOW)
-        _, place = await addresses.all_of(tx, ana.id)
+        _, place = await addresses.of_servant(tx, ana.id)
         assert place.alias is None
-        assert await addresses.meet(tx, "whatsapp", "+524771000001", "+524771000001") == (beto, "MX.1002")
+        assert await addresses.recognize(tx, "whatsapp", "+524771000001", "+524771000001") == (beto, "MX.1002")
 
 
 # ---------------------------------------------------------------- preference and removal
 
 
-async def test_a_removed_channel_is_no_longer_the_servants_nor_where_prompts_go(database: Database) -> None:
+async def test_removing_a_channel_removes_its_addresses_and_the_preference(database: Database) -> None:
     async with database.write() as tx:
         ana, beto = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.2")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1", "", NOW)
-        await linking.prefer(tx, ana.id, "whatsapp")
-        await linking.prefer(tx, beto.id, "whatsapp")
-        assert await linking.remove(tx, ana.id, "webchat") == []
-        assert await linking.remove(tx, ana.id, "whatsapp") == ["MX.1"]
-        assert [one.address for one in await addresses.all_of(tx, ana.id)] == ["1"]
+        await linking.set_preferred_channel(tx, ana.id, "whatsapp")
+        await linking.set_preferred_channel(tx, beto.id, "whatsapp")
+        assert await linking.remove_channel(tx, ana.id, "webchat") == []
+        assert await linking.remove_channel(tx, ana.id, "whatsapp") == ["MX.1"]
+        assert [one.address for one in await addresses.of_servant(tx, ana.id)] == ["1"]
         kept = await servants.by_id(tx, ana.id), await servants.by_id(tx, beto.id)
         assert [one.channel for one in kept if one] == [None, "whatsapp"]
-        assert await servants.at(tx, "whatsapp", "MX.2") is not None
+        assert await servants.by_address(tx, "whatsapp", "MX.2") is not None
 
 
-async def test_another_channels_removal_leaves_the_preference(database: Database) -> None:
+async def test_removing_another_channel_leaves_the_preference(database: Database) -> None:
     async with database.write() as tx:
         ana = await enrol(tx, "telegram", "1")
         await linking.add_address(tx, ana.id, "whatsapp", "MX.1", "", NOW)
-        await linking.prefer(tx, ana.id, "telegram")
-        await linking.remove(tx, ana.id, "whatsapp")
+        await linking.set_preferred_channel(tx, ana.id, "telegram")
+        await linking.remove_channel(tx, ana.id, "whatsapp")
         known = await servants.by_id(tx, ana.id)
         assert known is not None
         assert known.channel == "telegram"
 
 
-# ---------------------------------------------------------------- two records become one
+# ---------------------------------------------------------------- merging two records
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """One day of two records: None where nobody was asked, empty where nothing was answered, else the option."""
+    """One day of two records: None where there is no prompt, empty where it was not answered, else the option."""
 
     kept: str | None
     other: str | None
@@ -209,7 +211,7 @@ RIVALS = [
 
 
 @pytest.mark.parametrize("case", RIVALS, ids=lambda case: f"{case.kept!r} and {case.other!r}")
-async def test_of_a_day_on_which_both_were_asked_one_prompt_stays(database: Database, case: Rivals) -> None:
+async def test_one_prompt_stays_of_a_day_on_which_both_were_asked(database: Database, case: Rivals) -> None:
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         for one, option in ((kept, case.kept), (other, case.other)):
@@ -228,10 +230,10 @@ HISTORIES = st.lists(st.tuples(ONE_DAY, ONE_DAY), max_size=12)
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=HISTORIES)
-async def test_after_a_merge_no_day_has_two_prompts_and_no_answer_without_rival_is_lost(
+async def test_after_a_merge_no_day_has_two_prompts_and_no_uncontested_answer_is_lost(
     database: Database, history: Sequence[tuple[str | None, str | None]]
 ) -> None:
-    await emptied(database)
+    await clear_tables(database)
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")
@@ -252,30 +254,30 @@ async def test_after_a_merge_no_day_has_two_prompts_and_no_answer_without_rival_
         assert await servants.by_id(tx, other.id) is None
 
 
-async def test_a_merge_takes_the_addresses_along_and_keeps_what_the_kept_one_chose(database: Database) -> None:
+async def test_a_merge_moves_addresses_and_preserves_the_settings_of_the_target(database: Database) -> None:
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1", "SALUD")
         await servants.change(tx, other.id, language="en", hour=17)
-        await linking.prefer(tx, other.id, "whatsapp")
+        await linking.set_preferred_channel(tx, other.id, "whatsapp")
         await linking.add_code(tx, other.id, CODE, NOW + DAY)
-        await addresses.prefer_no_marketing(tx, "whatsapp", "MX.1", no_marketing=True)
+        await addresses.set_no_marketing(tx, "whatsapp", "MX.1", no_marketing=True)
         await linking.merge(tx, kept.id, other.id)
-        places = await addresses.all_of(tx, kept.id)
+        places = await addresses.of_servant(tx, kept.id)
         assert [(one.channel, one.address, one.no_marketing) for one in places] == [
             ("telegram", "1", False),
             ("whatsapp", "MX.1", True),
         ]
         assert await servants.by_id(tx, kept.id) == kept
-        assert await take_code(tx, CODE, NOW) is None, "the code of a record that is no more"
+        assert await redeem(tx, CODE, NOW) is None, "the code of a deleted record"
         assert await tx.scalar(select(func.count()).select_from(table)) == 1
 
 
-async def test_a_merge_names_every_competency_that_either_remembered(database: Database) -> None:
+async def test_a_merge_returns_all_competencies_that_either_remembered(database: Database) -> None:
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")
         for one, competency in ((kept, "c1"), (kept, "c2"), (other, "c2"), (other, "c3"), (beto, "c4")):
-            await record.remember(tx, Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1))
+            await record.store_memory(tx, Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1))
         assert await linking.merge(tx, kept.id, other.id) == {"c1", "c2", "c3"}
         owners = (await tx.scalars(select(memories.c.servant_id).distinct())).all()
         assert set(owners) == {kept.id, beto.id}

@@ -1,3 +1,5 @@
+"""Institutions and servants: enrolling, being due, pausing and leaving, on both databases."""
+
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -8,20 +10,20 @@ from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Memory
 from storage.people import servants
-from storage.people.due import Due
+from storage.people.due import DueServant
 from storage.people.servants import Servant
 from storage.queue import outbox
 from storage.schema import addresses, answers, closures, memories, prompts
 from storage.schema import servants as table
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
-from tests.planning import free
+from tests.planning import due_now
 
 TODAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
 
 
-async def places(tx: Transaction) -> dict[str, int]:
+async def institution_ids(tx: Transaction) -> dict[str, int]:
     for code, name, sphere in INSTITUTIONS:
         await servants.add_institution(tx, code, name, sphere)
     return {one.code: one.id for one in await servants.all_institutions(tx)}
@@ -59,23 +61,23 @@ async def test_an_institution_is_found_by_its_code_however_it_is_typed(database:
         assert await servants.institution_by_code(tx, "LEO") is None
 
 
-async def test_a_servant_is_found_where_they_are_and_nowhere_else(database: Database) -> None:
+async def test_a_servant_is_found_by_their_address_only(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
-        assert await servants.at(tx, "telegram", ANA.address) == ana
-        assert await servants.at(tx, "webchat", ANA.address) is None
-        assert await servants.at(tx, "telegram", BETO.address) is None
+        assert await servants.by_address(tx, "telegram", ANA.address) == ana
+        assert await servants.by_address(tx, "webchat", ANA.address) is None
+        assert await servants.by_address(tx, "telegram", BETO.address) is None
 
 
-async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> None:
+async def test_language_and_hour_are_changed_independently(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         beto = await enrol(tx, ids["LEON"], BETO.address)
         await servants.change(tx, ana.id, language="en")
         await servants.change(tx, ana.id, hour=0)
-        await servants.move(tx, ana.id, ids["SALUD"])
+        await servants.change_institution(tx, ana.id, ids["SALUD"])
         await servants.accept_notice(tx, ana.id, "2027-1", NOW + DAY)
         expected = replace(
             ana,
@@ -85,13 +87,13 @@ async def test_what_a_servant_chooses_is_changed_alone(database: Database) -> No
             notice_version="2027-1",
             consented_at=NOW + DAY,
         )
-        assert await servants.at(tx, "telegram", ANA.address) == expected
-        assert await servants.at(tx, "telegram", BETO.address) == beto
+        assert await servants.by_address(tx, "telegram", ANA.address) == expected
+        assert await servants.by_address(tx, "telegram", BETO.address) == beto
 
 
-async def test_people_are_counted_by_institution_without_those_who_left(database: Database) -> None:
+async def test_enrolled_servants_are_counted_by_institution_without_those_who_left(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await enrol(tx, ids["SALUD"], BETO.address)
         assert await servants.count_enrolled(tx) == 2
@@ -101,12 +103,12 @@ async def test_people_are_counted_by_institution_without_those_who_left(database
         assert await servants.count_enrolled(tx) == 1
 
 
-# ---------------------------------------------------------------- who is due
+# ---------------------------------------------------------------- due servants
 
 
 @dataclass(frozen=True)
 class Case:
-    """Ana at 9 o'clock on Monday, and what is different; `is_due` at `hour`."""
+    """What differs from Ana at 9 o'clock on a Monday, and whether she `is_due` at `hour`."""
 
     name: str
     is_due: bool
@@ -140,61 +142,61 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_who_is_due(database: Database, case: Case) -> None:
+async def test_due_servants(database: Database, case: Case) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         changes = {"state": case.state, "paused_until": case.paused_until}
         await tx.execute(update(table).where(table.c.id == ana.id).values(**changes))
         if not case.is_reachable:
             await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
         if case.closed:
-            await servants.close_day(tx, ids.get(case.closed), case.closed_on)
+            await servants.add_closure(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await record.plan(tx, ana.id, case.asked_on, "s", "c", "new")
-        due = await free(tx, TODAY, case.hour)
-    expected = Due(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
+        due = await due_now(tx, TODAY, case.hour)
+    expected = DueServant(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
 
-async def test_a_servant_on_two_channels_is_due_once_on_one_that_reaches_them(database: Database) -> None:
+async def test_a_servant_on_two_channels_is_due_once_on_a_reachable_one(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         for channel, address in (("webchat", "w1"), ("telegram", "0")):
             await tx.execute(addresses.insert().values(channel=channel, address=address, servant_id=ana.id))
-        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("telegram", "0")]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("telegram", "0")]
         await outbox.drop_unreachable(tx, "telegram", "0", NOW)
-        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("telegram", ANA.address)]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("telegram", ANA.address)]
         await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
-        assert [(one.channel, one.address) for one in await free(tx, TODAY, 9)] == [("webchat", "w1")]
+        assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("webchat", "w1")]
 
 
-async def test_closing_a_day_twice_is_one_closure(database: Database) -> None:
+async def test_adding_a_closure_twice_stores_it_once(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         for place in (None, None, ids["LEON"], ids["LEON"]):
-            await servants.close_day(tx, place, TODAY)
+            await servants.add_closure(tx, place, TODAY)
         assert await tx.scalar(select(func.count()).select_from(closures)) == 2
 
 
 # ---------------------------------------------------------------- pausing, leaving
 
 
-async def test_a_pause_ends_when_the_person_comes_back(database: Database) -> None:
+async def test_a_pause_ends_when_the_servant_resumes(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.pause(tx, ana.id, TODAY + DAY)
-        paused = await servants.at(tx, "telegram", ANA.address)
+        paused = await servants.by_address(tx, "telegram", ANA.address)
         assert paused == replace(ana, state="paused", paused_until=TODAY + DAY)
         await servants.resume(tx, ana.id)
-        assert await servants.at(tx, "telegram", ANA.address) == ana
+        assert await servants.by_address(tx, "telegram", ANA.address) == ana
 
 
-async def test_who_left_is_not_brought_back_by_a_pause(database: Database) -> None:
+async def test_a_servant_who_left_is_not_reactivated_by_pause_or_resume(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.leave(tx, ana.id)
         await servants.resume(tx, ana.id)
@@ -202,34 +204,34 @@ async def test_who_left_is_not_brought_back_by_a_pause(database: Database) -> No
         assert await tx.scalar(select(table.c.state).where(table.c.id == ana.id)) == "left"
 
 
-async def test_leaving_forgets_what_identifies_and_keeps_what_was_answered(database: Database) -> None:
+async def test_leaving_deletes_what_identifies_and_preserves_answers(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         for address in (ANA.address, BETO.address):
             one = await enrol(tx, ids["LEON"], address, hour=17)
             answered = await record.plan(tx, one.id, TODAY - DAY, "s", "c", "new")
             assert answered is not None
-            await record.record(tx, answer_to(answered.id, one, TODAY - DAY))
+            await record.add_answer(tx, answer_to(answered.id, one, TODAY - DAY))
             await record.plan(tx, one.id, TODAY, "s", "c", "new")
-            await record.remember(tx, Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1))
-        ana = await servants.at(tx, "telegram", ANA.address)
+            await record.store_memory(tx, Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1))
+        ana = await servants.by_address(tx, "telegram", ANA.address)
         assert ana is not None
         await servants.leave(tx, ana.id)
-        assert await servants.at(tx, "telegram", ANA.address) is None
+        assert await servants.by_address(tx, "telegram", ANA.address) is None
         for of, left in ((addresses, 0), (memories, 0), (prompts, 1), (answers, 1)):
             count = select(func.count()).select_from(of).where(of.c.servant_id == ana.id)
             assert await tx.scalar(count) == left, of.name
         row = (await tx.execute(select(table).where(table.c.id == ana.id))).mappings().one()
         assert (row["state"], row["hour"], row["language"], row["notice_version"]) == ("left", 0, "es", "")
-        beto = await servants.at(tx, "telegram", BETO.address)
+        beto = await servants.by_address(tx, "telegram", BETO.address)
         assert beto is not None
         assert list(await record.memories_of(tx, beto.id)) == ["c"]
         assert await record.prompt_of_day(tx, beto.id, TODAY) is not None
 
 
-async def test_the_address_of_who_left_may_join_again_as_somebody_new(database: Database) -> None:
+async def test_the_address_of_a_servant_who_left_may_enrol_again_as_a_new_servant(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         ana = await enrol(tx, ids["LEON"])
         await servants.leave(tx, ana.id)
         again = await enrol(tx, ids["SALUD"])
@@ -237,9 +239,9 @@ async def test_the_address_of_who_left_may_join_again_as_somebody_new(database: 
         assert await record.answers_of(tx, again.id) == []
 
 
-async def test_a_fictional_servant_is_never_written_to(database: Database) -> None:
+async def test_a_fictional_servant_is_never_due(database: Database) -> None:
     async with database.write() as tx:
-        ids = await places(tx)
+        ids = await institution_ids(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
         assert await servants.count_enrolled(tx) == 1
-        assert await free(tx, TODAY, 23) == []
+        assert await due_now(tx, TODAY, 23) == []

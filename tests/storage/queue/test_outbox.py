@@ -1,3 +1,5 @@
+"""The outbox: order, claims, leases, transitions and counts, on both databases."""
+
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -16,7 +18,7 @@ from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, N
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
-from tests.planning import free
+from tests.planning import due_now
 
 CHANNELS = ("telegram", "webchat")
 MINUTE = timedelta(minutes=1)
@@ -51,32 +53,32 @@ async def row(tx: Transaction, key: str) -> dict[str, object]:
 # ---------------------------------------------------------------- adding and order
 
 
-async def test_a_key_is_added_once_for_ever(database: Database) -> None:
+async def test_an_idempotency_key_is_added_once_for_ever(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [])
         await outbox.add(tx, [new("a"), new("a"), new("b", "beto")])
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE)])
         (first, _) = await claim(tx)
         assert (first.key, first.body, first.attempts) == ("a", '"a"', 1)
-        await delivery_worker.end(tx, first.id, DeliveryState.SENT, NOW)
+        await delivery_worker.finish(tx, first.id, DeliveryState.SENT, NOW)
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
-        assert await keys(tx) == [], "what was sent is not sent again"
+        assert await keys(tx) == [], "a sent delivery is not sent again"
 
 
-async def test_what_is_for_one_person_is_in_one_hand_in_its_order(database: Database) -> None:
+async def test_all_deliveries_of_a_recipient_are_claimed_by_one_worker_in_order(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a1"), new("b1", "beto"), new("a2"), new("c1", "carmen")])
-        assert await keys(tx, limit=2) == ["a1", "b1", "a2"], "two people, with all that is theirs"
+        assert await keys(tx, limit=2) == ["a1", "b1", "a2"], "two recipients, with all of their deliveries"
         await outbox.add(tx, [new("a3"), new("b2", "beto")])
-        assert await keys(tx, worker="two") == ["c1"], "what was said meanwhile waits until what was before is over"
-        await delivery_worker.end(tx, (await row(tx, "a1"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
+        assert await keys(tx, worker="two") == ["c1"], "deliveries after claimed ones wait"
+        await delivery_worker.finish(tx, (await row(tx, "a1"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == []
-        await delivery_worker.end(tx, (await row(tx, "a2"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
+        await delivery_worker.finish(tx, (await row(tx, "a2"))["id"], DeliveryState.SENT, NOW)  # type: ignore[arg-type]
         assert await keys(tx, worker="two") == ["a3"]
 
 
-async def test_a_clock_that_was_set_back_between_two_words_changes_nothing_of_their_order(database: Database) -> None:
+async def test_a_clock_set_back_between_two_messages_does_not_change_their_order(database: Database) -> None:
     async with database.write() as tx:
         moments = {"a1": NOW - MINUTE, "a2": NOW - 60 * MINUTE, "a3": NOW}
         await outbox.add(tx, [new(key, due_at=moment) for key, moment in moments.items()])
@@ -84,7 +86,7 @@ async def test_a_clock_that_was_set_back_between_two_words_changes_nothing_of_th
         assert await keys(tx) == ["a1", "a2", "a3"]
 
 
-async def test_a_press_is_acknowledged_whatever_else_is_under_way(database: Database) -> None:
+async def test_a_button_press_is_acknowledged_whatever_else_is_in_flight(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a1")])
         assert await keys(tx) == ["a1"]
@@ -92,7 +94,7 @@ async def test_a_press_is_acknowledged_whatever_else_is_under_way(database: Data
         assert await keys(tx) == ["press"]
 
 
-async def test_what_was_not_tried_waits_as_before(database: Database) -> None:
+async def test_a_delivery_returned_without_an_attempt_is_due_as_before(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a1")])
         (first,) = await claim(tx)
@@ -114,7 +116,7 @@ async def test_a_reply_goes_before_a_notice_before_a_prompt(database: Database) 
         assert await keys(tx, limit=1) == ["p"]
 
 
-async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(database: Database) -> None:
+async def test_a_postponed_prompt_does_not_block_a_reply_to_the_same_recipient(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("p", kind=DeliveryKind.PROMPT)])
         (prompt,) = await claim(tx)
@@ -123,7 +125,7 @@ async def test_a_postponed_prompt_does_not_hold_up_a_reply_to_the_same_person(da
         assert await keys(tx) == ["r"]
 
 
-async def test_a_postponed_reply_holds_up_what_was_said_after_it(database: Database) -> None:
+async def test_a_postponed_reply_blocks_later_messages_to_the_same_recipient(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=DeliveryKind.PROMPT)])
         first, second, third = await claim(tx)
@@ -133,12 +135,12 @@ async def test_a_postponed_reply_holds_up_what_was_said_after_it(database: Datab
         assert await keys(tx, NOW + MINUTE) == ["r1", "r2", "p"]
 
 
-async def test_nothing_leaves_before_it_is_due_or_on_a_channel_that_is_not_asked_for(database: Database) -> None:
+async def test_nothing_is_claimed_before_it_is_due_or_on_another_channel(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
         assert await keys(tx) == []
-        assert await claims.due_on(tx, NOW) == {"whatsapp": True}
-        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
+        assert await claims.due_channels(tx, NOW) == {"whatsapp": True}
+        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
         assert await keys(tx, NOW + MINUTE) == ["later"]
 
 
@@ -147,17 +149,17 @@ async def test_prompts_alone_are_not_urgent(database: Database) -> None:
         await outbox.add(
             tx, [new("p", kind=DeliveryKind.PROMPT), new("n", kind=DeliveryKind.NOTICE, due_at=NOW + MINUTE)]
         )
-        assert await claims.due_on(tx, NOW) == {"telegram": False}
-        assert await claims.due_on(tx, NOW + MINUTE) == {"telegram": True}
+        assert await claims.due_channels(tx, NOW) == {"telegram": False}
+        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True}
 
 
-async def test_a_deadline_travels_with_its_delivery(database: Database) -> None:
+async def test_a_claimed_delivery_has_its_deadline(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("p", kind=DeliveryKind.PROMPT, deadline=NOW + MINUTE), new("r", "beto")])
         assert {one.key: one.deadline for one in await claim(tx)} == {"p": NOW + MINUTE, "r": None}
 
 
-async def test_no_more_is_claimed_than_was_asked_for(database: Database) -> None:
+async def test_no_more_recipients_are_claimed_than_the_limit(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new(f"{number}", f"address {number}") for number in range(30)])
         sizes = [len(await keys(tx, limit=7)) for _ in range(6)]
@@ -167,45 +169,45 @@ async def test_no_more_is_claimed_than_was_asked_for(database: Database) -> None
 # ---------------------------------------------------------------- leases and workers
 
 
-async def test_what_a_dead_worker_held_leaves_again_after_its_lease(database: Database) -> None:
+async def test_deliveries_of_a_dead_worker_are_claimed_again_after_their_lease(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a")])
         assert await keys(tx) == ["a"]
-        assert not await claims.has_expired(tx, NOW + LEASE)
-        assert await claims.has_expired(tx, NOW + LEASE + timedelta(seconds=1))
-        assert await keys(tx, NOW + LEASE, "two") == [], "the lease is not over yet"
+        assert not await claims.has_expired_lease(tx, NOW + LEASE)
+        assert await claims.has_expired_lease(tx, NOW + LEASE + timedelta(seconds=1))
+        assert await keys(tx, NOW + LEASE, "two") == [], "the lease has not expired yet"
         (again,) = await claim(tx, NOW + LEASE + timedelta(seconds=1), "two")
         assert again.attempts == 2
 
 
-async def test_a_worker_that_stops_gives_back_only_what_is_its_own(database: Database) -> None:
+async def test_a_stopping_worker_releases_only_its_own_deliveries(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(tx, [new("a"), new("b", "beto")])
         assert await keys(tx, worker="one", limit=1) == ["a"]
         assert await keys(tx, worker="two", limit=1) == ["b"]
-        await outbox.give_back(tx, "one")
+        await outbox.release(tx, "one")
         assert await keys(tx, worker="three") == ["a"]
 
 
 @on_postgres
-async def test_what_a_platform_will_tell_of_is_not_given_back_before_its_lease(database: Database) -> None:
+async def test_deliveries_with_receipts_are_not_released_before_their_lease_expires(database: Database) -> None:
     async with database.write() as tx:
         await outbox.add(
             tx, [NewDelivery(on, on, on, DeliveryKind.REPLY, "{}", NOW) for on in ("telegram", "whatsapp")]
         )
         for on in ("telegram", "whatsapp"):
             await claims.claim(tx, "dead", on, NOW, 10)
-        await outbox.give_back_all(tx, besides={"whatsapp"})
+        await outbox.release_all(tx, except_channels={"whatsapp"})
         assert len(await claims.claim(tx, "heir", "telegram", NOW, 10)) == 1
         assert not await claims.claim(tx, "heir", "whatsapp", NOW, 10)
-        assert await outbox.reclaim(tx, "heir", NOW + LEASE + timedelta(seconds=1), under_way=()) >= 1
+        assert await outbox.reclaim(tx, "heir", NOW + LEASE + timedelta(seconds=1), in_flight=()) >= 1
         assert len(await claims.claim(tx, "heir", "whatsapp", NOW, 10)) == 1
 
 
-async def test_a_claim_keeps_its_limit_whatever_the_planner_expects(database: Database) -> None:
-    """Where the planner expects one row it may run a subquery anew for every row, limit and all.
+async def test_a_claim_respects_its_limit_whatever_the_planner_estimates(database: Database) -> None:
+    """Where the planner estimates one row it may run a subquery again for every row, including its limit.
 
-    Undone at its end: what the planner was told would stay for the tests that share this database.
+    Rolled back at the end: the statistics would affect the tests that share this database.
     """
 
     class Undo(Exception):
@@ -220,7 +222,7 @@ async def test_a_claim_keeps_its_limit_whatever_the_planner_expects(database: Da
             raise Undo
 
 
-async def test_many_workers_send_everything_once_and_in_order(database: Database, database_url: str) -> None:
+async def test_many_workers_send_all_deliveries_once_and_in_order(database: Database, database_url: str) -> None:
     people, each = 8, 5
     opened = [open_database(database_url) for _ in range(3)]
     async with database.write() as tx:
@@ -236,7 +238,7 @@ async def test_many_workers_send_everything_once_and_in_order(database: Database
                 sent.append((one.address, int(one.key)))
                 await asyncio.sleep(0)
                 async with mine.write() as tx:
-                    await delivery_worker.end(tx, one.id, DeliveryState.SENT, NOW)
+                    await delivery_worker.finish(tx, one.id, DeliveryState.SENT, NOW)
 
     await asyncio.wait_for(asyncio.gather(*(work(one, f"worker {n}") for n, one in enumerate(opened * 2))), 120)
     for one in opened:
@@ -278,42 +280,44 @@ async def do(tx: Transaction, verb: str, delivery_id: int) -> None:
     elif verb == "postpone":
         await delivery_worker.postpone(tx, delivery_id, NOW, "down")
     elif verb == "give_back":
-        await outbox.give_back(tx, "one")
+        await outbox.release(tx, "one")
     elif verb == "drop_unreachable":
         await outbox.drop_unreachable(tx, "telegram", "ana", NOW)
     else:
-        await delivery_worker.end(tx, delivery_id, DeliveryState(verb.removeprefix("end ")), NOW, ref="77", fault="why")
+        await delivery_worker.finish(
+            tx, delivery_id, DeliveryState(verb.removeprefix("end ")), NOW, ref="77", fault="why"
+        )
 
 
-async def stands(tx: Transaction, state: DeliveryState) -> int:
-    """A delivery in that state, reached in an allowed way; gives its id."""
+async def delivery_in_state(tx: Transaction, state: DeliveryState) -> int:
+    """Add a delivery and bring it to that state by allowed transitions; return its id."""
     await outbox.add(tx, [new("a")])
     delivery_id = await tx.scalar(select(deliveries.c.id))
     assert delivery_id is not None
     if state is not DeliveryState.WAITING:
         assert await keys(tx) == ["a"]
     if state in FINAL:
-        await delivery_worker.end(tx, delivery_id, state, NOW)
+        await delivery_worker.finish(tx, delivery_id, state, NOW)
     return int(delivery_id)
 
 
-async def test_a_delivery_moves_only_as_the_diagram_says(database: Database) -> None:
+async def test_only_the_transitions_of_the_diagram_are_allowed(database: Database) -> None:
     for state, verb in product((one for one in DeliveryState if one is not DeliveryState.FAILED), VERBS):
         if verb == "end waiting":
             continue
         async with database.write() as tx:
             await tx.execute(deliveries.delete())
-            delivery_id = await stands(tx, state)
+            delivery_id = await delivery_in_state(tx, state)
             await do(tx, verb, delivery_id)
             after = (await row(tx, "a"))["state"]
         assert after == STEPS.get((state, verb), state), f"{state} --{verb}--> {after}"
 
 
 @pytest.mark.parametrize("state", FINAL)
-async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: DeliveryState) -> None:
+async def test_the_body_is_emptied_when_a_delivery_has_ended(database: Database, state: DeliveryState) -> None:
     async with database.write() as tx:
-        delivery_id = await stands(tx, DeliveryState.CLAIMED)
-        await delivery_worker.end(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
+        delivery_id = await delivery_in_state(tx, DeliveryState.CLAIMED)
+        await delivery_worker.finish(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
         found = await row(tx, "a")
     assert found["body"] is None
     assert found["ended_at"] == NOW
@@ -321,7 +325,7 @@ async def test_the_body_goes_when_a_delivery_is_over(database: Database, state: 
     assert found["fault"] == "x" * 80
 
 
-async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_left_alone(database: Database) -> None:
+async def test_deliveries_to_an_unreachable_recipient_are_dropped_and_others_are_not(database: Database) -> None:
     async with database.write() as tx:
         await tx.execute(insert(institutions).values(code="LEON", name="León", sphere="municipal"))
         place = await servants.institution_by_code(tx, "LEON")
@@ -345,25 +349,25 @@ async def test_what_waits_for_an_unreachable_person_is_dropped_and_others_are_le
         states = {key: (await row(tx, key))["state"] for key in ("a1", "a2", "b", "web")}
         assert states == {"a1": "claimed", "a2": "dropped", "b": "waiting", "web": "waiting"}
         assert (await row(tx, "a2"))["body"] is None
-        due = await free(tx, NOW.date(), 9)
+        due = await due_now(tx, NOW.date(), 9)
         assert [one.address for one in due] == ["beto"]
 
 
-# ---------------------------------------------------------------- gauges, forgetting
+# ---------------------------------------------------------------- counts and ages
 
 
-async def test_the_gauges_tell_what_waits_and_for_how_long(database: Database) -> None:
+async def test_counts_and_ages_of_waiting_deliveries(database: Database) -> None:
     async with database.write() as tx:
-        assert await backlog.oldest_waiting(tx, NOW) == 0.0
-        assert not await claims.due_on(tx, NOW)
+        assert await backlog.oldest_delivery_age(tx, NOW) == 0.0
+        assert not await claims.due_channels(tx, NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
-        assert await backlog.oldest_waiting(tx, NOW) == 60.0
-        assert await backlog.oldest_waiting(tx, NOW - 2 * MINUTE) == 0.0, "what is not due yet is not late"
+        assert await backlog.oldest_delivery_age(tx, NOW) == 60.0
+        assert await backlog.oldest_delivery_age(tx, NOW - 2 * MINUTE) == 0.0, "not due yet"
         assert await keys(tx, limit=1) == ["a"]
         assert await backlog.counts(tx, NOW - MINUTE) == {("telegram", "claimed"): 1, ("telegram", "waiting"): 2}
 
 
-async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(database: Database) -> None:
+async def test_the_backlog_of_each_channel(database: Database) -> None:
     async with database.write() as tx:
         assert await backlog.backlogs(tx, NOW, NOW - MINUTE) == {}
         lost = [new(f"lost {state}", f"address {state}") for state in ("refused", "doubted", "failed")]
@@ -372,8 +376,8 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
             state = {"lost refused": DeliveryState.REFUSED, "lost doubted": DeliveryState.DOUBTED}.get(
                 one.key, DeliveryState.SENT
             )
-            await delivery_worker.end(tx, one.id, state, NOW, ref=one.key)
-        await receipts.note(tx, "telegram", 0, "lost failed", "failed", NOW)
+            await delivery_worker.finish(tx, one.id, state, NOW, ref=one.key)
+        await receipts.record_status(tx, "telegram", 0, "lost failed", "failed", NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
         later = NOW + MINUTE / 2
@@ -381,7 +385,7 @@ async def test_each_channel_tells_what_waits_since_when_and_what_was_lost(databa
             "telegram": Backlog(3, NOW - MINUTE, 2),
             "webchat": Backlog(1),
         }
-        assert (await backlog.backlogs(tx, later, NOW))["telegram"].lost == 0, "what ended before is not counted"
+        assert (await backlog.backlogs(tx, later, NOW))["telegram"].lost == 0, "ended before"
 
 
 # ---------------------------------------------------------------- any history
@@ -408,7 +412,7 @@ ACTS = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS)
-def test_whatever_happens_no_two_hold_the_same_and_order_is_kept(
+def test_in_any_history_no_two_workers_hold_one_delivery_and_order_is_preserved(
     sqlite_url: str, acts: list[tuple[object, ...]]
 ) -> None:
     asyncio.run(_live(sqlite_url, acts))
@@ -427,7 +431,7 @@ async def _live(url: str, acts: list[tuple[object, ...]]) -> None:
 
 
 class _History:
-    """What a plain reckoning knows of the outbox: who holds what until when, and what is over."""
+    """A simple model of the outbox: which worker holds which delivery until when, and which have ended."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -444,7 +448,7 @@ class _History:
                 await self._claim(tx, worker, limit)
             case ("end", int(place), DeliveryState() as state) if self.held:
                 delivery_id = sorted(self.held)[place % len(self.held)]
-                await delivery_worker.end(tx, delivery_id, state, self.now)
+                await delivery_worker.finish(tx, delivery_id, state, self.now)
                 del self.held[delivery_id]
                 self.over.add(delivery_id)
             case ("postpone", int(place), int(seconds)) if self.held:
@@ -452,7 +456,7 @@ class _History:
                 await delivery_worker.postpone(tx, delivery_id, self.now + timedelta(seconds=seconds), "down")
                 del self.held[delivery_id]
             case ("give_back", str(worker)):
-                await outbox.give_back(tx, worker)
+                await outbox.release(tx, worker)
                 self.held = {one: hold for one, hold in self.held.items() if hold[0] != worker}
             case ("wait", int(seconds)):
                 self.now += timedelta(seconds=seconds)
@@ -464,8 +468,8 @@ class _History:
         assert len({one.address for one in claimed}) <= limit
         own = {one.id for one in claimed}
         for one in claimed:
-            assert one.id not in self.over, "what is over never leaves again"
-            assert one.id not in self.held or self.held[one.id][1] < self.now, "held by somebody whose lease runs"
+            assert one.id not in self.over, "an ended delivery is never claimed again"
+            assert one.id not in self.held or self.held[one.id][1] < self.now, "its lease has not expired"
             assert one.body is not None
             self.held[one.id] = (worker, self.now + LEASE)
             held_back = select(deliveries.c.id).where(
@@ -475,5 +479,5 @@ class _History:
                 deliveries.c.state.in_(("waiting", "claimed")),
             )
             before = set(await tx.scalars(held_back))
-            assert before <= own, "something said earlier is still to leave, and by another hand"
+            assert before <= own, "an earlier delivery is still to be sent, by another worker"
         assert [(one.priority, one.id) for one in claimed] == sorted((one.priority, one.id) for one in claimed)

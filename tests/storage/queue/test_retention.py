@@ -1,4 +1,4 @@
-"""What ended long ago goes, whatever stands beside it, and what it costs does not grow with what stays."""
+"""Retention: old rows are deleted, at a cost that does not grow with the remaining rows."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,11 +14,11 @@ from tests.cast import MONDAY_NINE as NOW
 
 OLD, YOUNG = NOW - timedelta(days=9), NOW - timedelta(days=1)
 BEFORE = NOW - timedelta(days=8)
-PORTION = retention.PORTION
+PORTION = retention.BATCH_SIZE
 
 
 async def fill(database: Database, old: int, young: int) -> None:
-    """So many that ended and were handled long ago, and after them so many that were lately."""
+    """Add so many deliveries and updates that ended long ago, and after them so many recent ones."""
     moments = [OLD] * old + [YOUNG] * young
     common = {"channel": "telegram", "address": "1"}
     said = [
@@ -39,10 +39,10 @@ async def fill(database: Database, old: int, young: int) -> None:
         await tx.execute(insert(updates), came)
 
 
-async def forget(database: Database) -> int:
-    """All that is old, as the clock does it; give how many transactions that took."""
+async def delete_old(database: Database) -> int:
+    """Delete all old rows as the scheduler does; return the number of transactions."""
     count = 0
-    for some in (retention.some_deliveries, retention.some_updates):
+    for some in (retention.delete_ended_deliveries, retention.delete_handled_updates):
         last: int | None = 0
         while last is not None:
             async with database.write() as tx:
@@ -51,43 +51,43 @@ async def forget(database: Database) -> int:
     return count
 
 
-async def left(database: Database) -> tuple[int, int]:
+async def remaining(database: Database) -> tuple[int, int]:
     async with database.read() as tx:
         said = await tx.scalar(select(func.count()).select_from(deliveries))
         return said or 0, await tx.scalar(select(func.count()).select_from(updates)) or 0
 
 
 @pytest.mark.parametrize("old", [0, 1, PORTION - 1, PORTION, PORTION + 1, 3 * PORTION])
-async def test_what_is_old_goes_and_what_is_young_stays(database: Database, old: int) -> None:
+async def test_old_rows_are_deleted_and_recent_ones_stay(database: Database, old: int) -> None:
     await fill(database, old, 2 * PORTION)
-    took = await forget(database)
-    assert await left(database) == (2 * PORTION, 2 * PORTION)
-    assert took <= 2 * (old // PORTION + 2), "portions that hold nothing old are not looked through"
+    took = await delete_old(database)
+    assert await remaining(database) == (2 * PORTION, 2 * PORTION)
+    assert took <= 2 * (old // PORTION + 2), "batches without old rows are not read"
 
 
-async def test_what_still_waits_is_never_forgotten_and_hides_nothing_behind_it(database: Database) -> None:
+async def test_waiting_rows_are_never_deleted_and_do_not_stop_the_deletion_behind_them(database: Database) -> None:
     await fill(database, 3 * PORTION, 1)
-    async with database.write() as tx:  # a channel that has stood still for nine days
+    async with database.write() as tx:  # a channel that has been stopped for nine days
         await tx.execute(
             update(deliveries).where(deliveries.c.id <= 2 * PORTION).values(state="waiting", ended_at=None)
         )
         await tx.execute(update(updates).where(updates.c.id <= 2 * PORTION).values(state="waiting"))
-    await forget(database)
-    assert await left(database) == (2 * PORTION + 1, 2 * PORTION + 1)
+    await delete_old(database)
+    assert await remaining(database) == (2 * PORTION + 1, 2 * PORTION + 1)
 
 
-async def test_two_processes_forget_side_by_side(database: Database) -> None:
+async def test_two_processes_delete_concurrently(database: Database) -> None:
     if database.is_sqlite:
         pytest.skip("one process")
     await fill(database, 2 * PORTION, 0)
     async with database.write() as first, database.engine.begin() as second:
-        assert await retention.some_deliveries(first, BEFORE) == PORTION
-        assert await retention.some_deliveries(second, BEFORE) == 2 * PORTION
-    assert (await left(database))[0] == 0
+        assert await retention.delete_ended_deliveries(first, BEFORE) == PORTION
+        assert await retention.delete_ended_deliveries(second, BEFORE) == 2 * PORTION
+    assert (await remaining(database))[0] == 0
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_portion_reads_as_many_rows_as_it_may_forget(database: Database) -> None:
+async def test_a_batch_reads_no_more_rows_than_it_may_delete(database: Database) -> None:
     await fill(database, 1, 4 * PORTION)
     seen: list[Any] = []
 
@@ -98,7 +98,7 @@ async def test_a_portion_reads_as_many_rows_as_it_may_forget(database: Database)
     for engine in database.engines:
         event.listen(engine, "before_cursor_execute", note)
     try:
-        await forget(database)
+        await delete_old(database)
     finally:
         for engine in database.engines:
             event.remove(engine, "before_cursor_execute", note)

@@ -1,3 +1,5 @@
+"""The inbox: stored once, claimed in order, retried, emptied, on both databases."""
+
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,18 +17,18 @@ CANARY = b"canary-of-a-body-that-must-go"
 on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 
-async def keep(tx: Transaction, *arrivals: str) -> None:
-    """Each arrival is `address:key`."""
-    for arrival in arrivals:
+async def store(tx: Transaction, *arrived: str) -> None:
+    """Store updates, each given as `address:key`."""
+    for arrival in arrived:
         address, _, key = arrival.partition(":")
-        assert await updates.keep(tx, [updates.NewUpdate("telegram", key, address, f"body {key}".encode())], NOW)
+        assert await updates.store(tx, [updates.NewUpdate("telegram", key, address, f"body {key}".encode())], NOW)
 
 
-async def drained(database: Database) -> list[str]:
+async def handle_all(database: Database) -> list[str]:
     keys: list[str] = []
     while True:
         async with database.write() as tx:
-            taken = await updates.take(tx)
+            taken = await updates.claim(tx)
             if taken is None:
                 return keys
             keys.append(taken.key)
@@ -40,113 +42,113 @@ async def state_of(database: Database, key: str) -> tuple[str, bytes | None, int
         return row.state, row.body, row.attempts, row.fault
 
 
-async def test_an_update_is_kept_once_whatever_the_platform_repeats(database: Database) -> None:
+async def test_an_update_is_stored_once_however_often_the_platform_repeats_it(database: Database) -> None:
     async with database.write() as tx:
-        assert await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"first")], NOW)
-        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"again")], NOW)
-        taken = await updates.take(tx)
+        assert await updates.store(tx, [updates.NewUpdate("telegram", "7", "ana", b"first")], NOW)
+        assert not await updates.store(tx, [updates.NewUpdate("telegram", "7", "ana", b"again")], NOW)
+        taken = await updates.claim(tx)
         assert taken is not None
         assert taken.body == b"first"
         await updates.finish(tx, taken.id)
     async with database.write() as tx:
-        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"much later")], NOW), (
+        assert not await updates.store(tx, [updates.NewUpdate("telegram", "7", "ana", b"much later")], NOW), (
             "handled long ago"
         )
-        assert await updates.take(tx) is None
+        assert await updates.claim(tx) is None
 
 
 async def test_the_same_key_on_another_channel_is_another_update(database: Database) -> None:
     async with database.write() as tx:
-        assert await updates.keep(tx, [updates.NewUpdate("telegram", "7", "ana", b"")], NOW)
-        assert await updates.keep(tx, [updates.NewUpdate("webchat", "7", "ana", b"")], NOW)
+        assert await updates.store(tx, [updates.NewUpdate("telegram", "7", "ana", b"")], NOW)
+        assert await updates.store(tx, [updates.NewUpdate("webchat", "7", "ana", b"")], NOW)
         assert await updates.count_waiting(tx) == 2
 
 
-async def test_updates_are_taken_in_the_order_of_arrival(database: Database) -> None:
+async def test_updates_are_claimed_in_the_order_of_arrival(database: Database) -> None:
     async with database.write() as tx:
-        await keep(tx, "ana:1", "beto:2", "ana:3", "ana:4", "beto:5")
-    assert await drained(database) == ["1", "2", "3", "4", "5"]
+        await store(tx, "ana:1", "beto:2", "ana:3", "ana:4", "beto:5")
+    assert await handle_all(database) == ["1", "2", "3", "4", "5"]
 
 
-async def test_what_was_taken_by_somebody_who_died_is_taken_again(database: Database) -> None:
+async def test_an_update_claimed_by_a_process_that_died_is_claimed_again(database: Database) -> None:
     async with database.write() as tx:
-        await keep(tx, "ana:1")
+        await store(tx, "ana:1")
 
-    async def take_and_die() -> None:
+    async def claim_and_die() -> None:
         async with database.write() as tx:
-            assert await updates.take(tx) is not None
+            assert await updates.claim(tx) is not None
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await take_and_die()
-    assert await drained(database) == ["1"]
+        await claim_and_die()
+    assert await handle_all(database) == ["1"]
 
 
 @on_postgres  # SQLite has one writer at a time: there is no second worker
-async def test_while_one_person_is_being_answered_another_worker_answers_somebody_else(
+async def test_while_one_sender_is_handled_another_worker_handles_another_sender(
     database: Database, database_url: str
 ) -> None:
     async with database.write() as tx:
-        await keep(tx, "ana:1", "ana:2", "beto:3", "ana:4")
+        await store(tx, "ana:1", "ana:2", "beto:3", "ana:4")
     others = [open_database(database_url) for _ in range(2)]
     async with database.write() as first:
-        held = await updates.take(first)
+        held = await updates.claim(first)
         assert held is not None
         assert held.key == "1"
-        async with asyncio.timeout(30), AsyncExitStack() as stack:  # nobody waits for another's lock
-            # The guard is for one task writing twice in one database: here each stands for another process.
+        async with asyncio.timeout(30), AsyncExitStack() as stack:  # no worker waits for another's lock
+            # The guard is against one task writing twice to one database: here each database is another process.
             second = await stack.enter_async_context(others[0].engine.begin())
             third = await stack.enter_async_context(others[1].engine.begin())
-            other = await updates.take(second)
+            other = await updates.claim(second)
             assert other is not None
-            assert other.key == "3", "Ana's next one waits for her first"
-            assert await updates.take(third) is None
+            assert other.key == "3", "the next one of Ana waits for her first"
+            assert await updates.claim(third) is None
             await updates.finish(second, other.id)
         await updates.finish(first, held.id)
-    assert await drained(database) == ["2", "4"]
+    assert await handle_all(database) == ["2", "4"]
     for one in others:
         await one.close()
 
 
 async def test_an_update_that_cannot_be_handled_is_set_aside_at_the_third_attempt(database: Database) -> None:
     async with database.write() as tx:
-        await keep(tx, "ana:1", "ana:2")
-        taken = await updates.take(tx)
+        await store(tx, "ana:1", "ana:2")
+        taken = await updates.claim(tx)
         assert taken is not None
     for attempt, is_aside in enumerate((False, False, True), start=1):
         async with database.write() as tx:
-            again = await updates.take(tx)
+            again = await updates.claim(tx)
             assert again is not None
-            assert again.key == "1", "the order of one person is kept while it is tried again"
+            assert again.key == "1", "the order of one sender is preserved while it is retried"
             assert await updates.fail(tx, taken.id, "KeyError" * 40) is is_aside
         state, body, attempts, fault = await state_of(database, "1")
         assert (state, attempts) == ("aside" if is_aside else "waiting", attempt)
         assert (body is None) is is_aside
         assert fault is not None
         assert len(fault) == 80
-    assert await drained(database) == ["2"]
+    assert await handle_all(database) == ["2"]
 
 
-async def test_an_unreadable_update_is_known_and_never_taken(database: Database) -> None:
+async def test_an_unreadable_update_is_stored_and_never_claimed(database: Database) -> None:
     async with database.write() as tx:
-        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW), (
+        assert not await updates.store(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW), (
             "nothing to handle"
         )
-        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW)
-        assert not await updates.keep(tx, [updates.NewUpdate("telegram", "9", "ana", b"")], NOW)
-        assert await updates.take(tx) is None
+        assert not await updates.store(tx, [updates.NewUpdate("telegram", "9", "", None, "ValidationError")], NOW)
+        assert not await updates.store(tx, [updates.NewUpdate("telegram", "9", "ana", b"")], NOW)
+        assert await updates.claim(tx) is None
         assert await updates.count_waiting(tx) == 0
 
 
 async def test_a_handled_update_keeps_its_key_and_loses_its_body(database: Database) -> None:
     async with database.write() as tx:
-        await keep(tx, "ana:1")
-    await drained(database)
+        await store(tx, "ana:1")
+    await handle_all(database)
     assert await state_of(database, "1") == ("done", None, 0, None)
 
 
 def bytes_of(url: str) -> dict[str, bytes]:
-    """What stands on the disk: the file, its log, its shared memory."""
+    """The content on disk: the file, its log, its shared memory."""
     path = Path(url.partition("///")[2])
     return {one.name: one.read_bytes() for one in path.parent.glob(path.name + "*")}
 
@@ -156,18 +158,18 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     database = open_database(sqlite_url)
     async with database.write() as tx:
         for number in range(40):
-            await updates.keep(tx, [updates.NewUpdate("telegram", str(number), f"address {number}", CANARY * 30)], NOW)
-    assert any(CANARY in content for content in bytes_of(sqlite_url).values()), "the canary must be seen while it waits"
+            await updates.store(tx, [updates.NewUpdate("telegram", str(number), f"address {number}", CANARY * 30)], NOW)
+    assert any(CANARY in content for content in bytes_of(sqlite_url).values()), "the canary must be found before"
     while True:
         async with database.write() as tx:
-            taken = await updates.take(tx)
+            taken = await updates.claim(tx)
             if taken is None:
                 break
             if how == "finish":
                 await updates.finish(tx, taken.id)
             else:
                 await updates.fail(tx, taken.id, "KeyError")
-    await database.merge_log()  # and the product goes on
+    await database.checkpoint_wal()  # while the process keeps running
     found = bytes_of(sqlite_url)
     assert found
     assert [name for name, content in found.items() if CANARY in content] == []

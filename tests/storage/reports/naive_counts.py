@@ -1,4 +1,4 @@
-"""The numbers of monitoring as anybody would reckon them: from all prompts and answers, one by one."""
+"""The statistics computed in the simplest way: from all prompts and answers, one by one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from storage.database import Transaction
-from storage.reports import queries
-from storage.reports.queries import Cell, InstitutionCount
+from storage.reports import statistics
+from storage.reports.statistics import Cell, InstitutionCount
 from storage.schema import answers, institutions, prompts, servants
 
 
 @dataclass(frozen=True)
-class Reckoning:
-    """Whatever there is, read into lists."""
+class NaiveCounts:
+    """All prompts and answers, read into lists."""
 
     institutions: Sequence[Row[Any]]
     servants: Sequence[Row[Any]]
@@ -24,7 +24,7 @@ class Reckoning:
     answers: Sequence[Row[Any]]
 
     @classmethod
-    async def of(cls, tx: Transaction) -> "Reckoning":
+    async def of(cls, tx: Transaction) -> "NaiveCounts":
         tables = (institutions, servants, prompts, answers)
         return cls(*[(await tx.execute(select(table))).all() for table in tables])
 
@@ -66,11 +66,11 @@ class Reckoning:
 
 
 async def check(tx: Transaction, spans: Sequence[tuple[date, date]]) -> None:
-    """The product's numbers are these."""
-    made = await Reckoning.of(tx)
+    """Assert that the statistics equal the naive counts."""
+    made = await NaiveCounts.of(tx)
     codes = [None, "NOWHERE", *(one.code for one in made.institutions)]
     for first, last in spans:
-        assert await queries.by_institution(tx, first, last) == made.by_institution(first, last)
+        assert await statistics.by_institution(tx, first, last) == made.by_institution(first, last)
         for code in codes:
-            assert await queries.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
-            assert await queries.by_day(tx, first, last, code) == made.by_day(first, last, code)
+            assert await statistics.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
+            assert await statistics.by_day(tx, first, last, code) == made.by_day(first, last, code)

@@ -1,4 +1,4 @@
-"""A few people of some institutions, for whom days go by: asked, answering, leaving, moving; and days become counts."""
+"""A few servants of some institutions over days: asked, answering, leaving, moving; and days are aggregated."""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import linking, servants
 from storage.reports import aggregates
-from storage.schema import kept_answers, kept_last, kept_prompts, kept_until
+from storage.schema import aggregation_state, answer_aggregates, last_answer_days, prompt_aggregates
 from tests.cast import MONDAY_NINE as NOW
 from tests.storage.reports import naive_counts
 
@@ -24,12 +24,12 @@ TOPICS = ("codigo", "conflicto")
 
 
 def morning(day: date) -> datetime:
-    """When the day before is over."""
+    """The moment at which the day before is over."""
     return datetime.combine(day, time(6))
 
 
 class Story:
-    """A few people of some institutions, and a day that goes by."""
+    """A few servants of some institutions, and the current day."""
 
     def __init__(self, tx: Transaction) -> None:
         self.tx = tx
@@ -44,49 +44,49 @@ class Story:
         for number in range(people):
             place = self.places[number % 2]
             self.people.append(await servants.add_fictional(self.tx, place, "1", NOW, MONDAY))
-        await self.fold()  # keeping begins today, and nothing is kept before tomorrow
+        await self.aggregate_next()  # aggregation begins today, and no day is aggregated before tomorrow
         return self
 
     async def ask(self, who: int) -> None:
         await record.plan(self.tx, self.people[who % len(self.people)], self.today, "s", "c", "new")
 
     async def answer(self, who: int, back: int, topic: str, *, is_right: bool) -> None:
-        """Today, to the prompt of so many days ago."""
+        """Answer today, to the prompt of so many days ago."""
         servant = await servants.by_id(self.tx, self.people[who % len(self.people)])
         assert servant is not None
         prompt = await record.prompt_of_day(self.tx, servant.id, self.today - back * DAY)
         if prompt is not None:
             given = (prompt.id, servant.id, servant.institution_id, topic, "c", "s", "a", is_right, None)
-            await record.record(self.tx, Answer(*given, self.today, NOW))
+            await record.add_answer(self.tx, Answer(*given, self.today, NOW))
 
-    async def fold(self) -> date | None:
-        return await aggregates.fold(self.tx, morning(self.today))
+    async def aggregate_next(self) -> date | None:
+        return await aggregates.aggregate_next_day(self.tx, morning(self.today))
 
-    async def fold_all(self) -> None:
-        while await self.fold():
+    async def aggregate_all(self) -> None:
+        while await self.aggregate_next():
             pass
 
     async def leave(self, who: int) -> None:
         await servants.leave(self.tx, self.people[who % len(self.people)])
 
     async def move(self, who: int, where: int) -> None:
-        await servants.move(self.tx, self.people[who % len(self.people)], self.places[where])
+        await servants.change_institution(self.tx, self.people[who % len(self.people)], self.places[where])
 
-    async def unite(self, who: int, whom: int) -> None:
+    async def merge(self, who: int, whom: int) -> None:
         one, other = self.people[who % len(self.people)], self.people[whom % len(self.people)]
         if one != other:
             await linking.merge(self.tx, one, other)
             self.people.remove(other)
 
-    async def make_up(self, who: int, back: int, topic: str | None) -> None:
-        """A day of the past that was not; without an answer when there is no topic."""
+    async def add_history(self, who: int, back: int, topic: str | None) -> None:
+        """Add a fictional past day, without an answer if there is no topic."""
         servant = self.people[who % len(self.people)]
         day = self.today - back * DAY
         answer = topic and Answer(0, servant, self.places[who % 3], topic, "c", "s", "a", True, None, day, NOW)
-        await record.add_many(self.tx, [(Prompt(0, servant, day, "s", "c", "fictional"), answer or None)])
+        await record.add_history(self.tx, [(Prompt(0, servant, day, "s", "c", "fictional"), answer or None)])
 
     async def days(self, number: int, seed: int = 1) -> None:
-        """Everybody is asked each day, most answer, some of them late; nothing is folded."""
+        """All servants are asked each day, most answer, some of them late; no day is aggregated."""
         chance = random.Random(seed)
         for _ in range(number):
             for who in range(len(self.people)):
@@ -99,13 +99,13 @@ class Story:
     async def check(self, spans: Sequence[tuple[int, int]] = SPANS) -> None:
         await naive_counts.check(self.tx, [(MONDAY + one * DAY, MONDAY + other * DAY) for one, other in spans])
 
-    async def kept(self) -> list[tuple[Any, ...]]:
-        """All that is kept."""
-        queries = (
-            select(kept_answers).where(kept_answers.c.answers != 0).order_by(*kept_answers.primary_key),
-            select(kept_prompts).where(kept_prompts.c.asked != 0).order_by(*kept_prompts.primary_key),
-            select(kept_last).order_by(*kept_last.primary_key),
-            select(kept_until),
+    async def aggregate_rows(self) -> list[tuple[Any, ...]]:
+        """All rows of the aggregates."""
+        statements = (
+            select(answer_aggregates).where(answer_aggregates.c.answers != 0).order_by(*answer_aggregates.primary_key),
+            select(prompt_aggregates).where(prompt_aggregates.c.asked != 0).order_by(*prompt_aggregates.primary_key),
+            select(last_answer_days).order_by(*last_answer_days.primary_key),
+            select(aggregation_state),
         )
-        found = [(await self.tx.execute(query)).all() for query in queries]
+        found = [(await self.tx.execute(statement)).all() for statement in statements]
         return [tuple(row) for rows in found for row in rows]

@@ -1,4 +1,4 @@
-"""Telegram as a channel: what it reads, what it says, and what each failure means."""
+"""The Telegram channel: the messages it sends, failure it starts, and which error each failure becomes."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
-from bot.channels.telegram.channel import COMMANDS, Cover, Telegram, Webhook, markup
+from bot.channels.telegram.channel import COMMANDS, ProfileTexts, Telegram, Webhook, markup
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
 from content import phrases
 from content.problems import Problem
@@ -35,13 +35,13 @@ async def telegram(api: FakeTelegram) -> AsyncIterator[Channel]:
 
 @pytest.fixture
 def person(api: FakeTelegram) -> Person:
-    somebody = api.person()
-    somebody.start()
-    return somebody
+    person = api.person()
+    person.start()
+    return person
 
 
 def say(person: Person, text: str = "Hola", **more: Any) -> Parcel:
-    return Parcel(address=str(person.id), act=Action.SAY, text=text, **more)
+    return Parcel(address=str(person.id), action=Action.SEND, text=text, **more)
 
 
 def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
@@ -49,7 +49,7 @@ def test_words_are_escaped_before_emphasis_becomes_tags() -> None:
     assert markup(text) == "<b>1 &lt; 2</b> &amp; <i>&lt;/b&gt;\"'</i>"
 
 
-async def test_a_message_is_read_as_it_was_meant(telegram: Channel, person: Person) -> None:
+async def test_a_message_arrives_with_its_emphasis_and_buttons(telegram: Channel, person: Person) -> None:
     rows = (
         (RenderedButton("Sí", choice="answer:7:a"), RenderedButton("No", choice="answer:7:b")),
         (RenderedButton("Abrir", url="http://127.0.0.1:8/c"),),
@@ -84,14 +84,14 @@ async def test_an_edit_that_changes_nothing_is_done(telegram: Channel, person: P
 
 
 @pytest.mark.parametrize("ref", ["999999", "", "abc", "theirs"])
-async def test_what_cannot_be_edited_is_said_anew(telegram: Channel, person: Person, ref: str) -> None:
+async def test_what_cannot_be_edited_is_sent_as_a_new_message(telegram: Channel, person: Person, ref: str) -> None:
     if ref == "theirs":
-        ref = str(person.notes[0].number)
+        ref = str(person.messages[0].number)
     number = await telegram.send(Parcel(str(person.id), Action.REPLACE, text="Nuevo", ref=ref))
     assert [str(note.number) for note in person.read()] == [number]
 
 
-async def test_a_press_is_answered_and_late_answers_do_no_harm(
+async def test_a_press_is_acknowledged_and_late_acknowledgements_do_no_harm(
     api: FakeTelegram, telegram: Channel, person: Person
 ) -> None:
     person.forge("a")
@@ -106,20 +106,20 @@ async def test_a_press_is_answered_and_late_answers_do_no_harm(
     assert api.unanswered == [late]
 
 
-async def test_a_persons_own_message_disappears(telegram: Channel, person: Person) -> None:
+async def test_a_users_own_message_is_erased(telegram: Channel, person: Person) -> None:
     person.say("algo delicado")
-    number = person.notes[-1].number
+    number = person.messages[-1].number
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
-    assert person.note(number) is None
+    assert person.message(number) is None
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))  # already gone
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=""))
 
 
 async def test_a_message_too_old_to_erase_is_left(api: FakeTelegram, telegram: Channel, person: Person) -> None:
-    number = person.notes[-1].number
+    number = person.messages[-1].number
     api.advance(49 * 3600)
     await telegram.send(Parcel(str(person.id), Action.ERASE, ref=str(number)))
-    assert person.note(number) is not None
+    assert person.message(number) is not None
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ async def test_limits_are_reached_and_not_passed(telegram: Channel, person: Pers
     assert len(person.read()[-1].text) == 4096
 
 
-async def test_somebody_who_blocked_us_is_told_apart(telegram: Channel, person: Person) -> None:
+async def test_a_user_who_blocked_us_is_reported_as_blocked(telegram: Channel, person: Person) -> None:
     person.block()
     with pytest.raises(Blocked):
         await telegram.send(say(person))
@@ -158,19 +158,19 @@ async def test_somebody_who_blocked_us_is_told_apart(telegram: Channel, person: 
         await telegram.send(say(person))
 
 
-async def test_a_chat_that_does_not_exist_is_nobody_to_write_to(telegram: Channel) -> None:
-    for act in (Action.SAY, Action.REPLACE, Action.ERASE):
+async def test_a_chat_that_does_not_exist_is_reported_as_blocked(telegram: Channel) -> None:
+    for action in (Action.SEND, Action.REPLACE, Action.ERASE):
         with pytest.raises(Blocked):
-            await telegram.send(Parcel("424242", act, text="Hola", ref="1"))
+            await telegram.send(Parcel("424242", action, text="Hola", ref="1"))
     with pytest.raises(Refused):
-        await telegram.send(Parcel("nobody", Action.SAY, text="Hola"))
+        await telegram.send(Parcel("unknown", Action.SEND, text="Hola"))
 
 
 ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":"soon"}}'
 
 
 @pytest.mark.parametrize(
-    ("how", "seconds"),
+    ("failure", "seconds"),
     [
         ({"status": 429, "retry_after": 17}, 17),
         ({"status": 429}, 5),
@@ -178,10 +178,10 @@ ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry
         ({"status": 429, "body": ODD_BODY}, 5),
     ],
 )
-async def test_too_fast_says_how_long_to_wait(
-    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], seconds: float
+async def test_a_rate_limit_carries_its_wait(
+    api: FakeTelegram, telegram: Channel, person: Person, failure: dict[str, Any], seconds: float
 ) -> None:
-    api.fail("sendMessage", **how)
+    api.fail("sendMessage", **failure)
     with pytest.raises(Throttled) as caught:
         await telegram.send(say(person))
     assert caught.value.retry_after == seconds
@@ -189,7 +189,7 @@ async def test_too_fast_says_how_long_to_wait(
 
 
 @pytest.mark.parametrize(
-    ("how", "in_doubt"),
+    ("failure", "in_doubt"),
     [
         ({"status": 500}, False),
         ({"status": 502, "body": b"<html>Bad Gateway"}, False),
@@ -203,17 +203,17 @@ async def test_too_fast_says_how_long_to_wait(
         ({"status": 302, "body": b""}, False),
     ],
 )
-async def test_trouble_on_the_way_may_be_tried_again(
-    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], in_doubt: bool
+async def test_network_failures_may_be_retried(
+    api: FakeTelegram, telegram: Channel, person: Person, failure: dict[str, Any], in_doubt: bool
 ) -> None:
-    api.fail("sendMessage", **how)
+    api.fail("sendMessage", **failure)
     with pytest.raises(Unreachable) as caught:
         await telegram.send(say(person))
     assert caught.value.in_doubt is in_doubt
     await telegram.send(say(person))
 
 
-async def test_an_answer_that_never_comes_leaves_doubt(
+async def test_a_response_that_never_comes_leaves_the_delivery_in_doubt(
     api: FakeTelegram, telegram: Channel, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.channels.telegram.client.READ_SECONDS", 0.05)
@@ -225,12 +225,12 @@ async def test_an_answer_that_never_comes_leaves_doubt(
     assert person.last_text() == "Hola"
 
 
-async def test_a_server_that_is_not_there_leaves_no_doubt() -> None:
-    async with FakeTelegram() as gone:
-        url = gone.url
+async def test_a_refused_connection_leaves_no_doubt() -> None:
+    async with FakeTelegram() as closed:
+        url = closed.url
     channel = Telegram(TOKEN, url)
     with pytest.raises(Unreachable) as caught:
-        await channel.send(Parcel("1", Action.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SEND, text="Hola"))
     assert not caught.value.in_doubt
     await channel.stop()
 
@@ -241,23 +241,23 @@ async def test_a_refused_token_stops_the_channel(api: FakeTelegram, token: str) 
     with pytest.raises(TokenRevoked):
         await channel.start()
     with pytest.raises(TokenRevoked):
-        await channel.send(Parcel("1", Action.SAY, text="Hola"))
+        await channel.send(Parcel("1", Action.SEND, text="Hola"))
     await channel.stop()
 
 
-def test_an_empty_token_is_told_without_a_network() -> None:
+def test_an_empty_token_is_refused_without_a_request() -> None:
     with pytest.raises(TokenRevoked):
         Telegram("")
 
 
-async def test_a_person_that_became_a_group_is_refused(api: FakeTelegram, telegram: Channel, person: Person) -> None:
+async def test_a_chat_that_became_a_group_is_refused(api: FakeTelegram, telegram: Channel, person: Person) -> None:
     body = b'{"ok":false,"description":"Bad Request: upgraded","parameters":{"migrate_to_chat_id":-1001}}'
     api.fail("sendMessage", status=400, body=body)
     with pytest.raises(Refused):
         await telegram.send(say(person))
 
 
-FAULTS = [
+FAILURES = [
     {"status": 400, "body": f'{{"description": "Bad Request: unparsable: secret /bot{TOKEN}/x"}}'.encode()},
     {"status": 403, "body": f"<html>/bot{TOKEN}/sendMessage".encode()},
     {"status": 404, "body": f"<html>/bot{TOKEN}/sendMessage".encode()},
@@ -269,12 +269,12 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("how", FAULTS)
-async def test_no_failure_shows_the_token_or_the_words(
-    api: FakeTelegram, telegram: Channel, person: Person, how: dict[str, Any], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_no_failure_reveals_the_token_or_the_text(
+    api: FakeTelegram, telegram: Channel, person: Person, failure: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    api.fail("sendMessage", **how)
+    api.fail("sendMessage", **failure)
     parcel = say(person, "palabras delicadas")
     with pytest.raises(ChannelError) as caught, capture_logs() as logs:
         await telegram.send(parcel)
@@ -285,14 +285,14 @@ async def test_no_failure_shows_the_token_or_the_words(
     assert "secret" not in shown
 
 
-COVERS = {
-    "es": Cover("Hola", "Corto", [("hoy", "La de hoy")]),
-    "en": Cover("Hello", "Short", [("hoy", "Today's")]),
+PROFILE_TEXTS = {
+    "es": ProfileTexts("Hola", "Corto", [("hoy", "La de hoy")]),
+    "en": ProfileTexts("Hello", "Short", [("hoy", "Today's")]),
 }
 
 
-async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+async def test_the_start_sets_menus_in_both_languages(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, profile_texts=PROFILE_TEXTS)
     await channel.start()
     es, en = [("hoy", "La de hoy")], [("hoy", "Today's")]
     assert api.menus == {"": es, "es": es, "en": en}
@@ -301,8 +301,8 @@ async def test_the_start_puts_up_menus_in_both_languages(api: FakeTelegram) -> N
     await channel.stop()
 
 
-async def test_a_menu_that_telegram_does_not_want_now_stops_nothing(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+async def test_a_menu_that_telegram_refuses_now_stops_nothing(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, profile_texts=PROFILE_TEXTS)
     api.fail("setMyCommands", status=429, retry_after=9000)
     with capture_logs() as logs:
         await channel.start()
@@ -311,27 +311,27 @@ async def test_a_menu_that_telegram_does_not_want_now_stops_nothing(api: FakeTel
     await channel.stop()
 
 
-async def test_a_token_revoked_half_way_through_the_start_is_told(api: FakeTelegram) -> None:
-    channel = Telegram(TOKEN, api.url, covers=COVERS)
+async def test_a_token_revoked_during_the_start_is_raised(api: FakeTelegram) -> None:
+    channel = Telegram(TOKEN, api.url, profile_texts=PROFILE_TEXTS)
     api.fail("setMyDescription", status=401, body=b'{"ok":false,"description":"Unauthorized"}')
     with pytest.raises(TokenRevoked):
         await channel.start()
     await channel.stop()
 
 
-async def test_the_way_of_receiving_is_set_at_the_start(api: FakeTelegram) -> None:
+async def test_the_webhook_is_set_or_deleted_at_the_start(api: FakeTelegram) -> None:
     hook = Webhook("https://integra.example/webhooks/telegram", "a-Secret_1")
-    by_hook, by_polling = Telegram(TOKEN, api.url, webhook=hook), Telegram(TOKEN, api.url)
-    await by_hook.start()
+    with_webhook, polling = Telegram(TOKEN, api.url, webhook=hook), Telegram(TOKEN, api.url)
+    await with_webhook.start()
     assert api.webhook["secret_token"] == "a-Secret_1"
     assert api.webhook["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]
-    await by_polling.start()
+    await polling.start()
     assert api.webhook == {}
-    await by_hook.stop()
-    await by_polling.stop()
+    await with_webhook.stop()
+    await polling.stop()
 
 
-async def test_a_start_that_failed_on_the_way_may_be_tried_again(api: FakeTelegram) -> None:
+async def test_a_failed_start_may_be_retried(api: FakeTelegram) -> None:
     channel = Telegram(TOKEN, api.url)
     api.fail("getMe", status=502)
     with pytest.raises(Unreachable):
@@ -340,12 +340,12 @@ async def test_a_start_that_failed_on_the_way_may_be_tried_again(api: FakeTelegr
     await channel.stop()
 
 
-async def test_the_words_of_our_menus_fit(api: FakeTelegram) -> None:
+async def test_our_menus_and_descriptions_fit_the_limits(api: FakeTelegram) -> None:
     root = Path(phrases.__file__).parent
     problems: list[Problem] = []
     catalogs = phrases.load(root / "messages", root, problems)
-    covers = {language: Cover.of(catalogs.section(language, "telegram")) for language in ("es", "en")}
-    channel = Telegram(TOKEN, api.url, covers=covers)
+    profile_texts = {language: ProfileTexts.of(catalogs.section(language, "telegram")) for language in ("es", "en")}
+    channel = Telegram(TOKEN, api.url, profile_texts=profile_texts)
     await channel.start()
     assert not api.refusals
     assert [command for command, _ in api.menus["en"]] == list(COMMANDS)

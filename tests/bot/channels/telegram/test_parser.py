@@ -1,4 +1,4 @@
-"""Whatever Telegram sends becomes an update in our words, is ignored on purpose, or is set aside: nothing raises."""
+"""Every payload of Telegram's is parsed to an update, ignored on purpose, or raises UnreadablePayload."""
 
 import copy
 import json
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.channels.events import UnreadablePayload
 from bot.channels.telegram import parser as telegram_parser
-from bot.channels.telegram.parser import Untranslatable, _plain_press, key_of, translate
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from bot.channels.telegram.parser import _parse_press_fast, parse, update_key
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 
 CHAT = {"id": 5_000_000_001, "type": "private", "first_name": "Ana"}
 ANA = {"id": 5_000_000_001, "is_bot": False, "first_name": "Ana", "language_code": "es-MX"}
@@ -35,8 +36,8 @@ def membership(status: str, kind: str = "private") -> dict[str, Any]:
     return {"update_id": 33, "my_chat_member": {**change, "old_chat_member": old, "new_chat_member": member}}
 
 
-def read(raw: dict[str, Any]) -> Update:
-    update = translate(raw)
+def parsed(raw: dict[str, Any]) -> Update:
+    update = parse(raw)
     assert update is not None
     return update
 
@@ -53,25 +54,25 @@ def read(raw: dict[str, Any]) -> Update:
         ("/" + "x" * 32, "x" * 32, ""),
     ],
 )
-def test_commands_are_read_whatever_their_dress(text: str, command: str, rest: str) -> None:
-    update = read(message(text=text))
+def test_commands_are_parsed_whatever_their_case_and_spacing(text: str, command: str, rest: str) -> None:
+    update = parsed(message(text=text))
     assert (update.kind, update.command, update.text) == (UpdateKind.COMMAND, command, rest)
 
 
 @pytest.mark.parametrize("text", ["/", "/ hoy", "/ñandú", "/hoy.", "/" + "x" * 33, "hola /hoy"])
 def test_what_only_looks_like_a_command_is_text(text: str) -> None:
-    update = read(message(text=text))
+    update = parsed(message(text=text))
     assert (update.kind, update.text) == (UpdateKind.TEXT, text)
 
 
-def test_who_and_where_is_carried_along() -> None:
-    assert read(message(text="hola")) == Update(
+def test_sender_and_message_id_are_carried_along() -> None:
+    assert parsed(message(text="hola")) == Update(
         "telegram", "31", "5000000001", UpdateKind.TEXT, text="hola", language="es-MX", ref="9"
     )
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "cleaned"),
     [
         ("a\u200bb\u202ec\u2066d\ufeff", "abcd"),
         ("\u0000x\u001b[1m", "x[1m"),
@@ -79,19 +80,19 @@ def test_who_and_where_is_carried_along() -> None:
         ("\ud83d half", "half"),
         ("👩‍💻 ñ مرحبا", "👩💻 ñ مرحبا"),
         ("\u200b\u200d", ""),
-        ("x" * SHORT_TEXT, "x" * SHORT_TEXT),
+        ("x" * MAX_SHORT_TEXT, "x" * MAX_SHORT_TEXT),
     ],
 )
-def test_what_cannot_be_seen_is_not_kept(typed: str, kept: str) -> None:
-    update = read(message(text=typed))
-    assert (update.kind, update.text) == (UpdateKind.TEXT, kept)
+def test_invisible_characters_are_removed(typed: str, cleaned: str) -> None:
+    update = parsed(message(text=typed))
+    assert (update.kind, update.text) == (UpdateKind.TEXT, cleaned)
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * (SHORT_TEXT + 1), "secreto " * 600, "s" * 1_000_000, "/consulta " + "secreto " * 60]
+    "text", ["x" * (MAX_SHORT_TEXT + 1), "secreto " * 600, "s" * 1_000_000, "/consulta " + "secreto " * 60]
 )
-def test_a_long_text_loses_its_words(text: str) -> None:
-    update = read(message(text=text))
+def test_a_long_text_is_dropped(text: str) -> None:
+    update = parsed(message(text=text))
     assert (update.kind, update.text, update.command, update.ref) == (UpdateKind.LONG_TEXT, "", "", "9")
 
 
@@ -112,14 +113,14 @@ FILE = {"file_id": "A", "file_unique_id": "B"}
         {"rich_message": {"blocks": []}},
     ],
 )
-def test_nothing_of_an_attachment_is_kept(content: dict[str, Any]) -> None:
-    update = read(message(**content))
+def test_no_content_of_an_attachment_is_carried_on(content: dict[str, Any]) -> None:
+    update = parsed(message(**content))
     assert (update.kind, update.text, update.ref) == (UpdateKind.ATTACHMENT, "", "9")
     assert "secreto" not in repr(update)
 
 
-def test_a_press_says_which_button_of_which_message() -> None:
-    update = read(press(data="answer:17:b"))
+def test_a_press_carries_its_choice_and_message() -> None:
+    update = parsed(press(data="answer:17:b"))
     assert (update.kind, update.choice, update.ref, update.press) == (
         UpdateKind.CHOICE, "answer:17:b", "8", "4000000000000000001",
     )  # fmt: skip
@@ -139,14 +140,14 @@ def test_a_press_says_which_button_of_which_message() -> None:
         ({"message": {"message_id": 8, "date": 0, "chat": CHAT}, "data": "answer:1:a"}, "answer:1:a"),
     ],
 )
-def test_any_press_has_a_choice_and_can_be_answered(content: dict[str, Any], choice: str) -> None:
-    update = read(press(**content))
+def test_any_press_has_a_choice_and_can_be_acknowledged(content: dict[str, Any], choice: str) -> None:
+    update = parsed(press(**content))
     assert (update.kind, update.choice, update.press) == (UpdateKind.CHOICE, choice, "4000000000000000001")
 
 
-def test_blocking_and_coming_back_are_told() -> None:
-    assert read(membership("kicked")).kind is UpdateKind.BLOCKED
-    assert read(membership("member")).kind is UpdateKind.UNBLOCKED
+def test_blocking_and_unblocking_are_parsed() -> None:
+    assert parsed(membership("kicked")).kind is UpdateKind.BLOCKED
+    assert parsed(membership("member")).kind is UpdateKind.UNBLOCKED
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_blocking_and_coming_back_are_told() -> None:
     ],
 )
 def test_what_is_not_for_us_is_ignored(raw: dict[str, Any]) -> None:
-    assert translate(raw) is None
+    assert parse(raw) is None
 
 
 @pytest.mark.parametrize(
@@ -191,12 +192,12 @@ def test_what_is_not_for_us_is_ignored(raw: dict[str, Any]) -> None:
         press(id=7),
     ],
 )
-def test_what_is_broken_is_told_by_kind_only(raw: Any) -> None:
-    with pytest.raises(Untranslatable) as caught:
-        translate(raw)
+def test_an_unreadable_update_is_reported_by_kind_only(raw: Any) -> None:
+    with pytest.raises(UnreadablePayload) as caught:
+        parse(raw)
     assert caught.value.__context__ is None
     assert "secreto" not in str(caught.value)
-    assert key_of(raw) in ("", "1", "31", "32")
+    assert update_key(raw) in ("", "1", "31", "32")
 
 
 SAMPLES = [
@@ -232,26 +233,26 @@ def mutated(draw: st.DrawFn) -> Any:
     for _ in range(draw(st.integers(1, 3))):
         if not (paths := _paths(raw)):
             break
-        *way, last = draw(st.sampled_from(paths))
-        place = raw
-        for key in way:
-            place = place[key]
+        *parents, last = draw(st.sampled_from(paths))
+        node = raw
+        for key in parents:
+            node = node[key]
         if draw(st.booleans()):
-            place[last] = draw(JSON)
+            node[last] = draw(JSON)
         else:
-            del place[last]
+            del node[last]
     return raw
 
 
-def assert_fit_to_keep(update: Update) -> None:
-    words = (update.key, update.address, update.text, update.command, update.choice, update.language)
-    for word in (*words, update.ref, update.press):
-        assert isinstance(word, str)
-        word.encode()  # no half characters, which no database takes
-        assert "\x00" not in word
+def assert_storable(update: Update) -> None:
+    texts = (update.key, update.address, update.text, update.command, update.choice, update.language)
+    for text in (*texts, update.ref, update.press):
+        assert isinstance(text, str)
+        text.encode()  # no lone surrogates, which no database can store
+        assert "\x00" not in text
     assert int(update.address)
     assert int(update.key) >= 0
-    assert len(update.text) <= SHORT_TEXT
+    assert len(update.text) <= MAX_SHORT_TEXT
     assert len(update.choice.encode()) <= 64
 
 
@@ -260,28 +261,28 @@ def assert_fit_to_keep(update: Update) -> None:
 def test_no_mutation_raises_anything_else(raw: Any) -> None:
     before = json.dumps(raw)
     try:
-        update = translate(raw)
-    except Untranslatable as fault:
-        told = str(fault)
+        update = parse(raw)
+    except UnreadablePayload as fault:
+        reason = str(fault)
     else:
-        told = ""
+        reason = ""
         if update is not None:
-            assert_fit_to_keep(update)
-    assert len(told) < 60
+            assert_storable(update)
+    assert len(reason) < 60
     assert json.dumps(raw) == before
 
 
 @settings(max_examples=600, deadline=None)
 @given(mutated() | st.builds(press, data=st.text(max_size=70)))
-def test_a_press_read_plainly_is_what_the_library_reads_too(raw: Any) -> None:
-    plain = _plain_press(key_of(raw), raw) if isinstance(raw, dict) and key_of(raw) else None
-    with mock.patch.object(telegram_parser, "_plain_press", return_value=None):
-        assert plain is None or plain == translate(raw)
+def test_the_fast_path_parses_a_press_as_the_library_does(raw: Any) -> None:
+    fast = _parse_press_fast(update_key(raw), raw) if isinstance(raw, dict) and update_key(raw) else None
+    with mock.patch.object(telegram_parser, "_parse_press_fast", return_value=None):
+        assert fast is None or fast == parse(raw)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=250), st.sampled_from(["text", "data"]))
-def test_any_typed_text_and_any_button_is_fit_to_keep(text: str, where: str) -> None:
-    update = translate(message(text=text) if where == "text" else press(data=text))
+def test_any_typed_text_and_any_button_can_be_stored(text: str, where: str) -> None:
+    update = parse(message(text=text) if where == "text" else press(data=text))
     assert update is not None
-    assert_fit_to_keep(update)
+    assert_storable(update)

@@ -1,4 +1,4 @@
-"""A pressed button stops waiting: at once where Telegram comes to us, by a call of ours where we go to Telegram."""
+"""A press is acknowledged: by the response where Telegram calls the webhook, by a call of ours when polling."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -22,136 +22,136 @@ ACKNOWLEDGE = "answerCallbackQuery"
 
 
 @pytest.fixture
-async def hooked(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
+async def webhook(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
     """The product with Telegram's webhook."""
     public = {"telegram_mode": "webhook", "public_url": "https://integra.example"}
-    async with running(sqlite_url, tmp_path, library, clock, **public) as one:
-        one.fake.tunnel = one.address
-        yield one
+    async with running(sqlite_url, tmp_path, library, clock, **public) as product:
+        product.fake_telegram.tunnel = product.address
+        yield product
 
 
-async def brings(product: Product) -> list[int]:
-    """Telegram brings what it holds, and it is handled."""
-    statuses = await product.fake.deliver()
+async def deliver_updates(product: Product) -> list[int]:
+    """Telegram posts its pending updates, and they are handled; return the HTTP statuses."""
+    statuses = await product.fake_telegram.deliver()
     await product.app.settle()
     return statuses
 
 
-async def asked(product: Product) -> Person:
-    """Somebody who joined and was asked the question of the day."""
-    person = product.fake.person(100_001, "es")
+async def enrolled(product: Product) -> Person:
+    """A user who joined and was sent the prompt of the day."""
+    person = product.fake_telegram.person(100_001, "es")
     person.start("LEON")
-    await brings(product)
+    await deliver_updates(product)
     for label in ("Acepto", "9:00"):
         person.press(label)
-        await brings(product)
-    product.fake.calls.clear()
+        await deliver_updates(product)
+    product.fake_telegram.calls.clear()
     return person
 
 
 def acknowledged(product: Product) -> list[str]:
-    """The presses that were acknowledged, by their ids."""
-    return [values["callback_query_id"] for method, values in product.fake.calls if method == ACKNOWLEDGE]
+    """Ids of the acknowledged presses."""
+    return [values["callback_query_id"] for method, values in product.fake_telegram.calls if method == ACKNOWLEDGE]
 
 
-async def in_the_outbox(product: Product) -> Sequence[str]:
-    """What was to be sent as an acknowledgement, by its key."""
+async def acknowledgement_keys(product: Product) -> Sequence[str]:
+    """Keys of the acknowledgements in the outbox."""
     async with product.app.database.read() as tx:
         rows = (await tx.execute(select(deliveries.c.key, deliveries.c.kind))).all()
     return [row.key for row in rows if row.kind == "signal"]
 
 
-async def kept(product: Product) -> int:
+async def answer_count(product: Product) -> int:
     async with product.app.database.read() as tx:
         return len((await tx.execute(select(answers))).all())
 
 
 def newest_press(product: Product) -> str:
-    return str(product.fake.pending[-1]["callback_query"]["id"])
+    return str(product.fake_telegram.pending[-1]["callback_query"]["id"])
 
 
-async def test_a_press_is_acknowledged_with_the_answer_to_the_webhook_and_by_nothing_else(hooked: Product) -> None:
-    person = await asked(hooked)
+async def test_a_press_is_acknowledged_by_the_webhook_response_alone(webhook: Product) -> None:
+    person = await enrolled(webhook)
     person.press("A")
-    press = newest_press(hooked)
-    assert await hooked.fake.deliver() == [200]
-    assert acknowledged(hooked) == [press], "before anything is handled"
-    assert await kept(hooked) == 0
-    await hooked.app.settle()
-    assert acknowledged(hooked) == [press]
-    assert await in_the_outbox(hooked) == []
-    assert await kept(hooked) == 1
-    assert hooked.fake.refusals == []
-    assert person.toasts in ([], [""]), "it tells nothing"
+    press = newest_press(webhook)
+    assert await webhook.fake_telegram.deliver() == [200]
+    assert acknowledged(webhook) == [press], "acknowledged before anything is handled"
+    assert await answer_count(webhook) == 0
+    await webhook.app.settle()
+    assert acknowledged(webhook) == [press]
+    assert await acknowledgement_keys(webhook) == []
+    assert await answer_count(webhook) == 1
+    assert webhook.fake_telegram.refusals == []
+    assert person.toasts in ([], [""]), "the acknowledgement has no text"
 
 
-async def posted(product: Product, raw: dict[str, Any]) -> tuple[int, Any]:
-    """The same by a hand of ours: the status, and what came along."""
-    headers = {SECRET_HEADER: product.fake.webhook["secret_token"]}
+async def post(product: Product, raw: dict[str, Any]) -> tuple[int, Any]:
+    """Post an update to the webhook; return the status and the JSON body of the response."""
+    headers = {SECRET_HEADER: product.fake_telegram.webhook["secret_token"]}
     address = product.address + PATH
     async with ClientSession() as session, session.post(address, json=raw, headers=headers) as answer:
         content = await answer.read()
     return answer.status, json.loads(content) if content else None
 
 
-async def test_a_repeated_press_is_acknowledged_again_and_handled_once(hooked: Product) -> None:
-    person = await asked(hooked)
+async def test_a_repeated_press_is_acknowledged_again_and_handled_once(webhook: Product) -> None:
+    person = await enrolled(webhook)
     person.press("A")
-    raw = hooked.fake.pending.pop()
+    raw = webhook.fake_telegram.pending.pop()
     acknowledging = {"method": ACKNOWLEDGE, "callback_query_id": raw["callback_query"]["id"]}
     for _ in range(3):
-        assert await posted(hooked, raw) == (200, acknowledging)
-        await hooked.app.settle()
-    assert await kept(hooked) == 1
-    assert await in_the_outbox(hooked) == []
+        assert await post(webhook, raw) == (200, acknowledging)
+        await webhook.app.settle()
+    assert await answer_count(webhook) == 1
+    assert await acknowledgement_keys(webhook) == []
 
 
-async def test_what_is_no_press_is_answered_with_nothing(hooked: Product) -> None:
-    person = await asked(hooked)
+async def test_an_update_that_is_no_press_gets_an_empty_response(webhook: Product) -> None:
+    person = await enrolled(webhook)
     person.say("hola")
-    assert await posted(hooked, hooked.fake.pending.pop()) == (200, None)
-    assert acknowledged(hooked) == []
+    assert await post(webhook, webhook.fake_telegram.pending.pop()) == (200, None)
+    assert acknowledged(webhook) == []
 
 
-async def test_a_press_that_could_not_be_kept_is_not_acknowledged_until_it_is(
-    hooked: Product, monkeypatch: pytest.MonkeyPatch
+async def test_a_press_is_not_acknowledged_until_it_is_stored(
+    webhook: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = await asked(hooked)
+    person = await enrolled(webhook)
     person.press("A")
-    raw = hooked.fake.pending[-1]
+    raw = webhook.fake_telegram.pending[-1]
 
     @asynccontextmanager
-    async def away(**_: object) -> AsyncIterator[Transaction]:
+    async def unavailable(**_: object) -> AsyncIterator[Transaction]:
         raise DatabaseUnavailable("gone")
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(hooked.app.database, "write", away)
-        assert await posted(hooked, raw) == (503, None)
-        assert set(await hooked.fake.deliver()) == {503}
-    assert acknowledged(hooked) == []
-    assert await brings(hooked) == [200]
-    assert acknowledged(hooked) == [raw["callback_query"]["id"]]
-    assert await kept(hooked) == 1
+        patch.setattr(webhook.app.database, "write", unavailable)
+        assert await post(webhook, raw) == (503, None)
+        assert set(await webhook.fake_telegram.deliver()) == {503}
+    assert acknowledged(webhook) == []
+    assert await deliver_updates(webhook) == [200]
+    assert acknowledged(webhook) == [raw["callback_query"]["id"]]
+    assert await answer_count(webhook) == 1
 
 
-async def test_a_press_that_somebody_forged_is_acknowledged_only_with_the_secret(hooked: Product) -> None:
-    person = await asked(hooked)
+async def test_a_forged_press_without_the_secret_is_not_acknowledged(webhook: Product) -> None:
+    person = await enrolled(webhook)
     person.forge("answer:1:a")
-    raw = hooked.fake.pending.pop()
-    hooked.fake.webhook["secret_token"] = "guessed"
-    assert await posted(hooked, raw) == (403, None)
+    raw = webhook.fake_telegram.pending.pop()
+    webhook.fake_telegram.webhook["secret_token"] = "guessed"
+    assert await post(webhook, raw) == (403, None)
 
 
-async def test_by_long_polling_a_press_is_acknowledged_through_the_outbox(product: Product) -> None:
+async def test_when_polling_a_press_is_acknowledged_through_the_outbox(product: Product) -> None:
     phone = product.telegram()
     await phone.start("LEON")
-    product.fake.calls.clear()
+    product.fake_telegram.calls.clear()
     phone.person.press("Acepto")
     press = newest_press(product)
     await product.settle()
     assert acknowledged(product) == [press]
-    (key,) = await in_the_outbox(product)
+    (key,) = await acknowledgement_keys(product)
     async with product.app.database.read() as tx:
         row = (await tx.execute(select(deliveries).where(deliveries.c.key == key))).one()
     assert row.state == "sent"

@@ -1,4 +1,4 @@
-"""A webhook that Telegram took and does not reach any more: told once, seen from outside, while it lasts."""
+"""A webhook that Telegram accepted and no longer reaches: logged once, and visible from outside while it lasts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,33 +29,31 @@ TIMED_OUT = "Connection timed out"
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "deaf", "heard"),
+    ("before", "now", "failing", "recovered"),
     [
         (PendingUpdates(0, None, ""), PendingUpdates(0, None, ""), False, True),
         (PendingUpdates(2, THEN, "x"), PendingUpdates(2, LATER, "x"), True, False),
         (PendingUpdates(2, None, ""), PendingUpdates(5, LATER, "x"), True, False),
         pytest.param(
-            PendingUpdates(0, THEN, "x"), PendingUpdates(3, LATER, "x"), False, False, id="nothing waited at first"
+            PendingUpdates(0, THEN, "x"), PendingUpdates(3, LATER, "x"), False, False, id="nothing was pending at first"
         ),
-        pytest.param(PendingUpdates(9, THEN, "x"), PendingUpdates(8, LATER, "x"), False, True, id="one came through"),
+        pytest.param(PendingUpdates(9, THEN, "x"), PendingUpdates(8, LATER, "x"), False, True, id="one was delivered"),
+        pytest.param(PendingUpdates(2, THEN, "x"), PendingUpdates(2, THEN, "x"), False, False, id="not tried since"),
         pytest.param(
-            PendingUpdates(2, THEN, "x"), PendingUpdates(2, THEN, "x"), False, False, id="it was not tried since"
-        ),
-        pytest.param(
-            PendingUpdates(2, None, ""), PendingUpdates(7, None, ""), False, False, id="much to do, no failure"
+            PendingUpdates(2, None, ""), PendingUpdates(7, None, ""), False, False, id="many pending, no failure"
         ),
     ],
 )
-def test_deaf_is_where_telegram_tried_and_nothing_came_through(
-    before: PendingUpdates, now: PendingUpdates, deaf: bool, heard: bool
+def test_the_webhook_fails_where_telegram_tried_and_nothing_was_delivered(
+    before: PendingUpdates, now: PendingUpdates, failing: bool, recovered: bool
 ) -> None:
-    assert (webhook_monitor.is_deaf(before, now), webhook_monitor.is_heard(before, now)) == (deaf, heard)
+    assert (webhook_monitor.is_failing(before, now), webhook_monitor.has_recovered(before, now)) == (failing, recovered)
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram() as one:
-        yield one
+    async with FakeTelegram() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -74,67 +72,65 @@ async def app(
         yield app
 
 
-def fails(fake: FakeTelegram, at: datetime) -> None:
+def fail_delivery(fake: FakeTelegram, at: datetime) -> None:
     fake.person(5).say("hola")
     fake.last_failure = {"last_error_date": int(at.timestamp()), "last_error_message": TIMED_OUT}
 
 
-async def looks(app: wiring.App, times: int, happens: Callable[[int], None] = lambda _: None) -> None:
-    seen = None
+async def run_checks(app: wiring.App, times: int, prepare: Callable[[int], None] = lambda _: None) -> None:
+    state = None
     for number in range(times):
-        happens(number)
-        seen = await webhook_monitor.look(app.database, telegram_of(app), app.web[CLOCK], seen)
+        prepare(number)
+        state = await webhook_monitor.check(app.database, telegram_of(app), app.web[CLOCK], state)
 
 
-async def deaf(app: wiring.App) -> dict[str, str]:
+async def failing_channels(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
-        return dict(await channel_facts.deaf(tx))
+        return dict(await channel_facts.not_receiving(tx))
 
 
-async def test_it_is_told_once_and_noted_until_something_comes_through(
+async def test_a_failure_is_logged_once_and_recorded_until_an_update_is_delivered(
     app: wiring.App, fake: FakeTelegram, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await looks(app, 4, lambda number: fails(fake, THEN + number * timedelta(minutes=1)))
-    assert await deaf(app) == {"telegram": TIMED_OUT.lower()}
-    said = capsys.readouterr().out
-    assert said.count("channel_deaf") == 1
-    assert "PUBLIC_URL" in said
+    await run_checks(app, 4, lambda number: fail_delivery(fake, THEN + number * timedelta(minutes=1)))
+    assert await failing_channels(app) == {"telegram": TIMED_OUT.lower()}
+    log = capsys.readouterr().out
+    assert log.count("channel_receiving_failed") == 1
+    assert "PUBLIC_URL" in log
     async with app.database.read() as tx:
-        (standing,) = await channel_status.channel_statuses(
+        (status,) = await channel_status.channel_statuses(
             tx, app.library, app.installation, ["telegram"], app.web[CLOCK]()
         )
-        assert standing.troubles == {Trouble.DEAF}
-        assert await channel_facts.stopped(tx) == {}, "we may send"
+        assert status.troubles == {Trouble.NOT_RECEIVING}
+        assert await channel_facts.stopped(tx) == {}, "sending is not stopped"
     async with TestClient(TestServer(app.web)) as client:
-        measured = await (await client.get("/metrics")).text()
-    assert 'integra_channel_deaf{channel="telegram"} 1' in measured
-    await looks(app, 2, lambda _: fake.pending.clear())
-    assert await deaf(app) == {}
-    assert "channel_hears" in capsys.readouterr().out
+        metrics = await (await client.get("/metrics")).text()
+    assert 'integra_channel_not_receiving{channel="telegram"} 1' in metrics
+    await run_checks(app, 2, lambda _: fake.pending.clear())
+    assert await failing_channels(app) == {}
+    assert "channel_receiving_recovered" in capsys.readouterr().out
 
 
-async def test_what_is_deaf_stays_so_while_telegram_waits_longer_between_its_tries(
-    app: wiring.App, fake: FakeTelegram
-) -> None:
-    await looks(app, 2, lambda number: fails(fake, THEN + number * timedelta(minutes=1)))
-    await looks(app, 3)
-    assert await deaf(app) == {"telegram": TIMED_OUT.lower()}
+async def test_a_failure_stays_recorded_while_telegram_backs_off(app: wiring.App, fake: FakeTelegram) -> None:
+    await run_checks(app, 2, lambda number: fail_delivery(fake, THEN + number * timedelta(minutes=1)))
+    await run_checks(app, 3)
+    assert await failing_channels(app) == {"telegram": TIMED_OUT.lower()}
 
 
-async def test_a_telegram_that_does_not_say_changes_nothing(app: wiring.App, fake: FakeTelegram) -> None:
-    seen = PendingUpdates(1, THEN, "")
+async def test_a_check_that_fails_changes_nothing(app: wiring.App, fake: FakeTelegram) -> None:
+    state = PendingUpdates(1, THEN, "")
     fake.fail("getWebhookInfo", status=502)
-    assert await webhook_monitor.look(app.database, telegram_of(app), app.web[CLOCK], seen) is seen
-    assert await deaf(app) == {}
+    assert await webhook_monitor.check(app.database, telegram_of(app), app.web[CLOCK], state) is state
+    assert await failing_channels(app) == {}
 
 
-async def test_one_who_works_looks_again_and_again(
+async def test_a_worker_checks_periodically(
     app: wiring.App, fake: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_monitor, "LOOK", 0.01)
-    life = asyncio.create_task(lifecycle.run_channel(app, app.channels["telegram"]))
+    monkeypatch.setattr(webhook_monitor, "CHECK_INTERVAL", 0.01)
+    task = asyncio.create_task(lifecycle.run_channel(app, app.channels["telegram"]))
     while [name for name, _ in fake.calls].count("getWebhookInfo") < 3:
         await fake.changed()
-    life.cancel()
-    await asyncio.wait([life])
-    assert life.cancelled()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

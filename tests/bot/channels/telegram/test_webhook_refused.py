@@ -1,4 +1,4 @@
-"""A webhook's address that Telegram does not take: told once, seen from outside, and we go on sending."""
+"""A webhook address that Telegram refuses: logged once, visible from outside, and sending goes on."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.fakes.telegram import TOKEN, FakeTelegram
 
 @pytest.fixture
 async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[wiring.App]:
-    """A house whose PUBLIC_URL has a port to which Telegram brings nothing."""
+    """An installation whose PUBLIC_URL has a port that Telegram does not support."""
     async with FakeTelegram() as fake:
         settings = Settings(
             database_url=sqlite_url,
@@ -31,25 +31,25 @@ async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -
             yield app
 
 
-async def deaf(app: wiring.App) -> dict[str, str]:
+async def failing_channels(app: wiring.App) -> dict[str, str]:
     async with app.database.read() as tx:
-        assert await channel_facts.stopped(tx) == {}, "we may send"
-        return dict(await channel_facts.deaf(tx))
+        assert await channel_facts.stopped(tx) == {}, "sending is not stopped"
+        return dict(await channel_facts.not_receiving(tx))
 
 
-async def test_it_is_told_once_and_noted_until_telegram_takes_it(
+async def test_a_refusal_is_logged_once_and_recorded_until_telegram_accepts_the_address(
     app: wiring.App, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reason = await lifecycle.connect(app, app.channels["telegram"], "")
     assert reason == "bad webhook"
-    assert await deaf(app) == {"telegram": reason}
+    assert await failing_channels(app) == {"telegram": reason}
     assert await lifecycle.connect(app, app.channels["telegram"], reason) == reason
-    said = capsys.readouterr().out
-    assert said.count("channel_deaf") == 1
-    assert "PUBLIC_URL" in said
-    assert TOKEN not in said
+    log = capsys.readouterr().out
+    assert log.count("channel_receiving_failed") == 1
+    assert "PUBLIC_URL" in log
+    assert TOKEN not in log
     hook = telegram_of(app)._webhook
     assert hook is not None
     telegram_of(app)._webhook = type(hook)("https://integra.example.mx/webhooks/telegram", hook.secret)
     assert await lifecycle.connect(app, app.channels["telegram"], reason) == ""
-    assert await deaf(app) == {}
+    assert await failing_channels(app) == {}

@@ -1,4 +1,4 @@
-"""A server with the browser chat alone: what reaches it is kept in a list, what is said is up to the test."""
+"""A server with the browser chat alone: updates are stored in a list, and the test sends the replies."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -22,21 +22,21 @@ from storage.database import Database
 
 Clock = Callable[[], datetime]
 Rows = tuple[tuple[RenderedButton, ...], ...]
-QUICK = webchat_page.PageTiming(patience=0, posts=1000, poll=0.05)
+QUICK = webchat_page.PageTiming(reply_timeout=0, post_limit=1000, poll_interval=0.05)
 
 
 class ListedInbox(Inbox):
-    """Keeps updates in a list, each key once, and lets a test answer them."""
+    """Stores updates in a list, each key once, and lets a test answer them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, bytes(32), clock)
-        self.kept: list[Update] = []
+        self.stored: list[Update] = []
         self.answer: Callable[[Update], Awaitable[None]] | None = None
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
-        known = {update.key for update in self.kept}
-        fresh = [one for one in arrivals if isinstance(one, Update) and one.key not in known]
-        self.kept += fresh
+    async def store(self, events: Iterable[PlatformEvent]) -> int:
+        known = {update.key for update in self.stored}
+        fresh = [event for event in events if isinstance(event, Update) and event.key not in known]
+        self.stored += fresh
         for update in fresh:
             if self.answer:
                 await self.answer(update)
@@ -44,29 +44,30 @@ class ListedInbox(Inbox):
 
 
 class Product:
-    """The server, what reached it, and its mouth."""
+    """The server, the updates that it stored, and its channel."""
 
-    def __init__(self, database: Database, library: Library, clock: Clock, manners: webchat_page.PageTiming) -> None:
+    def __init__(self, database: Database, library: Library, clock: Clock, timing: webchat_page.PageTiming) -> None:
         self.database = database
         self.inbox = ListedInbox(database, clock)
         self.channel = Webchat(database, clock, self.inbox.box)
-        self.address = ""  # where it listens
+        self.address = ""  # base URL of the server
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[CLOCK] = database, library, clock
         self.app[INSTALLATION] = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
-        self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, manners
+        self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, timing
         webchat_page.attach(self.app)
+        self.app[landing.LINKS] = (("chat", "/chat"), *landing.BASE_LINKS)
         landing.attach(self.app)
 
     @property
-    def kept(self) -> list[Update]:
-        return self.inbox.kept
+    def stored(self) -> list[Update]:
+        return self.inbox.stored
 
     async def say(self, text: str, rows: Rows = (), *, ref: str = "") -> str:
-        """Say something, or edit it, in the chat of whoever did something last."""
-        act = Action.REPLACE if ref else Action.SAY
-        parcel = Parcel(self.kept[-1].address, act, text, rows, ref=ref, token=f"{self.kept[-1].address}:{text}")
+        """Send a message, or edit one, in the chat of the last stored update."""
+        action = Action.REPLACE if ref else Action.SEND
+        parcel = Parcel(self.stored[-1].address, action, text, rows, ref=ref, token=f"{self.stored[-1].address}:{text}")
         return await self.channel.send(parcel)
 
     def browser(self, **headers: str) -> ClientSession:
@@ -76,10 +77,10 @@ class Product:
 
 @asynccontextmanager
 async def serving(
-    database: Database, library: Library, clock: Clock, manners: webchat_page.PageTiming = QUICK
+    database: Database, library: Library, clock: Clock, timing: webchat_page.PageTiming = QUICK
 ) -> AsyncIterator[Product]:
-    """The product, listening."""
-    product = Product(database, library, clock, manners)
+    """A running server."""
+    product = Product(database, library, clock, timing)
     async with TestServer(product.app) as server:
         product.address = str(server.make_url("")).rstrip("/")
         yield product

@@ -1,4 +1,4 @@
-"""The browser chat as a person meets it: scripts, keyboard, colours, small screens."""
+"""The browser chat in a browser: scripts, keyboard, colours, small screens."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from content.library import Library
 from handlers.message import BOLD, UNBOLD, RenderedButton, Update, UpdateKind
 from storage.database import open_database
 from tests.bot.channels.webchat.product import Product, serving
-from tests.screen import CONTRAST, faults
+from tests.screen import CONTRAST, axe_violations
 
 SITUATION = f"{BOLD}Situación{UNBOLD}\nUna persona proveedora te ofrece dos boletos para un concierto. ¿Qué haces?"
 OPTIONS = (
@@ -49,7 +49,7 @@ async def opened(
     has_scripts: bool = True,
     language: str = "es-MX",
 ) -> AsyncIterator[Page]:
-    """A page in a browser of its own; anything that the browser complains of fails the test."""
+    """A page in a browser of its own; any error or warning of the browser fails the test."""
     context = await browser.new_context(
         viewport={"width": width, "height": 844 if width < 600 else 800},
         color_scheme=scheme,
@@ -58,22 +58,22 @@ async def opened(
         reduced_motion="reduce",
     )
     page = await context.new_page()
-    complaints: list[str] = []
+    browser_errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            browser_errors.append(message.text)
 
     page.on("console", note)
-    page.on("pageerror", lambda fault: complaints.append(str(fault)))
+    page.on("pageerror", lambda fault: browser_errors.append(str(fault)))
     await page.goto(product.address + path)
     yield page
     await context.close()
-    assert complaints == []
+    assert browser_errors == []
 
 
 async def begin(page: Page, product: Product) -> str:
-    """Start and be asked the first scenario; give the message's ref."""
+    """Start and be sent the first scenario; return the message's ref."""
     await page.get_by_role("button", name="código DEMO").click()
     await expect(page.locator(".mine")).to_have_count(1)
     ref = await product.say(SITUATION, OPTIONS)
@@ -86,9 +86,7 @@ async def has_pressed(page: Page) -> None:
     await expect(page.locator("#typing")).to_be_visible()
 
 
-async def test_it_goes_from_start_to_feedback_without_loading_the_page_again(
-    browser: Browser, product: Product
-) -> None:
+async def test_start_to_feedback_happens_without_a_reload(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         await page.evaluate("window.isTheSamePage = true")
         ref = await begin(page, product)
@@ -100,10 +98,10 @@ async def test_it_goes_from_start_to_feedback_without_loading_the_page_again(
         await expect(page.get_by_role("button", name="Adiviné")).to_be_in_viewport()
         await expect(page.locator(".said")).to_have_count(2)
         assert await page.evaluate("window.isTheSamePage") is True
-    assert [update.kind for update in product.kept] == [UpdateKind.COMMAND, UpdateKind.CHOICE]
+    assert [update.kind for update in product.stored] == [UpdateKind.COMMAND, UpdateKind.CHOICE]
 
 
-async def test_a_prompt_appears_by_itself_at_the_end(browser: Browser, product: Product) -> None:
+async def test_a_message_appears_by_itself_at_the_end(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         await begin(page, product)
         for number in range(12):
@@ -113,7 +111,7 @@ async def test_a_prompt_appears_by_itself_at_the_end(browser: Browser, product: 
         await expect(page.get_by_text("Mensaje 11")).to_be_in_viewport()
 
 
-async def test_an_edit_further_up_does_not_move_the_page_and_a_reply_does(browser: Browser, product: Product) -> None:
+async def test_an_edit_does_not_scroll_the_page_and_a_reply_does(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         ref = await begin(page, product)
         for number in range(12):
@@ -127,7 +125,7 @@ async def test_an_edit_further_up_does_not_move_the_page_and_a_reply_does(browse
         await expect(page.get_by_text("Esto es lo que conviene saber")).to_be_in_viewport()
 
 
-async def test_a_reply_taller_than_the_window_is_read_from_its_beginning(browser: Browser, product: Product) -> None:
+async def test_a_reply_taller_than_the_window_is_shown_from_its_beginning(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         await begin(page, product)
         await page.get_by_role("button", name="A: Los aceptas").click()
@@ -180,7 +178,7 @@ async def test_the_keyboard_alone_is_enough(browser: Browser, product: Product) 
         await expect(page.get_by_role("button", name="Ayuda")).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(page.locator("summary")).to_be_focused()
-    assert [update.text or update.choice for update in product.kept] == ["", "answer:1:b", "hola"]
+    assert [update.text or update.choice for update in product.stored] == ["", "answer:1:b", "hola"]
 
 
 async def test_the_words_of_a_long_text_never_leave_the_browser(browser: Browser, product: Product) -> None:
@@ -191,7 +189,7 @@ async def test_the_words_of_a_long_text_never_leave_the_browser(browser: Browser
             await page.get_by_role("button", name="Enviar").click()
         assert "secreto" not in ((await sent.value).post_data or "")
         await expect(page.locator(".mine .note").last).to_have_text("Mensaje largo: no se guardó ninguna palabra")
-    assert product.kept[-1].kind is UpdateKind.LONG_TEXT
+    assert product.stored[-1].kind is UpdateKind.LONG_TEXT
 
 
 async def test_what_people_type_is_never_markup(browser: Browser, product: Product) -> None:
@@ -203,7 +201,7 @@ async def test_what_people_type_is_never_markup(browser: Browser, product: Produ
         await expect(page.locator("#log img")).to_have_count(0)
 
 
-async def test_two_windows_of_one_person_show_the_same(browser: Browser, product: Product) -> None:
+async def test_two_windows_of_one_chat_show_the_same(browser: Browser, product: Product) -> None:
     async with opened(browser, product) as page:
         await begin(page, product)
         other = await page.context.new_page()
@@ -229,14 +227,14 @@ async def test_it_is_accessible_and_fits_the_screen(
     browser: Browser, product: Product, width: int, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, width=width, scheme=scheme) as page:
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         await begin(page, product)
         await product.say("Abre el buzón " + "muylargo" * 30, ((RenderedButton("Abrir", url="/c#token"),), *SURE))
         await page.get_by_label("Escribe un mensaje").fill("hola")
         await page.keyboard.press("Enter")
         await page.locator("summary").click()
         await expect(page.locator(".mine")).to_have_count(2)
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         for target in await page.locator("button:visible, summary:visible, a:visible").all():
             box = await target.bounding_box()
             assert box
@@ -250,6 +248,6 @@ async def test_the_front_page_is_accessible(
     browser: Browser, product: Product, path: str, scheme: Literal["light", "dark"], rules: tuple[str, ...]
 ) -> None:
     async with opened(browser, product, path, scheme=scheme) as page:
-        assert await faults(page, *rules) == []
+        assert await axe_violations(page, *rules) == []
         await page.get_by_role("link", name="chat").click()
         await expect(page.get_by_role("button", name="Start" if "en" in path else "Empezar")).to_be_visible()

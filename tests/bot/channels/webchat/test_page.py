@@ -1,4 +1,4 @@
-"""The pages of the browser chat as a client without scripts meets them."""
+"""The pages of the browser chat, as a client without scripts uses them."""
 
 import asyncio
 import json
@@ -8,16 +8,16 @@ from datetime import datetime
 import pytest
 from aiohttp import ClientResponse
 
-from bot.channels.webchat.channel import Webchat, opened
-from bot.channels.webchat.form import SubmittedAction, understand
+from bot.channels.webchat.channel import Webchat, decrypted
+from bot.channels.webchat.form import SubmittedAction, parse_action
 from bot.channels.webchat.page import PageTiming
-from bot.channels.webchat.rendering import marked_up
+from bot.channels.webchat.rendering import html_text
 from bot.web.templating import POLICY
 from content.library import Library
 from handlers.message import (
     BOLD,
     ITALIC,
-    SHORT_TEXT,
+    MAX_SHORT_TEXT,
     UNBOLD,
     UNITALIC,
     Action,
@@ -42,7 +42,7 @@ OPTIONS = (
 
 
 async def settled() -> None:
-    """Nothing waits: the test itself says what the product says."""
+    """Nothing to wait for: the test itself sends the product's messages."""
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ async def phone(product: Product) -> AsyncIterator[WebchatPhone]:
 
 async def own_words(product: Product) -> list[object]:
     async with product.database.read() as tx:
-        shown = await transcripts.latest(tx, product.kept[-1].address, 50)
-    bodies = [opened(bubble.body, product.inbox.box) for bubble in shown if bubble.is_mine]
+        shown = await transcripts.latest(tx, product.stored[-1].address, 50)
+    bodies = [decrypted(bubble.body, product.inbox.box) for bubble in shown if bubble.is_mine]
     return [body.get("text") or body.get("note") for body in bodies]
 
 
@@ -80,11 +80,11 @@ async def test_a_first_visit_offers_to_start_and_stores_nothing(product: Product
         page = ChatPage(await answer.text())
         assert page.start == "start DEMO"
         assert "Empezar con el código DEMO" in await answer.text()
-    assert product.kept == []
+    assert product.stored == []
 
 
-async def test_starting_hands_on_the_code(product: Product, phone: WebchatPhone) -> None:
-    (update,) = product.kept
+async def test_starting_passes_on_the_code(product: Product, phone: WebchatPhone) -> None:
+    (update,) = product.stored
     assert (update.channel, update.kind, update.command, update.text) == (
         "webchat",
         UpdateKind.COMMAND,
@@ -94,7 +94,7 @@ async def test_starting_hands_on_the_code(product: Product, phone: WebchatPhone)
     assert phone.own() == ["Empezar"]
 
 
-async def test_what_is_said_appears_with_its_buttons(product: Product, phone: WebchatPhone) -> None:
+async def test_a_message_appears_with_its_buttons(product: Product, phone: WebchatPhone) -> None:
     await product.say("¿Qué haces?", OPTIONS)
     await product.say("Abre el buzón", ((RenderedButton("Abrir", url="/c#token"),),))
     await phone.look()
@@ -103,16 +103,16 @@ async def test_what_is_said_appears_with_its_buttons(product: Product, phone: We
     assert phone.url("Abrir") == "/c#token"
 
 
-async def test_a_press_carries_its_choice_and_where_it_stood(product: Product, phone: WebchatPhone) -> None:
+async def test_a_press_carries_its_choice_and_its_message(product: Product, phone: WebchatPhone) -> None:
     ref = await product.say("¿Qué haces?", OPTIONS)
     await phone.tap("B")
-    update = product.kept[-1]
+    update = product.stored[-1]
     assert (update.kind, update.choice, update.ref, update.press) == (UpdateKind.CHOICE, "answer:1:b", ref, update.key)
     assert phone.own() == ["Empezar"]
     assert phone.buttons() == ["A", "B"]
 
 
-async def test_a_missing_button_is_told_with_those_that_are_there(product: Product, phone: WebchatPhone) -> None:
+async def test_a_missing_button_is_reported_with_those_that_are_shown(product: Product, phone: WebchatPhone) -> None:
     await product.say("¿Qué haces?", OPTIONS)
     with pytest.raises(AssertionError, match=r"no button 'C'; there are \['A', 'B'\]"):
         await phone.tap("C")
@@ -121,7 +121,7 @@ async def test_a_missing_button_is_told_with_those_that_are_there(product: Produ
 @pytest.mark.parametrize("ref", ["", "1", "424242", "x", "9" * 30])
 async def test_a_forged_press_is_passed_on_and_shows_nothing(product: Product, phone: WebchatPhone, ref: str) -> None:
     await phone.post({"choice": "<b>officer:grant</b>" * 9, "ref": ref})
-    update = product.kept[-1]
+    update = product.stored[-1]
     assert (update.kind, len(update.choice)) == (UpdateKind.CHOICE, 64)
     assert phone.own() == ["Empezar"]
 
@@ -132,7 +132,7 @@ async def test_an_edit_after_a_press_below_anothers_message_never_reaches_it(
     ref = await product.say("¿Qué haces?", OPTIONS)
     async with WebchatPhone(product.address, settled) as other:
         await other.post({"choice": "answer:1:a", "ref": ref})
-        assert product.kept[-1].ref == ref
+        assert product.stored[-1].ref == ref
         await product.say("Ese botón ya no sirve", ref=ref)
         await other.look()
         assert other.messages() == ["Ese botón ya no sirve"]
@@ -144,32 +144,32 @@ async def test_a_doubled_press_is_a_repetition(product: Product, phone: WebchatP
     ref = await product.say("¿Qué haces?", OPTIONS)
     for _ in range(2):
         await phone.post({"choice": "answer:1:a", "ref": ref, "once": "the-same-page"})
-    assert [update.choice for update in product.kept[1:]] == ["answer:1:a"]
+    assert [update.choice for update in product.stored[1:]] == ["answer:1:a"]
 
 
-async def test_words_and_commands_are_told_apart(product: Product, phone: WebchatPhone) -> None:
+async def test_texts_and_commands_are_distinguished(product: Product, phone: WebchatPhone) -> None:
     await phone.type("/Hora 9")
     await phone.type("hola 🤝 \u202eabc")
-    commanded, typed = product.kept[-2:]
+    commanded, typed = product.stored[-2:]
     assert (commanded.kind, commanded.command, commanded.text) == (UpdateKind.COMMAND, "hora", "9")
     assert (typed.kind, typed.text) == (UpdateKind.TEXT, "hola 🤝 \u202eabc")
     async with product.database.read() as tx:
         own = await transcripts.find(tx, typed.address, int(typed.ref))
     assert own is not None
-    assert phone.own()[-1] == typed.text  # the person sees what they typed ...
-    assert "hola" not in str(own.body)  # ... and the disk does not
+    assert phone.own()[-1] == typed.text  # the user sees what they typed ...
+    assert "hola" not in str(own.body)  # ... and the database does not contain it
 
 
 async def test_a_long_text_is_dropped_before_anything_is_stored(product: Product, phone: WebchatPhone) -> None:
     await phone.type("secreto " * 625)
-    assert (product.kept[-1].kind, product.kept[-1].text) == (UpdateKind.LONG_TEXT, "")
+    assert (product.stored[-1].kind, product.stored[-1].text) == (UpdateKind.LONG_TEXT, "")
     assert await own_words(product) == ["start", "long"]
     assert phone.own()[-1] == "Mensaje largo: no se guardó ninguna palabra"
 
 
-async def test_an_empty_line_is_nothing(product: Product, phone: WebchatPhone) -> None:
+async def test_an_empty_line_is_ignored(product: Product, phone: WebchatPhone) -> None:
     await phone.type("   ")
-    assert len(product.kept) == 1
+    assert len(product.stored) == 1
 
 
 async def test_a_doubled_submit_is_a_repetition_and_a_new_page_is_not(product: Product, phone: WebchatPhone) -> None:
@@ -177,35 +177,35 @@ async def test_a_doubled_submit_is_a_repetition_and_a_new_page_is_not(product: P
         await phone.post({"text": "hola", "once": "the-same-page"})
     await phone.post({"text": "otra cosa", "once": "the-same-page"})
     await phone.type("hola")
-    assert [update.text for update in product.kept[1:]] == ["hola", "otra cosa", "hola"]
+    assert [update.text for update in product.stored[1:]] == ["hola", "otra cosa", "hola"]
     assert phone.own()[1:] == ["hola", "otra cosa", "hola"]
 
 
-async def test_nobody_uses_up_anothers_key(product: Product, phone: WebchatPhone) -> None:
+async def test_no_chat_can_use_up_anothers_key(product: Product, phone: WebchatPhone) -> None:
     await phone.post({"text": "hola", "once": "guessed"})
     async with WebchatPhone(product.address, settled) as other:
         await other.post({"text": "hola", "once": "guessed"})
         assert other.own() == ["hola"]
-    assert len({update.key for update in product.kept}) == 3
+    assert len({update.key for update in product.stored}) == 3
 
 
-async def test_a_crash_between_bubble_and_update_is_mended_by_the_repetition(
+async def test_a_repetition_completes_a_post_that_crashed_between_bubble_and_update(
     product: Product, phone: WebchatPhone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(_: Update) -> None:
-        product.inbox.kept.pop()
+    async def fail(_: Update) -> None:
+        product.inbox.stored.pop()
         raise DatabaseUnavailable("gone")
 
-    product.inbox.answer = away
+    product.inbox.answer = fail
     with pytest.raises(AssertionError, match="503"):
         await phone.post({"text": "hola", "once": "1"})
     product.inbox.answer = None
     await phone.post({"text": "hola", "once": "1"})
-    assert [update.text for update in product.kept[1:]] == ["hola"]
+    assert [update.text for update in product.stored[1:]] == ["hola"]
     assert phone.own() == ["Empezar", "hola"]
 
 
-async def test_an_edit_shows_the_message_as_it_reads_now(product: Product, phone: WebchatPhone) -> None:
+async def test_an_edit_shows_the_new_text(product: Product, phone: WebchatPhone) -> None:
     ref = await product.say("¿Qué haces?", OPTIONS)
     await phone.tap("A")
     await product.say("Elegiste bien", ref=ref)
@@ -213,8 +213,8 @@ async def test_an_edit_shows_the_message_as_it_reads_now(product: Product, phone
     assert (phone.messages(), phone.buttons()) == (["Elegiste bien"], [])
 
 
-async def test_the_page_comes_back_once_the_reply_is_there(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, PageTiming(patience=60, quiet=0.01)) as product:
+async def test_a_form_is_redirected_once_the_reply_is_there(sqlite: Database, library: Library, clock: Clock) -> None:
+    async with serving(sqlite, library, clock, PageTiming(reply_timeout=60, reply_gap=0.01)) as product:
         replies: list[asyncio.Task[str]] = []
 
         async def reply(update: Update) -> None:
@@ -227,24 +227,24 @@ async def test_the_page_comes_back_once_the_reply_is_there(sqlite: Database, lib
         await asyncio.gather(*replies)
 
 
-# ---------------------------------------------------------------- what is refused, kindly
+# ---------------------------------------------------------------- refusals
 
 
-async def sorry_of(answer: ClientResponse, status: int) -> str:
+async def error_page(answer: ClientResponse, status: int) -> str:
     assert answer.status == status
     assert answer.headers["Content-Security-Policy"] == POLICY
     return await answer.text()
 
 
-async def test_a_million_characters_get_a_kind_page(product: Product) -> None:
+async def test_a_million_characters_get_an_error_page(product: Product) -> None:
     async with product.browser() as browser:
         await (await browser.get("/chat")).read()
         async with browser.post("/chat/say", data={"text": "a" * 1_000_000}) as answer:
-            assert "no se guardó nada de él" in await sorry_of(answer, 413)
-    assert product.kept == []
+            assert "no se guardó nada de él" in await error_page(answer, 413)
+    assert product.stored == []
 
 
-async def test_a_flood_without_a_length_is_cut_off(product: Product) -> None:
+async def test_an_endless_body_without_a_length_is_cut_off(product: Product) -> None:
     async def flood() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"text=" + b"a" * 8192
@@ -252,7 +252,7 @@ async def test_a_flood_without_a_length_is_cut_off(product: Product) -> None:
     async with product.browser() as browser:
         await (await browser.get("/chat")).read()
         async with browser.post("/chat/say", data=flood()) as answer:
-            await sorry_of(answer, 413)
+            await error_page(answer, 413)
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -289,10 +289,10 @@ async def test_only_our_own_page_may_post(product: Product, headers: dict[str, s
         await (await browser.get("/chat")).read()
         async with browser.post("/chat/say", data={"text": "x"}, headers=headers, allow_redirects=False) as answer:
             assert answer.status == status
-    assert len(product.kept) == (status == 303)
+    assert len(product.stored) == (status == 303)
 
 
-async def test_without_a_cookie_nothing_is_kept_and_the_page_says_why(product: Product) -> None:
+async def test_without_a_cookie_nothing_is_stored_and_the_page_explains_why(product: Product) -> None:
     async with product.browser() as browser:
         async with browser.post("/chat/say", data={"text": "x"}, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/chat?cookie=missing")
@@ -300,36 +300,36 @@ async def test_without_a_cookie_nothing_is_kept_and_the_page_says_why(product: P
             assert "Permite las cookies" in await answer.text()
         browser.cookie_jar.clear()
         async with browser.post("/chat/say", json={"text": "x"}) as answer:
-            assert "cookie" in json.loads(await sorry_of(answer, 403))["sorry"]
+            assert "cookie" in json.loads(await error_page(answer, 403))["sorry"]
         async with browser.get("/chat/events") as answer:
             assert answer.status == 403
-    assert product.kept == []
+    assert product.stored == []
 
 
-async def test_too_many_posts_are_slowed_down(sqlite: Database, library: Library, clock: Clock) -> None:
-    async with serving(sqlite, library, clock, PageTiming(patience=0, posts=3, seconds=3600)) as product:
+async def test_too_many_posts_are_rate_limited(sqlite: Database, library: Library, clock: Clock) -> None:
+    async with serving(sqlite, library, clock, PageTiming(reply_timeout=0, post_limit=3, post_window=3600)) as product:
         async with product.browser(**{"Accept-Language": "en-GB"}) as browser:
             await (await browser.get("/chat")).read()
             for number in range(3):
                 await (await browser.post("/chat/say", json={"text": str(number)})).read()
             async with browser.post("/chat/say", json={"text": "more"}) as answer:
-                assert "very fast" in json.loads(await sorry_of(answer, 429))["sorry"]
+                assert "very fast" in json.loads(await error_page(answer, 429))["sorry"]
         async with WebchatPhone(product.address, settled) as other:
-            await other.type("I am somebody else")
-    assert len(product.kept) == 4
+            await other.type("I am another user")
+    assert len(product.stored) == 4
 
 
 # ---------------------------------------------------------------- cookies and pages
 
 
-async def test_the_cookie_is_closed_to_scripts_and_other_sites_and_never_stored(product: Product) -> None:
+async def test_the_cookie_is_hidden_from_scripts_and_other_sites_and_never_stored(product: Product) -> None:
     async with product.browser() as browser:
         async with browser.get("/chat") as answer:
             cookie = answer.cookies["chat"]
             assert (cookie["httponly"], cookie["samesite"], len(cookie.value)) == (True, "Lax", 22)
             assert answer.headers["Content-Security-Policy"] == POLICY
         await (await browser.post("/chat/say", json={"text": "x"})).read()
-        assert cookie.value not in product.kept[-1].address
+        assert cookie.value not in product.stored[-1].address
         async with browser.get("/chat") as answer:
             assert "chat" not in answer.cookies
 
@@ -341,18 +341,18 @@ async def test_the_language_of_the_page_is_chosen_and_remembered(product: Produc
         async with browser.get("/chat") as answer:
             assert "Trial chat" in await answer.text()
         await (await browser.post("/chat/say", json={"text": "x"})).read()
-    assert product.kept[-1].language == "en"
+    assert product.stored[-1].language == "en"
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
-async def test_the_front_page_leads_on(product: Product, language: str) -> None:
+async def test_the_front_page_links_to_chat_letterbox_and_console(product: Product, language: str) -> None:
     async with product.browser() as browser, browser.get(f"/?lang={language}") as answer:
         text = await answer.text()
         assert all(f'href="{path}"' in text for path in ("/chat", "/c", "/console/"))
         assert f'<html lang="{language}">' in text
 
 
-async def test_earlier_messages_are_a_link_away(product: Product, phone: WebchatPhone) -> None:
+async def test_earlier_messages_are_behind_a_link(product: Product, phone: WebchatPhone) -> None:
     for number in range(90):
         await product.say(f"Mensaje {number}")
     await phone.look()
@@ -363,39 +363,39 @@ async def test_earlier_messages_are_a_link_away(product: Product, phone: Webchat
     assert 'href="/chat?all=1"' in text
 
 
-# ---------------------------------------------------------------- what a script reads
+# ---------------------------------------------------------------- requests of the script
 
 
 async def test_changes_stream_in_and_edits_come_as_the_same_bubble(product: Product, phone: WebchatPhone) -> None:
     async with phone.session.get(f"{product.address}/chat/events?after=1") as stream, asyncio.timeout(20):
 
-        async def news() -> list[int]:
+        async def changed_ids() -> list[int]:
             async for line in stream.content:
                 if line.startswith(b"data: "):
-                    return [one["id"] for one in json.loads(line[6:])["bubbles"]]
+                    return [bubble["id"] for bubble in json.loads(line[6:])["bubbles"]]
             raise AssertionError("the stream ended")
 
         ref = await product.say("Hola", OPTIONS)
-        assert await news() == [int(ref)]
+        assert await changed_ids() == [int(ref)]
         await product.say("Adiós", ref=ref)
-        assert await news() == [int(ref)]
+        assert await changed_ids() == [int(ref)]
 
 
-async def test_what_another_process_wrote_streams_in_too(database: Database, library: Library, clock: Clock) -> None:
-    quick = PageTiming(patience=0, poll=0.02, beat=0.02)
+async def test_changes_by_another_process_stream_in_too(database: Database, library: Library, clock: Clock) -> None:
+    quick = PageTiming(reply_timeout=0, poll_interval=0.02, heartbeat=0.02)
     async with serving(database, library, clock, quick) as product, WebchatPhone(product.address, settled) as phone:
         await phone.start()
         elsewhere = Webchat(database, clock, product.inbox.box)
         async with phone.session.get(f"{product.address}/chat/events?after=1") as stream, asyncio.timeout(20):
             assert await stream.content.readline() == b":\n"
-            await elsewhere.send(Parcel(product.kept[-1].address, Action.SAY, "Hola", token="1"))
+            await elsewhere.send(Parcel(product.stored[-1].address, Action.SEND, "Hola", token="1"))
             while not (await stream.content.readline()).startswith(b"data: "):
                 pass
 
 
-async def test_a_chat_that_was_emptied_is_loaded_again(product: Product, phone: WebchatPhone) -> None:
+async def test_a_chat_that_was_emptied_is_reloaded(product: Product, phone: WebchatPhone) -> None:
     async with product.database.write() as tx:
-        await transcripts.forget(tx, product.kept[-1].address)
+        await transcripts.delete_all(tx, product.stored[-1].address)
     async with phone.session.post(f"{product.address}/chat/say", json={"text": " ", "after": 1}) as answer:
         assert (await answer.json())["reset"] is True
 
@@ -403,7 +403,7 @@ async def test_a_chat_that_was_emptied_is_loaded_again(product: Product, phone: 
 async def test_a_post_by_script_is_answered_with_what_changed(product: Product, phone: WebchatPhone) -> None:
     async with phone.session.post(f"{product.address}/chat/say", json={"long": True, "after": 1}) as answer:
         (shown,) = (await answer.json())["bubbles"]
-    assert product.kept[-1].kind is UpdateKind.LONG_TEXT
+    assert product.stored[-1].kind is UpdateKind.LONG_TEXT
     assert ChatPage(shown["html"]).bubbles[0].is_mine
 
 
@@ -420,11 +420,11 @@ async def test_a_post_by_script_is_answered_with_what_changed(product: Product, 
     ],
 )
 def test_emphasis_is_well_nested_and_the_rest_is_escaped(text: str, html: str) -> None:
-    assert marked_up(text) == html
+    assert html_text(text) == html
 
 
 @pytest.mark.parametrize(
-    ("fields", "deed"),
+    ("fields", "action"),
     [
         ({"text": "/hoy"}, SubmittedAction(UpdateKind.COMMAND, command="hoy")),
         ({"text": " /HOY@integra_bot  ya "}, SubmittedAction(UpdateKind.COMMAND, command="hoy", text="ya")),
@@ -432,12 +432,12 @@ def test_emphasis_is_well_nested_and_the_rest_is_escaped(text: str, html: str) -
         ({"command": "//"}, SubmittedAction(UpdateKind.TEXT, text="//")),
         ({"text": "/ hola"}, SubmittedAction(UpdateKind.TEXT, text="/ hola")),
         ({"text": "/" + "x" * 40}, SubmittedAction(UpdateKind.TEXT, text="/" + "x" * 40)),
-        ({"text": "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.TEXT, text="x" * SHORT_TEXT)),
-        ({"text": "x" * (SHORT_TEXT + 1)}, SubmittedAction(UpdateKind.LONG_TEXT)),
-        ({"text": "/start " + "x" * SHORT_TEXT}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"text": "x" * MAX_SHORT_TEXT}, SubmittedAction(UpdateKind.TEXT, text="x" * MAX_SHORT_TEXT)),
+        ({"text": "x" * (MAX_SHORT_TEXT + 1)}, SubmittedAction(UpdateKind.LONG_TEXT)),
+        ({"text": "/start " + "x" * MAX_SHORT_TEXT}, SubmittedAction(UpdateKind.LONG_TEXT)),
         ({"choice": "a:1", "ref": "007", "text": "x"}, SubmittedAction(UpdateKind.CHOICE, choice="a:1", ref="7")),
         ({}, None),
     ],
 )
-def test_a_post_is_understood(fields: dict[str, str], deed: SubmittedAction | None) -> None:
-    assert understand(fields) == deed
+def test_a_post_is_parsed(fields: dict[str, str], action: SubmittedAction | None) -> None:
+    assert parse_action(fields) == action

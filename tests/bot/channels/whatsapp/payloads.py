@@ -1,4 +1,4 @@
-"""Payloads of WhatsApp's webhook and what they become: our own rows, and the table for the platform's samples."""
+"""Payloads of WhatsApp's webhook, our own and the platform's samples, with the events expected from each."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ from bot.channels.events import PlatformEvent, Receipt, UnreadableEvent
 from handlers.message import Update
 
 SPEC = Path(__file__).resolve().parents[4].parent / "shared" / "specs" / "whatsapp-webhook-samples.json"
-SPEC_MISSING = f"{SPEC.name} NOT FOUND: WhatsApp's webhooks are checked by our own rows only"
+SPEC_MISSING = f"{SPEC.name} NOT FOUND: WhatsApp's webhooks are checked against our own rows only"
 
 NUMBER_ID = "106540352242922"
 WROTE_AT = 1_795_300_000
@@ -30,35 +30,35 @@ def body(*changes: Json, **entry: Any) -> Json:
 
 
 def change(field: str = "messages", **value: Any) -> Json:
-    """One change. Those about messages carry our number's id."""
-    shown = {"metadata": {"display_phone_number": "524770000000", "phone_number_id": NUMBER_ID}}
-    return {"field": field, "value": {"messaging_product": "whatsapp", **shown, **value}}
+    """One change, with our number's id in its metadata."""
+    metadata = {"metadata": {"display_phone_number": "524770000000", "phone_number_id": NUMBER_ID}}
+    return {"field": field, "value": {"messaging_product": "whatsapp", **metadata, **value}}
 
 
 def message(kind: str = "text", ident: Any = "wamid.IN1", /, **content: Any) -> Json:
-    """A message of Ana's; a member that is None is left out."""
-    given = {"from": PHONE, "from_user_id": USER, "id": ident, "timestamp": str(WROTE_AT), "type": kind, **content}
-    return {name: value for name, value in given.items() if value is not None}
+    """A message from Ana; a member that is None is left out."""
+    members = {"from": PHONE, "from_user_id": USER, "id": ident, "timestamp": str(WROTE_AT), "type": kind, **content}
+    return {name: value for name, value in members.items() if value is not None}
 
 
-def text(words: str = "hola", ident: Any = "wamid.IN1", /, **content: Any) -> Json:
-    return message("text", ident, **{"text": {"body": words}, **content})
+def text(typed: str = "hola", ident: Any = "wamid.IN1", /, **content: Any) -> Json:
+    return message("text", ident, **{"text": {"body": typed}, **content})
 
 
 def status(kind: str = "delivered", ident: str = "wamid.OUT1", **content: Any) -> Json:
     return {"id": ident, "status": kind, "timestamp": str(WROTE_AT), "recipient_id": PHONE, **content}
 
 
-def said(*messages: Any, contacts: Sequence[Any] = (ANA,)) -> Json:
+def incoming(*messages: Any, contacts: Sequence[Any] = (ANA,)) -> Json:
     return body(change(contacts=[*contacts], messages=[*messages]))
 
 
-def told(*statuses: Any) -> Json:
+def status_updates(*statuses: Any) -> Json:
     return body(change(statuses=[*statuses]))
 
 
 def reply(kind: str, **inner: Any) -> Json:
-    return said(message("interactive", interactive={"type": kind, kind: {"title": "Sí", **inner}}))
+    return incoming(message("interactive", interactive={"type": kind, kind: {"title": "Sí", **inner}}))
 
 
 def system(kind: str, **inner: Any) -> Json:
@@ -68,13 +68,13 @@ def system(kind: str, **inner: Any) -> Json:
 
 
 def preference(value: Any, category: str = "marketing_messages", **content: Any) -> Json:
-    wish = {"wa_id": PHONE, "category": category, "value": value, "timestamp": WROTE_AT, "detail": "...", **content}
-    return body(change("user_preferences", contacts=[ANA], user_preferences=[wish]))
+    item = {"wa_id": PHONE, "category": category, "value": value, "timestamp": WROTE_AT, "detail": "...", **content}
+    return body(change("user_preferences", contacts=[ANA], user_preferences=[item]))
 
 
 def template(field: str, **value: Any) -> Json:
-    named = {"message_template_id": 7, "message_template_name": "pregunta", "message_template_language": "es_MX"}
-    return body({"field": field, "value": {**named, **value}}, time=WROTE_AT)
+    identity = {"message_template_id": 7, "message_template_name": "pregunta", "message_template_language": "es_MX"}
+    return body({"field": field, "value": {**identity, **value}}, time=WROTE_AT)
 
 
 def account(field: str, **value: Any) -> Json:
@@ -91,71 +91,74 @@ RESTRICTION = [
 CHANGED_IDS = f"User Ana changed from {USER} to {NEW_USER}"
 
 ROWS: dict[str, tuple[Json, str]] = {
-    # what people do
-    "text": (said(text()), "text"),
-    "text by phone only": (said(text(from_user_id=None), contacts=[{"wa_id": PHONE}]), "text"),
-    "text by user id only": (said(text(**{"from": None}), contacts=[{"user_id": USER}]), "text"),
+    # messages and presses
+    "text": (incoming(text()), "text"),
+    "text by phone only": (incoming(text(from_user_id=None), contacts=[{"wa_id": PHONE}]), "text"),
+    "text by user id only": (incoming(text(**{"from": None}), contacts=[{"user_id": USER}]), "text"),
     "text without contacts": (body(change(messages=[text()])), "text"),
-    "text of an advertisement": (said(text(referral={"source_type": "ad", "body": "..."})), "text"),
-    "text of two people": (said(text(), text("va", "wamid.IN2", **{"from": OTHER_PHONE})), "text, text"),
-    "long text": (said(text("secreto " * 40)), "long_text"),
-    "command": (said(text("/hoy")), "command hoy"),
-    "text that is none": (said(message(text={"body": 7})), "untranslated: a text that is none"),
-    "text that is missing": (said(message()), "untranslated: a text that is none"),
-    "quick reply of a template": (said(message("button", button={"payload": "q:1:a", "text": "A"})), "choice q:1:a"),
-    "quick reply without payload": (said(message("button", button={"text": "A"})), "attachment"),
+    "text of an advertisement": (incoming(text(referral={"source_type": "ad", "body": "..."})), "text"),
+    "text of two people": (incoming(text(), text("va", "wamid.IN2", **{"from": OTHER_PHONE})), "text, text"),
+    "long text": (incoming(text("secreto " * 40)), "long_text"),
+    "command": (incoming(text("/hoy")), "command hoy"),
+    "text that is not a string": (incoming(message(text={"body": 7})), "unreadable: text is not a string"),
+    "text that is missing": (incoming(message()), "unreadable: text is not a string"),
+    "quick reply of a template": (
+        incoming(message("button", button={"payload": "q:1:a", "text": "A"})),
+        "choice q:1:a",
+    ),
+    "quick reply without payload": (incoming(message("button", button={"text": "A"})), "attachment"),
     "reply button": (reply("button_reply", id="q:1:a"), "choice q:1:a"),
     "list": (reply("list_reply", id="q:1:a", description="..."), "choice q:1:a"),
     "reply button without id": (reply("button_reply"), "attachment"),
-    "interactive with errors only": (said(message("interactive", errors=[ERROR])), "attachment"),
+    "interactive with errors only": (incoming(message("interactive", errors=[ERROR])), "attachment"),
     "form": (reply("nfm_reply", response_json='{"secreto": 1}', name="flow"), "attachment"),
-    "image": (said(message("image", image={**FILE, "caption": "secreto"})), "attachment"),
-    "video": (said(message("video", video=FILE)), "attachment"),
-    "document": (said(message("document", document={**FILE, "filename": "secreto.pdf"})), "attachment"),
-    "voice": (said(message("audio", audio={**FILE, "voice": True})), "attachment"),
-    "sticker": (said(message("sticker", sticker={**FILE, "animated": True})), "attachment"),
-    "place": (said(message("location", location={"latitude": 21.0, "longitude": -101.2})), "attachment"),
-    "contact card": (said(message("contacts", contacts=[CARD])), "attachment"),
-    "order": (said(message("order", order={"catalog_id": "1", "product_items": []})), "attachment"),
-    "unsupported": (said(message("unsupported", errors=[{"code": 131051}])), "attachment"),
-    "something of 2031": (said(message("hologram", hologram={"depth": 3})), "attachment"),
-    "reaction": (said(message("reaction", reaction={"message_id": "wamid.OUT1", "emoji": "👍"})), "ignored"),
-    "reaction taken back": (said(message("unreaction", unreaction={"message_id": "wamid.OUT1"})), "ignored"),
-    "edited": (said(message("edit", edit={"original_message_id": "wamid.IN0", "message": {}})), "ignored"),
-    "deleted": (said(message("revoke", revoke={"original_message_id": "wamid.IN0"})), "ignored"),
-    "chat opened": (said(message("request_welcome")), "ignored"),
-    "group": (said(text(group_id="Y2FwaV9ncm91cDox")), "ignored"),
-    # who they are
+    "image": (incoming(message("image", image={**FILE, "caption": "secreto"})), "attachment"),
+    "video": (incoming(message("video", video=FILE)), "attachment"),
+    "document": (incoming(message("document", document={**FILE, "filename": "secreto.pdf"})), "attachment"),
+    "voice": (incoming(message("audio", audio={**FILE, "voice": True})), "attachment"),
+    "sticker": (incoming(message("sticker", sticker={**FILE, "animated": True})), "attachment"),
+    "location": (incoming(message("location", location={"latitude": 21.0, "longitude": -101.2})), "attachment"),
+    "contact card": (incoming(message("contacts", contacts=[CARD])), "attachment"),
+    "order": (incoming(message("order", order={"catalog_id": "1", "product_items": []})), "attachment"),
+    "unsupported": (incoming(message("unsupported", errors=[{"code": 131051}])), "attachment"),
+    "unknown type": (incoming(message("hologram", hologram={"depth": 3})), "attachment"),
+    "reaction": (incoming(message("reaction", reaction={"message_id": "wamid.OUT1", "emoji": "👍"})), "ignored"),
+    "reaction taken back": (incoming(message("unreaction", unreaction={"message_id": "wamid.OUT1"})), "ignored"),
+    "edited": (incoming(message("edit", edit={"original_message_id": "wamid.IN0", "message": {}})), "ignored"),
+    "deleted": (incoming(message("revoke", revoke={"original_message_id": "wamid.IN0"})), "ignored"),
+    "chat opened": (incoming(message("request_welcome")), "ignored"),
+    "group": (incoming(text(group_id="Y2FwaV9ncm91cDox")), "ignored"),
+    # changes of address
     "new number": (system("user_changed_number", wa_id=NEW_PHONE), "moved"),
-    "new number, as it was called": (system("customer_changed_number", new_wa_id=NEW_PHONE), "moved"),
+    "new number, older type": (system("customer_changed_number", new_wa_id=NEW_PHONE), "moved"),
     "new user id": (system("user_changed_user_id", body=CHANGED_IDS, wa_id=NEW_PHONE, user_id=NEW_USER), "moved"),
-    "new number that is the old one": (system("user_changed_number", wa_id="524771234567"), "ignored"),
-    "new number that is missing": (system("user_changed_number"), "untranslated: no new address"),
+    "new number that is the old number": (system("user_changed_number", wa_id="524771234567"), "ignored"),
+    "new number that is missing": (system("user_changed_number"), "unreadable: no new address"),
     "new telephone": (system("customer_identity_changed", wa_id=PHONE), "ignored"),
-    "system message of 2031": (system("user_was_promoted", wa_id=NEW_PHONE), "ignored"),
-    # what they want
-    "no marketing": (preference("stop"), "preference stop"),
-    "marketing again": (preference("resume"), "preference resume"),
-    "marketing wanted": (preference("signup", signup_id="1"), "preference resume"),
+    "unknown system message": (system("user_was_promoted", wa_id=NEW_PHONE), "ignored"),
+    # preferences
+    "marketing stopped": (preference("stop"), "preference stop"),
+    "marketing resumed": (preference("resume"), "preference resume"),
+    "marketing signup": (preference("signup", signup_id="1"), "preference resume"),
     "another preference": (preference("stop", category="surveys"), "ignored"),
     "another value": (preference("perhaps"), "ignored"),
-    # what became of what we sent
-    "sent": (told(status("sent", pricing={"billable": True, "category": "utility"})), "sent 0"),
-    "delivered": (told(status("delivered", biz_opaque_callback_data="1742")), "delivered 1742"),
-    "read": (told(status("read")), "read 0"),
-    "played": (told(status("played")), "read 0"),
-    "failed": (told(status("failed", errors=[ERROR])), "failed 0: 131047"),
+    # receipts
+    "sent": (status_updates(status("sent", pricing={"billable": True, "category": "utility"})), "sent 0"),
+    "delivered": (status_updates(status("delivered", biz_opaque_callback_data="1742")), "delivered 1742"),
+    "read": (status_updates(status("read")), "read 0"),
+    "played": (status_updates(status("played")), "read 0"),
+    "failed": (status_updates(status("failed", errors=[ERROR])), "failed 0: 131047"),
     "delivered to a user id": (
         body(change(contacts=[{"user_id": USER}], statuses=[status(recipient_user_id=USER, recipient_id=None)])),
         "delivered 0",
     ),
-    "status of 2031": (told(status("forwarded")), "ignored"),
-    "status of a group": (told(status("read", recipient_type="group")), "ignored"),
-    "status without id": (told({"status": "read"}), "untranslated: no id"),
-    "status without status": (told({"id": "wamid.OUT1"}), "untranslated: no status"),
-    # what is told about ourselves
+    "unknown status": (status_updates(status("forwarded")), "ignored"),
+    "status of a group": (status_updates(status("read", recipient_type="group")), "ignored"),
+    "status without id": (status_updates({"status": "read"}), "unreadable: no id"),
+    "status without status": (status_updates({"id": "wamid.OUT1"}), "unreadable: no status"),
+    # events about our account
     "fault of the account": (body(change(errors=[{"code": 130429, "title": "Rate limit hit"}])), "fault 130429"),
-    "fault without code": (body(change(errors=[{"title": "Rate limit hit"}])), "untranslated: no code"),
+    "fault without code": (body(change(errors=[{"title": "Rate limit hit"}])), "unreadable: no code"),
     "template approved": (
         template("message_template_status_update", event="APPROVED", reason="NONE"),
         "template pregunta es_MX APPROVED",
@@ -164,14 +167,14 @@ ROWS: dict[str, tuple[Json, str]] = {
         template("template_category_update", previous_category="UTILITY", new_category="MARKETING"),
         "template_category pregunta es_MX MARKETING",
     ),
-    "template disliked": (
+    "template of low quality": (
         template("message_template_quality_update", previous_quality_score="GREEN", new_quality_score="RED"),
         "template_quality pregunta es_MX RED",
     ),
-    "template without event": (template("message_template_status_update"), "untranslated: no event"),
+    "template without event": (template("message_template_status_update"), "unreadable: no event"),
     "template reworded": (template("message_template_components_update"), "ignored"),
     "limit": (account("business_capability_update", max_daily_conversations_per_business="TIER_2K"), "limit 2000"),
-    "limit, as it was told": (account("business_capability_update", max_daily_conversation_per_phone=250), "limit 250"),
+    "limit, older field": (account("business_capability_update", max_daily_conversation_per_phone=250), "limit 250"),
     "limit with the quality": (
         account("phone_number_quality_update", event="UPGRADE", max_daily_conversations_per_business="TIER_10K"),
         "limit 10000",
@@ -184,21 +187,21 @@ ROWS: dict[str, tuple[Json, str]] = {
     ),
     "disabled": (
         account("account_update", event="DISABLED_UPDATE", ban_info={"waba_ban_state": "DISABLE"}),
-        "account DISABLED_UPDATE DISABLE",
+        "account DISABLED_UPDATE DISABLE stop",
     ),
-    "account without event": (account("account_update"), "untranslated: no event"),
+    "account without event": (account("account_update"), "unreadable: no event"),
     "alert": (account("account_alerts", alert_type="OBA_REJECTED"), "ignored"),
-    "field of 2031": (account("telepathy", messages=[text()]), "ignored"),
-    # what is broken
-    "message without id": (said(text("hola", None)), "untranslated: no id"),
-    "message of nobody": (
-        said(text(from_user_id=None, **{"from": None}), contacts=[]),
-        "untranslated: no address",
+    "unknown field": (account("telepathy", messages=[text()]), "ignored"),
+    # unreadable payloads
+    "message without id": (incoming(text("hola", None)), "unreadable: no id"),
+    "message without sender": (
+        incoming(text(from_user_id=None, **{"from": None}), contacts=[]),
+        "unreadable: no address",
     ),
-    "message that is none": (said("hola", text()), "untranslated: not an object, text"),
-    "change without field": (body({"value": {"messages": [text()]}}), "untranslated: no change"),
-    "change without value": (body({"field": "messages"}, change(messages=[text()])), "untranslated: no change, text"),
-    "entry that is none": ({"entry": ["x", said(text())["entry"][0]]}, "untranslated: no change, text"),
+    "message that is not an object": (incoming("hola", text()), "unreadable: not an object, text"),
+    "change without field": (body({"value": {"messages": [text()]}}), "unreadable: no change"),
+    "change without value": (body({"field": "messages"}, change(messages=[text()])), "unreadable: no change, text"),
+    "entry that is not an object": ({"entry": ["x", incoming(text())["entry"][0]]}, "unreadable: no change, text"),
     "nothing": ({}, "ignored"),
     "nothing at all": (body(), "ignored"),
     "everything at once": (
@@ -206,11 +209,11 @@ ROWS: dict[str, tuple[Json, str]] = {
             change(contacts=[LUIS, ANA], messages=[text(), {"type": "text", "id": 5}, message("image", "wamid.IN2")]),
             change(statuses=[status(), status("read"), None, status("sent", "wamid.OUT2")], errors=[{"code": 4}]),
         ),
-        "text, untranslated: a text that is none, attachment,"
-        " delivered 0, read 0, untranslated: not an object, sent 0, fault 4",
+        "text, unreadable: text is not a string, attachment,"
+        " delivered 0, read 0, unreadable: not an object, sent 0, fault 4",
     ),
 }
-"""Name -> body, and what it becomes."""
+"""Name -> body, and the summary of its events."""
 
 
 SAMPLES: dict[str, str] = {
@@ -278,13 +281,13 @@ SAMPLES: dict[str, str] = {
     "template_components_update/element": "ignored",
     "user_marketing_preferences/resume": "preference resume",
     "user_marketing_preferences/signup": "preference resume",
-    "account_update/account_deleted": "account ACCOUNT_DELETED",
+    "account_update/account_deleted": "account ACCOUNT_DELETED stop",
     "account_update/account_restriction": "account ACCOUNT_RESTRICTION RESTRICTED_BIZ_INITIATED_MESSAGING,"
     "RESTRICTED_ADD_PHONE_NUMBER_ACTION",
     "account_update/account_violation": "account ACCOUNT_VIOLATION",
     "account_update/ad_account_linked": "account AD_ACCOUNT_LINKED",
     "account_update/authentication_international_eligibility": "account AUTH_INTL_PRICE_ELIGIBILITY_UPDATE",
-    "account_update/account_disabled": "account DISABLED_UPDATE REINSTATE",
+    "account_update/account_disabled": "account DISABLED_UPDATE REINSTATE resume",
     "account_update/mm_api_for_wa_terms_of_service": "account MM_LITE_TERMS_SIGNED",
     "account_update/partner_added": "account PARTNER_ADDED",
     "account_update/partner_app_installed": "account PARTNER_APP_INSTALLED",
@@ -294,8 +297,8 @@ SAMPLES: dict[str, str] = {
     "account_update/partner_removed_wa_app_disconnection": "account PARTNER_REMOVED",
     "account_update/primary_business_location_set": "account BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE",
     "account_update/pricing_tiering_update": "account VOLUME_BASED_PRICING_TIER_UPDATE",
-    "account_update/account_offboarded": "account ACCOUNT_OFFBOARDED",
-    "account_update/account_reconnected": "account ACCOUNT_RECONNECTED",
+    "account_update/account_offboarded": "account ACCOUNT_OFFBOARDED stop",
+    "account_update/account_reconnected": "account ACCOUNT_RECONNECTED resume",
     "phone-and-bsuid/text": "text",
     "no-bsuid/text": "text",
     "username-only/text": "text",
@@ -308,33 +311,33 @@ SAMPLES: dict[str, str] = {
     "batch/two-entries-six-updates": "text, text, choice q:17:A, delivered 0, sent 0, text",
     "errors/account-level": "fault 130429",
 }
-"""What each of the platform's samples becomes."""
+"""Summary of the events of each of the platform's samples."""
 
 
-def words(arrivals: Sequence[PlatformEvent]) -> str:
-    """What a body became, in short words."""
-    return ", ".join(map(_word, arrivals)) or "ignored"
+def summary(events: Sequence[PlatformEvent]) -> str:
+    """The events of a body in short, e.g. "text, delivered 1742"; "ignored" when there are none."""
+    return ", ".join(map(_event_summary, events)) or "ignored"
 
 
-def _word(one: PlatformEvent) -> str:
-    if isinstance(one, Update):
-        return f"{one.kind} {one.choice or one.command}".strip()
-    if isinstance(one, Receipt):
-        return f"{one.fate} {one.number}" + (f": {one.code}" if one.code else "")
-    if isinstance(one, UnreadableEvent):
-        return f"untranslated: {one.fault}"
-    return " ".join([one.topic, *one.fields.values()])
+def _event_summary(event: PlatformEvent) -> str:
+    if isinstance(event, Update):
+        return f"{event.kind} {event.choice or event.command}".strip()
+    if isinstance(event, Receipt):
+        return f"{event.status} {event.number}" + (f": {event.code}" if event.code else "")
+    if isinstance(event, UnreadableEvent):
+        return f"unreadable: {event.fault}"
+    return " ".join(filter(None, [event.topic, *event.fields.values()]))
 
 
 @functools.cache
 def samples() -> Mapping[str, Json]:
-    """The platform's samples by name; nothing where they are not at hand."""
+    """The platform's samples by name; empty where the file is not available."""
     if not SPEC.is_file():
         return {}
     groups = json.loads(SPEC.read_text("utf-8"))
     return {name: body for group in groups.values() if isinstance(group, dict) for name, body in group.items()}
 
 
-def needed_samples() -> Mapping[str, Json]:
-    """The same; skips the test where there are none."""
+def required_samples() -> Mapping[str, Json]:
+    """The platform's samples; skips the test where they are not available."""
     return samples() or pytest.skip(SPEC_MISSING)

@@ -1,4 +1,4 @@
-"""`integra whatsapp templates` as an administrator types it, before a small Meta on loopback."""
+"""`integra whatsapp templates` as an administrator types it, against a small Graph API on loopback."""
 
 import asyncio
 import re
@@ -12,34 +12,34 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from content.library import Library
 from content.text import LANGUAGES
-from tests.terminal import Ended, Integra, prompt
+from tests.terminal import CommandResult, Integra, command_line
 
 TOKEN = "EAAGhunter2hunter2"
 NUMBER, ACCOUNT = "106540352242922", "102290129340398"
 OURS = ("novedades_consulta", "pregunta_completa", "pregunta_diaria")
-Command = Callable[..., Awaitable[Ended]]
+Command = Callable[..., Awaitable[CommandResult]]
 
 
 class Meta:
-    """Holds templates as Meta does; `refusals` are given instead of the next answers, in their order."""
+    """Stores templates as Meta does; `refusals` are returned instead of the next responses, in order."""
 
     def __init__(self) -> None:
         self.templates: list[dict[str, Any]] = []
         self.submitted: list[dict[str, Any]] = []
         self.refusals: dict[str, list[tuple[int, dict[str, Any]]]] = {"GET": [], "POST": []}
-        self.files_as = ""
+        self.assigned_category = ""
         self.url = ""
 
-    def has(self, library: Library, **changes: Any) -> None:
-        """All of ours, approved, in both languages."""
+    def add_ours(self, library: Library, **changes: Any) -> None:
+        """Add all of our templates, approved, in both languages."""
         for template in library.templates.values():
             for language in LANGUAGES:
                 self.templates.append(self._entry(template.submission(language), **changes))
 
     def find(self, name: str, code: str) -> dict[str, Any]:
-        return next(one for one in self.templates if (one["name"], one["language"]) == (name, code))
+        return next(entry for entry in self.templates if (entry["name"], entry["language"]) == (name, code))
 
-    def refuses(self, method: str, code: int, status: int = 400, **error: Any) -> None:
+    def refuse(self, method: str, code: int, status: int = 400, **error: Any) -> None:
         self.refusals[method].append((status, {"error": {"message": TOKEN, "code": code} | error}))
 
     async def listed(self, request: web.Request) -> web.Response:
@@ -55,7 +55,7 @@ class Meta:
         self.submitted.append(await request.json())
         if self.refusals["POST"]:
             return self._refused("POST")
-        category = self.files_as or self.submitted[-1]["category"]
+        category = self.assigned_category or self.submitted[-1]["category"]
         self.templates.append(self._entry(self.submitted[-1], status="PENDING", category=category))
         return web.json_response({"id": "7", "status": "PENDING", "category": category})
 
@@ -97,15 +97,15 @@ def settings(meta: Meta, tmp_path: Path) -> dict[str, str]:
 def integra(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Integra]:
-    with prompt(tmp_path, monkeypatch, capsys, **settings) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, **settings) as integra:
         yield integra
 
 
 @pytest.fixture
 def command(integra: Integra) -> Command:
-    """In a thread of its own: a command has its own loop, and Meta answers on the test's."""
+    """Runs a command in a thread of its own: it has its own event loop, and the Graph API runs on the test's."""
 
-    async def run(*arguments: str, **settings: str) -> Ended:
+    async def run(*arguments: str, **settings: str) -> CommandResult:
         ended = await asyncio.to_thread(integra, "whatsapp", "templates", *arguments, **settings)
         assert TOKEN not in ended.out + ended.err
         return ended
@@ -113,7 +113,7 @@ def command(integra: Integra) -> Command:
     return run
 
 
-def rows(ended: Ended) -> dict[tuple[str, str], list[str]]:
+def rows(ended: CommandResult) -> dict[tuple[str, str], list[str]]:
     """The cells of the table after name and language."""
     assert (ended.code, ended.err) == (0, "")
     found = {}
@@ -124,8 +124,8 @@ def rows(ended: Ended) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def told(ended: Ended) -> str:
-    """The one clear line of a command that failed."""
+def error_line(ended: CommandResult) -> str:
+    """The single line that a failed command printed."""
     assert ended.code == 1, ended.out
     (line,) = ended.err.splitlines()
     return line
@@ -135,26 +135,29 @@ def told(ended: Ended) -> str:
 
 
 @pytest.mark.parametrize("arguments", [[], ["templates"], ["templates", "push"], ["templates", "diff"]])
-def test_it_explains_itself(integra: Integra, arguments: list[str]) -> None:
+def test_every_command_has_a_help_text(integra: Integra, arguments: list[str]) -> None:
     ended = integra("whatsapp", *arguments, "--help")
     assert (ended.code, ended.err) == (0, "")
     assert "Usage:" in ended.out
 
 
-async def test_without_settings_it_says_which_are_missing(integra: Integra, command: Command) -> None:
-    five = [
+async def test_without_settings_the_missing_ones_are_named(integra: Integra, command: Command) -> None:
+    names = [
         "WHATSAPP_PHONE_NUMBER_ID",
         "WHATSAPP_BUSINESS_ACCOUNT_ID",
         "WHATSAPP_ACCESS_TOKEN",
         "WHATSAPP_APP_SECRET",
         "WHATSAPP_VERIFY_TOKEN",
     ]
-    assert told(await command("status", **dict.fromkeys(five, ""))) == f"{', '.join(five)}: not set; WhatsApp is off"
-    line = told(await command("diff", WHATSAPP_APP_SECRET=""))
+    assert (
+        error_line(await command("status", **dict.fromkeys(names, "")))
+        == f"{', '.join(names)}: not set; WhatsApp is off"
+    )
+    line = error_line(await command("diff", WHATSAPP_APP_SECRET=""))
     assert line == "WHATSAPP_APP_SECRET: not set; WhatsApp needs all 5 of its ids and secrets, or none"
 
 
-async def test_a_broken_template_is_told_by_this_and_by_check(
+async def test_a_broken_template_is_reported_by_push_and_by_check(
     meta: Meta, integra: Integra, command: Command, settings: dict[str, str]
 ) -> None:
     path = Path(settings["DATA_DIR"]) / "content" / "templates" / "pregunta_diaria.toml"
@@ -169,8 +172,8 @@ async def test_a_broken_template_is_told_by_this_and_by_check(
 # ---------------------------------------------------------------- status
 
 
-async def test_status_shows_ours_beside_what_meta_has(meta: Meta, command: Command, library: Library) -> None:
-    meta.has(library)
+async def test_status_shows_ours_beside_metas_templates(meta: Meta, command: Command, library: Library) -> None:
+    meta.add_ours(library)
     meta.templates.remove(meta.find("pregunta_completa", "en_US"))
     meta.find("pregunta_diaria", "es_MX").update(category="MARKETING", quality_score={"score": "YELLOW", "date": 1})
     meta.find("pregunta_diaria", "en_US").update(status="REJECTED", rejected_reason="INVALID_FORMAT")
@@ -185,7 +188,7 @@ async def test_status_shows_ours_beside_what_meta_has(meta: Meta, command: Comma
     assert len(found) == 7
 
 
-async def test_what_meta_sends_is_shown_as_it_is_and_moves_no_cursor(
+async def test_metas_texts_are_printed_literally_without_control_characters(
     meta: Meta, command: Command, library: Library
 ) -> None:
     meta.templates = [{"name": "[red]x[/red]\x1b[2J", "language": "es", "status": 7, "quality_score": "?"}, {}]
@@ -197,8 +200,8 @@ async def test_what_meta_sends_is_shown_as_it_is_and_moves_no_cursor(
 # ---------------------------------------------------------------- diff
 
 
-async def test_diff_shows_both_texts_of_what_differs(meta: Meta, command: Command, library: Library) -> None:
-    meta.has(library)
+async def test_diff_shows_both_texts_of_differing_fields(meta: Meta, command: Command, library: Library) -> None:
+    meta.add_ours(library)
     meta.templates.remove(meta.find("novedades_consulta", "en_US"))
     meta.templates.append({"name": "hello_world", "language": "en_US", "components": []})
     other = meta.find("pregunta_diaria", "es_MX")
@@ -235,17 +238,17 @@ async def test_diff_shows_both_texts_of_what_differs(meta: Meta, command: Comman
     ]
 
 
-async def test_blanks_and_line_ends_of_another_system_are_no_difference(
+async def test_trailing_blanks_and_other_line_ends_are_no_difference(
     meta: Meta, command: Command, library: Library
 ) -> None:
-    meta.has(library)
+    meta.add_ours(library)
     body = meta.find("pregunta_completa", "es_MX")["components"][0]
     body["text"] = body["text"].replace("\n", "\r\n") + "\n"
     assert {line.partition(": ")[2] for line in (await command("diff")).out.splitlines()} == {"same"}
 
 
 async def test_another_category_is_a_difference(meta: Meta, command: Command, library: Library) -> None:
-    meta.has(library, category="MARKETING")
+    meta.add_ours(library, category="MARKETING")
     ended = await command("diff")
     assert (
         ended.out.count(": differs in category\n  category here:\n    UTILITY\n  category at Meta:\n    MARKETING") == 6
@@ -255,7 +258,7 @@ async def test_another_category_is_a_difference(meta: Meta, command: Command, li
 # ---------------------------------------------------------------- push
 
 
-async def test_push_only_says_what_it_would_do(meta: Meta, command: Command) -> None:
+async def test_push_without_apply_only_lists_what_it_would_submit(meta: Meta, command: Command) -> None:
     ended = await command("push")
     assert (ended.code, ended.err, meta.submitted) == (0, "", [])
     *lines, total, note = ended.out.splitlines()
@@ -277,31 +280,33 @@ async def test_push_submits_what_is_missing_once(meta: Meta, command: Command, l
     assert len(meta.submitted) == 6
 
 
-async def test_push_may_be_of_one_template(meta: Meta, command: Command) -> None:
+async def test_push_can_be_limited_to_one_template(meta: Meta, command: Command) -> None:
     await command("push", "--apply", "--only", "pregunta_diaria")
-    assert [(one["name"], one["language"]) for one in meta.submitted] == [
+    assert [(submitted["name"], submitted["language"]) for submitted in meta.submitted] == [
         ("pregunta_diaria", "es_MX"),
         ("pregunta_diaria", "en_US"),
     ]
-    line = told(await command("push", "--only", "pregunta"))
+    line = error_line(await command("push", "--only", "pregunta"))
     assert line == f"--only: no such template (seen: 'pregunta'); there are: {', '.join(OURS)}"
 
 
-async def test_what_differs_at_meta_is_told_and_left_alone(meta: Meta, command: Command, library: Library) -> None:
-    meta.has(library)
+async def test_templates_that_differ_are_reported_and_not_changed(
+    meta: Meta, command: Command, library: Library
+) -> None:
+    meta.add_ours(library)
     meta.find("pregunta_diaria", "es_MX")["components"][0]["text"] = "Otra cosa {{1}} muy distinta"
     meta.find("pregunta_diaria", "en_US")["status"] = "PAUSED"
-    before = [dict(one) for one in meta.templates]
+    before = [dict(entry) for entry in meta.templates]
     ended = await command("push", "--apply")
     assert (ended.code, meta.submitted, meta.templates) == (0, [], before)
     assert ended.out.splitlines() == [
-        "pregunta_diaria es_MX: differs in body; left alone. Make them the same: at Meta, or ours.",
+        "pregunta_diaria es_MX: differs in body; not changed. Make them the same at Meta or here.",
         "0 submitted, 5 the same, 1 differing.",
     ]
 
 
-async def test_another_category_than_asked_for_is_told(meta: Meta, command: Command) -> None:
-    meta.files_as = "MARKETING"
+async def test_a_category_other_than_the_submitted_one_is_reported(meta: Meta, command: Command) -> None:
+    meta.assigned_category = "MARKETING"
     ended = await command("push", "--apply", "--only", "novedades_consulta")
     assert (
         ended.out.splitlines()[0]
@@ -309,15 +314,15 @@ async def test_another_category_than_asked_for_is_told(meta: Meta, command: Comm
     )
 
 
-async def test_a_refused_template_does_not_hold_up_the_others(meta: Meta, command: Command) -> None:
-    meta.refuses(
+async def test_a_refused_template_does_not_stop_the_others(meta: Meta, command: Command) -> None:
+    meta.refuse(
         "POST",
         100,
         error_subcode=2388293,
         error_user_title="Too many variables",
         error_user_msg=f"For its length\n\x1b[2J {TOKEN}",
     )
-    meta.refuses("POST", 131000, 500)
+    meta.refuse("POST", 131000, 500)
     ended = await command("push", "--apply")
     assert ended.code == 1
     assert ended.err == "2 refused.\n"
@@ -331,14 +336,14 @@ async def test_a_refused_template_does_not_hold_up_the_others(meta: Meta, comman
     assert rest[-1] == "4 submitted, 0 the same, 0 differing."
 
 
-async def test_an_answer_that_never_came_is_no_reason_to_push_again_at_once(meta: Meta, command: Command) -> None:
-    meta.refuses("POST", 0, 504)
-    line = told(await command("push", "--apply"))
+async def test_a_missing_response_ends_the_push_with_a_warning(meta: Meta, command: Command) -> None:
+    meta.refuse("POST", 0, 504)
+    line = error_line(await command("push", "--apply"))
     assert line.startswith("novedades_consulta es_MX: no answer (status 504); it may be there all the same")
     assert len(meta.submitted) == 1
 
 
-# ---------------------------------------------------------------- what Meta does not let us do
+# ---------------------------------------------------------------- refusals of the API
 
 REFUSALS = [
     ({"code": 190, "error_subcode": 463, "status": 401}, r"WHATSAPP_ACCESS_TOKEN: Meta refuses it \(code 190, subcode"),
@@ -349,32 +354,32 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["diff"], ["push"]], ids=lambda one: one[0])
+@pytest.mark.parametrize("arguments", [["status"], ["diff"], ["push"]], ids=lambda arguments: arguments[0])
 @pytest.mark.parametrize(("error", "line"), REFUSALS)
-async def test_what_stands_in_the_way_is_one_line(
+async def test_a_refused_request_is_reported_in_one_line(
     meta: Meta, command: Command, arguments: list[str], error: dict[str, Any], line: str
 ) -> None:
-    meta.refuses("GET", **error)
+    meta.refuse("GET", **error)
     ended = await command(*arguments)
-    assert re.match(line, told(ended)), ended.err
+    assert re.match(line, error_line(ended)), ended.err
     assert ended.out == ""
 
 
 @pytest.mark.parametrize(("error", "line"), REFUSALS)
-async def test_what_would_meet_every_template_ends_a_push(
+async def test_a_refusal_that_concerns_every_template_ends_a_push(
     meta: Meta, command: Command, error: dict[str, Any], line: str
 ) -> None:
-    meta.refuses("POST", **error)
-    assert re.match(line, told(await command("push", "--apply")))
+    meta.refuse("POST", **error)
+    assert re.match(line, error_line(await command("push", "--apply")))
     assert len(meta.submitted) == 1
 
 
-async def test_other_refusals_are_told_with_meta_s_words(meta: Meta, command: Command) -> None:
-    meta.refuses("GET", 368, error_user_msg="Blocked for policies")
-    assert told(await command("status")) == "Meta refuses (code 368, subcode 0, status 400): Blocked for policies"
+async def test_other_refusals_are_reported_with_metas_detail(meta: Meta, command: Command) -> None:
+    meta.refuse("GET", 368, error_user_msg="Blocked for policies")
+    assert error_line(await command("status")) == "Meta refuses (code 368, subcode 0, status 400): Blocked for policies"
 
 
-async def test_a_meta_that_is_away_is_one_line(command: Command) -> None:
+async def test_an_unreachable_api_is_reported_in_one_line(command: Command) -> None:
     url = f"http://127.0.0.1:{unused_port()}/v25.0"
-    line = told(await command("status", WHATSAPP_API_URL=url))
+    line = error_line(await command("status", WHATSAPP_API_URL=url))
     assert line == f"WHATSAPP_API_URL: no answer from {url} (ClientConnectorError); try again"

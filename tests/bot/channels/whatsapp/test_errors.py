@@ -1,4 +1,4 @@
-"""Every error code of the Cloud API: what it means, and what the channel does about it in an answer."""
+"""Every error code of the Cloud API: its meaning, and the channel's reaction to it in a response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from structlog.testing import capture_logs
 from bot.channels.channel import (
     Blocked,
     ChannelError,
-    Later,
+    RecipientThrottled,
     Refused,
     Stopped,
     TemplateStopped,
     Throttled,
     WindowClosed,
 )
+from bot.channels.events import ErrorMeaning
 from bot.channels.whatsapp.channel import WhatsApp
-from bot.channels.whatsapp.client import Graph, GraphFault
-from bot.channels.whatsapp.errors import MEANINGS, Meaning, meaning
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.client import Graph, GraphError
+from bot.channels.whatsapp.errors import MEANINGS, error_meaning
+from bot.channels.whatsapp.fields import hashed_key
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
 from storage.database import Database
@@ -30,62 +31,85 @@ from tests.cast import Clock
 from tests.fakes.whatsapp_rules import CODES
 
 ADDRESS = "MX.1001"
-REF = key_of("wamid.OUT1")
+REF = hashed_key("wamid.OUT1")
 TAP = RenderedTemplate("pregunta_diaria", "es_MX", ("Regalos",), ("profile:today",))
-FREE, PROMPT = Parcel(ADDRESS, Action.SAY, "palabras"), Parcel(ADDRESS, Action.SAY, "palabras", opening=TAP)
+FREE, PROMPT = Parcel(ADDRESS, Action.SEND, "palabras"), Parcel(ADDRESS, Action.SEND, "palabras", template=TAP)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Codes that mean the same, and what the channel raises: for whoever was heard, and for the silent."""
+    """Codes of one meaning, and the error raised: inside the recipient's reply window, and outside of it."""
 
-    says: str
+    description: str
     codes: tuple[int, ...]
-    meaning: Meaning
-    heard: type[ChannelError]
-    silent: type[ChannelError]
-    seconds: float | None = None  # after which it is tried again
-    grows: bool = False
+    meaning: ErrorMeaning
+    inside: type[ChannelError]
+    outside: type[ChannelError]
+    seconds: float | None = None  # until a retry
+    is_exponential: bool = False
 
 
 TABLE = [
     Row(
-        "throughput, account's or app's rate, a fault that passes, the number being upgraded: slow down, try again",
+        "throughput, rate limit of account or app, temporary fault, the number being upgraded: back off, retry",
         (130429, 80007, 4, 2, 131016, 131000, 131057),
-        Meaning.SLOWER,
+        ErrorMeaning.BACK_OFF,
         Throttled,
         Throttled,
         5,
     ),
-    Row("pair rate: this person only", (131056,), Meaning.PERSON_LATER, Later, Later, 4, grows=True),
-    Row("window closed: a template instead", (131047,), Meaning.BY_TEMPLATE, WindowClosed, WindowClosed),
-    Row("not on WhatsApp: another channel", (131026,), Meaning.PERSON_GONE, Blocked, Blocked),
-    Row("engagement cap: not before 24 hours", (131049,), Meaning.NOT_TODAY, Later, Later, 24 * 3600),
-    Row("stopped marketing: none until they want it", (131050,), Meaning.NO_MARKETING, Refused, Refused),
-    Row("experiment group: no repetition", (130472,), Meaning.NEVER, Refused, Refused),
-    Row("own number, not on the test list", (131021, 131030), Meaning.NEVER, Refused, Refused),
     Row(
-        "template: count, missing, too long, policy, format, characters, paused, disabled: it stops",
+        "pair rate limit: this recipient only",
+        (131056,),
+        ErrorMeaning.RECIPIENT_THROTTLED,
+        RecipientThrottled,
+        RecipientThrottled,
+        4,
+        is_exponential=True,
+    ),
+    Row("window closed: a template instead", (131047,), ErrorMeaning.WINDOW_CLOSED, WindowClosed, WindowClosed),
+    Row("not on WhatsApp: another channel", (131026,), ErrorMeaning.RECIPIENT_GONE, Blocked, Blocked),
+    Row(
+        "engagement cap: not before 24 hours",
+        (131049,),
+        ErrorMeaning.NOT_TODAY,
+        RecipientThrottled,
+        RecipientThrottled,
+        24 * 3600,
+    ),
+    Row("stopped marketing: none until they resume it", (131050,), ErrorMeaning.NO_MARKETING, Refused, Refused),
+    Row("experiment group: no retry", (130472,), ErrorMeaning.UNDELIVERABLE, Refused, Refused),
+    Row("own number, not on the test list", (131021, 131030), ErrorMeaning.UNDELIVERABLE, Refused, Refused),
+    Row(
+        "template: parameter count, missing, too long, policy, format, characters, paused, disabled: it stops",
         (132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132018),
-        Meaning.TEMPLATE_STOPPED,
+        ErrorMeaning.TEMPLATE_STOPPED,
         Refused,
         TemplateStopped,
     ),
-    Row("bad request, wrong number: our own fault", (131008, 131009, 131051, 100, 33), Meaning.OURS, Refused, Refused),
-    Row("a kind that cannot go to a user id: we send none", (131062,), Meaning.OURS, Refused, Refused),
-    Row("media: we send none", (131052, 131053), Meaning.OURS, Refused, Refused),
-    Row("spam limit of the number: it rests", (131048,), Meaning.REST, Throttled, Throttled, 3600),
-    Row("token", (0, 190), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("permission", (3, 10, 131005, *range(200, 300)), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("account restricted, locked, barred", (368, 131031, 130497), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("payment, registration", (131042, 131045, 133010), Meaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("codes that nobody knows", (-1, 1, 300, 199, 131999, 999_999), Meaning.OURS, Refused, Refused),
+    Row(
+        "bad request, wrong number: our own fault",
+        (131008, 131009, 131051, 100, 33),
+        ErrorMeaning.OUR_FAULT,
+        Refused,
+        Refused,
+    ),
+    Row(
+        "a message type that cannot go to a user id: we send none", (131062,), ErrorMeaning.OUR_FAULT, Refused, Refused
+    ),
+    Row("media: we send none", (131052, 131053), ErrorMeaning.OUR_FAULT, Refused, Refused),
+    Row("spam limit of the number: it pauses", (131048,), ErrorMeaning.NUMBER_PAUSED, Throttled, Throttled, 3600),
+    Row("token", (0, 190), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("permission", (3, 10, 131005, *range(200, 300)), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("account restricted, locked, barred", (368, 131031, 130497), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("payment, registration", (131042, 131045, 133010), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
+    Row("unknown codes", (-1, 1, 300, 199, 131999, 999_999), ErrorMeaning.OUR_FAULT, Refused, Refused),
 ]
 ROWS = [pytest.param(row, code, id=f"{code}") for row in TABLE for code in row.codes if code not in range(201, 299)]
 
 
 class Refusing:
-    """A Graph API that refuses the next messages with these codes, and takes what comes then."""
+    """A Graph API that refuses the next messages with these codes, and accepts those that follow."""
 
     def __init__(self, *codes: int) -> None:
         self.codes = list(codes)
@@ -94,34 +118,34 @@ class Refusing:
     async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
         self.posted.append(body)
         if self.codes:
-            raise GraphFault(400, self.codes.pop(0))
+            raise GraphError(400, self.codes.pop(0))
         return {"messages": [{"id": "wamid.OUT1"}]}
 
 
 @dataclass
-class Line:
-    """The channel, with one person who is enrolled."""
+class Scene:
+    """The channel, with one enrolled recipient."""
 
     database: Database
     clock: Clock
 
-    async def enrol(self, *, is_heard: bool) -> None:
+    async def enrol(self, *, in_window: bool) -> None:
         async with self.database.write() as tx:
             await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
-            place = await servants.institution_by_code(tx, "LEON")
-            assert place is not None
+            institution = await servants.institution_by_code(tx, "LEON")
+            assert institution is not None
             await servants.enrol(
                 tx,
                 "whatsapp",
                 ADDRESS,
-                institution_id=place.id,
+                institution_id=institution.id,
                 language="es",
                 hour=9,
                 notice_version="1",
                 now=self.clock(),
                 today=date(2026, 11, 23),
                 alias="+524771000001",
-                heard_at=self.clock() - timedelta(hours=1 if is_heard else 30),
+                heard_at=self.clock() - timedelta(hours=1 if in_window else 30),
             )
 
     async def send(self, parcel: Parcel, graph: Refusing) -> str:
@@ -132,7 +156,7 @@ class Line:
             await self.send(parcel, Refusing(*codes))
         return raised.value
 
-    async def place(self) -> addresses.ServantAddress:
+    async def address(self) -> addresses.ServantAddress:
         async with self.database.read() as tx:
             found = await addresses.find(tx, "whatsapp", ADDRESS)
         assert found is not None
@@ -144,25 +168,25 @@ class Line:
 
 
 @pytest.fixture
-def line(database: Database, clock: Clock) -> Line:
-    return Line(database, clock)
+def scene(database: Database, clock: Clock) -> Scene:
+    return Scene(database, clock)
 
 
-def test_every_code_means_what_the_table_says_and_no_other_is_known() -> None:
-    told = {code: row.meaning for row in TABLE for code in row.codes}
-    assert len(told) == sum(len(row.codes) for row in TABLE), "a code in two rows"
-    assert {code: meaning(code) for code in told} == told
-    assert MEANINGS.keys() <= told.keys()
-    assert CODES.keys() <= told.keys(), "a code of the fake Graph API without a row"
-    assert {row.meaning for row in TABLE} == set(Meaning)
+def test_every_code_has_the_meaning_of_the_table_and_no_other_is_known() -> None:
+    expected = {code: row.meaning for row in TABLE for code in row.codes}
+    assert len(expected) == sum(len(row.codes) for row in TABLE), "a code in two rows"
+    assert {code: error_meaning(code) for code in expected} == expected
+    assert MEANINGS.keys() <= expected.keys()
+    assert CODES.keys() <= expected.keys(), "a code of the fake Graph API without a row"
+    assert {row.meaning for row in TABLE} == set(ErrorMeaning)
 
 
-def check(fault: ChannelError, row: Row, expected: type[ChannelError], code: int) -> None:
+def assert_error(fault: ChannelError, row: Row, expected: type[ChannelError], code: int) -> None:
     assert type(fault) is expected
-    if isinstance(fault, Throttled | Later):
+    if isinstance(fault, Throttled | RecipientThrottled):
         assert fault.retry_after == row.seconds
-    if isinstance(fault, Later):
-        assert fault.grows is row.grows
+    if isinstance(fault, RecipientThrottled):
+        assert fault.is_exponential is row.is_exponential
     if not isinstance(fault, Throttled | WindowClosed):
         assert f"code {code}" in str(fault)
     assert fault.__cause__ is None, "the cause may quote what was sent"
@@ -170,57 +194,60 @@ def check(fault: ChannelError, row: Row, expected: type[ChannelError], code: int
 
 
 @pytest.mark.parametrize(("row", "code"), ROWS)
-async def test_what_the_channel_does_for_whoever_was_heard(line: Line, row: Row, code: int) -> None:
-    await line.enrol(is_heard=True)
-    before = await line.place()
+async def test_reactions_inside_the_reply_window(scene: Scene, row: Row, code: int) -> None:
+    await scene.enrol(in_window=True)
+    before = await scene.address()
     with capture_logs() as logs:
-        check(await line.refusal(FREE, code), row, row.heard, code)
-    after = await line.place()
-    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
-    assert (after.heard_at is None) is (row.meaning is Meaning.BY_TEMPLATE)
-    assert (after.is_reachable, after.knocked_at, after.put_off_on) == (True, None, None)
+        assert_error(await scene.refusal(FREE, code), row, row.inside, code)
+    after = await scene.address()
+    assert after.no_marketing is (row.meaning is ErrorMeaning.NO_MARKETING)
+    assert (after.heard_at is None) is (row.meaning is ErrorMeaning.WINDOW_CLOSED)
+    assert (after.is_reachable, after.template_sent_at, after.deferred_on) == (True, None, None)
     assert after.heard_at in (before.heard_at, None)
-    assert await line.templates() == {}
-    errors = [one["event"] for one in logs if one["log_level"] == "error"]
-    assert errors == (["whatsapp_number_rests"] if row.meaning is Meaning.REST else [])
+    assert await scene.templates() == {}
+    errors = [entry["event"] for entry in logs if entry["log_level"] == "error"]
+    assert errors == (["whatsapp_number_paused"] if row.meaning is ErrorMeaning.NUMBER_PAUSED else [])
 
 
 @pytest.mark.parametrize(("row", "code"), ROWS)
-async def test_what_the_channel_does_for_the_silent(line: Line, row: Row, code: int) -> None:
-    await line.enrol(is_heard=False)
+async def test_reactions_outside_the_reply_window(scene: Scene, row: Row, code: int) -> None:
+    await scene.enrol(in_window=False)
     with capture_logs() as logs:
-        fault = await line.refusal(PROMPT, code)
-    check(fault, row, row.silent, code)
-    after = await line.place()
-    assert after.no_marketing is (row.meaning is Meaning.NO_MARKETING)
-    assert after.knocked_at is None, "what was refused takes no place"
-    stops = row.meaning is Meaning.TEMPLATE_STOPPED
-    assert await line.templates() == ({(TAP.template, TAP.code): f"REFUSED_{code}"} if stops else {})
+        fault = await scene.refusal(PROMPT, code)
+    assert_error(fault, row, row.outside, code)
+    after = await scene.address()
+    assert after.no_marketing is (row.meaning is ErrorMeaning.NO_MARKETING)
+    assert after.template_sent_at is None, "a refused template does not count"
+    stops = row.meaning is ErrorMeaning.TEMPLATE_STOPPED
+    assert await scene.templates() == ({(TAP.template, TAP.code): f"REFUSED_{code}"} if stops else {})
     assert isinstance(fault, TemplateStopped) is stops
     if isinstance(fault, TemplateStopped):
         assert (fault.template, fault.code) == (TAP.template, TAP.code)
-    errors = [one["event"] for one in logs if one["log_level"] == "error"]
-    expected = {Meaning.REST: ["whatsapp_number_rests"], Meaning.TEMPLATE_STOPPED: ["whatsapp_template_stopped"]}
+    errors = [entry["event"] for entry in logs if entry["log_level"] == "error"]
+    expected = {
+        ErrorMeaning.NUMBER_PAUSED: ["whatsapp_number_paused"],
+        ErrorMeaning.TEMPLATE_STOPPED: ["whatsapp_template_stopped"],
+    }
     assert errors == expected.get(row.meaning, [])
     assert ADDRESS not in str(logs)
 
 
-async def test_whoever_is_silent_after_all_gets_the_template_at_once(line: Line) -> None:
-    await line.enrol(is_heard=True)
+async def test_a_window_that_meta_reports_as_closed_gets_the_template_at_once(scene: Scene) -> None:
+    await scene.enrol(in_window=True)
     graph = Refusing(131047)
-    assert await line.send(PROMPT, graph) == REF
+    assert await scene.send(PROMPT, graph) == REF
     assert [body["type"] for body in graph.posted] == ["text", "template"]
-    place = await line.place()
-    assert (place.heard_at, place.knocked_at) == (None, line.clock())
+    address = await scene.address()
+    assert (address.heard_at, address.template_sent_at) == (None, scene.clock())
 
 
-async def test_a_stopped_template_is_not_tried_again(line: Line) -> None:
-    await line.enrol(is_heard=False)
-    await line.refusal(PROMPT, 132015)
+async def test_a_stopped_template_is_not_retried(scene: Scene) -> None:
+    await scene.enrol(in_window=False)
+    await scene.refusal(PROMPT, 132015)
     graph = Refusing()
     with pytest.raises(TemplateStopped):
-        await line.send(PROMPT, graph)
+        await scene.send(PROMPT, graph)
     assert graph.posted == []
-    async with line.database.write() as tx:
-        await channel_facts.note_template(tx, "whatsapp", TAP.template, TAP.code, line.clock(), status="APPROVED")
-    assert await line.send(PROMPT, graph) == REF
+    async with scene.database.write() as tx:
+        await channel_facts.store_template(tx, "whatsapp", TAP.template, TAP.code, scene.clock(), status="APPROVED")
+    assert await scene.send(PROMPT, graph) == REF

@@ -1,3 +1,5 @@
+"""Cloud API messages built from parcels are within the limits of the platform and carry every button they can."""
+
 import json
 import re
 from typing import Any
@@ -20,17 +22,18 @@ Rows = tuple[tuple[RenderedButton, ...], ...]
 def parcel(
     text: str = "hola", *keys: RenderedButton, address: str = USER, menu: str = "Elegir", number: int = 7
 ) -> Parcel:
-    return Parcel(address, Action.SAY, text, tuple((key,) for key in keys), number=number, menu=menu)
+    return Parcel(address, Action.SEND, text, tuple((key,) for key in keys), number=number, menu=menu)
 
 
-def keys(count: int, start: int = 0, *, is_aside: bool = False) -> tuple[RenderedButton, ...]:
+def keys(count: int, start: int = 0, *, is_optional: bool = False) -> tuple[RenderedButton, ...]:
     return tuple(
-        RenderedButton(f"botón {number}", f"go:{number}", is_aside=is_aside) for number in range(start, start + count)
+        RenderedButton(f"botón {number}", f"go:{number}", is_optional=is_optional)
+        for number in range(start, start + count)
     )
 
 
-def taken(body: dict[str, Any]) -> dict[str, Any]:
-    """The body, if the Graph API would take it by the limits that are written down in the fake."""
+def accepted(body: dict[str, Any]) -> dict[str, Any]:
+    """The body, if the Graph API would accept it by the limits in the fake."""
     rules.read_message(json.loads(json.dumps(body)))
     return body
 
@@ -39,24 +42,24 @@ def kind(body: dict[str, Any]) -> str:
     return str(body["interactive"]["type"] if body["type"] == "interactive" else body["type"])
 
 
-def shown(body: dict[str, Any]) -> list[tuple[str, str]]:
+def shown_buttons(body: dict[str, Any]) -> list[tuple[str, str]]:
     """Id and title of each button or row."""
     action = body.get("interactive", {}).get("action", {})
     replies = [button["reply"] for button in action.get("buttons", [])]
     rows = [row for section in action.get("sections", []) for row in section["rows"]]
-    return [(one["id"], one["title"]) for one in (*replies, *rows)]
+    return [(item["id"], item["title"]) for item in (*replies, *rows)]
 
 
-def words(body: dict[str, Any]) -> str:
-    """What the person reads above the buttons."""
+def body_text(body: dict[str, Any]) -> str:
+    """The text above the buttons."""
     return str(body["text"]["body"] if body["type"] == "text" else body["interactive"]["body"]["text"])
 
 
-# ---------------------------------------------------------------- whom
+# ---------------------------------------------------------------- recipient
 
 
-def test_a_person_is_addressed_in_one_way_only() -> None:
-    assert taken(whatsapp_messages.free(parcel())) == {
+def test_the_recipient_is_given_in_one_field_only() -> None:
+    assert accepted(whatsapp_messages.free_form(parcel())) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "recipient": USER,
@@ -64,15 +67,15 @@ def test_a_person_is_addressed_in_one_way_only() -> None:
         "text": {"body": "hola", "preview_url": False},
         "biz_opaque_callback_data": "7",
     }
-    by_phone = taken(whatsapp_messages.free(parcel(address=PHONE, number=0)))
+    by_phone = accepted(whatsapp_messages.free_form(parcel(address=PHONE, number=0)))
     assert by_phone["to"] == PHONE
     assert not {"recipient", "biz_opaque_callback_data"} & by_phone.keys()
-    assert taken(whatsapp_messages.free(parcel(address="MX.ENT.11815799212886844830")))["recipient"].startswith(
+    assert accepted(whatsapp_messages.free_form(parcel(address="MX.ENT.11815799212886844830")))["recipient"].startswith(
         "MX.ENT"
     )
 
 
-NO_ADDRESSES = [
+INVALID_ADDRESSES = [
     "",
     "524771000001",
     "100001",
@@ -86,16 +89,16 @@ NO_ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("address", NO_ADDRESSES)
-def test_an_address_that_is_none_is_refused_without_being_told(address: str) -> None:
+@pytest.mark.parametrize("address", INVALID_ADDRESSES)
+def test_an_invalid_address_is_refused_and_not_quoted(address: str) -> None:
     with pytest.raises(Refused) as refused:
-        whatsapp_messages.free(parcel(address=address))
+        whatsapp_messages.free_form(parcel(address=address))
     assert not address or address not in str(refused.value)
     with pytest.raises(Refused):
         whatsapp_messages.template(parcel(address=address), RenderedTemplate("pregunta_diaria", "es_MX"))
 
 
-# ---------------------------------------------------------------- which kind
+# ---------------------------------------------------------------- message types
 
 
 SHORT, LONG = 1024, 4096
@@ -106,23 +109,23 @@ KINDS: dict[str, tuple[int, tuple[RenderedButton, ...], str, int]] = {  # charac
     "three buttons below a longer text": (SHORT + 1, keys(3), "list", 3),
     "four buttons": (10, keys(4), "list", 4),
     "ten buttons": (LONG, keys(10), "list", 10),
-    "three and one aside": (10, (*keys(3), *keys(1, 5, is_aside=True)), "button", 3),
-    "two and one aside": (10, (*keys(2), *keys(1, 5, is_aside=True)), "button", 3),
-    "two and two aside": (10, (*keys(2), *keys(2, 5, is_aside=True)), "button", 2),
-    "asides alone": (10, keys(2, is_aside=True), "button", 2),
-    "four asides alone": (10, keys(4, is_aside=True), "text", 0),
-    "an aside below a longer text": (SHORT + 1, keys(1, is_aside=True), "text", 0),
-    "four and an aside": (10, (*keys(4), *keys(1, 5, is_aside=True)), "list", 5),
+    "three and one aside": (10, (*keys(3), *keys(1, 5, is_optional=True)), "button", 3),
+    "two and one aside": (10, (*keys(2), *keys(1, 5, is_optional=True)), "button", 3),
+    "two and two aside": (10, (*keys(2), *keys(2, 5, is_optional=True)), "button", 2),
+    "asides alone": (10, keys(2, is_optional=True), "button", 2),
+    "four asides alone": (10, keys(4, is_optional=True), "text", 0),
+    "an aside below a longer text": (SHORT + 1, keys(1, is_optional=True), "text", 0),
+    "four and an aside": (10, (*keys(4), *keys(1, 5, is_optional=True)), "list", 5),
 }
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_which_kind_of_message_carries_the_buttons(name: str) -> None:
+def test_the_message_type_follows_from_text_and_buttons(name: str) -> None:
     length, buttons, expected, count = KINDS[name]
-    body = taken(whatsapp_messages.free(parcel("x" * length, *buttons)))
-    assert (kind(body), len(shown(body))) == (expected, count)
-    assert words(body) == "x" * length
-    assert [choice for choice, _ in shown(body)] == [key.choice for key in buttons][:count]
+    body = accepted(whatsapp_messages.free_form(parcel("x" * length, *buttons)))
+    assert (kind(body), len(shown_buttons(body))) == (expected, count)
+    assert body_text(body) == "x" * length
+    assert [choice for choice, _ in shown_buttons(body)] == [key.choice for key in buttons][:count]
 
 
 REFUSED: dict[str, Parcel] = {
@@ -137,42 +140,44 @@ REFUSED: dict[str, Parcel] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_no_message_can_carry_is_refused_before_it_is_sent(name: str) -> None:
+def test_a_parcel_that_fits_no_message_is_refused_before_it_is_sent(name: str) -> None:
     with pytest.raises(Refused):
-        whatsapp_messages.free(REFUSED[name])
+        whatsapp_messages.free_form(REFUSED[name])
 
 
 def test_an_aside_is_left_out_where_a_list_has_no_room_for_it() -> None:
-    body = taken(whatsapp_messages.free(parcel("hola", *keys(10), *keys(1, 20, is_aside=True))))
-    assert [choice for choice, _ in shown(body)] == [f"go:{number}" for number in range(10)]
+    body = accepted(whatsapp_messages.free_form(parcel("hola", *keys(10), *keys(1, 20, is_optional=True))))
+    assert [choice for choice, _ in shown_buttons(body)] == [f"go:{number}" for number in range(10)]
 
 
-# ---------------------------------------------------------------- words and marks
+# ---------------------------------------------------------------- texts and emphasis
 
 
-def test_emphasis_becomes_whatsapps_and_titles_have_none() -> None:
+def test_emphasis_is_written_as_whatsapp_does_and_removed_from_titles() -> None:
     text = f"{BOLD}Hola{UNBOLD}, {ITALIC}hoy{UNITALIC}"
     button = RenderedButton(f"{BOLD}Sí{UNBOLD}", "yes")
-    body = taken(whatsapp_messages.free(parcel(text, button)))
-    assert words(body) == "*Hola*, _hoy_"
-    assert shown(body) == [("yes", "Sí")]
+    body = accepted(whatsapp_messages.free_form(parcel(text, button)))
+    assert body_text(body) == "*Hola*, _hoy_"
+    assert shown_buttons(body) == [("yes", "Sí")]
 
 
-def test_a_link_stands_below_the_text_as_whatsapp_has_no_room_for_it_beside_buttons() -> None:
-    body = taken(
-        whatsapp_messages.free(parcel("Hay novedades", RenderedButton("Leer", url="https://a.mx/c#l=es"), *keys(1)))
+def test_a_link_is_written_below_the_text_as_it_cannot_be_a_button() -> None:
+    body = accepted(
+        whatsapp_messages.free_form(
+            parcel("Hay novedades", RenderedButton("Leer", url="https://a.mx/c#l=es"), *keys(1))
+        )
     )
-    assert words(body) == "Hay novedades\n\nLeer:\nhttps://a.mx/c#l=es"
-    assert [choice for choice, _ in shown(body)] == ["go:0"]
+    assert body_text(body) == "Hay novedades\n\nLeer:\nhttps://a.mx/c#l=es"
+    assert [choice for choice, _ in shown_buttons(body)] == ["go:0"]
 
 
-def test_a_longer_text_of_a_button_is_cut_to_its_row() -> None:
+def test_a_hint_is_cut_to_the_length_of_a_row_description() -> None:
     hints = [
         RenderedButton("A", "a:1", hint="corto"),
         RenderedButton("B", "a:2", hint="x" * 72),
         RenderedButton("C", "a:3", hint="y" * 73),
     ]
-    body = taken(whatsapp_messages.free(parcel("hola", *hints, RenderedButton("D", "a:4"))))
+    body = accepted(whatsapp_messages.free_form(parcel("hola", *hints, RenderedButton("D", "a:4"))))
     (section,) = body["interactive"]["action"]["sections"]
     assert [row.get("description") for row in section["rows"]] == ["corto", "x" * 72, "y" * 71 + "…", None]
     assert body["interactive"]["action"]["button"] == "Elegir"
@@ -192,22 +197,24 @@ SAME: dict[str, tuple[tuple[RenderedButton, ...], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_of_two_buttons_that_read_or_do_the_same_the_first_stays(name: str) -> None:
+def test_of_two_buttons_with_the_same_title_or_choice_the_first_is_used(name: str) -> None:
     buttons, expected = SAME[name]
-    assert shown(taken(whatsapp_messages.free(parcel("hola", *buttons)))) == expected
+    assert shown_buttons(accepted(whatsapp_messages.free_form(parcel("hola", *buttons)))) == expected
 
 
-def test_of_two_that_do_the_same_the_needed_one_stays() -> None:
-    body = taken(whatsapp_messages.free(parcel("hola", RenderedButton("Salir", "go:0", is_aside=True), *keys(4))))
-    assert {choice for choice, _ in shown(body)} == {"go:0", "go:1", "go:2", "go:3"}
+def test_of_two_with_the_same_choice_the_required_one_is_used() -> None:
+    body = accepted(
+        whatsapp_messages.free_form(parcel("hola", RenderedButton("Salir", "go:0", is_optional=True), *keys(4)))
+    )
+    assert {choice for choice, _ in shown_buttons(body)} == {"go:0", "go:1", "go:2", "go:3"}
 
 
 # ---------------------------------------------------------------- templates
 
 
-def test_a_template_carries_its_values_and_what_its_buttons_bring_back() -> None:
+def test_a_template_carries_its_values_and_the_payloads_of_its_buttons() -> None:
     opening = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
-    assert taken(whatsapp_messages.template(parcel(), opening)) == {
+    assert accepted(whatsapp_messages.template(parcel(), opening)) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "recipient": USER,
@@ -216,15 +223,15 @@ def test_a_template_carries_its_values_and_what_its_buttons_bring_back() -> None
             "name": "pregunta_completa",
             "language": {"code": "es_MX"},
             "components": [
-                {"type": "body", "parameters": [{"type": "text", "text": one} for one in ("Regalos", "Hoy")]},
+                {"type": "body", "parameters": [{"type": "text", "text": value} for value in ("Regalos", "Hoy")]},
                 *(
                     {
                         "type": "button",
                         "sub_type": "quick_reply",
-                        "index": f"{place}",
+                        "index": f"{index}",
                         "parameters": [{"type": "payload", "payload": f"answer:7:{letter}"}],
                     }
-                    for place, letter in enumerate("ab")
+                    for index, letter in enumerate("ab")
                 ),
             ],
         },
@@ -233,21 +240,22 @@ def test_a_template_carries_its_values_and_what_its_buttons_bring_back() -> None
 
 
 def test_a_template_without_values_and_buttons_has_no_components() -> None:
-    body = taken(whatsapp_messages.template(parcel(), RenderedTemplate("novedades_consulta", "es_MX")))
+    body = accepted(whatsapp_messages.template(parcel(), RenderedTemplate("novedades_consulta", "es_MX")))
     assert body["template"] == {"name": "novedades_consulta", "language": {"code": "es_MX"}}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_template_of_ours_can_be_sent_with_its_samples(library: Library, language: str) -> None:
-    for one in library.templates.values():
-        side = one.side(language)
-        choices = tuple(f"profile:today:{place}" for place, _ in enumerate(side.buttons))
-        opening = RenderedTemplate(one.name, one.code(language), one.filled(language, dict(side.samples)), choices)
-        body = taken(whatsapp_messages.template(parcel(address=PHONE), opening))
-        assert len(body["template"]["components"]) == bool(one.variables) + len(choices)
+    for template in library.templates.values():
+        side = template.translation(language)
+        choices = tuple(f"profile:today:{index}" for index, _ in enumerate(side.buttons))
+        values = template.filled(language, dict(side.samples))
+        opening = RenderedTemplate(template.name, template.code(language), values, choices)
+        body = accepted(whatsapp_messages.template(parcel(address=PHONE), opening))
+        assert len(body["template"]["components"]) == bool(template.variables) + len(choices)
 
 
-# ---------------------------------------------------------------- whatever is said
+# ---------------------------------------------------------------- properties
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Co", "Cc")), min_size=1)
@@ -260,7 +268,7 @@ KEYS = st.one_of(
         st.integers(0, 30),
         HINTS,
     ),
-    st.integers(0, 9).map(lambda number: RenderedButton(f"Otra {number}", f"why:{number}", is_aside=True)),
+    st.integers(0, 9).map(lambda number: RenderedButton(f"Otra {number}", f"why:{number}", is_optional=True)),
     st.just(LINK),
 )
 TEXTS = st.one_of(
@@ -279,35 +287,35 @@ PARCELS = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(PARCELS)
-def test_whatever_is_said_is_taken_or_refused_before_it_is_sent(one: Parcel) -> None:
+def test_any_parcel_is_accepted_or_refused_before_it_is_sent(parcel: Parcel) -> None:
     try:
-        body = whatsapp_messages.free(one)
+        body = whatsapp_messages.free_form(parcel)
     except Refused:
-        choices = {key.choice for row in one.rows for key in row if key.choice}
-        assert len(choices) > 10 or len(one.text) > 3000 or not one.text.strip()
+        choices = {key.choice for row in parcel.rows for key in row if key.choice}
+        assert len(choices) > 10 or len(parcel.text) > 3000 or not parcel.text.strip()
         return
-    taken(body)
-    needed = {key.choice for row in one.rows for key in row if key.choice and not key.is_aside}
-    titles = {title for _, title in shown(body)}
-    lost = needed - {choice for choice, _ in shown(body)}
-    for row in one.rows:
+    accepted(body)
+    required = {key.choice for row in parcel.rows for key in row if key.choice and not key.is_optional}
+    titles = {title for _, title in shown_buttons(body)}
+    lost = required - {choice for choice, _ in shown_buttons(body)}
+    for row in parcel.rows:
         for key in row:
-            assert key.choice not in lost or key.label in titles, "lost, and nothing reads the same"
-            assert not key.url or key.url in words(body)
+            assert key.choice not in lost or key.label in titles, "lost, and no other button has its title"
+            assert not key.url or key.url in body_text(body)
     for mark in (BOLD, UNBOLD, ITALIC, UNITALIC):
         assert mark not in json.dumps(body, ensure_ascii=False)
 
 
 @settings(max_examples=100, deadline=None)
 @given(PARCELS)
-def test_whatever_is_said_is_what_metas_schema_describes(one: Parcel) -> None:
-    if rules.described() is None:
+def test_any_message_matches_metas_schema(parcel: Parcel) -> None:
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
     try:
-        body = whatsapp_messages.free(one)
+        body = whatsapp_messages.free_form(parcel)
     except Refused:
         assume(False)
-    assert rules.fault_in(body) == ""
+    assert rules.schema_violation(body) == ""
 
 
 @settings(max_examples=100, deadline=None)
@@ -316,16 +324,14 @@ def test_whatever_is_said_is_what_metas_schema_describes(one: Parcel) -> None:
     choices=st.lists(st.integers(0, 10**9).map(lambda number: f"answer:{number}:a"), max_size=3),
     address=st.sampled_from([USER, PHONE]),
 )
-def test_whatever_fills_a_template_is_what_metas_schema_describes(
-    values: list[str], choices: list[str], address: str
-) -> None:
+def test_any_template_message_matches_metas_schema(values: list[str], choices: list[str], address: str) -> None:
     body = whatsapp_messages.template(
         parcel(address=address), RenderedTemplate("pregunta_diaria", "es_MX", tuple(values), tuple(choices))
     )
-    taken(body)
-    if rules.described() is None:
+    accepted(body)
+    if rules.message_schema() is None:
         pytest.skip(rules.SCHEMA_MISSING)
-    assert rules.fault_in(body) == ""
+    assert rules.schema_violation(body) == ""
 
 
 def test_the_limits_are_those_of_the_platform() -> None:
@@ -333,7 +339,7 @@ def test_the_limits_are_those_of_the_platform() -> None:
     assert (ours.MAX_TEXT, ours.MAX_WITH_BUTTONS) == (rules.TEXT, rules.BODY)
     assert (ours.MAX_TEXT, ours.MAX_ROWS) == (rules.LIST_BODY, rules.ROWS)
     assert (ours.MAX_BUTTONS, ours.MAX_BUTTON) == (rules.BUTTONS, rules.BUTTON_TITLE)
-    assert (ours.MAX_ROW_TITLE, ours.MAX_ROW_ABOUT, ours.MAX_ROW_ID) == (
+    assert (ours.MAX_ROW_TITLE, ours.MAX_ROW_DESCRIPTION, ours.MAX_ROW_ID) == (
         rules.ROW_TITLE,
         rules.ROW_DESCRIPTION,
         rules.ROW_ID,
@@ -342,6 +348,6 @@ def test_the_limits_are_those_of_the_platform() -> None:
 
 @given(st.text(max_size=140))
 def test_what_counts_as_a_user_id(text: str) -> None:
-    is_one = re.fullmatch(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}", text) is not None
-    assert whatsapp_messages.is_scoped(text) is is_one
-    assert whatsapp_messages.is_scoped(USER)
+    expected = re.fullmatch(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}", text) is not None
+    assert whatsapp_messages.is_user_id(text) is expected
+    assert whatsapp_messages.is_user_id(USER)

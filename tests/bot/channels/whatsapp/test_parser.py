@@ -1,4 +1,4 @@
-"""Whatever WhatsApp sends becomes arrivals in our words or is ignored on purpose: nothing raises, nothing is lost."""
+"""Every payload of WhatsApp's is parsed to events or ignored on purpose: nothing raises, nothing is lost."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, Receipt, UnreadableEvent
-from bot.channels.whatsapp.fields import key_of
-from bot.channels.whatsapp.parser import translate
+from bot.channels.whatsapp.fields import hashed_key
+from bot.channels.whatsapp.parser import parse
 from bot.channels.whatsapp.phone import canonical
-from handlers.message import SHORT_TEXT, Update, UpdateKind
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import (
     ANA,
     CHANGED_IDS,
@@ -32,67 +32,67 @@ from tests.bot.channels.whatsapp.payloads import (
     account,
     body,
     change,
+    incoming,
     message,
-    needed_samples,
     preference,
     reply,
-    said,
+    required_samples,
     status,
+    status_updates,
+    summary,
     system,
     template,
     text,
-    told,
-    words,
 )
 
 ALIAS, OTHER_ALIAS, NEW_ALIAS = "+524771234567", "+524770000001", "+524779999999"
 
 
-def only(raw: Any) -> Update:
-    (update,) = translate(raw)
+def parse_update(raw: Any) -> Update:
+    (update,) = parse(raw)
     assert isinstance(update, Update)
     return update
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_our_rows_become_what_the_table_says(name: str) -> None:
-    raw, became = ROWS[name]
-    assert words(translate(raw)) == became
+def test_our_payloads_are_parsed_as_in_the_table(name: str) -> None:
+    raw, expected = ROWS[name]
+    assert summary(parse(raw)) == expected
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_platforms_samples_become_what_the_table_says(name: str) -> None:
-    assert words(translate(needed_samples()[name])) == SAMPLES[name]
+def test_the_platforms_samples_are_parsed_as_in_the_table(name: str) -> None:
+    assert summary(parse(required_samples()[name])) == SAMPLES[name]
 
 
-def test_the_tables_leave_out_no_sample_and_nothing_that_can_arrive() -> None:
-    became = " ".join(became for _, became in ROWS.values()).replace(",", "").split()
-    channels_own = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED}  # WhatsApp does not tell
-    assert {*UpdateKind, *DeliveryStatus, *AccountEventKind} - channels_own <= set(became)
-    assert set(needed_samples()) == set(SAMPLES)
+def test_the_tables_cover_all_samples_and_all_kinds_of_events() -> None:
+    expected = " ".join(row_summary for _, row_summary in ROWS.values()).replace(",", "").split()
+    not_reported = {UpdateKind.BLOCKED, UpdateKind.UNBLOCKED}  # by WhatsApp
+    assert {*UpdateKind, *DeliveryStatus, *AccountEventKind} - not_reported <= set(expected)
+    assert set(required_samples()) == set(SAMPLES)
 
 
-def test_who_when_and_what_is_carried_along_and_nothing_else() -> None:
+def test_sender_time_and_text_are_carried_along_and_nothing_else() -> None:
     quoted = text("hola", context={"from": "524770000000", "id": "wamid.OUT1"})
-    assert translate(said(quoted)) == [
-        Update("whatsapp", key_of("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
+    assert parse(incoming(quoted)) == [
+        Update("whatsapp", hashed_key("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
     ]
 
 
-@pytest.mark.parametrize("name", [name for name, (_, became) in ROWS.items() if became == "attachment"])
-def test_nothing_of_an_attachment_is_kept(name: str) -> None:
-    update = only(ROWS[name][0])
+@pytest.mark.parametrize("name", [name for name, (_, expected) in ROWS.items() if expected == "attachment"])
+def test_no_content_of_an_attachment_is_carried_on(name: str) -> None:
+    update = parse_update(ROWS[name][0])
     assert (update.text, update.command, update.choice) == ("", "", "")
 
 
-# ---------------------------------------------------------------- who is speaking
+# ---------------------------------------------------------------- senders
 
 
-NOBODY: Json = {"from": None, "from_user_id": None}
+NO_SENDER: Json = {"from": None, "from_user_id": None}
 
 
 @pytest.mark.parametrize(
-    ("spoken", "contacts", "address", "alias"),
+    ("message", "contacts", "address", "alias"),
     [
         (text(), [ANA], USER, ALIAS),
         (text(), [], USER, ALIAS),
@@ -110,38 +110,38 @@ NOBODY: Json = {"from": None, "from_user_id": None}
         (text(**{"from": None}), [{"user_id": USER}], USER, ""),
         (text(**{"from": None}), [{"wa_id": PHONE}], USER, ALIAS),
         (text(**{"from": None}), [LUIS], USER, ""),
-        (text(**NOBODY), [ANA], USER, ALIAS),
-        (text(**NOBODY), ["x", 7, None, {"wa_id": PHONE}], "", ""),
-        (text(**NOBODY), [ANA, LUIS], "", ""),
+        (text(**NO_SENDER), [ANA], USER, ALIAS),
+        (text(**NO_SENDER), ["x", 7, None, {"wa_id": PHONE}], "", ""),
+        (text(**NO_SENDER), [ANA, LUIS], "", ""),
         (text(from_user_id="Ana", **{"from": "@ana"}), [], "", ""),
         (text(from_user_id=USER + "\n"), [], ALIAS, ALIAS),
         (text(from_user_id="US.ENT.11815799212886844830"), [], "US.ENT.11815799212886844830", ALIAS),
     ],
 )
-def test_a_person_is_known_by_whatever_is_told_and_never_by_position(
-    spoken: Json, contacts: list[Any], address: str, alias: str
+def test_a_sender_is_identified_by_any_given_id_and_never_by_position(
+    message: Json, contacts: list[Any], address: str, alias: str
 ) -> None:
-    (arrival,) = translate(said(spoken, contacts=contacts))
+    (event,) = parse(incoming(message, contacts=contacts))
     if address:
-        assert isinstance(arrival, Update)
-        assert (arrival.address, arrival.alias) == (address, alias)
+        assert isinstance(event, Update)
+        assert (event.address, event.alias) == (address, alias)
     else:
-        assert arrival == UnreadableEvent("whatsapp", key_of("wamid.IN1"), "no address")
+        assert event == UnreadableEvent("whatsapp", hashed_key("wamid.IN1"), "no address")
 
 
-def test_the_only_contact_is_not_lent_to_two_messages() -> None:
-    arrivals = translate(said(text(**NOBODY), text("hola", "wamid.IN2", **NOBODY)))
-    assert [type(arrival) for arrival in arrivals] == [UnreadableEvent, UnreadableEvent]
+def test_a_single_contact_is_not_used_for_two_messages() -> None:
+    events = parse(incoming(text(**NO_SENDER), text("hola", "wamid.IN2", **NO_SENDER)))
+    assert [type(event) for event in events] == [UnreadableEvent, UnreadableEvent]
 
 
 DIGITS = st.text("0123456789", min_size=10, max_size=10)
-DRESS = st.text(" -()\u00a0", max_size=2)
+SEPARATORS = st.text(" -()\u00a0", max_size=2)
 
 
-@given(DIGITS, st.lists(DRESS, min_size=14, max_size=14), st.sampled_from(["", "1"]), st.sampled_from(["", "+"]))
-def test_a_mexican_number_is_one_however_it_is_written(national: str, dress: list[str], mobile: str, plus: str) -> None:
+@given(DIGITS, st.lists(SEPARATORS, min_size=14, max_size=14), st.sampled_from(["", "1"]), st.sampled_from(["", "+"]))
+def test_a_mexican_number_has_one_canonical_form(national: str, separators: list[str], mobile: str, plus: str) -> None:
     digits = f"52{mobile}{national}"
-    assert canonical(plus + "".join(a + b for a, b in zip(digits, dress, strict=False))) == f"+52{national}"
+    assert canonical(plus + "".join(a + b for a, b in zip(digits, separators, strict=False))) == f"+52{national}"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_mexican_number_is_one_however_it_is_written(national: str, dress: lis
         (" " * 1_000_000 + "524771234567", ""),
     ],
 )
-def test_a_number_has_one_spelling_and_what_is_none_has_none(written: str, number: str) -> None:
+def test_a_phone_number_has_one_canonical_form_and_anything_else_has_none(written: str, number: str) -> None:
     assert canonical(written) == number
 
 
@@ -185,7 +185,7 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("raw", "was", "is_now"),
+    ("raw", "before", "after"),
     [
         (moved(MOVED_NUMBER, wa_id=NEW_PHONE), (ALIAS, ALIAS), (NEW_ALIAS, NEW_ALIAS)),
         (moved(MOVED_NUMBER, wa_id=NEW_PHONE, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, NEW_ALIAS)),
@@ -215,7 +215,7 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
             (NEW_USER, ""),
         ),
         (moved(MOVED_ID, body="User identity changed", user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
-        # somebody whose name is a sentence about somebody else
+        # a user whose name is a sentence about another user
         (
             moved(MOVED_ID, body=f"{A_NAME} changed from {USER} to {NEW_USER}", user_id=NEW_USER),
             (USER, ALIAS),
@@ -233,17 +233,19 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
         ),
     ],
 )  # fmt: skip
-def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str], is_now: tuple[str, str]) -> None:
-    update = only(raw)
+def test_an_address_change_has_old_and_new_address_and_alias(
+    raw: Json, before: tuple[str, str], after: tuple[str, str]
+) -> None:
+    update = parse_update(raw)
     assert (update.kind, update.at) == (UpdateKind.MOVED, WROTE_AT)
-    assert ((update.address, update.alias), (update.moved_to, update.moved_alias)) == (was, is_now)
+    assert ((update.address, update.alias), (update.moved_to, update.moved_alias)) == (before, after)
 
 
-# ---------------------------------------------------------------- what they typed and pressed
+# ---------------------------------------------------------------- texts and presses
 
 
 @pytest.mark.parametrize(
-    ("typed", "kind", "command", "kept"),
+    ("typed", "kind", "command", "cleaned"),
     [
         ("/start", UpdateKind.COMMAND, "start", ""),
         ("/Alta  LEON-24 ", UpdateKind.COMMAND, "alta", "LEON-24"),
@@ -254,19 +256,19 @@ def test_who_moved_is_told_by_old_and_new_names(raw: Json, was: tuple[str, str],
         ("a\u200bb\u202ec\ue000", UpdateKind.TEXT, "", "abc"),
         ("\ud83d half\x00", UpdateKind.TEXT, "", "half"),
         ("", UpdateKind.TEXT, "", ""),
-        ("x" * SHORT_TEXT, UpdateKind.TEXT, "", "x" * SHORT_TEXT),
-        ("x" * (SHORT_TEXT + 1), UpdateKind.LONG_TEXT, "", ""),
+        ("x" * MAX_SHORT_TEXT, UpdateKind.TEXT, "", "x" * MAX_SHORT_TEXT),
+        ("x" * (MAX_SHORT_TEXT + 1), UpdateKind.LONG_TEXT, "", ""),
         ("/consulta " + "secreto " * 60, UpdateKind.LONG_TEXT, "", ""),
         ("s" * 1_000_000, UpdateKind.LONG_TEXT, "", ""),
     ],
 )
-def test_typed_words_are_read_as_on_telegram(typed: str, kind: UpdateKind, command: str, kept: str) -> None:
-    update = only(said(text(typed)))
-    assert (update.kind, update.command, update.text) == (kind, command, kept)
+def test_typed_text_is_parsed_as_on_telegram(typed: str, kind: UpdateKind, command: str, cleaned: str) -> None:
+    update = parse_update(incoming(text(typed)))
+    assert (update.kind, update.command, update.text) == (kind, command, cleaned)
 
 
 @pytest.mark.parametrize("make", [
-    lambda given: said(message("button", button={"payload": given})),
+    lambda given: incoming(message("button", button={"payload": given})),
     lambda given: reply("button_reply", id=given),
     lambda given: reply("list_reply", id=given),
 ])  # fmt: skip
@@ -283,25 +285,25 @@ def test_typed_words_are_read_as_on_telegram(typed: str, kind: UpdateKind, comma
         ("'; drop table servants; --", "'; drop table servants; --"),
     ],
 )
-def test_a_press_brings_back_what_a_button_of_ours_can_have(make: Any, given: Any, choice: str) -> None:
-    update = only(make(given))
+def test_a_press_carries_only_a_choice_that_a_button_of_ours_can_have(make: Any, given: Any, choice: str) -> None:
+    update = parse_update(make(given))
     assert (update.kind, update.choice) == (UpdateKind.CHOICE, choice)
 
 
 @pytest.mark.parametrize("given", [None, "", {}, ["a"], True, 1.5])
-def test_a_press_of_nothing_is_an_attachment(given: Any) -> None:
-    assert only(reply("button_reply", id=given)).kind is UpdateKind.ATTACHMENT
+def test_a_press_without_a_choice_is_an_attachment(given: Any) -> None:
+    assert parse_update(reply("button_reply", id=given)).kind is UpdateKind.ATTACHMENT
 
 
 # ---------------------------------------------------------------- keys and times
 
 
 @pytest.mark.parametrize("ident", ["wamid.HBgLMTY1+/=", 7, "w" * 300, "wamid.ñ", "wamid.\ud800\x00"])
-def test_a_key_is_a_digest_as_the_platforms_own_spells_a_phone_number(ident: Any) -> None:
-    update = only(said(text("hola", ident)))
+def test_a_key_is_a_digest_as_the_platforms_id_contains_a_phone_number(ident: Any) -> None:
+    update = parse_update(incoming(text("hola", ident)))
     assert re.fullmatch(r"h:[0-9a-f]{40}", update.key)
-    assert update.key == only(said(text("adiós", ident))).key
-    assert update.key != only(said(text("hola", f"{ident}x"))).key
+    assert update.key == parse_update(incoming(text("adiós", ident))).key
+    assert update.key != parse_update(incoming(text("hola", f"{ident}x"))).key
 
 
 @pytest.mark.parametrize(
@@ -324,13 +326,13 @@ def test_a_key_is_a_digest_as_the_platforms_own_spells_a_phone_number(ident: Any
         ({}, 0),
     ],
 )
-def test_the_hour_is_the_platforms_or_unknown(given: Any, at: int) -> None:
-    assert only(said(text(timestamp=given))).at == at
+def test_the_time_is_the_platforms_or_unknown(given: Any, at: int) -> None:
+    assert parse_update(incoming(text(timestamp=given))).at == at
 
 
-def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> None:
+def test_a_preference_has_a_stable_key_without_the_phone_number() -> None:
     stop, again, resume, later, another = (
-        only(raw)
+        parse_update(raw)
         for raw in (
             preference("stop"),
             preference("stop", wa_id="524771234567", timestamp=str(WROTE_AT)),
@@ -346,20 +348,20 @@ def test_what_somebody_wants_has_a_key_without_their_number_and_comes_once() -> 
     assert not [key for key in (stop.key, another.key) if "4771234567" in key or "4770000001" in key or USER in key]
 
 
-# ---------------------------------------------------------------- receipts and bulletins
+# ---------------------------------------------------------------- receipts and account events
 
 
 @pytest.mark.parametrize(
     ("given", "number"),
     [("1742", 1742), (1742, 1742), (None, 0), ("", 0), ("some data", 0), ("-1", 0), ("1" * 19, 0), ("²", 0), ({}, 0)],
 )
-def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
-    (receipt,) = translate(told(status("read", biz_opaque_callback_data=given)))
+def test_a_receipt_returns_our_delivery_number(given: Any, number: int) -> None:
+    (receipt,) = parse(status_updates(status("read", biz_opaque_callback_data=given)))
     assert receipt == Receipt(
         "whatsapp",
-        key_of("wamid.OUT1:read"),
-        ref=key_of("wamid.OUT1"),
-        fate=DeliveryStatus.READ,
+        hashed_key("wamid.OUT1:read"),
+        ref=hashed_key("wamid.OUT1"),
+        status=DeliveryStatus.READ,
         number=number,
         at=WROTE_AT,
     )
@@ -378,18 +380,20 @@ def test_a_receipt_brings_back_our_number(given: Any, number: int) -> None:
         ("x", 0),
     ],
 )
-def test_a_failure_says_why_where_it_can(errors: Any, code: int) -> None:
-    (receipt,) = translate(told(status("failed", errors=errors)))
+def test_a_failure_carries_its_error_code_where_there_is_one(errors: Any, code: int) -> None:
+    (receipt,) = parse(status_updates(status("failed", errors=errors)))
     assert isinstance(receipt, Receipt)
-    assert (receipt.fate, receipt.code) == (DeliveryStatus.FAILED, code)
+    assert (receipt.status, receipt.code) == (DeliveryStatus.FAILED, code)
 
 
-def test_each_word_about_a_message_has_its_own_key() -> None:
+def test_each_receipt_of_a_message_has_its_own_key() -> None:
     long = "w" * 170
-    arrivals = translate(told(*(status(kind, ident) for kind in ("sent", "read", "played") for ident in ("a", long))))
-    assert len({arrival.key for arrival in arrivals}) == 6
-    assert all(len(arrival.key) <= 100 for arrival in arrivals)
-    assert len({arrival.ref for arrival in arrivals if isinstance(arrival, Receipt)}) == 2
+    events = parse(
+        status_updates(*(status(kind, ident) for kind in ("sent", "read", "played") for ident in ("a", long)))
+    )
+    assert len({event.key for event in events}) == 6
+    assert all(len(event.key) <= 100 for event in events)
+    assert len({event.ref for event in events if isinstance(event, Receipt)}) == 2
 
 
 @pytest.mark.parametrize(
@@ -413,76 +417,76 @@ def test_each_word_about_a_message_has_its_own_key() -> None:
         ("9" * 5000, ""),
     ],
 )
-def test_how_many_people_a_day_is_read_in_every_spelling(given: Any, people: str) -> None:
-    (arrival,) = translate(account("business_capability_update", max_daily_conversations_per_business=given))
+def test_the_messaging_limit_is_parsed_in_every_spelling(given: Any, people: str) -> None:
+    (event,) = parse(account("business_capability_update", max_daily_conversations_per_business=given))
     if people:
-        assert isinstance(arrival, AccountEvent)
-        assert (arrival.topic, dict(arrival.fields), arrival.at) == (
+        assert isinstance(event, AccountEvent)
+        assert (event.topic, dict(event.fields), event.at) == (
             AccountEventKind.LIMIT,
             {"people": people},
             WROTE_AT,
         )
     else:
-        assert arrival == UnreadableEvent("whatsapp", "none", "a limit that is none")
+        assert event == UnreadableEvent("whatsapp", "none", "limit is not a number")
 
 
-def test_a_bulletin_has_one_key_for_one_event() -> None:
+def test_an_account_event_has_one_key() -> None:
     approved = template("message_template_status_update", event="APPROVED")
     reordered = json.loads(json.dumps(approved, sort_keys=True))
     later = json.loads(json.dumps(approved))
     later["entry"][0]["time"] += 60
     faults = body(change(errors=[{"code": 4}, {"code": 4}]))
-    keys = [[arrival.key for arrival in translate(raw)] for raw in (approved, reordered, later, faults)]
+    keys = [[event.key for event in parse(raw)] for raw in (approved, reordered, later, faults)]
     assert keys[0] == keys[1] != keys[2]
     assert len(set(keys[3])) == 2
 
 
-def test_a_word_of_the_platforms_is_kept_in_a_length_that_fits() -> None:
+def test_a_label_of_the_platforms_is_cut_to_a_storable_length() -> None:
     raw = account("account_update", event="x" * 500, restriction_info=[{"restriction_type": "y" * 150}] * 3)
-    (bulletin,) = translate(raw)
-    assert isinstance(bulletin, AccountEvent)
-    assert {name: len(value) for name, value in bulletin.fields.items()} == {"event": 200, "restrictions": 200}
+    (event,) = parse(raw)
+    assert isinstance(event, AccountEvent)
+    assert {name: len(value) for name, value in event.fields.items()} == {"event": 200, "restrictions": 200}
 
 
-# ---------------------------------------------------------------- other numbers, odd shapes
+# ---------------------------------------------------------------- other numbers, malformed payloads
 
 
-def test_other_numbers_of_the_account_are_left_out_with_one_line_in_the_log() -> None:
-    wish = {"wa_id": PHONE, "category": "marketing_messages", "value": "stop", "timestamp": WROTE_AT}
+def test_events_of_the_accounts_other_numbers_are_left_out_with_one_log_line() -> None:
+    item = {"wa_id": PHONE, "category": "marketing_messages", "value": "stop", "timestamp": WROTE_AT}
     raw = body(
         change(messages=[text("a", "wamid.A"), text("b", "wamid.B")]),
         change(statuses=[status()]),
-        change("user_preferences", user_preferences=[wish]),  # of us all, whichever number it was said to
+        change("user_preferences", user_preferences=[item]),  # for the whole account, whichever number it was sent to
     )
     with capture_logs() as logs:
-        assert words(translate(raw, NUMBER_ID)) == words(translate(raw)) == "text, text, delivered 0, preference stop"
+        assert summary(parse(raw, NUMBER_ID)) == summary(parse(raw)) == "text, text, delivered 0, preference stop"
         assert logs == []
-        assert words(translate(raw, "999")) == "preference stop"
-    assert logs == [{"event": "whatsapp_of_another_number", "count": 3, "log_level": "info"}]
+        assert summary(parse(raw, "999")) == "preference stop"
+    assert logs == [{"event": "whatsapp_other_number_ignored", "count": 3, "log_level": "info"}]
 
 
 @pytest.mark.parametrize("metadata", [None, {}, "x", {"phone_number_id": None}, {"phone_number_id": int(NUMBER_ID)}])
-def test_what_does_not_say_for_which_number_it_is_is_ours(metadata: Any) -> None:
-    assert words(translate(body(change(messages=[text()], metadata=metadata)), NUMBER_ID)) == "text"
+def test_a_change_without_a_number_id_is_ours(metadata: Any) -> None:
+    assert summary(parse(body(change(messages=[text()], metadata=metadata)), NUMBER_ID)) == "text"
 
 
 @pytest.mark.parametrize("raw", [None, True, 0, 1.5, "x", [], [1], [[]], {"entry": 1}, {"entry": {}}, {"entry": [[]]}])
-def test_no_shape_raises(raw: Any) -> None:
-    assert all(isinstance(arrival, UnreadableEvent) for arrival in translate(raw))
+def test_no_malformed_payload_raises(raw: Any) -> None:
+    assert all(isinstance(event, UnreadableEvent) for event in parse(raw))
 
 
-def test_a_number_that_no_text_can_hold_is_no_identifier() -> None:
-    (arrival,) = translate(said(text("hola", 10**5000)))
-    assert arrival == UnreadableEvent("whatsapp", "none", "no id")
+def test_a_number_too_long_for_a_string_is_no_identifier() -> None:
+    (event,) = parse(incoming(text("hola", 10**5000)))
+    assert event == UnreadableEvent("whatsapp", "none", "no id")
 
 
 @pytest.mark.parametrize("depth", [10, 400, 900])
-def test_depth_costs_only_the_item_that_is_deep(depth: int) -> None:
+def test_deep_nesting_costs_only_its_own_item(depth: int) -> None:
     deep: Any = 0
     for _ in range(depth):
         deep = {"a": [deep]}
     bad = [{**text("hola", "wamid.DEEP"), "text": deep}, {"id": deep, "type": deep, "from": deep}]
     raw = body(change(contacts=[deep, ANA], messages=[*bad, text()]), change(errors=[{"code": 4, "deep": deep}]))
-    arrivals = translate(raw)
-    assert len(arrivals) == 4
-    assert isinstance(arrivals[2], Update)
+    events = parse(raw)
+    assert len(events) == 4
+    assert isinstance(events[2], Update)

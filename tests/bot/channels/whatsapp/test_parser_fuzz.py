@@ -1,6 +1,6 @@
-"""Whatever is done to a webhook's body: nothing raises, what comes out can be kept, and the rest of it still arrives.
+"""However a webhook's body is mutated: nothing raises, all events can be stored, and intact items are still parsed.
 
-INTEGRA_FUZZ=long makes 20,000 cases of each property instead of some hundreds.
+INTEGRA_FUZZ=long runs 20,000 cases of each property instead of some hundreds.
 """
 
 import json
@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
-from bot.channels.whatsapp.parser import NAME, translate
-from handlers.message import SHORT_TEXT, Update, UpdateKind
-from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, said, samples, text
+from bot.channels.whatsapp.parser import NAME, parse
+from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
+from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, incoming, samples, text
 
 IS_LONG = os.environ.get("INTEGRA_FUZZ") == "long"
 fuzz = settings(
@@ -38,7 +38,7 @@ JSON = st.recursive(
 Path = tuple[Any, ...]
 
 
-# ---------------------------------------------------------------- what is done to a body
+# ---------------------------------------------------------------- mutations
 
 
 def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -55,7 +55,7 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _retyped(value: Any) -> Any:
-    """The same in another type, as a platform may come to write it."""
+    """The same value in another type, as the platform may write it one day."""
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() else [value]
     if isinstance(value, list):
@@ -63,26 +63,26 @@ def _retyped(value: Any) -> Any:
     return [value] if isinstance(value, dict) else str(value)
 
 
-def _duplicate(place: Any, key: Any, _: Any) -> None:
-    if isinstance(place, list):
-        place.insert(key, place[key])
+def _duplicate(parent: Any, key: Any, _: Any) -> None:
+    if isinstance(parent, list):
+        parent.insert(key, parent[key])
     else:
-        place[f"{key}s"] = place[key]
+        parent[f"{key}s"] = parent[key]
 
 
-def _delete(place: Any, key: Any, _: Any) -> None:
-    del place[key]
+def _delete(parent: Any, key: Any, _: Any) -> None:
+    del parent[key]
 
 
-def _replace(place: Any, key: Any, other: Any) -> None:
-    place[key] = other
+def _replace(parent: Any, key: Any, other: Any) -> None:
+    parent[key] = other
 
 
-def _retype(place: Any, key: Any, _: Any) -> None:
-    place[key] = json.loads(json.dumps(_retyped(place[key])))
+def _retype(parent: Any, key: Any, _: Any) -> None:
+    parent[key] = json.loads(json.dumps(_retyped(parent[key])))
 
 
-DEEDS: list[Callable[[Any, Any, Any], None]] = [_replace, _delete, _duplicate, _retype]
+MUTATIONS: list[Callable[[Any, Any, Any], None]] = [_replace, _delete, _duplicate, _retype]
 
 
 def _mutate(draw: st.DrawFn, raw: Json, within: Path = ()) -> None:
@@ -91,13 +91,13 @@ def _mutate(draw: st.DrawFn, raw: Json, within: Path = ()) -> None:
         paths = [path for path in _paths(raw) if path[: len(within)] == within and path != within]
         if not paths:
             return
-        *way, key = draw(st.sampled_from(paths))
-        draw(st.sampled_from(DEEDS))(_at(raw, tuple(way)), key, draw(JSON))
+        *parents, key = draw(st.sampled_from(paths))
+        draw(st.sampled_from(MUTATIONS))(_at(raw, tuple(parents)), key, draw(JSON))
 
 
 @st.composite
 def joined(draw: st.DrawFn) -> Json:
-    """The entries of one to four bodies in one, as a batch brings them."""
+    """The entries of one to four bodies in one body, as in a batch."""
     chosen = draw(st.lists(st.sampled_from(BODIES), min_size=1, max_size=4))
     return json.loads(json.dumps({"entry": [entry for raw in chosen for entry in raw.get("entry", [])]}))  # type: ignore[no-any-return]
 
@@ -110,7 +110,7 @@ def mutated(draw: st.DrawFn) -> Json:
 
 
 def _units(raw: Json) -> list[Path]:
-    """Every entry, change and item: what may break without harm to what stands beside it."""
+    """Paths of every entry, change and item: one may be broken without harm to the others."""
     entry, change, item = ("entry", int), ("entry", int, "changes", int), ("messages", "statuses", "user_preferences")
     shapes = [entry, change, *((*change, "value", name, int) for name in (*item, "errors"))]
     return [path for path in _paths(raw) if any(_fits(path, shape) for shape in shapes)]
@@ -122,98 +122,98 @@ def _fits(path: Path, shape: tuple[Any, ...]) -> bool:
 
 
 @st.composite
-def broken_beside_whole(draw: st.DrawFn) -> tuple[Json, list[PlatformEvent]]:
-    """A body of which one entry, change or item is damaged, and what arrives of all the rest."""
+def one_broken(draw: st.DrawFn) -> tuple[Json, list[PlatformEvent]]:
+    """A body of which one entry, change or item is broken, and the events of all the rest."""
     raw = draw(joined())
     units = _units(raw)
     if not units:
-        return raw, translate(raw)
+        return raw, parse(raw)
     unit = draw(st.sampled_from(units))
-    place, key = _at(raw, unit[:-1]), unit[-1]
-    kept = place[key]
-    place[key] = "no such thing"
-    rest = translate(raw)
-    told = UnreadableEvent(NAME, "none", "no change" if unit[-2] in ("entry", "changes") else "not an object")
-    if told in rest:  # a field that is not read does not tell either
-        rest.remove(told)
-    place[key] = kept
+    parent, key = _at(raw, unit[:-1]), unit[-1]
+    original = parent[key]
+    parent[key] = "broken"
+    rest = parse(raw)
+    fault = UnreadableEvent(NAME, "none", "no change" if unit[-2] in ("entry", "changes") else "not an object")
+    if fault in rest:  # in a field that is not read, nothing is reported
+        rest.remove(fault)
+    parent[key] = original
     if draw(st.booleans()):
-        place[key] = draw(JSON)
+        parent[key] = draw(JSON)
     else:
         _mutate(draw, raw, unit)
     return raw, rest
 
 
-# ---------------------------------------------------------------- what must be true of whatever comes out
+# ---------------------------------------------------------------- properties of all events
 
 
 ADDRESS = re.compile(r"\+[0-9]{7,15}|[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 NUMBER = re.compile(r"(\+[0-9]{7,15})?")
 
 
-def assert_fit_to_keep(arrival: PlatformEvent) -> None:
-    assert arrival.channel == NAME
-    assert re.fullmatch(r"[ -~]{1,110}", arrival.key)
-    if isinstance(arrival, Update):
-        assert_fit_update(arrival)
-    elif isinstance(arrival, Receipt):
-        assert re.fullmatch(r"[ -~]{1,160}", arrival.ref)
-        assert 0 <= arrival.number < 2**63
-        assert 0 <= arrival.code < 2**31
-    elif isinstance(arrival, AccountEvent):
-        for name, value in arrival.fields.items():
+def assert_storable(event: PlatformEvent) -> None:
+    assert event.channel == NAME
+    assert re.fullmatch(r"[ -~]{1,110}", event.key)
+    if isinstance(event, Update):
+        assert_update_storable(event)
+    elif isinstance(event, Receipt):
+        assert re.fullmatch(r"[ -~]{1,160}", event.ref)
+        assert 0 <= event.number < 2**63
+        assert 0 <= event.code < 2**31
+    elif isinstance(event, AccountEvent):
+        for name, value in event.fields.items():
             assert len(name) <= 40
             assert 0 < len(value) <= 200
             value.encode()
     else:
-        assert 0 < len(arrival.fault) <= 60
+        assert 0 < len(event.fault) <= 60
 
 
-def assert_fit_update(update: Update) -> None:
+def assert_update_storable(update: Update) -> None:
     assert ADDRESS.fullmatch(update.address)
     assert NUMBER.fullmatch(update.alias)
     assert NUMBER.fullmatch(update.moved_alias)
     assert not update.moved_to or ADDRESS.fullmatch(update.moved_to)
     assert update.moved_to != update.address
-    assert len(update.text) <= SHORT_TEXT
+    assert len(update.text) <= MAX_SHORT_TEXT
     assert "\x00" not in update.text
-    update.text.encode()  # no half characters, which no database takes
+    update.text.encode()  # no lone surrogates, which no database can store
     assert re.fullmatch(r"[a-z0-9_]{0,32}", update.command)
     assert re.fullmatch(r"[ -~]{0,64}", update.choice)
     assert 0 <= update.at < 2**38
     assert bool(update.moved_to or update.moved_alias) == (update.kind is UpdateKind.MOVED)
 
 
-def _without_keys_of_events(arrivals: list[PlatformEvent]) -> Counter[str]:
-    """A bulletin's key is made of its whole change, so of its siblings too."""
-    return Counter(repr(replace(one, key="") if isinstance(one, AccountEvent) else one) for one in arrivals)
+def _counted(events: list[PlatformEvent]) -> Counter[str]:
+    """Count the events, without the keys of account events, which are digests of the whole change with all siblings."""
+    return Counter(repr(replace(event, key="") if isinstance(event, AccountEvent) else event) for event in events)
 
 
 @fuzz
 @given(mutated(), st.sampled_from(["", NUMBER_ID]))
-def test_no_mutation_raises_and_whatever_comes_out_can_be_kept(raw: Json, number_id: str) -> None:
+def test_no_mutation_raises_and_all_events_can_be_stored(raw: Json, number_id: str) -> None:
     before = repr(raw)
-    for arrival in translate(raw, number_id):
-        assert_fit_to_keep(arrival)
+    for event in parse(raw, number_id):
+        assert_storable(event)
     assert repr(raw) == before
 
 
 @fuzz
-@given(broken_beside_whole())
-def test_whatever_is_broken_all_that_stands_beside_it_arrives(case: tuple[Json, list[PlatformEvent]]) -> None:
+@given(one_broken())
+def test_one_broken_part_costs_no_other(case: tuple[Json, list[PlatformEvent]]) -> None:
     raw, rest = case
-    assert _without_keys_of_events(rest) <= _without_keys_of_events(translate(raw))
+    assert _counted(rest) <= _counted(parse(raw))
 
 
 @fuzz
 @given(JSON)
 def test_no_json_raises(raw: Any) -> None:
-    for arrival in translate(raw):
-        assert_fit_to_keep(arrival)
+    for event in parse(raw):
+        assert_storable(event)
 
 
 @fuzz
 @given(st.text(max_size=250))
-def test_any_typed_text_is_fit_to_keep(typed: str) -> None:
-    (update,) = translate(said(text(typed)))
-    assert_fit_to_keep(update)
+def test_any_typed_text_can_be_stored(typed: str) -> None:
+    (update,) = parse(incoming(text(typed)))
+    assert_storable(update)

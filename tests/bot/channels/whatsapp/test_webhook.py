@@ -1,4 +1,4 @@
-"""The webhook takes what WhatsApp has signed, keeps all of it before it says so, and logs nothing of anybody."""
+"""The webhook accepts what WhatsApp has signed, stores it before acknowledging it, and logs no personal data."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.whatsapp.fields import key_of
+from bot.channels.whatsapp.fields import hashed_key
 from bot.channels.whatsapp.webhook import BODY_LIMIT, PATH, SIGNATURE_HEADER, attach
 from bot.inbound.inbox import Inbox
 from handlers.message import Update
@@ -34,12 +34,12 @@ from tests.bot.channels.whatsapp.payloads import (
     account,
     body,
     change,
+    incoming,
     preference,
-    said,
     status,
+    status_updates,
+    summary,
     text,
-    told,
-    words,
 )
 from tests.cast import Clock
 
@@ -48,41 +48,41 @@ TOKEN = "verify-token"
 CANARY = "zqxcanarioqxz"
 
 
-class Box:
-    """An inbox in memory that fails when told to; `transactions` counts how often it was asked."""
+class MemoryInbox:
+    """An inbox in memory that can be made to fail; `transactions` counts the calls."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, PlatformEvent] = {}
+        self.stored: dict[str, PlatformEvent] = {}
         self.transactions = 0
-        self.away = 0  # how many more times the database is away
+        self.failures_left = 0  # how many more calls fail as if the database were unavailable
         self.poison: Callable[[PlatformEvent], bool] = lambda _: False
 
-    async def keep(self, arrivals: Iterable[PlatformEvent]) -> int:
-        items = list(arrivals)
+    async def store(self, events: Iterable[PlatformEvent]) -> int:
+        items = list(events)
         self.transactions += 1
-        if self.away:
-            self.away -= 1
+        if self.failures_left:
+            self.failures_left -= 1
             raise DatabaseUnavailable("test")
         if any(map(self.poison, items)):
             raise UnicodeEncodeError("utf-8", CANARY, 0, 1, CANARY)
-        new = {item.key: item for item in items if item.key not in self.kept}
-        self.kept.update(new)
+        new = {item.key: item for item in items if item.key not in self.stored}
+        self.stored.update(new)
         return len(new)
 
 
 @pytest.fixture
-def box() -> Box:
-    return Box()
+def inbox() -> MemoryInbox:
+    return MemoryInbox()
 
 
 @pytest.fixture
-async def hook(box: Box) -> AsyncIterator[str]:
-    async with _serving(box) as url:
+async def hook(inbox: MemoryInbox) -> AsyncIterator[str]:
+    async with _serving(inbox) as url:
         yield url
 
 
 class _serving:
-    """The webhook on loopback, before an inbox."""
+    """The webhook on loopback, with an inbox."""
 
     def __init__(self, inbox: Any) -> None:
         app = web.Application()
@@ -101,27 +101,27 @@ def signature(data: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
 
 
-async def post(hook: str, data: bytes | Json, shown: str | None = "", body: Any = None) -> int:
-    """Post bytes or JSON, signed as they should be unless `shown` says otherwise (None: not at all)."""
+async def post(hook: str, data: bytes | Json, sent_signature: str | None = "", body: Any = None) -> int:
+    """Post bytes or JSON with a valid signature, or with `sent_signature` (None: without a signature)."""
     data = data if isinstance(data, bytes) else json.dumps(data).encode()
-    headers = {} if shown is None else {SIGNATURE_HEADER: shown or signature(data)}
+    headers = {} if sent_signature is None else {SIGNATURE_HEADER: sent_signature or signature(data)}
     async with ClientSession() as session, session.post(hook, data=body or io.BytesIO(data), headers=headers) as answer:
         return answer.status
 
 
-# ---------------------------------------------------------------- the check of the address
+# ---------------------------------------------------------------- verification of the address
 
 
 GOOD = {"hub.mode": "subscribe", "hub.verify_token": TOKEN, "hub.challenge": "1158201444"}
 
 
-async def ask(hook: str, **params: str) -> tuple[int, str, str]:
+async def verify(hook: str, **params: str) -> tuple[int, str, str]:
     async with ClientSession() as session, session.get(hook, params=params) as answer:
         return answer.status, answer.content_type, await answer.text()
 
 
-async def test_the_challenge_is_given_back_as_plain_text(hook: str) -> None:
-    assert await ask(hook, **GOOD) == (200, "text/plain", "1158201444")
+async def test_the_challenge_is_returned_as_plain_text(hook: str) -> None:
+    assert await verify(hook, **GOOD) == (200, "text/plain", "1158201444")
 
 
 @pytest.mark.parametrize(
@@ -140,51 +140,51 @@ async def test_the_challenge_is_given_back_as_plain_text(hook: str) -> None:
         {"hub.challenge": "\u202e"},
     ],
 )
-async def test_whoever_does_not_know_the_token_learns_nothing(hook: str, wrong: dict[str, str]) -> None:
+async def test_a_request_without_the_token_gets_no_information(hook: str, wrong: dict[str, str]) -> None:
     with capture_logs() as logs:
         encoded = {name: value.encode("utf-8", "surrogateescape").decode("latin-1") for name, value in wrong.items()}
-        assert await ask(hook, **{**GOOD, **encoded}) == (403, "application/octet-stream", "")
+        assert await verify(hook, **{**GOOD, **encoded}) == (403, "application/octet-stream", "")
     assert logs == [
         {"event": "whatsapp_webhook_refused", "status": 403, "kind": "verification", "log_level": "warning"}
     ]
 
 
-async def test_a_bare_question_is_refused(hook: str) -> None:
-    assert (await ask(hook))[0] == 403
+async def test_a_request_without_parameters_is_refused(hook: str) -> None:
+    assert (await verify(hook))[0] == 403
 
 
 @pytest.mark.parametrize(("secret", "token"), [("", TOKEN), (SECRET, "")])
-def test_a_webhook_without_its_secrets_cannot_be_set_up(box: Box, secret: str, token: str) -> None:
+def test_a_webhook_without_its_secrets_cannot_be_set_up(inbox: MemoryInbox, secret: str, token: str) -> None:
     with pytest.raises(ValueError, match="secret"):
-        attach(web.Application(), box, secret, token, NUMBER_ID)
+        attach(web.Application(), inbox, secret, token, NUMBER_ID)
 
 
-# ---------------------------------------------------------------- what is let in
+# ---------------------------------------------------------------- signatures and bodies
 
 
-async def test_without_a_signature_nothing_is_taken(box: Box, hook: str) -> None:
-    assert await post(hook, said(text()), shown=None) == 401
-    assert not box.transactions
+async def test_without_a_signature_nothing_is_accepted(inbox: MemoryInbox, hook: str) -> None:
+    assert await post(hook, incoming(text()), sent_signature=None) == 401
+    assert not inbox.transactions
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "wrong_signature",
     [
-        signature(json.dumps(said(text())).encode(), "another secret"),
-        signature(json.dumps(said(text("other"))).encode()),
-        signature(json.dumps(said(text())).encode() + b"\n"),
-        signature(json.dumps(said(text())).encode()).removeprefix("sha256="),
-        signature(json.dumps(said(text())).encode()).replace("sha256", "sha1"),
-        signature(json.dumps(said(text())).encode())[:-1],
+        signature(json.dumps(incoming(text())).encode(), "another secret"),
+        signature(json.dumps(incoming(text("other"))).encode()),
+        signature(json.dumps(incoming(text())).encode() + b"\n"),
+        signature(json.dumps(incoming(text())).encode()).removeprefix("sha256="),
+        signature(json.dumps(incoming(text())).encode()).replace("sha256", "sha1"),
+        signature(json.dumps(incoming(text())).encode())[:-1],
         "sha256=",
         "sha256=" + "0" * 64,
         "sha256=ñ",
         "x" * 4000,
     ],
 )
-async def test_with_a_wrong_signature_nothing_is_taken(box: Box, hook: str, shown: str) -> None:
-    assert await post(hook, said(text()), shown) == 403
-    assert not box.transactions
+async def test_with_a_wrong_signature_nothing_is_accepted(inbox: MemoryInbox, hook: str, wrong_signature: str) -> None:
+    assert await post(hook, incoming(text()), wrong_signature) == 403
+    assert not inbox.transactions
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ async def test_with_a_wrong_signature_nothing_is_taken(box: Box, hook: str, show
     [
         (b"", 400),
         (b"not json", 400),
-        (json.dumps(said(text())).encode()[:-7], 400),
+        (json.dumps(incoming(text())).encode()[:-7], 400),
         (b"\xff\xfe", 400),
         (b"[1]", 400),
         (b"7", 400),
@@ -211,18 +211,20 @@ async def test_signed_bytes_get_their_status(hook: str, data: bytes, status: int
     assert await post(hook, data) == status
 
 
-async def test_a_body_of_unknown_length_is_limited_too(box: Box, hook: str) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_a_body_of_unknown_length_is_limited_too(inbox: MemoryInbox, hook: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 64 * 1024
 
-    assert await post(hook, b"", body=pieces()) == 413
-    assert not box.transactions
+    assert await post(hook, b"", body=chunks()) == 413
+    assert not inbox.transactions
 
 
 @pytest.mark.parametrize(("length", "statuses"), [(BODY_LIMIT + 1, {b"413"}), (10, {b"400", b"403"})])
-async def test_a_length_that_lies_gets_nobody_in(box: Box, hook: str, length: int, statuses: set[bytes]) -> None:
-    data = json.dumps(said(text())).encode()
+async def test_a_wrong_content_length_is_refused(
+    inbox: MemoryInbox, hook: str, length: int, statuses: set[bytes]
+) -> None:
+    data = json.dumps(incoming(text())).encode()
     host, _, port = hook.removeprefix("http://").partition("/")[0].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
@@ -233,36 +235,36 @@ async def test_a_length_that_lies_gets_nobody_in(box: Box, hook: str, length: in
         assert (await reader.readline()).split()[1] in statuses
     writer.close()
     await writer.wait_closed()
-    assert not box.transactions
+    assert not inbox.transactions
 
 
-# ---------------------------------------------------------------- what is kept
+# ---------------------------------------------------------------- storing
 
 
-async def test_a_batch_over_entries_and_changes_is_kept_in_one_transaction(box: Box, hook: str) -> None:
+async def test_a_batch_over_entries_and_changes_is_stored_in_one_transaction(inbox: MemoryInbox, hook: str) -> None:
     raw = body(
         change(contacts=[LUIS, ANA], messages=[text("uno", "wamid.1"), text("dos", "wamid.2")]),
         change(statuses=[status("sent"), status("delivered")]),
         account("account_update", event="ACCOUNT_RESTRICTION")["entry"][0]["changes"][0],
     )
-    raw["entry"] += preference("stop")["entry"] + said(text("tres", "wamid.3"))["entry"]
+    raw["entry"] += preference("stop")["entry"] + incoming(text("tres", "wamid.3"))["entry"]
     assert await post(hook, raw) == 200
-    assert box.transactions == 1
-    assert words([*box.kept.values()]) == (
+    assert inbox.transactions == 1
+    assert summary([*inbox.stored.values()]) == (
         "text, text, sent 0, delivered 0, account ACCOUNT_RESTRICTION, preference stop, text"
     )
 
 
-async def test_what_holds_nothing_for_us_is_acknowledged_without_the_database(box: Box, hook: str) -> None:
-    for name, (raw, became) in ROWS.items():
-        if became == "ignored":
+async def test_a_payload_without_events_is_acknowledged_without_the_database(inbox: MemoryInbox, hook: str) -> None:
+    for name, (raw, expected) in ROWS.items():
+        if expected == "ignored":
             assert await post(hook, raw) == 200, name
     other = change(messages=[text()], metadata={"phone_number_id": "999"})
     assert await post(hook, body(other)) == 200
-    assert box.transactions == 0
+    assert inbox.transactions == 0
 
 
-def many(count: int = 1000) -> Json:
+def large_batch(count: int = 1000) -> Json:
     return body(
         change(contacts=[ANA, LUIS], messages=[text("x", f"wamid.{number}") for number in range(count - 2)]),
         change(statuses=[status()]),
@@ -270,7 +272,7 @@ def many(count: int = 1000) -> Json:
     )
 
 
-async def states(database: Database) -> list[str]:
+async def stored_states(database: Database) -> list[str]:
     async with database.read() as tx:
         return [*(await tx.execute(select(updates.c.state))).scalars()]
 
@@ -278,64 +280,64 @@ async def states(database: Database) -> list[str]:
 async def test_a_batch_of_a_thousand_is_stored_and_its_repetition_is_not(database: Database, clock: Clock) -> None:
     inbox = Inbox(database, bytes(32), clock)
     async with _serving(inbox) as hook:
-        assert await post(hook, many()) == 200
-        assert await states(database) == ["waiting"] * 1000
-        assert await post(hook, many()) == 200
-        assert len(await states(database)) == 1000
+        assert await post(hook, large_batch()) == 200
+        assert await stored_states(database) == ["waiting"] * 1000
+        assert await post(hook, large_batch()) == 200
+        assert len(await stored_states(database)) == 1000
 
 
 async def test_a_thousand_duplicates_are_stored_once(database: Database, clock: Clock) -> None:
     inbox = Inbox(database, bytes(32), clock)
     async with _serving(inbox) as hook:
-        assert await post(hook, said(*[text()] * 1000)) == 200
-        assert await post(hook, told(*[status()] * 1000)) == 200
-        assert await asyncio.gather(*(post(hook, said(text())) for _ in range(20))) == [200] * 20
-    assert await states(database) == ["waiting"] * 2
+        assert await post(hook, incoming(*[text()] * 1000)) == 200
+        assert await post(hook, status_updates(*[status()] * 1000)) == 200
+        assert await asyncio.gather(*(post(hook, incoming(text())) for _ in range(20))) == [200] * 20
+    assert await stored_states(database) == ["waiting"] * 2
 
 
-async def test_what_is_stored_is_known_by_address_and_opens_again(database: Database, clock: Clock) -> None:
+async def test_stored_events_have_their_address_and_state(database: Database, clock: Clock) -> None:
     inbox = Inbox(database, bytes(32), clock)
     async with _serving(inbox) as hook:
         for raw, _ in ROWS.values():
             assert await post(hook, raw) == 200
     async with database.read() as tx:
         rows = (await tx.execute(select(updates.c.key, updates.c.address, updates.c.state))).all()
-    assert {row.address for row in rows if row.key == key_of("wamid.IN1")} == {USER}
+    assert {row.address for row in rows if row.key == hashed_key("wamid.IN1")} == {USER}
     assert {row.state for row in rows if row.key == "none"} == {"aside"}
 
 
-async def test_one_poison_item_never_stops_the_rest(box: Box, hook: str) -> None:
-    box.poison = lambda item: isinstance(item, Update) and item.text == CANARY
+async def test_one_poison_item_never_stops_the_rest(inbox: MemoryInbox, hook: str) -> None:
+    inbox.poison = lambda item: isinstance(item, Update) and item.text == CANARY
     raw = body(change(contacts=[ANA], messages=[text("uno", "wamid.1"), text(CANARY, "wamid.2")], statuses=[status()]))
     with capture_logs() as logs:
         assert await post(hook, raw) == 200
-    assert words([*box.kept.values()]) == "text, untranslated: not kept, delivered 0"
-    assert box.kept[key_of("wamid.2")] == UnreadableEvent("whatsapp", key_of("wamid.2"), "not kept")
-    assert [line["event"] for line in logs] == ["batch_not_kept", "arrival_not_kept"]
+    assert summary([*inbox.stored.values()]) == "text, unreadable: not stored, delivered 0"
+    assert inbox.stored[hashed_key("wamid.2")] == UnreadableEvent("whatsapp", hashed_key("wamid.2"), "not stored")
+    assert [line["event"] for line in logs] == ["batch_not_stored", "event_not_stored"]
 
 
-async def test_while_the_database_is_away_nothing_is_acknowledged(box: Box, hook: str) -> None:
-    box.away = 2
-    assert [await post(hook, said(text())) for _ in range(3)] == [503, 503, 200]
-    assert len(box.kept) == 1
+async def test_while_the_database_is_unavailable_nothing_is_acknowledged(inbox: MemoryInbox, hook: str) -> None:
+    inbox.failures_left = 2
+    assert [await post(hook, incoming(text())) for _ in range(3)] == [503, 503, 200]
+    assert len(inbox.stored) == 1
 
 
-async def test_when_nothing_at_all_can_be_kept_nothing_is_acknowledged(box: Box, hook: str) -> None:
-    box.poison = lambda _: True
-    assert await post(hook, said(text(), text("dos", "wamid.2"))) == 503
-    assert not box.kept
+async def test_when_nothing_can_be_stored_nothing_is_acknowledged(inbox: MemoryInbox, hook: str) -> None:
+    inbox.poison = lambda _: True
+    assert await post(hook, incoming(text(), text("dos", "wamid.2"))) == 503
+    assert not inbox.stored
 
 
-async def test_with_a_database_that_is_gone_whatsapp_is_asked_to_repeat(clock: Clock) -> None:
+async def test_without_a_database_whatsapp_is_made_to_repeat(clock: Clock) -> None:
     gone = open_database("postgresql+asyncpg://user@/x?host=/nowhere/at/all")
     async with _serving(Inbox(gone, bytes(32), clock)) as hook:
-        assert await post(hook, said(text())) == 503
+        assert await post(hook, incoming(text())) == 503
     await gone.close()
 
 
-async def test_the_log_tells_kinds_and_counts_and_nothing_of_anybody(box: Box, hook: str) -> None:
-    wamid = "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQz"  # base64 of, among others, a telephone number
-    box.poison = lambda item: isinstance(item, Update)
+async def test_the_log_has_kinds_and_counts_and_no_personal_data(inbox: MemoryInbox, hook: str) -> None:
+    wamid = "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQz"  # base64 of, among other things, a phone number
+    inbox.poison = lambda item: isinstance(item, Update)
     bad = [text(CANARY, wamid, **{"from": None, "from_user_id": None}), {"id": wamid, "type": CANARY}, CANARY, None]
     broken = {"id": wamid, "type": "text", "from": PHONE, "text": {CANARY: CANARY}}
     raw = body(change(contacts=[ANA, LUIS], messages=[text(CANARY, wamid), *bad, broken], statuses=[{"id": wamid}]))
@@ -346,14 +348,14 @@ async def test_the_log_tells_kinds_and_counts_and_nothing_of_anybody(box: Box, h
         assert await post(hook, f'{{"{CANARY}": '.encode()) == 400
     kinds = {line["event"] for line in logs}
     assert kinds == {
-        "whatsapp_unreadable",
-        "whatsapp_of_another_number",
+        "whatsapp_payload_unreadable",
+        "whatsapp_other_number_ignored",
         "whatsapp_webhook_refused",
-        "batch_not_kept",
-        "arrival_not_kept",
+        "batch_not_stored",
+        "event_not_stored",
     }
-    unreadable = {line["fault"]: line["count"] for line in logs if line["event"] == "whatsapp_unreadable"}
-    assert unreadable == {"no address": 2, "not an object": 2, "a text that is none": 1, "no status": 1}
+    unreadable = {line["fault"]: line["count"] for line in logs if line["event"] == "whatsapp_payload_unreadable"}
+    assert unreadable == {"no address": 2, "not an object": 2, "text is not a string": 1, "no status": 1}
     everything = repr(logs)
-    for word in (CANARY, wamid, PHONE, OTHER_PHONE, "4771234567", USER, OTHER_USER, "Ana", SECRET, TOKEN):
-        assert word not in everything
+    for secret in (CANARY, wamid, PHONE, OTHER_PHONE, "4771234567", USER, OTHER_USER, "Ana", SECRET, TOKEN):
+        assert secret not in everything

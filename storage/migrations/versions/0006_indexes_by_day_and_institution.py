@@ -1,4 +1,4 @@
-"""days and members"""
+"""indexes by day and by institution"""
 
 from storage.online_indexes import build_index, drop_index
 
@@ -11,4 +11,6 @@ depends_on = None
 def upgrade() -> None:
     build_index("ix_prompts_day", "prompts", ["day"])
     build_index("ix_servants_members", "servants", ["institution_id", "state"])
-    drop_index("ix_servants_institution_id", "servants")  # the one above begins with it
+    drop_index(
+        "ix_servants_institution_id", "servants"
+    )  # covered by the index above, which begins with the same column

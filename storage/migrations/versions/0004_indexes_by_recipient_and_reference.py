@@ -1,4 +1,4 @@
-"""people and references first"""
+"""indexes by recipient and by reference"""
 
 from storage.online_indexes import build_index, drop_index
 
@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Beginning with the channel, all indexes looked alike to PostgreSQL wherever it had no statistics yet, and a look-up
-    # by a person or by a reference read the whole channel.
+    # When all indexes began with the channel, PostgreSQL could not tell them apart without statistics, and a look-up
+    # by recipient or by reference read all rows of the channel.
     build_index("ix_deliveries_reference", "deliveries", ["platform_ref", "channel"])
     build_index("ix_deliveries_person", "deliveries", ["address", "state", "channel"])
     drop_index("ix_deliveries_ref", "deliveries")

@@ -1,3 +1,5 @@
+"""Statistics of reports, compared with naive counts, on both databases."""
+
 import random
 from collections import Counter, defaultdict
 from datetime import date, timedelta
@@ -9,8 +11,8 @@ from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import servants
 from storage.people.servants import Institution
-from storage.reports import queries
-from storage.reports.queries import Cell, InstitutionCount
+from storage.reports import statistics
+from storage.reports.statistics import Cell, InstitutionCount
 from tests.cast import MONDAY_NINE as NOW
 
 FIRST = date(2026, 11, 2)
@@ -20,7 +22,7 @@ BODIES = (("LEON", "León", "municipal"), ("SALUD", "Salud", "state"), ("ATARJEA
 
 
 class Generated:
-    """Institutions, servants, prompts and answers by chance, remembered in plain lists beside the database."""
+    """Random institutions, servants, prompts and answers, in the database and in plain lists."""
 
     def __init__(self) -> None:
         self.bodies: dict[int, Institution] = {}
@@ -54,10 +56,10 @@ class Generated:
         if chance.random() < 0.6:
             right, topic = chance.random() < 0.5, chance.choice(TOPICS)
             answer = Answer(prompt.id, servant, place, topic, "c", "s", "a", right, None, day, NOW)
-            assert await record.record(tx, answer)
+            assert await record.add_answer(tx, answer)
             self.answers.append(answer)
 
-    # ------------------------------------------------------------ the naive reckoning
+    # ------------------------------------------------------------ naive counts
 
     def by_institution(self, first: date, last: date) -> list[InstitutionCount]:
         found = []
@@ -96,7 +98,7 @@ SPANS = [(0, DAYS), (3, 5), (4, 4), (DAYS, DAYS + 9), (5, 4)]
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_numbers_are_those_of_a_naive_reckoning(database: Database, seed: int) -> None:
+async def test_the_statistics_equal_naive_counts(database: Database, seed: int) -> None:
     made = Generated()
     async with database.write() as tx:
         await made.fill(tx, seed)
@@ -105,26 +107,26 @@ async def test_the_numbers_are_those_of_a_naive_reckoning(database: Database, se
     async with database.read() as tx:
         for start, end in SPANS:
             first, last = FIRST + timedelta(days=start), FIRST + timedelta(days=end)
-            assert await queries.by_institution(tx, first, last) == made.by_institution(first, last)
+            assert await statistics.by_institution(tx, first, last) == made.by_institution(first, last)
             for code in (None, "LEON", "SALUD", "ATARJEA", "NOWHERE"):
-                assert await queries.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
-                assert await queries.by_day(tx, first, last, code) == made.by_day(first, last, code)
+                assert await statistics.by_topic(tx, first, last, code) == made.by_topic(first, last, code)
+                assert await statistics.by_day(tx, first, last, code) == made.by_day(first, last, code)
 
 
 async def test_an_empty_database_counts_nothing(database: Database) -> None:
     async with database.read() as tx:
-        assert await queries.by_institution(tx, FIRST, FIRST) == []
-        assert await queries.by_topic(tx, FIRST, FIRST, None) == []
-        assert await queries.by_day(tx, FIRST, FIRST, None) == []
+        assert await statistics.by_institution(tx, FIRST, FIRST) == []
+        assert await statistics.by_topic(tx, FIRST, FIRST, None) == []
+        assert await statistics.by_day(tx, FIRST, FIRST, None) == []
 
 
-async def test_an_answer_stays_with_the_institution_it_was_given_in(database: Database) -> None:
+async def test_an_answer_stays_with_the_institution_in_which_it_was_given(database: Database) -> None:
     made = Generated()
     async with database.write() as tx:
         await made.fill(tx, 1)
-        before = await queries.by_topic(tx, FIRST, FIRST + timedelta(days=DAYS), "LEON")
+        before = await statistics.by_topic(tx, FIRST, FIRST + timedelta(days=DAYS), "LEON")
         (elsewhere,) = [place for place, body in made.bodies.items() if body.code == "ATARJEA"]
         for servant in made.home:
-            await servants.move(tx, servant, elsewhere)
+            await servants.change_institution(tx, servant, elsewhere)
         assert before
-        assert await queries.by_topic(tx, FIRST, FIRST + timedelta(days=DAYS), "LEON") == before
+        assert await statistics.by_topic(tx, FIRST, FIRST + timedelta(days=DAYS), "LEON") == before

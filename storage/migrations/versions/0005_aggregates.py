@@ -1,4 +1,4 @@
-"""kept counts"""
+"""aggregates of answers and prompts"""
 
 import sqlalchemy as sa
 from alembic import op

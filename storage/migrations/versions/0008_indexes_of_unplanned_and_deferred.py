@@ -1,4 +1,4 @@
-"""whoever was planned is passed over"""
+"""indexes of servants without a prompt and of deferred prompts"""
 
 from storage.online_indexes import build_index
 

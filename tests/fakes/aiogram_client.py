@@ -1,4 +1,4 @@
-"""A Bot API client that is not ours, in one place: importing it takes five seconds, so only who needs it does."""
+"""The names used of aiogram, an independent Bot API client: imported only where needed, as that takes five seconds."""
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession

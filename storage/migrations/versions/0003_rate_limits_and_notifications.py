@@ -1,4 +1,4 @@
-"""a shared pace and calls to wake"""
+"""shared rate limits and notifications"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("refusals", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("channel", name=op.f("pk_paces")),
     )
-    # An id goes along with a message and comes back a week later: SQLite must never give one again.
+    # An id is sent along with a message and returned up to a week later: SQLite must never reuse one.
     keep = {"sqlite_autoincrement": True}
     is_sqlite = op.get_context().dialect.name == "sqlite"
     recreate = "always" if is_sqlite else "never"
@@ -34,7 +34,7 @@ def upgrade() -> None:
         table.drop_index("ix_deliveries_due")
         table.create_index("ix_deliveries_due", ["channel", "state", "priority", "due_at", "id"], unique=False)
     if not is_sqlite:
-        # Told once a transaction, when it commits: nobody has to say so, and it costs no way there and back.
+        # Notified once per transaction, at its commit: without an extra statement, hence without a round trip.
         op.execute(CALL)
         for table in ("deliveries", "updates"):
             op.execute(

@@ -1,0 +1,58 @@
+"""`integra report`: participation and right answers per institution and topic."""
+
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from bot import app as wiring
+from bot import config
+from bot.cli import report_format
+from bot.cli.output import async_command, fail, print_line
+from handlers.administration import reports
+from storage import migrate as schema
+from storage.people import servants
+
+DEFAULT_PERIOD = timedelta(days=30)
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@async_command
+async def report(
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
+    institution: Annotated[str | None, typer.Option(help="Code of one institution.")] = None,
+    format: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.table,
+) -> None:
+    """Participation and share of right answers per institution and topic; small groups are suppressed."""
+    settings = config.load()
+    today = wiring.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
+    until = _parse_day("--to", last, today)
+    since = _parse_day("--from", first, until - DEFAULT_PERIOD)
+    if since > until:
+        fail(f"--from: after --to (seen: {since} and {until})")
+    await schema.migrate(settings.database)
+    async with wiring.build(settings) as app, app.database.read() as tx:
+        code = institution.strip().upper() if institution else None
+        if code is not None and await servants.institution_by_code(tx, code) is None:
+            fail(f"--institution: no such code (seen: {institution!r})")
+        found = await reports.institution_table(tx, app.library, since, until, settings.min_group, code)
+    print_line(report_format.render(found, format))
+
+
+def _parse_day(option: str, text: str | None, default: date) -> date:
+    if text is None:
+        return default
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{option}: not a day (seen: {text!r}); expected YYYY-MM-DD")

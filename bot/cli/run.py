@@ -1,0 +1,91 @@
+"""`integra run`: serve HTTP, send deliveries and run the scheduler until stopped."""
+
+import asyncio
+import signal
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+import uvloop
+
+from bot import app as wiring
+from bot import config, lifecycle, logging_setup
+from bot.channels import registry
+from bot.cli.officers import OfficerRole
+from bot.cli.output import fail, print_line
+from bot.config import Settings
+from bot.course_loader import load_course
+from handlers.administration import demo as fiction
+from storage import migrate as schema
+from storage.confidential import officers
+from storage.people import servants
+
+
+class ProcessRole(StrEnum):
+    """What a process does; several processes of each role may run on PostgreSQL."""
+
+    all = "all"
+    web = "web"
+    worker = "worker"
+
+
+def run(
+    role: Annotated[ProcessRole, typer.Option(help="web: HTTP only; worker: all but HTTP.")] = ProcessRole.all,
+    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with a fictional municipality.")] = False,
+) -> None:
+    """Migrate if needed, serve HTTP, send, tick; until Ctrl-C."""
+    logging_setup.set_up()
+    settings = config.load()
+    if role is not ProcessRole.all and settings.database.startswith("sqlite"):
+        fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
+    try:
+        uvloop.run(_run(settings, role, demo))
+    except KeyboardInterrupt:
+        print_line("Stopped.")
+
+
+async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
+    library = load_course(settings)
+    await schema.migrate(settings.database)
+    async with wiring.build(settings, library=library) as app:
+        links = await _prepare_demo(app) if demo else []
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+        async def ready(port: int) -> None:
+            await _print_welcome(app, port, links)
+
+        try:
+            await lifecycle.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
+        except asyncio.CancelledError:
+            print_line("Stopped.")
+
+
+async def _prepare_demo(app: wiring.App) -> list[str]:
+    """Fill an empty database; return a sign-up link for the first officer unless one has signed up already."""
+    now = wiring.system_clock()
+    async with app.database.write() as tx:
+        await fiction.fill(tx, app.library, app.installation, now)
+        if any(officer.state != "invited" for officer in await officers.all_officers(tx)):
+            return []
+        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)
+    return [f"{app.settings.public_url}/console/signup#{token}"]
+
+
+async def _print_welcome(app: wiring.App, port: int, links: list[str]) -> None:
+    """Print the addresses of the pages and the channels that are on; `port` is 0 for a process without HTTP."""
+    base = app.settings.public_url
+    print_line(f"Integra is ready on port {port}." if port else "Integra works.")
+    async with app.database.read() as tx:
+        institution = await servants.institution_by_code(tx, fiction.CODE)
+    if institution is not None and institution.is_fictional:
+        print_line(f"  Enrolment code:  {fiction.CODE}")
+    for link in links:
+        print_line(f"  First officer:   {link}   (once)")
+    print_line(f"  Console:         {base}/console/")
+    for registration in registry.enabled(app.settings):
+        for label, value in registration.start_lines(app.settings):
+            print_line(f"  {label + ':':<17}{value}")
+    print_line("Ctrl-C stops it; the next start keeps everything.")

@@ -1,0 +1,173 @@
+"""Execution plans: look-ups use an index instead of reading all ended deliveries, or all servants of a channel."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from storage.database import Database, Transaction
+from storage.people import addresses, due
+from storage.people.due import DueGroup, ReplyWindow
+from storage.queue import backlog, claims, outbox, receipts, updates
+from storage.queue.claims import RecipientLimit
+from storage.schema import metadata
+from tests.cast import MONDAY_NINE as NOW
+from tests.statement_log import statement_listener
+
+DAY = NOW.date()
+WINDOW = ReplyWindow("whatsapp", NOW)
+LANGUAGES = {"es": False, "en": True}
+
+PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
+    "within the window": lambda tx: due.within_window(tx, DAY, 9, [WINDOW]),
+    "outside the window": lambda tx: due.outside_window(tx, DAY, 9, WINDOW, LANGUAGES, 100),
+    "not yet deferred": lambda tx: due.not_yet_deferred(tx, DAY, 9, WINDOW),
+    "recheck within": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2]), [WINDOW], {}),
+    "recheck outside": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2], WINDOW), [WINDOW], LANGUAGES),
+    "defer": lambda tx: due.defer(tx, DAY, 9, DueGroup([1, 2], WINDOW)),
+    "deferred for later hours": lambda tx: due.count_deferred_for_later_hours(tx, DAY, 9, WINDOW, LANGUAGES),
+    "deferred at all": lambda tx: addresses.count_deferred(tx, "whatsapp"),
+    "template recipients": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
+}
+QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
+    "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
+    "claim within a recipient's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, RecipientLimit(16, 8)),
+    "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
+    "due channels": lambda tx: claims.due_channels(tx, NOW),
+    "has expired lease": lambda tx: claims.has_expired_lease(tx, NOW),
+    "oldest delivery age": lambda tx: backlog.oldest_delivery_age(tx, NOW),
+    "counts": lambda tx: backlog.counts(tx, NOW),
+    "delayed": lambda tx: backlog.count_delayed(tx, NOW),
+    "backlogs": lambda tx: backlog.backlogs(tx, NOW, NOW),
+    "oldest update age": lambda tx: backlog.oldest_update_age(tx, NOW),
+    "expired leases": lambda tx: backlog.count_expired_leases(tx, NOW),
+    "receipt": lambda tx: receipts.record_status(tx, "whatsapp", 5, "ref", "sent", NOW),
+    "release": lambda tx: outbox.release(tx, "w"),
+    "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
+    "delete all of an address": lambda tx: outbox.delete_all(tx, "telegram", "ana"),
+    "claim updates": lambda tx: updates.claim_batch(tx, 16),
+    "count waiting": lambda tx: updates.count_waiting(tx),
+}
+
+
+class Undo(Exception):
+    """Rolls a transaction back."""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", QUEUES)
+async def test_no_statement_of_the_queues_reads_a_whole_table(database: Database, name: str) -> None:
+    steps = await _steps(database, QUEUES[name])
+    assert not [step for step in steps if step.startswith("SCAN") and ("deliveries" in step or "updates" in step)]
+    assert not [step for step in steps if step.endswith("(channel=?)")], "reads all of a channel"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", PLANNING)
+async def test_planning_skips_servants_who_were_planned(database: Database, name: str) -> None:
+    steps = await _steps(database, PLANNING[name])
+    relevant = [step for step in steps if " servants" in step or " addresses" in step]
+    assert relevant
+    assert not [step for step in relevant if step.startswith("SCAN")]
+    assert not [step for step in relevant if step.endswith("(channel=?)")], "reads all of a channel"
+    assert not [step for step in relevant if "(state=?" in step and not step.endswith("AND hour=? AND planned_on<?)")]
+
+
+PLANNING_ON_POSTGRESQL = (
+    "within the window",
+    "outside the window",
+    "not yet deferred",
+    "recheck within",
+    "recheck outside",
+)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("name", PLANNING_ON_POSTGRESQL)
+async def test_due_servants_are_looked_up_by_servant_on_postgresql_too(database: Database, name: str) -> None:
+    """Without statistics it would read a day's prompts, and a channel's addresses, for a few servants."""
+    plan = await _plan_without_statistics(database, await _statements(database, PLANNING[name]))
+    _assert_looked_up_by_servant(plan)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("count", [0, 1, 5, 3000])
+async def test_these_plans_do_not_depend_on_statistics_that_other_tests_left(database: Database, count: int) -> None:
+    """The database is shared: any table may have been analyzed, by autovacuum too, while another test had filled it."""
+    async with database.write() as tx:
+        for statement in ROWS:
+            await tx.execute(text(statement), {"count": count})
+        await tx.execute(text("ANALYZE"))
+    for name in PLANNING_ON_POSTGRESQL:
+        plan = await _plan_without_statistics(database, await _statements(database, PLANNING[name]))
+        _assert_looked_up_by_servant(plan)
+
+
+ROWS = (
+    "INSERT INTO institutions (id, code, name, sphere)"
+    " SELECT n, 'I' || n, 'x', 'state' FROM generate_series(1, :count) n",
+    "INSERT INTO closures (institution_id, day) SELECT n, DATE '2026-01-01' FROM generate_series(1, :count) n",
+    "INSERT INTO servants (id, institution_id, state, language, hour, notice_version, consented_at, enrolled_on)"
+    " SELECT n, n, 'active', 'es', n % 24, '1', now(), DATE '2026-01-01' FROM generate_series(1, :count) n",
+    "INSERT INTO addresses (channel, address, servant_id)"
+    " SELECT 'whatsapp', 'a' || n, n FROM generate_series(1, :count) n",
+    "INSERT INTO prompts (servant_id, day, scenario_id, competency_id, reason)"
+    " SELECT n, DATE '2026-11-20', 's', 'c', 'new' FROM generate_series(1, :count) n",
+)
+DELETE_STATISTICS = """
+    DELETE FROM pg_statistic USING pg_class WHERE starelid = oid AND relnamespace = 'public'::regnamespace
+"""
+
+
+def _assert_looked_up_by_servant(plan: str) -> None:
+    assert "ix_servants_unplanned" in plan or "pk_servants" in plan
+    assert "uq_prompts_servant_id_day" in plan
+    assert "ix_addresses_servant_id" in plan
+    assert not [name for name in ("ix_prompts_day", "ix_addresses_template_sent", "pk_addresses") if name in plan]
+
+
+async def _plan_without_statistics(database: Database, statements: list[tuple[str, Any]]) -> str:
+    """The plans for tables that were never analyzed, in a transaction that is rolled back.
+
+    Without statistics the planner goes by the size of a table's file, which grows with other tests' rows: TRUNCATE
+    begins new files, and resets the counts of rows and pages. Its locks keep autovacuum from analyzing meanwhile.
+    """
+    plan = ""
+    with suppress(Undo):
+        async with database.write() as tx:
+            await tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+            await tx.execute(text(DELETE_STATISTICS))
+            await tx.execute(text("SET LOCAL enable_seqscan = off"))
+            for sql, values in statements:
+                plan += "\n".join(row[0] for row in await tx.exec_driver_sql(f"EXPLAIN {sql}", values))
+            raise Undo
+    return plan
+
+
+async def _steps(database: Database, function: Callable[[Transaction], Awaitable[object]]) -> list[str]:
+    """The steps of SQLite's plans for all statements of a function."""
+    steps: list[str] = []
+    statements = await _statements(database, function)
+    async with database.read() as tx:
+        for sql, values in statements:
+            rows: Any = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+            steps += [row[3] for row in rows]
+    assert steps
+    return steps
+
+
+async def _statements(
+    database: Database, function: Callable[[Transaction], Awaitable[object]]
+) -> list[tuple[str, Any]]:
+    """All statements of a function, with their values."""
+    statements: list[tuple[str, Any]] = []
+
+    def record(*arguments: Any) -> None:
+        statements.append((arguments[2], arguments[3]))
+
+    with statement_listener(database, record):
+        async with database.write() as tx:
+            await function(tx)
+    return [statement for statement in statements if not statement[0].startswith("BEGIN")]
