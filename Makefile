@@ -3,7 +3,7 @@ PY ?= python3.11
 V := .venv
 BIN := $(V)/bin
 
-# Compiled modules are kept: every process that the tests start would compile them anew.
+# Compiled modules are kept: every process that the tests start would compile them again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check docs bench bench-quick lint types clean

@@ -84,7 +84,7 @@ async def build(
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
-    `sleep` is how the dispatcher waits for the rate limit, `steady` its monotonic clock in seconds.
+    `sleep` is how the dispatcher waits for the rate limit, `monotonic` its clock in seconds.
 
     Raises WrongSetting, BrokenContent.
     """

@@ -27,8 +27,6 @@ LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plan
 SLOT_MINUTES = (
     15  # everything is due at the start of a slot; notices leave together, so that their time reveals nothing
 )
-UPDATE_RETENTION = timedelta(days=8)  # no platform repeats an update for longer: at most 7 days
-DELIVERY_RETENTION = timedelta(days=8)  # how long an ended delivery is stored for its receipts and for support
 
 log = structlog.get_logger()
 
@@ -126,8 +124,8 @@ class Scheduler:
     async def delete_expired(self, now: datetime) -> None:
         """Delete updates and deliveries after their retention, and expired rows of officers and links."""
         for delete_some, before in (
-            (retention.delete_handled_updates, now - UPDATE_RETENTION),
-            (retention.delete_ended_deliveries, now - DELIVERY_RETENTION),
+            (retention.delete_handled_updates, now - retention.UPDATE_RETENTION),
+            (retention.delete_ended_deliveries, now - retention.DELIVERY_RETENTION),
         ):
             last: int | None = 0
             while last is not None:

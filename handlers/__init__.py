@@ -1,1 +1,1 @@
-"""What happens when a person does something or when it is time to; knows no platform."""
+"""Handlers of updates and of scheduled work: business rules, independent of any platform."""

@@ -1,1 +1,1 @@
-"""What is remembered: tables, statements and transactions on SQLite and PostgreSQL."""
+"""Tables, SQL statements and transactions on SQLite and PostgreSQL."""

@@ -18,11 +18,15 @@ def named(pattern: re.Pattern[str]) -> list[tuple[str, ...]]:
 
 
 def defined(source: str) -> set[str]:
-    """Names that a module defines, methods as `Class.method`."""
+    """Names that a module defines, constants too, methods as `Class.method`."""
     names = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        names |= {target.id for target in targets if isinstance(target, ast.Name)}
         if isinstance(node, ast.ClassDef):
             functions = (one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
             names |= {f"{node.name}.{one.name}" for one in functions}

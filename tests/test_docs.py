@@ -10,9 +10,9 @@ from typer.main import get_command
 
 from bot.cli.main import cli
 from bot.config import Settings
-from bot.scheduler import DELIVERY_RETENTION
 from content.library import Library
 from handlers.router import COMMANDS
+from storage.queue.retention import DELIVERY_RETENTION
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bot", "handlers", "content")

@@ -1,1 +1,1 @@
-"""Channels: one folder a platform, the contract that each keeps, and the registry that lists them."""
+"""Channels: one folder per platform, the contract that each keeps, and the registry that lists them."""

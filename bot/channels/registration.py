@@ -1,7 +1,7 @@
 """What a channel's folder registers: whether it is enabled, what it can do, how it is built and run.
 
 The rest of the program never names a platform. It asks `bot/channels/registry.py` for registrations, and a built
-channel for what it needs. Recipe for a new channel: docs/architecture.md.
+channel for what it needs. Recipe for a new channel: docs/contributing.md.
 """
 
 from abc import ABC, abstractmethod

@@ -4,14 +4,16 @@ Ids are assigned in the order of arrival, so that old rows are at the beginning 
 the previous one, and the first batch without an old row is the last. This needs no index.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, select
 
 from storage.database import Transaction
 from storage.schema import deliveries, updates
 
-BATCH_SIZE = 250
+UPDATE_RETENTION = timedelta(days=8)  # of handled updates: no platform repeats one for longer than 7 days
+DELIVERY_RETENTION = timedelta(days=8)  # of ended deliveries: for late receipts and for support
+BATCH_SIZE = 250  # rows
 
 
 async def delete_ended_deliveries(tx: Transaction, before: datetime, after: int = 0) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot import scheduler as scheduler_module
-from bot.scheduler import DELIVERY_RETENTION, UPDATE_RETENTION, Scheduler
+from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation
@@ -16,6 +16,7 @@ from storage.database import Database, DatabaseUnavailable, Transaction, open_da
 from storage.people import servants
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
+from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
 from storage.reports import aggregates
 from storage.schema import deliveries, prompts
 from tests import delivery_worker

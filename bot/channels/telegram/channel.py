@@ -21,7 +21,7 @@ from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Upd
 from storage.queue.claims import RecipientLimit
 
 API_URL = "https://api.telegram.org"
-COMMANDS = (
+MENU_COMMANDS = (
     "start", "hoy", "consulta", "avance", "constancia", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda",
 )  # fmt: skip
 """The bot's command menu, in order; the commands are the same in both languages, their descriptions are not."""
@@ -79,7 +79,7 @@ class ProfileTexts:
         return cls(
             phrases["description"],
             phrases["short_description"],
-            [(command, phrases["menu." + command]) for command in COMMANDS],
+            [(command, phrases["menu." + command]) for command in MENU_COMMANDS],
         )
 
 

@@ -36,7 +36,7 @@ YEAR = 365 * 24 * 3600
 SHOWN, SHOWN_ALL = 80, 1000
 """Number of bubbles on the page by default, and when earlier messages are requested."""
 
-COMMANDS = ("hoy", "consulta", "avance", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda")
+MENU_COMMANDS = ("hoy", "consulta", "avance", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda")
 CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as in enrolment links of other channels
 SECRET = re.compile(r"[A-Za-z0-9_-]{22}")  # 128 bits
 
@@ -97,7 +97,7 @@ async def show_transcript(request: web.Request) -> web.Response:
         is_cut=is_cut,
         code=code if CODE.fullmatch(code) else "",
         lacks_cookie="cookie" in request.query and not secret,
-        commands=COMMANDS,
+        commands=MENU_COMMANDS,
         limit=MAX_SHORT_TEXT,
         once=secrets.token_urlsafe(12),
         version=request.app[VERSION],

@@ -40,7 +40,7 @@ WINDOW_MARGIN = timedelta(minutes=5)  # a window about to close counts as closed
 BACK_OFF_SECONDS = 5.0
 NUMBER_PAUSE_SECONDS = 3600.0
 DAY_SECONDS = 24 * 3600.0
-PAIR_SECONDS = 4.0  # and four times that at each refusal (about-the-platform, pair rate limits)
+PAIR_BACKOFF_BASE = 4.0  # seconds after the first refusal, to the power of the attempts: 4, 16, 64 (pair rate limits)
 UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
@@ -206,7 +206,7 @@ class WhatsApp:
                 log.error("whatsapp_number_paused", fault=fault.code, hint="look at the number's quality at Meta")
                 return Throttled(NUMBER_PAUSE_SECONDS)
             case ErrorMeaning.RECIPIENT_THROTTLED:
-                return RecipientThrottled(reason, PAIR_SECONDS, is_exponential=True)
+                return RecipientThrottled(reason, PAIR_BACKOFF_BASE, is_exponential=True)
             case ErrorMeaning.NOT_TODAY:
                 return RecipientThrottled(reason, DAY_SECONDS)
             case ErrorMeaning.RECIPIENT_GONE:

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
-from bot.channels.telegram.channel import COMMANDS, ProfileTexts, Telegram, Webhook, markup
+from bot.channels.telegram.channel import MENU_COMMANDS, ProfileTexts, Telegram, Webhook, markup
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
 from content import phrases
 from content.problems import Problem
@@ -348,6 +348,6 @@ async def test_our_menus_and_descriptions_fit_the_limits(api: FakeTelegram) -> N
     channel = Telegram(TOKEN, api.url, profile_texts=profile_texts)
     await channel.start()
     assert not api.refusals
-    assert [command for command, _ in api.menus["en"]] == list(COMMANDS)
+    assert [command for command, _ in api.menus["en"]] == list(MENU_COMMANDS)
     assert api.menus["en"] != api.menus["es"]
     await channel.stop()
