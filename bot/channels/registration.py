@@ -19,7 +19,7 @@ from bot.encryption import SecretBox
 from content.library import Library
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from storage.database import Database
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Registration(ABC):
     """One channel as the registry lists it; no connection is opened before `build`."""
 
     name: str
-    recipient_limit: RecipientLimit | None = None
+    recipient_limit: RecipientRateLimit | None = None
     """Most messages that the platform allows to one recipient in a period; None: no limit."""
     confirms_deliveries: bool = False
     """Whether receipts settle deliveries in doubt after a crash, so that they must not be sent again before."""

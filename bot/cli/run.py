@@ -67,7 +67,7 @@ async def _prepare_demo(app: wiring.App) -> list[str]:
     """Fill an empty database; return a sign-up link for the first officer unless one has signed up already."""
     now = wiring.system_clock()
     async with app.database.write() as tx:
-        await fiction.fill(tx, app.library, app.installation, now)
+        await fiction.add_demo_data(tx, app.library, app.installation, now)
         if any(officer.state != "invited" for officer in await officers.all_officers(tx)):
             return []
         token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)

@@ -11,7 +11,7 @@ from bot.delivery.results import ResultWriter
 from bot.delivery.slot_queue import SlotQueue
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import Delivery
 
 AHEAD = 0.5  # seconds of slots that all processes together reserve ahead: a reply waits no longer than that for prompts
@@ -25,7 +25,7 @@ class Limits:
     """What a platform allows: messages a second over all recipients, and to one recipient."""
 
     rate: float
-    recipient: RecipientLimit
+    recipient: RecipientRateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class RateLimiter:
         self._max_reserved = 0  # with more slots reserved it is too soon for the next batch
 
     @property
-    def recipient_limit(self) -> RecipientLimit | None:
+    def recipient_limit(self) -> RecipientRateLimit | None:
         """What one recipient may get."""
         return self._limits.recipient if self._limits else None
 
@@ -87,7 +87,7 @@ class RateLimiter:
             return
         self.pause(seconds)
         async with self._services.database.write() as tx:
-            await rate_limits.record_refusal(tx, self._channel, seconds, self._services.rate_limit_now())
+            await rate_limits.record_throttling(tx, self._channel, seconds, self._services.rate_limit_now())
 
     # ------------------------------------------------------------ slots
 

@@ -18,7 +18,7 @@ from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, errors_translated, refusal_kind
 from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, parse
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, format_emphasis, strip_emphasis
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 API_URL = "https://api.telegram.org"
 MENU_COMMANDS = (
@@ -37,7 +37,7 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-RECIPIENT_RATE_LIMIT = RecipientLimit(16, 8.0)
+RECIPIENT_RATE_LIMIT = RecipientRateLimit(16, 8.0)
 """Rate limit of one chat: about one message a second, short bursts pass; an answer is an edit and a message.
 Source: Bots FAQ."""
 

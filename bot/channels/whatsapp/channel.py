@@ -32,7 +32,7 @@ from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 from storage.people import addresses
 from storage.people.addresses import ServantAddress
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
@@ -45,7 +45,7 @@ UNLIMITED = -1
 LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
           "TIER_250": 250, "TIER_50": 50}  # fmt: skip
 
-RECIPIENT_RATE_LIMIT = RecipientLimit(20, 120.0)
+RECIPIENT_RATE_LIMIT = RecipientRateLimit(20, 120.0)
 """The pair rate limit: one message in 6 seconds, of which up to 45 may be borrowed from the future; we stay below it.
 Source: Cloud API, about the platform."""
 
