@@ -84,7 +84,7 @@ async def build(
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
-    `sleep` is how the dispatcher waits for the rate limit, `monotonic` its clock in seconds.
+    `sleep` and `monotonic` (both in seconds) are the dispatcher's timers; tests replace them.
 
     Raises WrongSetting, BrokenContent.
     """
@@ -171,5 +171,7 @@ def _site(
 
 
 def _channel_links(settings: Settings) -> list[tuple[str, str]]:
-    """What the landing page links to besides its own pages: phrase key and path of channels that have a page."""
-    return [("chat", one.landing_path) for one in registry.enabled(settings) if one.landing_path]
+    """Links of the landing page to channels that have a page, besides BASE_LINKS: phrase key and path."""
+    return [
+        ("chat", registration.landing_path) for registration in registry.enabled(settings) if registration.landing_path
+    ]

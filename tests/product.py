@@ -49,7 +49,7 @@ class Product:
         """Receive all pending updates from the fake platforms, handle them, and send all deliveries that are due."""
         while True:
             while batch := await telegram_of(self.app).fetch(self._offset, seconds=0):
-                await telegram_receiver.store_all(batch, telegram_of(self.app), self.app.inbox)
+                await telegram_receiver.parse_and_store(batch, telegram_of(self.app), self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
             statuses = await self.meta.deliver(self.address)
             assert set(statuses) <= {200}, statuses

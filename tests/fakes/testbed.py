@@ -231,4 +231,4 @@ async def delivery_testbed(database: Database, clock: Clock, recipients: int = 1
         await testbed.add_recipients(recipients)
         yield testbed
         for watched in testbed.channels.values():
-            await watched.channel.stop()
+            await watched.channel.close()
