@@ -184,7 +184,7 @@ class ChannelSender:
         self._rate_limiter.pause(seconds)
 
     def abandon(self) -> None:
-        """Start no further attempt, as the process stops: drop out of waits for a slot or for an earlier delivery."""
+        """Start no further attempt, as the process stops: deliveries that still wait for their turn are not sent."""
         self._is_stopping = True
 
     async def _attempt(self, delivery: Delivery, start_by: float) -> SendOutcome:

@@ -25,9 +25,9 @@ async def ready(request: web.Request) -> web.Response:
     """Respond with 200 while the database accepts writes, no channel is stopped and nothing has waited beyond MAX_AGE.
 
     That age is of the oldest due delivery and of the oldest stored update. Otherwise 503, with `reason`: database,
-    channel, outbox or inbox. The other fields are informative: templates that
-    may not be sent, waiting recipients, channels without incoming updates and deliveries postponed after a failure do
-    not make the process unready, since no restart helps them.
+    channel, outbox or inbox. The other fields are informative: templates that may not be sent, waiting recipients,
+    channels without incoming updates and deliveries postponed after a failure do not make the process unready, since no
+    restart helps them.
     """
     now = request.app[CLOCK]()
     try:
