@@ -15,7 +15,7 @@ from bot import scheduler
 from bot.cli import main
 from bot.delivery.rate_limiter import Limits
 from content import workdays
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 ZONE = ZoneInfo("America/Mexico_City")
 HOUR = 10  # local; the servants of the daily run are due before it
@@ -46,7 +46,7 @@ class _ShiftedDatetime(datetime):
 def lift_rate_limit(rate: float) -> None:
     """Let channels that are wired from now on send up to `rate` messages a second, whatever the settings say."""
 
-    def limits(_: float, recipient: RecipientLimit) -> Limits:
+    def limits(_: float, recipient: RecipientRateLimit) -> Limits:
         return Limits(rate, recipient)
 
     vars(wiring)["Limits"] = limits

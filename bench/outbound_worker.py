@@ -33,7 +33,7 @@ async def drain_outbox(url: str, api: str) -> str:
     try:
         return await measured_run(dispatcher.drain())
     finally:
-        await telegram.stop()
+        await telegram.close()
         await database.close()
 
 

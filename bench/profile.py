@@ -57,7 +57,7 @@ async def _store(app: App, count: int) -> None:
     raws = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in press.requests(count)]
     for start in range(0, count, AT_ONCE):
         batch = raws[start : start + AT_ONCE]
-        await asyncio.gather(*(telegram_receiver.store_all([raw], telegram_of(app), app.inbox) for raw in batch))
+        await asyncio.gather(*(telegram_receiver.parse_and_store([raw], telegram_of(app), app.inbox) for raw in batch))
 
 
 async def _concurrently(app: App, count: int) -> None:

@@ -128,7 +128,7 @@ async def measured(url: str, api: str, count: int) -> list[float]:
         latencies.append((stats["last_call"] - committed) * 1e3)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await telegram.stop()
+    await telegram.close()
     await database.close()
     return latencies[1:]  # the first one includes opening the connections
 

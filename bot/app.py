@@ -26,9 +26,9 @@ from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation
 from storage.database import Database, open_database
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
-RECIPIENT_LIMITS: Mapping[str, RecipientLimit] = {
+RECIPIENT_LIMITS: Mapping[str, RecipientRateLimit] = {
     registration.name: registration.recipient_limit
     for registration in registry.REGISTRATIONS
     if registration.recipient_limit is not None
@@ -80,11 +80,11 @@ async def build(
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
-    recipient_limits: Mapping[str, RecipientLimit] = RECIPIENT_LIMITS,
+    recipient_limits: Mapping[str, RecipientRateLimit] = RECIPIENT_LIMITS,
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
-    `sleep` is how the dispatcher waits for the rate limit, `monotonic` its clock in seconds.
+    `sleep` and `monotonic` (both in seconds) are the dispatcher's timers; tests replace them.
 
     Raises WrongSetting, BrokenContent.
     """
@@ -137,7 +137,7 @@ def _installation(settings: Settings, secrets: Secrets) -> Installation:
     return Installation(timezone, settings.public_url, secrets.route, settings.min_group, capabilities)
 
 
-def _limits(settings: Settings, recipient_limits: Mapping[str, RecipientLimit]) -> dict[str, Limits]:
+def _limits(settings: Settings, recipient_limits: Mapping[str, RecipientRateLimit]) -> dict[str, Limits]:
     """Rates by channel; a channel that is not in here is not limited."""
     limits = {}
     for registration in registry.enabled(settings):
@@ -171,5 +171,7 @@ def _site(
 
 
 def _channel_links(settings: Settings) -> list[tuple[str, str]]:
-    """What the landing page links to besides its own pages: phrase key and path of channels that have a page."""
-    return [("chat", one.landing_path) for one in registry.enabled(settings) if one.landing_path]
+    """Links of the landing page to channels that have a page, besides BASE_LINKS: phrase key and path."""
+    return [
+        ("chat", registration.landing_path) for registration in registry.enabled(settings) if registration.landing_path
+    ]

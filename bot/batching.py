@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often an item is tried while the database is unavailable, with `delay` seconds between two tries."""
+    """How many times an item is tried while the database is unavailable, and `delay`, seconds between two tries."""
 
     attempts: int = 1
     delay: float = 0.0
@@ -47,9 +47,9 @@ class _PendingItem(Generic[Item, Result]):
         if not self.done.done():
             self.done.set_result(result)
 
-    def fail(self, fault: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.done.done():
-            self.done.set_exception(fault)
+            self.done.set_exception(error)
 
 
 class Batcher(Generic[Item, Result]):
@@ -101,11 +101,11 @@ class Batcher(Generic[Item, Result]):
             async with self._transaction() as tx:
                 batch = self._take_pending()  # includes items that arrived while we waited for the transaction
                 results = await self._write(tx, [pending.item for pending in batch])
-        except DatabaseUnavailable as fault:
-            await self._retry([*batch, *self._take_pending()], fault)
-        except Exception as fault:
+        except DatabaseUnavailable as error:
+            await self._retry([*batch, *self._take_pending()], error)
+        except Exception as error:
             # An empty batch means that the transaction did not begin: nothing was taken yet.
-            await self._write_individually(batch or self._take_pending(), fault)
+            await self._write_individually(batch or self._take_pending(), error)
         else:
             for pending, result in zip(batch, results, strict=True):
                 pending.succeed(result)
@@ -118,23 +118,23 @@ class Batcher(Generic[Item, Result]):
         taken, self._pending = self._pending, []
         return taken
 
-    async def _write_individually(self, batch: Sequence[_PendingItem[Item, Result]], fault: Exception) -> None:
+    async def _write_individually(self, batch: Sequence[_PendingItem[Item, Result]], error: Exception) -> None:
         if len(batch) == 1:
-            batch[0].fail(fault)
+            batch[0].fail(error)
             return
-        for place, pending in enumerate(batch):
+        for index, pending in enumerate(batch):
             try:
                 async with self._transaction() as tx:
                     (result,) = await self._write(tx, [pending.item])
             except DatabaseUnavailable as unavailable:
-                await self._retry(batch[place:], unavailable)
+                await self._retry(batch[index:], unavailable)
                 return
             except Exception as own_fault:
                 pending.fail(own_fault)
             else:
                 pending.succeed(result)
 
-    async def _retry(self, unwritten: Sequence[_PendingItem[Item, Result]], fault: DatabaseUnavailable) -> None:
+    async def _retry(self, unwritten: Sequence[_PendingItem[Item, Result]], error: DatabaseUnavailable) -> None:
         """Queue items again, ahead of newer ones; fail those that have had all attempts of the retry policy."""
         retried = []
         for pending in unwritten:
@@ -142,7 +142,7 @@ class Batcher(Generic[Item, Result]):
             if pending.attempts < self._retry_policy.attempts:
                 retried.append(pending)
             else:
-                pending.fail(fault)
+                pending.fail(error)
         if retried:
             self._pending = retried + self._pending
             await self._retry_policy.sleep(self._retry_policy.delay)

@@ -122,8 +122,8 @@ class Settings(BaseSettings):
     def _valid_timezone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as fault:  # OSError: "America" is a folder
-            raise ValueError("expected an IANA time zone such as America/Mexico_City") from fault
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "America" is a folder
+            raise ValueError("expected an IANA time zone such as America/Mexico_City") from error
         return value
 
     @field_validator("public_url", "telegram_api_url", "whatsapp_api_url")
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"TELEGRAM_MODE: webhook needs PUBLIC_URL to begin with https:// (seen: {self.public_url!r})"
             )
-        has_webhook = self.telegram_bot_token is not None and self.telegram_by_webhook
+        has_webhook = self.telegram_bot_token is not None and self.telegram_uses_webhook
         is_hosted_api = self.telegram_api_url == TELEGRAM_API  # a self-hosted Bot API server delivers to any address
         if has_webhook and is_hosted_api and not config_checks.is_public(self.public_url, TELEGRAM_WEBHOOK_PORTS):
             raise ValueError(
@@ -209,7 +209,7 @@ class Settings(BaseSettings):
         return self.whatsapp_access_token is not None
 
     @property
-    def telegram_by_webhook(self) -> bool:
+    def telegram_uses_webhook(self) -> bool:
         if self.telegram_mode is None:
             return self.public_url.startswith("https://")
         return self.telegram_mode == "webhook"
@@ -234,8 +234,8 @@ class _FileSettingsSource(PydanticBaseSettingsSource):
         for name, path in self._paths.items():
             try:
                 values[name] = self.get_field_value(None, name)[0]
-            except (OSError, UnicodeDecodeError) as fault:
-                errors.append(f"{name.upper()}_FILE: cannot read {path!r} ({type(fault).__name__})")
+            except (OSError, UnicodeDecodeError) as error:
+                errors.append(f"{name.upper()}_FILE: cannot read {path!r} ({type(error).__name__})")
         if errors:
             raise WrongSetting("\n".join(errors))
         return {name: value for name, value in values.items() if value}
@@ -288,8 +288,8 @@ def load_secrets(folder: Path) -> Secrets:
         secrets_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = {name: _read_or_create_key(secrets_dir / name) for name in ("route", "inbox", "audit", "csrf")}
         webhook = _read_or_create_key(secrets_dir / "webhook").hex()
-    except OSError as fault:
-        raise WrongSetting(f"DATA_DIR: cannot use {str(folder)!r} ({fault.strerror})") from fault
+    except OSError as error:
+        raise WrongSetting(f"DATA_DIR: cannot use {str(folder)!r} ({error.strerror})") from error
     return Secrets(**keys, webhook=webhook)
 
 

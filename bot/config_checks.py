@@ -26,7 +26,10 @@ def is_public(address: str, ports: Collection[int | None]) -> bool:
 
 
 def check_database(text: str) -> None:
-    """Raises ValueError with what is wrong and what is expected, never with the URL: it may contain a password."""
+    """Check a database URL.
+
+    Raises ValueError with what is wrong and what is expected, never with the URL: it may contain a password.
+    """
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         _check_sqlite(url)

@@ -23,7 +23,10 @@ class SecretBox:
         return nonce + self._cipher.encrypt(nonce, plaintext, context.encode())
 
     def decrypt(self, encrypted: bytes, context: str) -> bytes:
-        """Raises cryptography.exceptions.InvalidTag when the key, the bytes or the context changed."""
+        """Return the plaintext of bytes that `encrypt` returned.
+
+        Raises cryptography.exceptions.InvalidTag when the key, the bytes or the context changed.
+        """
         return self._cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], context.encode())
 
     def encrypt_text(self, text: str, context: str) -> str:
@@ -31,5 +34,5 @@ class SecretBox:
         return base64.urlsafe_b64encode(self.encrypt(text.encode(), context)).decode()
 
     def decrypt_text(self, encrypted: str, context: str) -> str:
-        """Raises cryptography.exceptions.InvalidTag like `decrypt`."""
+        """Return the text given to `encrypt_text`. Raises cryptography.exceptions.InvalidTag like `decrypt`."""
         return self.decrypt(base64.urlsafe_b64decode(encrypted), context).decode()

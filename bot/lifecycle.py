@@ -36,7 +36,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
     """Open the port (`web`) and run the workers (`work`) until cancelled; `ready` is awaited with the port, or 0.
 
     Raises WrongSetting when the port cannot be opened or another process has the SQLite database, DatabaseUnavailable
-    when the database takes no changes.
+    when the database is read-only.
     """
     async with AsyncExitStack() as stack:
         if app.database.is_sqlite:
@@ -70,11 +70,13 @@ def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
 
 
 async def _release_claims(app: App) -> None:
-    """SQLite has one process: what is claimed at a start was left by one that died.
+    """Release all claims at startup on SQLite: they belong to a process that died, as SQLite has one process only.
 
-    Deliveries of channels whose receipts settle what is in doubt wait for the receipt or the end of the lease.
+    Channels that confirm deliveries are left out: theirs wait for the receipt or the end of the lease.
     """
-    waiting_for_receipt = {one.name for one in registry.REGISTRATIONS if one.confirms_deliveries}
+    waiting_for_receipt = {
+        registration.name for registration in registry.REGISTRATIONS if registration.confirms_deliveries
+    }
     async with app.database.write() as tx:
         await outbox.release_all(tx, except_channels=waiting_for_receipt)
 
@@ -137,11 +139,11 @@ async def run_channel(app: App, runtime: ChannelRuntime) -> None:
     try:
         await runtime.receive()
     except Stopped as error:
-        await app.dispatcher.stop(runtime.channel.name, str(error))
+        await app.dispatcher.stop_channel(runtime.channel.name, str(error))
 
 
 async def _connect_until_accepted(app: App, runtime: ChannelRuntime) -> bool:
-    """Retry until the platform answers and delivers updates to us; False: it refuses the credential."""
+    """Connect, retrying on failure. True: connected, and updates arrive; False: the credential is refused."""
     reason = ""
     while True:
         try:
@@ -166,7 +168,7 @@ async def connect(app: App, runtime: ChannelRuntime, last_reason: str = "") -> s
     try:
         reason = await runtime.connect()
     except Stopped as error:
-        await app.dispatcher.stop(name, str(error))
+        await app.dispatcher.stop_channel(name, str(error))
         raise
     await app.dispatcher.resume(name)
     async with app.database.write() as tx:

@@ -1,4 +1,4 @@
-"""Run what is due by the clock: plan prompts, send news notices, delete expired rows, aggregate past days."""
+"""Run what is due by the clock: plan prompts, enqueue news notices, delete expired rows, aggregate past days."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,9 +24,7 @@ PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that
 PLAN_PAUSE = 0.005  # seconds between two such transactions, in which all other waiting writers have their turn
 DEFER_BATCH = 250  # servants deferred in one transaction
 LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plans
-SLOT_MINUTES = (
-    15  # everything is due at the start of a slot; notices leave together, so that their time reveals nothing
-)
+PERIOD_MINUTES = 15  # all work is due at the start of a period; notices leave together: their time reveals nothing
 
 log = structlog.get_logger()
 
@@ -50,23 +48,23 @@ class Scheduler:
 
     async def run(self) -> None:
         """Run what is due until cancelled; while the database is unavailable, retry."""
-        planned: datetime | None = None  # the last slot whose prompts are planned, as far as this process knows
-        slot: datetime | None = None
+        planned_period: datetime | None = None  # the last one whose prompts are planned, as far as this process knows
+        cleaned_period: datetime | None = None  # the last one whose notices are enqueued and expired rows deleted
         is_behind = False
         while True:
             now = self._clock()
             try:
-                current = _slot(now)
-                if planned != current and await self.plan(now) is not None:
-                    planned = current
-                if slot != current:
-                    await self.send_news(now)
+                current = _period_start(now)
+                if planned_period != current and await self.plan(now) is not None:
+                    planned_period = current
+                if cleaned_period != current:
+                    await self.enqueue_news(now)
                     await self.delete_expired(now)
-                    slot, is_behind = current, True
+                    cleaned_period, is_behind = current, True
                 if is_behind:  # one day each time: prompts do not wait for a long backlog of days
                     is_behind = await self.aggregate_past_day(now)
-            except DatabaseUnavailable as fault:
-                log.warning("scheduler_database_unavailable", fault=str(fault))
+            except DatabaseUnavailable as error:
+                log.warning("scheduler_database_unavailable", fault=str(error))
             await asyncio.sleep(INTERVAL)
 
     async def tick(self, now: datetime) -> int:
@@ -75,7 +73,7 @@ class Scheduler:
         while planned is None:
             await asyncio.sleep(LOCK_RETRY)
             planned = await self.plan(now)
-        await self.send_news(now)
+        await self.enqueue_news(now)
         await self.delete_expired(now)
         while await self.aggregate_past_day(now):
             pass
@@ -114,7 +112,7 @@ class Scheduler:
             async with self._database.write() as tx:
                 await daily.defer(tx, self._installation, now, batch)
 
-    async def send_news(self, now: datetime) -> None:
+    async def enqueue_news(self, now: datetime) -> None:
         """Put a notice into the outbox for everyone who has news on a confidential query."""
         async with self._database.write() as tx:
             count = await news.notify_askers(tx, self._library, self._installation, now)
@@ -142,5 +140,5 @@ class Scheduler:
             return await aggregates.aggregate_next_day(tx, now.astimezone(self._installation.timezone)) is not None
 
 
-def _slot(now: datetime) -> datetime:
-    return now - timedelta(minutes=now.minute % SLOT_MINUTES, seconds=now.second, microseconds=now.microsecond)
+def _period_start(now: datetime) -> datetime:
+    return now - timedelta(minutes=now.minute % PERIOD_MINUTES, seconds=now.second, microseconds=now.microsecond)

@@ -1,7 +1,7 @@
 """Working days: weekends and the compulsory rest days of the federal labour law.
 
-Source: Ley Federal del Trabajo, article 74. Election days and customary holidays differ by institution and year: an
-administrator adds them as closures.
+Source: Ley Federal del Trabajo, article 74. Election days and customary holidays differ by institution and year.
+They are rows of the table `closures`; no command or page writes that table yet.
 """
 
 from datetime import date, timedelta

@@ -95,7 +95,7 @@ def deliveries(
 
 
 def acknowledgement(recipient: Recipient, trigger: Trigger, press: str) -> list[NewDelivery]:
-    """Acknowledge a button press: without this the user's app keeps showing that it waits."""
+    """Acknowledge a button press, which ends the loading indicator in the user's app."""
     short = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.now, trigger.now + PRESS_LIFETIME)
     return _deliveries(recipient, short, [Parcel(recipient.address, Action.ACKNOWLEDGE, press=press)], "ack")
 

@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, Handler] = {
     "baja": leave.confirm,
     "ayuda": help.command,
     "canal": link_channels.command,
-    "otras": answer.others,
+    "otras": answer.other_options_command,
     "hola": enroll.start,
 }
 ALIASES = {
@@ -60,8 +60,8 @@ ALIASES = {
 }
 BUTTONS: Mapping[str, Handler] = {
     "answer": answer.handle,
-    "sure": answer.confidence,
-    "why": answer.reason,
+    "sure": answer.record_confidence,
+    "why": answer.explain_other_options,
     "enroll": enroll.handle,
     "assess": assess.handle,
     "consult": consult.handle,
@@ -92,28 +92,28 @@ async def receive_all(
     contexts = []
     for update in updates:
         if update.kind in (UpdateKind.BLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE):
-            await _record_platform_event(tx, update, now)
+            await _record_account_change(tx, update, now)
         else:
             contexts.append(Context(tx, library, installation, update, now, _language(update), None))
-    identified = await _identified(tx, contexts)
+    identified = await _with_servants(tx, contexts)
     answerable = [context for context in identified if context.update.kind is not UpdateKind.UNBLOCKED]
     responses = await _responses(answerable)
     pairs = zip(answerable, responses, strict=True)
     await outbox.add(tx, [delivery for context, response in pairs for delivery in _deliveries(context, response)])
 
 
-async def _identified(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
+async def _with_servants(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
     """The same contexts with servant, language and current address, where the sender is enrolled."""
-    meetings = [
+    senders = [
         InboundSender(context.update.channel, context.update.address, context.update.alias, context.heard_at)
         for context in contexts
     ]
     identified = []
-    for context, met in zip(contexts, await addresses.recognize_all(tx, meetings), strict=True):
-        if met is None:
+    for context, match in zip(contexts, await addresses.recognize_all(tx, senders), strict=True):
+        if match is None:
             identified.append(context)
             continue
-        servant, address = met
+        servant, address = match
         update = context.update if address == context.update.address else replace(context.update, address=address)
         identified.append(replace(context, update=update, language=servant.language, servant=servant))
     return identified
@@ -141,7 +141,7 @@ def _language(update: Update) -> str:
     return "en" if update.language.lower().startswith("en") else "es"
 
 
-async def _record_platform_event(tx: Transaction, update: Update, now: datetime) -> None:
+async def _record_account_change(tx: Transaction, update: Update, now: datetime) -> None:
     """Record what the platform reports about a user who sent us nothing: a block, a new address, a preference."""
     known = await addresses.find(tx, update.channel, update.address, update.alias)
     if update.kind is UpdateKind.BLOCKED:

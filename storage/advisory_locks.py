@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from storage import postgres
 from storage.database import Database, Transaction
 
-RETRY_SECONDS = 5.0  # between two attempts to acquire a lock
+RETRY_SECONDS = 5.0  # between two tries to acquire a lock
 
 
 @unique
@@ -37,8 +37,8 @@ async def acquire(database: Database, lock: Lock) -> AsyncIterator[asyncio.Event
     while True:
         async with postgres.dedicated_connection(database.engine) as connection:
             if connection is not None:
-                attempt = connection.fetchval("select pg_try_advisory_lock($1)", lock)
-                if await postgres.none_if_disconnected(attempt):
+                acquiring = connection.fetchval("select pg_try_advisory_lock($1)", lock)
+                if await postgres.none_if_disconnected(acquiring):
                     connection.add_termination_listener(lambda _: lost.set())
                     yield lost
                     return
@@ -72,9 +72,9 @@ class HeldLock:
 
 @asynccontextmanager
 async def try_acquire(database: Database, lock: Lock) -> AsyncIterator[HeldLock | None]:
-    """Hold the lock if it is free now; None: another process holds it. There is no waiting and no fixed leader.
+    """Try to acquire the lock without waiting; yields None if another process holds it. There is no fixed leader.
 
-    Raises DatabaseUnavailable, also when the lock was lost meanwhile.
+    Raises DatabaseUnavailable, also on exit if the lock was lost.
     """
     if database.is_sqlite:
         yield HeldLock(database)

@@ -90,9 +90,9 @@ class Database:
     async def write(self, *, is_urgent: bool = False, is_long: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end, or rolls back when anything is raised.
 
-        On SQLite its statements block the event loop, except with `is_long`, for statements that read many rows.
-        Transactions wait there for those queued before; with `is_urgent`, only for the running one. On PostgreSQL
-        statements time out after a minute, except with `is_long`.
+        `is_long`: for statements that read many rows. On SQLite they do not block the event loop, as others do; on
+        PostgreSQL they do not time out, as others do after a minute.
+        `is_urgent`: on SQLite, wait only for the running transaction, not for those queued before.
         Raises DatabaseUnavailable; RuntimeError when the same task is already writing (it would deadlock).
         """
         if _writing.get():

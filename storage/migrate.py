@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-RETRY_SECONDS = 0.2  # between two attempts to acquire the migration lock
+RETRY_SECONDS = 0.2  # between two tries to acquire the migration lock
 
 
 class UnknownSchema(Exception):
@@ -35,7 +35,7 @@ class Step:
 
 
 def newest() -> str:
-    """The revision of the last step: the names of the files begin with theirs."""
+    """The revision of the newest migration: the name of its file begins with it."""
     return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 

@@ -1,6 +1,6 @@
 """LISTEN/NOTIFY between processes on PostgreSQL: wake up when another process has stored something.
 
-Triggers notify once a transaction, at its commit; a refusal by a platform is notified explicitly
+Triggers notify once a transaction, at its commit; a rate-limit response (429) is notified explicitly
 (see storage/queue/rate_limits.py). SQLite has one process, which wakes itself. Listeners also poll every few seconds: a
 notification is lost while the connection is down.
 """
@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from storage import postgres
 from storage.database import Database
 
-RETRY_SECONDS = 5.0  # between two attempts to connect
+RETRY_SECONDS = 5.0  # between two tries to connect
 
 
 async def listen(database: Database, callbacks: Mapping[str, Callable[[], None]]) -> None:
-    """Run a table's callback whenever rows were inserted into it (deliveries, updates) or a refusal was recorded in it
-    (rate_limits), until cancelled.
+    """Run a table's callback whenever rows are inserted (deliveries, updates) or a 429 is recorded (rate_limits).
+
+    Runs until cancelled.
     """
     while True:
         async with postgres.dedicated_connection(database.engine) as connection:

@@ -19,14 +19,14 @@ async def check(database: Database) -> None:
         if not database.is_sqlite:
             granted = list((await tx.execute(select(*checks))).one())
             if not all(granted):
-                place = granted.index(False)
-                privilege, table = PRIVILEGES[place % len(PRIVILEGES)], names[place // len(PRIVILEGES)]
+                index = granted.index(False)
+                privilege, table = PRIVILEGES[index % len(PRIVILEGES)], names[index // len(PRIVILEGES)]
                 raise PermissionDenied(f"no right to {privilege} in {table}")
         await tx.execute(text("update alembic_version set version_num = version_num"))
 
 
 async def is_read_only(tx: Transaction) -> bool:
-    """PostgreSQL: whether the server answers but accepts no writes (a replica, or set to read-only)."""
+    """PostgreSQL: whether the server responds but accepts no writes (a replica, or set to read-only)."""
     if tx.dialect.name == "sqlite":
         return False
     return str(await tx.scalar(select(func.current_setting("transaction_read_only")))) == "on"

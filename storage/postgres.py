@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CONNECT_SECONDS = 10
-COMMAND_SECONDS = 60.0  # for a statement and for cancelling it: as long as a lease, longer than all but long statements
+COMMAND_SECONDS = 60.0  # timeout of a statement or its cancellation: as long as a lease; `is_long` ones need more
 SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "20",

@@ -47,7 +47,7 @@ institutions = Table(
     Column("is_fictional", Boolean, nullable=False, server_default=false()),
 )
 
-closures = Table(  # days on which an institution does not work; null: on which none does
+closures = Table(  # days on which an institution does not work; institution_id null: on which none does
     "closures",
     metadata,
     Column("id", Id, primary_key=True),
@@ -196,7 +196,7 @@ prompt_aggregates = Table(  # by the servant's current institution
     Column("institution_id", Id, primary_key=True, autoincrement=False),
     Column("day", Date, primary_key=True),  # the prompt's
     Column("asked", Integer, nullable=False),
-    Column("answered", Integer, nullable=False),  # on any day up to that of `aggregation_state`
+    Column("answered", Integer, nullable=False),  # of these prompts, on any day up to `aggregation_state.day`
     sqlite_with_rowid=False,
 )
 
@@ -219,7 +219,7 @@ deliveries = Table(
     Column("key", String(120), nullable=False, unique=True),
     Column("channel", String(10), nullable=False),
     Column("address", String(160), nullable=False),
-    Column("kind", String(8), nullable=False),  # reply | notice | prompt
+    Column("kind", String(8), nullable=False),  # signal | reply | notice | prompt
     Column("priority", SmallInteger, nullable=False),  # smaller first
     Column("body", Text),  # JSON of the parcel; emptied once the delivery has ended
     Column("due_at", UtcDateTime, nullable=False),

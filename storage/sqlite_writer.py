@@ -25,7 +25,7 @@ RunInThread = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult
 
 SLOW_COMMIT = 0.002  # seconds for a commit, from which on it no longer runs on the event loop
 AVERAGED_COMMITS = 8  # weight of the moving average: the last commit counts for one part of so many
-RETRY_SECONDS = 0.005  # between two attempts while another process is writing
+RETRY_SECONDS = 0.005  # between two tries while another process is writing
 
 
 class Writer:

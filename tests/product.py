@@ -16,7 +16,7 @@ from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
 from storage.people import servants
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from tests.cast import INSTITUTIONS, Clock
 from tests.channels_of import telegram_of, whatsapp_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
@@ -49,7 +49,7 @@ class Product:
         """Receive all pending updates from the fake platforms, handle them, and send all deliveries that are due."""
         while True:
             while batch := await telegram_of(self.app).fetch(self._offset, seconds=0):
-                await telegram_receiver.store_all(batch, telegram_of(self.app), self.app.inbox)
+                await telegram_receiver.parse_and_store(batch, telegram_of(self.app), self.app.inbox)
                 self._offset = max(raw["update_id"] for raw in batch) + 1
             statuses = await self.meta.deliver(self.address)
             assert set(statuses) <= {200}, statuses
@@ -102,7 +102,7 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "_env_file": None,
         } | settings
         # no time passes between two taps of a test, so that real limits would be exceeded
-        limits = dict.fromkeys(wiring.RECIPIENT_LIMITS, RecipientLimit(100_000, 1.0))
+        limits = dict.fromkeys(wiring.RECIPIENT_LIMITS, RecipientRateLimit(100_000, 1.0))
         build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limits)
         async with build as app:
             app.web[webchat_page.TIMING] = FAST_PAGE

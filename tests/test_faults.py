@@ -18,7 +18,7 @@ from bot.delivery.rate_limiter import Limits
 from content.library import Library
 from handlers.message import RenderedTemplate
 from storage.database import Database, DatabaseUnavailable, open_database
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import PRIORITY, DeliveryKind
 from tests.cast import Clock
 from tests.fakes.failures import (
@@ -327,7 +327,7 @@ async def test_after_a_clock_is_set_back_a_new_message_is_sent_without_delay(tes
 
 async def test_after_a_clock_is_set_back_no_recipient_is_over_their_rate_limit(testbed: DeliveryTestbed) -> None:
     ana, _ = addresses_on(TELEGRAM)
-    limited = testbed.worker(limits={TELEGRAM: Limits(1000, RecipientLimit(3, 60))})
+    limited = testbed.worker(limits={TELEGRAM: Limits(1000, RecipientRateLimit(3, 60))})
     for number in range(3):
         await testbed.say(ana, f"{number}")
         testbed.clock.move(minutes=5)

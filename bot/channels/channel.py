@@ -71,8 +71,11 @@ class Unreachable(ChannelError):
 
 
 class Refused(ChannelError):
-    """The platform will never accept this parcel as it is: our own fault or bad content."""
+    """The platform will never accept this parcel or request as it is: our own fault or bad content.
+
+    Its subclass Stopped: the platform refuses everything.
+    """
 
 
 class Stopped(Refused):
-    """The platform no longer accepts our credential: the channel is stopped until an administrator fixes it."""
+    """The platform refuses our credential or account, hence everything; stopped until an administrator acts."""

@@ -8,12 +8,12 @@ from handlers.message import Update
 
 
 class UnreadablePayload(Exception):
-    """A payload that cannot be parsed; the text is the kind of the fault, never content."""
+    """A payload that cannot be parsed; the exception's text is the kind of fault and never quotes content."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEvent:
-    """Something that a channel could not parse: stored by its key and the kind of the fault, never its content."""
+    """An event that a channel could not parse: its key and the kind of fault are stored, never its content."""
 
     channel: str
     key: str

@@ -19,7 +19,7 @@ from bot.encryption import SecretBox
 from content.library import Library
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from storage.database import Database
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ChannelRuntime:
         """Add the channel's webhook or pages to the HTTP server."""
 
     async def connect(self) -> str:
-        """Introduce ourselves to the platform; return why nothing is received from it, or an empty string.
+        """Check the credential and set up receiving; return why no updates will arrive, or an empty string.
 
         Raises ChannelError; after Stopped no retry helps.
         """
@@ -62,10 +62,11 @@ class Registration(ABC):
     """One channel as the registry lists it; no connection is opened before `build`."""
 
     name: str
-    recipient_limit: RecipientLimit | None = None
+    recipient_limit: RecipientRateLimit | None = None
     """Most messages that the platform allows to one recipient in a period; None: no limit."""
     confirms_deliveries: bool = False
-    """Whether receipts settle deliveries in doubt after a crash, so that they must not be sent again before."""
+    """Whether the platform reports deliveries by receipt: after a crash, claimed deliveries wait for the receipt or the
+    end of their lease before a retry."""
     landing_path: str = ""
     """Path of the page that the landing page links to; empty: none."""
 
@@ -78,7 +79,7 @@ class Registration(ABC):
         """Build the channel for an enabled registration."""
 
     def rate(self, settings: Settings) -> float | None:
-        """Messages a second over all recipients; None: no limit."""
+        """Messages per second over all recipients; None: no limit."""
         return None
 
     def capabilities(self, settings: Settings) -> Capabilities:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class EventStore(Protocol):
-    """The part of the inbox that a channel needs."""
+    """The part of the inbox that webhooks and pollers need: store events of any kind (`bot/inbound/inbox.py`)."""
 
     async def store(self, events: Iterable[PlatformEvent]) -> int: ...
 
@@ -45,8 +45,8 @@ async def store_all(events: Sequence[PlatformEvent], inbox: EventStore) -> None:
         await inbox.store(events)
     except DatabaseUnavailable:
         raise
-    except Exception as failure:  # a poison event rolled back the whole transaction
-        fault = type(failure).__name__
+    except Exception as error:  # a poison event rolled back the whole transaction
+        fault = type(error).__name__
     if fault:
         log.error("batch_not_stored", channel=events[0].channel, kind=fault, count=len(events))
         for event in events:
@@ -55,15 +55,15 @@ async def store_all(events: Sequence[PlatformEvent], inbox: EventStore) -> None:
 
 async def _store_alone(event: PlatformEvent, inbox: EventStore) -> None:
     fault = ""
-    for attempt in (event, UnreadableEvent(event.channel, event.key, "not stored")):
+    for candidate in (event, UnreadableEvent(event.channel, event.key, "not stored")):
         try:
-            await inbox.store([attempt])
+            await inbox.store([candidate])
             return
         except DatabaseUnavailable:
             raise
-        except Exception as failure:
-            fault = type(failure).__name__
+        except Exception as error:
+            fault = type(error).__name__
             # The key is not logged: it is in the row set aside, and may contain a phone number in base64.
-            log.error("event_not_stored", channel=event.channel, what=type(attempt).__name__, kind=fault)
+            log.error("event_not_stored", channel=event.channel, what=type(candidate).__name__, kind=fault)
     # Not even the bare key can be written: the fault is not in the event, and the platform must send it again.
     raise DatabaseUnavailable(fault)

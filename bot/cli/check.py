@@ -54,7 +54,7 @@ def check(
     for line in warnings:
         print_line(line)
     print_line(
-        f"All is well: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
+        f"No problems: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
         f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
     )
     files = len(list(own.rglob("*.toml"))) if own else 0

@@ -23,7 +23,7 @@ POSTGRES = {
     "53300": "the server has no connections left; raise max_connections, or close other clients",
     "53100": "the server's disk is full; free some space there",
     "57P03": "the server is starting or stopping; try again",
-    "3F000": "its user may use no schema there; let it own the database",
+    "3F000": "its user may not use any schema there; make it the owner of the database",
     "25006": "that server is read-only (a replica, or configured so); name the primary",
 }
 """By SQLSTATE."""
@@ -64,7 +64,7 @@ def _problem(error: BaseException) -> str:
                 if name.startswith(prefix):
                     return text
     if isinstance(error, PermissionDenied):
-        return f"its user may not create or change tables there ({error}); let it own the database"
+        return f"its user may not create or change tables there ({error}); make it the owner of the database"
     kind = type(causes[-1]).__name__
     if kind in NETWORK:
         return f"{UNAVAILABLE}: {NETWORK[kind]}"

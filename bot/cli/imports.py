@@ -49,7 +49,7 @@ async def institutions(
         shipped = [entry for entry in app.library.institutions if not entry.fictional]
         wanted = shipped if file == "guanajuato" else _read_institutions(Path(file))
         async with app.database.read() as tx:
-            new = await imports.unknown(tx, wanted)
+            new = await imports.not_stored(tx, wanted)
         if apply:
             async with app.database.write() as tx:
                 await imports.add_institutions(tx, new)

@@ -15,7 +15,7 @@ from bot.cli.officers import OfficerRole
 from bot.cli.output import fail, print_line
 from bot.config import Settings
 from bot.course_loader import load_course
-from handlers.administration import demo as fiction
+from handlers.administration import demo as demo_data
 from storage import migrate as schema
 from storage.confidential import officers
 from storage.people import servants
@@ -67,7 +67,7 @@ async def _prepare_demo(app: wiring.App) -> list[str]:
     """Fill an empty database; return a sign-up link for the first officer unless one has signed up already."""
     now = wiring.system_clock()
     async with app.database.write() as tx:
-        await fiction.fill(tx, app.library, app.installation, now)
+        await demo_data.add_demo_data(tx, app.library, app.installation, now)
         if any(officer.state != "invited" for officer in await officers.all_officers(tx)):
             return []
         token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)
@@ -77,15 +77,15 @@ async def _prepare_demo(app: wiring.App) -> list[str]:
 async def _print_welcome(app: wiring.App, port: int, links: list[str]) -> None:
     """Print the addresses of the pages and the channels that are on; `port` is 0 for a process without HTTP."""
     base = app.settings.public_url
-    print_line(f"Integra is ready on port {port}." if port else "Integra works.")
-    async with app.database.read() as tx:
-        institution = await servants.institution_by_code(tx, fiction.CODE)
-    if institution is not None and institution.is_fictional:
-        print_line(f"  Enrolment code:  {fiction.CODE}")
-    for link in links:
-        print_line(f"  First officer:   {link}   (once)")
-    print_line(f"  Console:         {base}/console/")
+    print_line(f"Integra is ready on port {port}." if port else "Integra's worker is running (no HTTP).")
     for registration in registry.enabled(app.settings):
         for label, value in registration.start_lines(app.settings):
             print_line(f"  {label + ':':<17}{value}")
+    async with app.database.read() as tx:
+        institution = await servants.institution_by_code(tx, demo_data.CODE)
+    if institution is not None and institution.is_fictional:
+        print_line(f"  Enrolment code:  {demo_data.CODE}")
+    for link in links:
+        print_line(f"  First officer:   {link}   (once)")
+    print_line(f"  Console:         {base}/console/")
     print_line("Ctrl-C stops it; the next start keeps everything.")

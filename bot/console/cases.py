@@ -17,7 +17,7 @@ from handlers.casework.cases import LetterRefused, NoSuchCase
 routes = web.RouteTableDef()
 
 
-class PostedAnswer(BaseModel):
+class PostedLetter(BaseModel):
     """A sealed and signed letter, as the browser posts it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,7 +30,7 @@ async def queue(request: web.Request) -> web.Response:
     """List the cases the officer may read, the most urgent first."""
     officer = site.require_reader(request)
     async with request.config_dict[DATABASE].read() as tx:
-        queued = await cases.queue(site.desk(request, tx, officer))
+        queued = await cases.queue(site.officer_context(request, tx, officer))
     return site.page(
         request,
         "cases.html",
@@ -47,7 +47,7 @@ async def case(request: web.Request) -> web.Response:
     library = request.config_dict[LIBRARY]
     async with request.config_dict[DATABASE].read() as tx:
         try:
-            found = await cases.case_summary(site.desk(request, tx, officer), request.match_info["id"])
+            found = await cases.case_summary(site.officer_context(request, tx, officer), request.match_info["id"])
         except NoSuchCase:
             raise web.HTTPNotFound from None
     questions = [question.text.in_language(language) for question in library.assessment.questions]
@@ -62,12 +62,12 @@ async def case(request: web.Request) -> web.Response:
 
 @routes.get("/cases/{id}/letters")
 async def letters(request: web.Request) -> web.Response:
-    """Answer with the sealed letters and the case keys sealed to this officer; the access is recorded in the ledger."""
+    """Respond with the sealed letters and the case keys sealed to this officer; record the access in the ledger."""
     officer, case_id = site.require_reader(request), request.match_info["id"]
     async with request.config_dict[DATABASE].write() as tx:
-        desk = site.desk(request, tx, officer)
+        context = site.officer_context(request, tx, officer)
         try:
-            opened = await cases.open_case(desk, case_id)
+            opened = await cases.open_case(context, case_id)
         except NoSuchCase:
             raise web.HTTPNotFound from None
     return web.json_response(
@@ -77,7 +77,7 @@ async def letters(request: web.Request) -> web.Response:
             "epoch": opened.case.epoch,
             "day": opened.case.day.isoformat(),
             "due_on": opened.case.due_on.isoformat(),
-            "today": desk.today.isoformat(),
+            "today": context.today.isoformat(),
             "access": [{"epoch": grant.epoch, "sealed": grant.sealed} for grant in opened.access],
             "letters": [json.loads(envelope) for envelope in opened.letters],
             "keys": {"body": opened.keys.body, "signature": opened.keys.signature},
@@ -88,10 +88,12 @@ async def letters(request: web.Request) -> web.Response:
 @routes.post("/cases/{id}/letters")
 async def answer(request: web.Request) -> web.Response:
     """Store a sealed and signed answer."""
-    officer, posted = site.require_reader(request), await site.posted_json(request, PostedAnswer)
+    officer, posted = site.require_reader(request), await site.posted_json(request, PostedLetter)
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            state = await cases.answer(site.desk(request, tx, officer), request.match_info["id"], posted.letter)
+            state = await cases.answer(
+                site.officer_context(request, tx, officer), request.match_info["id"], posted.letter
+            )
         except NoSuchCase:
             raise web.HTTPNotFound from None
         except LetterRefused as error:

@@ -21,7 +21,7 @@ async def keys(request: web.Request) -> web.Response:
     officer = site.require_reader(request)
     async with request.config_dict[DATABASE].read() as tx:
         in_force, all_officers = await officers.newest_key_list(tx), await officers.all_officers(tx)
-        today = site.desk(request, tx, officer).today
+        today = site.officer_context(request, tx, officer).today
     if in_force is None:
         raise web.HTTPNotFound
     listed = sealing.verify_key_list(in_force.body, in_force.signature)
@@ -49,7 +49,7 @@ async def sign(request: web.Request) -> web.Response:
     officer, posted = site.require_reader(request), await site.posted_json(request, SignedKeys)
     async with request.config_dict[DATABASE].write() as tx:
         try:
-            await cases.sign_keys(site.desk(request, tx, officer), posted.body, posted.signature)
+            await cases.sign_keys(site.officer_context(request, tx, officer), posted.body, posted.signature)
         except KeysRefused:
             return site.conflict("keys")
     return web.json_response({}, status=201)

@@ -113,7 +113,7 @@ async def signup_page(request: web.Request) -> web.Response:
 
 @routes.post("/signup/begin")
 async def begin_signup(request: web.Request) -> web.Response:
-    """Answer with the invited officer's details; does not spend the invite."""
+    """Respond with the invited officer's details; does not spend the invite."""
     posted = await site.posted_json(request, SignUpStart)
     async with request.config_dict[DATABASE].read() as tx:
         try:
@@ -121,7 +121,7 @@ async def begin_signup(request: web.Request) -> web.Response:
         except InviteRefused:
             return site.conflict("token")
         is_first = officer.role in officers.READER_ROLES and await officers.newest_key_list(tx) is None
-        today = site.desk(request, tx, officer).today
+        today = site.officer_context(request, tx, officer).today
     return web.json_response(
         {
             "id": officer.id,
@@ -151,7 +151,7 @@ async def sign_up(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].write() as tx:
         try:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
-            state = await cases.accept_invite(site.desk(request, tx, officer), posted.token, keys, signed)
+            state = await cases.accept_invite(site.officer_context(request, tx, officer), posted.token, keys, signed)
         except InviteRefused:
             return site.conflict("token")
         except cases.KeysRefused:
@@ -170,7 +170,7 @@ async def signin_page(request: web.Request) -> web.Response:
 
 @routes.post("/signin/begin")
 async def begin_signin(request: web.Request) -> web.Response:
-    """Answer with the salt of the officer's passphrase; an unknown address gets a made-up salt, always the same one."""
+    """Respond with the salt of the officer's passphrase; an unknown address gets a made-up, constant salt."""
     posted = await site.posted_json(request, SignInStart)
     email = officers.normalize_email(posted.email)
     async with request.config_dict[DATABASE].read() as tx:

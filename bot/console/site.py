@@ -167,8 +167,8 @@ def require_reader(request: web.Request) -> Officer:
     return officer
 
 
-def desk(request: web.Request, tx: Transaction, officer: Officer) -> OfficerContext:
-    """Return the officer's desk for one transaction."""
+def officer_context(request: web.Request, tx: Transaction, officer: Officer) -> OfficerContext:
+    """Return the context in which the officer acts, for one transaction."""
     installation = request.config_dict[INSTALLATION]
     return OfficerContext(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, current_time(request))
 

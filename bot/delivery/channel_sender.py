@@ -42,13 +42,13 @@ log = structlog.get_logger()
 class SendOutcome(Enum):
     """The outcome of an attempt, as far as it concerns the later deliveries to the same recipient."""
 
-    OVER = "over"
-    LATER = "later"  # it waits again, or its result was not recorded: later ones must not overtake it
-    GONE = "gone"  # the recipient cannot be written to: later ones are dropped
+    FINISHED = "finished"  # sent, dropped, refused or in doubt: the next delivery may start
+    WAITING = "waiting"  # it is retried later, or its result was not recorded: later ones must not overtake it
+    UNREACHABLE = "unreachable"  # the recipient cannot be written to: later ones are dropped
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedBatch:
     """Claimed deliveries with the slots reserved for them; `start_by`: last moment to start, by the monotonic clock."""
 
     deliveries: Sequence[Delivery] = ()
@@ -72,7 +72,7 @@ class ChannelSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: set[int] = set()  # deliveries that we claimed and have not finished or released
         self._connections = asyncio.Semaphore(MAX_IN_FLIGHT)  # each in use until the result is recorded
-        self._may_have_more = False  # the last claim left something behind
+        self._may_have_more = False  # more may be due than the last claim took: wake the dispatcher once there is room
         self._is_stopping = False
 
     @property
@@ -89,32 +89,32 @@ class ChannelSender:
         """How many more deliveries may be in flight."""
         return max(0, MAX_IN_FLIGHT - len(self._in_flight))
 
-    def has_room(self) -> bool:
+    def request_room(self) -> bool:
         """Whether more may be claimed now; if not, `wake` is called as soon as it may."""
         has_room = self.room() > 0
         self._may_have_more |= not has_room
         return has_room
 
-    async def claim(self, tx: Transaction, *, is_urgent: bool) -> Claimed:
+    async def claim(self, tx: Transaction, *, is_urgent: bool) -> ClaimedBatch:
         """Claim what is due, as far as there is room; pass it to `start` once the transaction is committed.
 
         `is_urgent`: more than prompts is due, which justifies waiting behind slots of other processes.
         """
         room = self.room()
         if not room or self._rate_limiter.seconds_paused > MAX_PAUSE:
-            return Claimed()
-        snapshot = await self._rate_limiter.snapshot(tx)
+            return ClaimedBatch()
+        snapshot = await self._rate_limiter.lock(tx)
         if self._rate_limiter.seconds_paused > MAX_PAUSE:  # another process was throttled: slots may outlast a lease
-            return Claimed()
-        was_busy, start_by = bool(self._in_flight), self._services.time() + START_WITHIN
+            return ClaimedBatch()
+        was_busy, start_by = bool(self._in_flight), self._services.monotonic() + START_WITHIN
         claimed: Sequence[Delivery] = ()
-        if count := self._rate_limiter.reservable(snapshot, room, is_urgent=is_urgent):
+        if count := self._rate_limiter.reservable_count(snapshot, room, is_urgent=is_urgent):
             now, limit = self._services.clock(), self._rate_limiter.recipient_limit
-            claimed = await claims.claim(tx, self._services.worker, self.channel.name, now, count, limit)
+            claimed = await claims.claim(tx, self._services.worker_id, self.channel.name, now, count, limit)
         self._may_have_more = was_busy or len(claimed) >= count
-        return Claimed(claimed, await self._rate_limiter.reserve(tx, snapshot, claimed), start_by)
+        return ClaimedBatch(claimed, await self._rate_limiter.reserve(tx, snapshot, claimed), start_by)
 
-    def start(self, claimed: Claimed) -> None:
+    def start(self, claimed: ClaimedBatch) -> None:
         """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
         self._rate_limiter.add(claimed.slots)
         by_recipient: dict[str, list[Delivery]] = {}
@@ -142,23 +142,27 @@ class ChannelSender:
 
     async def _send_in_order(self, deliveries: Sequence[Delivery], start_by: float) -> None:
         """Send one after the other; if one has to wait again, those behind it wait as well."""
-        outcome = SendOutcome.OVER
+        outcome = SendOutcome.FINISHED
         for delivery in deliveries:
             try:
-                if outcome is SendOutcome.OVER:
+                if outcome is SendOutcome.FINISHED:
                     outcome = await self._send(delivery, start_by)
                 else:
                     await self._skip(delivery, outcome)
-            except DatabaseUnavailable as fault:  # the delivery waits again when its lease expires
-                log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(fault))
-                outcome = SendOutcome.LATER
+            except DatabaseUnavailable as error:  # the delivery waits again when its lease expires
+                log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(error))
+                outcome = SendOutcome.WAITING
             finally:
                 self._in_flight.discard(delivery.id)
 
     async def _skip(self, delivery: Delivery, outcome: SendOutcome) -> None:
-        """Do not send: an earlier delivery to the same recipient did not leave."""
+        """Do not send, as an earlier delivery to the same recipient did not leave.
+
+        Drop this one if the recipient cannot be written to, else release its claim, except while the process stops: the
+        dispatcher then releases all claims together.
+        """
         self._rate_limiter.skip()
-        if outcome is SendOutcome.GONE:
+        if outcome is SendOutcome.UNREACHABLE:
             await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
         elif not self._is_stopping:
             await self._release(delivery)
@@ -170,8 +174,8 @@ class ChannelSender:
                 return await self._attempt(delivery, start_by)
         except DatabaseUnavailable:
             raise
-        except Exception as fault:  # one bad delivery never stops the rest
-            kind = type(fault).__name__
+        except Exception as error:  # one bad delivery never stops the rest
+            kind = type(error).__name__
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
             return await self._finish(delivery, DeliveryState.REFUSED, fault=kind)
 
@@ -180,13 +184,13 @@ class ChannelSender:
         self._rate_limiter.pause(seconds)
 
     def abandon(self) -> None:
-        """The process stops: send nothing more that waits for its slot or behind another delivery."""
+        """Start no further attempt, as the process stops: deliveries that still wait for their turn are not sent."""
         self._is_stopping = True
 
     async def _attempt(self, delivery: Delivery, start_by: float) -> SendOutcome:
         if self._is_stopping:  # the dispatcher releases all claims together
-            return SendOutcome.LATER
-        if self._services.time() >= start_by:
+            return SendOutcome.WAITING
+        if self._services.monotonic() >= start_by:
             return await self._release(delivery)
         if (pause := self._rate_limiter.seconds_paused) > 0 and not delivery.is_signal:
             return await self._postpone(delivery, pause, "throttled")
@@ -195,23 +199,26 @@ class ChannelSender:
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
-        except ChannelError as fault:
-            return await self._handle_error(delivery, fault)
+        except ChannelError as error:
+            return await self._handle_error(delivery, error)
         return await self._finish(delivery, DeliveryState.SENT, ref=ref)
 
-    async def _handle_error(self, delivery: Delivery, fault: ChannelError) -> SendOutcome:
-        """Decide about a delivery that did not leave, or may not have left."""
-        reason = str(fault)
-        match fault:
+    async def _handle_error(self, delivery: Delivery, error: ChannelError) -> SendOutcome:
+        """Postpone or finish a delivery that did not leave, or may not have left.
+
+        Throttling and a stopped channel are recorded for all processes.
+        """
+        reason = str(error)
+        match error:
             case Throttled():
-                log.warning("channel_throttled", channel=self.channel.name, seconds=fault.retry_after)
-                await self._rate_limiter.record_throttling(fault.retry_after)
-                return await self._postpone(delivery, fault.retry_after, "throttled")
+                log.warning("channel_throttled", channel=self.channel.name, seconds=error.retry_after)
+                await self._rate_limiter.record_throttling(error.retry_after)
+                return await self._postpone(delivery, error.retry_after, "throttled")
             case RecipientThrottled():
                 wait = (
-                    min(fault.retry_after**delivery.attempts, MAX_BACKOFF)
-                    if fault.is_exponential
-                    else fault.retry_after
+                    min(error.retry_after**delivery.attempts, MAX_BACKOFF)
+                    if error.is_exponential
+                    else error.retry_after
                 )
                 return await self._postpone(delivery, wait, reason)
             case TemplateStopped():
@@ -220,7 +227,7 @@ class ChannelSender:
                 return await self._finish(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
                 return await self._drop_recipient(delivery)
-            case Unreachable() if fault.in_doubt and delivery.kind is DeliveryKind.PROMPT:
+            case Unreachable() if error.in_doubt and delivery.kind is DeliveryKind.PROMPT:
                 return await self._finish(delivery, DeliveryState.DOUBTED, fault=reason)
             case Unreachable():
                 return await self._postpone(delivery, min(2.0**delivery.attempts, MAX_BACKOFF), reason)
@@ -241,25 +248,25 @@ class ChannelSender:
     async def _release(self, delivery: Delivery) -> SendOutcome:
         """Release the claim of a delivery that was not tried; a newer claim by another worker is left alone."""
         await self._services.results.record(PostponedDelivery(delivery.id, None))
-        return SendOutcome.LATER
+        return SendOutcome.WAITING
 
     async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> SendOutcome:
         until = self._services.clock() + timedelta(seconds=seconds)
         await self._services.results.record(PostponedDelivery(delivery.id, until, fault))
-        return SendOutcome.LATER
+        return SendOutcome.WAITING
 
     async def _drop_recipient(self, delivery: Delivery) -> SendOutcome:
         now = self._services.clock()
         async with self._services.database.write() as tx:
             await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
         await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
-        return SendOutcome.GONE
+        return SendOutcome.UNREACHABLE
 
     async def _finish(self, delivery: Delivery, state: DeliveryState, *, ref: str = "", fault: str = "") -> SendOutcome:
         await self._services.results.record(FinishedDelivery(delivery.id, state, ref, fault))
-        return SendOutcome.OVER
+        return SendOutcome.FINISHED
 
 
-def new_worker() -> str:
-    """Return a worker id that no other process has."""
+def new_worker_id() -> str:
+    """Return a random worker id, which no other process has."""
     return secrets.token_hex(8)

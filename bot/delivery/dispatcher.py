@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from bot.channels.channel import Channel
-from bot.delivery.channel_sender import ChannelSender, new_worker
+from bot.delivery.channel_sender import ChannelSender, new_worker_id
 from bot.delivery.rate_limiter import DeliveryServices, Limits
 from bot.delivery.results import ResultWriter
 from storage.channels import channel_facts
@@ -40,11 +40,11 @@ class Dispatcher:
         self._database = database
         self._clock = clock
         self._rate_limit_clock = rate_limit_clock
-        self._worker = new_worker()
+        self._worker_id = new_worker_id()
         self.wake = asyncio.Event()
         self._has_stale_rate_limits = False  # a process was throttled since we read the rate limits
-        results = ResultWriter(database, self._worker, clock, sleep)
-        services = DeliveryServices(database, results, self._worker, clock, rate_limit_clock, sleep, monotonic)
+        results = ResultWriter(database, self._worker_id, clock, sleep)
+        services = DeliveryServices(database, results, self._worker_id, clock, rate_limit_clock, sleep, monotonic)
         self._senders = {
             name: ChannelSender(channels[name], limits.get(name), services, self.wake.set)
             for name in sorted(channels)  # the same order in all processes, as their rows are locked in it
@@ -65,8 +65,8 @@ class Dispatcher:
                 self.wake.clear()
                 try:
                     await self._claim_and_start(is_poll=(is_poll_due := now() >= next_poll_at))
-                except DatabaseUnavailable as fault:
-                    log.warning("dispatcher_database_unavailable", fault=str(fault))
+                except DatabaseUnavailable as error:
+                    log.warning("dispatcher_database_unavailable", fault=str(error))
                     is_poll_due = True
                 next_claim_at = now() + CLAIM_INTERVAL
                 if is_poll_due:
@@ -75,24 +75,27 @@ class Dispatcher:
                     async with asyncio.timeout_at(next_poll_at):
                         await self.wake.wait()
         finally:
-            await self._stop()
+            await self._shut_down()
 
     def refresh_rate_limits(self) -> None:
-        """Read the rate limits again: some process was throttled, so that deliveries with slots must wait as well."""
+        """Have the rate limits read again: a process was throttled, so deliveries that hold slots must wait too."""
         self._has_stale_rate_limits = True
         self.wake.set()
 
-    async def _stop(self) -> None:
-        """Record what the platform accepts now, or a prompt would be sent twice; release all other claims."""
+    async def _shut_down(self) -> None:
+        """Wait for the attempts in flight, at most SHUTDOWN_GRACE, and record their results; release all other claims.
+
+        A prompt that the platform accepts now would otherwise be sent twice.
+        """
         for sender in self.senders:
             sender.abandon()
         if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
         try:
             async with self._database.write() as tx:
-                await outbox.release(tx, self._worker)
-        except DatabaseUnavailable as fault:  # the deliveries wait again when their leases expire
-            log.warning("dispatcher_claims_not_released", fault=str(fault))
+                await outbox.release(tx, self._worker_id)
+        except DatabaseUnavailable as error:  # the deliveries wait again when their leases expire
+            log.warning("dispatcher_claims_not_released", fault=str(error))
 
     async def drain(self) -> int:
         """Send all that is due now; return how many deliveries were tried. Raises DatabaseUnavailable."""
@@ -113,19 +116,19 @@ class Dispatcher:
     async def _claim_and_start(self, *, is_poll: bool) -> int:
         """Claim what is due on all channels with room, in one transaction, and start sending; return how many.
 
-        `is_poll`: nothing woke us. Then check first whether anything is due, which takes no write lock; and reclaim
-        what dead workers left behind.
+        `is_poll`: check first whether anything is due, which takes no write lock, and reclaim deliveries whose leases
+        expired because their worker died.
         """
         now = self._clock()
         if self._has_stale_rate_limits:
             await self._apply_pauses()
-        with_room = [sender for sender in self.senders if sender.has_room()]
+        with_room = [sender for sender in self.senders if sender.request_room()]
         if is_poll and not await self._has_work(now, with_room):
             return 0
         async with self._database.write() as tx:
             if is_poll and await claims.has_expired_lease(tx, now):
                 in_flight = [delivery_id for sender in self.senders for delivery_id in sender.in_flight]
-                await outbox.reclaim(tx, self._worker, now, in_flight)
+                await outbox.reclaim(tx, self._worker_id, now, in_flight)
             due = await _due_channels(tx, now)
             claimed = {
                 sender: await sender.claim(tx, is_urgent=due[name])
@@ -149,7 +152,7 @@ class Dispatcher:
             due = await _due_channels(tx, now)
             return any(sender.channel.name in due for sender in with_room) or await claims.has_expired_lease(tx, now)
 
-    async def stop(self, channel: str, reason: str) -> None:
+    async def stop_channel(self, channel: str, reason: str) -> None:
         """Stop a channel until an administrator acts: the platform refuses its credential or account."""
         await self._senders[channel].stop(reason)
 

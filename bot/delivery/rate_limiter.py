@@ -11,21 +11,19 @@ from bot.delivery.results import ResultWriter
 from bot.delivery.slot_queue import SlotQueue
 from storage.database import Database, Transaction
 from storage.queue import rate_limits
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import Delivery
 
-AHEAD = 0.5  # seconds of slots that all processes together reserve ahead: a reply waits no longer than that for prompts
-MIN_BATCH_DIVISOR = (
-    5  # a fifth of those is reserved at least; a process without any slot reserves that much in any case
-)
+AHEAD = 0.5  # seconds of slots that all processes together reserve ahead; a reply waits at most that long for prompts
+MIN_BATCH_DIVISOR = 5  # the smallest batch of slots is a fifth of those; without any slot a process always gets that
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform allows: messages a second over all recipients, and to one recipient."""
+    """What a platform allows: messages per second over all recipients, and to one recipient."""
 
     rate: float
-    recipient: RecipientLimit
+    recipient: RecipientRateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,11 @@ class DeliveryServices:
 
     database: Database
     results: ResultWriter
-    worker: str
+    worker_id: str
     clock: Callable[[], datetime]
     rate_limit_clock: Callable[[], datetime] | None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    time: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = time.monotonic
 
     def rate_limit_now(self) -> datetime | None:
         return None if self.rate_limit_clock is None else self.rate_limit_clock()
@@ -51,35 +49,35 @@ class RateLimiter:
         self._channel = channel
         self._limits = limits
         self._services = services
-        self._queue = SlotQueue(1 / limits.rate, services.time, services.sleep) if limits else None
+        self._queue = SlotQueue(1 / limits.rate, services.monotonic, services.sleep) if limits else None
         self._max_ahead = math.ceil(limits.rate * AHEAD) if limits else 0
         self._paused_until = 0.0  # by the monotonic clock
-        self._next_at = 0.0  # the next free slot, as we left it
-        self._reserve_at = 0.0  # by the monotonic clock: before, no batch of slots is free
-        self._max_reserved = 0  # with more slots reserved it is too soon for the next batch
+        self._next_at = 0.0  # the shared next free slot after our last reservation
+        self._reserve_at = 0.0  # by the monotonic clock: no batch of slots is free before
+        self._max_reserved = 0  # while more slots are reserved, it is too soon for the next batch
 
     @property
-    def recipient_limit(self) -> RecipientLimit | None:
+    def recipient_limit(self) -> RecipientRateLimit | None:
         """What one recipient may get."""
         return self._limits.recipient if self._limits else None
 
-    async def snapshot(self, tx: Transaction) -> "RateSnapshot":
-        """Read the rate limit that all processes share; it stays locked until the transaction ends."""
+    async def lock(self, tx: Transaction) -> "RateSnapshot":
+        """Lock and read the rate limit that all processes share; it stays locked until the transaction ends."""
         seen = await rate_limits.lock(tx, self._channel, self._services.rate_limit_now())
         self.pause(seen.held)
-        return RateSnapshot(seen, self._services.time())
+        return RateSnapshot(seen, self._services.monotonic())
 
     # ------------------------------------------------------------ pauses
 
     @property
     def seconds_paused(self) -> float:
         """Seconds until sending may resume after a 429."""
-        return max(0.0, self._paused_until - self._services.time())
+        return max(0.0, self._paused_until - self._services.monotonic())
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so many seconds: the platform throttled this process or another one."""
         if self._limits is not None:
-            self._paused_until = max(self._paused_until, self._services.time() + seconds)
+            self._paused_until = max(self._paused_until, self._services.monotonic() + seconds)
 
     async def record_throttling(self, seconds: float) -> None:
         """The platform throttled this process: pause it and all others."""
@@ -87,7 +85,7 @@ class RateLimiter:
             return
         self.pause(seconds)
         async with self._services.database.write() as tx:
-            await rate_limits.record_refusal(tx, self._channel, seconds, self._services.rate_limit_now())
+            await rate_limits.record_throttling(tx, self._channel, seconds, self._services.rate_limit_now())
 
     # ------------------------------------------------------------ slots
 
@@ -95,9 +93,9 @@ class RateLimiter:
         """Whether it is too soon to reserve the next batch of slots."""
         if self._queue is None or not self._queue.reserved:
             return False
-        return self._queue.reserved > self._max_reserved or self._services.time() < self._reserve_at
+        return self._queue.reserved > self._max_reserved or self._services.monotonic() < self._reserve_at
 
-    def reservable(self, snapshot: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
+    def reservable_count(self, snapshot: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
         """Return how many slots may be reserved, at most `room`.
 
         With urgent deliveries, or without any slot, the least batch may be reserved in any case. Urgent deliveries do
@@ -126,7 +124,7 @@ class RateLimiter:
         delay = self._queue.collect_delay(moves=not is_alone)
         slots = await rate_limits.take_slots(tx, snapshot.rate_limit, count, 1 / self._limits.rate, delay)
         self._next_at = slots.next_at
-        return [snapshot.at + slots[place] for place in range(count)]
+        return [snapshot.at + slots[index] for index in range(count)]
 
     def add(self, slots: Sequence[float]) -> None:
         """Queue slots whose reservation is committed."""
@@ -134,7 +132,7 @@ class RateLimiter:
             self._queue.add(slots)
 
     async def wait_for_slot(self, delivery: Delivery) -> None:
-        """Return at once for a delivery that needs no slot."""
+        """Wait for the next slot; return at once for a delivery that needs none."""
         if self._queue is not None and not delivery.is_signal:
             await self._queue.wait((delivery.priority, delivery.id))
 

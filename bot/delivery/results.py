@@ -24,22 +24,25 @@ class ResultWriter:
     def __init__(
         self,
         database: Database,
-        worker: str,
+        worker_id: str,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._worker = worker
+        self._worker_id = worker_id
         self._clock = clock
         retry_policy = RetryPolicy(ATTEMPTS, RETRY_DELAY, sleep)
         self._batcher = Batcher(database, self._write, retry_policy, BatchOptions(WRITE_INTERVAL))
 
     async def record(self, result: FinishedDelivery | PostponedDelivery) -> None:
-        """Raises DatabaseUnavailable: then the delivery waits again when its lease expires."""
+        """Write a result with the next batch.
+
+        Raises DatabaseUnavailable: then the delivery waits again when its lease expires.
+        """
         await self._batcher.add(result)
 
     async def _write(self, tx: Transaction, results: Sequence[FinishedDelivery | PostponedDelivery]) -> Sequence[None]:
         finished = [result for result in results if isinstance(result, FinishedDelivery)]
         postponed = [result for result in results if isinstance(result, PostponedDelivery)]
-        await outbox.finish_all(tx, self._worker, finished, self._clock())
-        await outbox.postpone_all(tx, self._worker, postponed)
+        await outbox.finish_all(tx, self._worker_id, finished, self._clock())
+        await outbox.postpone_all(tx, self._worker_id, postponed)
         return [None] * len(results)

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-MIN_GAP = 0.99  # of a step: least distance between two messages of one process; 31 such span a second
+MIN_GAP = 0.99  # fraction of a step: least distance between two messages of one process; 31 such span a second
 TIMER_TOLERANCE = 0.002  # seconds that a timer may fire late without moving the next slot
-LATE = 0.01  # seconds after its slot from which a message counts as late: half of what a platform's second leaves over
+LATE = 0.01  # seconds after its slot from which a message counts as late: half of the slack in a platform's second
 
 Urgency = tuple[int, int]
 """Priority and id in the outbox; the least goes first."""
@@ -35,9 +35,9 @@ class SlotQueue:
     leaves late moves the next ones back, as several that leave together would be a burst. `step` is in seconds.
     """
 
-    def __init__(self, step: float, time: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, step: float, monotonic: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._step = step
-        self._time = time
+        self._monotonic = monotonic
         self._sleep = sleep
         self._slots: deque[float] = deque()  # by the monotonic clock
         self._waiters: list[_Waiter] = []
@@ -81,12 +81,12 @@ class SlotQueue:
             self._task = None
 
     async def _sleep_until(self, moment: float) -> None:
-        if (seconds := moment - self._time()) > 0:
+        if (seconds := moment - self._monotonic()) > 0:
             await self._sleep(seconds)
 
     def _leave(self, moment: float) -> float:
         """Return when a message that may leave from `moment` on leaves, and keep the next one at a distance."""
-        now = self._time()
+        now = self._monotonic()
         leaves_at = moment if now - moment <= TIMER_TOLERANCE else now
         self._free_at = max(self._free_at, leaves_at + MIN_GAP * self._step)
         return leaves_at

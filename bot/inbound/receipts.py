@@ -32,12 +32,12 @@ async def receive(
     """
     delivery = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.status, now)
     if delivery is not None and receipt.status is DeliveryStatus.FAILED:
-        code, reason = receipt.code, receipt.meaning
+        code, meaning = receipt.code, receipt.meaning
         log.warning(
-            "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=reason.value
+            "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=meaning.value
         )
         failed_at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        await _apply_failure(tx, library, installation, Failure(delivery, reason, code, failed_at), now)
+        await _apply_failure(tx, library, installation, Failure(delivery, meaning, code, failed_at), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Failure:
     """A delivery that will not arrive; `at` is when the platform found that out, which may be days ago."""
 
     delivery: UpdatedDelivery
-    reason: ErrorMeaning
+    meaning: ErrorMeaning
     code: int
     at: datetime
 
@@ -53,20 +53,20 @@ class Failure:
 async def _apply_failure(
     tx: Transaction, library: Library, installation: Installation, failure: Failure, now: datetime
 ) -> None:
-    delivery, reason = failure.delivery, failure.reason
+    delivery, meaning = failure.delivery, failure.meaning
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
     has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
-    if reason is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
+    if meaning is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
         await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
-    elif reason is ErrorMeaning.NO_MARKETING:
+    elif meaning is ErrorMeaning.NO_MARKETING:
         await addresses.set_no_marketing(tx, delivery.channel, delivery.address, no_marketing=True)
-    elif reason is ErrorMeaning.CHANNEL_STOPPED:
+    elif meaning is ErrorMeaning.CHANNEL_STOPPED:
         await channel_facts.store(tx, delivery.channel, channel_facts.STOPPED, f"code {failure.code}", now)
-    elif reason is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
+    elif meaning is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
         await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
         if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:
             await _resend_as_template(tx, library, installation, delivery, now)
-    elif reason in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
+    elif meaning in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
         today = now.astimezone(installation.timezone).date()
         await addresses.defer(tx, delivery.channel, delivery.address, today)
 

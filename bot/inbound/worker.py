@@ -1,4 +1,7 @@
-"""Handle stored updates: oldest first, in order per person, each together with its effects in one transaction."""
+"""Handle stored platform events, oldest first, each together with its effects in one transaction.
+
+Events with the same ordering key (a person, a message, the account) are handled in order.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,16 +20,16 @@ from handlers.message import Update
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import updates
 
-BATCH = 16  # updates handled in one transaction
+BATCH = 16  # events handled in one transaction
 SQLITE_BATCH = 16  # the same on SQLite, where a webhook waits for that transaction before it can store
-BATCH_INTERVAL = 0.02  # seconds between two batches that are not full, so that updates collect to larger ones
+BATCH_INTERVAL = 0.02  # seconds between two batches that are not full, so that events collect to larger ones
 POLL_INTERVAL = 5.0  # seconds between polls when nothing arrives here: another process may have stored something
 
 log = structlog.get_logger()
 
 
 class UpdateWorker:
-    """Handles the stored updates of all processes; `wake_dispatcher` is called whenever the outbox may have grown."""
+    """Handles the stored events of all processes; `wake_dispatcher` is called whenever the outbox may have grown."""
 
     def __init__(
         self,
@@ -46,14 +49,14 @@ class UpdateWorker:
         self._batch = SQLITE_BATCH if database.is_sqlite else BATCH
 
     async def run(self) -> None:
-        """Handle updates until cancelled; while the database is unavailable, retry."""
+        """Handle events until cancelled; while the database is unavailable, retry."""
         while True:
             self._inbox.arrived.clear()  # before the claim: what arrives meanwhile sets it again
             handled = 0
             try:
                 handled = await self._handle_batch()
-            except DatabaseUnavailable as fault:
-                log.warning("update_worker_database_unavailable", fault=str(fault))
+            except DatabaseUnavailable as error:
+                log.warning("update_worker_database_unavailable", fault=str(error))
             if handled and handled < self._batch:
                 await asyncio.sleep(BATCH_INTERVAL)
             elif not handled:
@@ -62,14 +65,14 @@ class UpdateWorker:
                         await self._inbox.arrived.wait()
 
     async def drain(self) -> int:
-        """Handle all waiting updates; return how many there were. Raises DatabaseUnavailable."""
+        """Handle all waiting events; return how many there were. Raises DatabaseUnavailable."""
         count = 0
         while handled := await self._handle_batch():
             count += handled
         return count
 
     async def _handle_batch(self) -> int:
-        """Handle updates of several people in one transaction, as most of an update's cost is the transaction."""
+        """Handle events of several people in one transaction, as most of an event's cost is the transaction."""
         batch: list[updates.StoredUpdate] = []
         try:
             async with self._database.write() as tx:
@@ -80,11 +83,11 @@ class UpdateWorker:
                 await updates.finish(tx, *(row.id for row in batch))
         except DatabaseUnavailable:
             raise
-        except Exception as fault:  # one update is bad, and the rollback undid the others as well
+        except Exception as error:  # one event is bad, and the rollback undid the others as well
             if not batch:
                 raise
             if len(batch) == 1:
-                await self._fail(batch[0], fault)
+                await self._fail(batch[0], error)
             else:
                 for row in batch:
                     await self._handle_individually(row)
@@ -99,8 +102,8 @@ class UpdateWorker:
                     await updates.finish(tx, row.id)
         except DatabaseUnavailable:
             raise
-        except Exception as fault:  # top of the loop: one bad update never stops the rest
-            await self._fail(wanted, fault)
+        except Exception as error:  # top of the loop: one bad event never stops the rest
+            await self._fail(wanted, error)
 
     async def _handle(self, tx: Transaction, events: Sequence[ReadableEvent]) -> None:
         now = self._clock()
@@ -113,19 +116,24 @@ class UpdateWorker:
                 case AccountEvent():
                     await account_events.receive(tx, event, now)
 
-    async def _fail(self, failed: updates.StoredUpdate, fault: Exception) -> None:
-        kind = type(fault).__name__
+    async def _fail(self, failed: updates.StoredUpdate, error: Exception) -> None:
+        kind = type(error).__name__
         async with self._database.write() as tx:
-            is_aside = await updates.fail(tx, failed.id, kind)
+            is_set_aside = await updates.fail(tx, failed.id, kind)
         # The innermost frame locates the fault; the message is left out, as it might repeat a person's words.
         log.error(
-            "update_failed", update=failed.id, channel=failed.channel, fault=kind, aside=is_aside, at=_location(fault)
+            "update_failed",
+            update=failed.id,
+            channel=failed.channel,
+            fault=kind,
+            aside=is_set_aside,
+            at=_location(error),
         )
 
 
-def _location(fault: Exception) -> str:
+def _location(error: Exception) -> str:
     """File and line of the frame that raised."""
-    frame = fault.__traceback__
+    frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     return "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"

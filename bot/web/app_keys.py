@@ -16,7 +16,10 @@ from storage.database import Database
 
 
 class UpdateStore(Protocol):
-    """Stores what a page received before the page acknowledges it; `bot/inbound/inbox.py` implements it."""
+    """The part of the inbox that pages need: store updates before they are acknowledged, and its encryption.
+
+    `bot/inbound/inbox.py` implements it.
+    """
 
     @property
     def box(self) -> SecretBox:

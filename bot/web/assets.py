@@ -11,7 +11,7 @@ VERSION = web.AppKey("assets_version", str)
 
 
 def add_assets(app: web.Application) -> None:
-    """Serve `/static/public`, which the front page needs even without the chat. Idempotent."""
+    """Serve `/static/public`, which the landing page needs even without the chat. Idempotent."""
     if VERSION not in app:
         files = sorted((STATIC / "public").iterdir())
         app[VERSION] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]

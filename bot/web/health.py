@@ -16,17 +16,18 @@ routes = web.RouteTableDef()
 
 @routes.get("/health/live")
 async def live(_: web.Request) -> web.Response:
-    """Answer 200 as long as the process answers."""
+    """Respond with 200 as long as the process responds."""
     return web.json_response({"live": True})
 
 
 @routes.get("/health/ready")
 async def ready(request: web.Request) -> web.Response:
-    """Answer 200 while the database accepts writes, no channel is stopped and neither queue is older than MAX_AGE.
+    """Respond with 200 while the database accepts writes, no channel is stopped and nothing has waited beyond MAX_AGE.
 
-    Otherwise 503, with `reason`: database, channel, outbox or inbox. The other fields are informative: templates that
-    may not be sent, waiting recipients, channels without incoming updates and deliveries deferred after a failure do
-    not make the process unready, since no restart helps them.
+    That age is of the oldest due delivery and of the oldest stored update. Otherwise 503, with `reason`: database,
+    channel, outbox or inbox. The other fields are informative: templates that may not be sent, waiting recipients,
+    channels without incoming updates and deliveries postponed after a failure do not make the process unready, since no
+    restart helps them.
     """
     now = request.app[CLOCK]()
     try:
@@ -37,7 +38,7 @@ async def ready(request: web.Request) -> web.Response:
             inbox_age = await backlog.oldest_update_age(tx, now)
             stopped = sorted(await channel_facts.stopped(tx))
             not_receiving = sorted(await channel_facts.not_receiving(tx))
-            deferred = await backlog.count_delayed(tx, now)
+            postponed = await backlog.count_delayed(tx, now)
             reaches = await channel_status.template_reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
@@ -54,7 +55,7 @@ async def ready(request: web.Request) -> web.Response:
         "stopped": stopped,
         "not_receiving": not_receiving,
         "outbox_age": outbox_age,
-        "delayed": sum(deferred.values()),
+        "delayed": sum(postponed.values()),
         "inbox": stored_updates,
         "inbox_age": inbox_age,
         "templates": [str(template) for reach in reaches for template in reach.stopped],

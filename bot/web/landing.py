@@ -1,4 +1,4 @@
-"""The front page, which links to the other pages, and the privacy notice."""
+"""The landing page, which links to the other pages, and the privacy notice."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from bot.web.assets import VERSION, add_assets
 from bot.web.templating import preferred_language, remember_language
 
 LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("landing_links")
-"""What the front page links to: pairs of a phrase key below `front.` and a path. The wiring sets it before `attach`."""
+"""Links of the landing page: pairs of a phrase key below `front.` and a path. The wiring sets it before `attach`."""
 
 BASE_LINKS = (("letterbox", "/c"), ("console", "/console/"))
 """The pages that every installation has."""
@@ -18,7 +18,7 @@ routes = web.RouteTableDef()
 
 
 def attach(app: web.Application) -> None:
-    """Add the front page and the privacy notice to the server; without LINKS the front page has BASE_LINKS."""
+    """Add the landing page and the privacy notice to the server; without LINKS the landing page has BASE_LINKS."""
     app.setdefault(LINKS, BASE_LINKS)
     add_assets(app)
     app.router.add_routes(routes)

@@ -19,7 +19,7 @@ from storage.confidential import sealing, wire_format
 from storage.database import DatabaseUnavailable
 
 MAX_BODY = 64 * 1024  # bytes
-PAGE = web.AppKey("letterbox_page", str)
+RENDERED_PAGE = web.AppKey("letterbox_page", str)
 ASSETS = {
     "letterbox": ("letterbox.css", "letterbox.js", "page.js", "thread.js", "write.js"),
     "sealing": ("encoding.js", "hpke.js", "sealing.js", "words.es.txt"),
@@ -31,7 +31,7 @@ routes = web.RouteTableDef()
 
 def attach(app: web.Application) -> None:
     """Add the letterbox to the server; PAGES and LIBRARY must be set."""
-    app[PAGE] = render(app)
+    app[RENDERED_PAGE] = render(app)
     app.router.add_routes(routes)
 
 
@@ -54,13 +54,13 @@ def render(app: web.Application) -> str:
 
 @routes.get("/c", name="letterbox")
 async def show(request: web.Request) -> web.Response:
-    """Answer with the page rendered at the start."""
-    return html_response(request.app[PAGE])
+    """Respond with the page rendered at the start."""
+    return html_response(request.app[RENDERED_PAGE])
 
 
 @routes.get("/static/{folder:letterbox|sealing}/{file}", name="letterbox_asset")
 async def asset(request: web.Request) -> web.StreamResponse:
-    """Answer with one of ASSETS, or 404."""
+    """Respond with one of ASSETS, or 404."""
     folder, file = request.match_info["folder"], request.match_info["file"]
     if file not in ASSETS[folder]:
         raise web.HTTPNotFound
@@ -71,7 +71,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/c/keys")
 async def keys(request: web.Request) -> web.Response:
-    """Answer with the signed list of readers and today's local date; 404 while the letterbox is closed."""
+    """Respond with the signed list of readers and today's local date; 404 while the letterbox is closed."""
     try:
         async with request.app[DATABASE].read() as tx:
             current = await letters.current_readers(tx)
@@ -89,9 +89,9 @@ async def keys(request: web.Request) -> web.Response:
 async def submit_case(request: web.Request) -> web.Response:
     """Accept a new case and spend its one-time link; no other request spends links."""
     try:
-        posting = letters.parse_submission(await _json_body(request))
+        submission = letters.parse_submission(await _json_body(request))
         async with request.app[DATABASE].write() as tx:
-            due_on = await letters.accept(tx, request.app[INSTALLATION], posting, request.app[CLOCK]())
+            due_on = await letters.accept(tx, request.app[INSTALLATION], submission, request.app[CLOCK]())
     except _HANDLED_ERRORS as error:
         return _error_response(error)
     return _json_response({"due_on": due_on.isoformat()}, 201)
@@ -99,7 +99,7 @@ async def submit_case(request: web.Request) -> web.Response:
 
 @routes.post("/c/thread")
 async def thread(request: web.Request) -> web.Response:
-    """Answer with all letters of the case that the locator, derived from the eight words, names."""
+    """Respond with all letters of the case that the locator, derived from the eight words, names."""
     try:
         body = wire_format.fields(await _json_body(request), "locator", "thread")
         locator = wire_format.string(body["locator"], "locator")

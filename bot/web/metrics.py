@@ -32,13 +32,13 @@ routes = web.RouteTableDef()
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
-    """Answer with all metrics; 403 unless the request comes from loopback or carries the token."""
+    """Respond with all metrics; 403 unless the request comes from loopback or carries the token."""
     if not _may_read(request):
         raise web.HTTPForbidden
     now = request.app[CLOCK]()
     async with request.app[DATABASE].read() as tx:
         counts = await backlog.counts(tx, now - RECENT)
-        deferred = await backlog.count_delayed(tx, now)
+        postponed = await backlog.count_delayed(tx, now)
         outbox_age = await backlog.oldest_delivery_age(tx, now)
         stored_updates = await updates.count_waiting(tx)
         stopped = sorted(await channel_facts.stopped(tx))
@@ -48,13 +48,17 @@ async def metrics(request: web.Request) -> web.Response:
         inbox_age = await backlog.oldest_update_age(tx, now)
         expired = await backlog.count_expired_leases(tx, now)
     by_state = [(_labels(channel=name, state=state), number) for (name, state), number in sorted(counts.items())]
-    deferred_by_channel = [(_labels(channel=name), number) for name, number in sorted(deferred.items())]
+    postponed_by_channel = [(_labels(channel=name), number) for name, number in sorted(postponed.items())]
     lines = [
         *_gauge("deliveries", "Deliveries: open ones, and those finished in the last ten minutes.", by_state),
         *_gauge("outbox_age_seconds", "How long the oldest due delivery has been waiting.", [("", outbox_age)]),
-        *_gauge("outbox_delayed", "Deliveries deferred to a retry or to a later hour.", deferred_by_channel),
+        *_gauge("outbox_delayed", "Deliveries postponed to a retry or to a later hour.", postponed_by_channel),
         *_gauge("inbox_waiting", "Updates that are stored and not handled yet.", [("", stored_updates)]),
-        *_gauge("channel_stopped", "Channels whose credential was refused.", _one_each(stopped)),
+        *_gauge(
+            "channel_stopped",
+            "Channels stopped until an administrator acts: credential or account refused.",
+            _one_each(stopped),
+        ),
         *_gauge("channel_not_receiving", "Channels that receive no updates.", _one_each(not_receiving)),
         *_gauge("inbox_age_seconds", "How long the oldest update has been waiting.", [("", inbox_age)]),
         *_gauge(

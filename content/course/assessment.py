@@ -24,7 +24,7 @@ OutcomeId = Literal[
 NoteId = Literal["urgent", "inform-in-writing", "interest-without-part", "do-not-act", "municipal"]
 
 
-class Reply(StrEnum):
+class SheetAnswer(StrEnum):
     """One answer of the sheet; the value is used in button payloads and in the sealed letter."""
 
     YES = "y"
@@ -43,7 +43,7 @@ class Level(IntEnum):
 
 LEVEL_IDS = {Level.APPARENT: "apparent", Level.POTENTIAL: "potential", Level.REAL: "real"}
 
-Sheet = Mapping[str, Reply]
+Sheet = Mapping[str, SheetAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +72,22 @@ class _RuleState:
     one_unsure: bool = False  # one "unsure" in q9..q12 so far: a second one needs an officer
     interest: bool = False  # "yes" in q6..q8
     doubtful_interest: bool = False  # "unsure" in q6..q8
-    q9: Reply = Reply.NO
-    q10: Reply = Reply.NO
+    q9: SheetAnswer = SheetAnswer.NO
+    q10: SheetAnswer = SheetAnswer.NO
     q11: bool = False
     q12: bool = False
     informed: bool = False
 
-    def after(self, question: str, reply: Reply) -> "_RuleState":
-        """The state once `question` is answered with `reply`."""
-        yes, maybe = reply is Reply.YES, reply is not Reply.NO
+    def after(self, question: str, answer: SheetAnswer) -> "_RuleState":
+        """The state once `question` is answered with `answer`."""
+        yes, maybe = answer is SheetAnswer.YES, answer is not SheetAnswer.NO
         match question:
             case "q1":
                 return replace(self, urgent=maybe)
             case "q2" | "q3" | "q4" | "q5":
                 return replace(self, needs_officer=self.needs_officer or maybe)
             case "q6" | "q7" | "q8":
-                unsure = reply is Reply.UNSURE
+                unsure = answer is SheetAnswer.UNSURE
                 return replace(
                     self,
                     interest=self.interest or yes,
@@ -98,29 +98,29 @@ class _RuleState:
                 return replace(self, informed=yes)
             case "q14":
                 return replace(self, needs_officer=self.needs_officer or maybe)
-        return self._count_unsure(reply)._record(question, reply)
+        return self._count_unsure(answer)._record(question, answer)
 
-    def _count_unsure(self, reply: Reply) -> "_RuleState":
-        if reply is not Reply.UNSURE:
+    def _count_unsure(self, answer: SheetAnswer) -> "_RuleState":
+        if answer is not SheetAnswer.UNSURE:
             return self
         return replace(self, one_unsure=True, needs_officer=self.needs_officer or self.one_unsure)
 
-    def _record(self, question: str, reply: Reply) -> "_RuleState":
-        """Store the reply to q9, q10, q11 or q12."""
-        maybe = reply is not Reply.NO
+    def _record(self, question: str, answer: SheetAnswer) -> "_RuleState":
+        """Store the answer to q9, q10, q11 or q12."""
+        maybe = answer is not SheetAnswer.NO
         match question:
             case "q9":
-                return replace(self, q9=reply)
+                return replace(self, q9=answer)
             case "q10":
-                return replace(self, q10=reply)
+                return replace(self, q10=answer)
             case "q11":
                 return replace(self, q11=maybe)
         return replace(self, q12=maybe)
 
     @property
     def level(self) -> Level:
-        q9, q10 = self.q9 is not Reply.NO, self.q10 is not Reply.NO
-        if self.interest and (self.q10 is Reply.YES or (q9 and q10)):
+        q9, q10 = self.q9 is not SheetAnswer.NO, self.q10 is not SheetAnswer.NO
+        if self.interest and (self.q10 is SheetAnswer.YES or (q9 and q10)):
             return Level.REAL
         involved = q9 or q10 or self.q11
         if self.interest and involved:
@@ -150,7 +150,7 @@ def _outcome_tree(index: int, state: _RuleState) -> object:
     """
     if index == len(QUESTIONS):
         return state.orientation(())
-    subtrees = tuple(_outcome_tree(index + 1, state.after(QUESTIONS[index], reply)) for reply in Reply)
+    subtrees = tuple(_outcome_tree(index + 1, state.after(QUESTIONS[index], answer)) for answer in SheetAnswer)
     return subtrees[0] if subtrees[0] == subtrees[1] == subtrees[2] else _interned((index, subtrees))
 
 
@@ -165,7 +165,7 @@ def evaluate(sheet: Sheet) -> Orientation:
     """The orientation for a sheet; questions that were not asked count as "no" (see `next_question`)."""
     state = _RuleState()
     for question in QUESTIONS:
-        state = state.after(question, sheet.get(question, Reply.NO))
+        state = state.after(question, sheet.get(question, SheetAnswer.NO))
     return state.orientation(_faults(sheet))
 
 
@@ -181,14 +181,14 @@ def next_question(sheet: Sheet) -> str | None:
         elif question in FAULT_BY_QUESTION:
             return question
         else:
-            trees = {_outcome_tree(index + 1, state.after(question, reply)) for reply in Reply}
+            trees = {_outcome_tree(index + 1, state.after(question, answer)) for answer in SheetAnswer}
             if len(trees) > 1:
                 return question
     return None
 
 
 def _faults(sheet: Sheet) -> tuple[str, ...]:
-    return tuple(fault for question, fault in FAULT_BY_QUESTION.items() if sheet.get(question) is Reply.YES)
+    return tuple(fault for question, fault in FAULT_BY_QUESTION.items() if sheet.get(question) is SheetAnswer.YES)
 
 
 class Question(ContentModel):

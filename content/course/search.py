@@ -96,7 +96,7 @@ def _as_whole_words(phrase: str) -> str:
 
 def _without_greeting(typed: list[str], greetings: Sequence[list[str]]) -> list[str]:
     longest_first = sorted(greetings, key=len, reverse=True)
-    while found := next((one for one in longest_first if one and typed[: len(one)] == one), None):
+    while found := next((words for words in longest_first if words and typed[: len(words)] == words), None):
         typed = typed[len(found) :]
     return typed
 

@@ -1,7 +1,7 @@
 """Message templates, which WhatsApp approves before they may be sent: text, variables, buttons, and their checks.
 
 Sources: WhatsApp Business Management API, "Templates", "Template components", "Template review"; rejection codes as
-observed in Meta's answers.
+observed in Meta's responses.
 """
 
 import re

@@ -96,7 +96,7 @@ class Plan:
 def decode_text(content: bytes) -> str:
     """Decode a UTF-8 file, dropping a byte order mark.
 
-    Raises Unreadable.
+    Raises UnreadableFile.
     """
     try:
         return content.decode("utf-8-sig")

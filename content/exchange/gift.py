@@ -232,7 +232,7 @@ def _structure_errors(question: GiftQuestion, scenario: Scenario, language: str)
     if right != [wanted]:
         yield "", f"marks {', '.join(right) or 'none'} as right, the scenario {wanted}; GIFT changes texts, not answers"
     for other in LANGUAGES:
-        known, here = (_question(_formatted_question(scenario, one)).situation for one in (other, language))
+        known, here = (_question(_formatted_question(scenario, code)).situation for code in (other, language))
         if other != language and question.situation == known != here:
             yield (
                 f"situation.{language}",

@@ -134,7 +134,10 @@ def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]
     )
     yield (
         (t("legend.all_articles"), t("legend.citation"), t("legend.title")),
-        [(one.id, one.label(language), one.article.title.in_language(language)) for one in library.articles.values()],
+        [
+            (citation.id, citation.label(language), citation.article.title.in_language(language))
+            for citation in library.articles.values()
+        ],
     )
 
 

@@ -33,7 +33,7 @@ def pick(
     """Return the scenario for today, or None when the course has no scenario to ask.
 
     `memories` is keyed by competency id, `last_asked` by scenario id. Due competencies come first, lowest
-    retrievability first. Then new ones: those with the fewest unanswered scenarios, then those in season, then those
+    retrievability first. Then new ones: those with the fewest scenarios asked so far, then those in season, then those
     of the topic with the fewest competencies reviewed. Otherwise the competency that is due soonest. `seed` differs
     between servants, so that colleagues are not all asked in the same order.
     """
@@ -68,10 +68,10 @@ def _first_new(
     order = random.Random(seed).sample(sorted(library.competencies), len(library.competencies))
 
     def rank(competency: str) -> tuple[int, bool, int, int]:
-        unanswered = sum(scenario.id in last_asked for scenario in library.askable[competency])
+        asked_count = sum(scenario.id in last_asked for scenario in library.askable[competency])
         in_season = any(today.month in SEASONS[season] for season in library.competencies[competency].seasons)
         reviewed = reviewed_by_topic[library.topic_of[competency].id]
-        return (unanswered, not in_season, reviewed, order.index(competency))
+        return (asked_count, not in_season, reviewed, order.index(competency))
 
     return min(new, key=rank)
 

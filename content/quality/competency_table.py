@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from content import library as course
 from content.course.scenario import Scenario
 from content.course.topic import Competency, Topic
-from content.library import Library
+from content.library import Library, load
 from content.text import LANGUAGES
 
 COLUMNS = ("rule", "articles", "level", "roles", "seasons", "scenarios", "validation")
@@ -136,4 +135,4 @@ def _line(cells: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document(course.load()))
+    sys.stdout.write(document(load()))

@@ -24,11 +24,11 @@ async def start(context: Context) -> Response:
     if context.servant is not None:
         return await _already_enrolled(context, code)
     if not code:
-        return await _list(context, 0)
+        return await _institution_list(context, 0)
     chosen = await servants.institution_by_code(context.tx, code)
     if chosen is None:
-        return Response((Message("enroll.unknown_code"), *(await _list(context, 0)).messages))
-    return Response((_notice(context, chosen),))
+        return Response((Message("enroll.unknown_code"), *(await _institution_list(context, 0)).messages))
+    return Response((_notice_message(context, chosen),))
 
 
 async def handle_text(context: Context) -> Response:
@@ -37,12 +37,12 @@ async def handle_text(context: Context) -> Response:
     code = wanted.split()[-1] if wanted.split() else ""  # "ALTA CODE", as an enrolment link types it
     chosen = await servants.institution_by_code(context.tx, code)
     if chosen is not None:
-        return Response((_notice(context, chosen),))
+        return Response((_notice_message(context, chosen),))
     institutions = await servants.all_institutions(context.tx)
     found = [institution for institution in institutions if _matches(institution.name, wanted)]
     if found:
-        return Response((_choices(context, found[:PAGE_SIZE], "enroll.found", next_page=None),))
-    return Response((Message("enroll.not_found"), *(await _list(context, 0)).messages))
+        return Response((_institution_message(context, found[:PAGE_SIZE], "enroll.found", next_page=None),))
+    return Response((Message("enroll.not_found"), *(await _institution_list(context, 0)).messages))
 
 
 async def handle(context: Context) -> Response:
@@ -50,29 +50,29 @@ async def handle(context: Context) -> Response:
     step, _, payload = context.update.choice.partition(":")[2].partition(":")
     rest = payload.split(":") if payload else []
     if step == "renew":
-        return await _renewed(context, rest)
+        return await _accept_newer_notice(context, rest)
     if step == "move" and context.servant is not None:
-        return await _moved(context, rest)
+        return await _change_institution(context, rest)
     if context.servant is not None:
         return Response((Message("enroll.already", replaces=True),))
     if step == "list" and len(rest) == 2 and rest[1].isdecimal():
-        return _replacing(await _list(_in_language(context, rest[0]), int(rest[1][:4])), rest[0])
+        return _as_replacement(await _institution_list(_in_language(context, rest[0]), int(rest[1][:4])), rest[0])
     if step == "no":
-        return _replacing(Response((Message("enroll.refused"),)), rest[0] if rest else "")
+        return _as_replacement(Response((Message("enroll.refused"),)), rest[0] if rest else "")
     chosen = await servants.institution_by_code(context.tx, rest[-1]) if len(rest) >= 2 else None
     if chosen is None or rest[0] not in ("es", "en"):
-        return _replacing(await _list(context, 0), "")
+        return _as_replacement(await _institution_list(context, 0), "")
     localized = _in_language(context, rest[0])
     if step == "notice":
-        return _replacing(Response((_notice(localized, chosen),)), rest[0])
+        return _as_replacement(Response((_notice_message(localized, chosen),)), rest[0])
     current = context.library.phrases.template("es", "notice.version")
     if len(rest) < 3 or rest[1] != current:  # an old button: that notice is no longer in force
-        return _replacing(Response((_notice(localized, chosen),)), rest[0])
+        return _as_replacement(Response((_notice_message(localized, chosen),)), rest[0])
     if step == "yes":
-        return _replacing(Response((_hours(localized, chosen),)), rest[0])
+        return _as_replacement(Response((_hour_message(localized, chosen),)), rest[0])
     if step == "hour" and len(rest) == 4 and rest[2] in OFFERED_HOURS:
         return await _enrol(localized, chosen, int(rest[2]))
-    return _replacing(await _list(localized, 0), rest[0])
+    return _as_replacement(await _institution_list(localized, 0), rest[0])
 
 
 async def _enrol(context: Context, chosen: Institution, hour: int) -> Response:
@@ -110,10 +110,10 @@ async def renew(context: Context) -> Response:
     return Response((daily.renewal_message(context.library),))
 
 
-async def _renewed(context: Context, rest: Sequence[str]) -> Response:
+async def _accept_newer_notice(context: Context, rest: Sequence[str]) -> Response:
     current = context.library.phrases.template("es", "notice.version")
     if context.servant is None or not rest or rest[0] != current:
-        return await renew(context) if context.servant else await _list(context, 0)
+        return await renew(context) if context.servant else await _institution_list(context, 0)
     await servants.accept_notice(context.tx, context.servant.id, current, context.now)
     return Response((Message("enroll.renewed", replaces=True),))
 
@@ -129,7 +129,7 @@ async def _already_enrolled(context: Context, code: str) -> Response:
     return Response((Message("enroll.back", {"institution": here.name if here else ""}, MENU),))
 
 
-async def _moved(context: Context, rest: Sequence[str]) -> Response:
+async def _change_institution(context: Context, rest: Sequence[str]) -> Response:
     chosen = await servants.institution_by_code(context.tx, rest[0]) if rest else None
     if chosen is None or context.servant is None:
         return Response((Message("enroll.not_found", replaces=True),))
@@ -142,17 +142,17 @@ async def _moved(context: Context, rest: Sequence[str]) -> Response:
 MENU = ((Button("button.today", "profile:today"), Button("button.assess", "assess:start")),)
 
 
-async def _list(context: Context, page: int) -> Response:
+async def _institution_list(context: Context, page: int) -> Response:
     institutions = await servants.all_institutions(context.tx)
     if not institutions:
         return Response((Message("enroll.nobody"),))
     page = min(page, (len(institutions) - 1) // PAGE_SIZE)
     shown = institutions[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     next_page = page + 1 if (page + 1) * PAGE_SIZE < len(institutions) else (0 if page else None)
-    return Response((_choices(context, shown, "enroll.choose", next_page),))
+    return Response((_institution_message(context, shown, "enroll.choose", next_page),))
 
 
-def _choices(context: Context, shown: Sequence[Institution], key: str, next_page: int | None) -> Message:
+def _institution_message(context: Context, shown: Sequence[Institution], key: str, next_page: int | None) -> Message:
     names = "\n".join(f"{number}. {institution.name}" for number, institution in enumerate(shown, 1))
     rows = [
         (
@@ -172,7 +172,7 @@ def _choices(context: Context, shown: Sequence[Institution], key: str, next_page
     return Message(key, {"names": names}, tuple(rows))
 
 
-def _notice(context: Context, chosen: Institution) -> Message:
+def _notice_message(context: Context, chosen: Institution) -> Message:
     version = context.library.phrases.template("es", "notice.version")
     language = context.language
     other = "en" if language == "es" else "es"
@@ -187,7 +187,7 @@ def _notice(context: Context, chosen: Institution) -> Message:
     return Message("enroll.notice", {"institution": chosen.name, "url": url}, rows)
 
 
-def _hours(context: Context, chosen: Institution) -> Message:
+def _hour_message(context: Context, chosen: Institution) -> Message:
     version = context.library.phrases.template("es", "notice.version")
     rows = tuple(
         tuple(
@@ -208,7 +208,7 @@ def _in_language(context: Context, language: str) -> Context:
     return replace(context, language=language) if language in ("es", "en") else context
 
 
-def _replacing(response: Response, language: str) -> Response:
+def _as_replacement(response: Response, language: str) -> Response:
     """The response with its first message in place of the pressed one, in a language if it is a known one."""
     first, *rest = response.messages
     known = language if language in ("es", "en") else ""

@@ -23,7 +23,7 @@ async def command(context: Context) -> Response:
     """`/canal`: list the linked channels and offer a code; `/canal <code>` on another channel links that channel."""
     code = "".join(character for character in context.update.text.upper() if character in CODE_ALPHABET)
     if context.update.text.strip():
-        return await _join(context, code)
+        return await _redeem_code(context, code)
     if context.servant is None:
         return Response((Message("join.stranger"), *help.stranger(context).messages))
     return Response((await _overview(context),))
@@ -34,7 +34,7 @@ async def handle(context: Context) -> Response:
     step, _, channel = context.update.choice.partition(":")[2].partition(":")
     if context.servant is None:
         return help.stranger(context)
-    linked = {link.channel for link in await addresses.of_servant(context.tx, context.servant.id)}
+    linked = {address.channel for address in await addresses.of_servant(context.tx, context.servant.id)}
     if step == "code":
         return Response((await _code_message(context),))
     if channel not in linked:
@@ -52,7 +52,7 @@ async def handle(context: Context) -> Response:
 # ---------------------------------------------------------------- linking
 
 
-async def _join(context: Context, code: str) -> Response:
+async def _redeem_code(context: Context, code: str) -> Response:
     """Link this channel to the code's owner, merging two servants of one user; notify the owner's channels."""
     code_hash = _hash(context, code)
     owner_id = await linking.code_owner(context.tx, code_hash, context.now)
@@ -61,14 +61,14 @@ async def _join(context: Context, code: str) -> Response:
         return Response((Message("join.unknown"),))
     if context.servant is not None and context.servant.id == owner.id:
         return Response((Message("join.same"),))
-    links = await addresses.of_servant(context.tx, owner.id)
-    if conflict := await _conflicting_channel(context, {link.channel for link in links}):
+    linked = await addresses.of_servant(context.tx, owner.id)
+    if conflict := await _conflicting_channel(context, {address.channel for address in linked}):
         return Response((Message("join.taken", {"channel": _name(context, conflict)}),))
     if not await linking.redeem_code(context.tx, code_hash):
         return Response((Message("join.unknown"),))
     await _link(context, owner)
-    for link in links:  # a channel is never linked without a notice to its owner
-        await _notify(context, Recipient(link.channel, link.address, owner.language))
+    for address in linked:  # a channel is never linked without a notice to its owner
+        await _notify(context, Recipient(address.channel, address.address, owner.language))
     only_here = (Button("button.prompts_here", f"join:prefer:{context.update.channel}"),)
     name: dict[str, Value] = {"channel": _name(context, context.update.channel)}
     return Response((Message("join.joined", name, (only_here,)),), language=owner.language)
@@ -78,7 +78,7 @@ async def _conflicting_channel(context: Context, owner_channels: Collection[str]
     """A channel that both servants have, as a servant has at most one address on each; empty: there is none."""
     channels = {context.update.channel}
     if context.servant is not None:
-        channels |= {link.channel for link in await addresses.of_servant(context.tx, context.servant.id)}
+        channels |= {address.channel for address in await addresses.of_servant(context.tx, context.servant.id)}
     return min(channels & set(owner_channels), default="")
 
 
@@ -122,20 +122,20 @@ def _hash(context: Context, code: str) -> str:
 async def _overview(context: Context) -> Message:
     """The linked channels, which of them receives the prompts, and buttons to change that."""
     assert context.servant is not None
-    links = await addresses.of_servant(context.tx, context.servant.id)
-    names = [_name(context, link.channel) for link in links]
-    if len(links) == 1:
+    linked = await addresses.of_servant(context.tx, context.servant.id)
+    names = [_name(context, address.channel) for address in linked]
+    if len(linked) == 1:
         return Message("join.one", {"channel": names[0]}, ((Button("button.code", "join:code"),),))
-    chosen = context.servant.channel or links[0].channel
+    chosen = context.servant.channel or linked[0].channel
     prefer = tuple(
-        Button("button.prompts_on", f"join:prefer:{link.channel}", {"channel": _name(context, link.channel)})
-        for link in links
-        if link.channel != chosen
+        Button("button.prompts_on", f"join:prefer:{address.channel}", {"channel": _name(context, address.channel)})
+        for address in linked
+        if address.channel != chosen
     )
     remove = tuple(
-        Button("button.remove", f"join:remove:{link.channel}", {"channel": _name(context, link.channel)})
-        for link in links
-        if link.channel != context.update.channel
+        Button("button.remove", f"join:remove:{address.channel}", {"channel": _name(context, address.channel)})
+        for address in linked
+        if address.channel != context.update.channel
     )
     values: dict[str, Value] = {"channels": ", ".join(names), "channel": _name(context, chosen)}
     return Message("join.several", values, (prefer, remove, (Button("button.code", "join:code"),)))

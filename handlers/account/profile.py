@@ -28,7 +28,7 @@ async def handle(context: Context) -> Response:
         await servants.change(context.tx, context.servant.id, hour=int(value))
         return Response((Message("profile.hour_set", {"hour": f"{int(value)}:00"}, replaces=True),))
     if what == "pause":
-        return await _pause(context, value)
+        return await _set_pause(context, value)
     if what == "resume":
         await servants.resume(context.tx, context.servant.id)
         return Response((Message("profile.resumed", replaces=True),))
@@ -56,7 +56,7 @@ async def pause(context: Context) -> Response:
     return Response((Message("profile.pause", {}, rows),))
 
 
-async def _pause(context: Context, value: str) -> Response:
+async def _set_pause(context: Context, value: str) -> Response:
     assert context.servant is not None
     if value not in {"0", *map(str, PAUSES)}:
         return await pause(context)

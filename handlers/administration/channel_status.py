@@ -104,14 +104,14 @@ async def channel_statuses(
     tx: Transaction, library: Library, installation: Installation, names: Iterable[str], now: datetime
 ) -> list[ChannelStatus]:
     """Status of the channels with these names, in their order."""
-    stops, silent = (
+    stops, not_receiving = (
         await channel_facts.interruptions(tx),
         await channel_facts.interruptions(tx, channel_facts.NOT_RECEIVING),
     )
     backlogs = await backlog.backlogs(tx, now, now - template_messages.LIMIT_PERIOD)
     found = {reach.channel: reach for reach in await template_reaches(tx, library, installation, now)}
     return [
-        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), silent.get(name))
+        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), not_receiving.get(name))
         for name in names
     ]
 
@@ -139,7 +139,10 @@ def template_statuses(library: Library, states: Mapping[tuple[str, str], Templat
 
 
 def recipient_limit(reported: str | None) -> int | None:
-    """The recipient limit from the stored fact `people` (None: never reported); None: unlimited."""
+    """Parse the stored fact RECIPIENT_LIMIT.
+
+    Argument None: never reported, the default applies. Result None: unlimited.
+    """
     limit = template_messages.DEFAULT_RECIPIENT_LIMIT if reported is None else int(reported)
     return None if limit < 0 else limit
 

@@ -23,7 +23,7 @@ ANSWERED = 0.72  # share of prompts that are answered
 KNOWS = 0.62  # probability that an answer is right
 
 
-async def fill(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:
+async def add_demo_data(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:
     """Fill an empty database; False (and nothing is changed) if there is an institution already."""
     if await servants.all_institutions(tx):
         return False

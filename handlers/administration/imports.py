@@ -49,7 +49,7 @@ def read_institutions(
     return entries, errors
 
 
-async def unknown(tx: Transaction, wanted: Sequence[InstitutionEntry]) -> list[InstitutionEntry]:
+async def not_stored(tx: Transaction, wanted: Sequence[InstitutionEntry]) -> list[InstitutionEntry]:
     """The entries whose code is not stored yet."""
     known = {institution.code for institution in await servants.all_institutions(tx)}
     return [entry for entry in wanted if entry.code not in known]

@@ -92,20 +92,22 @@ async def institution_table(
 
 
 def _suppressed(
-    people: Sequence[int], least: int, together: Callable[[Iterable[int]], int], members: Sequence[int] = ()
+    people: Sequence[int], min_group: int, combine: Callable[[Iterable[int]], int], members: Sequence[int] = ()
 ) -> list[bool]:
-    """Which groups to suppress: the small ones, then the smallest others until all suppressed ones are large together.
+    """Which groups to suppress: those below `min_group`, then the smallest others until the suppressed ones reach it.
 
-    `people` counts the servants who answered; a group without answers is judged by its `members`. `together` returns
-    the least number of servants in suppressed groups: their `sum` if no servant is in two groups, else the largest
-    group (`max`).
+    `people` counts the servants who answered; a group without answers is judged by its `members`. `combine` returns the
+    least possible number of servants in all suppressed groups: `sum` of the groups if no servant is in two of them,
+    else `max`.
     """
     sizes = [count or size for count, size in zip(people, members or people, strict=True)]
-    hidden = [size < least for size in sizes]
-    others = sorted((index for index, count in enumerate(people) if count >= least), key=lambda index: people[index])
+    hidden = [size < min_group for size in sizes]
+    others = sorted(
+        (index for index, count in enumerate(people) if count >= min_group), key=lambda index: people[index]
+    )
     for index in others:
         withheld = [count for count, size, is_hidden in zip(people, sizes, hidden, strict=True) if is_hidden and size]
-        if not withheld or together(withheld) >= least:
+        if not withheld or combine(withheld) >= min_group:
             break
         hidden[index] = True
     return hidden

@@ -59,7 +59,7 @@ class OfficerContext:
         """The calendar day in the office's time zone."""
         return self.local.date()
 
-    async def note(self, verb: Verb, case_id: str = "") -> None:
+    async def append_to_ledger(self, verb: Verb, case_id: str = "") -> None:
         """Append an entry to the ledger."""
         await ledger.append(self.tx, self.audit_key, self.officer.id, verb, case_id, self.local)
 
@@ -94,7 +94,7 @@ class OpenedCase:
 async def accept_invite(
     context: OfficerContext, token: str, keys: Keys, signed: tuple[str, str] | None
 ) -> officers.OfficerState:
-    """Spend an invite and register the officer's keys; return the officer's state.
+    """Redeem an invite and register the officer's keys; return the officer's state.
 
     The first reader brings the first signed list and is active; later readers are pending until the unit signs a list
     that names them. Raises KeysRefused, InviteRefused.
@@ -109,9 +109,9 @@ async def accept_invite(
     elif context.officer.role in READER_ROLES:
         state = officers.OfficerState.PENDING
     await officers.sign_up(context.tx, token, keys, state, context.now)
-    await context.note(Verb.SIGN_UP)
+    await context.append_to_ledger(Verb.SIGN_UP)
     if signed is not None:
-        await context.note(Verb.SIGN_KEYS)
+        await context.append_to_ledger(Verb.SIGN_KEYS)
     return state
 
 
@@ -158,7 +158,7 @@ async def sign_keys(context: OfficerContext, body: str, signature: str) -> None:
     if not await officers.add_key_list(context.tx, KeyList(after.serial, body, signature)):
         raise KeysRefused
     await officers.activate(context.tx, [reader.id for reader in added])
-    await context.note(Verb.SIGN_KEYS)
+    await context.append_to_ledger(Verb.SIGN_KEYS)
 
 
 def _verified(signed: tuple[str, str]) -> ReaderList:
@@ -230,7 +230,7 @@ async def open_case(context: OfficerContext, case_id: str) -> OpenedCase:
     if case.state is cases.CaseState.RECEIVED:
         await cases.set_state(context.tx, case_id, cases.CaseState.OPEN)
         case = await _readable(context, case_id)
-    await context.note(Verb.OPEN, case_id)
+    await context.append_to_ledger(Verb.OPEN, case_id)
     return OpenedCase(
         case=case,
         access=tuple(await cases.access(context.tx, case_id, context.officer.id)),
@@ -259,7 +259,7 @@ async def answer(context: OfficerContext, case_id: str, letter: object) -> cases
     except cases.OutOfOrder as fault:
         raise LetterRefused("seq") from fault
     await cases.flag_news(context.tx, case_id)
-    await context.note(Verb.ANSWER, case_id)
+    await context.append_to_ledger(Verb.ANSWER, case_id)
     return cases.CaseState.ANSWERED
 
 

@@ -23,7 +23,7 @@ MIN_READERS = 2
 class SubmissionRefused(Exception):
     """A letter was refused and nothing was stored; `reason` is the code that the page receives.
 
-    token: unknown, spent or expired. keys: not the list in force, or not sealed to exactly its readers.
+    token: unknown, redeemed or expired. keys: not the list in force, or not sealed to exactly its readers.
     case: a case with this id exists. seq: another letter was stored first. closed: the case accepts no more letters.
     day: the browser's date differs from ours by more than a day. thread: no case has this locator.
     """
@@ -121,7 +121,12 @@ async def current_readers(tx: Transaction) -> tuple[officers.KeyList, sealing.Re
 
 
 def due_day(day: date, decision_on: date | None, days_off: Collection[date]) -> date:
-    """The day by which an officer answers a letter of `day`."""
+    """The day by which an officer answers a letter of `day`: the third working day after it.
+
+    An earlier `decision_on` takes its place, unless it is before `day`. Working days are Monday to Friday, without
+    `days_off` (closures of all institutions). Known fault: the compulsory rest days of content/workdays.py count as
+    working days unless they are stored as closures; to be fixed together with the calendar.
+    """
     remaining, due = RESPONSE_WORKING_DAYS, day
     while remaining:
         due += timedelta(days=1)
@@ -135,7 +140,7 @@ async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) 
 
 
 async def accept(tx: Transaction, installation: Installation, submission: Submission, now: datetime) -> date:
-    """Spend the link and store the case; return the day by which it is answered. Raises SubmissionRefused."""
+    """Redeem the link and store the case; return the day by which it is answered. Raises SubmissionRefused."""
     _check_day(submission.day, installation, now)
     token_hash = sealing.token_hash(installation.route_key, submission.token)
     link = await cases.redeem_link(tx, token_hash, now)

@@ -1,6 +1,6 @@
 """Notify askers that there is news of a confidential query.
 
-The notice has a constant text that names no case, and is enqueued by itself, at fixed times of the clock only, so that
+The notice has a constant text that names no case. It is enqueued on its own and only at fixed times of day, so that
 neither its content nor its time points to a case.
 """
 
@@ -20,7 +20,7 @@ from storage.queue import outbox
 
 
 async def notify_askers(tx: Transaction, library: Library, installation: Installation, now: datetime) -> int:
-    """Enqueue a notice for every asker who has news; return how many. Call at the fixed times of the clock only."""
+    """Enqueue a notice for every asker who has news; return how many. Call only at the fixed times of day."""
     recipients = await letters.claim_news(tx, installation, now)
     for recipient in recipients:
         trigger = Trigger(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE, now)

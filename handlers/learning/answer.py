@@ -76,18 +76,18 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     firsts: dict[int, ChosenOption] = {}
     for choice in choices:
         firsts.setdefault(choice.prompt.id, choice)
-    new_ids = await record.add_answers(tx, [_answer(choice) for choice in firsts.values()])
+    new_ids = await record.add_answers(tx, [_answer_record(choice) for choice in firsts.values()])
     recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
     await update_memories(tx, {(choice.servant.id, choice.scenario.competency) for choice in recorded})
     return [
-        _feedback(choice)
+        _feedback_response(choice)
         if choice in recorded
         else await _already_answered(choice.context, choice.prompt, choice.scenario)
         for choice in choices
     ]
 
 
-def _answer(choice: ChosenOption) -> Answer:
+def _answer_record(choice: ChosenOption) -> Answer:
     option = choice.scenario.option(choice.letter)
     assert option is not None
     return Answer(
@@ -105,7 +105,7 @@ def _answer(choice: ChosenOption) -> Answer:
     )
 
 
-def _feedback(choice: ChosenOption) -> Response:
+def _feedback_response(choice: ChosenOption) -> Response:
     library = choice.context.library
     feedback = feedback_message(library, choice.prompt, choice.scenario, choice.letter)
     return Response((_answered_message(library, choice.scenario, choice.letter), feedback))
@@ -126,7 +126,7 @@ async def _already_answered(context: Context, prompt: Prompt, scenario: Scenario
     return Response((refreshed, Message("answer.stands", {"letter": given.option.upper()})))
 
 
-async def confidence(context: Context) -> Response:
+async def record_confidence(context: Context) -> Response:
     """A button `sure:<prompt>:<confidence>`: store the confidence once and recompute the memory."""
     prompt = await _own_prompt(context)
     word = context.update.choice.rpartition(":")[2]
@@ -145,7 +145,7 @@ async def confidence(context: Context) -> Response:
     return Response((Message("answer.noted", dict(feedback.values) | noted, feedback.buttons[1:], replaces=True),))
 
 
-async def reason(context: Context) -> Response:
+async def explain_other_options(context: Context) -> Response:
     """A button `why:<prompt>`: the options that were not chosen, each with its explanation."""
     prompt = await _own_prompt(context)
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
@@ -155,14 +155,14 @@ async def reason(context: Context) -> Response:
     return Response((Message("answer.others", {"reasons": _other_options(scenario, given.option)}),))
 
 
-async def others(context: Context) -> Response:
+async def other_options_command(context: Context) -> Response:
     """`/otras`: the options of today's prompt that were not chosen, each with its explanation."""
     prompt = None
     if context.servant is not None:
         prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
     if prompt is None or await record.answer(context.tx, prompt.id) is None:
         return await daily.today(context)
-    return await reason(replace(context, update=replace(context.update, choice=f"why:{prompt.id}")))
+    return await explain_other_options(replace(context, update=replace(context.update, choice=f"why:{prompt.id}")))
 
 
 async def _own_prompt(context: Context) -> Prompt | None:
@@ -195,9 +195,9 @@ async def update_memories(tx: Transaction, pairs: Collection[tuple[int, str]]) -
     await record.store_memories(tx, memories)
 
 
-def _memory(servant_id: int, competency: str, strength: memory.MemoryState) -> Memory:
-    days = (strength.reviewed_on, strength.due_on)
-    return Memory(servant_id, competency, strength.stability, strength.difficulty, *days, strength.repetitions)
+def _memory(servant_id: int, competency: str, state: memory.MemoryState) -> Memory:
+    days = (state.reviewed_on, state.due_on)
+    return Memory(servant_id, competency, state.stability, state.difficulty, *days, state.repetitions)
 
 
 def feedback_message(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:

@@ -30,17 +30,17 @@ TemplateStates = Mapping[str, template_messages.TemplateStates]
 async def find_due(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
     """Find the servants who are due at `now`, in groups that `plan_prompts` plans.
 
-    The first group are those whom free text reaches; each channel with a reply window adds a group of those outside it.
-    The latter need a template and are found only as far as the platform's recipient limit allows (see
+    The first group can be sent free text. Each channel with a reply window adds a group of servants outside it, who
+    need a template: at most as many as the platform's recipient limit allows (see
     handlers/learning/template_messages.py).
     """
     day = SendDay.at(now, installation)
     if day is None:
         return []
-    silences = template_messages.silence_cutoffs(installation, now)
-    groups = [await due.within_window(tx, day.date, day.hour, silences)]
-    for silence in silences:
-        groups.append(await template_messages.choose_recipients(tx, library, installation, silence, day))
+    windows = template_messages.window_cutoffs(installation, now)
+    groups = [await due.within_window(tx, day.date, day.hour, windows)]
+    for window in windows:
+        groups.append(await template_messages.choose_recipients(tx, library, installation, window, day))
     return groups
 
 
@@ -58,22 +58,22 @@ async def plan_prompts(
         for name, capabilities in installation.channel_capabilities.items()
         if capabilities.reply_window
     }
-    silence, silences = group.window, template_messages.silence_cutoffs(installation, now)
+    window, windows = group.window, template_messages.window_cutoffs(installation, now)
     languages: TemplateLanguages = {}
-    if silence:
-        languages = template_messages.usable_languages(library, installation, silence, states[silence.channel])
-    due_servants = await due.recheck(tx, day.date, day.hour, group, silences, languages)
+    if window:
+        languages = template_messages.usable_languages(library, installation, window, states[window.channel])
+    due_servants = await due.recheck(tx, day.date, day.hour, group, windows, languages)
     planned = await _plan_all(tx, library, installation, due_servants, day, states)
-    if silence:
-        await addresses.record_templates_sent(tx, silence.channel, [servant.address for servant in planned], now)
+    if window:
+        await addresses.record_templates_sent(tx, window.channel, [servant.address for servant in planned], now)
     return len(planned)
 
 
 async def find_unplanned(tx: Transaction, installation: Installation, now: datetime) -> list[DueGroup]:
     """Servants outside their reply window who are due, were not planned and are not deferred yet."""
     day = SendDay.at(now, installation)
-    silences = template_messages.silence_cutoffs(installation, now) if day else []
-    return [await due.not_yet_deferred(tx, day.date, day.hour, silence) for silence in silences if day]
+    windows = template_messages.window_cutoffs(installation, now) if day else []
+    return [await due.not_yet_deferred(tx, day.date, day.hour, window) for window in windows if day]
 
 
 async def defer(tx: Transaction, installation: Installation, now: datetime, group: DueGroup) -> None:
@@ -98,7 +98,7 @@ async def _plan_all(
     memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
     wanted = []
     for servant_id in ids:
-        choice = selection.pick(library, _strengths(memories[servant_id]), seen[servant_id], day.date, servant_id)
+        choice = selection.pick(library, _memory_states(memories[servant_id]), seen[servant_id], day.date, servant_id)
         if choice is not None:
             scenario = choice.scenario
             wanted.append(Prompt(0, servant_id, day.date, scenario.id, scenario.competency, choice.reason))
@@ -113,7 +113,7 @@ async def _plan_all(
     return planned
 
 
-def _strengths(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
+def _memory_states(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
     return {
         competency: MemoryState(
             memory.stability, memory.difficulty, memory.reviewed_on, memory.due_on, memory.repetitions
@@ -125,9 +125,9 @@ def _strengths(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
 async def resend_as_template(
     tx: Transaction, library: Library, installation: Installation, servant: DueServant, now: datetime
 ) -> None:
-    """Send today's prompt again, once, after the platform accepted it and then refused it as outside the reply window.
+    """Send today's prompt again, once, after the platform accepted it and then reported the reply window as closed.
 
-    The address is recorded as outside its window by now, so the channel sends the template.
+    The caller has recorded the window as closed (`addresses.record_window_closed`), so the channel sends the template.
     """
     day = SendDay.at(now, installation)
     prompt = await record.prompt_of_day(tx, servant.servant_id, day.date) if day else None
@@ -186,8 +186,8 @@ async def todays_prompt(context: Context) -> tuple[Message, ...]:
 
 async def _plan(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
     """Choose and store the prompt of a day; None: the course has no scenario for this servant."""
-    strengths = _strengths(await record.memories_of(tx, servant_id))
-    choice = selection.pick(library, strengths, await record.last_asked(tx, servant_id), day, servant_id)
+    memory_states = _memory_states(await record.memories_of(tx, servant_id))
+    choice = selection.pick(library, memory_states, await record.last_asked(tx, servant_id), day, servant_id)
     if choice is None:
         return None
     scenario = choice.scenario

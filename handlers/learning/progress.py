@@ -52,8 +52,8 @@ async def _topic_lines(context: Context) -> Text:
 
 
 def _recall(memory: Memory, day: date) -> float:
-    strength = MemoryState(memory.stability, memory.difficulty, memory.reviewed_on, memory.due_on, memory.repetitions)
-    return strength.retrievability(day)
+    state = MemoryState(memory.stability, memory.difficulty, memory.reviewed_on, memory.due_on, memory.repetitions)
+    return state.retrievability(day)
 
 
 def _bar(done: int, total: int) -> str:

@@ -1,8 +1,8 @@
 """Prompts outside the reply window, where a channel accepts approved templates only.
 
-A recipient is silent while outside the reply window, which is known before anything is sent. The platform also limits
-how many silent recipients may be sent a template in any 24 hours: servants who are due beyond that limit are deferred,
-and from then on planned first, at their own hour.
+Whether a recipient is outside the reply window is known before sending. The platform also limits how many of them may
+be sent a template in any 24 hours; servants beyond the limit are deferred and planned first from then on, at their own
+hour.
 Source: Cloud API, customer service windows and messaging limits.
 """
 
@@ -21,7 +21,7 @@ from storage.channels.channel_facts import TemplateState
 from storage.database import Transaction
 from storage.learning.record import Prompt
 from storage.people import addresses, due
-from storage.people.due import DueGroup, DueServant, ReplyWindow, TemplateLanguages
+from storage.people.due import DueGroup, DueServant, TemplateLanguages, WindowCutoff
 
 TAP_TEMPLATE = "pregunta_diaria"  # announces a prompt; its quick reply fetches it
 FULL_TEMPLATE = "pregunta_completa"  # the prompt itself, its options as quick replies
@@ -36,35 +36,35 @@ TemplateStates = Mapping[tuple[str, str], TemplateState]
 """Review status of our templates on one channel, by name and platform language code."""
 
 
-def silence_cutoffs(installation: Installation, now: datetime) -> list[ReplyWindow]:
+def window_cutoffs(installation: Installation, now: datetime) -> list[WindowCutoff]:
     """For each channel with a reply window, the time since which a user must have written to be inside it."""
     return [
-        ReplyWindow(name, now - capabilities.reply_window + WINDOW_MARGIN)
+        WindowCutoff(name, now - capabilities.reply_window + WINDOW_MARGIN)
         for name, capabilities in installation.channel_capabilities.items()
         if capabilities.reply_window
     ]
 
 
 async def choose_recipients(
-    tx: Transaction, library: Library, installation: Installation, silence: ReplyWindow, day: SendDay
+    tx: Transaction, library: Library, installation: Installation, window: WindowCutoff, day: SendDay
 ) -> DueGroup:
-    """The silent servants who are sent a template now: as many as the platform's limit leaves."""
-    states = await channel_facts.templates(tx, silence.channel)
-    languages = usable_languages(library, installation, silence, states)
-    quota = await remaining_quota(tx, silence, day, languages)
+    """The servants outside the reply window who are sent a template now: as many as the platform's limit allows."""
+    states = await channel_facts.templates(tx, window.channel)
+    languages = usable_languages(library, installation, window, states)
+    quota = await remaining_quota(tx, window, day, languages)
     if not languages or quota == 0:
-        return DueGroup((), silence)
-    return await due.outside_window(tx, day.date, day.hour, silence, languages, quota)
+        return DueGroup((), window)
+    return await due.outside_window(tx, day.date, day.hour, window, languages, quota)
 
 
 def usable_languages(
-    library: Library, installation: Installation, silence: ReplyWindow, states: TemplateStates
+    library: Library, installation: Installation, window: WindowCutoff, states: TemplateStates
 ) -> TemplateLanguages:
     """The languages that have a sendable template, mapped to whether all such templates count as marketing.
 
     A template whose status the platform has not reported counts as sendable, and as no marketing.
     """
-    is_direct = installation.capabilities(silence.channel).prompt_template == "direct"
+    is_direct = installation.capabilities(window.channel).prompt_template == "direct"
     languages: dict[str, bool] = {}
     for language in LANGUAGES:
         names = (TAP_TEMPLATE, FULL_TEMPLATE) if is_direct else (TAP_TEMPLATE,)
@@ -76,18 +76,18 @@ def usable_languages(
 
 
 async def remaining_quota(
-    tx: Transaction, silence: ReplyWindow, day: SendDay, languages: TemplateLanguages
+    tx: Transaction, window: WindowCutoff, day: SendDay, languages: TemplateLanguages
 ) -> int | None:
-    """How many silent recipients may still be sent a template now; None: any number.
+    """How many recipients outside the reply window may still be sent a template now; None: any number.
 
     Quota is reserved for servants deferred since an earlier day whose hour is still to come today.
     """
-    facts = await channel_facts.facts(tx, silence.channel)
+    facts = await channel_facts.facts(tx, window.channel)
     limit = int(facts.get(channel_facts.RECIPIENT_LIMIT, DEFAULT_RECIPIENT_LIMIT))
     if limit < 0:
         return None
-    used = await addresses.count_template_recipients(tx, silence.channel, day.now - LIMIT_PERIOD)
-    reserved = await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, languages)
+    used = await addresses.count_template_recipients(tx, window.channel, day.now - LIMIT_PERIOD)
+    reserved = await due.count_deferred_for_later_hours(tx, day.date, day.hour, window, languages)
     return max(0, limit - used - reserved)
 
 
@@ -99,7 +99,7 @@ def template_message(
     scenario: Scenario,
     states: TemplateStates,
 ) -> TemplateMessage | None:
-    """The template sent in place of a prompt if the recipient is silent when it is sent; None: no reply window."""
+    """The template sent instead of a prompt if the recipient is outside the reply window; None: there is no window."""
     if capabilities.reply_window is None:
         return None
     if capabilities.prompt_template == "direct":

@@ -6,7 +6,7 @@ before or after. So a user may leave and resume at any time by pressing a button
 
 from collections.abc import Sequence
 
-from content.course.assessment import QUESTIONS, Orientation, Outcome, Reply, evaluate, next_question
+from content.course.assessment import QUESTIONS, Orientation, Outcome, SheetAnswer, evaluate, next_question
 from content.library import Library
 from content.text import Text
 from handlers.context import Context, Response
@@ -48,28 +48,28 @@ def _intro(library: Library) -> Message:
     return Message("assess.intro", values, rows, replaces=True)
 
 
-def _decode_sheet(letters: str) -> dict[str, Reply] | None:
-    """Replies by question, without skipped ones; None: malformed. Only replies to questions that are asked count."""
-    if len(letters) > len(QUESTIONS) or set(letters) - {*Reply, SKIPPED}:
+def _decode_sheet(letters: str) -> dict[str, SheetAnswer] | None:
+    """Answers by question, without skipped ones; None: malformed. Only answers to questions that are asked count."""
+    if len(letters) > len(QUESTIONS) or set(letters) - {*SheetAnswer, SKIPPED}:
         return None
-    sheet: dict[str, Reply] = {}
+    sheet: dict[str, SheetAnswer] = {}
     for question, letter in zip(QUESTIONS, letters, strict=False):
         if letter != SKIPPED:
-            sheet[question] = Reply(letter)
+            sheet[question] = SheetAnswer(letter)
     return sheet
 
 
-def encode_sheet(sheet: dict[str, Reply], until: str | None = None) -> str:
-    """Encode the replies for a payload, up to (and without) the question `until`; None: all questions."""
+def encode_sheet(sheet: dict[str, SheetAnswer], until: str | None = None) -> str:
+    """Encode the answers for a payload, up to (and without) the question `until`; None: all questions."""
     asked = QUESTIONS if until is None else QUESTIONS[: QUESTIONS.index(until)]
     return "".join(sheet.get(question, SKIPPED) for question in asked)
 
 
-def _question(library: Library, sheet: dict[str, Reply], question: str) -> Message:
+def _question(library: Library, sheet: dict[str, SheetAnswer], question: str) -> Message:
     before = encode_sheet(sheet, question)
-    replies = tuple(
-        Button(f"button.{reply.name.lower()}", f"assess:on:{before}{reply}")
-        for reply in (Reply.YES, Reply.NO, Reply.UNSURE)
+    answer_buttons = tuple(
+        Button(f"button.{sheet_answer.name.lower()}", f"assess:on:{before}{sheet_answer}")
+        for sheet_answer in (SheetAnswer.YES, SheetAnswer.NO, SheetAnswer.UNSURE)
     )
     navigation: list[Button] = [Button("button.quit", "assess:quit", is_optional=True)]
     if sheet:
@@ -81,10 +81,10 @@ def _question(library: Library, sheet: dict[str, Reply], question: str) -> Messa
         "total": len(QUESTIONS),
         "question": library.assessment.question(question).text,
     }
-    return Message("assess.question", values, (replies, tuple(navigation)), replaces=True)
+    return Message("assess.question", values, (answer_buttons, tuple(navigation)), replaces=True)
 
 
-async def _outcome_messages(context: Context, sheet: dict[str, Reply]) -> tuple[Message, ...]:
+async def _outcome_messages(context: Context, sheet: dict[str, SheetAnswer]) -> tuple[Message, ...]:
     orientation = evaluate(sheet)
     library = context.library
     outcomes = [_outcome_values(library, library.assessment.outcome(outcome)) for outcome in orientation.outcomes]

@@ -26,9 +26,9 @@ PAGE_SIZE = 1000  # rows
 class Verb(StrEnum):
     """Recorded actions."""
 
-    OPEN = "open"  # an officer's browser was given the sealed letters
+    OPEN = "open"  # the sealed letters were returned to an officer's browser
     ANSWER = "answer"  # an officer's sealed answer was stored
-    SIGN_UP = "sign-up"  # an officer made keys
+    SIGN_UP = "sign-up"  # an officer registered keys
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
 
 

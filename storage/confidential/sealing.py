@@ -279,7 +279,7 @@ def verify_key_list(body: str, signature: str) -> ReaderList:
     verify(record["unit"], signature, "integra/v1/keys|" + body)
     if not isinstance(record["readers"], list) or len(record["readers"]) > 200:
         raise wire_format.Malformed("keys.readers")
-    readers = tuple(_reader(one) for one in record["readers"])
+    readers = tuple(_reader(entry) for entry in record["readers"])
     if len({reader.id for reader in readers}) != len(readers):
         raise wire_format.Malformed("keys.readers")
     serial = wire_format.number(record["serial"], "keys.serial", most=2**31 - 1)

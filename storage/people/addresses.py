@@ -1,4 +1,4 @@
-"""Addresses of servants on the channels: by which names a platform knows them, and when they were last heard.
+"""Servants' addresses and aliases on the channels, and the time of their last message.
 
 Nothing is stored about strangers. An address may have an alias, a second name of the same account (a
 phone number beside an id): either may be missing in what a platform sends, and both may change.
@@ -140,7 +140,7 @@ async def _named(tx: Transaction, channel: str, names: Collection[str]) -> list[
 
 
 def _best_match(candidates: Sequence[ServantAddress], address: str, alias: str) -> ServantAddress | None:
-    """The candidate whose address is the address, else the alias, else the one whose alias is the address.
+    """The candidate whose address is `address`, else the one whose address is `alias`, else whose alias is `address`.
 
     Phone numbers change owners: a sender who has an address of their own is never matched by another's alias.
     """
@@ -193,7 +193,7 @@ async def change_address(tx: Transaction, known: ServantAddress, address: str, a
 
 
 async def record_window_closed(tx: Transaction, channel: str, address: str, reported_at: datetime) -> None:
-    """The platform reported then that the reply window is closed: what we heard before does not count."""
+    """Record that the platform reported a closed reply window at that time: earlier messages no longer count."""
     unheard_since = addresses.c.heard_at <= reported_at
     await tx.execute(update(addresses).where(_is_at(channel, address), unheard_since).values(heard_at=None))
 

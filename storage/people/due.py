@@ -1,4 +1,4 @@
-"""Servants who are due for a prompt: their hour has come today, they work today, were not asked yet, can be reached.
+"""Servants due for a prompt: active, at work today, hour reached, reachable, and without a prompt today.
 
 One search finds the ids of all of them; before a batch is asked, its servants are checked again, as time has passed. A
 search skips servants who have today's prompt (`servants.planned_on` is in the index that it uses): its cost is
@@ -37,8 +37,8 @@ Moment = datetime | BindParameter[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyWindow:
-    """A channel on which only a template reaches servants who were not heard after `since`."""
+class WindowCutoff:
+    """A channel with a reply window: only a template reaches servants who have not written after `since`."""
 
     channel: str
     since: datetime
@@ -63,7 +63,7 @@ class DueGroup:
     """Ids of due servants in the order in which to ask them; `window`: they are outside it and need a template."""
 
     ids: Sequence[int]
-    window: ReplyWindow | None = None
+    window: WindowCutoff | None = None
 
     def batches(self, size: int) -> Iterator["DueGroup"]:
         for start in range(0, len(self.ids), size):
@@ -73,14 +73,14 @@ class DueGroup:
 # ---------------------------------------------------------------- searching
 
 
-async def within_window(tx: Transaction, day: date, hour: int, windows: Sequence[ReplyWindow]) -> DueGroup:
+async def within_window(tx: Transaction, day: date, hour: int, windows: Sequence[WindowCutoff]) -> DueGroup:
     """Servants who can be sent a prompt without a template, in the order of their ids."""
     statement = _unplanned(day, hour).where(*(~_is_outside(window.channel, window.since) for window in windows))
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
 async def outside_window(
-    tx: Transaction, day: date, hour: int, window: ReplyWindow, languages: TemplateLanguages, limit: int | None
+    tx: Transaction, day: date, hour: int, window: WindowCutoff, languages: TemplateLanguages, limit: int | None
 ) -> DueGroup:
     """Servants whom only a template reaches, at most `limit` (None: all); the longest deferred first."""
     statement = _unplanned(day, hour).where(_is_outside(window.channel, window.since), _accepts_template(languages))
@@ -88,7 +88,7 @@ async def outside_window(
     return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), window)
 
 
-async def not_yet_deferred(tx: Transaction, day: date, hour: int, window: ReplyWindow) -> DueGroup:
+async def not_yet_deferred(tx: Transaction, day: date, hour: int, window: WindowCutoff) -> DueGroup:
     """Servants whom only a template reaches, and who are not deferred yet."""
     statement = _unplanned(day, hour).where(
         _is_outside(window.channel, window.since), addresses.c.deferred_on.is_(None)
@@ -97,7 +97,7 @@ async def not_yet_deferred(tx: Transaction, day: date, hour: int, window: ReplyW
 
 
 async def count_deferred_for_later_hours(
-    tx: Transaction, day: date, hour: int, window: ReplyWindow, languages: TemplateLanguages
+    tx: Transaction, day: date, hour: int, window: WindowCutoff, languages: TemplateLanguages
 ) -> int:
     """Servants deferred since an earlier day whose hour is still to come today."""
     later = _due(day).where(_is_outside(window.channel, window.since), _accepts_template(languages))
@@ -114,7 +114,7 @@ async def recheck(
     day: date,
     hour: int,
     group: DueGroup,
-    windows: Sequence[ReplyWindow],
+    windows: Sequence[WindowCutoff],
     languages: TemplateLanguages,
 ) -> list[DueServant]:
     """The servants of a group who are still due, in the order of the group."""
@@ -141,7 +141,10 @@ async def defer(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
 
 @cache
 def _recheck(channels: Sequence[str], outside: str | None, languages: Sequence[tuple[str, bool]]) -> "Select[Any]":
-    """Built once, as it runs for every batch: servants outside the window of the channel `outside`, or within all."""
+    """The due servants of a batch: outside the reply window of the channel `outside`; None: within all windows.
+
+    Cached: the statement runs for every batch.
+    """
     since: dict[str, Moment] = {channel: bindparam(f"since_{channel}") for channel in channels}
     if outside is None:
         conditions = [~_is_outside(channel, since[channel]) for channel in channels]

@@ -1,4 +1,4 @@
-"""Servants, their institutions, and their addresses on the channels.
+"""Servants, from enrolment to leaving, and their institutions.
 
     (stranger: nothing is stored) --enrol--> active <--pause / resume--> paused
                                               '---------leave---------'---> left
@@ -189,7 +189,10 @@ async def _set_state(tx: Transaction, servant_id: int, state: str, until: date |
 
 
 async def leave(tx: Transaction, servant_id: int) -> None:
-    """Delete addresses, messages and memories of a servant; answers stay for the counts of their group."""
+    """Delete a servant's addresses, messages, memories, link codes and unanswered prompts, and clear the settings.
+
+    Answers stay, for the counts of their group.
+    """
     of_servant = select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id)
     for channel, address in (await tx.execute(of_servant)).all():
         await delete_messages(tx, channel, address)

@@ -29,7 +29,7 @@ from storage.schema import deliveries
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientLimit:
+class RecipientRateLimit:
     """Rate limit per recipient: at most `count` deliveries in any `seconds`, whichever process sends them."""
 
     count: int
@@ -37,14 +37,19 @@ class RecipientLimit:
 
 
 async def claim(
-    tx: Transaction, worker: str, channel: str, now: datetime, limit: int, recipient_limit: RecipientLimit | None = None
+    tx: Transaction,
+    worker: str,
+    channel: str,
+    now: datetime,
+    limit: int,
+    recipient_limit: RecipientRateLimit | None = None,
 ) -> list[Delivery]:
     """Claim the due deliveries of a channel, replies first; those of one address must be sent one after the other.
 
-    `limit` counts recipients; all eligible deliveries of each come along, in order. A delivery is not eligible while an
-    earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over `recipient_limit`
-    are skipped and do not block others. Two workers must not claim on a channel at once (see `rate_limits.lock`): the
-    second would claim deliveries that follow those which the first is just claiming.
+    `limit` counts recipients; all eligible deliveries of each are claimed, in order. A delivery is not eligible while
+    an earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over
+    `recipient_limit` are skipped and do not block others. Two workers must not claim on a channel at once (see
+    `rate_limits.lock`): the second would claim deliveries that follow those in the first worker's uncommitted claim.
     """
     values = {"on_channel": channel, "now": now, "recipients": limit, "by_worker": worker, "until": now + LEASE}
     if recipient_limit is not None:
@@ -68,8 +73,9 @@ _channel: BindParameter[str] = bindparam("on_channel")
 
 
 def _precedes(delivery: FromClause) -> ColumnElement[bool]:
-    """`_other` is an earlier delivery to the same recipient, and at least as urgent: a late prompt does not block a
-    reply, and signals, which are no messages, block nothing.
+    """Whether `_other` is an earlier delivery to the same recipient and at least as urgent.
+
+    So a late prompt does not block a reply. Signals are not messages and block nothing.
     """
     return and_(
         _is_same_recipient(_other, delivery),
@@ -79,15 +85,17 @@ def _precedes(delivery: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _is_same_recipient(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    """A recipient has few deliveries, a channel has many. The channel is wrapped in an expression so that no index on
-    it applies: PostgreSQL uses the recipient's index, whatever it assumes of a table without statistics.
+def _is_same_recipient(left: FromClause, right: FromClause) -> ColumnElement[bool]:
+    """Whether two deliveries have the same recipient.
+
+    A recipient has few deliveries, a channel has many: the channel is wrapped in an expression so that no index on it
+    applies, and PostgreSQL uses the recipient's index even on a table without statistics.
     """
-    return (one.c.address == other.c.address) & (one.c.channel.concat("") == other.c.channel)
+    return (left.c.address == right.c.address) & (left.c.channel.concat("") == right.c.channel)
 
 
 def _is_within_limit(delivery: FromClause) -> ColumnElement[bool]:
-    """The recipient's rate limit allows the delivery, after what was sent recently and what goes before it."""
+    """Whether the recipient's rate limit allows the delivery, counting those sent recently and those preceding it."""
     recent = (
         select(func.count())
         .where(
@@ -103,7 +111,7 @@ def _is_within_limit(delivery: FromClause) -> ColumnElement[bool]:
 
 
 def _claim(is_within_limit: Callable[[FromClause], ColumnElement[bool]]) -> Executable:
-    """Claim deliveries with none before them, up to the limit, and all of their recipients' others that may follow."""
+    """The claiming statement: first deliveries, up to the limit of recipients, and those that may follow them."""
     first, each = deliveries.alias(), deliveries.alias()
     is_preceded = exists().where(_precedes(first), _other.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED)))
     heads = (

@@ -1,8 +1,8 @@
 """Rate limits of platform credentials: one row per channel, shared by all processes, without a leader.
 
 Slots are evenly spaced and never handed out twice: a worker that claims n deliveries takes the next n slots in the same
-transaction. A refusal (429) stops all sending for as long as the platform asked, and spaces the slots further apart;
-the spacing recovers slowly.
+transaction. A rate-limit response (429) stops all sending for as long as the platform asked, and spaces the slots
+further apart; the spacing recovers slowly.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from sqlalchemy import RowMapping, bindparam, func, select, text, update
 from storage.database import Transaction, dialect_insert
 from storage.schema import rate_limits
 
-STRETCH = 1.2  # back-off: factor on the spacing of slots after each refusal ...
+STRETCH = 1.2  # back-off: factor on the spacing of slots after each 429 ...
 SLOWEST = 8.0  # ... up to this
 LONGEST_AHEAD = 60.0  # seconds of slots that all processes together may have taken
-RECOVERY = 0.9  # factor on the back-off for each minute without another refusal
+RECOVERY = 0.9  # factor on the back-off for each minute without another 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Slots:
     count: int
     next_at: float
 
-    def __getitem__(self, place: int) -> float:
-        return self.first + place * self.step
+    def __getitem__(self, index: int) -> float:
+        return self.first + index * self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class RateLimitStatus:
 
     channel: str
     ahead: float  # seconds until the next free slot
-    held: float  # seconds until sending may resume after a refusal
-    factor: float  # by how much slots are further apart than without refusals
-    refusals: int
+    held: float  # seconds until sending may resume after a 429
+    factor: float  # by how much slots are further apart than without back-off
+    refusals: int  # 429s so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class LockedRateLimit:
 
     @property
     def held(self) -> float:
-        """Seconds until sending may resume after a refusal."""
+        """Seconds until sending may resume after a 429."""
         return max(0.0, _held_until(self.row, self.moment) - self.moment)
 
     @property
@@ -82,8 +82,8 @@ async def lock(tx: Transaction, channel: str, now: datetime | None) -> LockedRat
 async def take_slots(tx: Transaction, locked: LockedRateLimit, count: int, step: float, late: float = 0.0) -> Slots:
     """Take the next `count` slots, `step` seconds apart without back-off.
 
-    `late`: by how many seconds previous messages were sent late. So many seconds are skipped, or the messages of these
-    slots would follow them too closely.
+    `late`: by how many seconds previous messages were sent late. That many seconds are skipped, so that the messages of
+    these slots do not follow them too closely.
     """
     row, moment = locked.row, locked.moment
     stretched = step * _factor(row, moment)
@@ -99,10 +99,10 @@ _LOCK_BY_DATABASE_CLOCK = _LOCK.add_columns(func.extract("epoch", func.clock_tim
 _TAKE = update(rate_limits).where(_is_of_channel).values(next_at=bindparam("new_next_at"))
 
 
-async def record_refusal(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
-    """Record a refusal by the platform: nothing is sent for `seconds`, and slots are further apart for a while.
+async def record_throttling(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
+    """Record a rate-limit response (429): nothing is sent for `seconds`, and slots are further apart for a while.
 
-    Several refusals of one burst count as one: their messages were in flight when the first one was refused.
+    Several in one burst increase the spacing once: their messages were in flight when the first response arrived.
     """
     locked = await lock(tx, channel, now)
     row, moment = locked.row, locked.moment
@@ -140,7 +140,7 @@ def _factor(row: RowMapping, moment: float) -> float:
 
 
 def _held_until(row: RowMapping, moment: float) -> float:
-    """Until when sending is stopped; a refusal in the future was recorded before the clock was set back: ignored."""
+    """Until when sending is stopped; a 429 recorded in the future is ignored: the clock was set back."""
     return float(row["held_until"]) if moment >= row["refused_at"] else moment
 
 

@@ -17,7 +17,7 @@ BATCH_SIZE = 250  # rows
 
 
 async def delete_ended_deliveries(tx: Transaction, before: datetime, after: int = 0) -> int | None:
-    """Delete deliveries that ended before then, among the next batch with an id above `after`.
+    """Delete, in the next batch of ids above `after`, the deliveries that ended before `before`.
 
     Returns the last id examined; None: no older rows follow.
     """
@@ -31,7 +31,7 @@ async def delete_ended_deliveries(tx: Transaction, before: datetime, after: int 
 
 
 async def delete_handled_updates(tx: Transaction, before: datetime, after: int = 0) -> int | None:
-    """The same for handled updates, once no platform will repeat them any more."""
+    """The same for handled updates received before `before`, which no platform repeats any more."""
     columns = (updates.c.id, updates.c.state, updates.c.received_at)
     rows = (await tx.execute(_batch(select(*columns).where(updates.c.id > after).order_by(updates.c.id)))).all()
     expired = [row.id for row in rows if row.state != "waiting" and row.received_at < before]

@@ -6,8 +6,9 @@
       |                 '--fail, at the last attempt--> aside
       '--store, without a body (unreadable)-----------> aside
 
-*aside* is the dead letter: the update is not handled any more. A body is encrypted by the caller; its content is opaque
-here. Emptied rows stay for a while, so that an update that the platform repeats is recognized by its key.
+`aside` is the dead-letter state: the update is not handled any more and has no body. A body is encrypted by the caller;
+its content is opaque here. Emptied rows stay for a while, so that an update that the platform repeats is recognized by
+its key.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,8 @@
 """Aggregates of past days: a report reads these, and only counts the days that are not over yet.
 
-Numbers of people over several days are no sums: a servant who answered on two of the days counts once. So each servant
-counts on every day on which they answered, together with the last day before it on which they did (`previous`). In the
-days from f to l, a servant's first day is the one whose `previous` is before f: the sum over those is exact for any f
-and l, and needs no list of servants.
+Distinct servants cannot be summed over days. So each row counts the servants who answered on `day` and whose previous
+answer was on `previous`. A period from f to l counts every servant exactly once: sum the rows with day in f..l and
+previous < f. No list of servants is needed.
 
 A past day gets no more answers, as an answer belongs to the day on which it was given. Anything else that changes the
 past (leaving, moving, two records that are merged, a fictional history) must be done inside `recount`.
@@ -111,7 +110,7 @@ async def aggregate_next_day(tx: Transaction, now: datetime) -> date | None:
 
 @asynccontextmanager
 async def recount(tx: Transaction, servant_ids: Collection[int]) -> AsyncIterator[None]:
-    """Inside, the past of these servants may change: they are subtracted from the aggregates, and then added again."""
+    """Subtract these servants from the aggregates, run the block, which may change their past, and add them again."""
     state = await _lock_state(tx)
     if state is None or state[0] == NEVER:
         yield
@@ -163,14 +162,18 @@ async def _add(tx: Transaction, part: _Part, sign: int) -> None:
     """Add the counts of a part, or subtract them (`sign` -1)."""
     for group in GROUPS:
         await _upsert(tx, answer_aggregates, _answers(part, group, sign))
-    of_prompts = select(current_institution(prompts).label("place"), prompts.c.day).where(*part.of(prompts))
+    of_prompts = select(current_institution(prompts).label("institution_id"), prompts.c.day).where(*part.of(prompts))
     asked = of_prompts.subquery()
-    sums = select(asked.c.place, asked.c.day, sign * func.count(), ZERO).group_by(asked.c.place, asked.c.day)
+    sums = select(asked.c.institution_id, asked.c.day, sign * func.count(), ZERO).group_by(
+        asked.c.institution_id, asked.c.day
+    )
     await _upsert(tx, prompt_aggregates, sums)
-    of_answers = select(current_institution(answers).label("place"), prompt_day.label("day")).where(*part.of(answers))
+    of_answers = select(current_institution(answers).label("institution_id"), prompt_day.label("day")).where(
+        *part.of(answers)
+    )
     answered = of_answers.subquery()
-    sums = select(answered.c.place, answered.c.day, ZERO, sign * func.count())
-    sums = sums.group_by(answered.c.place, answered.c.day)
+    sums = select(answered.c.institution_id, answered.c.day, ZERO, sign * func.count())
+    sums = sums.group_by(answered.c.institution_id, answered.c.day)
     await _upsert(tx, prompt_aggregates, sums)
 
 

@@ -156,9 +156,9 @@ def _asked(span: _Span) -> "Select[Any]":
     column = prompt_aggregates.c
     aggregated = select(column.institution_id, func.sum(column.asked).label("asked"))
     aggregated = aggregated.where(_is_in(column.institution_id, None), span.contains(column.day))
-    place = aggregates.current_institution(prompts).label("place")
-    each = select(place).where(span.is_fresh(prompts.c.day)).subquery()
-    since = select(each.c.place, func.count()).group_by(each.c.place)
+    current = aggregates.current_institution(prompts).label("institution_id")
+    each = select(current).where(span.is_fresh(prompts.c.day)).subquery()
+    since = select(each.c.institution_id, func.count()).group_by(each.c.institution_id)
     both = union_all(aggregated.group_by(column.institution_id), since).subquery()
     return select(both.c.institution_id, _sum(both.c.asked).label("asked")).group_by(both.c.institution_id)
 

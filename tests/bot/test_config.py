@@ -32,7 +32,7 @@ def test_without_any_setting_everything_has_its_default() -> None:
     assert (settings.telegram_rate, settings.min_group) == (25, 10)
     assert settings.telegram_bot_token is None
     assert settings.has_webchat
-    assert not settings.telegram_by_webhook
+    assert not settings.telegram_uses_webhook
     assert not settings.has_whatsapp
     assert settings.whatsapp_api_url == "https://graph.facebook.com/v25.0"
     assert (settings.whatsapp_rate, settings.whatsapp_prompt) == (70, "tap")
@@ -135,7 +135,7 @@ def test_unset_modes_follow_from_the_other_settings(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = load()
-    assert (settings.has_webchat, settings.telegram_by_webhook) == (webchat, webhook)
+    assert (settings.has_webchat, settings.telegram_uses_webhook) == (webchat, webhook)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from bot import logging_setup
+from bot.channels import registry
 from bot.logging_setup import PRIVATE, redact
 
 TOKEN = "1234567890:AAH" + "x" * 32
@@ -82,6 +83,8 @@ def test_a_token_in_a_traceback_is_redacted(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("library", ["httpx", "aiohttp.access", "telegram", "aiosqlite", "alembic"])
 def test_verbose_libraries_are_limited_to_warnings(capsys: pytest.CaptureFixture[str], library: str) -> None:
+    """A channel limits its own library, when it is registered."""
+    assert registry.REGISTRATIONS
     logging_setup.set_up()
     logging.getLogger(library).info("GET /c?secret")
     assert capsys.readouterr().err == ""

@@ -35,7 +35,7 @@ async def _count_answers(product: Product, servants: int, first: int = 300_000) 
         for phone in phones:
             phone.person.press("A")
         batch = await telegram_of(product.app).fetch(product._offset, seconds=0)
-        await telegram_receiver.store_all(batch, telegram_of(product.app), product.app.inbox)
+        await telegram_receiver.parse_and_store(batch, telegram_of(product.app), product.app.inbox)
         await product.app.update_worker.drain()
     return count
 

@@ -23,7 +23,7 @@ from storage import schema
 from storage.database import Database, Transaction
 from storage.people import servants
 from storage.queue import outbox
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.cast import INSTITUTIONS, Clock
@@ -33,7 +33,7 @@ from tests.fakes.failures import Outage
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.whatsapp import ACCESS_TOKEN, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, FakeWhatsApp
 
-UNLIMITED = {name: Limits(1000, RecipientLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
+UNLIMITED = {name: Limits(1000, RecipientRateLimit(100_000, 1.0)) for name in ("telegram", "whatsapp")}
 SECOND = timedelta(seconds=1)
 PROMPT_EXPIRY = timedelta(hours=9)
 MAX_ROUNDS = 200  # rounds of `settle` and `wait_for_states` before the test fails
@@ -231,4 +231,4 @@ async def delivery_testbed(database: Database, clock: Clock, recipients: int = 1
         await testbed.add_recipients(recipients)
         yield testbed
         for watched in testbed.channels.values():
-            await watched.channel.stop()
+            await watched.channel.close()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from content import library as shipped
 from content import limits
-from content.course.assessment import Reply
+from content.course.assessment import SheetAnswer
 from content.library import Library
 from content.phrases import Phrases, UnknownPhrase
 from content.text import LANGUAGES, Text
@@ -161,7 +161,7 @@ async def test_the_acknowledgement_of_a_press_expires_soon(database: Database) -
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_question_of_the_self_assessment_fits_every_channel(language: str) -> None:
     for question in LIBRARY.assessment.questions:
-        sheet = dict.fromkeys(("q1", "q2", "q3"), Reply.UNSURE)
+        sheet = dict.fromkeys(("q1", "q2", "q3"), SheetAnswer.UNSURE)
         parcel = outgoing.render(
             LIBRARY,
             Recipient("telegram", "1", language),

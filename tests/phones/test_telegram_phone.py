@@ -33,7 +33,7 @@ async def phone() -> AsyncIterator[TelegramPhone]:
             yield phone
             assert not api.unanswered
             assert not api.refusals
-        await telegram.stop()
+        await telegram.close()
 
 
 async def test_start_type_tap_and_read(phone: TelegramPhone) -> None:

@@ -42,7 +42,7 @@ async def test_a_listener_is_woken_at_each_commit_and_only_then(database: Databa
         await woken["updates"].wait()
 
 
-async def test_a_refusal_is_notified_at_once_and_a_taken_slot_is_not(database: Database) -> None:
+async def test_a_429_is_notified_at_once_and_a_taken_slot_is_not(database: Database) -> None:
     async with listening(database) as woken:
         async with database.write() as tx:
             await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", NOW), 3, 1.0)
@@ -51,7 +51,7 @@ async def test_a_refusal_is_notified_at_once_and_a_taken_slot_is_not(database: D
         await woken["deliveries"].wait()
         assert not woken["rate_limits"].is_set()
         async with database.write() as tx:
-            await rate_limits.record_refusal(tx, "telegram", 30, NOW)
+            await rate_limits.record_throttling(tx, "telegram", 30, NOW)
         await woken["rate_limits"].wait()
 
 

@@ -9,15 +9,15 @@ from sqlalchemy import text
 
 from storage.database import Database, Transaction
 from storage.people import addresses, due
-from storage.people.due import DueGroup, ReplyWindow
+from storage.people.due import DueGroup, WindowCutoff
 from storage.queue import backlog, claims, outbox, receipts, updates
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.schema import metadata
 from tests.cast import MONDAY_NINE as NOW
 from tests.statement_log import statement_listener
 
 DAY = NOW.date()
-WINDOW = ReplyWindow("whatsapp", NOW)
+WINDOW = WindowCutoff("whatsapp", NOW)
 LANGUAGES = {"es": False, "en": True}
 
 PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
@@ -33,7 +33,9 @@ PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
 }
 QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
-    "claim within a recipient's limit": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10, RecipientLimit(16, 8)),
+    "claim within a recipient's limit": lambda tx: claims.claim(
+        tx, "w", "telegram", NOW, 10, RecipientRateLimit(16, 8)
+    ),
     "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
     "due channels": lambda tx: claims.due_channels(tx, NOW),
     "has expired lease": lambda tx: claims.has_expired_lease(tx, NOW),

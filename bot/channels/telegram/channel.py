@@ -18,7 +18,7 @@ from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, errors_translated, refusal_kind
 from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, parse
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, format_emphasis, strip_emphasis
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 API_URL = "https://api.telegram.org"
 MENU_COMMANDS = (
@@ -37,15 +37,16 @@ MAX_IN_A_ROW = 8
 
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
-RECIPIENT_RATE_LIMIT = RecipientLimit(16, 8.0)
-"""Rate limit of one chat: about one message a second, short bursts pass; an answer is an edit and a message.
-Source: Bots FAQ."""
+RECIPIENT_RATE_LIMIT = RecipientRateLimit(16, 8.0)
+"""Rate limit of one chat: about one message per second, short bursts pass.
+
+An answer takes two calls: an edit and a message. Source: Bots FAQ."""
 
 _TAGS = {BOLD: "<b>", UNBOLD: "</b>", ITALIC: "<i>", UNITALIC: "</i>"}
 
 log = structlog.get_logger()
-# At DEBUG the library writes every text and answer to the log.
-logging.getLogger("telegram").setLevel(logging.INFO)
+# At INFO the library logs requests, at DEBUG every text.
+logging.getLogger("telegram").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ class Telegram:
     async def start(self) -> None:
         """Check the token, set or delete the webhook, and set the command menus and descriptions.
 
-        Raises TokenRevoked, and Throttled or Unreachable when a retry may succeed. A menu or description that
-        Telegram does not accept now is logged and skipped: the chat works without it.
+        Raises TokenRevoked; Refused when Telegram does not accept the webhook's URL (sending still works); Throttled or
+        Unreachable when a retry may succeed. A menu or description that Telegram does not accept now is logged and
+        skipped: the chat works without it.
         """
         await errors_translated(self._set_receiving_mode())
         for language, texts in self._profile_texts.items():
@@ -119,8 +121,8 @@ class Telegram:
                     await errors_translated(self._set_profile(texts, code or None))
                 except TokenRevoked:
                     raise
-                except (Throttled, Refused) as fault:
-                    log.warning("telegram_menu_not_set", language=code, reason=str(fault))
+                except (Throttled, Refused) as error:
+                    log.warning("telegram_menu_not_set", language=code, reason=str(error))
 
     async def _set_receiving_mode(self) -> None:
         await self._bot.get_me()  # raises when the token is not valid
@@ -146,7 +148,7 @@ class Telegram:
         await self._bot.set_my_description(texts.description, language_code=code)
         await self._bot.set_my_short_description(texts.short_description, language_code=code)
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         await self._request.shutdown()
 
     def parse(self, raw: object) -> Update | None:
@@ -203,8 +205,8 @@ class Telegram:
         target = {"chat_id": _chat_id(parcel.address), "message_id": int(parcel.ref)}
         try:
             await self._call("editMessageText", target | _message_fields(parcel))
-        except BadRequest as fault:
-            kind = refusal_kind(fault)
+        except BadRequest as error:
+            kind = refusal_kind(error)
             if kind.startswith("message is not modified"):
                 return parcel.ref
             if not kind.startswith(("message to edit not found", "message can't be edited", "message_id_invalid")):
@@ -217,9 +219,9 @@ class Telegram:
         try:
             text = {"text": note} if note else {}
             await self._call("answerCallbackQuery", {"callback_query_id": parcel.press} | text)
-        except BadRequest as fault:
+        except BadRequest as error:
             # Too late, or answered already: the Telegram app stopped waiting by itself.
-            if not refusal_kind(fault).startswith(("query is too old", "query_id_invalid")):
+            if not refusal_kind(error).startswith(("query is too old", "query_id_invalid")):
                 raise
 
     async def _delete_message(self, parcel: Parcel) -> None:
@@ -228,10 +230,10 @@ class Telegram:
         try:
             target = {"chat_id": _chat_id(parcel.address), "message_id": int(parcel.ref)}
             await self._call("deleteMessage", target)
-        except BadRequest as fault:
+        except BadRequest as error:
             # Deleted already, or older than 48 hours: nothing more can be done about it.
             ignored = ("message to delete", "message can't be deleted", "message_id_invalid")
-            if not refusal_kind(fault).startswith(ignored):
+            if not refusal_kind(error).startswith(ignored):
                 raise
 
 

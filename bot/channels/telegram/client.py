@@ -142,12 +142,12 @@ class AiohttpRequest(BaseRequest):
                 method, url, **content, timeout=timeout, allow_redirects=False
             ) as response:
                 return response.status, await response.read()
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoResponse(type(fault).__name__, in_doubt=False)
-        except TimeoutError as fault:
-            failure = NoResponse(type(fault).__name__, in_doubt=True)
-        except (aiohttp.ClientError, OSError) as fault:
-            failure = NoResponse(type(fault).__name__, in_doubt=True)
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            failure = NoResponse(type(error).__name__, in_doubt=False)
+        except TimeoutError as error:
+            failure = NoResponse(type(error).__name__, in_doubt=True)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = NoResponse(type(error).__name__, in_doubt=True)
         # Raised outside the handlers: the original error, which may quote the URL, is not chained.
         raise failure
 
@@ -172,23 +172,23 @@ async def errors_translated(call: Awaitable[T]) -> T:
     failure: ChannelError
     try:
         return await call
-    except ChannelError as fault:
-        failure = fault
-    except TelegramError as fault:
-        failure = channel_error_for(fault)
-    except Exception as fault:  # a response in a shape that the library cannot parse
-        failure = Unreachable(f"unreadable response: {type(fault).__name__}", in_doubt=True)
+    except ChannelError as error:
+        failure = error
+    except TelegramError as error:
+        failure = channel_error_for(error)
+    except Exception as error:  # a response in a shape that the library cannot parse
+        failure = Unreachable(f"unreadable response: {type(error).__name__}", in_doubt=True)
     failure.__context__ = None
     raise failure
 
 
-def channel_error_for(fault: TelegramError) -> ChannelError:
+def channel_error_for(error: TelegramError) -> ChannelError:
     """Translate an error of python-telegram-bot (BadRequest is also a NetworkError: it is matched first)."""
-    match fault:
+    match error:
         case RateLimited():
-            return Throttled(fault.retry_after)
+            return Throttled(error.retry_after)
         case NoResponse():
-            return Unreachable(fault.kind, in_doubt=fault.in_doubt)
+            return Unreachable(error.kind, in_doubt=error.in_doubt)
         case InvalidToken():
             return TokenRevoked("Telegram refuses the bot's token")
         case Forbidden():
@@ -198,16 +198,16 @@ def channel_error_for(fault: TelegramError) -> ChannelError:
         case ChatMigrated():
             return Refused("the address became a group")
         case BadRequest():
-            kind = refusal_kind(fault)
+            kind = refusal_kind(error)
             return Blocked(kind) if kind.startswith(RECIPIENT_GONE) else Refused(kind)
         case NetworkError():
             return Unreachable("unexpected status", in_doubt=False)
     return Unreachable("unreadable response", in_doubt=True)
 
 
-def refusal_kind(fault: TelegramError) -> str:
+def refusal_kind(error: TelegramError) -> str:
     """The kind of a 400: its description up to where Telegram begins to quote what it was sent."""
-    return re.split(r"[:\"<(]| '", fault.message, maxsplit=1)[0].strip().lower()[:80]
+    return re.split(r"[:\"<(]| '", error.message, maxsplit=1)[0].strip().lower()[:80]
 
 
 def _retry_after(payload: bytes) -> float:

@@ -1,4 +1,4 @@
-"""Parse Telegram's updates: pure; nothing of a long text or an attachment is carried on."""
+"""Parse Telegram's updates, without I/O; the content of long texts and attachments is dropped."""
 
 import re
 import warnings
@@ -63,7 +63,7 @@ def _parse_update(raw: dict[str, Any]) -> Update | None:
     if parsed.message is not None:
         return _message(key, parsed.message)
     if parsed.callback_query is not None:
-        return _press(key, parsed.callback_query)
+        return _parse_press(key, parsed.callback_query)
     if parsed.my_chat_member is not None:
         return _membership(key, parsed.my_chat_member)
     return None
@@ -104,7 +104,7 @@ def _parse_press_fast(key: str, raw: dict[str, Any]) -> Update | None:
 
 
 def _parsed_members(raw: dict[str, Any]) -> dict[str, Any]:
-    """The members of an update that are used: the library fails on no other, and no other is held in memory."""
+    """Return only the members that are used: others cannot make the library fail, and are not held in memory."""
     used: dict[str, Any] = {name: raw[name] for name in _PARSED_MEMBERS if name in raw}
     if "message" in used:
         used["message"] = {name: value for name, value in used["message"].items() if name not in _UNPARSED_MEMBERS}
@@ -143,7 +143,7 @@ def _album(media_group_id: object) -> str:
     return media_group_id if isinstance(media_group_id, str) and _IDENTIFIER.fullmatch(media_group_id) else ""
 
 
-def _press(key: str, query: telegram.CallbackQuery) -> Update | None:
+def _parse_press(key: str, query: telegram.CallbackQuery) -> Update | None:
     message = query.message  # may be inaccessible by now: its chat and id are there all the same
     if message is None or message.chat.type != ChatType.PRIVATE or query.from_user.is_bot:
         return None

@@ -51,11 +51,11 @@ async def poll(telegram: UpdateSource, inbox: EventStore, *, sleep: Sleep = asyn
     while True:
         try:
             batch = await telegram.fetch(offset)
-            await store_all(batch, telegram, inbox)
+            await parse_and_store(batch, telegram, inbox)
         except TokenRevoked:
             raise
-        except (ChannelError, DatabaseUnavailable) as fault:
-            await sleep(backoff.seconds_after(fault))
+        except (ChannelError, DatabaseUnavailable) as error:
+            await sleep(backoff.seconds_after(error))
             continue
         keys = [int(key) for key in map(update_key, batch) if key]
         if batch and not keys:  # nothing in it can be confirmed: it would be returned again at once
@@ -80,23 +80,23 @@ class PollingBackoff:
             log.info("telegram_polling_recovered")
         self._next, self._logged_kind = 1.0, ""
 
-    def seconds_after(self, fault: Exception) -> float:
+    def seconds_after(self, error: Exception) -> float:
         """Log the failure, if it is of a new kind, and return how long to wait before the next poll."""
-        kind = type(fault).__name__
+        kind = type(error).__name__
         if kind != self._logged_kind:
             self._logged_kind = kind
-            if isinstance(fault, PollingConflict):
+            if isinstance(error, PollingConflict):
                 log.error(
                     "telegram_polling_conflict",
                     hint="a second program polls with this token, or a webhook is set: stop the other one",
                 )
             else:
-                log.warning("telegram_polling_failed", kind=kind, reason=str(fault))
+                log.warning("telegram_polling_failed", kind=kind, reason=str(error))
         seconds, self._next = self._next, min(self._next * 2, MAX_BACKOFF_SECONDS)
-        return max(seconds, fault.retry_after) if isinstance(fault, Throttled) else seconds
+        return max(seconds, error.retry_after) if isinstance(error, Throttled) else seconds
 
 
-async def store_all(batch: Iterable[object], telegram: UpdateParser, inbox: EventStore) -> None:
+async def parse_and_store(batch: Iterable[object], telegram: UpdateParser, inbox: EventStore) -> None:
     """Parse raw updates and store them in one transaction. One that cannot be stored never stops the others.
 
     Raises DatabaseUnavailable: nothing must be acknowledged.
@@ -107,10 +107,10 @@ async def store_all(batch: Iterable[object], telegram: UpdateParser, inbox: Even
 def _parse_event(raw: object, telegram: UpdateParser) -> PlatformEvent | None:
     try:
         return telegram.parse(raw)
-    except UnreadablePayload as fault:
+    except UnreadablePayload as error:
         key = update_key(raw) or NO_KEY
-        log.warning("telegram_update_unreadable", key=key, fault=str(fault))
-        return UnreadableEvent(NAME, key, str(fault))
+        log.warning("telegram_update_unreadable", key=key, fault=str(error))
+        return UnreadableEvent(NAME, key, str(error))
 
 
 def attach(app: web.Application, telegram: UpdateParser, inbox: EventStore, secret: str) -> None:

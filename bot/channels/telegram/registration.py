@@ -24,7 +24,7 @@ class TelegramRuntime(ChannelRuntime):
     def __init__(self, channel: Telegram, services: ChannelServices) -> None:
         super().__init__(channel)
         self._services = services
-        self.uses_webhook = services.settings.telegram_by_webhook
+        self.uses_webhook = services.settings.telegram_uses_webhook
 
     def attach(self, site: web.Application) -> None:
         if self.uses_webhook:
@@ -32,7 +32,7 @@ class TelegramRuntime(ChannelRuntime):
             receiver.attach(site, self.channel, self._services.inbox, secret)
 
     async def connect(self) -> str:
-        """Of all that is asked at a start Telegram refuses only the webhook's address: sending is still possible."""
+        """Connect; return why Telegram does not accept the webhook's URL (sending still works), or an empty string."""
         try:
             await self.channel.start()
         except Stopped:
@@ -58,7 +58,7 @@ class TelegramRuntime(ChannelRuntime):
                     losing.cancel()
 
     async def close(self) -> None:
-        await self.channel.stop()
+        await self.channel.close()
 
 
 class TelegramRegistration(Registration):
@@ -74,7 +74,7 @@ class TelegramRegistration(Registration):
         settings = services.settings
         assert settings.telegram_bot_token is not None
         webhook = None
-        if settings.telegram_by_webhook:
+        if settings.telegram_uses_webhook:
             webhook = Webhook(settings.public_url + receiver.PATH, webhook_secret(settings, services.secrets))
         profile_texts = {
             language: ProfileTexts.of(services.library.phrases.section(language, NAME)) for language in LANGUAGES
@@ -88,7 +88,7 @@ class TelegramRegistration(Registration):
         return settings.telegram_rate
 
     def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        return (("Telegram", f"on, by {'webhook' if settings.telegram_by_webhook else 'long polling'}"),)
+        return (("Telegram", f"on, by {'webhook' if settings.telegram_uses_webhook else 'long polling'}"),)
 
     def stop_cause(self, reason: str) -> str:
         return "token"  # the only thing that Telegram refuses for good

@@ -58,8 +58,8 @@ async def check(
         now = await telegram.pending_updates()
         if before is not None:
             await _record(database, telegram.name, before, now, clock())
-    except (ChannelError, DatabaseUnavailable) as fault:  # the state is unknown; the next check may succeed
-        log.info("telegram_webhook_check_failed", channel=telegram.name, fault=str(fault))
+    except (ChannelError, DatabaseUnavailable) as error:  # the state is unknown; the next check may succeed
+        log.info("telegram_webhook_check_failed", channel=telegram.name, fault=str(error))
         return before
     return now
 

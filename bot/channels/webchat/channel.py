@@ -93,9 +93,9 @@ class Webchat:
         try:
             async with self._database.write() as tx:
                 ref = await self._write_bubble(tx, parcel)
-        except DatabaseUnavailable as fault:
+        except DatabaseUnavailable as error:
             # Not in doubt: a bubble with a known token is not added again.
-            raise Unreachable("the database is unavailable", in_doubt=False) from fault
+            raise Unreachable("the database is unavailable", in_doubt=False) from error
         self.changes.notify(parcel.address)
         return ref
 

@@ -55,8 +55,8 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
             fields = json.loads(body)
         else:
             fields = dict(parse_qsl(body.decode(), errors="strict", max_num_fields=20))
-    except (ValueError, RecursionError) as fault:
-        raise RejectedForm(400, "webchat.sorry_unreadable") from fault
+    except (ValueError, RecursionError) as error:
+        raise RejectedForm(400, "webchat.sorry_unreadable") from error
     if not isinstance(fields, dict):
         raise RejectedForm(400, "webchat.sorry_unreadable")
     scalars = {name: value for name, value in fields.items() if isinstance(value, str | int) and value is not False}
@@ -66,7 +66,7 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
 def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:
     """The action that a post asks for; None for an empty line."""
     if fields.get("choice"):
-        # Our own choices have at most 64 bytes; a forged one is passed on, and the handlers do not know it.
+        # Our own choices have at most 64 bytes. A forged one is cut and passed on: the handlers treat it as unknown.
         ref = parse_number(fields.get("ref", ""))
         choice = fields["choice"][:MAX_CHOICE]
         return SubmittedAction(UpdateKind.CHOICE, choice=choice, ref="" if ref is None else str(ref))
@@ -85,7 +85,8 @@ def submission_key(address: str, action: SubmittedAction, once: str) -> str:
 
     `once` is the random token of the form.
     """
-    # Bound to chat and content: no chat can use up another's key, and a page reached by "back" is no repetition.
+    # Includes chat and content: no chat can use up another's key, and new content sent from a page that was reached
+    # by "back", with the same token, is not taken for a repetition.
     parts = json.dumps([address, once, action.kind, action.text, action.command, action.choice, action.ref])
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 

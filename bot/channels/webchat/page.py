@@ -92,7 +92,7 @@ async def show_transcript(request: web.Request) -> web.Response:
     response = request.app[PAGES].response(
         "chat.html",
         preferred_language(request),
-        faces=_bubble_views(request, bubbles),
+        bubbles=_bubble_views(request, bubbles),
         revision=revision,
         is_cut=is_cut,
         code=code if CODE.fullmatch(code) else "",
@@ -298,7 +298,7 @@ async def _changes_since(request: web.Request, address: str, after: int) -> dict
     once = secrets.token_urlsafe(12)
     render, language = request.app[PAGES].render, preferred_language(request)
     bubbles = [
-        {"id": view.id, "html": render("chat_bubble.html", language, face=view, once=once)}
+        {"id": view.id, "html": render("chat_bubble.html", language, bubble=view, once=once)}
         for view in _bubble_views(request, changed)
     ]
     revision = changed[-1].revision if changed else newest

@@ -1,6 +1,6 @@
 """The WhatsApp channel: free-form messages within the 24-hour reply window, approved templates outside of it.
 
-An own client over aiohttp, as the existing library loses batched and incomplete webhooks and checks no length.
+The client is our own, over aiohttp: the existing library loses batched and incomplete webhooks and checks no length.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable
 from storage.people import addresses
 from storage.people.addresses import ServantAddress
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 
 NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
@@ -40,20 +40,29 @@ WINDOW_MARGIN = timedelta(minutes=5)  # a window about to close counts as closed
 BACK_OFF_SECONDS = 5.0
 NUMBER_PAUSE_SECONDS = 3600.0
 DAY_SECONDS = 24 * 3600.0
-PAIR_BACKOFF_BASE = 4.0  # seconds after the first refusal, to the power of the attempts: 4, 16, 64 (pair rate limits)
+PAIR_BACKOFF_BASE = 4.0  # seconds to wait, to the power of the attempts made: 4, 16, 64 (Cloud API, pair rate limits)
 UNLIMITED = -1
-LIMITS = {"TIER_UNLIMITED": UNLIMITED, "TIER_100K": 100_000, "TIER_10K": 10_000, "TIER_2K": 2_000, "TIER_1K": 1_000,
-          "TIER_250": 250, "TIER_50": 50}  # fmt: skip
+RECIPIENT_LIMIT_BY_TIER = {
+    "TIER_UNLIMITED": UNLIMITED,
+    "TIER_100K": 100_000,
+    "TIER_10K": 10_000,
+    "TIER_2K": 2_000,
+    "TIER_1K": 1_000,
+    "TIER_250": 250,
+    "TIER_50": 50,
+}
+"""Recipients of templates in 24 hours, by the messaging limit that Meta reports."""
 
-RECIPIENT_RATE_LIMIT = RecipientLimit(20, 120.0)
-"""The pair rate limit: one message in 6 seconds, of which up to 45 may be borrowed from the future; we stay below it.
-Source: Cloud API, about the platform."""
+RECIPIENT_RATE_LIMIT = RecipientRateLimit(20, 120.0)
+"""The pair rate limit: one message per 6 seconds to one recipient, and bursts of up to 45 that later seconds make up
+    for; we stay below it.
+    Source: Cloud API, about the platform."""
 
 log = structlog.get_logger()
 
 
-def capabilities(openings: str) -> Capabilities:
-    """Capabilities of WhatsApp; `openings` is how a prompt is sent outside the reply window."""
+def capabilities(prompt_template: str) -> Capabilities:
+    """Capabilities of WhatsApp; `prompt_template` selects how a prompt is sent outside the reply window."""
     return Capabilities(
         can_edit=False,
         can_erase=False,
@@ -62,7 +71,7 @@ def capabilities(openings: str) -> Capabilities:
         has_menus=True,
         typed_commands=True,
         reply_window=WINDOW,
-        prompt_template=openings,
+        prompt_template=prompt_template,
     )
 
 
@@ -90,17 +99,21 @@ class WhatsApp:
         try:
             number = await self._graph.number()
             templates = await self._graph.templates()
-        except GraphError as fault:
-            raise self._channel_error(fault) from None
-        except NoResponse as fault:
-            raise Unreachable(fault.kind, in_doubt=False) from None
-        await self._record_account(str(number.get("whatsapp_business_manager_messaging_limit", "")), templates)
+        except GraphError as error:
+            raise self._channel_error(error) from None
+        except NoResponse as error:
+            raise Unreachable(error.kind, in_doubt=False) from None
+        await self._record_limit_and_templates(
+            str(number.get("whatsapp_business_manager_messaging_limit", "")), templates
+        )
 
-    async def _record_account(self, tier: str, templates: list[dict[str, Any]]) -> None:
+    async def _record_limit_and_templates(self, tier: str, templates: list[dict[str, Any]]) -> None:
         now = self._clock()
         async with self._database.write() as tx:
-            if tier in LIMITS:
-                await channel_facts.store(tx, NAME, channel_facts.RECIPIENT_LIMIT, str(LIMITS[tier]), now)
+            if tier in RECIPIENT_LIMIT_BY_TIER:
+                await channel_facts.store(
+                    tx, NAME, channel_facts.RECIPIENT_LIMIT, str(RECIPIENT_LIMIT_BY_TIER[tier]), now
+                )
             for template in templates:
                 name, language, status, category = (
                     str(template.get(field, "")) for field in ("name", "language", "status", "category")
@@ -109,7 +122,7 @@ class WhatsApp:
             present = {(str(template["name"]), str(template["language"])) for template in templates}
             await channel_facts.delete_absent_templates(tx, NAME, present)
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         await self._graph.close()
 
     async def send(self, parcel: Parcel) -> str:
@@ -121,19 +134,19 @@ class WhatsApp:
             if recipient.is_window_open:
                 return await self._send_free_form(parcel)
             return await self._send_template(parcel, recipient)
-        except DatabaseUnavailable as fault:
-            raise Unreachable("the database is unavailable", in_doubt=False) from fault
+        except DatabaseUnavailable as error:
+            raise Unreachable("the database is unavailable", in_doubt=False) from error
 
     async def _recipient_state(self, parcel: Parcel) -> RecipientState:
         async with self._database.quick_read() as tx:
             address = await addresses.find(tx, NAME, parcel.address)
-            opening, states = parcel.template, {}
-            if opening is not None:
+            template, states = parcel.template, {}
+            if template is not None:
                 states = dict(await channel_facts.templates(tx, NAME))
-        state = states.get((opening.template, opening.code)) if opening else None
+        state = states.get((template.template, template.code)) if template else None
         # Nothing is stored about strangers: replies to them have a deadline of their own, all else needs a template.
         heard_at = address.heard_at if address else None
-        is_open = opening is None if address is None else False
+        is_open = template is None if address is None else False
         if heard_at is not None:
             is_open = self._clock() < heard_at + WINDOW - WINDOW_MARGIN
         return RecipientState(address, is_open, state is not None and state.is_stopped)
@@ -142,36 +155,36 @@ class WhatsApp:
         """Send the message itself; where Meta reports the window as closed, send the template at once."""
         try:
             return await self._post(messages.free_form(parcel))
-        except GraphError as fault:
-            if error_meaning(fault.code) is not ErrorMeaning.WINDOW_CLOSED:
-                raise await self._record_refusal(fault, parcel) from None
+        except GraphError as error:
+            if error_meaning(error.code) is not ErrorMeaning.WINDOW_CLOSED:
+                raise await self._record_refusal(error, parcel) from None
         async with self._database.write() as tx:  # Meta's response takes precedence: it happens even within the window
             await addresses.record_window_closed(tx, NAME, parcel.address, self._clock())
         return await self._send_template(parcel, await self._recipient_state(parcel))
 
     async def _send_template(self, parcel: Parcel, recipient: RecipientState) -> str:
-        opening = parcel.template
-        if opening is None:
+        template = parcel.template
+        if template is None:
             raise WindowClosed("no message from the recipient within 24 hours, and the parcel has no template")
         if recipient.is_template_stopped:
-            raise TemplateStopped("the template is not accepted now", opening.template, opening.code)
+            raise TemplateStopped("the template is not accepted now", template.template, template.code)
         try:
-            ref = await self._post(messages.template(parcel, opening))
-        except GraphError as fault:
-            raise await self._record_refusal(fault, parcel, opening) from None
+            ref = await self._post(messages.template(parcel, template))
+        except GraphError as error:
+            raise await self._record_refusal(error, parcel, template) from None
         try:
             async with self._database.write() as tx:
                 await addresses.record_template_sent(tx, NAME, parcel.address, self._clock())
-        except DatabaseUnavailable as fault:  # it was sent: better not counted than sent twice
-            log.warning("whatsapp_template_not_recorded", fault=str(fault))
+        except DatabaseUnavailable as error:  # it was sent: better not counted than sent twice
+            log.warning("whatsapp_template_not_recorded", fault=str(error))
         return ref
 
     async def _post(self, body: messages.Body) -> str:
         """Post a message and return its key. Raises GraphError, Unreachable."""
         try:
             response = await self._graph.post_message(body)
-        except NoResponse as fault:
-            raise Unreachable(fault.kind, in_doubt=fault.in_doubt) from None
+        except NoResponse as error:
+            raise Unreachable(error.kind, in_doubt=error.in_doubt) from None
         try:
             return hashed_key(str(response["messages"][0]["id"]))  # the same key as in its receipts
         except (KeyError, IndexError, TypeError):
@@ -180,30 +193,30 @@ class WhatsApp:
     # ------------------------------------------------------------ refusals
 
     async def _record_refusal(
-        self, fault: GraphError, parcel: Parcel, opening: RenderedTemplate | None = None
+        self, error: GraphError, parcel: Parcel, template: RenderedTemplate | None = None
     ) -> ChannelError:
         """Store what a refusal reveals about the template or the recipient; return the channel's error."""
-        meaning = error_meaning(fault.code)
+        meaning = error_meaning(error.code)
         now = self._clock()
-        if meaning is ErrorMeaning.TEMPLATE_STOPPED and opening is not None:
-            log.error("whatsapp_template_stopped", template=opening.template, code=opening.code, fault=fault.code)
-            status = f"REFUSED_{fault.code}"
+        if meaning is ErrorMeaning.TEMPLATE_STOPPED and template is not None:
+            log.error("whatsapp_template_stopped", template=template.template, code=template.code, fault=error.code)
+            status = f"REFUSED_{error.code}"
             async with self._database.write() as tx:
-                await channel_facts.store_template(tx, NAME, opening.template, opening.code, now, status=status)
-            return TemplateStopped(f"code {fault.code}", opening.template, opening.code)
+                await channel_facts.store_template(tx, NAME, template.template, template.code, now, status=status)
+            return TemplateStopped(f"code {error.code}", template.template, template.code)
         if meaning is ErrorMeaning.NO_MARKETING:
             async with self._database.write() as tx:
                 await addresses.set_no_marketing(tx, NAME, parcel.address, no_marketing=True)
-        return self._channel_error(fault)
+        return self._channel_error(error)
 
     @staticmethod
-    def _channel_error(fault: GraphError) -> ChannelError:
-        reason = f"code {fault.code}"
-        match error_meaning(fault.code):
+    def _channel_error(error: GraphError) -> ChannelError:
+        reason = f"code {error.code}"
+        match error_meaning(error.code):
             case ErrorMeaning.BACK_OFF:
                 return Throttled(BACK_OFF_SECONDS)
             case ErrorMeaning.NUMBER_PAUSED:
-                log.error("whatsapp_number_paused", fault=fault.code, hint="look at the number's quality at Meta")
+                log.error("whatsapp_number_paused", fault=error.code, hint="look at the number's quality at Meta")
                 return Throttled(NUMBER_PAUSE_SECONDS)
             case ErrorMeaning.RECIPIENT_THROTTLED:
                 return RecipientThrottled(reason, PAIR_BACKOFF_BASE, is_exponential=True)

@@ -124,10 +124,10 @@ class Graph:
                 method, url, params=query, json=body, headers=bearer, timeout=timeout, allow_redirects=False
             ) as response:
                 return response.status, await response.read()
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as fault:
-            failure = NoResponse(type(fault).__name__, in_doubt=False)
-        except (TimeoutError, aiohttp.ClientError, OSError) as fault:
-            failure = NoResponse(type(fault).__name__, in_doubt=True)
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            failure = NoResponse(type(error).__name__, in_doubt=False)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            failure = NoResponse(type(error).__name__, in_doubt=True)
         # Raised outside the handlers: the original error, which may quote the URL, is not chained.
         raise failure
 

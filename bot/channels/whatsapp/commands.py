@@ -161,25 +161,25 @@ async def _graph(settings: Settings) -> AsyncIterator[Graph]:
     )
     try:
         yield graph
-    except GraphError as fault:
-        _fail(fault)
-    except NoResponse as fault:
-        fail(f"WHATSAPP_API_URL: no answer from {settings.whatsapp_api_url} ({fault.kind}); try again")
+    except GraphError as error:
+        _fail(error)
+    except NoResponse as error:
+        fail(f"WHATSAPP_API_URL: no answer from {settings.whatsapp_api_url} ({error.kind}); try again")
     finally:
         await graph.close()
 
 
-def _fail(fault: GraphError) -> NoReturn:
-    if fault.code in TOKEN_REFUSED:
-        fail(f"WHATSAPP_ACCESS_TOKEN: Meta refuses it ({fault}); make a new one for the system user")
-    if fault.code in FORBIDDEN:
+def _fail(error: GraphError) -> NoReturn:
+    if error.code in TOKEN_REFUSED:
+        fail(f"WHATSAPP_ACCESS_TOKEN: Meta refuses it ({error}); make a new one for the system user")
+    if error.code in FORBIDDEN:
         needs = "the system user needs whatsapp_business_management, and the account among its assets"
-        fail(f"WHATSAPP_ACCESS_TOKEN: a permission is missing ({fault}); {needs}")
-    if fault.code == 100:
-        fail(f"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see ({fault}){_detail_suffix(fault)}")
-    if fault.code in TOO_MANY_CALLS:
-        fail(f"Meta has had too many calls from us ({fault}); try again in an hour")
-    fail(f"Meta refuses ({fault}){_detail_suffix(fault)}")
+        fail(f"WHATSAPP_ACCESS_TOKEN: a permission is missing ({error}); {needs}")
+    if error.code == 100:
+        fail(f"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see ({error}){_detail_suffix(error)}")
+    if error.code in TOO_MANY_CALLS:
+        fail(f"Meta has had too many calls from us ({error}); try again in an hour")
+    fail(f"Meta refuses ({error}){_detail_suffix(error)}")
 
 
 def _announce(pair: TemplatePair) -> bool:
@@ -192,23 +192,23 @@ async def _submit(graph: Graph, pair: TemplatePair) -> bool:
     assert pair.ours is not None
     try:
         response = await graph.create_template(pair.ours)
-    except GraphError as fault:
-        if fault.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or fault.subcode == UNKNOWN_OBJECT:
+    except GraphError as error:
+        if error.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or error.subcode == UNKNOWN_OBJECT:
             raise
-        print_line(f"{pair}: refused ({fault}){_detail_suffix(fault)}")
+        print_line(f"{pair}: refused ({error}){_detail_suffix(error)}")
         return False
-    except NoResponse as fault:
-        if not fault.in_doubt:
+    except NoResponse as error:
+        if not error.in_doubt:
             raise
-        fail(f"{pair}: no answer ({fault.kind}); it may be there all the same: look with `status` before another push")
+        fail(f"{pair}: no answer ({error.kind}); it may be there all the same: look with `status` before another push")
     wanted, assigned = pair.ours["category"], _text(response, "category")
     filed = f", filed as {assigned} and not as {wanted}" if assigned not in ("", wanted) else ""
     print_line(f"{pair}: submitted, {_text(response, 'status') or 'no status'}{filed}")
     return True
 
 
-def _detail_suffix(fault: GraphError) -> str:
-    return f": {_printable(fault.detail)}" if fault.detail else ""
+def _detail_suffix(error: GraphError) -> str:
+    return f": {_printable(error.detail)}" if error.detail else ""
 
 
 # ---------------------------------------------------------------- reading both sides' templates

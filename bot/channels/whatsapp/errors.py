@@ -1,4 +1,4 @@
-"""Error codes of the Cloud API and their meaning to us, one row a code; they come in responses and in later statuses.
+"""Error codes of the Cloud API and their meaning to us, one row per code; they come in responses and in later statuses.
 
 Decided by the code alone, never by the text or the HTTP status (most are 400).
 Source: WhatsApp Cloud API, error codes.

@@ -66,16 +66,16 @@ def free_form(parcel: Parcel) -> Body:
     return _addressed(parcel, "interactive", _list(text, buttons, parcel.menu))
 
 
-def template(parcel: Parcel, opening: RenderedTemplate) -> Body:
+def template(parcel: Parcel, rendered: RenderedTemplate) -> Body:
     """The template that is sent outside the reply window."""
     components: list[Body] = []
-    if opening.values:
-        values = [{"type": "text", "text": value} for value in opening.values]
+    if rendered.values:
+        values = [{"type": "text", "text": value} for value in rendered.values]
         components.append({"type": "body", "parameters": values})
-    for index, choice in enumerate(opening.choices):
+    for index, choice in enumerate(rendered.choices):
         payload = [{"type": "payload", "payload": choice}]
         components.append({"type": "button", "sub_type": "quick_reply", "index": str(index), "parameters": payload})
-    content: Body = {"name": opening.template, "language": {"code": opening.code}}
+    content: Body = {"name": rendered.template, "language": {"code": rendered.code}}
     return _addressed(parcel, "template", content | ({"components": components} if components else {}))
 
 

@@ -1,4 +1,4 @@
-"""Parse WhatsApp's webhooks: pure, never raises, and one broken item costs no other."""
+"""Parse WhatsApp's webhooks. Never raises: a broken item becomes an UnreadableEvent and does not affect the others."""
 
 import json
 import re

@@ -38,7 +38,7 @@ class WhatsAppRuntime(ChannelRuntime):
         return ""
 
     async def close(self) -> None:
-        await self.channel.stop()
+        await self.channel.close()
 
 
 class WhatsAppRegistration(Registration):

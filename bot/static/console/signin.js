@@ -1,4 +1,4 @@
-// Sign-in: derives from the words an auth key for the server and a wrapping key that never leaves the browser.
+// Sign-in: derives from the passphrase an auth key for the server and a wrapping key that never leaves the browser.
 
 import * as sealing from "../sealing/sealing.js";
 import { $, busy, main, show, showMessage } from "./page.js";

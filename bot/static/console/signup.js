@@ -50,7 +50,7 @@ async function begin() {
   showStep("words");
 }
 
-// Asks for two of the words: a passphrase that was not written down would be lost with the tab.
+// Asks for two words of the passphrase: one that was not written down would be lost with the tab.
 function askForTwoWords() {
   const random = crypto.getRandomValues(new Uint8Array(2));
   const first = random[0] % WORDS;
@@ -85,7 +85,7 @@ function offerDownload(link, content, type) {
   link.href = URL.createObjectURL(new Blob([content], { type: type + ";charset=utf-8" }));
 }
 
-// Makes all keys and returns the sign-up request: its private keys are wrapped with the words and with the code.
+// Makes all keys and returns the sign-up request: its private keys are wrapped with the passphrase and with the code.
 async function makeKeys() {
   const { id, token, words } = signup;
   const salt = sealing.newSalt();

@@ -13,11 +13,12 @@ let pulsed = Date.now();
 
 export const keys = () => unlocked;
 
-// Signs in again and unwraps the bundle from the response. The words never leave this function.
-export async function unlock(email, words) {
+// Signs in again and unwraps the bundle from the response. The passphrase goes only into the key derivation in this tab:
+// it is neither stored nor sent.
+export async function unlock(email, passphrase) {
   const begun = await post("/console/signin/begin", { email });
   if (begun.status !== 200) throw new UserError("failed");
-  const { auth, wrappingKey } = await sealing.officerSecrets(words, begun.body.salt);
+  const { auth, wrappingKey } = await sealing.officerSecrets(passphrase, begun.body.salt);
   const { status, body } = await post("/console/signin", { email, auth });
   if (status !== 200) throw new UserError(body?.error === "signin" ? "wrong_words" : "failed");
   main().dataset.csrf = body.csrf;

@@ -39,8 +39,8 @@ for (const button of document.querySelectorAll("[data-choose]")) {
 $("languages").hidden = false;
 $("retry").addEventListener("click", begin);
 // A link pasted into an open page starts it again, unless there is unsent text or its words are still on the screen.
-addEventListener("hashchange", () => write.hasUnsavedText() || begin());
-addEventListener("beforeunload", (event) => (write.hasUnsavedText() || thread.hasUnsavedText()) && event.preventDefault());
+addEventListener("hashchange", () => write.hasUnfinishedWork() || begin());
+addEventListener("beforeunload", (event) => (write.hasUnfinishedWork() || thread.hasUnsavedText()) && event.preventDefault());
 write.addListeners();
 thread.addListeners();
 begin();

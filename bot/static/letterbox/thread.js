@@ -3,7 +3,9 @@
 import * as sealing from "../sealing/sealing.js";
 import { $, busy, element, fetchWordList, longDay, phrase, plainPhrase, request, show, showAltered, showPhrase } from "./page.js";
 
-let open = null; // { locator, wrappingKey, case, day, letters: [{ letter, content, author, signer }], keys by epoch }
+// The open case: { locator, wrappingKey, case, today, keys, letters: [{ letter, content, author, signer }] }; `keys` holds
+// the case key of each epoch.
+let open = null;
 
 export const hasUnsavedText = () => $("reply-text").value.trim() !== "";
 

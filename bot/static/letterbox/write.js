@@ -6,12 +6,12 @@ import { $, busy, element, fetchWordList, longDay, phrase, request, show, showAl
 
 const ANSWERS = { y: "yes", n: "no", u: "unsure", "-": "skipped" };
 let link = null; // { token, answers }
-let list = null; // the verified list of readers
-let drawn = null; // the eight words of the last attempt, with its locator
+let list = null; // the verified list of readers, with `today`, the local date that the server gave
+let drawn = null; // { words, locator, asked } of the last attempt; `asked`: indexes of the two words to type back
 let unconfirmed = []; // earlier attempts without a response: they may have arrived
-let unsaved = false; // words are on the screen and were not typed back yet
+let wordsUnconfirmed = false; // the eight words are on the screen and were not typed back yet
 
-export const hasUnsavedText = () => unsaved || $("text").value.trim() !== "";
+export const hasUnfinishedWork = () => wordsUnconfirmed || $("text").value.trim() !== "";
 
 // Throws Altered when the list's signature does not verify, or when its unit is not the one shown before.
 export async function begin(fromLink, keys) {
@@ -140,7 +140,7 @@ async function seal() {
 // ---------------------------------------------------------------- the eight words
 
 function showSent(dueOn) {
-  unsaved = true;
+  wordsUnconfirmed = true;
   unconfirmed = [];
   $("letter").reset();
   $("name-field").hidden = true;
@@ -169,7 +169,7 @@ function checkWords(event) {
     showPhrase("check-error", "sent_wrong");
     return $("check-one").focus();
   }
-  unsaved = false;
+  wordsUnconfirmed = false;
   drawn = null;
   $("sent-words").replaceChildren();
   $("check-words").reset();

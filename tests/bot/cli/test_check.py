@@ -59,7 +59,7 @@ def test_quarantine_is_a_warning(integra: Integra, monkeypatch: pytest.MonkeyPat
             f"  {library.files[scenario_id]}: reviewed {library.scenarios[scenario_id].reviewed_on}; "
             f"{library.articles[rare].label('en')} (changed 2027-03-01)"
         )
-    assert rest[-1].startswith("All is well: ")
+    assert rest[-1].startswith("No problems: ")
 
 
 def _count(library: Library, article: str) -> int:

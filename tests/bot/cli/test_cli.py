@@ -102,7 +102,7 @@ def test_a_wrong_command_line_fails_without_a_traceback(integra: Integra, comman
 def test_check_reports_that_all_is_well(integra: Integra) -> None:
     result = integra("check")
     assert result.code == 0, result.err
-    assert re.match(r"All is well: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", result.out)
+    assert re.match(r"No problems: \d+ scenarios of \d+ competencies in 6 topics, \d+ articles", result.out)
 
 
 def test_check_reports_all_wrong_settings_at_once_and_no_secret(integra: Integra) -> None:

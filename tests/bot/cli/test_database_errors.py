@@ -181,7 +181,7 @@ def test_a_server_that_refuses_the_connection(
 @pytest.mark.parametrize(
     ("statements", "message"),
     [
-        (("REVOKE ALL ON SCHEMA public FROM public",), "may use no schema there"),
+        (("REVOKE ALL ON SCHEMA public FROM public",), "may not use any schema there"),
         ((), "permission denied"),
         (("GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak_{name}",), "no right to INSERT in access"),
         (

@@ -12,13 +12,13 @@ from handlers import outgoing
 from handlers.message import Action, Parcel
 from storage.database import Database
 from storage.queue import outbox
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import deliveries
 from tests.cast import Clock
 
-SLOW = {"telegram": Limits(0.25, RecipientLimit(3, 60))}
-FAST = {"telegram": Limits(25, RecipientLimit(3, 60))}
+SLOW = {"telegram": Limits(0.25, RecipientRateLimit(3, 60))}
+FAST = {"telegram": Limits(25, RecipientRateLimit(3, 60))}
 
 
 class Gate(asyncio.Event):

@@ -14,13 +14,13 @@ from bot.delivery.channel_sender import START_WITHIN
 from bot.delivery.rate_limiter import Limits
 from storage.database import Database, DatabaseUnavailable
 from storage.queue import outbox
-from storage.queue.claims import RecipientLimit
+from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.stage import Gate, Stage
 from tests.cast import Clock
 
 THREE = ["first", "second", "third"]
-FAST = {"telegram": Limits(1000, RecipientLimit(100, 1))}
+FAST = {"telegram": Limits(1000, RecipientRateLimit(100, 1))}
 RATE_LIMITS = [pytest.param({}, id="no rate limit"), pytest.param(FAST, id="rate limit")]
 PAST_LEASE = outbox.LEASE.total_seconds() + 1
 

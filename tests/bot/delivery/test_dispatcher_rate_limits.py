@@ -73,7 +73,7 @@ async def test_a_429_met_by_another_process_pauses_deliveries_that_have_a_slot(
     waiting = asyncio.create_task(stage.dispatcher.drain())
     await gate.reached.wait()
     async with database.write() as tx:
-        await rate_limits.record_refusal(tx, "telegram", 3, clock())
+        await rate_limits.record_throttling(tx, "telegram", 3, clock())
     await stage.add("hello", channel="webchat")
     stage.dispatcher.refresh_rate_limits()
     also = asyncio.create_task(stage.dispatcher.drain())

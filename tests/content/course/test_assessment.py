@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content.course import assessment
-from content.course.assessment import QUESTIONS, Orientation, Reply, Sheet, evaluate, next_question
+from content.course.assessment import QUESTIONS, Orientation, Sheet, SheetAnswer, evaluate, next_question
 from content.library import Library
 
 pytestmark = pytest.mark.long
 
-REPLIES = (Reply.NO, Reply.UNSURE, Reply.YES)
+ANSWERS = (SheetAnswer.NO, SheetAnswer.UNSURE, SheetAnswer.YES)
 SHEETS = 3**14
 ALL_SHEETS = (1 << SHEETS) - 1
 BYTES = int.from_bytes(b"\1" * SHEETS)
@@ -114,7 +114,7 @@ def expected() -> tuple[bytes, bytes]:
 def number_of(sheet: Sheet) -> int:
     """The number of a sheet; a question without an answer counts as "no"."""
     return sum(
-        REPLIES.index(sheet.get(question, Reply.NO)) * step(place) for place, question in enumerate(QUESTIONS, 1)
+        ANSWERS.index(sheet.get(question, SheetAnswer.NO)) * step(place) for place, question in enumerate(QUESTIONS, 1)
     )
 
 
@@ -177,9 +177,9 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> AllResults:
 def _all_results() -> AllResults:
     """Compute each rule state once; `test_results_for_all_sheets_match_evaluate` ties this to `evaluate`."""
     known: dict[object, int] = {}
-    states: list[tuple[assessment._RuleState, dict[str, Reply]]] = []
+    states: list[tuple[assessment._RuleState, dict[str, SheetAnswer]]] = []
 
-    def state_number(rule_state: assessment._RuleState, faults: dict[str, Reply]) -> int:
+    def state_number(rule_state: assessment._RuleState, faults: dict[str, SheetAnswer]) -> int:
         number = known.setdefault((rule_state, *faults.values()), len(known))
         if number == len(states):
             states.append((rule_state, faults))
@@ -191,8 +191,8 @@ def _all_results() -> AllResults:
         for state in sorted(set(layer)):
             rule_state, faults = states[state]
             is_fault = question in assessment.FAULT_BY_QUESTION
-            next_faults = [faults | ({question: reply} if is_fault else {}) for reply in REPLIES]
-            next_states = (rule_state.after(question, reply) for reply in REPLIES)
+            next_faults = [faults | ({question: answer} if is_fault else {}) for answer in ANSWERS]
+            next_states = (rule_state.after(question, answer) for answer in ANSWERS)
             moves[state] = tuple(map(state_number, next_states, next_faults))
         layer = list(chain.from_iterable(map(moves.__getitem__, layer)))
     ends = {
@@ -219,7 +219,7 @@ def test_results_for_all_sheets_match_evaluate(every: AllResults) -> None:
     chance = random.Random(14)
     for _ in range(3000):
         weights = chance.choice(((1, 1, 1), (6, 1, 1), (1, 0, 1)))
-        sheet = {question: chance.choices(REPLIES, weights)[0] for question in QUESTIONS}
+        sheet = {question: chance.choices(ANSWERS, weights)[0] for question in QUESTIONS}
         number = number_of(sheet)
         assert result_bits(evaluate(sheet)) == (every.flags[number], every.notes[number]), sheet
 
@@ -265,8 +265,8 @@ def test_a_level_that_was_not_reported_in_writing_gets_the_note_to_report_it(eve
     assert informs == every.levels[0] & (answered(13, 0) | answered(13, 1))
 
 
-@given(st.fixed_dictionaries({question: st.sampled_from(REPLIES) for question in QUESTIONS}))
-def test_every_sheet_ends_in_at_least_one_outcome_and_at_most_one_level(sheet: dict[str, Reply]) -> None:
+@given(st.fixed_dictionaries({question: st.sampled_from(ANSWERS) for question in QUESTIONS}))
+def test_every_sheet_ends_in_at_least_one_outcome_and_at_most_one_level(sheet: dict[str, SheetAnswer]) -> None:
     outcomes = evaluate(sheet).outcomes
     assert outcomes
     assert len(set(outcomes)) == len(outcomes)
@@ -277,16 +277,16 @@ def test_every_sheet_ends_in_at_least_one_outcome_and_at_most_one_level(sheet: d
 # ---------------------------------------------------------------- skipped questions
 
 
-def beginnings() -> Iterator[dict[str, Reply]]:
+def beginnings() -> Iterator[dict[str, SheetAnswer]]:
     """Answers to q1..q5 with at most one of the four fault questions not answered "no"."""
-    for first in REPLIES:
-        plain = {"q1": first} | dict.fromkeys(QUESTIONS[1:5], Reply.NO)
+    for first in ANSWERS:
+        plain = {"q1": first} | dict.fromkeys(QUESTIONS[1:5], SheetAnswer.NO)
         yield plain
-        for question, reply in product(QUESTIONS[1:5], REPLIES[1:]):
-            yield plain | {question: reply}
+        for question, answer in product(QUESTIONS[1:5], ANSWERS[1:]):
+            yield plain | {question: answer}
 
 
-def leaves(sheet: dict[str, Reply]) -> Iterator[dict[str, Reply]]:
+def leaves(sheet: dict[str, SheetAnswer]) -> Iterator[dict[str, SheetAnswer]]:
     """The complete sheets that extend `sheet`."""
     waiting = [sheet]
     while waiting:
@@ -296,7 +296,7 @@ def leaves(sheet: dict[str, Reply]) -> Iterator[dict[str, Reply]]:
             yield sheet
         else:
             assert question not in sheet
-            waiting += [{**sheet, question: reply} for reply in REPLIES]
+            waiting += [{**sheet, question: answer} for answer in ANSWERS]
 
 
 @cache
@@ -327,8 +327,8 @@ def test_skipped_questions_change_nothing_for_random_beginnings() -> None:
     flags, notes = expected()
     asked_less = 0
     for _ in range(1500):
-        whole = {question: chance.choice(REPLIES) for question in QUESTIONS}
-        sheet: dict[str, Reply] = {}
+        whole = {question: chance.choice(ANSWERS) for question in QUESTIONS}
+        sheet: dict[str, SheetAnswer] = {}
         while question := next_question(sheet):
             sheet[question] = whole[question]
         number = number_of(whole)
@@ -338,8 +338,9 @@ def test_skipped_questions_change_nothing_for_random_beginnings() -> None:
 
 
 def test_after_only_no_answers_the_question_about_reporting_is_skipped() -> None:
-    assert next_question(dict.fromkeys(QUESTIONS[:12], Reply.NO)) == "q14"  # there is nothing to report in writing
-    assert evaluate(dict.fromkeys(QUESTIONS, Reply.NO)).outcomes == ("none-seen",)
+    # Nothing was answered with yes, so there is nothing to report in writing.
+    assert next_question(dict.fromkeys(QUESTIONS[:12], SheetAnswer.NO)) == "q14"
+    assert evaluate(dict.fromkeys(QUESTIONS, SheetAnswer.NO)).outcomes == ("none-seen",)
 
 
 # ---------------------------------------------------------------- texts

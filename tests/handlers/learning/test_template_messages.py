@@ -20,7 +20,7 @@ from storage.channels import channel_facts
 from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.people import addresses, due, servants
-from storage.people.due import ReplyWindow
+from storage.people.due import WindowCutoff
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import clear_tables
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
@@ -562,7 +562,7 @@ async def test_a_prompt_goes_to_the_chosen_channel_or_if_unreachable_to_the_othe
     assert channels == ([expected] if expected else [])
 
 
-async def test_silence_on_a_channel_that_was_not_chosen_uses_no_quota(story: Story) -> None:
+async def test_a_closed_window_on_a_channel_that_was_not_chosen_uses_no_quota(story: Story) -> None:
     await story.report(recipient_limit="1")
     await story.enrol(ANA)
     await link(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
@@ -600,11 +600,11 @@ async def test_for_whom_quota_is_reserved(story: Story, name: str) -> None:
     async with story.database.write() as tx:
         if since is not None:
             await addresses.defer(tx, "whatsapp", who.address, day.date + since * DAY)
-        silence = ReplyWindow("whatsapp", story.clock() - DAY)
-        assert await due.count_deferred_for_later_hours(tx, day.date, day.hour, silence, {"es": False}) == int(
+        window = WindowCutoff("whatsapp", story.clock() - DAY)
+        assert await due.count_deferred_for_later_hours(tx, day.date, day.hour, window, {"es": False}) == int(
             is_reserved
         )
-        assert await template_messages.remaining_quota(tx, silence, day, {"es": False}) == 5 - int(is_reserved)
+        assert await template_messages.remaining_quota(tx, window, day, {"es": False}) == 5 - int(is_reserved)
 
 
 async def test_no_quota_is_reserved_without_limit(story: Story) -> None:

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from content import limits
-from content.course.assessment import QUESTIONS, Reply, evaluate
+from content.course.assessment import QUESTIONS, SheetAnswer, evaluate
 from content.text import LANGUAGES
 from handlers.message import Action, Parcel, UpdateKind
 from handlers.orientation import assess
@@ -93,11 +93,11 @@ async def test_it_ends_in_outcomes_with_law_steps_disclaimer_and_a_way_to_ask(
     talk: Talk, replies: str, outcomes: list[str], steps: list[str]
 ) -> None:
     """`replies` answers all fourteen questions; the product asks only some of them."""
-    sheet: dict[str, Reply] = {}
+    sheet: dict[str, SheetAnswer] = {}
     messages = await talk.press(ANA, "assess:on:")
     while choices(messages)[-1] == "assess:quit":
         index = len(choices(messages)[0]) - len("assess:on:") - 1
-        sheet[QUESTIONS[index]] = Reply(replies[index])
+        sheet[QUESTIONS[index]] = SheetAnswer(replies[index])
         messages = await talk.press(ANA, choices(messages)[REPLIES[replies[index]]])
     assessment, text = talk.library.assessment, text_of(messages)
     assert messages[0].action is Action.REPLACE
@@ -141,7 +141,9 @@ async def test_every_outcome_with_every_note_fits_every_channel(talk: Talk) -> N
     seen = set()
     for tail in product("ynu", repeat=3):
         replies = "yyyyyu" + "yn" + "".join(tail) + "ynu"
-        orientation = evaluate({question: Reply(reply) for question, reply in zip(QUESTIONS, replies, strict=True)})
+        orientation = evaluate(
+            {question: SheetAnswer(reply) for question, reply in zip(QUESTIONS, replies, strict=True)}
+        )
         if orientation in seen:
             continue
         seen.add(orientation)

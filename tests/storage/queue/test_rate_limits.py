@@ -1,4 +1,4 @@
-"""Rate limits of credentials: slots, refusals and clocks, on both databases."""
+"""Rate limits of credentials: slots, rate-limit responses (429) and clocks, on both databases."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -45,12 +45,12 @@ async def test_slots_are_evenly_spaced_over_all_processes(database: Database, cl
 
 @TOGETHER
 @given(claims=CLAIMS, seconds=st.floats(0.1, 100))
-async def test_after_a_refusal_no_process_gets_a_slot_before_its_end(
+async def test_after_a_429_no_process_gets_a_slot_before_its_end(
     database: Database, claims: list[tuple[float, int]], seconds: float
 ) -> None:
     async with database.write() as tx:
         await tx.execute(table.delete())
-        await rate_limits.record_refusal(tx, "telegram", seconds, NOW)
+        await rate_limits.record_throttling(tx, "telegram", seconds, NOW)
         now = NOW
         for after, count in claims:
             now += timedelta(seconds=after)
@@ -60,16 +60,16 @@ async def test_after_a_refusal_no_process_gets_a_slot_before_its_end(
 
 async def test_each_credential_has_its_own_rate_limit(database: Database) -> None:
     async with database.write() as tx:
-        await rate_limits.record_refusal(tx, "telegram", 30, NOW)
+        await rate_limits.record_throttling(tx, "telegram", 30, NOW)
         assert (await reserve(tx, "whatsapp", 5, STEP, NOW)).first == 0
         assert await seconds_held(tx, "telegram", NOW) == 30
         assert await seconds_held(tx, "whatsapp", NOW) == 0
 
 
-async def test_refusals_of_one_burst_count_once_and_the_rate_recovers_slowly(database: Database) -> None:
+async def test_a_burst_of_429s_counts_once_and_the_rate_recovers_slowly(database: Database) -> None:
     async with database.write() as tx:
         for _ in range(5):
-            await rate_limits.record_refusal(tx, "telegram", 3, NOW)
+            await rate_limits.record_throttling(tx, "telegram", 3, NOW)
         (status,) = await rate_limits.statuses(tx, NOW)
         assert (status.factor, status.refusals) == (rate_limits.STRETCH, 5)
         (soon,) = await rate_limits.statuses(tx, NOW + timedelta(minutes=1))
@@ -82,7 +82,7 @@ async def test_refusals_of_one_burst_count_once_and_the_rate_recovers_slowly(dat
 async def test_a_clock_that_was_set_back_does_not_block_sending(database: Database, back: timedelta) -> None:
     async with database.write() as tx:
         await reserve(tx, "telegram", 10, STEP, NOW)
-        await rate_limits.record_refusal(tx, "telegram", 20, NOW)
+        await rate_limits.record_throttling(tx, "telegram", 20, NOW)
         slots = await reserve(tx, "telegram", 1, STEP, NOW - back)
         assert slots.first <= rate_limits.LONGEST_AHEAD
         assert await seconds_held(tx, "telegram", NOW - back) == 0

@@ -30,7 +30,7 @@ async def api() -> AsyncIterator[FakeTelegram]:
 async def telegram(api: FakeTelegram) -> AsyncIterator[Channel]:
     channel = Telegram(TOKEN, api.url)
     yield channel
-    await channel.stop()
+    await channel.close()
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_a_refused_connection_leaves_no_doubt() -> None:
     with pytest.raises(Unreachable) as caught:
         await channel.send(Parcel("1", Action.SEND, text="Hola"))
     assert not caught.value.in_doubt
-    await channel.stop()
+    await channel.close()
 
 
 @pytest.mark.parametrize("token", ["7000000001:another", "no-token"])
@@ -242,7 +242,7 @@ async def test_a_refused_token_stops_the_channel(api: FakeTelegram, token: str) 
         await channel.start()
     with pytest.raises(TokenRevoked):
         await channel.send(Parcel("1", Action.SEND, text="Hola"))
-    await channel.stop()
+    await channel.close()
 
 
 def test_an_empty_token_is_refused_without_a_request() -> None:
@@ -298,7 +298,7 @@ async def test_the_start_sets_menus_in_both_languages(api: FakeTelegram) -> None
     assert api.menus == {"": es, "es": es, "en": en}
     assert api.descriptions == {"": "Hola", "es": "Hola", "en": "Hello"}
     assert api.short_descriptions == {"": "Corto", "es": "Corto", "en": "Short"}
-    await channel.stop()
+    await channel.close()
 
 
 async def test_a_menu_that_telegram_refuses_now_stops_nothing(api: FakeTelegram) -> None:
@@ -308,7 +308,7 @@ async def test_a_menu_that_telegram_refuses_now_stops_nothing(api: FakeTelegram)
         await channel.start()
     assert [line["event"] for line in logs] == ["telegram_menu_not_set"]
     assert set(api.menus) == {"es", "en"}
-    await channel.stop()
+    await channel.close()
 
 
 async def test_a_token_revoked_during_the_start_is_raised(api: FakeTelegram) -> None:
@@ -316,7 +316,7 @@ async def test_a_token_revoked_during_the_start_is_raised(api: FakeTelegram) -> 
     api.fail("setMyDescription", status=401, body=b'{"ok":false,"description":"Unauthorized"}')
     with pytest.raises(TokenRevoked):
         await channel.start()
-    await channel.stop()
+    await channel.close()
 
 
 async def test_the_webhook_is_set_or_deleted_at_the_start(api: FakeTelegram) -> None:
@@ -327,8 +327,8 @@ async def test_the_webhook_is_set_or_deleted_at_the_start(api: FakeTelegram) -> 
     assert api.webhook["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]
     await polling.start()
     assert api.webhook == {}
-    await with_webhook.stop()
-    await polling.stop()
+    await with_webhook.close()
+    await polling.close()
 
 
 async def test_a_failed_start_may_be_retried(api: FakeTelegram) -> None:
@@ -337,7 +337,7 @@ async def test_a_failed_start_may_be_retried(api: FakeTelegram) -> None:
     with pytest.raises(Unreachable):
         await channel.start()
     await channel.start()
-    await channel.stop()
+    await channel.close()
 
 
 async def test_our_menus_and_descriptions_fit_the_limits(api: FakeTelegram) -> None:
@@ -350,4 +350,4 @@ async def test_our_menus_and_descriptions_fit_the_limits(api: FakeTelegram) -> N
     assert not api.refusals
     assert [command for command, _ in api.menus["en"]] == list(MENU_COMMANDS)
     assert api.menus["en"] != api.menus["es"]
-    await channel.stop()
+    await channel.close()

@@ -86,7 +86,7 @@ async def api() -> AsyncIterator[FakeTelegram]:
 async def telegram(api: FakeTelegram) -> AsyncIterator[Telegram]:
     channel = Telegram(TOKEN, api.url)
     yield channel
-    await channel.stop()
+    await channel.close()
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ async def test_a_refused_token_ends_the_polling(api: FakeTelegram, inbox: Memory
     channel = Telegram("7000000001:revoked", api.url)
     with pytest.raises(TokenRevoked):
         await poll(channel, inbox)
-    await channel.stop()
+    await channel.close()
 
 
 def test_each_kind_of_failure_is_logged_once_until_polling_recovers() -> None:
@@ -340,7 +340,7 @@ async def test_the_webhook_stores_what_telegram_posts(
     inbox.failures_left = 2
     assert await api.deliver() == [503, 503, 200, 200, 200, 200]
     assert inbox.texts() == ["uno", "", "dos"]
-    await channel.stop()
+    await channel.close()
 
 
 async def test_polling_and_webhook_store_the_same_updates(

@@ -213,8 +213,8 @@ def test_of_two_with_the_same_choice_the_required_one_is_used() -> None:
 
 
 def test_a_template_carries_its_values_and_the_payloads_of_its_buttons() -> None:
-    opening = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
-    assert accepted(whatsapp_messages.template(parcel(), opening)) == {
+    rendered = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
+    assert accepted(whatsapp_messages.template(parcel(), rendered)) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "recipient": USER,
@@ -250,8 +250,8 @@ def test_every_template_of_ours_can_be_sent_with_its_samples(library: Library, l
         side = template.translation(language)
         choices = tuple(f"profile:today:{index}" for index, _ in enumerate(side.buttons))
         values = template.filled(language, dict(side.samples))
-        opening = RenderedTemplate(template.name, template.code(language), values, choices)
-        body = accepted(whatsapp_messages.template(parcel(address=PHONE), opening))
+        rendered = RenderedTemplate(template.name, template.code(language), values, choices)
+        body = accepted(whatsapp_messages.template(parcel(address=PHONE), rendered))
         assert len(body["template"]["components"]) == bool(template.variables) + len(choices)
 
 
