@@ -26,7 +26,7 @@ class Installation:
     public_url: str  # without a path; the letterbox and the privacy notice are below it
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; decrypts no content
     min_group: int = 10  # smallest group of servants whose numbers a report may show
-    channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # only of channels that have limits
+    channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that are on
 
     def capabilities(self, channel: str) -> Capabilities:
         """The capabilities of a channel, by the channel's name."""

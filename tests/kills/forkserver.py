@@ -77,7 +77,8 @@ def _run_command(arguments: list[str]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    vars(dispatcher)["new_worker"] = lambda: worker_name(os.getpid())
+    assert hasattr(dispatcher, "new_worker_id"), "the name that is replaced here has changed"
+    vars(dispatcher)["new_worker_id"] = lambda: worker_name(os.getpid())
     sys.argv = ["integra", *arguments]
     try:
         command.main()
