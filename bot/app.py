@@ -100,6 +100,7 @@ async def build(
             channels[registration.name] = runtime = registration.build(services)
             stack.push_async_callback(runtime.close)
         installation = _installation(settings, secrets)
+        rate_limit_clock = _rate_limit_clock(database, clock)
         dispatcher = Dispatcher(
             database,
             {name: runtime.channel for name, runtime in channels.items()},
@@ -107,12 +108,12 @@ async def build(
             clock,
             sleep=sleep,
             monotonic=monotonic,
-            rate_limit_clock=_rate_limit_clock(database, clock),
+            rate_limit_clock=rate_limit_clock,
         )
         update_worker = UpdateWorker(database, inbox, library, installation, clock, dispatcher.wake.set)
         scheduler = Scheduler(database, library, installation, clock, dispatcher.wake.set)
         site = _site(services, inbox, installation, channels)
-        site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = _rate_limit_clock(database, clock) is None
+        site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = rate_limit_clock is None
         yield App(
             settings,
             secrets,
@@ -143,7 +144,7 @@ def _limits(settings: Settings, recipient_limits: Mapping[str, RecipientRateLimi
     for registration in registry.enabled(settings):
         rate = registration.rate(settings)
         if rate is not None:
-            limits[registration.name] = Limits(rate, recipient_limits[registration.name])
+            limits[registration.name] = Limits(rate, recipient_limits.get(registration.name))
     return limits
 
 
@@ -161,17 +162,11 @@ def _site(
     site[DATABASE], site[LIBRARY], site[INSTALLATION] = services.database, services.library, installation
     site[PAGES], site[INBOX], site[CLOCK] = Pages(services.library), inbox, services.clock
     site[metrics.METRICS_TOKEN] = services.secrets.audit.hex()
-    site[landing.LINKS] = (*_channel_links(services.settings), *landing.BASE_LINKS)
+    links = [registration.landing_link for registration in registry.enabled(services.settings)]
+    site[landing.LINKS] = (*filter(None, links), *landing.BASE_LINKS)
     landing.attach(site)
     letterbox.attach(site)
     console.attach(site)
     for runtime in channels.values():
         runtime.attach(site)
     return site
-
-
-def _channel_links(settings: Settings) -> list[tuple[str, str]]:
-    """Links of the landing page to channels that have a page, besides BASE_LINKS: phrase key and path."""
-    return [
-        ("chat", registration.landing_path) for registration in registry.enabled(settings) if registration.landing_path
-    ]

@@ -24,7 +24,7 @@ def stranger(context: Context) -> Response:
 
 async def privacy(context: Context) -> Response:
     """`/privacidad`: the privacy notice in force in short, and the link to its full text."""
-    return Response((Message("notice.told", {"url": f"{context.installation.public_url}/privacidad"}),))
+    return Response((Message("notice.summary", {"url": f"{context.installation.public_url}/privacidad"}),))
 
 
 async def text(context: Context) -> Response:

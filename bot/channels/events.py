@@ -70,14 +70,14 @@ class AccountEventKind(StrEnum):
     TEMPLATE_CATEGORY = "template_category"  # fields: name, language, category
     TEMPLATE_QUALITY = "template_quality"  # fields: name, language, quality
     LIMIT = "limit"  # fields: people (recipients of templates per 24 hours; -1: unlimited)
-    ACCOUNT = "account"  # fields: event, effect; restricted, disabled ...
-    FAULT = "fault"  # fields: code, effect; an error that concerns the whole account
+    ACCOUNT = "account"  # fields: event; restricted, disabled ...
+    FAULT = "fault"  # fields: code; an error that concerns the whole account
 
 
 class AccountEffect(StrEnum):
-    """Field `effect` of an account event: what it means for sending."""
+    """What an account event means for sending."""
 
-    NONE = ""
+    NONE = "none"
     STOP = "stop"  # nothing is sent until an administrator acts
     RESUME = "resume"
 
@@ -90,7 +90,8 @@ class AccountEvent:
     key: str
     topic: AccountEventKind
     fields: Mapping[str, str] = field(default_factory=dict)
-    at: int = 0
+    at: int = 0  # Unix seconds
+    effect: AccountEffect = AccountEffect.NONE
 
 
 PlatformEvent = Update | Receipt | AccountEvent | UnreadableEvent

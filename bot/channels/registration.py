@@ -67,8 +67,8 @@ class Registration(ABC):
     confirms_deliveries: bool = False
     """Whether the platform reports deliveries by receipt: after a crash, claimed deliveries wait for the receipt or the
     end of their lease before a retry."""
-    landing_path: str = ""
-    """Path of the page that the landing page links to; empty: none."""
+    landing_link: tuple[str, str] | None = None
+    """Phrase key below `front.` and path of a page of the channel, for the landing page."""
 
     @abstractmethod
     def is_enabled(self, settings: Settings) -> bool:

@@ -23,7 +23,7 @@ class Limits:
     """What a platform allows: messages per second over all recipients, and to one recipient."""
 
     rate: float
-    recipient: RecipientRateLimit
+    recipient: RecipientRateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

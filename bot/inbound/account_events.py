@@ -51,10 +51,9 @@ async def _record_template(tx: Transaction, event: AccountEvent, now: datetime, 
 async def _record_account_status(tx: Transaction, event: AccountEvent, now: datetime) -> None:
     event_kind, ban = event.fields.get("event", ""), event.fields.get("ban", "")
     log.warning("account_update", channel=event.channel, event_kind=event_kind, ban=ban)
-    effect = event.fields.get("effect", "")
-    if effect == AccountEffect.RESUME:
+    if event.effect is AccountEffect.RESUME:
         await channel_facts.clear(tx, event.channel, channel_facts.STOPPED)
-    elif effect == AccountEffect.STOP:
+    elif event.effect is AccountEffect.STOP:
         await channel_facts.store(tx, event.channel, channel_facts.STOPPED, f"{event_kind} {ban}".strip(), now)
     else:
         await channel_facts.store(tx, event.channel, "account", event_kind, now)
@@ -63,5 +62,5 @@ async def _record_account_status(tx: Transaction, event: AccountEvent, now: date
 async def _record_fault(tx: Transaction, event: AccountEvent, now: datetime) -> None:
     code = int(event.fields.get("code", "0") or 0)
     log.warning("account_fault", channel=event.channel, code=code)
-    if event.fields.get("effect") == AccountEffect.STOP:
+    if event.effect is AccountEffect.STOP:
         await channel_facts.store(tx, event.channel, channel_facts.STOPPED, f"code {code}", now)

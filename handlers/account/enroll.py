@@ -145,7 +145,7 @@ MENU = ((Button("button.today", "profile:today"), Button("button.assess", "asses
 async def _institution_list(context: Context, page: int) -> Response:
     institutions = await servants.all_institutions(context.tx)
     if not institutions:
-        return Response((Message("enroll.nobody"),))
+        return Response((Message("enroll.no_institutions"),))
     page = min(page, (len(institutions) - 1) // PAGE_SIZE)
     shown = institutions[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     next_page = page + 1 if (page + 1) * PAGE_SIZE < len(institutions) else (0 if page else None)

@@ -97,7 +97,7 @@ async def _notify(context: Context, recipient: Recipient) -> None:
         f"joined:{context.update.channel}:{secrets.token_hex(8)}", outbox.DeliveryKind.NOTICE, context.now
     )
     row = (Button("button.remove_channel", f"join:remove:{context.update.channel}"),)
-    message = Message("join.told", {"channel": _name(context, context.update.channel)}, (row,))
+    message = Message("join.notification", {"channel": _name(context, context.update.channel)}, (row,))
     capabilities = context.installation.capabilities(recipient.channel)
     await outgoing.enqueue(context.tx, context.library, recipient, trigger, [message], capabilities=capabilities)
 

@@ -24,14 +24,14 @@ async def progress(context: Context) -> Response:
         "right": sum(answer.is_right for answer in answers),
         "topics": await _topic_lines(context),
     }
-    return Response((Message("standing.progress", values),))
+    return Response((Message("progress.overview", values),))
 
 
 async def certificate(context: Context) -> Response:
     """`/constancia`: what is missing for a certificate; certificates themselves are not issued yet."""
     if context.servant is None:
         return help.stranger(context)
-    return Response((Message("standing.certificate", {"topics": await _topic_lines(context)}),))
+    return Response((Message("progress.certificate", {"topics": await _topic_lines(context)}),))
 
 
 async def _topic_lines(context: Context) -> Text:

@@ -58,13 +58,13 @@ async def add(tx: Transaction, address: str, token: str, body: JSON, at: datetim
 async def change(tx: Transaction, address: str, message_id: int, body: JSON, *, is_mine: bool) -> bool:
     """Change the body of a message of this chat and side; False when there is none."""
     await _lock_chat(tx, address)
-    is_meant = (_columns.address == address) & (_columns.id == message_id) & _columns.is_mine.is_(is_mine)
-    present = await tx.scalar(select(_columns.body).where(is_meant))
+    is_target = (_columns.address == address) & (_columns.id == message_id) & _columns.is_mine.is_(is_mine)
+    present = await tx.scalar(select(_columns.body).where(is_target))
     if present is None:
         return False
     if present != _dump(body):
         values = {"body": _dump(body), "revision": await newest_revision(tx, address) + 1}
-        await tx.execute(update(transcript_messages).where(is_meant).values(values))
+        await tx.execute(update(transcript_messages).where(is_target).values(values))
     return True
 
 

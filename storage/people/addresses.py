@@ -206,8 +206,8 @@ async def record_template_sent(tx: Transaction, channel: str, address: str, now:
 async def record_templates_sent(tx: Transaction, channel: str, names: Sequence[str], now: datetime) -> None:
     """The same for many addresses."""
     if names:
-        is_meant = (addresses.c.channel == channel) & (addresses.c.address == bindparam("known"))
-        statement = update(addresses).where(is_meant).values(template_sent_at=now, deferred_on=None)
+        is_target = (addresses.c.channel == channel) & (addresses.c.address == bindparam("known"))
+        statement = update(addresses).where(is_target).values(template_sent_at=now, deferred_on=None)
         await tx.execute(statement, [{"known": name} for name in names])
 
 

@@ -24,7 +24,7 @@ class WebchatRegistration(Registration):
     """The browser chat. Without limits: its messages are rows of our own database."""
 
     name = NAME
-    landing_path = "/chat"
+    landing_link = ("chat", "/chat")
 
     def is_enabled(self, settings: Settings) -> bool:
         return settings.has_webchat
@@ -33,4 +33,4 @@ class WebchatRegistration(Registration):
         return WebchatRuntime(Webchat(services.database, services.clock, services.box))
 
     def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        return (("Chat", f"{settings.public_url}{self.landing_path}"),)
+        return (("Chat", f"{settings.public_url}{self.landing_link[1]}"),)

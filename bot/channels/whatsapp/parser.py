@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -284,9 +284,9 @@ def _receipt(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
         raise UnreadablePayload("no status" if ref else "no id")
     if raw.get("recipient_type") == "group" or status not in _STATUSES:
         return None
-    errors = [error for error in items_of(raw, "errors") if isinstance(error, dict)]
-    code = number_of(errors[0].get("code")) if errors else 0
-    has_failed = _STATUSES[status] is DeliveryStatus.FAILED
+    errors = (error.get("code") for error in items_of(raw, "errors") if isinstance(error, dict))
+    codes = [number_of(code) for code in errors if text_of(code).isdecimal()]
+    is_known = _STATUSES[status] is DeliveryStatus.FAILED and codes  # no code is not code 0, which stops the channel
     return Receipt(
         channel=NAME,
         key=hashed_key(f"{ref}:{status}"),
@@ -294,8 +294,8 @@ def _receipt(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
         status=_STATUSES[status],
         number=number_of(raw.get("biz_opaque_callback_data"), digits=18),
         at=timestamp_of(raw.get("timestamp")),
-        code=code,
-        meaning=error_meaning(code) if has_failed and errors else ErrorMeaning.OUR_FAULT,
+        code=codes[0] if codes else 0,
+        meaning=error_meaning(codes[0]) if is_known else ErrorMeaning.OUR_FAULT,
     )
 
 
@@ -305,7 +305,9 @@ def _receipt(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
 def _account_fault(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
     if not (code := required_label(raw, "code")).isdecimal():
         raise UnreadablePayload("code is not a number")
-    return _account_event(change, index, AccountEventKind.FAULT, code=code)
+    is_stopped = error_meaning(int(code)) is ErrorMeaning.CHANNEL_STOPPED
+    event = _account_event(change, index, AccountEventKind.FAULT, code=code)
+    return replace(event, effect=AccountEffect.STOP if is_stopped else AccountEffect.NONE)
 
 
 def _template(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
@@ -335,15 +337,11 @@ def _account(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:
         labels = [label_of(value) for item in details for value in items_of(item, member)]
         if any(labels):
             fields[name] = label_of(",".join(filter(None, labels)))
-    return _account_event(change, index, AccountEventKind.ACCOUNT, **fields)
+    event = _account_event(change, index, AccountEventKind.ACCOUNT, **fields)
+    return replace(event, effect=_account_effect(fields["event"], fields.get("ban", "")))
 
 
-def account_effect(fields: Mapping[str, str]) -> AccountEffect:
-    """What an account event means for sending: of FAULT by its code, of ACCOUNT by its event and ban state."""
-    if code := fields.get("code"):
-        is_stopped = error_meaning(int(code)) is ErrorMeaning.CHANNEL_STOPPED
-        return AccountEffect.STOP if is_stopped else AccountEffect.NONE
-    event, ban = fields["event"], fields.get("ban", "")
+def _account_effect(event: str, ban: str) -> AccountEffect:
     if ban == _REINSTATED or event in _RESUMING:
         return AccountEffect.RESUME
     return AccountEffect.STOP if ban == _BANNED or event in _STOPPING else AccountEffect.NONE
@@ -351,8 +349,6 @@ def account_effect(fields: Mapping[str, str]) -> AccountEffect:
 
 def _account_event(change: _Change, index: int, topic: AccountEventKind, **fields: str) -> AccountEvent:
     """It has no identifier of its own: the key is a digest of the whole change, and the item's index."""
-    if topic in (AccountEventKind.ACCOUNT, AccountEventKind.FAULT) and (effect := account_effect(fields)):
-        fields["effect"] = effect
     return AccountEvent(NAME, f"b:{digest_of(f'{change.digest} {index}')}", topic, fields, change.time)
 
 

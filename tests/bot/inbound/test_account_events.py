@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.events import AccountEvent, AccountEventKind
-from bot.channels.whatsapp.parser import account_effect, parse
+from bot.channels.whatsapp.parser import parse
 from bot.inbound import account_events
 from storage.channels import channel_facts
 from storage.channels.channel_facts import RECIPIENT_LIMIT, STOPPED
@@ -22,12 +22,29 @@ NAMED = {"name": TAP[0], "language": TAP[1]}
 
 async def receive(database: Database, topic: AccountEventKind, **fields: str) -> list[Any]:
     """Receive one account event; return the log lines."""
-    if topic in (AccountEventKind.ACCOUNT, AccountEventKind.FAULT):
-        fields["effect"] = account_effect(fields)
     with capture_logs() as logs:
         async with database.write() as tx:
-            await account_events.receive(tx, AccountEvent("whatsapp", "b:1", topic, fields), NOW)
+            await account_events.receive(tx, parsed(topic, fields), NOW)
     return list(logs)
+
+
+def parsed(topic: AccountEventKind, fields: dict[str, str]) -> AccountEvent:
+    """An account event; what has an effect on sending comes from a webhook, since the channel decides about that."""
+    if topic is AccountEventKind.FAULT:
+        body = webhooks.body(webhooks.change(errors=[{"code": int(fields["code"])}]))
+    elif topic is AccountEventKind.ACCOUNT:
+        details: dict[str, Any] = {}
+        if ban := fields.get("ban"):
+            details["ban_info"] = {"waba_ban_state": ban}
+        if restriction := fields.get("restrictions"):
+            details["restriction_info"] = [{"restriction_type": restriction}]
+        body = webhooks.account("account_update", event=fields["event"], **details)
+    else:
+        return AccountEvent("whatsapp", "b:1", topic, fields)
+    (event,) = parse(body)
+    assert isinstance(event, AccountEvent)
+    assert (event.topic, event.fields) == (topic, fields)
+    return event
 
 
 async def facts(database: Database) -> dict[str, str]:

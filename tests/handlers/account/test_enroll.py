@@ -141,4 +141,4 @@ async def test_an_enrolled_servant_is_greeted_and_may_move(talk: Talk) -> None:
 async def test_without_institutions_the_reply_explains_how_to_get_a_code(talk: Talk) -> None:
     async with talk.database.write() as tx:
         await tx.exec_driver_sql("DELETE FROM institutions")
-    assert text_of(await talk.command(ANA, "start")) == talk.phrase("enroll.nobody")
+    assert text_of(await talk.command(ANA, "start")) == talk.phrase("enroll.no_institutions")

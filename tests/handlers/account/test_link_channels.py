@@ -218,7 +218,7 @@ async def test_a_stranger_is_linked_and_the_channel_that_created_the_code_is_not
     place = await chat.place(WHATSAPP)
     assert (place.alias, place.heard_at, place.is_reachable) == (WHATSAPP.alias, chat.clock(), True)
     notices = await chat.unread(TELEGRAM)
-    assert text_of(notices) == chat.phrase("join.told", channel="WhatsApp")
+    assert text_of(notices) == chat.phrase("join.notification", channel="WhatsApp")
     assert choices(notices) == ["join:remove:whatsapp"]
     kinds = {row["kind"] for row in await chat.rows(TELEGRAM) if row["key"].startswith("joined:")}
     assert kinds == {"notice"}
@@ -242,7 +242,7 @@ async def test_a_linked_channel_continues_in_the_owners_language(chat: Chat) -> 
 async def test_the_owner_is_notified_in_their_own_language(chat: Chat) -> None:
     await chat.enrol(TELEGRAM, language="en")
     await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
-    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.told", "en", channel="WhatsApp")
+    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.notification", "en", channel="WhatsApp")
 
 
 async def test_every_other_channel_is_notified(chat: Chat) -> None:
@@ -250,7 +250,7 @@ async def test_every_other_channel_is_notified(chat: Chat) -> None:
     code = await code_of(chat, WHATSAPP)
     await enter_code(chat, WEBCHAT, code)
     for who in (TELEGRAM, WHATSAPP):
-        assert text_of(await chat.unread(who)) == chat.phrase("join.told", channel=names(chat)["webchat"])
+        assert text_of(await chat.unread(who)) == chat.phrase("join.notification", channel=names(chat)["webchat"])
 
 
 async def test_a_record_has_one_chat_of_each_channel(chat: Chat) -> None:
@@ -377,7 +377,7 @@ async def test_two_records_become_one(chat: Chat) -> None:
     text = await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     assert text == chat.phrase("join.joined", channel="WhatsApp")
     assert await chat.servant(WHATSAPP) == owner, "the record that created the code stays"
-    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.told", channel="WhatsApp")
+    assert text_of(await chat.unread(TELEGRAM)) == chat.phrase("join.notification", channel="WhatsApp")
     async with chat.database.read() as tx:
         assert await servants.by_id(tx, other.id) is None
     chat.clock.move(days=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.channels.events import PlatformEvent, Receipt, UnreadableEvent
+from bot.channels.events import AccountEffect, PlatformEvent, Receipt, UnreadableEvent
 from handlers.message import Update
 
 SPEC = Path(__file__).resolve().parents[4].parent / "shared" / "specs" / "whatsapp-webhook-samples.json"
@@ -326,7 +326,8 @@ def _event_summary(event: PlatformEvent) -> str:
         return f"{event.status} {event.number}" + (f": {event.code}" if event.code else "")
     if isinstance(event, UnreadableEvent):
         return f"unreadable: {event.fault}"
-    return " ".join(filter(None, [event.topic, *event.fields.values()]))
+    effects = [] if event.effect is AccountEffect.NONE else [event.effect]
+    return " ".join([event.topic, *event.fields.values(), *effects])
 
 
 @functools.cache

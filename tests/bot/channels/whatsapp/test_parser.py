@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, Receipt, UnreadableEvent
+from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, ErrorMeaning, Receipt, UnreadableEvent
 from bot.channels.whatsapp.fields import hashed_key
 from bot.channels.whatsapp.parser import parse
 from bot.channels.whatsapp.phone import canonical
@@ -368,22 +368,24 @@ def test_a_receipt_returns_our_delivery_number(given: Any, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "code"),
+    ("errors", "code", "meaning"),
     [
-        ([{"code": 131047}], 131047),
-        ([{"code": "131047"}, {"code": 1}], 131047),
-        ({"code": 131047}, 131047),
-        ([], 0),
-        (None, 0),
-        (["x"], 0),
-        ([{"code": None}], 0),
-        ("x", 0),
+        ([{"code": 131047}], 131047, ErrorMeaning.WINDOW_CLOSED),
+        ([{"code": "131047"}, {"code": 1}], 131047, ErrorMeaning.WINDOW_CLOSED),
+        ({"code": 131047}, 131047, ErrorMeaning.WINDOW_CLOSED),
+        ([{"code": 0}], 0, ErrorMeaning.CHANNEL_STOPPED),  # AuthException; only when the platform says so:
+        ([], 0, ErrorMeaning.OUR_FAULT),
+        (None, 0, ErrorMeaning.OUR_FAULT),
+        (["x"], 0, ErrorMeaning.OUR_FAULT),
+        ([{"code": None}], 0, ErrorMeaning.OUR_FAULT),
+        ([{"title": "no code"}], 0, ErrorMeaning.OUR_FAULT),
+        ("x", 0, ErrorMeaning.OUR_FAULT),
     ],
 )
-def test_a_failure_carries_its_error_code_where_there_is_one(errors: Any, code: int) -> None:
+def test_a_failure_carries_its_error_where_there_is_one(errors: Any, code: int, meaning: ErrorMeaning) -> None:
     (receipt,) = parse(status_updates(status("failed", errors=errors)))
     assert isinstance(receipt, Receipt)
-    assert (receipt.status, receipt.code) == (DeliveryStatus.FAILED, code)
+    assert (receipt.status, receipt.code, receipt.meaning) == (DeliveryStatus.FAILED, code, meaning)
 
 
 def test_each_receipt_of_a_message_has_its_own_key() -> None:
