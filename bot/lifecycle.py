@@ -17,7 +17,7 @@ from aiohttp import web as web_server
 from bot.app import App
 from bot.channels import registry
 from bot.channels.channel import ChannelError, Stopped
-from bot.channels.registration import ChannelRuntime
+from bot.channels.registration import PlatformRuntime
 from bot.config import WrongSetting
 from storage import notifications, permissions
 from storage.channels import channel_facts
@@ -59,7 +59,8 @@ def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
     tasks.create_task(app.dispatcher.run(), name="dispatcher")
     tasks.create_task(app.scheduler.run(), name="scheduler")
     for runtime in app.channels.values():
-        tasks.create_task(run_channel(app, runtime), name=runtime.channel.name)
+        if isinstance(runtime, PlatformRuntime):
+            tasks.create_task(run_channel(app, runtime), name=runtime.channel.name)
     if not app.database.is_sqlite:
         wake = {
             "updates": app.inbox.arrived.set,
@@ -132,7 +133,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 # ---------------------------------------------------------------- channels
 
 
-async def run_channel(app: App, runtime: ChannelRuntime) -> None:
+async def run_channel(app: App, runtime: PlatformRuntime) -> None:
     """Connect a channel, then receive from it until cancelled; a refused credential stops this channel alone."""
     if not await _connect_until_accepted(app, runtime):
         return
@@ -142,7 +143,7 @@ async def run_channel(app: App, runtime: ChannelRuntime) -> None:
         await app.dispatcher.stop_channel(runtime.channel.name, str(error))
 
 
-async def _connect_until_accepted(app: App, runtime: ChannelRuntime) -> bool:
+async def _connect_until_accepted(app: App, runtime: PlatformRuntime) -> bool:
     """Connect, retrying on failure. True: connected, and updates arrive; False: the credential is refused."""
     reason = ""
     while True:
@@ -159,7 +160,7 @@ async def _connect_until_accepted(app: App, runtime: ChannelRuntime) -> bool:
         await asyncio.sleep(CONNECT_RETRY)
 
 
-async def connect(app: App, runtime: ChannelRuntime, last_reason: str = "") -> str:
+async def connect(app: App, runtime: PlatformRuntime, last_reason: str = "") -> str:
     """Connect once and record the outcome; return why nothing is received, or an empty string.
 
     The same reason as `last_reason` is not logged again. Raises ChannelError, DatabaseUnavailable.

@@ -1,6 +1,7 @@
 """The built channels of an app by their own types, for tests that look below the channel contract."""
 
 from bot.app import App
+from bot.channels.registration import PlatformRuntime
 from bot.channels.telegram.channel import Telegram
 from bot.channels.whatsapp.channel import WhatsApp
 
@@ -17,3 +18,10 @@ def whatsapp_of(app: App) -> WhatsApp:
     channel = app.channels["whatsapp"].channel
     assert isinstance(channel, WhatsApp)
     return channel
+
+
+def platform_runtime(app: App, name: str) -> PlatformRuntime:
+    """A channel's runtime, for tests that connect it."""
+    runtime = app.channels[name]
+    assert isinstance(runtime, PlatformRuntime)
+    return runtime

@@ -36,7 +36,7 @@ class ChannelServices:
 
 
 class ChannelRuntime:
-    """A built channel with its way of receiving; by default nothing has to be attached, connected or polled."""
+    """A built channel. By itself it has no platform to connect to, such as the browser chat."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -44,18 +44,22 @@ class ChannelRuntime:
     def attach(self, site: web.Application) -> None:
         """Add the channel's webhook or pages to the HTTP server."""
 
+    async def close(self) -> None:
+        """Release connections."""
+
+
+class PlatformRuntime(ChannelRuntime, ABC):
+    """A built channel with a platform behind it, to which the process connects."""
+
+    @abstractmethod
     async def connect(self) -> str:
         """Check the credential and set up receiving; return why no updates will arrive, or an empty string.
 
         Raises ChannelError; after Stopped no retry helps.
         """
-        return ""
 
     async def receive(self) -> None:
         """Poll or watch the platform until cancelled; return at once if there is nothing to do. Raises Stopped."""
-
-    async def close(self) -> None:
-        """Release connections."""
 
 
 class Registration(ABC):

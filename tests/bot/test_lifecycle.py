@@ -8,19 +8,19 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bot import app as wiring
 from bot import lifecycle
-from bot.channels.channel import Stopped
-from bot.channels.registration import ChannelRuntime
+from bot.channels.channel import Channel, Stopped
+from bot.channels.registration import PlatformRuntime
 from bot.config import Settings
 from content.library import Library
 from storage.channels import channel_facts
 from tests.cast import Clock
 
 
-class RefusedRuntime(ChannelRuntime):
-    """A channel whose credential is refused: when it connects, or later while it receives."""
+class RefusedRuntime(PlatformRuntime):
+    """A channel whose credential is refused: when it connects, later while it receives, or never."""
 
-    def __init__(self, runtime: ChannelRuntime, when: str) -> None:
-        super().__init__(runtime.channel)
+    def __init__(self, channel: Channel, when: str) -> None:
+        super().__init__(channel)
         self._when = when
 
     async def connect(self) -> str:
@@ -44,14 +44,14 @@ async def app(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -
 
 @pytest.mark.parametrize("when", ["connect", "receive"])
 async def test_a_refused_credential_ends_its_channel_and_stops_sending_there(app: wiring.App, when: str) -> None:
-    await lifecycle.run_channel(app, RefusedRuntime(app.channels["webchat"], when))
+    await lifecycle.run_channel(app, RefusedRuntime(app.channels["webchat"].channel, when))
     async with app.database.read() as tx:
         assert await channel_facts.stopped(tx) == {"webchat": "token refused"}
 
 
 async def test_a_channel_that_connects_again_is_no_longer_stopped(app: wiring.App) -> None:
-    await lifecycle.run_channel(app, RefusedRuntime(app.channels["webchat"], "connect"))
-    await lifecycle.run_channel(app, app.channels["webchat"])
+    await lifecycle.run_channel(app, RefusedRuntime(app.channels["webchat"].channel, "connect"))
+    await lifecycle.run_channel(app, RefusedRuntime(app.channels["webchat"].channel, "never"))
     async with app.database.read() as tx:
         assert await channel_facts.stopped(tx) == {}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from bot.channels.channel import Refused, Stopped
-from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
+from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
 from bot.channels.telegram import receiver, webhook_monitor
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, ProfileTexts, Telegram, Webhook
 from bot.channels.telegram.parser import NAME
@@ -16,7 +16,7 @@ from storage import advisory_locks
 from storage.advisory_locks import Lock
 
 
-class TelegramRuntime(ChannelRuntime):
+class TelegramRuntime(PlatformRuntime):
     """One bot with its receiver. `uses_webhook`: Telegram delivers updates to us; otherwise we poll for them."""
 
     channel: Telegram

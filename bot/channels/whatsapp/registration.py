@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 from aiohttp import web
 
-from bot.channels.registration import ChannelRuntime, ChannelServices, Registration
+from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
 from bot.channels.whatsapp import webhook
 from bot.channels.whatsapp.channel import NAME, RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
@@ -16,7 +16,7 @@ from bot.config import Settings
 from handlers.capabilities import Capabilities
 
 
-class WhatsAppRuntime(ChannelRuntime):
+class WhatsAppRuntime(PlatformRuntime):
     """One number of the Cloud API with its webhook."""
 
     channel: WhatsApp

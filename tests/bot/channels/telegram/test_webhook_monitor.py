@@ -20,7 +20,7 @@ from handlers.administration import channel_status
 from handlers.administration.channel_status import Trouble
 from storage.channels import channel_facts
 from tests.cast import Clock
-from tests.channels_of import telegram_of
+from tests.channels_of import platform_runtime, telegram_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 THEN = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -128,7 +128,7 @@ async def test_a_worker_checks_periodically(
     app: wiring.App, fake: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_monitor, "CHECK_INTERVAL", 0.01)
-    task = asyncio.create_task(lifecycle.run_channel(app, app.channels["telegram"]))
+    task = asyncio.create_task(lifecycle.run_channel(app, platform_runtime(app, "telegram")))
     while [name for name, _ in fake.calls].count("getWebhookInfo") < 3:
         await fake.changed()
     task.cancel()

@@ -12,7 +12,7 @@ from bot.config import Settings
 from content.library import Library
 from storage.channels import channel_facts
 from tests.cast import Clock
-from tests.channels_of import telegram_of
+from tests.channels_of import platform_runtime, telegram_of
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 
@@ -40,10 +40,10 @@ async def failing_channels(app: wiring.App) -> dict[str, str]:
 async def test_a_refusal_is_logged_once_and_recorded_until_telegram_accepts_the_address(
     app: wiring.App, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reason = await lifecycle.connect(app, app.channels["telegram"], "")
+    reason = await lifecycle.connect(app, platform_runtime(app, "telegram"), "")
     assert reason == "bad webhook"
     assert await failing_channels(app) == {"telegram": reason}
-    assert await lifecycle.connect(app, app.channels["telegram"], reason) == reason
+    assert await lifecycle.connect(app, platform_runtime(app, "telegram"), reason) == reason
     log = capsys.readouterr().out
     assert log.count("channel_receiving_failed") == 1
     assert "PUBLIC_URL" in log
@@ -51,5 +51,5 @@ async def test_a_refusal_is_logged_once_and_recorded_until_telegram_accepts_the_
     hook = telegram_of(app)._webhook
     assert hook is not None
     telegram_of(app)._webhook = type(hook)("https://integra.example.mx/webhooks/telegram", hook.secret)
-    assert await lifecycle.connect(app, app.channels["telegram"], reason) == ""
+    assert await lifecycle.connect(app, platform_runtime(app, "telegram"), reason) == ""
     assert await failing_channels(app) == {}
