@@ -156,7 +156,7 @@ async def measured(url: str, part: str) -> tuple[float, float]:
 
 
 async def _page(tx: Transaction, code: str | None) -> None:
-    table = await reports.institution_table(tx, seed.library(), FIRST, LAST, 10, code)
+    table = await reports.institution_table(seed.work_context(tx), FIRST, LAST, code)
     assert table.answers
     assert table.days
 

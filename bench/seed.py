@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, func, insert, select, text
 
@@ -14,6 +15,7 @@ from content import library as course
 from content.course.scenario import Scenario
 from content.library import Library
 from handlers import outgoing
+from handlers.context import Installation, WorkContext
 from handlers.learning import daily
 from handlers.message import Message
 from handlers.outgoing import Recipient, Trigger
@@ -25,6 +27,7 @@ from storage.queue import outbox
 
 CHAT = 100_000_000
 CODE = "BANCO"
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
 UNPLANNED_HOUR = 23
 """Local hour of servants for whom nothing is to be planned: no prompt is sent that late."""
 CHUNK = 5000
@@ -118,8 +121,13 @@ async def pending_prompts(url: str, count: int) -> None:
 async def enqueue(tx: Transaction, number: int, kind: outbox.DeliveryKind = outbox.DeliveryKind.PROMPT) -> None:
     """Add one message to the outbox, through `handlers.outgoing` like every message."""
     recipient = Recipient("telegram", str(CHAT + number), "es")
-    trigger = Trigger(f"bench:{number}", kind, datetime.now(UTC))
-    await outgoing.enqueue(tx, library(), recipient, trigger, [prompt_message(number)])
+    trigger = Trigger(f"bench:{number}", kind)
+    await outgoing.enqueue(work_context(tx), recipient, trigger, [prompt_message(number)])
+
+
+def work_context(tx: Transaction) -> WorkContext:
+    """What handlers get for work done now."""
+    return WorkContext(tx, library(), INSTALLATION, datetime.now(UTC))
 
 
 async def messages_per_worker(url: str) -> list[int]:

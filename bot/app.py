@@ -24,8 +24,8 @@ from bot.web import landing, letterbox, metrics, server
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
 from content.library import Library
-from handlers.context import Installation
-from storage.database import Database, open_database
+from handlers.context import Installation, WorkContext
+from storage.database import Database, Transaction, open_database
 from storage.queue.claims import RecipientRateLimit
 
 RECIPIENT_LIMITS: Mapping[str, RecipientRateLimit] = {
@@ -57,6 +57,10 @@ class App:
     web: web_server.Application
     clock: Callable[[], datetime]
     channels: Mapping[str, ChannelRuntime]
+
+    def work(self, tx: Transaction) -> WorkContext:
+        """What handlers get for work that a command does, in a transaction that it opened."""
+        return WorkContext(tx, self.library, self.installation, self.clock())
 
     async def settle(self) -> None:
         """Handle stored updates and send due deliveries until none is left."""

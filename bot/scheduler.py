@@ -8,12 +8,12 @@ import structlog
 
 from content.library import Library
 from handlers.casework import news
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.learning import daily
 from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.confidential import officers
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import linking
 from storage.people.due import DueGroup
 from storage.queue import retention
@@ -88,7 +88,7 @@ class Scheduler:
             if lock is None:
                 return None
             async with lock.read() as tx:
-                groups = await daily.find_due(tx, self._library, self._installation, now)
+                groups = await daily.find_due(self._work(tx, now))
             count = 0
             for batch in (batch for group in groups for batch in group.batches(PLAN_BATCH)):
                 await lock.keep_alive()
@@ -99,23 +99,23 @@ class Scheduler:
 
     async def _plan_batch(self, batch: DueGroup, now: datetime) -> int:
         async with self._database.write() as tx:
-            count = await daily.plan_prompts(tx, self._library, self._installation, now, batch)
+            count = await daily.plan_prompts(self._work(tx, now), batch)
         if count:
             self._wake_dispatcher()
         return count
 
     async def _defer_unplanned(self, lock: advisory_locks.HeldLock, now: datetime) -> None:
         async with lock.read() as tx:
-            groups = await daily.find_unplanned(tx, self._installation, now)
+            groups = await daily.find_unplanned(self._work(tx, now))
         for batch in (batch for group in groups for batch in group.batches(DEFER_BATCH)):
             await lock.keep_alive()
             async with self._database.write() as tx:
-                await daily.defer(tx, self._installation, now, batch)
+                await daily.defer(self._work(tx, now), batch)
 
     async def enqueue_news(self, now: datetime) -> None:
         """Put a notice into the outbox for everyone who has news on a confidential query."""
         async with self._database.write() as tx:
-            count = await news.notify_askers(tx, self._library, self._installation, now)
+            count = await news.notify_askers(self._work(tx, now))
         if count:
             self._wake_dispatcher()
 
@@ -138,6 +138,9 @@ class Scheduler:
         """Aggregate the next day that is over, in a transaction of its own; False: there was none."""
         async with self._database.write(is_long=True) as tx:
             return await aggregates.aggregate_next_day(tx, now.astimezone(self._installation.timezone)) is not None
+
+    def _work(self, tx: Transaction, now: datetime) -> WorkContext:
+        return WorkContext(tx, self._library, self._installation, now)
 
 
 def _period_start(now: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""What every handler receives (Context) and returns (Response).
+"""What all work in a transaction shares (WorkContext); what handlers of updates get (Context) and give (Response).
 
 A handler is `async def handle(context: Context) -> Response`. It reads and writes through `context.tx` and returns the
 messages to send. It never commits, never sends and never reads the clock: the caller owns the transaction,
@@ -34,14 +34,25 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """One update being handled, in one transaction, at one moment."""
+class WorkContext:
+    """One piece of work in one transaction, at one moment: what the scheduler, pages, commands and handlers share."""
 
     tx: Transaction  # opened, committed or rolled back by the caller
     library: Library  # the course, the phrases and the law
     installation: Installation
-    update: Update
     now: datetime  # UTC, the same for everything in this transaction
+
+    @property
+    def today(self) -> date:
+        """The calendar day in the installation's time zone."""
+        return self.now.astimezone(self.installation.timezone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Context(WorkContext):
+    """One update being handled."""
+
+    update: Update
     language: str  # "es" or "en"
     servant: Servant | None  # None: the sender is not enrolled
 
@@ -60,11 +71,6 @@ class Context:
             return None
         at = self.update.at
         return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < MAX_UNIX_TIME else self.now
-
-    @property
-    def today(self) -> date:
-        """The calendar day in the installation's time zone."""
-        return self.now.astimezone(self.installation.timezone).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from content import limits
 from content.library import Library
 from content.text import Text
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
+from handlers.context import WorkContext
 from handlers.message import (
     BOLD,
     ITALIC,
@@ -25,7 +26,6 @@ from handlers.message import (
     Value,
     strip_emphasis,
 )
-from storage.database import Transaction
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 
@@ -49,64 +49,53 @@ class Trigger:
     """What caused the messages: an update, a scheduled prompt, news of a case.
 
     `key` is the idempotency key of the cause; the deliveries' own keys derive from it, so that handling the same cause
-    twice sends nothing twice. A delivery is due at `now` and dropped after `deadline` (None: never).
+    twice sends nothing twice. A delivery is due at once and dropped after `deadline` (None: never).
     """
 
     key: str
     kind: DeliveryKind
-    now: datetime
     deadline: datetime | None = None
 
 
 async def enqueue(
-    tx: Transaction,
-    library: Library,
-    recipient: Recipient,
-    trigger: Trigger,
-    messages: Sequence[Message],
-    *,
-    ref: str = "",
-    capabilities: Capabilities = FULL_CAPABILITIES,
+    work: WorkContext, recipient: Recipient, trigger: Trigger, messages: Sequence[Message], *, ref: str = ""
 ) -> None:
     """Render messages and add them to the outbox; `ref` is the sent message that one of them may replace."""
-    await outbox.add(tx, deliveries(library, recipient, trigger, messages, ref=ref, capabilities=capabilities))
+    await outbox.add(work.tx, deliveries(work, recipient, trigger, messages, ref=ref))
 
 
 def deliveries(
-    library: Library,
-    recipient: Recipient,
-    trigger: Trigger,
-    messages: Sequence[Message],
-    *,
-    ref: str = "",
-    capabilities: Capabilities = FULL_CAPABILITIES,
+    work: WorkContext, recipient: Recipient, trigger: Trigger, messages: Sequence[Message], *, ref: str = ""
 ) -> list[NewDelivery]:
-    """Render messages as deliveries for the outbox; parameters as of `enqueue`."""
+    """Render messages for the recipient's channel as deliveries for the outbox; parameters as of `enqueue`."""
+    capabilities = work.installation.capabilities(recipient.channel)
     parcels = []
     for message in messages:
         if message.refreshes and not capabilities.can_edit:
             continue
         action = Action.REPLACE if message.replaces and ref and capabilities.can_edit else Action.SEND
         target = ref if action is Action.REPLACE else ""
-        parcels.append(render(library, recipient, message, action, target, capabilities))
+        parcels.append(render(work.library, recipient, message, action, target, capabilities))
     if capabilities.joins_messages:
         parcels = _joined(parcels, capabilities.max_buttons)
-    return _deliveries(recipient, trigger, parcels, "say")
+    return _deliveries(work, recipient, trigger, parcels, "say")
 
 
-def acknowledgement(recipient: Recipient, trigger: Trigger, press: str) -> list[NewDelivery]:
+def acknowledgement(work: WorkContext, recipient: Recipient, trigger: Trigger, press: str) -> list[NewDelivery]:
     """Acknowledge a button press, which ends the loading indicator in the user's app."""
-    short = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.now, trigger.now + PRESS_LIFETIME)
-    return _deliveries(recipient, short, [Parcel(recipient.address, Action.ACKNOWLEDGE, press=press)], "ack")
+    signal = Trigger(trigger.key, DeliveryKind.SIGNAL, work.now + PRESS_LIFETIME)
+    return _deliveries(work, recipient, signal, [Parcel(recipient.address, Action.ACKNOWLEDGE, press=press)], "ack")
 
 
-def erasure(recipient: Recipient, trigger: Trigger, ref: str) -> list[NewDelivery]:
+def erasure(work: WorkContext, recipient: Recipient, trigger: Trigger, ref: str) -> list[NewDelivery]:
     """Delete the user's own message `ref` from the chat."""
-    signal = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.now, trigger.deadline)
-    return _deliveries(recipient, signal, [Parcel(recipient.address, Action.ERASE, ref=ref)], "erase")
+    signal = Trigger(trigger.key, DeliveryKind.SIGNAL, trigger.deadline)
+    return _deliveries(work, recipient, signal, [Parcel(recipient.address, Action.ERASE, ref=ref)], "erase")
 
 
-def _deliveries(recipient: Recipient, trigger: Trigger, parcels: Sequence[Parcel], verb: str) -> list[NewDelivery]:
+def _deliveries(
+    work: WorkContext, recipient: Recipient, trigger: Trigger, parcels: Sequence[Parcel], verb: str
+) -> list[NewDelivery]:
     """The idempotency key is the trigger's key, the verb, and from the second parcel on its index."""
     return [
         NewDelivery(
@@ -115,7 +104,7 @@ def _deliveries(recipient: Recipient, trigger: Trigger, parcels: Sequence[Parcel
             address=recipient.address,
             kind=trigger.kind,
             body=pack(parcel),
-            due_at=trigger.now,
+            due_at=work.now,
             deadline=trigger.deadline,
         )
         for index, parcel in enumerate(parcels)

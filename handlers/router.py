@@ -10,7 +10,7 @@ from content.library import Library
 from content.text import fold
 from handlers import help, outgoing
 from handlers.account import enroll, leave, link_channels, profile
-from handlers.context import Context, Installation, Response
+from handlers.context import Context, Response, WorkContext
 from handlers.learning import answer, daily, progress
 from handlers.message import Update, UpdateKind
 from handlers.orientation import assess, consult, faq
@@ -77,14 +77,12 @@ ALLOWED_BEFORE_RENEWAL = frozenset({"baja", "misdatos", "privacidad", "ayuda", "
 """Commands open to a servant who has not yet accepted a newer privacy notice."""
 
 
-async def receive(tx: Transaction, library: Library, installation: Installation, update: Update, now: datetime) -> None:
-    """Handle one update that was not handled before: state changes go to `tx`, replies to the outbox."""
-    await receive_all(tx, library, installation, [update], now)
+async def receive(work: WorkContext, update: Update) -> None:
+    """Handle one update that was not handled before: state changes go to the transaction, replies to the outbox."""
+    await receive_all(work, [update])
 
 
-async def receive_all(
-    tx: Transaction, library: Library, installation: Installation, updates: Sequence[Update], now: datetime
-) -> None:
+async def receive_all(work: WorkContext, updates: Sequence[Update]) -> None:
     """Handle a batch of updates with at most one of each user, sharing statements between them.
 
     Blocks, moves and preferences are recorded first and get no reply.
@@ -92,14 +90,16 @@ async def receive_all(
     contexts = []
     for update in updates:
         if update.kind in (UpdateKind.BLOCKED, UpdateKind.MOVED, UpdateKind.PREFERENCE):
-            await _record_account_change(tx, update, now)
+            await _record_account_change(work, update)
         else:
-            contexts.append(Context(tx, library, installation, update, now, _language(update), None))
-    identified = await _with_servants(tx, contexts)
+            contexts.append(
+                Context(work.tx, work.library, work.installation, work.now, update, _language(update), servant=None)
+            )
+    identified = await _with_servants(work.tx, contexts)
     answerable = [context for context in identified if context.update.kind is not UpdateKind.UNBLOCKED]
     responses = await _responses(answerable)
     pairs = zip(answerable, responses, strict=True)
-    await outbox.add(tx, [delivery for context, response in pairs for delivery in _deliveries(context, response)])
+    await outbox.add(work.tx, [delivery for context, response in pairs for delivery in _deliveries(context, response)])
 
 
 async def _with_servants(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
@@ -141,12 +141,13 @@ def _language(update: Update) -> str:
     return "en" if update.language.lower().startswith("en") else "es"
 
 
-async def _record_account_change(tx: Transaction, update: Update, now: datetime) -> None:
+async def _record_account_change(work: WorkContext, update: Update) -> None:
     """Record what the platform reports about a user who sent us nothing: a block, a new address, a preference."""
+    tx = work.tx
     known = await addresses.find(tx, update.channel, update.address, update.alias)
     if update.kind is UpdateKind.BLOCKED:
         address = known.address if known else update.address
-        await outbox.drop_unreachable(tx, update.channel, address, now)
+        await outbox.drop_unreachable(tx, update.channel, address, work.now)
     elif known is not None and update.kind is UpdateKind.MOVED:
         # If the stored address is neither the update's address nor its alias, a new alias changes the alias alone.
         is_alias = update.moved_to == update.moved_alias and known.address not in (update.address, update.alias)
@@ -219,18 +220,16 @@ def _deliveries(context: Context, response: Response) -> list[outbox.NewDelivery
     recipient = Recipient(update.channel, update.address, response.language or context.language)
     # An album arrives as one update for each picture: the reply's key is the album's, so there is one reply.
     cause = f"album:{update.address}:{update.album}" if update.album else update.key
-    trigger = Trigger(f"{update.channel}:{cause}", outbox.DeliveryKind.REPLY, context.now, _deadline(context))
-    signals = outgoing.acknowledgement(recipient, trigger, update.press) if update.press else []
+    trigger = Trigger(f"{update.channel}:{cause}", outbox.DeliveryKind.REPLY, _deadline(context))
+    signals = outgoing.acknowledgement(context, recipient, trigger, update.press) if update.press else []
     if response.erase_incoming and update.ref:
-        signals += outgoing.erasure(recipient, trigger, update.ref)
+        signals += outgoing.erasure(context, recipient, trigger, update.ref)
     messages = (
         response.messages
         if update.kind is UpdateKind.CHOICE
         else [replace(message, replaces=False) for message in response.messages]
     )
-    return signals + outgoing.deliveries(
-        context.library, recipient, trigger, messages, ref=update.ref, capabilities=context.capabilities
-    )
+    return signals + outgoing.deliveries(context, recipient, trigger, messages, ref=update.ref)
 
 
 def _deadline(context: Context) -> datetime | None:

@@ -45,7 +45,7 @@ async def report(
         code = institution.strip().upper() if institution else None
         if code is not None and await servants.institution_by_code(tx, code) is None:
             fail(f"--institution: no such code (seen: {institution!r})")
-        found = await reports.institution_table(tx, app.library, since, until, settings.min_group, code)
+        found = await reports.institution_table(app.work(tx), since, until, code)
     print_line(report_format.render(found, format))
 
 

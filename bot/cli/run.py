@@ -65,12 +65,12 @@ async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
 
 async def _prepare_demo(app: wiring.App) -> list[str]:
     """Fill an empty database; return a sign-up link for the first officer unless one has signed up already."""
-    now = wiring.system_clock()
     async with app.database.write() as tx:
-        await demo_data.add_demo_data(tx, app.library, app.installation, now)
+        work = app.work(tx)
+        await demo_data.add_demo_data(work)
         if any(officer.state != "invited" for officer in await officers.all_officers(tx)):
             return []
-        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, now)
+        token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, work.now)
     return [f"{app.settings.public_url}/console/signup#{token}"]
 
 

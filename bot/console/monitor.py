@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from bot.console import channel_status, site
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, work_context
 from bot.web.templating import preferred_language
 from handlers.administration import reports
 from handlers.administration.channel_status import ChannelStatus, Trouble
@@ -38,7 +38,7 @@ async def monitor(request: web.Request) -> web.Response:
     first, last, is_invalid = _period(request, today)
     async with request.config_dict[DATABASE].read() as tx:
         own = await _own_institution(tx, officer)
-        report = await reports.institution_table(tx, library, first, last, installation.min_group, own)
+        report = await reports.institution_table(work_context(request, tx), first, last, own)
         statuses = await channel_status.read_statuses(request, tx) if officer.reads_cases else []
     shares = [(row.institution, row.participation) for row in report.rows]
     days = [(day, answered / sent if sent else None) for day, answered, sent in report.days]

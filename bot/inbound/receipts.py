@@ -6,11 +6,9 @@ from datetime import UTC, datetime
 import structlog
 
 from bot.channels.events import DeliveryStatus, ErrorMeaning, Receipt
-from content.library import Library
-from handlers.context import Installation
+from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
-from storage.database import Transaction
 from storage.people import addresses, servants
 from storage.people.due import DueServant
 from storage.queue import outbox, receipts
@@ -23,13 +21,12 @@ DEFERRING = (ErrorMeaning.BACK_OFF, ErrorMeaning.TEMPLATE_STOPPED, ErrorMeaning.
 """A prompt that failed for one of these does not arrive today; its recipient is planned first from then on."""
 
 
-async def receive(
-    tx: Transaction, library: Library, installation: Installation, receipt: Receipt, now: datetime
-) -> None:
+async def receive(work: WorkContext, receipt: Receipt) -> None:
     """Move the delivery to its new state, in whatever order receipts arrive.
 
     A failure has the same consequences as a refusal while sending.
     """
+    tx, now = work.tx, work.now
     delivery = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.status, now)
     if delivery is not None and receipt.status is DeliveryStatus.FAILED:
         code, meaning = receipt.code, receipt.meaning
@@ -37,7 +34,7 @@ async def receive(
             "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=meaning.value
         )
         failed_at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        await _apply_failure(tx, library, installation, Failure(delivery, meaning, code, failed_at), now)
+        await _apply_failure(work, Failure(delivery, meaning, code, failed_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +47,8 @@ class Failure:
     at: datetime
 
 
-async def _apply_failure(
-    tx: Transaction, library: Library, installation: Installation, failure: Failure, now: datetime
-) -> None:
+async def _apply_failure(work: WorkContext, failure: Failure) -> None:
+    tx, now = work.tx, work.now
     delivery, meaning = failure.delivery, failure.meaning
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
     has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
@@ -65,16 +61,13 @@ async def _apply_failure(
     elif meaning is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
         await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
         if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:
-            await _resend_as_template(tx, library, installation, delivery, now)
+            await _resend_as_template(work, delivery)
     elif meaning in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
-        today = now.astimezone(installation.timezone).date()
-        await addresses.defer(tx, delivery.channel, delivery.address, today)
+        await addresses.defer(tx, delivery.channel, delivery.address, work.today)
 
 
-async def _resend_as_template(
-    tx: Transaction, library: Library, installation: Installation, delivery: UpdatedDelivery, now: datetime
-) -> None:
-    servant = await servants.by_address(tx, delivery.channel, delivery.address)
+async def _resend_as_template(work: WorkContext, delivery: UpdatedDelivery) -> None:
+    servant = await servants.by_address(work.tx, delivery.channel, delivery.address)
     if servant is None:
         return
     due = DueServant(
@@ -86,4 +79,4 @@ async def _resend_as_template(
         delivery.channel,
         delivery.address,
     )
-    await daily.resend_as_template(tx, library, installation, due, now)
+    await daily.resend_as_template(work, due)

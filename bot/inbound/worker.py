@@ -15,7 +15,7 @@ from bot.inbound import account_events, receipts
 from bot.inbound.inbox import Inbox, ReadableEvent
 from content.library import Library
 from handlers import router
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Update
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import updates
@@ -106,15 +106,15 @@ class UpdateWorker:
             await self._fail(wanted, error)
 
     async def _handle(self, tx: Transaction, events: Sequence[ReadableEvent]) -> None:
-        now = self._clock()
+        work = WorkContext(tx, self._library, self._installation, self._clock())
         from_people = [event for event in events if isinstance(event, Update)]
-        await router.receive_all(tx, self._library, self._installation, from_people, now)
+        await router.receive_all(work, from_people)
         for event in events:
             match event:
                 case Receipt():
-                    await receipts.receive(tx, self._library, self._installation, event, now)
+                    await receipts.receive(work, event)
                 case AccountEvent():
-                    await account_events.receive(tx, event, now)
+                    await account_events.receive(tx, event, work.now)
 
     async def _fail(self, failed: updates.StoredUpdate, error: Exception) -> None:
         kind = type(error).__name__

@@ -10,9 +10,9 @@ from bot.config import Secrets, Settings
 from bot.encryption import SecretBox
 from bot.web.templating import Pages
 from content.library import Library
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Update
-from storage.database import Database
+from storage.database import Database, Transaction
 
 
 class UpdateStore(Protocol):
@@ -40,3 +40,9 @@ INSTALLATION = web.AppKey("installation", Installation)
 PAGES = web.AppKey("pages", Pages)
 INBOX: web.AppKey[UpdateStore] = web.AppKey("inbox")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
+
+
+def work_context(request: web.Request, tx: Transaction) -> WorkContext:
+    """What handlers get for work that a page asks for, in a transaction that the page opened."""
+    keys = request.config_dict  # of the site, also within the console's application
+    return WorkContext(tx, keys[LIBRARY], keys[INSTALLATION], keys[CLOCK]())

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from markupsafe import Markup
 
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, work_context
 from bot.web.templating import HEADERS, STATIC, html_response
 from handlers.casework import letters
 from storage.confidential import sealing, wire_format
@@ -91,7 +91,7 @@ async def submit_case(request: web.Request) -> web.Response:
     try:
         submission = letters.parse_submission(await _json_body(request))
         async with request.app[DATABASE].write() as tx:
-            due_on = await letters.accept(tx, request.app[INSTALLATION], submission, request.app[CLOCK]())
+            due_on = await letters.accept(work_context(request, tx), submission)
     except _HANDLED_ERRORS as error:
         return _error_response(error)
     return _json_response({"due_on": due_on.isoformat()}, 201)
@@ -117,7 +117,7 @@ async def reply(request: web.Request) -> web.Response:
         body = wire_format.fields(await _json_body(request), "locator letter", "reply")
         locator = wire_format.string(body["locator"], "locator")
         async with request.app[DATABASE].write() as tx:
-            await letters.reply(tx, request.app[INSTALLATION], locator, body["letter"], request.app[CLOCK]())
+            await letters.reply(work_context(request, tx), locator, body["letter"])
     except _HANDLED_ERRORS as error:
         return _error_response(error)
     return _json_response({}, 201)

@@ -93,13 +93,10 @@ async def _link(context: Context, owner: Servant) -> None:
 
 
 async def _notify(context: Context, recipient: Recipient) -> None:
-    trigger = Trigger(
-        f"joined:{context.update.channel}:{secrets.token_hex(8)}", outbox.DeliveryKind.NOTICE, context.now
-    )
+    trigger = Trigger(f"joined:{context.update.channel}:{secrets.token_hex(8)}", outbox.DeliveryKind.NOTICE)
     row = (Button("button.remove_channel", f"join:remove:{context.update.channel}"),)
     message = Message("join.notification", {"channel": _name(context, context.update.channel)}, (row,))
-    capabilities = context.installation.capabilities(recipient.channel)
-    await outgoing.enqueue(context.tx, context.library, recipient, trigger, [message], capabilities=capabilities)
+    await outgoing.enqueue(context, recipient, trigger, [message])
 
 
 async def _code_message(context: Context) -> Message:

@@ -9,8 +9,7 @@ from datetime import date, datetime, timedelta
 from content import workdays
 from content.course.scenario import LETTERS
 from content.library import Library
-from handlers.context import Installation
-from storage.database import Transaction
+from handlers.context import WorkContext
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
 from storage.people import servants
@@ -23,16 +22,16 @@ ANSWERED = 0.72  # share of prompts that are answered
 KNOWS = 0.62  # probability that an answer is right
 
 
-async def add_demo_data(tx: Transaction, library: Library, installation: Installation, now: datetime) -> bool:
+async def add_demo_data(work: WorkContext) -> bool:
     """Fill an empty database; False (and nothing is changed) if there is an institution already."""
+    tx, library, now = work.tx, work.library, work.now
     if await servants.all_institutions(tx):
         return False
     for entry in library.institutions:
         if entry.fictional:
             await servants.add_institution(tx, entry.code, entry.name, entry.sphere, is_fictional=True)
     chance = random.Random(SEED)
-    today = now.astimezone(installation.timezone).date()
-    first = today - timedelta(weeks=WEEKS)
+    first = work.today - timedelta(weeks=WEEKS)
     days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if workdays.is_workday(day)]
     institutions = await servants.all_institutions(tx)
     institutions.sort(key=lambda institution: institution.code != CODE)

@@ -11,7 +11,7 @@ from datetime import date
 
 from content.library import Library
 from content.text import Text
-from storage.database import Transaction
+from handlers.context import WorkContext
 from storage.reports import statistics
 
 MIN_GROUP_FLOOR = 5
@@ -57,15 +57,13 @@ class Report:
     is_fictional: bool
 
 
-async def institution_table(
-    tx: Transaction, library: Library, first: date, last: date, min_group: int, code: str | None = None
-) -> Report:
+async def institution_table(work: WorkContext, first: date, last: date, code: str | None = None) -> Report:
     """The report of all institutions, or of the one with `code`, from day `first` to `last` inclusive.
 
     An institution that the full report suppresses is suppressed in its own report too, so that the two combined reveal
     no more than the full report.
     """
-    least = max(min_group, MIN_GROUP_FLOOR)
+    tx, least = work.tx, max(work.installation.min_group, MIN_GROUP_FLOOR)
     counts = await statistics.by_institution(tx, first, last)
     hidden = _suppressed([count.people for count in counts], least, sum, [count.enrolled for count in counts])
     picked = [(count, is_hidden) for count, is_hidden in zip(counts, hidden, strict=True) if code in (None, count.code)]
@@ -80,7 +78,7 @@ async def institution_table(
         first=first,
         last=last,
         rows=rows,
-        topics=_topics(library, cells, least),
+        topics=_topics(work.library, cells, least),
         days=_days(await statistics.by_day(tx, first, last, code), least) if has_totals else (),
         enrolled=sum(count.enrolled for count in found) if has_totals else None,
         answers=answers if has_totals else None,

@@ -6,10 +6,10 @@ Letters are ciphertext throughout; of the asker's chat only the encrypted addres
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from handlers.context import Installation
+from handlers.context import WorkContext
 from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
@@ -139,11 +139,12 @@ async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) 
     return due_day(day, decision_on, await cases.days_off(tx, day))
 
 
-async def accept(tx: Transaction, installation: Installation, submission: Submission, now: datetime) -> date:
+async def accept(work: WorkContext, submission: Submission) -> date:
     """Redeem the link and store the case; return the day by which it is answered. Raises SubmissionRefused."""
-    _check_day(submission.day, installation, now)
-    token_hash = sealing.token_hash(installation.route_key, submission.token)
-    link = await cases.redeem_link(tx, token_hash, now)
+    _check_day(work, submission.day)
+    tx, route_key = work.tx, work.installation.route_key
+    token_hash = sealing.token_hash(route_key, submission.token)
+    link = await cases.redeem_link(tx, token_hash, work.now)
     if link is None:
         raise SubmissionRefused("token")
     current = await current_readers(tx)
@@ -157,16 +158,16 @@ async def accept(tx: Transaction, installation: Installation, submission: Submis
         await cases.add(tx, case, submission.locator_hash, submission.access, letter)
     except cases.CaseExists as fault:
         raise SubmissionRefused("case") from fault
-    address = sealing.open_address(installation.route_key, link, "link|" + token_hash)
+    address = sealing.open_address(route_key, link, "link|" + token_hash)
     # Encrypted again and bound to the case, so that the rows of link and route share no bytes.
-    sealed = sealing.seal_address(installation.route_key, address, "case|" + submission.case)
+    sealed = sealing.seal_address(route_key, address, "case|" + submission.case)
     await cases.add_route(tx, cases.Route(submission.case, sealed))
     return due_on
 
 
-def _check_day(day: date, installation: Installation, now: datetime) -> None:
+def _check_day(work: WorkContext, day: date) -> None:
     """A letter bears today's date, give or take a day: midnight may pass in transit. Raises SubmissionRefused."""
-    if abs((now.astimezone(installation.timezone).date() - day).days) > 1:
+    if abs((work.today - day).days) > 1:
         raise SubmissionRefused("day")
 
 
@@ -188,18 +189,18 @@ def _letter(envelope: sealing.Envelope) -> cases.Letter:
     return cases.Letter(envelope.seq, envelope.epoch, envelope.text)
 
 
-async def reply(tx: Transaction, installation: Installation, locator: str, value: object, now: datetime) -> None:
+async def reply(work: WorkContext, locator: str, value: object) -> None:
     """Store a further letter of the asker; the case waits for an officer again.
 
     Raises SubmissionRefused, wire_format.Malformed.
     """
-    letter = sealing.parse_envelope(value)
+    tx, letter = work.tx, sealing.parse_envelope(value)
     case = await cases.by_locator(tx, sealing.locator_hash(locator))
     if case is None:
         raise SubmissionRefused("thread")
     if letter.author != "asker" or letter.case != case.id:
         raise wire_format.Malformed("letter.context")
-    _check_day(letter.day, installation, now)
+    _check_day(work, letter.day)
     if case.state is cases.CaseState.CLOSED:
         raise SubmissionRefused("closed")
     await append_letter(tx, case, letter)
@@ -251,16 +252,16 @@ async def thread(tx: Transaction, locator: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- notices of news
 
 
-async def claim_news(tx: Transaction, installation: Installation, now: datetime) -> list[Recipient]:
+async def claim_news(work: WorkContext) -> list[Recipient]:
     """Claim all pending news and return the recipients, each once and in random order; delete expired links.
 
     Claimed news are not returned again: the caller enqueues the notices in the same transaction.
     """
-    await cases.delete_expired_links(tx, now)
+    await cases.delete_expired_links(work.tx, work.now)
     recipients = set()
-    for route in await cases.claim_news(tx):
+    for route in await cases.claim_news(work.tx):
         try:
-            address = sealing.open_address(installation.route_key, route.sealed_address, "case|" + route.case_id)
+            address = sealing.open_address(work.installation.route_key, route.sealed_address, "case|" + route.case_id)
             recipients.add(Recipient(address["channel"], address["address"], address["language"]))
         except (sealing.Altered, KeyError):
             continue  # the route key was changed or the row was altered: the address is lost

@@ -6,30 +6,26 @@ neither its content nor its time points to a case.
 
 import secrets
 from dataclasses import replace
-from datetime import datetime
 
-from content.library import Library
 from handlers import outgoing
 from handlers.casework import letters
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.learning import template_messages
 from handlers.message import Button, Message, TemplateMessage
 from handlers.outgoing import Trigger
-from storage.database import Transaction
 from storage.queue import outbox
 
 
-async def notify_askers(tx: Transaction, library: Library, installation: Installation, now: datetime) -> int:
+async def notify_askers(work: WorkContext) -> int:
     """Enqueue a notice for every asker who has news; return how many. Call only at the fixed times of day."""
-    recipients = await letters.claim_news(tx, installation, now)
+    recipients = await letters.claim_news(work)
     for recipient in recipients:
-        trigger = Trigger(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE, now)
-        capabilities = installation.capabilities(recipient.channel)
+        trigger = Trigger(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE)
         message = replace(
-            news_message(installation, recipient.language),
+            news_message(work.installation, recipient.language),
             template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
         )
-        await outgoing.enqueue(tx, library, recipient, trigger, [message], capabilities=capabilities)
+        await outgoing.enqueue(work, recipient, trigger, [message])
     return len(recipients)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
@@ -10,7 +10,7 @@ from content.learning.memory import MemoryState
 from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
-from handlers.context import Context, Installation, Response
+from handlers.context import Context, Response, WorkContext
 from handlers.learning import template_messages
 from handlers.learning.send_window import SendDay
 from handlers.message import Button, Message, TemplateMessage
@@ -27,78 +27,73 @@ TemplateStates = Mapping[str, template_messages.TemplateStates]
 """Review status of our templates on the platforms, by channel."""
 
 
-async def find_due(tx: Transaction, library: Library, installation: Installation, now: datetime) -> list[DueGroup]:
-    """Find the servants who are due at `now`, in groups that `plan_prompts` plans.
+async def find_due(work: WorkContext) -> list[DueGroup]:
+    """Find the servants who are due now, in groups that `plan_prompts` plans.
 
     The first group can be sent free text. Each channel with a reply window adds a group of servants outside it, who
     need a template: at most as many as the platform's recipient limit allows (see
     handlers/learning/template_messages.py).
     """
-    day = SendDay.at(now, installation)
+    day = SendDay.at(work.now, work.installation)
     if day is None:
         return []
-    windows = template_messages.window_cutoffs(installation, now)
-    groups = [await due.within_window(tx, day.date, day.hour, windows)]
+    windows = template_messages.window_cutoffs(work)
+    groups = [await due.within_window(work.tx, day.date, day.hour, windows)]
     for window in windows:
-        groups.append(await template_messages.choose_recipients(tx, library, installation, window, day))
+        groups.append(await template_messages.choose_recipients(work, window, day))
     return groups
 
 
-async def plan_prompts(
-    tx: Transaction, library: Library, installation: Installation, now: datetime, group: DueGroup
-) -> int:
-    """Plan prompts for those of a group, found at `now`, who are still due; return how many were planned.
+async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
+    """Plan prompts for those of a group, found at the same moment, who are still due; return how many were planned.
 
     Idempotent: prompts and deliveries have a unique key for each servant and day, so a second run plans nothing.
     """
-    day = SendDay.at(now, installation)
+    day = SendDay.at(work.now, work.installation)
     assert day is not None
     states = {
-        name: await channel_facts.templates(tx, name)
-        for name, capabilities in installation.channel_capabilities.items()
+        name: await channel_facts.templates(work.tx, name)
+        for name, capabilities in work.installation.channel_capabilities.items()
         if capabilities.reply_window
     }
-    window, windows = group.window, template_messages.window_cutoffs(installation, now)
+    window, windows = group.window, template_messages.window_cutoffs(work)
     languages: TemplateLanguages = {}
     if window:
-        languages = template_messages.usable_languages(library, installation, window, states[window.channel])
-    due_servants = await due.recheck(tx, day.date, day.hour, group, windows, languages)
-    planned = await _plan_all(tx, library, installation, due_servants, day, states)
+        languages = template_messages.usable_languages(work, window, states[window.channel])
+    due_servants = await due.recheck(work.tx, day.date, day.hour, group, windows, languages)
+    planned = await _plan_all(work, due_servants, day, states)
     if window:
-        await addresses.record_templates_sent(tx, window.channel, [servant.address for servant in planned], now)
+        addresses_written_to = [servant.address for servant in planned]
+        await addresses.record_templates_sent(work.tx, window.channel, addresses_written_to, work.now)
     return len(planned)
 
 
-async def find_unplanned(tx: Transaction, installation: Installation, now: datetime) -> list[DueGroup]:
+async def find_unplanned(work: WorkContext) -> list[DueGroup]:
     """Servants outside their reply window who are due, were not planned and are not deferred yet."""
-    day = SendDay.at(now, installation)
-    windows = template_messages.window_cutoffs(installation, now) if day else []
-    return [await due.not_yet_deferred(tx, day.date, day.hour, window) for window in windows if day]
+    day = SendDay.at(work.now, work.installation)
+    windows = template_messages.window_cutoffs(work) if day else []
+    return [await due.not_yet_deferred(work.tx, day.date, day.hour, window) for window in windows if day]
 
 
-async def defer(tx: Transaction, installation: Installation, now: datetime, group: DueGroup) -> None:
+async def defer(work: WorkContext, group: DueGroup) -> None:
     """Mark a group as deferred: its servants are planned first from now on."""
-    day = SendDay.at(now, installation)
+    day = SendDay.at(work.now, work.installation)
     assert day is not None
-    await due.defer(tx, day.date, day.hour, group)
+    await due.defer(work.tx, day.date, day.hour, group)
 
 
 async def _plan_all(
-    tx: Transaction,
-    library: Library,
-    installation: Installation,
-    due_servants: Sequence[DueServant],
-    day: SendDay,
-    states: TemplateStates,
+    work: WorkContext, due_servants: Sequence[DueServant], day: SendDay, states: TemplateStates
 ) -> list[DueServant]:
     """Plan the day's prompts, one statement per table for all; return the servants who have a new prompt."""
     if not due_servants:
         return []
-    ids = [servant.servant_id for servant in due_servants]
+    tx, ids = work.tx, [servant.servant_id for servant in due_servants]
     memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
     wanted = []
     for servant_id in ids:
-        choice = selection.pick(library, _memory_states(memories[servant_id]), seen[servant_id], day.date, servant_id)
+        states_of_memory = _memory_states(memories[servant_id])
+        choice = selection.pick(work.library, states_of_memory, seen[servant_id], day.date, servant_id)
         if choice is not None:
             scenario = choice.scenario
             wanted.append(Prompt(0, servant_id, day.date, scenario.id, scenario.competency, choice.reason))
@@ -108,7 +103,7 @@ async def _plan_all(
     for servant in planned:
         key = f"daily:{day.date}:{servant.servant_id}"
         channel_states = states.get(servant.channel, {})
-        deliveries += _deliveries(library, installation, servant, prompts[servant.servant_id], day, key, channel_states)
+        deliveries += _deliveries(work, servant, prompts[servant.servant_id], day, key, channel_states)
     await outbox.add(tx, deliveries)
     return planned
 
@@ -122,26 +117,23 @@ def _memory_states(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
     }
 
 
-async def resend_as_template(
-    tx: Transaction, library: Library, installation: Installation, servant: DueServant, now: datetime
-) -> None:
+async def resend_as_template(work: WorkContext, servant: DueServant) -> None:
     """Send today's prompt again, once, after the platform accepted it and then reported the reply window as closed.
 
     The caller has recorded the window as closed (`addresses.record_window_closed`), so the channel sends the template.
     """
-    day = SendDay.at(now, installation)
+    tx, day = work.tx, SendDay.at(work.now, work.installation)
     prompt = await record.prompt_of_day(tx, servant.servant_id, day.date) if day else None
     if day is None or prompt is None or await record.answer(tx, prompt.id) is not None:
         return
     states = await channel_facts.templates(tx, servant.channel)
     key = f"daily:{day.date}:{servant.servant_id}:again"
-    await outbox.add(tx, _deliveries(library, installation, servant, prompt, day, key, states))
-    await addresses.record_template_sent(tx, servant.channel, servant.address, now)
+    await outbox.add(tx, _deliveries(work, servant, prompt, day, key, states))
+    await addresses.record_template_sent(tx, servant.channel, servant.address, work.now)
 
 
 def _deliveries(
-    library: Library,
-    installation: Installation,
+    work: WorkContext,
     servant: DueServant,
     prompt: Prompt,
     day: SendDay,
@@ -149,7 +141,7 @@ def _deliveries(
     states: template_messages.TemplateStates,
 ) -> list[outbox.NewDelivery]:
     """The prompt, or a newer privacy notice in its place, with the template that may replace it."""
-    capabilities = installation.capabilities(servant.channel)
+    library, capabilities = work.library, work.installation.capabilities(servant.channel)
     if servant.notice_version != library.phrases.template("es", "notice.version"):
         template_message: TemplateMessage | None = template_messages.tap_template(library, prompt.competency_id)
         message = renewal_message(library)
@@ -159,8 +151,8 @@ def _deliveries(
         message = prompt_message(library, prompt, scenario)
     message = replace(message, template_message=template_message)
     recipient = Recipient(servant.channel, servant.address, servant.language)
-    trigger = Trigger(key, outbox.DeliveryKind.PROMPT, day.now, day.ends)
-    return outgoing.deliveries(library, recipient, trigger, [message], capabilities=capabilities)
+    trigger = Trigger(key, outbox.DeliveryKind.PROMPT, day.ends)
+    return outgoing.deliveries(work, recipient, trigger, [message])
 
 
 async def today(context: Context) -> Response:

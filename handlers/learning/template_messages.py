@@ -7,13 +7,13 @@ Source: Cloud API, customer service windows and messaging limits.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from content.course.scenario import LETTERS, Scenario
 from content.library import Library
 from content.text import LANGUAGES
 from handlers.capabilities import Capabilities
-from handlers.context import Installation
+from handlers.context import WorkContext
 from handlers.learning.send_window import SendDay
 from handlers.message import TemplateMessage, Value
 from storage.channels import channel_facts
@@ -36,39 +36,35 @@ TemplateStates = Mapping[tuple[str, str], TemplateState]
 """Review status of our templates on one channel, by name and platform language code."""
 
 
-def window_cutoffs(installation: Installation, now: datetime) -> list[WindowCutoff]:
+def window_cutoffs(work: WorkContext) -> list[WindowCutoff]:
     """For each channel with a reply window, the time since which a user must have written to be inside it."""
     return [
-        WindowCutoff(name, now - capabilities.reply_window + WINDOW_MARGIN)
-        for name, capabilities in installation.channel_capabilities.items()
+        WindowCutoff(name, work.now - capabilities.reply_window + WINDOW_MARGIN)
+        for name, capabilities in work.installation.channel_capabilities.items()
         if capabilities.reply_window
     ]
 
 
-async def choose_recipients(
-    tx: Transaction, library: Library, installation: Installation, window: WindowCutoff, day: SendDay
-) -> DueGroup:
+async def choose_recipients(work: WorkContext, window: WindowCutoff, day: SendDay) -> DueGroup:
     """The servants outside the reply window who are sent a template now: as many as the platform's limit allows."""
-    states = await channel_facts.templates(tx, window.channel)
-    languages = usable_languages(library, installation, window, states)
-    quota = await remaining_quota(tx, window, day, languages)
+    states = await channel_facts.templates(work.tx, window.channel)
+    languages = usable_languages(work, window, states)
+    quota = await remaining_quota(work.tx, window, day, languages)
     if not languages or quota == 0:
         return DueGroup((), window)
-    return await due.outside_window(tx, day.date, day.hour, window, languages, quota)
+    return await due.outside_window(work.tx, day.date, day.hour, window, languages, quota)
 
 
-def usable_languages(
-    library: Library, installation: Installation, window: WindowCutoff, states: TemplateStates
-) -> TemplateLanguages:
+def usable_languages(work: WorkContext, window: WindowCutoff, states: TemplateStates) -> TemplateLanguages:
     """The languages that have a sendable template, mapped to whether all such templates count as marketing.
 
     A template whose status the platform has not reported counts as sendable, and as no marketing.
     """
-    is_direct = installation.capabilities(window.channel).prompt_template == "direct"
+    is_direct = work.installation.capabilities(window.channel).prompt_template == "direct"
     languages: dict[str, bool] = {}
     for language in LANGUAGES:
         names = (TAP_TEMPLATE, FULL_TEMPLATE) if is_direct else (TAP_TEMPLATE,)
-        known = [states.get((name, library.templates[name].code(language))) for name in names]
+        known = [states.get((name, work.library.templates[name].code(language))) for name in names]
         usable = [state for state in known if state is None or not state.is_stopped]
         if usable:
             languages[language] = all(state is not None and state.category == MARKETING for state in usable)

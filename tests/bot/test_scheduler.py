@@ -11,7 +11,7 @@ from bot import scheduler as scheduler_module
 from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.casework import news
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
@@ -162,8 +162,8 @@ async def _run(stage: Stage, fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPa
 async def test_notices_are_sent_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_at: list[str] = []
 
-    async def send_news(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
-        sent_at.append(now.strftime("%H:%M"))
+    async def send_news(work: WorkContext) -> int:
+        sent_at.append(work.now.strftime("%H:%M"))
         return 0
 
     monkeypatch.setattr(news, "notify_askers", send_news)
@@ -176,8 +176,8 @@ async def test_a_scheduler_started_within_a_slot_sends_news_once_in_it(
 ) -> None:
     sent_at: list[str] = []
 
-    async def send_news(_: Transaction, __: Library, ___: Installation, now: datetime) -> int:
-        sent_at.append(now.strftime("%H:%M"))
+    async def send_news(work: WorkContext) -> int:
+        sent_at.append(work.now.strftime("%H:%M"))
         return 1
 
     monkeypatch.setattr(news, "notify_askers", send_news)

@@ -53,7 +53,7 @@ class Letterbox:
         update = Update("webchat", "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
             response = await consult.handle(
-                Context(tx, self.library, self.installation, update, self.now, language, None)
+                Context(tx, self.library, self.installation, self.now, update, language, None)
             )
         return response.messages[0].buttons[0][0].url
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from content.library import Library
 from handlers import outgoing, router
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Action, Parcel, Update, UpdateKind
 from storage import schema
 from storage.database import Database
@@ -55,7 +55,7 @@ class Talk:
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
         async with self.database.write() as tx:
-            await router.receive(tx, self.library, INSTALLATION, update, self.clock())
+            await router.receive(WorkContext(tx, self.library, INSTALLATION, self.clock()), update)
         return await self.unread(who)
 
     async def unread(self, who: SampleServant) -> list[Parcel]:

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from content.library import Library
 from handlers import router
+from handlers.context import WorkContext
 from handlers.message import Update, UpdateKind
 from storage import schema
 from storage.database import Database, Transaction
@@ -57,7 +58,7 @@ class Scene:
         return Update(who.channel, f"b {who.address}", who.address, kind, alias=who.alias, at=now, **fields)
 
     async def handle(self, tx: Transaction, updates: Sequence[Update]) -> None:
-        await router.receive_all(tx, self.chat.library, self.chat.installation, updates, self.chat.clock())
+        await router.receive_all(WorkContext(tx, self.chat.library, self.chat.installation, self.chat.clock()), updates)
 
     async def handle_all(self, *updates: Update) -> None:
         async with self.chat.database.write() as tx:

@@ -20,7 +20,7 @@ from content.phrases import Phrases
 from content.text import LANGUAGES, fold
 from handlers import outgoing, router
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Action, Button, Message, Parcel, Update, UpdateKind
 from handlers.outgoing import Recipient, Trigger
 from storage import schema
@@ -33,7 +33,7 @@ from storage.queue import outbox
 from tests.bot.channels.whatsapp import payloads as webhooks
 from tests.cast import INSTITUTIONS, MONDAY_NINE, Clock
 from tests.conftest import clear_tables
-from tests.handlers.conversation import choices, text_of
+from tests.handlers.conversation import INSTALLATION, choices, text_of
 from tests.planning import plan
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -87,7 +87,7 @@ class Chat:
 
     async def receive(self, update: Update) -> None:
         async with self.database.write() as tx:
-            await router.receive(tx, self.library, self.installation, update, self.clock())
+            await router.receive(WorkContext(tx, self.library, self.installation, self.clock()), update)
 
     async def type(self, who: Phone, text: str, **fields: Any) -> list[Parcel]:
         return await self.send_update(who, UpdateKind.TEXT, text=text, **fields)
@@ -221,8 +221,10 @@ async def rendered(
 ) -> list[Parcel]:
     await clear_tables(database)
     async with database.write() as tx:
-        trigger = Trigger("whatsapp:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
-        await outgoing.enqueue(tx, library, RECIPIENT, trigger, messages, ref="55", capabilities=capabilities)
+        trigger = Trigger("whatsapp:1", outbox.DeliveryKind.REPLY)
+        installation = replace(INSTALLATION, channel_capabilities={RECIPIENT.channel: capabilities})
+        work = WorkContext(tx, library, installation, MONDAY_NINE)
+        await outgoing.enqueue(work, RECIPIENT, trigger, messages, ref="55")
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).mappings().all()
     return [outgoing.unpack(row["address"], row["key"], row["body"]) for row in rows]
 

@@ -16,6 +16,7 @@ from content.library import Library
 from content.phrases import Phrases, UnknownPhrase
 from content.text import LANGUAGES, Text
 from handlers import outgoing
+from handlers.context import WorkContext
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Button, Message, Parcel, RenderedButton
 from handlers.orientation import assess
 from handlers.outgoing import Recipient, Trigger
@@ -23,6 +24,7 @@ from storage import schema
 from storage.database import Database
 from storage.queue import outbox
 from tests.cast import MONDAY_NINE
+from tests.handlers.conversation import INSTALLATION
 
 LIBRARY = shipped.load()
 ANA = Recipient("telegram", "100001", "es")
@@ -116,11 +118,11 @@ def test_packing_a_parcel_is_reversible(parcel: Parcel) -> None:
 
 
 async def test_a_trigger_enqueues_its_messages_once(database: Database, library: Library) -> None:
-    trigger = Trigger("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE, MONDAY_NINE + timedelta(hours=4))
+    trigger = Trigger("daily:2026-11-23:1", outbox.DeliveryKind.PROMPT, MONDAY_NINE + timedelta(hours=4))
     messages = [Message("leave.stayed"), Message("leave.done")]
     for _ in range(2):
         async with database.write() as tx:
-            await outgoing.enqueue(tx, library, ANA, trigger, messages)
+            await outgoing.enqueue(WorkContext(tx, library, INSTALLATION, MONDAY_NINE), ANA, trigger, messages)
     async with database.read() as tx:
         rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).all()
     assert [json.loads(row.body)[1] for row in rows] == [
@@ -133,8 +135,9 @@ async def test_only_a_replacing_message_edits_the_pressed_one(database: Database
     messages = [Message("leave.stayed", replaces=True), Message("leave.done")]
     async with database.write() as tx:
         for number, ref in enumerate(("55", "")):
-            trigger = Trigger(f"telegram:{number}", outbox.DeliveryKind.REPLY, MONDAY_NINE)
-            await outgoing.enqueue(tx, library, ANA, trigger, messages, ref=ref)
+            trigger = Trigger(f"telegram:{number}", outbox.DeliveryKind.REPLY)
+            work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
+            await outgoing.enqueue(work, ANA, trigger, messages, ref=ref)
         bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
     parcels = [outgoing.unpack("1", "k", body) for body in bodies]
     assert [(parcel.action, parcel.ref) for parcel in parcels] == [
@@ -145,10 +148,11 @@ async def test_only_a_replacing_message_edits_the_pressed_one(database: Database
     ]
 
 
-async def test_the_acknowledgement_of_a_press_expires_soon(database: Database) -> None:
-    trigger = Trigger("telegram:1", outbox.DeliveryKind.REPLY, MONDAY_NINE)
+async def test_the_acknowledgement_of_a_press_expires_soon(database: Database, library: Library) -> None:
+    trigger = Trigger("telegram:1", outbox.DeliveryKind.REPLY)
     async with database.write() as tx:
-        await outbox.add(tx, outgoing.acknowledgement(ANA, trigger, "press-1"))
+        work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
+        await outbox.add(tx, outgoing.acknowledgement(work, ANA, trigger, "press-1"))
         row = (await tx.execute(select(schema.deliveries))).one()
     assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
     parcel = outgoing.unpack("1", "k", row.body)

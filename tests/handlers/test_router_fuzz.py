@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from content import library
 from content.library import Library
 from handlers import router
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Action, Update, UpdateKind
 from handlers.outgoing import unpack
 from storage import schema
@@ -151,7 +151,7 @@ async def _handle(database: Database, course: Library, clock: Clock, number: int
     async with database.write() as tx:
         update = await _update(tx, number, step)
         before = await tx.scalar(select(func.max(schema.deliveries.c.id))) or 0
-        await router.receive(tx, course, INSTALLATION, update, clock())
+        await router.receive(WorkContext(tx, course, INSTALLATION, clock()), update)
         replies = (await tx.execute(select(schema.deliveries).where(schema.deliveries.c.id > before))).mappings().all()
     assert {row["address"] for row in replies} <= {step.who}, "a message to another user"
     parcels = [unpack(row["address"], row["key"], row["body"]) for row in replies]

@@ -463,14 +463,12 @@ async def test_news_outside_the_reply_window_are_sent_as_a_template_without_deta
     product.clock.move(days=2)
     installation = product.app.installation
     async with product.app.database.write() as tx:
-        trigger = Trigger("news:1", outbox.DeliveryKind.NOTICE, product.clock())
+        trigger = Trigger("news:1", outbox.DeliveryKind.NOTICE)
         message = replace(
             news.news_message(installation, "es"),
             template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
         )
-        await outgoing.enqueue(
-            tx, product.app.library, recipient, trigger, [message], capabilities=installation.capabilities("whatsapp")
-        )
+        await outgoing.enqueue(product.app.work(tx), recipient, trigger, [message])
     await product.settle()
     (received,) = ana.person.read()
     assert received.template == "novedades_consulta"

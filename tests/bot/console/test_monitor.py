@@ -7,6 +7,7 @@ import pytest
 
 from content.library import Library
 from handlers.administration import reports
+from handlers.context import WorkContext
 from storage.confidential import officers
 from storage.people import servants
 from tests.bot.console.office import Office, OfficerWithKeys
@@ -24,7 +25,7 @@ async def lia(office: Office) -> OfficerWithKeys:
 def stub_report(library: Library, requested: dict[str, Any]) -> Any:
     """A stand-in for reports.institution_table that records its arguments in `requested`."""
 
-    async def institution_table(tx: object, library: Library, first: date, last: date, least: int, code: str | None):  # type: ignore[no-untyped-def]
+    async def institution_table(work: WorkContext, first: date, last: date, code: str | None) -> reports.Report:
         requested.update(first=first, last=last, code=code)
         rows = (
             reports.InstitutionRow("leon", "Municipio de León", "municipal", 860, 9911, 0.61, 0.72),
@@ -32,7 +33,17 @@ def stub_report(library: Library, requested: dict[str, Any]) -> Any:
         )
         topic = next(iter(library.topics.values())).name
         return reports.Report(
-            first, last, rows, (reports.TopicRow(topic, 40, 0.5),), DAYS, 900, 9990, 0.6, 0.7, least, True
+            first,
+            last,
+            rows,
+            (reports.TopicRow(topic, 40, 0.5),),
+            DAYS,
+            900,
+            9990,
+            0.6,
+            0.7,
+            work.installation.min_group,
+            True,
         )
 
     return institution_table

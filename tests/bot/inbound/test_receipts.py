@@ -16,6 +16,7 @@ from bot.channels.whatsapp.errors import error_meaning
 from bot.inbound import receipts
 from content.library import Library
 from handlers import outgoing
+from handlers.context import WorkContext
 from handlers.message import Parcel
 from storage import schema
 from storage.channels import channel_facts
@@ -57,7 +58,7 @@ class ReceiptChat(Chat):
 
     async def receive_receipt(self, receipt: Receipt) -> None:
         async with self.database.write() as tx:
-            await receipts.receive(tx, self.library, self.installation, receipt, self.clock())
+            await receipts.receive(WorkContext(tx, self.library, self.installation, self.clock()), receipt)
 
     async def reload(self, phone: Phone, row: Row) -> Row:
         """The current row of the same delivery."""

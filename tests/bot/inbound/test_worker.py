@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
 from content.library import Library
 from handlers import router
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.message import Update, UpdateKind
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import outbox, updates
@@ -44,13 +43,13 @@ class Stage:
     def wake_dispatcher(self) -> None:
         self.wakes += 1
 
-    async def route(
-        self, tx: Transaction, _: Library, __: Installation, arrived: Sequence[Update], now: datetime
-    ) -> None:
+    async def route(self, work: WorkContext, arrived: Sequence[Update]) -> None:
         """Replaces the router: add one reply for each update, then raise or not."""
         for update in arrived:
-            reply = NewDelivery(f"for {update.key}", "telegram", update.address, outbox.DeliveryKind.REPLY, "[]", now)
-            await outbox.add(tx, [reply])
+            reply = NewDelivery(
+                f"for {update.key}", "telegram", update.address, outbox.DeliveryKind.REPLY, "[]", work.now
+            )
+            await outbox.add(work.tx, [reply])
             if update.text.startswith("bad") and not self.is_fixed:
                 raise LookupError(f"cannot understand: {update.text}")
             if update.text.startswith("gone") and not self.is_fixed:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from content import workdays
 from content.library import Library
 from handlers.administration import demo, reports
+from handlers.context import WorkContext
 from storage import schema
 from storage.database import Database
 from storage.people import servants
@@ -23,24 +24,23 @@ async def counted(database: Database) -> dict[str, int]:
 
 async def test_an_empty_database_is_filled_once(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        assert await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE)
+        assert await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
     filled = await counted(database)
     assert filled["servants"] == sum(demo.PEOPLE)
     assert filled["prompts"] > filled["answers"] > 300
     assert filled["addresses"] == 0, "fictional servants have no addresses"
     async with database.write() as tx:
-        assert not await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE + timedelta(days=1))
+        assert not await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE + timedelta(days=1)))
     assert await counted(database) == filled
 
 
 async def test_only_institutions_marked_fictional_are_created(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE)
+        await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
     async with database.read() as tx:
         institutions = await servants.all_institutions(tx)
-        report = await reports.institution_table(
-            tx, library, MONDAY_NINE.date() - timedelta(days=28), MONDAY_NINE.date(), 10
-        )
+        work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
+        report = await reports.institution_table(work, work.today - timedelta(days=28), work.today)
     assert {institution.code for institution in institutions} == {
         entry.code for entry in library.institutions if entry.fictional
     }
@@ -53,14 +53,14 @@ async def test_only_institutions_marked_fictional_are_created(database: Database
 async def test_the_demo_is_not_created_beside_a_real_institution(database: Database, library: Library) -> None:
     async with database.write() as tx:
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
-        assert not await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE)
+        assert not await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
         assert [institution.code for institution in await servants.all_institutions(tx)] == ["LEON"]
     assert (await counted(database))["servants"] == 0
 
 
 async def test_the_generated_answers_are_consistent(database: Database, library: Library) -> None:
     async with database.write() as tx:
-        await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE)
+        await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
     async with database.read() as tx:
         answers = (await tx.execute(select(schema.answers))).all()
         planned = {row.id: row for row in await tx.execute(select(schema.prompts))}
@@ -79,7 +79,7 @@ async def test_the_generated_answers_are_consistent(database: Database, library:
 async def test_the_same_seed_generates_the_same_data(database: Database, library: Library) -> None:
     async def filled() -> list[tuple[object, ...]]:
         async with database.write() as tx:
-            await demo.add_demo_data(tx, library, INSTALLATION, MONDAY_NINE)
+            await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
         async with database.read() as tx:
             columns = schema.answers.c
             rows = await tx.execute(

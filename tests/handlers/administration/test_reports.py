@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import cast
 from unittest.mock import AsyncMock, patch
@@ -14,6 +15,7 @@ from content import library as shipped
 from content.library import Library
 from handlers.administration import reports
 from handlers.administration.reports import MIN_GROUP_FLOOR, Report
+from handlers.context import WorkContext
 from storage.database import Database, Transaction
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
@@ -21,6 +23,7 @@ from storage.people import servants
 from storage.reports import statistics
 from storage.reports.statistics import Cell, InstitutionCount
 from tests.cast import MONDAY_NINE
+from tests.handlers.conversation import INSTALLATION
 
 LIBRARY = shipped.load()
 TOPICS = list(LIBRARY.topics)
@@ -60,7 +63,11 @@ async def add_institution(
 
 async def report(database: Database, library: Library, min_group: int = 10, code: str | None = None) -> Report:
     async with database.read() as tx:
-        return await reports.institution_table(tx, library, FIRST, TODAY, min_group, code)
+        return await reports.institution_table(_work(tx, library, min_group), FIRST, TODAY, code)
+
+
+def _work(tx: Transaction, library: Library, min_group: int = 10) -> WorkContext:
+    return WorkContext(tx, library, replace(INSTALLATION, min_group=min_group), MONDAY_NINE)
 
 
 def shown(found: Report) -> Mapping[str, int | None]:
@@ -169,7 +176,7 @@ async def test_other_days_are_not_counted(database: Database, library: Library) 
     async with database.write() as tx:
         await add_institution(tx, library, "A", 12)
     async with database.read() as tx:
-        before = await reports.institution_table(tx, library, FIRST, TODAY - timedelta(days=1), 10)
+        before = await reports.institution_table(_work(tx, library), FIRST, TODAY - timedelta(days=1))
     assert before.answers is None
     assert before.days == ()
 
@@ -220,8 +227,8 @@ def reported(
         patch.object(statistics, "by_topic", AsyncMock(return_value=topics)),
         patch.object(statistics, "by_day", AsyncMock(return_value=days)),
     ):
-        no_transaction = cast("Transaction", None)
-        return asyncio.run(reports.institution_table(no_transaction, LIBRARY, FIRST, TODAY, min_group))
+        work = _work(cast("Transaction", None), LIBRARY, min_group)
+        return asyncio.run(reports.institution_table(work, FIRST, TODAY))
 
 
 @given(institutions())

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from content import library as shipped
 from handlers.casework import letters
 from handlers.casework.letters import SubmissionRefused
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Database, Transaction
@@ -20,7 +22,12 @@ from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit
 
 INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
+LIBRARY = shipped.load()
 DAYS = st.dates(date(2026, 1, 1), date(2028, 12, 31))
+
+
+def _work(tx: Transaction, now: datetime = NOW) -> WorkContext:
+    return WorkContext(tx, LIBRARY, INSTALLATION, now)
 
 
 async def add_link(tx: Transaction, address: str = "ana") -> str:
@@ -34,7 +41,7 @@ async def add_link(tx: Transaction, address: str = "ana") -> str:
 
 async def submit(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana", **changes: Any) -> date:
     submission = asker.posting(unit, await add_link(tx, address), **changes)
-    return await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), NOW)
+    return await letters.accept(_work(tx), letters.parse_submission(submission))
 
 
 # ---------------------------------------------------------------- due days
@@ -169,11 +176,11 @@ async def test_a_refused_submission_spends_and_stores_nothing(
     spoil(submission)
     with pytest.raises(SubmissionRefused, match=reason):
         async with database.write() as tx:
-            await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), NOW)
+            await letters.accept(_work(tx), letters.parse_submission(submission))
     async with database.write() as tx:
         assert await cases.by_id(tx, asker.case) is None
         again = Asker(TODAY)
-        await letters.accept(tx, INSTALLATION, letters.parse_submission(again.posting(unit, token)), NOW)
+        await letters.accept(_work(tx), letters.parse_submission(again.posting(unit, token)))
 
 
 async def test_an_expired_link_is_refused(database: Database) -> None:
@@ -182,7 +189,7 @@ async def test_an_expired_link_is_refused(database: Database) -> None:
         await unit.publish(tx)
         submission = Asker(TODAY + timedelta(days=2)).posting(unit, await add_link(tx))
         with pytest.raises(SubmissionRefused, match="token"):
-            await letters.accept(tx, INSTALLATION, letters.parse_submission(submission), late)
+            await letters.accept(_work(tx, late), letters.parse_submission(submission))
 
 
 async def test_a_known_case_is_refused(database: Database) -> None:
@@ -250,7 +257,7 @@ async def test_a_reply_reopens_the_case_with_a_new_due_day(database: Database, s
         await unit.publish(tx)
         await submit(tx, unit, asker, decision_on="2026-11-23")
         await add_answer(tx, unit, asker, state)
-        await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("Gracias."), NOW)
+        await letters.reply(_work(tx), asker.locator, asker.letter("Gracias."))
         case = await cases.by_id(tx, asker.case)
         assert case is not None
         assert (case.state, case.due_on) == (cases.CaseState.OPEN, date(2026, 11, 26))
@@ -263,7 +270,7 @@ async def test_a_further_letter_before_the_first_opening_leaves_the_case_receive
     async with database.write() as tx:
         await unit.publish(tx)
         await submit(tx, unit, asker)
-        await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("Y otra cosa."), NOW)
+        await letters.reply(_work(tx), asker.locator, asker.letter("Y otra cosa."))
         case = await cases.by_id(tx, asker.case)
     assert case is not None
     assert case.state is cases.CaseState.RECEIVED
@@ -276,13 +283,13 @@ async def test_a_reply_must_follow_the_last_letter(database: Database) -> None:
         await submit(tx, unit, asker)
         second = asker.letter("second")
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("third"), NOW)
-        await letters.reply(tx, INSTALLATION, asker.locator, second, NOW)
+            await letters.reply(_work(tx), asker.locator, asker.letter("third"))
+        await letters.reply(_work(tx), asker.locator, second)
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, INSTALLATION, asker.locator, second, NOW)
+            await letters.reply(_work(tx), asker.locator, second)
         strayed = Asker(TODAY, case=asker.case, seq=2, previous=wire_format.encode(bytes(32)))
         with pytest.raises(SubmissionRefused, match="seq"):
-            await letters.reply(tx, INSTALLATION, asker.locator, strayed.letter("a chain of its own"), NOW)
+            await letters.reply(_work(tx), asker.locator, strayed.letter("a chain of its own"))
 
 
 async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database: Database) -> None:
@@ -293,7 +300,7 @@ async def test_an_asker_cannot_write_as_an_officer_or_into_another_case(database
         await submit(tx, unit, other)
         for made in (asker.letter("x", "officer", unit.officer), other.letter("x")):
             with pytest.raises(wire_format.Malformed):
-                await letters.reply(tx, INSTALLATION, asker.locator, made, NOW)
+                await letters.reply(_work(tx), asker.locator, made)
 
 
 async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
@@ -303,7 +310,7 @@ async def test_a_closed_case_takes_no_more_letters(database: Database) -> None:
         await submit(tx, unit, asker)
         await cases.set_state(tx, asker.case, cases.CaseState.CLOSED)
         with pytest.raises(SubmissionRefused, match="closed"):
-            await letters.reply(tx, INSTALLATION, asker.locator, asker.letter("x"), NOW)
+            await letters.reply(_work(tx), asker.locator, asker.letter("x"))
 
 
 async def test_an_unknown_locator_is_refused(database: Database) -> None:
@@ -311,7 +318,7 @@ async def test_an_unknown_locator_is_refused(database: Database) -> None:
         with pytest.raises(SubmissionRefused, match="thread"):
             await letters.thread(tx, Asker(TODAY).locator)
         with pytest.raises(SubmissionRefused, match="thread"):
-            await letters.reply(tx, INSTALLATION, Asker(TODAY).locator, Asker(TODAY).letter("x"), NOW)
+            await letters.reply(_work(tx), Asker(TODAY).locator, Asker(TODAY).letter("x"))
 
 
 # ---------------------------------------------------------------- notices of news
@@ -324,12 +331,12 @@ async def test_news_are_claimed_once_for_each_recipient(database: Database) -> N
         for asker, address in zip(askers, ("ana", "ana", "beto"), strict=True):
             await submit(tx, unit, asker, address)
             await cases.flag_news(tx, asker.case)
-        recipients = await letters.claim_news(tx, INSTALLATION, NOW)
+        recipients = await letters.claim_news(_work(tx))
         assert sorted(recipients, key=lambda recipient: recipient.address) == [
             Recipient("telegram", "ana", "es"),
             Recipient("telegram", "beto", "es"),
         ]
-        assert await letters.claim_news(tx, INSTALLATION, NOW) == []
+        assert await letters.claim_news(_work(tx)) == []
 
 
 async def test_a_route_that_does_not_decrypt_has_no_recipient(database: Database) -> None:
@@ -339,4 +346,4 @@ async def test_a_route_that_does_not_decrypt_has_no_recipient(database: Database
         await submit(tx, unit, asker)
         await cases.flag_news(tx, asker.case)
         elsewhere = Installation(INSTALLATION.timezone, INSTALLATION.public_url, os.urandom(32))
-        assert await letters.claim_news(tx, elsewhere, NOW) == []
+        assert await letters.claim_news(replace(_work(tx), installation=elsewhere)) == []

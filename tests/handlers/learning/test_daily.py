@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from content.text import LANGUAGES
+from handlers.context import WorkContext
 from handlers.learning import daily
 from handlers.message import UpdateKind
 from storage import schema
@@ -119,12 +120,12 @@ async def test_a_servant_who_is_no_longer_due_is_skipped(talk: Talk) -> None:
     await talk.enrol(BETO)
     talk.clock.move(days=1)
     async with talk.database.read() as tx:
-        (found,) = await daily.find_due(tx, talk.library, INSTALLATION, talk.now)
+        (found,) = await daily.find_due(WorkContext(tx, talk.library, INSTALLATION, talk.now))
     await talk.press(ANA, "profile:pause:7")
     planned = []
     for group in [*found.batches(1), found]:
         async with talk.database.write() as tx:
-            planned.append(await daily.plan_prompts(tx, talk.library, INSTALLATION, talk.now, group))
+            planned.append(await daily.plan_prompts(WorkContext(tx, talk.library, INSTALLATION, talk.now), group))
     assert planned == [0, 1, 0]
     assert await talk.unread(BETO)
 

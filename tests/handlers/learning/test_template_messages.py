@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from bot import scheduler
 from content.library import Library
 from content.text import Text
+from handlers.context import WorkContext
 from handlers.learning import daily, template_messages
 from handlers.learning.send_window import SendDay
 from handlers.message import RenderedTemplate, UpdateKind
@@ -310,12 +311,12 @@ async def test_a_servant_who_writes_before_their_batch_gets_no_template(story: S
     phones = await story.enrol_at(9, 9, 9)
     at(story.clock, 0, 9)
     async with story.database.read() as tx:
-        _, silent = await daily.find_due(tx, story.library, story.installation, story.clock())
+        _, silent = await daily.find_due(WorkContext(tx, story.library, story.installation, story.clock()))
     await story.type(phones[0], "ayuda")
     await story.send_update(phones[1], UpdateKind.PREFERENCE, choice="stop")
     await story.template(status="APPROVED", category="MARKETING")
     async with story.database.write() as tx:
-        assert await daily.plan_prompts(tx, story.library, story.installation, story.clock(), silent) == 1
+        assert await daily.plan_prompts(WorkContext(tx, story.library, story.installation, story.clock()), silent) == 1
     assert await story.got_template(phones[2])
     assert await story.planned(phones) == [0, 2], "the next tick plans the first without a template"
     assert not await story.got_template(phones[0])

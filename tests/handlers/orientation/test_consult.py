@@ -22,7 +22,7 @@ ANSWERS = "ynunnynnnn-nyu"
 
 async def press(tx: Transaction, library: Library, choice: str, language: str = "es") -> Message:
     update = Update("telegram", "1", "7001", UpdateKind.CHOICE, choice=choice)
-    response = await consult.handle(Context(tx, library, INSTALLATION, update, NOW, language, None))
+    response = await consult.handle(Context(tx, library, INSTALLATION, NOW, update, language, None))
     (message,) = response.messages
     return message
 
