@@ -39,8 +39,8 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
     when the database is read-only.
     """
     async with AsyncExitStack() as stack:
-        if app.database.is_sqlite:
-            stack.callback(_lock_file(Path(app.database.engine.url.database or "")).close)
+        if app.database.sqlite_file is not None:
+            stack.callback(_lock_file(app.database.sqlite_file).close)
         await permissions.check(app.database)
         if app.database.is_sqlite:
             await _release_claims(app)

@@ -18,9 +18,7 @@ from sqlalchemy.types import TypeDecorator
 
 from storage import postgres
 from storage.sqlite_writer import Writer
-
-Transaction = AsyncConnection
-"""First argument of all storage functions; the function that opened it commits or rolls back."""
+from storage.transaction import Transaction as Transaction
 
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 BUSY_SECONDS = 30
@@ -36,6 +34,10 @@ _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
 class DatabaseUnavailable(Exception):
     """The database is unreachable, locked or refuses us: nothing was stored; the message contains no secret."""
+
+
+DatabaseError = DBAPIError
+"""Any other error of the database: it concerns the statement, and its class names the fault."""
 
 
 class PermissionDenied(DatabaseUnavailable):
@@ -79,6 +81,12 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self._writer is not None
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of an SQLite database; None: in memory, or PostgreSQL."""
+        name = self.engine.url.database
+        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
 
     @property
     def engines(self) -> list[Engine]:
@@ -143,7 +151,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """PostgreSQL: a connection without a transaction and without a timeout, for several transactions or none."""
+        """PostgreSQL: a connection without a transaction and without a timeout, for the steps of a migration."""
         async with _translated(), self._without_timeout.connect() as connection:
             yield connection
 
@@ -228,7 +236,7 @@ def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
     writer = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=writing, hide_parameters=True)
     for engine, busy in ((readers.sync_engine, BUSY_SECONDS), (writer, 0)):
         _tune_sqlite(engine, busy, foreign_keys=foreign_keys)
-    return Database(readers, Writer(writer, readers, BUSY_SECONDS))
+    return Database(readers, Writer(writer, BUSY_SECONDS))
 
 
 def _postgres(url: URL) -> Database:

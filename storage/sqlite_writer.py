@@ -16,12 +16,13 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine
+from sqlalchemy import Connection, Dialect, Engine, Executable, ScalarResult
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.transaction import Rows, Transaction
 
 T = TypeVar("T")
-RunInThread = Callable[[Callable[[], CursorResult[Any]]], Awaitable[CursorResult[Any]]]
+RunInThread = Callable[[Callable[[], Rows]], Awaitable[Rows]]
 
 SLOW_COMMIT = 0.002  # seconds for a commit, from which on it no longer runs on the event loop
 AVERAGED_COMMITS = 8  # weight of the moving average: the last commit counts for one part of so many
@@ -31,18 +32,17 @@ RETRY_SECONDS = 0.005  # between two tries while another process is writing
 class Writer:
     """Transactions one after the other: writers of this process queue here instead of waiting for the file's lock."""
 
-    def __init__(self, engine: Engine, readers: AsyncEngine, busy_seconds: float) -> None:
+    def __init__(self, engine: Engine, busy_seconds: float) -> None:
         """`engine` fails at once when another process is writing; the writer retries for `busy_seconds`."""
         self.engine = engine
         self._quick_readers = engine.execution_options(readonly=True)
-        self._readers = readers
         self._busy_seconds = busy_seconds
         self._queue = _Queue()
         self._thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._commit_seconds = SLOW_COMMIT  # moving average
 
     @asynccontextmanager
-    async def transaction(self, *, is_urgent: bool, is_long: bool) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, is_urgent: bool, is_long: bool) -> AsyncIterator[Transaction]:
         """Commit at the end, or roll back when anything is raised; the file is locked from the start.
 
         `is_long`: statements may take long and run in the thread.
@@ -51,9 +51,9 @@ class Writer:
             connection = await self._begin()
             try:
                 if is_long:
-                    yield _ThreadedConnection(self._readers, connection, self.run_in_thread)
+                    yield _ThreadedTransaction(connection, self.run_in_thread)
                 else:
-                    yield _DirectConnection(self._readers, connection)
+                    yield _DirectTransaction(connection)
             except BaseException:
                 connection.close()  # rolls back
                 raise
@@ -96,10 +96,10 @@ class Writer:
         self._commit_seconds += (time.monotonic() - start - self._commit_seconds) / AVERAGED_COMMITS
 
     @contextmanager
-    def quick_read(self) -> Iterator[AsyncConnection]:
+    def quick_read(self) -> Iterator[Transaction]:
         """Read on the event loop, on a connection of its own: in write-ahead mode no writer blocks it."""
         with self._quick_readers.connect() as connection, connection.begin():
-            yield _DirectConnection(self._readers, connection)
+            yield _DirectTransaction(connection)
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
@@ -169,29 +169,38 @@ def _is_locked(fault: OperationalError) -> bool:
     return getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-class _DirectConnection(AsyncConnection):
-    """SQLAlchemy's connection, running statements on the event loop instead of in a driver's thread."""
+class _DirectTransaction:
+    """A transaction whose statements run on the event loop instead of in a driver's thread."""
 
-    async def execute(
-        self, statement: Any, parameters: Any = None, *, execution_options: Any = None
-    ) -> CursorResult[Any]:
-        return self.sync_connection.execute(statement, parameters, execution_options=execution_options)  # type: ignore[union-attr]
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    async def exec_driver_sql(
-        self, statement: str, parameters: Any = None, execution_options: Any = None
-    ) -> CursorResult[Any]:
-        return self.sync_connection.exec_driver_sql(statement, parameters, execution_options)  # type: ignore[union-attr]
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:
+        return self._connection.execute(statement, parameters)
+
+    async def scalar(self, statement: Executable, parameters: Any = None) -> Any:
+        return (await self.execute(statement, parameters)).scalar()
+
+    async def scalars(self, statement: Executable, parameters: Any = None) -> ScalarResult[Any]:
+        return (await self.execute(statement, parameters)).scalars()
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Rows:
+        return self._connection.exec_driver_sql(statement, parameters)
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        return work(self._connection)
 
 
-class _ThreadedConnection(_DirectConnection):
+class _ThreadedTransaction(_DirectTransaction):
     """The same, running each statement in the writer's thread: only the caller waits for it."""
 
-    def __init__(self, engine: AsyncEngine, connection: Connection, run_in_thread: RunInThread) -> None:
-        super().__init__(engine, connection)
+    def __init__(self, connection: Connection, run_in_thread: RunInThread) -> None:
+        super().__init__(connection)
         self._run_in_thread = run_in_thread
 
-    async def execute(
-        self, statement: Any, parameters: Any = None, *, execution_options: Any = None
-    ) -> CursorResult[Any]:
-        run = partial(self.sync_connection.execute, statement, parameters, execution_options=execution_options)  # type: ignore[union-attr]
-        return await self._run_in_thread(run)
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:
+        return await self._run_in_thread(partial(self._connection.execute, statement, parameters))

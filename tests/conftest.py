@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import delete, text
 from content import library as course
 from content.library import Library
 from storage import migrate
-from storage.database import Database, open_database
+from storage.database import Database, Transaction, open_database
 from storage.schema import metadata
 from tests import chromium, postgres
 from tests.cast import Clock
@@ -134,6 +135,14 @@ async def database(database_url: str, _databases: dict[str, Database]) -> Databa
         _databases[database_url] = open_database(database_url)
     await clear_tables(_databases[database_url])
     return _databases[database_url]
+
+
+@asynccontextmanager
+async def rolled_back(tx: Transaction) -> AsyncIterator[None]:
+    """Undo at the end what was done in between; the transaction goes on."""
+    await tx.exec_driver_sql("SAVEPOINT attempt")
+    yield
+    await tx.exec_driver_sql("ROLLBACK TO SAVEPOINT attempt")
 
 
 async def clear_tables(database: Database) -> None:

@@ -3,7 +3,6 @@
 import os
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from bot.channels import registry
 from bot.cli import database_errors
@@ -19,7 +18,7 @@ from bot.cli.tick import tick
 from bot.config import WrongSetting
 from content.problems import BrokenContent
 from storage import migrate as schema
-from storage.database import DatabaseUnavailable
+from storage.database import DatabaseError, DatabaseUnavailable
 
 cli = typer.Typer(
     help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True
@@ -47,7 +46,7 @@ def main() -> None:
     except schema.UnknownSchema as error:
         message = f"the database has schema {error}, newer than this version of Integra; upgrade Integra"
         fail(f"{database_errors.setting_name()}: {message}")
-    except (DatabaseUnavailable, DBAPIError) as error:
+    except (DatabaseUnavailable, DatabaseError) as error:
         fail(database_errors.message(error))
 
 

@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from storage import schema
-from storage.database import Transaction
+from storage.database import Transaction, dialect_insert
 
 INVITE_DAYS = 7
 SESSION_HOURS = 12
@@ -368,14 +367,9 @@ async def newest_key_list(tx: Transaction) -> KeyList | None:
 
 async def add_key_list(tx: Transaction, keys: KeyList) -> bool:
     """Put a list in force; False when one with this serial was stored concurrently."""
-    try:
-        async with tx.begin_nested():
-            await tx.execute(
-                insert(schema.key_lists).values(serial=keys.serial, body=keys.body, signature=keys.signature)
-            )
-    except IntegrityError:
-        return False
-    return True
+    statement = dialect_insert(tx, schema.key_lists).on_conflict_do_nothing().returning(schema.key_lists.c.serial)
+    values = {"serial": keys.serial, "body": keys.body, "signature": keys.signature}
+    return (await tx.execute(statement, values)).first() is not None
 
 
 async def delete_expired(tx: Transaction, now: datetime) -> None:

@@ -22,7 +22,8 @@ async def code_owner(tx: Transaction, code_hash: str, now: datetime) -> int | No
     statement = select(join_codes.c.servant_id).where(
         join_codes.c.code_hash == code_hash, join_codes.c.expires_at > now
     )
-    return await tx.scalar(statement)
+    owner: int | None = await tx.scalar(statement)
+    return owner
 
 
 async def redeem_code(tx: Transaction, code_hash: str) -> bool:

@@ -17,6 +17,7 @@ from storage import schema
 from storage.database import Database, Transaction
 from storage.learning import record
 from tests.cast import Clock
+from tests.conftest import rolled_back
 from tests.handlers.account.test_link_channels import linked, phrase_of
 from tests.handlers.conversation import choices, text_of
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone
@@ -188,7 +189,7 @@ TABLES = ("answers", "memories", "prompts", "addresses", "servants")
 
 async def outcome(scene: Scene, handle: Callable[[Transaction], Awaitable[None]]) -> dict[str, object]:
     """The state of the tables after `handle`, which is rolled back."""
-    async with scene.chat.database.write() as tx, tx.begin_nested() as attempt:
+    async with scene.chat.database.write() as tx, rolled_back(tx):
         await handle(tx)
         found: dict[str, object] = {}
         for name in TABLES:
@@ -197,5 +198,4 @@ async def outcome(scene: Scene, handle: Callable[[Transaction], Awaitable[None]]
         columns = [column for column in schema.deliveries.c if column.name != "id"]
         rows = await tx.execute(select(*columns).order_by(schema.deliveries.c.address, schema.deliveries.c.id))
         found["deliveries"] = [tuple(row) for row in rows]
-        await attempt.rollback()
     return found

@@ -129,8 +129,8 @@ async def test_an_exhausted_pool_is_unavailable(proxy: Proxy) -> None:
 
 async def test_every_connection_has_timeouts_and_keepalives(proxy: Proxy) -> None:
     database = open_database(proxy.url)
-    async with database.read() as tx, postgres.dedicated_connection(database.engine) as own:
-        raw = await tx.get_raw_connection()
+    async with database.engine.connect() as pooled, postgres.dedicated_connection(database.engine) as own:
+        raw = await pooled.get_raw_connection()
         for connection in (raw.driver_connection, own):
             assert connection is not None
             assert connection._config.command_timeout == postgres.COMMAND_SECONDS

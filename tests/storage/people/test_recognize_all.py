@@ -17,7 +17,7 @@ from storage.people.servants import Servant
 from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import MONDAY_NINE as NOW
-from tests.conftest import clear_tables
+from tests.conftest import clear_tables, rolled_back
 from tests.storage.people.test_addresses import BETOS_PHONE, BETOS_USER, NEW_USER, PHONE, TODAY, USER, enrol
 
 HOUR = timedelta(hours=1)
@@ -67,9 +67,8 @@ async def assert_the_same(database: Database, people: Sequence[Known], senders: 
     await clear_tables(database)
     async with database.write() as tx:
         await add_all(tx, people)
-        async with tx.begin_nested() as attempt:
+        async with rolled_back(tx):
             expected = await one_by_one(tx, senders), await stored(tx)
-            await attempt.rollback()
         assert (await addresses.recognize_all(tx, senders), await stored(tx)) == expected
 
 
