@@ -25,7 +25,7 @@ from handlers.administration import reports
 from storage import schema
 from storage.database import Transaction, UtcDateTime, open_database
 from storage.people import servants
-from storage.reports import aggregates, statistics
+from storage.reports import aggregates
 
 PAGES = {"all": "all institutions", "one": "one institution"}
 MAINTENANCE = {"rebuild": "all aggregates rebuilt", "fold": "one day added to the aggregates"}
@@ -181,7 +181,7 @@ WORK: dict[str, Callable[[Transaction], Awaitable[None]]] = {
     "all": lambda tx: _page(tx, None),
     "one": lambda tx: _page(tx, seed.CODE),
     "naive": _naive,
-    "rebuild": statistics.rebuild,
+    "rebuild": aggregates.rebuild,
     "fold": _fold,
 }
 

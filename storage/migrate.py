@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.advisory_locks import Lock
 from storage.database import open_database
-from storage.schema import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -108,11 +107,3 @@ def _upgrade(connection: Connection) -> list[Step]:
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         assert not broken, f"a migration broke references in {broken[0][0]}"
     return [Step(step.revision, (step.doc or "").strip()) for step in reversed(pending)]
-
-
-def drift(connection: Connection) -> list[object]:
-    """Differences between the database and `storage/schema`; empty when all steps together produce the schema."""
-    from alembic.autogenerate import compare_metadata
-    from alembic.runtime.migration import MigrationContext
-
-    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))

@@ -13,13 +13,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
-from sqlalchemy import delete, text
+from sqlalchemy import delete, func, select, text
 
 from content import library as course
 from content.library import Library
 from storage import migrate
 from storage.database import Database, Transaction, open_database
-from storage.schema import metadata
+from storage.schema import metadata, servants
 from tests import chromium, postgres
 from tests.cast import Clock
 from tests.fakes.letterbox import Letterbox
@@ -135,6 +135,11 @@ async def database(database_url: str, _databases: dict[str, Database]) -> Databa
         _databases[database_url] = open_database(database_url)
     await clear_tables(_databases[database_url])
     return _databases[database_url]
+
+
+async def count_enrolled(tx: Transaction) -> int:
+    """The number of servants who have not left."""
+    return int(await tx.scalar(select(func.count()).select_from(servants).where(servants.c.state != "left")))
 
 
 @asynccontextmanager

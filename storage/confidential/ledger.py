@@ -111,7 +111,8 @@ async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
 async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
     """The sequence number of the first invalid row; None: all are valid.
 
-    With a head recorded earlier, rows missing at the end are detected too.
+    With a head recorded earlier, rows missing at the end are detected too. No command calls it yet: `integra ledger
+    verify` will.
     """
     previous, expected = FIRST_PREVIOUS, 1
     async for row in _rows(tx):

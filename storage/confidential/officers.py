@@ -352,7 +352,7 @@ async def end_session(tx: Transaction, key: str) -> None:
 
 
 async def end_sessions(tx: Transaction, officer_id: str) -> None:
-    """Sign an officer out everywhere."""
+    """Sign an officer out everywhere. No page calls it yet: removing or suspending an officer will."""
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.officer_id == officer_id))
 
 

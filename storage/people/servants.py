@@ -6,11 +6,10 @@
 The row of a servant who leaves stays without anything that identifies them, so that group counts do not change.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 
 from storage.channels import transcripts
 from storage.database import Transaction, dialect_insert
@@ -214,15 +213,6 @@ async def delete_messages(tx: Transaction, channel: str, address: str) -> None:
     await outbox.delete_all(tx, channel, address)
     await updates.erase_address(tx, channel, address)
     await transcripts.delete_all(tx, address)  # none, but on a channel that keeps transcripts
-
-
-async def count_enrolled(tx: Transaction, codes: Iterable[str] | None = None) -> int:
-    statement = select(func.count()).select_from(servants).where(servants.c.state != "left")
-    if codes is not None:
-        statement = statement.join(institutions, institutions.c.id == servants.c.institution_id).where(
-            institutions.c.code.in_(list(codes))
-        )
-    return await tx.scalar(statement) or 0
 
 
 async def add_fictional(

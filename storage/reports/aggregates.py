@@ -123,7 +123,10 @@ async def recount(tx: Transaction, servant_ids: Collection[int]) -> AsyncIterato
 
 
 async def rebuild(tx: Transaction) -> None:
-    """Rebuild all aggregates up to the last aggregated day; where there is none, up to the day before the newest."""
+    """Rebuild all aggregates up to the last aggregated day; where there is none, up to the day before the newest.
+
+    No command calls it yet: an administrator who changes stored answers by hand, or imports a history, has to.
+    """
     state = await _lock_state(tx)
     day = state[0] if state else NEVER
     if day == NEVER:

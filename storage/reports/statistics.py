@@ -62,11 +62,6 @@ class _Span:
         return day.between(max(self.first, self.aggregated + aggregates.DAY), self.last)
 
 
-async def rebuild(tx: Transaction) -> None:
-    """Rebuild all aggregates from prompts and answers, after a history was imported."""
-    await aggregates.rebuild(tx)
-
-
 async def by_institution(tx: Transaction, first: date, last: date) -> list[InstitutionCount]:
     """Every institution with enrolled servants or answers, by name."""
     span = _Span(first, last, await aggregates.aggregated_until(tx))

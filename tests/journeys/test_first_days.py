@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage.learning import record
-from storage.people import servants
+from tests.conftest import count_enrolled
 from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
@@ -92,7 +92,7 @@ async def test_refusing_the_privacy_notice_stores_nothing(ana: Phone, product: P
     await ana.tap("No acepto")
     assert "no te registramos" in ana.messages()[-1]
     async with product.app.database.read() as tx:
-        assert await servants.count_enrolled(tx) == 0
+        assert await count_enrolled(tx) == 0
 
 
 async def test_leaving_deletes_the_personal_data(ana: Phone, product: Product) -> None:

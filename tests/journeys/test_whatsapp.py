@@ -16,11 +16,12 @@ from handlers.learning import template_messages
 from handlers.message import TemplateMessage
 from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
-from storage.people import addresses, servants
+from storage.people import addresses
 from storage.queue import outbox
 from storage.schema import addresses as address_table
 from storage.schema import answers, deliveries
 from tests.cast import Clock
+from tests.conftest import count_enrolled
 from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product, running
 
@@ -120,7 +121,7 @@ async def test_every_word_for_leaving_leads_to_the_removal(ana: WhatsAppPhone, p
     await ana.type(word)
     await ana.tap("Sí, darme de baja")
     async with product.app.database.read() as tx:
-        assert await servants.count_enrolled(tx) == 0
+        assert await count_enrolled(tx) == 0
         assert await tx.scalar(select(func.count()).select_from(address_table)) == 0
 
 

@@ -17,6 +17,7 @@ from storage.schema import addresses, answers, closures, memories, prompts
 from storage.schema import servants as table
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
+from tests.conftest import count_enrolled
 from tests.planning import due_now
 
 TODAY = date(2026, 11, 23)
@@ -89,18 +90,6 @@ async def test_language_and_hour_are_changed_independently(database: Database) -
         )
         assert await servants.by_address(tx, "telegram", ANA.address) == expected
         assert await servants.by_address(tx, "telegram", BETO.address) == beto
-
-
-async def test_enrolled_servants_are_counted_by_institution_without_those_who_left(database: Database) -> None:
-    async with database.write() as tx:
-        ids = await institution_ids(tx)
-        ana = await enrol(tx, ids["LEON"])
-        await enrol(tx, ids["SALUD"], BETO.address)
-        assert await servants.count_enrolled(tx) == 2
-        assert await servants.count_enrolled(tx, ["LEON"]) == 1
-        assert await servants.count_enrolled(tx, []) == 0
-        await servants.leave(tx, ana.id)
-        assert await servants.count_enrolled(tx) == 1
 
 
 # ---------------------------------------------------------------- due servants
@@ -243,5 +232,5 @@ async def test_a_fictional_servant_is_never_due(database: Database) -> None:
     async with database.write() as tx:
         ids = await institution_ids(tx)
         await servants.add_fictional(tx, ids["LEON"], "2026-1", NOW, TODAY)
-        assert await servants.count_enrolled(tx) == 1
+        assert await count_enrolled(tx) == 1
         assert await due_now(tx, TODAY, 23) == []

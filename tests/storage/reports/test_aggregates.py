@@ -71,7 +71,7 @@ async def test_in_any_history_the_statistics_equal_naive_counts(
         await story.aggregate_all()
         await story.check([(0, 30), span])
         found = await story.aggregate_rows()
-        await statistics.rebuild(tx)
+        await aggregates.rebuild(tx)
         assert await story.aggregate_rows() == found
 
 
@@ -122,7 +122,7 @@ async def test_on_the_first_day_nothing_is_aggregated_as_an_older_version_may_st
 
 async def test_without_prompts_a_rebuild_does_nothing(database: Database) -> None:
     async with database.write() as tx:
-        await statistics.rebuild(tx)
+        await aggregates.rebuild(tx)
         story = await Story(tx).begin()
         story.today += DAY
         await story.aggregate_all()
@@ -136,7 +136,7 @@ async def test_an_imported_history_is_aggregated_by_a_rebuild(database: Database
     async with database.write() as tx:
         story = await Story(tx).begin()
         await story.days(6)
-        await statistics.rebuild(tx)
+        await aggregates.rebuild(tx)
         assert await aggregates.aggregated_until(tx) == story.today - 2 * DAY, "all but the newest"
         await story.check()
 
@@ -269,7 +269,7 @@ async def test_with_concurrent_processes_each_day_is_aggregated_by_one(database:
     async with database.write() as tx:
         await naive_counts.check(tx, [(MONDAY, today), (MONDAY + DAY, MONDAY + 3 * DAY)])
         found = await Story(tx).aggregate_rows()
-        await statistics.rebuild(tx)
+        await aggregates.rebuild(tx)
         assert await Story(tx).aggregate_rows() == found
 
 
