@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+from bot.cli.lazy_group import LazyGroup
 from bot.cli.main import cli
 from bot.config import Settings
 from content.library import Library
@@ -99,8 +100,10 @@ def test_the_table_of_settings_lists_exactly_the_settings() -> None:
 
 
 def _commands() -> Iterator[str]:
-    tree = get_command(cli)
-    for name, command in tree.commands.items():  # type: ignore[attr-defined]
+    group = get_command(cli)
+    assert isinstance(group, LazyGroup)
+    for name in group.places:
+        command = group.import_command(name)
         if hasattr(command, "commands"):
             yield from (f"integra {name} {subcommand}" for subcommand in command.commands)
         else:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import typer
 from aiohttp import web
 
 from bot.channels.channel import Channel
@@ -97,7 +96,3 @@ class Registration(ABC):
     def stop_cause(self, reason: str) -> str:
         """Why the channel was stopped: token, permission, account, number, payment or other."""
         return "other"
-
-    def commands(self) -> typer.Typer | None:
-        """Console commands that the channel brings, as `integra <name> ...`."""
-        return None

@@ -1,39 +1,47 @@
-"""The command `integra`: assembles the commands; errors are one line on standard error and exit code 1."""
+"""The command `integra`: lists the commands; errors are one line on standard error and exit code 1."""
 
 import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
 
 import typer
 
-from bot.channels import registry
-from bot.cli import database_errors
-from bot.cli.check import check
-from bot.cli.export import export_commands
-from bot.cli.imports import import_commands
-from bot.cli.migrate import migrate
-from bot.cli.officers import officer_commands
+from bot import channels
+from bot.cli.lazy_group import LazyGroup
 from bot.cli.output import fail
-from bot.cli.report import report
-from bot.cli.run import run
-from bot.cli.tick import tick
-from bot.config import WrongSetting
-from content.problems import BrokenContent
-from storage import migrate as schema
-from storage.database import DatabaseError, DatabaseUnavailable
 
-cli = typer.Typer(
-    help="Integra: integrity training and confidential orientation for public servants.", no_args_is_help=True
-)
-cli.command()(check)
-cli.command()(run)
-cli.command()(migrate)
-cli.command()(tick)
-cli.command()(report)
-cli.add_typer(officer_commands, name="officer")
-cli.add_typer(import_commands, name="import")
-cli.add_typer(export_commands, name="export")
-for registration in registry.REGISTRATIONS:
-    if (commands := registration.commands()) is not None:
-        cli.add_typer(commands, name=registration.name)
+
+def channel_commands() -> Iterator[tuple[str, str]]:
+    """Name and place of the commands that channels bring: `commands` in a `commands.py` of the channel's folder."""
+    for file in sorted(Path(channels.__path__[0]).glob("*/commands.py")):
+        name = file.parent.name
+        yield name, f"{channels.__name__}.{name}.commands:commands"
+
+
+class Commands(LazyGroup):
+    """The commands of this program, in the order in which `--help` lists them."""
+
+    places: ClassVar[Mapping[str, str]] = {
+        "check": "bot.cli.check:check",
+        "run": "bot.cli.run:run",
+        "migrate": "bot.cli.migrate:migrate",
+        "tick": "bot.cli.tick:tick",
+        "report": "bot.cli.report:report",
+        "officer": "bot.cli.officers:officer_commands",
+        "import": "bot.cli.imports:import_commands",
+        "export": "bot.cli.export:export_commands",
+        **dict(channel_commands()),
+    }
+
+
+cli = typer.Typer(cls=Commands, no_args_is_help=True)
+
+
+@cli.callback()
+def _integra() -> None:
+    """Integra: integrity training and confidential orientation for public servants."""
 
 
 def main() -> None:
@@ -41,13 +49,11 @@ def main() -> None:
     os.umask(0o077)  # database, secrets and exports are readable by this account only
     try:
         cli()
-    except (WrongSetting, BrokenContent) as error:
-        fail(str(error))
-    except schema.UnknownSchema as error:
-        message = f"the database has schema {error}, newer than this version of Integra; upgrade Integra"
-        fail(f"{database_errors.setting_name()}: {message}")
-    except (DatabaseUnavailable, DatabaseError) as error:
-        fail(database_errors.message(error))
+    except Exception as error:
+        message = import_module("bot.cli.error_lines").message(error)  # imports the storage, as the commands do
+        if message is None:
+            raise
+        fail(message)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from bot import app as wiring
 from bot import config
 from bot.cli import main as command
+from bot.cli import run as _imported_once  # noqa: F401 - not again in every process
 from bot.delivery import dispatcher
 from content import library as course
 from content.library import Library

@@ -20,9 +20,9 @@ from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
 
-whatsapp = typer.Typer(help="WhatsApp: what has to be set up at Meta.", no_args_is_help=True)
+commands = typer.Typer(help="WhatsApp: what has to be set up at Meta.", no_args_is_help=True)
 templates = typer.Typer(help="Message templates, which Meta approves before they may be sent.", no_args_is_help=True)
-whatsapp.add_typer(templates, name="templates")
+commands.add_typer(templates, name="templates")
 
 WIDTH = 120
 FIELDS = ("category", "header", "body", "footer", "buttons")

@@ -3,14 +3,12 @@
 import re
 from collections.abc import Sequence
 
-import typer
 from aiohttp import web
 
 from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
 from bot.channels.whatsapp import webhook
 from bot.channels.whatsapp.channel import NAME, RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
-from bot.channels.whatsapp.commands import whatsapp
 from bot.channels.whatsapp.errors import stop_cause
 from bot.config import Settings
 from handlers.capabilities import Capabilities
@@ -73,6 +71,3 @@ class WhatsAppRegistration(Registration):
         """From the error code of a refusal, or from an event of the account."""
         code = re.fullmatch(r"code (\d+)", reason)
         return stop_cause(int(code[1])) if code else "account"
-
-    def commands(self) -> typer.Typer:
-        return whatsapp

@@ -1,0 +1,20 @@
+"""Errors that a command may end in, as lines for the operator."""
+
+from bot.cli import database_errors
+from bot.config import WrongSetting
+from content.problems import BrokenContent
+from storage.database import DatabaseError, DatabaseUnavailable
+from storage.migrate import UnknownSchema
+
+
+def message(error: Exception) -> str | None:
+    """What is wrong, where, and what to do; None: an error that none of ours expects, for a traceback."""
+    match error:
+        case WrongSetting() | BrokenContent():
+            return str(error)
+        case UnknownSchema():
+            newer = f"the database has schema {error}, newer than this version of Integra; upgrade Integra"
+            return f"{database_errors.setting_name()}: {newer}"
+        case DatabaseUnavailable() | DatabaseError():
+            return database_errors.message(error)
+    return None
