@@ -129,7 +129,7 @@ class Dispatcher:
             if is_poll and await claims.has_expired_lease(tx, now):
                 in_flight = [delivery_id for sender in self.senders for delivery_id in sender.in_flight]
                 await outbox.reclaim(tx, self._worker_id, now, in_flight)
-            due = await _due_channels(tx, now)
+            due = await self._due_channels(tx, now)
             claimed = {
                 sender: await sender.claim(tx, is_urgent=due[name])
                 for sender in with_room
@@ -149,8 +149,14 @@ class Dispatcher:
 
     async def _has_work(self, now: datetime, with_room: Sequence[ChannelSender]) -> bool:
         async with self._database.quick_read() as tx:
-            due = await _due_channels(tx, now)
+            due = await self._due_channels(tx, now)
             return any(sender.channel.name in due for sender in with_room) or await claims.has_expired_lease(tx, now)
+
+    async def _due_channels(self, tx: Transaction, now: datetime) -> dict[str, bool]:
+        """Our channels that are not stopped and have something due, with whether any of it is urgent."""
+        stopped = await channel_facts.stopped(tx)
+        due = await claims.due_channels(tx, list(self._senders), now)
+        return {name: is_urgent for name, is_urgent in due.items() if name not in stopped}
 
     async def stop_channel(self, channel: str, reason: str) -> None:
         """Stop a channel until an administrator acts: the platform refuses its credential or account."""
@@ -161,9 +167,3 @@ class Dispatcher:
         async with self._database.write() as tx:
             await channel_facts.clear(tx, channel, channel_facts.STOPPED)
         self.wake.set()
-
-
-async def _due_channels(tx: Transaction, now: datetime) -> dict[str, bool]:
-    """The channels that are not stopped and have something due, and whether any of it is more urgent than a prompt."""
-    stopped = await channel_facts.stopped(tx)
-    return {name: is_urgent for name, is_urgent in (await claims.due_channels(tx, now)).items() if name not in stopped}

@@ -5,11 +5,13 @@ Ended rows stay for days and are many times more than waiting ones: no statement
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import and_, case, func, or_, select, union_all
+from sqlalchemy import Select, and_, case, func, or_, select, union_all
 
 from storage.database import Transaction
-from storage.queue.outbox import CHANNELS, PRIORITY, DeliveryState, in_state
+from storage.queue import outbox
+from storage.queue.outbox import PRIORITY, DeliveryState
 from storage.schema import deliveries, updates
 
 OPEN = (DeliveryState.WAITING, DeliveryState.CLAIMED)
@@ -18,52 +20,61 @@ ENDED = tuple(state for state in DeliveryState if state not in OPEN)
 
 async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]:
     """Deliveries by channel and state: all open ones, and ended ones whose last attempt was due after `since`."""
-    in_channels = deliveries.c.channel.in_(CHANNELS)
+    on_channels = outbox.on_channels()
     is_recent = deliveries.c.priority.in_(PRIORITY.values()) & (deliveries.c.due_at > since)
     columns = (deliveries.c.channel, deliveries.c.state, func.count())
     statements = [
-        select(*columns).where(in_channels, deliveries.c.state.in_(OPEN)).group_by(*columns[:2]),
-        select(*columns).where(in_channels, deliveries.c.state.in_(ENDED), is_recent).group_by(*columns[:2]),
+        select(*columns).where(on_channels, deliveries.c.state.in_(OPEN)).group_by(*columns[:2]),
+        select(*columns).where(on_channels, deliveries.c.state.in_(ENDED), is_recent).group_by(*columns[:2]),
     ]
+    values = {"channels": await outbox.channels(tx)}
     return {
-        (channel, state): count for statement in statements for channel, state, count in await tx.execute(statement)
+        (channel, state): count
+        for statement in statements
+        for channel, state, count in await tx.execute(statement, values)
     }
 
 
 async def count_expired_leases(tx: Transaction, now: datetime) -> int:
     """Claimed deliveries whose lease has expired."""
-    statement = select(func.count()).where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now)
-    return await tx.scalar(statement) or 0
+    statement = select(func.count()).where(outbox.in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now)
+    return await tx.scalar(statement, {"channels": await outbox.channels(tx)}) or 0
 
 
 async def count_delayed(tx: Transaction, now: datetime) -> dict[str, int]:
     """Waiting deliveries that are due later, by channel: mostly postponed ones that will be retried."""
     statement = (
         select(deliveries.c.channel, func.count())
-        .where(in_state(DeliveryState.WAITING), deliveries.c.priority.in_(PRIORITY.values()), deliveries.c.due_at > now)
+        .where(outbox.in_state(DeliveryState.WAITING), deliveries.c.priority.in_(PRIORITY.values()))
+        .where(deliveries.c.due_at > now)
         .group_by(deliveries.c.channel)
     )
-    return {row[0]: row[1] for row in await tx.execute(statement)}
+    rows = await tx.execute(statement, {"channels": await outbox.channels(tx)})
+    return {row[0]: row[1] for row in rows}
 
 
 async def oldest_delivery_age(tx: Transaction, now: datetime) -> float:
     """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
-    moment = await tx.scalar(_OLDEST)
+    names = await outbox.channels(tx)
+    moment = await tx.scalar(_oldest(names)) if names else None
     return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 
 
-_firsts = union_all(  # the first of each range of the index, instead of all waiting deliveries
-    *(
-        select(func.min(deliveries.c.due_at).label("due_at")).where(
-            deliveries.c.channel == channel,
-            deliveries.c.state == DeliveryState.WAITING,
-            deliveries.c.priority == priority,
+@cache
+def _oldest(channels: tuple[str, ...]) -> Select[datetime]:
+    """The earliest due time of all that waits, by the first of each range of the index instead of the whole ranges."""
+    firsts = union_all(
+        *(
+            select(func.min(deliveries.c.due_at).label("due_at")).where(
+                deliveries.c.channel == channel,
+                deliveries.c.state == DeliveryState.WAITING,
+                deliveries.c.priority == priority,
+            )
+            for channel in channels
+            for priority in PRIORITY.values()
         )
-        for channel in CHANNELS
-        for priority in PRIORITY.values()
-    )
-).subquery()
-_OLDEST = select(func.min(_firsts.c.due_at))
+    ).subquery()
+    return select(func.min(firsts.c.due_at))
 
 
 async def oldest_update_age(tx: Transaction, now: datetime) -> float:
@@ -85,7 +96,6 @@ class Backlog:
 async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
     """Backlogs by channel, of channels that have any; lost deliveries count if they ended after `since`."""
     is_waiting = deliveries.c.state == DeliveryState.WAITING
-    in_channels = deliveries.c.channel.in_(CHANNELS)
     is_lost = and_(deliveries.c.state.in_((DeliveryState.REFUSED, DeliveryState.FAILED)), deliveries.c.ended_at > since)
     statement = (
         select(
@@ -95,9 +105,11 @@ async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str,
             func.sum(case((is_lost, 1), else_=0)),
         )
         .where(
-            in_channels, deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.REFUSED, DeliveryState.FAILED))
+            outbox.on_channels(),
+            deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.REFUSED, DeliveryState.FAILED)),
         )
         .where(or_(is_waiting, is_lost))
         .group_by(deliveries.c.channel)
     )
-    return {row[0]: Backlog(row[1], row[2], row[3]) for row in await tx.execute(statement)}
+    rows = await tx.execute(statement, {"channels": await outbox.channels(tx)})
+    return {row[0]: Backlog(row[1], row[2], row[3]) for row in rows}

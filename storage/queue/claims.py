@@ -1,8 +1,9 @@
 """Claiming due deliveries by recipient, so that those of one recipient are sent by one worker and in their order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,8 @@ from sqlalchemy import (
 )
 
 from storage.database import Transaction
-from storage.queue.outbox import CHANNELS, LEASE, PRIORITY, Delivery, DeliveryKind, DeliveryState, in_state
+from storage.queue import outbox
+from storage.queue.outbox import LEASE, PRIORITY, Delivery, DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
 
@@ -150,12 +152,17 @@ _CLAIM = _claim(lambda _: true())
 _CLAIM_WITHIN_LIMIT = _claim(_is_within_limit)
 
 
-async def due_channels(tx: Transaction, now: datetime) -> dict[str, bool]:
-    """Channels with due deliveries, each with whether any of them is more urgent than a prompt."""
-    return {
-        row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT]
-        for row in await tx.execute(_DUE_CHANNELS, {"now": now})
-    }
+async def due_channels(tx: Transaction, names: Sequence[str], now: datetime) -> dict[str, bool]:
+    """Which of these channels have due deliveries, each with whether any of them is more urgent than a prompt."""
+    if not names:
+        return {}
+    rows = await tx.execute(_due_channels(tuple(names)), {"now": now})
+    return {row.channel: row.priority < PRIORITY[DeliveryKind.PROMPT] for row in rows}
+
+
+@cache
+def _due_channels(names: tuple[str, ...]) -> Executable:
+    return union_all(*map(_due, names))
 
 
 def _due(channel: str) -> Select[str, int]:
@@ -171,12 +178,11 @@ def _due(channel: str) -> Select[str, int]:
     return select(most_urgent)
 
 
-_DUE_CHANNELS = union_all(*map(_due, CHANNELS))
-
-
 async def has_expired_lease(tx: Transaction, now: datetime) -> bool:
-    """Whether any lease has expired."""
-    return bool(await tx.scalar(_HAS_EXPIRED, {"now": now}))
+    """Whether any lease has expired, on any channel."""
+    return bool(await tx.scalar(_HAS_EXPIRED, {"now": now, "channels": await outbox.channels(tx)}))
 
 
-_HAS_EXPIRED = select(exists().where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < bindparam("now")))
+_HAS_EXPIRED = select(
+    exists().where(outbox.in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < bindparam("now"))
+)

@@ -23,12 +23,14 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Integer,
+    Select,
     String,
     and_,
     bindparam,
     delete,
     func,
     or_,
+    select,
     update,
 )
 
@@ -36,8 +38,6 @@ from storage.database import Transaction, insert_for_dialect
 from storage.schema import addresses, deliveries
 
 LEASE = timedelta(seconds=60)
-CHANNELS = ("telegram", "whatsapp", "webchat")
-"""All channels: a statement that lists them finds a state by the index, without reading ended deliveries."""
 
 
 class DeliveryState(StrEnum):
@@ -207,6 +207,39 @@ _POSTPONE = (
 )
 
 
+# ---------------------------------------------------------------- deliveries in a state, on all channels
+
+
+async def channels(tx: Transaction) -> tuple[str, ...]:
+    """Channels that have deliveries, also those that are off or that only an older version had.
+
+    The index begins with the channel: with the channels as values a statement finds a state in it, without reading the
+    ended deliveries, which are most. No list of channels is needed, and deliveries of none are overlooked.
+    """
+    return tuple((await tx.execute(_CHANNELS)).scalars())
+
+
+def in_state(state: DeliveryState) -> ColumnElement[bool]:
+    """Condition on the state that uses the index; its parameter `channels` is the result of `channels`."""
+    return on_channels() & (deliveries.c.state == state)
+
+
+def on_channels() -> ColumnElement[bool]:
+    """Condition on the channel, with the same parameter."""
+    return deliveries.c.channel.in_(bindparam("channels", expanding=True))
+
+
+def _channels() -> Select[str]:
+    """Read one entry of the index for each channel: the first, then each time the first of a greater channel."""
+    found = select(func.min(deliveries.c.channel).label("channel")).cte("found", recursive=True)
+    following = select(func.min(deliveries.c.channel)).where(deliveries.c.channel > found.c.channel).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.channel.is_not(None)))
+    return select(found.c.channel).where(found.c.channel.is_not(None))
+
+
+_CHANNELS = _channels()
+
+
 async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collection[int] = ()) -> int:
     """Make deliveries wait again whose lease has expired, as their worker died or is too slow; return their number.
 
@@ -219,12 +252,7 @@ async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collec
         .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )
-    return len((await tx.execute(statement)).all())
-
-
-def in_state(state: DeliveryState) -> ColumnElement[bool]:
-    """Condition on the state that uses the index, which begins with the channel: most rows are ended deliveries."""
-    return deliveries.c.channel.in_(CHANNELS) & (deliveries.c.state == state)
+    return len((await tx.execute(statement, {"channels": await channels(tx)})).all())
 
 
 async def release(tx: Transaction, worker: str) -> None:
@@ -232,7 +260,8 @@ async def release(tx: Transaction, worker: str) -> None:
     await tx.execute(
         update(deliveries)
         .where(deliveries.c.worker == worker, in_state(DeliveryState.CLAIMED))
-        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
+        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None),
+        {"channels": await channels(tx)},
     )
 
 
@@ -245,7 +274,8 @@ async def release_all(tx: Transaction, except_channels: Collection[str] = ()) ->
     await tx.execute(
         update(deliveries)
         .where(in_state(DeliveryState.CLAIMED), deliveries.c.channel.not_in(except_channels))
-        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
+        .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None),
+        {"channels": await channels(tx)},
     )
 
 

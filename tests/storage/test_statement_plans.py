@@ -16,6 +16,7 @@ from storage.schema import metadata
 from tests.cast import MONDAY_NINE as NOW
 from tests.statement_log import statement_listener
 
+CHANNELS = ("telegram", "webchat", "whatsapp")
 DAY = NOW.date()
 WINDOW = WindowCutoff("whatsapp", NOW)
 LANGUAGES = {"es": False, "en": True}
@@ -32,12 +33,13 @@ PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "template recipients": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
 }
 QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
+    "channels": outbox.channels,
     "claim": lambda tx: claims.claim(tx, "w", "telegram", NOW, 10),
     "claim within a recipient's limit": lambda tx: claims.claim(
         tx, "w", "telegram", NOW, 10, RecipientRateLimit(16, 8)
     ),
     "reclaim": lambda tx: outbox.reclaim(tx, "w", NOW),
-    "due channels": lambda tx: claims.due_channels(tx, NOW),
+    "due channels": lambda tx: claims.due_channels(tx, CHANNELS, NOW),
     "has expired lease": lambda tx: claims.has_expired_lease(tx, NOW),
     "oldest delivery age": lambda tx: backlog.oldest_delivery_age(tx, NOW),
     "counts": lambda tx: backlog.counts(tx, NOW),
@@ -47,6 +49,7 @@ QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "expired leases": lambda tx: backlog.count_expired_leases(tx, NOW),
     "receipt": lambda tx: receipts.record_status(tx, "whatsapp", 5, "ref", "sent", NOW),
     "release": lambda tx: outbox.release(tx, "w"),
+    "release all": outbox.release_all,
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
     "delete all of an address": lambda tx: outbox.delete_all(tx, "telegram", "ana"),
     "claim updates": lambda tx: updates.claim_batch(tx, 16),
@@ -61,9 +64,32 @@ class Undo(Exception):
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", QUEUES)
 async def test_no_statement_of_the_queues_reads_a_whole_table(database: Database, name: str) -> None:
+    async with database.write() as tx:
+        await tx.execute(text(ENDED_DELIVERIES), {"count": 30})
     steps = await _steps(database, QUEUES[name])
     assert not [step for step in steps if step.startswith("SCAN") and ("deliveries" in step or "updates" in step)]
     assert not [step for step in steps if step.endswith("(channel=?)")], "reads all of a channel"
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("is_analyzed", [False, True])
+async def test_no_statement_of_the_outbox_reads_all_deliveries_on_postgresql_either(
+    database: Database, is_analyzed: bool
+) -> None:
+    """With 20,000 ended deliveries, of which it has statistics or not; rolled back, as others share the database."""
+    found = {}
+    with suppress(Undo):
+        async with database.write() as tx:
+            await tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+            await tx.execute(text(DELETE_STATISTICS))
+            await tx.execute(text(ENDED_DELIVERIES), {"count": 20_000})
+            if is_analyzed:
+                await tx.execute(text("ANALYZE deliveries"))
+            for name, function in QUEUES.items():
+                found[name] = await _explained(database, tx, function)
+            raise Undo
+    assert "ix_deliveries_due" in found["channels"]
+    assert [name for name, plan in found.items() if "Seq Scan on deliveries" in plan] == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -118,6 +144,13 @@ ROWS = (
     "INSERT INTO prompts (servant_id, day, scenario_id, competency_id, reason)"
     " SELECT n, DATE '2026-11-20', 's', 'c', 'new' FROM generate_series(1, :count) n",
 )
+ENDED_DELIVERIES = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+    INSERT INTO deliveries (key, channel, address, kind, priority, due_at, state, ended_at)
+    SELECT 'k' || n, CASE n % 3 WHEN 0 THEN 'telegram' WHEN 1 THEN 'webchat' ELSE 'whatsapp' END, 'a' || n,
+    'prompt', 20, '2026-11-20', 'sent', '2026-11-20' FROM numbers
+"""
+"""On three channels; nothing waits."""
 DELETE_STATISTICS = """
     DELETE FROM pg_statistic USING pg_class WHERE starelid = oid AND relnamespace = 'public'::regnamespace
 """
@@ -146,6 +179,15 @@ async def _plan_without_statistics(database: Database, statements: list[tuple[st
                 plan += "\n".join(row[0] for row in await tx.exec_driver_sql(f"EXPLAIN {sql}", values))
             raise Undo
     return plan
+
+
+async def _explained(database: Database, tx: Transaction, function: Callable[[Transaction], Awaitable[object]]) -> str:
+    """PostgreSQL's plans for all statements of a function, which is run in this transaction."""
+    statements: list[tuple[str, Any]] = []
+    with statement_listener(database, lambda *arguments: statements.append((arguments[2], arguments[3]))):
+        await function(tx)
+    plans = [await tx.exec_driver_sql(f"EXPLAIN {sql}", values) for sql, values in statements]
+    return "\n".join(row[0] for plan in plans for row in plan)
 
 
 async def _steps(database: Database, function: Callable[[Transaction], Awaitable[object]]) -> list[str]:

@@ -1,12 +1,12 @@
-"""The registry and the places that list the channels again agree."""
+"""The registry: each channel once, under a name that the database can store."""
+
+import pytest
 
 from bot.channels import registry
-from storage.queue import outbox
+from bot.channels.registration import Registration
+from storage import schema
 
-
-def test_the_outbox_reads_every_registered_channel() -> None:
-    """Its statements go through the index by channel: one that is missing there would never be sent."""
-    assert sorted(outbox.CHANNELS) == sorted(one.name for one in registry.REGISTRATIONS)
+TABLES = [table for table in schema.metadata.sorted_tables if "channel" in table.c]
 
 
 def test_names_are_unique_and_lead_to_their_registration() -> None:
@@ -14,3 +14,10 @@ def test_names_are_unique_and_lead_to_their_registration() -> None:
     assert len(set(names)) == len(names)
     assert [registry.by_name(name) for name in names] == list(registry.REGISTRATIONS)
     assert registry.by_name("signal") is None
+
+
+@pytest.mark.parametrize("registration", registry.REGISTRATIONS, ids=lambda one: one.name)
+def test_a_name_fits_into_every_column_of_a_channel(registration: Registration) -> None:
+    assert TABLES
+    for table in TABLES:
+        assert len(registration.name) <= (getattr(table.c.channel.type, "length", None) or 0), table.name

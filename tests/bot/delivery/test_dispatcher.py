@@ -1,6 +1,7 @@
 """The dispatcher: states after each channel error, order per recipient, deadlines, running and stopping."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -213,11 +214,11 @@ async def test_it_wakes_when_called_and_survives_an_unavailable_database(
     is_unavailable = True
     original = claims.due_channels
 
-    async def unavailable_at_first(tx: Transaction, now: datetime) -> dict[str, bool]:
+    async def unavailable_at_first(tx: Transaction, names: Sequence[str], now: datetime) -> dict[str, bool]:
         was_polled.set()
         if is_unavailable:
             raise DatabaseUnavailable("gone")
-        return await original(tx, now)
+        return await original(tx, names, now)
 
     monkeypatch.setattr(claims, "due_channels", unavailable_at_first)
     running = asyncio.create_task(stage.dispatcher.run())

@@ -139,8 +139,11 @@ async def test_nothing_is_claimed_before_it_is_due_or_on_another_channel(databas
     async with database.write() as tx:
         await outbox.add(tx, [new("later", due_at=NOW + MINUTE), new("elsewhere", channel="whatsapp")])
         assert await keys(tx) == []
-        assert await claims.due_channels(tx, NOW) == {"whatsapp": True}
-        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
+        names = ("telegram", "webchat", "whatsapp")
+        assert await claims.due_channels(tx, names, NOW) == {"whatsapp": True}
+        assert await claims.due_channels(tx, names, NOW + MINUTE) == {"telegram": True, "whatsapp": True}
+        assert await claims.due_channels(tx, CHANNELS, NOW + MINUTE) == {"telegram": True}, "sends on these only"
+        assert await claims.due_channels(tx, (), NOW) == {}
         assert await keys(tx, NOW + MINUTE) == ["later"]
 
 
@@ -149,8 +152,8 @@ async def test_prompts_alone_are_not_urgent(database: Database) -> None:
         await outbox.add(
             tx, [new("p", kind=DeliveryKind.PROMPT), new("n", kind=DeliveryKind.NOTICE, due_at=NOW + MINUTE)]
         )
-        assert await claims.due_channels(tx, NOW) == {"telegram": False}
-        assert await claims.due_channels(tx, NOW + MINUTE) == {"telegram": True}
+        assert await claims.due_channels(tx, CHANNELS, NOW) == {"telegram": False}
+        assert await claims.due_channels(tx, CHANNELS, NOW + MINUTE) == {"telegram": True}
 
 
 async def test_a_claimed_delivery_has_its_deadline(database: Database) -> None:
@@ -359,7 +362,7 @@ async def test_deliveries_to_an_unreachable_recipient_are_dropped_and_others_are
 async def test_counts_and_ages_of_waiting_deliveries(database: Database) -> None:
     async with database.write() as tx:
         assert await backlog.oldest_delivery_age(tx, NOW) == 0.0
-        assert not await claims.due_channels(tx, NOW)
+        assert not await claims.due_channels(tx, CHANNELS, NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", "beto"), new("c", due_at=NOW + 9 * MINUTE)])
         assert await backlog.oldest_delivery_age(tx, NOW) == 60.0
         assert await backlog.oldest_delivery_age(tx, NOW - 2 * MINUTE) == 0.0, "not due yet"
@@ -386,6 +389,38 @@ async def test_the_backlog_of_each_channel(database: Database) -> None:
             "webchat": Backlog(1),
         }
         assert (await backlog.backlogs(tx, later, NOW))["telegram"].lost == 0, "ended before"
+
+
+async def test_the_channels_are_those_that_have_deliveries(database: Database) -> None:
+    async with database.write() as tx:
+        assert await outbox.channels(tx) == ()
+        await outbox.add(tx, [new(f"{channel} {n}", channel=channel) for channel in ("b", "a", "c") for n in range(3)])
+        assert await outbox.channels(tx) == ("a", "b", "c")
+        await outbox.delete_all(tx, "b", "ana")
+        assert await outbox.channels(tx) == ("a", "c")
+
+
+async def test_deliveries_of_a_channel_that_is_off_or_gone_are_counted_and_lose_their_leases(
+    database: Database,
+) -> None:
+    late = NOW + LEASE + timedelta(seconds=1)
+    async with database.write() as tx:
+        await outbox.add(tx, [new("sent", channel="gone"), new("held", "beto", channel="gone")])
+        await outbox.add(tx, [new("waits", "carla", channel="gone")])
+        sent, _ = await claims.claim(tx, "dead", "gone", NOW, 2)
+        await delivery_worker.finish(tx, sent.id, DeliveryState.SENT, NOW)
+        assert await backlog.counts(tx, NOW - MINUTE) == {
+            ("gone", "sent"): 1,
+            ("gone", "claimed"): 1,
+            ("gone", "waiting"): 1,
+        }
+        assert await backlog.count_expired_leases(tx, late) == 1
+        assert await claims.has_expired_lease(tx, late)
+        assert await outbox.reclaim(tx, "heir", late) == 1
+        assert await backlog.oldest_delivery_age(tx, late) == (late - NOW).total_seconds()
+        assert await backlog.count_delayed(tx, NOW - MINUTE) == {"gone": 2}
+        assert await backlog.backlogs(tx, late, NOW) == {"gone": Backlog(2, NOW)}
+        assert await claims.due_channels(tx, CHANNELS, late) == {}, "no sender of this process has them"
 
 
 # ---------------------------------------------------------------- any history
