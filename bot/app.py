@@ -28,13 +28,6 @@ from handlers.context import Installation, WorkContext
 from storage.database import Database, Transaction, open_database
 from storage.queue.claims import RecipientRateLimit
 
-RECIPIENT_LIMITS: Mapping[str, RecipientRateLimit] = {
-    registration.name: registration.recipient_limit
-    for registration in registry.REGISTRATIONS
-    if registration.recipient_limit is not None
-}
-"""Messages that one recipient may get, by channel."""
-
 
 def system_clock() -> datetime:
     """Now, in UTC."""
@@ -84,11 +77,12 @@ async def build(
     library: Library | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
-    recipient_limits: Mapping[str, RecipientRateLimit] = RECIPIENT_LIMITS,
+    recipient_limit: RecipientRateLimit | None = None,
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
-    `sleep` and `monotonic` (both in seconds) are the dispatcher's timers; tests replace them.
+    `sleep` and `monotonic` (both in seconds) are the dispatcher's timers, `recipient_limit` is applied in place of the
+    channels' own; tests replace them.
 
     Raises WrongSetting, BrokenContent.
     """
@@ -108,7 +102,7 @@ async def build(
         dispatcher = Dispatcher(
             database,
             {name: runtime.channel for name, runtime in channels.items()},
-            _limits(settings, recipient_limits),
+            _limits(settings, recipient_limit),
             clock,
             sleep=sleep,
             monotonic=monotonic,
@@ -142,13 +136,13 @@ def _installation(settings: Settings, secrets: Secrets) -> Installation:
     return Installation(timezone, settings.public_url, secrets.route, settings.min_group, capabilities)
 
 
-def _limits(settings: Settings, recipient_limits: Mapping[str, RecipientRateLimit]) -> dict[str, Limits]:
-    """Rates by channel; a channel that is not in here is not limited."""
+def _limits(settings: Settings, recipient_limit: RecipientRateLimit | None) -> dict[str, Limits]:
+    """What the platforms allow, by channel; a channel that is not in here is not limited."""
     limits = {}
     for registration in registry.enabled(settings):
         rate = registration.rate(settings)
         if rate is not None:
-            limits[registration.name] = Limits(rate, recipient_limits.get(registration.name))
+            limits[registration.name] = Limits(rate, recipient_limit or registration.recipient_limit)
     return limits
 
 

@@ -2,7 +2,8 @@
 
 Sources: Telegram Bot API 10.1 (message text 4,096, callback data 64 bytes); WhatsApp Cloud API, message pages (body
 with buttons 1,024, button title 20, body without buttons 4,096). Templates: WhatsApp Business Management API, pages
-"Template components" and "Time-to-live". Characters, unless the name or comment says otherwise.
+"Templates", "Template components", "Template review" and "Time-to-live". Characters, unless the name or comment says
+otherwise.
 """
 
 TEXT = 4096

@@ -40,6 +40,13 @@ class Phrases:
         except (KeyError, IndexError) as fault:
             raise UnknownPhrase(f"{key}: {fault}") from fault
 
+    def channel_name(self, language: str, channel: str) -> str:
+        """What people call a channel: its phrase `channel.<name>`, else its own name, e.g. "Signal" for "signal".
+
+        A channel needs no phrase of its own, and one that an older version had is still named.
+        """
+        return self._catalogs[language].get(f"channel.{channel}") or channel.capitalize()
+
     def section(self, language: str, name: str) -> dict[str, str]:
         """All phrases of one section, keyed by the rest of their key."""
         start = name + "."

@@ -102,8 +102,8 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             "_env_file": None,
         } | settings
         # no time passes between two taps of a test, so that real limits would be exceeded
-        limits = dict.fromkeys(wiring.RECIPIENT_LIMITS, RecipientRateLimit(100_000, 1.0))
-        build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limits)
+        limit = RecipientRateLimit(100_000, 1.0)
+        build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limit)
         async with build as app:
             app.web[webchat_page.TIMING] = FAST_PAGE
             await telegram_of(app).start()

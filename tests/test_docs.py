@@ -29,7 +29,7 @@ COMPOSED = (
     "button.{es,en}",  # handlers/account/enroll: the other language
     "button.{yes,no,unsure}",  # handlers/orientation/assess: replies
     "button.{sure,think,guess}",  # handlers/learning/answer: confidence
-    "channel.{telegram,whatsapp,webchat}",  # handlers/account/link_channels, handlers/account/leave
+    "channel.{telegram,whatsapp,webchat}",  # content/phrases: Phrases.channel_name
     "front.{chat,letterbox,console}",  # bot/web/landing: doors
     "front.{chat,letterbox,console}_about",
     "webchat.note_{start,long,erased}",  # bot/channels/webchat/form: bubbles in place of the user's text
@@ -50,7 +50,6 @@ COMPOSED = (
     "console.refused.{forbidden,missing,away,other}",
     "console.refused.{forbidden,missing,away,other}_about",
     "console.keys.is_{officer,recovery}",
-    "console.channels.name_{telegram,whatsapp,webchat}",
     "console.channels.cause_{token,permission,account,number,payment,other}",
     "console.channels.language_{es,en}",
     "console.channels.status_{approved,reinstated,flagged,pending,rejected,paused,disabled}",  # as Meta's words

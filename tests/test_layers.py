@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.channels import registry
 from tests.imports import PACKAGES, ROOT, circle, files, imports, modules, place, read
 from tests.words import Word, split, words
 
@@ -19,6 +20,9 @@ MAY_USE = {
 }
 """Top-level packages and what they may import; content and storage never import each other."""
 
+PLATFORMS = tuple(sorted(path.parent.name for path in (ROOT / "bot" / "channels").glob("*/registration.py")))
+"""A folder with a registration is a channel."""
+
 FLOORS = {  # a module may import from its own package and from lower floors
     "bot": 9,  # bot/__main__.py
     "bot.cli": 8,
@@ -29,9 +33,7 @@ FLOORS = {  # a module may import from its own package and from lower floors
     "bot.inbound": 5,
     "bot.scheduler": 5,
     "bot.channels.registry": 4,
-    "bot.channels.telegram": 3,
-    "bot.channels.webchat": 3,
-    "bot.channels.whatsapp": 3,
+    **{f"bot.channels.{platform}": 3 for platform in PLATFORMS},
     "bot.channels": 2,  # the contract that every channel keeps
     "bot.web": 1,
     "bot.course_loader": 1,
@@ -50,14 +52,13 @@ FLOORS = {  # a module may import from its own package and from lower floors
     "handlers": 0,
 }
 
-PLATFORMS = ("telegram", "whatsapp", "webchat")
 MAY_NAME_PLATFORMS = {  # besides each channel's folder
-    "bot/channels/registry.py",
-    "bot/config.py",
-    "content/limits.py",
-    "content/course/template.py",
-    "storage/queue/outbox.py",  # the channels whose index ranges are read; not handed down by the registry yet
+    "bot/channels/registry.py",  # one line for each
+    "bot/config.py",  # their settings
+    "content/limits.py",  # cites where the limits come from
 }
+OF_A_PLATFORM = {"bot/templates/chat.html", "bot/templates/chat_bubble.html", "bot/templates/chat_sorry.html"}
+"""Pages of the browser chat; templates have one folder, as they share one environment."""
 
 REFUSED_WORDS = (
     *("whoever", "somebody", "nobody", "heed", "reckon", "anew", "lately", "house", "manner", "fate", "knock"),
@@ -204,11 +205,15 @@ def test_content_and_handlers_read_no_clock_and_no_environment() -> None:
 # ---------------------------------------------------------------- platforms
 
 
+def test_every_folder_of_a_channel_is_registered() -> None:
+    assert sorted(one.name for one in registry.REGISTRATIONS) == list(PLATFORMS)
+
+
 def test_only_a_channels_own_folder_names_its_platform() -> None:
     found = []
-    for path in files():
+    for path in (*files(), *sorted((ROOT / "bot" / "templates").rglob("*.html"))):
         name = place(path)
-        if name in MAY_NAME_PLATFORMS or "migrations/versions" in name:
+        if name in MAY_NAME_PLATFORMS | OF_A_PLATFORM or "migrations/versions" in name:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").lower().splitlines(), 1):
             found += [
@@ -217,6 +222,11 @@ def test_only_a_channels_own_folder_names_its_platform() -> None:
                 if platform in line and not name.startswith(f"bot/channels/{platform}/")
             ]
     assert found == []
+
+
+def test_no_exception_is_kept_without_a_need() -> None:
+    for name in MAY_NAME_PLATFORMS | OF_A_PLATFORM:
+        assert any(platform in (ROOT / name).read_text(encoding="utf-8").lower() for platform in PLATFORMS), name
 
 
 # ---------------------------------------------------------------- words

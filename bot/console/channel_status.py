@@ -8,6 +8,7 @@ from bot.channels import registry
 from bot.config import Settings
 from bot.console import site
 from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
+from bot.web.templating import preferred_language
 from handlers.administration import channel_status
 from handlers.administration.channel_status import ChannelStatus
 from storage.channels.channel_facts import Interruption
@@ -29,15 +30,20 @@ async def channels(request: web.Request) -> web.Response:
     site.require_reader(request)
     async with request.config_dict[DATABASE].read() as tx:
         statuses = await read_statuses(request, tx)
-    zone = request.config_dict[INSTALLATION].timezone
+    zone, phrases = request.config_dict[INSTALLATION].timezone, request.config_dict[LIBRARY].phrases
+    language = preferred_language(request)
 
     def local(moment: datetime) -> datetime:
         return moment.astimezone(zone)
+
+    def channel_name(channel: str) -> str:
+        return phrases.channel_name(language, channel)
 
     return site.page(
         request,
         "channels.html",
         statuses=statuses,
+        channel_name=channel_name,
         stop_cause=stop_cause,
         phrase_suffix=phrase_suffix,
         local=local,

@@ -1,7 +1,6 @@
-"""Message templates, which WhatsApp approves before they may be sent: text, variables, buttons, and their checks.
+"""Message templates, which a platform approves before they may be sent: text, variables, buttons, and their checks.
 
-Sources: WhatsApp Business Management API, "Templates", "Template components", "Template review"; rejection codes as
-observed in Meta's responses.
+Their limits and sources are in content/limits.py; rejection codes are as observed in Meta's responses.
 """
 
 import re

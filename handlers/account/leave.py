@@ -38,7 +38,7 @@ async def _channels(context: Context, servant_id: int) -> list[str]:
     """The name of each channel with the phone number, where one is stored as alias or address."""
     names = []
     for link in await addresses.of_servant(context.tx, servant_id):
-        name = context.library.phrases.plain(context.language, f"channel.{link.channel}", {})
+        name = context.library.phrases.channel_name(context.language, link.channel)
         number = link.alias or (link.address if link.address.startswith("+") else "")
         names.append(f"{name} ({number})" if number else name)
     return names

@@ -139,4 +139,4 @@ async def _overview(context: Context) -> Message:
 
 
 def _name(context: Context, channel: str) -> str:
-    return context.library.phrases.plain(context.language, f"channel.{channel}", {})
+    return context.library.phrases.channel_name(context.language, channel)
