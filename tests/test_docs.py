@@ -178,6 +178,25 @@ def test_every_phrase_is_used_somewhere(library: Library) -> None:
     assert sorted(unused) == []
 
 
+# ---------------------------------------------------------------- the recipe of a channel
+
+
+def test_the_recipe_of_a_channel_names_the_files_of_the_example() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    recipe = re.split(r"^## ", text, flags=re.MULTILINE)
+    (section,) = [part for part in recipe if part.startswith("Adding a channel\n")]
+    example = sorted(path.name for path in (ROOT / "tests/fakes/dummy_channel").glob("*.py"))
+    named = re.findall(r"`tests/fakes/dummy_channel/(\w+\.py)`", section)
+    assert sorted([*named, "__init__.py"]) == example
+    for file in (
+        "bot/channels/registry.py",
+        "tests/fakes/dummy_platform.py",
+        "tests/bot/channels/test_dummy_channel.py",
+    ):
+        assert f"`{file}`" in section
+        assert (ROOT / file).exists()
+
+
 # ---------------------------------------------------------------- links and tests that are named
 
 

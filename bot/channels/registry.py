@@ -1,4 +1,4 @@
-"""The channels of this program, one line each; outbox, metrics, console and wiring ask here for them."""
+"""The channels of this program, one line each; the wiring, the console and the commands ask here for them."""
 
 from collections.abc import Iterator
 
