@@ -185,7 +185,7 @@ async def test_metrics_health_and_console_show_it(town: Town) -> None:
     await town.enrol(town.platform.phone())
     _, metrics = await town.get("/metrics")
     assert 'integra_deliveries{channel="dummy",state="sent"}' in metrics
-    assert 'integra_refusals_total{channel="dummy"} 0' in metrics
+    assert 'integra_refusals_total{channel="dummy"} 0.0' in metrics
     assert (await town.get("/health/ready"))[0] == 200
     page = await town.console_page()
     assert '<h2 id="channel-dummy">Dummy <small class="tally">Funciona</small></h2>' in " ".join(page.split())
@@ -199,7 +199,7 @@ async def test_a_refused_credential_stops_it_alone(town: Town) -> None:
     await town.type(ana, "avance")
     status, report = await town.get("/health/ready")
     assert (status, '"stopped": ["dummy"]' in report) == (503, True)
-    assert 'integra_channel_stopped{channel="dummy"} 1' in (await town.get("/metrics"))[1]
+    assert 'integra_channel_stopped{channel="dummy"} 1.0' in (await town.get("/metrics"))[1]
     assert "La plataforma no acepta la credencial." in await town.console_page()
     await lifecycle.run_channel(town.app, runtime)  # returns: no retry helps
     async with WebchatPhone(town.address, town.settle) as web:

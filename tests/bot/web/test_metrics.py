@@ -1,11 +1,13 @@
 """`/metrics`: values, labels and access, read with Prometheus' own parser."""
 
 import math
+import re
 from datetime import timedelta
 
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import make_mocked_request
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.web import metrics
@@ -25,6 +27,7 @@ from tests.bot.web.http_site import (
 )
 from tests.cast import MONDAY_NINE as NOW
 from tests.cast import Clock
+from tests.imports import ROOT
 from tests.product import Product
 
 
@@ -86,8 +89,46 @@ async def test_metrics_report_limits_recipients_and_templates(
             'integra_recipients_deferred{channel="whatsapp"}': 1,
             'integra_recipients_limit{channel="whatsapp"}': shown,
             'integra_recipients_used{channel="whatsapp"}': 1,
-            'integra_template_stopped{channel="whatsapp",name="pregunta_diaria",code="es_MX"}': 1,
+            'integra_template_stopped{channel="whatsapp",code="es_MX",name="pregunta_diaria"}': 1,
         }
+
+
+PLAIN, OPEN = "text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", PLAIN),
+        ("*/*", PLAIN),
+        ("text/html, text/plain;version=0.0.4;q=0.5", PLAIN),
+        ("application/openmetrics-text", OPEN),
+        ("application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5", OPEN),
+        ("application/openmetrics-text; version=abc", PLAIN),
+        ("application/openmetrics-text; version=0.0.1", PLAIN),
+    ],
+)
+async def test_the_format_is_the_one_that_the_client_accepts(
+    site: Site, database: Database, accept: str, content_type: str
+) -> None:
+    await add_deliveries(database, reply("a", 30))
+    async with database.write() as tx:
+        await delivery_worker.claim(tx, "w", ["telegram"], NOW, 0)  # so that there is a counter
+    async with site.client.get("/metrics", headers={"Accept": accept}) as answer:
+        assert answer.headers["Content-Type"].startswith(content_type)
+        text = await answer.text()
+    assert text.endswith("# EOF\n") is (content_type == OPEN)
+    read = open_metrics if content_type == OPEN else text_string_to_metric_families
+    values = {sample.name: sample.value for family in read(text) for sample in family.samples}
+    assert values["integra_deliveries"] == 1
+    assert values["integra_outbox_age_seconds"] == 30
+    assert values["integra_refusals_total"] == 0
+
+
+async def test_the_page_for_operators_names_exactly_these_metrics(site: Site) -> None:
+    listed = set(re.findall(r"`(integra_\w+)`", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
+    async with site.client.get("/metrics") as answer:
+        assert set(re.findall(r"^# TYPE (\w+) ", await answer.text(), re.MULTILINE)) == listed
 
 
 async def test_special_characters_in_a_label_are_escaped(site: Site, database: Database) -> None:
