@@ -10,21 +10,31 @@ from alembic import op
 from sqlalchemy import text
 
 
-def build_index(name: str, table: str, columns: Sequence[str], where: str | None = None) -> None:
+def build_index(
+    name: str, table: str, columns: Sequence[str], where: str | None = None, *, unique: bool = False
+) -> None:
     """Build an index on a table that may be big, partial if `where` is given.
+
+    It may be unique only if no process of the previous version writes the table.
 
     The migration step must create nothing else, as it may have to be run again: on PostgreSQL it is outside a
     transaction, so that what was built before a failure stays, and the next run finds it.
     """
     context, condition = op.get_context(), None if where is None else text(where)
     if context.dialect.name != "postgresql":
-        op.create_index(name, table, list(columns), sqlite_where=condition)
+        op.create_index(name, table, list(columns), unique=unique, sqlite_where=condition)
         return
     with context.autocommit_block():
         if not context.as_sql and _is_invalid(name):
             op.drop_index(name, table_name=table, postgresql_concurrently=True)
         op.create_index(
-            name, table, list(columns), postgresql_concurrently=True, if_not_exists=True, postgresql_where=condition
+            name,
+            table,
+            list(columns),
+            unique=unique,
+            postgresql_concurrently=True,
+            if_not_exists=True,
+            postgresql_where=condition,
         )
 
 

@@ -32,8 +32,8 @@ metadata = MetaData(
     }
 )
 
-# SQLite generates ids only for columns of the type INTEGER.
-Id = BigInteger().with_variant(Integer, "sqlite")
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for columns of the type INTEGER
+_is_general, _is_deferred = text("institution_id IS NULL"), text("deferred_on IS NOT NULL")  # of partial indexes
 
 # ---------------------------------------------------------------- institutions and servants
 
@@ -53,7 +53,10 @@ closures = Table(  # days on which an institution does not work; institution_id 
     Column("id", Id, primary_key=True),
     Column("institution_id", Id, ForeignKey("institutions.id", ondelete="CASCADE")),
     Column("day", Date, nullable=False),
-    UniqueConstraint("institution_id", "day"),
+    Column("name", String(200), nullable=False, server_default=""),  # what people call it: "Batalla de Puebla"
+    UniqueConstraint("institution_id", "day"),  # does not hold for null
+    Index("ix_closures_general", "day", unique=True, sqlite_where=_is_general, postgresql_where=_is_general),
+    Index("ix_closures_day", "day", "institution_id"),
 )
 
 servants = Table(
@@ -74,8 +77,6 @@ servants = Table(
     Index("ix_servants_unplanned", "state", "hour", "planned_on"),
     Index("ix_servants_members", "institution_id", "state"),
 )
-
-_is_deferred = text("deferred_on IS NOT NULL")
 
 addresses = Table(  # of servants on channels; nothing is stored about strangers
     "addresses",

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Dialect, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, Table
 
@@ -159,6 +160,34 @@ async def test_step_0009_renames_and_preserves_all_rows(empty_url: str) -> None:
         assert await tx.scalar(text("SELECT max(id) FROM transcript_messages")) == 3, "ids continue"
         names = "SELECT name || coalesce(sql, '') FROM sqlite_master" if database.is_sqlite else NAMES_ON_POSTGRESQL
         assert [name for name in await tx.scalars(text(names)) if OLD_NAMES.search(name)] == []
+    await database.close()
+
+
+async def test_steps_0010_and_0011_name_closures_and_keep_each_day_of_all_institutions_once(empty_url: str) -> None:
+    await _migrate_to(empty_url, "0009")
+    database = open_database(empty_url)
+    twice = "('2026-12-24'), ('2026-12-24'), ('2026-12-31')"
+    async with database.write() as tx:
+        await tx.execute(text("INSERT INTO institutions (id, code, name, sphere) VALUES (1, 'LEON', 'x', 'state')"))
+        await tx.execute(text(f"INSERT INTO closures (day) VALUES {twice}"))
+        await tx.execute(text("INSERT INTO closures (institution_id, day) VALUES (1, '2026-12-24'), (1, '2026-12-25')"))
+    assert [step.revision for step in await migrate.migrate(empty_url)] == ["0010", "0011"]
+    assert await _drift(empty_url) == []
+    async with database.write() as tx:
+        await tx.execute(
+            text("INSERT INTO closures (institution_id, day) VALUES (1, '2026-12-28')")
+        )  # an older process
+        rows = text("SELECT institution_id, CAST(day AS VARCHAR(10)), name FROM closures ORDER BY id")
+        assert [tuple(row) for row in await tx.execute(rows)] == [
+            (None, "2026-12-24", ""),
+            (None, "2026-12-31", ""),
+            (1, "2026-12-24", ""),
+            (1, "2026-12-25", ""),
+            (1, "2026-12-28", ""),
+        ]
+    with pytest.raises(IntegrityError):
+        async with database.write() as tx:
+            await tx.execute(text("INSERT INTO closures (day) VALUES ('2026-12-24')"))
     await database.close()
 
 
