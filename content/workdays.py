@@ -1,9 +1,11 @@
-"""Working days: weekends and the compulsory rest days of the federal labour law.
+"""Working days: Monday to Friday without the compulsory rest days of the federal labour law and without closures.
 
-Source: Ley Federal del Trabajo, article 74. Election days and customary holidays differ by institution and year.
-They are rows of the table `closures`; no command or page writes that table yet.
+Source: Ley Federal del Trabajo, article 74. Election days and customary holidays differ by institution and year: they
+are closures, which an administrator imports. This is the only place that decides whether a day is a working day.
 """
 
+from collections.abc import Set
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 
@@ -28,17 +30,39 @@ def rest_days(year: int) -> frozenset[date]:
     return frozenset(days)
 
 
-def is_workday(day: date) -> bool:
-    """Whether `day` is neither on a weekend nor a compulsory rest day."""
-    return day.weekday() < SATURDAY and day not in rest_days(day.year)
+def is_day_off(day: date) -> bool:
+    """Whether `day` is on a weekend or a compulsory rest day, on which no closure is needed."""
+    return day.weekday() >= SATURDAY or day in rest_days(day.year)
 
 
-def workdays_after(day: date, count: int) -> date:
-    """The `count`-th working day after `day`; `day` itself for 0."""
-    while count:
-        day += timedelta(days=1)
-        count -= is_workday(day)
-    return day
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The working days of each institution, by the closures of the period that is asked about.
+
+    A closure is a day and the id of the institution that is closed; None: the UEIPCI and all institutions.
+    """
+
+    closures: Set[tuple[date, int | None]]
+
+    def is_workday(self, day: date, institution: int | None = None) -> bool:
+        """Whether the institution works on `day`; None: the UEIPCI, which has only the closures of all."""
+        is_closed = (day, None) in self.closures or (day, institution) in self.closures
+        return not is_day_off(day) and not is_closed
+
+    def workdays_after(self, day: date, count: int, institution: int | None = None) -> date:
+        """The `count`-th working day after `day`; `day` itself for 0."""
+        while count:
+            day += timedelta(days=1)
+            count -= self.is_workday(day, institution)
+        return day
+
+    def closed_institutions(self, day: date) -> frozenset[int]:
+        """The institutions with closures of their own that do not work on `day`."""
+        return frozenset(
+            institution
+            for _, institution in self.closures
+            if institution is not None and not self.is_workday(day, institution)
+        )
 
 
 def _monday(year: int, month: int, nth: int) -> date:

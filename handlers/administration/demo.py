@@ -6,13 +6,13 @@ Everything created here belongs to institutions that are marked fictional, and p
 import random
 from datetime import date, datetime, timedelta
 
-from content import workdays
 from content.course.scenario import LETTERS
 from content.library import Library
+from content.workdays import Calendar
 from handlers.context import WorkContext
 from storage.learning import record
 from storage.learning.record import Answer, Prompt
-from storage.people import servants
+from storage.people import closures, servants
 
 CODE = "DEMO"
 WEEKS = 3
@@ -32,7 +32,8 @@ async def add_demo_data(work: WorkContext) -> bool:
             await servants.add_institution(tx, entry.code, entry.name, entry.sphere, is_fictional=True)
     chance = random.Random(SEED)
     first = work.today - timedelta(weeks=WEEKS)
-    days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if workdays.is_workday(day)]
+    calendar = Calendar(await closures.between(tx, first, work.today))
+    days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if calendar.is_workday(day)]
     institutions = await servants.all_institutions(tx)
     institutions.sort(key=lambda institution: institution.code != CODE)
     for institution, size in zip(institutions, PEOPLE, strict=False):

@@ -4,15 +4,17 @@ Letters are ciphertext throughout; of the asker's chat only the encrypted addres
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
+from content.workdays import Calendar
 from handlers.context import WorkContext
 from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
+from storage.people import closures
 
 RESPONSE_WORKING_DAYS = 3
 """An officer answers within three working days (ISO 37002, 8.1), or by the day of the asker's decision if earlier."""
@@ -120,23 +122,18 @@ async def current_readers(tx: Transaction) -> tuple[officers.KeyList, sealing.Re
 # ---------------------------------------------------------------- incoming letters
 
 
-def due_day(day: date, decision_on: date | None, days_off: Collection[date]) -> date:
-    """The day by which an officer answers a letter of `day`: the third working day after it.
+def due_day(day: date, decision_on: date | None, calendar: Calendar) -> date:
+    """The day by which an officer answers a letter of `day`: the third working day of the UEIPCI after it.
 
-    An earlier `decision_on` takes its place, unless it is before `day`. Working days are Monday to Friday, without
-    `days_off` (closures of all institutions). Known fault: the compulsory rest days of content/workdays.py count as
-    working days unless they are stored as closures; to be fixed together with the calendar.
+    An earlier `decision_on` takes its place, unless it is before `day`. Closures of a single institution do not count:
+    the server does not know the asker's.
     """
-    remaining, due = RESPONSE_WORKING_DAYS, day
-    while remaining:
-        due += timedelta(days=1)
-        if due.weekday() < 5 and due not in days_off:
-            remaining -= 1
+    due = calendar.workdays_after(day, RESPONSE_WORKING_DAYS)
     return min(due, decision_on) if decision_on and decision_on >= day else due
 
 
 async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) -> date:
-    return due_day(day, decision_on, await cases.days_off(tx, day))
+    return due_day(day, decision_on, Calendar(await closures.between(tx, day)))
 
 
 async def accept(work: WorkContext, submission: Submission) -> date:

@@ -11,7 +11,7 @@ from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
 from handlers.context import Context, Response, WorkContext
-from handlers.learning import template_messages
+from handlers.learning import send_window, template_messages
 from handlers.learning.send_window import SendDay
 from handlers.message import Button, Message, TemplateMessage
 from handlers.outgoing import Recipient, Trigger
@@ -34,11 +34,11 @@ async def find_due(work: WorkContext) -> list[DueGroup]:
     need a template: at most as many as the platform's recipient limit allows (see
     handlers/learning/template_messages.py).
     """
-    day = SendDay.at(work.now, work.installation)
+    day = await send_window.current(work)
     if day is None:
         return []
     windows = template_messages.window_cutoffs(work)
-    groups = [await due.within_window(work.tx, day.date, day.hour, windows)]
+    groups = [await due.within_window(work.tx, day.due_time, windows)]
     for window in windows:
         groups.append(await template_messages.choose_recipients(work, window, day))
     return groups
@@ -48,9 +48,11 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
     """Plan prompts for those of a group, found at the same moment, who are still due; return how many were planned.
 
     Idempotent: prompts and deliveries have a unique key for each servant and day, so a second run plans nothing.
+    A closure that was stored since the group was found counts.
     """
-    day = SendDay.at(work.now, work.installation)
-    assert day is not None
+    day = await send_window.current(work)
+    if day is None:
+        return 0
     states = {
         name: await channel_facts.templates(work.tx, name)
         for name, capabilities in work.installation.channel_capabilities.items()
@@ -60,7 +62,7 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
     languages: TemplateLanguages = {}
     if window:
         languages = template_messages.usable_languages(work, window, states[window.channel])
-    due_servants = await due.recheck(work.tx, day.date, day.hour, group, windows, languages)
+    due_servants = await due.recheck(work.tx, day.due_time, group, windows, languages)
     planned = await _plan_all(work, due_servants, day, states)
     if window:
         addresses_written_to = [servant.address for servant in planned]
@@ -70,16 +72,16 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
 
 async def find_unplanned(work: WorkContext) -> list[DueGroup]:
     """Servants outside their reply window who are due, were not planned and are not deferred yet."""
-    day = SendDay.at(work.now, work.installation)
+    day = await send_window.current(work)
     windows = template_messages.window_cutoffs(work) if day else []
-    return [await due.not_yet_deferred(work.tx, day.date, day.hour, window) for window in windows if day]
+    return [await due.not_yet_deferred(work.tx, day.due_time, window) for window in windows if day]
 
 
 async def defer(work: WorkContext, group: DueGroup) -> None:
     """Mark a group as deferred: its servants are planned first from now on."""
-    day = SendDay.at(work.now, work.installation)
-    assert day is not None
-    await due.defer(work.tx, day.date, day.hour, group)
+    day = await send_window.current(work)
+    if day is not None:
+        await due.defer(work.tx, day.due_time, group)
 
 
 async def _plan_all(
@@ -122,9 +124,11 @@ async def resend_as_template(work: WorkContext, servant: DueServant) -> None:
 
     The caller has recorded the window as closed (`addresses.record_window_closed`), so the channel sends the template.
     """
-    tx, day = work.tx, SendDay.at(work.now, work.installation)
-    prompt = await record.prompt_of_day(tx, servant.servant_id, day.date) if day else None
-    if day is None or prompt is None or await record.answer(tx, prompt.id) is not None:
+    tx, day = work.tx, await send_window.current(work)
+    if day is None or servant.institution_id in day.closed_institutions:
+        return
+    prompt = await record.prompt_of_day(tx, servant.servant_id, day.date)
+    if prompt is None or await record.answer(tx, prompt.id) is not None:
         return
     states = await channel_facts.templates(tx, servant.channel)
     key = f"daily:{day.date}:{servant.servant_id}:again"

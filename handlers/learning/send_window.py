@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Self
 
-from content import workdays
-from handlers.context import Installation
+from content.workdays import Calendar
+from handlers.context import WorkContext
+from storage.people import closures
+from storage.people.due import DueTime
 
 LAST_SEND_HOUR = 19
 """Local hour from which no prompt of that day is sent any more."""
@@ -17,6 +19,7 @@ class SendDay:
 
     now: datetime  # local time
     ends: datetime  # local time: when prompts of this day expire
+    closed_institutions: frozenset[int]  # ids of those that do not work on this day
 
     @property
     def date(self) -> date:
@@ -24,14 +27,20 @@ class SendDay:
         return self.now.date()
 
     @property
-    def hour(self) -> int:
-        """The local hour, 0 to 23."""
-        return self.now.hour
+    def due_time(self) -> DueTime:
+        """What the search for due servants needs."""
+        return DueTime(self.date, self.now.hour, self.closed_institutions)
 
     @classmethod
-    def at(cls, now: datetime, installation: Installation) -> Self | None:
-        """The sending day at `now`; None: it is no working day, or too late on it."""
-        local = now.astimezone(installation.timezone)
-        if not workdays.is_workday(local.date()) or local.hour >= LAST_SEND_HOUR:
+    def at(cls, local: datetime, calendar: Calendar) -> Self | None:
+        """The sending day at a local time; None: it is no working day of any institution, or too late on it."""
+        if not calendar.is_workday(local.date()) or local.hour >= LAST_SEND_HOUR:
             return None
-        return cls(local, local.replace(hour=LAST_SEND_HOUR, minute=0, second=0, microsecond=0))
+        ends = local.replace(hour=LAST_SEND_HOUR, minute=0, second=0, microsecond=0)
+        return cls(local, ends, calendar.closed_institutions(local.date()))
+
+
+async def current(work: WorkContext) -> SendDay | None:
+    """The sending day, by the closures stored at this moment; None: no prompt may be sent now."""
+    local = work.now.astimezone(work.installation.timezone)
+    return SendDay.at(local, Calendar(await closures.between(work.tx, local.date(), local.date())))

@@ -52,7 +52,7 @@ async def choose_recipients(work: WorkContext, window: WindowCutoff, day: SendDa
     quota = await remaining_quota(work.tx, window, day, languages)
     if not languages or quota == 0:
         return DueGroup((), window)
-    return await due.outside_window(work.tx, day.date, day.hour, window, languages, quota)
+    return await due.outside_window(work.tx, day.due_time, window, languages, quota)
 
 
 def usable_languages(work: WorkContext, window: WindowCutoff, states: TemplateStates) -> TemplateLanguages:
@@ -83,7 +83,7 @@ async def remaining_quota(
     if limit < 0:
         return None
     used = await addresses.count_template_recipients(tx, window.channel, day.now - LIMIT_PERIOD)
-    reserved = await due.count_deferred_for_later_hours(tx, day.date, day.hour, window, languages)
+    reserved = await due.count_deferred_for_later_hours(tx, day.due_time, window, languages)
     return max(0, limit - used - reserved)
 
 

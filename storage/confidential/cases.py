@@ -259,14 +259,3 @@ async def claim_news(tx: Transaction) -> list[Route]:
     closed = select(schema.cases.c.id).where(schema.cases.c.state == CaseState.CLOSED.value)
     await tx.execute(delete(table).where(table.c.case_id.in_(closed)))
     return [Route(row.case_id, row.sealed_address) for row in rows]
-
-
-# ---------------------------------------------------------------- days
-
-
-async def days_off(tx: Transaction, start: date) -> frozenset[date]:
-    """Days from `start` on that all institutions are closed."""
-    table = schema.closures
-    return frozenset(
-        await tx.scalars(select(table.c.day).where(table.c.institution_id.is_(None), table.c.day >= start))
-    )

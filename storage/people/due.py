@@ -1,4 +1,4 @@
-"""Servants due for a prompt: active, at work today, hour reached, reachable, and without a prompt today.
+"""Servants due for a prompt: active, their institution open today, hour reached, reachable, and without a prompt today.
 
 One search finds the ids of all of them; before a batch is asked, its servants are checked again, as time has passed. A
 search skips servants who have today's prompt (`servants.planned_on` is in the index that it uses): its cost is
@@ -29,11 +29,20 @@ from sqlalchemy import (
 )
 
 from storage.database import Transaction
-from storage.schema import addresses, closures, prompts, servants
+from storage.schema import addresses, prompts, servants
 
 TemplateLanguages = Mapping[str, bool]
 """Languages that have a template, and whether the platform counts it as marketing: some recipients opted out of it."""
 Moment = datetime | BindParameter[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DueTime:
+    """A local hour of a day, and the ids of the institutions that do not work on that day."""
+
+    day: date
+    hour: int
+    closed_institutions: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +82,36 @@ class DueGroup:
 # ---------------------------------------------------------------- searching
 
 
-async def within_window(tx: Transaction, day: date, hour: int, windows: Sequence[WindowCutoff]) -> DueGroup:
+async def within_window(tx: Transaction, at: DueTime, windows: Sequence[WindowCutoff]) -> DueGroup:
     """Servants who can be sent a prompt without a template, in the order of their ids."""
-    statement = _unplanned(day, hour).where(*(~_is_outside(window.channel, window.since) for window in windows))
+    statement = _unplanned(at).where(*(~_is_outside(window.channel, window.since) for window in windows))
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all())
 
 
 async def outside_window(
-    tx: Transaction, day: date, hour: int, window: WindowCutoff, languages: TemplateLanguages, limit: int | None
+    tx: Transaction, at: DueTime, window: WindowCutoff, languages: TemplateLanguages, limit: int | None
 ) -> DueGroup:
     """Servants whom only a template reaches, at most `limit` (None: all); the longest deferred first."""
-    statement = _unplanned(day, hour).where(_is_outside(window.channel, window.since), _accepts_template(languages))
+    statement = _unplanned(at).where(_is_outside(window.channel, window.since), _accepts_template(languages))
     order = (addresses.c.deferred_on.is_(None), addresses.c.deferred_on, servants.c.id)
     return DueGroup((await tx.scalars(statement.order_by(*order).limit(limit))).all(), window)
 
 
-async def not_yet_deferred(tx: Transaction, day: date, hour: int, window: WindowCutoff) -> DueGroup:
+async def not_yet_deferred(tx: Transaction, at: DueTime, window: WindowCutoff) -> DueGroup:
     """Servants whom only a template reaches, and who are not deferred yet."""
-    statement = _unplanned(day, hour).where(
-        _is_outside(window.channel, window.since), addresses.c.deferred_on.is_(None)
-    )
+    statement = _unplanned(at).where(_is_outside(window.channel, window.since), addresses.c.deferred_on.is_(None))
     return DueGroup((await tx.scalars(statement.order_by(servants.c.id))).all(), window)
 
 
 async def count_deferred_for_later_hours(
-    tx: Transaction, day: date, hour: int, window: WindowCutoff, languages: TemplateLanguages
+    tx: Transaction, at: DueTime, window: WindowCutoff, languages: TemplateLanguages
 ) -> int:
     """Servants deferred since an earlier day whose hour is still to come today."""
-    later = _due(day).where(_is_outside(window.channel, window.since), _accepts_template(languages))
-    is_deferred = (addresses.c.channel == window.channel) & (addresses.c.deferred_on < day)
-    later = later.where(servants.c.hour > hour, is_deferred)
+    later = _due(at.day, at.closed_institutions).where(
+        _is_outside(window.channel, window.since), _accepts_template(languages)
+    )
+    is_deferred = (addresses.c.channel == window.channel) & (addresses.c.deferred_on < at.day)
+    later = later.where(servants.c.hour > at.hour, is_deferred)
     return await tx.scalar(select(func.count()).select_from(later.subquery())) or 0
 
 
@@ -111,8 +120,7 @@ async def count_deferred_for_later_hours(
 
 async def recheck(
     tx: Transaction,
-    day: date,
-    hour: int,
+    at: DueTime,
     group: DueGroup,
     windows: Sequence[WindowCutoff],
     languages: TemplateLanguages,
@@ -121,19 +129,20 @@ async def recheck(
     outside = group.window.channel if group.window else None
     statement = _recheck(tuple(window.channel for window in windows), outside, tuple(languages.items()))
     since = {f"since_{window.channel}": window.since for window in windows}
-    rows = await tx.execute(statement, {"day": day, "hour": hour, "ids": list(group.ids), **since})
+    values = {"day": at.day, "hour": at.hour, "closed": list(at.closed_institutions), "ids": list(group.ids)}
+    rows = await tx.execute(statement, values | since)
     found = {row[0]: DueServant(*row) for row in rows}
     return [found[servant_id] for servant_id in group.ids if servant_id in found]
 
 
-async def defer(tx: Transaction, day: date, hour: int, group: DueGroup) -> None:
+async def defer(tx: Transaction, at: DueTime, group: DueGroup) -> None:
     """Defer the due servants of a group that needs a template who were not planned: next time they come first."""
     assert group.window is not None
     window = group.window
-    due = _due(day).where(servants.c.hour <= hour, servants.c.id.in_(group.ids))
+    due = _due(at.day, at.closed_institutions).where(servants.c.hour <= at.hour, servants.c.id.in_(group.ids))
     due = due.where(_is_outside(window.channel, window.since)).with_only_columns(addresses.c.address)
     is_not_deferred = (addresses.c.channel == window.channel) & addresses.c.deferred_on.is_(None)
-    await tx.execute(update(addresses).where(is_not_deferred, addresses.c.address.in_(due)).values(deferred_on=day))
+    await tx.execute(update(addresses).where(is_not_deferred, addresses.c.address.in_(due)).values(deferred_on=at.day))
 
 
 # ---------------------------------------------------------------- statements
@@ -151,7 +160,8 @@ def _recheck(channels: Sequence[str], outside: str | None, languages: Sequence[t
     else:
         conditions = [_is_outside(outside, since[outside]), _accepts_template(dict(languages))]
     of_batch = servants.c.id.in_(bindparam("ids", expanding=True)), servants.c.hour <= bindparam("hour")
-    return _due(bindparam("day")).where(*of_batch, *conditions).with_only_columns(*_DUE)
+    due = _due(bindparam("day"), bindparam("closed", expanding=True))
+    return due.where(*of_batch, *conditions).with_only_columns(*_DUE)
 
 
 def _accepts_template(languages: TemplateLanguages) -> ColumnElement[bool]:
@@ -168,19 +178,16 @@ def _is_outside(channel: str, since: Moment) -> ColumnElement[bool]:
     return (func.coalesce(addresses.c.channel, "") == channel) & unheard
 
 
-def _unplanned(day: date, hour: int) -> "Select[Any]":
+def _unplanned(at: DueTime) -> "Select[Any]":
     """The ids of due servants, by the index that skips those who were planned."""
     has_not_left = servants.c.state.in_(("active", "paused"))  # implied, but lets the index use the state too
-    return _due(day).where(has_not_left, servants.c.hour.in_(range(hour + 1)), servants.c.planned_on < day)
+    due = _due(at.day, at.closed_institutions)
+    return due.where(has_not_left, servants.c.hour.in_(range(at.hour + 1)), servants.c.planned_on < at.day)
 
 
-def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
-    """The ids of the servants who are due on that day, at any hour."""
+def _due(day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParameter[Any]") -> "Select[Any]":
+    """The ids of the servants who are due on that day, at any hour, but for those of institutions that are closed."""
     is_active = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
-    closed = exists().where(
-        closures.c.day == day,
-        or_(closures.c.institution_id.is_(None), closures.c.institution_id == servants.c.institution_id),
-    )
     # Looked up by servant: PostgreSQL assumes few prompts of today, and would read all of them for each batch.
     newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id).scalar_subquery()
     unasked = func.coalesce(newest, date.min) < day
@@ -198,7 +205,7 @@ def _due(day: "date | BindParameter[Any]") -> "Select[Any]":
     return (
         select(servants.c.id)
         .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(is_active, addresses.c.is_reachable, ~has_better, ~closed, unasked)
+        .where(is_active, addresses.c.is_reachable, ~has_better, servants.c.institution_id.not_in(closed), unasked)
     )
 
 

@@ -16,7 +16,7 @@ from storage.database import Transaction, dialect_insert
 from storage.people import aliases
 from storage.queue import outbox, updates
 from storage.reports import aggregates
-from storage.schema import addresses, answers, closures, institutions, join_codes, memories, prompts, servants
+from storage.schema import addresses, answers, institutions, join_codes, memories, prompts, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,6 @@ async def _one_institution(tx: Transaction, statement: "Select[tuple[object, ...
 async def all_institutions(tx: Transaction) -> list[Institution]:
     rows = (await tx.execute(select(institutions).order_by(institutions.c.name))).mappings()
     return [Institution(**row) for row in rows]
-
-
-async def add_closure(tx: Transaction, institution_id: int | None, day: date) -> None:
-    """Record that the institution (None: every one) does not work on that day: its servants get no prompt."""
-    known = select(closures.c.id).where(
-        closures.c.institution_id.is_not_distinct_from(institution_id), closures.c.day == day
-    )
-    if await tx.scalar(known) is None:
-        await tx.execute(insert(closures).values(institution_id=institution_id, day=day))
 
 
 # ---------------------------------------------------------------- addresses

@@ -15,15 +15,18 @@ from bot import scheduler as scheduler_module
 from bot.channels.whatsapp.channel import capabilities
 from bot.scheduler import Scheduler
 from content.library import Library
+from handlers.context import WorkContext
 from handlers.learning import daily
 from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.learning import record
-from storage.people import addresses, servants
+from storage.people import addresses, closures, servants
+from storage.people.closures import Closure
+from storage.people.due import DueGroup
 from storage.schema import addresses as address_rows
-from storage.schema import closures, prompts
+from storage.schema import prompts
 from storage.schema import servants as servant_rows
 from tests.bot.test_scheduler import INSTALLATION, FakeSleep, Stage, _run
 from tests.cast import MONDAY_NINE, Clock
@@ -32,6 +35,7 @@ from tests.storage.test_advisory_locks import terminate_lock_holder
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 WITH_WHATSAPP = replace(INSTALLATION, channel_capabilities={"whatsapp": capabilities("tap")})
+CLOSED = Closure(None, MONDAY_NINE.date())
 CHANNEL_OF = {"within the reply window": "telegram", "by template only": "whatsapp"}
 
 
@@ -132,7 +136,7 @@ async def _become_reachable(stage: Stage) -> None:
 
 
 async def _open_the_day(stage: Stage) -> None:
-    await _change_servant(stage, lambda tx, _: tx.execute(closures.delete()))
+    await _change_servant(stage, lambda tx, _: closures.remove(tx, [CLOSED]))
 
 
 async def _change_servant(stage: Stage, change: Any) -> None:
@@ -171,7 +175,7 @@ async def test_a_servant_who_becomes_due_after_their_hour_is_planned_next_time(s
                 update(address_rows).where(address_rows.c.servant_id == known.id).values(is_reachable=False)
             )
         if name == "opens":
-            await servants.add_closure(tx, None, MONDAY_NINE.date())
+            await closures.store(tx, [CLOSED])
     assert await stage.scheduler.plan(MONDAY_NINE) == (0 if name == "opens" else 3)
     await LATER[name](stage)
     planned = [await stage.scheduler.plan(MONDAY_NINE + number * QUARTER) for number in (1, 2)]
@@ -195,6 +199,29 @@ async def test_a_prompt_is_not_planned_twice_even_if_the_servants_planned_on_is_
     async with stage.database.write() as tx:  # as an older version leaves it
         await tx.execute(update(servant_rows).values(planned_on=MONDAY_NINE.date() - timedelta(days=3)))
     assert await stage.scheduler.plan(MONDAY_NINE) == 0
+
+
+@pytest.mark.parametrize("reach", CHANNEL_OF)
+@pytest.mark.parametrize("is_general", [True, False])
+async def test_a_closure_that_is_imported_while_prompts_are_planned_stops_the_rest(
+    stage: Stage, reach: str, is_general: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.enrol(7, channel=CHANNEL_OF[reach])
+    plan_batch = daily.plan_prompts
+    planned: list[int] = []
+
+    async def closed_after_one(work: WorkContext, group: DueGroup) -> int:
+        if len(planned) == 1:
+            (institution,) = await servants.all_institutions(work.tx)
+            await closures.store(work.tx, [CLOSED if is_general else replace(CLOSED, institution_id=institution.id)])
+        planned.append(await plan_batch(work, group))
+        return planned[-1]
+
+    monkeypatch.setattr(daily, "plan_prompts", closed_after_one)
+    assert await stage.scheduler.plan(MONDAY_NINE) == 2
+    assert planned == [2, 0, 0, 0]
+    async with stage.database.read() as tx:
+        assert await addresses.count_deferred(tx, "whatsapp") == 0
 
 
 # ---------------------------------------------------------------- several processes

@@ -5,6 +5,9 @@ from datetime import date, timedelta
 import pytest
 
 from content import workdays
+from content.workdays import Calendar
+
+WITHOUT_CLOSURES = Calendar(frozenset())
 
 YEARS = {  # computed by hand from article 74 of the federal labour law
     2026: ("01-01", "02-02", "03-16", "05-01", "09-16", "11-16", "12-25"),
@@ -37,7 +40,33 @@ def test_the_first_of_october_is_a_rest_day_when_the_federal_government_changes(
     ],
 )
 def test_working_days_are_weekdays_except_rest_days(day: str, is_workday: bool) -> None:
-    assert workdays.is_workday(date.fromisoformat(day)) is is_workday
+    assert WITHOUT_CLOSURES.is_workday(date.fromisoformat(day)) is is_workday
+    assert workdays.is_day_off(date.fromisoformat(day)) is not is_workday
+
+
+MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
+LEON, SALUD = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("closures", "working"),  # on the Monday: the UEIPCI, LEON, SALUD
+    [
+        (set(), (True, True, True)),
+        ({(MONDAY, None)}, (False, False, False)),
+        ({(MONDAY, LEON)}, (True, False, True)),
+        ({(MONDAY, LEON), (MONDAY, SALUD)}, (True, False, False)),
+        ({(MONDAY, None), (MONDAY, LEON)}, (False, False, False)),
+        ({(TUESDAY, None), (TUESDAY, LEON)}, (True, True, True)),
+    ],
+)
+def test_a_closure_counts_for_its_institution_or_for_all(
+    closures: set[tuple[date, int | None]], working: tuple[bool, ...]
+) -> None:
+    calendar = Calendar(closures)
+    assert tuple(calendar.is_workday(MONDAY, one) for one in (None, LEON, SALUD)) == working
+    closed = {one for one, works in zip((LEON, SALUD), working[1:], strict=True) if not works}
+    named = {one for _, one in closures}
+    assert calendar.closed_institutions(MONDAY) == closed & named
 
 
 @pytest.mark.parametrize(
@@ -53,13 +82,20 @@ def test_working_days_are_weekdays_except_rest_days(day: str, is_workday: bool) 
     ],
 )
 def test_workdays_after_skips_weekends_and_rest_days(day: str, count: int, expected: str) -> None:
-    assert workdays.workdays_after(date.fromisoformat(day), count) == date.fromisoformat(expected)
+    assert WITHOUT_CLOSURES.workdays_after(date.fromisoformat(day), count) == date.fromisoformat(expected)
+
+
+def test_workdays_after_skips_the_closures_of_the_institution_and_of_all() -> None:
+    calendar = Calendar({(MONDAY, LEON), (TUESDAY, None)})
+    friday = date(2026, 11, 20)
+    assert calendar.workdays_after(friday, 2) == date(2026, 11, 25)
+    assert calendar.workdays_after(friday, 2, LEON) == date(2026, 11, 26)
 
 
 def test_workdays_after_ends_on_the_nth_working_day() -> None:
     for start in (date(2026, 1, 1) + timedelta(days=number) for number in range(365)):
         for count in (1, 3, 10):
-            end = workdays.workdays_after(start, count)
+            end = WITHOUT_CLOSURES.workdays_after(start, count)
             between = [start + timedelta(days=number) for number in range(1, (end - start).days + 1)]
-            assert workdays.is_workday(end)
-            assert sum(map(workdays.is_workday, between)) == count
+            assert WITHOUT_CLOSURES.is_workday(end)
+            assert sum(map(WITHOUT_CLOSURES.is_workday, between)) == count

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from storage.database import Database, Transaction
-from storage.people import addresses, due
-from storage.people.due import DueGroup, WindowCutoff
+from storage.people import addresses, closures, due
+from storage.people.due import DueGroup, DueTime, WindowCutoff
 from storage.queue import backlog, claims, outbox, receipts, updates
 from storage.queue.claims import RecipientRateLimit
 from storage.schema import metadata
@@ -18,18 +18,21 @@ from tests.statement_log import statement_listener
 
 CHANNELS = ("telegram", "webchat", "whatsapp")
 DAY = NOW.date()
+AT = DueTime(DAY, 9, frozenset({1, 2}))
 WINDOW = WindowCutoff("whatsapp", NOW)
 LANGUAGES = {"es": False, "en": True}
 
 PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
-    "within the window": lambda tx: due.within_window(tx, DAY, 9, [WINDOW]),
-    "outside the window": lambda tx: due.outside_window(tx, DAY, 9, WINDOW, LANGUAGES, 100),
-    "not yet deferred": lambda tx: due.not_yet_deferred(tx, DAY, 9, WINDOW),
-    "recheck within": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2]), [WINDOW], {}),
-    "recheck outside": lambda tx: due.recheck(tx, DAY, 9, DueGroup([1, 2], WINDOW), [WINDOW], LANGUAGES),
-    "defer": lambda tx: due.defer(tx, DAY, 9, DueGroup([1, 2], WINDOW)),
-    "deferred for later hours": lambda tx: due.count_deferred_for_later_hours(tx, DAY, 9, WINDOW, LANGUAGES),
+    "within the window": lambda tx: due.within_window(tx, AT, [WINDOW]),
+    "outside the window": lambda tx: due.outside_window(tx, AT, WINDOW, LANGUAGES, 100),
+    "not yet deferred": lambda tx: due.not_yet_deferred(tx, AT, WINDOW),
+    "recheck within": lambda tx: due.recheck(tx, AT, DueGroup([1, 2]), [WINDOW], {}),
+    "recheck outside": lambda tx: due.recheck(tx, AT, DueGroup([1, 2], WINDOW), [WINDOW], LANGUAGES),
+    "defer": lambda tx: due.defer(tx, AT, DueGroup([1, 2], WINDOW)),
+    "deferred for later hours": lambda tx: due.count_deferred_for_later_hours(tx, AT, WINDOW, LANGUAGES),
     "deferred at all": lambda tx: addresses.count_deferred(tx, "whatsapp"),
+    "closures of a day": lambda tx: closures.between(tx, DAY, DAY),
+    "closures from a day on": lambda tx: closures.between(tx, DAY),
     "template recipients": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
 }
 QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
@@ -96,7 +99,7 @@ async def test_no_statement_of_the_outbox_reads_all_deliveries_on_postgresql_eit
 @pytest.mark.parametrize("name", PLANNING)
 async def test_planning_skips_servants_who_were_planned(database: Database, name: str) -> None:
     steps = await _steps(database, PLANNING[name])
-    relevant = [step for step in steps if " servants" in step or " addresses" in step]
+    relevant = [step for step in steps if any(f" {table}" in step for table in ("servants", "addresses", "closures"))]
     assert relevant
     assert not [step for step in relevant if step.startswith("SCAN")]
     assert not [step for step in relevant if step.endswith("(channel=?)")], "reads all of a channel"

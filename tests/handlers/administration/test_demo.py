@@ -1,19 +1,21 @@
 """The demonstration data: complete, marked fictional, consistent and reproducible."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import select
 
-from content import workdays
 from content.library import Library
+from content.workdays import Calendar
 from handlers.administration import demo, reports
 from handlers.context import WorkContext
 from storage import schema
 from storage.database import Database
-from storage.people import servants
+from storage.people import closures, servants
+from storage.people.closures import Closure
 from tests.cast import MONDAY_NINE
 from tests.handlers.conversation import INSTALLATION
 
+CLOSED = Closure(None, date(2026, 11, 19), "a Thursday")
 TABLES = ("institutions", "servants", "prompts", "answers", "addresses")
 
 
@@ -60,17 +62,19 @@ async def test_the_demo_is_not_created_beside_a_real_institution(database: Datab
 
 async def test_the_generated_answers_are_consistent(database: Database, library: Library) -> None:
     async with database.write() as tx:
+        await closures.store(tx, [CLOSED])
         await demo.add_demo_data(WorkContext(tx, library, INSTALLATION, MONDAY_NINE))
     async with database.read() as tx:
         answers = (await tx.execute(select(schema.answers))).all()
         planned = {row.id: row for row in await tx.execute(select(schema.prompts))}
+    calendar = Calendar({(CLOSED.day, None)})
     for row in answers:
         scenario = library.scenarios[row.scenario_id]
         option = scenario.option(row.option)
         assert option is not None
         assert option.right is row.is_right
         assert library.topic_of[scenario.competency].id == row.topic_id
-        assert workdays.is_workday(row.day)
+        assert calendar.is_workday(row.day)
         assert row.day < MONDAY_NINE.date()
         assert row.day == planned[row.prompt_id].day
         assert planned[row.prompt_id].servant_id == row.servant_id

@@ -1,9 +1,9 @@
 """Submissions, replies, due days and notices of news, without the chat."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,30 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content import library as shipped
+from content.workdays import Calendar
 from handlers.casework import letters
+from handlers.casework.cases import queued_case
 from handlers.casework.letters import SubmissionRefused
 from handlers.context import Installation, WorkContext
 from handlers.outgoing import Recipient
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Database, Transaction
+from storage.people import closures, servants
+from storage.people.closures import Closure
 from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit
 
 INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 LIBRARY = shipped.load()
-DAYS = st.dates(date(2026, 1, 1), date(2028, 12, 31))
+DAYS = st.dates(date(2026, 11, 1), date(2027, 2, 15))
 
 
 def _work(tx: Transaction, now: datetime = NOW) -> WorkContext:
     return WorkContext(tx, LIBRARY, INSTALLATION, now)
 
 
-async def add_link(tx: Transaction, address: str = "ana") -> str:
+async def add_link(tx: Transaction, address: str = "ana", now: datetime = NOW) -> str:
     token = wire_format.encode(os.urandom(24))
     hashed = sealing.token_hash(INSTALLATION.route_key, token)
     recipient = {"channel": "telegram", "address": address, "language": "es"}
     sealed = sealing.seal_address(INSTALLATION.route_key, recipient, "link|" + hashed)
-    await cases.add_link(tx, hashed, sealed, NOW.replace(minute=0) + timedelta(hours=48))
+    await cases.add_link(tx, hashed, sealed, now.replace(minute=0) + timedelta(hours=48))
     return token
 
 
@@ -47,38 +51,84 @@ async def submit(tx: Transaction, unit: Unit, asker: Asker, address: str = "ana"
 # ---------------------------------------------------------------- due days
 
 
+FREE = "2026-11-16 2026-12-25 2027-01-01 2027-02-01 2027-03-15"  # rest days of the law, written by hand
+DUE_DAYS = [  # day of the letter, decision, closures of all institutions, due day
+    ("2026-11-23", None, "", "2026-11-26"),
+    ("2026-11-26", None, "", "2026-12-01"),
+    ("2026-11-28", None, "", "2026-12-02"),  # a Saturday
+    ("2026-11-23", None, "2026-11-25", "2026-11-27"),
+    ("2026-11-23", "2026-11-24", "", "2026-11-24"),
+    ("2026-11-23", "2026-11-23", "", "2026-11-23"),
+    ("2026-11-23", "2026-12-24", "", "2026-11-26"),
+    ("2026-11-23", "2026-11-01", "", "2026-11-26"),  # the decision was made already
+    ("2026-12-24", None, "", "2026-12-30"),  # over 25 December
+    ("2026-12-23", None, "2026-12-24 2026-12-31", "2026-12-30"),
+    ("2026-12-23", None, "2026-12-24 2026-12-30 2026-12-31", "2027-01-04"),  # and over 1 January
+    ("2026-11-13", None, "", "2026-11-19"),  # over the third Monday of November
+    ("2027-01-29", None, "", "2027-02-04"),  # over the first Monday of February
+    ("2027-01-29", "2027-02-01", "", "2027-02-01"),  # a decision may be made on a rest day
+]
+
+
+@pytest.mark.parametrize(("day", "decision", "closed", "due"), DUE_DAYS)
+async def test_the_due_day_is_within_three_working_days_and_is_the_day_that_is_promised(
+    database: Database, day: str, decision: str | None, closed: str, due: str
+) -> None:
+    asker = Asker(date.fromisoformat(day))
+    now = datetime.combine(asker.day, time(12), INSTALLATION.timezone)
+    unit = Unit.with_recovery_key()
+    async with database.write() as tx:
+        await unit.publish(tx)
+        await closures.store(tx, [Closure(None, date.fromisoformat(one), "x") for one in closed.split()])
+        await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
+        leon = await servants.institution_by_code(tx, "LEON")
+        assert leon is not None  # closures of an institution do not count: the server does not know the asker's
+        await closures.store(tx, [Closure(leon.id, asker.day + timedelta(days=number), "x") for number in range(9)])
+        submission = asker.posting(unit, await add_link(tx, now=now), **({"decision_on": decision} if decision else {}))
+        promised = await letters.accept(_work(tx, now), letters.parse_submission(submission))
+        case = await cases.by_id(tx, asker.case)
+        shown = await letters.thread(tx, asker.locator)
+    assert case is not None
+    in_console = queued_case(case, asker.day).due_on
+    assert [promised, case.due_on, in_console] == [date.fromisoformat(due)] * 3
+    assert shown["due_on"] == due
+
+
+def is_free(day: date, closed: Set[date]) -> bool:
+    return day.isoweekday() > 5 or day.isoformat() in FREE or day in closed
+
+
+@given(DAYS, st.none() | DAYS, st.sets(DAYS, max_size=40), st.sets(st.tuples(DAYS, st.integers(1, 3)), max_size=9))
+def test_exactly_three_working_days_lie_between_a_letter_and_its_due_day(
+    day: date, decision: date | None, closed: set[date], of_institutions: set[tuple[date, int]]
+) -> None:
+    calendar = Calendar({(one, None) for one in closed} | of_institutions)
+    due = letters.due_day(day, None, calendar)
+    after = [day + timedelta(days=number) for number in range(1, (due - day).days + 1)]
+    assert sum(not is_free(one, closed) for one in after) == 3
+    assert not is_free(due, closed)
+    with_decision = letters.due_day(day, decision, calendar)
+    assert with_decision == (decision if decision and day <= decision < due else due)
+
+
 @given(DAYS, st.none() | DAYS, st.sets(DAYS, max_size=40), DAYS)
-def test_a_day_off_more_never_moves_a_due_day_earlier(
-    day: date, decision: date | None, days_off: set[date], extra: date
+def test_a_closure_more_never_moves_a_due_day_earlier(
+    day: date, decision: date | None, closed: set[date], extra: date
 ) -> None:
-    assert letters.due_day(day, decision, days_off | {extra}) >= letters.due_day(day, decision, days_off)
+    before, after = (Calendar({(one, None) for one in days}) for days in (closed, closed | {extra}))
+    assert letters.due_day(day, decision, after) >= letters.due_day(day, decision, before)
 
 
-@given(DAYS, DAYS, st.sets(DAYS, max_size=40))
-def test_the_day_of_the_decision_wins(day: date, decision: date, days_off: set[date]) -> None:
-    due = letters.due_day(day, decision, days_off)
-    assert due >= day
-    if decision >= day:
-        assert due <= decision
-
-
-@pytest.mark.parametrize(
-    ("day", "decision", "days_off", "due"),
-    [
-        (date(2026, 11, 23), None, (), date(2026, 11, 26)),
-        (date(2026, 11, 26), None, (), date(2026, 12, 1)),
-        (date(2026, 11, 28), None, (), date(2026, 12, 2)),  # a Saturday
-        (date(2026, 11, 23), None, (date(2026, 11, 25),), date(2026, 11, 27)),
-        (date(2026, 11, 23), date(2026, 11, 24), (), date(2026, 11, 24)),
-        (date(2026, 11, 23), date(2026, 11, 23), (), date(2026, 11, 23)),
-        (date(2026, 11, 23), date(2026, 12, 24), (), date(2026, 11, 26)),
-        (date(2026, 11, 23), date(2026, 11, 1), (), date(2026, 11, 26)),  # the decision was made already
-    ],
-)
-def test_the_due_day_is_within_three_working_days(
-    day: date, decision: date | None, days_off: tuple[date, ...], due: date
-) -> None:
-    assert letters.due_day(day, decision, days_off) == due
+async def test_a_promised_day_stays_when_a_closure_is_added_later(database: Database) -> None:
+    unit, asker = Unit.with_recovery_key(), Asker(TODAY)
+    async with database.write() as tx:
+        await unit.publish(tx)
+        due_on = await submit(tx, unit, asker)
+        await closures.store(tx, [Closure(None, due_on, "x")])
+        case = await cases.by_id(tx, asker.case)
+        assert case is not None
+        assert case.due_on == due_on
+        assert await submit(tx, unit, Asker(TODAY), address="beto") == due_on + timedelta(days=1)
 
 
 # ---------------------------------------------------------------- a new case

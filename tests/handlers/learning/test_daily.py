@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +12,8 @@ from handlers.context import WorkContext
 from handlers.learning import daily
 from handlers.message import UpdateKind
 from storage import schema
-from storage.people import servants
+from storage.people import closures, servants
+from storage.people.closures import Closure
 from tests.cast import ANA, BETO, MONDAY_NINE
 from tests.handlers.conversation import INSTALLATION, Talk, choices, text_of
 
@@ -80,13 +81,34 @@ async def test_no_prompt_is_planned_while_the_institution_is_closed(talk: Talk) 
     assert known is not None
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.add_closure(tx, known.institution_id, talk.now.date())
+        await closures.store(tx, [Closure(known.institution_id, talk.now.date())])
     assert await talk.tick() == 1
     assert await talk.unread(BETO)
     talk.clock.move(days=1)
     async with talk.database.write() as tx:
-        await servants.add_closure(tx, None, talk.now.date())
+        await closures.store(tx, [Closure(None, talk.now.date())])
     assert await talk.tick() == 0
+
+
+CLOSED = {  # on Tuesday 24 November 2026, a day before or after it; whether Ana of LEON gets a prompt that day
+    "her institution": ("LEON", 0, False),
+    "her institution, the day before": ("LEON", -1, True),
+    "another institution": ("SALUD", 0, True),
+    "all institutions": (None, 0, False),
+    "all institutions, the day after": (None, 1, True),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+async def test_who_is_closed_on_a_day_gets_no_prompt_that_day(talk: Talk, name: str) -> None:
+    code, days, is_planned = CLOSED[name]
+    await talk.enrol(ANA)
+    talk.clock.move(days=1)
+    async with talk.database.write() as tx:
+        institution = await servants.institution_by_code(tx, code) if code else None
+        day = talk.now.date() + timedelta(days=days)
+        await closures.store(tx, [Closure(institution.id if institution else None, day)])
+    assert await talk.tick() == int(is_planned)
 
 
 async def test_a_pause_ends_on_its_day(talk: Talk) -> None:

@@ -13,8 +13,7 @@ from bot import scheduler
 from content.library import Library
 from content.text import Text
 from handlers.context import WorkContext
-from handlers.learning import daily, template_messages
-from handlers.learning.send_window import SendDay
+from handlers.learning import daily, send_window, template_messages
 from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
@@ -596,15 +595,13 @@ async def test_for_whom_quota_is_reserved(story: Story, name: str) -> None:
     await story.report(recipient_limit="5")
     (who,) = await story.enrol_at(hour)
     at(story.clock, 0, 10)
-    day = SendDay.at(story.clock(), story.installation)
-    assert day is not None
     async with story.database.write() as tx:
+        day = await send_window.current(WorkContext(tx, story.library, story.installation, story.clock()))
+        assert day is not None
         if since is not None:
             await addresses.defer(tx, "whatsapp", who.address, day.date + since * DAY)
         window = WindowCutoff("whatsapp", story.clock() - DAY)
-        assert await due.count_deferred_for_later_hours(tx, day.date, day.hour, window, {"es": False}) == int(
-            is_reserved
-        )
+        assert await due.count_deferred_for_later_hours(tx, day.due_time, window, {"es": False}) == int(is_reserved)
         assert await template_messages.remaining_quota(tx, window, day, {"es": False}) == 5 - int(is_reserved)
 
 

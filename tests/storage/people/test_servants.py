@@ -13,7 +13,7 @@ from storage.people import servants
 from storage.people.due import DueServant
 from storage.people.servants import Servant
 from storage.queue import outbox
-from storage.schema import addresses, answers, closures, memories, prompts
+from storage.schema import addresses, answers, memories, prompts
 from storage.schema import servants as table
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
@@ -103,8 +103,7 @@ class Case:
     is_due: bool
     state: str = "active"
     paused_until: date | None = None
-    closed: str | None = None  # "LEON", "SALUD" or "all"
-    closed_on: date = TODAY
+    closed: str | None = None  # an institution that does not work today
     is_reachable: bool = True
     asked_on: date | None = None
     hour: int = 9
@@ -120,10 +119,7 @@ CASES = [
     Case("paused until yesterday", True, state="paused", paused_until=TODAY - DAY),
     Case("left", False, state="left"),
     Case("their institution is closed", False, closed="LEON"),
-    Case("their institution was closed yesterday", True, closed="LEON", closed_on=TODAY - DAY),
     Case("another institution is closed", True, closed="SALUD"),
-    Case("everybody is closed", False, closed="all"),
-    Case("everybody is closed tomorrow", True, closed="all", closed_on=TODAY + DAY),
     Case("not to be written to", False, is_reachable=False),
     Case("asked today already", False, asked_on=TODAY),
     Case("asked yesterday", True, asked_on=TODAY - DAY),
@@ -139,11 +135,9 @@ async def test_due_servants(database: Database, case: Case) -> None:
         await tx.execute(update(table).where(table.c.id == ana.id).values(**changes))
         if not case.is_reachable:
             await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
-        if case.closed:
-            await servants.add_closure(tx, ids.get(case.closed), case.closed_on)
         if case.asked_on:
             await record.plan(tx, ana.id, case.asked_on, "s", "c", "new")
-        due = await due_now(tx, TODAY, case.hour)
+        due = await due_now(tx, TODAY, case.hour, [ids[case.closed]] if case.closed else [])
     expected = DueServant(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
     assert due == ([expected] if case.is_due else [])
 
@@ -159,14 +153,6 @@ async def test_a_servant_on_two_channels_is_due_once_on_a_reachable_one(database
         assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("telegram", ANA.address)]
         await outbox.drop_unreachable(tx, "telegram", ANA.address, NOW)
         assert [(one.channel, one.address) for one in await due_now(tx, TODAY, 9)] == [("webchat", "w1")]
-
-
-async def test_adding_a_closure_twice_stores_it_once(database: Database) -> None:
-    async with database.write() as tx:
-        ids = await institution_ids(tx)
-        for place in (None, None, ids["LEON"], ids["LEON"]):
-            await servants.add_closure(tx, place, TODAY)
-        assert await tx.scalar(select(func.count()).select_from(closures)) == 2
 
 
 # ---------------------------------------------------------------- pausing, leaving
