@@ -1,4 +1,4 @@
-"""`integra import`: institutions and scenarios from files; a dry run by default."""
+"""`integra import`: institutions, closures and scenarios from files; a dry run by default."""
 
 import csv
 import os
@@ -13,6 +13,7 @@ import typer
 from bot import app as wiring
 from bot import config
 from bot.cli.export import Language
+from bot.cli.import_closures import closures
 from bot.cli.output import async_command, fail, print_line
 from bot.course_loader import load_course, overlay_folder
 from content import library as course
@@ -29,6 +30,7 @@ from storage import migrate as schema
 import_commands = typer.Typer(
     help="Lists and scenarios from files; a dry run unless --apply is given.", no_args_is_help=True
 )
+import_commands.command()(closures)
 
 
 @import_commands.command()

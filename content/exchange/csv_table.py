@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,28 +198,35 @@ def to_csv(scenarios: Sequence[Scenario]) -> bytes:
 
 
 def from_csv(content: bytes) -> ParsedFile:
-    """Parse a CSV file separated by commas, semicolons or tabs, whichever yields the most known columns.
+    """Parse a CSV file of scenarios. Raises UnreadableFile."""
+    return parse_table(read_cells(content, COLUMNS_BY_NAME))
+
+
+def read_cells(content: bytes, names: Container[str]) -> list[list[str]]:
+    """The cells of a CSV file, row by row, without the apostrophes that disarm formulas.
+
+    It is separated by commas, semicolons or tabs, whichever yields the most columns with one of the folded `names`.
 
     Raises UnreadableFile.
     """
     text = decode_text(content)
-    delimiter = max(",;\t", key=lambda sign: _count_known_columns(text, sign))
+    delimiter = max(",;\t", key=lambda sign: _count_known_columns(text, sign, names))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         table = list(reader)
     except csv.Error as fault:
         raise UnreadableFile(f"line {reader.line_num}: not readable as CSV ({fault})") from fault
-    return parse_table([[_unescaped(cell) for cell in row] for row in table])
+    return [[_unescaped(cell) for cell in row] for row in table]
 
 
 def _unescaped(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
 
 
-def _count_known_columns(text: str, delimiter: str) -> int:
-    """Number of known columns in the header when it is split at `delimiter`."""
+def _count_known_columns(text: str, delimiter: str, names: Container[str]) -> int:
+    """Number of columns with one of the folded `names` in the header when it is split at `delimiter`."""
     try:
         header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (csv.Error, StopIteration):
         return 0
-    return sum(fold(cell) in COLUMNS_BY_NAME for cell in header)
+    return sum(fold(cell) in names for cell in header)

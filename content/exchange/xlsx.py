@@ -145,7 +145,15 @@ def _legend(library: Library, language: str) -> Iterator[tuple[Line, list[Line]]
 
 
 def from_xlsx(content: bytes) -> ParsedFile:
-    """Parse a workbook: its sheet Escenarios, or its first sheet.
+    """Parse a workbook of scenarios: its sheet Escenarios, or its first sheet.
+
+    Raises SpreadsheetExtraMissing, UnreadableFile.
+    """
+    return csv_table.parse_table(read_cells(content))
+
+
+def read_cells(content: bytes) -> list[list[str]]:
+    """The cells of a workbook as text, row by row, dates in ISO format: of its sheet Escenarios, or its first sheet.
 
     Raises SpreadsheetExtraMissing, UnreadableFile.
     """
@@ -153,7 +161,7 @@ def from_xlsx(content: bytes) -> ParsedFile:
         import python_calamine
     except ImportError as fault:
         raise SpreadsheetExtraMissing from fault
-    return csv_table.parse_table([[_text(cell) for cell in row] for row in _cells(python_calamine, content)])
+    return [[_text(cell) for cell in row] for row in _cells(python_calamine, content)]
 
 
 def _cells(calamine: ModuleType, content: bytes) -> list[list[Any]]:
