@@ -38,8 +38,8 @@ async def store(tx: Transaction, added: Iterable[Closure]) -> None:
 async def remove(tx: Transaction, removed: Iterable[Closure]) -> None:
     """Remove closures by institution and day, whatever their name; those that are not stored are passed over."""
     for closure in removed:
-        is_same = closures.c.institution_id.is_not_distinct_from(closure.institution_id)
-        await tx.execute(delete(closures).where(is_same, closures.c.day == closure.day))
+        of_institution = closures.c.institution_id == closure.institution_id  # IS NULL where it is None
+        await tx.execute(delete(closures).where(of_institution, closures.c.day == closure.day))
 
 
 async def all_closures(tx: Transaction) -> list[Closure]:

@@ -22,6 +22,8 @@ from storage import schema
 from storage.channels import channel_facts
 from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
+from storage.people import closures, servants
+from storage.people.closures import Closure
 from storage.queue.outbox import DeliveryState
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
@@ -339,6 +341,19 @@ async def test_it_is_resent_once_however_often_it_fails(chat: ReceiptChat) -> No
     await chat.receive_status(resent, DeliveryStatus.FAILED, 131026)
     assert len(await chat.rows(ANA)) == 4
     assert await chat.tick() == 0
+
+
+@pytest.mark.parametrize("is_general", [True, False])
+async def test_it_is_not_resent_when_the_day_was_imported_as_closed_meanwhile(
+    chat: ReceiptChat, is_general: bool
+) -> None:
+    row = await sent_prompt(chat)
+    async with chat.database.write() as tx:
+        known = await servants.by_address(tx, row["channel"], row["address"])
+        assert known is not None
+        await closures.store(tx, [Closure(None if is_general else known.institution_id, chat.clock().date())])
+    await chat.receive_status(row, DeliveryStatus.FAILED, 131047)
+    assert waiting(await chat.rows(ANA)) == []
 
 
 async def test_with_direct_prompts_it_is_resent_as_the_whole_question(chat: ReceiptChat) -> None:

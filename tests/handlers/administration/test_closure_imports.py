@@ -71,15 +71,12 @@ def test_a_wrong_row_is_reported_with_its_number(name: str) -> None:
 
 
 def test_all_errors_of_all_rows_are_reported_at_once() -> None:
-    table = [HEADER, ["X", "soon", ""], ["LEON", "2026-05-05", "x"], ["LEON", "2026-05-05", "x"]]
+    table = [HEADER, ["X", "soon", ""], ["LEON", "2026-05-05", "x"], ["LEON", "2026-05-05", "x"], *[["", "", "x"]] * 2]
     rows, errors = closure_imports.read_closures(table, IDS)
     assert [row.row for row in rows] == [3]
-    assert [(error.row, error.message.partition(":")[0]) for error in errors[:3]] == [
-        (2, "code"),
-        (2, "day"),
-        (2, "name"),
-    ]
-    assert errors[3].row == 4
+    assert [error.row for error in errors] == [2, 2, 2, 4, 5, 6]
+    first_words = [error.message.partition(":")[0] for error in errors]
+    assert first_words == ["code", "day", "name", "the same institution and day as row 3", "day", "day"]
 
 
 def test_without_institutions_a_code_is_answered_with_what_to_do() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import select
@@ -99,14 +99,15 @@ CLOSED = {  # on Tuesday 24 November 2026, a day before or after it; whether Ana
 }
 
 
+@pytest.mark.parametrize("hour", [9, 18])  # at 18:00 the next day has begun in UTC
 @pytest.mark.parametrize("name", CLOSED)
-async def test_who_is_closed_on_a_day_gets_no_prompt_that_day(talk: Talk, name: str) -> None:
+async def test_who_is_closed_on_a_day_gets_no_prompt_that_day(talk: Talk, name: str, hour: int) -> None:
     code, days, is_planned = CLOSED[name]
     await talk.enrol(ANA)
-    talk.clock.move(days=1)
+    talk.clock.move(days=1, hours=hour - 9)
     async with talk.database.write() as tx:
         institution = await servants.institution_by_code(tx, code) if code else None
-        day = talk.now.date() + timedelta(days=days)
+        day = date(2026, 11, 24 + days)
         await closures.store(tx, [Closure(institution.id if institution else None, day)])
     assert await talk.tick() == int(is_planned)
 
