@@ -11,9 +11,8 @@ from sqlalchemy import text as sql
 
 import storage.database
 import storage.people.addresses
+from bot.channels import http_client
 from bot.channels.channel import Unreachable
-from bot.channels.telegram import client as telegram_client
-from bot.channels.whatsapp import client as whatsapp_client
 from bot.delivery.rate_limiter import Limits
 from content.library import Library
 from handlers.message import RenderedTemplate
@@ -85,8 +84,7 @@ async def drain_with_failure(
     testbed.fail(channel, **failure.fault_options | {"hang": hang})
     with monkeypatch.context() as patch:
         if hang is not None:
-            for module in (telegram_client, whatsapp_client):
-                patch.setattr(module, "READ_SECONDS", 0.1)
+            patch.setattr(http_client, "READ_SECONDS", 0.1)
         await testbed.dispatcher.drain()
     testbed.telegram.faults.clear()  # a fault that hangs stays until its event is set
 

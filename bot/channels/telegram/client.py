@@ -1,4 +1,4 @@
-"""HTTP client of the Bot API over one aiohttp session; translates its failures into the channel's errors."""
+"""Network backend of python-telegram-bot, and the translation of the library's errors into the channel's."""
 
 import json
 import re
@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-import aiohttp
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -18,15 +17,12 @@ from telegram.error import (
 )
 from telegram.request import BaseRequest, RequestData
 
+from bot.channels import http_client
 from bot.channels.channel import Blocked, ChannelError, Refused, Stopped, Throttled, Unreachable
+from bot.channels.http_client import HttpClient, NoResponse
 
 T = TypeVar("T")
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-
-JSON = {"Content-Type": "application/json"}
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 15.0
 THROTTLED_SECONDS = 5.0
 """Wait after a 429 without `retry_after` (it happens: Bot API, "ResponseParameters" are optional)."""
 
@@ -50,13 +46,12 @@ class RateLimited(TelegramError):
         self.retry_after = retry_after
 
 
-class NoResponse(NetworkError):
-    """No usable response; `in_doubt`: the request may have been carried out all the same."""
+class Unanswered(NetworkError):
+    """NoResponse as an error of the library, which hides all errors but its own."""
 
-    def __init__(self, kind: str, *, in_doubt: bool) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.in_doubt = in_doubt
+    def __init__(self, failure: NoResponse) -> None:
+        super().__init__(failure.kind)
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +61,26 @@ class JsonFields:
     fields: Mapping[str, object]
     contains_files: bool = False
 
-    def payload(self) -> bytes:
-        return _encode(self.fields).encode()
-
 
 class AiohttpRequest(BaseRequest):
     """Network backend of python-telegram-bot, over aiohttp instead of httpx.
 
-    The URL of every request contains the bot's token, and some errors of HTTP libraries quote URLs:
-    none of those errors leaves this class, only the name of its class.
+    The URL of every request contains the bot's token. No error that leaves this class quotes it.
     """
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpClient()
 
     @property
     def read_timeout(self) -> float | None:
-        return READ_SECONDS
+        return http_client.READ_SECONDS
 
     async def initialize(self) -> None:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # the dispatcher limits how many requests are in flight
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "integra"},
-            )
+        """Nothing to do: the first request opens the session."""
 
     async def shutdown(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._http.close()
 
     async def call(self, url: str, fields: Mapping[str, object]) -> Any:
         """Call a method with its fields as JSON and return its raw result. Raises the library's errors.
@@ -116,40 +100,21 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,
         pool_timeout: object = BaseRequest.DEFAULT_NONE,
     ) -> tuple[int, bytes]:
-        """One request. Raises RateLimited and NoResponse; BaseRequest itself raises errors for other refusals."""
-        seconds = float(read_timeout) if isinstance(read_timeout, int | float) else READ_SECONDS
-        if isinstance(request_data, JsonFields):
-            content: dict[str, Any] = {"data": request_data.payload(), "headers": JSON}
-        else:
-            content = {"data": request_data.json_parameters if request_data else None}
-        status, payload = await self._exchange(method, url, content, seconds)
+        """One request. Raises RateLimited and Unanswered; BaseRequest itself raises errors for other refusals."""
+        seconds = float(read_timeout) if isinstance(read_timeout, int | float) else None
+        fields = request_data.fields if isinstance(request_data, JsonFields) else None
+        form = request_data.json_parameters if request_data is not None and fields is None else None
+        try:
+            status, payload = await self._http.exchange(method, url, json=fields, form=form, read_seconds=seconds)
+        except NoResponse as error:
+            raise Unanswered(error) from None
         if status == 429:
             raise RateLimited(_retry_after(payload))
         if status >= 500:
-            # A gateway that timed out cannot know whether the request was carried out.
-            raise NoResponse(f"status {status}", in_doubt=status == 504)
+            raise Unanswered(NoResponse.of_status(status))
         if status >= 300:
             payload = payload.replace(self._token, b"[token]")
         return status, payload
-
-    async def _exchange(self, method: str, url: str, content: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
-        await self.initialize()
-        assert self._session is not None
-        timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=seconds)
-        failure: NoResponse
-        try:
-            async with self._session.request(
-                method, url, **content, timeout=timeout, allow_redirects=False
-            ) as response:
-                return response.status, await response.read()
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            failure = NoResponse(type(error).__name__, in_doubt=False)
-        except TimeoutError as error:
-            failure = NoResponse(type(error).__name__, in_doubt=True)
-        except (aiohttp.ClientError, OSError) as error:
-            failure = NoResponse(type(error).__name__, in_doubt=True)
-        # Raised outside the handlers: the original error, which may quote the URL, is not chained.
-        raise failure
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
@@ -187,8 +152,8 @@ def channel_error_for(error: TelegramError) -> ChannelError:
     match error:
         case RateLimited():
             return Throttled(error.retry_after)
-        case NoResponse():
-            return Unreachable(error.kind, in_doubt=error.in_doubt)
+        case Unanswered():
+            return Unreachable(error.failure.kind, in_doubt=error.failure.in_doubt)
         case InvalidToken():
             return TokenRevoked("Telegram refuses the bot's token")
         case Forbidden():

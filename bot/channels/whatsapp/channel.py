@@ -22,8 +22,9 @@ from bot.channels.channel import (
     WindowClosed,
 )
 from bot.channels.events import ErrorMeaning
+from bot.channels.http_client import NoResponse
 from bot.channels.whatsapp import messages
-from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.channels.whatsapp.client import Graph, GraphError
 from bot.channels.whatsapp.errors import error_meaning
 from bot.channels.whatsapp.fields import hashed_key
 from handlers.capabilities import Capabilities

@@ -1,14 +1,12 @@
-"""HTTP client of Meta's Graph API over one aiohttp session, and its errors."""
+"""Client of Meta's Graph API, and its errors."""
 
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
+from bot.channels.http_client import HttpClient, NoResponse
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 15.0
 TEMPLATES_A_PAGE = "100"
 NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,whatsapp_business_manager_messaging_limit,throughput"
 TEMPLATE_FIELDS = "name,language,status,category,quality_score,rejected_reason,components"
@@ -30,21 +28,10 @@ class GraphError(Exception):
         self.detail = detail
 
 
-class NoResponse(Exception):
-    """No usable response; `in_doubt`: the request may have been carried out all the same."""
-
-    def __init__(self, kind: str, *, in_doubt: bool) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.in_doubt = in_doubt
-
-
 class Graph:
     """Meta's Graph API for one number and its business account.
 
-    The token is sent in a header, URLs contain ids only, and redirects are not followed. Errors of the HTTP library
-    may quote both: none of them leaves this class, only the name of its class. Every call raises GraphError and
-    NoResponse and nothing else.
+    The token is sent in a header, URLs contain ids only. Every call raises GraphError and NoResponse and nothing else.
     """
 
     def __init__(self, token: str, api_url: str, phone_number_id: str, business_account_id: str) -> None:
@@ -52,7 +39,7 @@ class Graph:
         self._api_url = api_url
         self._number = phone_number_id
         self._account = business_account_id
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpClient()
 
     async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a message, or mark one as read; the response has `messages[0].id`."""
@@ -82,9 +69,7 @@ class Graph:
         return await self._request("POST", f"{self._account}/message_templates", body=payload, with_detail=True)
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._http.close()
 
     async def _request(
         self,
@@ -95,7 +80,10 @@ class Graph:
         body: Mapping[str, Any] | None = None,
         with_detail: bool = False,
     ) -> dict[str, Any]:
-        status, payload = await self._exchange(method, f"{self._api_url}/{path}", query, body)
+        bearer = {"Authorization": f"Bearer {self._token}"}
+        status, payload = await self._http.exchange(
+            method, f"{self._api_url}/{path}", query=query, json=body, headers=bearer
+        )
         response = _json_object(payload)
         refusal = (
             _graph_error(status, response.get("error"), self._token if with_detail else None) if response else None
@@ -103,33 +91,10 @@ class Graph:
         if refusal is not None:
             raise refusal
         if status >= 300:
-            # A gateway that timed out cannot know whether the request was carried out.
-            raise NoResponse(f"status {status}", in_doubt=status == 504)
+            raise NoResponse.of_status(status)
         if response is None:
             raise NoResponse("unreadable response", in_doubt=True)
         return response
-
-    async def _exchange(
-        self, method: str, url: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None
-    ) -> tuple[int, bytes]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "integra"}
-            )
-        timeout = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
-        bearer = {"Authorization": f"Bearer {self._token}"}
-        failure: NoResponse
-        try:
-            async with self._session.request(
-                method, url, params=query, json=body, headers=bearer, timeout=timeout, allow_redirects=False
-            ) as response:
-                return response.status, await response.read()
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            failure = NoResponse(type(error).__name__, in_doubt=False)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            failure = NoResponse(type(error).__name__, in_doubt=True)
-        # Raised outside the handlers: the original error, which may quote the URL, is not chained.
-        raise failure
 
 
 def _json_object(payload: bytes) -> dict[str, Any] | None:

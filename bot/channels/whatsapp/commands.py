@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import config
-from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.channels.http_client import NoResponse
+from bot.channels.whatsapp.client import Graph, GraphError
 from bot.cli.output import async_command, fail, print_line
 from bot.config import WHATSAPP_SETTINGS, Settings
 from bot.course_loader import load_course

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bot.channels import http_client
 from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
 from bot.channels.telegram.channel import MENU_COMMANDS, ProfileTexts, Telegram, Webhook, markup
-from bot.channels.telegram.client import AiohttpRequest, TokenRevoked
+from bot.channels.telegram.client import TokenRevoked
 from content import phrases
 from content.problems import Problem
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, RenderedButton
@@ -216,8 +217,7 @@ async def test_network_failures_may_be_retried(
 async def test_a_response_that_never_comes_leaves_the_delivery_in_doubt(
     api: FakeTelegram, telegram: Channel, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.channels.telegram.client.READ_SECONDS", 0.05)
-    monkeypatch.setattr(AiohttpRequest, "read_timeout", 0.05)
+    monkeypatch.setattr(http_client, "READ_SECONDS", 0.05)
     api.fail("sendMessage", hang=asyncio.Event(), done=True)
     with pytest.raises(Unreachable) as caught:
         await telegram.send(say(person))

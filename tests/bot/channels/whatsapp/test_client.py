@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from bot.channels.whatsapp import client as whatsapp_client
-from bot.channels.whatsapp.client import Graph, GraphError, NoResponse
+from bot.channels import http_client
+from bot.channels.http_client import NoResponse
+from bot.channels.whatsapp.client import Graph, GraphError
 
 TOKEN = "EAAGhunter2hunter2"
 NUMBER, ACCOUNT = "106540352242922", "102290129340398"
@@ -277,7 +278,7 @@ async def test_a_broken_connection_leaves_doubt(meta: Meta, graph: Graph) -> Non
 
 
 async def test_a_missing_response_leaves_doubt(meta: Meta, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whatsapp_client, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(http_client, "READ_SECONDS", 0.05)
     meta.held = asyncio.Event()
     meta.respond({})
     fault = await no_response(graph)
