@@ -1,10 +1,9 @@
-"""Shared by the webhooks: read a body within its size limit, and store all events before acknowledging the request."""
+"""Shared by the webhooks: store all events before the request is acknowledged."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import structlog
-from aiohttp import web
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
 from storage.database import DatabaseUnavailable
@@ -19,18 +18,6 @@ class EventStore(Protocol):
     """The part of the inbox that webhooks and pollers need: store events of any kind (`bot/inbound/inbox.py`)."""
 
     async def store(self, events: Iterable[PlatformEvent]) -> int: ...
-
-
-async def read_body(request: web.Request, limit: int) -> bytes | None:
-    """Read the body; None when it is longer than `limit` bytes (which may differ from the application's limit)."""
-    body = bytearray()
-    if (request.content_length or 0) > limit:
-        return None
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > limit:
-            return None
-    return bytes(body)
 
 
 async def store_all(events: Sequence[PlatformEvent], inbox: EventStore) -> None:

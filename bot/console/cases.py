@@ -88,7 +88,7 @@ async def letters(request: web.Request) -> web.Response:
 @routes.post("/cases/{id}/letters")
 async def answer(request: web.Request) -> web.Response:
     """Store a sealed and signed answer."""
-    officer, posted = site.require_reader(request), await site.posted_json(request, PostedLetter)
+    officer, posted = site.require_reader(request), site.posted_json(request, PostedLetter)
     async with request.config_dict[DATABASE].write() as tx:
         try:
             state = await cases.answer(

@@ -46,7 +46,7 @@ async def keys(request: web.Request) -> web.Response:
 @routes.post("/keys")
 async def sign(request: web.Request) -> web.Response:
     """Put a list in force that the unit's key signed."""
-    officer, posted = site.require_reader(request), await site.posted_json(request, SignedKeys)
+    officer, posted = site.require_reader(request), site.posted_json(request, SignedKeys)
     async with request.config_dict[DATABASE].write() as tx:
         try:
             await cases.sign_keys(site.officer_context(request, tx, officer), posted.body, posted.signature)

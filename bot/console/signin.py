@@ -114,7 +114,7 @@ async def signup_page(request: web.Request) -> web.Response:
 @routes.post("/signup/begin")
 async def begin_signup(request: web.Request) -> web.Response:
     """Respond with the invited officer's details; does not spend the invite."""
-    posted = await site.posted_json(request, SignUpStart)
+    posted = site.posted_json(request, SignUpStart)
     async with request.config_dict[DATABASE].read() as tx:
         try:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
@@ -137,7 +137,7 @@ async def begin_signup(request: web.Request) -> web.Response:
 @routes.post("/signup")
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
-    posted = await site.posted_json(request, SignUp)
+    posted = site.posted_json(request, SignUp)
     keys = Keys(
         reading_key=posted.reading_key,
         signing_key=posted.signing_key,
@@ -171,7 +171,7 @@ async def signin_page(request: web.Request) -> web.Response:
 @routes.post("/signin/begin")
 async def begin_signin(request: web.Request) -> web.Response:
     """Respond with the salt of the officer's passphrase; an unknown address gets a made-up, constant salt."""
-    posted = await site.posted_json(request, SignInStart)
+    posted = site.posted_json(request, SignInStart)
     email = officers.normalize_email(posted.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, email)
@@ -182,7 +182,7 @@ async def begin_signin(request: web.Request) -> web.Response:
 @routes.post("/signin")
 async def sign_in(request: web.Request) -> web.Response:
     """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
-    posted = await site.posted_json(request, SignIn)
+    posted = site.posted_json(request, SignIn)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
     is_right = await _matches(posted.auth, known.auth_hash if known else await _dummy_hash())

@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
+from bot.web.requests import BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
 from handlers.casework.cases import OfficerContext
 from storage.confidential import officers
@@ -26,10 +26,9 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC_PATHS = frozenset(f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin"))
 """The paths that need no session."""
 
-MAX_BODY = 64 * 1024  # bytes
-
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
 GATE_VALUE: web.RequestKey[str] = web.RequestKey("gate")
+BODY: web.RequestKey[bytes] = web.RequestKey("body")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -55,7 +54,7 @@ def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Require a session except for sign-in and sign-up, and origin and CSRF token for every unsafe method.
+    """Require a session except for sign-in and sign-up; for every unsafe method also origin, CSRF token and body limit.
 
     Errors become a page or, for scripts, JSON.
     """
@@ -64,13 +63,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         request[SESSION] = await _session(request)
         if request.method not in SAFE_METHODS:
-            _check_origin(request)
+            if not is_same_origin(request):
+                raise web.HTTPForbidden
             _check_csrf_token(request)
         if request[SESSION] is None and request.path not in PUBLIC_PATHS:
             raise web.HTTPUnauthorized
+        if request.method not in SAFE_METHODS:
+            request[BODY] = await read_body(request)
         response = await handler(request)
     except DatabaseUnavailable:
         response = _error_response(request, 503)
+    except BodyTooLarge:
+        response = _error_response(request, 413)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -90,17 +94,6 @@ async def _session(request: web.Request) -> Session | None:
         async with database.write() as tx:
             await officers.touch(tx, session.key, now)
     return session
-
-
-def _check_origin(request: web.Request) -> None:
-    """Raise 403 unless the request comes from one of our own pages."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise web.HTTPForbidden
-    origin = request.headers.get("Origin")
-    if origin is not None:
-        public = urlsplit(request.config_dict[INSTALLATION].public_url)
-        if origin not in (f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.host}"):
-            raise web.HTTPForbidden
 
 
 def _check_csrf_token(request: web.Request) -> None:
@@ -173,17 +166,12 @@ def officer_context(request: web.Request, tx: Transaction, officer: Officer) -> 
     return OfficerContext(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, current_time(request))
 
 
-async def posted_json(request: web.Request, model: type[Model]) -> Model:
-    """Return the validated JSON body; raise 413, 415 or 422."""
+def posted_json(request: web.Request, model: type[Model]) -> Model:
+    """Return the validated JSON body, which the middleware has read; raise 415 or 422."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(MAX_BODY):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY, actual_size=len(body))
     try:
-        return model.model_validate_json(bytes(body))
+        return model.model_validate_json(request[BODY])
     except ValidationError:
         raise web.HTTPUnprocessableEntity from None
 

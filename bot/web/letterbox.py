@@ -7,18 +7,17 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from markupsafe import Markup
 
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, work_context
+from bot.web.requests import BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, STATIC, html_response
 from handlers.casework import letters
 from storage.confidential import sealing, wire_format
 from storage.database import DatabaseUnavailable
 
-MAX_BODY = 64 * 1024  # bytes
 RENDERED_PAGE = web.AppKey("letterbox_page", str)
 ASSETS = {
     "letterbox": ("letterbox.css", "letterbox.js", "page.js", "thread.js", "write.js"),
@@ -146,29 +145,16 @@ _HANDLED_ERRORS = (
 
 async def _json_body(request: web.Request) -> object:
     """Return the parsed JSON body of a same-origin request. Raises _RejectedRequest."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise _RejectedRequest(403, "origin")
-    origin = request.headers.get("Origin")
-    if origin is not None and not _is_own_origin(request, origin):
+    if not is_same_origin(request):
         raise _RejectedRequest(403, "origin")
     if request.content_type != "application/json":
         raise _RejectedRequest(415, "type")
-    if (request.content_length or 0) > MAX_BODY:
-        raise _RejectedRequest(413, "size")
-    raw = bytearray()
-    async for chunk in request.content.iter_chunked(16 * 1024):
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            raise _RejectedRequest(413, "size")
     try:
-        return json.loads(raw)
+        return json.loads(await read_body(request))
+    except BodyTooLarge:
+        raise _RejectedRequest(413, "size") from None
     except (ValueError, RecursionError):
         raise _RejectedRequest(422, "json") from None
-
-
-def _is_own_origin(request: web.Request, origin: str) -> bool:
-    public = urlsplit(request.app[INSTALLATION].public_url)
-    return origin in (f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.host}")
 
 
 def _error_response(error: Exception) -> web.Response:

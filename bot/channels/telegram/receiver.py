@@ -15,7 +15,8 @@ from bot.channels.channel import ChannelError, Throttled
 from bot.channels.events import PlatformEvent, UnreadableEvent, UnreadablePayload
 from bot.channels.telegram.client import PollingConflict, TokenRevoked
 from bot.channels.telegram.parser import NAME, update_key
-from bot.channels.webhook import NO_KEY, EventStore, read_body
+from bot.channels.webhook import NO_KEY, EventStore
+from bot.web.requests import BodyTooLarge, read_body
 from handlers.message import Update
 from storage.database import DatabaseUnavailable
 
@@ -127,8 +128,9 @@ def attach(app: web.Application, telegram: UpdateParser, inbox: EventStore, secr
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, expected):
             return _error_response(403, "secret")
-        body = await read_body(request, BODY_LIMIT)
-        if body is None:
+        try:
+            body = await read_body(request, BODY_LIMIT)
+        except BodyTooLarge:
             return _error_response(413, "size")
         try:
             raw = json.loads(body)

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
+from bot.web.requests import BodyTooLarge, read_body
 from handlers.message import BOLD, ITALIC, MAX_SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
 
-BODY_LIMIT = 64 * 1024
 MAX_CHOICE = 64
 COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff" + BOLD + UNBOLD + ITALIC + UNITALIC + "]")
@@ -43,13 +43,10 @@ class SubmittedAction:
 
 async def read_fields(request: web.Request) -> Mapping[str, str]:
     """The fields of a form or a JSON object. Raises RejectedForm: too large, or neither of them."""
-    body = b""
-    if (request.content_length or 0) > BODY_LIMIT:
-        raise RejectedForm(413, "webchat.sorry_large")
-    async for chunk in request.content.iter_chunked(16 * 1024):
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise RejectedForm(413, "webchat.sorry_large")
+    try:
+        body = await read_body(request)
+    except BodyTooLarge as error:
+        raise RejectedForm(413, "webchat.sorry_large") from error
     try:
         if request.content_type == "application/json":
             fields = json.loads(body)

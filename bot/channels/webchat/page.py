@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -26,6 +25,7 @@ from bot.channels.webchat.form import (
 from bot.channels.webchat.rendering import BubbleView, bubble_view
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.assets import VERSION, add_assets
+from bot.web.requests import is_same_origin
 from bot.web.templating import HEADERS, preferred_language, remember_language
 from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from storage.channels import transcripts
@@ -160,7 +160,7 @@ async def receive_post(request: web.Request) -> web.Response:
 
 def _authorized_address(request: web.Request) -> str:
     """Address of the posting chat. Raises RejectedForm: cross-origin, without cookie, or over the rate limit."""
-    if not _is_same_origin(request):
+    if not is_same_origin(request):
         raise RejectedForm(403, "webchat.sorry_elsewhere")
     secret = _secret(request)
     if not secret:
@@ -171,14 +171,6 @@ def _authorized_address(request: web.Request) -> str:
     if not _is_within_rate_limit(request.app, address):
         raise RejectedForm(429, "webchat.sorry_fast")
     return address
-
-
-def _is_same_origin(request: web.Request) -> bool:
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return False
-    origin = request.headers.get("Origin")
-    public = urlsplit(request.app[INSTALLATION].public_url)
-    return origin is None or origin in (f"{request.scheme}://{request.host}", f"{public.scheme}://{public.netloc}")
 
 
 def _is_within_rate_limit(app: web.Application, address: str) -> bool:
@@ -261,7 +253,7 @@ def _error_response(request: web.Request, status: int, key: str, wants_json: boo
 async def stream_changes(request: web.Request) -> web.StreamResponse:
     """Server-sent events: all changes of the chat after a revision."""
     secret = _secret(request)
-    if not secret or not _is_same_origin(request):
+    if not secret or not is_same_origin(request):
         raise web.HTTPForbidden()
     after = parse_number(request.headers.get("Last-Event-ID", "") or request.query.get("after", "")) or 0
     response = web.StreamResponse(headers={**HEADERS, "X-Accel-Buffering": "no"})

@@ -10,8 +10,9 @@ import structlog
 from aiohttp import web
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.webhook import EventStore, read_body, store_all
+from bot.channels.webhook import EventStore, store_all
 from bot.channels.whatsapp.parser import parse
+from bot.web.requests import BodyTooLarge, read_body
 from storage.database import DatabaseUnavailable
 
 PATH = "/webhooks/whatsapp"
@@ -58,8 +59,9 @@ class _Webhook:
         signature = request.headers.get(SIGNATURE_HEADER)
         if signature is None:
             return _error_response(401, "no signature")
-        body = await read_body(request, BODY_LIMIT)
-        if body is None:
+        try:
+            body = await read_body(request, BODY_LIMIT)
+        except BodyTooLarge:
             return _error_response(413, "size")
         if not self._is_signed(body, signature):
             return _error_response(403, "signature")
