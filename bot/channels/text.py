@@ -1,4 +1,4 @@
-"""Reading of typed text, the same on every messaging platform."""
+"""Parse typed text: the one place where every channel tells commands from texts and drops long ones."""
 
 import re
 import unicodedata

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +9,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from bot.channels.text import clean, parse_typed
 from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
 from bot.web.requests import BodyTooLarge, read_body
-from handlers.message import BOLD, ITALIC, MAX_SHORT_TEXT, UNBOLD, UNITALIC, UpdateKind
+from handlers.message import UpdateKind
 
 MAX_CHOICE = 64
-COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
-UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff" + BOLD + UNBOLD + ITALIC + UNITALIC + "]")
-"""Characters that PostgreSQL or UTF-8 cannot store, and those that we use as emphasis marks."""
 
 
 class RejectedForm(Exception):
@@ -56,8 +53,7 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
         raise RejectedForm(400, "webchat.sorry_unreadable") from error
     if not isinstance(fields, dict):
         raise RejectedForm(400, "webchat.sorry_unreadable")
-    scalars = {name: value for name, value in fields.items() if isinstance(value, str | int) and value is not False}
-    return {name: UNSTORABLE.sub("", str(value)) for name, value in scalars.items()}
+    return {name: str(value) for name, value in fields.items() if isinstance(value, str | int) and value is not False}
 
 
 def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:
@@ -65,16 +61,13 @@ def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:
     if fields.get("choice"):
         # Our own choices have at most 64 bytes. A forged one is cut and passed on: the handlers treat it as unknown.
         ref = parse_number(fields.get("ref", ""))
-        choice = fields["choice"][:MAX_CHOICE]
+        choice = clean(fields["choice"][:MAX_CHOICE])
         return SubmittedAction(UpdateKind.CHOICE, choice=choice, ref="" if ref is None else str(ref))
-    text = fields.get("text", "").strip()
-    if fields.get("command"):
-        text = "/" + fields["command"].strip().removeprefix("/")
-    if fields.get("long") or len(text) > MAX_SHORT_TEXT:
+    if fields.get("long"):
         return SubmittedAction(UpdateKind.LONG_TEXT)
-    if text.startswith("/") and (command := COMMAND.fullmatch(text)):
-        return SubmittedAction(UpdateKind.COMMAND, command=command[1].lower(), text=(command[2] or "").strip())
-    return SubmittedAction(UpdateKind.TEXT, text=text) if text else None
+    command = fields.get("command", "").strip().removeprefix("/")
+    kind, command, text = parse_typed(f"/{command}" if command else fields.get("text", ""))
+    return SubmittedAction(kind, text=text, command=command) if text or kind is not UpdateKind.TEXT else None
 
 
 def submission_key(address: str, action: SubmittedAction, once: str) -> str:
