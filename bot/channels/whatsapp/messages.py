@@ -116,7 +116,8 @@ def _row(button: RenderedButton) -> Body:
     if len(button.choice) > MAX_ROW_ID:
         raise Refused("a choice too long for a row")
     row = {"id": button.choice, "title": _cut(button.label, MAX_ROW_TITLE)}
-    return row | ({"description": _cut(button.hint, MAX_ROW_DESCRIPTION)} if button.hint else {})
+    description = _cut(button.hint, MAX_ROW_DESCRIPTION)
+    return row | ({"description": description} if description else {})
 
 
 def _distinct(buttons: Iterable[RenderedButton]) -> list[RenderedButton]:

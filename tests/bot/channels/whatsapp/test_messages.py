@@ -177,7 +177,7 @@ def test_a_hint_is_cut_to_the_length_of_a_row_description() -> None:
         RenderedButton("B", "a:2", hint="x" * 72),
         RenderedButton("C", "a:3", hint="y" * 73),
     ]
-    body = accepted(whatsapp_messages.free_form(parcel("hola", *hints, RenderedButton("D", "a:4"))))
+    body = accepted(whatsapp_messages.free_form(parcel("hola", *hints, RenderedButton("D", "a:4", hint=" "))))
     (section,) = body["interactive"]["action"]["sections"]
     assert [row.get("description") for row in section["rows"]] == ["corto", "x" * 72, "y" * 71 + "…", None]
     assert body["interactive"]["action"]["button"] == "Elegir"
