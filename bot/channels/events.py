@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from handlers.message import Update
+from storage.queue.receipts import DeliveryStatus
 
 
 class UnreadablePayload(Exception):
@@ -18,15 +19,6 @@ class UnreadableEvent:
     channel: str
     key: str
     fault: str
-
-
-class DeliveryStatus(StrEnum):
-    """Status of a delivery that the platform had accepted, from the least to the most that is known."""
-
-    SENT = "sent"  # it left the platform
-    FAILED = "failed"  # it will not arrive; `Receipt.code` is the reason
-    DELIVERED = "delivered"  # it is on the recipient's device
-    READ = "read"  # read receipt: the recipient opened (or played) it
 
 
 class ErrorMeaning(StrEnum):

@@ -3,10 +3,9 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from bot.batching import Batcher, BatchOptions
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
@@ -22,13 +21,7 @@ WRITE_INTERVAL = 0.002  # seconds between two writes: far less than a platform t
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _TAGS = {event_type: tag for tag, event_type in TYPES.items()}
-_ENUM_FIELDS: dict[str, Callable[[str], Any]] = {
-    field.name: field.type
-    for event_type in TYPES.values()
-    for field in fields(event_type)
-    if isinstance(field.type, type) and issubclass(field.type, StrEnum)
-}
-"""JSON holds them as strings."""
+_DECODERS: dict[str, TypeAdapter[ReadableEvent]] = {tag: TypeAdapter(event_type) for tag, event_type in TYPES.items()}
 
 
 class Inbox:
@@ -77,13 +70,12 @@ class Inbox:
     def read(self, row: updates.StoredUpdate) -> ReadableEvent:
         """Decrypt the event in a stored row.
 
-        Raises cryptography.exceptions.InvalidTag when the key changed meanwhile.
+        Raises cryptography.exceptions.InvalidTag when the key changed meanwhile, pydantic.ValidationError for a body
+        that is no such event; fields that only a later version knows are ignored.
         """
         values = json.loads(self.box.decrypt(row.body, row.channel))
-        event_type = TYPES[values.pop("is", "update")]  # a body stored by a version without tags is an update
-        return event_type(
-            **{name: _ENUM_FIELDS[name](value) if name in _ENUM_FIELDS else value for name, value in values.items()}
-        )
+        tag = values.pop("is", "update")  # a body stored by a version without tags is an update
+        return _DECODERS[tag].validate_python(values)
 
 
 def _ordering_key(event: ReadableEvent) -> str:

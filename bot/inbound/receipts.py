@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bot.channels.events import DeliveryStatus, ErrorMeaning, Receipt
+from bot.channels.events import ErrorMeaning, Receipt
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
@@ -13,7 +13,7 @@ from storage.people import addresses, servants
 from storage.people.due import DueServant
 from storage.queue import outbox, receipts
 from storage.queue.outbox import DeliveryKind
-from storage.queue.receipts import UpdatedDelivery
+from storage.queue.receipts import DeliveryStatus, UpdatedDelivery
 
 log = structlog.get_logger()
 

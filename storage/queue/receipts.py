@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Select, func, or_, select, update
@@ -10,8 +11,28 @@ from storage.database import Transaction
 from storage.queue.outbox import DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
-STATUSES = ("sent", "failed", "delivered", "read")
-"""Statuses in ascending order. They arrive in any order, and the highest one so far counts."""
+
+class DeliveryStatus(StrEnum):
+    """Status of a delivery that the platform had accepted, from the least to the most that is known.
+
+    They are reported in any order, and the highest one so far counts.
+    """
+
+    SENT = "sent"  # it left the platform
+    FAILED = "failed"  # it will not arrive
+    DELIVERED = "delivered"  # it is on the recipient's device
+    READ = "read"  # read receipt: the recipient opened (or played) it
+
+    @property
+    def state(self) -> DeliveryState:
+        """State of a delivery with this status: any but a failure shows that it was sent."""
+        return DeliveryState.FAILED if self is DeliveryStatus.FAILED else DeliveryState.SENT
+
+    @property
+    def replaced(self) -> list[str]:
+        """The lower statuses, which this one replaces."""
+        ranks = list(DeliveryStatus)
+        return [status.value for status in ranks[: ranks.index(self)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +47,7 @@ class UpdatedDelivery:
 
 
 async def record_status(
-    tx: Transaction, channel: str, number: int, ref: str, status: str, now: datetime
+    tx: Transaction, channel: str, number: int, ref: str, status: DeliveryStatus, now: datetime
 ) -> UpdatedDelivery | None:
     """Record a status reported by the platform; None: the delivery is unknown, or the status is not new.
 
@@ -39,14 +60,13 @@ async def record_status(
     if number:
         is_attempted = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
         matching = by_ref.union_all(select(deliveries.c.id).where(in_channel, deliveries.c.id == number, is_attempted))
-    lower = STATUSES[: STATUSES.index(status)]
-    ended = {"body": None, "lease_until": None, "worker": None, "platform_ref": ref[:160]}
-    state = DeliveryState.FAILED if status == "failed" else DeliveryState.SENT
+    reported = {"platform_status": status.value, "state": status.state.value, "platform_ref": ref[:160]}
+    ended = {"body": None, "lease_until": None, "worker": None, "ended_at": func.coalesce(deliveries.c.ended_at, now)}
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(matching))
-        .where(or_(deliveries.c.platform_status.is_(None), deliveries.c.platform_status.in_(lower)))
-        .values(platform_status=status, state=state.value, ended_at=func.coalesce(deliveries.c.ended_at, now), **ended)
+        .where(or_(deliveries.c.platform_status.is_(None), deliveries.c.platform_status.in_(status.replaced)))
+        .values(**reported, **ended)
         .returning(*(deliveries.c[name] for name in UpdatedDelivery.__slots__))
     )
     row = (await tx.execute(statement)).mappings().first()

@@ -12,6 +12,7 @@ from storage.people import addresses, closures, due
 from storage.people.due import DueGroup, DueTime, WindowCutoff
 from storage.queue import backlog, claims, outbox, receipts, updates
 from storage.queue.claims import RecipientRateLimit
+from storage.queue.receipts import DeliveryStatus
 from storage.schema import metadata
 from tests.cast import MONDAY_NINE as NOW
 from tests.statement_log import statement_listener
@@ -50,7 +51,7 @@ QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "backlogs": lambda tx: backlog.backlogs(tx, NOW, NOW),
     "oldest update age": lambda tx: backlog.oldest_update_age(tx, NOW),
     "expired leases": lambda tx: backlog.count_expired_leases(tx, NOW),
-    "receipt": lambda tx: receipts.record_status(tx, "whatsapp", 5, "ref", "sent", NOW),
+    "receipt": lambda tx: receipts.record_status(tx, "whatsapp", 5, "ref", DeliveryStatus.SENT, NOW),
     "release": lambda tx: outbox.release(tx, "w"),
     "release all": outbox.release_all,
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),

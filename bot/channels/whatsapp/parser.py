@@ -13,7 +13,6 @@ from bot.channels.events import (
     AccountEffect,
     AccountEvent,
     AccountEventKind,
-    DeliveryStatus,
     ErrorMeaning,
     PlatformEvent,
     Receipt,
@@ -42,6 +41,7 @@ from bot.channels.whatsapp.fields import (
     user_of,
 )
 from handlers.message import Update, UpdateKind
+from storage.queue.receipts import DeliveryStatus
 
 NAME = "whatsapp"
 MAX_SYSTEM_TEXT = 2_000  # of a system message, in characters

@@ -5,17 +5,29 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from bot.channels.events import UnreadableEvent
-from bot.inbound.inbox import Inbox
+from bot.channels.events import (
+    AccountEffect,
+    AccountEvent,
+    AccountEventKind,
+    ErrorMeaning,
+    Receipt,
+    UnreadableEvent,
+)
+from bot.inbound.inbox import Inbox, ReadableEvent
 from handlers.message import Update, UpdateKind
 from storage.database import Database, DatabaseUnavailable, Transaction, open_database
 from storage.queue import updates
+from storage.queue.receipts import DeliveryStatus
 from storage.schema import updates as table
 from tests.cast import Clock
 
@@ -47,6 +59,88 @@ async def test_an_update_is_read_as_it_was_stored(inbox: Inbox, database: Databa
     stored = inbox.read(await waiting(database))
     assert stored == sent
     assert all(type(getattr(stored, field.name)) is type(getattr(sent, field.name)) for field in fields(Update))
+
+
+def events_of(event_type: type[ReadableEvent], **columns: str) -> st.SearchStrategy[ReadableEvent]:
+    """Events with any values but for the fields that are also columns."""
+    values: dict[str, Any] = dict.fromkeys(event_type.__slots__, ...)
+    values |= {name: st.just(value) for name, value in columns.items()}
+    if "fields" in values:
+        values["fields"] = st.dictionaries(st.text(), st.text())
+    return st.builds(event_type, **values)
+
+
+EVENTS = st.one_of(
+    events_of(Update, channel="telegram", key="1", address="5"),
+    events_of(Receipt, channel="whatsapp", key="1", ref="h:2"),
+    events_of(AccountEvent, channel="whatsapp", key="1"),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(event=EVENTS)
+async def test_every_event_is_read_as_it_was_stored(inbox: Inbox, database: Database, event: ReadableEvent) -> None:
+    async with database.write() as tx:
+        await tx.execute(delete(table))
+    await inbox.store([event])
+    stored = inbox.read(await waiting(database))
+    assert stored == event
+    for name in event.__slots__:
+        assert type(getattr(stored, name)) is type(getattr(event, name)), name
+
+
+OLD_BODIES: list[tuple[str, ReadableEvent]] = [
+    (
+        '{"is": "update", "channel": "telegram", "key": "31", "address": "5", "kind": "choice", "text": "", '
+        '"command": "", "choice": "answer:7:b", "language": "es-MX", "ref": "8", "press": "4", "album": "", '
+        '"at": 0, "alias": "", "moved_to": "", "moved_alias": ""}',
+        Update("telegram", "31", "5", UpdateKind.CHOICE, choice="answer:7:b", language="es-MX", ref="8", press="4"),
+    ),
+    (
+        '{"channel": "telegram", "key": "31", "address": "5", "kind": "text", "text": "ñandú"}',  # without a tag
+        Update("telegram", "31", "5", UpdateKind.TEXT, text="ñandú"),
+    ),
+    (
+        '{"is": "receipt", "channel": "whatsapp", "key": "h:1", "ref": "h:2", "status": "failed", "number": 7, '
+        '"at": 1795300000, "code": 131026, "meaning": "recipient_gone"}',
+        Receipt("whatsapp", "h:1", "h:2", DeliveryStatus.FAILED, 7, 1_795_300_000, 131026, ErrorMeaning.RECIPIENT_GONE),
+    ),
+    (
+        '{"is": "account_event", "channel": "whatsapp", "key": "b:1", "topic": "account", '
+        '"fields": {"event": "DISABLED_UPDATE", "ban": "DISABLE"}, "at": 1795300000, "effect": "stop"}',
+        AccountEvent(
+            "whatsapp",
+            "b:1",
+            AccountEventKind.ACCOUNT,
+            {"event": "DISABLED_UPDATE", "ban": "DISABLE"},
+            1_795_300_000,
+            AccountEffect.STOP,
+        ),
+    ),
+    (
+        '{"is": "account_event", "channel": "whatsapp", "key": "b:1", "topic": "fault", "from_later": [1]}',
+        AccountEvent("whatsapp", "b:1", AccountEventKind.FAULT),
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "event"), OLD_BODIES, ids=[body[:40] for body, _ in OLD_BODIES])
+async def test_a_body_that_another_version_stored_is_read(inbox: Inbox, body: str, event: ReadableEvent) -> None:
+    encrypted = inbox.box.encrypt(body.encode(), event.channel)
+    assert inbox.read(updates.StoredUpdate(1, event.channel, "", event.key, encrypted)) == event
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"is": "update", "kind": "text"}',
+        '{"is": "receipt", "channel": "whatsapp", "key": "1", "ref": "", "status": "?"}',
+        '{"is": "account_event", "channel": "whatsapp", "key": "1", "topic": "fault", "fields": {"code": 1}}',
+    ],
+)
+async def test_a_body_that_is_no_event_is_refused(inbox: Inbox, body: str) -> None:
+    with pytest.raises(ValidationError):
+        inbox.read(updates.StoredUpdate(1, "whatsapp", "", "1", inbox.box.encrypt(body.encode(), "whatsapp")))
 
 
 @pytest.mark.parametrize("kind", list(UpdateKind))

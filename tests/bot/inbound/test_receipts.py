@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 
-from bot.channels.events import DeliveryStatus, ErrorMeaning, Receipt
+from bot.channels.events import ErrorMeaning, Receipt
 from bot.channels.whatsapp.errors import error_meaning
 from bot.inbound import receipts
 from content.library import Library
@@ -25,6 +25,7 @@ from storage.database import Database
 from storage.people import closures, servants
 from storage.people.closures import Closure
 from storage.queue.outbox import DeliveryState
+from storage.queue.receipts import DeliveryStatus
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 from tests.conftest import clear_tables

@@ -15,6 +15,7 @@ from storage.people import servants
 from storage.queue import backlog, claims, outbox, receipts
 from storage.queue.backlog import Backlog
 from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, NewDelivery, PostponedDelivery
+from storage.queue.receipts import DeliveryStatus
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
@@ -380,7 +381,7 @@ async def test_the_backlog_of_each_channel(database: Database) -> None:
                 one.key, DeliveryState.SENT
             )
             await delivery_worker.finish(tx, one.id, state, NOW, ref=one.key)
-        await receipts.record_status(tx, "telegram", 0, "lost failed", "failed", NOW)
+        await receipts.record_status(tx, "telegram", 0, "lost failed", DeliveryStatus.FAILED, NOW)
         await outbox.add(tx, [new("a", due_at=NOW - MINUTE), new("b", due_at=NOW), new("c", due_at=NOW + MINUTE)])
         await outbox.add(tx, [new("web", channel="webchat", due_at=NOW + MINUTE)])
         later = NOW + MINUTE / 2

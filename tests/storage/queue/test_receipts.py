@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from storage.database import Database, Transaction
 from storage.queue import backlog, outbox, receipts
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
-from storage.queue.receipts import STATUSES, UpdatedDelivery
+from storage.queue.receipts import DeliveryStatus, UpdatedDelivery
 from storage.schema import deliveries
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
@@ -49,7 +49,7 @@ async def row(tx: Transaction, number: int) -> dict[str, Any]:
 async def report(
     tx: Transaction, status: str, number: int = 0, ref: str = REF, now: datetime = LATER
 ) -> UpdatedDelivery | None:
-    return await receipts.record_status(tx, "whatsapp", number, ref, status, now)
+    return await receipts.record_status(tx, "whatsapp", number, ref, DeliveryStatus(status), now)
 
 
 # ---------------------------------------------------------------- any order
@@ -59,12 +59,12 @@ RANK = {status: place for place, status in enumerate(("sent", "failed", "deliver
 
 
 def test_the_ranks_are_those_of_the_statuses() -> None:
-    assert tuple(RANK) == STATUSES
+    assert list(RANK) == list(DeliveryStatus)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    reported=st.lists(st.tuples(st.sampled_from(STATUSES), st.booleans()), min_size=1, max_size=10),
+    reported=st.lists(st.tuples(st.sampled_from(DeliveryStatus), st.booleans()), min_size=1, max_size=10),
     before=st.sampled_from([DeliveryState.SENT, DeliveryState.DOUBTED, DeliveryState.CLAIMED]),
 )
 async def test_in_any_order_and_with_repetitions_the_highest_status_counts(
@@ -147,7 +147,7 @@ async def test_a_delivery_with_another_reference_is_not_changed(database: Databa
         number = await add(tx)
         await bring_to(tx, number, DeliveryState.SENT, OTHER_REF)
         before = await row(tx, number)
-        for status in STATUSES:
+        for status in DeliveryStatus:
             assert await report(tx, status, number) is None
         assert await row(tx, number) == before
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.channels.events import AccountEvent, AccountEventKind, DeliveryStatus, ErrorMeaning, Receipt, UnreadableEvent
+from bot.channels.events import AccountEvent, AccountEventKind, ErrorMeaning, Receipt, UnreadableEvent
 from bot.channels.whatsapp.fields import hashed_key
 from bot.channels.whatsapp.parser import parse
 from bot.channels.whatsapp.phone import canonical
 from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
+from storage.queue.receipts import DeliveryStatus
 from tests.bot.channels.whatsapp.payloads import (
     ANA,
     CHANGED_IDS,
