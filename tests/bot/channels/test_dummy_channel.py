@@ -21,7 +21,7 @@ from bot import app as wiring
 from bot import lifecycle
 from bot.app import App
 from bot.channels import registry
-from bot.channels.events import DeliveryStatus, ErrorMeaning, PlatformEvent, Receipt, UnreadableEvent
+from bot.channels.events import ErrorMeaning, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.webchat import page as webchat_page
 from bot.config import Settings
 from content.library import Library
@@ -33,6 +33,7 @@ from storage.database import Database
 from storage.people import addresses, servants
 from storage.queue import backlog, claims, outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
+from storage.queue.receipts import DeliveryStatus
 from storage.schema import deliveries
 from tests.bot.console.office import Desk, OfficerWithKeys
 from tests.cast import INSTITUTIONS, Clock

@@ -1,11 +1,11 @@
 """The Dummy channel: a platform of plain texts, without buttons; answers are chosen by number."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
-
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
+from bot.channels.http_client import HttpClient, NoResponse
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedButton, strip_emphasis
 from storage.queue.claims import RecipientRateLimit
@@ -14,7 +14,6 @@ NAME = "dummy"
 RATE = 50.0  # messages per second to all recipients, as the platform's terms say
 RECIPIENT_RATE_LIMIT = RecipientRateLimit(30, 60.0)
 MAX_REPLIES = 30  # numbers below one text
-TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 CAPABILITIES = Capabilities(can_edit=False, can_erase=False, max_buttons=MAX_REPLIES, typed_commands=True)
 
@@ -27,6 +26,7 @@ class Dummy:
     def __init__(self, api_url: str, token: str) -> None:
         self._api_url = api_url
         self._token = token
+        self._http = HttpClient()
 
     async def start(self) -> None:
         """Check the credential. Raises the channel's errors."""
@@ -43,31 +43,31 @@ class Dummy:
             raise Unreachable("a response without an id", in_doubt=True) from None
 
     async def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        url, bearer = f"{self._api_url}/{path}", {"Authorization": f"Bearer {self._token}"}
+        bearer = {"Authorization": f"Bearer {self._token}"}
         try:
-            async with (
-                aiohttp.ClientSession(headers=bearer, timeout=TIMEOUT) as session,
-                session.request(method, url, json=body) as response,
-            ):
-                _check(response)
-                return dict(await response.json())
-        except aiohttp.ClientConnectorError:
-            raise Unreachable("no connection", in_doubt=False) from None
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            raise Unreachable(type(error).__name__, in_doubt=True) from None
+            status, content = await self._http.exchange(method, f"{self._api_url}/{path}", json=body, headers=bearer)
+            _check(status, content)
+            return dict(json.loads(content))
+        except NoResponse as failure:
+            raise Unreachable(failure.kind, in_doubt=failure.in_doubt) from None
+        except ValueError:
+            raise Unreachable("an unreadable response", in_doubt=True) from None
+
+    async def close(self) -> None:
+        """Close the connections to the platform."""
+        await self._http.close()
 
 
-def _check(response: aiohttp.ClientResponse) -> None:
+def _check(status: int, content: bytes) -> None:
     """Raise the error that a status means; whatever the platform may repair by itself is retried."""
-    status = response.status
     if status == 401:
         raise Stopped("the token is refused")
     if status == 410:
         raise Blocked("no such recipient")
     if status == 429:
-        raise Throttled(float(response.headers.get("Retry-After", "1")))
+        raise Throttled(float(json.loads(content)["retry_after"]))
     if status >= 500:
-        raise Unreachable(f"status {status}", in_doubt=status == 504)
+        raise NoResponse.of_status(status)
     if status >= 400:
         raise Refused(f"status {status}")
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from bot.channels.events import (
-    DeliveryStatus,
     ErrorMeaning,
     PlatformEvent,
     Receipt,
@@ -13,6 +12,7 @@ from bot.channels.events import (
 from bot.channels.text import parse_typed
 from bot.channels.webhook import NO_KEY
 from handlers.message import Update, UpdateKind
+from storage.queue.receipts import DeliveryStatus
 from tests.fakes.dummy_channel.channel import NAME
 
 STATUSES = {"arrived": DeliveryStatus.DELIVERED, "lost": DeliveryStatus.FAILED}

@@ -28,6 +28,9 @@ class DummyRuntime(PlatformRuntime):
         await self.channel.start()
         return ""
 
+    async def close(self) -> None:
+        await self.channel.close()
+
 
 class DummyRegistration(Registration):
     """The account at `api_url`. A channel of the product takes these three from the settings instead."""

@@ -5,7 +5,8 @@ import json
 
 from aiohttp import web
 
-from bot.channels.webhook import EventStore, read_body, store_all
+from bot.channels.webhook import EventStore, store_all
+from bot.web.requests import BodyTooLarge, read_body
 from storage.database import DatabaseUnavailable
 from tests.fakes.dummy_channel.parser import parse
 
@@ -21,8 +22,9 @@ def attach(site: web.Application, inbox: EventStore, secret: str) -> None:
         given = request.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode()):
             return web.Response(status=403)
-        body = await read_body(request, BODY_LIMIT)
-        if body is None:
+        try:
+            body = await read_body(request, BODY_LIMIT)
+        except BodyTooLarge:
             return web.Response(status=413)
         try:
             payload = json.loads(body)
