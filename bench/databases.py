@@ -21,7 +21,6 @@ from typing import Any
 
 import asyncpg
 
-from bot import config
 from storage import migrate
 from tests import postgres
 
@@ -67,10 +66,8 @@ class Databases:
                 path.unlink()
 
     def data_dir(self) -> Path:
-        """A folder for one run's DATA_DIR, with its keys: processes that start together would each generate them."""
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        config.load_secrets(folder)
-        return folder
+        """An empty folder for one run's DATA_DIR."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
 
 
 @dataclass(frozen=True)

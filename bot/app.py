@@ -10,16 +10,17 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web as web_server
 
-from bot import console
+from bot import console, secrets
 from bot.channels import registry
 from bot.channels.registration import ChannelRuntime, ChannelServices
-from bot.config import Secrets, Settings, load_secrets
+from bot.config import Settings
 from bot.course_loader import load_course
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
 from bot.scheduler import Scheduler
+from bot.secrets import Secrets
 from bot.web import landing, letterbox, metrics, server
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
@@ -84,20 +85,20 @@ async def build(
     `sleep` and `monotonic` (both in seconds) are the dispatcher's timers, `recipient_limit` is applied in place of the
     channels' own; tests replace them.
 
-    Raises WrongSetting, BrokenContent.
+    Raises WrongSetting, BrokenContent, DatabaseUnavailable.
     """
     async with AsyncExitStack() as stack:
         library = library or load_course(settings)
-        secrets = load_secrets(settings.data_dir)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
-        inbox = Inbox(database, secrets.inbox, clock)
-        services = ChannelServices(settings, secrets, library, database, inbox, inbox.box, clock)
+        keys = await secrets.load(database, settings.data_dir)
+        inbox = Inbox(database, keys.inbox, clock)
+        services = ChannelServices(settings, keys, library, database, inbox, inbox.box, clock)
         channels: dict[str, ChannelRuntime] = {}
         for registration in registry.enabled(settings):
             channels[registration.name] = runtime = registration.build(services)
             stack.push_async_callback(runtime.close)
-        installation = _installation(settings, secrets)
+        installation = _installation(settings, keys)
         rate_limit_clock = _rate_limit_clock(database, clock)
         dispatcher = Dispatcher(
             database,
@@ -114,7 +115,7 @@ async def build(
         site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = rate_limit_clock is None
         yield App(
             settings,
-            secrets,
+            keys,
             database,
             library,
             installation,
@@ -128,12 +129,12 @@ async def build(
         )
 
 
-def _installation(settings: Settings, secrets: Secrets) -> Installation:
+def _installation(settings: Settings, keys: Secrets) -> Installation:
     capabilities = {
         registration.name: registration.capabilities(settings) for registration in registry.enabled(settings)
     }
     timezone = ZoneInfo(settings.timezone)
-    return Installation(timezone, settings.public_url, secrets.route, settings.min_group, capabilities)
+    return Installation(timezone, settings.public_url, keys.route, settings.min_group, capabilities)
 
 
 def _limits(settings: Settings, recipient_limit: RecipientRateLimit | None) -> dict[str, Limits]:

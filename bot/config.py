@@ -1,8 +1,6 @@
-"""Settings from the environment or `.env`, strictly validated into one frozen object; and the generated secrets."""
+"""Settings from the environment or `.env`, strictly validated into one frozen object."""
 
 import os
-import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -265,45 +263,3 @@ def _error_lines(error: Any) -> list[str]:
     is_secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL"
     seen = "" if is_secret else f" (seen: {error['input']!r})"
     return [f"{name}: {message}{seen}"]
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """Generated keys of this installation; none of them decrypts a confidential query."""
-
-    route: bytes  # encrypts chat addresses of open cases
-    inbox: bytes  # encrypts updates while they wait
-    audit: bytes
-    csrf: bytes
-    webhook: str  # Telegram sends it with each webhook request to authenticate itself
-
-
-def load_secrets(folder: Path) -> Secrets:
-    """Read the generated keys, creating missing ones with file mode 600.
-
-    Raises WrongSetting when the folder cannot be used or a key is damaged.
-    """
-    secrets_dir = folder / "secrets"
-    try:
-        secrets_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keys = {name: _read_or_create_key(secrets_dir / name) for name in ("route", "inbox", "audit", "csrf")}
-        webhook = _read_or_create_key(secrets_dir / "webhook").hex()
-    except OSError as error:
-        raise WrongSetting(f"DATA_DIR: cannot use {str(folder)!r} ({error.strerror})") from error
-    return Secrets(**keys, webhook=webhook)
-
-
-def _read_or_create_key(path: Path) -> bytes:
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_bytes(32)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return key
-    if len(key) != 32:
-        raise WrongSetting(f"DATA_DIR: {path.name!r} in secrets/ is damaged: {len(key)} bytes, expected 32")
-    return key

@@ -34,11 +34,17 @@ class Step:
 
 
 def newest() -> str:
-    """The revision of the newest migration: the name of its file begins with it."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """The revision of the newest migration."""
+    return max(revisions())
 
 
-def _current(connection: Connection) -> str | None:
+def revisions() -> set[str]:
+    """The revisions that this version knows: the names of the migrations' files begin with them."""
+    return {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision of a database's schema; None: it has none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("select version_num from alembic_version"))
@@ -88,7 +94,7 @@ async def _lock(connection: AsyncConnection) -> None:
 
 
 def _upgrade(connection: Connection) -> list[Step]:
-    current = _current(connection)
+    current = revision_of(connection)
     if current == newest():
         return []
     from alembic import command

@@ -1,7 +1,6 @@
 """All tables. No column joins the two halves: the learning record and the confidential queries."""
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     Date,
@@ -21,18 +20,11 @@ from sqlalchemy import (
     true,
 )
 
+from storage.columns import NAMING_CONVENTION, Id
 from storage.database import UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids only for columns of the type INTEGER
 _is_general, _is_deferred = text("institution_id IS NULL"), text("deferred_on IS NOT NULL")  # of partial indexes
 
 # ---------------------------------------------------------------- institutions and servants
@@ -282,6 +274,13 @@ transcript_messages = Table(  # the web chat is its own platform: the messages s
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("at", UtcDateTime, nullable=False),
     Index("ix_transcript_messages_address", "address", "id"),
+)
+
+key_fingerprints = Table(  # of the generated keys that this database belongs to; storage/key_fingerprints.py
+    "key_fingerprints",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
 )
 
 # ---------------------------------------------------------------- officers

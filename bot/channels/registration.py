@@ -13,8 +13,9 @@ from aiohttp import web
 
 from bot.channels.channel import Channel
 from bot.channels.webhook import EventStore
-from bot.config import Secrets, Settings
+from bot.config import Settings
 from bot.encryption import SecretBox
+from bot.secrets import Secrets
 from content.library import Library
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities
 from storage.database import Database

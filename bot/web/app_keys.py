@@ -6,8 +6,9 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.config import Secrets, Settings
+from bot.config import Settings
 from bot.encryption import SecretBox
+from bot.secrets import Secrets
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation, WorkContext

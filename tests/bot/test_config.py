@@ -1,14 +1,12 @@
-"""Settings: defaults, validation messages, sources, generated secrets and `.env.example`."""
+"""Settings: defaults, validation messages, sources and `.env.example`."""
 
-import stat
 import traceback
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from bot.config import Settings, WrongSetting, load, load_secrets
+from bot.config import Settings, WrongSetting, load
 
 TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
 SECRET = "hunter2"
@@ -272,34 +270,6 @@ def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(WrongSetting, match="TELEGRAM_BOT_TOKEN: expected") as error:
         load()
     assert SECRET not in str(error.value)
-
-
-def test_keys_are_generated_once_and_readable_by_the_owner_only(tmp_path: Path) -> None:
-    generated = load_secrets(tmp_path / "data")
-    assert load_secrets(tmp_path / "data") == generated
-    assert load_secrets(tmp_path / "other") != generated
-    keys = [getattr(generated, field.name) for field in fields(generated)]
-    assert len(set(keys)) == len(keys)
-    files = list((tmp_path / "data" / "secrets").iterdir())
-    assert len(files) == len(keys)
-    for path in files:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "data" / "secrets").stat().st_mode) == 0o700
-
-
-def test_a_damaged_key_is_reported_and_never_replaced(tmp_path: Path) -> None:
-    load_secrets(tmp_path)
-    damaged = tmp_path / "secrets" / "inbox"
-    damaged.write_bytes(b"short")
-    with pytest.raises(WrongSetting, match="'inbox' in secrets/ is damaged: 5 bytes, expected 32"):
-        load_secrets(tmp_path)
-    assert damaged.read_bytes() == b"short"
-
-
-def test_an_unusable_data_folder_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(WrongSetting, match="DATA_DIR: cannot use"):
-        load_secrets(tmp_path / "file")
 
 
 # ---------------------------------------------------------------- .env.example

@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy import Executable, select, text, update
 
 from bot import app as wiring
-from bot import config
 from bot.config import Settings
 from content.library import Library
 from storage import schema
@@ -47,7 +46,6 @@ async def run(url: str, folder: Path, library: Library, messages: int, kills: in
     recipients = await audit.seed_recipients(database, library, messages // 4)
     result = audit.expected(recipients)
     port = free_port()
-    config.load_secrets(folder)  # processes that start together would each generate them
     timeout = TIMEOUT + TIMEOUT_PER_KILL * kills
     async with asyncio.timeout(timeout), CountingPlatform(f"http://127.0.0.1:{port}") as platform:
         settings = settings_for(platform, url, folder, port)

@@ -10,7 +10,8 @@ from bot.channels.registration import ChannelServices, PlatformRuntime, Registra
 from bot.channels.telegram import receiver, webhook_monitor
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, ProfileTexts, Telegram, Webhook
 from bot.channels.telegram.parser import NAME
-from bot.config import Secrets, Settings
+from bot.config import Settings
+from bot.secrets import Secrets
 from content.text import LANGUAGES
 from storage import advisory_locks
 from storage.advisory_locks import Lock

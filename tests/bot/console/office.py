@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bot import console
-from bot.config import Secrets
 from bot.console import site
+from bot.secrets import Secrets
 from bot.web import letterbox
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import Pages

@@ -1,0 +1,13 @@
+"""What all tables share: how constraints are named, and the type of generated ids."""
+
+from sqlalchemy import BigInteger, Integer
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite generates ids only for columns of the type INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")

@@ -1,0 +1,203 @@
+"""Generated keys: created once, those of one database, refused beside another, adopted only when asked for."""
+
+import asyncio
+import stat
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from bot import secrets
+from bot.config import WrongSetting
+from bot.secrets import Secrets
+from storage import key_fingerprints
+from storage.database import Database, open_database
+
+OTHER_KEYS = "does not hold the keys that this database was written with"
+MISSING_KEYS = "lacks keys that this database was written with"
+
+
+def files_of(data_dir: Path) -> dict[str, bytes]:
+    """Every file in the folder of the keys, by name; empty when there is no folder."""
+    folder = data_dir / "secrets"
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+async def stored_in(database: Database) -> dict[str, str]:
+    async with database.read() as tx:
+        return await key_fingerprints.stored(tx)
+
+
+async def refusal(database: Database, data_dir: Path) -> str:
+    """The line with which the keys of a folder are refused; neither folder nor database changes."""
+    before = files_of(data_dir), await stored_in(database)
+    with pytest.raises(WrongSetting) as error:
+        await secrets.load(database, data_dir)
+    assert (files_of(data_dir), await stored_in(database)) == before
+    (line,) = str(error.value).splitlines()
+    assert repr(str(data_dir / "secrets")) in line
+    assert "integra migrate --adopt-secrets" in line
+    return line
+
+
+# ---------------------------------------------------------------- the first start
+
+
+async def test_keys_are_generated_once_and_readable_by_the_owner_only(database: Database, tmp_path: Path) -> None:
+    generated = await secrets.load(database, tmp_path / "data")
+    assert await secrets.load(database, tmp_path / "data") == generated
+    keys = [getattr(generated, field.name) for field in fields(generated)]
+    assert len(set(keys)) == len(keys) == len(secrets.NAMES)
+    assert files_of(tmp_path / "data").keys() == set(secrets.NAMES)
+    for path in (tmp_path / "data" / "secrets").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "data" / "secrets").stat().st_mode) == 0o700
+
+
+async def test_a_database_from_before_adopts_the_keys_that_are_there(database: Database, tmp_path: Path) -> None:
+    keys = {name: bytes([number]) * 32 for number, name in enumerate(secrets.NAMES)}
+    (tmp_path / "secrets").mkdir()
+    for name, key in keys.items():
+        (tmp_path / "secrets" / name).write_bytes(key)
+    loaded = await secrets.load(database, tmp_path)
+    assert (loaded.route, loaded.inbox, loaded.webhook) == (keys["route"], keys["inbox"], keys["webhook"].hex())
+    assert files_of(tmp_path) == keys
+    assert (await stored_in(database)).keys() == set(secrets.NAMES)
+
+
+async def test_a_key_that_a_later_version_adds_is_created_beside_the_others(database: Database, tmp_path: Path) -> None:
+    first = await secrets.load(database, tmp_path)
+    async with database.write() as tx:  # as a version that did not know the last key would have left it
+        everything = await key_fingerprints.stored(tx)
+        await key_fingerprints.replace(tx, {name: everything[name] for name in secrets.NAMES[:-1]})
+    (tmp_path / "secrets" / secrets.NAMES[-1]).unlink()
+    second = await secrets.load(database, tmp_path)
+    assert second.inbox == first.inbox
+    assert second.webhook != first.webhook
+    assert (await stored_in(database)).keys() == set(secrets.NAMES)
+
+
+async def test_the_database_holds_no_key(database: Database, tmp_path: Path) -> None:
+    await secrets.load(database, tmp_path)
+    values = (await stored_in(database)).values()
+    assert all(len(value) == 64 for value in values)
+    for key in files_of(tmp_path).values():
+        assert key.hex() not in "".join(values)
+
+
+async def test_the_same_bytes_under_another_name_have_another_fingerprint() -> None:
+    assert key_fingerprints.fingerprint("route", b"k" * 32) != key_fingerprints.fingerprint("inbox", b"k" * 32)
+
+
+# ---------------------------------------------------------------- keys of another database
+
+
+async def test_another_folder_is_refused_once_the_database_has_keys(database: Database, tmp_path: Path) -> None:
+    await secrets.load(database, tmp_path / "ours")
+    line = await refusal(database, tmp_path / "empty")
+    assert f"{MISSING_KEYS} ({', '.join(secrets.NAMES)})" in line
+    assert not (tmp_path / "empty").exists(), "no key was created"
+    foreign = dict.fromkeys(secrets.NAMES, b"f" * 32)
+    (tmp_path / "foreign" / "secrets").mkdir(parents=True)
+    for name, key in foreign.items():
+        (tmp_path / "foreign" / "secrets" / name).write_bytes(key)
+    assert f"{OTHER_KEYS} (others: {', '.join(secrets.NAMES)})" in await refusal(database, tmp_path / "foreign")
+
+
+@pytest.mark.parametrize("name", secrets.NAMES)
+async def test_one_key_that_is_missing_or_another_is_named(database: Database, tmp_path: Path, name: str) -> None:
+    await secrets.load(database, tmp_path)
+    path = tmp_path / "secrets" / name
+    path.write_bytes(b"x" * 32)
+    assert f"{OTHER_KEYS} (others: {name})" in await refusal(database, tmp_path)
+    path.unlink()
+    assert f"{MISSING_KEYS} ({name})" in await refusal(database, tmp_path)
+
+
+# ---------------------------------------------------------------- processes that start at once
+
+
+async def start_at_once(url: str, *data_dirs: Path) -> list[Secrets | BaseException]:
+    """Load the keys in all folders concurrently, as processes of their own on one database would."""
+    databases = [open_database(url) for _ in data_dirs]
+    work = [secrets.load(one, folder) for one, folder in zip(databases, data_dirs, strict=True)]
+    try:
+        return await asyncio.gather(*work, return_exceptions=True)
+    finally:
+        for one in databases:
+            await one.close()
+
+
+async def test_of_machines_that_start_at_once_with_different_keys_exactly_one_wins(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    folders = [tmp_path / str(number) for number in range(4)]
+    results = await start_at_once(database_url, *folders)
+    (winner,) = [number for number, result in enumerate(results) if isinstance(result, Secrets)]
+    assert [isinstance(result, WrongSetting) for result in results].count(True) == 3
+    assert [bool(files_of(folder)) for folder in folders] == [number == winner for number in range(4)]
+    assert await secrets.load(database, folders[winner]) == results[winner]
+
+
+async def test_processes_of_one_machine_that_start_at_once_get_the_same_keys(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    first, *others = await start_at_once(database_url, *[tmp_path] * 4)
+    assert isinstance(first, Secrets)
+    assert others == [first] * 3
+    assert await secrets.load(database, tmp_path) == first
+
+
+# ---------------------------------------------------------------- keys that are lost for good
+
+
+async def test_lost_keys_are_replaced_only_when_asked_for_and_the_change_can_be_undone(
+    database: Database, tmp_path: Path
+) -> None:
+    old = await secrets.load(database, tmp_path)
+    assert await secrets.adopt(database, tmp_path) == [], "nothing changes while the keys are there"
+    (tmp_path / "secrets").rename(tmp_path / "kept")
+    assert await secrets.adopt(database, tmp_path) == list(secrets.NAMES)
+    new = await secrets.load(database, tmp_path)
+    assert new != old
+    (tmp_path / "secrets").rename(tmp_path / "newer")
+    (tmp_path / "kept").rename(tmp_path / "secrets")
+    await refusal(database, tmp_path)
+    await secrets.adopt(database, tmp_path)
+    assert await secrets.load(database, tmp_path) == old
+
+
+async def test_only_the_key_that_is_lost_is_created_and_named(database: Database, tmp_path: Path) -> None:
+    old = await secrets.load(database, tmp_path)
+    (tmp_path / "secrets" / "inbox").unlink()
+    assert await secrets.adopt(database, tmp_path) == ["inbox"]
+    new = await secrets.load(database, tmp_path)
+    assert (new.route, new.audit, new.csrf, new.webhook) == (old.route, old.audit, old.csrf, old.webhook)
+    assert new.inbox != old.inbox
+
+
+# ---------------------------------------------------------------- folders that cannot be used
+
+
+async def test_a_damaged_key_is_reported_and_never_replaced(database: Database, tmp_path: Path) -> None:
+    await secrets.load(database, tmp_path)
+    damaged = tmp_path / "secrets" / "inbox"
+    damaged.write_bytes(b"short")
+    for work in (secrets.load, secrets.adopt):
+        with pytest.raises(WrongSetting, match="'inbox' in secrets/ is damaged: 5 bytes, expected 32; restore"):
+            await work(database, tmp_path)
+    assert damaged.read_bytes() == b"short"
+
+
+async def test_a_folder_that_cannot_be_used_leaves_no_fingerprint(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WrongSetting, match="DATA_DIR: cannot use"):
+        await secrets.load(database, tmp_path / "file")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / ".audit").mkdir()  # where a key would be written
+    with pytest.raises(WrongSetting, match=r"DATA_DIR: cannot use .* \(Is a directory\)"):
+        await secrets.load(database, tmp_path)
+    assert await stored_in(database) == {}
+    (tmp_path / "secrets" / ".audit").rmdir()
+    await secrets.load(database, tmp_path)
+    assert files_of(tmp_path).keys() == set(secrets.NAMES)
