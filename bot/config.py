@@ -1,6 +1,7 @@
 """Settings from the environment or `.env`, strictly validated into one frozen object."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -15,13 +16,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from bot import config_checks
+from bot import config_checks, setting_names
 
+ENV_FILE = ".env"
 LOCAL_ORIGIN = "http://127.0.0.1"
 TELEGRAM_API = "https://api.telegram.org"
 TELEGRAM_WEBHOOK_PORTS = (None, 443, 80, 88, 8443)
 """To which Telegram delivers updates. Source: Bot API, setWebhook."""
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WHATSAPP_SETTINGS = (
     "whatsapp_phone_number_id",
     "whatsapp_business_account_id",
@@ -44,7 +45,7 @@ class Settings(BaseSettings):
     """Every setting, with its help text. `NAME_FILE` reads the value of NAME from a file."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, validate_default=True
+        env_file=ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True, validate_default=True
     )
 
     database_url: str | None = Field(
@@ -54,7 +55,8 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Folder for the database and the generated secrets (mode 600)")
     public_url: str = Field(
-        f"{LOCAL_ORIGIN}:8080", description="URL at which users reach this server; https in production"
+        f"{LOCAL_ORIGIN}:8080",
+        description="URL at which users reach this server, https://host[:port]; http works on this machine only",
     )
     http_host: str = Field("127.0.0.1", description="Address the server listens on")
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port the server listens on")
@@ -96,7 +98,9 @@ class Settings(BaseSettings):
         "or direct (the question itself as a template, where it fits)",
     )
     webchat: Literal["on", "off"] | None = Field(
-        None, description="Browser chat: on or off; unset: on when HTTP_HOST is a loopback address, else off"
+        None,
+        description="Browser chat, for trying out: on or off; unset: on when HTTP_HOST and the host of PUBLIC_URL are "
+        "both loopback addresses, else off",
     )
     min_group: Annotated[int, Field(ge=5)] = Field(10, description="Smallest group whose numbers are shown; at least 5")
 
@@ -115,6 +119,13 @@ class Settings(BaseSettings):
             config_checks.check_database(value)
         return value
 
+    @field_validator("data_dir")
+    @classmethod
+    def _valid_data_dir(cls, value: Path) -> Path:
+        if os.path.exists(value) and not os.path.isdir(value):
+            raise ValueError("is not a folder; name one")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _valid_timezone(cls, value: str) -> str:
@@ -124,16 +135,15 @@ class Settings(BaseSettings):
             raise ValueError("expected an IANA time zone such as America/Mexico_City") from error
         return value
 
-    @field_validator("public_url", "telegram_api_url", "whatsapp_api_url")
+    @field_validator("public_url")
+    @classmethod
+    def _valid_public_url(cls, value: str) -> str:
+        return config_checks.public_origin(value)
+
+    @field_validator("telegram_api_url", "whatsapp_api_url")
     @classmethod
     def _valid_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # a port that is not a number, an incomplete IPv6 address
-            is_valid = False
-        if not is_valid or parts.query or parts.fragment:
-            raise ValueError("expected http(s)://host[:port]")
+        config_checks.check_url(value)
         return value.rstrip("/")
 
     @field_validator("telegram_bot_token")
@@ -200,7 +210,11 @@ class Settings(BaseSettings):
 
     @property
     def has_webchat(self) -> bool:
-        return self.webchat == "on" or (self.webchat is None and self.http_host in LOOPBACK)
+        """Unset, it is on where both addresses are loopback: behind a proxy HTTP_HOST alone would publish it."""
+        if self.webchat is None:
+            public_host = urlsplit(self.public_url).hostname or ""
+            return config_checks.is_loopback(self.http_host) and config_checks.is_loopback(public_host)
+        return self.webchat == "on"
 
     @property
     def has_whatsapp(self) -> bool:
@@ -211,6 +225,9 @@ class Settings(BaseSettings):
         if self.telegram_mode is None:
             return self.public_url.startswith("https://")
         return self.telegram_mode == "webhook"
+
+
+NAMES = tuple(name.upper() for name in Settings.model_fields)
 
 
 class _FileSettingsSource(PydanticBaseSettingsSource):
@@ -242,14 +259,31 @@ class _FileSettingsSource(PydanticBaseSettingsSource):
 def load(**given: Any) -> Settings:
     """Load the settings; `given` takes precedence over the environment.
 
-    Raises WrongSetting with one line per invalid setting.
+    Raises WrongSetting with one line per invalid setting and per name that is none.
     """
+    lines = setting_names.faults(NAMES, os.environ, _dotenv(given.get("_env_file", ENV_FILE)))
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as fault:
-        raise WrongSetting(
-            "\n".join(line for error in fault.errors(include_url=False) for line in _error_lines(error))
-        ) from None
+        lines += [line for error in fault.errors(include_url=False) for line in _error_lines(error)]
+    except WrongSetting as fault:
+        lines += str(fault).splitlines()
+    if lines:
+        raise WrongSetting("\n".join(lines))
+    return settings
+
+
+def warnings() -> list[str]:
+    """One line for each name in the environment that may have been meant for us, or for another program."""
+    return setting_names.warnings(NAMES, os.environ)
+
+
+def _dotenv(path: Any) -> Mapping[str, str | None]:
+    """The variables of `.env`, as they are spelt there."""
+    try:
+        return DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSetting(f"{path}: cannot be read ({type(error).__name__}); correct or remove the file") from None
 
 
 def _error_lines(error: Any) -> list[str]:
@@ -260,6 +294,6 @@ def _error_lines(error: Any) -> list[str]:
     if not error["loc"]:  # about several settings: the message names them, and the value seen would be all settings
         return [message]
     name = str(error["loc"][0]).upper()
-    is_secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL"
+    is_secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL" or "@" in str(error["input"])
     seen = "" if is_secret else f" (seen: {error['input']!r})"
     return [f"{name}: {message}{seen}"]

@@ -3,15 +3,64 @@
 import importlib.util
 from collections.abc import Collection
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.engine import URL
 
 from storage.database import parse_url
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = ("host", "port", "ssl", "passfile", "target_session_attrs", "prepared_statement_cache_size")
 """Query parameters of a PostgreSQL URL that the driver (asyncpg) accepts; some are named otherwise in psql."""
+
+
+def check_url(text: str) -> SplitResult:
+    """Split an http(s) URL. Raises ValueError with the expected form."""
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is not a number, an incomplete IPv6 address
+        is_valid = False
+    if not is_valid or parts.query or parts.fragment:
+        raise ValueError("expected http(s)://host[:port]")
+    return parts
+
+
+def public_origin(text: str) -> str:
+    """Return a public URL as browsers spell it in the header Origin: small letters, no default port.
+
+    Raises ValueError where pages could not work: with a path (ours stand at the root), with user information (the URL
+    goes into every chat), or with http beyond this machine.
+    """
+    parts = check_url(text)
+    if "@" in parts.netloc:
+        raise ValueError("names a user or a password, which every reader would see; expected http(s)://host[:port]")
+    if parts.path.strip("/"):
+        raise ValueError("has a path, and Integra's pages stand at the root; expected http(s)://host[:port]")
+    host = _ascii_host(parts.hostname or "")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            "http works on this machine only, since browsers seal queries and keep sign-ins on https pages; "
+            "set up TLS and write https://, or leave it unset to try Integra out on this machine"
+        )
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("expected http(s)://host[:port]") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself: its pages count as secure without https."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_public(address: str, ports: Collection[int | None]) -> bool:

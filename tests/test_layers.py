@@ -42,6 +42,7 @@ FLOORS = {  # a module may import from its own package and from lower floors
     "bot.secrets": 0,
     "bot.config": -1,
     "bot.config_checks": -2,
+    "bot.setting_names": -2,
     "bot.encryption": -1,
     "bot.logging_setup": -1,
     "handlers.router": 4,
@@ -56,6 +57,7 @@ FLOORS = {  # a module may import from its own package and from lower floors
 MAY_NAME_PLATFORMS = {  # besides each channel's folder
     "bot/channels/registry.py",  # one line for each
     "bot/config.py",  # their settings
+    "bot/setting_names.py",  # whose settings are told apart from other programs' by their prefix
     "content/limits.py",  # cites where the limits come from
 }
 OF_A_PLATFORM = {"bot/templates/chat.html", "bot/templates/chat_bubble.html", "bot/templates/chat_sorry.html"}

@@ -51,6 +51,17 @@ WRONG = [
     ("PUBLIC_URL", "https://host:port", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "https://[::1", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "https://host?x=1", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://host..mx", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "http://integra.example.mx", "http works on this machine only"),
+    ("PUBLIC_URL", "http://192.168.1.5:8080", "set up TLS and write https://, or leave it unset"),
+    ("PUBLIC_URL", "http://0.0.0.0:8080", "http works on this machine only"),
+    ("PUBLIC_URL", "http://localhost.example.mx", "http works on this machine only"),
+    ("PUBLIC_URL", "https://example.mx/integra", "Integra's pages stand at the root"),
+    ("PUBLIC_URL", "http://localhost:8080/integra/", "Integra's pages stand at the root"),
+    ("PUBLIC_URL", f"https://carmen:{SECRET}@integra.example.mx", "names a user or a password"),
+    ("PUBLIC_URL", f"https://carmen:{SECRET}@host:port", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://carmen@integra.example.mx", "names a user or a password"),
+    ("TELEGRAM_API_URL", f"https://u:{SECRET}@h?x", "expected http(s)://host[:port]"),
     ("TELEGRAM_API_URL", "api.telegram.org", "expected http(s)://host[:port]"),
     ("HTTP_PORT", "eighty", "valid integer"),
     ("HTTP_PORT", "70000", "less than or equal to 65535"),
@@ -87,7 +98,7 @@ def test_a_wrong_setting_is_reported_in_one_line_with_what_is_expected(
     assert line.startswith(f"{name}: ")
     assert expected in line
     assert SECRET not in "".join(traceback.format_exception(error.value))
-    if SECRET not in value and name != "DATABASE_URL":
+    if "@" not in value and SECRET not in value and name != "DATABASE_URL":
         assert f"(seen: {value!r})" in line
 
 
@@ -123,8 +134,11 @@ def test_the_default_public_url_follows_the_port(monkeypatch: pytest.MonkeyPatch
         ({"HTTP_HOST": "0.0.0.0"}, False, False),
         ({"HTTP_HOST": "0.0.0.0", "WEBCHAT": "on"}, True, False),
         ({"WEBCHAT": "off"}, False, False),
-        ({"PUBLIC_URL": "https://integra.example.mx"}, True, True),
-        ({"PUBLIC_URL": "https://integra.example.mx", "TELEGRAM_MODE": "polling"}, True, False),
+        ({"HTTP_HOST": "::1", "PUBLIC_URL": "http://localhost:8080"}, True, False),
+        ({"PUBLIC_URL": "https://integra.example.mx"}, False, True),  # a proxy on this machine publishes everything
+        ({"PUBLIC_URL": "https://192.168.1.5"}, False, True),
+        ({"PUBLIC_URL": "https://integra.example.mx", "WEBCHAT": "on"}, True, True),
+        ({"PUBLIC_URL": "https://integra.example.mx", "TELEGRAM_MODE": "polling"}, False, False),
     ],
 )
 def test_unset_modes_follow_from_the_other_settings(
@@ -159,6 +173,26 @@ def test_a_public_url_that_telegram_cannot_reach_is_refused_at_startup(
         assert f"(seen: {address!r})" in line
         monkeypatch.setenv("TELEGRAM_MODE", "polling")
     assert load().public_url == address
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https://Integra.Example.mx/", "https://integra.example.mx"),
+        ("https://integra.example.mx:443", "https://integra.example.mx"),
+        ("https://añil.example.mx:8443", "https://xn--ail-7ma.example.mx:8443"),
+        ("http://LOCALHOST:80/", "http://localhost"),
+        ("http://integra.localhost:8080", "http://integra.localhost:8080"),
+        ("http://127.1.2.3:8080", "http://127.1.2.3:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+    ],
+)
+def test_a_public_url_is_spelt_as_browsers_spell_the_origin(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", given)
+    assert load().public_url == expected
 
 
 # ---------------------------------------------------------------- WhatsApp: all five or none
@@ -270,6 +304,30 @@ def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(WrongSetting, match="TELEGRAM_BOT_TOKEN: expected") as error:
         load()
     assert SECRET not in str(error.value)
+
+
+# ---------------------------------------------------------------- names that are none
+
+
+def test_wrong_names_are_reported_together_with_wrong_values_and_never_their_values(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"BOT_TOKEN={SECRET}\nTIMEZONE=Mars\nMIN_GROUP=\nUNKNOWN=\n{SECRET}\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "absent"))
+    assert [line.partition(" ")[0] for line in lines_of(monkeypatch, {"MIN_GRUOP": SECRET})] == [
+        "MIN_GRUOP:",
+        ".env:",
+        "BOT_TOKEN:",
+        "DATABASE_URL_FILE:",
+    ]
+    monkeypatch.delenv("DATABASE_URL_FILE")
+    assert lines_of(monkeypatch, {})[-1].startswith("TIMEZONE: expected")
+
+
+def test_a_dotenv_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"MIN_GROUP=\xff\n")
+    with pytest.raises(WrongSetting, match=r"^\.env: cannot be read \(UnicodeDecodeError\)"):
+        load()
 
 
 # ---------------------------------------------------------------- .env.example

@@ -171,7 +171,7 @@ async def test_steps_0010_and_0011_name_closures_and_keep_each_day_of_all_instit
         await tx.execute(text("INSERT INTO institutions (id, code, name, sphere) VALUES (1, 'LEON', 'x', 'state')"))
         await tx.execute(text(f"INSERT INTO closures (day) VALUES {twice}"))
         await tx.execute(text("INSERT INTO closures (institution_id, day) VALUES (1, '2026-12-24'), (1, '2026-12-25')"))
-    assert [step.revision for step in await migrate.migrate(empty_url)] == ["0010", "0011"]
+    assert [step.revision for step in await migrate.migrate(empty_url)][:2] == ["0010", "0011"]
     assert await _drift(empty_url) == []
     async with database.write() as tx:
         await tx.execute(

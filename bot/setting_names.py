@@ -1,0 +1,92 @@
+"""Finds names that look like settings and are none: slips in the environment, and whatever is unknown in `.env`."""
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import SequenceMatcher, get_close_matches
+
+SLIP = 0.85
+"""Similarity (difflib's ratio) from which a name counts as a slip: in a name of 7 letters one that is wrong, missing,
+added or swapped with its neighbour; in longer ones more, so that EDITS limits them too."""
+EDITS = 2  # letters that differ at most (a swap counts as two), but in names that begin with a platform's
+SUGGESTION = 0.75  # similarity from which a setting is suggested for a name that is wrong anyway
+PLATFORM_PREFIXES = ("TELEGRAM_", "WHATSAPP_")
+PLANNED = ("ALLOW_CHAT_QUERY", "RESPONSIBLE_ADDRESS", "TRANSPARENCY_ADDRESS", "WHATSAPP_MONTHLY_BUDGET")
+"""Settings of a later version, whose names no other program has."""
+FOREIGN = re.compile(
+    r"HTTPS_(HOST|PORT)|WECHAT|TZ|LANG|LC_\w+|PATH|HOME|USER|(HTTP|HTTPS|ALL|NO|FTP)_PROXY|SSL_CERT_(FILE|DIR)"
+    r"|(PG|POSTGRES_|COMPOSE_|DOCKER_|PYTHON|UV_|PIP_)\w+"
+    r"|TELEGRAM_CLI(_\w+)?"  # the command-line client
+    # of a Bot API server of one's own, which may read the same file
+    r"|TELEGRAM_(API_ID|API_HASH|LOCAL|STAT|FILTER|VERBOSITY|PROXY|(HTTP|STAT|WORK|TEMP|LOG|MAX)_\w+)"
+)
+"""Names of other programs, in the environment or in a `.env` that is read by them too."""
+DOTENV = ".env"
+UNREADABLE = f"{DOTENV}: a line is not NAME=value (not shown: it may be a secret); correct or remove it"
+NAME = re.compile(r"[A-Za-z]{1,20}(_[A-Za-z0-9]{1,20}){0,6}")
+"""What may be shown. Anything else in `.env` may be a secret that was pasted without a name."""
+
+
+def faults(settings: Collection[str], environment: Mapping[str, str], dotenv: Mapping[str, str | None]) -> list[str]:
+    """One line for each wrong name, given the real ones in capitals; values are never shown.
+
+    An empty value means not set, as with settings. In the environment, where most names are other programs', only slips
+    and planned settings are wrong; in `.env`, which is ours, every name is that we do not know.
+    """
+    known = {*settings, *(f"{name}_FILE" for name in settings)}
+    lines = []
+    for name in _set_and_unknown(environment, known):
+        setting = _slip_of(name, known)
+        if setting or name.removesuffix("_FILE") in PLANNED:
+            lines.append(_line(name, "the environment", setting))
+    unreadable = [name for name, value in dotenv.items() if value is None or not NAME.fullmatch(name)]
+    lines += [UNREADABLE] * bool(unreadable)
+    named = {name: value or "" for name, value in dotenv.items() if name not in unreadable}
+    return lines + [_line(name, DOTENV, _suggestion(name, known)) for name in _set_and_unknown(named, known)]
+
+
+def warnings(settings: Collection[str], environment: Mapping[str, str]) -> list[str]:
+    """One line for each name in the environment that begins like a platform's settings and resembles none of them."""
+    known = {*settings, *(f"{name}_FILE" for name in settings)}
+    return [
+        f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it"
+        for name in _set_and_unknown(environment, known)
+        if name.startswith(PLATFORM_PREFIXES) and name not in PLANNED and not _slip_of(name, known)
+    ]
+
+
+def _set_and_unknown(variables: Mapping[str, str], known: Collection[str]) -> list[str]:
+    """Names in capitals that have a value and are neither ours nor known to be another program's."""
+    names = sorted({name.upper() for name, value in variables.items() if value})
+    return [name for name in names if name not in known and not FOREIGN.fullmatch(name)]
+
+
+def _slip_of(name: str, known: Collection[str]) -> str:
+    """The setting that was surely meant, or an empty string."""
+    setting = _nearest(name, known, SLIP)
+    return setting if name.startswith(PLATFORM_PREFIXES) or _edits(name, setting) <= EDITS else ""
+
+
+def _edits(name: str, setting: str) -> int:
+    """How many letters have to be replaced, added or removed."""
+    differences = (code for code in SequenceMatcher(None, name, setting).get_opcodes() if code[0] != "equal")
+    return sum(max(end - start, other_end - other_start) for _, start, end, other_start, other_end in differences)
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    """The setting that was perhaps meant, or an empty string."""
+    if name in PLANNED:
+        return ""
+    longer = [setting for setting in sorted(known) if setting.endswith(f"_{name}")]
+    return _nearest(name, known, SUGGESTION) or next(iter(longer), "")
+
+
+def _nearest(name: str, candidates: Collection[str], similarity: float) -> str:
+    return next(iter(get_close_matches(name, sorted(candidates), n=1, cutoff=similarity)), "")
+
+
+def _line(name: str, place: str, setting: str) -> str:
+    if setting:
+        remedy = f"did you mean {setting}?"
+    else:
+        remedy = "remove it" + (", or keep other programs' names in another file" if place == DOTENV else "")
+    return f"{name}: unknown to this version of Integra (in {place}); {remedy}"
