@@ -122,8 +122,9 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _valid_data_dir(cls, value: Path) -> Path:
-        if os.path.exists(value) and not os.path.isdir(value):
-            raise ValueError("is not a folder; name one")
+        nearest = next(path for path in (value.absolute(), *value.absolute().parents) if os.path.exists(path))
+        if not os.path.isdir(nearest):
+            raise ValueError("is not a folder, or not in one; name another")
         return value
 
     @field_validator("timezone")

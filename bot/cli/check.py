@@ -1,5 +1,6 @@
-"""`integra check`: all problems of settings and course at once; with `--law`, the articles that lawyers must review."""
+"""`integra check`: all problems of settings, database and course at once; with `--law`, what lawyers must review."""
 
+import asyncio
 import io
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import config
+from bot.cli import database_check
 from bot.cli.output import fail, print_line
 from bot.config import WrongSetting
 from bot.course_loader import load_course, overlay_folder
@@ -31,27 +33,32 @@ LABELS = {
 def check(
     law: Annotated[bool, typer.Option("--law", help="List what lawyers should look through instead.")] = False,
 ) -> None:
-    """Settings and all content: every problem at once, file and field."""
+    """Settings, database, keys and all content: every problem at once; nothing is created or changed."""
     if law:
         print_line(_legal_review_table(load_course(config.load())))
         return
     problems: list[str] = []
+    notes: list[str] = []
     own: Path | None = None  # unknown with broken settings
     try:
-        own = overlay_folder(config.load())
+        settings = config.load()
     except WrongSetting as error:
         problems += str(error).splitlines()
+    else:
+        own = overlay_folder(settings)
+        database = asyncio.run(database_check.look(settings))
+        problems, notes = database.problems, database.notes
     library: Library | None = None
     try:
         library = course.load(overlay=own)
         problems += [str(problem) for problem in bank_checks.faults(library)]
     except BrokenContent as broken:
         problems += [str(problem) for problem in broken.problems]
-    warnings = _quarantine_warnings(library) if library else []
+    warnings = config.warnings() + (_quarantine_warnings(library) if library else [])
     if problems:
         fail("\n".join([*warnings, *problems]) + f"\n{len(problems)} problem{'s' if len(problems) > 1 else ''}.")
     assert library is not None
-    for line in warnings:
+    for line in [*warnings, *notes]:
         print_line(line)
     print_line(
         f"No problems: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "

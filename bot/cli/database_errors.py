@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from bot.config import WrongSetting, load
 from storage.database import PermissionDenied
+from storage.migrate import UnknownSchema
 
 SQLITE = {
     "SQLITE_NOTADB": "the file is not an SQLite database; name another",
@@ -16,6 +17,7 @@ SQLITE = {
     "SQLITE_BUSY": "another program has locked the file; stop it",
 }
 """By the beginning of SQLite's error name."""
+READ_ONLY = "that server is read-only (a replica, or configured so); name the primary"
 POSTGRES = {
     "3D000": "there is no such database on that server; create it, or name another",
     "28P01": "the server refuses user or password; check both",
@@ -24,7 +26,7 @@ POSTGRES = {
     "53100": "the server's disk is full; free some space there",
     "57P03": "the server is starting or stopping; try again",
     "3F000": "its user may not use any schema there; make it the owner of the database",
-    "25006": "that server is read-only (a replica, or configured so); name the primary",
+    "25006": READ_ONLY,
 }
 """By SQLSTATE."""
 UNAVAILABLE = "the database does not answer"
@@ -42,6 +44,11 @@ NETWORK = {
 def message(error: BaseException) -> str:
     """Return one line without secrets: of the errors and their causes only codes and class names are used."""
     return f"{setting_name()}: {_problem(error)}"
+
+
+def unknown_schema(error: UnknownSchema) -> str:
+    """Return one line about the database of a newer version."""
+    return f"{setting_name()}: the database has schema {error}, newer than this version of Integra; upgrade Integra"
 
 
 def setting_name() -> str:

@@ -13,8 +13,7 @@ def message(error: Exception) -> str | None:
         case WrongSetting() | BrokenContent():
             return str(error)
         case UnknownSchema():
-            newer = f"the database has schema {error}, newer than this version of Integra; upgrade Integra"
-            return f"{database_errors.setting_name()}: {newer}"
+            return database_errors.unknown_schema(error)
         case DatabaseUnavailable() | DatabaseError():
             return database_errors.message(error)
     return None

@@ -14,6 +14,11 @@ def print_line(line: str = "") -> None:
     print(line, flush=True)  # noqa: T201
 
 
+def warn(line: str) -> None:
+    """Print a line on standard error."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def fail(message: str) -> NoReturn:
     """Print the message on standard error and end with exit code 1."""
     print(message, file=sys.stderr)  # noqa: T201

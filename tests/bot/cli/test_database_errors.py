@@ -19,7 +19,7 @@ from storage.database import PermissionDenied, open_database
 from tests.terminal import Integra, command_line
 
 SECRET = "hunter2"
-COMMANDS = (("run",), ("migrate",), ("tick",), ("report",))
+COMMANDS = (("run",), ("check",), ("migrate",), ("tick",), ("report",))
 POSTGRES_URL = "postgresql+asyncpg://{user}:hunter2@/{name}?host={socket}"
 
 
@@ -36,7 +36,8 @@ def error_line(integra: Integra, *command: str, **settings: str) -> str:
     assert result.code == 1, result.err
     assert result.out == ""
     assert SECRET not in result.err
-    (line,) = result.err.splitlines()
+    line, *count = result.err.splitlines()
+    assert count == (["1 problem."] if command == ("check",) else [])
     return line
 
 
@@ -77,12 +78,14 @@ def test_an_unusable_database_file(
 def test_without_database_url_the_error_names_data_dir(integra: Integra, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     _not_sqlite(tmp_path / "data" / "integra.db")
-    assert error_line(integra, "run") == "DATA_DIR: the file is not an SQLite database; name another"
+    for command in ("run", "check"):
+        assert error_line(integra, command) == "DATA_DIR: the file is not an SQLite database; name another"
 
 
 def test_a_data_dir_that_is_a_file(integra: Integra, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    assert error_line(integra, "run").endswith("is not a folder; name one")
+    for command in ("run", "check"):
+        assert error_line(integra, command).startswith("DATA_DIR: is not a folder, or not in one; name another (seen: ")
 
 
 def test_a_second_process_on_the_same_file_is_refused_whatever_its_folder(integra: Integra, tmp_path: Path) -> None:
@@ -159,7 +162,7 @@ def server(postgres_socket: Path) -> Iterator[tuple[Path, str]]:
     asyncio.run(drop())
 
 
-@pytest.mark.parametrize("command", COMMANDS[:3], ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
 def test_a_server_that_refuses_the_connection(
     integra: Integra, server: tuple[Path, str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -194,14 +197,14 @@ def test_a_server_that_refuses_the_connection(
     ],
     ids=["no schema", "no table", "read only", "one privilege missing"],
 )
-@pytest.mark.parametrize("role", ["web", "worker", "all"])
+@pytest.mark.parametrize("command", [*(("run", "--role", role) for role in ("web", "worker", "all")), ("check",)])
 def test_a_user_without_privileges(
-    integra: Integra, server: tuple[Path, str], statements: tuple[str, ...], message: str, role: str
+    integra: Integra, server: tuple[Path, str], statements: tuple[str, ...], message: str, command: tuple[str, ...]
 ) -> None:
     socket, name = server
     asyncio.run(_execute(socket, name, *(statement.format(name=name) for statement in statements)))
     url = POSTGRES_URL.format(user=f"weak_{name}", name=name, socket=socket)
-    line = error_line(integra, "run", "--role", role, DATABASE_URL=url)
+    line = error_line(integra, *command, DATABASE_URL=url)
     assert line.startswith("DATABASE_URL: its user may ")
     assert message in line
 
@@ -224,7 +227,7 @@ def test_a_user_who_may_read_and_write_but_owns_nothing_suffices(server: tuple[P
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("command", [("run",), ("tick",), ("run", "--role", "web")], ids=" ".join)
+@pytest.mark.parametrize("command", [("run",), ("tick",), ("run", "--role", "web"), ("check",)], ids=" ".join)
 def test_a_read_only_server(integra: Integra, server: tuple[Path, str], command: tuple[str, ...]) -> None:
     socket, name = server
     asyncio.run(_execute(socket, "postgres", f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
@@ -252,4 +255,5 @@ def test_a_file_that_may_only_be_read(integra: Integra, tmp_path: Path) -> None:
     assert integra("migrate").code == 0
     (tmp_path / "data").chmod(0o500)
     (tmp_path / "data" / "integra.db").chmod(0o400)
-    assert "may not be written" in error_line(integra, "run")
+    for command in ("run", "check"):
+        assert "may not be written" in error_line(integra, command)

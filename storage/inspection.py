@@ -1,0 +1,74 @@
+"""Looks at a database without changing anything: whether it serves, its schema, and whose keys it was written with."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from storage import key_fingerprints, migrate, permissions
+from storage.database import Transaction, open_database, parse_url
+from storage.migrate import UnknownSchema
+
+BUSY_SECONDS = 1  # another program may lock an SQLite file for as long
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was seen. `revision` of the schema is None where there are no tables yet."""
+
+    revision: str | None
+    fingerprints: Mapping[str, str]
+    is_read_only: bool = False
+
+
+async def inspect(url: str) -> Inspection:
+    """Look at the database at `url`; an SQLite file must exist.
+
+    On PostgreSQL the privileges are checked too: on every table, or to create tables where the schema is older.
+
+    Raises UnknownSchema, PermissionDenied, DatabaseUnavailable, or the database's own error.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _inspect_file(Path(parsed.database or ""))
+    database = open_database(url)
+    try:
+        async with database.read() as tx:
+            return await _inspect_server(tx)
+    finally:
+        await database.close()
+
+
+def _inspect_file(path: Path) -> Inspection:
+    """Read an SQLite file. Without a write-ahead log nothing is being written: SQLite then needs no files beside it."""
+    is_at_rest = not path.with_name(path.name + "-wal").exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_at_rest else ''}"
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS),
+        hide_parameters=True,
+        poolclass=NullPool,
+    )
+    with engine.connect() as connection:
+        return _inspect_schema(connection)
+
+
+async def _inspect_server(tx: Transaction) -> Inspection:
+    if await permissions.is_read_only(tx):
+        return Inspection(None, {}, is_read_only=True)
+    found = await tx.run_sync(_inspect_schema)
+    if found.revision == migrate.newest():
+        await permissions.check_privileges(tx)
+    else:
+        await permissions.check_may_create(tx)
+    return found
+
+
+def _inspect_schema(connection: Connection) -> Inspection:
+    revision = migrate.revision_of(connection)
+    if revision is not None and revision not in migrate.revisions():
+        raise UnknownSchema(revision)
+    return Inspection(revision, key_fingerprints.stored_if_any(connection))
