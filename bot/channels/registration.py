@@ -90,8 +90,11 @@ class Registration(ABC):
         """What the channel can do, as far as handlers have to know."""
         return FULL_CAPABILITIES
 
-    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        """Label and value of the lines that `integra run` prints once the channel is on."""
+    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+        """Label and value of the lines that `integra run` prints: what this process does for the channel.
+
+        `web`: it serves pages and webhooks; `work`: it sends and polls. Only what it serves has an address here.
+        """
         return ()
 
     def stop_cause(self, reason: str) -> str:

@@ -12,7 +12,7 @@ from bot import app as wiring
 from bot import config, lifecycle, logging_setup
 from bot.channels import registry
 from bot.cli.officers import OfficerRole
-from bot.cli.output import fail, print_line
+from bot.cli.output import fail, print_line, warn
 from bot.config import Settings
 from bot.course_loader import load_course
 from handlers.administration import demo as demo_data
@@ -28,6 +28,16 @@ class ProcessRole(StrEnum):
     web = "web"
     worker = "worker"
 
+    @property
+    def serves(self) -> bool:
+        """Whether the process serves pages and webhooks."""
+        return self is not ProcessRole.worker
+
+    @property
+    def works(self) -> bool:
+        """Whether the process handles updates, sends, polls and plans."""
+        return self is not ProcessRole.web
+
 
 def run(
     role: Annotated[ProcessRole, typer.Option(help="web: HTTP only; worker: all but HTTP.")] = ProcessRole.all,
@@ -38,6 +48,10 @@ def run(
     settings = config.load()
     if role is not ProcessRole.all and settings.database.startswith("sqlite"):
         fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
+    if demo and role is ProcessRole.worker:
+        fail("--demo: a worker serves no pages to try out; start it with --role all or --role web instead")
+    for line in config.warnings():
+        warn(line)
     try:
         uvloop.run(_run(settings, role, demo))
     except KeyboardInterrupt:
@@ -55,10 +69,10 @@ async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
 
         async def ready(port: int) -> None:
-            await _print_welcome(app, port, links)
+            await _print_welcome(app, role, port, links)
 
         try:
-            await lifecycle.serve(app, ready, web=role is not ProcessRole.worker, work=role is not ProcessRole.web)
+            await lifecycle.serve(app, ready, web=role.serves, work=role.works)
         except asyncio.CancelledError:
             print_line("Stopped.")
 
@@ -74,12 +88,11 @@ async def _prepare_demo(app: wiring.App) -> list[str]:
     return [f"{app.settings.public_url}/console/signup#{token}"]
 
 
-async def _print_welcome(app: wiring.App, port: int, links: list[str]) -> None:
-    """Print the addresses of the pages and the channels that are on; `port` is 0 for a process without HTTP."""
-    base = app.settings.public_url
-    print_line(f"Integra is ready on port {port}." if port else "Integra's worker is running (no HTTP).")
+async def _print_welcome(app: wiring.App, role: ProcessRole, port: int, links: list[str]) -> None:
+    """Print what this process does for the channels that are on, and the addresses of the pages that it serves."""
+    print_line(f"Integra is ready on port {port}." if role.serves else "Integra's worker is running (no HTTP).")
     for registration in registry.enabled(app.settings):
-        for label, value in registration.start_lines(app.settings):
+        for label, value in registration.start_lines(app.settings, web=role.serves, work=role.works):
             print_line(f"  {label + ':':<17}{value}")
     async with app.database.read() as tx:
         institution = await servants.institution_by_code(tx, demo_data.CODE)
@@ -87,5 +100,6 @@ async def _print_welcome(app: wiring.App, port: int, links: list[str]) -> None:
         print_line(f"  Enrolment code:  {demo_data.CODE}")
     for link in links:
         print_line(f"  First officer:   {link}   (once)")
-    print_line(f"  Console:         {base}/console/")
+    if role.serves:
+        print_line(f"  Console:         {app.settings.public_url}/console/")
     print_line("Ctrl-C stops it; the next start keeps everything.")

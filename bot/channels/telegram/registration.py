@@ -88,8 +88,10 @@ class TelegramRegistration(Registration):
     def rate(self, settings: Settings) -> float:
         return settings.telegram_rate
 
-    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        return (("Telegram", f"on, by {'webhook' if settings.telegram_uses_webhook else 'long polling'}"),)
+    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+        if settings.telegram_uses_webhook:
+            return (("Telegram", "on, by webhook" if web else "on, sending"),)
+        return (("Telegram", "on, by long polling"),) if work else ()
 
     def stop_cause(self, reason: str) -> str:
         return "token"  # the only thing that Telegram refuses for good

@@ -64,8 +64,8 @@ class WhatsAppRegistration(Registration):
     def capabilities(self, settings: Settings) -> Capabilities:
         return capabilities(settings.whatsapp_prompt)
 
-    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        return (("WhatsApp", f"on, webhook {settings.public_url}{webhook.PATH}"),)
+    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+        return (("WhatsApp", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on, sending"),)
 
     def stop_cause(self, reason: str) -> str:
         """From the error code of a refusal, or from an event of the account."""

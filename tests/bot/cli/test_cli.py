@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -21,18 +20,12 @@ import pytest
 from content.library import Library
 from storage.database import open_database
 from storage.people import servants
+from tests.bot.cli.processes import environment
 from tests.cast import MONDAY_NINE
 from tests.terminal import CommandResult, Integra, command_line
 
-ROOT = Path(__file__).parents[3]
 NINE = "2026-11-23T09:00-06:00"
 SECRET = "hunter2"
-
-
-def environment(folder: Path, **given: str) -> dict[str, str]:
-    """A minimal environment with the settings `given`; warnings of our own code are errors there too."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return inherited | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
 
 
 @pytest.fixture
