@@ -1,7 +1,6 @@
 """Settings from the environment or `.env`, strictly validated into one frozen object."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -279,10 +278,10 @@ def warnings() -> list[str]:
     return setting_names.warnings(NAMES, os.environ)
 
 
-def _dotenv(path: Any) -> Mapping[str, str | None]:
-    """The variables of `.env`, as they are spelt there."""
+def _dotenv(path: Path | str | None) -> str:
+    """The text of `.env`, empty when there is none."""
     try:
-        return DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
+        return Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise WrongSetting(f"{path}: cannot be read ({type(error).__name__}); correct or remove the file") from None
 

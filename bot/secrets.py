@@ -70,7 +70,7 @@ def read(data_dir: Path) -> dict[str, bytes]:
         if len(keys[name]) != KEY_BYTES:
             raise WrongSetting(
                 f"DATA_DIR: {name!r} in secrets/ is damaged: {len(keys[name])} bytes, expected {KEY_BYTES}; "
-                "restore it from a backup"
+                f"restore it from a backup; lost for good: remove it, then {ADOPT}"
             )
     return keys
 

@@ -1,8 +1,14 @@
 """Finds names that look like settings and are none: slips in the environment, and whatever is unknown in `.env`."""
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from difflib import SequenceMatcher, get_close_matches
+from io import StringIO
+
+from dotenv.parser import Binding, parse_stream
+
+logging.getLogger("dotenv").setLevel(logging.ERROR)  # no warnings about lines of `.env`, which `faults` reports
 
 SLIP = 0.85
 """Similarity (difflib's ratio) from which a name counts as a slip: in a name of 7 letters one that is wrong, missing,
@@ -20,38 +26,55 @@ FOREIGN = re.compile(
     r"|TELEGRAM_(API_ID|API_HASH|LOCAL|STAT|FILTER|VERBOSITY|PROXY|(HTTP|STAT|WORK|TEMP|LOG|MAX)_\w+)"
 )
 """Names of other programs, in the environment or in a `.env` that is read by them too."""
-DOTENV = ".env"
-UNREADABLE = f"{DOTENV}: a line is not NAME=value (not shown: it may be a secret); correct or remove it"
 NAME = re.compile(r"[A-Za-z]{1,20}(_[A-Za-z0-9]{1,20}){0,6}")
 """What may be shown. Anything else in `.env` may be a secret that was pasted without a name."""
+DOTENV = ".env"
 
 
-def faults(settings: Collection[str], environment: Mapping[str, str], dotenv: Mapping[str, str | None]) -> list[str]:
-    """One line for each wrong name, given the real ones in capitals; values are never shown.
+def faults(settings: Collection[str], environment: Mapping[str, str], dotenv: str) -> list[str]:
+    """One line for each wrong name, given the real ones in capitals and the text of `.env`; values are never shown.
 
     An empty value means not set, as with settings. In the environment, where most names are other programs', only slips
     and planned settings are wrong; in `.env`, which is ours, every name is that we do not know.
     """
-    known = {*settings, *(f"{name}_FILE" for name in settings)}
+    known = _with_files(settings)
     lines = []
     for name in _set_and_unknown(environment, known):
         setting = _slip_of(name, known)
         if setting or name.removesuffix("_FILE") in PLANNED:
             lines.append(_line(name, "the environment", setting))
-    unreadable = [name for name, value in dotenv.items() if value is None or not NAME.fullmatch(name)]
-    lines += [UNREADABLE] * bool(unreadable)
-    named = {name: value or "" for name, value in dotenv.items() if name not in unreadable}
-    return lines + [_line(name, DOTENV, _suggestion(name, known)) for name in _set_and_unknown(named, known)]
+    return lines + _dotenv_faults(dotenv, known)
+
+
+def _dotenv_faults(text: str, known: Collection[str]) -> list[str]:
+    lines, variables = [], {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and (binding.value is None or not NAME.fullmatch(binding.key))):
+            lines.append(f"{DOTENV}: line {_line_number(binding)} is not NAME=value (not shown: it may be a secret)")
+        elif binding.key is not None:
+            variables[binding.key] = binding.value or ""
+    return lines + [_line(name, DOTENV, _suggestion(name, known)) for name in _set_and_unknown(variables, known)]
+
+
+def _line_number(binding: Binding) -> int:
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def warnings(settings: Collection[str], environment: Mapping[str, str]) -> list[str]:
     """One line for each name in the environment that begins like a platform's settings and resembles none of them."""
-    known = {*settings, *(f"{name}_FILE" for name in settings)}
+    known = _with_files(settings)
     return [
         f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it"
         for name in _set_and_unknown(environment, known)
-        if name.startswith(PLATFORM_PREFIXES) and name not in PLANNED and not _slip_of(name, known)
+        if name.startswith(PLATFORM_PREFIXES)
+        and name.removesuffix("_FILE") not in PLANNED
+        and not _slip_of(name, known)
     ]
+
+
+def _with_files(settings: Collection[str]) -> set[str]:
+    return {*settings, *(f"{name}_FILE" for name in settings)}
 
 
 def _set_and_unknown(variables: Mapping[str, str], known: Collection[str]) -> list[str]:

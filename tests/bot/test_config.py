@@ -324,6 +324,16 @@ def test_wrong_names_are_reported_together_with_wrong_values_and_never_their_val
     assert lines_of(monkeypatch, {})[-1].startswith("TIMEZONE: expected")
 
 
+def test_a_line_of_dotenv_that_is_no_setting_is_one_line_of_ours(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_text(f"MIN_GROUP 12\n{SECRET}\n")
+    with pytest.raises(WrongSetting) as error:
+        load()
+    assert [line[:12] for line in str(error.value).splitlines()] == [".env: line 1", ".env: line 2"]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_dotenv_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MIN_GROUP=\xff\n")
     with pytest.raises(WrongSetting, match=r"^\.env: cannot be read \(UnicodeDecodeError\)"):

@@ -56,9 +56,9 @@ CORS_ALLOW_ORIGIN
 """
 
 
-def faults(environment: dict[str, str], dotenv: dict[str, str | None] | None = None) -> list[str]:
+def faults(environment: dict[str, str], dotenv: str = "") -> list[str]:
     """The lines about wrong names; none shows a value."""
-    lines = setting_names.faults(NAMES, environment, dotenv or {})
+    lines = setting_names.faults(NAMES, environment, dotenv)
     assert SECRET not in "".join(lines)
     return lines
 
@@ -67,7 +67,7 @@ def faults(environment: dict[str, str], dotenv: dict[str, str | None] | None = N
 def test_a_slip_is_reported_with_the_setting_that_was_meant(name: str, setting: str) -> None:
     expected = f"{name.upper()}: unknown to this version of Integra (in %s); did you mean {setting}?"
     assert faults({name: SECRET}) == [expected % "the environment"]
-    assert faults({}, {name: SECRET}) == [expected % ".env"]
+    assert faults({}, f"{name}={SECRET}") == [expected % ".env"]
 
 
 @pytest.mark.parametrize("name", INNOCENT.split())
@@ -78,8 +78,8 @@ def test_names_of_other_programs_in_the_environment_are_not_reported(name: str) 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_setting_is_known_in_both_places_with_its_file(name: str) -> None:
-    assert faults({name: SECRET}, {name: SECRET}) == []
-    assert faults({name.lower(): SECRET}, {name.lower(): SECRET}) == []
+    assert faults({name: SECRET}, f"{name}={SECRET}") == []
+    assert faults({name.lower(): SECRET}, f"{name.lower()}={SECRET}") == []
     assert setting_names.warnings(NAMES, {name: SECRET}) == []
 
 
@@ -110,7 +110,7 @@ def test_one_slip_of_the_finger_in_any_name_is_reported(name: str) -> None:
 @pytest.mark.parametrize("name", setting_names.PLANNED)
 def test_a_setting_of_a_later_version_is_reported_as_unknown(name: str) -> None:
     assert faults({name: "on"}) == [f"{name}: unknown to this version of Integra (in the environment); remove it"]
-    (line,) = faults({}, {name: "on"})
+    (line,) = faults({}, f"{name}=on")
     assert line.startswith(f"{name}: unknown to this version of Integra (in .env); remove it, or keep other programs'")
     assert setting_names.warnings(NAMES, {name: "on"}) == []
 
@@ -120,7 +120,7 @@ def test_a_name_that_only_begins_like_a_platforms_settings_is_a_warning(name: st
     assert faults({name: SECRET}) == []
     (line,) = setting_names.warnings(NAMES, {name: SECRET})
     assert line == f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it"
-    assert len(faults({}, {name: SECRET})) == 1, ".env is ours"
+    assert len(faults({}, f"{name}={SECRET}")) == 1, ".env is ours"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_name_that_only_begins_like_a_platforms_settings_is_a_warning(name: st
     ],
 )
 def test_in_dotenv_every_unknown_name_is_an_error(name: str, hint: str) -> None:
-    (line,) = faults({}, {name: SECRET})
+    (line,) = faults({}, f"{name}={SECRET}")
     assert line.endswith(hint)
 
 
@@ -141,16 +141,28 @@ def test_in_dotenv_every_unknown_name_is_an_error(name: str, hint: str) -> None:
     "name", ["COMPOSE_PROJECT_NAME", "POSTGRES_PASSWORD", "PGHOST", "TZ", "HTTPS_PROXY", "UV_CACHE_DIR"]
 )
 def test_dotenv_may_hold_names_of_programs_that_read_it_too(name: str) -> None:
-    assert faults({}, {name: SECRET}) == []
+    assert faults({}, f"{name}={SECRET}") == []
 
 
 @pytest.mark.parametrize(
-    "dotenv", [{SECRET: None}, {f"123456:{SECRET}": None}, {f"3f{SECRET}": "="}, {f"a.b-{SECRET}": "x"}]
+    ("text", "number"),
+    [
+        (SECRET, 1),
+        (f"# comment\n\nMIN_GROUP=11\n\n  123456:{SECRET}\n", 5),
+        (f"MIN_GROUP {SECRET}", 1),
+        (f"3f{SECRET}==", 1),
+        (f"\na.b-{SECRET}=x", 2),
+        (f"={SECRET}", 1),
+    ],
 )
-def test_a_secret_pasted_without_a_name_is_not_shown(dotenv: dict[str, str | None]) -> None:
-    assert faults({}, dotenv) == [setting_names.UNREADABLE]
+def test_a_line_that_is_no_setting_is_reported_by_its_number_and_not_shown(text: str, number: int) -> None:
+    assert faults({}, text) == [f".env: line {number} is not NAME=value (not shown: it may be a secret)"]
+
+
+def test_comments_quotes_and_exports_are_no_faults() -> None:
+    assert faults({}, "\ufeff# MIN_GRUOP=5\n\nexport MIN_GROUP='11' # as agreed\nPUBLIC_URL=\"\n\"\n") == []
 
 
 def test_an_empty_value_means_not_set() -> None:
-    assert faults({"MIN_GRUOP": ""}, {"UNKNOWN": ""}) == []
+    assert faults({"MIN_GRUOP": ""}, "UNKNOWN=") == []
     assert setting_names.warnings(NAMES, {"TELEGRAM_CHAT_ID": ""}) == []

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -133,6 +134,17 @@ def test_a_second_machine_with_keys_of_its_own_is_refused_until_they_are_copied(
         shutil.copy(first / "secrets" / "inbox", second / "secrets" / "inbox")
         with running(second, "run", **given):
             pass
+
+
+def test_of_two_machines_that_start_at_once_one_wins(tmp_path: Path, url: str) -> None:
+    assert integra(tmp_path, "migrate", DATABASE_URL=url).code == 0
+    folders = [machine(tmp_path, name) for name in ("first", "second")]
+    with ThreadPoolExecutor(len(folders)) as threads:
+        results = list(threads.map(lambda folder: integra(folder, "tick", DATABASE_URL=url), folders))
+    assert sorted(result.code for result in results) == [0, 1]
+    for folder, result in zip(folders, results, strict=True):
+        assert (folder / "secrets").exists() == (result.code == 0)
+        assert result.code == 0 or "lacks keys that this database was written with" in result.err
 
 
 def test_lost_keys_are_replaced_with_an_option_that_says_what_is_lost(tmp_path: Path) -> None:
