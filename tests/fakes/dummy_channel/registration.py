@@ -56,8 +56,8 @@ class DummyRegistration(Registration):
     def capabilities(self, settings: Settings) -> Capabilities:
         return CAPABILITIES
 
-    def start_lines(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}"),)
+    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on"),)
 
     def stop_cause(self, reason: str) -> str:
         return "token"  # the only thing that the platform refuses for good
