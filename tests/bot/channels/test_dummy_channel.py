@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from bot.config import Settings
 from content.library import Library
 from handlers import outgoing
 from handlers.message import Action, Parcel, Update, UpdateKind
+from storage.channels import channel_facts
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
 from storage.database import Database
@@ -38,7 +39,8 @@ from storage.schema import deliveries
 from tests.bot.console.office import Desk, OfficerWithKeys
 from tests.cast import INSTITUTIONS, Clock
 from tests.channels_of import platform_runtime
-from tests.fakes.dummy_channel.channel import RECIPIENT_RATE_LIMIT
+from tests.fakes.dummy_channel import registration as dummy
+from tests.fakes.dummy_channel.channel import CAPABILITIES, RECIPIENT_RATE_LIMIT
 from tests.fakes.dummy_channel.parser import parse
 from tests.fakes.dummy_channel.registration import DummyRegistration
 from tests.fakes.dummy_platform import SECRET, TOKEN, FakeDummy, Phone
@@ -190,6 +192,22 @@ async def test_metrics_health_and_console_show_it(town: Town) -> None:
     assert (await town.get("/health/ready"))[0] == 200
     page = await town.console_page()
     assert '<h2 id="channel-dummy">Dummy <small class="tally">Funciona</small></h2>' in " ".join(page.split())
+
+
+@pytest.fixture
+def reply_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the channel declare a reply window, outside of which only templates may be sent."""
+    monkeypatch.setattr(dummy, "CAPABILITIES", replace(CAPABILITIES, reply_window=timedelta(hours=24)))
+
+
+@pytest.mark.usefixtures("reply_window")
+async def test_with_a_reply_window_its_recipients_and_templates_are_shown_too(town: Town) -> None:
+    async with town.app.database.write() as tx:
+        await channel_facts.store_template(tx, "dummy", "pregunta_diaria", "es_MX", town.clock(), status="PAUSED")
+    _, metrics = await town.get("/metrics")
+    assert 'integra_recipients_limit{channel="dummy"} 250.0' in metrics
+    assert 'integra_template_stopped{channel="dummy",code="es_MX",name="pregunta_diaria"} 1.0' in metrics
+    assert "integra dummy templates status" in await town.console_page()
 
 
 async def test_a_refused_credential_stops_it_alone(town: Town) -> None:
