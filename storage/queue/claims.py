@@ -185,7 +185,7 @@ async def has_expired_lease(tx: Transaction, now: datetime) -> bool:
 
 def _has_expired() -> Select[bool]:
     """One statement, as it is part of each claim that nothing woke: an expired lease is looked up for each channel."""
-    names = outbox.CHANNELS.subquery()
+    names = outbox.EACH_CHANNEL.subquery()
     expired = (
         select(deliveries.c.id)
         .where(deliveries.c.channel == names.c.channel, deliveries.c.state == DeliveryState.CLAIMED)

@@ -216,7 +216,7 @@ async def channels(tx: Transaction) -> tuple[str, ...]:
     The index begins with the channel: with the channels as values a statement finds a state in it, without reading the
     ended deliveries, which are most. No list of channels is needed, and deliveries of none are overlooked.
     """
-    return tuple((await tx.execute(CHANNELS)).scalars())
+    return tuple((await tx.execute(EACH_CHANNEL)).scalars())
 
 
 def in_state(state: DeliveryState) -> ColumnElement[bool]:
@@ -237,7 +237,7 @@ def _channels() -> Select[str]:
     return select(found.c.channel).where(found.c.channel.is_not(None))
 
 
-CHANNELS = _channels()
+EACH_CHANNEL = _channels()
 
 
 async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collection[int] = ()) -> int:
