@@ -49,11 +49,11 @@ class Calendar:
         is_closed = (day, None) in self.closures or (day, institution) in self.closures
         return not is_day_off(day) and not is_closed
 
-    def workdays_after(self, day: date, count: int, institution: int | None = None) -> date:
-        """The `count`-th working day after `day`; `day` itself for 0."""
+    def workdays_after(self, day: date, count: int) -> date:
+        """The `count`-th working day of the UEIPCI after `day`; `day` itself for 0."""
         while count:
             day += timedelta(days=1)
-            count -= self.is_workday(day, institution)
+            count -= self.is_workday(day)
         return day
 
     def closed_institutions(self, day: date) -> frozenset[int]:
