@@ -25,7 +25,7 @@ from bot.channels.events import ErrorMeaning
 from bot.channels.http_client import NoResponse
 from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphError
-from bot.channels.whatsapp.errors import error_meaning
+from bot.channels.whatsapp.errors import error_meaning, row_of
 from bot.channels.whatsapp.fields import hashed_key
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedTemplate
@@ -217,7 +217,7 @@ class WhatsApp:
             case ErrorMeaning.BACK_OFF:
                 return Throttled(BACK_OFF_SECONDS)
             case ErrorMeaning.NUMBER_PAUSED:
-                log.error("whatsapp_number_paused", fault=error.code, hint="look at the number's quality at Meta")
+                log.error("whatsapp_number_paused", fault=error.code, hint=row_of(error.code).remedy)
                 return Throttled(NUMBER_PAUSE_SECONDS)
             case ErrorMeaning.RECIPIENT_THROTTLED:
                 return RecipientThrottled(reason, PAIR_BACKOFF_BASE, is_exponential=True)

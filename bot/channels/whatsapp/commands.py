@@ -4,7 +4,7 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.text import Text
 from bot import config
 from bot.channels.http_client import NoResponse
 from bot.channels.whatsapp.client import Graph, GraphError
+from bot.channels.whatsapp.errors import concerns_all, row_of
 from bot.cli.output import async_command, fail, print_line
 from bot.config import WHATSAPP_SETTINGS, Settings
 from bot.course_loader import load_course
@@ -27,10 +28,6 @@ commands.add_typer(templates, name="templates")
 
 WIDTH = 120
 FIELDS = ("category", "header", "body", "footer", "buttons")
-TOKEN_REFUSED = (0, 190)
-FORBIDDEN = (3, 10, *range(200, 300), 131005)
-TOO_MANY_CALLS = (4, 17, 32, 613, 80007, 80008)
-UNKNOWN_OBJECT = 33  # a subcode of 100: no such id, or not for this token
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,24 +160,11 @@ async def _graph(settings: Settings) -> AsyncIterator[Graph]:
     try:
         yield graph
     except GraphError as error:
-        _fail(error)
+        fail(f"{row_of(error.code).text(error)}{_detail_suffix(error)}")
     except NoResponse as error:
         fail(f"WHATSAPP_API_URL: no answer from {settings.whatsapp_api_url} ({error.kind}); try again")
     finally:
         await graph.close()
-
-
-def _fail(error: GraphError) -> NoReturn:
-    if error.code in TOKEN_REFUSED:
-        fail(f"WHATSAPP_ACCESS_TOKEN: Meta refuses it ({error}); make a new one for the system user")
-    if error.code in FORBIDDEN:
-        needs = "the system user needs whatsapp_business_management, and the account among its assets"
-        fail(f"WHATSAPP_ACCESS_TOKEN: a permission is missing ({error}); {needs}")
-    if error.code == 100:
-        fail(f"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see ({error}){_detail_suffix(error)}")
-    if error.code in TOO_MANY_CALLS:
-        fail(f"Meta has had too many calls from us ({error}); try again in an hour")
-    fail(f"Meta refuses ({error}){_detail_suffix(error)}")
 
 
 def _announce(pair: TemplatePair) -> bool:
@@ -194,7 +178,7 @@ async def _submit(graph: Graph, pair: TemplatePair) -> bool:
     try:
         response = await graph.create_template(pair.ours)
     except GraphError as error:
-        if error.code in (*TOKEN_REFUSED, *FORBIDDEN, *TOO_MANY_CALLS) or error.subcode == UNKNOWN_OBJECT:
+        if concerns_all(error.code, error.subcode):
             raise
         print_line(f"{pair}: refused ({error}){_detail_suffix(error)}")
         return False

@@ -9,7 +9,7 @@ from bot.channels.registration import ChannelServices, PlatformRuntime, Registra
 from bot.channels.whatsapp import webhook
 from bot.channels.whatsapp.channel import NAME, RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
-from bot.channels.whatsapp.errors import stop_cause
+from bot.channels.whatsapp.errors import Cause, row_of
 from bot.config import Settings
 from handlers.capabilities import Capabilities
 
@@ -70,4 +70,4 @@ class WhatsAppRegistration(Registration):
     def stop_cause(self, reason: str) -> str:
         """From the error code of a refusal, or from an event of the account."""
         code = re.fullmatch(r"code (\d+)", reason)
-        return stop_cause(int(code[1])) if code else "account"
+        return row_of(int(code[1])).cause if code else Cause.ACCOUNT

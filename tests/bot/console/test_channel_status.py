@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from bot.channels.events import ErrorMeaning
 from bot.channels.whatsapp.channel import capabilities
-from bot.channels.whatsapp.errors import MEANINGS
+from bot.channels.whatsapp.errors import BY_CODE
 from bot.config import WHATSAPP_SETTINGS, Settings
 from bot.console import channel_status as page
 from bot.web.app_keys import INSTALLATION, SETTINGS
@@ -230,9 +230,7 @@ async def test_english_is_complete(full_office: Office) -> None:
     assert "pregunta_diaria Spanish Paused Marketing We filed it as utility Low" in shown
 
 
-@pytest.mark.parametrize(
-    "code", [code for code, meaning in MEANINGS.items() if meaning is ErrorMeaning.CHANNEL_STOPPED]
-)
+@pytest.mark.parametrize("code", [code for code, row in BY_CODE.items() if row.meaning is ErrorMeaning.CHANNEL_STOPPED])
 def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
     assert page.stop_cause("whatsapp", Interruption(f"code {code}", START)) != "other"
 

@@ -350,6 +350,7 @@ REFUSALS = [
     ({"code": 200, "status": 403}, r"WHATSAPP_ACCESS_TOKEN: a permission is missing \(code 200, .*business_management"),
     ({"code": 10}, r"WHATSAPP_ACCESS_TOKEN: a permission is missing \(code 10,"),
     ({"code": 100, "error_subcode": 33}, r"WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see"),
+    ({"code": 368}, r"Meta refuses \(code 368, "),
     ({"code": 80008}, r"Meta has had too many calls from us \(code 80008, .*try again in an hour"),
 ]
 

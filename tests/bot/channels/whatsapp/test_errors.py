@@ -1,5 +1,6 @@
 """Every error code of the Cloud API: its meaning, and the channel's reaction to it in a response."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,7 +22,7 @@ from bot.channels.channel import (
 from bot.channels.events import ErrorMeaning
 from bot.channels.whatsapp.channel import WhatsApp
 from bot.channels.whatsapp.client import Graph, GraphError
-from bot.channels.whatsapp.errors import MEANINGS, error_meaning
+from bot.channels.whatsapp.errors import BY_CODE, TABLE, Cause, error_meaning, row_of
 from bot.channels.whatsapp.fields import hashed_key
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
@@ -29,6 +30,7 @@ from storage.database import Database
 from storage.people import addresses, servants
 from tests.cast import Clock
 from tests.fakes.whatsapp_rules import CODES
+from tests.imports import ROOT, files, place
 
 ADDRESS = "MX.1001"
 REF = hashed_key("wamid.OUT1")
@@ -49,10 +51,10 @@ class Row:
     is_exponential: bool = False
 
 
-TABLE = [
+EXPECTED = [
     Row(
         "throughput, rate limit of account or app, temporary fault, the number being upgraded: back off, retry",
-        (130429, 80007, 4, 2, 131016, 131000, 131057),
+        (130429, 80007, 80008, 4, 17, 32, 613, 2, 131016, 131000, 131057),
         ErrorMeaning.BACK_OFF,
         Throttled,
         Throttled,
@@ -105,7 +107,7 @@ TABLE = [
     Row("payment, registration", (131042, 131045, 133010), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
     Row("unknown codes", (-1, 1, 300, 199, 131999, 999_999), ErrorMeaning.OUR_FAULT, Refused, Refused),
 ]
-ROWS = [pytest.param(row, code, id=f"{code}") for row in TABLE for code in row.codes if code not in range(201, 299)]
+ROWS = [pytest.param(row, code, id=f"{code}") for row in EXPECTED for code in row.codes if code not in range(201, 299)]
 
 
 class Refusing:
@@ -173,12 +175,52 @@ def scene(database: Database, clock: Clock) -> Scene:
 
 
 def test_every_code_has_the_meaning_of_the_table_and_no_other_is_known() -> None:
-    expected = {code: row.meaning for row in TABLE for code in row.codes}
-    assert len(expected) == sum(len(row.codes) for row in TABLE), "a code in two rows"
+    expected = {code: row.meaning for row in EXPECTED for code in row.codes}
+    for table in (EXPECTED, TABLE):
+        codes = [code for row in table for code in row.codes]
+        assert len(codes) == len(set(codes)), "a code in two rows"
     assert {code: error_meaning(code) for code in expected} == expected
-    assert MEANINGS.keys() <= expected.keys()
+    assert BY_CODE.keys() <= expected.keys()
     assert CODES.keys() <= expected.keys(), "a code of the fake Graph API without a row"
-    assert {row.meaning for row in TABLE} == set(ErrorMeaning)
+    assert {row.meaning for row in EXPECTED} == set(ErrorMeaning)
+
+
+def test_a_cause_is_given_for_exactly_the_codes_that_stop_the_channel() -> None:
+    stopping = {code for code, row in BY_CODE.items() if row.meaning is ErrorMeaning.CHANNEL_STOPPED}
+    assert {code for code, row in BY_CODE.items() if row.cause is not Cause.OTHER} == stopping
+    assert all(BY_CODE[code].concerns_all for code in stopping)
+
+
+def test_the_causes_in_the_documentation_are_those_of_the_table() -> None:
+    page = (ROOT / "docs/whatsapp.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\| `channel_stopped`.*", page, re.MULTILINE)
+    documented: dict[int, Cause] = {}
+    for cause in set(Cause) - {Cause.OTHER}:
+        (listed,) = re.findall(rf"\b{cause.value} \(([^)]*)\)", line)
+        for first, _, last in (part.strip().partition("-") for part in listed.split(",")):
+            documented |= dict.fromkeys(range(int(first), int(last or first) + 1), cause)
+    assert documented == {code: row.cause for code, row in BY_CODE.items() if row.cause is not Cause.OTHER}
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (4, "Meta has had too many calls from us (code 4); try again in an hour"),
+        (100, "WHATSAPP_BUSINESS_ACCOUNT_ID: not an account that this token can see (code 100)"),
+        (190, "WHATSAPP_ACCESS_TOKEN: Meta refuses it (code 190); make a new one for the system user"),
+        (131000, "Meta refuses (code 131000)"),
+        (999_999, "Meta refuses (code 999999)"),
+    ],
+)
+def test_an_administrator_reads_what_is_wrong_and_what_to_do(code: int, text: str) -> None:
+    assert row_of(code).text(f"code {code}") == text
+
+
+def test_no_other_file_lists_codes() -> None:
+    code = re.compile(r"\b(" + "|".join(str(code) for code in BY_CODE if code > 9999) + r")\b")
+    paths = files("bot", "handlers", "storage")
+    found = [place(path) for path in paths if code.search(path.read_text(encoding="utf-8"))]
+    assert found == ["bot/channels/whatsapp/errors.py"]
 
 
 def assert_error(fault: ChannelError, row: Row, expected: type[ChannelError], code: int) -> None:
