@@ -5,9 +5,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy.engine import URL
-
-from storage.database import parse_url
+from storage.database import DatabaseUrl, parse_url
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -86,7 +84,7 @@ def check_database(text: str) -> None:
         _check_postgres(url)
 
 
-def _check_sqlite(url: URL) -> None:
+def _check_sqlite(url: DatabaseUrl) -> None:
     if not url.database or url.database == ":memory:":
         raise ValueError(
             "names no file, and an in-memory database would lose everything at exit; expected a path after ///"
@@ -95,7 +93,7 @@ def _check_sqlite(url: URL) -> None:
         raise ValueError("SQLite takes no options here; expected nothing after the file's name")
 
 
-def _check_postgres(url: URL) -> None:
+def _check_postgres(url: DatabaseUrl) -> None:
     if importlib.util.find_spec("asyncpg") is None:
         raise ValueError("the driver of PostgreSQL is not installed; install asyncpg, or use sqlite+aiosqlite")
     ports = [str(url.port)] if url.port is not None else [*url.normalized_query.get("port", ())]

@@ -36,6 +36,7 @@ class DatabaseUnavailable(Exception):
     """The database is unreachable, locked or refuses us: nothing was stored; the message contains no secret."""
 
 
+DatabaseUrl = URL
 DatabaseError = DBAPIError
 """Any other error of the database: it concerns the statement, and its class names the fault."""
 

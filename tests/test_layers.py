@@ -205,6 +205,24 @@ def test_content_and_handlers_read_no_clock_and_no_environment() -> None:
             assert banned not in source, f"{place(path)} uses {banned}"
 
 
+def test_only_storage_knows_the_database_library_and_calls_a_transaction() -> None:
+    """Elsewhere a transaction is opened and passed on; the library's types have names of ours at the door."""
+    found = []
+    for path in files("bot", "handlers", "content"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy")) or (
+                isinstance(node, ast.Import) and any(alias.name.startswith("sqlalchemy") for alias in node.names)
+            ):
+                found.append(f"{place(path)}:{node.lineno} imports sqlalchemy")
+            if isinstance(node, ast.Attribute) and _is_transaction(node.value):
+                found.append(f"{place(path)}:{node.lineno} calls {node.attr} of a transaction")
+    assert found == []
+
+
+def _is_transaction(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "tx") or (isinstance(node, ast.Attribute) and node.attr == "tx")
+
+
 # ---------------------------------------------------------------- platforms
 
 

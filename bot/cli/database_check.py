@@ -4,13 +4,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
-
 from bot import secrets
 from bot.cli import database_errors
 from bot.config import Settings, WrongSetting
 from storage import migrate
-from storage.database import DatabaseUnavailable, parse_url
+from storage.database import DatabaseError, DatabaseUnavailable, parse_url
 from storage.inspection import Inspection, inspect
 from storage.migrate import UnknownSchema
 
@@ -43,7 +41,7 @@ async def _look_at_database(settings: Settings, findings: Findings) -> Inspectio
     except UnknownSchema as error:
         findings.problems.append(database_errors.unknown_schema(error))
         return None
-    except (DatabaseUnavailable, DBAPIError) as error:
+    except (DatabaseUnavailable, DatabaseError) as error:
         findings.problems.append(database_errors.message(error))
         return None
     if seen.is_read_only:

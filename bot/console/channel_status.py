@@ -7,7 +7,7 @@ from aiohttp import web
 from bot.channels import registry
 from bot.config import Settings
 from bot.console import site
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS, work_context
 from bot.web.templating import preferred_language
 from handlers.administration import channel_status
 from handlers.administration.channel_status import ChannelStatus
@@ -53,9 +53,7 @@ async def channels(request: web.Request) -> web.Response:
 async def read_statuses(request: web.Request, tx: Transaction) -> list[ChannelStatus]:
     """Return the status of each channel that the settings enable."""
     shared = request.config_dict
-    return await channel_status.channel_statuses(
-        tx, shared[LIBRARY], shared[INSTALLATION], enabled_channels(shared.get(SETTINGS)), site.current_time(request)
-    )
+    return await channel_status.channel_statuses(work_context(request, tx), enabled_channels(shared.get(SETTINGS)))
 
 
 def enabled_channels(settings: Settings | None) -> list[str]:

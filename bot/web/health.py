@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, work_context
 from handlers.administration import channel_status
 from storage import permissions
 from storage.channels import channel_facts
@@ -24,22 +24,22 @@ async def live(_: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Respond with 200 while the database accepts writes, no channel is stopped and nothing has waited beyond MAX_AGE.
 
-    That age is of the oldest due delivery and of the oldest stored update. Otherwise 503, with `reason`: database,
-    channel, outbox or inbox. The other fields are informative: templates that may not be sent, waiting recipients,
-    channels without incoming updates and deliveries postponed after a failure do not make the process unready, since no
-    restart helps them.
+    That age is of the oldest due delivery on a channel that is on, and of the oldest stored update. Otherwise 503, with
+    `reason`: database, channel, outbox or inbox. The other fields are informative: templates that may not be sent,
+    waiting recipients, channels without incoming updates and deliveries postponed after a failure do not make the
+    process unready, since no restart helps them; neither do deliveries on a channel that was turned off.
     """
-    now = request.app[CLOCK]()
+    now, channels = request.app[CLOCK](), list(request.app[INSTALLATION].channel_capabilities)
     try:
         async with request.app[DATABASE].read() as tx:
             is_read_only = await permissions.is_read_only(tx)
-            outbox_age = await backlog.oldest_delivery_age(tx, now)
+            outbox_age = await backlog.oldest_delivery_age(tx, now, channels)
             stored_updates = await updates.count_waiting(tx)
             inbox_age = await backlog.oldest_update_age(tx, now)
             stopped = sorted(await channel_facts.stopped(tx))
             not_receiving = sorted(await channel_facts.not_receiving(tx))
             postponed = await backlog.count_delayed(tx, now)
-            reaches = await channel_status.template_reaches(tx, request.app[LIBRARY], request.app[INSTALLATION], now)
+            reaches = await channel_status.template_reaches(work_context(request, tx))
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
     failures = {

@@ -3,17 +3,15 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from content.library import Library
 from handlers.administration import channel_status
 from handlers.administration.channel_status import TemplateReach
-from handlers.context import Installation
+from handlers.context import WorkContext
 from storage.channels import channel_facts
-from storage.database import Transaction
 from storage.queue import backlog, rate_limits, updates
 from storage.queue.rate_limits import RateLimitStatus
 
@@ -77,10 +75,9 @@ class Readings(Collector):
         yield _gauge("channel_not_receiving", "Channels that receive no updates.", silent, ("channel",))
 
 
-async def read(
-    tx: Transaction, library: Library, installation: Installation, now: datetime, *, use_database_clock: bool
-) -> Readings:
-    """Read all numbers; `use_database_clock`: slots of the rate limits are counted by it instead of `now`."""
+async def read(work: WorkContext, *, use_database_clock: bool) -> Readings:
+    """Read all numbers; `use_database_clock`: slots of the rate limits are counted by it instead of `work.now`."""
+    tx, now = work.tx, work.now
     return Readings(
         deliveries=await backlog.counts(tx, now - RECENT),
         postponed=await backlog.count_delayed(tx, now),
@@ -91,7 +88,7 @@ async def read(
         stopped=sorted(await channel_facts.stopped(tx)),
         not_receiving=sorted(await channel_facts.not_receiving(tx)),
         limits=await rate_limits.statuses(tx, None if use_database_clock else now),
-        reaches=await channel_status.template_reaches(tx, library, installation, now),
+        reaches=await channel_status.template_reaches(work),
     )
 
 

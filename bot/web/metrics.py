@@ -9,7 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from bot.web import metric_families
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY
+from bot.web.app_keys import DATABASE, work_context
 
 RATE_LIMITS_USE_DATABASE_CLOCK = web.AppKey("rate_limits_use_database_clock", bool)
 """Whether slots of the rate limits are counted by the database's clock (PostgreSQL) or by CLOCK."""
@@ -25,11 +25,10 @@ async def metrics(request: web.Request) -> web.Response:
     """Respond with all metrics; 403 unless the request comes from loopback or carries the token."""
     if not _may_read(request):
         raise web.HTTPForbidden
-    app, now = request.app, request.app[CLOCK]()
+    app = request.app
     async with app[DATABASE].read() as tx:
-        readings = await metric_families.read(
-            tx, app[LIBRARY], app[INSTALLATION], now, use_database_clock=app[RATE_LIMITS_USE_DATABASE_CLOCK]
-        )
+        use_database_clock = app[RATE_LIMITS_USE_DATABASE_CLOCK]
+        readings = await metric_families.read(work_context(request, tx), use_database_clock=use_database_clock)
     encode, content_type = _encoder(request.headers.get("Accept", ""))
     return web.Response(body=encode(readings), headers={"Content-Type": content_type})
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from content.course.template import Template
 from content.library import Library
 from content.text import LANGUAGES
-from handlers.context import Installation
+from handlers.context import WorkContext
 from handlers.learning import template_messages
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Interruption, TemplateState
@@ -100,31 +100,28 @@ class ChannelStatus:
         return frozenset(trouble for trouble, holds in conditions.items() if holds)
 
 
-async def channel_statuses(
-    tx: Transaction, library: Library, installation: Installation, names: Iterable[str], now: datetime
-) -> list[ChannelStatus]:
+async def channel_statuses(work: WorkContext, names: Iterable[str]) -> list[ChannelStatus]:
     """Status of the channels with these names, in their order."""
+    tx, now = work.tx, work.now
     stops, not_receiving = (
         await channel_facts.interruptions(tx),
         await channel_facts.interruptions(tx, channel_facts.NOT_RECEIVING),
     )
     backlogs = await backlog.backlogs(tx, now, now - template_messages.LIMIT_PERIOD)
-    found = {reach.channel: reach for reach in await template_reaches(tx, library, installation, now)}
+    found = {reach.channel: reach for reach in await template_reaches(work)}
     return [
         ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), not_receiving.get(name))
         for name in names
     ]
 
 
-async def template_reaches(
-    tx: Transaction, library: Library, installation: Installation, now: datetime
-) -> list[TemplateReach]:
+async def template_reaches(work: WorkContext) -> list[TemplateReach]:
     """The channels with a reply window, outside of which only templates may be sent."""
     found = []
-    for name, capabilities in installation.channel_capabilities.items():
+    for name, capabilities in work.installation.channel_capabilities.items():
         if capabilities.reply_window is not None:
-            states = await channel_facts.templates(tx, name)
-            found.append(TemplateReach(name, await _quota(tx, name, now), tuple(template_statuses(library, states))))
+            statuses = template_statuses(work.library, await channel_facts.templates(work.tx, name))
+            found.append(TemplateReach(name, await _quota(work.tx, name, work.now), tuple(statuses)))
     return found
 
 

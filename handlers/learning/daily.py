@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
@@ -16,7 +15,6 @@ from handlers.learning.send_window import SendDay
 from handlers.message import Button, Message, TemplateMessage
 from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
-from storage.database import Transaction
 from storage.learning import record
 from storage.learning.record import Memory, Prompt
 from storage.people import addresses, due
@@ -171,7 +169,7 @@ async def todays_prompt(context: Context) -> tuple[Message, ...]:
     assert context.servant is not None
     prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
     if prompt is None:
-        prompt = await _plan(context.tx, context.library, context.servant.id, context.today)
+        prompt = await _plan(context, context.servant.id)
     if prompt is None:
         return (Message("prompt.none"),)
     scenario = context.library.scenarios.get(prompt.scenario_id)
@@ -180,10 +178,11 @@ async def todays_prompt(context: Context) -> tuple[Message, ...]:
     return (prompt_message(context.library, prompt, scenario),)
 
 
-async def _plan(tx: Transaction, library: Library, servant_id: int, day: date) -> Prompt | None:
-    """Choose and store the prompt of a day; None: the course has no scenario for this servant."""
+async def _plan(work: WorkContext, servant_id: int) -> Prompt | None:
+    """Choose and store today's prompt; None: the course has no scenario for this servant."""
+    tx, day = work.tx, work.today
     memory_states = _memory_states(await record.memories_of(tx, servant_id))
-    choice = selection.pick(library, memory_states, await record.last_asked(tx, servant_id), day, servant_id)
+    choice = selection.pick(work.library, memory_states, await record.last_asked(tx, servant_id), day, servant_id)
     if choice is None:
         return None
     scenario = choice.scenario

@@ -3,6 +3,7 @@
 Ended rows stay for days and are many times more than waiting ones: no statement here reads all of them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -53,9 +54,9 @@ async def count_delayed(tx: Transaction, now: datetime) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-async def oldest_delivery_age(tx: Transaction, now: datetime) -> float:
-    """Seconds that the oldest due delivery has been waiting; 0.0 when none is."""
-    names = await outbox.channels(tx)
+async def oldest_delivery_age(tx: Transaction, now: datetime, channels: Collection[str] | None = None) -> float:
+    """Seconds that the oldest due delivery on these channels (None: on any) has been waiting; 0.0 when none is."""
+    names = await outbox.channels(tx) if channels is None else tuple(channels)
     moment = await tx.scalar(_oldest(names)) if names else None
     return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 

@@ -1,6 +1,7 @@
 """The HTTP application alone for tests, and the states of the database that health and metrics report."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from bot.channels.whatsapp.channel import capabilities
 from bot.web import metrics, server
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY
 from content.library import Library
+from handlers.capabilities import FULL_CAPABILITIES
 from handlers.context import Installation
 from storage.channels import channel_facts
 from storage.database import Database
@@ -21,10 +23,12 @@ from tests.cast import MONDAY_NINE as NOW
 TOKEN = "token-of-metrics"
 UNREACHABLE = "postgresql+asyncpg://user@/x?host=/nowhere/at/all"
 ZONE = ZoneInfo("America/Mexico_City")
-WITH_WHATSAPP = Installation(
-    ZONE, "http://127.0.0.1:8080", b"k" * 32, channel_capabilities={"whatsapp": capabilities("tap")}
+WITHOUT_WHATSAPP = Installation(
+    ZONE, "http://127.0.0.1:8080", b"k" * 32, channel_capabilities={"telegram": FULL_CAPABILITIES}
 )
-WITHOUT_WHATSAPP = Installation(ZONE, "http://127.0.0.1:8080", b"k" * 32)
+WITH_WHATSAPP = replace(
+    WITHOUT_WHATSAPP, channel_capabilities={"telegram": FULL_CAPABILITIES, "whatsapp": capabilities("tap")}
+)
 
 
 class Site:

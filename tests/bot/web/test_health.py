@@ -1,5 +1,6 @@
 """`/health/live` and `/health/ready`: when a process is ready, and what it reports."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +52,14 @@ async def test_it_is_not_ready_while_due_deliveries_are_not_sent(site: Site, dat
     clock.move(seconds=1)
     status, body = await site.ready()
     assert (status, body["reason"]) == (503, "outbox")
+
+
+async def test_what_waits_on_a_channel_that_was_turned_off_does_not_make_it_unready(
+    site: Site, database: Database
+) -> None:
+    await add_deliveries(database, replace(reply("old", 2 * health.MAX_AGE), channel="webchat"))
+    status, body = await site.ready()
+    assert (status, body["outbox_age"]) == (200, 0.0)
 
 
 async def test_it_is_not_ready_with_a_stopped_channel(site: Site) -> None:

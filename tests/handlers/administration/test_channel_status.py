@@ -18,7 +18,7 @@ from handlers.administration.channel_status import (
     recipient_limit,
 )
 from handlers.capabilities import Capabilities
-from handlers.context import Installation
+from handlers.context import Installation, WorkContext
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Interruption, TemplateState
 from storage.database import Database, Transaction
@@ -59,7 +59,7 @@ async def enrol(tx: Transaction, *names: str) -> None:
 
 async def statuses(database: Database, library: Library) -> Mapping[str, ChannelStatus]:
     async with database.read() as tx:
-        found = await channel_status.channel_statuses(tx, library, INSTALLATION, NAMES, NOW)
+        found = await channel_status.channel_statuses(WorkContext(tx, library, INSTALLATION, NOW), NAMES)
     assert [status.channel for status in found] == list(NAMES)
     return {status.channel: status for status in found}
 

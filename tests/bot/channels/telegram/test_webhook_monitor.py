@@ -98,9 +98,7 @@ async def test_a_failure_is_logged_once_and_recorded_until_an_update_is_delivere
     assert log.count("channel_receiving_failed") == 1
     assert "PUBLIC_URL" in log
     async with app.database.read() as tx:
-        (status,) = await channel_status.channel_statuses(
-            tx, app.library, app.installation, ["telegram"], app.web[CLOCK]()
-        )
+        (status,) = await channel_status.channel_statuses(app.work(tx), ["telegram"])
         assert status.troubles == {Trouble.NOT_RECEIVING}
         assert await channel_facts.stopped(tx) == {}, "sending is not stopped"
     async with TestClient(TestServer(app.web)) as client:
