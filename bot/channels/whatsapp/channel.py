@@ -26,7 +26,7 @@ from bot.channels.http_client import NoResponse
 from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphError
 from bot.channels.whatsapp.errors import error_meaning, row_of
-from bot.channels.whatsapp.fields import hashed_key
+from bot.channels.whatsapp.fields import NAME, hashed_key, messaging_limit
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
@@ -35,24 +35,12 @@ from storage.people import addresses
 from storage.people.addresses import ServantAddress
 from storage.queue.claims import RecipientRateLimit
 
-NAME = "whatsapp"
 WINDOW = timedelta(hours=24)
 WINDOW_MARGIN = timedelta(minutes=5)  # a window about to close counts as closed: clocks differ, and requests take time
 BACK_OFF_SECONDS = 5.0
 NUMBER_PAUSE_SECONDS = 3600.0
 DAY_SECONDS = 24 * 3600.0
 PAIR_BACKOFF_BASE = 4.0  # seconds to wait, to the power of the attempts made: 4, 16, 64 (Cloud API, pair rate limits)
-UNLIMITED = -1
-RECIPIENT_LIMIT_BY_TIER = {
-    "TIER_UNLIMITED": UNLIMITED,
-    "TIER_100K": 100_000,
-    "TIER_10K": 10_000,
-    "TIER_2K": 2_000,
-    "TIER_1K": 1_000,
-    "TIER_250": 250,
-    "TIER_50": 50,
-}
-"""Recipients of templates in 24 hours, by the messaging limit that Meta reports."""
 
 RECIPIENT_RATE_LIMIT = RecipientRateLimit(20, 120.0)
 """The pair rate limit: one message per 6 seconds to one recipient, and bursts of up to 45 that later seconds make up
@@ -104,17 +92,14 @@ class WhatsApp:
             raise self._channel_error(error) from None
         except NoResponse as error:
             raise Unreachable(error.kind, in_doubt=False) from None
-        await self._record_limit_and_templates(
-            str(number.get("whatsapp_business_manager_messaging_limit", "")), templates
-        )
+        limit = messaging_limit(number.get("whatsapp_business_manager_messaging_limit"))
+        await self._record_limit_and_templates(limit, templates)
 
-    async def _record_limit_and_templates(self, tier: str, templates: list[dict[str, Any]]) -> None:
+    async def _record_limit_and_templates(self, limit: int | None, templates: list[dict[str, Any]]) -> None:
         now = self._clock()
         async with self._database.write() as tx:
-            if tier in RECIPIENT_LIMIT_BY_TIER:
-                await channel_facts.store(
-                    tx, NAME, channel_facts.RECIPIENT_LIMIT, str(RECIPIENT_LIMIT_BY_TIER[tier]), now
-                )
+            if limit is not None:
+                await channel_facts.store(tx, NAME, channel_facts.RECIPIENT_LIMIT, str(limit), now)
             for template in templates:
                 name, language, status, category = (
                     str(template.get(field, "")) for field in ("name", "language", "status", "category")

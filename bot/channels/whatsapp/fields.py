@@ -10,9 +10,12 @@ from bot.channels.events import UnreadablePayload
 from bot.channels.text import clean
 from bot.channels.whatsapp.phone import canonical
 
+NAME = "whatsapp"
+UNLIMITED = -1
 MAX_LABEL = 200  # characters
 MAX_UNIX_SECONDS = 253_402_300_799  # the year 9999
 PRINTABLE = re.compile(r"[ -~]+")
+MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 
 
@@ -73,6 +76,15 @@ def timestamp_of(value: object) -> int:
     """Unix seconds; 0 for anything else."""
     seconds = number_of(value, digits=12)
     return seconds if seconds <= MAX_UNIX_SECONDS else 0
+
+
+def messaging_limit(value: object) -> int | None:
+    """Recipients of templates in 24 hours, from Meta's tier or number (TIER_2K, 2000); UNLIMITED; None: neither."""
+    limit = MESSAGING_LIMIT.fullmatch(text_of(value).upper())
+    if limit is None:
+        return None
+    unlimited, count, thousands = limit.groups()
+    return UNLIMITED if unlimited else int(count) * (1000 if thousands else 1)
 
 
 def user_of(value: object) -> str:

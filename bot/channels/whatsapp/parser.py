@@ -23,6 +23,7 @@ from bot.channels.text import parse_typed
 from bot.channels.webhook import NO_KEY
 from bot.channels.whatsapp.errors import error_meaning
 from bot.channels.whatsapp.fields import (
+    NAME,
     PRINTABLE,
     USER_ID,
     Contacts,
@@ -30,6 +31,7 @@ from bot.channels.whatsapp.fields import (
     hashed_key,
     items_of,
     label_of,
+    messaging_limit,
     number_of,
     object_in,
     phone_of,
@@ -43,7 +45,6 @@ from bot.channels.whatsapp.fields import (
 from handlers.message import Update, UpdateKind
 from storage.queue.receipts import DeliveryStatus
 
-NAME = "whatsapp"
 MAX_SYSTEM_TEXT = 2_000  # of a system message, in characters
 MAX_BUTTON_BYTES = 64
 
@@ -74,7 +75,6 @@ _BANNED, _REINSTATED = "DISABLE", "REINSTATE"
 
 # Matched from its end: what comes before is the user's own name, and a name may contain anything.
 _CHANGED_USER_ID = re.compile(rf".*\bchanged from ({USER_ID.pattern}) to ({USER_ID.pattern})\.?", re.DOTALL)
-_MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 
 log = structlog.get_logger()
 
@@ -323,11 +323,10 @@ def _messaging_limit(raw: dict[str, Any], change: _Change, index: int) -> Accoun
         value = raw.get("max_daily_conversation_per_phone")
     if value is None:
         return None
-    if not (limit := _MESSAGING_LIMIT.fullmatch(text_of(value).upper())):
+    limit = messaging_limit(value)
+    if limit is None:
         raise UnreadablePayload("limit is not a number")
-    unlimited, count, thousands = limit.groups()
-    recipients = -1 if unlimited else int(count) * (1000 if thousands else 1)
-    return _account_event(change, index, AccountEventKind.LIMIT, people=str(recipients))
+    return _account_event(change, index, AccountEventKind.LIMIT, people=str(limit))
 
 
 def _account(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:

@@ -7,9 +7,10 @@ from aiohttp import web
 
 from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
 from bot.channels.whatsapp import webhook
-from bot.channels.whatsapp.channel import NAME, RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
+from bot.channels.whatsapp.channel import RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
 from bot.channels.whatsapp.errors import Cause, row_of
+from bot.channels.whatsapp.fields import NAME
 from bot.config import Settings
 from handlers.capabilities import Capabilities
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.channels.events import AccountEvent, PlatformEvent, Receipt, UnreadableEvent
-from bot.channels.whatsapp.parser import NAME, parse
+from bot.channels.whatsapp.fields import NAME
+from bot.channels.whatsapp.parser import parse
 from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from tests.bot.channels.whatsapp.payloads import NUMBER_ID, PHONE, ROWS, USER, Json, incoming, samples, text
 
