@@ -35,7 +35,7 @@ async def load(database: Database, data_dir: Path) -> Secrets:
     keys = read(data_dir)  # afterwards: another process may be creating them, and stores the fingerprints last
     _refuse_mismatch(data_dir, keys, stored)
     if not stored.keys() >= set(NAMES):
-        keys = await _claim(database, data_dir)
+        keys = await _claim(database, data_dir, keys)
     return Secrets(**{name: keys[name] for name in NAMES[:-1]}, webhook=keys["webhook"].hex())
 
 
@@ -97,14 +97,13 @@ def folder(data_dir: Path) -> Path:
     return data_dir / "secrets"
 
 
-async def _claim(database: Database, data_dir: Path) -> dict[str, bytes]:
+async def _claim(database: Database, data_dir: Path, keys: dict[str, bytes]) -> dict[str, bytes]:
     """Create the missing keys and store the fingerprints of all, or neither.
 
     Of processes that start at once, one is the first. The others wait for it, then find its keys in the same folder,
     or are refused before they have created any.
     """
     await permissions.check(database)
-    keys = read(data_dir)
     new = _generate_missing(keys)
     async with database.write() as tx:
         stored = await key_fingerprints.add(tx, _fingerprints(keys | new))

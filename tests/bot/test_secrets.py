@@ -10,7 +10,7 @@ import pytest
 from bot import secrets
 from bot.config import WrongSetting
 from bot.secrets import Secrets
-from storage import key_fingerprints
+from storage import key_fingerprints, permissions
 from storage.database import Database, open_database
 
 OTHER_KEYS = "does not hold the keys that this database was written with"
@@ -146,6 +146,31 @@ async def test_processes_of_one_machine_that_start_at_once_get_the_same_keys(
     assert isinstance(first, Secrets)
     assert others == [first] * 3
     assert await secrets.load(database, tmp_path) == first
+
+
+@pytest.mark.parametrize("is_same_folder", [True, False], ids=["same folder", "another folder"])
+async def test_another_process_that_was_first_by_a_moment(
+    monkeypatch: pytest.MonkeyPatch, database: Database, database_url: str, tmp_path: Path, is_same_folder: bool
+) -> None:
+    check = permissions.check
+    others = tmp_path if is_same_folder else tmp_path / "other"
+
+    async def start_another_before(ours: Database) -> None:
+        """Let another process start and store its keys, after ours has found none."""
+        monkeypatch.setattr(permissions, "check", check)
+        (first,) = await asyncio.create_task(start_at_once(database_url, others))
+        assert isinstance(first, Secrets)
+        await check(ours)
+
+    monkeypatch.setattr(permissions, "check", start_another_before)
+    if is_same_folder:
+        loaded = await secrets.load(database, tmp_path)
+        assert loaded.route == (tmp_path / "secrets" / "route").read_bytes()
+        assert await secrets.load(database, tmp_path) == loaded
+    else:
+        with pytest.raises(WrongSetting, match=MISSING_KEYS):
+            await secrets.load(database, tmp_path)
+        assert not (tmp_path / "secrets").exists()
 
 
 # ---------------------------------------------------------------- keys that are lost for good
