@@ -23,7 +23,7 @@ FOREIGN = re.compile(
     r"|(PG|POSTGRES_|COMPOSE_|DOCKER_|PYTHON|UV_|PIP_)\w+"
     r"|TELEGRAM_CLI(_\w+)?"  # the command-line client
     # of a Bot API server of one's own, which may read the same file
-    r"|TELEGRAM_(API_ID|API_HASH|LOCAL|STAT|FILTER|VERBOSITY|PROXY|(HTTP|STAT|WORK|TEMP|LOG|MAX)_\w+)"
+    r"|TELEGRAM_(API_ID|API_HASH|LOCAL|STAT|FILTER|VERBOSITY|(HTTP|STAT|WORK|TEMP|LOG|MAX)_\w+)"
 )
 """Names of other programs, in the environment or in a `.env` that is read by them too."""
 NAME = re.compile(r"[A-Za-z]{1,20}(_[A-Za-z0-9]{1,20}){0,6}")
