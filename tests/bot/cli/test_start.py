@@ -206,6 +206,7 @@ def test_a_worker_prints_channels_without_addresses(tmp_path: Path, url: str) ->
             "  Telegram:        on, by webhook",
             "  WhatsApp:        on, webhook https://integra.example.mx/webhooks/whatsapp",
         ]
+        assert not any("/chat" in line for line in lines), "the proxy would publish it"
     polling = given | {"TELEGRAM_MODE": "polling"}
     with running(tmp_path, "run", "--role", "web", **polling) as lines:
         assert not any("Telegram" in line for line in lines), "a worker polls"
