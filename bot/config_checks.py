@@ -1,12 +1,14 @@
 """Checks at startup of the settings that are URLs: whether they can work, and what is wrong in them."""
 
 import importlib.util
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from storage.database import DatabaseUrl, parse_url
 
+HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")  # a name, in any script, or an IPv6 address
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = ("host", "port", "ssl", "passfile", "target_session_attrs", "prepared_statement_cache_size")
@@ -17,7 +19,7 @@ def check_url(text: str) -> SplitResult:
     """Split an http(s) URL. Raises ValueError with the expected form."""
     try:
         parts = urlsplit(text)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and HOST.fullmatch(parts.hostname or "") and parts.port != 0
     except ValueError:  # a port that is not a number, an incomplete IPv6 address
         is_valid = False
     if not is_valid or parts.query or parts.fragment:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -37,17 +38,7 @@ def check(
     if law:
         print_line(_legal_review_table(load_course(config.load())))
         return
-    problems: list[str] = []
-    notes: list[str] = []
-    own: Path | None = None  # unknown with broken settings
-    try:
-        settings = config.load()
-    except WrongSetting as error:
-        problems += str(error).splitlines()
-    else:
-        own = overlay_folder(settings)
-        database = asyncio.run(database_check.look(settings))
-        problems, notes = database.problems, database.notes
+    problems, notes, own = _check_installation()
     library: Library | None = None
     try:
         library = course.load(overlay=own)
@@ -58,15 +49,29 @@ def check(
     if problems:
         fail("\n".join([*warnings, *problems]) + f"\n{len(problems)} problem{'s' if len(problems) > 1 else ''}.")
     assert library is not None
-    for line in [*warnings, *notes]:
+    for line in [*warnings, *notes, *_summary(library, own)]:
         print_line(line)
-    print_line(
+
+
+def _check_installation() -> tuple[list[str], list[str], Path | None]:
+    """Problems and notes about settings, database and keys, and the overlay folder (None: the settings are broken)."""
+    try:
+        settings = config.load()
+    except WrongSetting as error:
+        return str(error).splitlines(), [], None
+    found = asyncio.run(database_check.look(settings))
+    return found.problems, found.notes, overlay_folder(settings)
+
+
+def _summary(library: Library, own: Path | None) -> Iterator[str]:
+    """How much was checked."""
+    yield (
         f"No problems: {len(library.scenarios)} scenarios of {len(library.competencies)} competencies in "
         f"{len(library.topics)} topics, {len(library.articles)} articles, {len(library.phrases.keys)} phrases."
     )
     files = len(list(own.rglob("*.toml"))) if own else 0
     if files:
-        print_line(f"With {files} file{'s' if files > 1 else ''} of this installation, below {own}.")
+        yield f"With {files} file{'s' if files > 1 else ''} of this installation, below {own}."
 
 
 def _quarantine_warnings(library: Library) -> list[str]:

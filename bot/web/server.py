@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from bot.web import health, metrics
+from bot.web.requests import MAX_BODY
 from storage.database import DatabaseUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_BODY = 1024 * 1024  # bytes
-
 
 def create_app() -> web.Application:
     """Build the application with its middleware; the caller sets the shared keys (`app_keys`, `metrics`)."""
+    # The size limits aiohttp's own readers, which no page uses: all read bodies by `read_body`.
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_database_errors_as_503])
     app.add_routes(health.routes)
     app.add_routes(metrics.routes)

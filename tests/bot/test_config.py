@@ -52,6 +52,8 @@ WRONG = [
     ("PUBLIC_URL", "https://[::1", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "https://host?x=1", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "https://host..mx", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://integra example.mx", "expected http(s)://host[:port]"),
+    ("PUBLIC_URL", "https://integra\u200b.example.mx", "expected http(s)://host[:port]"),
     ("PUBLIC_URL", "http://integra.example.mx", "http works on this machine only"),
     ("PUBLIC_URL", "http://192.168.1.5:8080", "set up TLS and write https://, or leave it unset"),
     ("PUBLIC_URL", "http://0.0.0.0:8080", "http works on this machine only"),
