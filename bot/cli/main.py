@@ -48,7 +48,7 @@ def main() -> None:
     """Run the command line; expected errors end in one line each and exit code 1."""
     os.umask(0o077)  # database, secrets and exports are readable by this account only
     try:
-        cli()
+        cli(prog_name="integra")
     except Exception as error:
         message = import_module("bot.cli.error_lines").message(error)  # imports the storage, as the commands do
         if message is None:

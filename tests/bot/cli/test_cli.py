@@ -5,12 +5,10 @@ import csv
 import io
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 from urllib.request import urlopen
@@ -22,20 +20,10 @@ from storage.database import open_database
 from storage.people import servants
 from tests.bot.cli.processes import environment
 from tests.cast import MONDAY_NINE
-from tests.terminal import CommandResult, Integra, command_line
+from tests.terminal import CommandResult, Integra
 
 NINE = "2026-11-23T09:00-06:00"
 SECRET = "hunter2"
-
-
-@pytest.fixture
-def integra(
-    tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Integra]:
-    """Runs commands on a migrated SQLite database in `tmp_path`."""
-    shutil.copy(migrated_file, tmp_path / "integra.db")
-    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
-        yield integra
 
 
 def error_line(result: CommandResult) -> str:

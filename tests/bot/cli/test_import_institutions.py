@@ -1,27 +1,15 @@
 """`integra import institutions`: the shipped list, a file, wrong rows; a dry run by default."""
 
 import asyncio
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from storage.database import open_database
 from storage.people import servants
-from tests.terminal import Integra, command_line
+from tests.terminal import Integra
 
 ROWS = "code,name,sphere\nLEON,Municipio de León,municipal\nSSG,Secretaría de Salud,state\n"
-
-
-@pytest.fixture
-def integra(
-    tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Integra]:
-    """Runs commands on a migrated SQLite database in `tmp_path`."""
-    shutil.copy(migrated_file, tmp_path / "integra.db")
-    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path)) as integra:
-        yield integra
 
 
 def stored(folder: Path) -> list[tuple[str, str, str]]:

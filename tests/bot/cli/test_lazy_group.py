@@ -10,7 +10,7 @@ from typer.main import get_command
 from bot import channels
 from bot.cli import main
 from bot.cli.main import Commands
-from tests.terminal import Integra, command_line
+from tests.terminal import Integra
 
 HEAVY = ("pydantic", "sqlalchemy", "aiohttp", "telegram", "cryptography", "content.library", "bot.config")
 IMPORTED_FOR_HELP = """
@@ -22,12 +22,6 @@ try:
 finally:
     print(*sorted(sys.modules), file=sys.stderr)
 """
-
-
-@pytest.fixture
-def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Integra:
-    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path), COLUMNS="200") as integra:
-        return integra
 
 
 def test_help_lists_every_command_and_imports_none_of_them() -> None:
