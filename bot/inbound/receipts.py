@@ -9,8 +9,7 @@ from bot.channels.events import ErrorMeaning, Receipt
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
-from storage.people import addresses, servants
-from storage.people.due import DueServant
+from storage.people import addresses
 from storage.queue import outbox, receipts
 from storage.queue.outbox import DeliveryKind
 from storage.queue.receipts import DeliveryStatus, UpdatedDelivery
@@ -61,22 +60,6 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> None:
     elif meaning is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
         await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
         if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:
-            await _resend_as_template(work, delivery)
+            await daily.resend_as_template(work, delivery.channel, delivery.address)
     elif meaning in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
         await addresses.defer(tx, delivery.channel, delivery.address, work.today)
-
-
-async def _resend_as_template(work: WorkContext, delivery: UpdatedDelivery) -> None:
-    servant = await servants.by_address(work.tx, delivery.channel, delivery.address)
-    if servant is None:
-        return
-    due = DueServant(
-        servant.id,
-        servant.institution_id,
-        servant.hour,
-        servant.language,
-        servant.notice_version,
-        delivery.channel,
-        delivery.address,
-    )
-    await daily.resend_as_template(work, due)

@@ -59,7 +59,7 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
     window, windows = group.window, template_messages.window_cutoffs(work)
     languages: TemplateLanguages = {}
     if window:
-        languages = template_messages.usable_languages(work, window, states[window.channel])
+        languages = template_messages.usable_languages(work, window.channel, states[window.channel])
     due_servants = await due.recheck(work.tx, day.due_time, group, windows, languages)
     planned = await _plan_all(work, due_servants, day, states)
     if window:
@@ -117,21 +117,26 @@ def _memory_states(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
     }
 
 
-async def resend_as_template(work: WorkContext, servant: DueServant) -> None:
+async def resend_as_template(work: WorkContext, channel: str, address: str) -> None:
     """Send today's prompt again, once, after the platform accepted it and then reported the reply window as closed.
+
+    Not to a servant who has paused or answered meanwhile, whose institution is closed, or whom no template may reach.
 
     The caller has recorded the window as closed (`addresses.record_window_closed`), so the channel sends the template.
     """
     tx, day = work.tx, await send_window.current(work)
-    if day is None or servant.institution_id in day.closed_institutions:
+    servant = await due.at_address(tx, channel, address, day.due_time) if day else None
+    if day is None or servant is None:
         return
+    states = await channel_facts.templates(tx, channel)
     prompt = await record.prompt_of_day(tx, servant.servant_id, day.date)
-    if prompt is None or await record.answer(tx, prompt.id) is not None:
+    if prompt is None or not template_messages.reaches(work, servant, states):
         return
-    states = await channel_facts.templates(tx, servant.channel)
+    if await record.answer(tx, prompt.id) is not None:
+        return
     key = f"daily:{day.date}:{servant.servant_id}:again"
     await outbox.add(tx, _deliveries(work, servant, prompt, day, key, states))
-    await addresses.record_template_sent(tx, servant.channel, servant.address, work.now)
+    await addresses.record_template_sent(tx, channel, address, work.now)
 
 
 def _deliveries(

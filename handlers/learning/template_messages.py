@@ -48,19 +48,19 @@ def window_cutoffs(work: WorkContext) -> list[WindowCutoff]:
 async def choose_recipients(work: WorkContext, window: WindowCutoff, day: SendDay) -> DueGroup:
     """The servants outside the reply window who are sent a template now: as many as the platform's limit allows."""
     states = await channel_facts.templates(work.tx, window.channel)
-    languages = usable_languages(work, window, states)
+    languages = usable_languages(work, window.channel, states)
     quota = await remaining_quota(work.tx, window, day, languages)
     if not languages or quota == 0:
         return DueGroup((), window)
     return await due.outside_window(work.tx, day.due_time, window, languages, quota)
 
 
-def usable_languages(work: WorkContext, window: WindowCutoff, states: TemplateStates) -> TemplateLanguages:
+def usable_languages(work: WorkContext, channel: str, states: TemplateStates) -> TemplateLanguages:
     """The languages that have a sendable template, mapped to whether all such templates count as marketing.
 
     A template whose status the platform has not reported counts as sendable, and as no marketing.
     """
-    is_direct = work.installation.capabilities(window.channel).prompt_template == "direct"
+    is_direct = work.installation.capabilities(channel).prompt_template == "direct"
     languages: dict[str, bool] = {}
     for language in LANGUAGES:
         names = (TAP_TEMPLATE, FULL_TEMPLATE) if is_direct else (TAP_TEMPLATE,)
@@ -69,6 +69,12 @@ def usable_languages(work: WorkContext, window: WindowCutoff, states: TemplateSt
         if usable:
             languages[language] = all(state is not None and state.category == MARKETING for state in usable)
     return languages
+
+
+def reaches(work: WorkContext, servant: DueServant, states: TemplateStates) -> bool:
+    """Whether a template may be sent to the servant: one is accepted in their language, and they did not opt out."""
+    languages = usable_languages(work, servant.channel, states)
+    return servant.language in languages and not (languages[servant.language] and servant.no_marketing)
 
 
 async def remaining_quota(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    and_,
     bindparam,
     case,
     exists,
@@ -64,7 +65,7 @@ class DueServant:
     notice_version: str
     channel: str
     address: str
-    no_marketing: bool = False
+    no_marketing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,14 @@ async def recheck(
     return [found[servant_id] for servant_id in group.ids if servant_id in found]
 
 
+async def at_address(tx: Transaction, channel: str, address: str, at: DueTime) -> DueServant | None:
+    """The servant at an address, whether asked today or not; None: no prompt may be sent there on that day."""
+    statement = select(*_DUE).join(addresses, addresses.c.servant_id == servants.c.id)
+    is_there = (addresses.c.channel == channel) & (addresses.c.address == address)
+    row = (await tx.execute(statement.where(is_there, _takes_prompts(at.day, at.closed_institutions)))).first()
+    return None if row is None else DueServant(*row)
+
+
 async def defer(tx: Transaction, at: DueTime, group: DueGroup) -> None:
     """Defer the due servants of a group that needs a template who were not planned: next time they come first."""
     assert group.window is not None
@@ -187,7 +196,6 @@ def _unplanned(at: DueTime) -> "Select[Any]":
 
 def _due(day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParameter[Any]") -> "Select[Any]":
     """The ids of the servants who are due on that day, at any hour, but for those of institutions that are closed."""
-    is_active = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
     # Looked up by servant: PostgreSQL assumes few prompts of today, and would read all of them for each batch.
     newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id).scalar_subquery()
     unasked = func.coalesce(newest, date.min) < day
@@ -205,8 +213,16 @@ def _due(day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParamet
     return (
         select(servants.c.id)
         .join(addresses, addresses.c.servant_id == servants.c.id)
-        .where(is_active, addresses.c.is_reachable, ~has_better, servants.c.institution_id.not_in(closed), unasked)
+        .where(_takes_prompts(day, closed), ~has_better, unasked)
     )
+
+
+def _takes_prompts(
+    day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParameter[Any]"
+) -> ColumnElement[bool]:
+    """Whether a servant is not paused on that day, reachable at the address, and their institution is not closed."""
+    is_active = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
+    return and_(is_active, addresses.c.is_reachable, servants.c.institution_id.not_in(closed))
 
 
 _DUE = (

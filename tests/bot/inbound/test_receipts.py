@@ -22,7 +22,7 @@ from storage import schema
 from storage.channels import channel_facts
 from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
-from storage.people import closures, servants
+from storage.people import addresses, closures, servants
 from storage.people.closures import Closure
 from storage.queue.outbox import DeliveryState
 from storage.queue.receipts import DeliveryStatus
@@ -355,6 +355,28 @@ async def test_it_is_not_resent_when_the_day_was_imported_as_closed_meanwhile(
         await closures.store(tx, [Closure(None if is_general else known.institution_id, chat.clock().date())])
     await chat.receive_status(row, DeliveryStatus.FAILED, 131047)
     assert waiting(await chat.rows(ANA)) == []
+
+
+async def test_it_is_not_resent_to_a_servant_who_has_paused_meanwhile(chat: ReceiptChat) -> None:
+    row = await sent_prompt(chat)
+    async with chat.database.write() as tx:
+        known = await servants.by_address(tx, row["channel"], row["address"])
+        assert known is not None
+        await servants.pause(tx, known.id, chat.clock().date() + timedelta(days=7))
+    await chat.receive_status(row, DeliveryStatus.FAILED, 131047)
+    assert waiting(await chat.rows(ANA)) == []
+
+
+@pytest.mark.parametrize("category", ["MARKETING", "UTILITY"])
+async def test_it_is_not_resent_as_marketing_to_a_servant_who_opted_out(chat: ReceiptChat, category: str) -> None:
+    row = await sent_prompt(chat)
+    async with chat.database.write() as tx:
+        await channel_facts.store_template(
+            tx, "whatsapp", "pregunta_diaria", "es_MX", chat.clock(), status="APPROVED", category=category
+        )
+        await addresses.set_no_marketing(tx, row["channel"], row["address"], no_marketing=True)
+    await chat.receive_status(row, DeliveryStatus.FAILED, 131047)
+    assert len(waiting(await chat.rows(ANA))) == (0 if category == "MARKETING" else 1)
 
 
 async def test_with_direct_prompts_it_is_resent_as_the_whole_question(chat: ReceiptChat) -> None:

@@ -138,7 +138,7 @@ async def test_due_servants(database: Database, case: Case) -> None:
         if case.asked_on:
             await record.plan(tx, ana.id, case.asked_on, "s", "c", "new")
         due = await due_now(tx, TODAY, case.hour, [ids[case.closed]] if case.closed else [])
-    expected = DueServant(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address)
+    expected = DueServant(ana.id, ids["LEON"], 9, "es", "2026-1", "telegram", ANA.address, no_marketing=False)
     assert due == ([expected] if case.is_due else [])
 
 
