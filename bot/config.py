@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -256,6 +256,14 @@ class _FileSettingsSource(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value}
 
 
+SECRET_SETTINGS = frozenset(
+    name
+    for name, field in Settings.model_fields.items()
+    if SecretStr in (field.annotation, *get_args(field.annotation)) or name == "database_url"
+)
+"""Settings whose values are never shown: those of the type SecretStr, and the database's URL with its password."""
+
+
 def load(**given: Any) -> Settings:
     """Load the settings; `given` takes precedence over the environment.
 
@@ -293,7 +301,7 @@ def _error_lines(error: Any) -> list[str]:
         return [f"{name.upper()}: {message}" for name in missing]
     if not error["loc"]:  # about several settings: the message names them, and the value seen would be all settings
         return [message]
-    name = str(error["loc"][0]).upper()
-    is_secret = "TOKEN" in name or "SECRET" in name or name == "DATABASE_URL" or "@" in str(error["input"])
+    name = str(error["loc"][0])
+    is_secret = name in SECRET_SETTINGS or "@" in str(error["input"])
     seen = "" if is_secret else f" (seen: {error['input']!r})"
-    return [f"{name}: {message}{seen}"]
+    return [f"{name.upper()}: {message}{seen}"]

@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+from bot.channels import registry
 from bot.cli.lazy_group import LazyGroup
 from bot.cli.main import cli
 from bot.config import Settings
@@ -29,7 +30,7 @@ COMPOSED = (
     "button.{es,en}",  # handlers/account/enroll: the other language
     "button.{yes,no,unsure}",  # handlers/orientation/assess: replies
     "button.{sure,think,guess}",  # handlers/learning/answer: confidence
-    "channel.{telegram,whatsapp,webchat}",  # content/phrases: Phrases.channel_name
+    f"channel.{{{','.join(one.name for one in registry.REGISTRATIONS)}}}",  # content/phrases: Phrases.channel_name
     "front.{chat,letterbox,console}",  # bot/web/landing: doors
     "front.{chat,letterbox,console}_about",
     "webchat.note_{start,long,erased}",  # bot/channels/webchat/form: bubbles in place of the user's text

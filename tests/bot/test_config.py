@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from bot import config
 from bot.config import Settings, WrongSetting, load
 
 TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
@@ -195,6 +196,12 @@ def test_a_public_url_is_spelt_as_browsers_spell_the_origin(
 ) -> None:
     monkeypatch.setenv("PUBLIC_URL", given)
     assert load().public_url == expected
+
+
+def test_every_secret_is_known_as_one() -> None:
+    named = {name for name in Settings.model_fields if any(word in name for word in ("token", "secret", "key"))}
+    assert named | {"database_url"} <= config.SECRET_SETTINGS
+    assert "public_url" not in config.SECRET_SETTINGS
 
 
 # ---------------------------------------------------------------- WhatsApp: all five or none

@@ -57,7 +57,7 @@ class DummyRegistration(Registration):
         return CAPABILITIES
 
     def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
-        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on"),)
+        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on, sending"),)
 
     def stop_cause(self, reason: str) -> str:
         return "token"  # the only thing that the platform refuses for good
