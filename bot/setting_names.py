@@ -11,9 +11,9 @@ from dotenv.parser import Binding, parse_stream
 logging.getLogger("dotenv").setLevel(logging.ERROR)  # no warnings about lines of `.env`, which `faults` reports
 
 SLIP = 0.85
-"""Similarity (difflib's ratio) from which a name counts as a slip: in a name of 7 letters one that is wrong, missing,
-added or swapped with its neighbour; in longer ones more, so that EDITS limits them too."""
-EDITS = 2  # letters that differ at most (a swap counts as two), but in names that begin with a platform's
+"""Likeness (difflib's ratio) to a setting from which a name in the environment counts as misspelt: 0.85 allows one
+wrong letter in seven. EDITS caps longer names."""
+EDITS = 2  # letters that may differ (a swap counts as two); names that begin like a platform's settings have no cap
 SUGGESTION = 0.75  # similarity from which a setting is suggested for a name that is wrong anyway
 PLATFORM_PREFIXES = ("TELEGRAM_", "WHATSAPP_")
 PLANNED = ("ALLOW_CHAT_QUERY", "RESPONSIBLE_ADDRESS", "TRANSPARENCY_ADDRESS", "WHATSAPP_MONTHLY_BUDGET")

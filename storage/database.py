@@ -205,7 +205,7 @@ def _is_unavailable(fault: DBAPIError) -> bool:
     return isinstance(fault, OperationalError) or fault.connection_invalidated or fault.statement is None
 
 
-def parse_url(text: str) -> URL:
+def parse_url(text: str) -> DatabaseUrl:
     """Parse the URL of a database; raises ValueError with the expected form (the text may contain a password)."""
     try:
         url = make_url(text)

@@ -44,10 +44,12 @@ def revisions() -> set[str]:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The revision of a database's schema; None: it has none."""
+    """The revision of a database's schema; None: it has none. Raises UnknownSchema: it is newer than this version."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("select version_num from alembic_version"))
+    if revision is not None and revision not in revisions():
+        raise UnknownSchema(revision)
     return revision
 
 
@@ -102,9 +104,6 @@ def _upgrade(connection: Connection) -> list[Step]:
 
     config = _config(connection)
     script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
-        raise UnknownSchema(current)
     pending = list(script.iterate_revisions("head", current))
     if connection.dialect.name == "postgresql":
         connection.rollback()  # ends the transaction of the reads above: each step begins its own

@@ -38,7 +38,7 @@ async def ready(request: web.Request) -> web.Response:
             inbox_age = await backlog.oldest_update_age(tx, now)
             stopped = sorted(await channel_facts.stopped(tx))
             not_receiving = sorted(await channel_facts.not_receiving(tx))
-            postponed = await backlog.count_delayed(tx, now)
+            delayed = await backlog.count_delayed(tx, now)
             reaches = await channel_status.template_reaches(work_context(request, tx))
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
@@ -55,7 +55,7 @@ async def ready(request: web.Request) -> web.Response:
         "stopped": stopped,
         "not_receiving": not_receiving,
         "outbox_age": outbox_age,
-        "delayed": sum(postponed.values()),
+        "delayed": sum(delayed.values()),
         "inbox": stored_updates,
         "inbox_age": inbox_age,
         "templates": [str(template) for reach in reaches for template in reach.stopped],

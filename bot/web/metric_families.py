@@ -26,7 +26,7 @@ class Readings(Collector):
     """What one transaction read; `collect` gives it as metric families, as Prometheus' library expects."""
 
     deliveries: Mapping[tuple[str, str], int]  # by channel and state
-    postponed: Mapping[str, int]  # by channel
+    delayed: Mapping[str, int]  # by channel
     outbox_age: float  # seconds
     stored_updates: int
     inbox_age: float  # seconds
@@ -52,8 +52,8 @@ class Readings(Collector):
         )
         yield _gauge(
             "outbox_delayed",
-            "Deliveries postponed to a retry or to a later hour.",
-            [((name,), number) for name, number in sorted(self.postponed.items())],
+            "Deliveries that wait for a retry or for a later hour.",
+            [((name,), number) for name, number in sorted(self.delayed.items())],
             ("channel",),
         )
         yield _single("outbox_age_seconds", "How long the oldest due delivery has been waiting.", self.outbox_age)
@@ -80,7 +80,7 @@ async def read(work: WorkContext, *, use_database_clock: bool) -> Readings:
     tx, now = work.tx, work.now
     return Readings(
         deliveries=await backlog.counts(tx, now - RECENT),
-        postponed=await backlog.count_delayed(tx, now),
+        delayed=await backlog.count_delayed(tx, now),
         outbox_age=await backlog.oldest_delivery_age(tx, now),
         stored_updates=await updates.count_waiting(tx),
         inbox_age=await backlog.oldest_update_age(tx, now),

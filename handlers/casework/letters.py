@@ -132,7 +132,7 @@ def due_day(day: date, decision_on: date | None, calendar: Calendar) -> date:
     return min(due, decision_on) if decision_on and decision_on >= day else due
 
 
-async def _due_day(tx: Transaction, day: date, decision_on: date | None = None) -> date:
+async def _stored_due_day(tx: Transaction, day: date, decision_on: date | None = None) -> date:
     return due_day(day, decision_on, Calendar(await closures.between(tx, day)))
 
 
@@ -149,7 +149,7 @@ async def accept(work: WorkContext, submission: Submission) -> date:
         raise SubmissionRefused("keys")
     if {grant.reader for grant in submission.access} != current[1].ids | {sealing.ASKER}:
         raise SubmissionRefused("keys")
-    due_on = await _due_day(tx, submission.day, submission.decision_on)
+    due_on = await _stored_due_day(tx, submission.day, submission.decision_on)
     try:
         case, letter = _new_case(submission, due_on), _letter(submission.letter)
         await cases.add(tx, case, submission.locator_hash, submission.access, letter)
@@ -202,7 +202,7 @@ async def reply(work: WorkContext, locator: str, value: object) -> None:
         raise SubmissionRefused("closed")
     await append_letter(tx, case, letter)
     if case.state in (cases.CaseState.ANSWERED, cases.CaseState.ASKED_BACK):
-        await cases.set_state(tx, case.id, cases.CaseState.OPEN, due_on=await _due_day(tx, letter.day))
+        await cases.set_state(tx, case.id, cases.CaseState.OPEN, due_on=await _stored_due_day(tx, letter.day))
 
 
 async def append_letter(tx: Transaction, case: cases.Case, letter: sealing.Envelope) -> None:

@@ -21,7 +21,7 @@ from storage.people import addresses, due
 from storage.people.due import DueGroup, DueServant, TemplateLanguages
 from storage.queue import outbox
 
-TemplateStates = Mapping[str, template_messages.TemplateStates]
+TemplateStatesByChannel = Mapping[str, template_messages.TemplateStates]
 """Review status of our templates on the platforms, by channel."""
 
 
@@ -71,8 +71,10 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
 async def find_unplanned(work: WorkContext) -> list[DueGroup]:
     """Servants outside their reply window who are due, were not planned and are not deferred yet."""
     day = await send_window.current(work)
-    windows = template_messages.window_cutoffs(work) if day else []
-    return [await due.not_yet_deferred(work.tx, day.due_time, window) for window in windows if day]
+    if day is None:
+        return []
+    windows = template_messages.window_cutoffs(work)
+    return [await due.not_yet_deferred(work.tx, day.due_time, window) for window in windows]
 
 
 async def defer(work: WorkContext, group: DueGroup) -> None:
@@ -83,7 +85,7 @@ async def defer(work: WorkContext, group: DueGroup) -> None:
 
 
 async def _plan_all(
-    work: WorkContext, due_servants: Sequence[DueServant], day: SendDay, states: TemplateStates
+    work: WorkContext, due_servants: Sequence[DueServant], day: SendDay, states: TemplateStatesByChannel
 ) -> list[DueServant]:
     """Plan the day's prompts, one statement per table for all; return the servants who have a new prompt."""
     if not due_servants:
@@ -92,8 +94,8 @@ async def _plan_all(
     memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
     wanted = []
     for servant_id in ids:
-        states_of_memory = _memory_states(memories[servant_id])
-        choice = selection.pick(work.library, states_of_memory, seen[servant_id], day.date, servant_id)
+        memory_states = _memory_states(memories[servant_id])
+        choice = selection.pick(work.library, memory_states, seen[servant_id], day.date, servant_id)
         if choice is not None:
             scenario = choice.scenario
             wanted.append(Prompt(0, servant_id, day.date, scenario.id, scenario.competency, choice.reason))

@@ -33,7 +33,7 @@ class SendDay:
 
     @classmethod
     def at(cls, local: datetime, calendar: Calendar) -> Self | None:
-        """The sending day at a local time; None: it is no working day of any institution, or too late on it."""
+        """The sending day at a local time; None: all institutions are closed, or it is too late on that day."""
         if not calendar.is_workday(local.date()) or local.hour >= LAST_SEND_HOUR:
             return None
         ends = local.replace(hour=LAST_SEND_HOUR, minute=0, second=0, microsecond=0)

@@ -101,7 +101,7 @@ async def append(
 
 
 async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
-    """All rows of a case, oldest first."""
+    """All rows of a case, oldest first. No page shows them yet: that of a case will."""
     rows = await tx.execute(
         select(schema.ledger).where(schema.ledger.c.case_id == case_id).order_by(schema.ledger.c.seq)
     )

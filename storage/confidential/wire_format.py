@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import os
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -49,11 +48,6 @@ def canonical(value: object) -> str:
         ensure_ascii=False,
         allow_nan=False,
     )
-
-
-def new_id() -> str:
-    """A random identifier of a case or an officer."""
-    return encode(os.urandom(16))
 
 
 # ---------------------------------------------------------------- validation

@@ -109,13 +109,8 @@ def _prompt(row: RowMapping | None) -> Prompt | None:
     return None if row is None else Prompt(**row)
 
 
-async def add_answer(tx: Transaction, answer: Answer) -> bool:
-    """Store an answer; False when the prompt was answered already (the first answer counts)."""
-    return bool(await add_answers(tx, [answer]))
-
-
 async def add_answers(tx: Transaction, given: Sequence[Answer]) -> frozenset[int]:
-    """Store answers, each to another prompt; return the ids of the prompts that had none."""
+    """Store answers, each to another prompt; return the ids of the prompts that had none (the first answer counts)."""
     if not given:
         return frozenset()
     rows = [{name: getattr(answered, name) for name in Answer.__slots__} for answered in given]
@@ -173,10 +168,6 @@ async def memories_of_all(tx: Transaction, servant_ids: Sequence[int]) -> Mappin
 async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
     rows = (await tx.execute(select(memories).where(memories.c.servant_id == servant_id))).mappings()
     return {row["competency_id"]: Memory(**row) for row in rows}
-
-
-async def store_memory(tx: Transaction, memory: Memory) -> None:
-    await store_memories(tx, [memory])
 
 
 async def store_memories(tx: Transaction, new: Sequence[Memory]) -> None:

@@ -12,7 +12,7 @@ from storage import schema
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.database import Transaction
 from tests.fakes.letterbox import TODAY, Letterbox
-from tests.fakes.unit import Asker, Keyholder, Unit, encoded_public_key
+from tests.fakes.unit import Asker, Keyholder, Unit, encoded_public_key, new_id
 from tests.phones.letterbox_page import LetterboxPage
 from tests.screen import with_fast_key_stretching
 
@@ -89,7 +89,7 @@ async def an_answer_without_signature(scene: Scene) -> None:
 
 
 async def an_answer_under_another_name(scene: Scene) -> None:
-    await scene.put_letter(2, {**await scene.letter(2), "signer": wire_format.new_id()})
+    await scene.put_letter(2, {**await scene.letter(2), "signer": new_id()})
 
 
 async def another_day(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot import secrets
+from bot.cli.migrate import LOSSES
 from bot.config import WrongSetting
 from bot.secrets import Secrets
 from storage import key_fingerprints, permissions
@@ -226,3 +227,7 @@ async def test_a_folder_that_cannot_be_used_leaves_no_fingerprint(database: Data
     (tmp_path / "secrets" / ".audit").rmdir()
     await secrets.load(database, tmp_path)
     assert files_of(tmp_path).keys() == set(secrets.NAMES)
+
+
+def test_what_is_lost_with_each_key_is_said() -> None:
+    assert LOSSES.keys() == set(secrets.NAMES)

@@ -20,6 +20,11 @@ from storage.confidential import officers, sealing, wire_format
 from storage.database import Transaction
 
 
+def new_id() -> str:
+    """A random identifier of a case or an officer."""
+    return wire_format.encode(os.urandom(16))
+
+
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(wire_format.CURVE)
 
@@ -35,7 +40,7 @@ class Keyholder:
 
     name: str
     role: str = "officer"
-    id: str = field(default_factory=wire_format.new_id)
+    id: str = field(default_factory=new_id)
     reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
@@ -96,7 +101,7 @@ class Asker:
     """An asker's browser; `previous` is the hash of the last letter it knows, `seq` its number."""
 
     day: date
-    case: str = field(default_factory=wire_format.new_id)
+    case: str = field(default_factory=new_id)
     case_key: bytes = field(default_factory=lambda: os.urandom(32))
     reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     locator: str = field(default_factory=lambda: wire_format.encode(os.urandom(32)))

@@ -26,6 +26,7 @@ from handlers.context import Installation
 from storage.confidential import cases, officers, sealing, wire_format
 from storage.confidential.officers import KeyList, Keys, OfficerState
 from storage.database import Database
+from tests.fakes.unit import new_id, new_key
 
 SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
 ZONE = ZoneInfo("America/Mexico_City")
@@ -35,10 +36,6 @@ START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanaju
 def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
     """The public key as stored and sent: base64url of the uncompressed point."""
     return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
-
-
-def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(wire_format.CURVE)
 
 
 @dataclass
@@ -145,7 +142,7 @@ class Office:
 
     async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
         """Store a case, sealed as the asker's page seals it; return its id and key."""
-        case_id, key, asker = wire_format.new_id(), b"k" * 32, new_key()
+        case_id, key, asker = new_id(), b"k" * 32, new_key()
         context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
         envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
         access = [

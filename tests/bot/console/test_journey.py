@@ -11,7 +11,8 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, expect
 
 from storage.confidential import cases, ledger, officers, sealing, wire_format
-from tests.bot.console.office import SECRET, ZONE, Office, encoded_public_key, new_key
+from tests.bot.console.office import SECRET, ZONE, Office, encoded_public_key
+from tests.fakes.unit import new_key
 from tests.screen import axe_violations, with_fast_key_stretching
 
 QUESTION = "Canario-7731: mi cuñada concursa por una obra que reviso."

@@ -20,7 +20,7 @@ from content.library import Library
 from storage.confidential import sealing, wire_format
 from storage.database import open_database
 from tests.fakes.letterbox import TODAY, running
-from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_id, new_key
 
 # RFC 9180, A.3.1: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, base mode; the first encryption.
 RFC = {
@@ -98,7 +98,7 @@ async def test_hpke_matches_the_test_vectors_of_the_rfc(page: Page) -> None:
 
 
 async def test_python_opens_what_the_browser_seals(page: Page) -> None:
-    key, case = new_key(), wire_format.new_id()
+    key, case = new_key(), new_id()
     script = """
       const caseKey = s.newCaseKey();
       const sealed = await s.sealAccess(caseKey, x.reading, { case: x.case, epoch: 3, reader: "recovery" });
@@ -109,7 +109,7 @@ async def test_python_opens_what_the_browser_seals(page: Page) -> None:
 
 
 async def test_the_browser_opens_what_python_seals(page: Page) -> None:
-    key, case, case_key = new_key(), wire_format.new_id(), os.urandom(32)
+    key, case, case_key = new_key(), new_id(), os.urandom(32)
     given = {
         "key": pkcs8(key),
         "case": case,
@@ -130,7 +130,7 @@ async def test_the_browser_opens_what_python_seals(page: Page) -> None:
 
 
 async def test_a_letter_of_the_browser_opens_and_verifies_in_python(page: Page) -> None:
-    case, case_key, officer = wire_format.new_id(), os.urandom(32), new_key()
+    case, case_key, officer = new_id(), os.urandom(32), new_key()
     context = sealing.letter_context(case, 1, 2, "officer", TODAY, wire_format.encode(bytes(32)))
     content = {"text": 'Línea 1\nLínea 2 "comillas" \\ 🙂 \u2028 fin\ttab \x07'}
     script = """
@@ -139,7 +139,7 @@ async def test_a_letter_of_the_browser_opens_and_verifies_in_python(page: Page) 
       return [letter, await s.letterHash(letter)];
     """
     given = {
-        "id": wire_format.new_id(),
+        "id": new_id(),
         "key": pkcs8(officer),
         "caseKey": wire_format.encode(case_key),
         "context": context,

@@ -474,7 +474,7 @@ async def add_prompt(
             day=day,
             answered_at=chat.clock() - 30 * DAY + number * DAY,
         )
-        await record.add_answer(tx, given)
+        await record.add_answers(tx, [given])
         await answer.update_memory(tx, servant_id, competency)
 
 

@@ -18,7 +18,8 @@ from storage.confidential import cases as stored_cases
 from storage.confidential import ledger, officers, sealing, wire_format
 from storage.confidential.officers import Keys, OfficerState
 from storage.database import Database
-from tests.bot.console.office import SECRET, ZONE, Office, OfficerWithKeys, Unit, encoded_public_key, new_key
+from tests.bot.console.office import SECRET, ZONE, Office, OfficerWithKeys, Unit, encoded_public_key
+from tests.fakes.unit import new_id, new_key
 
 CONTENT = {"text": "¿Es un conflicto?", "answers": "", "decision_on": "", "identified": ""}
 
@@ -107,7 +108,7 @@ async def test_the_first_officer_signs_the_first_list_and_is_active(office: Offi
     "fault", ["no list", "no unit key", "serial", "stranger", "signature", "other keys", "no recovery"]
 )
 async def test_an_inconsistent_first_list_is_refused_and_spends_nothing(office: Office, unit: Unit, fault: str) -> None:
-    carmen, stranger = new_person("Carmen Ríos"), replace(new_person("Extraña"), id=wire_format.new_id())
+    carmen, stranger = new_person("Carmen Ríos"), replace(new_person("Extraña"), id=new_id())
     token = await office.invite(carmen.email, carmen.name, "admin")
     async with office.database.write() as tx:
         officer = await officers.by_invite(tx, token, office.now)
@@ -143,7 +144,7 @@ def _without_recovery(unit: Unit, body: str) -> tuple[str, str]:
 async def test_a_later_officer_waits_for_the_signature_and_brings_no_list(office: Office, unit: Unit) -> None:
     carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
     with pytest.raises(KeysRefused):
-        await accept_invite(office, dora, unit.sign(2, carmen, replace(dora, id=wire_format.new_id())))
+        await accept_invite(office, dora, unit.sign(2, carmen, replace(dora, id=new_id())))
     assert await accept_invite(office, dora) is OfficerState.PENDING
     async with officer_context(office, dora.id) as context:
         assert not context.officer.reads_cases
@@ -177,7 +178,7 @@ async def test_the_unit_signs_a_later_officer_who_becomes_active(office: Office,
 async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: Office, unit: Unit, fault: str) -> None:
     carmen, dora = await create_unit(office, unit), new_person("Dora Luna")
     await accept_invite(office, dora)
-    other, stranger = Unit(), replace(new_person("Extraña"), id=wire_format.new_id())
+    other, stranger = Unit(), replace(new_person("Extraña"), id=new_id())
     other.recovery = unit.recovery
     signed = {
         "serial again": unit.sign(1, carmen, dora),
@@ -279,7 +280,7 @@ async def test_an_answer_is_stored_raises_news_and_is_recorded_in_the_ledger(off
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"case": wire_format.new_id()}, "letter"),
+        ({"case": new_id()}, "letter"),
         ({"epoch": 2}, "letter"),
         ({"seq": 3}, "seq"),
         ({"author": "asker"}, "letter"),
@@ -310,7 +311,7 @@ async def test_an_answer_without_the_officers_own_signature_is_refused(office: O
     other = await reply_of(office, case_id, key, carmen)
     letters: dict[str, object] = {
         "other key": await reply_of(office, case_id, key, replace(carmen, signing=new_key())),
-        "other signer": right | {"signer": wire_format.new_id()},
+        "other signer": right | {"signer": new_id()},
         "no signature": right | {"signature": ""},
         "other body": right | {"body": other["body"]},
         "no letter": "letter",

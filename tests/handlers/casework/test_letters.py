@@ -23,7 +23,7 @@ from storage.database import Database, Transaction
 from storage.people import closures, servants
 from storage.people.closures import Closure
 from tests.fakes.letterbox import NOW, TODAY
-from tests.fakes.unit import Asker, Keyholder, Unit
+from tests.fakes.unit import Asker, Keyholder, Unit, new_id
 
 INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32))
 LIBRARY = shipped.load()
@@ -188,7 +188,7 @@ def _without_asker(submission: dict[str, Any]) -> None:
 
 
 def _with_a_stranger(submission: dict[str, Any]) -> None:
-    submission["access"].append({**submission["access"][0], "reader": wire_format.new_id()})
+    submission["access"].append({**submission["access"][0], "reader": new_id()})
 
 
 def _with_an_old_list(submission: dict[str, Any]) -> None:

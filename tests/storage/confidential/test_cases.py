@@ -7,10 +7,11 @@ from itertools import product
 
 import pytest
 
-from storage.confidential import cases, wire_format
+from storage.confidential import cases
 from storage.confidential.cases import Access, Case, CaseState, InvalidTransition, Letter, Route
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
+from tests.fakes.unit import new_id
 
 DAY = date(2026, 11, 23)
 HOUR = NOW.replace(minute=0)
@@ -31,7 +32,7 @@ STEPS = {
 async def add(
     tx: Transaction, state: CaseState = CaseState.RECEIVED, due_on: date = DAY, readers: str = "carmen asker"
 ) -> Case:
-    case = Case(wire_format.new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
+    case = Case(new_id(), DAY, state, 1, due_on, 2, "form", "key", "{}")
     access = [Access(1, reader, f"sealed to {reader}") for reader in readers.split()]
     await cases.add(tx, case, f"hash of {case.id}", access, Letter(1, 1, "first"))
     return case
@@ -54,7 +55,7 @@ async def test_a_second_case_with_the_same_id_or_locator_is_refused(database: Da
         case = await add(tx)
         with pytest.raises(cases.CaseExists):
             await cases.add(tx, case, "other words", [], Letter(1, 1, ""))
-        other = replace(case, id=wire_format.new_id())
+        other = replace(case, id=new_id())
         with pytest.raises(cases.CaseExists):
             await cases.add(tx, other, f"hash of {case.id}", [], Letter(1, 1, ""))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from storage.confidential import sealing, wire_format
 from storage.confidential.sealing import Altered
 from storage.confidential.wire_format import Malformed
-from tests.fakes.unit import Asker, Unit, encoded_public_key, new_key
+from tests.fakes.unit import Asker, Unit, encoded_public_key, new_id, new_key
 
 DAY = date(2026, 11, 23)
 
@@ -179,7 +179,7 @@ def test_a_list_signed_with_another_key_is_refused() -> None:
         {"readers": [{**Unit.with_recovery_key().officer.record, "reading": wire_format.encode(b"\4" + bytes(64))}]},
         {"readers": [{**Unit.with_recovery_key().officer.record, "role": "admin"}]},
         {"readers": [{**Unit.with_recovery_key().officer.record, "id": "recovery"}]},
-        {"readers": [{**Unit.with_recovery_key().readers[1].record, "id": wire_format.new_id()}]},
+        {"readers": [{**Unit.with_recovery_key().readers[1].record, "id": new_id()}]},
     ],
 )
 def test_a_malformed_list_is_refused_though_it_is_signed(changes: dict[str, Any]) -> None:
@@ -206,12 +206,12 @@ def test_the_fingerprint_is_six_groups_of_four() -> None:
 
 
 def test_a_case_key_opens_only_for_its_reader_case_and_epoch() -> None:
-    key, other, case, case_key = new_key(), new_key(), wire_format.new_id(), os.urandom(32)
+    key, other, case, case_key = new_key(), new_key(), new_id(), os.urandom(32)
     sealed = sealing.seal_access(case_key, encoded_public_key(key), case, 1, "asker")
     assert sealing.open_access(sealed, key, case, 1, "asker") == case_key
     for wrong in (
         (other, case, 1, "asker"),
-        (key, wire_format.new_id(), 1, "asker"),
+        (key, new_id(), 1, "asker"),
         (key, case, 2, "asker"),
         (key, case, 1, "recovery"),
     ):

@@ -77,8 +77,8 @@ async def test_the_first_answer_counts_and_stays(database: Database) -> None:
         prompt = await add_prompt(tx, ana, TODAY)
         assert await record.answer(tx, prompt.id) is None
         first = answer_to(prompt, place, "b")
-        assert await record.add_answer(tx, first)
-        assert not await record.add_answer(tx, answer_to(prompt, place, "a"))
+        assert await record.add_answers(tx, [first])
+        assert not await record.add_answers(tx, [answer_to(prompt, place, "a")])
         assert await record.answer(tx, prompt.id) == first
 
 
@@ -90,7 +90,7 @@ async def test_concurrent_button_presses_store_one_answer(database: Database, da
 
     async def press(mine: Database, option: str) -> str | None:
         async with mine.write() as tx:
-            return option if await record.add_answer(tx, answer_to(prompt, place, option)) else None
+            return option if await record.add_answers(tx, [answer_to(prompt, place, option)]) else None
 
     pressed = await asyncio.gather(*(press(mine, option) for option in "abc" for mine in (database, other)))
     await other.close()
@@ -106,7 +106,7 @@ async def test_confidence_is_stored_once_and_only_for_an_answer(database: Databa
         ana, place = await add_servant(tx)
         prompt = await add_prompt(tx, ana, TODAY)
         assert not await record.set_confidence(tx, prompt.id, "sure")
-        await record.add_answer(tx, answer_to(prompt, place))
+        await record.add_answers(tx, [answer_to(prompt, place)])
         assert await record.set_confidence(tx, prompt.id, "guess")
         assert not await record.set_confidence(tx, prompt.id, "sure")
         given = await record.answer(tx, prompt.id)
@@ -131,7 +131,7 @@ async def test_answers_are_returned_oldest_first_and_by_competency(database: Dat
         for days, competency, after in ((0, "c1", 30), (1, "c2", 10), (2, "c1", 20)):
             prompt = await add_prompt(tx, ana, TODAY + days * DAY, "s", competency)
             made.append(answer_to(prompt, place, after=after))
-            await record.add_answer(tx, made[-1])
+            await record.add_answers(tx, [made[-1]])
         assert await record.answers_of(tx, ana) == [made[1], made[2], made[0]]
         assert await record.answers_of(tx, ana, "c1") == [made[2], made[0]]
         assert await record.answers_of(tx, ana, "c3") == []
@@ -144,7 +144,7 @@ async def test_a_memory_is_replaced_by_the_newer_one_of_the_same_competency(data
         first = Memory(ana, "c1", 2.5, 5.25, TODAY, TODAY + 2 * DAY, 1)
         newer = replace(first, stability=9.125, due_on=TODAY + 9 * DAY, repetitions=2)
         for held in (first, replace(first, competency_id="c2"), replace(first, servant_id=beto), newer):
-            await record.store_memory(tx, held)
+            await record.store_memories(tx, [held])
         assert await record.memories_of(tx, ana) == {"c1": newer, "c2": replace(first, competency_id="c2")}
         assert await record.memories_of(tx, beto) == {"c1": replace(first, servant_id=beto)}
 
@@ -173,7 +173,7 @@ async def test_an_answer_needs_a_stored_prompt(database: Database, option: str) 
 
     async def forge() -> None:
         async with database.write() as tx:
-            await record.add_answer(tx, answer_to(forged, place, option))
+            await record.add_answers(tx, [answer_to(forged, place, option)])
 
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         await forge()

@@ -61,7 +61,7 @@ async def asked(tx: Transaction, servant: Servant, day: date, answered: str | No
             day=day,
             answered_at=NOW,
         )
-        await record.add_answer(tx, given)
+        await record.add_answers(tx, [given])
 
 
 async def days_of(tx: Transaction, servant_id: int) -> dict[date, tuple[str, str | None]]:
@@ -277,7 +277,7 @@ async def test_a_merge_returns_all_competencies_that_either_remembered(database:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")
         for one, competency in ((kept, "c1"), (kept, "c2"), (other, "c2"), (other, "c3"), (beto, "c4")):
-            await record.store_memory(tx, Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1))
+            await record.store_memories(tx, [Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1)])
         assert await linking.merge(tx, kept.id, other.id) == {"c1", "c2", "c3"}
         owners = (await tx.scalars(select(memories.c.servant_id).distinct())).all()
         assert set(owners) == {kept.id, beto.id}

@@ -186,9 +186,9 @@ async def test_leaving_deletes_what_identifies_and_preserves_answers(database: D
             one = await enrol(tx, ids["LEON"], address, hour=17)
             answered = await record.plan(tx, one.id, TODAY - DAY, "s", "c", "new")
             assert answered is not None
-            await record.add_answer(tx, answer_to(answered.id, one, TODAY - DAY))
+            await record.add_answers(tx, [answer_to(answered.id, one, TODAY - DAY)])
             await record.plan(tx, one.id, TODAY, "s", "c", "new")
-            await record.store_memory(tx, Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1))
+            await record.store_memories(tx, [Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1)])
         ana = await servants.by_address(tx, "telegram", ANA.address)
         assert ana is not None
         await servants.leave(tx, ana.id)

@@ -57,7 +57,7 @@ class Story:
         prompt = await record.prompt_of_day(self.tx, servant.id, self.today - back * DAY)
         if prompt is not None:
             given = (prompt.id, servant.id, servant.institution_id, topic, "c", "s", "a", is_right, None)
-            await record.add_answer(self.tx, Answer(*given, self.today, NOW))
+            await record.add_answers(self.tx, [Answer(*given, self.today, NOW)])
 
     async def aggregate_next(self) -> date | None:
         return await aggregates.aggregate_next_day(self.tx, morning(self.today))

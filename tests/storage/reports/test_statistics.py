@@ -56,7 +56,7 @@ class Generated:
         if chance.random() < 0.6:
             right, topic = chance.random() < 0.5, chance.choice(TOPICS)
             answer = Answer(prompt.id, servant, place, topic, "c", "s", "a", right, None, day, NOW)
-            assert await record.add_answer(tx, answer)
+            assert await record.add_answers(tx, [answer])
             self.answers.append(answer)
 
     # ------------------------------------------------------------ naive counts
