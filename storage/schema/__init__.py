@@ -1,0 +1,32 @@
+"""All tables. No column joins the two halves: the learning record and the confidential queries."""
+
+from storage.schema.base import metadata as metadata
+from storage.schema.confidential import access as access
+from storage.schema.confidential import cases as cases
+from storage.schema.confidential import invites as invites
+from storage.schema.confidential import key_lists as key_lists
+from storage.schema.confidential import ledger as ledger
+from storage.schema.confidential import letters as letters
+from storage.schema.confidential import links as links
+from storage.schema.confidential import officers as officers
+from storage.schema.confidential import routes as routes
+from storage.schema.confidential import sessions as sessions
+from storage.schema.learning import addresses as addresses
+from storage.schema.learning import aggregation_state as aggregation_state
+from storage.schema.learning import answer_aggregates as answer_aggregates
+from storage.schema.learning import answers as answers
+from storage.schema.learning import closures as closures
+from storage.schema.learning import institutions as institutions
+from storage.schema.learning import join_codes as join_codes
+from storage.schema.learning import last_answer_days as last_answer_days
+from storage.schema.learning import memories as memories
+from storage.schema.learning import prompt_aggregates as prompt_aggregates
+from storage.schema.learning import prompts as prompts
+from storage.schema.learning import servants as servants
+from storage.schema.queue import channel_facts as channel_facts
+from storage.schema.queue import deliveries as deliveries
+from storage.schema.queue import key_fingerprints as key_fingerprints
+from storage.schema.queue import rate_limits as rate_limits
+from storage.schema.queue import template_states as template_states
+from storage.schema.queue import transcript_messages as transcript_messages
+from storage.schema.queue import updates as updates

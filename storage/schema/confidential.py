@@ -1,0 +1,132 @@
+"""Tables of officers and of confidential queries."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    false,
+)
+
+from storage.database import UtcDateTime
+from storage.schema.base import Id, metadata
+
+# ---------------------------------------------------------------- officers
+
+officers = Table(
+    "officers",
+    metadata,
+    Column("id", String(22), primary_key=True),  # random
+    Column("email", String(200), nullable=False, unique=True),
+    Column("name", String(120), nullable=False),
+    Column("role", String(8), nullable=False),  # officer | liaison | author | admin
+    Column("institution_id", Id, ForeignKey("institutions.id")),  # of a liaison
+    Column("state", String(8), nullable=False),  # invited | pending | active | left
+    Column("reading_key", Text),  # public, P-256 uncompressed point, base64url
+    Column("signing_key", Text),  # public, same format
+    Column("salt", Text),  # PBKDF2 salt of the passphrase, base64url
+    Column("auth_hash", Text),  # Argon2id of the auth key
+    Column("bundle", Text),  # private keys, wrapped with the passphrase (JSON)
+    Column("recovery_bundle", Text),  # the same, wrapped with the recovery code
+    Column("unit_bundle", Text),  # the unit's signing key, wrapped for the head officer
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+key_lists = Table(  # officers who may read, signed by the unit; the newest serial is in force
+    "key_lists",
+    metadata,
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # canonical JSON
+    Column("signature", Text, nullable=False),  # ECDSA P-256 / SHA-256, base64url
+)
+
+ledger = Table(  # audit log; each row holds the hash of the previous one
+    "ledger",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("day", Date, nullable=False),
+    Column("hour", SmallInteger, nullable=False),
+    Column("officer_id", String(22), nullable=False),
+    Column("verb", String(20), nullable=False),
+    Column("case_id", String(22), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# ---------------------------------------------------------------- confidential queries
+# No rowid, random keys, days instead of moments: no ordering reveals which servant a case belongs to.
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String(22), primary_key=True),  # 16 random bytes from the asker's browser, base64url
+    Column("day", Date, nullable=False),
+    Column("state", String(10), nullable=False),  # see storage/confidential/cases.py
+    Column("epoch", SmallInteger, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("size_step", SmallInteger, nullable=False),  # KiB of the first letter's padding
+    Column("origin", String(6), nullable=False),  # form | chat
+    Column("locator_hash", String(64), nullable=False, unique=True),
+    Column("asker_key", Text, nullable=False),  # public reading key
+    Column("asker_bundle", Text, nullable=False),  # private half, wrapped with the eight words
+    sqlite_with_rowid=False,
+)
+
+access = Table(  # the case key of an epoch, sealed to one reader
+    "access",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("epoch", SmallInteger, primary_key=True),
+    Column("reader", String(22), primary_key=True),  # an officer's id, "asker" or "recovery"
+    Column("sealed", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", SmallInteger, nullable=False),
+    Column("envelope", Text, nullable=False),  # JSON, see storage/confidential/sealing.py
+    sqlite_with_rowid=False,
+)
+
+routes = Table(  # chat address to notify of news; deleted when the case closes
+    "routes",
+    metadata,
+    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("sealed_address", Text, nullable=False),  # encrypted with the route key
+    Column("has_news", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+
+links = Table(  # one-time links into the letterbox
+    "links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("sealed_address", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,181 @@
+"""Tables of servants and of their learning record."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+from storage.database import UtcDateTime
+from storage.schema.base import Id, metadata
+
+_is_general, _is_deferred = text("institution_id IS NULL"), text("deferred_on IS NOT NULL")  # of partial indexes
+
+# ---------------------------------------------------------------- institutions and servants
+
+institutions = Table(
+    "institutions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("code", String(24), nullable=False, unique=True),  # enrolment code, in capitals
+    Column("name", String(200), nullable=False),
+    Column("sphere", String(10), nullable=False),  # state | municipal
+    Column("is_fictional", Boolean, nullable=False, server_default=false()),
+)
+
+closures = Table(  # days on which an institution does not work; institution_id null: on which none does
+    "closures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("institution_id", Id, ForeignKey("institutions.id", ondelete="CASCADE")),
+    Column("day", Date, nullable=False),
+    Column("name", String(200), nullable=False, server_default=""),  # what people call it: "Batalla de Puebla"
+    UniqueConstraint("institution_id", "day"),  # does not hold for null
+    Index("ix_closures_general", "day", unique=True, sqlite_where=_is_general, postgresql_where=_is_general),
+    Index("ix_closures_day", "day", "institution_id"),
+)
+
+servants = Table(
+    "servants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False),
+    Column("state", String(8), nullable=False),  # active | paused | left
+    Column("language", String(2), nullable=False),  # es | en
+    Column("hour", SmallInteger, nullable=False),  # local hour of the prompt, 0 to 23
+    Column("notice_version", String(20), nullable=False),  # the privacy notice that was accepted
+    Column("consented_at", UtcDateTime, nullable=False),
+    Column("enrolled_on", Date, nullable=False),
+    Column("paused_until", Date),
+    Column("channel", String(10)),  # preferred for prompts; null: the first reachable
+    Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # day of the last prompt
+    Index("ix_servants_due", "state", "hour"),
+    Index("ix_servants_unplanned", "state", "hour", "planned_on"),
+    Index("ix_servants_members", "institution_id", "state"),
+)
+
+addresses = Table(  # of servants on channels; nothing is stored about strangers
+    "addresses",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("address", String(160), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("is_reachable", Boolean, nullable=False, server_default=true()),
+    Column("alias", String(160)),  # second name of the same account: a phone number beside a scoped id
+    Column("heard_at", UtcDateTime),  # last inbound message by the platform's clock: opens the channel's reply window
+    Column("template_sent_at", UtcDateTime),  # last template outside that window: counts against the daily limit
+    Column("deferred_on", Date),  # since when a prompt has been waiting for that limit
+    Column("no_marketing", Boolean, nullable=False, server_default=false()),  # opted out of marketing on the platform
+    Index("ix_addresses_alias", "channel", "alias"),
+    Index("ix_addresses_template_sent", "channel", "template_sent_at"),
+    Index("ix_addresses_deferred", "channel", "deferred_on", sqlite_where=_is_deferred, postgresql_where=_is_deferred),
+)
+
+join_codes = Table(  # link a second channel to the same servant; valid once, for minutes
+    "join_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# ---------------------------------------------------------------- the learning record
+
+prompts = Table(  # one per servant and day
+    "prompts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("scenario_id", String(40), nullable=False),
+    Column("competency_id", String(40), nullable=False),
+    Column("reason", String(20), nullable=False),  # why it was selected: new | due | soonest ...
+    UniqueConstraint("servant_id", "day"),
+    Index("ix_prompts_day", "day"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("prompt_id", Id, ForeignKey("prompts.id", ondelete="CASCADE"), primary_key=True),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), nullable=False),
+    Column("institution_id", Id, ForeignKey("institutions.id"), nullable=False),
+    Column("topic_id", String(40), nullable=False),
+    Column("competency_id", String(40), nullable=False),
+    Column("scenario_id", String(40), nullable=False),
+    Column("option", String(1), nullable=False),  # a, b, c, d: the position in the content file
+    Column("is_right", Boolean, nullable=False),
+    Column("confidence", String(8)),  # sure | think | guess
+    Column("day", Date, nullable=False),  # local to the servant
+    Column("answered_at", UtcDateTime, nullable=False),
+    Index("ix_answers_servant", "servant_id", "day"),
+    Index("ix_answers_report", "institution_id", "day"),
+)
+
+memories = Table(  # how well a servant remembers a competency (FSRS-6; days are local)
+    "memories",
+    metadata,
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True),
+    Column("competency_id", String(40), primary_key=True),
+    Column("stability", Float, nullable=False),  # days
+    Column("difficulty", Float, nullable=False),  # 1 to 10
+    Column("reviewed_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("repetitions", Integer, nullable=False),
+)
+
+# ---------------------------------------------------------------- aggregates of the learning record
+# Past days, so that reports read few rows; derived from prompts and answers by storage/reports/aggregates.py.
+
+aggregation_state = Table(  # one row
+    "aggregation_state",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),  # 1
+    Column("day", Date, nullable=False),  # every day up to it is aggregated, and none after it
+    Column("since", Date, nullable=False),  # the day on which aggregation began
+)
+
+# Each servant once per day and group, with the day of their previous answer: see storage/reports/aggregates.py.
+answer_aggregates = Table(
+    "answer_aggregates",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
+    Column("topic_id", String(40), primary_key=True),  # empty: all together
+    Column("day", Date, primary_key=True),
+    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
+    Column("people", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("right_answers", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+prompt_aggregates = Table(  # by the servant's current institution
+    "prompt_aggregates",
+    metadata,
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),  # the prompt's
+    Column("asked", Integer, nullable=False),
+    Column("answered", Integer, nullable=False),  # of these prompts, on any day up to `aggregation_state.day`
+    sqlite_with_rowid=False,
+)
+
+last_answer_days = Table(  # the newest aggregated day on which a servant answered
+    "last_answer_days",
+    metadata,
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("institution_id", Id, primary_key=True, autoincrement=False),
+    Column("topic_id", String(40), primary_key=True),
+    Column("day", Date, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,116 @@
+"""Tables of what arrives and of what is sent, with what platforms report, and of whose keys wrote them."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from storage.database import UtcDateTime
+from storage.schema.base import Id, metadata
+
+# ---------------------------------------------------------------- inbound
+
+updates = Table(  # stored before they are acknowledged, handled once
+    "updates",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel", String(10), nullable=False),
+    Column("key", String(160), nullable=False),
+    Column("address", String(160), nullable=False),
+    Column("state", String(8), nullable=False),  # waiting | done | aside (dead letter)
+    Column("body", LargeBinary),  # sealed under the inbox key; emptied once handled
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("fault", String(80)),  # class name of the error that set it aside
+    UniqueConstraint("channel", "key"),
+    Index("ix_updates_waiting", "state", "id"),
+)
+
+# ---------------------------------------------------------------- outbound
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(120), nullable=False, unique=True),
+    Column("channel", String(10), nullable=False),
+    Column("address", String(160), nullable=False),
+    Column("kind", String(8), nullable=False),  # signal | reply | notice | prompt
+    Column("priority", SmallInteger, nullable=False),  # smaller first
+    Column("body", Text),  # JSON of the parcel; emptied once the delivery has ended
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("deadline", UtcDateTime),
+    Column("state", String(8), nullable=False),  # see storage/queue/outbox.py
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("lease_until", UtcDateTime),
+    Column("worker", String(40)),
+    Column("platform_ref", String(160)),
+    Column("platform_status", String(10)),  # last status by the platform: sent | failed | delivered | read
+    Column("fault", String(80)),
+    Column("ended_at", UtcDateTime),
+    Index("ix_deliveries_due", "channel", "state", "priority", "due_at", "id"),
+    Index("ix_deliveries_recipient", "address", "state", "channel"),
+    Index("ix_deliveries_reference", "platform_ref", "channel"),
+    sqlite_autoincrement=True,  # the platform returns the id in receipts up to a week later: ids are never reused
+)
+
+rate_limits = Table(  # of each platform credential; moments are Unix seconds
+    "rate_limits",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("next_at", Float, nullable=False, server_default="0"),  # the next free slot
+    Column("held_until", Float, nullable=False, server_default="0"),
+    Column("factor", Float, nullable=False, server_default="1"),  # by how much sending is slowed down since a refusal
+    Column("refused_at", Float, nullable=False, server_default="0"),
+    Column("refusals", Integer, nullable=False, server_default="0"),
+)
+
+channel_facts = Table(  # reported by the platforms about our accounts: limits, why a channel is stopped
+    "channel_facts",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
+
+template_states = Table(  # status of our templates as reported by the platform; absent: never reported
+    "template_states",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("code", String(10), primary_key=True),  # the platform's language code
+    Column("status", String(20), nullable=False),  # APPROVED, PENDING, REJECTED, PAUSED, DISABLED ...
+    Column("category", String(20), nullable=False, server_default=""),
+    Column("quality", String(20), nullable=False, server_default=""),
+    Column("noted_at", UtcDateTime, nullable=False),
+)
+
+transcript_messages = Table(  # the web chat is its own platform: the messages shown in each chat
+    "transcript_messages",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("address", String(160), nullable=False),
+    Column("token", String(120), nullable=False, unique=True),  # the delivery's key: added once
+    Column("is_mine", Boolean, nullable=False),  # from the visitor: what they typed or pressed
+    Column("body", Text, nullable=False),  # JSON of text and rows
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_transcript_messages_address", "address", "id"),
+)
+
+key_fingerprints = Table(  # of the generated keys that this database belongs to; storage/key_fingerprints.py
+    "key_fingerprints",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+)
