@@ -4,10 +4,9 @@ Everything created here belongs to institutions that are marked fictional, and p
 """
 
 import random
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from content.course.scenario import LETTERS
-from content.library import Library
 from content.workdays import Calendar
 from handlers.context import WorkContext
 from storage.learning import record
@@ -41,19 +40,19 @@ async def add_demo_data(work: WorkContext) -> bool:
             servant_id = await servants.add_fictional(
                 tx, institution.id, library.phrases.template("es", "notice.version"), now, first
             )
-            past = [_prompt_and_answer(library, servant_id, institution.id, day, now, chance) for day in days]
+            past = [_prompt_and_answer(work, servant_id, institution.id, day, chance) for day in days]
             await record.add_history(tx, past)
     return True
 
 
 def _prompt_and_answer(
-    library: Library, servant_id: int, institution_id: int, day: date, now: datetime, chance: random.Random
+    work: WorkContext, servant_id: int, institution_id: int, day: date, chance: random.Random
 ) -> tuple[Prompt, Answer | None]:
     """A random prompt of a day, with a random answer or none."""
+    library = work.library
     scenario = chance.choice(sorted(library.scenarios.values(), key=lambda scenario: scenario.id))
     right = chance.random() < KNOWS
     letters = [letter for letter, option in zip(LETTERS, scenario.options, strict=False) if option.right is right]
-    at = now - timedelta(days=(now.date() - day).days)
     prompt = Prompt(0, servant_id, day, scenario.id, scenario.competency, "fictional")
     if chance.random() >= ANSWERED:
         return prompt, None
@@ -68,6 +67,12 @@ def _prompt_and_answer(
         is_right=right,
         confidence=chance.choice(("sure", "think", "guess", None)),
         day=day,
-        answered_at=at,
+        answered_at=_same_hour_on(work, day),
     )
     return prompt, answer
+
+
+def _same_hour_on(work: WorkContext, day: date) -> datetime:
+    """The moment of a local day at which clocks showed the present local time; UTC."""
+    local = work.now.astimezone(work.installation.timezone)
+    return datetime.combine(day, local.time(), local.tzinfo).astimezone(UTC)

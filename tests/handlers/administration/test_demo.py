@@ -1,7 +1,10 @@
 """The demonstration data: complete, marked fictional, consistent and reproducible."""
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import select
 
 from content.library import Library
@@ -96,3 +99,20 @@ async def test_the_same_seed_generates_the_same_data(database: Database, library
         for table in ("answers", "prompts", "servants", "institutions"):
             await tx.exec_driver_sql(f"DELETE FROM {table}")
     assert await filled() == first
+
+
+@pytest.mark.parametrize("moment", ["2026-11-06T07:30", "2026-11-23T23:30", "2026-11-24T05:59"])
+@pytest.mark.parametrize("zone", ["America/Mexico_City", "America/Tijuana", "Pacific/Auckland"])
+async def test_answers_were_given_on_the_local_day_of_their_prompt(
+    database: Database, library: Library, zone: str, moment: str
+) -> None:
+    """Also in the evening, when it is another day in UTC, and where clocks were changed within the weeks before."""
+    installation = replace(INSTALLATION, timezone=ZoneInfo(zone))
+    now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    async with database.write() as tx:
+        await demo.add_demo_data(WorkContext(tx, library, installation, now))
+    async with database.read() as tx:
+        answers = (await tx.execute(select(schema.answers.c.day, schema.answers.c.answered_at))).all()
+    assert len(answers) > 300
+    assert all(row.answered_at.astimezone(installation.timezone).date() == row.day for row in answers)
+    assert max(row.answered_at for row in answers) < now
