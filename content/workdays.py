@@ -12,6 +12,9 @@ from functools import cache
 MONDAY, SATURDAY = 0, 5
 INAUGURATION_YEAR = 2024  # 1 October is a rest day every six years, counted from here
 
+ClosedDay = tuple[date, int | None]
+"""A day and the id of the institution that is closed on it; None: the UEIPCI and all institutions."""
+
 
 @cache
 def rest_days(year: int) -> frozenset[date]:
@@ -30,24 +33,21 @@ def rest_days(year: int) -> frozenset[date]:
     return frozenset(days)
 
 
-def is_day_off(day: date) -> bool:
+def is_weekend_or_rest_day(day: date) -> bool:
     """Whether `day` is on a weekend or a compulsory rest day, on which no closure is needed."""
     return day.weekday() >= SATURDAY or day in rest_days(day.year)
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The working days of each institution, by the closures of the period that is asked about.
+    """The working days of each institution, by the closures of the period that is asked about."""
 
-    A closure is a day and the id of the institution that is closed; None: the UEIPCI and all institutions.
-    """
-
-    closures: Set[tuple[date, int | None]]
+    closures: Set[ClosedDay]
 
     def is_workday(self, day: date, institution: int | None = None) -> bool:
         """Whether the institution works on `day`; None: the UEIPCI, which has only the closures of all."""
         is_closed = (day, None) in self.closures or (day, institution) in self.closures
-        return not is_day_off(day) and not is_closed
+        return not is_weekend_or_rest_day(day) and not is_closed
 
     def workdays_after(self, day: date, count: int) -> date:
         """The `count`-th working day of the UEIPCI after `day`; `day` itself for 0."""

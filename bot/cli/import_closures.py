@@ -69,12 +69,12 @@ def _read_cells(file: Path) -> list[list[str]]:
 
 
 def _print_import(rows: Sequence[ClosureRow], found: Comparison, today: date, *, apply: bool) -> None:
-    for row in found.new:
+    for row in found.not_stored:
         print_line(f"new: {row}")
     for row, before in found.renamed:
         print_line(f"renamed: {row} (before: {before})")
     for row in rows:
-        if workdays.is_day_off(row.closure.day):
+        if workdays.is_weekend_or_rest_day(row.closure.day):
             print_line(f"row {row.row}: {row.closure.day} is a weekend or a rest day by law; this changes nothing")
     if past := sum(row.closure.day < today for row in rows):
         print_line(f"Days that are over: {past}; they change nothing any more.")
@@ -83,19 +83,18 @@ def _print_import(rows: Sequence[ClosureRow], found: Comparison, today: date, *,
     if found.also_stored:
         print_line("An import removes nothing: list what is wrong in a file and use --remove.")
     would = "" if apply else "would be "
-    counts = f"{len(found.renamed)} {would}renamed, {len(found.new)} {would}added"
+    counts = f"{len(found.renamed)} {would}renamed, {len(found.not_stored)} {would}added"
     print_line(f"{len(rows)} closures read, {len(found.unchanged)} known already, {counts}.")
-    if not apply and (found.new or found.renamed):
+    if not apply and (found.not_stored or found.renamed):
         print_line("Nothing was written; write it with --apply.")
 
 
 def _print_removal(rows: Sequence[ClosureRow], found: Comparison, *, apply: bool) -> None:
-    removed = [*found.unchanged, *(row for row, _ in found.renamed)]
-    for row in removed:
+    for row in found.stored:
         print_line(f"remove: {row}")
-    for row in found.new:
+    for row in found.not_stored:
         print_line(f"not stored: {row}")
     would = "" if apply else "would be "
-    print_line(f"{len(rows)} closures read, {len(found.new)} not stored, {len(removed)} {would}removed.")
-    if not apply and removed:
+    print_line(f"{len(rows)} closures read, {len(found.not_stored)} not stored, {len(found.stored)} {would}removed.")
+    if not apply and found.stored:
         print_line("Nothing was written; write it with --apply.")

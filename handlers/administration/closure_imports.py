@@ -32,13 +32,20 @@ class ClosureRow:
 class Comparison:
     """The rows of a file beside what is stored; `renamed` pairs a row with the name that is stored.
 
-    `also_stored` are closures from today on, of institutions that the file names, that are not in the file.
+    `also_stored` are closures from today on, of institutions that the file names, that are not in the file. An import
+    adds what is `not_stored` and renames; a removal takes away what is `stored`.
     """
 
-    new: tuple[ClosureRow, ...]
+    not_stored: tuple[ClosureRow, ...]
     renamed: tuple[tuple[ClosureRow, str], ...]
     unchanged: tuple[ClosureRow, ...]
     also_stored: tuple[ClosureRow, ...]
+
+    @property
+    def stored(self) -> tuple[ClosureRow, ...]:
+        """The rows whose day is stored for their institution, under any name, in the order of the file."""
+        found = (*self.unchanged, *(row for row, _ in self.renamed))
+        return tuple(sorted(found, key=lambda row: row.row))
 
 
 async def institution_ids(tx: Transaction) -> dict[str, int]:
@@ -107,11 +114,11 @@ def _is_iso_day(text: str) -> bool:
 async def compare(tx: Transaction, rows: Sequence[ClosureRow], ids: Mapping[str, int], today: date) -> Comparison:
     """Compare the rows of a file with what is stored."""
     codes: dict[int | None, str] = {None: "", **{number: code for code, number in ids.items()}}
-    stored = {(one.institution_id, one.day): one for one in await closures.all_closures(tx)}
-    known = [(row, stored.pop(_key(row.closure), None)) for row in rows]
+    stored = {one.closed_day: one for one in await closures.all_closures(tx)}
+    known = [(row, stored.pop(row.closure.closed_day, None)) for row in rows]
     named = {row.closure.institution_id for row in rows}
     return Comparison(
-        new=tuple(row for row, before in known if before is None),
+        not_stored=tuple(row for row, before in known if before is None),
         renamed=tuple((row, before.name) for row, before in known if before and before.name != row.closure.name),
         unchanged=tuple(row for row, before in known if before == row.closure),
         also_stored=tuple(
@@ -120,7 +127,3 @@ async def compare(tx: Transaction, rows: Sequence[ClosureRow], ids: Mapping[str,
             if one.institution_id in named and one.day >= today
         ),
     )
-
-
-def _key(closure: Closure) -> tuple[int | None, date]:
-    return closure.institution_id, closure.day

@@ -9,6 +9,9 @@ from sqlalchemy import delete, select
 from storage.database import Transaction, dialect_insert
 from storage.schema import closures
 
+ClosedDay = tuple[date, int | None]
+"""A day and the id of the institution that is closed on it, as a `Calendar` of `content/workdays.py` takes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Closure:
@@ -17,6 +20,11 @@ class Closure:
     institution_id: int | None
     day: date
     name: str = ""
+
+    @property
+    def closed_day(self) -> ClosedDay:
+        """What is stored once, whatever its name."""
+        return self.day, self.institution_id
 
 
 async def store(tx: Transaction, added: Iterable[Closure]) -> None:
@@ -36,7 +44,7 @@ async def store(tx: Transaction, added: Iterable[Closure]) -> None:
 
 
 async def remove(tx: Transaction, removed: Iterable[Closure]) -> None:
-    """Remove closures by institution and day, whatever their name; those that are not stored are passed over."""
+    """Remove closures by day and institution, whatever their name; those that are not stored are passed over."""
     for closure in removed:
         of_institution = closures.c.institution_id == closure.institution_id  # IS NULL where it is None
         await tx.execute(delete(closures).where(of_institution, closures.c.day == closure.day))
@@ -49,9 +57,9 @@ async def all_closures(tx: Transaction) -> list[Closure]:
     return [Closure(*row) for row in await tx.execute(select(*columns).order_by(*order))]
 
 
-async def between(tx: Transaction, first: date, last: date | None = None) -> frozenset[tuple[date, int | None]]:
+async def between(tx: Transaction, first: date, last: date | None = None) -> frozenset[ClosedDay]:
     """Days and institutions that are closed from `first` to `last`, inclusive; None: for ever. For a `Calendar`."""
     statement = select(closures.c.day, closures.c.institution_id).where(closures.c.day >= first)
     if last is not None:
         statement = statement.where(closures.c.day <= last)
-    return frozenset((row.day, row.institution_id) for row in await tx.execute(statement))
+    return frozenset((day, institution_id) for day, institution_id in await tx.execute(statement))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from content import workdays
-from content.workdays import Calendar
+from content.workdays import Calendar, ClosedDay
 
 WITHOUT_CLOSURES = Calendar(frozenset())
 
@@ -41,7 +41,7 @@ def test_the_first_of_october_is_a_rest_day_when_the_federal_government_changes(
 )
 def test_working_days_are_weekdays_except_rest_days(day: str, is_workday: bool) -> None:
     assert WITHOUT_CLOSURES.is_workday(date.fromisoformat(day)) is is_workday
-    assert workdays.is_day_off(date.fromisoformat(day)) is not is_workday
+    assert workdays.is_weekend_or_rest_day(date.fromisoformat(day)) is not is_workday
 
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
@@ -59,9 +59,7 @@ LEON, SALUD = 1, 2
         ({(TUESDAY, None), (TUESDAY, LEON)}, (True, True, True)),
     ],
 )
-def test_a_closure_counts_for_its_institution_or_for_all(
-    closures: set[tuple[date, int | None]], working: tuple[bool, ...]
-) -> None:
+def test_a_closure_counts_for_its_institution_or_for_all(closures: set[ClosedDay], working: tuple[bool, ...]) -> None:
     calendar = Calendar(closures)
     assert tuple(calendar.is_workday(MONDAY, one) for one in (None, LEON, SALUD)) == working
     closed = {one for one, works in zip((LEON, SALUD), working[1:], strict=True) if not works}

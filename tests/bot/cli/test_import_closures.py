@@ -33,7 +33,7 @@ class Desk:
     """An administrator's folder with the command, on a database that has the institutions LEON and SALUD."""
 
     def __init__(self, integra: Integra, url: str, folder: Path) -> None:
-        self._integra = integra
+        self.integra = integra
         self._url = url
         self._folder = folder
         self.run(self._add_institutions)
@@ -72,7 +72,7 @@ class Desk:
     def import_(self, text: str | bytes, *options: str, file: str = "list.csv") -> CommandResult:
         """Write the file and run `integra import closures` with it."""
         (self._folder / file).write_bytes(text.encode() if isinstance(text, str) else text)
-        return self._integra("import", "closures", file, *options)
+        return self.integra("import", "closures", file, *options)
 
     def lines(self, text: str | bytes, *options: str, file: str = "list.csv") -> list[str]:
         """What a successful import printed."""
@@ -81,7 +81,7 @@ class Desk:
         return result.out.splitlines()
 
     def tick(self, moment: str) -> str:
-        return self._integra("tick", "--at", moment).out.partition(" planned")[0]
+        return self.integra("tick", "--at", moment).out.partition(" planned")[0]
 
 
 @pytest.fixture
@@ -150,16 +150,22 @@ def test_a_mistaken_closure_is_shown_and_removed(desk: Desk) -> None:
         "An import removes nothing: list what is wrong in a file and use --remove.",
         "1 closures read, 1 known already, 0 would be renamed, 0 would be added.",
     ]
-    mistake = f"code,day,name\nLEON,{YEAR}-05-06,whatever it was called\nSALUD,{YEAR}-05-06,x\n"
-    shown = [f"remove: {YEAR}-05-06 (LEON) whatever it was called", f"not stored: {YEAR}-05-06 (SALUD) x"]
+    mistake = (
+        f"code,day,name\nLEON,{YEAR}-05-06,whatever it was called\nSALUD,{YEAR}-05-06,x\n,{YEAR}-12-24,Nochebuena\n"
+    )
+    shown = [
+        f"remove: {YEAR}-05-06 (LEON) whatever it was called",
+        f"remove: {YEAR}-12-24 ({ALL}) Nochebuena",
+        f"not stored: {YEAR}-05-06 (SALUD) x",
+    ]
     assert desk.lines(mistake, "--remove") == [
         *shown,
-        "2 closures read, 1 not stored, 1 would be removed.",
+        "3 closures read, 1 not stored, 2 would be removed.",
         "Nothing was written; write it with --apply.",
     ]
     assert len(desk.stored()) == 3
-    assert desk.lines(mistake, "--remove", "--apply") == [*shown, "2 closures read, 1 not stored, 1 removed."]
-    assert desk.stored() == [f"{YEAR}-05-05 LEON Batalla de Puebla", f"{YEAR}-12-24 all Nochebuena"]
+    assert desk.lines(mistake, "--remove", "--apply") == [*shown, "3 closures read, 1 not stored, 2 removed."]
+    assert desk.stored() == [f"{YEAR}-05-05 LEON Batalla de Puebla"]
 
 
 def test_days_that_change_nothing_are_accepted_and_reported(desk: Desk) -> None:
@@ -208,7 +214,7 @@ def test_an_unreadable_file_is_one_line(desk: Desk, name: str, content: bytes, m
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_file_that_is_not_there_is_one_line(desk: Desk) -> None:
-    result = desk._integra("import", "closures", "nowhere.csv")
+    result = desk.integra("import", "closures", "nowhere.csv")
     assert (result.code, result.err) == (1, "nowhere.csv: cannot be read (No such file or directory)\n")
 
 

@@ -45,7 +45,7 @@ async def test_the_database_itself_refuses_a_second_row_of_a_day(database: Datab
                 await tx.execute(table.insert().values(institution_id=place, day=DAY))
 
 
-async def test_a_closure_is_removed_by_institution_and_day_only(database: Database) -> None:
+async def test_a_closure_is_removed_by_day_and_institution_only(database: Database) -> None:
     async with database.write() as tx:
         leon, salud = await institution_ids(tx)
         everything = [Closure(place, day, "x") for day in (DAY, NEXT) for place in (None, leon, salud)]
@@ -53,7 +53,7 @@ async def test_a_closure_is_removed_by_institution_and_day_only(database: Databa
         await closures.store(tx, everything)
         for removed in (Closure(None, DAY, "another name"), Closure(leon, NEXT), Closure(leon, NEXT)):
             await closures.remove(tx, [removed])
-            left = [one for one in left if (one.institution_id, one.day) != (removed.institution_id, removed.day)]
+            left = [one for one in left if one.closed_day != removed.closed_day]
             assert await closures.all_closures(tx) == left
 
 
