@@ -27,7 +27,7 @@ class SpreadsheetExtraMissing(Exception):
     """The extra `xlsx` is not installed."""
 
     def __init__(self) -> None:
-        super().__init__('spreadsheets need the extra "xlsx": pip install "integra[xlsx]"; or use --format csv')
+        super().__init__('spreadsheets need the extra "xlsx": pip install "integra[xlsx]"; or use CSV')
 
 
 def to_xlsx(library: Library, scenarios: Sequence[Scenario], language: str = "es") -> bytes:
@@ -149,11 +149,11 @@ def from_xlsx(content: bytes) -> ParsedFile:
 
     Raises SpreadsheetExtraMissing, UnreadableFile.
     """
-    return csv_table.parse_table(read_cells(content))
+    return csv_table.parse_table(read_cells(content, SHEET))
 
 
-def read_cells(content: bytes) -> list[list[str]]:
-    """The cells of a workbook as text, row by row, dates in ISO format: of its sheet Escenarios, or its first sheet.
+def read_cells(content: bytes, sheet: str = "") -> list[list[str]]:
+    """The cells of a workbook as text, row by row, dates in ISO format: of the sheet so named, or its first sheet.
 
     Raises SpreadsheetExtraMissing, UnreadableFile.
     """
@@ -161,13 +161,13 @@ def read_cells(content: bytes) -> list[list[str]]:
         import python_calamine
     except ImportError as fault:
         raise SpreadsheetExtraMissing from fault
-    return [[_text(cell) for cell in row] for row in _cells(python_calamine, content)]
+    return [[_text(cell) for cell in row] for row in _cells(python_calamine, content, sheet)]
 
 
-def _cells(calamine: ModuleType, content: bytes) -> list[list[Any]]:
+def _cells(calamine: ModuleType, content: bytes, sheet: str) -> list[list[Any]]:
     try:
         workbook = calamine.load_workbook(io.BytesIO(content))
-        name = SHEET if SHEET in workbook.sheet_names else workbook.sheet_names[0]
+        name = sheet if sheet in workbook.sheet_names else workbook.sheet_names[0]
         found: list[list[Any]] = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except (calamine.CalamineError, IndexError) as fault:
         raise UnreadableFile(

@@ -110,6 +110,16 @@ def test_another_sheet_may_come_first() -> None:
     assert nothing_changes(library, from_xlsx(content.getvalue()))
 
 
+def test_only_scenarios_prefer_the_sheet_named_after_them() -> None:
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content) as workbook_file:
+        for name in ("Hoja1", xlsx.SHEET):
+            workbook_file.add_worksheet(name).write_string(0, 0, f"in {name}")
+    assert xlsx.read_cells(content.getvalue()) == [["in Hoja1"]]
+    assert xlsx.read_cells(content.getvalue(), xlsx.SHEET) == [["in Escenarios"]]
+    assert xlsx.read_cells(content.getvalue(), "Otra") == [["in Hoja1"]]
+
+
 def test_errors_are_located_by_row_and_column_of_the_sheet() -> None:
     rows = [list(row) for row in csv_table.rows([plain()])]
     rows.insert(1, [])
@@ -135,5 +145,5 @@ def test_a_text_that_does_not_fit_a_cell_is_refused(words: str) -> None:
 def test_without_the_extra_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     content = to_xlsx(tiny([]), [plain()])
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(SpreadsheetExtraMissing, match=r'the extra "xlsx".*--format csv'):
+    with pytest.raises(SpreadsheetExtraMissing, match=r'the extra "xlsx".*or use CSV'):
         to_xlsx(tiny([]), [plain()]) if missing == "xlsxwriter" else from_xlsx(content)
