@@ -10,11 +10,9 @@ import typer
 
 from bot import app as wiring
 from bot import config
-from bot.cli.output import async_command, fail, print_line
+from bot.cli import table_file
+from bot.cli.output import async_command, print_line
 from content import workdays
-from content.exchange import csv_table, xlsx
-from content.exchange.changeset import UnreadableFile
-from content.exchange.xlsx import SpreadsheetExtraMissing
 from handlers.administration import closure_imports
 from handlers.administration.closure_imports import ClosureRow, Comparison
 from storage import migrate as schema
@@ -36,7 +34,7 @@ async def closures(
 ) -> None:
     """Days without work, of one institution or of all: no prompts there; those of all do not count for due days."""
     settings = config.load()
-    table = _read_cells(file)
+    table = table_file.read_cells(file, closure_imports.COLUMNS)
     await schema.migrate(settings.database)
     async with wiring.build(settings) as app:
         today = app.clock().astimezone(ZoneInfo(settings.timezone)).date()
@@ -44,7 +42,7 @@ async def closures(
             ids = await closure_imports.institution_ids(tx)
             rows, errors = closure_imports.read_closures(table, ids)
             if errors:
-                fail("\n".join(f"{file}: {error}" for error in errors) + "\nNothing was written.")
+                table_file.fail_with_rows(file, errors)
             found = await closure_imports.compare(tx, rows, ids, today)
             if apply and remove:
                 await stored_closures.remove(tx, [row.closure for row in rows])
@@ -54,18 +52,6 @@ async def closures(
         _print_removal(rows, found, apply=apply)
     else:
         _print_import(rows, found, today, apply=apply)
-
-
-def _read_cells(file: Path) -> list[list[str]]:
-    try:
-        content = file.read_bytes()
-        if file.suffix.lower() == ".xlsx":
-            return xlsx.read_cells(content)
-        return csv_table.read_cells(content, closure_imports.COLUMNS)
-    except OSError as error:
-        fail(f"{file}: cannot be read ({error.strerror})")
-    except (SpreadsheetExtraMissing, UnreadableFile) as error:
-        fail(f"{file}: {error}")
 
 
 def _print_import(rows: Sequence[ClosureRow], found: Comparison, today: date, *, apply: bool) -> None:

@@ -1,19 +1,21 @@
 """Import lists of closures: every invalid row is reported with its number, and an import is all or nothing."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from content.exchange.changeset import DAY
-from handlers.administration.imports import RowError
+from handlers.administration import table_rows
+from handlers.administration.table_rows import Parsed, Row, RowError
 from storage.database import Transaction
 from storage.people import closures, servants
 from storage.people.closures import Closure
 
 COLUMNS = ("code", "day", "name")
-MAX_NAME = 200
-"""Characters, as the column of the table."""
+MONTHS = 12
+DAY_WITH_SLASHES = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,59 +58,62 @@ async def institution_ids(tx: Transaction) -> dict[str, int]:
 def read_closures(table: Sequence[Sequence[str]], ids: Mapping[str, int]) -> tuple[list[ClosureRow], list[RowError]]:
     """Parse a table with the columns code, day, name in its first row; return valid rows and all errors.
 
-    Blank rows are skipped, other columns are ignored.
+    Days are written 2026-12-24. Days with slashes, as Spanish spreadsheets write them, are read as day/month/year where
+    the list shows that it has this order: one of its days is above 12. Elsewhere 05/06/2026 is an error.
     """
-    header = [cell.strip().lower() for cell in table[0]] if table else []
-    errors = [
-        RowError(1, f"column {name}: {_times(header.count(name))}; expected the header {','.join(COLUMNS)}")
-        for name in COLUMNS
-        if header.count(name) != 1
-    ]
+    rows, errors = table_rows.below_header(table, COLUMNS)
     if errors:
         return [], errors
-    rows: list[ClosureRow] = []
-    first_seen: dict[tuple[str, str], int] = {}
-    for number, cells in enumerate(table[1:], 2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        code, day, name = (cells[index].strip() if index < len(cells) else "" for index in map(header.index, COLUMNS))
-        code = code.upper()
-        faults = list(_faults(code, day, name, ids))
-        if any(cell.strip() for cell in cells[len(header) :]):
-            faults.append("more cells than columns; put a name that contains the separator in quotes")
-        if _is_iso_day(day) and (first := first_seen.setdefault((code, day), number)) != number:
-            faults.append(f"the same institution and day as row {first}")
-        errors += [RowError(number, fault) for fault in faults]
-        if not faults:
-            rows.append(ClosureRow(code, Closure(ids.get(code), date.fromisoformat(day), name), number))
-    return rows, errors
+    is_day_first = any(_starts_above_12(row.cells["day"]) for row in rows)
+    return table_rows.parse(rows, lambda row: _parse(row, ids, is_day_first), unique="institution and day")
 
 
-def _times(count: int) -> str:
-    return f"appears {count} times" if count else "is missing"
+def _parse(row: Row, ids: Mapping[str, int], is_day_first: bool) -> Parsed[ClosureRow]:
+    code, name = row.cells["code"].upper(), row.cells["name"]
+    faults = [*_code_faults(code, ids)]
+    day = None
+    try:
+        day = _parse_day(row.cells["day"], is_day_first)
+    except ValueError as fault:
+        faults.append(f"day: {fault}")
+    faults += table_rows.name_faults(name, "day")
+    if day is None:
+        return Parsed(None, faults, key=None)
+    return Parsed(ClosureRow(code, Closure(ids.get(code), day, name), row.number), faults, key=(code, day))
 
 
-def _faults(code: str, day: str, name: str, ids: Mapping[str, int]) -> Iterator[str]:
+def _code_faults(code: str, ids: Mapping[str, int]) -> Iterator[str]:
     if code and not ids:
         yield f"code: no institution is stored yet; import the institutions first (seen: {code[:60]!r})"
     elif code and code not in ids:
         (nearest,) = difflib.get_close_matches(code, sorted(ids), n=1, cutoff=0)
         yield f"code: no such institution; the nearest known code is {nearest!r} (seen: {code[:60]!r})"
-    if not _is_iso_day(day):
-        yield f"day: expected a date such as 2026-12-24 (seen: {day[:60]!r})"
-    if not name:
-        yield "name: is empty; write what people call the day"
-    elif len(name) > MAX_NAME:
-        yield f"name: at most {MAX_NAME} characters (seen: {len(name)})"
-    elif not name.isprintable():
-        yield f"name: contains a line break or a control character (seen: {name[:60]!r})"
 
 
-def _is_iso_day(text: str) -> bool:
+def _starts_above_12(text: str) -> bool:
+    found = DAY_WITH_SLASHES.fullmatch(text)
+    return found is not None and int(found[1]) > MONTHS
+
+
+def _parse_day(text: str, is_day_first: bool) -> date:
+    """Raises ValueError: what is expected, and what is there."""
+    day = None
+    if DAY.fullmatch(text):
+        day = _existing_day(*text.split("-"))
+    elif found := DAY_WITH_SLASHES.fullmatch(text):
+        day, other = _existing_day(*found.group(3, 2, 1)), _existing_day(*found.group(3, 1, 2))
+        if day and other and day != other and not is_day_first:
+            raise ValueError(f"may be {day} or {other}; write it so, or save the list as XLSX (seen: {text!r})")
+    if day is None:
+        raise ValueError(f"expected a date such as 2026-12-24 or 24/12/2026 (seen: {text[:60]!r})")
+    return day
+
+
+def _existing_day(year: str, month: str, day: str) -> date | None:
     try:
-        return DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+        return date(int(year), int(month), int(day))
     except ValueError:
-        return False
+        return None
 
 
 async def compare(tx: Transaction, rows: Sequence[ClosureRow], ids: Mapping[str, int], today: date) -> Comparison:

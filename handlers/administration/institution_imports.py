@@ -1,52 +1,41 @@
 """Import lists of institutions: every invalid row is reported with its number, and an import is all or nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from content.course.institutions import InstitutionEntry
+from handlers.administration import table_rows
+from handlers.administration.table_rows import Parsed, Row, RowError
 from storage.database import Transaction
 from storage.people import servants
 
 COLUMNS = ("code", "name", "sphere")
+PLAIN_MESSAGES = {
+    "string_pattern_mismatch": "expected capital letters and digits without accents, joined by hyphens",
+    "string_too_long": "at most 24 characters",
+    "literal_error": "expected state or municipal",
+}
+"""Plainer messages for pydantic's errors, by error type."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """Why a row cannot be imported; rows are numbered as a spreadsheet numbers them."""
-
-    row: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.message}"
+def read_institutions(table: Sequence[Sequence[str]]) -> tuple[list[InstitutionEntry], list[RowError]]:
+    """Parse a table with the columns code, name, sphere in its first row; return valid entries and all errors."""
+    rows, errors = table_rows.below_header(table, COLUMNS)
+    return table_rows.parse(rows, _parse, unique="code") if not errors else ([], errors)
 
 
-def read_institutions(
-    rows: Sequence[Mapping[str, str]], first_row: int = 2
-) -> tuple[list[InstitutionEntry], list[RowError]]:
-    """Parse rows with the columns code, name, sphere (state or municipal); return valid entries and all errors.
-
-    `first_row` is the number of the first row, 2 below a header.
-    """
-    entries: list[InstitutionEntry] = []
-    errors: list[RowError] = []
-    seen: dict[str, int] = {}
-    for number, row in enumerate(rows, first_row):
-        try:
-            entry = InstitutionEntry.model_validate({name: (row.get(name) or "").strip() for name in COLUMNS})
-        except ValidationError as fault:
-            errors += [
-                RowError(number, f"{error['loc'][0]}: {error['msg']} (seen: {str(error['input'])[:60]!r})")
-                for error in fault.errors(include_url=False)
-            ]
-            continue
-        if entry.code in seen:
-            errors.append(RowError(number, f"code: duplicate of row {seen[entry.code]} (seen: {entry.code!r})"))
-        seen.setdefault(entry.code, number)
-        entries.append(entry)
-    return entries, errors
+def _parse(row: Row) -> Parsed[InstitutionEntry]:
+    entry, faults = None, [*table_rows.name_faults(row.cells["name"], "institution")]
+    try:
+        entry = InstitutionEntry.model_validate(row.cells)
+    except ValidationError as fault:
+        faults += [
+            f"{error['loc'][0]}: {PLAIN_MESSAGES.get(error['type'], error['msg'])} (seen: {str(error['input'])[:60]!r})"
+            for error in fault.errors(include_url=False)
+            if error["loc"][0] != "name"
+        ]
+    return Parsed(entry, faults, key=row.cells["code"] or None)
 
 
 async def not_stored(tx: Transaction, wanted: Sequence[InstitutionEntry]) -> list[InstitutionEntry]:

@@ -135,7 +135,8 @@ def test_of_a_file_with_wrong_rows_nothing_is_done_and_every_row_is_reported(des
     assert (result.code, result.out) == (1, "")
     assert result.err.splitlines() == [
         "list.csv: row 5: code: no such institution; the nearest known code is 'LEON' (seen: 'LEONN')",
-        f"list.csv: row 6: day: expected a date such as 2026-12-24 (seen: '1/7/{YEAR}')",
+        f"list.csv: row 6: day: may be {YEAR}-07-01 or {YEAR}-01-07; "
+        f"write it so, or save the list as XLSX (seen: '1/7/{YEAR}')",
         "list.csv: row 7: the same institution and day as row 3",
         "Nothing was written.",
     ]
@@ -194,6 +195,11 @@ def test_a_workbook_with_typed_dates_is_read(desk: Desk, tmp_path: Path) -> None
 def test_a_list_with_semicolons_and_a_byte_order_mark_is_read(desk: Desk) -> None:
     desk.lines("\ufeffcode;day;name\n;2099-12-24;Día del Empleado Estatal\n", "--apply")
     assert desk.stored() == ["2099-12-24 all Día del Empleado Estatal"]
+
+
+def test_a_list_that_spanish_excel_saved_as_csv_utf_8_is_read(desk: Desk) -> None:
+    desk.lines("\ufeffcode;day;name\r\n;24/12/2099;Nochebuena\r\nLEON;05/06/2099;Feria, inicio\r\n;;\r\n", "--apply")
+    assert desk.stored() == ["2099-06-05 LEON Feria, inicio", "2099-12-24 all Nochebuena"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -1,13 +1,18 @@
 """`integra import institutions`: the shipped list, a file, wrong rows; a dry run by default."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xlsxwriter
 
-from storage.database import open_database
+from handlers.administration import institution_imports
+from storage.database import Transaction, open_database
 from storage.people import servants
-from tests.terminal import Integra
+from tests.terminal import Integra, command_line
 
 ROWS = "code,name,sphere\nLEON,Municipio de León,municipal\nSSG,Secretaría de Salud,state\n"
 
@@ -55,24 +60,72 @@ def test_of_a_file_with_wrong_rows_nothing_is_added_and_every_row_is_reported(in
         [" row 4", " code"],
         [" row 5", " name"],
         [" row 6", " sphere"],
-        [" row 7", " code"],
+        [" row 7", " the same code as row 2"],
     ]
     assert last == "Nothing was written."
     assert stored(tmp_path) == []
 
 
+def test_a_list_that_spanish_excel_saved_is_added(integra: Integra, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(ROWS.replace(",", ";"), encoding="utf-8-sig", newline="\r\n")
+    assert integra("import", "institutions", "list.csv", "--apply").out.endswith(" 2 added.\n")
+    with xlsxwriter.Workbook(tmp_path / "list.xlsx") as workbook:
+        sheet = workbook.add_worksheet("Hoja1")
+        sheet.write_row(0, 0, ["name", "code", "sphere"])
+        sheet.write_row(1, 0, ["Municipio 7", 7, "municipal"])  # a code that the spreadsheet stores as a number
+    assert integra("import", "institutions", "list.xlsx", "--apply").out.endswith(" 1 added.\n")
+    assert stored(tmp_path) == [
+        ("7", "Municipio 7", "municipal"),
+        ("LEON", "Municipio de León", "municipal"),
+        ("SSG", "Secretaría de Salud", "state"),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content", "message"),
     [
-        (b"code,nombre,sphere\n", "list.csv: no column name; expected the header code,name,sphere\n"),
-        ("code,name,sphere\nLEON,León,municipal\n".encode("latin-1"), "list.csv: cannot be read as CSV in UTF-8"),
-        (None, "list.csv: cannot be read as CSV in UTF-8 (FileNotFoundError)\n"),
+        ("list.csv", b"", "row 1: column code: is missing; expected the header code,name,sphere"),
+        ("list.csv", b"code,nombre,sphere\n", "row 1: column name: is missing; expected the header code,name,sphere"),
+        ("list.csv", "code,name,sphere\nLEON,León,municipal\n".encode("latin-1"), "not in UTF-8; save it again"),
+        ("list.csv", b'code,name,sphere\nLEON,"Le', "line 2: not readable as CSV"),
+        ("list.xlsx", b"code,name,sphere\n", "not readable as a spreadsheet"),
+        ("list.csv", None, "cannot be read (No such file or directory)"),
+        ("list.xlsx", None, "cannot be read (No such file or directory)"),
     ],
 )
-def test_an_unreadable_file_is_one_line(integra: Integra, tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_an_unreadable_file_is_reported_before_the_database_is_touched(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | None,
+    message: str,
+) -> None:
     if content is not None:
-        (tmp_path / "list.csv").write_bytes(content)
-    result = integra("import", "institutions", "list.csv")
+        (tmp_path / name).write_bytes(content)
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR="data") as integra:
+        result = integra("import", "institutions", name)
     assert result.code == 1
-    assert result.err.startswith(message)
-    assert len(result.err.splitlines()) == 1
+    assert result.err.startswith(f"{name}: {message}")
+    assert {line.partition(": ")[0] for line in result.err.splitlines()} <= {name, "Nothing was written."}
+    assert {path.name for path in tmp_path.iterdir()} <= {name}
+
+
+@pytest.mark.parametrize("options", [[], ["--apply"]])
+def test_what_is_compared_and_what_is_written_are_one_transaction(
+    integra: Integra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    (tmp_path / "list.csv").write_text(ROWS, encoding="utf-8")
+    seen: list[Transaction] = []
+    for name in ("not_stored", "add_institutions"):
+        monkeypatch.setattr(institution_imports, name, partial(_noting, seen, getattr(institution_imports, name)))
+    assert integra("import", "institutions", "list.csv", *options).code == 0
+    assert len(seen) == 1 + len(options)
+    assert all(tx is seen[0] for tx in seen)
+
+
+async def _noting(
+    seen: list[Transaction], function: Callable[..., Awaitable[Any]], tx: Transaction, *given: Any
+) -> Any:
+    seen.append(tx)
+    return await function(tx, *given)
