@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from bot import config_checks, setting_names
+from bot.loopback import is_loopback
 
 ENV_FILE = ".env"
 LOCAL_ORIGIN = "http://127.0.0.1"
@@ -213,7 +214,7 @@ class Settings(BaseSettings):
         """Unset, it is on where both addresses are loopback: behind a proxy HTTP_HOST alone would publish it."""
         if self.webchat is None:
             public_host = urlsplit(self.public_url).hostname or ""
-            return config_checks.is_loopback(self.http_host) and config_checks.is_loopback(public_host)
+            return is_loopback(self.http_host) and is_loopback(public_host)
         return self.webchat == "on"
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from bot.loopback import is_loopback
 from storage.database import DatabaseUrl, parse_url
 
 HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")  # a name, in any script, or an IPv6 address
@@ -55,14 +56,6 @@ def _ascii_host(host: str) -> str:
         raise ValueError("expected http(s)://host[:port]") from None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself: its pages count as secure without https."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def is_public(address: str, ports: Collection[int | None]) -> bool:
     """Whether an https URL may be reached from the internet, on one of these ports (None: the default port)."""
     parts = urlsplit(address)
@@ -70,7 +63,7 @@ def is_public(address: str, ports: Collection[int | None]) -> bool:
     try:
         is_global = ip_address(host).is_global
     except ValueError:
-        is_global = host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
+        is_global = not is_loopback(host) and not host.endswith((".local", ".internal"))
     return is_global and parts.port in ports
 
 

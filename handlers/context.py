@@ -23,7 +23,7 @@ class Installation:
     """Settings of this installation that handlers need; constant while the process runs."""
 
     timezone: ZoneInfo  # of the servants and of the office
-    public_url: str  # without a path; the letterbox and the privacy notice are below it
+    public_url: str  # an origin as browsers write it; the letterbox and the privacy notice are below it
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; decrypts no content
     min_group: int = 10  # smallest group of servants whose numbers a report may show
     channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that are on

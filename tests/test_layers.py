@@ -42,6 +42,7 @@ FLOORS = {  # a module may import from its own package and from lower floors
     "bot.secrets": 0,
     "bot.config": -1,
     "bot.config_checks": -2,
+    "bot.loopback": -3,
     "bot.setting_names": -2,
     "bot.encryption": -1,
     "bot.logging_setup": -1,

@@ -1,13 +1,17 @@
 """The wheel and the lock files: which files are packaged, and that every dependency is pinned by hash."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from tests.imports import files
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "handlers", "content", "storage")
@@ -90,6 +94,33 @@ def test_the_lock_files_contain_every_declared_dependency() -> None:
     for group in project["dependency-groups"].values():
         for requirement in group:
             assert _name(requirement) in locked["requirements-dev.lock"], requirement
+
+
+def test_every_imported_package_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    declared = {_name(requirement) for requirement in [*project["dependencies"], *extras]}
+    distributions = packages_distributions()
+    imported = {
+        module.partition(".")[0]
+        for path in files(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for module in _imported_modules(node)
+    } - {*sys.stdlib_module_names, *PACKAGES}
+    undeclared = {name for name in imported if not declared & {_name(one) for one in distributions.get(name, [name])}}
+    assert undeclared == set()
+
+
+def _imported_modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+
+
+def test_every_pattern_of_packaged_files_matches_some() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    patterns = [f"{package}/{one}" for package, own in tools["setuptools"]["package-data"].items() for one in own]
+    assert [pattern for pattern in patterns if not any(ROOT.glob(pattern))] == []
 
 
 def _name(requirement: str) -> str:

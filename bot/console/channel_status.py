@@ -7,7 +7,8 @@ from aiohttp import web
 from bot.channels import registry
 from bot.config import Settings
 from bot.console import site
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS, work_context
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
+from bot.web.requests import work_context
 from bot.web.templating import preferred_language
 from handlers.administration import channel_status
 from handlers.administration.channel_status import ChannelStatus

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from bot.console import channel_status, site
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, work_context
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY
+from bot.web.requests import work_context
 from bot.web.templating import preferred_language
 from handlers.administration import reports
 from handlers.administration.channel_status import ChannelStatus, Trouble

@@ -11,9 +11,9 @@ from bot.encryption import SecretBox
 from bot.secrets import Secrets
 from bot.web.templating import Pages
 from content.library import Library
-from handlers.context import Installation, WorkContext
+from handlers.context import Installation
 from handlers.message import Update
-from storage.database import Database, Transaction
+from storage.database import Database
 
 
 class UpdateStore(Protocol):
@@ -41,9 +41,3 @@ INSTALLATION = web.AppKey("installation", Installation)
 PAGES = web.AppKey("pages", Pages)
 INBOX: web.AppKey[UpdateStore] = web.AppKey("inbox")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
-
-
-def work_context(request: web.Request, tx: Transaction) -> WorkContext:
-    """What handlers get for work that a page asks for, in a transaction that the page opened."""
-    keys = request.config_dict  # of the site, also within the console's application
-    return WorkContext(tx, keys[LIBRARY], keys[INSTALLATION], keys[CLOCK]())

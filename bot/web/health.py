@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, work_context
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION
+from bot.web.requests import work_context
 from handlers.administration import channel_status
 from storage import permissions
 from storage.channels import channel_facts

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 from markupsafe import Markup
 
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, work_context
-from bot.web.requests import BodyTooLarge, is_same_origin, read_body
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
+from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
 from bot.web.templating import HEADERS, STATIC, html_response
 from handlers.casework import letters
 from storage.confidential import sealing, wire_format

@@ -2,14 +2,15 @@
 
 import hmac
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from bot.loopback import is_loopback
 from bot.web import metric_families
-from bot.web.app_keys import DATABASE, work_context
+from bot.web.app_keys import DATABASE
+from bot.web.requests import work_context
 
 RATE_LIMITS_USE_DATABASE_CLOCK = web.AppKey("rate_limits_use_database_clock", bool)
 """Whether slots of the rate limits are counted by the database's clock (PostgreSQL) or by CLOCK."""
@@ -46,8 +47,5 @@ def _may_read(request: web.Request) -> bool:
     shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if hmac.compare_digest(shown.encode(), token.encode()):
         return True
-    try:
-        # Behind a reverse proxy every request comes from loopback: a forwarded request needs the token.
-        return ip_address(request.remote or "").is_loopback and "X-Forwarded-For" not in request.headers
-    except ValueError:
-        return False
+    # Behind a reverse proxy every request comes from loopback: a forwarded request needs the token.
+    return is_loopback(request.remote or "") and "X-Forwarded-For" not in request.headers

@@ -1,11 +1,11 @@
-"""What pages and webhooks require of a request: a page of ours as its origin, and a body within its limit."""
-
-from ipaddress import ip_address
+"""What pages and webhooks require of a request, and what handlers get from it: origin, body, work context."""
 
 from aiohttp import web
-from yarl import URL
 
-from bot.web.app_keys import INSTALLATION
+from bot.loopback import is_loopback
+from bot.web.app_keys import CLOCK, INSTALLATION, LIBRARY
+from handlers.context import WorkContext
+from storage.database import Transaction
 
 MAX_BODY = 64 * 1024
 """Bytes that a page accepts; a webhook has its platform's limit."""
@@ -33,17 +33,9 @@ def is_same_origin(request: web.Request) -> bool:
 
 
 def _is_own_origin(request: web.Request, origin: str) -> bool:
-    public_url = URL(request.config_dict[INSTALLATION].public_url)
-    if origin == str(public_url.origin()):  # without a default port, as browsers write it
+    if origin == request.config_dict[INSTALLATION].public_url:
         return True
-    return origin == f"{request.scheme}://{request.host}" and _is_loopback(request.url.host or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return origin == f"{request.scheme}://{request.host}" and is_loopback(request.url.host or "")
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
@@ -56,3 +48,9 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
         if len(body) > limit:
             raise BodyTooLarge
     return bytes(body)
+
+
+def work_context(request: web.Request, tx: Transaction) -> WorkContext:
+    """What handlers get for work that a page asks for, in a transaction that the page opened."""
+    keys = request.config_dict  # of the site, also within the console's application
+    return WorkContext(tx, keys[LIBRARY], keys[INSTALLATION], keys[CLOCK]())

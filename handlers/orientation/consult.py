@@ -38,7 +38,7 @@ async def _link(context: Context, answers: str) -> str:
     sealed = sealing.seal_address(installation.route_key, address, "link|" + token_hash)
     await cases.add_link(context.tx, token_hash, sealed, _expiry(context.now))
     assessment = f"&a={answers}" if answers else ""
-    return f"{installation.public_url.rstrip('/')}/c#t={token}{assessment}&l={context.language}"
+    return f"{installation.public_url}/c#t={token}{assessment}&l={context.language}"
 
 
 def _expiry(now: datetime) -> datetime:
