@@ -9,7 +9,7 @@ otherwise.
 TEXT = 4096
 TEXT_WITH_BUTTONS = 1024
 BUTTON_LABEL = 20
-CHOICE_BYTES = 64
+CHOICE_BYTES = 64  # of a button's payload
 SITUATION_WORDS = (40, 90)  # minimum and maximum
 OPTION = 110
 WHY_WORDS = (20, 50)  # minimum and maximum

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache
 
 from content.library import Library
+from content.limits import CHOICE_BYTES
 from content.text import fold
 from handlers import help, outgoing
 from handlers.account import enroll, leave, link_channels, profile
@@ -71,7 +72,6 @@ BUTTONS: Mapping[str, Handler] = {
 }
 BATCH_HANDLERS: Mapping[str, BatchHandler] = {"answer": answer.handle_all}
 """Buttons that are pressed often enough to be handled in batches: one set of statements for many users."""
-MAX_CHOICE_BYTES = 64  # no button of ours has a longer payload
 MAX_ARGUMENT_LENGTH = 40  # characters of a code; anything longer is a sentence
 ALLOWED_BEFORE_RENEWAL = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"})
 """Commands open to a servant who has not yet accepted a newer privacy notice."""
@@ -133,7 +133,7 @@ def _is_press_of(prefix: str, context: Context) -> bool:
     """Whether the update is a press of such a button by a user who may press it now."""
     choice = context.update.choice
     is_press = context.update.kind is UpdateKind.CHOICE and choice.partition(":")[0] == prefix
-    return is_press and len(choice.encode()) <= MAX_CHOICE_BYTES and not enroll.must_renew(context)
+    return is_press and len(choice.encode()) <= CHOICE_BYTES and not enroll.must_renew(context)
 
 
 def _language(update: Update) -> str:
@@ -163,7 +163,7 @@ async def _respond(context: Context) -> Response:
     if kind is UpdateKind.CHOICE:
         prefix = update.choice.partition(":")[0]
         handler = BUTTONS.get(prefix)
-        if handler is None or len(update.choice.encode()) > MAX_CHOICE_BYTES:
+        if handler is None or len(update.choice.encode()) > CHOICE_BYTES:
             return await help.unknown_button(context)
         if enroll.must_renew(context) and not update.choice.startswith(("enroll:renew:", "leave:")):
             return await enroll.renew(context)

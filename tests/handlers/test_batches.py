@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from content import limits
 from content.library import Library
 from handlers import router
 from handlers.context import WorkContext
@@ -125,7 +126,7 @@ async def test_in_a_batch_only_the_servant_with_an_older_notice_is_asked_to_acce
 
 
 async def test_a_button_that_is_too_long_answers_nothing(scene: Scene) -> None:
-    choice = f"answer:{scene.prompts[ANA]}:{'x' * router.MAX_CHOICE_BYTES}:a"
+    choice = f"answer:{scene.prompts[ANA]}:{'x' * limits.CHOICE_BYTES}:a"
     await scene.handle_all(scene.update(ANA, UpdateKind.CHOICE, choice=choice), scene.press(BETO, "a"))
     assert await answers(scene, ANA) == []
     assert len(await answers(scene, BETO)) == 1

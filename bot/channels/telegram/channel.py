@@ -16,7 +16,8 @@ from telegram.error import BadRequest
 
 from bot.channels.channel import Refused, Throttled
 from bot.channels.telegram.client import AiohttpRequest, TokenRevoked, errors_translated, refusal_kind
-from bot.channels.telegram.parser import MAX_BUTTON_BYTES, NAME, parse
+from bot.channels.telegram.parser import NAME, parse
+from content.limits import CHOICE_BYTES
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, Update, format_emphasis, strip_emphasis
 from storage.queue.claims import RecipientRateLimit
 
@@ -258,8 +259,8 @@ def _keyboard(parcel: Parcel) -> list[list[dict[str, str]]]:
     rows = [row for row in parcel.rows if row]
     if any(len(row) > MAX_IN_A_ROW for row in rows) or sum(map(len, rows)) > MAX_BUTTONS:
         raise Refused("too many buttons")
-    if any(len(button.choice.encode()) > MAX_BUTTON_BYTES for row in rows for button in row):
-        raise Refused("button over 64 bytes")
+    if any(len(button.choice.encode()) > CHOICE_BYTES for row in rows for button in row):
+        raise Refused(f"button over {CHOICE_BYTES} bytes")
     return [
         [
             {"text": strip_emphasis(button.label)}

@@ -8,12 +8,11 @@ import telegram
 from telegram.constants import ChatMemberStatus, ChatType
 
 from bot.channels.events import UnreadablePayload
-from bot.channels.text import clean, parse_typed
+from bot.channels.text import parse_choice, parse_typed
 from handlers.message import Update, UpdateKind
 
 NAME = "telegram"
 MAX_NUMBER = 2**63
-MAX_BUTTON_BYTES = 64
 MAX_DATE = 2**32  # Unix seconds that no message has
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
@@ -162,10 +161,8 @@ def _parse_press(key: str, query: telegram.CallbackQuery) -> Update | None:
 
 
 def _choice(data: object) -> str:
-    """A button's data; empty for a game's button, and for bytes that no button of ours can have."""
-    if not isinstance(data, str) or clean(data) != data or len(data.encode()) > MAX_BUTTON_BYTES:
-        return ""
-    return data
+    """A button's data; empty for a game's button, and for what no button of ours can have."""
+    return parse_choice(data) if isinstance(data, str) else ""
 
 
 def _membership(key: str, change: telegram.ChatMemberUpdated) -> Update | None:

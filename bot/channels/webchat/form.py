@@ -9,13 +9,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from bot.channels.text import clean, parse_typed
+from bot.channels.text import parse_choice, parse_typed
 from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
 from bot.web.requests import BodyTooLarge, read_body
 from handlers.message import UpdateKind
-
-MAX_CHOICE = 64
 
 
 class RejectedForm(Exception):
@@ -59,9 +57,9 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
 def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:
     """The action that a post asks for; None for an empty line."""
     if fields.get("choice"):
-        # Our own choices have at most 64 bytes. A forged one is cut and passed on: the handlers treat it as unknown.
+        # A forged choice is passed on as an empty one: the handlers treat it as unknown.
         ref = parse_number(fields.get("ref", ""))
-        choice = clean(fields["choice"][:MAX_CHOICE])
+        choice = parse_choice(fields["choice"])
         return SubmittedAction(UpdateKind.CHOICE, choice=choice, ref="" if ref is None else str(ref))
     if fields.get("long"):
         return SubmittedAction(UpdateKind.LONG_TEXT)

@@ -14,7 +14,6 @@ NAME = "whatsapp"
 UNLIMITED = -1
 MAX_LABEL = 200  # characters
 MAX_UNIX_SECONDS = 253_402_300_799  # the year 9999
-PRINTABLE = re.compile(r"[ -~]+")
 MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
 USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 

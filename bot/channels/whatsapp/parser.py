@@ -19,12 +19,11 @@ from bot.channels.events import (
     UnreadableEvent,
     UnreadablePayload,
 )
-from bot.channels.text import parse_typed
+from bot.channels.text import parse_choice, parse_typed
 from bot.channels.webhook import NO_KEY
 from bot.channels.whatsapp.errors import error_meaning
 from bot.channels.whatsapp.fields import (
     NAME,
-    PRINTABLE,
     USER_ID,
     Contacts,
     digest_of,
@@ -46,7 +45,6 @@ from handlers.message import Update, UpdateKind
 from storage.queue.receipts import DeliveryStatus
 
 MAX_SYSTEM_TEXT = 2_000  # of a system message, in characters
-MAX_BUTTON_BYTES = 64
 
 # Messages that need no answer and change nothing of ours.
 _IGNORED_MESSAGES = ("reaction", "unreaction", "edit", "revoke", "request_welcome")
@@ -205,7 +203,7 @@ def _content(raw: dict[str, Any]) -> tuple[UpdateKind, str, str, str]:
         pressed = object_in(reply, "button_reply").get("id") or object_in(reply, "list_reply").get("id")
     if not (choice := text_of(pressed)):
         return UpdateKind.ATTACHMENT, "", "", ""
-    return UpdateKind.CHOICE, "", "", choice if len(choice) <= MAX_BUTTON_BYTES and PRINTABLE.fullmatch(choice) else ""
+    return UpdateKind.CHOICE, "", "", parse_choice(choice)
 
 
 def _text_body(raw: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Typed text means the same on every channel, whether a command, a text or one that is too long."""
+"""What people type and press means the same on every channel: commands, texts, long texts, payloads of buttons."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bot.channels.telegram import parser as telegram
 from bot.channels.webchat.form import parse_action
 from bot.channels.whatsapp import parser as whatsapp
+from content.limits import CHOICE_BYTES
 from handlers.message import BOLD, MAX_SHORT_TEXT, UNBOLD, Update, UpdateKind
 from tests.bot.channels.whatsapp import payloads
 
@@ -78,3 +79,59 @@ PIECES = st.lists(st.sampled_from(["/", "@", " ", "\n", "\r", "\u200b", "\ud83d"
 @example("/hoy@bot\n")
 def test_no_text_is_read_differently_on_two_channels(text: str) -> None:
     assert len({parse(text) for parse in CHANNELS}) == 1
+
+
+def pressed_on_telegram(payload: str) -> str:
+    chat = {"id": 5, "type": "private", "first_name": "Ana"}
+    user = {"id": 5, "is_bot": False, "first_name": "Ana"}
+    message = {"message_id": 8, "date": 1_763_820_000, "chat": chat}
+    press = {"id": "4", "from": user, "chat_instance": "1", "message": message, "data": payload}
+    update = telegram.parse({"update_id": 1, "callback_query": press})
+    assert update is not None
+    assert update.kind is UpdateKind.CHOICE
+    return update.choice
+
+
+def pressed_on_whatsapp(payload: str) -> str:
+    (update,) = whatsapp.parse(payloads.reply("button_reply", id=payload))
+    assert isinstance(update, Update)
+    assert update.kind is UpdateKind.CHOICE
+    return update.choice
+
+
+def pressed_on_webchat(payload: str) -> str:
+    action = parse_action({"choice": payload})
+    assert action is not None
+    assert action.kind is UpdateKind.CHOICE
+    return action.choice
+
+
+PRESSES: list[Callable[[str], str]] = [pressed_on_telegram, pressed_on_whatsapp, pressed_on_webchat]
+
+PAYLOADS = [
+    ("answer:17:b", "answer:17:b"),
+    ("x" * CHOICE_BYTES, "x" * CHOICE_BYTES),
+    ("x" * (CHOICE_BYTES + 1), ""),
+    ("'; drop table servants; --", "'; drop table servants; --"),
+    (" ", " "),
+    ("opción", ""),
+    ("answer:1:a\n", ""),
+    ("answer:1:\x00", ""),
+    ("answer:1:a\u200b", ""),
+    ("\ud800", ""),
+]
+
+
+@pytest.mark.parametrize("parse", PRESSES, ids=lambda parse: parse.__name__.removeprefix("pressed_on_"))
+@pytest.mark.parametrize(("payload", "choice"), PAYLOADS, ids=[ascii(payload)[:40] for payload, _ in PAYLOADS])
+def test_a_pressed_button_has_only_a_payload_that_ours_can_have(
+    payload: str, choice: str, parse: Callable[[str], str]
+) -> None:
+    assert parse(payload) == choice
+
+
+@given(st.text(min_size=1) | st.text(st.characters(codec="ascii"), min_size=1))
+def test_no_payload_is_read_differently_on_two_channels(payload: str) -> None:
+    (choice,) = {parse(payload) for parse in PRESSES}
+    assert choice in ("", payload)
+    assert len(choice.encode()) <= CHOICE_BYTES

@@ -122,7 +122,7 @@ async def test_a_missing_button_is_reported_with_those_that_are_shown(product: P
 async def test_a_forged_press_is_passed_on_and_shows_nothing(product: Product, phone: WebchatPhone, ref: str) -> None:
     await phone.post({"choice": "<b>officer:grant</b>" * 9, "ref": ref})
     update = product.stored[-1]
-    assert (update.kind, len(update.choice)) == (UpdateKind.CHOICE, 64)
+    assert (update.kind, update.choice) == (UpdateKind.CHOICE, "")
     assert phone.own() == ["Empezar"]
 
 
