@@ -61,7 +61,7 @@ class AccountEventKind(StrEnum):
     TEMPLATE = "template"  # fields: name, language (the platform's code), status
     TEMPLATE_CATEGORY = "template_category"  # fields: name, language, category
     TEMPLATE_QUALITY = "template_quality"  # fields: name, language, quality
-    LIMIT = "limit"  # fields: people (recipients of templates per 24 hours; -1: unlimited)
+    LIMIT = "limit"  # fields: people, a text of `channel_facts.recipient_limit_text`
     ACCOUNT = "account"  # fields: event; restricted, disabled ...
     FAULT = "fault"  # fields: code; an error that concerns the whole account
 

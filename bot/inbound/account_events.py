@@ -1,6 +1,5 @@
 """Record what a platform reports about our own account: its templates, limits and restrictions."""
 
-import re
 from datetime import datetime
 
 import structlog
@@ -10,9 +9,6 @@ from storage.channels import channel_facts
 from storage.database import Transaction
 
 log = structlog.get_logger()
-
-PEOPLE_LIMIT = re.compile(r"-1|[0-9]{1,9}")
-"""Recipients outside the reply window in 24 hours; -1: without limit."""
 
 
 async def receive(tx: Transaction, event: AccountEvent, now: datetime) -> None:
@@ -26,8 +22,7 @@ async def receive(tx: Transaction, event: AccountEvent, now: datetime) -> None:
         case AccountEventKind.TEMPLATE_QUALITY:
             await _record_template(tx, event, now, quality=fields.get("quality", ""))
         case AccountEventKind.LIMIT:
-            if PEOPLE_LIMIT.fullmatch(fields.get("people", "")):
-                await channel_facts.store(tx, event.channel, channel_facts.RECIPIENT_LIMIT, fields["people"], now)
+            await _record_limit(tx, event, now)
         case AccountEventKind.ACCOUNT:
             await _record_account_status(tx, event, now)
         case AccountEventKind.FAULT:
@@ -46,6 +41,14 @@ async def _record_template(tx: Transaction, event: AccountEvent, now: datetime, 
     name, code = event.fields.get("name", ""), event.fields.get("language", "")
     if name and code:
         await channel_facts.store_template(tx, event.channel, name, code, now, **facts)
+
+
+async def _record_limit(tx: Transaction, event: AccountEvent, now: datetime) -> None:
+    try:
+        recipients = channel_facts.parse_recipient_limit(event.fields.get("people", ""))
+    except ValueError:
+        return
+    await channel_facts.store_recipient_limit(tx, event.channel, recipients, now)
 
 
 async def _record_account_status(tx: Transaction, event: AccountEvent, now: datetime) -> None:

@@ -135,15 +135,6 @@ def template_statuses(library: Library, states: Mapping[tuple[str, str], Templat
     ]
 
 
-def recipient_limit(reported: str | None) -> int | None:
-    """Parse the stored fact RECIPIENT_LIMIT.
-
-    Argument None: never reported, the default applies. Result None: unlimited.
-    """
-    limit = template_messages.DEFAULT_RECIPIENT_LIMIT if reported is None else int(reported)
-    return None if limit < 0 else limit
-
-
 def _template_status(template: Template, language: str, state: TemplateState | None) -> TemplateStatus:
     category = state.category if state else ""
     return TemplateStatus(
@@ -159,8 +150,7 @@ def _template_status(template: Template, language: str, state: TemplateState | N
 
 
 async def _quota(tx: Transaction, channel: str, now: datetime) -> RecipientQuota:
-    reported = (await channel_facts.facts(tx, channel)).get(channel_facts.RECIPIENT_LIMIT)
+    limit = await channel_facts.recipient_limit(tx, channel)
     used = await addresses.count_template_recipients(tx, channel, now - template_messages.LIMIT_PERIOD)
-    return RecipientQuota(
-        recipient_limit(reported), reported is None, used, await addresses.count_deferred(tx, channel)
-    )
+    waiting = await addresses.count_deferred(tx, channel)
+    return RecipientQuota(limit.recipients, not limit.is_reported, used, waiting)

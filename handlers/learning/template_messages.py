@@ -26,10 +26,10 @@ from storage.people.due import DueGroup, DueServant, TemplateLanguages, WindowCu
 TAP_TEMPLATE = "pregunta_diaria"  # announces a prompt; its quick reply fetches it
 FULL_TEMPLATE = "pregunta_completa"  # the prompt itself, its options as quick replies
 NEWS_TEMPLATE = "novedades_consulta"  # announces news of a confidential query; its quick reply fetches the link
-DEFAULT_RECIPIENT_LIMIT = 250
-"""Recipients in 24 hours while the platform has reported no other limit (Cloud API, messaging limits)."""
 LIMIT_PERIOD = timedelta(hours=24)
-WINDOW_MARGIN = timedelta(minutes=10)  # a window about to close counts as closed, since sending may take a while
+PLANNING_MARGIN = timedelta(minutes=10)
+"""A reply window that closes sooner counts as closed when prompts are planned: they wait in the outbox before they are
+sent. Longer than a channel's own margin at sending, so that a window found open here is still open then."""
 MARKETING = "MARKETING"  # the platform's category of templates that users can opt out of
 
 TemplateStates = Mapping[tuple[str, str], TemplateState]
@@ -39,7 +39,7 @@ TemplateStates = Mapping[tuple[str, str], TemplateState]
 def window_cutoffs(work: WorkContext) -> list[WindowCutoff]:
     """For each channel with a reply window, the time since which a user must have written to be inside it."""
     return [
-        WindowCutoff(name, work.now - capabilities.reply_window + WINDOW_MARGIN)
+        WindowCutoff(name, work.now - capabilities.reply_window + PLANNING_MARGIN)
         for name, capabilities in work.installation.channel_capabilities.items()
         if capabilities.reply_window
     ]
@@ -84,9 +84,8 @@ async def remaining_quota(
 
     Quota is reserved for servants deferred since an earlier day whose hour is still to come today.
     """
-    facts = await channel_facts.facts(tx, window.channel)
-    limit = int(facts.get(channel_facts.RECIPIENT_LIMIT, DEFAULT_RECIPIENT_LIMIT))
-    if limit < 0:
+    limit = (await channel_facts.recipient_limit(tx, window.channel)).recipients
+    if limit is None:
         return None
     used = await addresses.count_template_recipients(tx, window.channel, day.now - LIMIT_PERIOD)
     reserved = await due.count_deferred_for_later_hours(tx, day.due_time, window, languages)

@@ -1,5 +1,6 @@
 """Facts that the platforms report about our accounts: limits, why a channel is stopped, the status of our templates."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,11 @@ from storage.schema import channel_facts, template_states
 
 STOPPED = "stopped"  # why nothing can be sent on the channel
 NOT_RECEIVING = "not_receiving"  # why no updates reach us on the channel, while we may send
-RECIPIENT_LIMIT = "recipient_limit"  # recipients outside the reply window allowed in 24 hours; -1: unlimited
+RECIPIENT_LIMIT = "recipient_limit"  # see RecipientLimit
+DEFAULT_RECIPIENT_LIMIT = 250
+"""Recipients in 24 hours while the platform has reported no other limit (Cloud API, messaging limits)."""
+_UNLIMITED = "-1"
+_RECIPIENTS = re.compile(r"[0-9]{1,9}")
 
 STOPPING_STATUSES = (
     "PENDING",
@@ -34,6 +39,14 @@ class Interruption:
 
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientLimit:
+    """Recipients outside the reply window to whom the platform lets us send templates in 24 hours."""
+
+    recipients: int | None  # None: unlimited
+    is_reported: bool  # False: the platform has reported none, and the default counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,33 @@ async def clear(tx: Transaction, channel: str, name: str) -> None:
 async def facts(tx: Transaction, channel: str) -> Mapping[str, str]:
     statement = select(channel_facts.c.name, channel_facts.c.value).where(channel_facts.c.channel == channel)
     return {row[0]: row[1] for row in await tx.execute(statement)}
+
+
+def recipient_limit_text(recipients: int | None) -> str:
+    """A recipient limit as text, in facts and account events; None: unlimited."""
+    return _UNLIMITED if recipients is None else str(recipients)
+
+
+def parse_recipient_limit(text: str) -> int | None:
+    """The limit in a text of `recipient_limit_text`; None: unlimited. Raises ValueError for any other text."""
+    if text == _UNLIMITED:
+        return None
+    if not _RECIPIENTS.fullmatch(text):
+        raise ValueError("not a number of recipients")
+    return int(text)
+
+
+async def store_recipient_limit(tx: Transaction, channel: str, recipients: int | None, now: datetime) -> None:
+    """Store the limit that the platform reported; None: unlimited."""
+    await store(tx, channel, RECIPIENT_LIMIT, recipient_limit_text(recipients), now)
+
+
+async def recipient_limit(tx: Transaction, channel: str) -> RecipientLimit:
+    """The limit that the platform reported last, or the default."""
+    reported = (await facts(tx, channel)).get(RECIPIENT_LIMIT)
+    if reported is None:
+        return RecipientLimit(DEFAULT_RECIPIENT_LIMIT, is_reported=False)
+    return RecipientLimit(parse_recipient_limit(reported), is_reported=True)
 
 
 async def stopped(tx: Transaction) -> Mapping[str, str]:

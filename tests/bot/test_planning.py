@@ -77,7 +77,7 @@ async def test_a_restart_after_a_crash_resume(stage: Stage, reach: str) -> None:
 async def test_servants_without_a_prompt_after_a_crash_are_deferred_by_the_next_plan(stage: Stage) -> None:
     await stage.enrol(7, channel="whatsapp")
     async with stage.database.write() as tx:
-        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "5", MONDAY_NINE)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", 5, MONDAY_NINE)
     with pytest.raises(Crash):
         await crashing_scheduler(stage, 2).plan(MONDAY_NINE)
     assert await stage.new_scheduler().plan(MONDAY_NINE) == 1
@@ -92,7 +92,7 @@ async def test_deferred_servants_are_planned_first_over_all_batches(stage: Stage
     async with stage.database.write() as tx:
         for number, days in ((5, 2), (6, 3), (2, 2)):
             await addresses.defer(tx, "whatsapp", f"9-{number}", (MONDAY_NINE - timedelta(days=days)).date())
-        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "5", MONDAY_NINE)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", 5, MONDAY_NINE)
     await stage.scheduler.plan(MONDAY_NINE)
     planned = select(address_rows.c.address).join(prompts, prompts.c.servant_id == address_rows.c.servant_id)
     async with stage.database.read() as tx:

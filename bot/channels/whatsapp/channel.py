@@ -3,7 +3,7 @@
 The client is our own, over aiohttp: the existing library loses batched and incomplete webhooks and checks no length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from bot.channels.channel import (
     Unreachable,
     WindowClosed,
 )
-from bot.channels.events import ErrorMeaning
+from bot.channels.events import ErrorMeaning, UnreadablePayload
 from bot.channels.http_client import NoResponse
 from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphError
@@ -30,13 +30,15 @@ from bot.channels.whatsapp.fields import NAME, hashed_key, messaging_limit
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
-from storage.database import Database, DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import addresses
 from storage.people.addresses import ServantAddress
 from storage.queue.claims import RecipientRateLimit
 
 WINDOW = timedelta(hours=24)
-WINDOW_MARGIN = timedelta(minutes=5)  # a window about to close counts as closed: clocks differ, and requests take time
+SENDING_MARGIN = timedelta(minutes=5)
+"""A reply window that closes sooner counts as closed when a message is sent: clocks differ, and requests take time.
+Shorter than the margin of planning, which also covers the wait in the outbox."""
 BACK_OFF_SECONDS = 5.0
 NUMBER_PAUSE_SECONDS = 3600.0
 DAY_SECONDS = 24 * 3600.0
@@ -92,21 +94,9 @@ class WhatsApp:
             raise self._channel_error(error) from None
         except NoResponse as error:
             raise Unreachable(error.kind, in_doubt=False) from None
-        limit = messaging_limit(number.get("whatsapp_business_manager_messaging_limit"))
-        await self._record_limit_and_templates(limit, templates)
-
-    async def _record_limit_and_templates(self, limit: int | None, templates: list[dict[str, Any]]) -> None:
-        now = self._clock()
         async with self._database.write() as tx:
-            if limit is not None:
-                await channel_facts.store(tx, NAME, channel_facts.RECIPIENT_LIMIT, str(limit), now)
-            for template in templates:
-                name, language, status, category = (
-                    str(template.get(field, "")) for field in ("name", "language", "status", "category")
-                )
-                await channel_facts.store_template(tx, NAME, name, language, now, status=status, category=category)
-            present = {(str(template["name"]), str(template["language"])) for template in templates}
-            await channel_facts.delete_absent_templates(tx, NAME, present)
+            await _record_limit(tx, number, self._clock())
+            await _record_templates(tx, templates, self._clock())
 
     async def close(self) -> None:
         await self._graph.close()
@@ -134,7 +124,7 @@ class WhatsApp:
         heard_at = address.heard_at if address else None
         is_open = template is None if address is None else False
         if heard_at is not None:
-            is_open = self._clock() < heard_at + WINDOW - WINDOW_MARGIN
+            is_open = self._clock() < heard_at + WINDOW - SENDING_MARGIN
         return RecipientState(address, is_open, state is not None and state.is_stopped)
 
     async def _send_free_form(self, parcel: Parcel) -> str:
@@ -215,3 +205,26 @@ class WhatsApp:
             case ErrorMeaning.CHANNEL_STOPPED:
                 return Stopped(reason)
         return Refused(reason)
+
+
+# ---------------------------------------------------------------- the account at start
+
+
+async def _record_limit(tx: Transaction, number: Mapping[str, Any], now: datetime) -> None:
+    """Record the messaging limit of our number; a number without a readable one keeps what was reported before."""
+    try:
+        limit = messaging_limit(number.get("whatsapp_business_manager_messaging_limit"))
+    except UnreadablePayload:
+        return
+    await channel_facts.store_recipient_limit(tx, NAME, limit, now)
+
+
+async def _record_templates(tx: Transaction, templates: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Record the states of the templates at Meta, and delete those of templates that are no longer there."""
+    for template in templates:
+        name, language, status, category = (
+            str(template.get(field, "")) for field in ("name", "language", "status", "category")
+        )
+        await channel_facts.store_template(tx, NAME, name, language, now, status=status, category=category)
+    present = {(str(template["name"]), str(template["language"])) for template in templates}
+    await channel_facts.delete_absent_templates(tx, NAME, present)

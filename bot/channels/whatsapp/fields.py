@@ -11,7 +11,6 @@ from bot.channels.text import clean
 from bot.channels.whatsapp.phone import canonical
 
 NAME = "whatsapp"
-UNLIMITED = -1
 MAX_LABEL = 200  # characters
 MAX_UNIX_SECONDS = 253_402_300_799  # the year 9999
 MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")
@@ -77,15 +76,6 @@ def timestamp_of(value: object) -> int:
     return seconds if seconds <= MAX_UNIX_SECONDS else 0
 
 
-def messaging_limit(value: object) -> int | None:
-    """Recipients of templates in 24 hours, from Meta's tier or number (TIER_2K, 2000); UNLIMITED; None: neither."""
-    limit = MESSAGING_LIMIT.fullmatch(text_of(value).upper())
-    if limit is None:
-        return None
-    unlimited, count, thousands = limit.groups()
-    return UNLIMITED if unlimited else int(count) * (1000 if thousands else 1)
-
-
 def user_of(value: object) -> str:
     """A business-scoped user id; empty for anything else."""
     return value if isinstance(value, str) and USER_ID.fullmatch(value) else ""
@@ -109,6 +99,15 @@ def hashed_key(name: str) -> str:
 
 
 # ---------------------------------------------------------------- required fields: these raise UnreadablePayload
+
+
+def messaging_limit(value: object) -> int | None:
+    """Recipients of templates in 24 hours, from Meta's tier or number (TIER_2K, 2000); None: unlimited."""
+    limit = MESSAGING_LIMIT.fullmatch(text_of(value).upper())
+    if limit is None:
+        raise UnreadablePayload("limit is not a number")
+    unlimited, count, thousands = limit.groups()
+    return None if unlimited else int(count) * (1000 if thousands else 1)
 
 
 def required_label(raw: dict[str, Any], name: str) -> str:

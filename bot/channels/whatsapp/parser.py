@@ -42,6 +42,7 @@ from bot.channels.whatsapp.fields import (
     user_of,
 )
 from handlers.message import Update, UpdateKind
+from storage.channels import channel_facts
 from storage.queue.receipts import DeliveryStatus
 
 MAX_SYSTEM_TEXT = 2_000  # of a system message, in characters
@@ -321,10 +322,8 @@ def _messaging_limit(raw: dict[str, Any], change: _Change, index: int) -> Accoun
         value = raw.get("max_daily_conversation_per_phone")
     if value is None:
         return None
-    limit = messaging_limit(value)
-    if limit is None:
-        raise UnreadablePayload("limit is not a number")
-    return _account_event(change, index, AccountEventKind.LIMIT, people=str(limit))
+    people = channel_facts.recipient_limit_text(messaging_limit(value))
+    return _account_event(change, index, AccountEventKind.LIMIT, people=people)
 
 
 def _account(raw: dict[str, Any], change: _Change, index: int) -> AccountEvent:

@@ -86,7 +86,7 @@ async def restrict_channels(office: Office) -> None:
         )
         for claimed in await delivery_worker.claim(tx, "w", ["telegram"], START - timedelta(hours=2), 1):
             await delivery_worker.finish(tx, claimed.id, DeliveryState.REFUSED, START - timedelta(hours=1))
-        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "2", START)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", 2, START)
         await servants.add_institution(tx, "LEON", "Municipio de León", "municipal")
         place = await servants.institution_by_code(tx, "LEON")
         assert place is not None
@@ -210,7 +210,7 @@ async def test_limits_recipients_and_templates_of_whatsapp_are_shown(full_office
 async def test_a_platform_without_a_limit_shows_no_free_places(full_office: Office) -> None:
     await restrict_channels(full_office)
     async with full_office.database.write() as tx:
-        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, "-1", START)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", None, START)
     shown = plain((await fetch(full_office))[1])
     assert "Límite sin límite Usados en 24 horas 2 Esperan su pregunta 2" in shown
 

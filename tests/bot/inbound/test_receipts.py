@@ -20,7 +20,6 @@ from handlers.context import WorkContext
 from handlers.message import Parcel
 from storage import schema
 from storage.channels import channel_facts
-from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.people import addresses, closures, servants
 from storage.people.closures import Closure
@@ -297,7 +296,7 @@ async def test_a_servant_whose_prompt_did_not_arrive_is_planned_first_on_the_nex
     row = await chat.send_waiting(ANA)
     await chat.receive_status(row, DeliveryStatus.FAILED, 131049)
     async with chat.database.write() as tx:
-        await channel_facts.store(tx, "whatsapp", RECIPIENT_LIMIT, "1", chat.clock())
+        await channel_facts.store_recipient_limit(tx, "whatsapp", 1, chat.clock())
     for phone in (ANA, BETO):
         await chat.unread(phone)
     chat.clock.move(days=1)

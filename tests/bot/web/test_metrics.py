@@ -73,13 +73,13 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     }
 
 
-@pytest.mark.parametrize(("limit", "shown"), [("2000", 2000), ("-1", math.inf)])
+@pytest.mark.parametrize(("limit", "shown"), [(2000, 2000), (None, math.inf)])
 async def test_metrics_report_limits_recipients_and_templates(
-    site: Site, database: Database, limit: str, shown: float
+    site: Site, database: Database, limit: int | None, shown: float
 ) -> None:
     await restrict_whatsapp(database)
     async with database.write() as tx:
-        await channel_facts.store(tx, "whatsapp", channel_facts.RECIPIENT_LIMIT, limit, NOW)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", limit, NOW)
     async with site.client.get("/metrics") as answer:
         assert samples(await answer.text()) == {
             "integra_outbox_age_seconds": 0,

@@ -15,7 +15,6 @@ from handlers.administration.channel_status import (
     TemplateReach,
     TemplateStatus,
     Trouble,
-    recipient_limit,
 )
 from handlers.capabilities import Capabilities
 from handlers.context import Installation, WorkContext
@@ -105,7 +104,7 @@ async def test_template_recipients_of_24_hours_and_waiting_ones_are_counted(
 ) -> None:
     async with database.write() as tx:
         await enrol(tx, "asked", "before", "waiting", "blocked")
-        await channel_facts.store(tx, WINDOWED, channel_facts.RECIPIENT_LIMIT, "2", NOW)
+        await channel_facts.store_recipient_limit(tx, WINDOWED, 2, NOW)
         await addresses.record_template_sent(tx, WINDOWED, "asked", NOW - 23 * HOUR)
         await addresses.record_template_sent(tx, WINDOWED, "before", NOW - 25 * HOUR)
         for name in ("waiting", "blocked"):
@@ -165,11 +164,6 @@ def test_a_template_submitted_as_marketing_is_not_recategorized(library: Library
     ours = library.templates["pregunta_diaria"].model_copy(update={"category": "marketing"})
     changed = replace(library, templates={ours.name: ours})
     assert not template(changed, category="MARKETING").is_marketing_unasked
-
-
-@pytest.mark.parametrize(("reported", "limit"), [(None, 250), ("250", 250), ("2000", 2000), ("-1", None), ("0", 0)])
-def test_the_limit_is_the_reported_one_or_the_default(reported: str | None, limit: int | None) -> None:
-    assert recipient_limit(reported) == limit
 
 
 @pytest.mark.parametrize(("limit", "used", "room"), [(250, 0, 250), (250, 249, 1), (250, 300, 0), (None, 300, None)])

@@ -17,7 +17,6 @@ from handlers.learning import daily, send_window, template_messages
 from handlers.message import RenderedTemplate, UpdateKind
 from storage import schema
 from storage.channels import channel_facts
-from storage.channels.channel_facts import RECIPIENT_LIMIT
 from storage.database import Database
 from storage.people import addresses, due, servants
 from storage.people.due import WindowCutoff
@@ -47,11 +46,10 @@ class Story(Chat):
         await self.tick()
         return [number for number, who in enumerate(phones) if await self.unread(who)]
 
-    async def report(self, **facts: str) -> None:
-        """Store facts that the platform reported of the channel."""
+    async def report_limit(self, recipients: int | None) -> None:
+        """Store the limit of recipients that the platform reported; None: unlimited."""
         async with self.database.write() as tx:
-            for name, value in facts.items():
-                await channel_facts.store(tx, "whatsapp", name, value, self.clock())
+            await channel_facts.store_recipient_limit(tx, "whatsapp", recipients, self.clock())
 
     async def template(self, name: str = TAP, language: str = "es", **reported: str) -> None:
         """Store the status of a template that the platform reported."""
@@ -93,8 +91,8 @@ def at(clock: Clock, day: int, hour: int, minute: int = 0) -> None:
 HEARD: dict[str, tuple[timedelta | None, bool]] = {  # how long ago the user wrote; inside the window
     "a minute ago": (MINUTE, True),
     "an hour ago": (HOUR, True),
-    "almost a day ago, with the margin": (DAY - template_messages.WINDOW_MARGIN - MINUTE, True),
-    "as the margin begins": (DAY - template_messages.WINDOW_MARGIN, False),
+    "almost a day ago, with the margin": (DAY - template_messages.PLANNING_MARGIN - MINUTE, True),
+    "as the margin begins": (DAY - template_messages.PLANNING_MARGIN, False),
     "a day ago": (DAY, False),
     "three days ago": (3 * DAY, False),
     "never": (None, False),
@@ -110,7 +108,7 @@ async def test_inside_the_reply_window_the_prompt_is_free_and_outside_it_a_templ
     heard = schema.addresses.update().values(heard_at=story.clock() - ago if ago else None)
     async with story.database.write() as tx:
         await tx.execute(heard)
-    await story.report(recipient_limit="0" if is_free else "1")
+    await story.report_limit(0 if is_free else 1)
     assert [await story.tick() for _ in range(2)] == [1, 0]
     (parcel,) = await story.unread(ANA)
     assert parcel.template == RenderedTemplate(TAP, "es_MX", (await story.topic(ANA),), ("profile:today",)), (
@@ -146,7 +144,7 @@ async def test_the_quick_reply_of_the_template_fetches_the_prompt(story: Story) 
 async def test_a_channel_without_window_has_neither_templates_nor_a_limit(story: Story) -> None:
     await story.enrol(ANA_ON_TELEGRAM)
     await story.unread(ANA_ON_TELEGRAM)
-    await story.report(recipient_limit="0")
+    await story.report_limit(0)
     await story.template(status="PAUSED")
     at(story.clock, 0, 9)
     assert await story.tick() == 1
@@ -188,7 +186,7 @@ LIMITS = {  # the reported limit; how many of three are planned when 249 got a t
 async def test_no_more_silent_servants_are_planned_than_the_platform_allows(story: Story, reported: str | None) -> None:
     phones = await story.enrol_at(9, 9, 9)
     if reported is not None:
-        await story.report(recipient_limit=reported)
+        await story.report_limit(channel_facts.parse_recipient_limit(reported))
     at(story.clock, 0, 9)
     async with story.database.write() as tx:
         owner = await servants.by_address(tx, "whatsapp", phones[0].address)
@@ -204,7 +202,7 @@ async def test_no_more_silent_servants_are_planned_than_the_platform_allows(stor
 
 
 async def test_a_deferred_servant_is_planned_first_and_at_their_own_hour(story: Story) -> None:
-    await story.report(recipient_limit="2")
+    await story.report_limit(2)
     phones = await story.enrol_at(9, 9, 11, 11)
     days = []
     for day in range(3):
@@ -218,7 +216,7 @@ async def test_a_deferred_servant_is_planned_first_and_at_their_own_hour(story: 
 
 
 async def test_a_new_servant_takes_no_quota_of_deferred_ones(story: Story) -> None:
-    await story.report(recipient_limit="2")
+    await story.report_limit(2)
     first = await story.enrol_at(9, 9, 14)
     at(story.clock, 0, 9)
     assert await story.planned(first) == [0, 1]
@@ -235,7 +233,7 @@ async def test_a_new_servant_takes_no_quota_of_deferred_ones(story: Story) -> No
 
 
 async def test_quota_that_the_rolling_day_frees_is_used(story: Story) -> None:
-    await story.report(recipient_limit="2")
+    await story.report_limit(2)
     phones = await story.enrol_at(9, 9, 9, 9)
     async with story.database.write() as tx:
         for who, hour in ((phones[0], 10), (phones[1], 12)):  # as if they had got a template on Sunday
@@ -258,7 +256,7 @@ async def test_no_rolling_day_exceeds_the_limit_and_every_servant_is_planned(
     await clear_tables(database)
     story = Story(database, library, Clock(MONDAY_NINE - 3 * DAY))
     await story.open()
-    await story.report(recipient_limit=f"{limit}")
+    await story.report_limit(limit)
     phones = await story.enrol_at(*hours)
     planned: list[tuple[datetime, int]] = []
     for day in range(5):
@@ -275,7 +273,7 @@ async def test_no_rolling_day_exceeds_the_limit_and_every_servant_is_planned(
 
 
 async def test_a_deferred_servant_who_writes_is_planned_at_once_without_quota(story: Story) -> None:
-    await story.report(recipient_limit="0")
+    await story.report_limit(0)
     phones = await story.enrol_at(9, 9)
     at(story.clock, 0, 9)
     assert await story.planned(phones) == []
@@ -286,7 +284,7 @@ async def test_a_deferred_servant_who_writes_is_planned_at_once_without_quota(st
 
 
 async def test_free_prompts_do_not_count_against_the_limit(story: Story) -> None:
-    await story.report(recipient_limit="1")
+    await story.report_limit(1)
     phones = await story.enrol_at(9, 9, 9)
     at(story.clock, 0, 9)
     for who in phones[:2]:
@@ -322,7 +320,7 @@ async def test_a_servant_who_writes_before_their_batch_gets_no_template(story: S
 
 
 async def test_servants_of_both_languages_share_the_limit(story: Story) -> None:
-    await story.report(recipient_limit="3")
+    await story.report_limit(3)
     spanish = await story.enrol_at(9, 9)
     english = await story.enrol_at(9, 9, language="en", start=10)
     at(story.clock, 0, 9)
@@ -330,7 +328,7 @@ async def test_servants_of_both_languages_share_the_limit(story: Story) -> None:
 
 
 async def test_the_longest_deferred_servant_goes_first_in_either_language(story: Story) -> None:
-    await story.report(recipient_limit="1")
+    await story.report_limit(1)
     spanish = await story.enrol_at(9)
     english = await story.enrol_at(9, language="en", start=10)
     planned = []
@@ -375,7 +373,7 @@ async def test_a_stopped_template_is_awaited_until_the_day_ends(story: Story) ->
 
 
 async def test_no_quota_is_reserved_for_a_servant_who_cannot_be_planned(story: Story) -> None:
-    await story.report(recipient_limit="1")
+    await story.report_limit(1)
     await story.template(language="en", status="PAUSED")
     english = await story.enrol_at(12, language="en", start=10)
     at(story.clock, 0, 12)
@@ -410,7 +408,7 @@ async def test_a_servant_who_opts_in_again_or_writes_is_planned(story: Story) ->
 
 
 async def test_no_quota_is_reserved_for_a_servant_who_opted_out(story: Story) -> None:
-    await story.report(recipient_limit="1")
+    await story.report_limit(1)
     await story.template(status="APPROVED", category="MARKETING")
     phones = await story.enrol_at(12, 9)
     at(story.clock, 0, 8)
@@ -563,7 +561,7 @@ async def test_a_prompt_goes_to_the_chosen_channel_or_if_unreachable_to_the_othe
 
 
 async def test_a_closed_window_on_a_channel_that_was_not_chosen_uses_no_quota(story: Story) -> None:
-    await story.report(recipient_limit="1")
+    await story.report_limit(1)
     await story.enrol(ANA)
     await link(story, ANA, "telegram", ANA_ON_TELEGRAM.address)
     async with story.database.write() as tx:
@@ -592,7 +590,7 @@ AHEAD = {  # deferred since that day (0: today), hour; whether quota is reserved
 @pytest.mark.parametrize("name", AHEAD)
 async def test_for_whom_quota_is_reserved(story: Story, name: str) -> None:
     since, hour, is_reserved = AHEAD[name]
-    await story.report(recipient_limit="5")
+    await story.report_limit(5)
     (who,) = await story.enrol_at(hour)
     at(story.clock, 0, 10)
     async with story.database.write() as tx:
@@ -606,7 +604,7 @@ async def test_for_whom_quota_is_reserved(story: Story, name: str) -> None:
 
 
 async def test_no_quota_is_reserved_without_limit(story: Story) -> None:
-    await story.report(**{RECIPIENT_LIMIT: "-1"})
+    await story.report_limit(None)
     phones = await story.enrol_at(9, 11)
     async with story.database.write() as tx:
         await addresses.defer(tx, "whatsapp", phones[1].address, story.clock().date())

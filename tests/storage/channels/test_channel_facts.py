@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.channels import channel_facts
-from storage.channels.channel_facts import RECIPIENT_LIMIT, STOPPED, TemplateState
+from storage.channels.channel_facts import RECIPIENT_LIMIT, STOPPED, RecipientLimit, TemplateState
 from storage.database import Database, Transaction
 from tests.cast import MONDAY_NINE as NOW
 
@@ -43,6 +45,27 @@ async def test_a_channel_is_stopped_until_the_fact_is_cleared(database: Database
         assert await channel_facts.stopped(tx) == {"telegram": "code 190 of telegram"}
         assert await channel_facts.facts(tx, "whatsapp") == {RECIPIENT_LIMIT: "250"}
         await channel_facts.clear(tx, "whatsapp", STOPPED)
+
+
+@pytest.mark.parametrize("limit", [0, 250, 2000, 999_999_999, None])
+async def test_the_recipient_limit_is_the_one_reported_last(database: Database, limit: int | None) -> None:
+    async with database.write() as tx:
+        assert await channel_facts.recipient_limit(tx, "whatsapp") == RecipientLimit(250, is_reported=False)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", 50, NOW)
+        await channel_facts.store_recipient_limit(tx, "whatsapp", limit, NOW + HOUR)
+        assert await channel_facts.recipient_limit(tx, "whatsapp") == RecipientLimit(limit, is_reported=True)
+        assert await channel_facts.recipient_limit(tx, "telegram") == RecipientLimit(250, is_reported=False)
+
+
+@given(st.none() | st.integers(0, 999_999_999))
+def test_a_recipient_limit_is_read_as_it_was_written(limit: int | None) -> None:
+    assert channel_facts.parse_recipient_limit(channel_facts.recipient_limit_text(limit)) == limit
+
+
+@pytest.mark.parametrize("text", ["", "many", "2K", "-", "-2", "1.5", " 7", "٧", "1" * 10])
+def test_a_text_that_is_no_recipient_limit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="number of recipients"):
+        channel_facts.parse_recipient_limit(text)
 
 
 async def test_a_long_reason_is_truncated(database: Database) -> None:
