@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import structlog
-from aiohttp import web as web_server
+from aiohttp import web
 
 from bot.app import App
 from bot.channels import registry
@@ -32,8 +32,8 @@ NOT_RECEIVING_HINT = "no updates come in: the platform does not accept PUBLIC_UR
 log = structlog.get_logger()
 
 
-async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool = True, work: bool = True) -> None:
-    """Open the port (`web`) and run the workers (`work`) until cancelled; `ready` is awaited with the port, or 0.
+async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, serves: bool = True, works: bool = True) -> None:
+    """Open the port (`serves`) and run the workers (`works`) until cancelled; `ready` is awaited with the port, or 0.
 
     Raises WrongSetting when the port cannot be opened or another process has the SQLite database, DatabaseUnavailable
     when the database is read-only.
@@ -44,10 +44,10 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, web: bool 
         await permissions.check(app.database)
         if app.database.is_sqlite:
             await _release_claims(app)
-        port = await _open_port(app, stack) if web else 0
+        port = await _open_port(app, stack) if serves else 0
         tune_garbage_collector()
         async with asyncio.TaskGroup() as tasks:
-            if work:
+            if works:
                 _start_workers(app, tasks)
             await ready(port)
             await asyncio.Event().wait()  # until cancelled
@@ -112,12 +112,12 @@ def _lock_file(database: Path) -> IO[str]:
 
 
 async def _open_port(app: App, stack: AsyncExitStack) -> int:
-    runner = web_server.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN)
+    runner = web.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = app.settings.http_host, app.settings.http_port
     try:
-        await web_server.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         raise WrongSetting(_cannot_listen(host, port, error)) from error
     return int(runner.addresses[0][1])

@@ -12,6 +12,7 @@ from datetime import datetime
 from aiohttp import web
 
 from bot.channels.channel import Channel
+from bot.channels.stop_reason import StopCause
 from bot.channels.webhook import EventStore
 from bot.config import Settings
 from bot.encryption import SecretBox
@@ -90,13 +91,13 @@ class Registration(ABC):
         """What the channel can do, as far as handlers have to know."""
         return FULL_CAPABILITIES
 
-    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+    def start_lines(self, settings: Settings, *, serves: bool, works: bool) -> Sequence[tuple[str, str]]:
         """Label and value of the lines that `integra run` prints: what this process does for the channel.
 
-        `web`: it serves pages and webhooks; `work`: it sends and polls. Only what it serves has an address here.
+        `serves`: it serves pages and webhooks; `works`: it sends and polls. Only what it serves has an address here.
         """
         return ()
 
-    def stop_cause(self, reason: str) -> str:
-        """Why the channel was stopped: token, permission, account, number, payment or other."""
-        return "other"
+    def stop_cause(self, reason: str) -> StopCause:
+        """The cause behind the reason for which the channel was stopped."""
+        return StopCause.OTHER

@@ -72,7 +72,7 @@ async def _run(settings: Settings, role: ProcessRole, demo: bool) -> None:
             await _print_welcome(app, role, port, links)
 
         try:
-            await lifecycle.serve(app, ready, web=role.serves, work=role.works)
+            await lifecycle.serve(app, ready, serves=role.serves, works=role.works)
         except asyncio.CancelledError:
             print_line("Stopped.")
 
@@ -92,7 +92,7 @@ async def _print_welcome(app: wiring.App, role: ProcessRole, port: int, links: l
     """Print what this process does for the channels that are on, and the addresses of the pages that it serves."""
     print_line(f"Integra is ready on port {port}." if role.serves else "Integra's worker is running (no HTTP).")
     for registration in registry.enabled(app.settings):
-        for label, value in registration.start_lines(app.settings, web=role.serves, work=role.works):
+        for label, value in registration.start_lines(app.settings, serves=role.serves, works=role.works):
             print_line(f"  {label + ':':<17}{value}")
     async with app.database.read() as tx:
         institution = await servants.institution_by_code(tx, demo_data.CODE)

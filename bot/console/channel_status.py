@@ -5,6 +5,7 @@ from datetime import datetime
 from aiohttp import web
 
 from bot.channels import registry
+from bot.channels.stop_reason import StopCause
 from bot.config import Settings
 from bot.console import site
 from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, SETTINGS
@@ -64,10 +65,10 @@ def enabled_channels(settings: Settings | None) -> list[str]:
     return [registration.name for registration in registry.enabled(settings)]
 
 
-def stop_cause(channel: str, stop: Interruption) -> str:
-    """Classify why a channel is stopped: token, permission, account, number, payment or other."""
+def stop_cause(channel: str, stop: Interruption) -> StopCause:
+    """The cause for which a channel is stopped; OTHER for a channel that is no longer registered."""
     registration = registry.by_name(channel)
-    return registration.stop_cause(stop.reason) if registration else "other"
+    return registration.stop_cause(stop.reason) if registration else StopCause.OTHER
 
 
 def phrase_suffix(field: str, value: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 import structlog
 
 from bot.channels.events import AccountEffect, AccountEvent, AccountEventKind
+from bot.channels.stop_reason import code_reason
 from storage.channels import channel_facts
 from storage.database import Transaction
 
@@ -66,4 +67,4 @@ async def _record_fault(tx: Transaction, event: AccountEvent, now: datetime) -> 
     code = int(event.fields.get("code", "0") or 0)
     log.warning("account_fault", channel=event.channel, code=code)
     if event.effect is AccountEffect.STOP:
-        await channel_facts.store(tx, event.channel, channel_facts.STOPPED, f"code {code}", now)
+        await channel_facts.store(tx, event.channel, channel_facts.STOPPED, code_reason(code), now)

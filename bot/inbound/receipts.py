@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import structlog
 
 from bot.channels.events import ErrorMeaning, Receipt
+from bot.channels.stop_reason import code_reason
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
@@ -56,7 +57,7 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> None:
     elif meaning is ErrorMeaning.NO_MARKETING:
         await addresses.set_no_marketing(tx, delivery.channel, delivery.address, no_marketing=True)
     elif meaning is ErrorMeaning.CHANNEL_STOPPED:
-        await channel_facts.store(tx, delivery.channel, channel_facts.STOPPED, f"code {failure.code}", now)
+        await channel_facts.store(tx, delivery.channel, channel_facts.STOPPED, code_reason(failure.code), now)
     elif meaning is ErrorMeaning.WINDOW_CLOSED and not has_written_since:
         await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
         if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bot.channels.channel import Refused, Stopped
 from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
+from bot.channels.stop_reason import StopCause
 from bot.channels.telegram import receiver, webhook_monitor
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, ProfileTexts, Telegram, Webhook
 from bot.channels.telegram.parser import NAME
@@ -88,13 +89,13 @@ class TelegramRegistration(Registration):
     def rate(self, settings: Settings) -> float:
         return settings.telegram_rate
 
-    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
+    def start_lines(self, settings: Settings, *, serves: bool, works: bool) -> Sequence[tuple[str, str]]:
         if settings.telegram_uses_webhook:
-            return (("Telegram", "on, by webhook" if web else "on, sending"),)
-        return (("Telegram", "on, by long polling"),) if work else ()
+            return (("Telegram", "on, by webhook" if serves else "on, sending"),)
+        return (("Telegram", "on, by long polling"),) if works else ()
 
-    def stop_cause(self, reason: str) -> str:
-        return "token"  # the only thing that Telegram refuses for good
+    def stop_cause(self, reason: str) -> StopCause:
+        return StopCause.TOKEN  # the only thing that Telegram refuses for good
 
 
 def webhook_secret(settings: Settings, secrets: Secrets) -> str:

@@ -32,5 +32,5 @@ class WebchatRegistration(Registration):
     def build(self, services: ChannelServices) -> WebchatRuntime:
         return WebchatRuntime(Webchat(services.database, services.clock, services.box))
 
-    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
-        return (("Chat", f"{settings.public_url}{self.landing_link[1]}"),) if web else ()
+    def start_lines(self, settings: Settings, *, serves: bool, works: bool) -> Sequence[tuple[str, str]]:
+        return (("Chat", f"{settings.public_url}{self.landing_link[1]}"),) if serves else ()

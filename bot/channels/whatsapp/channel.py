@@ -23,6 +23,7 @@ from bot.channels.channel import (
 )
 from bot.channels.events import ErrorMeaning, UnreadablePayload
 from bot.channels.http_client import NoResponse
+from bot.channels.stop_reason import code_reason
 from bot.channels.whatsapp import messages
 from bot.channels.whatsapp.client import Graph, GraphError
 from bot.channels.whatsapp.errors import error_meaning, row_of
@@ -179,7 +180,7 @@ class WhatsApp:
             status = f"REFUSED_{error.code}"
             async with self._database.write() as tx:
                 await channel_facts.store_template(tx, NAME, template.template, template.code, now, status=status)
-            return TemplateStopped(f"code {error.code}", template.template, template.code)
+            return TemplateStopped(code_reason(error.code), template.template, template.code)
         if meaning is ErrorMeaning.NO_MARKETING:
             async with self._database.write() as tx:
                 await addresses.set_no_marketing(tx, NAME, parcel.address, no_marketing=True)
@@ -187,7 +188,7 @@ class WhatsApp:
 
     @staticmethod
     def _channel_error(error: GraphError) -> ChannelError:
-        reason = f"code {error.code}"
+        reason = code_reason(error.code)
         match error_meaning(error.code):
             case ErrorMeaning.BACK_OFF:
                 return Throttled(BACK_OFF_SECONDS)

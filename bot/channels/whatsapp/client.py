@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.channels.http_client import HttpClient, NoResponse
+from bot.config import Settings
 
 TEMPLATES_A_PAGE = "100"
 NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,whatsapp_business_manager_messaging_limit,throughput"
@@ -40,6 +41,16 @@ class Graph:
         self._number = phone_number_id
         self._account = business_account_id
         self._http = HttpClient()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Graph":
+        """The client of the number in the settings, which must have WhatsApp on."""
+        token, number = settings.whatsapp_access_token, settings.whatsapp_phone_number_id
+        account = settings.whatsapp_business_account_id
+        assert token is not None
+        assert number is not None
+        assert account is not None
+        return cls(token.get_secret_value(), settings.whatsapp_api_url, number, account)
 
     async def post_message(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a message, or mark one as read; the response has `messages[0].id`."""

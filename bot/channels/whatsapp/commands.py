@@ -148,15 +148,7 @@ def _load() -> tuple[Settings, Library]:
 @asynccontextmanager
 async def _graph(settings: Settings) -> AsyncIterator[Graph]:
     """A client of the Graph API; its errors end the command with a one-line message."""
-    assert settings.whatsapp_access_token is not None
-    assert settings.whatsapp_phone_number_id is not None
-    assert settings.whatsapp_business_account_id is not None
-    graph = Graph(
-        settings.whatsapp_access_token.get_secret_value(),
-        settings.whatsapp_api_url,
-        settings.whatsapp_phone_number_id,
-        settings.whatsapp_business_account_id,
-    )
+    graph = Graph.of(settings)
     try:
         yield graph
     except GraphError as error:

@@ -6,20 +6,9 @@ Source: WhatsApp Cloud API, error codes; Graph API, rate limiting.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from bot.channels.events import ErrorMeaning
-
-
-class Cause(StrEnum):
-    """What an administrator has to look at, as the console's phrases name it."""
-
-    TOKEN = "token"  # noqa: S105 - a cause
-    PERMISSION = "permission"
-    ACCOUNT = "account"
-    NUMBER = "number"
-    PAYMENT = "payment"
-    OTHER = "other"
+from bot.channels.stop_reason import StopCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +17,7 @@ class ErrorRow:
 
     codes: tuple[int, ...]
     meaning: ErrorMeaning
-    cause: Cause = Cause.OTHER
+    cause: StopCause = StopCause.OTHER
     problem: str = "Meta refuses"
     remedy: str = ""
     concerns_all: bool = False  # the next request of any kind is refused too
@@ -70,7 +59,7 @@ TABLE = (
     ErrorRow(
         (0, 190),
         ErrorMeaning.CHANNEL_STOPPED,
-        Cause.TOKEN,
+        StopCause.TOKEN,
         "WHATSAPP_ACCESS_TOKEN: Meta refuses it",
         "make a new one for the system user",
         concerns_all=True,
@@ -78,16 +67,16 @@ TABLE = (
     ErrorRow(
         (3, 10, 131005, *range(200, 300)),
         ErrorMeaning.CHANNEL_STOPPED,
-        Cause.PERMISSION,
+        StopCause.PERMISSION,
         "WHATSAPP_ACCESS_TOKEN: a permission is missing",
         "the system user needs whatsapp_business_management, and the account among its assets",
         concerns_all=True,
     ),
     # restricted, locked, barred
-    ErrorRow((368, 131031, 130497), ErrorMeaning.CHANNEL_STOPPED, Cause.ACCOUNT, concerns_all=True),
+    ErrorRow((368, 131031, 130497), ErrorMeaning.CHANNEL_STOPPED, StopCause.ACCOUNT, concerns_all=True),
     # not registered
-    ErrorRow((131045, 133010), ErrorMeaning.CHANNEL_STOPPED, Cause.NUMBER, concerns_all=True),
-    ErrorRow((131042,), ErrorMeaning.CHANNEL_STOPPED, Cause.PAYMENT, concerns_all=True),
+    ErrorRow((131045, 133010), ErrorMeaning.CHANNEL_STOPPED, StopCause.NUMBER, concerns_all=True),
+    ErrorRow((131042,), ErrorMeaning.CHANNEL_STOPPED, StopCause.PAYMENT, concerns_all=True),
 )
 """All codes that we know."""
 

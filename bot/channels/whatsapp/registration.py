@@ -1,15 +1,15 @@
 """Registers WhatsApp: webhook only, templates outside the reply window, receipts that settle deliveries."""
 
-import re
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
+from bot.channels.stop_reason import StopCause, code_in
 from bot.channels.whatsapp import webhook
 from bot.channels.whatsapp.channel import RECIPIENT_RATE_LIMIT, WhatsApp, capabilities
 from bot.channels.whatsapp.client import Graph
-from bot.channels.whatsapp.errors import Cause, row_of
+from bot.channels.whatsapp.errors import row_of
 from bot.channels.whatsapp.fields import NAME
 from bot.config import Settings
 from handlers.capabilities import Capabilities
@@ -51,12 +51,7 @@ class WhatsAppRegistration(Registration):
         return settings.has_whatsapp
 
     def build(self, services: ChannelServices) -> WhatsAppRuntime:
-        settings = services.settings
-        token, number = settings.whatsapp_access_token, settings.whatsapp_phone_number_id
-        assert token is not None
-        assert number is not None
-        account = settings.whatsapp_business_account_id or ""
-        graph = Graph(token.get_secret_value(), settings.whatsapp_api_url, number, account)
+        graph = Graph.of(services.settings)
         return WhatsAppRuntime(WhatsApp(graph, services.database, services.clock), services)
 
     def rate(self, settings: Settings) -> float:
@@ -65,10 +60,10 @@ class WhatsAppRegistration(Registration):
     def capabilities(self, settings: Settings) -> Capabilities:
         return capabilities(settings.whatsapp_prompt)
 
-    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
-        return (("WhatsApp", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on, sending"),)
+    def start_lines(self, settings: Settings, *, serves: bool, works: bool) -> Sequence[tuple[str, str]]:
+        return (("WhatsApp", f"on, webhook {settings.public_url}{webhook.PATH}" if serves else "on, sending"),)
 
-    def stop_cause(self, reason: str) -> str:
-        """From the error code of a refusal, or from an event of the account."""
-        code = re.fullmatch(r"code (\d+)", reason)
-        return row_of(int(code[1])).cause if code else Cause.ACCOUNT
+    def stop_cause(self, reason: str) -> StopCause:
+        """From the error code of a refusal; any other reason is an event of the account."""
+        code = code_in(reason)
+        return StopCause.ACCOUNT if code is None else row_of(code).cause

@@ -278,7 +278,7 @@ async def test_after_a_crash_its_claims_wait_for_receipts(town: Town, monkeypatc
     async def ready(_: int) -> None:
         started.set()
 
-    serving = asyncio.create_task(lifecycle.serve(town.app, ready, web=False, work=False))
+    serving = asyncio.create_task(lifecycle.serve(town.app, ready, serves=False, works=False))
     await started.wait()
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):

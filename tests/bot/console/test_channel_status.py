@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 
 from bot.channels.events import ErrorMeaning
+from bot.channels.stop_reason import StopCause, code_reason
 from bot.channels.whatsapp.channel import capabilities
 from bot.channels.whatsapp.errors import BY_CODE
 from bot.config import WHATSAPP_SETTINGS, Settings
@@ -232,7 +233,13 @@ async def test_english_is_complete(full_office: Office) -> None:
 
 @pytest.mark.parametrize("code", [code for code, row in BY_CODE.items() if row.meaning is ErrorMeaning.CHANNEL_STOPPED])
 def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
-    assert page.stop_cause("whatsapp", Interruption(f"code {code}", START)) != "other"
+    assert page.stop_cause("whatsapp", Interruption(code_reason(code), START)) is not StopCause.OTHER
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_the_console_has_a_phrase_for_exactly_the_causes(library: Library, language: str) -> None:
+    named = {key for key in library.phrases.section(language, "console") if key.startswith("channels.cause_")}
+    assert named == {f"channels.cause_{cause}" for cause in StopCause}
 
 
 @pytest.mark.parametrize(
@@ -243,8 +250,10 @@ def test_every_code_that_stops_whatsapp_has_a_cause(code: int) -> None:
         ("whatsapp", "code 131042", "payment"),
         ("whatsapp", "DISABLED_UPDATE DISABLE", "account"),
         ("whatsapp", "code 999999", "other"),
+        ("whatsapp", "code 190 or so", "account"),
         ("telegram", "Telegram refuses the bot's token", "token"),
         ("webchat", "", "other"),
+        ("pigeon", "code 190", "other"),
     ],
 )
 def test_a_reason_is_classified_by_its_cause(channel: str, reason: str, cause: str) -> None:

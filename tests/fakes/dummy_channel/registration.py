@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from bot.channels.registration import ChannelServices, PlatformRuntime, Registration
+from bot.channels.stop_reason import StopCause
 from bot.config import Settings
 from handlers.capabilities import Capabilities
 from tests.fakes.dummy_channel import webhook
@@ -56,8 +57,8 @@ class DummyRegistration(Registration):
     def capabilities(self, settings: Settings) -> Capabilities:
         return CAPABILITIES
 
-    def start_lines(self, settings: Settings, *, web: bool, work: bool) -> Sequence[tuple[str, str]]:
-        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}" if web else "on, sending"),)
+    def start_lines(self, settings: Settings, *, serves: bool, works: bool) -> Sequence[tuple[str, str]]:
+        return (("Dummy", f"on, webhook {settings.public_url}{webhook.PATH}" if serves else "on, sending"),)
 
-    def stop_cause(self, reason: str) -> str:
-        return "token"  # the only thing that the platform refuses for good
+    def stop_cause(self, reason: str) -> StopCause:
+        return StopCause.TOKEN  # the only thing that the platform refuses for good

@@ -20,9 +20,10 @@ from bot.channels.channel import (
     WindowClosed,
 )
 from bot.channels.events import ErrorMeaning
+from bot.channels.stop_reason import StopCause
 from bot.channels.whatsapp.channel import WhatsApp
 from bot.channels.whatsapp.client import Graph, GraphError
-from bot.channels.whatsapp.errors import BY_CODE, TABLE, Cause, error_meaning, row_of
+from bot.channels.whatsapp.errors import BY_CODE, TABLE, error_meaning, row_of
 from bot.channels.whatsapp.fields import hashed_key
 from handlers.message import Action, Parcel, RenderedTemplate
 from storage.channels import channel_facts
@@ -187,19 +188,19 @@ def test_every_code_has_the_meaning_of_the_table_and_no_other_is_known() -> None
 
 def test_a_cause_is_given_for_exactly_the_codes_that_stop_the_channel() -> None:
     stopping = {code for code, row in BY_CODE.items() if row.meaning is ErrorMeaning.CHANNEL_STOPPED}
-    assert {code for code, row in BY_CODE.items() if row.cause is not Cause.OTHER} == stopping
+    assert {code for code, row in BY_CODE.items() if row.cause is not StopCause.OTHER} == stopping
     assert all(BY_CODE[code].concerns_all for code in stopping)
 
 
 def test_the_causes_in_the_documentation_are_those_of_the_table() -> None:
     page = (ROOT / "docs/whatsapp.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^\| `channel_stopped`.*", page, re.MULTILINE)
-    documented: dict[int, Cause] = {}
-    for cause in set(Cause) - {Cause.OTHER}:
+    documented: dict[int, StopCause] = {}
+    for cause in set(StopCause) - {StopCause.OTHER}:
         (listed,) = re.findall(rf"\b{cause.value} \(([^)]*)\)", line)
         for first, _, last in (part.strip().partition("-") for part in listed.split(",")):
             documented |= dict.fromkeys(range(int(first), int(last or first) + 1), cause)
-    assert documented == {code: row.cause for code, row in BY_CODE.items() if row.cause is not Cause.OTHER}
+    assert documented == {code: row.cause for code, row in BY_CODE.items() if row.cause is not StopCause.OTHER}
 
 
 @pytest.mark.parametrize(
