@@ -19,6 +19,7 @@ from bot.channels import registry
 from bot.channels.channel import ChannelError, Stopped
 from bot.channels.registration import PlatformRuntime
 from bot.config import WrongSetting
+from bot.web import server
 from storage import notifications, permissions
 from storage.channels import channel_facts
 from storage.database import DatabaseUnavailable
@@ -112,7 +113,7 @@ def _lock_file(database: Path) -> IO[str]:
 
 
 async def _open_port(app: App, stack: AsyncExitStack) -> int:
-    runner = web.AppRunner(app.web, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN)
+    runner = server.runner(app.web, SHUTDOWN)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = app.settings.http_host, app.settings.http_port

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp.test_utils import TestServer
-
 from bot import app as wiring
 from bot.app import App
 from bot.channels.telegram import receiver as telegram_receiver
@@ -31,6 +29,7 @@ from tests.fakes.whatsapp import (
 from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
+from tests.serving import served
 
 FAST_PAGE = webchat_page.PageTiming(reply_timeout=0, post_limit=10_000, poll_interval=0.05)
 
@@ -111,5 +110,5 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
             async with app.database.write() as tx:
                 for code, name, sphere in INSTITUTIONS:
                     await servants.add_institution(tx, code, name, sphere)
-            async with TestServer(app.web) as server:
-                yield Product(app, clock, str(server.make_url("")).rstrip("/"), fake, meta)
+            async with served(app.web) as address:
+                yield Product(app, clock, address, fake, meta)

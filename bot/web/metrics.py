@@ -45,7 +45,7 @@ def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
 def _may_read(request: web.Request) -> bool:
     token = request.app[METRICS_TOKEN]
     shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if hmac.compare_digest(shown.encode(), token.encode()):
+    if hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode()):
         return True
     # Behind a reverse proxy every request comes from loopback: a forwarded request needs the token.
     return is_loopback(request.remote or "") and "X-Forwarded-For" not in request.headers

@@ -35,18 +35,32 @@ def is_same_origin(request: web.Request) -> bool:
 def _is_own_origin(request: web.Request, origin: str) -> bool:
     if origin == request.config_dict[INSTALLATION].public_url:
         return True
-    return origin == f"{request.scheme}://{request.host}" and is_loopback(request.url.host or "")
+    return origin == f"{request.scheme}://{request.host}" and is_loopback(_host(request))
+
+
+def _host(request: web.Request) -> str:
+    """The host that a request was sent to, without its port; empty for a header that is none."""
+    try:
+        return request.url.host or ""
+    except ValueError:
+        return ""
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
-    """Read the whole body, decompressed, with or without a Content-Length; `limit` in bytes. Raises BodyTooLarge."""
+    """Read the whole body, with or without a Content-Length; `limit` in bytes.
+
+    Raises BodyTooLarge; HTTPBadRequest when the client leaves before the end, or sends what is not HTTP.
+    """
     if (request.content_length or 0) > limit:
         raise BodyTooLarge
     body = bytearray()
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > limit:
-            raise BodyTooLarge
+    try:
+        async for part in request.content.iter_any():
+            body += part
+            if len(body) > limit:
+                raise BodyTooLarge
+    except (web.RequestPayloadError, ConnectionResetError):
+        raise web.HTTPBadRequest from None
     return bytes(body)
 
 
