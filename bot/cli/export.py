@@ -1,91 +1,10 @@
-"""`integra export`: the course's scenarios as files for authors and other programs."""
-
-import os
-import sys
-from enum import StrEnum
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Annotated
+"""`integra export`: scenarios and closures as files, for people and other programs."""
 
 import typer
 
-from bot import config
-from bot.cli.output import fail, print_line
-from bot.course_loader import load_course
-from content.exchange import changeset, csv_table, gift, toml_json, xlsx
-from content.exchange.changeset import UnreadableFile
-from content.exchange.xlsx import SpreadsheetExtraMissing
-from content.library import Library
+from bot.cli.export_closures import closures
+from bot.cli.export_scenarios import scenarios
 
-export_commands = typer.Typer(help="Files for authors and other programs.", no_args_is_help=True)
-
-
-@export_commands.callback()
-def _group() -> None:
-    """Files for authors and other programs."""
-
-
-class ExportFormat(StrEnum):
-    """The file formats of exported scenarios."""
-
-    xlsx = "xlsx"
-    csv = "csv"
-    json = "json"
-    gift = "gift"
-
-
-class Language(StrEnum):
-    """The language of formats that hold only one."""
-
-    es = "es"
-    en = "en"
-
-
-@export_commands.command()
-def scenarios(
-    format: Annotated[ExportFormat, typer.Option(help="xlsx for authors, gift for Moodle, csv or json for programs.")],
-    to: Annotated[Path | None, typer.Option(help="File to write; without it: standard output.")] = None,
-    language: Annotated[Language, typer.Option(help="Of the questions (gift) or of the legend (xlsx).")] = Language.es,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
-) -> None:
-    """All scenarios of the course, to edit and to bring back with `integra import scenarios`."""
-    library = load_course(config.load())
-    if to is not None and to.exists() and not force:
-        fail(f"{to}: exists already and may hold edits; choose another name, or give --force")
-    try:
-        content = _content(library, format, language)
-    except (SpreadsheetExtraMissing, UnreadableFile) as error:
-        fail(f"--format {format}: {error}")
-    if to is not None:
-        _write(to, content)
-        print_line(f"{len(library.scenarios)} scenarios written to {to}.")
-    elif format is ExportFormat.xlsx and sys.stdout.isatty():
-        fail("--to: a workbook cannot be shown on a terminal; name a file, e.g. --to scenarios.xlsx")
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-
-
-def _content(library: Library, format: ExportFormat, language: Language) -> bytes:
-    ordered = changeset.in_course_order(library)
-    if format is ExportFormat.xlsx:
-        return xlsx.to_xlsx(library, ordered, language)
-    if format is ExportFormat.gift:
-        return gift.to_gift(library, ordered, language)
-    return csv_table.to_csv(ordered) if format is ExportFormat.csv else toml_json.to_json(ordered)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write the file atomically: through a temporary file beside it."""
-    try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.replace(file.name, path)
-            except OSError:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        fail(f"{path}: cannot be written ({error.strerror})")
+export_commands = typer.Typer(help="Files for people and other programs.", no_args_is_help=True)
+for command in (scenarios, closures):
+    export_commands.command()(command)

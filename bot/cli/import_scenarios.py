@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bot import config
-from bot.cli.export import Language
+from bot.cli.export_scenarios import Language
 from bot.cli.output import fail, print_line
 from bot.course_loader import load_course, overlay_folder
 from content import library as course

@@ -191,9 +191,14 @@ FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def to_csv(scenarios: Sequence[Scenario]) -> bytes:
+    """A CSV file of scenarios."""
+    return write_cells(rows(scenarios))
+
+
+def write_cells(table: Sequence[Sequence[str]]) -> bytes:
     """CSV in UTF-8 with a byte order mark, so that spreadsheets read accents; an apostrophe disarms formulas."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in rows(scenarios))
+    csv.writer(text).writerows([f"'{cell}" if FORMULA.match(cell) else cell for cell in row] for row in table)
     return text.getvalue().encode("utf-8-sig")
 
 

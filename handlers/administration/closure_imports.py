@@ -118,7 +118,7 @@ def _existing_day(year: str, month: str, day: str) -> date | None:
 
 async def compare(tx: Transaction, rows: Sequence[ClosureRow], ids: Mapping[str, int], today: date) -> Comparison:
     """Compare the rows of a file with what is stored."""
-    codes: dict[int | None, str] = {None: "", **{number: code for code, number in ids.items()}}
+    codes = _codes(ids)
     stored = {one.closed_day: one for one in await closures.all_closures(tx)}
     known = [(row, stored.pop(row.closure.closed_day, None)) for row in rows]
     named = {row.closure.institution_id for row in rows}
@@ -132,3 +132,14 @@ async def compare(tx: Transaction, rows: Sequence[ClosureRow], ids: Mapping[str,
             if one.institution_id in named and one.day >= today
         ),
     )
+
+
+async def stored_table(tx: Transaction) -> list[Sequence[str]]:
+    """All closures by day as `read_closures` reads them, below a header."""
+    codes = _codes(await institution_ids(tx))
+    stored = await closures.all_closures(tx)
+    return [COLUMNS, *((codes[one.institution_id], one.day.isoformat(), one.name) for one in stored)]
+
+
+def _codes(ids: Mapping[str, int]) -> dict[int | None, str]:
+    return {None: "", **{number: code for code, number in ids.items()}}

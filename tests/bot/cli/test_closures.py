@@ -1,4 +1,4 @@
-"""`integra import closures`: a dry run, writing, importing again, removing, wrong files; and the days that follow."""
+"""`integra import closures`, `export closures`: dry run, writing, removing, wrong files; and the days that follow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
+from content.exchange import csv_table
 from content.library import Library
 from storage.database import Database, Transaction, open_database
 from storage.people import closures, servants
@@ -222,6 +223,39 @@ def test_an_unreadable_file_is_one_line(desk: Desk, name: str, content: bytes, m
 def test_a_file_that_is_not_there_is_one_line(desk: Desk) -> None:
     result = desk.integra("import", "closures", "nowhere.csv")
     assert (result.code, result.err) == (1, "nowhere.csv: cannot be read (No such file or directory)\n")
+
+
+NAMES = ("Nochebuena, y más", '"Puebla"; 5 de mayo', "=1+1", "'-x", "Año nuevo", "ñ" * 200)
+
+
+def test_what_is_exported_can_be_removed_and_imported_again(desk: Desk, tmp_path: Path) -> None:
+    rows = [["code", "day", "name"], ["LEON", "2001-01-02", "long past"]]
+    rows += [[code, f"{YEAR}-07-{day:02}", name] for day, name in enumerate(NAMES, 1) for code in ("", "LEON", "SALUD")]
+    desk.lines(csv_table.write_cells(rows), "--apply")
+    stored = desk.stored()
+    assert len(stored) == 1 + 3 * len(NAMES)
+    printed = desk.integra("export", "closures", "--to", "all.csv")
+    assert printed == (0, f"{len(stored)} closures written to all.csv.\n", "")
+    exported = (tmp_path / "all.csv").read_bytes()
+    assert csv_table.read_cells(exported, rows[0]) == rows
+    assert desk.integra("export", "closures").out.encode() == exported
+    assert desk.lines(exported)[-1].startswith(f"{len(stored)} closures read, {len(stored)} known already, 0 would")
+    desk.lines(exported, "--remove", "--apply")
+    assert desk.stored() == []
+    assert desk.integra("export", "closures").out == "\ufeffcode,day,name\r\n"
+    desk.lines(exported, "--apply")
+    assert desk.stored() == stored
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_export_overwrites_a_file_with_force_only(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("edits", encoding="utf-8")
+    command = ("export", "closures", "--to", "mine.csv")
+    refused = desk.integra(*command)
+    assert (refused.code, refused.err.partition(";")[0]) == (1, "mine.csv: exists already and may hold edits")
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == "edits"
+    assert desk.integra(*command, "--force").code == 0
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8-sig") == "code,day,name\n"
 
 
 def test_no_prompt_is_planned_on_an_imported_closure(desk: Desk, library: Library) -> None:
