@@ -43,6 +43,7 @@ FLOORS = {  # a module may import from its own package and from lower floors
     "bot.config": -1,
     "bot.config_checks": -2,
     "bot.loopback": -3,
+    "bot.json_body": -3,
     "bot.setting_names": -2,
     "bot.encryption": -1,
     "bot.logging_setup": -1,

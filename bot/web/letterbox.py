@@ -3,7 +3,6 @@
 Sets no cookies, repeats nothing of a request in a response or a log. Bodies hold ciphertext; errors name only a kind.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from markupsafe import Markup
 
+from bot.json_body import parse_json
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
 from bot.web.templating import HEADERS, STATIC, html_response
@@ -150,10 +150,10 @@ async def _json_body(request: web.Request) -> object:
     if request.content_type != "application/json":
         raise _RejectedRequest(415, "type")
     try:
-        return json.loads(await read_body(request))
+        return parse_json(await read_body(request))
     except BodyTooLarge:
         raise _RejectedRequest(413, "size") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise _RejectedRequest(422, "json") from None
 
 

@@ -1,6 +1,5 @@
 """Network backend of python-telegram-bot, and the translation of the library's errors into the channel's."""
 
-import json
 import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from telegram.request import BaseRequest, RequestData
 from bot.channels import http_client
 from bot.channels.channel import Blocked, ChannelError, Refused, Stopped, Throttled, Unreachable
 from bot.channels.http_client import HttpClient, NoResponse
+from bot.json_body import parse_object
 
 T = TypeVar("T")
 
@@ -119,11 +119,8 @@ class AiohttpRequest(BaseRequest):
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
         """Like the original, but payloads that cannot be parsed are not written to the log."""
-        try:
-            body = json.loads(payload)
-        except (ValueError, RecursionError):
-            body = None
-        if not isinstance(body, dict):
+        body = parse_object(payload)
+        if body is None:
             raise TelegramError("The response is not a JSON object")
         return body
 
@@ -177,8 +174,8 @@ def refusal_kind(error: TelegramError) -> str:
 
 def _retry_after(payload: bytes) -> float:
     try:
-        seconds = json.loads(payload)["parameters"]["retry_after"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+        seconds = (parse_object(payload) or {})["parameters"]["retry_after"]
+    except (LookupError, TypeError):
         return THROTTLED_SECONDS
     is_valid = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
     return float(seconds) if is_valid else THROTTLED_SECONDS

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -15,8 +14,7 @@ from bot.channels.channel import ChannelError, Throttled
 from bot.channels.events import PlatformEvent, UnreadableEvent, UnreadablePayload
 from bot.channels.telegram.client import PollingConflict, TokenRevoked
 from bot.channels.telegram.parser import NAME, update_key
-from bot.channels.webhook import NO_KEY, EventStore
-from bot.web.requests import BodyTooLarge, read_body
+from bot.channels.webhook import NO_KEY, EventStore, WebhookRefused
 from handlers.message import Update
 from storage.database import DatabaseUnavailable
 
@@ -127,28 +125,16 @@ def attach(app: web.Application, telegram: UpdateParser, inbox: EventStore, secr
     async def receive(request: web.Request) -> web.Response:
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, expected):
-            return _error_response(403, "secret")
-        try:
-            body = await read_body(request, BODY_LIMIT)
-        except BodyTooLarge:
-            return _error_response(413, "size")
-        try:
-            raw = json.loads(body)
-        except (ValueError, RecursionError):
-            raw = None
-        if not isinstance(raw, dict):
-            return _error_response(400, "not a JSON object")
-        event = _parse_event(raw, telegram)
+            raise WebhookRefused(403, "secret")
+        body = await webhook.read_limited(request, BODY_LIMIT)
+        event = _parse_event(webhook.json_object(body), telegram)
         press = event.press if isinstance(event, Update) else ""
         if isinstance(event, Update) and press:
             event = replace(event, press="")  # acknowledged here, so no acknowledgement goes into the outbox
-        try:
-            await webhook.store_all([event] if event is not None else [], inbox)
-        except DatabaseUnavailable:
-            return _error_response(503, "database")
+        await webhook.store_all([event] if event is not None else [], inbox)
         return _press_acknowledgement(press) if press else web.Response()
 
-    app.router.add_post(PATH, receive)
+    app.router.add_post(PATH, webhook.refusing(NAME, receive))
 
 
 def _press_acknowledgement(press: str) -> web.Response:
@@ -157,8 +143,3 @@ def _press_acknowledgement(press: str) -> web.Response:
     Source: Bot API, "Making requests when getting updates".
     """
     return web.json_response({"method": "answerCallbackQuery", "callback_query_id": press})
-
-
-def _error_response(status: int, kind: str) -> web.Response:
-    log.warning("telegram_webhook_refused", status=status, kind=kind)
-    return web.Response(status=status)

@@ -12,6 +12,7 @@ from aiohttp import web
 from bot.channels.text import parse_choice, parse_typed
 from bot.channels.webchat.channel import encrypted, pack, parse_number
 from bot.encryption import SecretBox
+from bot.json_body import parse_object
 from bot.web.requests import BodyTooLarge, read_body
 from handlers.message import UpdateKind
 
@@ -42,16 +43,17 @@ async def read_fields(request: web.Request) -> Mapping[str, str]:
         body = await read_body(request)
     except BodyTooLarge as error:
         raise RejectedForm(413, "webchat.sorry_large") from error
-    try:
-        if request.content_type == "application/json":
-            fields = json.loads(body)
-        else:
-            fields = dict(parse_qsl(body.decode(), errors="strict", max_num_fields=20))
-    except (ValueError, RecursionError) as error:
-        raise RejectedForm(400, "webchat.sorry_unreadable") from error
-    if not isinstance(fields, dict):
+    fields = parse_object(body) if request.content_type == "application/json" else _form_fields(body)
+    if fields is None:
         raise RejectedForm(400, "webchat.sorry_unreadable")
     return {name: str(value) for name, value in fields.items() if isinstance(value, str | int) and value is not False}
+
+
+def _form_fields(body: bytes) -> dict[str, str] | None:
+    try:
+        return dict(parse_qsl(body.decode(), errors="strict", max_num_fields=20))
+    except ValueError:  # no UTF-8, or too many fields
+        return None
 
 
 def parse_action(fields: Mapping[str, str]) -> SubmittedAction | None:

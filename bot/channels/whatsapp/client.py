@@ -1,12 +1,12 @@
 """Client of Meta's Graph API, and its errors."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from bot.channels.http_client import HttpClient, NoResponse
 from bot.config import Settings
+from bot.json_body import parse_object
 
 TEMPLATES_A_PAGE = "100"
 NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,whatsapp_business_manager_messaging_limit,throughput"
@@ -95,7 +95,7 @@ class Graph:
         status, payload = await self._http.exchange(
             method, f"{self._api_url}/{path}", query=query, json=body, headers=bearer
         )
-        response = _json_object(payload)
+        response = parse_object(payload)
         refusal = (
             _graph_error(status, response.get("error"), self._token if with_detail else None) if response else None
         )
@@ -106,14 +106,6 @@ class Graph:
         if response is None:
             raise NoResponse("unreadable response", in_doubt=True)
         return response
-
-
-def _json_object(payload: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = json.loads(payload)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _graph_error(status: int, error: Any, token: str | None) -> GraphError | None:

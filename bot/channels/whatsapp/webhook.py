@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import re
 from collections import Counter
 
@@ -10,10 +9,9 @@ import structlog
 from aiohttp import web
 
 from bot.channels.events import PlatformEvent, UnreadableEvent
-from bot.channels.webhook import EventStore, store_all
+from bot.channels.webhook import EventStore, WebhookRefused, json_object, read_limited, refusing, store_all
+from bot.channels.whatsapp.fields import NAME
 from bot.channels.whatsapp.parser import parse
-from bot.web.requests import BodyTooLarge, read_body
-from storage.database import DatabaseUnavailable
 
 PATH = "/webhooks/whatsapp"
 SIGNATURE_HEADER = "X-Hub-Signature-256"
@@ -34,8 +32,8 @@ def attach(app: web.Application, inbox: EventStore, secret: str, verify_token: s
     if not secret or not verify_token:
         raise ValueError("a webhook without a secret and a verify token would accept anything from anybody")
     hook = _Webhook(inbox, secret.encode(), verify_token.encode(), number_id)
-    app.router.add_get(PATH, hook.verify, allow_head=False)
-    app.router.add_post(PATH, hook.receive)
+    app.router.add_get(PATH, refusing(NAME, hook.verify), allow_head=False)
+    app.router.add_post(PATH, refusing(NAME, hook.receive))
 
 
 class _Webhook:
@@ -52,31 +50,19 @@ class _Webhook:
         challenge = request.query.get("hub.challenge", "")
         is_ours = hmac.compare_digest(given, self._verify_token)
         if not is_ours or request.query.get("hub.mode") != "subscribe" or not _CHALLENGE.fullmatch(challenge):
-            return _error_response(403, "verification")
+            raise WebhookRefused(403, "verification")
         return web.Response(text=challenge)
 
     async def receive(self, request: web.Request) -> web.Response:
         signature = request.headers.get(SIGNATURE_HEADER)
         if signature is None:
-            return _error_response(401, "no signature")
-        try:
-            body = await read_body(request, BODY_LIMIT)
-        except BodyTooLarge:
-            return _error_response(413, "size")
+            raise WebhookRefused(401, "no signature")
+        body = await read_limited(request, BODY_LIMIT)
         if not self._is_signed(body, signature):
-            return _error_response(403, "signature")
-        try:
-            raw = json.loads(body)
-        except (ValueError, RecursionError):
-            raw = None
-        if not isinstance(raw, dict):
-            return _error_response(400, "not a JSON object")
-        events = parse(raw, self._number_id)
+            raise WebhookRefused(403, "signature")
+        events = parse(json_object(body), self._number_id)
         _log_unreadable(events)
-        try:
-            await store_all(events, self._inbox)
-        except DatabaseUnavailable:
-            return _error_response(503, "database")
+        await store_all(events, self._inbox)
         return web.Response()
 
     def _is_signed(self, body: bytes, signature: str) -> bool:
@@ -90,8 +76,3 @@ def _log_unreadable(events: list[PlatformEvent]) -> None:
     faults = Counter(event.fault for event in events if isinstance(event, UnreadableEvent))
     for fault, count in faults.items():
         log.warning("whatsapp_payload_unreadable", fault=fault, count=count)
-
-
-def _error_response(status: int, kind: str) -> web.Response:
-    log.warning("whatsapp_webhook_refused", status=status, kind=kind)
-    return web.Response(status=status)
