@@ -6,15 +6,15 @@ The list of commands shows the sentence that opens each module, after its "`inte
 import re
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.abc import InspectLoader
 from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-OPENING = re.compile(r'"""(?:`integra [^`]*`: )?(.*?)(?:""")?\s*')
+OPENING = re.compile(r'"""(?:`integra [^`]*`: )?(.*?)(?:"""|\n)')
 
 
 class LazyGroup(TyperGroup):
@@ -45,13 +45,11 @@ class LazyGroup(TyperGroup):
 
 def _opening_sentence(place: str) -> str:
     """The first line of the module's docstring, read without importing the module."""
-    spec = find_spec(place.partition(":")[0])
-    assert spec is not None, place
-    assert spec.origin is not None, place
-    with Path(spec.origin).open(encoding="utf-8") as source:
-        found = OPENING.fullmatch(source.readline())
-    assert found is not None, place
-    return found[1][:1].upper() + found[1][1:]
+    name = place.partition(":")[0]
+    spec = find_spec(name)
+    source = spec.loader.get_source(name) if spec and isinstance(spec.loader, InspectLoader) else None
+    found = OPENING.match(source or "")
+    return found[1][:1].upper() + found[1][1:] if found else ""  # empty where only compiled modules are installed
 
 
 def _not_imported() -> None:

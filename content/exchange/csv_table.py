@@ -187,6 +187,7 @@ def _key(field: str) -> str:
 # ---------------------------------------------------------------- CSV
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+SEPARATOR_LINE = re.compile(r"\Asep=[,;\t]\r?\n", re.IGNORECASE)
 """A cell that a spreadsheet would read as a formula, with any number of disarming apostrophes in front."""
 
 
@@ -210,11 +211,12 @@ def from_csv(content: bytes) -> ParsedFile:
 def read_cells(content: bytes, names: Container[str]) -> list[list[str]]:
     """The cells of a CSV file, row by row, without the apostrophes that disarm formulas.
 
-    It is separated by commas, semicolons or tabs, whichever yields the most columns with one of the folded `names`.
+    It is separated by commas, semicolons or tabs, whichever yields the most columns with one of the folded `names`. A
+    first line `sep=;`, which tells Excel the separator and which Excel does not show, is no row.
 
     Raises UnreadableFile.
     """
-    text = decode_text(content)
+    text = SEPARATOR_LINE.sub("", decode_text(content), count=1)
     delimiter = max(",;\t", key=lambda sign: _count_known_columns(text, sign, names))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:

@@ -1,10 +1,11 @@
 """Closures: days on which an institution, or the UEIPCI and all institutions, do not work."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from storage.database import Transaction, dialect_insert
 from storage.schema import closures
@@ -28,26 +29,40 @@ class Closure:
 
 
 async def store(tx: Transaction, added: Iterable[Closure]) -> None:
-    """Add closures; those that are known get the new name."""
-    for closure in added:
-        columns = closures.c
-        is_general = closure.institution_id is None
-        statement = dialect_insert(tx, closures).values(
-            institution_id=closure.institution_id, day=closure.day, name=closure.name
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=[columns.day] if is_general else [columns.institution_id, columns.day],
-            index_where=columns.institution_id.is_(None) if is_general else None,
-            set_={"name": statement.excluded.name},
-        )
-        await tx.execute(statement)
+    """Add closures; those that are known get the new name.
+
+    In one order, as in `remove`: two that run at once would otherwise wait for each other's rows.
+    """
+    general, own = _sorted_rows(added)
+    insertion = dialect_insert(tx, closures)
+    for rows, columns, where in (
+        (general, [closures.c.day], closures.c.institution_id.is_(None)),
+        (own, [closures.c.institution_id, closures.c.day], None),
+    ):
+        if rows:
+            name = {"name": insertion.excluded.name}
+            statement = insertion.on_conflict_do_update(index_elements=columns, index_where=where, set_=name)
+            await tx.execute(statement, rows)
 
 
 async def remove(tx: Transaction, removed: Iterable[Closure]) -> None:
     """Remove closures by day and institution, whatever their name; those that are not stored are passed over."""
-    for closure in removed:
-        of_institution = closures.c.institution_id == closure.institution_id  # IS NULL where it is None
-        await tx.execute(delete(closures).where(of_institution, closures.c.day == closure.day))
+    general, own = _sorted_rows(removed)
+    for rows, is_of_institution in (
+        (general, closures.c.institution_id.is_(None)),
+        (own, closures.c.institution_id == bindparam("institution")),
+    ):
+        if rows:
+            values = [{"on_day": row["day"], "institution": row["institution_id"]} for row in rows]
+            await tx.execute(delete(closures).where(is_of_institution, closures.c.day == bindparam("on_day")), values)
+
+
+def _sorted_rows(given: Iterable[Closure]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of general closures, and those of single institutions, each in one order."""
+    ordered = sorted(given, key=lambda closure: (closure.institution_id or 0, closure.day))
+    rows = [asdict(closure) for closure in ordered]
+    general = [row for row in rows if row["institution_id"] is None]
+    return general, [row for row in rows if row["institution_id"] is not None]
 
 
 async def all_closures(tx: Transaction) -> list[Closure]:

@@ -193,8 +193,9 @@ def test_a_workbook_with_typed_dates_is_read(desk: Desk, tmp_path: Path) -> None
     assert desk.stored() == ["2099-05-05 LEON Puebla", "2099-12-24 all Nochebuena"]
 
 
-def test_a_list_with_semicolons_and_a_byte_order_mark_is_read(desk: Desk) -> None:
-    desk.lines("\ufeffcode;day;name\n;2099-12-24;Día del Empleado Estatal\n", "--apply")
+@pytest.mark.parametrize("separator_line", ["", "sep=;\r\n", "SEP=;\n"])
+def test_a_list_with_semicolons_and_a_byte_order_mark_is_read(desk: Desk, separator_line: str) -> None:
+    desk.lines(f"\ufeff{separator_line}code;day;name\n;2099-12-24;Día del Empleado Estatal\n", "--apply")
     assert desk.stored() == ["2099-12-24 all Día del Empleado Estatal"]
 
 

@@ -1,5 +1,6 @@
 """Closures: each institution and day once, also for all institutions; renamed, removed, read by day."""
 
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from storage.people import closures, servants
 from storage.people.closures import Closure
 from storage.schema import closures as table
 from tests.cast import INSTITUTIONS
+from tests.statement_log import statement_listener
 
 DAY = date(2026, 12, 24)
 NEXT = DAY + timedelta(days=1)
@@ -55,6 +57,25 @@ async def test_a_closure_is_removed_by_day_and_institution_only(database: Databa
             await closures.remove(tx, [removed])
             left = [one for one in left if one.closed_day != removed.closed_day]
             assert await closures.all_closures(tx) == left
+
+
+@pytest.mark.parametrize("change", [closures.store, closures.remove])
+async def test_rows_are_locked_in_one_order_whatever_the_order_of_the_list(
+    database: Database, change: Callable[[Transaction, list[Closure]], Awaitable[None]]
+) -> None:
+    """Two lists that are imported at once would otherwise wait for each other's rows (a deadlock on PostgreSQL)."""
+    async with database.write() as tx:
+        leon, salud = await institution_ids(tx)
+    listed = [Closure(place, day, "x") for place in (salud, None, leon) for day in (NEXT, DAY)]
+    orders = []
+    for one in (listed, listed[::-1]):
+        seen: list[object] = []
+        with statement_listener(database, lambda *given, seen=seen: seen.append(given[3])):
+            async with database.write() as tx:
+                await change(tx, one)
+        orders.append(seen)
+    assert orders[0] == orders[1]
+    assert orders[0]
 
 
 async def test_closures_are_read_by_day(database: Database) -> None:
