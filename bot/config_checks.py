@@ -6,6 +6,8 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+import idna
+
 from bot.loopback import is_loopback
 from storage.database import DatabaseUrl, parse_url
 
@@ -50,8 +52,10 @@ def public_origin(text: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
+    """The host as browsers send it. Source: WHATWG URL, host parsing (UTS 46, non-transitional)."""
     try:
-        return host.encode("idna").decode()
+        encoded: bytes = host.encode("idna") if host.isascii() else idna.encode(host, uts46=True)
+        return encoded.decode()
     except UnicodeError:
         raise ValueError("expected http(s)://host[:port]") from None
 
