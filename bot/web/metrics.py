@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from bot.loopback import is_loopback
 from bot.web import metric_families
 from bot.web.app_keys import DATABASE
-from bot.web.requests import work_context
+from bot.web.requests import host_of, work_context
 
 RATE_LIMITS_USE_DATABASE_CLOCK = web.AppKey("rate_limits_use_database_clock", bool)
 """Whether slots of the rate limits are counted by the database's clock (PostgreSQL) or by CLOCK."""
@@ -47,5 +47,7 @@ def _may_read(request: web.Request) -> bool:
     shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), token.encode()):
         return True
-    # Behind a reverse proxy every request comes from loopback: a forwarded request needs the token.
-    return is_loopback(request.remote or "") and "X-Forwarded-For" not in request.headers
+    # Behind a reverse proxy every request comes from loopback: a forwarded request needs the token. So does one to a
+    # name that is not loopback's: a page can have made its own name resolve to this machine (DNS rebinding).
+    is_forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    return is_loopback(request.remote or "") and is_loopback(host_of(request)) and not is_forwarded

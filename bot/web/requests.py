@@ -35,10 +35,10 @@ def is_same_origin(request: web.Request) -> bool:
 def _is_own_origin(request: web.Request, origin: str) -> bool:
     if origin == request.config_dict[INSTALLATION].public_url:
         return True
-    return origin == f"{request.scheme}://{request.host}" and is_loopback(_host(request))
+    return origin == f"{request.scheme}://{request.host}" and is_loopback(host_of(request))
 
 
-def _host(request: web.Request) -> str:
+def host_of(request: web.Request) -> str:
     """The host that a request was sent to, without its port; empty for a header that is none."""
     try:
         return request.url.host or ""

@@ -172,9 +172,16 @@ async def test_an_installation_without_whatsapp_reports_nothing_about_it(
         ({"X-Forwarded-For": "203.0.113.7"}, 403),
         ({"X-Forwarded-For": "127.0.0.1"}, 403),
         ({"X-Forwarded-For": ""}, 403),
+        ({"X-Real-IP": "203.0.113.7"}, 403),
+        ({"Forwarded": "for=203.0.113.7"}, 403),
+        ({"Host": "elsewhere.example"}, 403),
+        ({"Host": "localhost:8080"}, 200),
+        ({"Host": "["}, 403),
+        ({"Host": "elsewhere.example", "Authorization": f"Bearer {TOKEN}"}, 200),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"Bearer {TOKEN}"}, 200),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer wrong"}, 403),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer ñ"}, 403),
+        ({"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer \udcff"}, 403),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": ""}, 403),
     ],
 )
@@ -187,7 +194,7 @@ async def test_metrics_need_loopback_or_the_token(site: Site, headers: dict[str,
     ("remote", "may"), [("127.0.0.1", True), ("::1", True), ("10.0.0.7", False), ("203.0.113.7", False), ("", False)]
 )
 async def test_metrics_are_refused_to_other_machines(site: Site, remote: str, may: bool) -> None:
-    request = make_mocked_request("GET", "/metrics", app=site.app).clone(remote=remote)
+    request = make_mocked_request("GET", "/metrics", headers={"Host": "localhost"}, app=site.app).clone(remote=remote)
     assert metrics._may_read(request) is may
 
 
