@@ -2,16 +2,39 @@
 
 import asyncio
 import functools
+import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
 P = ParamSpec("P")
 
 
 def print_line(line: str = "") -> None:
-    """Print a line on standard output at once."""
-    print(line, flush=True)  # noqa: T201
+    """Print a line on standard output at once; if it cannot be written, end with exit code 1."""
+    with _writing():
+        print(line, flush=True)  # noqa: T201
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes on standard output; if they cannot be written, end with exit code 1."""
+    with _writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """A full disk behind standard output is one line; a pipe whose reader has left ends the command without one."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(1) from None
+        fail(f"standard output: cannot be written ({error.strerror})")
 
 
 def warn(line: str) -> None:

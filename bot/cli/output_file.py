@@ -1,11 +1,10 @@
 """The file that an export writes, or standard output; a file that exists is not overwritten by mistake."""
 
 import os
-import sys
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from bot.cli.output import fail
+from bot.cli.output import fail, write_bytes
 
 
 def refuse_existing(to: Path | None, *, force: bool) -> None:
@@ -19,9 +18,7 @@ def write(content: bytes, to: Path | None) -> None:
     if to is not None:
         _write_file(content, to)
     else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        write_bytes(content)
 
 
 def _write_file(content: bytes, path: Path) -> None:
