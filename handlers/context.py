@@ -25,7 +25,7 @@ class Installation:
     timezone: ZoneInfo  # of the servants and of the office
     public_url: str  # an origin as browsers write it; the letterbox and the privacy notice are below it
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; decrypts no content
-    min_group: int = 10  # smallest group of servants whose numbers a report may show
+    min_group: int  # smallest group of servants whose numbers a report may show
     channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that are on
 
     def capabilities(self, channel: str) -> Capabilities:

@@ -23,7 +23,7 @@ from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
 DAY = timedelta(days=1)
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
 
 
 class Stage:

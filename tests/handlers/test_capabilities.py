@@ -55,7 +55,11 @@ ANA_ON_TELEGRAM = Phone("100001", channel="telegram")
 def whatsapp_installation(prompt_template: str = "tap") -> Installation:
     zone = ZoneInfo("America/Mexico_City")
     return Installation(
-        zone, "http://127.0.0.1:8080", b"k" * 32, channel_capabilities={"whatsapp": capabilities(prompt_template)}
+        zone,
+        "http://127.0.0.1:8080",
+        b"k" * 32,
+        min_group=10,
+        channel_capabilities={"whatsapp": capabilities(prompt_template)},
     )
 
 

@@ -33,6 +33,7 @@ INSTALLATION = Installation(
     ZoneInfo("America/Mexico_City"),
     "http://127.0.0.1:8080",
     b"k" * 32,
+    min_group=10,
     channel_capabilities={WINDOWED: Capabilities(reply_window=timedelta(hours=24)), "telegram": Capabilities()},
 )
 NAMES = (WINDOWED, "telegram", "webchat")

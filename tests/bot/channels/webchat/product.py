@@ -53,7 +53,9 @@ class Product:
         self.address = ""  # base URL of the server
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[CLOCK] = database, library, clock
-        self.app[INSTALLATION] = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32))
+        self.app[INSTALLATION] = Installation(
+            ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10
+        )
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
         self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, timing
         webchat_page.attach(self.app)
