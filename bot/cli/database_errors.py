@@ -17,6 +17,7 @@ SQLITE = {
     "SQLITE_BUSY": "another program has locked the file; stop it",
 }
 """By the beginning of SQLite's error name."""
+RETRY = "another process changed the same rows; run it again"
 READ_ONLY = "that server is read-only (a replica, or configured so); name the primary"
 POSTGRES = {
     "3D000": "there is no such database on that server; create it, or name another",
@@ -27,6 +28,8 @@ POSTGRES = {
     "57P03": "the server is starting or stopping; try again",
     "3F000": "its user may not use any schema there; make it the owner of the database",
     "25006": READ_ONLY,
+    "40001": RETRY,
+    "40P01": RETRY,
 }
 """By SQLSTATE."""
 UNAVAILABLE = "the database does not answer"

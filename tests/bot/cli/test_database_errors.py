@@ -244,6 +244,22 @@ def test_a_newer_schema_is_left_alone_by_every_command(integra: Integra, server:
         assert "schema 9999, newer than this version of Integra; upgrade Integra" in line
 
 
+@pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
+def test_a_conflict_with_another_process_says_to_run_it_again(
+    integra: Integra, server: tuple[Path, str], state: str
+) -> None:
+    socket, name = server
+    raising = (
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE 'conflict' USING ERRCODE = '{state}'; END $$",
+        "CREATE TRIGGER fail BEFORE INSERT ON institutions EXECUTE FUNCTION fail()",
+    )
+    asyncio.run(_execute(socket, name, *raising))
+    url = POSTGRES_URL.format(user="test", name=name, socket=socket)
+    line = error_line(integra, "import", "institutions", "guanajuato", "--apply", DATABASE_URL=url)
+    assert line == "DATABASE_URL: another process changed the same rows; run it again"
+
+
 def test_a_missing_postgresql_driver_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(WrongSetting, match="the driver of PostgreSQL is not installed"):
