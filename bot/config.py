@@ -1,6 +1,7 @@
 """Settings from the environment or `.env`, strictly validated into one frozen object."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ WHATSAPP_SETTINGS = (
     "whatsapp_verify_token",
 )
 """Set all of them or none: the channel is on or off."""
+PATH = re.compile(r"\.{0,2}/[\w./ -]*")
+"""What is surely the path of a file, absolute or beginning with a dot, and may be shown."""
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
 Rate = Annotated[float, Field(ge=1, le=1000)]
 """Messages per second. Below 1, a few processes reserve slots so far ahead after a 429 that the clock seems to have
@@ -237,24 +240,49 @@ class _FileSettingsSource(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], dotenv: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
         from_dotenv = dotenv.env_vars if isinstance(dotenv, DotEnvSettingsSource) else {}
-        variables = {name.upper(): value for name, value in from_dotenv.items()} | dict(os.environ)
-        self._paths = {name: variables.get(f"{name.upper()}_FILE") for name in settings_cls.model_fields}
+        given = {name.upper(): value for source in (from_dotenv, os.environ) for name, value in source.items() if value}
+        settings = ((name, given.get(f"{name.upper()}_FILE")) for name in settings_cls.model_fields)
+        self._paths = {name: path for name, path in settings if path}
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        path = self._paths[field_name]
-        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+        path = self._paths.get(field_name)
+        return (_value_in(path, f"{field_name.upper()}_FILE") if path else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         errors = []
-        for name, path in self._paths.items():
+        for name in self._paths:
             try:
                 values[name] = self.get_field_value(None, name)[0]
-            except (OSError, UnicodeDecodeError) as error:
-                errors.append(f"{name.upper()}_FILE: cannot read {path!r} ({type(error).__name__})")
+            except WrongSetting as error:
+                errors.append(str(error))
         if errors:
             raise WrongSetting("\n".join(errors))
-        return {name: value for name, value in values.items() if value}
+        return values
+
+
+def _value_in(path: str, setting: str) -> str:
+    """The value in the file that a setting names.
+
+    Raises WrongSetting: it cannot be read, or it is empty, as a secret's file is before it is filled.
+    """
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a null character
+        raise WrongSetting(f"{setting}: cannot read {_shown_path(path)} ({type(error).__name__})") from None
+    if not value:
+        raise WrongSetting(
+            f"{setting}: the file {path!r} is empty; has its secret been filled in? write the value there, or remove "
+            "the setting"
+        )
+    return value
+
+
+def _shown_path(path: str) -> str:
+    """The path of a file if it surely is one: the secret itself may have been written in its place."""
+    if PATH.fullmatch(path) or os.path.lexists(path):
+        return repr(path)
+    return "the file: expected a path such as /run/secrets/name; not shown, as it may be the secret itself"
 
 
 SECRET_SETTINGS = frozenset(

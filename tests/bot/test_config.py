@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot import config
-from bot.config import Settings, WrongSetting, load
+from bot.config import NAMES, Settings, WrongSetting, load
 
 TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
 SECRET = "hunter2"
@@ -308,6 +308,62 @@ def test_files_that_cannot_be_read_are_reported_together(monkeypatch: pytest.Mon
     first, second = str(error.value).splitlines()
     assert first.startswith("DATABASE_URL_FILE: cannot read")
     assert second.startswith("TELEGRAM_BOT_TOKEN_FILE: cannot read")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", ["", " \n\n"], ids=["empty", "blank"])
+def test_an_empty_file_is_an_error_and_not_an_unset_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / "value").write_text(content)
+    for path in (str(tmp_path / "value"), "value", "/dev/null"):
+        monkeypatch.setenv(f"{name}_FILE", path)
+        with pytest.raises(WrongSetting) as error:
+            load()
+        assert str(error.value).startswith(f"{name}_FILE: the file {path!r} is empty; has its secret been filled in?")
+
+
+def test_an_empty_name_of_a_file_is_no_file_and_hides_none_in_dotenv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "group").write_text("12")
+    monkeypatch.setenv("MIN_GROUP_FILE", "")
+    assert load().min_group == 10
+    (tmp_path / ".env").write_text("MIN_GROUP_FILE=group\n")
+    assert load().min_group == 12
+
+
+def test_the_name_of_a_file_may_be_written_in_lower_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("telegram_bot_token_file", "token")
+    assert load().telegram_bot_token == SecretStr(TOKEN)
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_secret_in_place_of_its_file_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, where: str
+) -> None:
+    for value in (TOKEN, SECRET, f"postgresql+asyncpg://u:{SECRET}@h/x", f"{SECRET}/+{SECRET}==", f"/{SECRET}+/="):
+        if where == "environment":
+            monkeypatch.setenv(f"{name}_FILE", value)
+        else:
+            (tmp_path / ".env").write_text(f"{name}_FILE='{value}'\n")
+        with pytest.raises(WrongSetting) as error:
+            load()
+        (line,) = str(error.value).splitlines()
+        assert line.startswith(f"{name}_FILE: cannot read the file: expected a path such as /run/secrets/name; not sh")
+        assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("path", ["/run/secrets/absent", "./absent.txt", "../run/a-b_c", "folder"])
+def test_the_path_of_a_file_that_cannot_be_read_is_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN_FILE", path)
+    with pytest.raises(WrongSetting, match=f"TELEGRAM_BOT_TOKEN_FILE: cannot read {path!r} "):
+        load()
 
 
 def test_a_wrong_secret_from_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -74,6 +74,18 @@ def test_check_reports_every_setting_that_cannot_work(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
 
 
+@pytest.mark.parametrize("command", ["check", "run", "tick", "migrate"])
+def test_a_secret_that_is_not_there_yet_starts_no_empty_installation(tmp_path: Path, command: str) -> None:
+    (tmp_path / "token").write_text("\n")
+    line = refused_line(tmp_path, command, TELEGRAM_BOT_TOKEN_FILE="token")
+    assert line.startswith("TELEGRAM_BOT_TOKEN_FILE: the file 'token' is empty; has its secret been filled in?")
+    line = refused_line(tmp_path, command, TELEGRAM_BOT_TOKEN_FILE=f"1:{SECRET}")
+    assert line.startswith("TELEGRAM_BOT_TOKEN_FILE: cannot read the file: expected a path")
+    line = refused_line(tmp_path, command, database_url_file="token")
+    assert line.startswith("DATABASE_URL_FILE: the file 'token' is empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_database_that_is_away_is_refused(tmp_path: Path, command: str) -> None:
     assert refused_line(tmp_path, command, DATABASE_URL=DATABASE_AWAY) == (
