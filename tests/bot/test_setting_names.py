@@ -14,12 +14,9 @@ SLIPS = [  # name, the setting that was meant
     ("TELEGRAM_BOT_TOKEM", "TELEGRAM_BOT_TOKEN"),
     ("TELEGRAM_BOT_TOKNE", "TELEGRAM_BOT_TOKEN"),
     ("telegram_bot_tokem", "TELEGRAM_BOT_TOKEN"),
-    ("TELEGRAM_TOKEN", "TELEGRAM_BOT_TOKEN"),
     ("TELEGRAM_BOT_TOKEN_FIEL", "TELEGRAM_BOT_TOKEN_FILE"),
     ("TELEGRAMM_MODE", "TELEGRAM_MODE"),
     ("TELEGRAM_API_URI", "TELEGRAM_API_URL"),
-    ("WHATSAPP_PHONE_NUMBER", "WHATSAPP_PHONE_NUMBER_ID"),
-    ("WHATSAPP_BUSINESS_ACCOUNT", "WHATSAPP_BUSINESS_ACCOUNT_ID"),
     ("WHATSAPP_APP_SECRETS", "WHATSAPP_APP_SECRET"),
     ("WHATSAP_RATE", "WHATSAPP_RATE"),
     ("WHATSAPP_PROMPTS", "WHATSAPP_PROMPT"),
@@ -38,6 +35,38 @@ SLIPS = [  # name, the setting that was meant
     ("TIMEZOEN", "TIMEZONE"),
     ("WEB_CHAT", "WEBCHAT"),
     ("WBECHAT", "WEBCHAT"),
+]
+
+DOUBTFUL = [  # names that may be another program's; the setting that is offered with the warning
+    ("TELEGRAM_TOKEN", "TELEGRAM_BOT_TOKEN"),
+    ("TELEGRAM_ALERT_BOT_TOKEN", "TELEGRAM_BOT_TOKEN"),
+    ("TELEGRAM_BOT_API_URL", "TELEGRAM_API_URL"),
+    ("TELEGRAM_CHAT_ID", ""),
+    ("TELEGRAM_WEBHOOK", ""),
+    ("WHATSAPP_TOKEN", ""),
+    ("WHATSAPP_APP_ID", ""),
+    ("WHATSAPP_PHONE_NUMBER", "WHATSAPP_PHONE_NUMBER_ID"),
+    ("WHATSAPP_BUSINESS_ACCOUNT", "WHATSAPP_BUSINESS_ACCOUNT_ID"),
+    ("WHATSAPP_PORT", "WHATSAPP_PROMPT"),
+    ("HTTPD_PORT", "HTTP_PORT"),
+    ("HTTP2_PORT", "HTTP_PORT"),
+    ("HTTP_PORT_1", "HTTP_PORT"),
+    ("HTTPD_HOST", "HTTP_HOST"),
+]
+
+SERVICE_LINKS = [  # as Kubernetes sets them for the services "telegram", "whatsapp", "http-proxy", "data-dir"
+    (f"{service}_{name}", value)
+    for service in ("TELEGRAM", "WHATSAPP", "WHATSAPP_API", "TELEGRAM_BOT", "HTTP_PROXY", "DATA_DIR")
+    for name, value in (
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "80"),
+        ("SERVICE_PORT_HTTP", "80"),
+        ("PORT", "tcp://10.0.0.1:80"),
+        ("PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("PORT_80_TCP_PROTO", "tcp"),
+        ("PORT_80_TCP_PORT", "80"),
+        ("PORT_80_TCP_ADDR", "10.0.0.1"),
+    )
 ]
 
 INNOCENT = """
@@ -115,12 +144,19 @@ def test_a_setting_of_a_later_version_is_reported_as_unknown(name: str) -> None:
     assert setting_names.warnings(NAMES, {name: "on"}) == []
 
 
-@pytest.mark.parametrize("name", ["TELEGRAM_CHAT_ID", "TELEGRAM_WEBHOOK", "WHATSAPP_TOKEN", "WHATSAPP_APP_ID"])
-def test_a_name_that_only_begins_like_a_platforms_settings_is_a_warning(name: str) -> None:
+@pytest.mark.parametrize(("name", "setting"), DOUBTFUL)
+def test_a_name_that_may_be_another_programs_is_a_warning(name: str, setting: str) -> None:
     assert faults({name: SECRET}) == []
     (line,) = setting_names.warnings(NAMES, {name: SECRET})
-    assert line == f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it"
+    hint = f"; if it was meant for it: {setting}" if setting else ""
+    assert line == f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it{hint}"
     assert len(faults({}, f"{name}={SECRET}")) == 1, ".env is ours"
+
+
+@pytest.mark.parametrize(("name", "value"), SERVICE_LINKS)
+def test_links_to_services_of_kubernetes_are_passed_over(name: str, value: str) -> None:
+    assert faults({name: value}) == []
+    assert setting_names.warnings(NAMES, {name: value}) == []
 
 
 @pytest.mark.parametrize(
@@ -138,7 +174,11 @@ def test_in_dotenv_every_unknown_name_is_an_error(name: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["COMPOSE_PROJECT_NAME", "POSTGRES_PASSWORD", "PGHOST", "TZ", "HTTPS_PROXY", "UV_CACHE_DIR"]
+    "name",
+    [
+        *("COMPOSE_PROJECT_NAME", "POSTGRES_PASSWORD", "PGHOST", "TZ", "HTTPS_PROXY", "UV_CACHE_DIR"),
+        *("UID", "GID", "IMAGE", "INTEGRA_VERSION", "INTEGRA_IMAGE", "POSTGRES_TAG"),
+    ],
 )
 def test_dotenv_may_hold_names_of_programs_that_read_it_too(name: str) -> None:
     assert faults({}, f"{name}={SECRET}") == []
