@@ -2,18 +2,16 @@
 
 import asyncio
 import errno
-import fcntl
 import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import IO
 
 import structlog
 from aiohttp import web
 
+from bot import process_lock
 from bot.app import App
 from bot.channels import registry
 from bot.channels.channel import ChannelError, Stopped
@@ -41,7 +39,7 @@ async def serve(app: App, ready: Callable[[int], Awaitable[None]], *, serves: bo
     """
     async with AsyncExitStack() as stack:
         if app.database.sqlite_file is not None:
-            stack.callback(_lock_file(app.database.sqlite_file).close)
+            stack.enter_context(process_lock.hold(app.database.sqlite_file))
         await permissions.check(app.database)
         if app.database.is_sqlite:
             await _release_claims(app)
@@ -92,24 +90,6 @@ def tune_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _lock_file(database: Path) -> IO[str]:
-    """Hold a lock beside the SQLite file until the process ends: it serves one process. Raises WrongSetting."""
-    path = database.resolve().with_suffix(".lock")
-    try:
-        lock = path.open("w")
-    except OSError as error:
-        raise WrongSetting(f"DATABASE_URL: cannot make {str(path)!r} ({error.strerror}); let us write there") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise WrongSetting(
-            f"DATABASE_URL: another process runs on this SQLite database ({str(database)!r}); stop it, "
-            "or use PostgreSQL for several"
-        ) from error
-    return lock
 
 
 async def _open_port(app: App, stack: AsyncExitStack) -> int:

@@ -1,17 +1,21 @@
 """The generated keys in DATA_DIR/secrets, and whether they are those with which the database was written."""
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.config import WrongSetting
-from storage import key_fingerprints, permissions
-from storage.database import Database
+from bot.key_proofs import proved_wrong
+from storage import key_evidence, key_fingerprints, permissions, sessions
+from storage.database import Database, Transaction
+from storage.key_evidence import UNUSED, Evidence
 
 NAMES = ("route", "inbox", "audit", "csrf", "webhook")
 KEY_BYTES = 32
 ADOPT = "integra migrate --adopt-secrets"
+LAST_RESORT = f"lost for good: {ADOPT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +37,34 @@ async def load(database: Database, data_dir: Path) -> Secrets:
     async with database.read() as tx:
         stored = await key_fingerprints.stored(tx)
     keys = read(data_dir)  # afterwards: another process may be creating them, and stores the fingerprints last
-    _refuse_mismatch(data_dir, keys, stored)
+    _refuse(problem(data_dir, keys, stored))
     if not stored.keys() >= set(NAMES):
-        keys = await _claim(database, data_dir, keys)
+        keys = await _claim(database, data_dir)
     return Secrets(**{name: keys[name] for name in NAMES[:-1]}, webhook=keys["webhook"].hex())
 
 
 async def adopt(database: Database, data_dir: Path) -> list[str]:
-    """Let the database continue with the keys in the folder, creating missing ones; return the names that changed.
+    """Let the database continue with the keys in the folder, creating missing ones; return the names of those lost.
 
     What was encrypted with the keys before stays as it is, and can be read again once they are back and adopted.
 
-    Raises WrongSetting, DatabaseUnavailable.
+    Raises WrongSetting, also while other processes are connected to PostgreSQL or store keys, and DatabaseUnavailable.
     """
-    keys = read(data_dir)
-    new = _generate_missing(keys)
-    fingerprints = _fingerprints(keys | new)
+    async with database.read() as tx:
+        before = await key_fingerprints.stored(tx)
     async with database.write() as tx:
-        stored = await key_fingerprints.stored(tx)
+        await key_fingerprints.lock(tx)
+        await _refuse_other_processes(tx, before)
+        keys = read(data_dir)  # under the lock: another process may have created some
+        new = _generate_missing(keys)
+        fingerprints = _fingerprints(keys | new)
+        lost = [name for name in NAMES if name in before and before[name] != fingerprints[name]]
+        if not before:
+            evidence = await tx.run_sync(key_evidence.read)
+            lost = [name for name in NAMES if evidence.is_used and name in {*new, *proved_wrong(keys, evidence)}]
         await key_fingerprints.replace(tx, fingerprints)
         _create(data_dir, new)
-    return [name for name in NAMES if name in stored and stored[name] != fingerprints[name]]
+    return lost
 
 
 def read(data_dir: Path) -> dict[str, bytes]:
@@ -70,25 +81,33 @@ def read(data_dir: Path) -> dict[str, bytes]:
         if len(keys[name]) != KEY_BYTES:
             raise WrongSetting(
                 f"DATA_DIR: {name!r} in secrets/ is damaged: {len(keys[name])} bytes, expected {KEY_BYTES}; "
-                f"restore it from a backup; lost for good: remove it, then {ADOPT}"
+                f"restore it from a backup; lost for good: move it elsewhere, then {ADOPT}"
             )
     return keys
 
 
-def mismatch(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str]) -> str:
-    """Why these keys are not those of a database with these fingerprints, in one line; empty when they are."""
+def problem(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str], evidence: Evidence = UNUSED) -> str:
+    """Why these keys are not those of a database with these fingerprints, in one line; empty when they are.
+
+    A database that was used and stores none was written by an earlier version: it needs all keys, and those with which
+    its rows were written.
+    """
     present = _fingerprints(keys)
-    missing = [name for name in NAMES if name in stored and name not in present]
+    missing = [name for name in NAMES if name not in keys and (name in stored or evidence.is_used)]
     other = [name for name in NAMES if name in stored and name in present and present[name] != stored[name]]
+    other += proved_wrong(keys, evidence)
     if not missing and not other:
         return ""
+    place = f"DATA_DIR: {str(folder(data_dir))!r}"
     if other:
-        problem = f"does not hold the keys that this database was written with (others: {', '.join(other)})"
-    else:
-        problem = f"lacks keys that this database was written with ({', '.join(missing)})"
+        return (
+            f"{place} does not hold the keys that this database was written with (others: {', '.join(other)}); keep "
+            "them, and name the DATA_DIR with this database's keys, or the DATABASE_URL of these; these are "
+            f"the right ones after all, or the others {LAST_RESORT}"
+        )
     return (
-        f"DATA_DIR: {str(folder(data_dir))!r} {problem}; put that folder back from its backup or copy it from another "
-        f"machine of this installation, or name another DATA_DIR or DATABASE_URL; lost for good: {ADOPT}"
+        f"{place} lacks keys that this database was written with ({', '.join(missing)}); name the DATA_DIR that holds "
+        f"them, or copy them from a backup or another machine of this installation; {LAST_RESORT}"
     )
 
 
@@ -97,26 +116,39 @@ def folder(data_dir: Path) -> Path:
     return data_dir / "secrets"
 
 
-async def _claim(database: Database, data_dir: Path, keys: dict[str, bytes]) -> dict[str, bytes]:
+async def _claim(database: Database, data_dir: Path) -> dict[str, bytes]:
     """Create the missing keys and store the fingerprints of all, or neither.
 
     Of processes that start at once, one is the first. The others wait for it, then find its keys in the same folder,
     or are refused before they have created any.
     """
     await permissions.check(database)
-    new = _generate_missing(keys)
     async with database.write() as tx:
-        stored = await key_fingerprints.add(tx, _fingerprints(keys | new))
-        if mismatch(data_dir, keys | new, stored):
-            keys, new = read(data_dir), {}
-            _refuse_mismatch(data_dir, keys, stored)
+        await key_fingerprints.lock(tx)
+        stored = await key_fingerprints.stored(tx)
+        evidence = UNUSED if stored else await tx.run_sync(key_evidence.read)
+        keys = read(data_dir)
+        _refuse(problem(data_dir, keys, stored, evidence))
+        new = _generate_missing(keys)
+        await key_fingerprints.add(tx, _fingerprints(keys | new))
         _create(data_dir, new)
     return keys | new
 
 
-def _refuse_mismatch(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str]) -> None:
-    if problem := mismatch(data_dir, keys, stored):
-        raise WrongSetting(problem)
+async def _refuse_other_processes(tx: Transaction, before: Mapping[str, str]) -> None:
+    """Raise WrongSetting while others are connected, or when one has stored other keys than `before`."""
+    if number := await sessions.count_of_other_processes(tx):
+        raise WrongSetting(
+            f"DATABASE_URL: processes of Integra are connected to this database ({number} sessions); stop all, "
+            "on every machine, and try again"
+        )
+    if await key_fingerprints.stored(tx) != before:
+        raise WrongSetting("DATA_DIR: another process has stored its keys meanwhile; see that none runs, and try again")
+
+
+def _refuse(line: str) -> None:
+    if line:
+        raise WrongSetting(line)
 
 
 def _fingerprints(keys: Mapping[str, bytes]) -> dict[str, str]:
@@ -128,8 +160,12 @@ def _generate_missing(keys: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _create(data_dir: Path, keys: Mapping[str, bytes]) -> None:
-    """Write new keys with file mode 600, each complete or not at all. Raises WrongSetting."""
+    """Write new keys with file mode 600, each complete or not at all, so that a power cut loses none.
+
+    Raises WrongSetting.
+    """
     try:
+        created = [path for path in (folder(data_dir), *folder(data_dir).parents) if not path.exists()]
         folder(data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, key in keys.items():
             unfinished = folder(data_dir) / f".{name}"
@@ -138,8 +174,22 @@ def _create(data_dir: Path, keys: Mapping[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(folder(data_dir) / name)
+        for changed in (folder(data_dir), *(path.parent for path in created)):
+            _sync_folder(changed)
     except OSError as error:
         raise _unusable(data_dir, error) from error
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the names in a folder durable. A file system that cannot do so (EINVAL) is accepted."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _unusable(data_dir: Path, error: OSError) -> WrongSetting:

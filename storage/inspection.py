@@ -8,19 +8,24 @@ from pathlib import Path
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from storage import key_fingerprints, migrate, permissions
+from storage import key_evidence, key_fingerprints, migrate, permissions
 from storage.database import Transaction, open_database, parse_url
+from storage.key_evidence import UNUSED, Evidence
 
 BUSY_SECONDS = 1  # another program may lock an SQLite file for as long
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was seen. `revision` of the schema is None where there are no tables yet."""
+    """What was seen. `revision` of the schema is None where there are no tables yet.
+
+    `evidence` is of use where there are no fingerprints.
+    """
 
     revision: str | None
     fingerprints: Mapping[str, str]
     is_read_only: bool = False
+    evidence: Evidence = UNUSED
 
 
 async def inspect(url: str) -> Inspection:
@@ -67,4 +72,7 @@ async def _inspect_server(tx: Transaction) -> Inspection:
 
 
 def _inspect_schema(connection: Connection) -> Inspection:
-    return Inspection(migrate.revision_of(connection), key_fingerprints.stored_if_any(connection))
+    revision = migrate.revision_of(connection)
+    fingerprints = key_fingerprints.stored_if_any(connection)
+    evidence = UNUSED if fingerprints else key_evidence.read(connection)
+    return Inspection(revision, fingerprints, evidence=evidence)

@@ -6,7 +6,7 @@ They stop a process with other keys, which could not read what is stored and wou
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Row, delete, inspect, select
+from sqlalchemy import Connection, Row, delete, inspect, select, text
 
 from storage.database import Transaction, dialect_insert
 from storage.schema import key_fingerprints
@@ -38,6 +38,12 @@ async def add(tx: Transaction, fingerprints: Mapping[str, str]) -> dict[str, str
     rows = [{"name": name, "fingerprint": value} for name, value in sorted(fingerprints.items())]
     await tx.execute(dialect_insert(tx, key_fingerprints).on_conflict_do_nothing(), rows)
     return await stored(tx)
+
+
+async def lock(tx: Transaction) -> None:
+    """Let no other transaction add or replace any until this one ends. On SQLite no other one writes anyway."""
+    if tx.dialect.name == "postgresql":
+        await tx.execute(text(f"LOCK TABLE {key_fingerprints.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 async def replace(tx: Transaction, fingerprints: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 asyncpg is an extra: it is imported when the first connection is configured.
 """
 
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -14,7 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 60.0  # timeout of a statement or its cancellation: as long as a lease; `is_long` ones need more
+APPLICATION = "integra-"
+APPLICATION_NAME = f"{APPLICATION}{os.urandom(4).hex()}"
+"""The name of this process's sessions in pg_stat_activity, another one for each process."""
 SERVER_SETTINGS = {
+    "application_name": APPLICATION_NAME,
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "20",
     "tcp_keepalives_interval": "10",

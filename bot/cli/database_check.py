@@ -95,7 +95,7 @@ def _look_at_keys(data_dir: Path, seen: Inspection | None, findings: Findings) -
     except WrongSetting as error:
         findings.problems.append(str(error))
         return
-    if problem := secrets.mismatch(data_dir, keys, seen.fingerprints if seen else {}):
+    if seen is not None and (problem := secrets.problem(data_dir, keys, seen.fingerprints, seen.evidence)):
         findings.problems.append(problem)
     elif len(keys) < len(secrets.NAMES) and seen is not None and not _may_create(secrets.folder(data_dir) / "new"):
         findings.problems.append(

@@ -1,14 +1,16 @@
 """`integra migrate`: bring the database's schema to the current version, and let it continue with other keys."""
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bot import config, secrets
+from bot import config, process_lock, secrets
 from bot.cli.output import async_command, print_line
 from bot.config import Settings
 from storage import migrate as schema
-from storage.database import open_database
+from storage.database import Database, open_database
 
 LOSSES = {
     "route": "no news is announced in open cases, and links into the letterbox that were given no longer work",
@@ -33,25 +35,31 @@ async def migrate(
 ) -> None:
     """Bring the database's schema forward, showing the steps."""
     settings = config.load()
-    steps = await schema.migrate(settings.database)
-    for step in steps:
-        print_line(f"{step.revision}: {step.description}")
-    print_line("The schema is up to date.")
-    if adopt_secrets:
-        await _adopt_secrets(settings)
-
-
-async def _adopt_secrets(settings: Settings) -> None:
+    if not adopt_secrets:
+        await _migrate(settings)
+        return
     database = open_database(settings.database)
     try:
-        changed = await secrets.adopt(database, settings.data_dir)
+        with process_lock.hold(database.sqlite_file) if database.sqlite_file else nullcontext():
+            await _migrate(settings)
+            await _adopt_secrets(database, settings.data_dir)
     finally:
         await database.close()
-    folder = secrets.folder(settings.data_dir)
-    if not changed:
+
+
+async def _migrate(settings: Settings) -> None:
+    for step in await schema.migrate(settings.database):
+        print_line(f"{step.revision}: {step.description}")
+    print_line("The schema is up to date.")
+
+
+async def _adopt_secrets(database: Database, data_dir: Path) -> None:
+    lost = await secrets.adopt(database, data_dir)
+    folder = secrets.folder(data_dir)
+    if not lost:
         print_line(f"Nothing is lost: the keys in {folder} are those of the database.")
         return
     print_line(f"The database continues with the keys in {folder}. Lost with the ones before:")
-    for name in changed:
+    for name in lost:
         print_line(f"  {name}: {LOSSES[name]}")
     print_line("Copy that folder to every machine of this installation before you start a process there.")

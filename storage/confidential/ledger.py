@@ -126,6 +126,11 @@ async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = 
     return expected if known is not None and known.seq >= expected else None
 
 
+def is_hashed_with(audit_key: bytes, row: Row[Any]) -> bool:
+    """Whether a row of the table was appended, and not changed since, with this key."""
+    return hmac.compare_digest(row.hash, _row_hash(audit_key, _entry(row), row.previous))
+
+
 async def _rows(tx: Transaction) -> AsyncIterator[Row[Any]]:
     """All rows in order, read by pages."""
     statement = following = select(schema.ledger).order_by(schema.ledger.c.seq).limit(PAGE_SIZE)

@@ -1,6 +1,8 @@
 """Generated keys: created once, those of one database, refused beside another, adopted only when asked for."""
 
 import asyncio
+import errno
+import os
 import stat
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +14,7 @@ from bot.cli.migrate import LOSSES
 from bot.config import WrongSetting
 from bot.secrets import Secrets
 from storage import key_fingerprints, permissions
-from storage.database import Database, open_database
+from storage.database import Database, Transaction, open_database
 
 OTHER_KEYS = "does not hold the keys that this database was written with"
 MISSING_KEYS = "lacks keys that this database was written with"
@@ -193,6 +195,28 @@ async def test_lost_keys_are_replaced_only_when_asked_for_and_the_change_can_be_
     assert await secrets.load(database, tmp_path) == old
 
 
+async def test_of_two_that_adopt_at_once_the_second_is_refused(
+    monkeypatch: pytest.MonkeyPatch, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await secrets.load(database, tmp_path / "old")
+    stored = key_fingerprints.stored
+
+    async def adopt_elsewhere_after(tx: Transaction) -> dict[str, str]:
+        """Return what is stored, and let another process adopt keys of its own right after."""
+        monkeypatch.setattr(key_fingerprints, "stored", stored)
+        before = await stored(tx)
+        other = open_database(database_url)
+        await asyncio.create_task(secrets.adopt(other, tmp_path / "first"))
+        await other.close()
+        return before
+
+    monkeypatch.setattr(key_fingerprints, "stored", adopt_elsewhere_after)
+    with pytest.raises(WrongSetting, match="another process has stored its keys meanwhile"):
+        await secrets.adopt(database, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    await secrets.load(database, tmp_path / "first")
+
+
 async def test_only_the_key_that_is_lost_is_created_and_named(database: Database, tmp_path: Path) -> None:
     old = await secrets.load(database, tmp_path)
     (tmp_path / "secrets" / "inbox").unlink()
@@ -200,6 +224,46 @@ async def test_only_the_key_that_is_lost_is_created_and_named(database: Database
     new = await secrets.load(database, tmp_path)
     assert (new.route, new.audit, new.csrf, new.webhook) == (old.route, old.audit, old.csrf, old.webhook)
     assert new.inbox != old.inbox
+
+
+# ---------------------------------------------------------------- a power cut
+
+
+async def test_keys_and_their_names_are_durable_before_their_fingerprints(
+    monkeypatch: pytest.MonkeyPatch, database: Database, tmp_path: Path
+) -> None:
+    synced: list[tuple[int, int]] = []  # inode, and how many keys had their name by then
+    fsync = os.fsync
+    folder = tmp_path / "new" / "data" / "secrets"
+
+    def record(descriptor: int) -> None:
+        named = [name for name in secrets.NAMES if (folder / name).exists()]
+        synced.append((os.fstat(descriptor).st_ino, len(named)))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    await secrets.load(database, tmp_path / "new" / "data")
+    every = len(secrets.NAMES)
+    for path in (folder, *folder.parents[:3]):
+        assert (path.stat().st_ino, every) in synced, path
+    assert {(folder / name).stat().st_ino for name in secrets.NAMES} <= {inode for inode, _ in synced}
+
+
+@pytest.mark.parametrize(("code", "is_accepted"), [(errno.EINVAL, True), (errno.EIO, False)], ids=["EINVAL", "EIO"])
+async def test_only_a_file_system_that_cannot_sync_folders_may_go_without(
+    monkeypatch: pytest.MonkeyPatch, database: Database, tmp_path: Path, code: int, is_accepted: bool
+) -> None:
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    if is_accepted:
+        await secrets.load(database, tmp_path)
+    else:
+        with pytest.raises(WrongSetting, match=r"DATA_DIR: cannot use .* \(Input/output error\)"):
+            await secrets.load(database, tmp_path)
+        assert await stored_in(database) == {}
 
 
 # ---------------------------------------------------------------- folders that cannot be used

@@ -23,16 +23,30 @@ def environment(folder: Path, **given: str) -> dict[str, str]:
 
 def integra(folder: Path, *arguments: str, **given: str) -> CommandResult:
     """Run a command in `folder` until it ends, with DATA_DIR there unless another is given."""
-    result = subprocess.run(
+    return result_of(started(folder, *arguments, **given))
+
+
+def started(folder: Path, *arguments: str, **given: str) -> subprocess.Popen[str]:
+    """Start a command in `folder`, as `integra` does, without waiting for its end."""
+    return subprocess.Popen(
         [sys.executable, "-m", "bot", *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
         env=environment(folder, **given),
-        timeout=TIMEOUT,
-        check=False,
     )
-    return CommandResult(result.returncode, result.stdout, result.stderr)
+
+
+def result_of(process: subprocess.Popen[str]) -> CommandResult:
+    """Wait for the end of a command."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return CommandResult(process.returncode, out, err)
 
 
 @contextmanager

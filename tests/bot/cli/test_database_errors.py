@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot import lifecycle
+from bot import process_lock
 from bot.config import WrongSetting, load
 from storage import migrate, permissions
 from storage.database import PermissionDenied, open_database
@@ -91,7 +91,7 @@ def test_a_data_dir_that_is_a_file(integra: Integra, tmp_path: Path) -> None:
 def test_a_second_process_on_the_same_file_is_refused_whatever_its_folder(integra: Integra, tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/shared.db"
     assert integra("migrate", DATABASE_URL=url).code == 0
-    with lifecycle._lock_file(tmp_path / "shared.db"):
+    with process_lock.hold(tmp_path / "shared.db"):
         line = error_line(integra, "run", DATABASE_URL=url)
         assert "another process runs on this SQLite database" in line
         (tmp_path / "link.db").symlink_to(tmp_path / "shared.db")

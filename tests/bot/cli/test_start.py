@@ -1,19 +1,17 @@
 """Real processes: starts that are refused in one line, keys that belong to one database, and what each role prints."""
 
-import asyncio
 import shutil
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from tests.bot.cli.processes import integra, running
+from tests.bot.cli.server import PASSWORD, new_database
 from tests.fakes.telegram import TOKEN
 
-SECRET = "hunter2"
+SECRET = PASSWORD
 OFFICER_LINK = "/console/signup#"
 
 
@@ -113,16 +111,8 @@ def test_a_doubtful_name_is_a_warning_of_both(tmp_path: Path) -> None:
 @pytest.fixture
 def url(postgres_socket: Path) -> Iterator[str]:
     """The URL of a new database on PostgreSQL, without tables."""
-    name = f"s{uuid.uuid4().hex[:12]}"
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(host=str(postgres_socket), user="test", database="postgres")
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(execute(f"CREATE DATABASE {name}"))
-    yield f"postgresql+asyncpg://test:{SECRET}@/{name}?host={postgres_socket}"
-    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+    with new_database(postgres_socket) as url:
+        yield url
 
 
 def machine(tmp_path: Path, name: str) -> Path:

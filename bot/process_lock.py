@@ -1,0 +1,27 @@
+"""The lock file beside an SQLite database: one process serves it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bot.config import WrongSetting
+
+
+@contextmanager
+def hold(database: Path) -> Iterator[None]:
+    """Hold the lock until the end of the block, or of the process. Raises WrongSetting while another holds it."""
+    path = database.resolve().with_suffix(".lock")
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise WrongSetting(f"DATABASE_URL: cannot make {str(path)!r} ({error.strerror}); let us write there") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise WrongSetting(
+                f"DATABASE_URL: another process runs on this SQLite database ({str(database)!r}); stop it, "
+                "or use PostgreSQL for several"
+            ) from error
+        yield

@@ -1,0 +1,63 @@
+"""What a database without stored fingerprints shows of its keys: whether it was used, and rows written with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, inspect, literal, select, union_all
+
+from storage import migrate
+from storage.schema import key_fingerprints, ledger, links, metadata, routes, updates
+
+StoredRow = Row[Any]
+NEWEST = 10  # rows of each kind: some may be older than a key that was lost and replaced
+SINCE = "0009"  # revision: before, tables and columns had other names
+
+ROWS: Mapping[str, Select[Any]] = {
+    "route": select(
+        union_all(
+            select(links.c.sealed_address, ("link|" + links.c.token_hash).label("bound"))
+            .order_by(links.c.expires_at.desc())
+            .limit(NEWEST)
+            .subquery()
+            .select(),
+            select(routes.c.sealed_address, ("case|" + routes.c.case_id).label("bound"))
+            .limit(NEWEST)
+            .subquery()
+            .select(),
+        ).subquery()
+    ),
+    "inbox": select(updates.c.body, updates.c.channel)
+    .where(updates.c.state == "waiting", updates.c.body.is_not(None))
+    .order_by(updates.c.id.desc())
+    .limit(NEWEST),
+    "audit": select(ledger).order_by(ledger.c.seq.desc()).limit(1),
+}
+"""By the name of a key, what reads rows that were written with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`rows` were written with the keys by whose names they stand."""
+
+    is_used: bool = False  # a process has stored something, so there were keys
+    rows: Mapping[str, Sequence[StoredRow]] = field(default_factory=dict)
+
+
+UNUSED = Evidence()
+
+
+def read(connection: Connection) -> Evidence:
+    """Look for rows; the schema may be older."""
+    if not _has_rows(connection):
+        return UNUSED
+    if (migrate.revision_of(connection) or "") < SINCE:
+        return Evidence(is_used=True)
+    return Evidence(is_used=True, rows={name: connection.execute(rows).all() for name, rows in ROWS.items()})
+
+
+def _has_rows(connection: Connection) -> bool:
+    """Whether any table has a row. Migrations add none, and every process stores its fingerprints before anything."""
+    existing = set(inspect(connection).get_table_names())
+    tables = [table for name, table in metadata.tables.items() if name in existing and table is not key_fingerprints]
+    return any(connection.scalar(select(literal(1)).select_from(table).limit(1)) for table in tables)
