@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from storage import migrate
-from tests import postgres
+from tests import keys, postgres
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 NAMES = {SQLITE: "SQLite", POSTGRES: "PostgreSQL"}
@@ -66,8 +66,10 @@ class Databases:
                 path.unlink()
 
     def data_dir(self) -> Path:
-        """An empty folder for one run's DATA_DIR."""
-        return Path(tempfile.mkdtemp(dir=self.folder))
+        """A folder for one run's DATA_DIR, with keys: a database with rows is refused without."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        keys.write(folder)
+        return folder
 
 
 @dataclass(frozen=True)

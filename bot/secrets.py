@@ -60,7 +60,7 @@ async def adopt(database: Database, data_dir: Path) -> list[str]:
         fingerprints = _fingerprints(keys | new)
         lost = [name for name in NAMES if name in before and before[name] != fingerprints[name]]
         if not before:
-            evidence = await tx.run_sync(key_evidence.read)
+            evidence = await key_evidence.read(tx)
             lost = [name for name in NAMES if evidence.is_used and name in {*new, *proved_wrong(keys, evidence)}]
         await key_fingerprints.replace(tx, fingerprints)
         _create(data_dir, new)
@@ -126,7 +126,7 @@ async def _claim(database: Database, data_dir: Path) -> dict[str, bytes]:
     async with database.write() as tx:
         await key_fingerprints.lock(tx)
         stored = await key_fingerprints.stored(tx)
-        evidence = UNUSED if stored else await tx.run_sync(key_evidence.read)
+        evidence = UNUSED if stored else await key_evidence.read(tx)
         keys = read(data_dir)
         _refuse(problem(data_dir, keys, stored, evidence))
         new = _generate_missing(keys)

@@ -74,5 +74,5 @@ async def _inspect_server(tx: Transaction) -> Inspection:
 def _inspect_schema(connection: Connection) -> Inspection:
     revision = migrate.revision_of(connection)
     fingerprints = key_fingerprints.stored_if_any(connection)
-    evidence = UNUSED if fingerprints else key_evidence.read(connection)
+    evidence = UNUSED if fingerprints else key_evidence.read_by_connection(connection)
     return Inspection(revision, fingerprints, evidence=evidence)

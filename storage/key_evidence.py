@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, inspect, literal, select, union_all
 
 from storage import migrate
+from storage.database import Transaction
 from storage.schema import key_fingerprints, ledger, links, metadata, routes, updates
 
 StoredRow = Row[Any]
@@ -47,8 +48,13 @@ class Evidence:
 UNUSED = Evidence()
 
 
-def read(connection: Connection) -> Evidence:
-    """Look for rows; the schema may be older."""
+async def read(tx: Transaction) -> Evidence:
+    """Look for rows."""
+    return await tx.run_sync(read_by_connection)
+
+
+def read_by_connection(connection: Connection) -> Evidence:
+    """The same; the schema may be older."""
     if not _has_rows(connection):
         return UNUSED
     if (migrate.revision_of(connection) or "") < SINCE:

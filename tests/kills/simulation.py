@@ -41,7 +41,7 @@ TIMEOUT_PER_KILL = 3.0
 
 
 async def run(url: str, folder: Path, library: Library, messages: int, kills: int) -> KillResult:
-    """Simulate about `messages` messages on a migrated database; the keys are generated in `folder`."""
+    """Simulate about `messages` messages on a migrated database; the keys are in `folder`."""
     database = open_database(url)
     recipients = await audit.seed_recipients(database, library, messages // 4)
     result = audit.expected(recipients)

@@ -15,6 +15,7 @@ from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
 from storage.people import servants
+from tests import keys
 from tests.cast import INSTITUTIONS
 from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
 from tests.fakes.telegram import TOKEN, FakeTelegram
@@ -32,6 +33,7 @@ TIMEOUT = 240  # seconds after which a reply counts as lost
 @pytest.mark.long
 async def test_enrolments_and_answers_between_kills_are_recorded_once(sqlite_url: str, tmp_path: Path) -> None:
     await _add_institutions(sqlite_url)
+    keys.write(tmp_path)
     async with FakeTelegram() as fake, asyncio.timeout(TIMEOUT):
         users = _Users(fake)
         conversations = [asyncio.create_task(users.converse()) for _ in range(CONCURRENT_USERS)]
@@ -57,6 +59,7 @@ async def test_enrolments_and_answers_between_kills_are_recorded_once(sqlite_url
 async def test_kills_lose_no_message_and_only_unrecorded_deliveries_are_sent_twice(
     database: Database, database_url: str, library: Library, tmp_path: Path
 ) -> None:
+    keys.write(tmp_path)
     result = await simulation.run(database_url, tmp_path, library, MESSAGES, SIMULATION_KILLS)
     duplicates = {channel: result.duplicates(channel) for channel in (TELEGRAM, WHATSAPP)}
     print(

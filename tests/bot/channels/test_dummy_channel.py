@@ -36,6 +36,7 @@ from storage.queue import backlog, claims, outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.queue.receipts import DeliveryStatus
 from storage.schema import deliveries
+from tests import keys
 from tests.bot.console.office import Desk, OfficerWithKeys
 from tests.cast import INSTITUTIONS, Clock
 from tests.channels_of import platform_runtime
@@ -117,6 +118,7 @@ async def town(
     async with database.write() as tx:
         for code, name, sphere in INSTITUTIONS:
             await servants.add_institution(tx, code, name, sphere)
+    keys.write(tmp_path)
     settings = Settings.model_validate({"database_url": database_url, "data_dir": tmp_path, "webchat": "on"})
     build = wiring.build(settings, clock, library, _no_sleep, lambda: clock().timestamp())
     async with build as app:

@@ -18,6 +18,7 @@ import pytest
 from content.library import Library
 from storage.database import open_database
 from storage.people import servants
+from tests import keys
 from tests.bot.cli.processes import environment
 from tests.cast import MONDAY_NINE
 from tests.terminal import CommandResult, Integra
@@ -57,6 +58,7 @@ async def _fill(folder: Path, library: Library, servant_count: int) -> None:
 
 def fill(folder: Path, library: Library, servant_count: int = 0) -> None:
     """Add the institution LEON with `servant_count` servants on the web chat."""
+    keys.write(folder)
     asyncio.run(_fill(folder, library, servant_count))
 
 

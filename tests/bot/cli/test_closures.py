@@ -13,6 +13,7 @@ from content.exchange import csv_table
 from content.library import Library
 from storage.database import Database, Transaction, open_database
 from storage.people import closures, servants
+from tests import keys
 from tests.cast import INSTITUTIONS, MONDAY_NINE
 from tests.terminal import CommandResult, Integra, command_line
 
@@ -89,6 +90,7 @@ class Desk:
 def desk(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> Iterator[Desk]:
+    keys.write(tmp_path / "data")
     given = {"DATA_DIR": str(tmp_path / "data"), "DATABASE_URL": database_url}
     with command_line(tmp_path, monkeypatch, capsys, **given) as integra:
         yield Desk(integra, database_url, tmp_path)
