@@ -30,18 +30,17 @@ def stored_if_any(connection: Connection) -> dict[str, str]:
     return _by_name(connection.execute(STATEMENT).all()) if has_table else {}
 
 
-async def add(tx: Transaction, fingerprints: Mapping[str, str]) -> dict[str, str]:
-    """Add those that are not stored yet, and return all that are.
-
-    It waits for another transaction that adds, so that one process is the first, and the others see what it added.
-    """
+async def add(tx: Transaction, fingerprints: Mapping[str, str]) -> None:
+    """Add those that are not stored yet."""
     rows = [{"name": name, "fingerprint": value} for name, value in sorted(fingerprints.items())]
     await tx.execute(dialect_insert(tx, key_fingerprints).on_conflict_do_nothing(), rows)
-    return await stored(tx)
 
 
 async def lock(tx: Transaction) -> None:
-    """Let no other transaction add or replace any until this one ends. On SQLite no other one writes anyway."""
+    """Let no other transaction add or replace any until this one ends, so that one process is the first.
+
+    On SQLite no other one writes anyway.
+    """
     if tx.dialect.name == "postgresql":
         await tx.execute(text(f"LOCK TABLE {key_fingerprints.name} IN SHARE ROW EXCLUSIVE MODE"))
 

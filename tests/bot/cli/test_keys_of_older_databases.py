@@ -75,6 +75,14 @@ async def link(tx: Transaction, keys: dict[str, bytes]) -> None:
     await cases.add_link(tx, "hash", sealed, NOW + timedelta(hours=1))
 
 
+async def open_case(tx: Transaction, keys: dict[str, bytes]) -> None:
+    sealed = sealing.seal_address(keys["route"], {"channel": "telegram", "address": "1", "language": "es"}, "case|id")
+    values = {"id": "id", "day": NOW.date(), "state": "new", "epoch": 1, "due_on": NOW.date(), "size_step": 1}
+    texts = {"origin": "chat", "locator_hash": "hash", "asker_key": "{}", "asker_bundle": "{}"}
+    await tx.execute(insert(schema.cases).values(**values, **texts))
+    await tx.execute(insert(schema.routes).values(case_id="id", sealed_address=sealed))
+
+
 async def waiting_update(tx: Transaction, keys: dict[str, bytes]) -> None:
     body = SecretBox(keys["inbox"]).encrypt(b'{"is": "unknown"}', "telegram")
     await updates.store(tx, [updates.NewUpdate("telegram", "1", "1", body)], NOW)
@@ -84,8 +92,8 @@ async def ledger_row(tx: Transaction, keys: dict[str, bytes]) -> None:
     await ledger.append(tx, keys["audit"], "officer", ledger.Verb.SIGN_UP, "", NOW)
 
 
-ROWS: dict[str, Write] = {"route": link, "inbox": waiting_update, "audit": ledger_row}
-"""By the name of a key, what writes a row with it."""
+ROWS = [("route", link), ("route", open_case), ("inbox", waiting_update), ("audit", ledger_row)]
+"""The name of a key, and what writes a row with it."""
 
 
 def write_older_database(url: str, keys: dict[str, bytes], *rows: Write) -> None:
@@ -138,10 +146,12 @@ def test_one_missing_key_is_refused_too(integra: Integra, tmp_path: Path, url: s
         assert "lacks keys that this database was written with (csrf)" in refusal(integra, folder, start)
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_other_keys_are_refused_where_a_row_shows_it(integra: Integra, tmp_path: Path, url: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=lambda value: getattr(value, "__name__", value))
+def test_other_keys_are_refused_where_a_row_shows_it(
+    integra: Integra, tmp_path: Path, url: str, name: str, row: Write
+) -> None:
     keys = new_keys()
-    write_older_database(url, keys, institution, ROWS[name])
+    write_older_database(url, keys, institution, row)
     wrong = folder_of(tmp_path, "wrong", new_keys())
     for start in START[:2]:
         line = refusal(integra, wrong, start)
