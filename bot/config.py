@@ -18,8 +18,8 @@ from pydantic_settings import (
 
 from bot import config_checks, setting_names
 from bot.loopback import is_loopback
+from bot.setting_names import DOTENV
 
-ENV_FILE = ".env"
 LOCAL_ORIGIN = "http://127.0.0.1"
 TELEGRAM_API = "https://api.telegram.org"
 TELEGRAM_WEBHOOK_PORTS = (None, 443, 80, 88, 8443)
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     """Every setting, with its help text. `NAME_FILE` reads the value of NAME from a file."""
 
     model_config = SettingsConfigDict(
-        env_file=ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True, validate_default=True
+        env_file=DOTENV, extra="ignore", frozen=True, env_ignore_empty=True, validate_default=True
     )
 
     database_url: str | None = Field(
@@ -231,7 +231,7 @@ class Settings(BaseSettings):
         return self.telegram_mode == "webhook"
 
 
-NAMES = tuple(name.upper() for name in Settings.model_fields)
+SETTING_NAMES = tuple(name.upper() for name in Settings.model_fields)
 
 
 class _FileSettingsSource(PydanticBaseSettingsSource):
@@ -298,7 +298,7 @@ def load(**given: Any) -> Settings:
 
     Raises WrongSetting with one line per invalid setting and per name that is none.
     """
-    lines = setting_names.faults(NAMES, os.environ, _dotenv(given.get("_env_file", ENV_FILE)))
+    lines = setting_names.faults(SETTING_NAMES, os.environ, _dotenv(given.get("_env_file", DOTENV)))
     try:
         settings = Settings(**given)
     except ValidationError as fault:
@@ -312,7 +312,7 @@ def load(**given: Any) -> Settings:
 
 def warnings() -> list[str]:
     """One line for each name in the environment that may have been meant for us, or for another program."""
-    return setting_names.warnings(NAMES, os.environ)
+    return setting_names.warnings(SETTING_NAMES, os.environ)
 
 
 def _dotenv(path: Path | str | None) -> str:

@@ -12,7 +12,7 @@ from storage import key_evidence, key_fingerprints, permissions, sessions
 from storage.database import Database, Transaction
 from storage.key_evidence import UNUSED, Evidence
 
-NAMES = ("route", "inbox", "audit", "csrf", "webhook")
+KEY_NAMES = ("route", "inbox", "audit", "csrf", "webhook")
 KEY_BYTES = 32
 ADOPT = "integra migrate --adopt-secrets"
 LAST_RESORT = f"lost for good: {ADOPT}"
@@ -38,9 +38,9 @@ async def load(database: Database, data_dir: Path) -> Secrets:
         stored = await key_fingerprints.stored(tx)
     keys = read(data_dir)  # afterwards: another process may be creating them, and stores the fingerprints last
     _refuse(problem(data_dir, keys, stored))
-    if not stored.keys() >= set(NAMES):
+    if not stored.keys() >= set(KEY_NAMES):
         keys = await _claim(database, data_dir)
-    return Secrets(**{name: keys[name] for name in NAMES[:-1]}, webhook=keys["webhook"].hex())
+    return Secrets(keys["route"], keys["inbox"], keys["audit"], keys["csrf"], keys["webhook"].hex())
 
 
 async def adopt(database: Database, data_dir: Path) -> list[str]:
@@ -58,10 +58,10 @@ async def adopt(database: Database, data_dir: Path) -> list[str]:
         keys = read(data_dir)  # under the lock: another process may have created some
         new = _generate_missing(keys)
         fingerprints = _fingerprints(keys | new)
-        lost = [name for name in NAMES if name in before and before[name] != fingerprints[name]]
+        lost = [name for name in KEY_NAMES if name in before and before[name] != fingerprints[name]]
         if not before:
             evidence = await key_evidence.read(tx)
-            lost = [name for name in NAMES if evidence.is_used and name in {*new, *proved_wrong(keys, evidence)}]
+            lost = [name for name in KEY_NAMES if evidence.is_used and name in {*new, *proved_wrong(keys, evidence)}]
         await key_fingerprints.replace(tx, fingerprints)
         _create(data_dir, new)
     return lost
@@ -70,7 +70,7 @@ async def adopt(database: Database, data_dir: Path) -> list[str]:
 def read(data_dir: Path) -> dict[str, bytes]:
     """The keys that exist, by name. Raises WrongSetting when one is damaged or cannot be read."""
     keys = {}
-    for name in NAMES:
+    for name in KEY_NAMES:
         path = folder(data_dir) / name
         try:
             keys[name] = path.read_bytes()
@@ -93,8 +93,8 @@ def problem(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str]
     its rows were written.
     """
     present = _fingerprints(keys)
-    missing = [name for name in NAMES if name not in keys and (name in stored or evidence.is_used)]
-    other = [name for name in NAMES if name in stored and name in present and present[name] != stored[name]]
+    missing = [name for name in KEY_NAMES if name not in keys and (name in stored or evidence.is_used)]
+    other = [name for name in KEY_NAMES if name in stored and name in present and present[name] != stored[name]]
     other += proved_wrong(keys, evidence)
     if not missing and not other:
         return ""
@@ -102,12 +102,12 @@ def problem(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str]
     if other:
         return (
             f"{place} does not hold the keys that this database was written with (others: {', '.join(other)}); keep "
-            "them, and name the DATA_DIR with this database's keys, or the DATABASE_URL of these; these are "
-            f"the right ones after all, or the others {LAST_RESORT}"
+            "that folder, and name the DATA_DIR with this database's keys, or the DATABASE_URL of these keys; if these "
+            f"are the right ones after all, or the others are {LAST_RESORT}"
         )
     return (
         f"{place} lacks keys that this database was written with ({', '.join(missing)}); name the DATA_DIR that holds "
-        f"them, or copy them from a backup or another machine of this installation; {LAST_RESORT}"
+        f"them, or copy them from a backup or another machine of this installation; if they are {LAST_RESORT}"
     )
 
 
@@ -156,7 +156,7 @@ def _fingerprints(keys: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _generate_missing(keys: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: os.urandom(KEY_BYTES) for name in NAMES if name not in keys}
+    return {name: os.urandom(KEY_BYTES) for name in KEY_NAMES if name not in keys}
 
 
 def _create(data_dir: Path, keys: Mapping[str, bytes]) -> None:

@@ -33,7 +33,7 @@ SERVICE_LINK = re.compile(r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SC
 SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 """Kubernetes names each service in the environment, and gives its address as NAME_PORT=tcp://10.0.0.1:80.
 Source: Kubernetes, Service, environment variables."""
-NAME = re.compile(r"[A-Za-z]{1,20}(_[A-Za-z0-9]{1,20}){0,6}")
+SHOWABLE = re.compile(r"[A-Za-z]{1,20}(_[A-Za-z0-9]{1,20}){0,6}")
 """What may be shown. Anything else in `.env` may be a secret that was pasted without a name."""
 DOTENV = ".env"
 
@@ -56,10 +56,11 @@ def faults(settings: Collection[str], environment: Mapping[str, str], dotenv: st
 def _dotenv_faults(text: str, known: Collection[str]) -> list[str]:
     lines, variables = [], {}
     for binding in parse_stream(StringIO(text)):
-        if binding.error or (binding.key is not None and (binding.value is None or not NAME.fullmatch(binding.key))):
+        key, value = binding.key, binding.value
+        if binding.error or (key is not None and (value is None or not SHOWABLE.fullmatch(key))):
             lines.append(f"{DOTENV}: line {_line_number(binding)} is not NAME=value (not shown: it may be a secret)")
-        elif binding.key is not None:
-            variables[binding.key] = binding.value or ""
+        elif key is not None:
+            variables[key] = value or ""
     return lines + [_line(name, DOTENV, _suggestion(name, known)) for name in _set_and_unknown(variables, known)]
 
 

@@ -86,8 +86,7 @@ class Database:
     @property
     def sqlite_file(self) -> Path | None:
         """The file of an SQLite database; None: in memory, or PostgreSQL."""
-        name = self.engine.url.database
-        return Path(name) if self.is_sqlite and name and name != ":memory:" else None
+        return sqlite_file(self.engine.url)
 
     @property
     def engines(self) -> list[Engine]:
@@ -216,6 +215,12 @@ def parse_url(text: str) -> DatabaseUrl:
     return url
 
 
+def sqlite_file(url: DatabaseUrl) -> Path | None:
+    """The file of an SQLite database; None: in memory, or PostgreSQL."""
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(url.database or "") if is_file else None
+
+
 def open_database(text: str, *, foreign_keys: bool = True) -> Database:
     """Open (and for SQLite create) the database at a SQLAlchemy URL, without connecting yet.
 
@@ -226,9 +231,9 @@ def open_database(text: str, *, foreign_keys: bool = True) -> Database:
 
 
 def _sqlite(url: URL, *, foreign_keys: bool) -> Database:
-    if url.database and url.database != ":memory:":
+    if file := sqlite_file(url):
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise DatabaseUnavailable(type(fault).__name__) from fault
     reading: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from storage import key_evidence, key_fingerprints, migrate, permissions
-from storage.database import Transaction, open_database, parse_url
+from storage.database import Transaction, open_database, parse_url, sqlite_file
 from storage.key_evidence import UNUSED, Evidence
 
 BUSY_SECONDS = 1  # another program may lock an SQLite file for as long
@@ -35,9 +35,8 @@ async def inspect(url: str) -> Inspection:
 
     Raises UnknownSchema, PermissionDenied, DatabaseUnavailable, or the database's own error.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _inspect_file(Path(parsed.database or ""))
+    if file := sqlite_file(parse_url(url)):
+        return _inspect_file(file)
     database = open_database(url)
     try:
         async with database.read() as tx:

@@ -9,5 +9,5 @@ from bot import secrets
 def write(data_dir: Path) -> None:
     """Write new keys, as a process would that had filled the database."""
     secrets.folder(data_dir).mkdir(parents=True)
-    for name in secrets.NAMES:
+    for name in secrets.KEY_NAMES:
         (secrets.folder(data_dir) / name).write_bytes(os.urandom(secrets.KEY_BYTES))

@@ -46,7 +46,7 @@ def refusing(channel: str, receive: Handler) -> Handler:
             status, kind = error.status, error.kind
         except DatabaseUnavailable:
             status, kind = 503, "database"
-        log.warning(f"{channel}_webhook_refused", status=status, kind=kind)
+        log.warning("webhook_refused", channel=channel, status=status, kind=kind)
         return web.Response(status=status)
 
     return handle

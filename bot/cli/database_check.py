@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot import secrets
-from bot.cli import database_errors
+from bot.cli import database_errors, error_lines
 from bot.config import Settings, WrongSetting
 from storage import migrate
-from storage.database import DatabaseError, DatabaseUnavailable, parse_url
+from storage.database import DatabaseError, DatabaseUnavailable, parse_url, sqlite_file
 from storage.inspection import Inspection, inspect
 from storage.migrate import UnknownSchema
+
+NEW_FILE = Inspection(None, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +25,27 @@ class Findings:
 
 async def look(settings: Settings) -> Findings:
     """Look at the database and at the keys. An SQLite file that does not exist is no problem: a start creates it."""
-    findings = Findings()
-    seen = await _look_at_database(settings, findings)
-    _look_at_keys(settings.data_dir, seen, findings)
-    return findings
+    seen, problems = await _inspect(settings)
+    notes = []
+    if seen is not None and seen is not NEW_FILE and seen.revision != migrate.newest():
+        notes.append(_schema_note(seen.revision))
+    return Findings([*problems, *_key_problems(settings.data_dir, seen)], notes)
 
 
-async def _look_at_database(settings: Settings, findings: Findings) -> Inspection | None:
-    """Add what is wrong with the database; return what was seen of it, or None."""
+async def _inspect(settings: Settings) -> tuple[Inspection | None, list[str]]:
+    """What was seen of the database, or None and what is wrong with it."""
+    file = sqlite_file(parse_url(settings.database))
+    if file is not None and (problem := _file_problem(file)):
+        return None, [f"{database_errors.setting_name()}: {problem}"]
+    if file is not None and not file.exists():
+        return NEW_FILE, []
     try:
-        if problem := _file_problem(settings):
-            findings.problems.append(f"{database_errors.setting_name()}: {problem}")
-            return None
-        if _is_new_file(settings):
-            return Inspection(None, {})
         seen = await inspect(settings.database)
-    except UnknownSchema as error:
-        findings.problems.append(database_errors.unknown_schema(error))
-        return None
-    except (DatabaseUnavailable, DatabaseError) as error:
-        findings.problems.append(database_errors.message(error))
-        return None
+    except (UnknownSchema, DatabaseUnavailable, DatabaseError) as error:
+        return None, [str(error_lines.message(error))]
     if seen.is_read_only:
-        findings.problems.append(f"{database_errors.setting_name()}: {database_errors.READ_ONLY}")
-        return None
-    if seen.revision != migrate.newest():
-        findings.notes.append(_schema_note(seen.revision))
-    return seen
+        return None, [f"{database_errors.setting_name()}: {database_errors.READ_ONLY}"]
+    return seen, []
 
 
 def _schema_note(revision: str | None) -> str:
@@ -60,27 +56,14 @@ def _schema_note(revision: str | None) -> str:
     )
 
 
-def _is_new_file(settings: Settings) -> bool:
-    path = _sqlite_file(settings)
-    return path is not None and not path.exists()
-
-
-def _file_problem(settings: Settings) -> str:
+def _file_problem(file: Path) -> str:
     """Why an SQLite file cannot be written or created, or an empty string."""
-    path = _sqlite_file(settings)
-    if path is None:
-        return ""
-    if not path.exists():
-        return "" if _may_create(path) else database_errors.SQLITE["SQLITE_CANTOPEN"]
-    if not path.is_file():
+    if not file.exists():
+        return "" if _may_create(file) else database_errors.SQLITE["SQLITE_CANTOPEN"]
+    if not file.is_file():
         return database_errors.SQLITE["SQLITE_CANTOPEN"]
-    may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+    may_write = os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
     return "" if may_write else database_errors.SQLITE["SQLITE_READONLY"]
-
-
-def _sqlite_file(settings: Settings) -> Path | None:
-    url = parse_url(settings.database)
-    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _may_create(path: Path) -> bool:
@@ -89,16 +72,20 @@ def _may_create(path: Path) -> bool:
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
-def _look_at_keys(data_dir: Path, seen: Inspection | None, findings: Findings) -> None:
+def _key_problems(data_dir: Path, seen: Inspection | None) -> list[str]:
+    """What is wrong with the keys, for the database that was seen; None: it could not be looked at."""
     try:
         keys = secrets.read(data_dir)
     except WrongSetting as error:
-        findings.problems.append(str(error))
-        return
-    if seen is not None and (problem := secrets.problem(data_dir, keys, seen.fingerprints, seen.evidence)):
-        findings.problems.append(problem)
-    elif len(keys) < len(secrets.NAMES) and seen is not None and not _may_create(secrets.folder(data_dir) / "new"):
-        findings.problems.append(
-            f"DATA_DIR: {str(secrets.folder(data_dir))!r} cannot be created or written, and keys are to be generated "
-            "there; let this account write there, or name another folder"
-        )
+        return [str(error)]
+    if seen is None:
+        return []
+    if problem := secrets.problem(data_dir, keys, seen.fingerprints, seen.evidence):
+        return [problem]
+    folder = secrets.folder(data_dir)
+    if len(keys) == len(secrets.KEY_NAMES) or _may_create(folder / "new"):
+        return []
+    return [
+        f"DATA_DIR: {str(folder)!r} cannot be created or written, and keys are to be generated there; let this account "
+        "write there, or name another folder"
+    ]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot import config
-from bot.config import NAMES, Settings, WrongSetting, load
+from bot.config import SETTING_NAMES, Settings, WrongSetting, load
 
 TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
 SECRET = "hunter2"
@@ -310,7 +310,7 @@ def test_files_that_cannot_be_read_are_reported_together(monkeypatch: pytest.Mon
     assert second.startswith("TELEGRAM_BOT_TOKEN_FILE: cannot read")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETTING_NAMES)
 @pytest.mark.parametrize("content", ["", " \n\n"], ids=["empty", "blank"])
 def test_an_empty_file_is_an_error_and_not_an_unset_setting(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str
@@ -340,7 +340,7 @@ def test_the_name_of_a_file_may_be_written_in_lower_case(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("where", ["environment", ".env"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETTING_NAMES)
 def test_a_secret_in_place_of_its_file_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, where: str
 ) -> None:

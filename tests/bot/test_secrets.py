@@ -50,34 +50,34 @@ async def test_keys_are_generated_once_and_readable_by_the_owner_only(database: 
     generated = await secrets.load(database, tmp_path / "data")
     assert await secrets.load(database, tmp_path / "data") == generated
     keys = [getattr(generated, field.name) for field in fields(generated)]
-    assert len(set(keys)) == len(keys) == len(secrets.NAMES)
-    assert files_of(tmp_path / "data").keys() == set(secrets.NAMES)
+    assert len(set(keys)) == len(keys) == len(secrets.KEY_NAMES)
+    assert files_of(tmp_path / "data").keys() == set(secrets.KEY_NAMES)
     for path in (tmp_path / "data" / "secrets").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "data" / "secrets").stat().st_mode) == 0o700
 
 
 async def test_a_database_from_before_adopts_the_keys_that_are_there(database: Database, tmp_path: Path) -> None:
-    keys = {name: bytes([number]) * 32 for number, name in enumerate(secrets.NAMES)}
+    keys = {name: bytes([number]) * 32 for number, name in enumerate(secrets.KEY_NAMES)}
     (tmp_path / "secrets").mkdir()
     for name, key in keys.items():
         (tmp_path / "secrets" / name).write_bytes(key)
     loaded = await secrets.load(database, tmp_path)
     assert (loaded.route, loaded.inbox, loaded.webhook) == (keys["route"], keys["inbox"], keys["webhook"].hex())
     assert files_of(tmp_path) == keys
-    assert (await stored_in(database)).keys() == set(secrets.NAMES)
+    assert (await stored_in(database)).keys() == set(secrets.KEY_NAMES)
 
 
 async def test_a_key_that_a_later_version_adds_is_created_beside_the_others(database: Database, tmp_path: Path) -> None:
     first = await secrets.load(database, tmp_path)
     async with database.write() as tx:  # as a version that did not know the last key would have left it
         everything = await key_fingerprints.stored(tx)
-        await key_fingerprints.replace(tx, {name: everything[name] for name in secrets.NAMES[:-1]})
-    (tmp_path / "secrets" / secrets.NAMES[-1]).unlink()
+        await key_fingerprints.replace(tx, {name: everything[name] for name in secrets.KEY_NAMES[:-1]})
+    (tmp_path / "secrets" / secrets.KEY_NAMES[-1]).unlink()
     second = await secrets.load(database, tmp_path)
     assert second.inbox == first.inbox
     assert second.webhook != first.webhook
-    assert (await stored_in(database)).keys() == set(secrets.NAMES)
+    assert (await stored_in(database)).keys() == set(secrets.KEY_NAMES)
 
 
 async def test_the_database_holds_no_key(database: Database, tmp_path: Path) -> None:
@@ -98,16 +98,16 @@ async def test_the_same_bytes_under_another_name_have_another_fingerprint() -> N
 async def test_another_folder_is_refused_once_the_database_has_keys(database: Database, tmp_path: Path) -> None:
     await secrets.load(database, tmp_path / "ours")
     line = await refusal(database, tmp_path / "empty")
-    assert f"{MISSING_KEYS} ({', '.join(secrets.NAMES)})" in line
+    assert f"{MISSING_KEYS} ({', '.join(secrets.KEY_NAMES)})" in line
     assert not (tmp_path / "empty").exists(), "no key was created"
-    foreign = dict.fromkeys(secrets.NAMES, b"f" * 32)
+    foreign = dict.fromkeys(secrets.KEY_NAMES, b"f" * 32)
     (tmp_path / "foreign" / "secrets").mkdir(parents=True)
     for name, key in foreign.items():
         (tmp_path / "foreign" / "secrets" / name).write_bytes(key)
-    assert f"{OTHER_KEYS} (others: {', '.join(secrets.NAMES)})" in await refusal(database, tmp_path / "foreign")
+    assert f"{OTHER_KEYS} (others: {', '.join(secrets.KEY_NAMES)})" in await refusal(database, tmp_path / "foreign")
 
 
-@pytest.mark.parametrize("name", secrets.NAMES)
+@pytest.mark.parametrize("name", secrets.KEY_NAMES)
 async def test_one_key_that_is_missing_or_another_is_named(database: Database, tmp_path: Path, name: str) -> None:
     await secrets.load(database, tmp_path)
     path = tmp_path / "secrets" / name
@@ -185,7 +185,7 @@ async def test_lost_keys_are_replaced_only_when_asked_for_and_the_change_can_be_
     old = await secrets.load(database, tmp_path)
     assert await secrets.adopt(database, tmp_path) == [], "nothing changes while the keys are there"
     (tmp_path / "secrets").rename(tmp_path / "kept")
-    assert await secrets.adopt(database, tmp_path) == list(secrets.NAMES)
+    assert await secrets.adopt(database, tmp_path) == list(secrets.KEY_NAMES)
     new = await secrets.load(database, tmp_path)
     assert new != old
     (tmp_path / "secrets").rename(tmp_path / "newer")
@@ -237,16 +237,16 @@ async def test_keys_and_their_names_are_durable_before_their_fingerprints(
     folder = tmp_path / "new" / "data" / "secrets"
 
     def record(descriptor: int) -> None:
-        named = [name for name in secrets.NAMES if (folder / name).exists()]
+        named = [name for name in secrets.KEY_NAMES if (folder / name).exists()]
         synced.append((os.fstat(descriptor).st_ino, len(named)))
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
     await secrets.load(database, tmp_path / "new" / "data")
-    every = len(secrets.NAMES)
+    every = len(secrets.KEY_NAMES)
     for path in (folder, *folder.parents[:3]):
         assert (path.stat().st_ino, every) in synced, path
-    assert {(folder / name).stat().st_ino for name in secrets.NAMES} <= {inode for inode, _ in synced}
+    assert {(folder / name).stat().st_ino for name in secrets.KEY_NAMES} <= {inode for inode, _ in synced}
 
 
 @pytest.mark.parametrize(("code", "is_accepted"), [(errno.EINVAL, True), (errno.EIO, False)], ids=["EINVAL", "EIO"])
@@ -290,8 +290,8 @@ async def test_a_folder_that_cannot_be_used_leaves_no_fingerprint(database: Data
     assert await stored_in(database) == {}
     (tmp_path / "secrets" / ".audit").rmdir()
     await secrets.load(database, tmp_path)
-    assert files_of(tmp_path).keys() == set(secrets.NAMES)
+    assert files_of(tmp_path).keys() == set(secrets.KEY_NAMES)
 
 
 def test_what_is_lost_with_each_key_is_said() -> None:
-    assert LOSSES.keys() == set(secrets.NAMES)
+    assert LOSSES.keys() == set(secrets.KEY_NAMES)

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import setting_names
-from bot.config import NAMES
+from bot.config import SETTING_NAMES
 
 SECRET = "hunter2"
-KNOWN = sorted({*NAMES, *(f"{name}_FILE" for name in NAMES)})
+KNOWN = sorted({*SETTING_NAMES, *(f"{name}_FILE" for name in SETTING_NAMES)})
 
 SLIPS = [  # name, the setting that was meant
     ("TELEGRAM_BOT_TOKEM", "TELEGRAM_BOT_TOKEN"),
@@ -87,7 +87,7 @@ CORS_ALLOW_ORIGIN
 
 def faults(environment: dict[str, str], dotenv: str = "") -> list[str]:
     """The lines about wrong names; none shows a value."""
-    lines = setting_names.faults(NAMES, environment, dotenv)
+    lines = setting_names.faults(SETTING_NAMES, environment, dotenv)
     assert SECRET not in "".join(lines)
     return lines
 
@@ -102,14 +102,14 @@ def test_a_slip_is_reported_with_the_setting_that_was_meant(name: str, setting: 
 @pytest.mark.parametrize("name", INNOCENT.split())
 def test_names_of_other_programs_in_the_environment_are_not_reported(name: str) -> None:
     assert faults({name: SECRET}) == []
-    assert setting_names.warnings(NAMES, {name: SECRET}) == []
+    assert setting_names.warnings(SETTING_NAMES, {name: SECRET}) == []
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_setting_is_known_in_both_places_with_its_file(name: str) -> None:
     assert faults({name: SECRET}, f"{name}={SECRET}") == []
     assert faults({name.lower(): SECRET}, f"{name.lower()}={SECRET}") == []
-    assert setting_names.warnings(NAMES, {name: SECRET}) == []
+    assert setting_names.warnings(SETTING_NAMES, {name: SECRET}) == []
 
 
 @st.composite
@@ -141,13 +141,13 @@ def test_a_setting_of_a_later_version_is_reported_as_unknown(name: str) -> None:
     assert faults({name: "on"}) == [f"{name}: unknown to this version of Integra (in the environment); remove it"]
     (line,) = faults({}, f"{name}=on")
     assert line.startswith(f"{name}: unknown to this version of Integra (in .env); remove it, or keep other programs'")
-    assert setting_names.warnings(NAMES, {name: "on"}) == []
+    assert setting_names.warnings(SETTING_NAMES, {name: "on"}) == []
 
 
 @pytest.mark.parametrize(("name", "setting"), DOUBTFUL)
 def test_a_name_that_may_be_another_programs_is_a_warning(name: str, setting: str) -> None:
     assert faults({name: SECRET}) == []
-    (line,) = setting_names.warnings(NAMES, {name: SECRET})
+    (line,) = setting_names.warnings(SETTING_NAMES, {name: SECRET})
     hint = f"; if it was meant for it: {setting}" if setting else ""
     assert line == f"Warning: {name} (in the environment) is no setting of Integra and has no effect on it{hint}"
     assert len(faults({}, f"{name}={SECRET}")) == 1, ".env is ours"
@@ -156,7 +156,7 @@ def test_a_name_that_may_be_another_programs_is_a_warning(name: str, setting: st
 @pytest.mark.parametrize(("name", "value"), SERVICE_LINKS)
 def test_links_to_services_of_kubernetes_are_passed_over(name: str, value: str) -> None:
     assert faults({name: value}) == []
-    assert setting_names.warnings(NAMES, {name: value}) == []
+    assert setting_names.warnings(SETTING_NAMES, {name: value}) == []
 
 
 @pytest.mark.parametrize(
@@ -205,4 +205,4 @@ def test_comments_quotes_and_exports_are_no_faults() -> None:
 
 def test_an_empty_value_means_not_set() -> None:
     assert faults({"MIN_GRUOP": ""}, "UNKNOWN=") == []
-    assert setting_names.warnings(NAMES, {"TELEGRAM_CHAT_ID": ""}) == []
+    assert setting_names.warnings(SETTING_NAMES, {"TELEGRAM_CHAT_ID": ""}) == []

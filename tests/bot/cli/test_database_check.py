@@ -114,7 +114,7 @@ def test_keys_of_another_database_are_a_problem_and_missing_ones_are_not_created
     assert "lacks keys that this database was written with (route, inbox" in problem_of(integra, tmp_path)
     folder.mkdir()
     assert "lacks keys" in problem_of(integra, tmp_path)
-    for name in secrets.NAMES:
+    for name in secrets.KEY_NAMES:
         (folder / name).write_bytes(b"f" * 32)
     assert "does not hold the keys that this database was written with" in problem_of(integra, tmp_path)
     (folder / "audit").write_bytes(b"short")

@@ -60,7 +60,7 @@ def folder_of(tmp_path: Path, name: str, keys: dict[str, bytes] | None = None) -
 
 
 def new_keys() -> dict[str, bytes]:
-    return {name: os.urandom(32) for name in secrets.NAMES}
+    return {name: os.urandom(32) for name in secrets.KEY_NAMES}
 
 
 Write = Callable[[Transaction, dict[str, bytes]], Awaitable[None]]
@@ -141,7 +141,7 @@ def test_an_upgrade_with_an_empty_folder_is_refused_and_the_true_one_goes_on(
 def test_one_missing_key_is_refused_too(integra: Integra, tmp_path: Path, url: str) -> None:
     keys = new_keys()
     write_older_database(url, keys, institution)
-    folder = folder_of(tmp_path, "incomplete", {name: keys[name] for name in secrets.NAMES if name != "csrf"})
+    folder = folder_of(tmp_path, "incomplete", {name: keys[name] for name in secrets.KEY_NAMES if name != "csrf"})
     for start in START[:2]:
         assert "lacks keys that this database was written with (csrf)" in refusal(integra, folder, start)
 
@@ -155,7 +155,10 @@ def test_other_keys_are_refused_where_a_row_shows_it(
     wrong = folder_of(tmp_path, "wrong", new_keys())
     for start in START[:2]:
         line = refusal(integra, wrong, start)
-        assert f"does not hold the keys that this database was written with (others: {name}); keep them, and" in line
+        assert (
+            f"does not hold the keys that this database was written with (others: {name}); keep that folder, and"
+            in line
+        )
     assert integra("tick", DATA_DIR=str(folder_of(tmp_path, "true", keys))).code == 0
 
 
@@ -203,6 +206,6 @@ def test_a_database_that_was_only_migrated_is_new(integra: Integra, tmp_path: Pa
     assert list(folder.iterdir()) == []
     result = integra(*first.split(), DATA_DIR=str(folder))
     assert result.code == 0, result.err
-    assert sorted(path.name for path in (folder / "secrets").iterdir()) == sorted(secrets.NAMES)
+    assert sorted(path.name for path in (folder / "secrets").iterdir()) == sorted(secrets.KEY_NAMES)
     assert integra("tick", DATA_DIR=str(folder)).code == 0
     assert "lacks keys" in refusal(integra, folder_of(tmp_path, "empty"), "tick")

@@ -145,7 +145,13 @@ async def test_a_request_without_the_token_gets_no_information(hook: str, wrong:
         encoded = {name: value.encode("utf-8", "surrogateescape").decode("latin-1") for name, value in wrong.items()}
         assert await verify(hook, **{**GOOD, **encoded}) == (403, "application/octet-stream", "")
     assert logs == [
-        {"event": "whatsapp_webhook_refused", "status": 403, "kind": "verification", "log_level": "warning"}
+        {
+            "event": "webhook_refused",
+            "channel": "whatsapp",
+            "status": 403,
+            "kind": "verification",
+            "log_level": "warning",
+        }
     ]
 
 
@@ -350,7 +356,7 @@ async def test_the_log_has_kinds_and_counts_and_no_personal_data(inbox: MemoryIn
     assert kinds == {
         "whatsapp_payload_unreadable",
         "whatsapp_other_number_ignored",
-        "whatsapp_webhook_refused",
+        "webhook_refused",
         "batch_not_stored",
         "event_not_stored",
     }
