@@ -21,6 +21,12 @@ expect.set_options(timeout=20_000)  # generating keys is slow when several tests
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
+CLICK_THE_FIRST_CASE_AT_ONCE = """() => new MutationObserver((_, observer) => {
+  const link = document.querySelector(".queue tbody a");
+  if (link) { observer.disconnect(); link.click(); }
+}).observe(document, {childList: true, subtree: true})"""
+
+
 class Tab:
     """A page in a browser context of its own, with its requests and its console errors."""
 
@@ -64,6 +70,10 @@ class Tab:
 
     async def sign_in(self, email: str) -> None:
         await self.go("/console/signin")
+        await self.enter(email)
+
+    async def enter(self, email: str) -> None:
+        """Fill in the form of the sign-in page and send it."""
         await self.page.get_by_label("Correo").fill(email)
         await self.page.get_by_label("Tus siete palabras").fill(self.words)
         await self.page.get_by_role("button", name="Entrar").click()
@@ -293,6 +303,20 @@ async def test_an_altered_row_is_reported_and_never_shown(browser: Browser, offi
         await expect(carmen.page.locator("#says")).to_contain_text("Alterado")
         await expect(carmen.page.locator("#opened")).to_be_hidden()
         assert QUESTION not in await carmen.page.content()
+
+
+async def test_a_case_that_is_clicked_the_moment_it_appears_opens_without_the_words_again(
+    browser: Browser, office: Office
+) -> None:
+    """The links of a page that was swapped in keep the keys in memory from the first moment, not a little later."""
+    token = await office.invite("carmen@ueipci.example", "Carmen Ríos")
+    async with tab(browser, office) as carmen:
+        await carmen.join(token, is_first=True)
+        await office.submit_case(reader_entries(await in_force(office)), {"text": QUESTION})
+        await carmen.go("/console/signin")
+        await carmen.page.evaluate(CLICK_THE_FIRST_CASE_AT_ONCE)
+        await carmen.enter("carmen@ueipci.example")
+        await expect(carmen.page.locator(".letter .text")).to_have_text(QUESTION)
 
 
 async def test_a_lost_connection_loses_nothing_that_was_typed(browser: Browser, office: Office) -> None:
