@@ -11,7 +11,7 @@ import time
 from bench import seed
 from bench.databases import NAMES, POSTGRES, SQLITE, Databases, open_databases
 from bench.report import Figure, Row
-from bot.delivery.channel_sender import MAX_IN_FLIGHT
+from storage.queue import tuning
 from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
 from tests.kills import simulation
 from tests.kills.audit import KillResult
@@ -52,8 +52,8 @@ def _rows(name: str, result: KillResult) -> list[Row]:
         _row(
             f"{what}: duplicated on Telegram",
             result.duplicates(TELEGRAM),
-            f"only if accepted and not recorded: at most one per kill and connection ({MAX_IN_FLIGHT})",
-            result.unexplained_duplicates == 0 and result.most_unrecorded[TELEGRAM] <= MAX_IN_FLIGHT,
+            f"only if accepted and not recorded: at most one per kill and connection ({tuning.MAX_IN_FLIGHT})",
+            result.unexplained_duplicates == 0 and result.most_unrecorded[TELEGRAM] <= tuning.MAX_IN_FLIGHT,
             result.summary(),
         ),
         _row(

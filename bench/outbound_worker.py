@@ -28,11 +28,11 @@ async def drain_outbox(url: str, api: str) -> str:
     database = open_database(url)
     telegram = Telegram(TOKEN, api)
     limits = {telegram.name: Limits(RATE, RECIPIENT_RATE_LIMIT)}
-    rate_limit_clock = clock if database.is_sqlite else None
-    dispatcher = Dispatcher(database, {telegram.name: telegram}, limits, clock, rate_limit_clock=rate_limit_clock)
+    dispatcher = Dispatcher(database, {telegram.name: telegram}, limits, clock)
     try:
         return await measured_run(dispatcher.drain())
     finally:
+        await dispatcher.close()
         await telegram.close()
         await database.close()
 

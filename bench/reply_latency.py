@@ -21,12 +21,12 @@ from bench.processes import TOKEN, PlatformProcess, integra_processes, platform_
 from bench.report import Figure, Row, percentile
 from bench.runs import json_output, wait_for_platform
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, Telegram
-from bot.delivery import dispatcher
+from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.inbound import worker
 from handlers.message import Parcel
 from storage.database import open_database
-from storage.queue import outbox
+from storage.queue import outbox, tuning
 
 PAUSE = 0.05  # seconds after which all processes are idle
 TARGET = "one event loop iteration (<= 25 ms), no poll interval"
@@ -50,7 +50,7 @@ async def _dispatcher_row(databases: Databases, fake: PlatformProcess, kind: str
     url = await (await databases.create(kind, seed.leave_empty)).copy()
     latencies = Figure(await json_output(__name__, "--database", url, "--url", fake.url, "--count", str(count)), "ms")
     what = f"reply latency, idle, from its commit to the platform, {NAMES[kind]}"
-    interval = f"dispatcher's poll interval: {dispatcher.POLL_INTERVAL * 1e3:,.0f} ms"
+    interval = f"dispatcher's poll interval: {tuning.POLL_INTERVAL * 1e3:,.0f} ms"
     is_met, note = latencies.median <= LIMIT, _slowest(latencies.values)
     return Row(what, latencies, peer_name=interval, target=TARGET, is_met=is_met, note=note)
 
@@ -110,10 +110,7 @@ async def measured(url: str, api: str, count: int) -> list[float]:
     """The latency of each of `count` replies, in milliseconds."""
     database, telegram = open_database(url), _ObservedTelegram(TOKEN, api)
     limits = {telegram.name: Limits(outbound_worker.RATE, RECIPIENT_RATE_LIMIT)}
-    rate_limit_clock = outbound_worker.clock if database.is_sqlite else None
-    dispatch = dispatcher.Dispatcher(
-        database, {telegram.name: telegram}, limits, outbound_worker.clock, rate_limit_clock=rate_limit_clock
-    )
+    dispatch = Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock)
     running = asyncio.create_task(dispatch.run())
     latencies = []
     for number in range(1, count + 1):

@@ -79,11 +79,13 @@ async def build(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
     recipient_limit: RecipientRateLimit | None = None,
+    *,
+    sends: bool = True,
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
     `sleep` and `monotonic` (both in seconds) are the dispatcher's timers, `recipient_limit` is applied in place of the
-    channels' own; tests replace them.
+    channels' own; tests replace them. Without `sends`, deliveries are left to another process.
 
     Raises WrongSetting, BrokenContent, DatabaseUnavailable.
     """
@@ -99,20 +101,18 @@ async def build(
             channels[registration.name] = runtime = registration.build(services)
             stack.push_async_callback(runtime.close)
         installation = _installation(settings, keys)
-        rate_limit_clock = _rate_limit_clock(database, clock)
         dispatcher = Dispatcher(
             database,
-            {name: runtime.channel for name, runtime in channels.items()},
+            {name: runtime.channel for name, runtime in channels.items() if sends},
             _limits(settings, recipient_limit),
             clock,
             sleep=sleep,
             monotonic=monotonic,
-            rate_limit_clock=rate_limit_clock,
         )
+        stack.push_async_callback(dispatcher.close)
         update_worker = UpdateWorker(database, inbox, library, installation, clock, dispatcher.wake.set)
         scheduler = Scheduler(database, library, installation, clock, dispatcher.wake.set)
         site = _site(services, inbox, installation, channels)
-        site[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = rate_limit_clock is None
         yield App(
             settings,
             keys,
@@ -145,11 +145,6 @@ def _limits(settings: Settings, recipient_limit: RecipientRateLimit | None) -> d
         if rate is not None:
             limits[registration.name] = Limits(rate, recipient_limit or registration.recipient_limit)
     return limits
-
-
-def _rate_limit_clock(database: Database, clock: Callable[[], datetime]) -> Callable[[], datetime] | None:
-    """None: the database's own clock. Machines that share PostgreSQL need not agree on the time."""
-    return None if clock is system_clock and not database.is_sqlite else clock
 
 
 def _site(

@@ -64,7 +64,7 @@ def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
         wake = {
             "updates": app.inbox.arrived.set,
             "deliveries": app.dispatcher.wake.set,
-            "rate_limits": app.dispatcher.refresh_rate_limits,
+            "credentials": app.dispatcher.credentials_freed.set,
         }
         tasks.create_task(notifications.listen(app.database, wake), name="listener")
 

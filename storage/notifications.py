@@ -1,7 +1,7 @@
 """LISTEN/NOTIFY between processes on PostgreSQL: wake up when another process has stored something.
 
-Triggers notify once a transaction, at its commit; a rate-limit response (429) is notified explicitly
-(see storage/queue/rate_limits.py). SQLite has one process, which wakes itself. Listeners also poll every few seconds: a
+Triggers notify once a transaction, at its commit; a process that hands over its credentials notifies by itself (see
+storage/advisory_locks.py). SQLite has one process, which wakes itself. Listeners also poll every few seconds: a
 notification is lost while the connection is down.
 """
 
@@ -15,7 +15,7 @@ RETRY_SECONDS = 5.0  # between two tries to connect
 
 
 async def listen(database: Database, callbacks: Mapping[str, Callable[[], None]]) -> None:
-    """Run a table's callback whenever rows are inserted (deliveries, updates) or a 429 is recorded (rate_limits).
+    """Run a callback at each notification of its name: rows were inserted (deliveries, updates), credentials are free.
 
     Runs until cancelled.
     """
@@ -24,8 +24,8 @@ async def listen(database: Database, callbacks: Mapping[str, Callable[[], None]]
             if connection is not None:
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                for table, callback in callbacks.items():
-                    listening = connection.add_listener(f"integra_{table}", lambda *_, callback=callback: callback())
+                for name, callback in callbacks.items():
+                    listening = connection.add_listener(f"integra_{name}", lambda *_, callback=callback: callback())
                     await postgres.none_if_disconnected(listening)
                     callback()  # for what was stored before we listened
                 if not connection.is_closed():

@@ -16,7 +16,7 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
     await outbox.reclaim(tx, worker, now)  # its own too: a test has nothing in flight
     claimed: list[Delivery] = []
     for channel in channels:
-        await rate_limits.lock(tx, channel, now)
+        await rate_limits.take_over(tx, channel, worker, now)
         if len(claimed) < limit:
             claimed += await claims.claim(tx, worker, channel, now, limit - len(claimed))
     return claimed

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from bot import app as wiring
-from bot import config, logging_setup
+from bot import config, logging_setup, process_lock
 from bot.cli.output import async_command, fail, print_line
 from storage import migrate as schema
-from storage.database import Transaction
+from storage.database import Transaction, parse_url, sqlite_file
 from storage.queue import backlog
 
 SHOWN_PERIOD = timedelta(days=1)  # how far back finished deliveries are counted
@@ -19,15 +19,16 @@ SHOWN_PERIOD = timedelta(days=1)  # how far back finished deliveries are counted
 async def tick(
     at: Annotated[str | None, typer.Option(help="The moment, e.g. 2026-11-23T09:00-06:00; without it: now.")] = None,
 ) -> None:
-    """Do all the work that is due at that moment once, deliver, exit."""
+    """Do all the work that is due at that moment once, deliver, exit. Beside a running server, that one delivers."""
     logging_setup.set_up()
     moment = _parse_moment(at)
     settings = config.load()
     await schema.migrate(settings.database)
-    async with wiring.build(settings, clock=lambda: moment) as app:
-        planned = await app.tick(moment)
-        async with app.database.read() as tx:
-            states = await _deliveries_by_state(tx, moment - SHOWN_PERIOD)
+    with process_lock.hold_if_free(sqlite_file(parse_url(settings.database))) as may_send:
+        async with wiring.build(settings, clock=lambda: moment, sends=may_send) as app:
+            planned = await app.tick(moment)
+            async with app.database.read() as tx:
+                states = await _deliveries_by_state(tx, moment - SHOWN_PERIOD)
     print_line(f"{planned} prompt{'' if planned == 1 else 's'} planned; deliveries: {states}.")
 
 

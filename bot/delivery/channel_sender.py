@@ -1,10 +1,11 @@
-"""Deliver one channel's part of the outbox: claim what is due, send it at its rate-limit slot, record the result."""
+"""Deliver one channel's part of the outbox: claim what is due, send it when its turn comes, record the result."""
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 import structlog
@@ -20,21 +21,15 @@ from bot.channels.channel import (
     Unreachable,
     WindowClosed,
 )
-from bot.delivery.rate_limiter import DeliveryServices, Limits, RateLimiter
+from bot.delivery.credentials import Credentials
+from bot.delivery.rate_limiter import Limits, RateLimiter
+from bot.delivery.results import ResultWriter
 from handlers import outgoing
 from storage.channels import channel_facts
-from storage.database import DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox
+from storage.database import Database, DatabaseUnavailable, Transaction
+from storage.queue import claims, outbox, rate_limits, tuning
 from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
-
-MAX_IN_FLIGHT = 256  # deliveries, and connections: if the process dies, messages that the platform accepted and whose
-# results are not recorded yet are sent twice, at most one per connection
-MIN_CLAIM_DIVISOR = 4  # claim when a fourth of those is free: claiming each by itself would cost a claim per message
-MAX_BACKOFF = 300.0  # seconds between two attempts of one delivery, at most
-TEMPLATE_RETRY = 900.0  # seconds between two attempts with a template that is not accepted: prompts wait, never fail
-START_WITHIN = outbox.LEASE.total_seconds() - 30.0  # seconds after its claim in which an attempt may begin: a channel
-# may wait 10 for a connection and 15 for the response, and after the lease another worker may have claimed the delivery
-MAX_PAUSE = 5.0  # seconds that a claimed delivery waits for a paused channel; if longer, its claim is released
+from storage.queue.rate_limits import RateLimitStatus
 
 log = structlog.get_logger()
 
@@ -48,11 +43,23 @@ class SendOutcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryServices:
+    """What all channel senders of a process share."""
+
+    database: Database
+    results: ResultWriter
+    credentials: Credentials
+    worker_id: str
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedBatch:
-    """Claimed deliveries with the slots reserved for them; `start_by`: last moment to start, by the monotonic clock."""
+    """Claimed deliveries; `start_by`: last moment to start, by the monotonic clock."""
 
     deliveries: Sequence[Delivery] = ()
-    slots: Sequence[float] = ()
     start_by: float = 0.0
 
 
@@ -66,12 +73,14 @@ class ChannelSender:
         self, channel: Channel, limits: Limits | None, services: DeliveryServices, wake: Callable[[], None]
     ) -> None:
         self.channel = channel
-        self._rate_limiter = RateLimiter(channel.name, limits, services)
+        self._rate_limiter = RateLimiter(limits, services.monotonic, services.sleep)
         self._services = services
         self._wake = wake
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: set[int] = set()  # deliveries that we claimed and have not finished or released
-        self._connections = asyncio.Semaphore(MAX_IN_FLIGHT)  # each in use until the result is recorded
+        self._attempts: set[int] = set()  # those of them that the platform may have accepted
+        self._waiting = 0  # those of them that have not had their turn, without signals
+        self._connections = asyncio.Semaphore(tuning.MAX_IN_FLIGHT)  # each in use until the result is recorded
         self._may_have_more = False  # more may be due than the last claim took: wake the dispatcher once there is room
         self._is_stopping = False
 
@@ -82,47 +91,80 @@ class ChannelSender:
 
     @property
     def in_flight(self) -> frozenset[int]:
-        """The ids of the deliveries in flight."""
+        """The ids of the deliveries that this process has claimed."""
         return frozenset(self._in_flight)
 
-    def room(self) -> int:
-        """How many more deliveries may be in flight."""
-        return max(0, MAX_IN_FLIGHT - len(self._in_flight))
+    @property
+    def attempts(self) -> frozenset[int]:
+        """The ids of the deliveries in flight whose attempt has begun."""
+        return frozenset(self._attempts)
 
-    def request_room(self) -> bool:
-        """Whether more may be claimed now; if not, `wake` is called as soon as it may."""
-        has_room = self.room() > 0
+    @property
+    def seconds_paused(self) -> float:
+        """Seconds until sending may resume after a 429."""
+        return self._rate_limiter.seconds_paused
+
+    def take_over(self, status: RateLimitStatus) -> None:
+        """Send on the credential from now on, as its rate limit allows."""
+        self._rate_limiter.take_over(status)
+
+    def release_waiting(self) -> None:
+        """The credential is no longer ours: release what waits for its turn."""
+        self._rate_limiter.end_waiting()
+
+    # ------------------------------------------------------------ claims
+
+    def may_claim(self) -> bool:
+        """Whether more may be claimed now; if there is no room, `wake` is called as soon as there is."""
+        if not self._services.credentials.holds(self.channel.name) or self.seconds_paused:
+            return False
+        has_room = len(self._in_flight) < tuning.MAX_IN_FLIGHT
         self._may_have_more |= not has_room
         return has_room
 
     async def claim(self, tx: Transaction, *, is_urgent: bool) -> ClaimedBatch:
         """Claim what is due, as far as there is room; pass it to `start` once the transaction is committed.
 
-        `is_urgent`: more than prompts is due, which justifies waiting behind slots of other processes.
+        `is_urgent`: more than prompts is due, for which there is room even behind waiting prompts.
         """
-        room = self.room()
-        if not room or self._rate_limiter.seconds_paused > MAX_PAUSE:
+        count, only_urgent = self._room(is_urgent=is_urgent)
+        self._may_have_more = True
+        worker = self._services.worker_id
+        if not count:
             return ClaimedBatch()
-        snapshot = await self._rate_limiter.lock(tx)
-        if self._rate_limiter.seconds_paused > MAX_PAUSE:  # another process was throttled: slots may outlast a lease
+        if not await rate_limits.confirm_holder(tx, self.channel.name, worker):
+            self._services.credentials.give_up(self.channel.name)
             return ClaimedBatch()
-        was_busy, start_by = bool(self._in_flight), self._services.monotonic() + START_WITHIN
-        claimed: Sequence[Delivery] = ()
-        if count := self._rate_limiter.reservable_count(snapshot, room, is_urgent=is_urgent):
-            now, limit = self._services.clock(), self._rate_limiter.recipient_limit
-            claimed = await claims.claim(tx, self._services.worker_id, self.channel.name, now, count, limit)
+        was_busy, start_by = bool(self._in_flight), self._services.monotonic() + tuning.START_WITHIN
+        now, limit = self._services.clock(), self._rate_limiter.recipient_limit
+        claimed = await claims.claim(tx, worker, self.channel.name, now, count, limit, only_urgent=only_urgent)
         self._may_have_more = was_busy or len(claimed) >= count
-        return ClaimedBatch(claimed, await self._rate_limiter.reserve(tx, snapshot, claimed), start_by)
+        return ClaimedBatch(claimed, start_by)
+
+    def _room(self, *, is_urgent: bool) -> tuple[int, bool]:
+        """How many recipients to claim deliveries of, and whether only urgent ones, which overtake waiting prompts."""
+        room, max_ahead = tuning.MAX_IN_FLIGHT - len(self._in_flight), self._rate_limiter.max_ahead
+        if max_ahead is None:
+            return room, False
+        if self._waiting <= max_ahead // 2:
+            return min(max_ahead - self._waiting, room), False
+        return (max(0, min(2 * max_ahead - self._waiting, room)), True) if is_urgent else (0, False)
+
+    def _wake_if_room(self) -> None:
+        few, max_ahead = tuning.MAX_IN_FLIGHT // tuning.MIN_CLAIM_DIVISOR, self._rate_limiter.max_ahead
+        has_room = tuning.MAX_IN_FLIGHT - len(self._in_flight) >= few
+        if self._may_have_more and has_room and (max_ahead is None or self._waiting <= max_ahead // 2):
+            self._wake()
 
     def start(self, claimed: ClaimedBatch) -> None:
         """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
-        self._rate_limiter.add(claimed.slots)
         by_recipient: dict[str, list[Delivery]] = {}
         for delivery in claimed.deliveries:
             self._in_flight.add(delivery.id)
             if delivery.is_signal:
                 self._start_task([delivery], claimed.start_by)
             else:
+                self._waiting += 1
                 by_recipient.setdefault(delivery.address, []).append(delivery)
         for deliveries in by_recipient.values():
             self._start_task(deliveries, claimed.start_by)
@@ -134,9 +176,7 @@ class ChannelSender:
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        few = MAX_IN_FLIGHT - MAX_IN_FLIGHT // MIN_CLAIM_DIVISOR
-        if self._may_have_more and len(self._in_flight) <= few and not self._rate_limiter.has_enough_slots():
-            self._wake()
+        self._wake_if_room()
 
     # ------------------------------------------------------------ deliveries to one recipient
 
@@ -154,6 +194,7 @@ class ChannelSender:
                 outcome = SendOutcome.WAITING
             finally:
                 self._in_flight.discard(delivery.id)
+                self._attempts.discard(delivery.id)
 
     async def _skip(self, delivery: Delivery, outcome: SendOutcome) -> None:
         """Do not send, as an earlier delivery to the same recipient did not leave.
@@ -161,7 +202,7 @@ class ChannelSender:
         Drop this one if the recipient cannot be written to, else release its claim, except while the process stops: the
         dispatcher then releases all claims together.
         """
-        self._rate_limiter.skip()
+        self._waiting -= 1
         if outcome is SendOutcome.UNREACHABLE:
             await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
         elif not self._is_stopping:
@@ -169,7 +210,8 @@ class ChannelSender:
 
     async def _send(self, delivery: Delivery, start_by: float) -> SendOutcome:
         try:
-            await self._rate_limiter.wait_for_slot(delivery)
+            if not delivery.is_signal:
+                await self._wait_for_turn(delivery)
             async with self._connections:
                 return await self._attempt(delivery, start_by)
         except DatabaseUnavailable:
@@ -179,23 +221,29 @@ class ChannelSender:
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
             return await self._finish(delivery, DeliveryState.REFUSED, fault=kind)
 
-    def pause(self, seconds: float) -> None:
-        """Send nothing for so many seconds: the platform throttled the credential."""
-        self._rate_limiter.pause(seconds)
+    async def _wait_for_turn(self, delivery: Delivery) -> None:
+        try:
+            await self._rate_limiter.wait((delivery.priority, delivery.id))
+        finally:
+            self._waiting -= 1
+        self._wake_if_room()
 
     def abandon(self) -> None:
         """Start no further attempt, as the process stops: deliveries that still wait for their turn are not sent."""
         self._is_stopping = True
+        self.release_waiting()
 
     async def _attempt(self, delivery: Delivery, start_by: float) -> SendOutcome:
         if self._is_stopping:  # the dispatcher releases all claims together
             return SendOutcome.WAITING
-        if self._services.monotonic() >= start_by:
+        is_ours = self._services.credentials.holds(self.channel.name)
+        if not is_ours or self._services.monotonic() >= start_by:
             return await self._release(delivery)
-        if (pause := self._rate_limiter.seconds_paused) > 0 and not delivery.is_signal:
+        if (pause := self.seconds_paused) > 0 and not delivery.is_signal:
             return await self._postpone(delivery, pause, "throttled")
         if delivery.deadline is not None and delivery.deadline <= self._services.clock():
             return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
+        self._attempts.add(delivery.id)
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
@@ -206,23 +254,23 @@ class ChannelSender:
     async def _handle_error(self, delivery: Delivery, error: ChannelError) -> SendOutcome:
         """Postpone or finish a delivery that did not leave, or may not have left.
 
-        Throttling and a stopped channel are recorded for all processes.
+        Throttling and a stopped channel are recorded for the process that sends next, too.
         """
         reason = str(error)
         match error:
             case Throttled():
                 log.warning("channel_throttled", channel=self.channel.name, seconds=error.retry_after)
-                await self._rate_limiter.record_throttling(error.retry_after)
+                await self._record_throttling(error.retry_after)
                 return await self._postpone(delivery, error.retry_after, "throttled")
             case RecipientThrottled():
                 wait = (
-                    min(error.retry_after**delivery.attempts, MAX_BACKOFF)
+                    min(error.retry_after**delivery.attempts, tuning.MAX_BACKOFF)
                     if error.is_exponential
                     else error.retry_after
                 )
                 return await self._postpone(delivery, wait, reason)
             case TemplateStopped():
-                return await self._postpone(delivery, TEMPLATE_RETRY, reason)
+                return await self._postpone(delivery, tuning.TEMPLATE_RETRY, reason)
             case WindowClosed():
                 return await self._finish(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
@@ -230,12 +278,20 @@ class ChannelSender:
             case Unreachable() if error.in_doubt and delivery.kind is DeliveryKind.PROMPT:
                 return await self._finish(delivery, DeliveryState.DOUBTED, fault=reason)
             case Unreachable():
-                return await self._postpone(delivery, min(2.0**delivery.attempts, MAX_BACKOFF), reason)
+                return await self._postpone(delivery, min(2.0**delivery.attempts, tuning.MAX_BACKOFF), reason)
             case Stopped():
                 await self.stop(reason)
-                return await self._postpone(delivery, MAX_BACKOFF, reason)
+                return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
         log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=reason)
         return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
+
+    async def _record_throttling(self, seconds: float) -> None:
+        """Pause at once, also if the database is unavailable; then record it, which tells how far to slow down."""
+        name, now = self.channel.name, self._services.clock()
+        self._rate_limiter.pause(seconds)
+        async with self._services.database.write() as tx:
+            status = await rate_limits.record_throttling(tx, name, seconds, now)
+        self._rate_limiter.slow_down(status)
 
     async def stop(self, reason: str) -> None:
         """Stop the channel until an administrator acts: the platform refuses the credential or the account."""

@@ -1,4 +1,4 @@
-"""Drain the outbox over all channels of this process: one sender per channel, one result writer, one worker id."""
+"""Drain the outbox over the channels whose credentials this process holds: one sender each, one result writer."""
 
 import asyncio
 import time
@@ -9,22 +9,23 @@ from datetime import datetime
 import structlog
 
 from bot.channels.channel import Channel
-from bot.delivery.channel_sender import ChannelSender, new_worker_id
-from bot.delivery.rate_limiter import DeliveryServices, Limits
+from bot.delivery.channel_sender import ChannelSender, DeliveryServices, new_worker_id
+from bot.delivery.credentials import Credentials
+from bot.delivery.rate_limiter import Limits
 from bot.delivery.results import ResultWriter
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox, rate_limits
-
-CLAIM_INTERVAL = 0.01  # seconds between two claims, so that deliveries collect to larger ones
-POLL_INTERVAL = 2.0  # seconds between polls of the outbox when nothing wakes us
-SHUTDOWN_GRACE = 10.0  # seconds that a stop waits for the platform's responses to attempts in flight
+from storage.queue import claims, outbox, tuning
 
 log = structlog.get_logger()
 
 
 class Dispatcher:
-    """One worker of the outbox. Set `wake` whenever something may have been added to the outbox."""
+    """One worker of the outbox.
+
+    Set `wake` whenever something may have been added to the outbox, `credentials_freed` when another process has handed
+    over. `close` after the last `drain`.
+    """
 
     def __init__(
         self,
@@ -35,19 +36,17 @@ class Dispatcher:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        rate_limit_clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._rate_limit_clock = rate_limit_clock
         self._worker_id = new_worker_id()
         self.wake = asyncio.Event()
-        self._has_stale_rate_limits = False  # a process was throttled since we read the rate limits
+        self.credentials_freed = asyncio.Event()
+        self._credentials = Credentials(database, channels, self._worker_id, clock, self._credentials_lost)
         results = ResultWriter(database, self._worker_id, clock, sleep)
-        services = DeliveryServices(database, results, self._worker_id, clock, rate_limit_clock, sleep, monotonic)
+        services = DeliveryServices(database, results, self._credentials, self._worker_id, clock, sleep, monotonic)
         self._senders = {
-            name: ChannelSender(channels[name], limits.get(name), services, self.wake.set)
-            for name in sorted(channels)  # the same order in all processes, as their rows are locked in it
+            name: ChannelSender(channels[name], limits.get(name), services, self.wake.set) for name in sorted(channels)
         }
 
     @property
@@ -57,48 +56,105 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver until cancelled; while the database is unavailable, retry."""
-        now = asyncio.get_running_loop().time
-        next_poll_at = next_claim_at = now()
         try:
-            while True:
-                await asyncio.sleep(next_claim_at - now())
-                self.wake.clear()
-                try:
-                    await self._claim_and_start(is_poll=(is_poll_due := now() >= next_poll_at))
-                except DatabaseUnavailable as error:
-                    log.warning("dispatcher_database_unavailable", fault=str(error))
-                    is_poll_due = True
-                next_claim_at = now() + CLAIM_INTERVAL
-                if is_poll_due:
-                    next_poll_at = now() + POLL_INTERVAL
-                with suppress(TimeoutError):  # until we are woken, or the next poll is due
-                    async with asyncio.timeout_at(next_poll_at):
-                        await self.wake.wait()
+            self.credentials_freed.set()  # try at once
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_credentials(), name="credentials")
+                tasks.create_task(self._deliver(), name="deliveries")
         finally:
             await self._shut_down()
 
-    def refresh_rate_limits(self) -> None:
-        """Have the rate limits read again: a process was throttled, so deliveries that hold slots must wait too."""
-        self._has_stale_rate_limits = True
-        self.wake.set()
+    async def _deliver(self) -> None:
+        now = asyncio.get_running_loop().time
+        next_poll_at = next_claim_at = now()
+        while True:
+            await asyncio.sleep(next_claim_at - now())
+            self.wake.clear()
+            try:
+                await self._claim_and_start(is_poll=(is_poll_due := now() >= next_poll_at))
+            except DatabaseUnavailable as error:
+                log.warning("dispatcher_database_unavailable", fault=str(error))
+                is_poll_due = True
+            next_claim_at = now() + tuning.CLAIM_INTERVAL
+            if is_poll_due:
+                next_poll_at = now() + tuning.POLL_INTERVAL
+            with suppress(TimeoutError):  # until we are woken, or the next poll or the end of a pause is due
+                async with asyncio.timeout_at(min(next_poll_at, now() + self._shortest_pause())):
+                    await self.wake.wait()
+
+    def _shortest_pause(self) -> float:
+        """Seconds until the first paused channel may send again, or POLL_INTERVAL."""
+        return min(sender.seconds_paused or tuning.POLL_INTERVAL for sender in self.senders)
+
+    # ------------------------------------------------------------ credentials
+
+    async def _keep_credentials(self) -> None:
+        """Hold or try for the credentials until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(tuning.HOLDER_RETRY):
+                    await self.credentials_freed.wait()
+            self.credentials_freed.clear()
+            try:
+                await self._refresh_credentials()
+            except DatabaseUnavailable as error:
+                log.warning("credentials_database_unavailable", fault=str(error))
+
+    async def _refresh_credentials(self) -> None:
+        for status in await self._credentials.refresh():
+            self._senders[status.channel].take_over(status)
+            self.wake.set()
+
+    def _credentials_lost(self) -> None:
+        """Send nothing more, as another process may; try again at once, as the connection alone may have been lost."""
+        for sender in self.senders:
+            sender.release_waiting()
+        self.credentials_freed.set()
+
+    # ------------------------------------------------------------ stopping
 
     async def _shut_down(self) -> None:
-        """Wait for the attempts in flight, at most SHUTDOWN_GRACE, and record their results; release all other claims.
+        """Hand over at once what no attempt has begun for; wait for those in flight, at most SHUTDOWN_GRACE.
 
-        A prompt that the platform accepts now would otherwise be sent twice.
+        A prompt that the platform accepts now would otherwise be sent twice. Claims of attempts that take longer are
+        released in the end.
         """
         for sender in self.senders:
             sender.abandon()
+        await self._release(except_ids=[number for sender in self.senders for number in sender.attempts])
+        await self.close()
         if tasks := self._tasks():
-            await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
+            await asyncio.wait(tasks, timeout=tuning.SHUTDOWN_GRACE)
+            await self._release()
+
+    async def _release(self, except_ids: Sequence[int] = ()) -> None:
         try:
             async with self._database.write() as tx:
-                await outbox.release(tx, self._worker_id)
+                await outbox.release(tx, self._worker_id, except_ids)
         except DatabaseUnavailable as error:  # the deliveries wait again when their leases expire
             log.warning("dispatcher_claims_not_released", fault=str(error))
 
+    async def close(self) -> None:
+        """Hand over the credentials: another process may send."""
+        await self._credentials.hand_over()
+
+    # ------------------------------------------------------------ claims
+
     async def drain(self) -> int:
-        """Send all that is due now; return how many deliveries were tried. Raises DatabaseUnavailable."""
+        """Send all that is due now on the channels that no other process sends on; return how many were tried.
+
+        Raises DatabaseUnavailable.
+        """
+        await self._refresh_credentials()
+        self.credentials_freed.clear()
+        keeping = asyncio.create_task(self._keep_credentials())
+        try:
+            return await self._drain()
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+    async def _drain(self) -> int:
         count, was_busy = 0, False
         while True:
             started = await self._claim_and_start(is_poll=True)
@@ -114,49 +170,38 @@ class Dispatcher:
         return [task for sender in self.senders for task in sender.tasks]
 
     async def _claim_and_start(self, *, is_poll: bool) -> int:
-        """Claim what is due on all channels with room, in one transaction, and start sending; return how many.
+        """Claim what is due on our channels with room, in one transaction, and start sending; return how many.
 
         `is_poll`: check first whether anything is due, which takes no write lock, and reclaim deliveries whose leases
         expired because their worker died.
         """
         now = self._clock()
-        if self._has_stale_rate_limits:
-            await self._apply_pauses()
-        with_room = [sender for sender in self.senders if sender.request_room()]
-        if is_poll and not await self._has_work(now, with_room):
+        with_room = [sender for sender in self.senders if sender.may_claim()]
+        if not with_room or (is_poll and not await self._has_work(now, with_room)):
             return 0
         async with self._database.write() as tx:
             if is_poll and await claims.has_expired_lease(tx, now):
                 in_flight = [delivery_id for sender in self.senders for delivery_id in sender.in_flight]
                 await outbox.reclaim(tx, self._worker_id, now, in_flight)
-            due = await self._due_channels(tx, now)
-            claimed = {
-                sender: await sender.claim(tx, is_urgent=due[name])
-                for sender in with_room
-                if (name := sender.channel.name) in due
-            }
-        for sender, claim in claimed.items():
+            due = await self._due_channels(tx, with_room, now)
+            claimed = [(sender, await sender.claim(tx, is_urgent=is_urgent)) for sender, is_urgent in due]
+        for sender, claim in claimed:
             sender.start(claim)
-        return sum(len(claim.deliveries) for claim in claimed.values())
-
-    async def _apply_pauses(self) -> None:
-        self._has_stale_rate_limits = False
-        async with self._database.quick_read() as tx:
-            rates = await rate_limits.statuses(tx, self._rate_limit_clock and self._rate_limit_clock())
-        for rate in rates:
-            if rate.channel in self._senders:
-                self._senders[rate.channel].pause(rate.held)
+        return sum(len(claim.deliveries) for _, claim in claimed)
 
     async def _has_work(self, now: datetime, with_room: Sequence[ChannelSender]) -> bool:
         async with self._database.quick_read() as tx:
-            due = await self._due_channels(tx, now)
-            return any(sender.channel.name in due for sender in with_room) or await claims.has_expired_lease(tx, now)
+            return bool(await self._due_channels(tx, with_room, now)) or await claims.has_expired_lease(tx, now)
 
-    async def _due_channels(self, tx: Transaction, now: datetime) -> dict[str, bool]:
-        """Our channels that are not stopped and have something due, with whether any of it is urgent."""
+    async def _due_channels(
+        self, tx: Transaction, with_room: Sequence[ChannelSender], now: datetime
+    ) -> list[tuple[ChannelSender, bool]]:
+        """The senders whose channel is not stopped and has something due, with whether any of it is urgent."""
         stopped = await channel_facts.stopped(tx)
-        due = await claims.due_channels(tx, list(self._senders), now)
-        return {name: is_urgent for name, is_urgent in due.items() if name not in stopped}
+        due = await claims.due_channels(tx, [sender.channel.name for sender in with_room], now)
+        return [
+            (sender, due[name]) for sender in with_room if (name := sender.channel.name) in due and name not in stopped
+        ]
 
     async def stop_channel(self, channel: str, reason: str) -> None:
         """Stop a channel until an administrator acts: the platform refuses its credential or account."""

@@ -1,21 +1,17 @@
-"""Rate limit of one platform credential, as this process sees it: its reserved slots, and pauses after a 429."""
+"""The pace of one channel: messages at even distances, the most urgent first, with pauses and back-off after a 429."""
 
 import asyncio
+import heapq
 import math
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
-from bot.delivery.results import ResultWriter
-from bot.delivery.slot_queue import SlotQueue
-from storage.database import Database, Transaction
-from storage.queue import rate_limits
+from storage.queue import rate_limits, tuning
 from storage.queue.claims import RecipientRateLimit
-from storage.queue.outbox import Delivery
+from storage.queue.rate_limits import RateLimitStatus
 
-AHEAD = 0.5  # seconds of slots that all processes together reserve ahead; a reply waits at most that long for prompts
-MIN_BATCH_DIVISOR = 5  # the smallest batch of slots is a fifth of those; without any slot a process always gets that
+Urgency = tuple[int, int]
+"""Priority and id in the outbox; the least goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,125 +22,127 @@ class Limits:
     recipient: RecipientRateLimit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryServices:
-    """What all channel senders of a process share. `rate_limit_clock` counts slots; None: the database's own clock."""
-
-    database: Database
-    results: ResultWriter
-    worker_id: str
-    clock: Callable[[], datetime]
-    rate_limit_clock: Callable[[], datetime] | None
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    monotonic: Callable[[], float] = time.monotonic
-
-    def rate_limit_now(self) -> datetime | None:
-        return None if self.rate_limit_clock is None else self.rate_limit_clock()
+@dataclass(order=True, slots=True)
+class _Waiter:
+    urgency: Urgency
+    turn: "asyncio.Future[float]" = field(compare=False)  # the moment at which its message may leave
 
 
 class RateLimiter:
-    """The rate limit of one channel. Without limits nothing waits, and no slot is reserved."""
+    """Turns at even distances for the deliveries that wait, the most urgent first; times are of the monotonic clock.
 
-    def __init__(self, channel: str, limits: Limits | None, services: DeliveryServices) -> None:
-        self._channel = channel
+    A message that leaves late moves the next ones back, as several that leave together would be a burst; what was lost
+    is caught up by and by. Without limits nothing waits.
+    """
+
+    def __init__(
+        self, limits: Limits | None, monotonic: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
         self._limits = limits
-        self._services = services
-        self._queue = SlotQueue(1 / limits.rate, services.monotonic, services.sleep) if limits else None
-        self._max_ahead = math.ceil(limits.rate * AHEAD) if limits else 0
-        self._paused_until = 0.0  # by the monotonic clock
-        self._next_at = 0.0  # the shared next free slot after our last reservation
-        self._reserve_at = 0.0  # by the monotonic clock: no batch of slots is free before
-        self._max_reserved = 0  # while more slots are reserved, it is too soon for the next batch
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._waiters: list[_Waiter] = []
+        self._next_at = 0.0  # when the next turn is, if no message is late
+        self._free_at = 0.0  # from when the next message keeps its distance to the last one
+        self._paused_until = 0.0
+        self._factor, self._factor_at = 1.0, 0.0  # the back-off, and when it was that high
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def recipient_limit(self) -> RecipientRateLimit | None:
         """What one recipient may get."""
         return self._limits.recipient if self._limits else None
 
-    async def lock(self, tx: Transaction) -> "RateSnapshot":
-        """Lock and read the rate limit that all processes share; it stays locked until the transaction ends."""
-        seen = await rate_limits.lock(tx, self._channel, self._services.rate_limit_now())
-        self.pause(seen.held)
-        return RateSnapshot(seen, self._services.monotonic())
+    @property
+    def max_ahead(self) -> int | None:
+        """How many deliveries may wait for their turn; None: there is no limit."""
+        return math.ceil(self._limits.rate * tuning.AHEAD) if self._limits else None
 
-    # ------------------------------------------------------------ pauses
+    # ------------------------------------------------------------ after a 429
 
     @property
     def seconds_paused(self) -> float:
         """Seconds until sending may resume after a 429."""
-        return max(0.0, self._paused_until - self._services.monotonic())
+        return max(0.0, self._paused_until - self._monotonic())
+
+    def take_over(self, status: RateLimitStatus) -> None:
+        """Go on as the credential's row says, at a distance to the last message of the process that sent before."""
+        if self._limits is not None:
+            self.slow_down(status)
+            self._next_at = self._free_at = max(self._free_at, self._monotonic() + self._step())
+
+    def slow_down(self, status: RateLimitStatus) -> None:
+        """Pause and send more slowly, as a 429 demands."""
+        if self._limits is not None:
+            self._factor, self._factor_at = status.factor, self._monotonic()
+            self.pause(status.held)
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for so many seconds: the platform throttled this process or another one."""
-        if self._limits is not None:
-            self._paused_until = max(self._paused_until, self._services.monotonic() + seconds)
+        """Send nothing for so many seconds. All that wait get their turn at once, and find out that we pause."""
+        if self._limits is not None and seconds > 0:
+            self._paused_until = max(self._paused_until, self._monotonic() + seconds)
+            self.end_waiting()
 
-    async def record_throttling(self, seconds: float) -> None:
-        """The platform throttled this process: pause it and all others."""
+    # ------------------------------------------------------------ turns
+
+    async def wait(self, urgency: Urgency) -> None:
+        """Wait for a turn."""
         if self._limits is None:
             return
-        self.pause(seconds)
-        async with self._services.database.write() as tx:
-            await rate_limits.record_throttling(tx, self._channel, seconds, self._services.rate_limit_now())
+        if not self._waiters and self._task is None and self._monotonic() >= max(self._next_at, self._free_at):
+            self._leave(self._take_turn())
+            return
+        waiter = _Waiter(urgency, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiters, waiter)
+        if self._task is None:
+            self._task = asyncio.create_task(self._give_turns())
+        self._leave(await waiter.turn)  # the loop may have been busy since the turn was given
 
-    # ------------------------------------------------------------ slots
+    def end_waiting(self) -> None:
+        """Give all that wait their turn at once: none of them will be sent, as each will find out."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        while self._waiters:
+            self._give_turn(self._monotonic())
 
-    def has_enough_slots(self) -> bool:
-        """Whether it is too soon to reserve the next batch of slots."""
-        if self._queue is None or not self._queue.reserved:
-            return False
-        return self._queue.reserved > self._max_reserved or self._services.monotonic() < self._reserve_at
+    async def _give_turns(self) -> None:
+        try:
+            while self._waiters:
+                await self._sleep_until_turn()
+                await self._sleep_until_turn()  # the message before may have left late meanwhile
+                moment = self._take_turn()
+                self._leave(moment)
+                self._give_turn(moment)
+        finally:
+            if self._task is asyncio.current_task():  # not ended, and not one that began since
+                self._task = None
 
-    def reservable_count(self, snapshot: "RateSnapshot", room: int, *, is_urgent: bool) -> int:
-        """Return how many slots may be reserved, at most `room`.
+    async def _sleep_until_turn(self) -> None:
+        if (seconds := max(self._next_at, self._free_at) - self._monotonic()) > 0:
+            await self._sleep(seconds)
 
-        With urgent deliveries, or without any slot, the least batch may be reserved in any case. Urgent deliveries do
-        not wait for prompts that hold slots here, as they leave before those.
-        """
-        if self._limits is None or self._queue is None:
-            return room
-        free = math.ceil(self._limits.rate * (AHEAD - snapshot.rate_limit.ahead))
-        min_batch = max(1, self._max_ahead // MIN_BATCH_DIVISOR)
-        self._reserve_at = snapshot.at + (min_batch - free) / self._limits.rate
-        self._max_reserved = self._max_ahead // 2
-        if is_urgent:
-            self._reserve_at, self._max_reserved = snapshot.at, 2 * self._max_ahead
-        if self._queue.reserved > self._max_reserved:
-            return 0
-        if free < min_batch:
-            free = min_batch if is_urgent or not self._queue.reserved else 0
-        return min(free, self._max_ahead // 2 + 1, room)
+    def _take_turn(self) -> float:
+        """Take the next turn; one that was missed, as nothing waited or the loop was busy, is caught up by and by."""
+        now = self._monotonic()
+        if now - self._next_at > tuning.MAX_CATCH_UP:
+            self._next_at = now
+        moment = max(self._next_at, self._free_at)
+        self._next_at += self._step()
+        return moment
 
-    async def reserve(self, tx: Transaction, snapshot: "RateSnapshot", claimed: Sequence[Delivery]) -> Sequence[float]:
-        """Reserve a slot for each delivery that needs one; if we are late, other processes' slots move back."""
-        count = sum(not delivery.is_signal for delivery in claimed)
-        if self._limits is None or self._queue is None or not count:
-            return ()
-        is_alone = snapshot.rate_limit.next_at == self._next_at  # then our late messages moved the next ones already
-        delay = self._queue.collect_delay(moves=not is_alone)
-        slots = await rate_limits.take_slots(tx, snapshot.rate_limit, count, 1 / self._limits.rate, delay)
-        self._next_at = slots.next_at
-        return [snapshot.at + slots[index] for index in range(count)]
+    def _leave(self, moment: float) -> None:
+        """A message that may leave from `moment` on leaves now: keep the next one at a distance."""
+        now = self._monotonic()
+        left_at = moment if now - moment <= tuning.TIMER_TOLERANCE else now
+        self._free_at = max(self._free_at, left_at + tuning.MIN_GAP * self._step())
 
-    def add(self, slots: Sequence[float]) -> None:
-        """Queue slots whose reservation is committed."""
-        if self._queue is not None:
-            self._queue.add(slots)
+    def _give_turn(self, moment: float) -> None:
+        turn = heapq.heappop(self._waiters).turn
+        if not turn.done():  # its caller may have been cancelled
+            turn.set_result(moment)
 
-    async def wait_for_slot(self, delivery: Delivery) -> None:
-        """Wait for the next slot; return at once for a delivery that needs none."""
-        if self._queue is not None and not delivery.is_signal:
-            await self._queue.wait((delivery.priority, delivery.id))
-
-    def skip(self) -> None:
-        """Give up a slot: its delivery does not leave."""
-        if self._queue is not None:
-            self._queue.skip()
-
-
-@dataclass(frozen=True, slots=True)
-class RateSnapshot:
-    """A channel's shared rate limit, and when it was read by our monotonic clock, from which slots are counted."""
-
-    rate_limit: rate_limits.LockedRateLimit
-    at: float
+    def _step(self) -> float:
+        """Seconds between two messages."""
+        assert self._limits is not None
+        return rate_limits.recovered(self._factor, self._monotonic() - self._factor_at) / self._limits.rate

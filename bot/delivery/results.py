@@ -6,12 +6,8 @@ from datetime import datetime
 
 from bot.batching import Batcher, BatchOptions, RetryPolicy
 from storage.database import Database, Transaction
-from storage.queue import outbox
+from storage.queue import outbox, tuning
 from storage.queue.outbox import FinishedDelivery, PostponedDelivery
-
-WRITE_INTERVAL = 0.01  # seconds between two writes; deliveries sent in between are sent again if the process dies
-RETRY_DELAY = 1.0  # seconds between two tries while the database is unavailable ...
-ATTEMPTS = 30  # ... which end before the lease (60 s) does
 
 
 class ResultWriter:
@@ -30,8 +26,8 @@ class ResultWriter:
     ) -> None:
         self._worker_id = worker_id
         self._clock = clock
-        retry_policy = RetryPolicy(ATTEMPTS, RETRY_DELAY, sleep)
-        self._batcher = Batcher(database, self._write, retry_policy, BatchOptions(WRITE_INTERVAL))
+        retry_policy = RetryPolicy(tuning.RESULT_ATTEMPTS, tuning.RESULT_RETRY, sleep)
+        self._batcher = Batcher(database, self._write, retry_policy, BatchOptions(tuning.RESULT_INTERVAL))
 
     async def record(self, result: FinishedDelivery | PostponedDelivery) -> None:
         """Write a result with the next batch.

@@ -21,8 +21,8 @@ DEFERRING = (ErrorMeaning.BACK_OFF, ErrorMeaning.TEMPLATE_STOPPED, ErrorMeaning.
 """A prompt that failed for one of these does not arrive today; its recipient is planned first from then on."""
 
 
-async def receive(work: WorkContext, receipt: Receipt) -> None:
-    """Move the delivery to its new state, in whatever order receipts arrive.
+async def receive(work: WorkContext, receipt: Receipt) -> bool:
+    """Move the delivery to its new state, in whatever order receipts arrive; return whether it is sent again.
 
     A failure has the same consequences as a refusal while sending.
     """
@@ -34,7 +34,8 @@ async def receive(work: WorkContext, receipt: Receipt) -> None:
             "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=meaning.value
         )
         failed_at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        await _apply_failure(work, Failure(delivery, meaning, code, failed_at))
+        return await _apply_failure(work, Failure(delivery, meaning, code, failed_at))
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Failure:
     at: datetime
 
 
-async def _apply_failure(work: WorkContext, failure: Failure) -> None:
+async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
     tx, now = work.tx, work.now
     delivery, meaning = failure.delivery, failure.meaning
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
@@ -62,5 +63,7 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> None:
         await addresses.record_window_closed(tx, delivery.channel, delivery.address, failure.at)
         if delivery.kind is DeliveryKind.PROMPT and delivery.deadline is not None and delivery.deadline > now:
             await daily.resend_as_template(work, delivery.channel, delivery.address)
+            return True
     elif meaning in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
         await addresses.defer(tx, delivery.channel, delivery.address, work.today)
+    return False

@@ -47,9 +47,10 @@ class UpdateWorker:
         self._clock = clock
         self._wake_dispatcher = wake_dispatcher
         self._batch = SQLITE_BATCH if database.is_sqlite else BATCH
+        self._next_poll_at = 0.0  # by the loop's clock; shared by all tasks that `run`
 
     async def run(self) -> None:
-        """Handle events until cancelled; while the database is unavailable, retry."""
+        """Handle events until cancelled; while the database is unavailable, retry. Several tasks may run it."""
         while True:
             self._inbox.arrived.clear()  # before the claim: what arrives meanwhile sets it again
             handled = 0
@@ -57,12 +58,22 @@ class UpdateWorker:
                 handled = await self._handle_batch()
             except DatabaseUnavailable as error:
                 log.warning("update_worker_database_unavailable", fault=str(error))
-            if handled and handled < self._batch:
+            if not handled:
+                await self._wait()
+            elif handled < self._batch:
                 await asyncio.sleep(BATCH_INTERVAL)
-            elif not handled:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_INTERVAL):
-                        await self._inbox.arrived.wait()
+            else:
+                self._inbox.arrived.set()  # there may be work for the other tasks as well
+
+    async def _wait(self) -> None:
+        """Wait until something arrives here, or for the next poll, which one task does for all."""
+        now = asyncio.get_running_loop().time
+        while (seconds := self._next_poll_at - now()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._inbox.arrived.wait()
+                    return
+        self._next_poll_at = now() + POLL_INTERVAL
 
     async def drain(self) -> int:
         """Handle all waiting events; return how many there were. Raises DatabaseUnavailable."""
@@ -74,12 +85,13 @@ class UpdateWorker:
     async def _handle_batch(self) -> int:
         """Handle events of several people in one transaction, as most of an event's cost is the transaction."""
         batch: list[updates.StoredUpdate] = []
+        has_deliveries = True
         try:
             async with self._database.write() as tx:
                 batch = await updates.claim_batch(tx, self._batch)
                 if not batch:
                     return 0
-                await self._handle(tx, [self._inbox.read(row) for row in batch])
+                has_deliveries = await self._handle(tx, [self._inbox.read(row) for row in batch])
                 await updates.finish(tx, *(row.id for row in batch))
         except DatabaseUnavailable:
             raise
@@ -91,7 +103,8 @@ class UpdateWorker:
             else:
                 for row in batch:
                     await self._handle_individually(row)
-        self._wake_dispatcher()
+        if has_deliveries:
+            self._wake_dispatcher()
         return len(batch)
 
     async def _handle_individually(self, wanted: updates.StoredUpdate) -> None:
@@ -105,16 +118,19 @@ class UpdateWorker:
         except Exception as error:  # top of the loop: one bad event never stops the rest
             await self._fail(wanted, error)
 
-    async def _handle(self, tx: Transaction, events: Sequence[ReadableEvent]) -> None:
+    async def _handle(self, tx: Transaction, events: Sequence[ReadableEvent]) -> bool:
+        """Handle events; return whether the outbox may have grown, which most receipts leave as it is."""
         work = WorkContext(tx, self._library, self._installation, self._clock())
         from_people = [event for event in events if isinstance(event, Update)]
         await router.receive_all(work, from_people)
+        has_deliveries = bool(from_people)
         for event in events:
             match event:
                 case Receipt():
-                    await receipts.receive(work, event)
+                    has_deliveries |= await receipts.receive(work, event)
                 case AccountEvent():
                     await account_events.receive(tx, event, work.now)
+        return has_deliveries
 
     async def _fail(self, failed: updates.StoredUpdate, error: Exception) -> None:
         kind = type(error).__name__

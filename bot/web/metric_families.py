@@ -75,8 +75,8 @@ class Readings(Collector):
         yield _gauge("channel_not_receiving", "Channels that receive no updates.", silent, ("channel",))
 
 
-async def read(work: WorkContext, *, use_database_clock: bool) -> Readings:
-    """Read all numbers; `use_database_clock`: slots of the rate limits are counted by it instead of `work.now`."""
+async def read(work: WorkContext) -> Readings:
+    """Read all numbers."""
     tx, now = work.tx, work.now
     return Readings(
         deliveries=await backlog.counts(tx, now - RECENT),
@@ -87,7 +87,7 @@ async def read(work: WorkContext, *, use_database_clock: bool) -> Readings:
         expired_leases=await backlog.count_expired_leases(tx, now),
         stopped=sorted(await channel_facts.stopped(tx)),
         not_receiving=sorted(await channel_facts.not_receiving(tx)),
-        limits=await rate_limits.statuses(tx, None if use_database_clock else now),
+        limits=await rate_limits.statuses(tx, now),
         reaches=await channel_status.template_reaches(work),
     )
 
@@ -99,9 +99,11 @@ def _rate_limits(limits: Sequence[RateLimitStatus]) -> Iterator[Metric]:
         return [((limit.channel,), value(limit)) for limit in limits]
 
     labels = ("channel",)
-    ahead, held = samples(lambda limit: limit.ahead), samples(lambda limit: limit.held)
-    factors, refusals = samples(lambda limit: limit.factor), samples(lambda limit: limit.refusals)
-    yield _gauge("rate_limit_ahead_seconds", "Seconds until the next free slot.", ahead, labels)
+    held, factors, refusals = (
+        samples(lambda limit: limit.held),
+        samples(lambda limit: limit.factor),
+        samples(lambda limit: limit.refusals),
+    )
     yield _gauge(
         "rate_limit_held_seconds", "Seconds until sending may resume after a rate-limit refusal.", held, labels
     )

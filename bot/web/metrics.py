@@ -12,9 +12,6 @@ from bot.web import metric_families
 from bot.web.app_keys import DATABASE
 from bot.web.requests import host_of, work_context
 
-RATE_LIMITS_USE_DATABASE_CLOCK = web.AppKey("rate_limits_use_database_clock", bool)
-"""Whether slots of the rate limits are counted by the database's clock (PostgreSQL) or by CLOCK."""
-
 METRICS_TOKEN = web.AppKey("metrics_token", str)
 """The bearer token for requests that do not come from loopback."""
 
@@ -28,8 +25,7 @@ async def metrics(request: web.Request) -> web.Response:
         raise web.HTTPForbidden
     app = request.app
     async with app[DATABASE].read() as tx:
-        use_database_clock = app[RATE_LIMITS_USE_DATABASE_CLOCK]
-        readings = await metric_families.read(work_context(request, tx), use_database_clock=use_database_clock)
+        readings = await metric_families.read(work_context(request, tx))
     encode, content_type = _encoder(request.headers.get("Accept", ""))
     return web.Response(body=encode(readings), headers={"Content-Type": content_type})
 

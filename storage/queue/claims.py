@@ -26,7 +26,8 @@ from sqlalchemy import (
 
 from storage.database import Transaction
 from storage.queue import outbox
-from storage.queue.outbox import LEASE, PRIORITY, Delivery, DeliveryKind, DeliveryState
+from storage.queue.outbox import PRIORITY, Delivery, DeliveryKind, DeliveryState
+from storage.queue.tuning import LEASE
 from storage.schema import deliveries
 
 
@@ -45,15 +46,20 @@ async def claim(
     now: datetime,
     limit: int,
     recipient_limit: RecipientRateLimit | None = None,
+    *,
+    only_urgent: bool = False,
 ) -> list[Delivery]:
     """Claim the due deliveries of a channel, replies first; those of one address must be sent one after the other.
 
     `limit` counts recipients; all eligible deliveries of each are claimed, in order. A delivery is not eligible while
     an earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over
-    `recipient_limit` are skipped and do not block others. Two workers must not claim on a channel at once (see
-    `rate_limits.lock`): the second would claim deliveries that follow those in the first worker's uncommitted claim.
+    `recipient_limit` are skipped and do not block others. `only_urgent`: no recipient for whom only prompts are due.
+
+    Two workers must not claim on a channel at once (see `rate_limits.confirm_holder`): the second would claim
+    deliveries that follow those in the first worker's uncommitted claim.
     """
     values = {"on_channel": channel, "now": now, "recipients": limit, "by_worker": worker, "until": now + LEASE}
+    values["before_priority"] = PRIORITY[DeliveryKind.PROMPT] + (0 if only_urgent else 1)
     if recipient_limit is not None:
         values |= {"allowed": recipient_limit.count, "since": now - timedelta(seconds=recipient_limit.seconds)}
     rows = (await tx.execute(_CLAIM if recipient_limit is None else _CLAIM_WITHIN_LIMIT, values)).all()
@@ -119,6 +125,7 @@ def _claim(is_within_limit: Callable[[FromClause], ColumnElement[bool]]) -> Exec
     heads = (
         select(first.c.id, first.c.address, first.c.channel)
         .where(first.c.channel == _channel, first.c.state == DeliveryState.WAITING, first.c.due_at <= _now)
+        .where(first.c.priority < bindparam("before_priority"))
         .where(or_(first.c.priority < 0, ~is_preceded), is_within_limit(first))
         .order_by(first.c.priority, first.c.due_at, first.c.id)
         .limit(bindparam("recipients"))

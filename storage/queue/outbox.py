@@ -15,7 +15,7 @@ blindly. Bodies are emptied at the end, as they may contain a one-time link.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 
@@ -36,8 +36,6 @@ from sqlalchemy import (
 
 from storage.database import Transaction, insert_for_dialect
 from storage.schema import addresses, deliveries
-
-LEASE = timedelta(seconds=60)
 
 
 class DeliveryState(StrEnum):
@@ -255,11 +253,11 @@ async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collec
     return len((await tx.execute(statement, {"channels": await channels(tx)})).all())
 
 
-async def release(tx: Transaction, worker: str) -> None:
-    """Make everything that a stopping worker has claimed wait again at once."""
+async def release(tx: Transaction, worker: str, except_ids: Collection[int] = ()) -> None:
+    """Make everything that a stopping worker has claimed wait again at once, except what it is still sending."""
     await tx.execute(
         update(deliveries)
-        .where(deliveries.c.worker == worker, in_state(DeliveryState.CLAIMED))
+        .where(deliveries.c.worker == worker, in_state(DeliveryState.CLAIMED), deliveries.c.id.not_in(except_ids))
         .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None),
         {"channels": await channels(tx)},
     )

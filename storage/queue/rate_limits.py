@@ -1,35 +1,19 @@
-"""Rate limits of platform credentials: one row per channel, shared by all processes, without a leader.
+"""What processes must know of a platform credential's rate limit: who sends on it, and how it was throttled.
 
-Slots are evenly spaced and never handed out twice: a worker that claims n deliveries takes the next n slots in the same
-transaction. A rate-limit response (429) stops all sending for as long as the platform asked, and spaces the slots
-further apart; the spacing recovers slowly.
+The process that sends keeps the pace in memory (bot/delivery/rate_limiter.py). The row is read when another process
+takes the credential over, and written after a rate-limit response (429): sending stops for as long as the platform
+asked, and is slower for a while.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, func, select, text, update
+from sqlalchemy import RowMapping, bindparam, select, update
 
 from storage.database import Transaction, dialect_insert
+from storage.queue.tuning import RECOVERY, SLOWEST, STRETCH
 from storage.schema import rate_limits
-
-STRETCH = 1.2  # back-off: factor on the spacing of slots after each 429 ...
-SLOWEST = 8.0  # ... up to this
-LONGEST_AHEAD = 60.0  # seconds of slots that all processes together may have taken
-RECOVERY = 0.9  # factor on the back-off for each minute without another 429
-
-
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """`count` slots, `step` seconds apart, the first one `first` seconds from now; `next_at` is the next free one."""
-
-    first: float
-    step: float
-    count: int
-    next_at: float
-
-    def __getitem__(self, index: int) -> float:
-        return self.first + index * self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,119 +21,70 @@ class RateLimitStatus:
     """State of a credential's rate limit."""
 
     channel: str
-    ahead: float  # seconds until the next free slot
-    held: float  # seconds until sending may resume after a 429
-    factor: float  # by how much slots are further apart than without back-off
-    refusals: int  # 429s so far
+    held: float = 0.0  # seconds until sending may resume after a 429
+    factor: float = 1.0  # by how much messages are further apart than without back-off
+    refusals: int = 0  # 429s so far
 
 
-@dataclass(frozen=True, slots=True)
-class LockedRateLimit:
-    """A credential's row, locked until the transaction ends, and the current time by the authoritative clock."""
+async def take_over(tx: Transaction, channel: str, worker: str, now: datetime) -> RateLimitStatus:
+    """Record that `worker` sends on a credential from now on; the one before it can claim nothing any more.
 
-    row: RowMapping
-    moment: float
-
-    @property
-    def held(self) -> float:
-        """Seconds until sending may resume after a 429."""
-        return max(0.0, _held_until(self.row, self.moment) - self.moment)
-
-    @property
-    def next_at(self) -> float:
-        """The next free slot as stored, in Unix seconds; it may be long past."""
-        return float(self.row["next_at"])
-
-    @property
-    def ahead(self) -> float:
-        """Seconds of slots that are taken already."""
-        return max(0.0, _plausible(self.next_at, self.moment, LONGEST_AHEAD) - self.moment)
-
-
-async def lock(tx: Transaction, channel: str, now: datetime | None) -> LockedRateLimit:
-    """Lock a credential's row: other workers that claim on this channel wait until the transaction ends.
-
-    `now` None: use the database's clock, so that machines need not agree on the time (PostgreSQL).
+    Only for a process that holds the credential's lock (bot/delivery/credentials.py). Waits for a claim of the previous
+    one that is being committed.
     """
-    statement, values = _LOCK if now is not None else _LOCK_BY_DATABASE_CLOCK, {"on_channel": channel}
-    row = (await tx.execute(statement, values)).mappings().first()
-    if row is None:
-        await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
-        row = (await tx.execute(statement, values)).mappings().one()
-    return LockedRateLimit(row, float(row["moment"]) if now is None else now.timestamp())
+    await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
+    row = (await tx.execute(_TAKE_OVER, {"on_channel": channel, "by_worker": worker})).mappings().one()
+    return _status(row, now)
 
 
-async def take_slots(tx: Transaction, locked: LockedRateLimit, count: int, step: float, late: float = 0.0) -> Slots:
-    """Take the next `count` slots, `step` seconds apart without back-off.
+async def confirm_holder(tx: Transaction, channel: str, worker: str) -> bool:
+    """Whether `worker` still sends on a credential; if so, none takes over before the transaction ends."""
+    return await tx.scalar(_CONFIRM, {"on_channel": channel, "by_worker": worker}) is not None
 
-    `late`: by how many seconds previous messages were sent late. That many seconds are skipped, so that the messages of
-    these slots do not follow them too closely.
+
+async def record_throttling(tx: Transaction, channel: str, seconds: float, now: datetime) -> RateLimitStatus:
+    """Record a rate-limit response (429): nothing is sent for `seconds`, and more slowly for a while.
+
+    Several in one burst slow down once: their messages were in flight when the first response arrived.
     """
-    row, moment = locked.row, locked.moment
-    stretched = step * _factor(row, moment)
-    first = max(moment + locked.ahead + late, _held_until(row, moment), moment)
-    next_at = first + count * stretched
-    await tx.execute(_TAKE, {"on_channel": row["channel"], "new_next_at": next_at})
-    return Slots(first - moment, stretched, count, next_at)
+    await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
+    row = (await tx.execute(_LOCK, {"on_channel": channel})).mappings().one()
+    before, moment = _status(row, now), now.timestamp()
+    factor = before.factor if before.held else min(SLOWEST, before.factor * STRETCH)
+    after = RateLimitStatus(channel, max(before.held, seconds), factor, before.refusals + 1)
+    new = {"held_until": moment + after.held, "factor": factor, "refused_at": moment, "refusals": after.refusals}
+    await tx.execute(_THROTTLE, {"on_channel": channel, **{f"new_{name}": value for name, value in new.items()}})
+    return after
 
 
-_is_of_channel = rate_limits.c.channel == bindparam("on_channel")
-_LOCK = select(rate_limits).where(_is_of_channel).with_for_update()
-_LOCK_BY_DATABASE_CLOCK = _LOCK.add_columns(func.extract("epoch", func.clock_timestamp()).label("moment"))
-_TAKE = update(rate_limits).where(_is_of_channel).values(next_at=bindparam("new_next_at"))
-
-
-async def record_throttling(tx: Transaction, channel: str, seconds: float, now: datetime | None) -> None:
-    """Record a rate-limit response (429): nothing is sent for `seconds`, and slots are further apart for a while.
-
-    Several in one burst increase the spacing once: their messages were in flight when the first response arrived.
-    """
-    locked = await lock(tx, channel, now)
-    row, moment = locked.row, locked.moment
-    factor = _factor(row, moment)
-    known = _held_until(row, moment)
-    if moment >= known:
-        factor = min(SLOWEST, factor * STRETCH)
-    until = max(known, moment + seconds)
-    new = {"held_until": until, "next_at": max(until, moment), "factor": factor, "refused_at": moment}
-    new["refusals"] = row["refusals"] + 1
-    await tx.execute(update(rate_limits).where(rate_limits.c.channel == channel).values(**new))
-    if tx.dialect.name == "postgresql":  # other processes must not use the slots that they have taken, either
-        await tx.execute(select(func.pg_notify("integra_rate_limits", channel)))
-
-
-async def statuses(tx: Transaction, now: datetime | None) -> list[RateLimitStatus]:
+async def statuses(tx: Transaction, now: datetime) -> list[RateLimitStatus]:
     """The state of every credential, by channel."""
-    moment = await _moment(tx, now)
     rows = (await tx.execute(select(rate_limits).order_by(rate_limits.c.channel))).mappings()
-    return [
-        RateLimitStatus(
-            row["channel"],
-            max(0.0, row["next_at"] - moment),
-            max(0.0, _held_until(row, moment) - moment),
-            _factor(row, moment),
-            row["refusals"],
-        )
-        for row in rows
-    ]
+    return [_status(row, now) for row in rows]
 
 
-def _factor(row: RowMapping, moment: float) -> float:
-    minutes = max(0.0, moment - row["refused_at"]) / 60
-    return float(max(1.0, row["factor"] * RECOVERY**minutes))
+def recovered(factor: float, seconds: float) -> float:
+    """The back-off factor after so many seconds without another 429; 1.0: full speed."""
+    return max(1.0, factor * float(RECOVERY ** (max(0.0, seconds) / 60)))
 
 
-def _held_until(row: RowMapping, moment: float) -> float:
-    """Until when sending is stopped; a 429 recorded in the future is ignored: the clock was set back."""
-    return float(row["held_until"]) if moment >= row["refused_at"] else moment
+def _status(row: RowMapping, now: datetime) -> RateLimitStatus:
+    """A 429 that was recorded in the future does not stop sending: the clock was set back."""
+    since = now.timestamp() - row["refused_at"]
+    held = max(0.0, row["held_until"] - now.timestamp()) if since >= 0 else 0.0
+    return RateLimitStatus(row["channel"], held, recovered(row["factor"], since), row["refusals"])
 
 
-def _plausible(next_at: float, moment: float, longest: float) -> float:
-    """The next free slot; one further ahead than `longest` was taken before the clock was set back: ignored."""
-    return next_at if next_at <= moment + longest else moment
-
-
-async def _moment(tx: Transaction, now: datetime | None) -> float:
-    if now is not None:
-        return now.timestamp()
-    return float(await tx.scalar(select(func.extract("epoch", text("clock_timestamp()")))) or 0)
+_is_of_channel: Any = rate_limits.c.channel == bindparam("on_channel")
+_LOCK = select(rate_limits).where(_is_of_channel).with_for_update()
+_TAKE_OVER = update(rate_limits).where(_is_of_channel).values(holder=bindparam("by_worker")).returning(rate_limits)
+_CONFIRM = (
+    select(rate_limits.c.channel)
+    .where(_is_of_channel, rate_limits.c.holder == bindparam("by_worker"))
+    .with_for_update()
+)
+_THROTTLE = (
+    update(rate_limits)
+    .where(_is_of_channel)
+    .values({name: bindparam(f"new_{name}") for name in ("held_until", "factor", "refused_at", "refusals")})
+)

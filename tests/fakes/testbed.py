@@ -1,10 +1,9 @@
 """Test bed for delivery: the real dispatcher and channels on fake platforms that fail on request, with recipients.
 
-Time is the test's clock: nothing waits in real time for a rate-limit slot, and `settle` advances the clock to when the
+Time is the test's clock: nothing waits in real time for its turn, and `settle` advances the clock to when the
 waiting deliveries are due.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -75,29 +74,28 @@ class DeliveryTestbed:
         self.outage: Outage | None = None
         self._recipients = 0
         self._clock_shift = timedelta()
-        self._clock_moved = asyncio.Event()
+        self.workers: list[Dispatcher] = []
         self.dispatcher = self.worker()
 
-    def worker(
-        self, limits: Mapping[str, Limits] = UNLIMITED, sleep: Callable[[float], Awaitable[None]] | None = None
-    ) -> Dispatcher:
-        """Another dispatcher on the same outbox, as another process would run it."""
-        return Dispatcher(
+    def worker(self, limits: Mapping[str, Limits] = UNLIMITED) -> Dispatcher:
+        """Another dispatcher on the same outbox, as another process would run it; `close` hands over to another."""
+        dispatcher = Dispatcher(
             self.database,
             self.channels,
             limits,
             self.clock,
-            sleep=sleep or self._sleep,
+            sleep=self._sleep,
             monotonic=lambda: (self.clock() - self._clock_shift).timestamp(),
-            rate_limit_clock=self.clock,
         )
+        self.workers.append(dispatcher)
+        return dispatcher
 
     def on_next_send(self, channel: str, callback: Callable[[], Awaitable[None]]) -> None:
         """Run `callback` after the channel's next accepted message, before its result is recorded."""
         self.channels[channel].on_next_send.append(callback)
 
     async def _sleep(self, _: float) -> None:
-        """Return at once, as slots have tests of their own; during an outage of the database, wait for its end."""
+        """Return at once, as the pace has tests of its own; during an outage of the database, wait for its end."""
         if self.outage is not None:
             await self.outage.sleep()
 
@@ -105,20 +103,6 @@ class DeliveryTestbed:
         """Set the wall clock forward or back; the monotonic clock does not change."""
         before = self.clock()
         self._clock_shift += self.clock.move(**by) - before
-
-    def pass_time(self, seconds: float) -> None:
-        """Advance wall clock and monotonic clock, and wake `clock_sleep`."""
-        self.clock.move(seconds=seconds)
-        moved, self._clock_moved = self._clock_moved, asyncio.Event()
-        moved.set()
-
-    async def clock_sleep(self, seconds: float) -> None:
-        """A `sleep` that ends when the test's clock has advanced this far; below one second it returns at once."""
-        if seconds < 1:
-            return
-        until = self.clock() + timedelta(seconds=seconds)
-        while self.clock() < until:
-            await self._clock_moved.wait()
 
     # ------------------------------------------------------------ recipients
 
@@ -230,5 +214,7 @@ async def delivery_testbed(database: Database, clock: Clock, recipients: int = 1
         testbed = DeliveryTestbed(database, clock, telegram, meta)
         await testbed.add_recipients(recipients)
         yield testbed
+        for worker in testbed.workers:
+            await worker.close()
         for watched in testbed.channels.values():
             await watched.channel.close()

@@ -23,7 +23,7 @@ from bot.config import Settings
 from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
-from storage.queue import outbox
+from storage.queue import outbox, tuning
 from tests.fakes.counting_platform import WEBHOOK_SECRET, WHATSAPP, CountingPlatform, Participant
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
@@ -130,8 +130,8 @@ class _Simulation:
             awaiting_receipt = {
                 row.id for row in rows if row.channel == WHATSAPP and self._platform.accepted[audit.delivery_of(row)]
             }
-            await tx.execute(_leases({row.id for row in rows} - awaiting_receipt, now - outbox.LEASE))
-            await tx.execute(_leases(awaiting_receipt, now + outbox.LEASE))
+            await tx.execute(_leases({row.id for row in rows} - awaiting_receipt, now - tuning.LEASE))
+            await tx.execute(_leases(awaiting_receipt, now + tuning.LEASE))
             if not self._database.is_sqlite:
                 await tx.execute(text("SELECT pg_notify('integra_deliveries', '')"))
 

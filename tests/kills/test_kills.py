@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from bot.delivery.channel_sender import MAX_IN_FLIGHT
 from content.library import Library
 from storage import schema
 from storage.database import Database, open_database
 from storage.people import servants
+from storage.queue import tuning
 from tests import keys
 from tests.cast import INSTITUTIONS
 from tests.fakes.counting_platform import TELEGRAM, WHATSAPP
@@ -70,7 +70,9 @@ async def test_kills_lose_no_message_and_only_unrecorded_deliveries_are_sent_twi
     assert result.unanswered + result.answered_twice == 0, "an answer was lost or stored twice"
     assert result.unexplained_duplicates == 0, "sent twice, although no process was killed while holding it"
     assert duplicates[WHATSAPP] == 0, "sent twice despite a receipt"
-    assert all(count <= MAX_IN_FLIGHT for count in result.most_unrecorded.values()), "more than one per connection"
+    assert all(count <= tuning.MAX_IN_FLIGHT for count in result.most_unrecorded.values()), (
+        "more than one per connection"
+    )
 
 
 class _Users:

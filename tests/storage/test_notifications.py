@@ -9,7 +9,7 @@ import pytest
 
 from storage import notifications
 from storage.database import Database
-from storage.queue import outbox, rate_limits, updates
+from storage.queue import outbox, updates
 from tests.cast import MONDAY_NINE as NOW
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True
 @asynccontextmanager
 async def listening(database: Database) -> AsyncIterator[dict[str, asyncio.Event]]:
     """A running listener that has had its first callbacks (for what was stored before); its events by table."""
-    woken = {table: asyncio.Event() for table in ("deliveries", "updates", "rate_limits")}
+    woken = {table: asyncio.Event() for table in ("deliveries", "updates")}
     task = asyncio.create_task(notifications.listen(database, {table: event.set for table, event in woken.items()}))
     for event in woken.values():
         await event.wait()
@@ -40,19 +40,6 @@ async def test_a_listener_is_woken_at_each_commit_and_only_then(database: Databa
         async with database.write() as tx:
             await updates.store(tx, [updates.NewUpdate("telegram", "1", "ana", b"")], NOW)
         await woken["updates"].wait()
-
-
-async def test_a_429_is_notified_at_once_and_a_taken_slot_is_not(database: Database) -> None:
-    async with listening(database) as woken:
-        async with database.write() as tx:
-            await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", NOW), 3, 1.0)
-        async with database.write() as tx:
-            await outbox.add(tx, [outbox.NewDelivery("a", "telegram", "ana", outbox.DeliveryKind.REPLY, "[]", NOW)])
-        await woken["deliveries"].wait()
-        assert not woken["rate_limits"].is_set()
-        async with database.write() as tx:
-            await rate_limits.record_throttling(tx, "telegram", 30, NOW)
-        await woken["rate_limits"].wait()
 
 
 async def test_a_connection_lost_while_adding_a_listener_does_not_end_the_listener(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from sqlalchemy import select
 
@@ -63,8 +64,11 @@ class FakeChannel:
 class Stage:
     """A dispatcher with fake channels, on a clock that only the test moves.
 
-    `sleeps` are the waits that it asked for, `left` the seconds after which each attempt on Telegram began.
+    `sleeps` are the waits that it asked for, `left` the seconds after which each attempt on Telegram began. conftest.py
+    closes all that are `opened`, as processes that end.
     """
+
+    opened: ClassVar[list["Stage"]] = []
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class Stage:
         self.sleeps: list[float] = []
         self.left: list[float] = []
         self.telegram.on_attempt = lambda: self.left.append(self._slept)
-        self._open_gate = self.sleep_gate = asyncio.Event()  # not set: a sleep does not end
+        self.sleep_gate = asyncio.Event()  # not set: a sleep does not end
         self.sleep_gate.set()
         channels = {channel.name: channel for channel in (self.telegram, self.webchat)}
         self.dispatcher = Dispatcher(
@@ -88,9 +92,13 @@ class Stage:
             clock,
             sleep=self.sleep,
             monotonic=self.monotonic,
-            rate_limit_clock=self.now,
         )
         self._slept = 0.0
+        self.opened.append(self)
+
+    async def lose_credentials(self) -> None:
+        """Let other processes take over, as when the database no longer hears from this one."""
+        await self.dispatcher.close()
 
     def now(self) -> datetime:
         return self.clock() + timedelta(seconds=self._slept)
@@ -99,9 +107,9 @@ class Stage:
         return self.now().timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep without waiting: only the monotonic clock moves, and not even that while a test holds the gate."""
+        """Sleep without waiting: only the monotonic clock moves, as soon as the test opens the gate."""
         self.sleeps.append(seconds)
-        until = self._slept + seconds if self.sleep_gate is self._open_gate else 0.0
+        until = self._slept + seconds
         await self.sleep_gate.wait()
         self._slept = max(self._slept, until)
 

@@ -7,11 +7,9 @@ import pytest
 
 from bot.channels import http_client
 from bot.channels.channel import Blocked, ChannelError, RecipientThrottled, Throttled, Unreachable
-from bot.delivery import dispatcher as dispatcher_module
-from bot.delivery.channel_sender import START_WITHIN
 from bot.delivery.rate_limiter import Limits
 from storage.database import Database, DatabaseUnavailable
-from storage.queue import outbox
+from storage.queue import outbox, tuning
 from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.stage import Gate, Stage
@@ -20,7 +18,7 @@ from tests.cast import Clock
 THREE = ["first", "second", "third"]
 FAST = {"telegram": Limits(1000, RecipientRateLimit(100, 1))}
 RATE_LIMITS = [pytest.param({}, id="no rate limit"), pytest.param(FAST, id="rate limit")]
-PAST_LEASE = outbox.LEASE.total_seconds() + 1
+PAST_LEASE = tuning.LEASE.total_seconds() + 1
 
 
 def worker(database: Database, clock: Clock, limits: Mapping[str, Limits]) -> Stage:
@@ -137,7 +135,7 @@ async def test_a_process_that_stops_in_between_releases_the_rest(stage: Stage, l
 async def test_a_process_that_stops_without_grace_sends_nothing_that_it_released(
     stage: Stage, limits: Mapping[str, Limits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "SHUTDOWN_GRACE", 0)
+    monkeypatch.setattr(tuning, "SHUTDOWN_GRACE", 0)
     response_gate = gate(stage, "first")
     running = asyncio.create_task(stage.dispatcher.run())
     await response_gate.reached.wait()
@@ -161,6 +159,7 @@ async def test_deliveries_taken_over_by_another_worker_are_not_sent_again(
     draining = asyncio.create_task(stage.dispatcher.drain())
     await response_gate.reached.wait()
     stage.clock.move(seconds=PAST_LEASE)
+    await stage.lose_credentials()
     other = worker(stage.database, stage.clock, limits)
     await other.dispatcher.drain()
     response_gate.set()
@@ -181,7 +180,7 @@ async def test_no_attempt_starts_that_might_outlast_its_lease(stage: Stage, seco
     response_gate.set()
     await second_gate.reached.wait()
     held_until = (await stage.row("second"))["lease_until"]
-    assert held_until == (began if is_sent else stage.clock()) + outbox.LEASE, "claimed once, or again"
+    assert held_until == (began if is_sent else stage.clock()) + tuning.LEASE, "claimed once, or again"
     second_gate.set()
     await draining
     assert stage.telegram.sent == THREE
@@ -197,6 +196,7 @@ async def test_a_prompt_behind_a_slow_reply_is_sent_once(database: Database, clo
     draining = asyncio.create_task(one.dispatcher.drain())
     await response_gate.reached.wait()
     clock.move(seconds=PAST_LEASE)
+    await one.lose_credentials()
     await other.dispatcher.drain()
     response_gate.set()
     await draining
@@ -204,4 +204,4 @@ async def test_a_prompt_behind_a_slow_reply_is_sent_once(database: Database, clo
 
 
 def test_an_attempt_started_at_the_last_moment_ends_before_its_lease() -> None:
-    assert outbox.LEASE.total_seconds() > START_WITHIN + http_client.CONNECT_SECONDS + http_client.READ_SECONDS
+    assert tuning.LEASE.total_seconds() > tuning.START_WITHIN + http_client.CONNECT_SECONDS + http_client.READ_SECONDS

@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
-from bot.delivery import dispatcher as dispatcher_module
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox
+from storage.queue import claims, outbox, tuning
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.schema import addresses, deliveries
 from tests.bot.delivery.stage import Stage
@@ -191,7 +190,7 @@ async def test_a_stop_waits_for_attempts_in_flight_and_records_their_results(sta
 async def test_a_stop_releases_the_claims_of_unsent_deliveries(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "SHUTDOWN_GRACE", 0)
+    monkeypatch.setattr(tuning, "SHUTDOWN_GRACE", 0)
     stage = Stage(database, clock)
     stage.telegram.gates["reply"] = asyncio.Event()
     await stage.add("reply")
@@ -209,7 +208,7 @@ async def test_a_stop_releases_the_claims_of_unsent_deliveries(
 async def test_it_wakes_when_called_and_survives_an_unavailable_database(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "POLL_INTERVAL", 3600)
+    monkeypatch.setattr(tuning, "POLL_INTERVAL", 3600)
     was_polled = asyncio.Event()
     is_unavailable = True
     original = claims.due_channels

@@ -1,11 +1,12 @@
-"""The dispatcher keeps the rate limits of channels and recipients, in one process and in several."""
+"""The dispatcher keeps the rate limits of channels and recipients; of several processes one sends on a credential."""
 
 import asyncio
+
+import pytest
 
 from bot.channels.channel import Throttled
 from handlers.message import Action
 from storage.database import Database
-from storage.queue import rate_limits
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.stage import FAST, SLOW, Gate, Stage
 from tests.cast import Clock
@@ -19,7 +20,7 @@ async def test_a_channel_keeps_its_rate_limit_and_another_channel_does_not_wait(
         await stage.add(f"{number}", f"person {number}")
         await stage.add(f"w{number}", f"person {number}", channel="webchat")
     await stage.dispatcher.drain()
-    assert [round(moment) for moment in stage.left] == [0, 4, 8]
+    assert [round(moment) for moment in stage.left] == [4, 8, 12]
     assert len(stage.webchat.sent) == 3
 
 
@@ -31,17 +32,22 @@ async def test_acknowledging_a_press_does_not_wait_for_the_rate_limit(database: 
     assert stage.sleeps == []
 
 
+# ---------------------------------------------------------------- 429s
+
+
 async def test_after_a_429_nothing_is_sent_on_that_channel_until_it_may_resume(
     database: Database, clock: Clock
 ) -> None:
-    stage = Stage(database, clock, SLOW)
+    stage = Stage(database, clock, FAST)
+    await stage.dispatcher.drain()  # takes over
+    clock.move(seconds=1)
     stage.telegram.faults["0"] = [Throttled(30)]
-    stage.sleep_gate = stage.telegram.refused  # the others wait for their slots until then
+    stage.sleep_gate = stage.telegram.refused  # the others wait for their turns until then
     for number in range(4):
         await stage.add(f"{number}", f"person {number}")
     await stage.add("elsewhere", channel="webchat")
     await stage.dispatcher.drain()
-    assert stage.telegram.tried == ["0"], "deliveries that had a slot already wait too"
+    assert stage.telegram.tried == ["0"], "deliveries that waited for their turn wait too"
     assert stage.webchat.sent == ["elsewhere"]
     stage.clock.move(seconds=29)
     await stage.dispatcher.drain()
@@ -51,76 +57,61 @@ async def test_after_a_429_nothing_is_sent_on_that_channel_until_it_may_resume(
     assert sorted(stage.telegram.sent) == ["0", "1", "2", "3"]
 
 
-async def test_two_processes_share_the_slots_of_one_credential(database: Database, clock: Clock) -> None:
-    one, two = Stage(database, clock, SLOW), Stage(database, clock, SLOW)
-    for number in range(6):
-        await one.add(f"{number}", f"person {number}")
-    await asyncio.gather(one.dispatcher.drain(), two.dispatcher.drain())
-    assert sorted(one.telegram.sent + two.telegram.sent) == [str(number) for number in range(6)]
-    async with database.read() as tx:
-        (pace,) = await rate_limits.statuses(tx, clock())
-    assert pace.ahead >= 6 * 4, "no process took a slot of the other's"
-
-
-async def test_a_429_met_by_another_process_pauses_deliveries_that_have_a_slot(
+async def test_a_process_that_takes_over_keeps_the_pause_of_a_429_that_another_met(
     database: Database, clock: Clock
 ) -> None:
-    stage = Stage(database, clock, FAST)
-    await stage.add("has a slot", "beto")
-    gate = stage.sleep_gate = Gate()
-    async with database.write() as tx:  # so that there is something to wait for
-        await rate_limits.take_slots(tx, await rate_limits.lock(tx, "telegram", clock()), 2, 1 / 25)
-    waiting = asyncio.create_task(stage.dispatcher.drain())
-    await gate.reached.wait()
-    async with database.write() as tx:
-        await rate_limits.record_throttling(tx, "telegram", 3, clock())
-    await stage.add("hello", channel="webchat")
-    stage.dispatcher.refresh_rate_limits()
-    also = asyncio.create_task(stage.dispatcher.drain())
-    await stage.webchat.begun.wait()  # it has read the rate limits
-    gate.set()
-    await asyncio.gather(waiting, also)
-    assert stage.telegram.tried == [], "it would have violated the pause"
-    clock.move(seconds=4)
-    await stage.dispatcher.drain()
-    assert stage.telegram.sent == ["has a slot"]
+    one, two = Stage(database, clock, FAST), Stage(database, clock, FAST)
+    one.telegram.faults["prompt"] = [Throttled(30)]
+    await one.add("prompt", "ana", DeliveryKind.PROMPT)
+    await one.add("reply", "beto")
+    one.telegram.faults["reply"] = [Throttled(30)]
+    await one.dispatcher.drain()
+    await one.dispatcher.close()
+    clock.move(seconds=29)
+    await two.dispatcher.drain()
+    assert two.telegram.tried == [], "it would have violated the pause"
+    clock.move(seconds=2)
+    await two.dispatcher.drain()
+    assert sorted(two.telegram.sent) == ["prompt", "reply"]
 
 
-async def test_a_reply_goes_before_prompts_that_have_slots(database: Database, clock: Clock) -> None:
+# ---------------------------------------------------------------- what is claimed ahead
+
+
+async def test_a_reply_goes_before_prompts_that_wait_for_their_turn(database: Database, clock: Clock) -> None:
     stage = Stage(database, clock, FAST)
     gate = stage.sleep_gate = Gate()
     for number in range(4):
         await stage.add(f"prompt {number}", f"person {number}", DeliveryKind.PROMPT)
     first = asyncio.create_task(stage.dispatcher.drain())
     await gate.reached.wait()
-    assert stage.telegram.tried == ["prompt 0"], "the others wait for their slots"
     await stage.add("reply", "zoe")
     await stage.add("hello", channel="webchat")
     second = asyncio.create_task(stage.dispatcher.drain())
     await stage.webchat.begun.wait()  # both were claimed together
     gate.set()
     await asyncio.gather(first, second)
-    assert stage.telegram.sent == ["prompt 0", "reply", "prompt 1", "prompt 2", "prompt 3"]
+    assert stage.telegram.sent == ["reply", "prompt 0", "prompt 1", "prompt 2", "prompt 3"]
 
 
-async def test_no_process_reserves_all_slots_and_each_gets_some(database: Database, clock: Clock) -> None:
-    several = [Stage(database, clock, FAST) for _ in range(4)]
-    for stage in several:
-        stage.sleep_gate = Gate()
+async def test_half_a_second_of_prompts_is_claimed_and_a_reply_besides(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, FAST)
+    gate = stage.sleep_gate = Gate()
     for number in range(100):
-        await several[0].add(f"{number}", f"person {number}", DeliveryKind.PROMPT)
-    working = []
-    for stage in several:
-        working.append(asyncio.create_task(stage.dispatcher.drain()))
-        async with asyncio.timeout(20):  # a process without slots never gets there
-            await stage.sleep_gate.reached.wait()  # type: ignore[attr-defined]
-    reserved = [sum(map(len, (sender.in_flight for sender in stage.dispatcher.senders))) for stage in several]
-    assert min(reserved) > 0
-    assert max(reserved) <= 25 / 2, "the others wait for no more than half a second"
-    for stage in several:
-        stage.sleep_gate.set()
-    await asyncio.gather(*working)
-    assert sorted(int(text) for stage in several for text in stage.telegram.sent) == list(range(100))
+        await stage.add(f"{number}", f"person {number}", DeliveryKind.PROMPT)
+    first = asyncio.create_task(stage.dispatcher.drain())
+    await gate.reached.wait()
+    assert list((await stage.states()).values()).count("claimed") == 13
+    await stage.add("reply", "zoe")
+    await stage.add("hello", channel="webchat")
+    second = asyncio.create_task(stage.dispatcher.drain())
+    await stage.webchat.begun.wait()
+    states = await stage.states()
+    assert (states.pop("reply"), states.pop("hello") != "waiting") == ("claimed", True)
+    assert list(states.values()).count("claimed") == 13, "no more prompts, which would wait for its turn as well"
+    gate.set()
+    await asyncio.gather(first, second)
+    assert stage.telegram.sent == ["reply", *(str(number) for number in range(100))]
 
 
 async def test_a_recipient_over_their_limit_waits_and_delays_no_other(database: Database, clock: Clock) -> None:
@@ -133,3 +124,62 @@ async def test_a_recipient_over_their_limit_waits_and_delays_no_other(database: 
     clock.move(seconds=61)
     await stage.dispatcher.drain()
     assert sorted(stage.telegram.sent) == ["a0", "a1", "a2", "a3", "a4", "b"]
+
+
+# ---------------------------------------------------------------- several processes
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_one_process_sends_on_a_credential_and_the_others_leave_it_to_that_one(
+    database: Database, clock: Clock
+) -> None:
+    one, two = Stage(database, clock, FAST), Stage(database, clock, FAST)
+    for number in range(30):
+        await one.add(f"{number}", f"person {number}")
+    await one.dispatcher.drain()
+    await one.add("late", "zoe")
+    assert await two.dispatcher.drain() == 0
+    await one.dispatcher.drain()
+    assert (len(one.telegram.sent), two.telegram.sent) == (31, [])
+    await one.add("later", "zoe")
+    await one.dispatcher.close()
+    await two.dispatcher.drain()
+    assert two.telegram.sent == ["later"]
+
+
+async def test_what_waits_when_a_credential_is_lost_is_left_to_the_process_that_takes_over(
+    database: Database, clock: Clock
+) -> None:
+    one, two = Stage(database, clock, FAST), Stage(database, clock, FAST)
+    gate = one.sleep_gate = Gate()
+    for number in range(4):
+        await one.add(f"{number}", f"person {number}")
+    draining = asyncio.create_task(one.dispatcher.drain())
+    await gate.reached.wait()
+    await one.lose_credentials()
+    gate.set()
+    await draining
+    assert one.telegram.tried == []
+    assert set((await one.states()).values()) == {"waiting"}
+    await two.dispatcher.drain()
+    assert sorted(two.telegram.sent) == ["0", "1", "2", "3"]
+    assert [(await two.row(str(number)))["attempts"] for number in range(4)] == [1] * 4, "a release is no attempt"
+
+
+async def test_a_stopping_process_hands_over_at_once_what_it_has_not_begun(database: Database, clock: Clock) -> None:
+    one, two = Stage(database, clock, FAST), Stage(database, clock, FAST)
+    response_gate = one.telegram.gates["in flight"] = Gate()
+    await one.add("in flight", "ana")
+    await one.add("behind it", "ana")
+    running = asyncio.create_task(one.dispatcher.run())
+    await response_gate.reached.wait()
+    await one.add("waiting", "beto")
+    running.cancel()
+    while "waiting" not in two.telegram.sent:  # until the other has handed over
+        await two.dispatcher.drain()
+    assert two.telegram.sent == ["waiting"], "Ana's next message does not overtake the one in flight"
+    response_gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await two.dispatcher.drain()
+    assert (one.telegram.sent, two.telegram.sent) == (["in flight"], ["waiting", "behind it"])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bot import logging_setup
+from bot.channels.events import Receipt
 from bot.inbound import worker as worker_module
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
@@ -20,6 +22,7 @@ from handlers.message import Update, UpdateKind
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
+from storage.queue.receipts import DeliveryStatus
 from storage.schema import deliveries
 from storage.schema import updates as table
 from tests.cast import Clock
@@ -221,3 +224,40 @@ async def test_a_worker_cancelled_just_when_an_update_arrives_stops(stage: Stage
     done, _ = await asyncio.wait([running], timeout=3)
     running.cancel()
     assert done, "it was cancelled, and goes on"
+
+
+async def test_a_receipt_that_adds_no_delivery_does_not_wake_the_dispatcher(stage: Stage) -> None:
+    receipt = Receipt("whatsapp", "r", "wamid.1", DeliveryStatus.READ)
+    await stage.inbox.store([receipt])
+    await stage.update_worker.drain()
+    assert stage.wakes == 0
+    await stage.arrive("ana:hello")
+    await stage.inbox.store([replace(receipt, key="r2")])
+    await stage.update_worker.drain()
+    assert stage.wakes == 1, "a message came with it"
+
+
+async def test_of_several_tasks_one_polls_for_all_and_each_is_woken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "POLL_INTERVAL", 3600)
+    claims, is_idle = 0, asyncio.Event()
+    claim = updates.claim_batch
+
+    async def counted(tx: Transaction, limit: int) -> list[updates.StoredUpdate]:
+        nonlocal claims
+        claims += 1
+        if claims == 4:
+            is_idle.set()
+        return await claim(tx, limit)
+
+    monkeypatch.setattr(updates, "claim_batch", counted)
+    running = [asyncio.create_task(stage.update_worker.run()) for _ in range(3)]
+    await is_idle.wait()  # three when they start, and one poll
+    stage.update_worker._wake_dispatcher = (handled := asyncio.Event()).set
+    await stage.arrive("ana:hello")
+    await handled.wait()
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    assert stage.handled == ["0"]

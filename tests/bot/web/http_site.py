@@ -47,7 +47,6 @@ class Site:
         self.app[DATABASE] = database
         self.app[CLOCK] = clock
         self.app[metrics.METRICS_TOKEN] = TOKEN
-        self.app[metrics.RATE_LIMITS_USE_DATABASE_CLOCK] = False
         self.client = TestClient(TestServer(self.app))
 
     async def ready(self) -> tuple[int, dict[str, object]]:

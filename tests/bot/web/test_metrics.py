@@ -55,7 +55,7 @@ async def test_metrics_count_what_is_in_the_database(site: Site, database: Datab
     async with site.client.get("/metrics") as answer:
         assert answer.content_type == "text/plain"
         text = await answer.text()
-    limit = {"ahead_seconds": 0, "held_seconds": 0, "backoff_factor": 1}
+    limit = {"held_seconds": 0, "backoff_factor": 1}
     assert samples(text) == {
         **{f'integra_rate_limit_{name}{{channel="telegram"}}': value for name, value in limit.items()},
         'integra_refusals_total{channel="telegram"}': 0,

@@ -14,8 +14,9 @@ from storage.database import Database, Transaction, open_database
 from storage.people import servants
 from storage.queue import backlog, claims, outbox, receipts
 from storage.queue.backlog import Backlog
-from storage.queue.outbox import LEASE, Delivery, DeliveryKind, DeliveryState, NewDelivery, PostponedDelivery
+from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, NewDelivery, PostponedDelivery
 from storage.queue.receipts import DeliveryStatus
+from storage.queue.tuning import LEASE
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW

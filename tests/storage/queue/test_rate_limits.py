@@ -1,97 +1,105 @@
-"""Rate limits of credentials: slots, rate-limit responses (429) and clocks, on both databases."""
+"""A credential's row on both databases: who sends on it, what a 429 demands, and clocks that are set back."""
 
-from datetime import datetime, timedelta
-from itertools import pairwise
+import asyncio
+from contextvars import Context
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from storage.database import Database, Transaction
-from storage.queue import rate_limits
-from storage.schema import rate_limits as table
+from storage.database import Database, DatabaseUnavailable
+from storage.queue import rate_limits, tuning
+from storage.queue.rate_limits import RateLimitStatus
 from tests.cast import MONDAY_NINE as NOW
 
-STEP = 1 / 25
-ROUNDING = 1e-3
-TOGETHER = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TOGETHER = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-async def reserve(tx: Transaction, channel: str, count: int, step: float, now: datetime | None) -> rate_limits.Slots:
-    return await rate_limits.take_slots(tx, await rate_limits.lock(tx, channel, now), count, step)
-
-
-async def seconds_held(tx: Transaction, channel: str, now: datetime | None) -> float:
-    return (await rate_limits.lock(tx, channel, now)).held
-
-
-CLAIMS = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 20)), min_size=1, max_size=15)
-"""Seconds since the previous claim of any process, and how many deliveries it claims."""
-
-
-@TOGETHER
-@given(claims=CLAIMS)
-async def test_slots_are_evenly_spaced_over_all_processes(database: Database, claims: list[tuple[float, int]]) -> None:
-    now, moments = NOW, []
+async def take_over(database: Database, worker: str, after: float = 0.0, channel: str = "telegram") -> RateLimitStatus:
     async with database.write() as tx:
-        await tx.execute(table.delete())
-        for after, count in claims:
-            now += timedelta(seconds=after)
-            slots = await reserve(tx, "telegram", count, STEP, now)
-            assert slots.first >= -ROUNDING, "no slot is in the past"
-            moments += [(now - NOW).total_seconds() + slots[place] for place in range(count)]
-    assert all(later - earlier >= STEP - ROUNDING for earlier, later in pairwise(moments))
+        return await rate_limits.take_over(tx, channel, worker, NOW + timedelta(seconds=after))
 
 
-@TOGETHER
-@given(claims=CLAIMS, seconds=st.floats(0.1, 100))
-async def test_after_a_429_no_process_gets_a_slot_before_its_end(
-    database: Database, claims: list[tuple[float, int]], seconds: float
-) -> None:
+async def throttle(database: Database, seconds: float, after: float = 0.0) -> RateLimitStatus:
     async with database.write() as tx:
-        await tx.execute(table.delete())
-        await rate_limits.record_throttling(tx, "telegram", seconds, NOW)
-        now = NOW
-        for after, count in claims:
-            now += timedelta(seconds=after)
-            slots = await reserve(tx, "telegram", count, STEP, now)
-            assert (now - NOW).total_seconds() + slots.first >= seconds - ROUNDING or not count
+        return await rate_limits.record_throttling(tx, "telegram", seconds, NOW + timedelta(seconds=after))
 
 
-async def test_each_credential_has_its_own_rate_limit(database: Database) -> None:
+# ---------------------------------------------------------------- the holder
+
+
+async def test_the_worker_that_took_a_credential_over_last_is_its_holder(database: Database) -> None:
+    await take_over(database, "first")
+    await take_over(database, "second")
+    await take_over(database, "first", channel="whatsapp")
     async with database.write() as tx:
-        await rate_limits.record_throttling(tx, "telegram", 30, NOW)
-        assert (await reserve(tx, "whatsapp", 5, STEP, NOW)).first == 0
-        assert await seconds_held(tx, "telegram", NOW) == 30
-        assert await seconds_held(tx, "whatsapp", NOW) == 0
+        assert not await rate_limits.confirm_holder(tx, "telegram", "first")
+        assert await rate_limits.confirm_holder(tx, "telegram", "second")
+        assert await rate_limits.confirm_holder(tx, "whatsapp", "first")
+        assert not await rate_limits.confirm_holder(tx, "webchat", "first")
 
 
-async def test_a_burst_of_429s_counts_once_and_the_rate_recovers_slowly(database: Database) -> None:
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_take_over_waits_for_a_claim_that_is_being_committed(database: Database) -> None:
+    """Else both might claim deliveries to one recipient, and the second overtake the first."""
+    await take_over(database, "first")
+    async with database.write() as claiming:
+        assert await rate_limits.confirm_holder(claiming, "telegram", "first")
+        with pytest.raises(DatabaseUnavailable):
+            await asyncio.create_task(_take_over_impatiently(database), context=Context())  # as another process
+    await take_over(database, "second")
+
+
+async def _take_over_impatiently(database: Database) -> None:
     async with database.write() as tx:
-        for _ in range(5):
-            await rate_limits.record_throttling(tx, "telegram", 3, NOW)
-        (status,) = await rate_limits.statuses(tx, NOW)
-        assert (status.factor, status.refusals) == (rate_limits.STRETCH, 5)
+        await tx.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        await rate_limits.take_over(tx, "telegram", "second", NOW)
+
+
+# ---------------------------------------------------------------- 429s
+
+
+async def test_who_takes_over_learns_of_the_429_that_the_one_before_met(database: Database) -> None:
+    await take_over(database, "first")
+    await throttle(database, 30)
+    status = await take_over(database, "second", after=10)
+    assert (status.held, status.refusals) == (20, 1)
+    assert 1.1 < status.factor < tuning.STRETCH, "it has recovered a little in ten seconds"
+    assert await take_over(database, "second", channel="whatsapp") == RateLimitStatus("whatsapp")
+
+
+async def test_a_burst_of_429s_slows_down_once_and_the_rate_recovers(database: Database) -> None:
+    for _ in range(5):
+        after = await throttle(database, 3)
+    assert after == RateLimitStatus("telegram", 3, tuning.STRETCH, 5)
+    async with database.read() as tx:
         (soon,) = await rate_limits.statuses(tx, NOW + timedelta(minutes=1))
         (late,) = await rate_limits.statuses(tx, NOW + timedelta(hours=1))
-        assert 1 < soon.factor < status.factor
-        assert late.factor == 1
+    assert 1 < soon.factor < after.factor
+    assert (late.factor, late.held, late.refusals) == (1, 0, 5)
+
+
+@TOGETHER
+@given(refusals=st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 100)), min_size=1, max_size=12))
+async def test_no_429_ends_an_earlier_pause_and_the_back_off_is_bounded(
+    database: Database, refusals: list[tuple[float, float]]
+) -> None:
+    """`refusals`: seconds since the one before, and seconds for which the platform wants silence."""
+    now = until = 0.0
+    async with database.write() as tx:
+        await tx.execute(text("DELETE FROM rate_limits"))
+    for since, seconds in refusals:
+        now += since
+        until = max(until, now + seconds)
+        status = await throttle(database, seconds, after=now)
+        assert status.held == pytest.approx(until - now, abs=1e-3)
+        assert 1 <= status.factor <= tuning.SLOWEST
 
 
 @pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=400)])
 async def test_a_clock_that_was_set_back_does_not_block_sending(database: Database, back: timedelta) -> None:
+    await throttle(database, 20)
     async with database.write() as tx:
-        await reserve(tx, "telegram", 10, STEP, NOW)
-        await rate_limits.record_throttling(tx, "telegram", 20, NOW)
-        slots = await reserve(tx, "telegram", 1, STEP, NOW - back)
-        assert slots.first <= rate_limits.LONGEST_AHEAD
-        assert await seconds_held(tx, "telegram", NOW - back) == 0
-
-
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_on_postgresql_the_clock_of_the_database_is_used(database: Database) -> None:
-    async with database.write() as tx:
-        first = await reserve(tx, "telegram", 100, 1.0, None)
-        second = await reserve(tx, "telegram", 1, 1.0, None)
-    assert first.first == 0
-    assert 90 < second.first <= 100 or second.first <= rate_limits.LONGEST_AHEAD
+        assert (await rate_limits.take_over(tx, "telegram", "second", NOW - back)).held == 0

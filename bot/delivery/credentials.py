@@ -1,0 +1,84 @@
+"""Which credentials this process sends on: of all processes one at a time holds the lock of each."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+import structlog
+
+from storage.advisory_locks import Lock, LockSession
+from storage.database import Database, DatabaseUnavailable
+from storage.queue import rate_limits, tuning
+from storage.queue.rate_limits import RateLimitStatus
+
+NOTIFICATION = "integra_credentials"
+
+log = structlog.get_logger()
+
+
+class Credentials:
+    """Takes each credential that no other process holds, and loses it when the database no longer hears from us.
+
+    `on_lost` is called when the connection that holds them breaks. Until `refresh` has run, none is held.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Collection[str],
+        worker_id: str,
+        clock: Callable[[], datetime],
+        on_lost: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._channels = frozenset(channels)
+        self._worker_id = worker_id
+        self._clock = clock
+        self._on_lost = on_lost
+        self._monotonic = monotonic
+        self._locks = LockSession(database, Lock.SENDING, tuning.HOLDER_SILENCE, self._lose)
+        self._held: frozenset[str] = frozenset()
+        self._held_until = 0.0  # by the monotonic clock, unless the database hears from us again
+
+    def holds(self, channel: str) -> bool:
+        """Whether this process may send on a channel's credential now."""
+        return channel in self._held and (self._database.is_sqlite or self._monotonic() < self._held_until)
+
+    async def refresh(self) -> list[RateLimitStatus]:
+        """Show that we are alive, and take the credentials that are free; return the rate limits of those taken.
+
+        Credentials that are no longer ours are given up. Raises DatabaseUnavailable: then none is held.
+        """
+        began = self._monotonic()
+        try:
+            locked = await self._locks.try_acquire(self._channels)
+        except DatabaseUnavailable:
+            self._lose()
+            raise
+        self._held_until = began + tuning.HOLDER_SILENCE
+        taken = [await self._take_over(channel) for channel in sorted(locked - self._held)]
+        self._held |= {status.channel for status in taken}
+        return taken
+
+    def give_up(self, channel: str) -> None:
+        """Another process has taken a credential over that we believed to hold; the next `refresh` tries for it."""
+        self._held -= {channel}
+
+    async def _take_over(self, channel: str) -> RateLimitStatus:
+        async with self._database.write() as tx:
+            status = await rate_limits.take_over(tx, channel, self._worker_id, self._clock())
+        log.info("credential_taken", channel=channel, worker=self._worker_id)
+        return status
+
+    def _lose(self) -> None:
+        """The connection broke, or a sign of life failed: another process may hold them from now on."""
+        if self._held:
+            log.warning("credentials_lost", channels=sorted(self._held))
+            self._held = frozenset()
+            self._on_lost()
+
+    async def hand_over(self) -> None:
+        """Give all up, as this process stops, and notify the others, so that one of them takes over at once."""
+        self._held = frozenset()
+        await self._locks.release(NOTIFICATION)

@@ -1,0 +1,105 @@
+"""Constants of sending in one place, each with its unit, its reason and the benchmark that shows what it does.
+
+They lie here because both `storage/queue` and `bot/delivery` read them, and imports point down.
+"""
+
+from datetime import timedelta
+
+# ---------------------------------------------------------------- one process sends on a credential
+
+HOLDER_RETRY = 1.0
+"""Seconds between two tries for a credential that another process holds, and between two signs of life of its holder.
+
+After a kill -9 another process takes over within it (benchmark `takeover`); a try is one statement that writes nothing.
+"""
+
+HOLDER_SILENCE = 6.0
+"""Seconds after which a silent holder has lost its credential: its process is frozen, or its machine has vanished.
+
+Several tries may fail before; together with HOLDER_RETRY it stays below ten seconds (test_credentials.py).
+"""
+
+# ---------------------------------------------------------------- how far ahead deliveries are claimed
+
+AHEAD = 0.5
+"""Seconds of messages that wait in the process for their turn.
+
+Claims of half of that share a transaction; if the process is killed, what waits is sent after LEASE, so not more
+(benchmarks `daily_run`, `kills`).
+"""
+
+MAX_IN_FLIGHT = 256
+"""Deliveries of a channel that are claimed, and connections to its platform, at most.
+
+If the process dies, messages that the platform accepted and whose results are not recorded yet are sent twice, at most
+one per connection (benchmarks `outbound`, `kills`).
+"""
+
+MIN_CLAIM_DIVISOR = 4
+"""Claim when a fourth of those is free: claiming each by itself would cost a claim per message (`outbound`)."""
+
+CLAIM_INTERVAL = 0.01
+"""Seconds between two claims, so that deliveries collect to larger ones (`outbound`, `reply_latency`)."""
+
+POLL_INTERVAL = 2.0
+"""Seconds between two polls of the outbox when nothing wakes the dispatcher: a notification can be lost."""
+
+# ---------------------------------------------------------------- even pace
+
+MIN_GAP = 0.99
+"""Least distance of two messages as a fraction of a step: late messages are caught up one per cent faster.
+
+At 29.4 messages a second, 31 then still span more than the second in which a platform allows 30 (`daily_run`).
+"""
+
+TIMER_TOLERANCE = 0.002
+"""Seconds that a timer may fire late without moving the next turn: timers of event loops have milliseconds."""
+
+MAX_CATCH_UP = 0.5
+"""Seconds by which messages are late and which are caught up, at most: while prompts are planned, claims wait.
+
+After a longer time without messages the pace starts afresh (`daily_run` on SQLite).
+"""
+
+# ---------------------------------------------------------------- back-off after a rate-limit response (429)
+
+STRETCH = 1.2
+"""Factor on the distance of messages after each 429 that ends a period without one."""
+
+SLOWEST = 8.0
+"""The distance grows up to this factor; three messages a second still reach all servants of a shift within the day."""
+
+RECOVERY = 0.9
+"""Factor on the back-off for each minute without another 429: a fourfold one is gone after a quarter of an hour."""
+
+# ---------------------------------------------------------------- attempts
+
+LEASE = timedelta(seconds=60)
+"""How long a claim lasts: the time for an attempt, and for receipts of a process that died meanwhile (`kills`)."""
+
+START_WITHIN = LEASE.total_seconds() - 30.0
+"""Seconds after its claim in which an attempt may begin.
+
+A channel may wait 10 for a connection and 15 for the response, and after the lease another worker may have claimed the
+delivery (test_channel_sender.py adds them up).
+"""
+
+MAX_BACKOFF = 300.0
+"""Seconds between two attempts of one delivery while its platform is unreachable, at most."""
+
+TEMPLATE_RETRY = 900.0
+"""Seconds between two attempts with a template that is not accepted: prompts wait, they do not fail."""
+
+SHUTDOWN_GRACE = 10.0
+"""Seconds that a stop waits for the platform's responses to attempts in flight: they are not sent again then."""
+
+# ---------------------------------------------------------------- results
+
+RESULT_INTERVAL = 0.01
+"""Seconds between two writes of results; messages sent in between are sent again if the process dies (`outbound`)."""
+
+RESULT_RETRY = 1.0
+"""Seconds between two tries to write results while the database is unavailable."""
+
+RESULT_ATTEMPTS = 30
+"""Tries to write a result: they end before its lease does."""

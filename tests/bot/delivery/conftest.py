@@ -1,0 +1,14 @@
+"""Each dispatcher of a test ends with it, and hands over its credentials."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.bot.delivery.stage import Stage
+
+
+@pytest.fixture(autouse=True)
+async def close_stages() -> AsyncIterator[None]:
+    yield
+    while Stage.opened:
+        await Stage.opened.pop().dispatcher.close()
