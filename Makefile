@@ -1,34 +1,47 @@
-# Needs python3.11 with venv, and make; installs the rest by name and hash into .venv.
-PY ?= python3.11
+# Needs make and one of these Pythons with venv; installs the rest by name and hash into .venv.
+PY ?= python3.13 python3.12 python3.11
 V := .venv
 BIN := $(V)/bin
+PEERS := $(V)/peers
+
+# The first that runs and has what is needed: a name may be found that starts nothing, as pyenv's do.
+NEEDED := import ensurepip, sqlite3, ssl, sys, venv; assert sys.version_info >= (3, 11); print(sys.executable)
+PYTHON = $(firstword $(foreach name,$(PY),$(shell $(name) -c '$(NEEDED)' 2>/dev/null)))
+MISSING := Integra needs Python 3.11, 3.12 or 3.13 with venv, SQLite and TLS (Debian: apt-get install python3-venv)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# --no-build-isolation: the build tool comes from the same hash-locked list.
+PACKAGE := $(PIP) install -q --no-index --no-deps --no-build-isolation -e .
+PYTEST := $(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest -q -n 2
 
 # Compiled modules are kept: every process that the tests start would compile them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check docs bench bench-quick lint types clean
+.PHONY: run test test-fast check fix lint types coverage docs bench bench-quick peers lock clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
 
-test: $(V)/.dev lint types
+# With COVERAGE=1 the coverage is measured and checked, too.
+test: $(V)/.dev $(PEERS)/.installed lint types
 	$(BIN)/python tests/chromium.py
-	$(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m pytest -q -rs -n 2
+	$(PYTEST) -rs
+	$(if $(COVERAGE),$(BIN)/coverage combine -q && $(BIN)/coverage report)
+
+# What needs neither a browser, nor a database server, nor processes of its own, nor long.
+test-fast: $(V)/.dev
+	$(PYTEST) -m "not (browser or postgres or process or slow or long)"
+
+coverage: $(V)/.dev $(PEERS)/.installed
+	$(BIN)/python tests/chromium.py
+	$(MAKE) --no-print-directory measured COVERAGE=1
 
 check: $(V)/.base
 	$(BIN)/integra check
 
-# Pages that are written from the content.
-docs: $(V)/.base
-	$(BIN)/python -m content.quality.competency_table > docs/competencies.new
-	mv docs/competencies.new docs/competencies.md
-
-# Every target beside its peers (a quarter of an hour, on a machine that does nothing else), into docs/benchmarks.md.
-bench: $(V)/.dev
-	$(BIN)/python -m bench --write
-
-bench-quick: $(V)/.dev
-	$(BIN)/python -m bench --quick
+fix: $(V)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lint: $(V)/.dev
 	$(BIN)/ruff check .
@@ -37,19 +50,49 @@ lint: $(V)/.dev
 types: $(V)/.dev
 	$(BIN)/mypy
 
-$(BIN)/python:
-	$(PY) -m venv $(V)
+# Pages that are written from the content.
+docs: $(V)/.base
+	$(BIN)/python -m content.quality.competency_table > docs/competencies.new
+	mv docs/competencies.new docs/competencies.md
 
-# --no-build-isolation: the build tool comes from the same hash-locked list.
+# Every target beside its peers (a quarter of an hour, on a machine that does nothing else), into docs/benchmarks.md.
+bench: $(V)/.dev $(PEERS)/.installed
+	$(BIN)/python -m bench --write
+
+bench-quick: $(V)/.dev $(PEERS)/.installed
+	$(BIN)/python -m bench --quick
+
+$(BIN)/python:
+	@$(if $(PYTHON),,echo '$(MISSING); tried: $(PY)' >&2; exit 1)
+	$(PYTHON) -m venv $(V)
+
 $(V)/.base: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	$(PIP) install -q --require-hashes -r requirements.lock
+	$(PACKAGE)
 	touch $@
 
 $(V)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	$(PIP) install -q --require-hashes -r requirements-dev.lock
+	$(PACKAGE)
 	touch $@ $(V)/.base
+
+# Programs that ours is compared with, in an environment of their own: they cap libraries that ours uses.
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: requirements-peers.lock | $(BIN)/python
+	$(BIN)/python -m venv --without-pip $(PEERS)
+	$(PIP) --python $(PEERS)/bin/python install -q --no-compile --require-hashes -r requirements-peers.lock
+	touch $@
+
+# All locks at the newest versions that pyproject.toml allows, for every Python and system that it declares.
+LOCK := $(V)/lock/bin/uv pip compile -q pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate
+lock: | $(BIN)/python
+	$(BIN)/python -m venv $(V)/lock
+	$(V)/lock/bin/python -m pip install -q --disable-pip-version-check --upgrade uv
+	$(LOCK) --extra postgres --extra xlsx --group build -o requirements.lock
+	$(LOCK) --extra postgres --extra xlsx --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group peers -o requirements-peers.lock
 
 clean:
 	rm -rf $(V) build *.egg-info

@@ -147,11 +147,11 @@ async def _drain(stream: asyncio.StreamReader) -> None:
 
 
 async def start_process(
-    *arguments: str, env: Mapping[str, str], stderr: int = asyncio.subprocess.DEVNULL
+    *arguments: str, env: Mapping[str, str], stderr: int = asyncio.subprocess.DEVNULL, python: str = sys.executable
 ) -> asyncio.subprocess.Process:
-    """Start this Python interpreter with these arguments, its standard output on a pipe."""
+    """Start a Python interpreter, by default this one, with these arguments, its standard output on a pipe."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=ROOT, env=os.environ | env,
+        python, *arguments, cwd=ROOT, env=os.environ | env,
         stdout=asyncio.subprocess.PIPE, stderr=stderr,
     )  # fmt: skip
 

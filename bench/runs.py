@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bench.peers import interpreter
 from bench.processes import PlatformProcess, ServerProcess, start_process
 
 IDLE_TIMEOUT = 30.0  # seconds without any new call at the platform, after which a run is over
@@ -33,8 +34,10 @@ class Run:
 
 
 async def json_output(module: str, *arguments: str) -> Any:
-    """Run a module of ours and parse the JSON that it prints on one line. Raises RuntimeError when it fails."""
-    process = await start_process("-m", module, *arguments, env={}, stderr=asyncio.subprocess.PIPE)
+    """Run a module, ours or a peer's, and parse the JSON line that it prints. Raises RuntimeError when it fails."""
+    process = await start_process(
+        "-m", module, *arguments, env={}, stderr=asyncio.subprocess.PIPE, python=interpreter(module)
+    )
     out, errors = await process.communicate()
     if process.returncode:
         last = errors.decode().strip().rpartition("\n")[2]
@@ -45,7 +48,7 @@ async def json_output(module: str, *arguments: str) -> Any:
 @asynccontextmanager
 async def peer_server(module: str, *arguments: str) -> AsyncIterator[ServerProcess]:
     """A peer's server, which prints its port on the first line once it is ready."""
-    process = await start_process("-m", module, *arguments, env={})
+    process = await start_process("-m", module, *arguments, env={}, python=interpreter(module))
     assert process.stdout is not None
     try:
         line = await process.stdout.readline()

@@ -26,13 +26,33 @@ from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
 
+NEEDS = {
+    "postgres_socket": "postgres",
+    "_chromium": "browser",
+    **dict.fromkeys(("aiogram", "integra", "process", "wheel"), "process"),
+    **dict.fromkeys(("api", "box", "meta", "product", "stage", "testbed", "visitor"), "server"),
+}
+"""Fixtures that start something, and the mark of the tests that use them."""
+
 CHROMIUM = chromium.find_browser()
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests marked `long` first."""
+    """Mark the tests by what they need, and run those marked `long` first."""
+    for item in items:
+        for mark in _needs(item):
+            item.add_marker(mark)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    """The marks of what a test starts, by its fixtures; `database` starts a server for one of its parameters only."""
+    assert isinstance(item, pytest.Function)
+    needs = {NEEDS[name] for name in item.fixturenames if name in NEEDS}
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return needs | ({"postgres"} if "postgres" in parameters else set())
 
 
 @pytest.fixture(scope="session")

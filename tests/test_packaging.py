@@ -15,7 +15,7 @@ from tests.imports import files
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "handlers", "content", "storage")
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+RUNTIME, DEVELOPMENT, PEERS = LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-peers.lock")
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,27 @@ def test_a_lock_names_no_index_and_pins_everything_by_hash(name: str) -> None:
 
 def test_the_lock_files_contain_every_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    locked = {name: _locked(name) for name in LOCKS}
-    for requirement in project["project"]["dependencies"]:
-        assert _name(requirement) in locked["requirements.lock"]
-        assert _name(requirement) in locked["requirements-dev.lock"]
-    for group in project["dependency-groups"].values():
-        for requirement in group:
-            assert _name(requirement) in locked["requirements-dev.lock"], requirement
+    program = {_name(requirement) for requirement in project["project"]["dependencies"]}
+    group = {name: {_name(one) for one in requirements} for name, requirements in project["dependency-groups"].items()}
+    extras = {
+        _name(one) for requirements in project["project"]["optional-dependencies"].values() for one in requirements
+    }
+    assert program | extras | group["build"] <= _locked(RUNTIME).keys()
+    assert program | extras | group["build"] | group["dev"] <= _locked(DEVELOPMENT).keys()
+    assert program | group["peers"] <= _locked(PEERS).keys()
+    assert group.keys() == {"build", "dev", "peers"}
+
+
+def test_the_tested_versions_are_those_that_are_shipped() -> None:
+    shipped, tested = _locked(RUNTIME), _locked(DEVELOPMENT)
+    assert shipped
+    assert {name: tested.get(name) for name in shipped} == shipped
+
+
+def test_a_peer_holds_no_library_of_ours_back() -> None:
+    """aiogram allows older versions only, so it is locked by itself."""
+    for lock in (RUNTIME, DEVELOPMENT):
+        assert "aiogram" not in _locked(lock), lock
 
 
 def test_every_imported_package_is_a_declared_dependency() -> None:
@@ -130,16 +144,7 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
-def _locked(lock: str) -> set[str]:
-    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
-    return {_name(line) for line in lines if re.match(r"[A-Za-z0-9]", line)}
-
-
-def test_the_tested_versions_are_those_that_are_shipped() -> None:
-    pins = [
-        dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in LOCKS
-    ]
-    shipped, tested = pins
-    assert shipped
-    assert {name: tested.get(name) for name in shipped} == shipped
+def _locked(lock: str) -> dict[str, str]:
+    """The version of each package in a lock, by its normalized name."""
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==(\S+)", (ROOT / lock).read_text(encoding="utf-8"), re.M)
+    return {_name(name): version for name, version in pins}

@@ -2,7 +2,8 @@
 
 As in its documentation: SimpleRequestHandler answers the webhook, and the dispatcher continues in the background.
 One connection, one transaction at a time.
-Run: python -m bench.peers.aiogram_inbound --url http://127.0.0.1:9000 --database sqlite+aiosqlite:////tmp/people.db
+Run: .venv/peers/bin/python -m bench.peers.aiogram_inbound --url http://127.0.0.1:9000
+    --database sqlite+aiosqlite:////tmp/people.db
 """
 
 import asyncio
@@ -78,7 +79,6 @@ class Store:
 def dispatcher(store: Store) -> Dispatcher:
     routes = Dispatcher()
 
-    @routes.callback_query(F.data.startswith("answer:"))
     async def press(query: CallbackQuery, bot: Bot) -> None:
         assert query.data is not None
         assert isinstance(query.message, Message)
@@ -91,6 +91,7 @@ def dispatcher(store: Store) -> Dispatcher:
         markup = InlineKeyboardMarkup(inline_keyboard=keyboard)
         await bot.send_message(query.from_user.id, text, parse_mode=ParseMode.HTML, reply_markup=markup)
 
+    routes.callback_query.register(press, F.data.startswith("answer:"))
     return routes
 
 

@@ -1,6 +1,6 @@
 """aiogram sends to many chats: workers take the next chat from a shared iterator; there is no outbox and no record.
 
-Run: python -m bench.peers.aiogram_workers --url http://127.0.0.1:9000 --count 500
+Run: .venv/peers/bin/python -m bench.peers.aiogram_workers --url http://127.0.0.1:9000 --count 500
 """
 
 import asyncio
