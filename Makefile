@@ -12,29 +12,34 @@ MISSING := Integra needs Python 3.11, 3.12 or 3.13 with venv, SQLite and TLS (De
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # --no-build-isolation: the build tool comes from the same hash-locked list.
 PACKAGE := $(PIP) install -q --no-index --no-deps --no-build-isolation -e .
-PYTEST := $(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest -q -n 2
+PYTEST = $(if $(wildcard /dev/shm),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest -q -n 2
+HEAVY := browser or postgres or process or server or hypothesis or slow or long
+COVERED = $(if $(COVERAGE),$(BIN)/coverage combine -q && $(BIN)/coverage report)
 
 # Compiled modules are kept: every process that the tests start would compile them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-fast check fix lint types coverage docs bench bench-quick peers lock clean
+.PHONY: run test test-fast check coverage fix lint types docs bench bench-quick peers lock clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
 
-# With COVERAGE=1 the coverage is measured and checked, too.
+# With COVERAGE=1 coverage is measured and checked, too.
 test: $(V)/.dev $(PEERS)/.installed lint types
 	$(BIN)/python tests/chromium.py
 	$(PYTEST) -rs
-	$(if $(COVERAGE),$(BIN)/coverage combine -q && $(BIN)/coverage report)
+	$(COVERED)
 
-# What needs neither a browser, nor a database server, nor processes of its own, nor long.
+# The tests of each package that start nothing and take half a minute together.
 test-fast: $(V)/.dev
-	$(PYTEST) -m "not (browser or postgres or process or slow or long)"
+	$(PYTEST) -m "not ($(HEAVY))" tests/content tests/handlers tests/storage tests/bot
 
+# All tests, and the lines of the product that they run; fails below the share in pyproject.toml.
+coverage: COVERAGE := 1
 coverage: $(V)/.dev $(PEERS)/.installed
 	$(BIN)/python tests/chromium.py
-	$(MAKE) --no-print-directory measured COVERAGE=1
+	$(PYTEST)
+	$(COVERED)
 
 check: $(V)/.base
 	$(BIN)/integra check
@@ -95,4 +100,4 @@ lock: | $(BIN)/python
 	$(LOCK) --group peers -o requirements-peers.lock
 
 clean:
-	rm -rf $(V) build *.egg-info
+	rm -rf $(V) .coverage build *.egg-info
