@@ -1,6 +1,7 @@
 """Documents match the code: settings, commands, phrases, links, and the files and tests that they name."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bot", "handlers", "content")
 DOCUMENTS = tuple(sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))))
 SERVANT, ADMINISTRATOR = ROOT / "docs" / "servant.md", ROOT / "docs" / "administrator.md"
+CONTRIBUTING = ROOT / "docs" / "contributing.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 THREATS = ROOT / "docs" / "threat-model.md"
 
@@ -121,11 +123,25 @@ def test_every_command_of_the_chat_is_documented() -> None:
     assert sorted(rows) == sorted(COMMANDS)
 
 
+def _make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
 def test_every_make_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for path in DOCUMENTS:
-        named = re.findall(r"\bmake ([a-z]+)(?=`|\s+#|$)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(named) <= targets, path.name
+        named = re.findall(r"\bmake ([a-z-]+)(?=`|\s+#|$)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named) <= _make_targets(), path.name
+
+
+def test_every_make_target_is_documented() -> None:
+    rows = re.findall(r"^\| (`make .+?) \|", CONTRIBUTING.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`make ([a-z-]+)`", row)} == _make_targets() - {"run"}
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    released = re.findall(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == version
 
 
 def test_the_threat_model_states_the_retention_of_addresses() -> None:
@@ -183,7 +199,7 @@ def test_every_phrase_is_used_somewhere(library: Library) -> None:
 
 
 def test_the_recipe_of_a_channel_names_the_files_of_the_example() -> None:
-    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    text = CONTRIBUTING.read_text(encoding="utf-8")
     recipe = re.split(r"^## ", text, flags=re.MULTILINE)
     (section,) = [part for part in recipe if part.startswith("Adding a channel\n")]
     example = sorted(path.name for path in (ROOT / "tests/fakes/dummy_channel").glob("*.py"))

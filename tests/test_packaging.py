@@ -131,6 +131,14 @@ def _imported_modules(node: ast.AST) -> list[str]:
     return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
+def test_make_looks_for_the_pythons_that_are_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [one.rpartition(" ")[2] for one in project["classifiers"] if one.startswith("Programming Language")]
+    names = re.findall(r"^PY \?= (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names == [" ".join(f"python{version}" for version in reversed(declared))]
+    assert project["requires-python"] == f">={declared[0]}"
+
+
 def test_every_pattern_of_packaged_files_matches_some() -> None:
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     patterns = [f"{package}/{one}" for package, own in tools["setuptools"]["package-data"].items() for one in own]

@@ -22,7 +22,6 @@ from storage import migrate
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.migrate import UnknownSchema
 from storage.schema import metadata
-from tests.cast import MONDAY_NINE
 
 DIALECTS: tuple[Dialect, ...] = (sqlite.dialect(), postgresql.dialect())  # type: ignore[no-untyped-call]
 
@@ -153,10 +152,8 @@ async def test_step_0009_renames_and_preserves_all_rows(empty_url: str) -> None:
     async with database.write() as tx:
         for statement, rows in ROWS_OF_0009.items():
             assert [tuple(row) for row in await tx.execute(text(statement))] == rows, statement
-        added = (
-            "INSERT INTO transcript_messages (address, token, is_mine, body, at) VALUES ('b', 't3', true, '{}', :at)"
-        )
-        await tx.execute(text(added), {"at": MONDAY_NINE})
+        added = "('b', 't3', true, '{}', '2026-11-23 15:00:00+00:00')"
+        await tx.execute(text(f"INSERT INTO transcript_messages (address, token, is_mine, body, at) VALUES {added}"))
         assert await tx.scalar(text("SELECT max(id) FROM transcript_messages")) == 3, "ids continue"
         names = "SELECT name || coalesce(sql, '') FROM sqlite_master" if database.is_sqlite else NAMES_ON_POSTGRESQL
         assert [name for name in await tx.scalars(text(names)) if OLD_NAMES.search(name)] == []
