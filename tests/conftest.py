@@ -31,8 +31,9 @@ NEEDS = {
     "_chromium": "browser",
     **dict.fromkeys(("aiogram", "integra", "process", "wheel"), "process"),
     **dict.fromkeys(("api", "box", "meta", "product", "stage", "testbed", "visitor"), "server"),
+    "copy": "slow",  # of the whole course, read again after a change
 }
-"""Fixtures that start something, and the mark of the tests that use them."""
+"""Fixtures that start or take much, and the mark of the tests that use them."""
 
 CHROMIUM = chromium.find_browser()
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -208,6 +208,7 @@ async def test_migrating_again_changes_nothing_and_preserves_the_rows(empty_url:
     await database.close()
 
 
+@pytest.mark.process
 async def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     arguments = [sys.executable, "-W", "error", "-c", MIGRATING_PROCESS, empty_url]
     processes = [

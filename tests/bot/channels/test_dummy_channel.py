@@ -290,6 +290,7 @@ async def test_after_a_crash_its_claims_wait_for_receipts(town: Town, monkeypatc
     assert counts == {("dummy", "claimed"): 1, ("webchat", "waiting"): 1}
 
 
+@pytest.mark.process
 async def test_the_command_prints_its_line_at_the_start(platform: FakeDummy, tmp_path: Path) -> None:
     """A real process: `integra run` with the channel registered, no setting of its own, every other channel off."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}

@@ -104,6 +104,7 @@ ORDERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: " ".join(order))
 async def test_in_every_order_the_delivery_ends_with_the_highest_status(
     chat: ReceiptChat, order: tuple[DeliveryStatus, ...]

@@ -52,6 +52,7 @@ def test_a_good_bank_has_no_problems(good: Library) -> None:
     assert problem_lines(good) == []
 
 
+@pytest.mark.slow
 def test_the_shipped_bank_has_no_problems(library: Library) -> None:
     assert problem_lines(library) == []
 

@@ -78,6 +78,7 @@ async def test_in_any_history_the_statistics_equal_naive_counts(
 # ---------------------------------------------------------------- aggregating past days
 
 
+@pytest.mark.slow
 async def test_a_day_is_aggregated_when_it_is_over_and_the_statistics_do_not_change(database: Database) -> None:
     async with database.write() as tx:
         story = await Story(tx).begin()
@@ -295,6 +296,7 @@ class Crash(Exception):
     """The process dies here."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", range(8))
 async def test_a_crash_at_any_statement_loses_and_doubles_nothing(database: Database, statement: int) -> None:
     today = await _a_week(database)

@@ -236,6 +236,7 @@ def assert_error(fault: ChannelError, row: Row, expected: type[ChannelError], co
     assert "palabras" not in str(fault)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "code"), ROWS)
 async def test_reactions_inside_the_reply_window(scene: Scene, row: Row, code: int) -> None:
     await scene.enrol(in_window=True)
@@ -252,6 +253,7 @@ async def test_reactions_inside_the_reply_window(scene: Scene, row: Row, code: i
     assert errors == (["whatsapp_number_paused"] if row.meaning is ErrorMeaning.NUMBER_PAUSED else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "code"), ROWS)
 async def test_reactions_outside_the_reply_window(scene: Scene, row: Row, code: int) -> None:
     await scene.enrol(in_window=False)
