@@ -35,6 +35,9 @@ NEEDS = {
 }
 """Fixtures that start or take much, and the mark of the tests that use them."""
 
+COMMANDS = Path(__file__).parent / "bot" / "cli"
+"""Most tests of commands run them as processes."""
+
 CHROMIUM = chromium.find_browser()
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -53,7 +56,8 @@ def _needs(item: pytest.Item) -> set[str]:
     assert isinstance(item, pytest.Function)
     needs = {NEEDS[name] for name in item.fixturenames if name in NEEDS}
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return needs | ({"postgres"} if "postgres" in parameters else set())
+    needs |= {"postgres"} if "postgres" in parameters else set()
+    return needs | ({"process"} if item.path.is_relative_to(COMMANDS) else set())
 
 
 @pytest.fixture(scope="session")
