@@ -16,6 +16,8 @@ from content.quality.bank_checks import chi_square_tail, faults, tail_probabilit
 from content.quality.style_rules import Wording, shipped_wording
 from tests.content.quality import bank
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[Scenario], Scenario]
 
 
@@ -52,7 +54,6 @@ def test_a_good_bank_has_no_problems(good: Library) -> None:
     assert problem_lines(good) == []
 
 
-@pytest.mark.slow
 def test_the_shipped_bank_has_no_problems(library: Library) -> None:
     assert problem_lines(library) == []
 
