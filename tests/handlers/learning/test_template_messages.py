@@ -25,6 +25,8 @@ from tests.conftest import clear_tables
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone, whatsapp_installation
 from tests.handlers.test_router import with_notice
 
+pytestmark = pytest.mark.slow
+
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 TAP, FULL = "pregunta_diaria", "pregunta_completa"
 CODES = {"es": "es_MX", "en": "en_US"}

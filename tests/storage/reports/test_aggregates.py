@@ -21,6 +21,8 @@ from tests.statement_log import statement_listener
 from tests.storage.reports import naive_counts
 from tests.storage.reports.story import DAY, MONDAY, TOPICS, Story, morning
 
+pytestmark = pytest.mark.slow
+
 
 async def rows_of(database: Database) -> list[tuple[Any, ...]]:
     async with database.read() as tx:
@@ -78,7 +80,6 @@ async def test_in_any_history_the_statistics_equal_naive_counts(
 # ---------------------------------------------------------------- aggregating past days
 
 
-@pytest.mark.slow
 async def test_a_day_is_aggregated_when_it_is_over_and_the_statistics_do_not_change(database: Database) -> None:
     async with database.write() as tx:
         story = await Story(tx).begin()
@@ -296,7 +297,6 @@ class Crash(Exception):
     """The process dies here."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("statement", range(8))
 async def test_a_crash_at_any_statement_loses_and_doubles_nothing(database: Database, statement: int) -> None:
     today = await _a_week(database)
