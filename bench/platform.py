@@ -40,6 +40,7 @@ class Traffic:
     refused: list[float] = field(default_factory=list)  # times
     first: float = 0.0
     last: float = 0.0
+    longest_gap: float = 0.0  # seconds between two accepted messages, at most
     last_call: float = 0.0  # of any method
 
     def stats(self) -> dict[str, object]:
@@ -52,6 +53,7 @@ class Traffic:
             "refused": len(self.refused),
             "refused_after": [round(moment - self.first, 3) for moment in self.refused[:20]],  # seconds
             "seconds": self.last - self.first,
+            "longest_gap": self.longest_gap,
             "first": self.first,
             "last_call": self.last_call,
         }
@@ -92,6 +94,7 @@ class FakePlatform:
         self._number += 1
         self.traffic.sent[_message_key(name, body)] += 1
         self.traffic.first = self.traffic.first or now
+        self.traffic.longest_gap = max(self.traffic.longest_gap, now - (self.traffic.last or now))
         self.traffic.last = now
         if name == "messages":
             return 200, b'{"messaging_product":"whatsapp","messages":[{"id":"wamid.%d"}]}' % self._number
