@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, insert, select
 
 from bot import scheduler as scheduler_module
 from bot.scheduler import Scheduler
@@ -18,11 +18,12 @@ from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
 from storage.reports import aggregates
-from storage.schema import deliveries, prompts
+from storage.schema import deliveries, metadata, officers, prompts
+from storage.schema import servants as servants_table
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
 
 
@@ -231,6 +232,37 @@ async def test_expired_rows_are_deleted_and_waiting_ones_are_not(stage: Stage) -
         }
         assert is_stored == {"old": False, "new": True, "waits": True}
         assert list((await tx.execute(select(deliveries.c.key))).scalars()) == ["recent"]
+
+
+EXPIRING = [table for table in metadata.sorted_tables if "expires_at" in table.c]
+VALUES = {  # of columns that must have one
+    "servant_id": 1,
+    "officer_id": "officer",
+    "sealed_address": "sealed",
+    "seen_at": MONDAY_NINE,
+}
+
+
+@pytest.mark.parametrize("table", EXPIRING, ids=lambda table: table.name)
+async def test_a_row_that_expires_is_deleted_and_a_valid_one_is_not(stage: Stage, table: Table) -> None:
+    """Invites, sessions, codes, links: whatever has an hour until which it is valid, used or not."""
+    await stage.enrol(1)
+    async with stage.database.write() as tx:
+        await tx.execute(insert(officers).values(id="officer", email="e", name="n", role="officer", state="invited"))
+        servant_id = await tx.scalar(select(servants_table.c.id))
+        for name, ends in (("ended", -HOUR), ("valid", HOUR)):
+            own = {column.name: VALUES[column.name] for column in table.c if column.name in VALUES}
+            key = {column.name: name for column in table.primary_key}
+            given = key | own | ({"servant_id": servant_id} if "servant_id" in own else {})
+            await tx.execute(insert(table).values(given | {"expires_at": MONDAY_NINE + ends}))
+    await stage.scheduler.tick(MONDAY_NINE)
+    (key_column,) = table.primary_key
+    async with stage.database.read() as tx:
+        assert (await tx.execute(select(key_column))).scalars().all() == ["valid"]
+
+
+def test_there_are_rows_that_expire() -> None:
+    assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links"}
 
 
 # ---------------------------------------------------------------- aggregation of past days

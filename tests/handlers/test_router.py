@@ -207,6 +207,26 @@ async def test_a_typed_word_works_like_its_command(talk: Talk) -> None:
         assert beginning(talk, key) in text_of(await talk.type(ANA, text)), text
 
 
+WITH_ARGUMENT = [  # typed text, the argument of its command (None: it is no command)
+    ("registro LEON", "LEON"),
+    ("Registro: ¿LEON?", "LEON"),
+    ("registro " + "x" * 40, "x" * 40),
+    ("registro " + "x" * 41, None),
+    *((f"registro{rest}", None) for rest in ("", " ", " ?", " ¡!", " ...", " —", " 🤝")),
+    ("alta ?", ""),  # a command by itself
+    ("alta", ""),
+]
+
+
+async def test_a_word_that_needs_an_argument_is_no_command_without_one(talk: Talk) -> None:
+    """A lone sign is no code: such a text is answered like any other."""
+    for text, argument in WITH_ARGUMENT:
+        expected = await (
+            talk.type(BETO, "quiero platicar") if argument is None else talk.command(BETO, "start", argument)
+        )
+        assert text_of(await talk.type(BETO, text)) == text_of(expected), text
+
+
 async def test_commands_have_english_names_too(talk: Talk) -> None:
     await talk.enrol(ANA)
     for alias, command in (("help", "ayuda"), ("stop", "baja"), ("query", "consulta"), ("mydata", "misdatos")):

@@ -157,6 +157,10 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
     assert "(simulado)" in table.out
     assert "·" in table.out, "the small group is suppressed"
     plain = json.loads(integra("report", "--format", "json").out)
+    for name in ("institution", "topic"):
+        rows_of = plain["rows" if name == "institution" else "topics"]
+        assert rows_of
+        assert [row[name] for row in rows_of if f"│ {row[name]} " not in table.out] == [], "each has its row"
     rows = list(csv.DictReader(io.StringIO(integra("report", "--format", "csv").out)))
     assert [row["code"] for row in rows] == [row["code"] for row in plain["rows"]]
     assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "34"

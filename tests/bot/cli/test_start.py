@@ -98,8 +98,8 @@ def test_a_doubtful_name_is_a_warning_of_both(tmp_path: Path) -> None:
     check = integra(tmp_path, "check", **given)
     assert (check.code, check.err) == (0, "")
     assert check.out.splitlines()[0] == warning
-    with running(tmp_path, "run", **given):
-        pass
+    with running(tmp_path, "run", **given) as lines:
+        assert not any("DEMO" in line or OFFICER_LINK in line for line in lines), "--demo is off by default"
     errors = (tmp_path / "errors.log").read_text()
     assert errors.splitlines()[0] == warning
     assert SECRET not in check.out + errors

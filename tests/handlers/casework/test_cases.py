@@ -240,6 +240,50 @@ async def test_an_officer_without_a_key_neither_sees_nor_opens_the_case(office: 
             await cases.answer(context, case_id, letter)
 
 
+# ---------------------------------------------------------------- the ledger
+
+
+async def recorded(office: Office, *people: OfficerWithKeys) -> list[tuple[str, str, str]]:
+    """All entries of the ledger, in order: whose, what, and of which case."""
+    names = {person.id: person.name.split()[0] for person in people}
+    table = schema.ledger
+    async with office.database.read() as tx:
+        assert await ledger.first_invalid(tx, SECRET.audit) is None
+        rows = await tx.execute(select(table.c.officer_id, table.c.verb, table.c.case_id).order_by(table.c.seq))
+        return [(names[row.officer_id], row.verb, row.case_id) for row in rows]
+
+
+async def test_every_action_of_an_officer_has_its_entry_and_a_refused_one_has_none(office: Office, unit: Unit) -> None:
+    carmen, dora, eva = await create_unit(office, unit), new_person("Dora Luna"), new_person("Eva Sol")
+    history = [("Carmen", "sign-up", ""), ("Carmen", "sign-keys", "")]
+    assert await recorded(office, carmen) == history
+    await accept_invite(office, dora)
+    with pytest.raises(KeysRefused):
+        await accept_invite(office, eva, signed=unit.sign(2, carmen, dora))
+    with pytest.raises(KeysRefused):
+        async with officer_context(office, carmen.id) as context:
+            await cases.sign_keys(context, *unit.sign(3, carmen, dora))
+    async with officer_context(office, carmen.id) as context:
+        await cases.sign_keys(context, *unit.sign(2, carmen, dora))
+    history += [("Dora", "sign-up", ""), ("Carmen", "sign-keys", "")]
+    assert await recorded(office, carmen, dora) == history
+    case_id, key = await case_for(office, unit, dora)
+    letter = await reply_of(office, case_id, key, dora)
+    async with officer_context(office, dora.id) as context:
+        await cases.queue(context)
+        await cases.case_summary(context, case_id)
+        await cases.open_case(context, case_id)
+        await cases.answer(context, case_id, letter)
+    for action in (cases.open_case, cases.case_summary):
+        with pytest.raises(NoSuchCase):
+            async with officer_context(office, carmen.id) as context:
+                await action(context, case_id)
+    with pytest.raises(LetterRefused):
+        async with officer_context(office, dora.id) as context:
+            await cases.answer(context, case_id, letter)
+    assert await recorded(office, carmen, dora) == [*history, ("Dora", "open", case_id), ("Dora", "answer", case_id)]
+
+
 # ---------------------------------------------------------------- opening and answering
 
 

@@ -88,6 +88,20 @@ async def test_each_chat_counts_its_own_revisions(database: Database, clock: Clo
         assert await transcripts.newest_revision(tx, "nadie") == 0
 
 
+async def test_a_reader_of_one_chat_never_sees_another(database: Database, clock: Clock) -> None:
+    """Whatever is read: all, what is newer than any revision, or one message. The chats' ids and revisions mingle."""
+    ids = {
+        chat: [await add(database, clock, f"{chat} {number}", chat) for number in range(3)] for chat in ("beto", "ana")
+    }
+    for chat, own in ids.items():
+        assert await texts(database, chat) == [f"{chat} {number}" for number in range(3)]
+        for revision in range(4):
+            assert await changes_since(database, revision, chat) == own[revision:]
+        async with database.read() as tx:
+            found = [number for number in ids["beto"] + ids["ana"] if await transcripts.find(tx, chat, number)]
+        assert found == own
+
+
 async def test_concurrent_writers_of_one_chat_get_different_revisions(database: Database, clock: Clock) -> None:
     await asyncio.gather(*(add(database, clock, f"t{n}") for n in range(12)))
     async with database.read() as tx:

@@ -36,6 +36,18 @@ def test_a_non_canonical_encoding_of_bytes_is_refused(text: str) -> None:
         wire_format.decode(text)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_nothing_that_is_no_json_is_signed_sealed_or_bound(number: float) -> None:
+    """Other programs write these numbers in other words or not at all, so no signature of them could be checked."""
+    with pytest.raises(ValueError, match="JSON"):
+        wire_format.canonical({"deep": [{"number": number}]})
+    with pytest.raises(ValueError, match="JSON"):
+        Unit.with_recovery_key().key_list(serial=number)
+    context = sealing.letter_context(new_id(), 1, 1, "asker", DAY, "") | {"seq": number}
+    with pytest.raises(ValueError, match="JSON"):
+        sealing.seal_letter(os.urandom(32), context, {"text": "¿Puedo firmar?"})
+
+
 def test_a_letter_opens_with_its_key() -> None:
     asker = Asker(DAY)
     envelope = sealing.parse_envelope(asker.letter("¿Puedo firmar? ñ 🙂"))

@@ -165,11 +165,15 @@ async def test_the_reference_takes_precedence_over_the_id(database: Database) ->
 
 
 async def test_a_receipt_of_one_channel_does_not_change_another(database: Database) -> None:
+    """Neither by the reference, which two platforms may give alike, nor by our id, which the platform repeats."""
     async with database.write() as tx:
-        number = await add(tx, channel="telegram")
-        await bring_to(tx, number, DeliveryState.SENT, REF)
-        assert await report(tx, "read", number) is None
-        assert (await row(tx, number))["platform_status"] is None
+        for key, state, ref in (("ref", DeliveryState.SENT, REF), ("id", DeliveryState.DOUBTED, "")):
+            number = await add(tx, key, channel="telegram")
+            await bring_to(tx, number, state, ref)
+            before = await row(tx, number)
+            for known in (number, 0):
+                assert await report(tx, "read", known) is None
+            assert await row(tx, number) == before
 
 
 async def test_a_receipt_does_not_end_a_delivery_that_was_never_attempted(database: Database) -> None:

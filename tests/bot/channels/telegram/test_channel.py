@@ -65,6 +65,17 @@ async def test_a_message_arrives_with_its_emphasis_and_buttons(telegram: Channel
     ]
 
 
+async def test_buttons_are_shown_in_their_order_in_each_row(telegram: Channel, person: Person) -> None:
+    order = ((3, 1, 2), (9,), (8, 7))
+    rows = tuple(tuple(RenderedButton(f"{number}", choice=f"go:{number}") for number in row) for row in order)
+    await telegram.send(say(person, rows=rows))
+    shown = tuple(tuple(int(button["text"]) for button in row) for row in person.read()[-1].rows)
+    assert shown == order
+    ref = str(person.read()[-1].number)
+    await telegram.send(Parcel(str(person.id), Action.REPLACE, "Hola", rows[::-1], ref=ref))
+    assert [[int(button["text"]) for button in row] for row in person.read()[-1].rows] == [[8, 7], [9], [3, 1, 2]]
+
+
 async def test_links_have_no_preview_and_can_be_shared(api: FakeTelegram, telegram: Channel, person: Person) -> None:
     await telegram.send(say(person))
     _, values = api.calls[-1]

@@ -205,6 +205,14 @@ async def test_a_repetition_completes_a_post_that_crashed_between_bubble_and_upd
     assert phone.own() == ["Empezar", "hola"]
 
 
+async def test_buttons_are_shown_in_their_order(product: Product, phone: WebchatPhone) -> None:
+    order = ((3, 1, 2), (9,), (8, 7))
+    rows = tuple(tuple(RenderedButton(f"{number}", choice=f"go:{number}") for number in row) for row in order)
+    await product.say("¿Qué haces?", rows)
+    await phone.look()
+    assert phone.buttons() == ["3", "1", "2", "9", "8", "7"]
+
+
 async def test_an_edit_shows_the_new_text(product: Product, phone: WebchatPhone) -> None:
     ref = await product.say("¿Qué haces?", OPTIONS)
     await phone.tap("A")
@@ -379,6 +387,34 @@ async def test_changes_stream_in_and_edits_come_as_the_same_bubble(product: Prod
         assert await changed_ids() == [int(ref)]
         await product.say("Adiós", ref=ref)
         assert await changed_ids() == [int(ref)]
+
+
+async def test_a_stream_shows_the_changes_of_its_own_chat_only(product: Product, phone: WebchatPhone) -> None:
+    async with WebchatPhone(product.address, settled) as other:
+        await other.start()
+        for text in ("uno", "dos"):
+            await other.type(text)
+        async with phone.session.get(f"{product.address}/chat/events?after=0") as stream, asyncio.timeout(20):
+            while not (line := await stream.content.readline()).startswith(b"data: "):
+                pass
+            shown = json.loads(line[6:])
+            assert [ChatPage(bubble["html"]).bubbles[0].text for bubble in shown["bubbles"]] == phone.own()
+            assert shown["revision"] == 1
+            await other.type("tres")
+            assert product.stored[-1].text == "tres"
+            await product.channel.send(Parcel(product.stored[0].address, Action.SEND, "Para ti", token="own"))
+            while not (line := await stream.content.readline()).startswith(b"data: "):
+                pass
+            assert [ChatPage(bubble["html"]).bubbles[0].text for bubble in json.loads(line[6:])["bubbles"]] == [
+                "Para ti"
+            ]
+        async with other.session.post(f"{product.address}/chat/say", json={"text": " ", "after": 0}) as answer:
+            bubbles = (await answer.json())["bubbles"]
+    assert (
+        [ChatPage(bubble["html"]).bubbles[0].text for bubble in bubbles]
+        == other.own()
+        == ["Empezar", "uno", "dos", "tres"]
+    )
 
 
 async def test_changes_by_another_process_stream_in_too(database: Database, library: Library, clock: Clock) -> None:

@@ -128,6 +128,55 @@ def test_the_message_type_follows_from_text_and_buttons(name: str) -> None:
     assert [choice for choice, _ in shown_buttons(body)] == [key.choice for key in buttons][:count]
 
 
+def option(number: int, *, is_aside: bool = False) -> RenderedButton:
+    return RenderedButton(f"botón {number}", f"go:{number}", is_optional=is_aside)
+
+
+ORDERS: dict[str, tuple[int, list[RenderedButton], str, list[int]]] = {  # characters, options; kind, numbers shown
+    "buttons": (10, [option(2), option(1), option(3)], "button", [2, 1, 3]),
+    "buttons, an aside first": (10, [option(3, is_aside=True), option(2), option(1)], "button", [3, 2, 1]),
+    "buttons without asides": (
+        10,
+        [option(9, is_aside=True), option(2), option(8, is_aside=True), option(1)],
+        "button",
+        [2, 1],
+    ),
+    "a list": (SHORT + 1, [option(number) for number in (5, 3, 4)], "list", [5, 3, 4]),
+    "a list, an aside in its middle": (
+        10,
+        [option(5), option(3), option(9, is_aside=True), option(4), option(1)],
+        "list",
+        [5, 3, 9, 4, 1],
+    ),
+    "a list without asides": (
+        10,
+        [option(20, is_aside=True), *(option(number) for number in range(9, -1, -1))],
+        "list",
+        list(range(9, -1, -1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_options_are_shown_in_the_order_in_which_they_are_given(name: str) -> None:
+    length, buttons, expected, numbers = ORDERS[name]
+    body = accepted(whatsapp_messages.free_form(parcel("x" * length, *buttons)))
+    assert kind(body) == expected
+    assert shown_buttons(body) == [(f"go:{number}", f"botón {number}") for number in numbers]
+
+
+def test_options_of_one_row_are_shown_in_their_order_and_before_the_next_row() -> None:
+    rows = ((option(3), option(1)), (option(2),))
+    body = accepted(whatsapp_messages.free_form(Parcel(USER, Action.SEND, "hola", rows, menu="Elegir")))
+    assert [choice for choice, _ in shown_buttons(body)] == ["go:3", "go:1", "go:2"]
+
+
+def test_several_links_are_written_in_their_order() -> None:
+    links = [RenderedButton(label, url=f"https://{label.lower()}.mx") for label in ("Ver", "Abrir", "Leer")]
+    body = accepted(whatsapp_messages.free_form(parcel("Hay", *links)))
+    assert body_text(body) == "Hay\n\nVer:\nhttps://ver.mx\n\nAbrir:\nhttps://abrir.mx\n\nLeer:\nhttps://leer.mx"
+
+
 REFUSED: dict[str, Parcel] = {
     "no text": parcel(""),
     "blanks": parcel(" \n "),
@@ -206,14 +255,15 @@ def test_of_two_with_the_same_choice_the_required_one_is_used() -> None:
     body = accepted(
         whatsapp_messages.free_form(parcel("hola", RenderedButton("Salir", "go:0", is_optional=True), *keys(4)))
     )
-    assert {choice for choice, _ in shown_buttons(body)} == {"go:0", "go:1", "go:2", "go:3"}
+    assert shown_buttons(body)[0] == ("go:0", "botón 0")
+    assert [choice for choice, _ in shown_buttons(body)] == ["go:0", "go:1", "go:2", "go:3"]
 
 
 # ---------------------------------------------------------------- templates
 
 
 def test_a_template_carries_its_values_and_the_payloads_of_its_buttons() -> None:
-    rendered = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:a", "answer:7:b"))
+    rendered = RenderedTemplate("pregunta_completa", "es_MX", ("Regalos", "Hoy"), ("answer:7:b", "answer:7:a"))
     assert accepted(whatsapp_messages.template(parcel(), rendered)) == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -231,7 +281,7 @@ def test_a_template_carries_its_values_and_the_payloads_of_its_buttons() -> None
                         "index": f"{index}",
                         "parameters": [{"type": "payload", "payload": f"answer:7:{letter}"}],
                     }
-                    for index, letter in enumerate("ab")
+                    for index, letter in enumerate("ba")
                 ),
             ],
         },

@@ -216,6 +216,16 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
             (NEW_USER, ""),
         ),
         (moved(MOVED_ID, body="User identity changed", user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
+        *(
+            (moved(MOVED_ID, body=text, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, ""))
+            for text in (None, "", 7, [CHANGED_IDS], {"body": CHANGED_IDS}, f"{'x' * 2_000}{CHANGED_IDS}")
+        ),
+        (moved(MOVED_ID, {"from_user_id": NEW_USER}, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
+        (
+            moved(MOVED_ID, {"from_user_id": USER}, user_id=NEW_USER, wa_id=NEW_PHONE),
+            (USER, ALIAS),
+            (NEW_USER, NEW_ALIAS),
+        ),
         # a user whose name is a sentence about another user
         (
             moved(MOVED_ID, body=f"{A_NAME} changed from {USER} to {NEW_USER}", user_id=NEW_USER),
