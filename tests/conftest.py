@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis.internal.conjecture import engine
 from playwright.async_api import Browser, async_playwright
 from sqlalchemy import delete, func, select, text
 
@@ -40,6 +41,11 @@ COMMANDS = Path(__file__).parent / "bot" / "cli"
 
 CHROMIUM = chromium.find_browser()
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+# Hypothesis has no setting for how long it looks for a simpler counterexample. Five minutes, its own limit, is as long
+# as all tests together, and with a database each example takes some hundredths of a second.
+assert engine.MAX_SHRINKING_SECONDS == 300, "its name or meaning changed: see that a failing property ends in time"
+engine.MAX_SHRINKING_SECONDS = 15
 
 
 @pytest.hookimpl(tryfirst=True)
