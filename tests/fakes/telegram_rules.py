@@ -1,17 +1,13 @@
-"""Validate Bot API requests against telegram_facts.py and, where present, the machine-readable description."""
+"""Validate Bot API requests against telegram_facts.py and the table of the Bot API in platform_facts.py."""
 
-import functools
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.fakes.platform_facts import bot_api
 from tests.fakes.telegram_facts import BUTTONS, BUTTONS_IN_A_ROW, METHODS, OBJECTS, Field
-
-SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "telegram-bot-api.json"
-SPEC_MISSING = f"{SPEC.name} NOT FOUND: Telegram requests are checked against the table of facts only"
 
 
 class Refusal(Exception):
@@ -29,12 +25,6 @@ def bad(description: str) -> Refusal:
     return Refusal(400, f"Bad Request: {description}")
 
 
-@functools.cache
-def spec() -> Mapping[str, Any] | None:
-    """The machine-readable Bot API description, or None where the file is missing."""
-    return json.loads(SPEC.read_text("utf-8")) if SPEC.is_file() else None
-
-
 def read_request(method: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Validate a request and return its parameters with their types. Raises Refusal."""
     if method not in METHODS:
@@ -47,17 +37,14 @@ def read_request(method: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     _check_members(known, values)
     if "reply_markup" in values:
         _check_keyboard(values["reply_markup"])
-    if (description := spec()) is not None:
-        fault = _fault_in_fields(description["methods"][method].get("fields", []), values, method)
-        if fault:
-            raise bad(fault)
+    if fault := _fault_in_fields(bot_api()["methods"][method], values, method):
+        raise bad(fault)
     return values
 
 
 def type_violation(kind: str, value: object) -> str:
-    """Why a value is not of a Bot API type; empty when it is, or where the description is missing."""
-    description = spec()
-    return "" if description is None else _fault(kind, value, kind)
+    """Why a value is not of a Bot API type; empty when it is."""
+    return _fault(kind, value, kind)
 
 
 def _decoded(kind: str, value: Any, name: str) -> Any:
@@ -131,8 +118,7 @@ def _is_openable(url: str) -> bool:
     return parts.scheme in ("http", "https", "tg") and "." in (parts.hostname or "")
 
 
-def _fault_in_fields(fields: list[Mapping[str, Any]], values: Mapping[str, Any], where: str) -> str:
-    known = {field["name"]: field for field in fields}
+def _fault_in_fields(known: Mapping[str, Any], values: Mapping[str, Any], where: str) -> str:
     for name in sorted(values.keys() - known.keys()):
         return f"{where} has no {name}"
     for name, field in known.items():
@@ -156,12 +142,9 @@ def _fault(kind: str, value: Any, where: str) -> str:
     if kind in simple:
         fits = isinstance(value, simple[kind]) and (kind == "Boolean" or not isinstance(value, bool))
         return "" if fits else f"{where} is no {kind}"
-    description = spec()
-    assert description is not None
-    definition = description["types"][kind]
-    if "subtypes" in definition:
-        faults = [_fault(subtype, value, where) for subtype in definition["subtypes"]]
+    if subtypes := bot_api()["subtypes"].get(kind):
+        faults = [_fault(subtype, value, where) for subtype in subtypes]
         return faults[0] if all(faults) else ""
     if not isinstance(value, dict):
         return f"{where} is no {kind}"
-    return _fault_in_fields(definition.get("fields", []), value, where)
+    return _fault_in_fields(bot_api()["types"][kind], value, where)

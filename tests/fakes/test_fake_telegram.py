@@ -1,4 +1,4 @@
-"""The fake Bot API: what it refuses, and its facts compared with the machine-readable Bot API description."""
+"""The fake Bot API: what it refuses, and its facts compared with the table of the Bot API."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fakes import telegram_facts, telegram_rules
+from tests.fakes import telegram_facts
+from tests.fakes.platform_facts import bot_api
 from tests.fakes.telegram import TOKEN, FakeTelegram
 from tests.fakes.telegram_chats import Person
 from tests.fakes.telegram_html import Unparsable, parse
@@ -126,22 +127,34 @@ def test_html_that_telegram_would_not_parse_is_refused(source: str) -> None:
         parse(source)
 
 
-def _fields(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {field["name"]: field for field in definition.get("fields", [])}
+UNDOCUMENTED = {  # limits that users of the Bot API met
+    "InlineKeyboardButton.text",
+    "InlineKeyboardButton.url",
+    "getUpdates.timeout",
+}
 
 
-def test_the_facts_match_the_bot_api_description() -> None:
-    spec = telegram_rules.spec()
-    if spec is None:
-        pytest.skip(telegram_rules.SPEC_MISSING)
-    tables = [(spec["methods"], telegram_facts.METHODS), (spec["types"], telegram_facts.OBJECTS)]
-    for described, table in tables:
-        for name, facts in table.items():
-            fields = _fields(described[name])
-            required = {field["name"] for field in fields.values() if field["required"]}
-            assert required == {field for field, fact in facts.items() if fact.required}, name
-            for field, fact in facts.items():
-                assert fact.kind in fields[field]["types"], (name, field)
-                assert fact.quote in fields[field]["description"], (name, field)
-    assert telegram_facts.DELETABLE_SAYS in " ".join(spec["methods"]["deleteMessage"]["description"])
-    assert set(telegram_facts.UPDATE_KINDS) <= set(_fields(spec["types"]["Update"]))
+@pytest.mark.parametrize(
+    ("owner", "table"),
+    [("methods", telegram_facts.METHODS), ("types", telegram_facts.OBJECTS)],
+    ids=["methods", "types"],
+)
+def test_the_facts_match_the_table_of_the_bot_api(
+    owner: str, table: dict[str, dict[str, telegram_facts.Field]]
+) -> None:
+    for name, facts in table.items():
+        known = bot_api()[owner][name]
+        assert {field for field, fact in known.items() if fact["required"]} == {
+            field for field, fact in facts.items() if fact.required
+        }, name
+        for field, fact in facts.items():
+            assert fact.kind in known[field]["types"], (name, field)
+            if fact.unit and f"{name}.{field}" not in UNDOCUMENTED:
+                assert [fact.least, fact.most] == known[field]["limits"], (name, field)
+
+
+def test_texts_updates_and_deletions_match_the_table_too() -> None:
+    for method in ("sendMessage", "editMessageText"):
+        assert bot_api()["methods"][method]["text"]["limits"] == [1, telegram_facts.TEXT_LIMIT]
+    assert bot_api()["deletable_hours"] * 3600 == telegram_facts.DELETABLE_SECONDS
+    assert set(telegram_facts.UPDATE_KINDS) <= bot_api()["types"]["Update"].keys()

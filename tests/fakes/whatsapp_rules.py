@@ -1,21 +1,18 @@
-"""Validate message bodies against the limits of Meta's documentation and, where present, Meta's JSON schema.
+"""Validate message bodies against the limits of Meta's documentation and the rules of Meta's JSON schema.
 
-The schema is `whatsapp-messages.schema.json` in ../shared/specs.
+The rules are the table `facts/whatsapp_messages.json`, see platform_facts.py.
 """
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-SCHEMA = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "whatsapp-messages.schema.json"
-SCHEMA_MISSING = f"{SCHEMA.name} NOT FOUND: WhatsApp bodies are checked against the limits written down here only"
+from tests.fakes import platform_facts
 
 Values = dict[str, Any]
 
@@ -293,20 +290,15 @@ ACTIONS: Mapping[str, Check] = {"button": _check_buttons, "list": _check_list, "
 
 
 def schema_violation(body: Mapping[str, Any]) -> str:
-    """Why a body violates the schema; empty when it does not, or where the schema is missing."""
-    validator = message_schema()
-    if validator is None:
-        return ""
-    fault = best_match(validator.iter_errors(_in_lower_case(body)))
+    """Why a body violates the schema; empty when it does not."""
+    fault = best_match(message_schema().iter_errors(_in_lower_case(body)))
     return "" if fault is None else f"{fault.json_path}: {fault.message}"
 
 
 @functools.cache
-def message_schema() -> Draft202012Validator | None:
-    """A validator for Meta's schema of messages, or None where the file is missing."""
-    if not SCHEMA.is_file():
-        return None
-    schema = json.loads(SCHEMA.read_text("utf-8"))
+def message_schema() -> Draft202012Validator:
+    """A validator for the rules of Meta's schema of messages."""
+    schema = platform_facts.load("whatsapp_messages")
     # Missing in the schema, described on Meta's page "Interactive Call-to-Action URL Button Messages".
     schema["$defs"]["InteractiveObject"]["properties"]["type"]["enum"].append("cta_url")
     members = {"display_text": {"type": "string", "maxLength": BUTTON_TITLE}, "url": {"type": "string"}}
