@@ -1,0 +1,68 @@
+"""Which tests may see a change: those that call its function, the nearest first, within some seconds."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from bench.mutants.points import Point
+
+LAST_FOLDERS = ("tests/journeys", "tests/attack", "tests/kills")  # long ways through the whole product
+
+
+@dataclass(slots=True)
+class CallMap:
+    """What `calls.py` recorded: seconds of each test, and the tests that call each function (`file:line`)."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    callers: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Merge all files of a folder."""
+        merged = cls()
+        for path in sorted(folder.glob("*.json")):
+            record = json.loads(path.read_text("utf-8"))
+            merged.seconds |= dict(zip(record["tests"], record["seconds"], strict=True))
+            for function, numbers in record["functions"].items():
+                merged.callers.setdefault(function, set()).update(record["tests"][number] for number in numbers)
+        return merged
+
+    def tests_for(self, point: Point, limit: float) -> list[str]:
+        """Tests that may see the change, the likeliest first, of at most `limit` seconds altogether.
+
+        Those that call its function; outside functions those that call anything of its file. Besides, the file's own
+        tests and those of its folder: they see what runs in a process of their own or in a fixture that tests share.
+        """
+        calling = {test for name, tests in self.callers.items() if _is_of(name, point) for test in tests}
+        own = {test for test in self.seconds if _distance(point.path, test) <= (0 if calling else 1)}
+        ordered = sorted(
+            calling | own,
+            key=lambda test: (_distance(point.path, test), test not in calling, self.seconds[test], test),
+        )
+        chosen: list[str] = []
+        total = 0.0
+        for test in ordered:
+            total += self.seconds[test] + 0.005
+            if total > limit and chosen:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def _is_of(function: str, point: Point) -> bool:
+    """Whether it is the function in which the change is made, or any of its file if that is outside functions."""
+    path, _, line = function.rpartition(":")
+    return path == point.path and point.function in (0, int(line))
+
+
+def _distance(path: str, test: str) -> int:
+    """0: the tests of this very file; 1: of its folder; 2: of another; 3: of the whole product."""
+    file = PurePosixPath(test.partition("::")[0])
+    place = PurePosixPath("tests") / PurePosixPath(path).parent
+    stem = PurePosixPath(path).stem
+    if file.parent == place and stem in file.stem:
+        return 0
+    if file.is_relative_to(place):
+        return 1
+    return 3 if str(file).startswith(LAST_FOLDERS) else 2
