@@ -53,20 +53,22 @@ def test_every_change_of_the_product_is_another_program() -> None:
 
 
 def test_the_nearest_tests_that_call_a_function_come_first() -> None:
+    own = "tests/storage/queue/test_outbox.py"
     near, folder, far, whole = (
-        f"tests/{name}.py::test"
-        for name in ("storage/queue/test_outbox", "storage/queue/test_b", "bot/test_c", "journeys/test_d")
+        f"tests/{name}.py::test" for name in ("storage/a", "storage/queue/b", "bot/c", "journeys/d")
     )
-    calls = CallMap(
-        dict.fromkeys((near, folder, far, whole), 1.0) | {f"{near}_other": 0.5},
-        {"storage/queue/outbox.py:7": {whole, far, folder, near}, "storage/queue/outbox.py:70": {far}},
-    )
-    point = Point("storage/queue/outbox.py", 8, 0, 0, "", 7)
-    assert calls.tests_for(point, 100) == [near, f"{near}_other", folder, far, whole]
-    assert calls.tests_for(point, 2) == [near, f"{near}_other"]
-    assert calls.tests_for(Point("storage/queue/outbox.py", 8, 0, 0, "", 9), 100) == [f"{near}_other", near, folder]
-    assert set(calls.tests_for(Point("storage/queue/outbox.py", 1, 0, 0, "", 0), 100)) >= {near, folder, far, whole}
-    assert calls.tests_for(Point("content/text.py", 1, 0, 0, "", 1), 100) == []
+    known = dict.fromkeys((f"{own}::test", near, folder, far, whole), 1.0)
+    calls = CallMap(known, {"storage/queue/outbox.py:add": {*known}, "storage/queue/outbox.py:Box.take": {far}})
+
+    def chosen(function: str, limit: float = 100, path: str = "storage/queue/outbox.py") -> list[str]:
+        return calls.tests_for(Point(path, 8, 0, 0, "", function), [own], limit)
+
+    assert chosen("add") == [own, folder, far, near, whole]
+    assert chosen("add", 2.1) == [own, folder, far]
+    assert chosen("Box.take") == [own, far]
+    assert chosen("new") == [own, folder], "nothing is known to call it"
+    assert set(chosen("")) == {own, folder, far, near, whole}
+    assert chosen("new", path="content/text.py") == []
 
 
 def test_the_report_names_survivors_and_shares() -> None:

@@ -92,7 +92,7 @@ def equivalents() -> dict[tuple[str, str, str], str]:
 
 def _judge_all(waiting: Sequence[Point], file: Path, end: float, processes: int) -> None:
     """Judge points in their order, so many at a time, until the time is over; append each verdict to the file."""
-    calls = CallMap.read(MAP)
+    calls, files = CallMap.read(MAP), _test_files()
     queue: SimpleQueue[Point] = SimpleQueue()
     for point in waiting:
         queue.put(point)
@@ -103,7 +103,7 @@ def _judge_all(waiting: Sequence[Point], file: Path, end: float, processes: int)
                 raise SystemExit(f"without any change the tests are {control}: run them, and make a new map of calls")
             while not queue.empty() and time.monotonic() < end:
                 point = queue.get()
-                verdict = judge(tree, point, calls.tests_for(point, TEST_SECONDS), TIMEOUT)
+                verdict = judge(tree, point, calls.tests_for(point, files, TEST_SECONDS), TIMEOUT)
                 with file.open("a") as out:
                     out.write(json.dumps(asdict(point) | {"verdict": verdict}) + "\n")
                 print("." if verdict in (Verdict.DETECTED, Verdict.TIMED_OUT) else "S", end="", flush=True)
@@ -115,8 +115,12 @@ def _judge_all(waiting: Sequence[Point], file: Path, end: float, processes: int)
 
 def _control(tree: Path, calls: CallMap) -> Verdict:
     """The verdict on no change at all, with the tests of a file that all channels use."""
-    nothing = Point("bot/channels/text.py", 1, 0, 0, "", 0)
-    return judge(tree, nothing, calls.tests_for(nothing, TEST_SECONDS), TIMEOUT)
+    nothing = Point("bot/channels/text.py", 1, 0, 0, "", "")
+    return judge(tree, nothing, calls.tests_for(nothing, _test_files(), TEST_SECONDS), TIMEOUT)
+
+
+def _test_files() -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
 
 
 def _read(file: Path) -> dict[Point, Verdict]:

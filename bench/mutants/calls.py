@@ -1,7 +1,7 @@
 """A pytest plugin that records which functions of the product each test calls, and how long the test takes.
 
-Loaded with `-p bench.mutants.calls`; writes one file per process to the folder MUTANTS_MAP. A function is known by
-its file and first line, as code objects have them. To trace lines would make the tests many times slower.
+Loaded with `-p bench.mutants.calls`; writes one file per process to the folder MUTANTS_MAP. To trace lines
+instead of calls would make the tests many times slower.
 """
 
 import json
@@ -20,7 +20,7 @@ from bench.mutants.points import PACKAGES
 ROOT = f"{Path(__file__).parents[2]}{os.sep}"
 PREFIXES = tuple(f"{ROOT}{name}{os.sep}" for name in PACKAGES)
 
-_called: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+_called: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 _seconds: dict[str, float] = {}
 _failed: set[str] = set()
 _current = ""
@@ -29,7 +29,7 @@ _current = ""
 def _note_call(frame: FrameType, event: str, _: object) -> None:
     code = frame.f_code
     if code.co_filename.startswith(PREFIXES):
-        _called[code.co_filename, code.co_firstlineno].add(_current)
+        _called[code.co_filename, code.co_qualname].add(_current)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -62,8 +62,8 @@ def pytest_sessionfinish() -> None:
     tests = sorted(_seconds.keys() - _failed)
     numbers = {name: number for number, name in enumerate(tests)}
     functions = {
-        f"{file.removeprefix(ROOT)}:{line}": sorted(numbers[name] for name in names if name in numbers)
-        for (file, line), names in _called.items()
+        f"{file.removeprefix(ROOT)}:{function}": sorted(numbers[name] for name in names if name in numbers)
+        for (file, function), names in _called.items()
     }
     record = {"tests": tests, "seconds": [round(_seconds[name], 4) for name in tests], "functions": functions}
     (Path(folder) / f"{os.getpid()}-{len(tests)}.json").write_text(json.dumps(record), "utf-8")

@@ -37,14 +37,14 @@ LOGGERS = ("log", "logger")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One change: the text from `start` to `end` (offsets in the file) becomes `text`. `function`: its first line."""
+    """One change: the text from `start` to `end` (offsets in the file) becomes `text`."""
 
     path: str
     line: int
     start: int
     end: int
     text: str
-    function: int  # 0: it stands outside all functions
+    function: str  # qualified name of the function; empty outside functions
 
     def changed(self, source: str) -> str:
         """The file with the change."""
@@ -82,14 +82,17 @@ class _Finder:
         self._bytes = source.encode()
 
     def find(self) -> Iterator[Point]:
-        yield from self._walk(ast.parse(self._source), 0)
+        yield from self._walk(ast.parse(self._source), "", "")
 
-    def _walk(self, node: ast.AST, function: int) -> Iterator[Point]:
+    def _walk(self, node: ast.AST, function: str, prefix: str) -> Iterator[Point]:
+        """The points in a node. `prefix`: what stands before the names of functions in it, as code objects have it."""
         if _is_left_out(node):
             return
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            decorators = getattr(node, "decorator_list", [])
-            function = decorators[0].lineno if decorators else node.lineno  # as code objects count
+            function = prefix + getattr(node, "name", "<lambda>")
+            prefix = f"{function}.<locals>."
+        elif isinstance(node, ast.ClassDef):
+            prefix += f"{node.name}."
         for start, end, text in self._changes(node):
             yield Point(self._path, self._source.count("\n", 0, start) + 1, start, end, text, function)
         for name, value in ast.iter_fields(node):
@@ -97,7 +100,7 @@ class _Finder:
                 continue
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from self._walk(child, function)
+                    yield from self._walk(child, function, prefix)
 
     # ------------------------------------------------------------ places in the text
 

@@ -1,6 +1,7 @@
 """Which tests may see a change: those that call its function, the nearest first, within some seconds."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -12,7 +13,7 @@ LAST_FOLDERS = ("tests/journeys", "tests/attack", "tests/kills")  # long ways th
 
 @dataclass(slots=True)
 class CallMap:
-    """What `calls.py` recorded: seconds of each test, and the tests that call each function (`file:line`)."""
+    """What `calls.py` recorded: seconds of each test, and the tests that call each function (`file:name`)."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     callers: dict[str, set[str]] = field(default_factory=dict)
@@ -28,23 +29,21 @@ class CallMap:
                 merged.callers.setdefault(function, set()).update(record["tests"][number] for number in numbers)
         return merged
 
-    def tests_for(self, point: Point, limit: float) -> list[str]:
+    def tests_for(self, point: Point, files: Collection[str], limit: float) -> list[str]:
         """Tests that may see the change, the likeliest first, of at most `limit` seconds altogether.
 
-        Those that call its function; outside functions those that call anything of its file. Besides, the file's own
-        tests and those of its folder: they see what runs in a process of their own or in a fixture that tests share.
+        First the file's own tests, with what is new in them since the map was made; then the tests that call its
+        function, or outside functions anything of its file. Where none does, it may run in a process of its own, or in
+        a fixture that tests share: then the tests of its folder. `files`: all test files.
         """
+        own = [file for file in sorted(files) if _distance(point.path, file) == 0]
         calling = {test for name, tests in self.callers.items() if _is_of(name, point) for test in tests}
-        own = {test for test in self.seconds if _distance(point.path, test) <= (0 if calling else 1)}
-        ordered = sorted(
-            calling | own,
-            key=lambda test: (_distance(point.path, test), test not in calling, self.seconds[test], test),
-        )
-        chosen: list[str] = []
-        total = 0.0
-        for test in ordered:
+        calling = calling or {test for test in self.seconds if _distance(point.path, test) == 1}
+        others = [test for test in calling if test.partition("::")[0] not in own]
+        chosen, total = own, 0.0
+        for test in sorted(others, key=lambda test: (_distance(point.path, test), self.seconds[test], test)):
             total += self.seconds[test] + 0.005
-            if total > limit and chosen:
+            if total > limit:
                 break
             chosen.append(test)
         return chosen
@@ -52,16 +51,15 @@ class CallMap:
 
 def _is_of(function: str, point: Point) -> bool:
     """Whether it is the function in which the change is made, or any of its file if that is outside functions."""
-    path, _, line = function.rpartition(":")
-    return path == point.path and point.function in (0, int(line))
+    path, _, name = function.partition(":")
+    return path == point.path and point.function in ("", name)
 
 
 def _distance(path: str, test: str) -> int:
     """0: the tests of this very file; 1: of its folder; 2: of another; 3: of the whole product."""
     file = PurePosixPath(test.partition("::")[0])
     place = PurePosixPath("tests") / PurePosixPath(path).parent
-    stem = PurePosixPath(path).stem
-    if file.parent == place and stem in file.stem:
+    if file.parent == place and PurePosixPath(path).stem in file.stem:
         return 0
     if file.is_relative_to(place):
         return 1
