@@ -61,12 +61,12 @@ def test_the_nearest_tests_that_call_a_function_come_first() -> None:
     calls = CallMap(known, {"storage/queue/outbox.py:add": {*known}, "storage/queue/outbox.py:Box.take": {far}})
 
     def chosen(function: str, limit: float = 100, path: str = "storage/queue/outbox.py") -> list[str]:
-        return calls.tests_for(Point(path, 8, 0, 0, "", function), [own], limit)
+        return calls.tests_for(Point(path, 8, 0, 0, "", function), [own, folder.partition("::")[0]], limit)
 
     assert chosen("add") == [own, folder, far, near, whole]
     assert chosen("add", 2.1) == [own, folder, far]
     assert chosen("Box.take") == [own, far]
-    assert chosen("new") == [own, folder], "nothing is known to call it"
+    assert chosen("new") == [own, "tests/storage/queue/b.py"], "nothing is known to call it"
     assert set(chosen("")) == {own, folder, far, near, whole}
     assert chosen("new", path="content/text.py") == []
 

@@ -34,11 +34,12 @@ class CallMap:
 
         First the file's own tests, with what is new in them since the map was made; then the tests that call its
         function, or outside functions anything of its file. Where none does, it may run in a process of its own, or in
-        a fixture that tests share: then the tests of its folder. `files`: all test files.
+        a fixture that tests share: then all tests of its folder, whatever they take. `files`: all test files.
         """
         own = [file for file in sorted(files) if _distance(point.path, file) == 0]
         calling = {test for name, tests in self.callers.items() if _is_of(name, point) for test in tests}
-        calling = calling or {test for test in self.seconds if _distance(point.path, test) == 1}
+        if not calling:
+            return own + [file for file in sorted(files) if _distance(point.path, file) == 1]
         others = [test for test in calling if test.partition("::")[0] not in own]
         chosen, total = own, 0.0
         for test in sorted(others, key=lambda test: (_distance(point.path, test), self.seconds[test], test)):
