@@ -5,6 +5,7 @@ would be counted as timeouts.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from bench.mutants.points import Point
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "build", "*.egg-info")
 MEMORY = Path("/dev/shm")
-PASSED, NO_TESTS = 0, 5  # pytest's exit codes
+PASSED, WRONG_CALL, NO_TESTS = 0, 4, 5  # pytest's exit codes
+NOT_FOUND = re.compile(r"^ERROR: not found: .*?/tree/(.*)$", re.MULTILINE)
 
 
 class Verdict(StrEnum):
@@ -52,7 +54,11 @@ def judge(tree: Path, point: Point, tests: Sequence[str], timeout: float) -> Ver
     source = path.read_text("utf-8")
     try:
         path.write_text(point.changed(source), "utf-8")
-        return _verdict(_run(tree, tests, timeout))
+        code, output = _run(tree, tests, timeout)
+        if code == WRONG_CALL and (gone := NOT_FOUND.findall(output)):  # renamed since the map, or by the change
+            present = [test for test in tests if test not in gone and test.partition("[")[0] not in gone]
+            code, _ = _run(tree, present, timeout)
+        return _verdict(code)
     finally:
         path.write_text(source, "utf-8")
 
@@ -63,26 +69,21 @@ def _verdict(code: int | None) -> Verdict:
     return Verdict.SURVIVED if code in (PASSED, NO_TESTS) else Verdict.DETECTED
 
 
-def _run(tree: Path, tests: Sequence[str], timeout: float) -> int | None:
-    """Exit code of pytest; None: it did not end in time."""
-    listed = tree.parent / "tests.txt"
+def _run(tree: Path, tests: Sequence[str], timeout: float) -> tuple[int | None, str]:
+    """Exit code of pytest and what it printed; None: it did not end in time."""
+    listed, printed = tree.parent / "tests.txt", tree.parent / "printed.txt"
     listed.write_text("\n".join(tests), "utf-8")
     options = ("-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "bench.mutants.quick_failures")
     command = [sys.executable, "-m", "pytest", *options, f"@{listed}"]
     environment = os.environ | {"PYTEST_DEBUG_TEMPROOT": str(tree.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        command,
-        cwd=tree,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with printed.open("wb") as out:
+        process = subprocess.Popen(command, cwd=tree, env=environment, stdout=out, stderr=out, start_new_session=True)
     try:
-        return process.wait(timeout)
+        code = process.wait(timeout)
     except subprocess.TimeoutExpired:
-        return None
+        code = None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # servers and browsers that it started, too
         process.wait()
+    return code, printed.read_text("utf-8", "replace")
