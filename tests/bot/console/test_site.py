@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.console import site
-from bot.web.templating import POLICY, STATIC, TEMPLATES
+from bot.web.templating import HEADERS, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
 from tests.bot.console.office import Office, OfficerWithKeys, Unit
@@ -38,12 +38,35 @@ async def test_a_request_for_data_without_a_session_is_refused(office: Office, p
         assert answer.status == 401
 
 
-async def test_every_page_has_the_policy_and_is_not_cached(office: Office, carmen: OfficerWithKeys) -> None:
+RESPONSES = {  # by path, the status for an officer: pages, data, errors
+    "/console/cases": 200,
+    "/console/keys": 200,
+    "/console/monitor": 200,
+    "/console/signin": 200,
+    "/console/pulse": 204,
+    "/console/cases/x/letters": 404,
+    "/console/nothing": 404,
+}
+
+
+async def test_every_page_answer_and_error_has_the_policy_and_is_not_cached(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    found = {}
     async with ClientSession(cookies=(await office.signed_in(carmen)).cookie) as client:
-        for path in ("/console/cases", "/console/keys", "/console/monitor", "/console/nothing"):
-            async with client.get(office.address + path) as answer:
-                assert answer.headers["Content-Security-Policy"] == POLICY
-                assert answer.headers["Cache-Control"] == "no-store"
+        for path in RESPONSES:
+            async with client.get(office.address + path, allow_redirects=False) as answer:
+                assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, path
+                found[path] = answer.status
+    assert found == RESPONSES
+    async with ClientSession() as stranger:
+        for path in ("/console/pulse", "/console/cases/x/letters"):
+            async with stranger.get(office.address + path, headers={"Accept": "application/json"}) as answer:
+                assert answer.status == 401
+                assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, path
+        async with stranger.post(office.address + "/console/signout", json={}) as answer:
+            assert answer.status == 403
+            assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
 
 
 async def test_the_path_without_a_slash_redirects(office: Office) -> None:

@@ -112,12 +112,20 @@ async def test_a_session_ends_when_idle_and_after_twelve_hours_of_work(database:
         assert await officers.session(tx, token, at) is None
 
 
-async def test_opening_a_session_deletes_expired_ones(database: Database) -> None:
-    officer_id = await joined(database)
+@pytest.mark.parametrize(
+    ("minutes", "is_used", "count"), [(14, False, 2), (15, False, 1), (719, True, 2), (720, True, 1)]
+)
+async def test_opening_a_session_deletes_those_that_are_idle_or_expired(
+    database: Database, minutes: int, is_used: bool, count: int
+) -> None:
+    officer_id, at = await joined(database), NOW + timedelta(minutes=minutes)
     async with database.write() as tx:
-        await officers.open_session(tx, officer_id, NOW)
-        await officers.open_session(tx, officer_id, NOW + timedelta(minutes=20))
-        assert len((await tx.execute(select(schema.sessions))).all()) == 1
+        token = await officers.open_session(tx, officer_id, NOW)
+        if is_used:
+            await officers.touch(tx, officers.session_key(token), at)
+        assert (await officers.session(tx, token, at) is not None) == (count == 2)
+        await officers.open_session(tx, officer_id, at)
+        assert len((await tx.execute(select(schema.sessions))).all()) == count
 
 
 async def test_an_officer_is_signed_out_everywhere_at_once(database: Database) -> None:

@@ -220,6 +220,8 @@ def moved(kind: str, given: Json | None = None, **inner: Any) -> Json:
             (moved(MOVED_ID, body=text, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, ""))
             for text in (None, "", 7, [CHANGED_IDS], {"body": CHANGED_IDS}, f"{'x' * 2_000}{CHANGED_IDS}")
         ),
+        (moved(MOVED_ID, body=CHANGED_IDS.rjust(2_000), user_id=NEW_USER), (USER, ALIAS), (NEW_USER, "")),
+        (moved(MOVED_ID, body=CHANGED_IDS.rjust(2_001), user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
         (moved(MOVED_ID, {"from_user_id": NEW_USER}, user_id=NEW_USER), (ALIAS, ALIAS), (NEW_USER, "")),
         (
             moved(MOVED_ID, {"from_user_id": USER}, user_id=NEW_USER, wa_id=NEW_PHONE),
