@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from bot.web import letterbox
-from bot.web.templating import POLICY, STATIC
+from bot.web.templating import HEADERS, POLICY, STATIC
 from content.library import Library
 from storage.confidential import cases, sealing
 from storage.database import Database, DatabaseUnavailable
@@ -66,6 +66,14 @@ async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(box: Letterbox
     assert re.findall(r"<script[^>]*>(.*?)</script>", page) == [""]
     assert not re.search(r"https?://", page)
     assert not re.search(r"<form[^>]*\s(action|method)=", page)
+
+
+async def test_neither_the_page_nor_its_data_nor_errors_are_cached(box: Letterbox) -> None:
+    for path, status in (("/c", 200), ("/c/keys", 200), ("/c/cases", 415), ("/c/thread", 415), ("/c/letters", 415)):
+        method = "POST" if status == 415 else "GET"
+        async with box.web.request(method, box.url + path, data=None if status == 200 else b"x") as response:
+            assert response.status == status, path
+            assert {name: response.headers.get(name) for name in HEADERS} == HEADERS, path
 
 
 def test_everything_the_scripts_import_is_served() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 from aiohttp import ClientResponse
@@ -12,7 +13,7 @@ from bot.channels.webchat.channel import Webchat, decrypted
 from bot.channels.webchat.form import SubmittedAction, parse_action
 from bot.channels.webchat.page import PageTiming
 from bot.channels.webchat.rendering import html_text
-from bot.web.templating import POLICY
+from bot.web.templating import HEADERS, POLICY
 from content.library import Library
 from handlers.message import (
     BOLD,
@@ -340,6 +341,22 @@ async def test_the_cookie_is_hidden_from_scripts_and_other_sites_and_never_store
         assert cookie.value not in product.stored[-1].address
         async with browser.get("/chat") as answer:
             assert "chat" not in answer.cookies
+
+
+async def test_neither_messages_nor_errors_are_cached(product: Product, phone: WebchatPhone) -> None:
+    """The next user of the browser must not find the chat: the page, its stream, what a post returns, errors."""
+    page = {**HEADERS, "Referrer-Policy": "same-origin"}
+    requests: list[tuple[str, str, dict[str, Any], int, dict[str, str]]] = [
+        ("GET", "/chat", {}, 200, page),
+        ("GET", "/chat/events?after=1", {}, 200, HEADERS),
+        ("POST", "/chat/say", {"json": {"text": "hola"}}, 200, HEADERS),
+        ("POST", "/chat/say", {"json": {"text": "hola"}, "headers": {"Origin": "null"}}, 403, HEADERS),
+        ("POST", "/chat/say", {"data": {"text": "hola"}, "headers": {"Origin": "null"}}, 403, HEADERS),
+    ]
+    for method, path, given, status, expected in requests:
+        async with phone.session.request(method, product.address + path, **given) as answer:
+            assert answer.status == status, (method, path)
+            assert {name: answer.headers.get(name) for name in HEADERS} == expected, (method, path)
 
 
 async def test_the_language_of_the_page_is_chosen_and_remembered(product: Product) -> None:
