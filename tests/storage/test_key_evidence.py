@@ -1,0 +1,36 @@
+"""Evidence of the keys of a database without fingerprints: one row in any table shows that it is used."""
+
+import pytest
+from sqlalchemy import Connection, Table, delete, insert
+
+from storage import key_evidence
+from storage.database import Database
+from storage.key_evidence import UNUSED
+from storage.schema import aggregation_state, channel_facts, institutions, key_fingerprints, updates
+from tests.cast import MONDAY_NINE as NOW
+
+ROWS: dict[Table, dict[str, object]] = {
+    institutions: {"code": "LEON", "name": "León", "sphere": "municipal"},
+    updates: {"channel": "telegram", "key": "1", "address": "1", "state": "waiting", "received_at": NOW},
+    channel_facts: {"channel": "telegram", "name": "stopped", "value": "x", "noted_at": NOW},
+    aggregation_state: {"id": 1, "day": NOW.date(), "since": NOW.date()},
+}
+
+
+def is_used(connection: Connection) -> bool:
+    return key_evidence.read_by_connection(connection).is_used
+
+
+@pytest.mark.parametrize("table", ROWS, ids=lambda table: table.name)
+async def test_a_row_in_one_table_alone_shows_that_a_database_is_used(database: Database, table: Table) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(table).values(ROWS[table]))
+        assert await tx.run_sync(is_used)
+        await tx.execute(delete(table))
+        assert await tx.run_sync(key_evidence.read_by_connection) == UNUSED
+
+
+async def test_fingerprints_alone_show_nothing(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.execute(insert(key_fingerprints).values(name="inbox", fingerprint="x"))
+        assert await tx.run_sync(key_evidence.read_by_connection) == UNUSED
