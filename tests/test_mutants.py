@@ -68,6 +68,7 @@ def test_the_nearest_tests_that_call_a_function_come_first() -> None:
     assert chosen("Box.take") == [own, far]
     assert chosen("new") == [own, "tests/storage/queue/b.py"], "nothing is known to call it"
     assert set(chosen("")) == {own, folder, far, near, whole}
+    assert chosen("new", path="storage/queue/inner/a.py") == [own, "tests/storage/queue/b.py"][::-1], "the folder above"
     assert chosen("new", path="content/text.py") == []
 
 

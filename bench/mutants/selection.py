@@ -34,12 +34,13 @@ class CallMap:
 
         First the file's own tests, with what is new in them since the map was made; then the tests that call its
         function, or outside functions anything of its file. Where none does, it may run in a process of its own, or in
-        a fixture that tests share: then all tests of its folder, whatever they take. `files`: all test files.
+        a fixture that tests share: then all tests of its folder, or of the nearest above it that has some, whatever
+        they take. `files`: all test files.
         """
         own = [file for file in sorted(files) if _distance(point.path, file) == 0]
         calling = {test for name, tests in self.callers.items() if _is_of(name, point) for test in tests}
         if not calling:
-            return own + [file for file in sorted(files) if _distance(point.path, file) == 1]
+            return own + [file for file in _of_folder(point.path, files) if file not in own]
         others = [test for test in calling if test.partition("::")[0] not in own]
         chosen, total = own, 0.0
         for test in sorted(others, key=lambda test: (_distance(point.path, test), self.seconds[test], test)):
@@ -48,6 +49,16 @@ class CallMap:
                 break
             chosen.append(test)
         return chosen
+
+
+def _of_folder(path: str, files: Collection[str]) -> list[str]:
+    """The test files that stand where those of a file of the product should, or else in the nearest folder above."""
+    place = PurePosixPath("tests") / PurePosixPath(path).parent
+    found: list[str] = []
+    while not found and place.parts:
+        found = sorted(file for file in files if PurePosixPath(file).parent == place)
+        place = place.parent
+    return found
 
 
 def _is_of(function: str, point: Point) -> bool:
