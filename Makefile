@@ -19,7 +19,7 @@ COVERED = $(if $(COVERAGE),$(BIN)/coverage combine -q && $(BIN)/coverage report)
 # Compiled modules are kept: every process that the tests start would compile them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-fast check coverage fix lint types docs bench bench-quick peers lock clean
+.PHONY: run test test-fast check coverage fix lint types docs bench bench-quick mutants peers lock clean
 
 run: $(V)/.base
 	$(BIN)/integra run --demo
@@ -66,6 +66,12 @@ bench: $(V)/.dev $(PEERS)/.installed
 
 bench-quick: $(V)/.dev $(PEERS)/.installed
 	$(BIN)/python -m bench --quick
+
+# Change the whole product in 250 places, one at a time, and print what no test sees; SEED=2 draws others.
+SEED ?= 1
+MINUTES ?= 30
+mutants: $(V)/.dev $(PEERS)/.installed
+	$(BIN)/python -m bench.mutants --seed $(SEED) --minutes $(MINUTES)
 
 $(BIN)/python:
 	@$(if $(PYTHON),,echo '$(MISSING); tried: $(PY)' >&2; exit 1)

@@ -67,6 +67,7 @@ rate_limits = Table(  # of each platform credential; moments are Unix seconds
     "rate_limits",
     metadata,
     Column("channel", String(10), primary_key=True),
+    Column("next_at", Float, nullable=False, server_default="0"),  # only workers of version 0.1 use it; to be dropped
     Column("holder", String(40)),  # the worker that sends on it, or did last
     Column("held_until", Float, nullable=False, server_default="0"),  # a platform's 429 stops sending until then
     Column("factor", Float, nullable=False, server_default="1"),  # by how much sending is slowed down since a refusal

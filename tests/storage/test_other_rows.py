@@ -155,7 +155,7 @@ OPERATIONS: dict[str, Operation] = {
     "a template's state": lambda tx, _: channel_facts.store_template(tx, OURS, *TEMPLATE, LATER, status="PAUSED"),
     "templates gone": lambda tx, _: channel_facts.delete_absent_templates(tx, OURS, []),
     "throttled": lambda tx, _: rate_limits.record_throttling(tx, OURS, 60, LATER),
-    "slots taken": lambda tx, _: _take_slots(tx),
+    "credential taken over": lambda tx, _: _take_over(tx),
     "a prompt deferred": lambda tx, ana: due.defer(tx, AT, DueGroup([ana.id], WindowCutoff(OURS, LATER))),
 }
 
@@ -174,8 +174,8 @@ async def _waiting_update(tx: Transaction) -> int:
     return int(await tx.scalar(select(table.c.id).where(table.c.key == "ana waiting")) or 0)
 
 
-async def _take_slots(tx: Transaction) -> None:
-    await rate_limits.take_slots(tx, await rate_limits.lock(tx, OURS, LATER), 9, 1.0)
+async def _take_over(tx: Transaction) -> None:
+    await rate_limits.take_over(tx, OURS, "worker", LATER)
 
 
 async def test_no_operation_changes_a_row_of_others(database: Database) -> None:

@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Processes of the version before it reserve slots in `next_at` and know no holder: stop them first, as otherwise
-    # both versions send on a credential, each at the full rate.
+    # Workers of the version before know no holder and reserve slots in `next_at`, which stays for them: both versions
+    # send on a credential, each at the full rate, until those workers are stopped.
     op.add_column("rate_limits", sa.Column("holder", sa.String(40)))
-    op.drop_column("rate_limits", "next_at")
