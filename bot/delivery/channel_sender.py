@@ -122,6 +122,10 @@ class ChannelSender:
         self._may_have_more |= not has_room
         return has_room
 
+    def nothing_is_due(self) -> None:
+        """No delivery waits that a claim could take: do not wake the dispatcher when there is room."""
+        self._may_have_more = False
+
     async def claim(self, tx: Transaction, *, is_urgent: bool) -> ClaimedBatch:
         """Claim what is due, as far as there is room; pass it to `start` once the transaction is committed.
 

@@ -83,8 +83,9 @@ class Dispatcher:
                     await self.wake.wait()
 
     def _shortest_pause(self) -> float:
-        """Seconds until the first paused channel may send again, or POLL_INTERVAL."""
-        return min(sender.seconds_paused or tuning.POLL_INTERVAL for sender in self.senders)
+        """Seconds until the first paused channel may send again; POLL_INTERVAL if none is paused."""
+        pauses = [seconds for sender in self.senders if (seconds := sender.seconds_paused)]
+        return min(pauses, default=tuning.POLL_INTERVAL)
 
     # ------------------------------------------------------------ credentials
 
@@ -199,6 +200,9 @@ class Dispatcher:
         """The senders whose channel is not stopped and has something due, with whether any of it is urgent."""
         stopped = await channel_facts.stopped(tx)
         due = await claims.due_channels(tx, [sender.channel.name for sender in with_room], now)
+        for sender in with_room:
+            if sender.channel.name not in due:
+                sender.nothing_is_due()
         return [
             (sender, due[name]) for sender in with_room if (name := sender.channel.name) in due and name not in stopped
         ]

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
+from bot.delivery.dispatcher import Dispatcher
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, tuning
@@ -203,6 +204,12 @@ async def test_a_stop_releases_the_claims_of_unsent_deliveries(
     assert await stage.states() == {"reply": "waiting"}
     stage.telegram.gates["reply"].set()
     await asyncio.gather(*(task for sender in stage.dispatcher.senders for task in sender.tasks))
+
+
+async def test_without_any_channel_it_runs_until_cancelled(database: Database, clock: Clock) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await Dispatcher(database, {}, {}, clock).run()
 
 
 async def test_it_wakes_when_called_and_survives_an_unavailable_database(
