@@ -263,14 +263,13 @@ class Index:
 
     def _corrected(self, word: str) -> str:
         """The known word that an unknown `word` most likely stands for, or `word` itself."""
-        if len(word) < 5 or _bare(word) in self._stop or self._stem(word) in self._stems:
+        bare = _bare(word)
+        if len(bare) < 5 or bare in self._stop or self._stem(word) in self._stems:
             return word
-        trigrams = " OR ".join(f'"{_bare(word)[start : start + 3]}"' for start in range(len(_bare(word)) - 2))
+        trigrams = " OR ".join(f'"{bare[start : start + 3]}"' for start in range(len(bare) - 2))
         near = self._database.execute(
             "select word from words where words match ? order by bm25(words), word limit 40", (trigrams,)
         ).fetchall()
-        similarity = {
-            known: SequenceMatcher(None, _bare(word), known).ratio() for (known,) in near if known[0] == _bare(word)[0]
-        }
+        similarity = {known: SequenceMatcher(None, bare, known).ratio() for (known,) in near if known[0] == bare[0]}
         best = max(similarity, key=lambda known: (similarity[known], known), default=word)
         return best if similarity.get(best, 0.0) >= TYPO_SIMILARITY else word
