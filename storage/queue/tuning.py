@@ -1,4 +1,4 @@
-"""Constants of sending in one place, each with its unit, its reason and the benchmark that shows what it does.
+"""Constants of sending in one place, each with its unit, its reason, and the benchmark or test that shows what it does.
 
 They lie here because both `storage/queue` and `bot/delivery` read them, and imports point down.
 """
