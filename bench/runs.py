@@ -34,7 +34,7 @@ class Run:
 
 
 async def json_output(module: str, *arguments: str) -> Any:
-    """Run a module, ours or a peer's, and parse the JSON line that it prints. Raises RuntimeError when it fails."""
+    """Run a module, ours or a peer's, and parse the JSON on its last line. Raises RuntimeError when it fails."""
     process = await start_process(
         "-m", module, *arguments, env={}, stderr=asyncio.subprocess.PIPE, python=interpreter(module)
     )
@@ -42,7 +42,7 @@ async def json_output(module: str, *arguments: str) -> Any:
     if process.returncode:
         last = errors.decode().strip().rpartition("\n")[2]
         raise RuntimeError(f"{module} exited with code {process.returncode}: {last}")
-    return json.loads(out)
+    return json.loads(out.splitlines()[-1])  # before it a module may log
 
 
 @asynccontextmanager
