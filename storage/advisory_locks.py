@@ -104,15 +104,23 @@ class LockSession:
         self._held: frozenset[str] = frozenset()
         self._in_use = asyncio.Lock()  # a connection runs one statement at a time
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The names of the locks that are held, as far as is known."""
+        return self._held
+
     async def try_acquire(self, names: Collection[str]) -> frozenset[str]:
         """Try to acquire those that are not held, without waiting; return all that are held then.
 
         Also a sign of life for the server. Raises DatabaseUnavailable: then none is held.
         """
         if self._database.is_sqlite:
-            return frozenset(names)
+            self._held = frozenset(names)
+            return self._held
         async with self._in_use:
-            if self._connection is None or self._connection.is_closed():
+            if self._connection is not None and self._connection.is_closed():
+                self._terminated(self._connection)
+            if self._connection is None:
                 await self._connect()
             wanted = sorted(set(names) - self._held)
             acquired = await self._run("fetch", _TRY, self._lock, wanted, [_number(name) for name in wanted])
@@ -131,18 +139,28 @@ class LockSession:
                     await self._run("execute", "select pg_notify($1, '')", channel)
             await self._close()
 
+    async def unlock(self, name: str) -> None:
+        """Release one lock. Raises DatabaseUnavailable: then none is held."""
+        async with self._in_use:
+            if name in self._held and self._connection is not None:
+                await self._run("execute", "select pg_advisory_unlock($1::int, $2::int)", self._lock, _number(name))
+            self._held -= {name}
+
     async def _connect(self) -> None:
         await self._close()
         connection = await self._stack.enter_async_context(postgres.dedicated_connection(self._database.engine))
         if connection is None:
             raise DatabaseUnavailable("no connection for locks")
+        limiting = connection.execute(_LIMIT_SILENCE, f"{self._silence:g}s")
+        if await postgres.none_if_disconnected(limiting) is None:
+            raise DatabaseUnavailable("the connection for locks was lost")
         connection.add_termination_listener(self._terminated)
-        self._connection = connection
-        await self._run("execute", _LIMIT_SILENCE, f"{self._silence:g}s")
+        self._connection = connection  # only now: without the limit it would hold locks for ever, once frozen
 
     async def _run(self, method: str, *arguments: object) -> Any:
-        """The result of a method of the connection. Raises DatabaseUnavailable when it was lost."""
-        result = await postgres.none_if_disconnected(getattr(self._connection, method)(*arguments))
+        """The result of a method of the connection. Raises DatabaseUnavailable when it was lost, or is silent."""
+        running = getattr(self._connection, method)(*arguments, timeout=self._silence / 2)
+        result = await postgres.none_if_disconnected(running)
         if result is None:
             await self._close()
             raise DatabaseUnavailable("the connection for locks was lost")
@@ -154,6 +172,7 @@ class LockSession:
 
     def _terminated(self, connection: Any) -> None:
         if connection is self._connection:  # not one that we have closed
+            self._connection, self._held = None, frozenset()
             self._on_lost()
 
 
@@ -162,7 +181,8 @@ select wanted.name from unnest($2::text[], $3::int[]) as wanted (name, number)
 where pg_try_advisory_lock($1::int, wanted.number)
 """
 _LIMIT_SILENCE = "select set_config(name, $1, false) from pg_settings where name = 'idle_session_timeout'"
-"""PostgreSQL 13 and older have no such setting: there a vanished machine holds its locks until TCP gives it up."""
+"""PostgreSQL 13 and older have no such setting: there a vanished machine holds its locks until TCP gives it up, and a
+frozen process for as long as it is frozen."""
 
 
 def _number(name: str) -> int:

@@ -196,6 +196,9 @@ class ChannelSender:
             except DatabaseUnavailable as error:  # the delivery waits again when its lease expires
                 log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(error))
                 outcome = SendOutcome.WAITING
+            except Exception as error:  # as above; those behind it must not be claimed by us for ever
+                log.error("delivery_result_failed", delivery=delivery.id, fault=type(error).__name__)
+                outcome = SendOutcome.WAITING
             finally:
                 self._in_flight.discard(delivery.id)
                 self._attempts.discard(delivery.id)
@@ -244,7 +247,7 @@ class ChannelSender:
         if not is_ours or self._services.monotonic() >= start_by:
             return await self._release(delivery)
         if (pause := self.seconds_paused) > 0 and not delivery.is_signal:
-            return await self._postpone(delivery, pause, "throttled")
+            return await self._postpone(delivery, pause, "throttled", is_attempt=False)
         if delivery.deadline is not None and delivery.deadline <= self._services.clock():
             return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
         self._attempts.add(delivery.id)
@@ -290,12 +293,16 @@ class ChannelSender:
         return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
 
     async def _record_throttling(self, seconds: float) -> None:
-        """Pause at once, also if the database is unavailable; then record it, which tells how far to slow down."""
+        """Pause at once; then record it, which tells how far to slow down, unless the database is unavailable."""
         name, now = self.channel.name, self._services.clock()
         self._rate_limiter.pause(seconds)
-        async with self._services.database.write() as tx:
-            status = await rate_limits.record_throttling(tx, name, seconds, now)
-        self._rate_limiter.slow_down(status)
+        try:
+            async with self._services.database.write() as tx:
+                status = await rate_limits.record_throttling(tx, name, seconds, now)
+        except DatabaseUnavailable as error:
+            log.warning("throttling_not_recorded", channel=name, fault=str(error))
+        else:
+            self._rate_limiter.slow_down(status)
 
     async def stop(self, reason: str) -> None:
         """Stop the channel until an administrator acts: the platform refuses the credential or the account."""
@@ -307,12 +314,14 @@ class ChannelSender:
 
     async def _release(self, delivery: Delivery) -> SendOutcome:
         """Release the claim of a delivery that was not tried; a newer claim by another worker is left alone."""
-        await self._services.results.record(PostponedDelivery(delivery.id, None))
+        await self._services.results.record(PostponedDelivery(delivery.id, None, is_attempt=False))
         return SendOutcome.WAITING
 
-    async def _postpone(self, delivery: Delivery, seconds: float, fault: str) -> SendOutcome:
+    async def _postpone(
+        self, delivery: Delivery, seconds: float, fault: str, *, is_attempt: bool = True
+    ) -> SendOutcome:
         until = self._services.clock() + timedelta(seconds=seconds)
-        await self._services.results.record(PostponedDelivery(delivery.id, until, fault))
+        await self._services.results.record(PostponedDelivery(delivery.id, until, fault, is_attempt=is_attempt))
         return SendOutcome.WAITING
 
     async def _drop_recipient(self, delivery: Delivery) -> SendOutcome:

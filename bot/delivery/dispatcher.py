@@ -16,6 +16,7 @@ from bot.delivery.results import ResultWriter
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import claims, outbox, tuning
+from storage.queue.rate_limits import RateLimitStatus
 
 log = structlog.get_logger()
 
@@ -42,7 +43,9 @@ class Dispatcher:
         self._worker_id = new_worker_id()
         self.wake = asyncio.Event()
         self.credentials_freed = asyncio.Event()
-        self._credentials = Credentials(database, channels, self._worker_id, clock, self._credentials_lost)
+        self._credentials = Credentials(
+            database, channels, self._worker_id, clock, self._credential_taken, self._credentials_lost
+        )
         results = ResultWriter(database, self._worker_id, clock, sleep)
         services = DeliveryServices(database, results, self._credentials, self._worker_id, clock, sleep, monotonic)
         self._senders = {
@@ -97,14 +100,13 @@ class Dispatcher:
                     await self.credentials_freed.wait()
             self.credentials_freed.clear()
             try:
-                await self._refresh_credentials()
+                await self._credentials.refresh()
             except DatabaseUnavailable as error:
                 log.warning("credentials_database_unavailable", fault=str(error))
 
-    async def _refresh_credentials(self) -> None:
-        for status in await self._credentials.refresh():
-            self._senders[status.channel].take_over(status)
-            self.wake.set()
+    def _credential_taken(self, status: RateLimitStatus) -> None:
+        self._senders[status.channel].take_over(status)
+        self.wake.set()
 
     def _credentials_lost(self) -> None:
         """Send nothing more, as another process may; try again at once, as the connection alone may have been lost."""
@@ -117,8 +119,8 @@ class Dispatcher:
     async def _shut_down(self) -> None:
         """Hand over at once what no attempt has begun for; wait for those in flight, at most SHUTDOWN_GRACE.
 
-        A prompt that the platform accepts now would otherwise be sent twice. Claims of attempts that take longer are
-        released in the end.
+        What the platform accepts now would otherwise be sent twice. Attempts that take longer keep their claims, whose
+        leases expire: until then a receipt can still show that a message was accepted.
         """
         for sender in self.senders:
             sender.abandon()
@@ -126,9 +128,8 @@ class Dispatcher:
         await self.close()
         if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=tuning.SHUTDOWN_GRACE)
-            await self._release()
 
-    async def _release(self, except_ids: Sequence[int] = ()) -> None:
+    async def _release(self, except_ids: Sequence[int]) -> None:
         try:
             async with self._database.write() as tx:
                 await outbox.release(tx, self._worker_id, except_ids)
@@ -146,14 +147,15 @@ class Dispatcher:
 
         Raises DatabaseUnavailable.
         """
-        await self._refresh_credentials()
+        await self._credentials.refresh()
         self.credentials_freed.clear()
         keeping = asyncio.create_task(self._keep_credentials())
         try:
             return await self._drain()
         finally:
             keeping.cancel()
-            await asyncio.wait([keeping])
+            with suppress(asyncio.CancelledError):
+                await keeping
 
     async def _drain(self) -> int:
         count, was_busy = 0, False

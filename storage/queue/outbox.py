@@ -152,11 +152,12 @@ async def finish_all(tx: Transaction, worker: str, finished: Sequence[FinishedDe
 
 @dataclass(frozen=True, slots=True)
 class PostponedDelivery:
-    """A claimed delivery that could not be sent and is due again at `until`; None: not attempted, due as before."""
+    """A claimed delivery that could not be sent and is due again at `until`; None: due as before."""
 
     id: int
     until: datetime | None
     fault: str = ""
+    is_attempt: bool = True  # whether the claim counts as an attempt, after which the next one waits longer
 
 
 async def postpone_all(tx: Transaction, worker: str, postponed: Sequence[PostponedDelivery]) -> None:
@@ -167,7 +168,7 @@ async def postpone_all(tx: Transaction, worker: str, postponed: Sequence[Postpon
             "by_worker": worker,
             "until": delivery.until,
             "new_fault": delivery.fault[:80] or None,
-            "uncounted": int(delivery.until is None),
+            "uncounted": int(not delivery.is_attempt),
         }
         for delivery in postponed
     ]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import RowMapping, bindparam, func, select, update
 
 from storage.database import Transaction, dialect_insert
+from storage.queue import tuning
 from storage.queue.tuning import RECOVERY, SLOWEST, STRETCH
 from storage.schema import rate_limits
 
@@ -30,8 +31,9 @@ async def take_over(tx: Transaction, channel: str, worker: str, now: datetime) -
     """Record that `worker` sends on a credential from now on; the one before it can claim nothing any more.
 
     Only for a process that holds the credential's lock (bot/delivery/credentials.py). Waits for a claim of the previous
-    one that is being committed.
+    one that is being committed, for TAKE_OVER_WAIT seconds; raises DatabaseUnavailable then.
     """
+    await _bound(tx, lock_timeout=tuning.TAKE_OVER_WAIT)
     await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
     row = (await tx.execute(_TAKE_OVER, {"on_channel": channel, "by_worker": worker})).mappings().one()
     return _status(row, now)
@@ -39,7 +41,15 @@ async def take_over(tx: Transaction, channel: str, worker: str, now: datetime) -
 
 async def confirm_holder(tx: Transaction, channel: str, worker: str) -> bool:
     """Whether `worker` still sends on a credential; if so, none takes over before the transaction ends."""
+    await _bound(tx, idle_in_transaction_session_timeout=tuning.CLAIM_SILENCE)
     return await tx.scalar(_CONFIRM, {"on_channel": channel, "by_worker": worker}) is not None
+
+
+async def _bound(tx: Transaction, **seconds: float) -> None:
+    """Bound how long this transaction may wait for others, or make others wait that want to take over."""
+    if tx.dialect.name == "postgresql":
+        limits = (func.set_config(name, f"{value:g}s", True) for name, value in seconds.items())
+        await tx.execute(select(*limits))
 
 
 async def record_throttling(tx: Transaction, channel: str, seconds: float, now: datetime) -> RateLimitStatus:
@@ -47,6 +57,7 @@ async def record_throttling(tx: Transaction, channel: str, seconds: float, now: 
 
     Several in one burst slow down once: their messages were in flight when the first response arrived.
     """
+    await _bound(tx, idle_in_transaction_session_timeout=tuning.CLAIM_SILENCE)
     await tx.execute(dialect_insert(tx, rate_limits).values(channel=channel).on_conflict_do_nothing())
     row = (await tx.execute(_LOCK, {"on_channel": channel})).mappings().one()
     before, moment = _status(row, now), now.timestamp()
@@ -69,9 +80,13 @@ def recovered(factor: float, seconds: float) -> float:
 
 
 def _status(row: RowMapping, now: datetime) -> RateLimitStatus:
-    """A 429 that was recorded in the future does not stop sending: the clock was set back."""
+    """A 429 that was recorded far in the future does not stop sending: the clock was set back.
+
+    Clocks of machines may differ by a little; a pause is never longer than the platform asked.
+    """
     since = now.timestamp() - row["refused_at"]
-    held = max(0.0, row["held_until"] - now.timestamp()) if since >= 0 else 0.0
+    held = min(row["held_until"] - now.timestamp(), row["held_until"] - row["refused_at"])
+    held = max(0.0, held) if since > -tuning.CLOCK_DIFFERENCE else 0.0
     return RateLimitStatus(row["channel"], held, recovered(row["factor"], since), row["refusals"])
 
 

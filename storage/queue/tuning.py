@@ -16,13 +16,27 @@ After a kill -9 another process takes over within it (benchmark `takeover`); a t
 HOLDER_SILENCE = 6.0
 """Seconds after which a silent holder has lost its credential: its process is frozen, or its machine has vanished.
 
-Several tries may fail before; together with HOLDER_RETRY it stays below ten seconds (test_credentials.py).
+Several signs of life may be late before; together with HOLDER_RETRY it stays below ten seconds (test_credentials.py).
 """
+
+CLAIM_SILENCE = 5.0
+"""Seconds after which the database ends a claim whose process says nothing more: it locks the credential's row.
+
+Less than HOLDER_SILENCE, so that a process that froze within a claim does not hold up the one that takes over.
+"""
+
+TAKE_OVER_WAIT = 1.0
+"""Seconds that a take-over waits for that row: the process that takes over must give signs of life meanwhile."""
+
+CLOCK_DIFFERENCE = 60.0
+"""Seconds by which the clocks of two machines may differ; a 429 recorded further in the future is ignored."""
 
 # ---------------------------------------------------------------- how far ahead deliveries are claimed
 
 AHEAD = 1.0
-"""Seconds of messages that wait in the process for their turn; when half of them have left, as many are claimed.
+"""Seconds of messages that wait in the process for their turn, one for each recipient.
+
+When half of them have left, as many are claimed.
 
 The other half bridges the planning of prompts on SQLite, for whose transactions claims wait: with 0.5 the daily run
 lost 2 % of the rate. If the process is killed, what waits is sent after LEASE, so not more (`daily_run`, `kills`).

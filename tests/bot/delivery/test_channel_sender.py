@@ -112,6 +112,24 @@ async def test_a_delivery_whose_result_was_not_recorded_is_not_overtaken(
     assert stage.telegram.sent == ["first", *THREE], "at least once"
 
 
+async def test_an_unexpected_error_while_recording_a_result_holds_up_no_later_delivery(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "finish_all", broken)
+        await stage.dispatcher.drain()
+    assert [sender.in_flight for sender in stage.dispatcher.senders] == [frozenset(), frozenset()]
+    stage.clock.move(seconds=PAST_LEASE)
+    await stage.dispatcher.drain()
+    assert set((await stage.states()).values()) == {"sent"}
+    await stage.add("later")
+    await stage.dispatcher.drain()
+    assert stage.telegram.sent[-1] == "later"
+
+
 # ---------------------------------------------------------------- a stop in between
 
 
@@ -144,9 +162,11 @@ async def test_a_process_that_stops_without_grace_sends_nothing_that_it_released
         await running
     other = worker(stage.database, stage.clock, limits)
     await other.dispatcher.drain()
+    assert other.telegram.tried == [], "none overtakes the one that is in flight"
     response_gate.set()
     await asyncio.gather(*(task for sender in stage.dispatcher.senders for task in sender.tasks))
-    assert (stage.telegram.sent, other.telegram.sent) == (["first"], THREE)
+    await other.dispatcher.drain()
+    assert (stage.telegram.sent, other.telegram.sent) == (["first"], ["second", "third"])
 
 
 # ---------------------------------------------------------------- expired leases

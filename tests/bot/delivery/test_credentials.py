@@ -1,18 +1,23 @@
 """Of all processes one at a time holds a credential; another takes over when it ends, freezes or loses the database."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import text
 
 from bot.delivery.credentials import NOTIFICATION, Credentials
 from storage import notifications
-from storage.database import Database
+from storage.advisory_locks import LockSession
+from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import rate_limits, tuning
+from storage.queue.rate_limits import RateLimitStatus
 from tests.cast import Clock
 
+T = TypeVar("T")
 CHANNELS = ("telegram", "whatsapp")
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -23,11 +28,17 @@ class Process:
     def __init__(self, database: Database, clock: Clock, name: str) -> None:
         self.lost = asyncio.Event()
         self.seconds = 0.0
-        self.credentials = Credentials(database, CHANNELS, name, clock, self.lost.set, lambda: self.seconds)
+        self.taken: list[str] = []
+        self.credentials = Credentials(database, CHANNELS, name, clock, self._take, self.lost.set, lambda: self.seconds)
+
+    def _take(self, status: RateLimitStatus) -> None:
+        self.taken.append(status.channel)
 
     async def try_for(self) -> list[str]:
         """Try for all credentials; those that were taken over."""
-        return [status.channel for status in await self.credentials.refresh()]
+        self.taken = []
+        await self.credentials.refresh()
+        return self.taken
 
     @property
     def held(self) -> list[str]:
@@ -48,6 +59,15 @@ async def end_sessions(database: Database) -> None:
     """End the sessions that hold locks, as PostgreSQL does when their processes are killed or it restarts."""
     async with database.write() as tx:
         await tx.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+
+
+async def in_another_process(work: Callable[[], Awaitable[T]]) -> T:
+    """Run work as another process does, beside an open transaction of this one."""
+    return await asyncio.create_task(_awaited(work), context=Context())
+
+
+async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
+    return await work()
 
 
 async def test_a_process_holds_nothing_before_its_first_try_and_after_its_last(
@@ -132,6 +152,75 @@ async def test_another_process_takes_over_from_one_that_is_frozen(
         assert await second.try_for() == list(CHANNELS)
 
 
+async def freeze_within_a_claim(database: Database, first: Process, second: Process) -> None:
+    """Lock the row as a claim of the first does, and let the second try for it until it has taken over."""
+    async with database.write() as claiming:
+        assert await rate_limits.confirm_holder(claiming, "telegram", "first")
+        await first.credentials.hand_over()  # the server ended its session
+        with pytest.raises(DatabaseUnavailable):
+            await in_another_process(second.try_for)
+        assert second.held == ["whatsapp"], "one locked row concerns no other channel"
+        while second.held != list(CHANNELS):
+            with suppress(DatabaseUnavailable):
+                await in_another_process(second.try_for)
+
+
+@ON_POSTGRESQL
+async def test_another_process_takes_over_from_one_that_froze_within_a_claim(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim holds the credential's row; while it is waited for, the other process still gives signs of life."""
+    monkeypatch.setattr(tuning, "TAKE_OVER_WAIT", 0.05)
+    monkeypatch.setattr(tuning, "CLAIM_SILENCE", 0.5)
+    async with processes(database, clock) as (first, second):
+        await first.try_for()
+        with pytest.raises(DatabaseUnavailable):  # its transaction was ended
+            await freeze_within_a_claim(database, first, second)
+        assert await second.try_for() == []
+
+
+@ON_POSTGRESQL
+async def test_a_process_that_loses_its_connection_while_it_takes_over_holds_nothing(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over = rate_limits.take_over
+
+    async def lose_connection(tx: Transaction, *arguments: Any) -> RateLimitStatus:
+        await tx.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+        while first.credentials._locks.held:  # until it has noticed
+            await tx.execute(text("SELECT 1"))
+        return await take_over(tx, *arguments)
+
+    async with processes(database, clock) as (first, second):
+        with monkeypatch.context() as patch:
+            patch.setattr(rate_limits, "take_over", lose_connection)
+            with suppress(DatabaseUnavailable):
+                await first.try_for()
+        assert first.held == []
+        assert await second.try_for() == list(CHANNELS)
+        assert await first.try_for() == []
+        assert first.held == []
+
+
+async def test_time_counts_from_the_beginning_of_a_sign_of_life(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may have heard it at once, however late its answer arrives."""
+    async with processes(database, clock) as (first, _):
+        await first.try_for()
+        try_acquire = LockSession.try_acquire
+
+        async def slow(session: LockSession, names: Collection[str]) -> frozenset[str]:
+            held = await try_acquire(session, names)
+            first.seconds += 5
+            return held
+
+        monkeypatch.setattr(LockSession, "try_acquire", slow)
+        await first.try_for()
+        first.seconds = tuning.HOLDER_SILENCE
+        assert first.held == (list(CHANNELS) if database.is_sqlite else [])
+
+
 @ON_POSTGRESQL
 async def test_signs_of_life_keep_a_credential(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -149,4 +238,4 @@ async def test_signs_of_life_keep_a_credential(
 
 def test_another_process_takes_over_within_ten_seconds_in_any_case() -> None:
     assert tuning.HOLDER_SILENCE + tuning.HOLDER_RETRY < 10
-    assert tuning.HOLDER_SILENCE >= 3 * tuning.HOLDER_RETRY, "two tries may fail"
+    assert tuning.HOLDER_SILENCE >= 3 * tuning.HOLDER_RETRY, "two signs of life may be late"

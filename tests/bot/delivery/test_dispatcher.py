@@ -188,7 +188,7 @@ async def test_a_stop_waits_for_attempts_in_flight_and_records_their_results(sta
     assert await stage.states() == {"prompt": "sent"}
 
 
-async def test_a_stop_releases_the_claims_of_unsent_deliveries(
+async def test_an_attempt_that_outlasts_a_stop_keeps_its_claim_until_its_lease_expires(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "SHUTDOWN_GRACE", 0)
@@ -201,7 +201,14 @@ async def test_a_stop_releases_the_claims_of_unsent_deliveries(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert await stage.states() == {"reply": "waiting"}
+    assert await stage.states() == {"reply": "claimed"}
+    clock.move(seconds=tuning.LEASE.total_seconds() - 1)
+    other = Stage(database, clock)
+    await other.dispatcher.drain()
+    assert other.telegram.tried == [], "a receipt may still show that it was accepted"
+    clock.move(seconds=2)
+    await other.dispatcher.drain()
+    assert other.telegram.sent == ["reply"]
     stage.telegram.gates["reply"].set()
     await asyncio.gather(*(task for sender in stage.dispatcher.senders for task in sender.tasks))
 

@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from bot.channels.channel import Throttled
 from handlers.message import Action
 from storage.database import Database
+from storage.queue import rate_limits
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.stage import FAST, SLOW, Gate, Stage
 from tests.cast import Clock
@@ -48,6 +50,7 @@ async def test_after_a_429_nothing_is_sent_on_that_channel_until_it_may_resume(
     await stage.add("elsewhere", channel="webchat")
     await stage.dispatcher.drain()
     assert stage.telegram.tried == ["0"], "deliveries that waited for their turn wait too"
+    assert [(await stage.row(str(number)))["attempts"] for number in range(4)] == [1, 0, 0, 0]
     assert stage.webchat.sent == ["elsewhere"]
     stage.clock.move(seconds=29)
     await stage.dispatcher.drain()
@@ -164,6 +167,44 @@ async def test_what_waits_when_a_credential_is_lost_is_left_to_the_process_that_
     await two.dispatcher.drain()
     assert sorted(two.telegram.sent) == ["0", "1", "2", "3"]
     assert [(await two.row(str(number)))["attempts"] for number in range(4)] == [1] * 4, "a release is no attempt"
+
+
+async def test_a_process_that_is_no_longer_the_holder_claims_nothing_before_it_has_taken_over_again(
+    database: Database, clock: Clock
+) -> None:
+    """As when its connection was lost, and it has not noticed yet."""
+    stage = Stage(database, clock, FAST)
+    await stage.dispatcher.drain()
+    async with database.write() as tx:
+        await rate_limits.take_over(tx, "telegram", "another", clock())
+    await stage.add("reply")
+    await stage.dispatcher.drain()
+    assert await stage.states() == {"reply": "waiting"}
+    await stage.dispatcher.drain()
+    assert await stage.states() == {"reply": "sent"}
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_when_the_database_ends_the_session_nothing_more_is_sent_until_the_credential_is_ours_again(
+    database: Database, clock: Clock
+) -> None:
+    stage = Stage(database, clock, FAST)
+    gate = stage.sleep_gate = Gate()
+    for number in range(4):
+        await stage.add(f"{number}", f"person {number}")
+    running = asyncio.create_task(stage.dispatcher.run())
+    await gate.reached.wait()
+    async with database.write() as tx:
+        await tx.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+    while set((await stage.states()).values()) != {"waiting"}:
+        assert stage.telegram.tried == []
+    gate.set()
+    while len(stage.telegram.sent) < 4:
+        stage.dispatcher.wake.set()
+        await stage.states()
+    running.cancel()
+    await asyncio.wait([running])
+    assert [(await stage.row(str(number)))["attempts"] for number in range(4)] == [1] * 4
 
 
 async def test_a_stopping_process_hands_over_at_once_what_it_has_not_begun(database: Database, clock: Clock) -> None:

@@ -100,7 +100,7 @@ async def test_a_delivery_returned_without_an_attempt_is_due_as_before(database:
     async with database.write() as tx:
         await outbox.add(tx, [new("a1")])
         (first,) = await claim(tx)
-        await outbox.postpone_all(tx, "one", [PostponedDelivery(first.id, None)])
+        await outbox.postpone_all(tx, "one", [PostponedDelivery(first.id, None, is_attempt=False)])
         (again,) = await claim(tx, worker="two")
         assert (again.key, again.attempts) == ("a1", 1)
 

@@ -98,6 +98,14 @@ async def test_no_429_ends_an_earlier_pause_and_the_back_off_is_bounded(
         assert 1 <= status.factor <= tuning.SLOWEST
 
 
+@pytest.mark.parametrize(("seconds", "held"), [(-5, 20), (0, 20), (5, 15)])
+async def test_the_clock_of_the_machine_that_takes_over_may_differ_by_seconds(
+    database: Database, seconds: float, held: float
+) -> None:
+    await throttle(database, 20)
+    assert (await take_over(database, "second", after=seconds)).held == held
+
+
 @pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=400)])
 async def test_a_clock_that_was_set_back_does_not_block_sending(database: Database, back: timedelta) -> None:
     await throttle(database, 20)
