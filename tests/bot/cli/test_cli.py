@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from bot import process_lock
 from content.library import Library
 from storage.database import open_database
 from storage.people import servants
@@ -138,6 +139,15 @@ def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: 
     early = integra("tick", "--at", "2026-11-23T08:59-06:00")
     assert early.out == "0 prompts planned; deliveries: none.\n", early.err
     assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 sent.\n"
+    assert integra("tick", "--at", NINE).out == "0 prompts planned; deliveries: 3 sent.\n"
+
+
+def test_tick_beside_a_running_server_leaves_the_sending_to_it(
+    integra: Integra, tmp_path: Path, library: Library
+) -> None:
+    fill(tmp_path, library, servant_count=3)
+    with process_lock.hold(tmp_path / "integra.db"):
+        assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 waiting.\n"
     assert integra("tick", "--at", NINE).out == "0 prompts planned; deliveries: 3 sent.\n"
 
 
