@@ -1,4 +1,4 @@
-"""Latency of a reply while the day's prompts are sent at the rate limit: it takes the next send slot of its worker.
+"""Latency of a reply while the day's prompts are sent at the rate limit: it takes the next turn.
 
 From the commit that enqueues it until the worker records that the platform accepted it, by the clock of this machine.
 Not in the quick run.
@@ -17,7 +17,7 @@ from storage import schema
 from storage.database import Database, open_database
 from storage.queue import outbox
 
-RATE, SLOT = 25, 1000 / 25  # messages a second; milliseconds
+RATE, STEP = 25, 1000 / 25  # messages a second; milliseconds
 REPLIES = 20
 INTERVAL = 0.3  # seconds between two replies
 WARM_UP = 1.0  # seconds until all workers are busy with prompts
@@ -36,7 +36,7 @@ async def _row(databases: Databases, fake: PlatformProcess, workers: int) -> Row
     latencies = Figure(await _latencies(databases, fake, workers), "ms")
     what = f"reply latency while prompts are sent at {RATE}/s, PostgreSQL, {workers} worker{'s' if workers > 1 else ''}"
     slowest = f"slowest of {REPLIES}: {percentile(latencies.values, 1.0):,.0f} ms"
-    return Row(what, latencies, peer_name=f"slot length: {SLOT:.0f} ms", note=slowest)
+    return Row(what, latencies, peer_name=f"distance of two messages: {STEP:.0f} ms", note=slowest)
 
 
 async def _latencies(databases: Databases, fake: PlatformProcess, workers: int) -> list[float]:

@@ -36,8 +36,8 @@ PATH = re.compile(r"\.{0,2}/[\w./ -]*")
 """What is surely the path of a file, absolute or beginning with a dot, and may be shown."""
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
 Rate = Annotated[float, Field(ge=1, le=1000)]
-"""Messages per second. Below 1, a few processes reserve slots so far ahead after a 429 that the clock seems to have
-been set back (see storage/queue/rate_limits.py); no platform allows more than 1,000."""
+"""Messages per second. Below 1, a delivery could wait for its turn for longer than its claim allows after several 429s
+(START_WITHIN and SLOWEST in storage/queue/tuning.py); no platform allows more than 1,000."""
 
 
 class WrongSetting(Exception):

@@ -88,7 +88,7 @@ async def try_acquire(database: Database, lock: Lock) -> AsyncIterator[HeldLock 
 
 
 class LockSession:
-    """Locks of one kind, one for each name, held by a connection of its own.
+    """Locks of one kind, one for each name, held by a connection of its own; `on_lost` is called when it breaks.
 
     A process that dies releases them with its connection, and one that the server has not heard from for
     `silence` seconds loses them: it is frozen, or its machine has vanished. On SQLite every lock is free.
@@ -118,8 +118,6 @@ class LockSession:
             self._held = frozenset(names)
             return self._held
         async with self._in_use:
-            if self._connection is not None and self._connection.is_closed():
-                self._terminated(self._connection)
             if self._connection is None:
                 await self._connect()
             wanted = sorted(set(names) - self._held)
@@ -162,6 +160,7 @@ class LockSession:
         running = getattr(self._connection, method)(*arguments, timeout=self._silence / 2)
         result = await postgres.none_if_disconnected(running)
         if result is None:
+            self._terminated(self._connection)
             await self._close()
             raise DatabaseUnavailable("the connection for locks was lost")
         return result
@@ -171,6 +170,7 @@ class LockSession:
         await self._stack.aclose()
 
     def _terminated(self, connection: Any) -> None:
+        """The connection broke, or is given up."""
         if connection is self._connection:  # not one that we have closed
             self._connection, self._held = None, frozenset()
             self._on_lost()

@@ -1,5 +1,6 @@
 """`integra tick`: do the due work of one moment and exit."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -24,7 +25,8 @@ async def tick(
     moment = _parse_moment(at)
     settings = config.load()
     await schema.migrate(settings.database)
-    with process_lock.hold_if_free(sqlite_file(parse_url(settings.database))) as may_send:
+    file = sqlite_file(parse_url(settings.database))  # on PostgreSQL each credential has a lock of its own
+    with process_lock.hold_if_free(file) if file else nullcontext(True) as may_send:
         async with wiring.build(settings, clock=lambda: moment, sends=may_send) as app:
             planned = await app.tick(moment)
             async with app.database.read() as tx:

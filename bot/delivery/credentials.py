@@ -56,12 +56,7 @@ class Credentials:
     async def refresh(self) -> None:
         """Show that we are alive, and take the credentials that are free. Raises DatabaseUnavailable."""
         began = self._monotonic()
-        try:
-            locked = await self._locks.try_acquire(self._channels)
-        except DatabaseUnavailable:
-            self._lose()
-            raise
-        self._held &= locked
+        locked = await self._locks.try_acquire(self._channels)
         self._held_until = began + tuning.HOLDER_SILENCE
         fault: DatabaseUnavailable | None = None
         for channel in sorted(locked - self._held):
@@ -82,8 +77,9 @@ class Credentials:
             status = await rate_limits.take_over(tx, channel, self._worker_id, self._clock())
         if channel in self._locks.held:  # unless the connection was lost meanwhile
             self._held |= {channel}
-            log.info("credential_taken", channel=channel, worker=self._worker_id)
             self._on_taken(status)
+            if not self._database.is_sqlite:  # there is no other process there
+                log.info("credential_taken", channel=channel, worker=self._worker_id)
 
     def _lose(self) -> None:
         """The connection broke, or a sign of life failed: another process may hold them from now on."""

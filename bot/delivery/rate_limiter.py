@@ -69,7 +69,7 @@ class RateLimiter:
         """Go on as the credential's row says, at a distance to the last message of the process that sent before."""
         if self._limits is not None:
             self.slow_down(status)
-            self._next_at = self._free_at = max(self._free_at, self._monotonic() + self._step())
+            self._next_at = max(self._free_at, self._monotonic() + self._step())
 
     def slow_down(self, status: RateLimitStatus) -> None:
         """Pause and send more slowly, as a 429 demands."""

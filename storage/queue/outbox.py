@@ -78,7 +78,7 @@ class Delivery:
 
     @property
     def is_signal(self) -> bool:
-        """It is no message of its own and takes no slot of the rate limit."""
+        """It is no message of its own and waits for no turn of the rate limit."""
         return self.priority < 0
 
 

@@ -36,10 +36,9 @@ CLOCK_DIFFERENCE = 60.0
 AHEAD = 1.0
 """Seconds of messages that wait in the process for their turn, one for each recipient.
 
-When half of them have left, as many are claimed.
-
-The other half bridges the planning of prompts on SQLite, for whose transactions claims wait: with 0.5 the daily run
-lost 2 % of the rate. If the process is killed, what waits is sent after LEASE, so not more (`daily_run`, `kills`).
+When half of them have left, as many are claimed. The other half bridges the planning of prompts on SQLite, for whose
+transactions claims wait: with 0.5 the daily run lost 2 % of the rate. If the process is killed, what waits is sent
+after LEASE, so not more (`daily_run`, `kills`).
 """
 
 MAX_IN_FLIGHT = 256
@@ -64,7 +63,8 @@ MIN_GAP = 0.995
 """Least distance of two messages as a fraction of a step: late messages are caught up half a per cent faster.
 
 At 29.4 messages a second, 31 then span 15 ms more than the second in which a platform allows 30, instead of 20: that is
-what may be lost or gained on the way to the platform. With 0.99 one run of four had a refusal (`daily_run`).
+what may be lost or gained on the way to the platform. With 0.99, and half a second of MAX_CATCH_UP, one of three runs
+had refusals (`daily_run`).
 """
 
 TIMER_TOLERANCE = 0.002

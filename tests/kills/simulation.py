@@ -32,7 +32,7 @@ from tests.kills.audit import KillResult
 from tests.kills.forkserver import ForkServer, worker_name
 
 ROLES = {True: ("all",), False: ("worker", "worker", "web")}  # by whether it is SQLite
-RATE = 1_000  # messages a second and channel, as configured: a killed process has reserved slots for less than a second
+RATE = 1_000  # messages a second and channel, as configured: a killed process holds the claims of a second
 MAX_KILL_DELAY = 0.03  # seconds between the message that triggers a kill and the kill
 LAST_KILL_SHARE = 0.95  # of all messages, after which no process is killed
 LEASE_INTERVAL = 1.0  # seconds between two expiries of leases, in place of the minute after which they really expire

@@ -19,6 +19,7 @@ from tests.cast import Clock
 
 T = TypeVar("T")
 CHANNELS = ("telegram", "whatsapp")
+LONGEST = 20  # seconds after which a test that waits for ever fails
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 
@@ -152,17 +153,25 @@ async def test_another_process_takes_over_from_one_that_is_frozen(
         assert await second.try_for() == list(CHANNELS)
 
 
-async def freeze_within_a_claim(database: Database, first: Process, second: Process) -> None:
-    """Lock the row as a claim of the first does, and let the second try for it until it has taken over."""
+async def freeze_within_a_claim(database: Database, first: Process, second: Process, seen: list[object]) -> None:
+    """Lock the row as a claim of the first does, and let the second try for it until it has taken over.
+
+    `seen` gets what is seen after its first try: what it holds, and how many locks. An assertion here would be lost,
+    as the end of the transaction raises.
+    """
     async with database.write() as claiming:
         assert await rate_limits.confirm_holder(claiming, "telegram", "first")
         await first.credentials.hand_over()  # the server ended its session
-        with pytest.raises(DatabaseUnavailable):
+        try:
             await in_another_process(second.try_for)
-        assert second.held == ["whatsapp"], "one locked row concerns no other channel"
-        while second.held != list(CHANNELS):
-            with suppress(DatabaseUnavailable):
-                await in_another_process(second.try_for)
+        except DatabaseUnavailable:
+            seen.append("it waited for the row, and no longer")
+        locks = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        seen += [second.held, await claiming.scalar(locks)]
+        async with asyncio.timeout(LONGEST):
+            while second.held != list(CHANNELS):
+                with suppress(DatabaseUnavailable):
+                    await in_another_process(second.try_for)
 
 
 @ON_POSTGRESQL
@@ -174,8 +183,11 @@ async def test_another_process_takes_over_from_one_that_froze_within_a_claim(
     monkeypatch.setattr(tuning, "CLAIM_SILENCE", 0.5)
     async with processes(database, clock) as (first, second):
         await first.try_for()
+        seen: list[object] = []
         with pytest.raises(DatabaseUnavailable):  # its transaction was ended
-            await freeze_within_a_claim(database, first, second)
+            await freeze_within_a_claim(database, first, second, seen)
+        assert seen == ["it waited for the row, and no longer", ["whatsapp"], 1], "one row concerns no other channel"
+        assert second.held == list(CHANNELS)
         assert await second.try_for() == []
 
 

@@ -8,10 +8,12 @@ from sqlalchemy import text
 from bot.channels.channel import Throttled
 from handlers.message import Action
 from storage.database import Database
-from storage.queue import rate_limits
+from storage.queue import rate_limits, tuning
 from storage.queue.outbox import DeliveryKind
 from tests.bot.delivery.stage import FAST, SLOW, Gate, Stage
 from tests.cast import Clock
+
+LONGEST = 20  # seconds after which a test that waits for ever fails
 
 
 async def test_a_channel_keeps_its_rate_limit_and_another_channel_does_not_wait(
@@ -186,8 +188,9 @@ async def test_a_process_that_is_no_longer_the_holder_claims_nothing_before_it_h
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_when_the_database_ends_the_session_nothing_more_is_sent_until_the_credential_is_ours_again(
-    database: Database, clock: Clock
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tuning, "HOLDER_RETRY", 3600)  # it tries again at once
     stage = Stage(database, clock, FAST)
     gate = stage.sleep_gate = Gate()
     for number in range(4):
@@ -196,12 +199,13 @@ async def test_when_the_database_ends_the_session_nothing_more_is_sent_until_the
     await gate.reached.wait()
     async with database.write() as tx:
         await tx.execute(text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
-    while set((await stage.states()).values()) != {"waiting"}:
-        assert stage.telegram.tried == []
-    gate.set()
-    while len(stage.telegram.sent) < 4:
-        stage.dispatcher.wake.set()
-        await stage.states()
+    async with asyncio.timeout(LONGEST):
+        while set((await stage.states()).values()) != {"waiting"}:
+            assert stage.telegram.tried == []
+        gate.set()
+        while len(stage.telegram.sent) < 4:
+            stage.dispatcher.wake.set()
+            await stage.states()
     running.cancel()
     await asyncio.wait([running])
     assert [(await stage.row(str(number)))["attempts"] for number in range(4)] == [1] * 4
@@ -216,8 +220,9 @@ async def test_a_stopping_process_hands_over_at_once_what_it_has_not_begun(datab
     await response_gate.reached.wait()
     await one.add("waiting", "beto")
     running.cancel()
-    while "waiting" not in two.telegram.sent:  # until the other has handed over
-        await two.dispatcher.drain()
+    async with asyncio.timeout(LONGEST):
+        while "waiting" not in two.telegram.sent:  # until the other has handed over
+            await two.dispatcher.drain()
     assert two.telegram.sent == ["waiting"], "Ana's next message does not overtake the one in flight"
     response_gate.set()
     with pytest.raises(asyncio.CancelledError):

@@ -49,18 +49,21 @@ class ReceiptChat(Chat):
 
     async def receive_status(
         self, row: Row, status: DeliveryStatus, code: int = 0, *, has_our_id: bool = True, ref: str = ""
-    ) -> None:
-        """Receive a status, dated now; without `has_our_id` only the platform's reference identifies it."""
+    ) -> bool:
+        """Receive a status, dated now; without `has_our_id` only the platform's reference identifies it.
+
+        Returns whether the message is sent again.
+        """
         ref = ref or row["platform_ref"] or f"wamid.OUT{row['id']}"
         at = int(self.clock().timestamp())
         number = row["id"] if has_our_id else 0
-        await self.receive_receipt(
+        return await self.receive_receipt(
             Receipt("whatsapp", f"{ref}:{status}", ref, status, number, at, code, error_meaning(code))
         )
 
-    async def receive_receipt(self, receipt: Receipt) -> None:
+    async def receive_receipt(self, receipt: Receipt) -> bool:
         async with self.database.write() as tx:
-            await receipts.receive(WorkContext(tx, self.library, self.installation, self.clock()), receipt)
+            return await receipts.receive(WorkContext(tx, self.library, self.installation, self.clock()), receipt)
 
     async def reload(self, phone: Phone, row: Row) -> Row:
         """The current row of the same delivery."""
@@ -223,7 +226,8 @@ def test_every_meaning_has_its_consequence() -> None:
 async def test_the_consequences_of_a_failed_prompt(chat: ReceiptChat, case: Consequence) -> None:
     row = await sent_prompt(chat)
     with capture_logs() as logs:
-        await chat.receive_status(row, DeliveryStatus.FAILED, case.code)
+        is_sent_again = await chat.receive_status(row, DeliveryStatus.FAILED, case.code)
+    assert is_sent_again is case.is_resent, "only then the dispatcher is woken"
     address = await chat.place(ANA)
     assert (await chat.reload(ANA, row))["state"] == "failed"
     assert address.is_reachable is not case.is_gone
