@@ -210,7 +210,10 @@ def _similar_situations(library: Library, group: Sequence[Scenario]) -> Iterator
     """Check that no two situations of a competency are nearly the same."""
     for first, second in itertools.combinations(group, 2):
         for language in LANGUAGES:
-            found = similarity(first.situation.in_language(language), second.situation.in_language(language))
+            texts = first.situation.in_language(language), second.situation.in_language(language)
+            if not may_be_similar(*texts, MAX_SITUATION_SIMILARITY):
+                continue
+            found = similarity(*texts)
             if found >= MAX_SITUATION_SIMILARITY:
                 yield Problem(
                     file_of(library, second),
@@ -259,3 +262,28 @@ def similarity(text: str, other: str) -> float:
     """Similarity of two texts after folding, 0 to 1; symmetric."""
     first, second = sorted((fold(text), fold(other)))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()
+
+
+def may_be_similar(text: str, other: str, least: float) -> bool:
+    """Whether the similarity of two texts can be `least` or more, a hundred times faster than `similarity`.
+
+    What two texts share in the order of both is at most their longest common subsequence.
+    """
+    first, second = fold(text), fold(other)
+    both = len(first) + len(second)
+    return not both or 2 * common_length(first, second) / both >= least  # rounded as `similarity` is
+
+
+def common_length(text: str, other: str) -> int:
+    """Length of the longest common subsequence, for all of `text` at once in the bits of a number.
+
+    Source: H. Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
+    """
+    places: dict[str, int] = {}
+    for index, sign in enumerate(text):
+        places[sign] = places.get(sign, 0) | 1 << index
+    every = rest = (1 << len(text)) - 1
+    for sign in other:
+        met = rest & places.get(sign, 0)
+        rest = ((rest + met) | (rest - met)) & every
+    return len(text) - rest.bit_count()

@@ -277,6 +277,30 @@ def test_similarity_is_symmetric_and_ignores_accents(one: str, other: str) -> No
     assert bank_checks.similarity("Ándale, opción", "andale opcion!") == 1
 
 
+SIMILAR_TEXTS = st.text("abn ", max_size=12)
+
+
+@given(SIMILAR_TEXTS, SIMILAR_TEXTS, st.floats(0, 1))
+def test_texts_that_are_similar_enough_are_never_passed_over(one: str, other: str, least: float) -> None:
+    if bank_checks.similarity(one, other) >= least:
+        assert bank_checks.may_be_similar(one, other, least)
+
+
+@given(SIMILAR_TEXTS, SIMILAR_TEXTS)
+def test_the_common_length_is_that_of_the_longest_common_subsequence(one: str, other: str) -> None:
+    lengths = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for row, left in enumerate(one):
+        for column, right in enumerate(other):
+            longer = max(lengths[row][column + 1], lengths[row + 1][column])
+            lengths[row + 1][column + 1] = lengths[row][column] + 1 if left == right else longer
+    assert bank_checks.common_length(one, other) == lengths[-1][-1]
+
+
+def test_different_situations_are_told_apart_without_a_comparison_of_all_their_parts() -> None:
+    situations = "Una proveedora te regala un reloj.", "Tu primo pide trabajo en tu oficina."
+    assert not bank_checks.may_be_similar(*situations, bank_checks.MAX_SITUATION_SIMILARITY)
+
+
 # ---------------------------------------------------------------- gender-neutral wording
 
 REJECTED = (
