@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bot.cli.processes import fork_server
 from tests.terminal import Integra, command_line
 
 
@@ -17,3 +18,10 @@ def integra(
     shutil.copy(migrated_file, tmp_path / "integra.db")
     with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path), COLUMNS="200") as integra:
         yield integra
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_fork_server() -> Iterator[None]:
+    yield
+    if fork_server.cache_info().currsize:
+        fork_server().close()

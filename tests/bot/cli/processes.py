@@ -1,16 +1,18 @@
-"""Runs `integra` as a real process: until it ends, or until it is ready and then until the end of a block."""
+"""Runs `integra` as a process: until it ends, or until it is ready and then until the end of a block.
+
+`forkserver.py` starts it; where the start of the interpreter or its imports are the story, a test uses `environment`.
+"""
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+from tests.bot.cli.forkserver import ROOT, ForkedProcess, ForkServer, Request
 from tests.terminal import CommandResult
 
-ROOT = Path(__file__).parents[3]
 TIMEOUT = 60  # seconds after which a process that does not end fails the test
 LAST_LINE = "Ctrl-C stops it"  # of what a process prints once it is ready
 
@@ -21,56 +23,58 @@ def environment(folder: Path, **given: str) -> dict[str, str]:
     return inherited | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
 
 
+@cache
+def fork_server() -> ForkServer:
+    """The server of this worker of pytest, which starts with the first process."""
+    return ForkServer(environment(ROOT))
+
+
 def integra(folder: Path, *arguments: str, **given: str) -> CommandResult:
     """Run a command in `folder` until it ends, with DATA_DIR there unless another is given."""
-    return result_of(started(folder, *arguments, **given))
+    return Command(folder, *arguments, **given).result()
 
 
-def started(folder: Path, *arguments: str, **given: str) -> subprocess.Popen[str]:
-    """Start a command in `folder`, as `integra` does, without waiting for its end."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bot", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=environment(folder, **given),
-    )
+class Command:
+    """A command that was started in `folder`, as `integra` does, without waiting for its end."""
+
+    def __init__(self, folder: Path, *arguments: str, **given: str) -> None:
+        self._out, self._err = os.memfd_create("out"), os.memfd_create("err")
+        self.process = _started(folder, arguments, given, self._out, self._err)
+
+    def result(self) -> CommandResult:
+        """Wait for the end."""
+        with os.fdopen(self._out) as out, os.fdopen(self._err) as err:
+            try:
+                code = self.process.wait(TIMEOUT)
+            except TimeoutError:
+                self.process.send_signal(signal.SIGKILL)
+                raise
+            for file in (out, err):
+                file.seek(0)
+            return CommandResult(code, out.read(), err.read())
 
 
-def result_of(process: subprocess.Popen[str]) -> CommandResult:
-    """Wait for the end of a command."""
-    with process:
-        try:
-            out, err = process.communicate(timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    return CommandResult(process.returncode, out, err)
+def _started(folder: Path, arguments: tuple[str, ...], given: dict[str, str], out: int, err: int) -> ForkedProcess:
+    return fork_server().start(Request(list(arguments), str(folder), environment(folder, **given)), out, err)
 
 
 @contextmanager
 def running(folder: Path, *arguments: str, **given: str) -> Iterator[list[str]]:
     """Start a process in `folder`; yield the lines that it printed until it was ready. It is stopped by SIGTERM."""
-    with (folder / "errors.log").open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bot", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            cwd=folder,
-            env=environment(folder, **given),
-        )
-    assert process.stdout is not None
-    lines = []
-    try:
-        for line in process.stdout:  # ends, too, when the process does
-            lines.append(line.rstrip())
-            if line.startswith(LAST_LINE):
-                break
-        else:
-            raise AssertionError((folder / "errors.log").read_text())
-        yield lines
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=TIMEOUT)
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as output:
+        with os.fdopen(writing, "w"), (folder / "errors.log").open("w") as errors:
+            process = _started(folder, arguments, given, writing, errors.fileno())
+        lines = []
+        try:
+            for line in output:  # ends, too, when the process does
+                lines.append(line.rstrip())
+                if line.startswith(LAST_LINE):
+                    break
+            else:
+                raise AssertionError((folder / "errors.log").read_text())
+            yield lines
+        finally:
+            process.send_signal(signal.SIGTERM)
+            output.read()
+            process.wait(TIMEOUT)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from bot import secrets
 from storage import key_fingerprints
 from storage.database import open_database
-from tests.bot.cli.processes import integra, result_of, running, started
+from tests.bot.cli.processes import Command, integra, running
 from tests.bot.cli.server import new_database
 
 PATIENCE = 60.0  # seconds until a process counts as stuck
@@ -75,9 +74,9 @@ def test_it_is_refused_beside_a_running_process(tmp_path: Path, url: str) -> Non
 def test_of_two_at_once_one_at_most_claims_success(tmp_path: Path, url: str) -> None:
     folders = [machine(tmp_path, name) for name in ("first", "second")]
     before = stored(url)
-    with both_held_up(url) as processes:
-        processes += [started(folder, "migrate", "--adopt-secrets", DATABASE_URL=url) for folder in folders]
-    results = [result_of(process) for process in processes]
+    with both_held_up(url) as commands:
+        commands += [Command(folder, "migrate", "--adopt-secrets", DATABASE_URL=url) for folder in folders]
+    results = [command.result() for command in commands]
     winners = [folder for folder, result in zip(folders, results, strict=True) if result.code == 0]
     assert len(winners) <= 1, [result.out for result in results]
     assert stored(url) == (fingerprints_of(winners[0]) if winners else before)
@@ -87,19 +86,19 @@ def test_of_two_at_once_one_at_most_claims_success(tmp_path: Path, url: str) -> 
 
 
 @contextmanager
-def both_held_up(url: str) -> Iterator[list[subprocess.Popen[str]]]:
+def both_held_up(url: str) -> Iterator[list[Command]]:
     """Let both processes read, and neither write, until both wait, or on SQLite one has been refused."""
-    processes: list[subprocess.Popen[str]] = []
+    commands: list[Command] = []
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.partition("///")[2], isolation_level=None)) as raw:
             raw.execute("BEGIN IMMEDIATE")
-            yield processes
-            asyncio.run(wait_for_end_of_one(processes))
+            yield commands
+            asyncio.run(wait_for_end_of_one(commands))
             raw.execute("ROLLBACK")
         return
     with asyncio.Runner() as runner:
         holder = runner.run(hold_table(url))
-        yield processes
+        yield commands
         runner.run(wait_for_both(holder))
         runner.run(holder.close())
 
@@ -119,9 +118,9 @@ async def wait_for_both(holder: asyncpg.Connection) -> None:
             await asyncio.sleep(0.01)
 
 
-async def wait_for_end_of_one(processes: list[subprocess.Popen[str]]) -> None:
+async def wait_for_end_of_one(commands: list[Command]) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
-            if any(process.poll() is not None for process in processes):
+            if any(command.process.poll() is not None for command in commands):
                 return
             await asyncio.sleep(0.01)

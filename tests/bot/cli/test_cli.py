@@ -20,7 +20,7 @@ from content.library import Library
 from storage.database import open_database
 from storage.people import servants
 from tests import keys
-from tests.bot.cli.processes import environment
+from tests.bot.cli.processes import environment, running
 from tests.cast import MONDAY_NINE
 from tests.terminal import CommandResult, Integra
 
@@ -159,7 +159,7 @@ def test_tick_refuses_an_invalid_moment(integra: Integra, moment: str) -> None:
 
 
 def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> None:
-    with Demo(tmp_path):
+    with running(tmp_path, "run", "--demo", HTTP_PORT="0"):
         pass
     table = integra("report")
     assert table.code == 0, table.err
@@ -311,7 +311,10 @@ def test_several_processes_need_postgresql(integra: Integra, role: str) -> None:
     assert error_line(integra("run", "--role", role)).startswith("DATABASE_URL: SQLite serves one process only")
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["check"], 0), (["check", "--help"], 0), (["tick", "--at", "?"], 1)])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["check"], 0), (["check", "--help"], 0), (["migrate"], 0), (["tick", "--at", "?"], 1)],
+)
 def test_a_real_process_ends_with_the_code_that_scripts_rely_on(
     tmp_path: Path, arguments: list[str], code: int
 ) -> None:
