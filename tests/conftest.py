@@ -1,11 +1,13 @@
 """Fixtures of all tests: both databases, the course, the clock, the whole product, a browser."""
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from content.library import Library
 from storage import migrate
 from storage.database import Database, Transaction, open_database
 from storage.schema import metadata, servants
-from tests import chromium, postgres
+from tests import chromium, postgres, shipped_course
 from tests.cast import Clock
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
+
+shipped_course.share()
 
 NEEDS = {
     "postgres_socket": "postgres",
@@ -57,13 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+@cache
+def _runs_commands(file: Path) -> bool:
+    return file.is_relative_to(COMMANDS)
+
+
 def _needs(item: pytest.Item) -> set[str]:
     """The marks of what a test starts, by its fixtures; `database` starts a server for one of its parameters only."""
     assert isinstance(item, pytest.Function)
     needs = {NEEDS[name] for name in item.fixturenames if name in NEEDS}
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     needs |= {"postgres"} if "postgres" in parameters else set()
-    return needs | ({"process"} if item.path.is_relative_to(COMMANDS) else set())
+    return needs | ({"process"} if _runs_commands(item.path) else set())
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from walking through all modules and tests, which stay, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
