@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 from hypothesis.internal.conjecture import engine
 from playwright.async_api import Browser, async_playwright
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from content import library as course
 from content.library import Library
@@ -113,10 +114,11 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[Path]:
-    """A PostgreSQL server with a migrated database `template_integra`."""
+    """A PostgreSQL server with the migrated databases `template_integra`, and `empty_integra` to be copied."""
     with postgres.running() as socket:
         _run_in_thread(_execute(socket, "CREATE DATABASE template_integra"))
         _run_in_thread(migrate.migrate(_postgres_url(socket, "template_integra")))
+        _run_in_thread(_execute(socket, "CREATE DATABASE empty_integra TEMPLATE template_integra"))
         yield socket
 
 
@@ -196,15 +198,24 @@ async def rolled_back(tx: Transaction) -> AsyncIterator[None]:
     await tx.exec_driver_sql("ROLLBACK TO SAVEPOINT attempt")
 
 
+CLEAR = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
+
+
 async def clear_tables(database: Database) -> None:
     """Delete every row and restart ids at 1; a hundred times faster than new files or TRUNCATE."""
     async with database.write() as tx:
-        for table in reversed(metadata.sorted_tables):
-            await tx.execute(delete(table))
         if database.is_sqlite:  # only AUTOINCREMENT tables are listed; others continue from their highest id
-            await tx.execute(text("DELETE FROM sqlite_sequence"))
-        else:
-            await tx.execute(text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"))
+            await tx.run_sync(_clear_file)
+        else:  # in one round trip, which the driver alone can do
+            restart = "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
+            assert isinstance(tx, AsyncConnection)
+            driver: Any = (await tx.get_raw_connection()).driver_connection
+            await driver.execute(";".join((*CLEAR, restart)))
+
+
+def _clear_file(connection: Connection) -> None:
+    for statement in (*CLEAR, "DELETE FROM sqlite_sequence"):
+        connection.exec_driver_sql(statement)
 
 
 # ---------------------------------------------------------------- the product

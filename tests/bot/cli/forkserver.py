@@ -76,7 +76,10 @@ class ForkServer:
         self._requests, standard_input = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with standard_input:
             self._process = subprocess.Popen(
-                [sys.executable, __file__], stdin=standard_input, stdout=subprocess.DEVNULL, env=dict(environment)
+                [sys.executable, __file__],
+                stdin=standard_input.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=dict(environment),
             )
 
     def start(self, request: Request, stdout: int, stderr: int) -> ForkedProcess:

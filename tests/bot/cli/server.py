@@ -18,9 +18,9 @@ async def execute(socket: Path, statement: str, name: str = "postgres") -> None:
 
 
 @contextmanager
-def new_database(socket: Path) -> Iterator[str]:
-    """The URL of a new database without tables; it is dropped at the end."""
+def new_database(socket: Path, template: str = "template1") -> Iterator[str]:
+    """The URL of a new database, without tables or with those of a template; it is dropped at the end."""
     name = f"s{uuid.uuid4().hex[:12]}"
-    asyncio.run(execute(socket, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(socket, f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield f"postgresql+asyncpg://test:{PASSWORD}@/{name}?host={socket}"
     asyncio.run(execute(socket, f"DROP DATABASE {name} WITH (FORCE)"))

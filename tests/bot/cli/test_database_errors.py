@@ -151,8 +151,8 @@ def server(postgres_socket: Path) -> Iterator[tuple[Path, str]]:
     name = f"b{uuid.uuid4().hex[:12]}"
 
     async def create() -> None:
-        await _execute(postgres_socket, "postgres", f"CREATE DATABASE {name}", f"CREATE ROLE weak_{name} LOGIN")
-        await migrate.migrate(POSTGRES_URL.format(user="test", name=name, socket=postgres_socket))
+        creation = f"CREATE DATABASE {name} TEMPLATE empty_integra"
+        await _execute(postgres_socket, "postgres", creation, f"CREATE ROLE weak_{name} LOGIN")
 
     async def drop() -> None:
         await _execute(postgres_socket, "postgres", f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE weak_{name}")

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url
 
 from bot import secrets
 from bot.encryption import SecretBox
@@ -29,13 +30,37 @@ START = (
 )
 
 
+@pytest.fixture(scope="module")
+def older_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the older schema and no rows."""
+    path = tmp_path_factory.mktemp("older") / "older.db"
+    asyncio.run(migrate_to_older(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def older_name(postgres_socket: Path) -> Iterator[str]:
+    """The name of a PostgreSQL database with the older schema and no rows."""
+    with new_database(postgres_socket) as url:
+        asyncio.run(migrate_to_older(url))
+        yield make_url(url).database or ""
+
+
+async def migrate_to_older(url: str) -> None:
+    database = open_database(url, foreign_keys=False)
+    async with database.write() if database.is_sqlite else database.connection() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(migrate._config(sync), OLDER))
+    await database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a new database."""
+    """The URL of a database with the older schema and no rows."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("older_file"), tmp_path / "older.db")
         yield f"sqlite+aiosqlite:///{tmp_path}/older.db"
     else:
-        with new_database(request.getfixturevalue("postgres_socket")) as url:
+        with new_database(*map(request.getfixturevalue, ("postgres_socket", "older_name"))) as url:
             yield url
 
 
@@ -96,11 +121,9 @@ ROWS = [("route", link), ("route", open_case), ("inbox", waiting_update), ("audi
 """The name of a key, and what writes a row with it."""
 
 
-def write_older_database(url: str, keys: dict[str, bytes], *rows: Write) -> None:
+def write_rows(url: str, keys: dict[str, bytes], *rows: Write) -> None:
     async def write() -> None:
         database = open_database(url, foreign_keys=False)
-        async with database.write() if database.is_sqlite else database.connection() as connection:
-            await connection.run_sync(lambda sync: command.upgrade(migrate._config(sync), OLDER))
         async with database.write() as tx:
             for row in rows:
                 await row(tx, keys)
@@ -126,7 +149,7 @@ def test_an_upgrade_with_an_empty_folder_is_refused_and_the_true_one_goes_on(
     integra: Integra, tmp_path: Path, url: str, row: Write
 ) -> None:
     keys = new_keys()
-    write_older_database(url, keys, row)
+    write_rows(url, keys, row)
     empty, true = folder_of(tmp_path, "empty"), folder_of(tmp_path, "true", keys)
     for start in START if row is institution else START[:2]:
         assert "lacks keys that this database was written with (route, inbox, audit, csrf, webhook); name" in refusal(
@@ -140,7 +163,7 @@ def test_an_upgrade_with_an_empty_folder_is_refused_and_the_true_one_goes_on(
 
 def test_one_missing_key_is_refused_too(integra: Integra, tmp_path: Path, url: str) -> None:
     keys = new_keys()
-    write_older_database(url, keys, institution)
+    write_rows(url, keys, institution)
     folder = folder_of(tmp_path, "incomplete", {name: keys[name] for name in secrets.KEY_NAMES if name != "csrf"})
     for start in START[:2]:
         assert "lacks keys that this database was written with (csrf)" in refusal(integra, folder, start)
@@ -151,7 +174,7 @@ def test_other_keys_are_refused_where_a_row_shows_it(
     integra: Integra, tmp_path: Path, url: str, name: str, row: Write
 ) -> None:
     keys = new_keys()
-    write_older_database(url, keys, institution, row)
+    write_rows(url, keys, institution, row)
     wrong = folder_of(tmp_path, "wrong", new_keys())
     for start in START[:2]:
         line = refusal(integra, wrong, start)
@@ -176,7 +199,7 @@ def test_keys_that_replaced_lost_ones_before_are_those_of_the_database(
         )
         await cases.add_link(tx, "x", sealed, NOW)
 
-    write_older_database(url, keys, rows_of_both)
+    write_rows(url, keys, rows_of_both)
     assert integra("tick", DATA_DIR=str(folder_of(tmp_path, "true", keys))).code == 0
 
 
@@ -184,7 +207,7 @@ def test_lost_keys_of_an_older_database_are_replaced_with_the_option_only(
     integra: Integra, tmp_path: Path, url: str
 ) -> None:
     keys = new_keys()
-    write_older_database(url, keys, institution, ledger_row)
+    write_rows(url, keys, institution, ledger_row)
     others = new_keys()
     folder = folder_of(tmp_path, "other", {name: others[name] for name in ("route", "audit", "csrf", "webhook")})
     adopted = integra("migrate", "--adopt-secrets", DATA_DIR=str(folder))
@@ -199,7 +222,6 @@ def test_lost_keys_of_an_older_database_are_replaced_with_the_option_only(
 
 @pytest.mark.parametrize("first", ["import institutions guanajuato --apply", "tick"])
 def test_a_database_that_was_only_migrated_is_new(integra: Integra, tmp_path: Path, url: str, first: str) -> None:
-    write_older_database(url, {})
     folder = folder_of(tmp_path, "new")
     assert integra("migrate", DATA_DIR=str(folder)).code == 0
     assert integra("check", DATA_DIR=str(folder)).code == 0
