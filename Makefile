@@ -24,10 +24,14 @@ export PYTHONDONTWRITEBYTECODE :=
 run: $(V)/.base
 	$(BIN)/integra run --demo
 
+# Without a cache mypy takes a minute of one processor: beside the tests, so that the other one does not wait.
+TYPES_BESIDE := $(if $(wildcard .mypy_cache),true,$(BIN)/mypy)
+
 # With COVERAGE=1 coverage is measured and checked, too.
-test: $(V)/.dev $(PEERS)/.installed lint types
+test: $(V)/.dev $(PEERS)/.installed lint $(if $(wildcard .mypy_cache),types)
 	$(BIN)/python tests/chromium.py
-	$(PYTEST) -rs
+	@$(TYPES_BESIDE) >$(V)/types.txt & types=$$!; $(PYTEST) -rs; tests=$$?; \
+	wait $$types; types=$$?; cat $(V)/types.txt; exit $$((tests | types))
 	$(COVERED)
 
 # The tests of each package that start nothing and take half a minute together.
