@@ -296,7 +296,7 @@ def test_the_common_length_is_that_of_the_longest_common_subsequence(one: str, o
     assert bank_checks.common_length(one, other) == lengths[-1][-1]
 
 
-def test_different_situations_are_told_apart_without_a_comparison_of_all_their_parts() -> None:
+def test_different_situations_are_not_compared_part_by_part() -> None:
     situations = "Una proveedora te regala un reloj.", "Tu primo pide trabajo en tu oficina."
     assert not bank_checks.may_be_similar(*situations, bank_checks.MAX_SITUATION_SIMILARITY)
 
