@@ -1,11 +1,13 @@
 """Choose the scenario to ask a servant today. Pure: the same inputs give the same selection."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from content.course.scenario import Scenario
+from content.learning.cohort import PRIOR, Cohort
 from content.learning.memory import MemoryState
 from content.library import Library
 
@@ -17,6 +19,62 @@ SEASONS: Mapping[str, tuple[int, ...]] = {
     "entrega-recepcion": (9, 10),
 }
 """Months (1 to 12) in which the risk of each season is high."""
+
+
+class Reason(StrEnum):
+    """Why a prompt was chosen; at most 20 characters."""
+
+    NEW = "new"  # the rule was never answered
+    CONFIDENT_ERROR = "confident-error"  # the last answer to the rule was wrong and given as sure
+    MISTAKE = "mistake"  # time to review, and the last answer to the rule was wrong
+    REVIEW = "review"  # time to review: asking now keeps the rule known for longest
+    SEASON = "season"  # its risk is high in this month; without the season another rule would have come
+    UNANSWERED = "unanswered"  # the last prompt about the rule was not answered
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A person to choose for: `seed` (the servant id) differs between people, `memory` comes from `memories`.
+
+    `sent` is the value of the last choice that was stored as a prompt, or of `replay_sent`; empty before the first.
+    """
+
+    seed: int
+    memory: bytes
+    sent: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The scenario to ask, why, and the value of `sent` to store together with the prompt."""
+
+    scenario: Scenario
+    reason: str
+    sent: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A past prompt: its day, and the day on which it was answered, if it was."""
+
+    day: date
+    competency: str
+    scenario: str
+    answered_on: date | None
+    reason: str = ""
+
+
+def choose(library: Library, learners: Sequence[Learner], today: date, cohort: Cohort = PRIOR) -> list[Choice | None]:
+    """The prompt of today for each learner; None when the course has nothing to ask.
+
+    Raises MemoryFormatError; its `position` tells whose value it is.
+    """
+    raise NotImplementedError
+
+
+def replay_sent(prompts: Sequence[Prompted]) -> bytes:
+    """The value of `Learner.sent` after these prompts of one person, oldest first."""
+    raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

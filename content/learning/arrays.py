@@ -1,0 +1,25 @@
+"""numpy under its usual name `np`, imported at its first use: commands that plan and answer nothing start without it."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    """An array of any type and shape; each function says of what."""
+else:
+    Array = Any
+
+    class _Numpy:
+        """Stands for the module until an attribute of it is read; each attribute is looked up once."""
+
+        def __getattr__(self, name: str) -> Any:
+            attribute = getattr(importlib.import_module("numpy"), name)
+            setattr(self, name, attribute)
+            return attribute
+
+    np = _Numpy()
+
+__all__ = ["Array", "np"]
