@@ -3,23 +3,36 @@
 A rule is a competency of the course, a text one of its scenarios. Days are local calendar days.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
-from content.learning.cohort import PRIOR, Cohort
+from content.learning import course_index, curve, packing
+from content.learning.arrays import Array, np
+from content.learning.cohort import PACE_PRIOR, PRIOR, Cohort
+from content.learning.packing import MemoryFormatError, Records, calendar_day, find_or_add, hashes, stored_day
 from content.library import Library
 
+__all__ = [
+    "MemoryFormatError",
+    "Review",
+    "RuleMemory",
+    "after_answers",
+    "is_held",
+    "replay",
+    "rules",
+    "with_confidence",
+]
+
+VERSION = 1
 HELD_RECALL = 0.8
 HELD_VARIANTS = 2
-
-
-class MemoryFormatError(ValueError):
-    """A packed value cannot be read; `position` is its place among those that were passed together."""
-
-    def __init__(self, reason: str, position: int = 0) -> None:
-        super().__init__(f"{reason}; `integra memories rebuild` writes all memories again from the recorded answers")
-        self.position = position
+TOLERANCE = 0.01
+"""Of checks of stored numbers, which are rounded to 32 bits."""
+CHUNK = 1000
+"""People whose histories are replayed together: their working arrays stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +59,83 @@ class RuleMemory:
     variants_right: int
 
 
+@dataclass(slots=True)
+class Unpacked:
+    """The memories of many people: headers, and their records of rules and of texts."""
+
+    header: Array
+    rules: Records
+    texts: Records
+
+
+@cache
+def rule_dtype() -> Array:
+    """One rule: logarithm of the stability by pace and case, probability of case 1, and its answers.
+
+    `day` is that of the last answer, `is_right` whether it was right, `is_sure_wrong` whether it was wrong and given as
+    sure; `wrongs` counts wrong answers, at most 3.
+    """
+    fields = [("hash", "<u4"), ("stability", "<f4", (3, 2)), ("known", "<f4"), ("day", "<u2"), ("wrongs", "u1")]
+    return np.dtype([*fields, ("is_right", "u1"), ("is_sure_wrong", "u1"), ("unused", "u1", 3)])
+
+
+@cache
+def text_dtype() -> Array:
+    """One text: the day of its last answer, and whether it was ever answered right."""
+    return np.dtype([("hash", "<u4"), ("day", "<u2"), ("was_right", "u1"), ("unused", "u1")])
+
+
+@cache
+def header_dtype() -> Array:
+    """A person: numbers of records and answers, weights of the paces, and all that the last answer changed."""
+    numbers = [("version", "u1"), ("last_right", "u1"), ("rules", "<u2"), ("texts", "<u2"), ("first_answers", "<u2")]
+    state = [("answered", "<u4"), ("weights", "<f4", 3), ("z_sum", "<f4")]
+    last = [("last_day", "<u2"), ("unused", "<u2"), ("last_rule", "<u4"), ("last_text", "<u4")]
+    before = [("weights_before", "<f4", 3), ("z_sum_before", "<f4")]
+    return np.dtype([*numbers, *state, *last, *before, ("rule_before", rule_dtype()), ("text_before", text_dtype())])
+
+
+@cache
+def _blank() -> Array:
+    header = np.zeros(1, header_dtype())
+    header["version"], header["weights"] = VERSION, PACE_PRIOR
+    return header
+
+
+def unpack(values: Sequence[bytes]) -> Unpacked:
+    """Read packed memories; empty bytes are those of a person without answers. Raises MemoryFormatError."""
+    header, (found, texts) = packing.unpack(values, _blank(), (("rules", rule_dtype()), ("texts", text_dtype())))
+    stability, known, weights = found.rows["stability"], found.rows["known"], header["weights"]
+    in_range = (stability >= curve.LOW - TOLERANCE) & (stability <= curve.HIGH + TOLERANCE)
+    is_sane = in_range.all(axis=(1, 2)) & (known >= 0) & (known <= 1) & (found.rows["day"] > 0)
+    packing.refuse(~is_sane, "a rule of a memory is impossible", found.owners)
+    is_sane = (weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) < TOLERANCE)
+    is_sane &= (header["z_sum"] >= 0) & (header["z_sum"] <= header["first_answers"] + TOLERANCE)
+    packing.refuse(~is_sane, "the header of a memory is impossible")
+    return Unpacked(header, found, texts)
+
+
 def after_answers(packed: Sequence[bytes], reviews: Sequence[Review], cohort: Cohort = PRIOR) -> list[bytes]:
     """Each person's memory after one more answer; empty bytes are the memory of a person without answers.
 
     `reviews` has one review for each person, in the same order. Raises MemoryFormatError.
     """
-    raise NotImplementedError
+    state = unpack(packed)
+    batch = _batch(reviews)
+    state.rules, rule_places = find_or_add(state.rules, batch.rules)
+    state.texts, text_places = find_or_add(state.texts, batch.texts)
+    rule_rows, text_rows = state.rules.rows[rule_places], state.texts.rows[text_places]
+    _record(state.header, rule_rows, text_rows, batch, cohort)
+    state.rules.rows[rule_places], state.texts.rows[text_places] = rule_rows, text_rows
+    return _pack(state)
 
 
 def replay(histories: Sequence[Sequence[Review]], cohort: Cohort = PRIOR) -> list[bytes]:
     """Each person's memory after all their answers, in the order given: the same bytes as answer by answer."""
-    raise NotImplementedError
+    found = []
+    for start in range(0, len(histories), CHUNK):
+        found += _replay(histories[start : start + CHUNK], cohort)
+    return found
 
 
 def with_confidence(packed: bytes, review: Review, cohort: Cohort = PRIOR) -> bytes | None:
@@ -65,7 +144,20 @@ def with_confidence(packed: bytes, review: Review, cohort: Cohort = PRIOR) -> by
     None when `review` is, but for its confidence, not the last answer: the caller replays the history then.
     Raises MemoryFormatError.
     """
-    raise NotImplementedError
+    state, batch = unpack([packed]), _batch([review])
+    header = state.header
+    last = (header["last_rule"], header["last_text"], header["last_day"], header["last_right"])
+    given = (batch.rules, batch.texts, batch.days, batch.is_right)
+    if not header["answered"][0] or any(one[0] != other[0] for one, other in zip(last, given, strict=True)):
+        return None
+    rule_rows, text_rows = _restore(header)
+    rule_places, text_places = (
+        np.flatnonzero(records.rows["hash"] == rows["hash"])
+        for records, rows in ((state.rules, rule_rows), (state.texts, text_rows))
+    )
+    _record(header, rule_rows, text_rows, batch, cohort)
+    state.rules.rows[rule_places], state.texts.rows[text_places] = rule_rows, text_rows
+    return _pack(state)[0]
 
 
 def rules(packed: bytes, library: Library, today: date) -> dict[str, RuleMemory]:
@@ -73,9 +165,101 @@ def rules(packed: bytes, library: Library, today: date) -> dict[str, RuleMemory]
 
     Raises MemoryFormatError.
     """
-    raise NotImplementedError
+    if not packed:
+        return {}
+    state, names = unpack([packed]), course_index.names(library)
+    right = Counter(
+        names.rule_of_text[hashed]
+        for hashed in state.texts.rows["hash"][state.texts.rows["was_right"] > 0].tolist()
+        if hashed in names.rule_of_text
+    )
+    rows = state.rules.rows
+    known = recall_of(rows, state.header["weights"][np.zeros(len(rows), int)], stored_day(today), PRIOR)
+    return {
+        names.rules[hashed]: RuleMemory(one, calendar_day(day), right[names.rules[hashed]])
+        for hashed, one, day in zip(rows["hash"].tolist(), known.tolist(), rows["day"].tolist(), strict=True)
+        if hashed in names.rules
+    }
+
+
+def recall_of(rows: Array, weights: Array, today: int, cohort: Cohort) -> Array:
+    """Predicted recall of each rule on a stored day; `weights` has those of its person, for each rule."""
+    elapsed = np.maximum(today - rows["day"].astype(np.int64), 0).astype(np.float64)
+    remembered = curve.recall(elapsed[:, None, None], rows["stability"].astype(np.float64), cohort)
+    by_case = (curve.known_now(remembered, cohort) * weights[:, :, None]).sum(axis=1)
+    return np.minimum(by_case[:, 0] + rows["known"] * (by_case[:, 1] - by_case[:, 0]), 1.0)
 
 
 def is_held(rule: RuleMemory, today: date) -> bool:
     """Whether a rule is held: two variants answered right, recall of 0.8 or more, and not answered today."""
     return rule.variants_right >= HELD_VARIANTS and rule.recall >= HELD_RECALL and rule.answered_on != today
+
+
+@dataclass(slots=True)
+class Batch:
+    """One review of each person, as arrays."""
+
+    days: Array
+    rules: Array
+    texts: Array
+    is_right: Array
+    odds: Array
+    is_sure: Array
+
+
+def _batch(reviews: Sequence[Review]) -> Batch:
+    return Batch(
+        np.array([stored_day(review.day) for review in reviews], np.int64),
+        hashes(review.competency for review in reviews),
+        hashes(review.scenario for review in reviews),
+        np.array([review.is_right for review in reviews], bool),
+        np.array([curve.ODDS.get(review.confidence, 1.0) for review in reviews]),
+        np.array([review.confidence == "sure" for review in reviews], bool),
+    )
+
+
+def _record(header: Array, rule_rows: Array, text_rows: Array, batch: Batch, cohort: Cohort) -> None:
+    """Change each person's header and the rows of the answered rule and text, and keep what they were before."""
+    header["rule_before"], header["text_before"] = rule_rows, text_rows
+    header["weights_before"], header["z_sum_before"] = header["weights"], header["z_sum"]
+    header["last_rule"], header["last_text"] = batch.rules, batch.texts
+    header["last_day"], header["last_right"] = batch.days, batch.is_right
+    header["answered"] += 1
+    curve.record(header, rule_rows, curve.Answers(batch.days, batch.is_right, batch.odds), cohort)
+    rule_rows["is_sure_wrong"] = batch.is_sure & ~batch.is_right
+    text_rows["day"] = batch.days
+    text_rows["was_right"] |= batch.is_right
+
+
+def _restore(header: Array) -> tuple[Array, Array]:
+    """Undo the last answer in the header of each person; return the rows that its rule and its text had before it."""
+    rule_rows, text_rows = header["rule_before"].copy(), header["text_before"].copy()
+    header["weights"], header["z_sum"] = header["weights_before"], header["z_sum_before"]
+    header["first_answers"] -= rule_rows["day"] == 0
+    header["answered"] -= 1
+    return rule_rows, text_rows
+
+
+def _pack(state: Unpacked) -> list[bytes]:
+    state.header["rules"], state.header["texts"] = state.rules.counts, state.texts.counts
+    return packing.pack(state.header, (state.rules, state.texts))
+
+
+def _replay(histories: Sequence[Sequence[Review]], cohort: Cohort) -> list[bytes]:
+    """Replay with a column for each rule and each text that any of these people answered."""
+    rule_hashes = np.unique(hashes({review.competency for history in histories for review in history}))
+    text_hashes = np.unique(hashes({review.scenario for history in histories for review in history}))
+    header = np.repeat(_blank(), len(histories))
+    found = np.zeros((len(histories), len(rule_hashes)), rule_dtype())
+    texts = np.zeros((len(histories), len(text_hashes)), text_dtype())
+    found["hash"], texts["hash"] = rule_hashes, text_hashes
+    for number in range(max(map(len, histories), default=0)):
+        people = np.array([person for person, history in enumerate(histories) if number < len(history)])
+        batch = _batch([histories[person][number] for person in people.tolist()])
+        columns = people, np.searchsorted(rule_hashes, batch.rules)
+        text_columns = people, np.searchsorted(text_hashes, batch.texts)
+        headers, rule_rows, text_rows = header[people], found[columns], texts[text_columns]
+        _record(headers, rule_rows, text_rows, batch, cohort)
+        header[people], found[columns], texts[text_columns] = headers, rule_rows, text_rows
+    packed_rows = [Records(table[table["day"] > 0], (table["day"] > 0).sum(axis=1)) for table in (found, texts)]
+    return _pack(Unpacked(header, *packed_rows)) if histories else []

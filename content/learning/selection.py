@@ -1,4 +1,10 @@
-"""Choose the scenario to ask a servant today. Pure: the same inputs give the same selection."""
+"""Choose the scenario to ask each person today. Pure: the same inputs give the same choice.
+
+The rule with the highest price is asked (content/learning/prices.py), times the weights of season and office. Stronger,
+each more than the one before: people who are behind in meeting the rules are asked new ones only, topics in turn; a
+rule whose last answer was wrong and given as sure comes back from the second day on; no rule is asked in two prompts
+in a row, but such a one.
+"""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -7,18 +13,31 @@ from datetime import date
 from enum import StrEnum
 
 from content.course.scenario import Scenario
+from content.learning import sent
+from content.learning.arrays import Array, np
 from content.learning.cohort import PRIOR, Cohort
+from content.learning.course_index import SEASONS, CourseIndex, course_index
 from content.learning.memory import MemoryState
+from content.learning.packing import MemoryFormatError, hashes, stored_day
+from content.learning.standing import Standing, standing
 from content.library import Library
 
-SEASONS: Mapping[str, tuple[int, ...]] = {
-    "regalos": (12, 1),
-    "declaraciones": (4, 5),
-    "cierre-anual": (11, 12),
-    "elecciones": (),  # set per electoral year
-    "entrega-recepcion": (9, 10),
-}
-"""Months (1 to 12) in which the risk of each season is high."""
+CHUNK = 2000
+"""People chosen for together: working arrays of some megabytes, whatever their number."""
+ANSWERS_FOR_NEW = (12, 5)
+"""Of 12 answers, 5 are to rules not answered before, until all are met."""
+SEASON_WEIGHT = 4.0
+USED_UP = 0.3
+"""Weight of a rule whose texts were all answered within TEXT_DAYS."""
+TEXT_DAYS = 60
+PATIENCE = 0.5
+"""Weight for each unanswered prompt about a rule since its last answer, but the first if it has one."""
+CONFIDENT_ERROR_DAYS = 2
+MOST_UNANSWERED = 3
+"""Times in a row that a text is sent unanswered, and that a confident error goes before all else."""
+TIE = 1e-6
+"""Weight of the personal order of rules: it decides between equal prices only."""
+MIX = 0x9E3779B97F4A7C15
 
 
 class Reason(StrEnum):
@@ -55,7 +74,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Prompted:
-    """A past prompt: its day, and the day on which it was answered, if it was."""
+    """A past prompt: its day, the day on which it was answered, if it was, and the reason of its choice."""
 
     day: date
     competency: str
@@ -69,12 +88,165 @@ def choose(library: Library, learners: Sequence[Learner], today: date, cohort: C
 
     Raises MemoryFormatError; its `position` tells whose value it is.
     """
-    raise NotImplementedError
+    index = course_index(library)
+    if index is None:
+        return [None] * len(learners)
+    found: list[Choice | None] = []
+    for start in range(0, len(learners), CHUNK):
+        try:
+            found += _choose(index, learners[start : start + CHUNK], today, cohort)
+        except MemoryFormatError as fault:
+            fault.position += start
+            raise
+    return found
 
 
 def replay_sent(prompts: Sequence[Prompted]) -> bytes:
     """The value of `Learner.sent` after these prompts of one person, oldest first."""
-    raise NotImplementedError
+    times: dict[str, int] = {}
+    last: dict[str, Prompted] = {}
+    value = sent.unpack([b""])
+    for prompt in prompts:
+        before = last.get(prompt.scenario)
+        was_answered = before is not None and before.answered_on is not None and before.answered_on <= prompt.day
+        times[prompt.scenario] = 1 if was_answered else times.get(prompt.scenario, 0) + 1
+        last[prompt.scenario] = prompt
+        value = sent.with_prompts(
+            value,
+            rules=hashes([prompt.competency]),
+            texts=hashes([prompt.scenario]),
+            times=np.array([times[prompt.scenario]]),
+            is_confident_error=np.array([prompt.reason == Reason.CONFIDENT_ERROR]),
+            day=stored_day(prompt.day),
+        )
+    return sent.pack(value)[0] if prompts else b""
+
+
+def _choose(index: CourseIndex, learners: Sequence[Learner], today: date, cohort: Cohort) -> list[Choice]:
+    day = stored_day(today)
+    now = standing(index, [one.memory for one in learners], [one.sent for one in learners], day, cohort)
+    seeds = np.array([one.seed & (2**64 - 1) for one in learners], np.uint64)
+    rules, reasons = _rules(index, now, today.month, seeds)
+    texts = _texts(index, now, rules, day, seeds)
+    people = np.arange(len(learners))
+    new = sent.with_prompts(
+        now.sent,
+        rules=index.rule_hashes[rules],
+        texts=index.text_hashes[texts],
+        times=now.text_times[people, texts] + 1,
+        is_confident_error=reasons == Reason.CONFIDENT_ERROR,
+        day=day,
+    )
+    chosen = zip(texts.tolist(), reasons.tolist(), sent.pack(new), strict=True)
+    return [Choice(index.scenarios[text], reason, value) for text, reason, value in chosen]
+
+
+def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple[Array, Array]:
+    """The rule to ask each person, and the reason."""
+    order = _personal_order(seeds, index.rule_hashes)
+    price = now.price * _weight_of_use(index, now) + TIE * order
+    weighted = price * _season_weight(index, month) * _office_weight(index, now)
+    is_behind, is_candidate = _candidates(index, now)
+    pick, plain = (_best(one, is_candidate) for one in (weighted, price))
+    is_urgent = _is_urgent(now) & ~is_behind[:, None]
+    oldest = np.where(is_urgent, now.elapsed + order, -1.0).argmax(axis=1)
+    has_urgent = is_urgent.any(axis=1)
+    rules = np.where(has_urgent, oldest, pick)
+    people = np.arange(len(rules))
+    reasons = np.select(
+        [
+            has_urgent,
+            (pick != plain) & index.months[pick, month],
+            now.unanswered[people, rules] > 0,
+            ~now.is_met[people, rules],
+            ~now.is_right[people, rules],
+        ],
+        [Reason.CONFIDENT_ERROR, Reason.SEASON, Reason.UNANSWERED, Reason.NEW, Reason.MISTAKE],
+        Reason.REVIEW,
+    )
+    return rules, reasons
+
+
+def _candidates(index: CourseIndex, now: Standing) -> tuple[Array, Array]:
+    """Whether each person is behind in meeting the rules, and which rules may be asked by price."""
+    is_met, rule_count = now.is_met, len(index.rule_hashes)
+    in_topic = index.topics[:, None] == np.arange(index.topic_count)
+    met_by_topic = is_met.astype(np.int64) @ in_topic
+    next_answer = now.answered + 1
+    answers, new = ANSWERS_FOR_NEW
+    needed = np.minimum(-(-next_answer * new // answers), rule_count)
+    is_behind = is_met.sum(axis=1) < needed
+    is_behind |= (met_by_topic > 0).sum(axis=1) < np.minimum(next_answer, index.topic_count)
+    met_in_own_topic = met_by_topic[:, index.topics]
+    fewest = np.where(is_met, rule_count, met_in_own_topic).min(axis=1, keepdims=True)
+    in_turn = ~is_met & (met_in_own_topic == fewest)
+    is_candidate = ~now.is_last
+    for narrower in (~is_met, in_turn):
+        narrowed = is_candidate & narrower
+        is_candidate = np.where((is_behind & narrowed.any(axis=1))[:, None], narrowed, is_candidate)
+    is_candidate |= ~is_candidate.any(axis=1, keepdims=True)  # a course with one rule
+    return is_behind, is_candidate
+
+
+def _is_urgent(now: Standing) -> Array:
+    """Confident errors to ask again, until some prompts about them were not answered."""
+    is_due = now.is_sure_wrong & (now.elapsed >= CONFIDENT_ERROR_DAYS) & (now.unanswered < MOST_UNANSWERED)
+    return is_due & ~(now.is_last & (now.unanswered > 0))
+
+
+def _best(price: Array, is_candidate: Array) -> Array:
+    return np.asarray(np.where(is_candidate, price, -1.0).argmax(axis=1))
+
+
+def _weight_of_use(index: CourseIndex, now: Standing) -> Array:
+    """Less for rules whose texts are used up, and for those whose prompts were not answered."""
+    answered = now.text_answered[:, index.texts]
+    is_recent = (index.texts < 0) | ((answered > 0) & (np.abs(now.today - answered) <= TEXT_DAYS))
+    tries = np.maximum(now.unanswered - now.is_met, 0)
+    return np.where(is_recent.all(axis=2), USED_UP, 1.0) * PATIENCE ** np.minimum(tries, 40)
+
+
+def _season_weight(index: CourseIndex, month: int) -> Array:
+    return np.where(index.months[:, month], SEASON_WEIGHT, 1.0)
+
+
+def _office_weight(index: CourseIndex, now: Standing) -> float:
+    """The place for a weight by office: rules for other offices would come after one's own; offices are not known."""
+    return 1.0
+
+
+def _texts(index: CourseIndex, now: Standing, rules: Array, today: int, seeds: Array) -> Array:
+    """The text to send of each person's rule: never sent, else never answered, else answered longest ago.
+
+    Texts that were unanswered too often in a row come after all others, and those already sent today last.
+    """
+    people, texts = np.arange(len(rules))[:, None], index.texts[rules]
+    answered, number = now.text_answered[people, texts], now.text_number[people, texts]
+    is_sent = now.text_sent[people, texts] > 0
+    was_answered = answered > 0
+    order = (_personal_order(seeds, index.text_hashes)[people, texts] * 2**16).astype(np.int64)
+    key = np.where(was_answered, answered, np.where(is_sent, number, order))
+    stage = np.select(
+        [
+            texts < 0,
+            now.text_sent[people, texts] == today,
+            now.text_times[people, texts] >= MOST_UNANSWERED,
+            was_answered,
+            is_sent,
+        ],
+        [5, 4, 3, 2, 1],
+        0,
+    )
+    key = np.where(stage == 3, number, key)
+    return np.asarray(np.take_along_axis(texts, (stage * 2**20 + key).argmin(axis=1)[:, None], 1)[:, 0])
+
+
+def _personal_order(seeds: Array, hashed: Array) -> Array:
+    """A number from 0 to 1 for each person and id, by which colleagues are asked in different orders (splitmix64)."""
+    mixed = (seeds[:, None] * np.uint64(MIX)) ^ (hashed.astype(np.uint64) << np.uint64(17))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray((mixed ^ (mixed >> np.uint64(31))) / 2.0**64)
 
 
 @dataclass(frozen=True, slots=True)

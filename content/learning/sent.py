@@ -1,0 +1,71 @@
+"""What a person was sent, as one packed value that planning alone owns: for each text the last time, and how often.
+
+Whether a prompt was answered is not stored here: a text that was answered on or after the day it was sent on is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from content.learning import packing
+from content.learning.arrays import Array, np
+from content.learning.packing import Records, find_or_add
+
+VERSION = 1
+MOST_COUNTED = 255
+MOST_NUMBERED = 2**16 - 1
+
+
+@dataclass(slots=True)
+class Sent:
+    """The sent prompts of many people: a header and records of texts."""
+
+    header: Array
+    texts: Records
+
+
+@cache
+def text_dtype() -> Array:
+    """One text: the day and the number of the prompt it was last sent in, and how often in a row it was unanswered.
+
+    Numbers count a person's prompts; `times` counts that last prompt, too.
+    """
+    return np.dtype([("hash", "<u4"), ("day", "<u2"), ("number", "<u2"), ("times", "u1"), ("unused", "u1", 3)])
+
+
+@cache
+def header_dtype() -> Array:
+    """A person: number and day of the last prompt, its rule, and whether it asked again after a confident error."""
+    numbers = [("version", "u1"), ("was_confident_error", "u1"), ("texts", "<u2"), ("number", "<u2"), ("day", "<u2")]
+    return np.dtype([*numbers, ("rule", "<u4")])
+
+
+@cache
+def _blank() -> Array:
+    header = np.zeros(1, header_dtype())
+    header["version"] = VERSION
+    return header
+
+
+def unpack(values: Sequence[bytes]) -> Sent:
+    """Read packed values; empty bytes are those of a person without prompts. Raises MemoryFormatError."""
+    header, (texts,) = packing.unpack(values, _blank(), (("texts", text_dtype()),))
+    packing.refuse((texts.rows["day"] == 0) | (texts.rows["times"] == 0), "a sent prompt is impossible", texts.owners)
+    return Sent(header, texts)
+
+
+def with_prompts(sent: Sent, rules: Array, texts: Array, times: Array, is_confident_error: Array, day: int) -> Sent:
+    """One more prompt of each person: hashes of its rule and text, and how often in a row this one is unanswered."""
+    header = sent.header.copy()
+    header["rule"], header["day"], header["was_confident_error"] = rules, day, is_confident_error
+    header["number"] = np.minimum(header["number"].astype(np.int64) + 1, MOST_NUMBERED)
+    records, places = find_or_add(sent.texts, texts)
+    rows = records.rows if records is not sent.texts else records.rows.copy()
+    rows["day"][places], rows["number"][places] = day, header["number"]
+    rows["times"][places] = np.minimum(times, MOST_COUNTED)
+    header["texts"] = records.counts
+    return Sent(header, Records(rows, records.counts))
+
+
+def pack(sent: Sent) -> list[bytes]:
+    return packing.pack(sent.header, (sent.texts,))
