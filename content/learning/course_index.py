@@ -18,6 +18,9 @@ SEASONS: Mapping[str, tuple[int, ...]] = {
     "entrega-recepcion": (9, 10),
 }
 """Months (1 to 12) in which the risk of each season is high."""
+SEASON_SHARES: Mapping[str, float] = {"regalos": 3.0}
+"""How many times its even share of prompts a rule gets in season, at least."""
+OTHER_SEASON_SHARE = 2.0  # in December, rules of two seasons come together: with 3 for all, hardly others would
 KEPT = 4  # libraries: the running one, and those of tests
 
 
@@ -42,8 +45,8 @@ class CourseIndex:
     topics: Array
     """The topic of each rule, as a number from 0."""
     topic_count: int
-    months: Array
-    """Whether a rule is in season, by rule and month (1 to 12)."""
+    season_shares: Array
+    """How many times its even share of prompts a rule gets, by rule and month (1 to 12); 0 out of season."""
     variants: int
     """Texts of a typical rule."""
 
@@ -77,11 +80,14 @@ def course_index(library: Library) -> CourseIndex | None:
         texts=texts,
         topics=np.array([topics[library.topic_of[rule].id] for rule in rules]),
         topic_count=len(topics),
-        months=np.array([_months(library.competencies[rule]) for rule in rules]),
+        season_shares=np.array([_season_shares(library.competencies[rule]) for rule in rules]),
         variants=sorted(counts)[len(counts) // 2],
     )
 
 
-def _months(competency: Competency) -> list[bool]:
-    months = {month for season in competency.seasons for month in SEASONS[season]}
-    return [month in months for month in range(13)]
+def _season_shares(competency: Competency) -> list[float]:
+    shares = [0.0] * 13
+    for season in competency.seasons:
+        for month in SEASONS[season]:
+            shares[month] = max(shares[month], SEASON_SHARES.get(season, OTHER_SEASON_SHARE))
+    return shares

@@ -26,7 +26,12 @@ CHUNK = 2000
 """People chosen for together: working arrays of some megabytes, whatever their number."""
 ANSWERS_FOR_NEW = (12, 5)
 """Of 12 answers, 5 are to rules not answered before, until all are met."""
-SEASON_WEIGHT = 4.0
+LEAD = 3
+"""Answers by which people are kept ahead of that, so that confident errors can be asked in between."""
+LAST_NEW = 2
+"""The last new rules are asked as soon as only these are left: the last one cannot be asked in two prompts in a row."""
+SEASON_WEIGHT = 1000.0
+"""Weight of a rule in season whose last prompt is too long ago for its share of all prompts."""
 USED_UP = 0.3
 """Weight of a rule whose texts were all answered within TEXT_DAYS."""
 TEXT_DAYS = 60
@@ -145,10 +150,10 @@ def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple
     """The rule to ask each person, and the reason."""
     order = _personal_order(seeds, index.rule_hashes)
     price = now.price * _weight_of_use(index, now) + TIE * order
-    weighted = price * _season_weight(index, month) * _office_weight(index, now)
-    is_behind, is_candidate = _candidates(index, now)
+    weighted = price * _season_weight(index, now, month) * _office_weight(index, now)
+    must_be_new, is_candidate = _candidates(index, now)
     pick, plain = (_best(one, is_candidate) for one in (weighted, price))
-    is_urgent = _is_urgent(now) & ~is_behind[:, None]
+    is_urgent = _is_urgent(now) & ~must_be_new[:, None]
     oldest = np.where(is_urgent, now.elapsed + order, -1.0).argmax(axis=1)
     has_urgent = is_urgent.any(axis=1)
     rules = np.where(has_urgent, oldest, pick)
@@ -156,7 +161,7 @@ def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple
     reasons = np.select(
         [
             has_urgent,
-            (pick != plain) & index.months[pick, month],
+            (pick != plain) & (index.season_shares[pick, month] > 0),
             now.unanswered[people, rules] > 0,
             ~now.is_met[people, rules],
             ~now.is_right[people, rules],
@@ -168,24 +173,31 @@ def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple
 
 
 def _candidates(index: CourseIndex, now: Standing) -> tuple[Array, Array]:
-    """Whether each person is behind in meeting the rules, and which rules may be asked by price."""
+    """Whether nothing but a new rule may be asked each person, and which rules may be asked by price."""
     is_met, rule_count = now.is_met, len(index.rule_hashes)
     in_topic = index.topics[:, None] == np.arange(index.topic_count)
     met_by_topic = is_met.astype(np.int64) @ in_topic
-    next_answer = now.answered + 1
-    answers, new = ANSWERS_FOR_NEW
-    needed = np.minimum(-(-next_answer * new // answers), rule_count)
-    is_behind = is_met.sum(axis=1) < needed
-    is_behind |= (met_by_topic > 0).sum(axis=1) < np.minimum(next_answer, index.topic_count)
+    met = is_met.sum(axis=1)
+    lacks_topics = (met_by_topic > 0).sum(axis=1) < np.minimum(now.answered + 1, index.topic_count)
+    is_behind = lacks_topics | (met < _needed(now.answered + 1, rule_count))
+    is_nearly_behind = (met < _needed(now.answered + 1 + LEAD, rule_count)) | (met >= rule_count - LAST_NEW)
     met_in_own_topic = met_by_topic[:, index.topics]
     fewest = np.where(is_met, rule_count, met_in_own_topic).min(axis=1, keepdims=True)
     in_turn = ~is_met & (met_in_own_topic == fewest)
     is_candidate = ~now.is_last
     for narrower in (~is_met, in_turn):
         narrowed = is_candidate & narrower
-        is_candidate = np.where((is_behind & narrowed.any(axis=1))[:, None], narrowed, is_candidate)
+        is_narrowed = (is_behind | is_nearly_behind) & narrowed.any(axis=1)
+        is_candidate = np.where(is_narrowed[:, None], narrowed, is_candidate)
     is_candidate |= ~is_candidate.any(axis=1, keepdims=True)  # a course with one rule
-    return is_behind, is_candidate
+    was_confident_error = now.sent.header["was_confident_error"] > 0
+    return is_behind | (is_nearly_behind & was_confident_error & (met < rule_count)), is_candidate
+
+
+def _needed(answered: Array, rule_count: int) -> Array:
+    """How many rules a person has met after so many answers, at least."""
+    answers, new = ANSWERS_FOR_NEW
+    return np.minimum(-(-answered * new // answers), rule_count)
 
 
 def _is_urgent(now: Standing) -> Array:
@@ -206,8 +218,12 @@ def _weight_of_use(index: CourseIndex, now: Standing) -> Array:
     return np.where(is_recent.all(axis=2), USED_UP, 1.0) * PATIENCE ** np.minimum(tries, 40)
 
 
-def _season_weight(index: CourseIndex, month: int) -> Array:
-    return np.where(index.months[:, month], SEASON_WEIGHT, 1.0)
+def _season_weight(index: CourseIndex, now: Standing, month: int) -> Array:
+    """Prefer the rules in season that had no prompt for as many prompts as their share allows."""
+    shares = index.season_shares[:, month]
+    between = np.floor(len(index.rule_hashes) / np.maximum(shares, 1.0)) - 1
+    is_wanted = (shares > 0) & (now.prompts_since >= between)
+    return np.where(is_wanted, SEASON_WEIGHT, 1.0)
 
 
 def _office_weight(index: CourseIndex, now: Standing) -> float:
@@ -218,26 +234,26 @@ def _office_weight(index: CourseIndex, now: Standing) -> float:
 def _texts(index: CourseIndex, now: Standing, rules: Array, today: int, seeds: Array) -> Array:
     """The text to send of each person's rule: never sent, else never answered, else answered longest ago.
 
-    Texts that were unanswered too often in a row come after all others, and those already sent today last.
+    A text that was unanswered too often in a row lets another come first, and one already sent today all others.
     """
     people, texts = np.arange(len(rules))[:, None], index.texts[rules]
     answered, number = now.text_answered[people, texts], now.text_number[people, texts]
     is_sent = now.text_sent[people, texts] > 0
-    was_answered = answered > 0
+    was_answered, times = answered > 0, now.text_times[people, texts]
+    is_tired = (times > 0) & (times % MOST_UNANSWERED == 0)
     order = (_personal_order(seeds, index.text_hashes)[people, texts] * 2**16).astype(np.int64)
     key = np.where(was_answered, answered, np.where(is_sent, number, order))
     stage = np.select(
         [
             texts < 0,
             now.text_sent[people, texts] == today,
-            now.text_times[people, texts] >= MOST_UNANSWERED,
+            is_tired & (number == number.max(axis=1, keepdims=True)),
             was_answered,
             is_sent,
         ],
         [5, 4, 3, 2, 1],
         0,
     )
-    key = np.where(stage == 3, number, key)
     return np.asarray(np.take_along_axis(texts, (stage * 2**20 + key).argmin(axis=1)[:, None], 1)[:, 0])
 
 

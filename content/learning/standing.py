@@ -7,7 +7,6 @@ from content.learning import curve, memories, sent
 from content.learning.arrays import Array, np
 from content.learning.cohort import PACES, Cohort
 from content.learning.course_index import CourseIndex
-from content.learning.memories import Unpacked
 from content.learning.packing import Records
 from content.learning.prices import DAYS, Prices, price_table, state_index
 from content.learning.sent import Sent
@@ -35,6 +34,8 @@ class Standing:
     """Whether it was wrong and given as sure."""
     unanswered: Array
     """Prompts about the rule since its last answer."""
+    prompts_since: Array
+    """Prompts since the last one about the rule; all prompts and one where there was none."""
     is_last: Array
     """Whether the rule is that of the last prompt."""
     text_answered: Array
@@ -54,25 +55,26 @@ def standing(
 ) -> Standing:
     """Read the packed values of some people. Raises MemoryFormatError."""
     memory, was_sent = memories.unpack(packed), sent.unpack(packed_sent)
-    texts = _by_column(memory.texts, index.text_hashes, "day")
-    text_sent, text_number, text_times = (
-        _by_column(was_sent.texts, index.text_hashes, name) for name in ("day", "number", "times")
-    )
+    rules, answered = _columns(memory.rules, index.rule_hashes), _columns(memory.texts, index.text_hashes)
+    sent_texts = _columns(was_sent.texts, index.text_hashes)
+    texts, day = answered.table("day"), rules.table("day")
+    text_sent, text_number, text_times = (sent_texts.table(name) for name in ("day", "number", "times"))
     text_times[texts >= text_sent] = 0
-    day = _by_column(memory.rules, index.rule_hashes, "day")
     present = index.texts >= 0
     number = np.where(present, text_number[:, index.texts], 0).max(axis=2)
     since_answer = present & (text_sent[:, index.texts] > day[:, :, None])
-    elapsed = _elapsed(day, number, was_sent.header["number"].astype(np.int64), today)
+    prompts_since = np.maximum(was_sent.header["number"].astype(np.int64)[:, None] + (number == 0) - number, 0)
+    elapsed = _elapsed(day, prompts_since, today)
     return Standing(
         today=today,
         sent=was_sent,
         answered=memory.header["answered"].astype(np.int64),
-        price=_prices(index, memory, elapsed, price_table(cohort, index.variants), cohort),
+        price=_prices(rules, memory.header, elapsed, price_table(cohort, index.variants), cohort),
         day=day,
         elapsed=elapsed,
-        is_right=_by_column(memory.rules, index.rule_hashes, "is_right") > 0,
-        is_sure_wrong=_by_column(memory.rules, index.rule_hashes, "is_sure_wrong") > 0,
+        is_right=rules.table("is_right") > 0,
+        is_sure_wrong=rules.table("is_sure_wrong") > 0,
+        prompts_since=prompts_since,
         unanswered=np.where(since_answer, text_times[:, index.texts], 0).sum(axis=2),
         is_last=(index.rule_hashes == was_sent.header["rule"][:, None]) & (was_sent.header["number"] > 0)[:, None],
         text_answered=texts,
@@ -82,40 +84,49 @@ def standing(
     )
 
 
-def _columns(records: Records, known: Array) -> tuple[Array, Array, Array]:
-    """Positions of the records that the course has, their people, and their columns."""
-    columns = np.minimum(np.searchsorted(known, records.rows["hash"]), len(known) - 1)
-    places = np.flatnonzero(known[columns] == records.rows["hash"])
-    return places, records.owners[places], columns[places]
+@dataclass(slots=True)
+class _Columns:
+    """Records that the course has: their rows, their people, and their columns among its `width` rules or texts."""
+
+    rows: Array
+    people: Array
+    columns: Array
+    shape: tuple[int, int]
+
+    def table(self, field: str) -> Array:
+        """A field by person and column; 0 where there is no record."""
+        table = np.zeros(self.shape, np.int32)
+        table[self.people, self.columns] = self.rows[field]
+        return table
 
 
-def _by_column(records: Records, known: Array, field: str) -> Array:
-    table = np.zeros((len(records.counts), len(known)), np.int32)
-    places, people, columns = _columns(records, known)
-    table[people, columns] = records.rows[field][places]
-    return table
+def _columns(records: Records, known: Array) -> _Columns:
+    rows, people = records.rows, records.owners
+    columns = np.minimum(np.searchsorted(known, rows["hash"]), len(known) - 1)
+    is_known = known[columns] == rows["hash"]
+    if not is_known.all():
+        rows, people, columns = rows[is_known], people[is_known], columns[is_known]
+    return _Columns(rows, people, columns, (len(records.counts), len(known)))
 
 
-def _elapsed(day: Array, number: Array, last_number: Array, today: int) -> Array:
-    """Days since the last answer. After an answer from a future day, as long as a clock was wrong: by prompts since."""
-    by_prompts = (PROMPT_DAYS * (last_number[:, None] - number)).astype(np.int64)
-    return np.maximum(np.where(day > today, by_prompts, today - day), 0)
+def _elapsed(day: Array, prompts_since: Array, today: int) -> Array:
+    """Days since the last answer; after one from a future day, as long as a clock was wrong, by the prompts since."""
+    return np.where(day > today, (PROMPT_DAYS * prompts_since).astype(np.int64), today - day)
 
 
-def _prices(index: CourseIndex, memory: Unpacked, elapsed: Array, prices: Prices, cohort: Cohort) -> Array:
+def _prices(rules: _Columns, header: Array, elapsed: Array, prices: Prices, cohort: Cohort) -> Array:
     """The price of each rule, by person: a mean over the person's paces and both cases."""
-    header = memory.header
     weights = header["weights"].astype(np.float64)
     share = curve.knew_before(header["z_sum"].astype(np.float64), header["first_answers"].astype(np.float64), cohort)
     new = weights @ prices.new
-    table = np.repeat((new[:, 0] + share * (new[:, 1] - new[:, 0]))[:, None], len(index.rule_hashes), axis=1)
-    places, people, columns = _columns(memory.rules, index.rule_hashes)
-    rows = memory.rules.rows[places]
+    table = np.repeat((new[:, 0] + share * (new[:, 1] - new[:, 0]))[:, None], rules.shape[1], axis=1)
+    rows, place = rules.rows, (rules.people, rules.columns)
     states, known = state_index(rows["stability"]), rows["known"].astype(np.float64)
-    days, wrongs = np.minimum(elapsed[people, columns], DAYS - 1), rows["wrongs"]
+    days, wrongs = np.minimum(elapsed[place], DAYS - 1), rows["wrongs"]
     found = np.zeros(len(rows))
     for pace in range(len(PACES)):
         for case, chance in ((0, 1 - known), (1, known)):
-            found += weights[people, pace] * chance * prices.table[pace, case, wrongs, states[:, pace, case], days]
-    table[people, columns] = found
+            price = prices.table[pace, case, wrongs, states[:, pace, case], days]
+            found += weights[rules.people, pace] * chance * price
+    table[place] = found
     return table

@@ -1,0 +1,1 @@
+"""Simulated people who learn and forget, to measure which policy of asking teaches most."""
