@@ -13,6 +13,8 @@ from content.learning.cohort import GUESS, KNEW_AT_FIRST, PACES, Cohort
 LOW, HIGH = math.log(0.1), math.log(3000)
 """Bounds of the logarithm of the stability in days."""
 MOST_WRONGS = 3
+SUREST = 0.999
+"""Knowledge is at most this probable where an answer is judged: a wrong answer on the day of a right one is possible."""
 PRIOR_WEIGHT = 10
 """Weight of the cohort's share, in answers, against a person's own first answers."""
 ODDS = {"sure": 6.0, "guess": 0.1}
@@ -74,8 +76,9 @@ def record(header: Array, rules: Array, given: Answers, cohort: Cohort) -> None:
     remembered = recall(elapsed[:, None, None].astype(np.float64), before, cohort)
     chance = known_now(remembered, cohort)
     chance[is_first] = (0.0, KNEW_AT_FIRST)
+    likely = np.minimum(chance, SUREST)
     is_right = given.is_right[:, None, None]
-    likelihood = np.where(is_right, chance + (1 - chance) * GUESS, (1 - chance) * (1 - GUESS))
+    likelihood = np.where(is_right, likely + (1 - likely) * GUESS, (1 - likely) * (1 - GUESS))
     by_case = (weights[:, :, None] * likelihood).sum(axis=1)
     posterior = known * by_case[:, 1] / (known * by_case[:, 1] + (1 - known) * by_case[:, 0])
     by_pace = likelihood[:, :, 0] * (1 - known)[:, None] + likelihood[:, :, 1] * known[:, None]

@@ -107,7 +107,8 @@ def unpack(values: Sequence[bytes]) -> Unpacked:
     header, (found, texts) = packing.unpack(values, _blank(), (("rules", rule_dtype()), ("texts", text_dtype())))
     stability, known, weights = found.rows["stability"], found.rows["known"], header["weights"]
     in_range = (stability >= curve.LOW - TOLERANCE) & (stability <= curve.HIGH + TOLERANCE)
-    is_sane = in_range.all(axis=(1, 2)) & (known >= 0) & (known <= 1) & (found.rows["day"] > 0)
+    is_sane = in_range.all(axis=(1, 2)) & (known >= 0) & (known <= 1)
+    is_sane &= (found.rows["day"] > 0) & (found.rows["wrongs"] <= curve.MOST_WRONGS)
     packing.refuse(~is_sane, "a rule of a memory is impossible", found.owners)
     is_sane = (weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) < TOLERANCE)
     is_sane &= (header["z_sum"] >= 0) & (header["z_sum"] <= header["first_answers"] + TOLERANCE)
@@ -160,7 +161,7 @@ def with_confidence(packed: bytes, review: Review, cohort: Cohort = PRIOR) -> by
     return _pack(state)[0]
 
 
-def rules(packed: bytes, library: Library, today: date) -> dict[str, RuleMemory]:
+def rules(packed: bytes, library: Library, today: date, cohort: Cohort = PRIOR) -> dict[str, RuleMemory]:
     """How well a person knows each rule of the course that they have answered, by competency id.
 
     Raises MemoryFormatError.
@@ -174,7 +175,7 @@ def rules(packed: bytes, library: Library, today: date) -> dict[str, RuleMemory]
         if hashed in names.rule_of_text
     )
     rows = state.rules.rows
-    known = recall_of(rows, state.header["weights"][np.zeros(len(rows), int)], stored_day(today), PRIOR)
+    known = recall_of(rows, state.header["weights"][np.zeros(len(rows), int)], stored_day(today), cohort)
     return {
         names.rules[hashed]: RuleMemory(one, calendar_day(day), right[names.rules[hashed]])
         for hashed, one, day in zip(rows["hash"].tolist(), known.tolist(), rows["day"].tolist(), strict=True)

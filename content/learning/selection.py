@@ -36,7 +36,8 @@ USED_UP = 0.3
 """Weight of a rule whose texts were all answered within TEXT_DAYS."""
 TEXT_DAYS = 60
 PATIENCE = 0.5
-"""Weight for each unanswered prompt about a rule since its last answer, but the first if it has one."""
+"""Weight for each unanswered prompt about a rule; for one that was answered before, from the third since then on."""
+FORGIVEN = 2
 CONFIDENT_ERROR_DAYS = 2
 MOST_UNANSWERED = 3
 """Times in a row that a text is sent unanswered, and that a confident error goes before all else."""
@@ -149,8 +150,10 @@ def _choose(index: CourseIndex, learners: Sequence[Learner], today: date, cohort
 def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple[Array, Array]:
     """The rule to ask each person, and the reason."""
     order = _personal_order(seeds, index.rule_hashes)
-    price = now.price * _weight_of_use(index, now) + TIE * order
-    weighted = price * _season_weight(index, now, month) * _office_weight(index, now)
+    is_used_up = _is_used_up(index, now)
+    price = now.price * np.where(is_used_up, USED_UP, 1.0) * _patience(now) + TIE * order
+    season = np.where(is_used_up, 1.0, _season_weight(index, now, month))
+    weighted = price * season * _office_weight(index, now)
     must_be_new, is_candidate = _candidates(index, now)
     pick, plain = (_best(one, is_candidate) for one in (weighted, price))
     is_urgent = _is_urgent(now) & ~must_be_new[:, None]
@@ -210,12 +213,17 @@ def _best(price: Array, is_candidate: Array) -> Array:
     return np.asarray(np.where(is_candidate, price, -1.0).argmax(axis=1))
 
 
-def _weight_of_use(index: CourseIndex, now: Standing) -> Array:
-    """Less for rules whose texts are used up, and for those whose prompts were not answered."""
+def _is_used_up(index: CourseIndex, now: Standing) -> Array:
+    """Whether all texts of a rule were answered within TEXT_DAYS."""
     answered = now.text_answered[:, index.texts]
-    is_recent = (index.texts < 0) | ((answered > 0) & (np.abs(now.today - answered) <= TEXT_DAYS))
-    tries = np.maximum(now.unanswered - now.is_met, 0)
-    return np.where(is_recent.all(axis=2), USED_UP, 1.0) * PATIENCE ** np.minimum(tries, 40)
+    is_recent = (answered > 0) & (np.abs(now.today - answered) <= TEXT_DAYS)
+    return np.asarray((is_recent | (index.texts < 0)).all(axis=2))
+
+
+def _patience(now: Standing) -> Array:
+    """Less for rules whose prompts are not answered, so that people who are silent see others, too."""
+    tries = np.maximum(now.unanswered - FORGIVEN * now.is_met, 0)
+    return np.asarray(PATIENCE ** np.minimum(tries, 40))
 
 
 def _season_weight(index: CourseIndex, now: Standing, month: int) -> Array:

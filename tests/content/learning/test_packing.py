@@ -1,0 +1,84 @@
+"""The format of packed values: what cannot be read is refused with the remedy, and days outside its range are clamped."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from content.learning import memories, packing, sent
+from content.learning.memories import MemoryFormatError, Review, after_answers, replay, rules
+from content.learning.packing import calendar_day, hash_of, stored_day
+from content.learning.selection import Learner, Prompted, choose, replay_sent
+from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, texts_of
+
+HISTORY = [
+    Review(TODAY - timedelta(days=number), rule, texts_of(rule)[0], number % 2 == 0)
+    for number, rule in enumerate(COMPETENCIES[:3])
+]
+PACKED = replay([HISTORY])[0]
+SENT = replay_sent([Prompted(TODAY, COMPETENCIES[0], texts_of(COMPETENCIES[0])[0], None)])
+
+
+def test_a_hash_does_not_depend_on_the_process() -> None:
+    """Stored rows depend on it: another function, or byte order, would forget all memories."""
+    assert hash_of("regalo-no-pedido").to_bytes(4, "little").hex() == "e4710e57"
+
+
+@pytest.mark.parametrize("length", [1, 4, 100, len(PACKED) - 4, len(PACKED) - 1, len(PACKED) + 1, len(PACKED) + 4])
+def test_a_value_of_another_length_is_refused(length: int) -> None:
+    value = (PACKED + b"\0" * 4)[:length]
+    with pytest.raises(MemoryFormatError, match="integra memories rebuild") as raised:
+        after_answers([PACKED, value], [HISTORY[0]] * 2)
+    assert raised.value.position == 1
+
+
+def test_another_version_is_refused() -> None:
+    value = bytes([memories.VERSION + 1]) + PACKED[1:]
+    with pytest.raises(MemoryFormatError, match="format"):
+        rules(value, LIBRARY, TODAY)
+    with pytest.raises(MemoryFormatError, match="format"):
+        choose(LIBRARY, [Learner(1, PACKED, bytes([sent.VERSION + 1]) + SENT[1:])], TODAY)
+
+
+def test_records_out_of_order_are_refused() -> None:
+    size = memories.rule_dtype().itemsize
+    start = memories.header_dtype().itemsize
+    swapped = PACKED[:start] + PACKED[start + size : start + 2 * size] + PACKED[start : start + size]
+    with pytest.raises(MemoryFormatError, match="out of order"):
+        rules(swapped + PACKED[start + 2 * size :], LIBRARY, TODAY)
+
+
+def test_the_position_of_a_bad_value_is_that_among_all_learners() -> None:
+    learners = [Learner(number, b"", b"") for number in range(2500)]
+    learners[2200] = Learner(2200, b"\1" * 8, b"")
+    with pytest.raises(MemoryFormatError) as raised:
+        choose(LIBRARY, learners, TODAY)
+    assert raised.value.position == 2200
+
+
+@given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
+def test_a_damaged_memory_is_refused_or_still_usable(place: int, value: int) -> None:
+    """No number in it makes the arithmetic fail."""
+    damaged = PACKED[:place] + bytes([value]) + PACKED[place + 1 :]
+    try:
+        after = after_answers([damaged], [HISTORY[1]])[0]
+        assert all(0 <= rule.recall <= 1 for rule in rules(after, LIBRARY, TODAY).values())
+        assert choose(LIBRARY, [Learner(1, damaged, SENT)], TODAY)[0] is not None
+    except MemoryFormatError:
+        pass
+
+
+@given(st.integers(0, len(SENT) - 1), st.integers(0, 255))
+def test_damaged_sent_prompts_are_refused_or_still_usable(place: int, value: int) -> None:
+    damaged = SENT[:place] + bytes([value]) + SENT[place + 1 :]
+    try:
+        assert choose(LIBRARY, [Learner(1, PACKED, damaged)], TODAY)[0] is not None
+    except MemoryFormatError:
+        pass
+
+
+@given(st.dates())
+def test_days_are_kept_or_clamped(day: date) -> None:
+    kept = calendar_day(stored_day(day))
+    assert kept == min(max(day, date(2000, 1, 1)), packing.calendar_day(packing.LAST_DAY))
