@@ -14,7 +14,7 @@ LOW, HIGH = math.log(0.1), math.log(3000)
 """Bounds of the logarithm of the stability in days."""
 MOST_WRONGS = 3
 SUREST = 0.999
-"""Knowledge is at most this probable where an answer is judged: a wrong answer on the day of a right one is possible."""
+"""Knowledge is at most this probable where an answer is judged: one may be wrong on the day of a right answer."""
 PRIOR_WEIGHT = 10
 """Weight of the cohort's share, in answers, against a person's own first answers."""
 ODDS = {"sure": 6.0, "guess": 0.1}

@@ -19,6 +19,7 @@ from content.learning.cohort import PRIOR, Cohort
 from content.learning.course_index import SEASONS, CourseIndex, course_index
 from content.learning.memory import MemoryState
 from content.learning.packing import MemoryFormatError, hashes, stored_day
+from content.learning.sent import Prompts
 from content.learning.standing import Standing, standing
 from content.library import Library
 
@@ -34,11 +35,16 @@ SEASON_WEIGHT = 1000.0
 """Weight of a rule in season whose last prompt is too long ago for its share of all prompts."""
 USED_UP = 0.3
 """Weight of a rule whose texts were all answered within TEXT_DAYS."""
-TEXT_DAYS = 60
+TEXT_DAYS = 75
+"""So that no text is answered more than five times a year."""
+SEASON_TEXT_DAYS = 60
+"""The same for the season: within these days it brings no text back."""
 PATIENCE = 0.5
 """Weight for each unanswered prompt about a rule; for one that was answered before, from the third since then on."""
 FORGIVEN = 2
 CONFIDENT_ERROR_DAYS = 2
+ERROR_TEXT_DAYS = 45
+"""A confident error waits for its price when all texts of the rule were answered within these days."""
 MOST_UNANSWERED = 3
 """Times in a row that a text is sent unanswered, and that a confident error goes before all else."""
 TIE = 1e-6
@@ -109,22 +115,25 @@ def choose(library: Library, learners: Sequence[Learner], today: date, cohort: C
 
 def replay_sent(prompts: Sequence[Prompted]) -> bytes:
     """The value of `Learner.sent` after these prompts of one person, oldest first."""
-    times: dict[str, int] = {}
-    last: dict[str, Prompted] = {}
     value = sent.unpack([b""])
+    last_of_text: dict[str, tuple[Prompted, int, int]] = {}
+    last_of_rule: dict[str, str] = {}
     for prompt in prompts:
-        before = last.get(prompt.scenario)
-        was_answered = before is not None and before.answered_on is not None and before.answered_on <= prompt.day
-        times[prompt.scenario] = 1 if was_answered else times.get(prompt.scenario, 0) + 1
-        last[prompt.scenario] = prompt
-        value = sent.with_prompts(
-            value,
+        before, times, in_row = last_of_text.get(prompt.scenario, (None, 0, 0))
+        if before is not None and before.answered_on is not None and before.answered_on <= prompt.day:
+            times = in_row = 0
+        if last_of_rule.get(prompt.competency) != prompt.scenario:
+            in_row = 0
+        last_of_text[prompt.scenario] = prompt, times + 1, in_row + 1
+        last_of_rule[prompt.competency] = prompt.scenario
+        new = Prompts(
             rules=hashes([prompt.competency]),
             texts=hashes([prompt.scenario]),
-            times=np.array([times[prompt.scenario]]),
+            times=np.array([times + 1]),
+            in_row=np.array([in_row + 1]),
             is_confident_error=np.array([prompt.reason == Reason.CONFIDENT_ERROR]),
-            day=stored_day(prompt.day),
         )
+        value = sent.with_prompts(value, new, stored_day(prompt.day))
     return sent.pack(value)[0] if prompts else b""
 
 
@@ -135,28 +144,28 @@ def _choose(index: CourseIndex, learners: Sequence[Learner], today: date, cohort
     rules, reasons = _rules(index, now, today.month, seeds)
     texts = _texts(index, now, rules, day, seeds)
     people = np.arange(len(learners))
-    new = sent.with_prompts(
-        now.sent,
+    numbers = now.text_number[people[:, None], index.texts[rules]]
+    is_latest = now.text_number[people, texts] == numbers.max(axis=1)
+    new = Prompts(
         rules=index.rule_hashes[rules],
         texts=index.text_hashes[texts],
         times=now.text_times[people, texts] + 1,
+        in_row=np.where(is_latest, now.text_in_row[people, texts], 0) + 1,
         is_confident_error=reasons == Reason.CONFIDENT_ERROR,
-        day=day,
     )
-    chosen = zip(texts.tolist(), reasons.tolist(), sent.pack(new), strict=True)
+    chosen = zip(texts.tolist(), reasons.tolist(), sent.pack(sent.with_prompts(now.sent, new, day)), strict=True)
     return [Choice(index.scenarios[text], reason, value) for text, reason, value in chosen]
 
 
 def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple[Array, Array]:
     """The rule to ask each person, and the reason."""
     order = _personal_order(seeds, index.rule_hashes)
-    is_used_up = _is_used_up(index, now)
-    price = now.price * np.where(is_used_up, USED_UP, 1.0) * _patience(now) + TIE * order
-    season = np.where(is_used_up, 1.0, _season_weight(index, now, month))
+    price = now.price * np.where(_is_used_up(index, now, TEXT_DAYS), USED_UP, 1.0) * _patience(now) + TIE * order
+    season = np.where(_is_used_up(index, now, SEASON_TEXT_DAYS), 1.0, _season_weight(index, now, month))
     weighted = price * season * _office_weight(index, now)
     must_be_new, is_candidate = _candidates(index, now)
     pick, plain = (_best(one, is_candidate) for one in (weighted, price))
-    is_urgent = _is_urgent(now) & ~must_be_new[:, None]
+    is_urgent = _is_urgent(now) & ~must_be_new[:, None] & ~_is_used_up(index, now, ERROR_TEXT_DAYS)
     oldest = np.where(is_urgent, now.elapsed + order, -1.0).argmax(axis=1)
     has_urgent = is_urgent.any(axis=1)
     rules = np.where(has_urgent, oldest, pick)
@@ -213,10 +222,10 @@ def _best(price: Array, is_candidate: Array) -> Array:
     return np.asarray(np.where(is_candidate, price, -1.0).argmax(axis=1))
 
 
-def _is_used_up(index: CourseIndex, now: Standing) -> Array:
-    """Whether all texts of a rule were answered within TEXT_DAYS."""
+def _is_used_up(index: CourseIndex, now: Standing, days: int) -> Array:
+    """Whether all texts of a rule were answered within the last days."""
     answered = now.text_answered[:, index.texts]
-    is_recent = (answered > 0) & (np.abs(now.today - answered) <= TEXT_DAYS)
+    is_recent = (answered > 0) & (np.abs(now.today - answered) <= days)
     return np.asarray((is_recent | (index.texts < 0)).all(axis=2))
 
 
@@ -247,8 +256,8 @@ def _texts(index: CourseIndex, now: Standing, rules: Array, today: int, seeds: A
     people, texts = np.arange(len(rules))[:, None], index.texts[rules]
     answered, number = now.text_answered[people, texts], now.text_number[people, texts]
     is_sent = now.text_sent[people, texts] > 0
-    was_answered, times = answered > 0, now.text_times[people, texts]
-    is_tired = (times > 0) & (times % MOST_UNANSWERED == 0)
+    was_answered = answered > 0
+    is_tired = now.text_in_row[people, texts] >= MOST_UNANSWERED
     order = (_personal_order(seeds, index.text_hashes)[people, texts] * 2**16).astype(np.int64)
     key = np.where(was_answered, answered, np.where(is_sent, number, order))
     stage = np.select(

@@ -26,11 +26,14 @@ class Sent:
 
 @cache
 def text_dtype() -> Array:
-    """One text: the day and the number of the prompt it was last sent in, and how often in a row it was unanswered.
+    """One text: the day and the number of the prompt it was last sent in, and how often it was not answered.
 
-    Numbers count a person's prompts; `times` counts that last prompt, too.
+    Numbers count a person's prompts. `times` are the prompts with it since its last answer, that last one included;
+    `in_row` are those of them that no other text of its rule came between.
     """
-    return np.dtype([("hash", "<u4"), ("day", "<u2"), ("number", "<u2"), ("times", "u1"), ("unused", "u1", 3)])
+    return np.dtype(
+        [("hash", "<u4"), ("day", "<u2"), ("number", "<u2"), ("times", "u1"), ("in_row", "u1"), ("unused", "<u2")]
+    )
 
 
 @cache
@@ -54,15 +57,27 @@ def unpack(values: Sequence[bytes]) -> Sent:
     return Sent(header, texts)
 
 
-def with_prompts(sent: Sent, rules: Array, texts: Array, times: Array, is_confident_error: Array, day: int) -> Sent:
-    """One more prompt of each person: hashes of its rule and text, and how often in a row this one is unanswered."""
+@dataclass(slots=True)
+class Prompts:
+    """One prompt of each person: hashes of its rule and text, and the counts of that text (see `text_dtype`)."""
+
+    rules: Array
+    texts: Array
+    times: Array
+    in_row: Array
+    is_confident_error: Array
+
+
+def with_prompts(sent: Sent, new: Prompts, day: int) -> Sent:
+    """One more prompt of each person, sent on a stored day."""
     header = sent.header.copy()
-    header["rule"], header["day"], header["was_confident_error"] = rules, day, is_confident_error
+    header["rule"], header["day"], header["was_confident_error"] = new.rules, day, new.is_confident_error
     header["number"] = np.minimum(header["number"].astype(np.int64) + 1, MOST_NUMBERED)
-    records, places = find_or_add(sent.texts, texts)
+    records, places = find_or_add(sent.texts, new.texts)
     rows = records.rows if records is not sent.texts else records.rows.copy()
     rows["day"][places], rows["number"][places] = day, header["number"]
-    rows["times"][places] = np.minimum(times, MOST_COUNTED)
+    rows["times"][places] = np.minimum(new.times, MOST_COUNTED)
+    rows["in_row"][places] = np.minimum(new.in_row, MOST_COUNTED)
     header["texts"] = records.counts
     return Sent(header, Records(rows, records.counts))
 

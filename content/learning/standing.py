@@ -43,7 +43,9 @@ class Standing:
     text_number: Array
     """Number of the prompt that the text was last sent in."""
     text_times: Array
-    """Prompts in a row with this text that were not answered."""
+    """Prompts with this text since its last answer."""
+    text_in_row: Array
+    """Those of them that no other text of the rule came between."""
 
     @property
     def is_met(self) -> Array:
@@ -58,8 +60,8 @@ def standing(
     rules, answered = _columns(memory.rules, index.rule_hashes), _columns(memory.texts, index.text_hashes)
     sent_texts = _columns(was_sent.texts, index.text_hashes)
     texts, day = answered.table("day"), rules.table("day")
-    text_sent, text_number, text_times = (sent_texts.table(name) for name in ("day", "number", "times"))
-    text_times[texts >= text_sent] = 0
+    text_sent, text_number, text_times, text_in_row = map(sent_texts.table, ("day", "number", "times", "in_row"))
+    text_times[texts >= text_sent] = text_in_row[texts >= text_sent] = 0
     present = index.texts >= 0
     number = np.where(present, text_number[:, index.texts], 0).max(axis=2)
     since_answer = present & (text_sent[:, index.texts] > day[:, :, None])
@@ -81,6 +83,7 @@ def standing(
         text_sent=text_sent,
         text_number=text_number,
         text_times=text_times,
+        text_in_row=text_in_row,
     )
 
 

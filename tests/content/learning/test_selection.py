@@ -1,158 +1,262 @@
-"""Selection of the daily scenario: due, new and soonest competencies, variants, seasons and topics."""
+"""Choosing a prompt: reasons, texts, seasons, courses of any size, clocks that were wrong."""
 
-from collections.abc import Mapping
+import itertools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content import library as shipped
-from content.learning import memory, selection
-from content.learning.memory import MemoryState, Review, memory_state
-from content.learning.selection import pick
+from content.learning.course_index import SEASONS
+from content.learning.memories import Review, after_answers, replay
+from content.learning.selection import Choice, Learner, Prompted, Reason, choose, replay_sent
 from content.library import Library
+from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, course_of, texts_of
+from tests.content.learning.year import Person, live, workdays
 
-NOVEMBER = date(2026, 11, 23)
-LIBRARY = shipped.load()
-COMPETENCIES = sorted(LIBRARY.askable)
-SEEDS = st.integers(1, 10_000)
-DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
-
-
-@st.composite
-def memory_states(draw: st.DrawFn) -> dict[str, MemoryState]:
-    """Memory states of some competencies, each reviewed once in the weeks before."""
-    memories = {}
-    for competency in draw(st.lists(st.sampled_from(COMPETENCIES), unique=True)):
-        first = NOVEMBER - timedelta(days=draw(st.integers(1, 40)))
-        memories[competency] = memory_state([Review(first, draw(st.booleans()), draw(st.sampled_from(("", "guess"))))])
-    return memories
+SEEDS = st.integers(1, 2**63 - 1)
+DAYS = st.dates(date(1990, 1, 1), date(2190, 12, 31))
+RULE = COMPETENCIES[0]
 
 
-def simulate(seed: int, days: int, library: Library = LIBRARY, start: date = NOVEMBER) -> list[selection.Selection]:
-    """The daily selections of a servant who answers every prompt right."""
-    reviews: dict[str, list[Review]] = {}
-    last_asked: dict[str, date] = {}
+def choose_one(library: Library, day: date, memory: bytes = b"", sent: bytes = b"", seed: int = 1) -> Choice:
+    choice = choose(library, [Learner(seed, memory, sent)], day)[0]
+    assert choice is not None
+    return choice
+
+
+def first_answers(right: bool = True, days_ago: int = 30, confidence: str = "") -> list[Review]:
+    """One answer to each rule, on one day."""
+    day = TODAY - timedelta(days=days_ago)
+    return [Review(day, rule, texts_of(rule)[0], right, confidence) for rule in COMPETENCIES]
+
+
+def prompted(reviews: Sequence[Review]) -> bytes:
+    return replay_sent([Prompted(one.day, one.competency, one.scenario, one.day) for one in reviews])
+
+
+def year_of(library: Library, accuracy: float, response: float, days: int = 60, start: date = TODAY) -> Person:
+    person = Person(7, accuracy, response)
+    live(library, [person], workdays(start, days))
+    return person
+
+
+# ---------------------------------------------------------------- pure
+
+
+@given(st.lists(SEEDS, min_size=1, max_size=4, unique=True), DAYS)
+def test_the_choice_does_not_depend_on_whom_it_is_made_with(seeds: list[int], day: date) -> None:
+    memory = replay([first_answers()[:9]])[0]
+    learners = [Learner(seed, memory, b"") for seed in seeds]
+    assert choose(LIBRARY, learners, day) == [choose(LIBRARY, [one], day)[0] for one in learners]
+
+
+def test_colleagues_are_asked_in_different_orders() -> None:
+    choices = choose(LIBRARY, [Learner(seed, b"", b"") for seed in range(200)], TODAY)
+    asked = Counter(choice.scenario.competency for choice in choices if choice)
+    assert len(asked) > 20
+    assert max(asked.values()) < 25
+    assert len({choice.scenario.id for choice in choices if choice}) > 60
+
+
+def test_reasons_fit_their_column() -> None:
+    assert max(map(len, Reason)) <= 20
+
+
+# ---------------------------------------------------------------- reasons
+
+
+def test_a_rule_never_answered_is_new() -> None:
+    assert choose_one(LIBRARY, TODAY).reason == Reason.NEW
+
+
+def test_a_rule_whose_prompt_was_not_answered_comes_with_another_text() -> None:
+    """When all others are met, a new rule that was not answered is asked again after one other."""
+    history = first_answers()[1:]
+    first = choose_one(LIBRARY, TODAY, replay([history])[0], prompted(history))
+    assert (first.reason, first.scenario.competency) == (Reason.NEW, RULE)
+    second = choose_one(LIBRARY, TODAY + timedelta(days=1), replay([history])[0], first.sent)
+    assert second.scenario.competency != RULE
+    third = choose_one(LIBRARY, TODAY + timedelta(days=2), replay([history])[0], second.sent)
+    assert (third.reason, third.scenario.competency) == (Reason.UNANSWERED, RULE)
+    assert third.scenario.id != first.scenario.id
+
+
+@pytest.mark.parametrize(("right", "reason"), [(False, Reason.MISTAKE), (True, Reason.REVIEW)])
+def test_a_rule_is_reviewed(right: bool, reason: Reason) -> None:
+    history = first_answers(right)
+    assert choose_one(LIBRARY, TODAY, replay([history])[0], prompted(history)).reason == reason
+
+
+def test_a_wrong_rule_is_reviewed_before_right_ones() -> None:
+    history = [replace(one, is_right=one.competency != RULE) for one in first_answers(days_ago=5)]
+    shuffled = sorted(history, key=lambda one: one.competency == RULE)
+    choice = choose_one(LIBRARY, TODAY, replay([shuffled])[0], prompted(history))
+    assert choice.scenario.competency == RULE
+
+
+@pytest.mark.parametrize(("days", "comes"), [(1, False), (2, True), (3, True)])
+def test_a_confident_error_comes_back_from_the_second_day_on(days: int, comes: bool) -> None:
+    history = first_answers(days_ago=20)
+    error = Review(TODAY - timedelta(days=days), RULE, texts_of(RULE)[1], False, "sure")
+    choice = choose_one(LIBRARY, TODAY, replay([[*history, error]])[0], prompted([*history, error]))
+    assert ((choice.reason, choice.scenario.competency) == (Reason.CONFIDENT_ERROR, RULE)) is comes
+    assert choice.scenario.id != error.scenario
+
+
+def test_a_confident_error_that_stays_unanswered_lets_other_rules_come() -> None:
+    history = first_answers(days_ago=20)
+    error = Review(TODAY - timedelta(days=3), RULE, texts_of(RULE)[1], False, "sure")
+    memory, sent = replay([[*history, error]])[0], prompted([*history, error])
     asked = []
-    for day in (start + timedelta(days=number) for number in range(days)):
-        memories = {competency: memory_state(history) for competency, history in reviews.items()}
-        selected = pick(library, memories, last_asked, day, seed)
-        assert selected is not None
-        asked.append(selected)
-        last_asked[selected.scenario.id] = day
-        reviews.setdefault(selected.scenario.competency, []).append(Review(day, True))
-    return asked
+    for number in range(12):
+        choice = choose_one(LIBRARY, TODAY + timedelta(days=number), memory, sent)
+        asked.append((choice.scenario.competency, choice.reason))
+        sent = choice.sent
+    assert asked.count((RULE, Reason.CONFIDENT_ERROR)) == 3
+    assert all(one[0] != other[0] for one, other in itertools.pairwise(asked))
 
 
-@given(memory_states(), SEEDS, DAYS)
-def test_the_same_inputs_give_the_same_selection(memories: dict[str, MemoryState], seed: int, day: date) -> None:
-    assert pick(LIBRARY, memories, {}, day, seed) == pick(LIBRARY, dict(reversed(memories.items())), {}, day, seed)
+# ---------------------------------------------------------------- seasons
 
 
-@given(memory_states(), SEEDS)
-def test_the_due_competency_with_the_lowest_retrievability_comes_first(
-    memories: dict[str, MemoryState], seed: int
-) -> None:
-    selected = pick(LIBRARY, memories, {}, NOVEMBER, seed)
-    assert selected is not None
-    due = {id: state.retrievability(NOVEMBER) for id, state in memories.items() if state.due_on <= NOVEMBER}
-    if due:
-        assert selected.reason == "due"
-        assert due[selected.scenario.competency] == min(due.values())
-    else:
-        assert selected.reason == ("new" if len(memories) < len(COMPETENCIES) else "soonest")
-
-
-@given(memory_states(), SEEDS, st.data())
-def test_no_variant_is_repeated_while_another_was_never_asked(
-    memories: dict[str, MemoryState], seed: int, data: st.DataObject
-) -> None:
-    last_asked: Mapping[str, date] = dict.fromkeys(
-        data.draw(st.sets(st.sampled_from(sorted(LIBRARY.scenarios)))), NOVEMBER - timedelta(days=30)
-    )
-    selected = pick(LIBRARY, memories, last_asked, NOVEMBER, seed)
-    assert selected is not None
-    if selected.scenario.id in last_asked:
-        assert {one.id for one in LIBRARY.askable[selected.scenario.competency]} <= last_asked.keys()
-
-
-def test_when_all_variants_were_asked_the_least_recent_is_repeated() -> None:
-    competency = COMPETENCIES[0]
-    variants = [one.id for one in LIBRARY.askable[competency]]
-    last_asked = {one: NOVEMBER - timedelta(days=place + 1) for place, one in enumerate(variants)}
-    memories = {competency: memory_state([Review(NOVEMBER - timedelta(days=60), False)])}
-    selected = pick(LIBRARY, memories, last_asked, NOVEMBER, 1)
-    assert selected is not None
-    assert selected.scenario.id == variants[-1]
-
-
-@given(SEEDS, st.sampled_from([(1, "regalos"), (5, "declaraciones"), (11, "cierre-anual")]))
-def test_new_competencies_in_season_come_first(seed: int, season: tuple[int, str]) -> None:
-    month, name = season
-    selected = pick(LIBRARY, {}, {}, date(2026, month, 10), seed)
-    assert selected is not None
-    assert name in LIBRARY.competencies[selected.scenario.competency].seasons
-
-
-def test_out_of_season_new_competencies_alternate_between_topics() -> None:
-    asked = []
-    memories: dict[str, MemoryState] = {}
-    for _ in LIBRARY.topics:
-        selected = pick(LIBRARY, memories, {}, date(2026, 7, 6), 5)
-        assert selected is not None
-        asked.append(LIBRARY.topic_of[selected.scenario.competency].id)
-        memories[selected.scenario.competency] = memory_state([Review(date(2026, 7, 6), True)])
-    assert sorted(asked) == sorted(LIBRARY.topics)
-
-
-@given(SEEDS)
-def test_without_answers_every_competency_is_asked_before_one_is_repeated(seed: int) -> None:
-    last_asked: dict[str, date] = {}
-    asked = []
-    for day in (NOVEMBER + timedelta(days=number) for number in range(len(COMPETENCIES))):
-        selected = pick(LIBRARY, {}, last_asked, day, seed)
-        assert selected is not None
-        last_asked[selected.scenario.id] = day
-        asked.append(selected.scenario.competency)
-    assert sorted(asked) == COMPETENCIES
-
-
-def test_different_seeds_give_different_orders() -> None:
-    ana, beto = ([selected.scenario.id for selected in simulate(seed, 10)] for seed in (1, 2))
-    assert ana != beto
-
-
-def test_every_competency_is_asked_within_120_days() -> None:
-    met = {selected.scenario.competency for selected in simulate(3, 120)}
-    assert met == set(COMPETENCIES)
-
-
-def test_when_nothing_is_due_or_new_the_soonest_due_competency_is_selected() -> None:
-    memories = {competency: memory_state([Review(NOVEMBER, True)]) for competency in COMPETENCIES}
-    memories[COMPETENCIES[3]] = memory_state([Review(NOVEMBER, False)])
-    selected = pick(LIBRARY, memories, {}, NOVEMBER, 1)
-    assert selected is not None
-    assert (selected.reason, selected.scenario.competency) == ("soonest", COMPETENCIES[3])
-
-
-def test_a_course_without_published_scenarios_selects_nothing() -> None:
-    drafts = {name: one.model_copy(update={"state": "draft"}) for name, one in LIBRARY.scenarios.items()}
-    memories = {COMPETENCIES[0]: memory_state([Review(NOVEMBER - timedelta(days=60), False)])}
-    for scenarios in ({}, drafts):
-        empty = replace(LIBRARY, scenarios=scenarios)
-        assert pick(empty, {}, {}, NOVEMBER, 1) is None
-        assert pick(empty, memories, {}, NOVEMBER, 1) is None
-
-
-def test_memories_of_removed_competencies_are_ignored() -> None:
-    old = {"regla-de-antes": memory_state([Review(NOVEMBER - timedelta(days=60), False)])}
-    selected = pick(LIBRARY, old, {}, NOVEMBER, 1)
-    assert selected is not None
-    assert selected.reason == "new"
+@pytest.mark.parametrize(("month", "season"), [(1, "regalos"), (5, "declaraciones"), (11, "cierre-anual")])
+def test_a_rule_in_season_comes_first(month: int, season: str) -> None:
+    history = sorted(first_answers(), key=lambda one: season not in LIBRARY.competencies[one.competency].seasons)
+    choice = choose_one(LIBRARY, date(2027, month, 10), replay([history])[0], prompted(history))
+    assert season in LIBRARY.competencies[choice.scenario.competency].seasons
+    assert choice.reason in (Reason.SEASON, Reason.REVIEW), "review where it would have come anyway"
 
 
 def test_every_season_of_a_competency_has_months() -> None:
     named = {season for one in LIBRARY.competencies.values() for season in one.seasons}
-    assert named <= selection.SEASONS.keys()
-    assert memory.MAX_INTERVAL_DAYS < 366, "a yearly season must reach every competency again"
+    assert named <= SEASONS.keys()
+
+
+# ---------------------------------------------------------------- texts
+
+
+@given(st.permutations(range(4)), st.integers(0, 3))
+def test_the_text_answered_longest_ago_comes_when_all_were(order: list[int], missing: int) -> None:
+    """And one that was never answered before that."""
+    library = course_of(1, 4)
+    texts = texts_of(RULE)
+    history = [Review(TODAY + timedelta(days=9 * day), RULE, texts[one], True) for day, one in enumerate(order)]
+    day = TODAY + timedelta(days=60)
+    choice = choose_one(library, day, replay([history])[0], prompted(history))
+    assert choice.scenario.id == texts[order[0]]
+    fewer = [one for one in history if one.scenario != texts[missing]]
+    assert choose_one(library, day, replay([fewer])[0], prompted(fewer)).scenario.id == texts[missing]
+
+
+def test_an_unanswered_text_is_not_used_up_and_gives_way_after_three_times() -> None:
+    """Three texts were answered, the fourth is not: it comes three times, then another, then again."""
+    library, texts = course_of(1, 4), texts_of(RULE)
+    history = [Review(TODAY - timedelta(days=9 - day), RULE, texts[day], True) for day in range(3)]
+    memory, sent, asked = replay([history])[0], prompted(history), []
+    for number in range(8):
+        choice = choose_one(library, TODAY + timedelta(days=number), memory, sent)
+        asked.append(choice.scenario.id)
+        sent = choice.sent
+    last, oldest = texts[3], texts[0]
+    assert asked == [last, last, last, oldest, last, last, last, oldest]
+
+
+def test_a_text_is_not_sent_twice_on_a_day_while_there_is_another() -> None:
+    library = course_of(1, 2)
+    first = choose_one(library, TODAY)
+    second = choose_one(library, TODAY, sent=first.sent)
+    assert first.scenario.id != second.scenario.id
+
+
+def test_a_silent_person_sees_every_rule_and_every_text() -> None:
+    silent = year_of(LIBRARY, 1, 0, days=100)
+    rules = [prompt.competency for prompt in silent.prompts]
+    assert len(set(rules[:24])) == 24
+    assert all(one != other for one, other in itertools.pairwise(rules))
+    assert len({prompt.scenario for prompt in silent.prompts}) == 96
+
+
+def test_a_person_who_falls_silent_sees_more_than_a_few_rules() -> None:
+    person = year_of(LIBRARY, 0.7, 1, days=100)
+    person.response = 0
+    live(LIBRARY, [person], workdays(TODAY + timedelta(days=150), 40))
+    assert len({prompt.competency for prompt in person.prompts[-40:]}) >= 8
+
+
+# ---------------------------------------------------------------- histories
+
+
+def test_sent_prompts_are_rebuilt_from_their_history() -> None:
+    for response in (0.0, 0.5, 1.0):
+        person = year_of(LIBRARY, 0.5, response, days=90)
+        assert replay_sent(person.prompts) == person.sent
+    assert replay_sent([]) == b""
+
+
+def test_the_other_choices_do_not_change_when_a_rule_is_removed() -> None:
+    """Its memories and prompts stay, and are ignored."""
+    person = year_of(LIBRARY, 0.5, 0.8, days=80)
+    smaller = course_of(20, 4)
+    choice = choose_one(smaller, TODAY + timedelta(days=200), person.memory, person.sent)
+    assert choice.scenario.competency in COMPETENCIES[:20]
+    live(smaller, [person], workdays(TODAY + timedelta(days=200), 30))
+    assert {prompt.competency for prompt in person.prompts[-30:]} <= set(COMPETENCIES[:20])
+    live(LIBRARY, [person], workdays(TODAY + timedelta(days=300), 30))
+
+
+# ---------------------------------------------------------------- courses of any size
+
+
+def test_a_course_without_published_scenarios_has_nothing_to_ask() -> None:
+    drafts = {name: one.model_copy(update={"state": "draft"}) for name, one in LIBRARY.scenarios.items()}
+    memory = replay([first_answers()])[0]
+    for scenarios in ({}, drafts):
+        assert choose(replace(LIBRARY, scenarios=scenarios), [Learner(1, memory, b"")] * 2, TODAY) == [None, None]
+
+
+def test_no_learners_get_no_choices() -> None:
+    assert choose(LIBRARY, [], TODAY) == []
+    assert after_answers([], []) == replay([]) == []
+
+
+@pytest.mark.parametrize(("competencies", "variants"), [(1, 1), (1, 4), (2, 1), (3, 2), (24, 1)])
+@pytest.mark.parametrize(("accuracy", "response"), [(0, 1), (1, 1), (0.5, 0.5), (1, 0)])
+def test_a_course_of_any_size_goes_on(competencies: int, variants: int, accuracy: float, response: float) -> None:
+    library = course_of(competencies, variants)
+    person = year_of(library, accuracy, response, days=40)
+    assert {prompt.competency for prompt in person.prompts} == set(COMPETENCIES[:competencies])
+    rules = [prompt.competency for prompt in person.prompts]
+    errors = {review.day for review in person.reviews if review.confidence == "sure" and not review.is_right}
+    for one, other in zip(person.prompts, person.prompts[1:], strict=False):
+        assert competencies == 1 or one.competency != other.competency or one.day in errors, rules
+
+
+# ---------------------------------------------------------------- clocks
+
+
+@given(st.lists(st.tuples(DAYS, st.sampled_from(COMPETENCIES), st.booleans()), max_size=8), DAYS)
+def test_no_date_fails(answers: list[tuple[date, str, bool]], day: date) -> None:
+    reviews = [Review(when, rule, texts_of(rule)[0], right, "sure") for when, rule, right in answers]
+    choice = choose_one(LIBRARY, day, replay([reviews])[0], prompted(reviews))
+    assert choose_one(LIBRARY, date.min, replay([reviews])[0], choice.sent)
+
+
+@pytest.mark.parametrize("days", [365, -365])
+@pytest.mark.parametrize("response", [0.0, 1.0])
+def test_a_clock_that_was_wrong_for_a_day_changes_little(days: int, response: float) -> None:
+    """The rule asked on that day comes again, others are asked as before, and texts keep their turn."""
+    person = year_of(LIBRARY, 0.8, 1, days=90)
+    person.response = response
+    wrong = person.prompts[-1].day + timedelta(days=days)
+    live(LIBRARY, [person], iter([wrong]))
+    person.response = 1
+    live(LIBRARY, [person], workdays(person.prompts[-2].day + timedelta(days=1), 60))
+    affected, after = person.prompts[90], person.prompts[91:]
+    assert affected.competency in {prompt.competency for prompt in after}
+    assert len({prompt.competency for prompt in after}) > 15
+    assert max(Counter(prompt.competency for prompt in after).values()) < 10
+    assert max(Counter(prompt.scenario for prompt in after).values()) <= 2

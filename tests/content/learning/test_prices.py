@@ -1,0 +1,71 @@
+"""Prices of questions: what a table must look like whatever the cohort, and that numpy waits until it is needed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from content.learning import curve
+from content.learning.cohort import PRIOR, Cohort
+from content.learning.prices import DAYS, FINE, price_table, state_index
+from tests.imports import ROOT
+
+COHORTS = {
+    "prior": PRIOR,
+    "power law": Cohort(decay=0.16, first_right=2.3, first_wrong_ratio=0.1, gain=20, lapse_power=0.3),
+    "exponential": Cohort(decay=3, first_right=1.5, gain=2.6, saturation=0, lapse_scale=0.55, lapse_power=1, damping=0),
+}
+
+
+@pytest.fixture(params=COHORTS.values(), ids=COHORTS)
+def cohort(request: pytest.FixtureRequest) -> Cohort:
+    found: Cohort = request.param
+    return found
+
+
+def test_the_table_has_every_state(cohort: Cohort) -> None:
+    prices = price_table(cohort, 4)
+    assert prices.table.shape == (3, 2, 4, FINE, DAYS)
+    assert prices.table.dtype == np.float32
+    assert np.isfinite(prices.table).all()
+    assert (prices.table > 0).all()
+    assert (prices.table <= 300).all()
+    assert prices.new.shape == (3, 2)
+
+
+def test_what_is_well_known_is_not_worth_asking(cohort: Cohort) -> None:
+    table = price_table(cohort, 4).table
+    stable, unstable = state_index(np.log(np.array([1000.0, 5.0])))
+    assert (table[:, :, :, stable, 30] < 1).all()
+    assert (table[:, 0, 0, unstable, 60] > 10).all()
+
+
+def test_a_question_is_worth_more_the_longer_the_last_is_ago(cohort: Cohort) -> None:
+    """For a rule that is held for weeks: right after an answer little is gained by another."""
+    months = price_table(cohort, 4).table[:, :, 0, int(state_index(np.log(np.array(20.0)))), :]
+    assert (months[..., 0] < months[..., 20]).all()
+    assert (months[..., 20] < months[..., 60]).all()
+
+
+def test_a_new_rule_is_worth_more_to_those_who_do_not_know_it(cohort: Cohort) -> None:
+    new = price_table(cohort, 4).new
+    assert (new[:, 0] > new[:, 1]).all()
+
+
+def test_the_table_is_computed_once_for_a_cohort() -> None:
+    assert price_table(replace(PRIOR), 4) is price_table(PRIOR, 4)
+
+
+def test_the_recall_after_as_many_days_as_the_stability_is_nine_tenths(cohort: Cohort) -> None:
+    days = np.array([0.1, 1, 30, 3000])
+    assert curve.recall(days, np.log(days), cohort) == pytest.approx(0.9)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("code", ["import content.library", "import content.learning.selection", "import bot.cli.main"])
+def test_numpy_is_imported_at_first_use_only(code: str) -> None:
+    """A command such as `integra --help` starts without it."""
+    check = f"{code}; import sys; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
