@@ -9,6 +9,7 @@ from content.course.law import Citation
 from content.course.scenario import Scenario
 from content.course.template import Template, template_problems
 from content.course.topic import Topic
+from content.id_hash import hash_of
 from content.problems import Problem
 from content.text import LANGUAGES
 
@@ -39,6 +40,17 @@ def citations_and_names(
             _check_citations(file, f"options.{index}.articles", option.articles, articles, problems)
     for file, assessment in assessments.items():
         problems += _assessment_problems(file, assessment, articles)
+    return problems + same_hashes(known) + same_hashes(seen)
+
+
+def same_hashes(files: Mapping[str, str]) -> list[Problem]:
+    """Check that no two ids have the same hash, by which memories name them; `files` has the file of each id."""
+    found: dict[int, str] = {}
+    problems = []
+    for id, file in files.items():
+        other = found.setdefault(hash_of(id), id)
+        if other != id:
+            problems.append(Problem(file, "id", f"memories cannot tell it from {other!r}; rename one (seen: {id!r})"))
     return problems
 
 

@@ -1,13 +1,15 @@
 """A year of prompts in a simulated world, with the product's own choice or with round robin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 
 from bench.learning.worlds import Ints, World
+from content.course.topic import Competency
 from content.learning import memories, selection
+from content.learning.cohort import Cohort
 from content.learning.memories import Review
 from content.learning.selection import Learner
 from content.library import Library
@@ -17,8 +19,6 @@ DAYS = 364
 RESPONSE = 0.65
 LAG = 30  # days after the last prompt at which knowledge is measured
 
-Policy = Callable[[date, Ints], Sequence[tuple[str, str]]]
-
 
 @dataclass
 class PricePolicy:
@@ -27,19 +27,20 @@ class PricePolicy:
     library: Library
     memory: list[bytes]
     sent: list[bytes]
+    cohort: Cohort
 
     @classmethod
-    def start(cls, library: Library, people: int) -> "PricePolicy":
-        return cls(library, [b""] * people, [b""] * people)
+    def start(cls, library: Library, people: int, cohort: Cohort) -> "PricePolicy":
+        return cls(library, [b""] * people, [b""] * people, cohort)
 
     def choose(self, day: date) -> list[str]:
         learners = [Learner(person, *pair) for person, pair in enumerate(zip(self.memory, self.sent, strict=True))]
-        choices = selection.choose(self.library, learners, day)
+        choices = selection.choose(self.library, learners, day, self.cohort)
         self.sent = [choice.sent if choice else b"" for choice in choices]
         return [choice.scenario.id if choice else "" for choice in choices]
 
     def learn(self, people: Ints, reviews: Sequence[Review]) -> None:
-        changed = memories.after_answers([self.memory[person] for person in people], reviews)
+        changed = memories.after_answers([self.memory[person] for person in people], reviews, self.cohort)
         for person, value in zip(people, changed, strict=True):
             self.memory[person] = value
 
@@ -87,7 +88,8 @@ def course(library: Library, rules: int, texts: int) -> Library:
     """A made-up course of any size: copies of the shipped rules and scenarios under other ids."""
     topics = list(library.topics.values())
     shipped = [scenario for variants in library.askable.values() for scenario in variants]
-    scenarios, new = {}, {topic.id: [] for topic in topics}
+    scenarios = {}
+    new: dict[str, list[Competency]] = {topic.id: [] for topic in topics}
     for number in range(rules):
         topic = topics[number % len(topics)]
         rule = topic.competencies[number // len(topics) % len(topic.competencies)]

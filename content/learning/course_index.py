@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from content.course.scenario import Scenario
 from content.course.topic import Competency
+from content.id_hash import hash_of
 from content.learning.arrays import Array, np
-from content.learning.packing import hash_of, hashes
+from content.learning.packing import hashes
 from content.library import Library
 
 SEASONS: Mapping[str, tuple[int, ...]] = {

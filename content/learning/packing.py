@@ -9,9 +9,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
-from hashlib import blake2b
 
+from content.id_hash import hash_of
 from content.learning.arrays import Array, np
 
 EPOCH = date(1999, 12, 31)
@@ -44,12 +43,6 @@ class Records:
     def starts(self) -> Array:
         """The position of each person's first record."""
         return np.cumsum(self.counts) - self.counts
-
-
-@lru_cache(maxsize=2**16)
-def hash_of(id: str) -> int:
-    """The 32-bit hash by which records name an id; content/validation.py checks that a course has no two alike."""
-    return int.from_bytes(blake2b(id.encode(), digest_size=4).digest(), "little")
 
 
 def hashes(ids: Iterable[str]) -> Array:

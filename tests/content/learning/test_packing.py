@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from content import validation
+from content.id_hash import hash_of
 from content.learning import memories, packing, sent
 from content.learning.memories import MemoryFormatError, Review, after_answers, replay, rules
-from content.learning.packing import calendar_day, hash_of, stored_day
+from content.learning.packing import calendar_day, stored_day
 from content.learning.selection import Learner, Prompted, choose, replay_sent
 from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, texts_of
 
@@ -24,6 +26,18 @@ SENT = replay_sent([Prompted(TODAY, COMPETENCIES[0], texts_of(COMPETENCIES[0])[0
 def test_a_hash_does_not_depend_on_the_process() -> None:
     """Stored rows depend on it: another function, or byte order, would forget all memories."""
     assert hash_of("regalo-no-pedido").to_bytes(4, "little").hex() == "e4710e57"
+
+
+def test_a_course_with_two_ids_of_one_hash_is_refused() -> None:
+    """Two competencies, or two scenarios; one of each may have the same."""
+    alike = ("regla-14595", "regla-71208")
+    topic = next(iter(LIBRARY.topics.values()))
+    rules = tuple(topic.competencies[0].model_copy(update={"id": id}) for id in alike)
+    topics = {f"topics/{topic.id}.toml": topic.model_copy(update={"competencies": rules})}
+    found = validation.citations_and_names(LIBRARY.articles, topics, {}, {})
+    assert [problem.field for problem in found] == ["id"]
+    assert all(id in found[0].message for id in alike)
+    assert validation.same_hashes({alike[0]: "a.toml"}) == []
 
 
 @pytest.mark.parametrize("length", [1, 4, 100, len(PACKED) - 4, len(PACKED) - 1, len(PACKED) + 1, len(PACKED) + 4])
