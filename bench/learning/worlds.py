@@ -125,7 +125,7 @@ class Exponential:
         self.half_life[people, rules] = np.minimum(new, 720)
 
 
-CURVES = {"P": PowerLaw, "E": Exponential}
+CURVES: dict[str, type[PowerLaw] | type[Exponential]] = {"P": PowerLaw, "E": Exponential}
 
 
 def world(name: str, people: int, rules: int, seed: int, floor: float) -> World:

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     """An array of any type and shape; each function says of what."""
+    DType = np.dtype[Any]
 else:
-    Array = Any
+    Array = DType = Any
 
     class _Numpy:
         """Stands for the module until an attribute of it is read; each attribute is looked up once."""
@@ -22,4 +23,4 @@ else:
 
     np = _Numpy()
 
-__all__ = ["Array", "np"]
+__all__ = ["Array", "DType", "np"]

@@ -32,7 +32,7 @@ class Answers:
 
 def recall(elapsed: Array, log_stability: Array, cohort: Cohort) -> Array:
     """Probability of remembering after `elapsed` days."""
-    return np.exp(-cohort.decay * np.log1p(cohort.factor * elapsed * np.exp(-log_stability)))
+    return np.asarray(np.exp(-cohort.decay * np.log1p(cohort.factor * elapsed * np.exp(-log_stability))))
 
 
 def known_now(remembered: Array, cohort: Cohort) -> Array:
@@ -45,12 +45,12 @@ def known_now(remembered: Array, cohort: Cohort) -> Array:
 def log_stability_right(log_stability: Array, remembered: Array, wrongs: Array, pace: Array, cohort: Cohort) -> Array:
     """The stability after a right answer, which was remembered with probability `remembered`."""
     gain = pace * cohort.gain * np.exp(-cohort.saturation * log_stability - cohort.damping * wrongs)
-    return np.clip(log_stability + np.log1p(gain * (1 - remembered)), LOW, HIGH)
+    return np.asarray(np.clip(log_stability + np.log1p(gain * (1 - remembered)), LOW, HIGH))
 
 
 def log_stability_wrong(log_stability: Array, cohort: Cohort) -> Array:
     """The stability after a wrong answer."""
-    return np.clip(math.log(cohort.lapse_scale) + cohort.lapse_power * log_stability, LOW, HIGH)
+    return np.asarray(np.clip(math.log(cohort.lapse_scale) + cohort.lapse_power * log_stability, LOW, HIGH))
 
 
 def first_log_stabilities(cohort: Cohort) -> tuple[Array, Array]:
@@ -62,7 +62,7 @@ def first_log_stabilities(cohort: Cohort) -> tuple[Array, Array]:
 
 def knew_before(z_sum: Array, first_answers: Array, cohort: Cohort) -> Array:
     """Probability that a person knew a rule that they have not answered yet."""
-    return (PRIOR_WEIGHT * cohort.share + z_sum) / (PRIOR_WEIGHT + first_answers)
+    return np.asarray((PRIOR_WEIGHT * cohort.share + z_sum) / (PRIOR_WEIGHT + first_answers))
 
 
 def record(header: Array, rules: Array, given: Answers, cohort: Cohort) -> None:
@@ -107,4 +107,4 @@ def _mixed(
         first_right, first_wrong = first_log_stabilities(cohort)
         right = np.where(is_first[:, None, None], first_right[None, :, None], right)
         wrong = np.where(is_first[:, None, None], first_wrong[None, :, None], wrong)
-    return was_known * right + (1 - was_known) * wrong
+    return np.asarray(was_known * right + (1 - was_known) * wrong)

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cache
 
 from content.learning import course_index, curve, packing
-from content.learning.arrays import Array, np
+from content.learning.arrays import Array, DType, np
 from content.learning.cohort import PACE_PRIOR, PRIOR, Cohort
 from content.learning.packing import MemoryFormatError, Records, calendar_day, find_or_add, hashes, stored_day
 from content.library import Library
@@ -69,7 +69,7 @@ class Unpacked:
 
 
 @cache
-def rule_dtype() -> Array:
+def rule_dtype() -> DType:
     """One rule: logarithm of the stability by pace and case, probability of case 1, and its answers.
 
     `day` is that of the last answer, `is_right` whether it was right, `is_sure_wrong` whether it was wrong and given as
@@ -80,13 +80,13 @@ def rule_dtype() -> Array:
 
 
 @cache
-def text_dtype() -> Array:
+def text_dtype() -> DType:
     """One text: the day of its last answer, and whether it was ever answered right."""
     return np.dtype([("hash", "<u4"), ("day", "<u2"), ("was_right", "u1"), ("unused", "u1")])
 
 
 @cache
-def header_dtype() -> Array:
+def header_dtype() -> DType:
     """A person: numbers of records and answers, weights of the paces, and all that the last answer changed."""
     numbers = [("version", "u1"), ("last_right", "u1"), ("rules", "<u2"), ("texts", "<u2"), ("first_answers", "<u2")]
     state = [("answered", "<u4"), ("weights", "<f4", 3), ("z_sum", "<f4")]
@@ -188,7 +188,7 @@ def recall_of(rows: Array, weights: Array, today: int, cohort: Cohort) -> Array:
     elapsed = np.maximum(today - rows["day"].astype(np.int64), 0).astype(np.float64)
     remembered = curve.recall(elapsed[:, None, None], rows["stability"].astype(np.float64), cohort)
     by_case = (curve.known_now(remembered, cohort) * weights[:, :, None]).sum(axis=1)
-    return np.minimum(by_case[:, 0] + rows["known"] * (by_case[:, 1] - by_case[:, 0]), 1.0)
+    return np.asarray(np.minimum(by_case[:, 0] + rows["known"] * (by_case[:, 1] - by_case[:, 0]), 1.0))
 
 
 def is_held(rule: RuleMemory, today: date) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from content.id_hash import hash_of
-from content.learning.arrays import Array, np
+from content.learning.arrays import Array, DType, np
 
 EPOCH = date(1999, 12, 31)
 """Day 0, which stands for "never": days are stored in 16 bits, those outside 2000 to 2179 as the nearest of these."""
@@ -57,7 +57,7 @@ def calendar_day(stored: int) -> date:
     return EPOCH + timedelta(days=int(stored))
 
 
-def unpack(packed: Sequence[bytes], blank: Array, kinds: Sequence[tuple[str, Array]]) -> tuple[Array, list[Records]]:
+def unpack(packed: Sequence[bytes], blank: Array, kinds: Sequence[tuple[str, DType]]) -> tuple[Array, list[Records]]:
     """The header of each value and the records of each kind; `blank` (one row) is the header of an empty value.
 
     `kinds` has the header's field with the number of records, and their dtype. Raises MemoryFormatError.
@@ -122,7 +122,7 @@ def ranges(starts: Array, counts: Array) -> Array:
     return np.repeat(starts - offsets, counts) + np.arange(int(counts.sum()))
 
 
-def _gather(words: Array, starts: Array, counts: Array, dtype: Array) -> Array:
+def _gather(words: Array, starts: Array, counts: Array, dtype: DType) -> Array:
     size = dtype.itemsize // WORD
     return words[ranges(starts, counts * size)].view(dtype)
 

@@ -23,7 +23,7 @@ from content.learning.sent import Prompts
 from content.learning.standing import Standing, standing
 from content.library import Library
 
-CHUNK = 2000
+CHUNK = 1000
 """People chosen for together: working arrays of some megabytes, whatever their number."""
 ANSWERS_FOR_NEW = (12, 5)
 """Of 12 answers, 5 are to rules not answered before, until all are met."""
@@ -35,7 +35,7 @@ SEASON_WEIGHT = 1000.0
 """Weight of a rule in season whose last prompt is too long ago for its share of all prompts."""
 USED_UP = 0.3
 """Weight of a rule whose texts were all answered within TEXT_DAYS."""
-TEXT_DAYS = 75
+TEXT_DAYS = 90
 """So that no text is answered more than five times a year."""
 SEASON_TEXT_DAYS = 60
 """The same for the season: within these days it brings no text back."""
@@ -43,8 +43,6 @@ PATIENCE = 0.5
 """Weight for each unanswered prompt about a rule; for one that was answered before, from the third since then on."""
 FORGIVEN = 2
 CONFIDENT_ERROR_DAYS = 2
-ERROR_TEXT_DAYS = 45
-"""A confident error waits for its price when all texts of the rule were answered within these days."""
 MOST_UNANSWERED = 3
 """Times in a row that a text is sent unanswered, and that a confident error goes before all else."""
 TIE = 1e-6
@@ -165,7 +163,7 @@ def _rules(index: CourseIndex, now: Standing, month: int, seeds: Array) -> tuple
     weighted = price * season * _office_weight(index, now)
     must_be_new, is_candidate = _candidates(index, now)
     pick, plain = (_best(one, is_candidate) for one in (weighted, price))
-    is_urgent = _is_urgent(now) & ~must_be_new[:, None] & ~_is_used_up(index, now, ERROR_TEXT_DAYS)
+    is_urgent = _is_urgent(now) & ~must_be_new[:, None]
     oldest = np.where(is_urgent, now.elapsed + order, -1.0).argmax(axis=1)
     has_urgent = is_urgent.any(axis=1)
     rules = np.where(has_urgent, oldest, pick)
@@ -209,7 +207,7 @@ def _candidates(index: CourseIndex, now: Standing) -> tuple[Array, Array]:
 def _needed(answered: Array, rule_count: int) -> Array:
     """How many rules a person has met after so many answers, at least."""
     answers, new = ANSWERS_FOR_NEW
-    return np.minimum(-(-answered * new // answers), rule_count)
+    return np.asarray(np.minimum(-(-answered * new // answers), rule_count))
 
 
 def _is_urgent(now: Standing) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from content.learning import packing
-from content.learning.arrays import Array, np
+from content.learning.arrays import Array, DType, np
 from content.learning.packing import Records, find_or_add
 
 VERSION = 1
@@ -25,7 +25,7 @@ class Sent:
 
 
 @cache
-def text_dtype() -> Array:
+def text_dtype() -> DType:
     """One text: the day and the number of the prompt it was last sent in, and how often it was not answered.
 
     Numbers count a person's prompts. `times` are the prompts with it since its last answer, that last one included;
@@ -37,7 +37,7 @@ def text_dtype() -> Array:
 
 
 @cache
-def header_dtype() -> Array:
+def header_dtype() -> DType:
     """A person: number and day of the last prompt, its rule, and whether it asked again after a confident error."""
     numbers = [("version", "u1"), ("was_confident_error", "u1"), ("texts", "<u2"), ("number", "<u2"), ("day", "<u2")]
     return np.dtype([*numbers, ("rule", "<u4")])

@@ -7,8 +7,9 @@ from content.learning import curve, memories, sent
 from content.learning.arrays import Array, np
 from content.learning.cohort import PACES, Cohort
 from content.learning.course_index import CourseIndex
+from content.learning.curve import MOST_WRONGS
 from content.learning.packing import Records
-from content.learning.prices import DAYS, Prices, price_table, state_index
+from content.learning.prices import DAYS, FINE, Prices, price_table, state_index
 from content.learning.sent import Sent
 
 PROMPT_DAYS = 1.4
@@ -89,17 +90,17 @@ def standing(
 
 @dataclass(slots=True)
 class _Columns:
-    """Records that the course has: their rows, their people, and their columns among its `width` rules or texts."""
+    """Records that the course has: their rows, their people, and their places in a table by person and column."""
 
     rows: Array
     people: Array
-    columns: Array
+    places: Array
     shape: tuple[int, int]
 
     def table(self, field: str) -> Array:
         """A field by person and column; 0 where there is no record."""
         table = np.zeros(self.shape, np.int32)
-        table[self.people, self.columns] = self.rows[field]
+        table.reshape(-1)[self.places] = self.rows[field]
         return table
 
 
@@ -109,7 +110,7 @@ def _columns(records: Records, known: Array) -> _Columns:
     is_known = known[columns] == rows["hash"]
     if not is_known.all():
         rows, people, columns = rows[is_known], people[is_known], columns[is_known]
-    return _Columns(rows, people, columns, (len(records.counts), len(known)))
+    return _Columns(rows, people, people * len(known) + columns, (len(records.counts), len(known)))
 
 
 def _elapsed(day: Array, prompts_since: Array, today: int) -> Array:
@@ -123,13 +124,14 @@ def _prices(rules: _Columns, header: Array, elapsed: Array, prices: Prices, coho
     share = curve.knew_before(header["z_sum"].astype(np.float64), header["first_answers"].astype(np.float64), cohort)
     new = weights @ prices.new
     table = np.repeat((new[:, 0] + share * (new[:, 1] - new[:, 0]))[:, None], rules.shape[1], axis=1)
-    rows, place = rules.rows, (rules.people, rules.columns)
+    rows = rules.rows
     states, known = state_index(rows["stability"]), rows["known"].astype(np.float64)
-    days, wrongs = np.minimum(elapsed[place], DAYS - 1), rows["wrongs"]
-    found = np.zeros(len(rows))
+    days, wrongs = np.minimum(elapsed.reshape(-1)[rules.places], DAYS - 1), rows["wrongs"].astype(np.int64)
+    entries, found = prices.table.reshape(-1), np.zeros(len(rows))
     for pace in range(len(PACES)):
+        weight = weights[:, pace][rules.people]
         for case, chance in ((0, 1 - known), (1, known)):
-            price = prices.table[pace, case, wrongs, states[:, pace, case], days]
-            found += weights[rules.people, pace] * chance * price
-    table[place] = found
+            state = ((pace * 2 + case) * (MOST_WRONGS + 1) + wrongs) * FINE + states[:, pace, case]
+            found += weight * chance * entries[state * DAYS + days]
+    table.reshape(-1)[rules.places] = found
     return table

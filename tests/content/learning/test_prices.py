@@ -19,7 +19,7 @@ COHORTS = {
 }
 
 
-@pytest.fixture(params=COHORTS.values(), ids=COHORTS)
+@pytest.fixture(params=list(COHORTS.values()), ids=list(COHORTS))
 def cohort(request: pytest.FixtureRequest) -> Cohort:
     found: Cohort = request.param
     return found
