@@ -87,6 +87,8 @@ def unpack(packed: Sequence[bytes], blank: Array, kinds: Sequence[tuple[str, DTy
 
 def pack(header: Array, kinds: Sequence[Records]) -> list[bytes]:
     """The packed value of each person; the counts in the header are the caller's."""
+    if len(header) == 1:
+        return [header.tobytes() + b"".join(records.rows.tobytes() for records in kinds)]
     parts = [(header, np.ones(len(header), np.int64)), *((records.rows, records.counts) for records in kinds)]
     sizes = [counts * (rows.dtype.itemsize // WORD) for rows, counts in parts]
     lengths = np.sum(sizes, axis=0)
@@ -124,6 +126,9 @@ def ranges(starts: Array, counts: Array) -> Array:
 
 def _gather(words: Array, starts: Array, counts: Array, dtype: DType) -> Array:
     size = dtype.itemsize // WORD
+    if len(starts) == 1:  # one answer is recorded at a time
+        first = int(starts[0])
+        return words[first : first + int(counts[0]) * size].copy().view(dtype)
     return words[ranges(starts, counts * size)].view(dtype)
 
 

@@ -3,12 +3,16 @@
 from dataclasses import replace
 from datetime import date
 
+from hypothesis import settings
+
 from content import library as shipped
 from content.library import Library
 
 TODAY = date(2026, 6, 15)
 """A Monday out of season."""
 LIBRARY = shipped.load()
+EXAMPLES = settings(deadline=None, max_examples=40)
+"""Of properties: each example computes whole histories."""
 COMPETENCIES = sorted(LIBRARY.askable)
 
 

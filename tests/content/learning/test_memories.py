@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content.learning.memories import Review, RuleMemory, after_answers, is_held, replay, rules, with_confidence
-from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, texts_of
+from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, texts_of
 
 RULE = COMPETENCIES[0]
 FIRST, SECOND, THIRD, _ = texts_of(RULE)
@@ -42,6 +42,7 @@ def answered(day: int, is_right: bool, confidence: str = "", text: str = FIRST) 
 # ---------------------------------------------------------------- one value, however it is built
 
 
+@EXAMPLES
 @given(st.lists(histories(), max_size=5))
 def test_a_replay_gives_the_same_bytes_as_answer_by_answer(group: list[list[Review]]) -> None:
     values = [b""] * len(group)
@@ -55,11 +56,13 @@ def test_a_replay_gives_the_same_bytes_as_answer_by_answer(group: list[list[Revi
     ]
 
 
+@EXAMPLES
 @given(histories(), histories())
 def test_a_memory_does_not_depend_on_whom_it_is_computed_with(one: list[Review], other: list[Review]) -> None:
     assert replay([one, other]) == [*replay([one]), *replay([other])]
 
 
+@EXAMPLES
 @given(histories().filter(bool), CONFIDENCES)
 def test_a_confidence_given_afterwards_counts_as_if_given_at_once(history: list[Review], confidence: str) -> None:
     *earlier, last = history
@@ -103,6 +106,7 @@ def test_without_answers_no_rule_is_known() -> None:
     assert rules(replay([[]])[0], LIBRARY, TODAY) == {}
 
 
+@EXAMPLES
 @given(histories(), st.integers(0, 400), st.integers(1, 400))
 def test_recall_falls_with_the_days_and_is_never_above_that_of_the_answer(
     history: list[Review], after: int, more: int
@@ -115,6 +119,7 @@ def test_recall_falls_with_the_days_and_is_never_above_that_of_the_answer(
         assert rules(remember(*history), LIBRARY, date(1990, 1, 1))[competency].recall == at_answer
 
 
+@EXAMPLES
 @given(histories(), st.integers(1, 60))
 def test_a_guess_is_worth_less_than_a_thought_and_that_less_than_certainty(history: list[Review], gap: int) -> None:
     day = max([TODAY, *(review.day for review in history)]) + timedelta(days=gap)
@@ -127,6 +132,7 @@ def test_a_guess_is_worth_less_than_a_thought_and_that_less_than_certainty(histo
     assert none == think
 
 
+@EXAMPLES
 @given(histories(), st.integers(1, 60))
 def test_a_wrong_answer_leaves_less_than_a_right_one(history: list[Review], gap: int) -> None:
     day = max([TODAY, *(review.day for review in history)]) + timedelta(days=gap)

@@ -13,7 +13,7 @@ from content.learning import memories, packing, sent
 from content.learning.memories import MemoryFormatError, Review, after_answers, replay, rules
 from content.learning.packing import calendar_day, stored_day
 from content.learning.selection import Learner, Prompted, choose, replay_sent
-from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, texts_of
+from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, texts_of
 
 HISTORY = [
     Review(TODAY - timedelta(days=number), rule, texts_of(rule)[0], number % 2 == 0)
@@ -72,6 +72,7 @@ def test_the_position_of_a_bad_value_is_that_among_all_learners() -> None:
     assert raised.value.position == 2200
 
 
+@EXAMPLES
 @given(st.integers(0, len(PACKED) - 1), st.integers(0, 255))
 def test_a_damaged_memory_is_refused_or_still_usable(place: int, value: int) -> None:
     """No number in it makes the arithmetic fail."""
@@ -84,6 +85,7 @@ def test_a_damaged_memory_is_refused_or_still_usable(place: int, value: int) -> 
         pass
 
 
+@EXAMPLES
 @given(st.integers(0, len(SENT) - 1), st.integers(0, 255))
 def test_damaged_sent_prompts_are_refused_or_still_usable(place: int, value: int) -> None:
     damaged = SENT[:place] + bytes([value]) + SENT[place + 1 :]
@@ -91,6 +93,7 @@ def test_damaged_sent_prompts_are_refused_or_still_usable(place: int, value: int
         assert choose(LIBRARY, [Learner(1, PACKED, damaged)], TODAY)[0] is not None
 
 
+@EXAMPLES
 @given(st.dates())
 def test_days_are_kept_or_clamped(day: date) -> None:
     kept = calendar_day(stored_day(day))

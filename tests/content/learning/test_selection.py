@@ -14,7 +14,7 @@ from content.learning.course_index import SEASONS
 from content.learning.memories import Review, after_answers, replay
 from content.learning.selection import Choice, Learner, Prompted, Reason, choose, replay_sent
 from content.library import Library
-from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, course_of, texts_of
+from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, course_of, texts_of
 from tests.content.learning.year import Person, live, workdays
 
 SEEDS = st.integers(1, 2**63 - 1)
@@ -47,6 +47,7 @@ def year_of(library: Library, accuracy: float, response: float, days: int = 60, 
 # ---------------------------------------------------------------- pure
 
 
+@EXAMPLES
 @given(st.lists(SEEDS, min_size=1, max_size=4, unique=True), DAYS)
 def test_the_choice_does_not_depend_on_whom_it_is_made_with(seeds: list[int], day: date) -> None:
     memory = replay([first_answers()[:9]])[0]
@@ -139,6 +140,7 @@ def test_every_season_of_a_competency_has_months() -> None:
 # ---------------------------------------------------------------- texts
 
 
+@EXAMPLES
 @given(st.permutations(range(4)), st.integers(0, 3))
 def test_the_text_answered_longest_ago_comes_when_all_were(order: list[int], missing: int) -> None:
     """And one that was never answered before that."""
@@ -238,6 +240,7 @@ def test_a_course_of_any_size_goes_on(competencies: int, variants: int, accuracy
 # ---------------------------------------------------------------- clocks
 
 
+@EXAMPLES
 @given(st.lists(st.tuples(DAYS, st.sampled_from(COMPETENCIES), st.booleans()), max_size=8), DAYS)
 def test_no_date_fails(answers: list[tuple[date, str, bool]], day: date) -> None:
     reviews = [Review(when, rule, texts_of(rule)[0], right, "sure") for when, rule, right in answers]
