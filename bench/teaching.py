@@ -18,7 +18,7 @@ from content.learning.cohort import PRIOR, Cohort
 SIZES = ((24, 4), (32, 6))
 FLOOR = 0.5
 TARGETS = {("P", 24): 0.888, ("E", 24): 0.342, ("P", 32): 0.850, ("E", 32): 0.319}
-"""Scores of the simulation in which this policy was found."""
+"""Scores of the simulation in which this policy was found; its world P forgets less than ours (round robin: 0.852)."""
 FITTED = {
     "P": Cohort(decay=0.16, first_right=2.3, first_wrong_ratio=0.1, gain=20, saturation=0.15, lapse_scale=0.6,
                 lapse_power=0.3, damping=0.1),

@@ -1,4 +1,4 @@
-"""numpy under its usual name `np`, imported at its first use: most commands of the program start without it."""
+"""The numpy module as `np`, imported at its first use: most commands of the program start without it."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
