@@ -63,6 +63,8 @@ def standing(
     texts, day = answered.table("day"), rules.table("day")
     text_sent, text_number, text_times, text_in_row = map(sent_texts.table, ("day", "number", "times", "in_row"))
     text_times[texts >= text_sent] = text_in_row[texts >= text_sent] = 0
+    since_sent = was_sent.header["number"].astype(np.int64)[:, None] - text_number
+    texts = np.where(texts > today, np.maximum(today - PROMPT_DAYS * since_sent, 1).astype(np.int64), texts)
     present = index.texts >= 0
     number = np.where(present, text_number[:, index.texts], 0).max(axis=2)
     since_answer = present & (text_sent[:, index.texts] > day[:, :, None])
