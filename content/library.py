@@ -33,6 +33,7 @@ class Library:
     """The loaded course. Mappings are keyed by id; topics keep their order."""
 
     articles: Mapping[str, Citation]
+    """What may be cited: the articles of the catalogue that are in force for sure."""
     topics: Mapping[str, Topic]
     scenarios: Mapping[str, Scenario]
     assessment: Assessment
@@ -114,7 +115,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
-        articles=articles,
+        articles={id: citation for id, citation in articles.items() if citation.article.in_force},
         topics={topic.id: topic for topic in sorted(topics.values(), key=lambda topic: topic.order)},
         scenarios={scenario.id: scenario for scenario in scenarios.values()},
         assessment=next(iter(assessments.values())),

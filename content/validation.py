@@ -117,6 +117,9 @@ def _check_citations(
     for index, article in enumerate(cited):
         if article not in articles:
             problems.append(Problem(file, f"{field}.{index}", f"not in the law catalogue (seen: {article!r})"))
+        elif not articles[article].article.in_force:
+            message = f"not in force for sure, so it cannot be cited (seen: {article!r})"
+            problems.append(Problem(file, f"{field}.{index}", message))
 
 
 def _check_file_name(file: str, identifier: str, problems: list[Problem], field: str = "id") -> None:
