@@ -10,6 +10,7 @@ from pathlib import Path
 from content import phrases, validation
 from content.course import faq
 from content.course.assessment import Assessment
+from content.course.doors import Door, Doors
 from content.course.faq import Chapter, Faq
 from content.course.institutions import InstitutionEntry, Institutions
 from content.course.law import Citation, Law, citations
@@ -21,7 +22,7 @@ from content.phrases import Phrases
 from content.problems import BrokenContent, Model, Problem, read
 
 SHIPPED = Path(__file__).parent
-FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates")
+FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates", "doors")
 MAIN_LAW = "lgra"
 """The law whose articles come first in the catalogue: it binds State and municipal servants alike (LGRA, article 1)."""
 
@@ -44,6 +45,8 @@ class Library:
     """The file of each scenario, by scenario id."""
     templates: Mapping[str, Template] = field(default_factory=dict)
     """Message templates, which a platform approves before use, by name."""
+    doors: tuple[Door, ...] = ()
+    """Whom to turn to about harassment, threats and reprisals."""
 
     @cached_property
     def competencies(self) -> Mapping[str, Competency]:
@@ -98,6 +101,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     chapters = _files(layers, "faq", Chapter, problems)
     vocabularies = _files(layers, "synonyms", Vocabulary, problems)
     templates = _files(layers, "templates", Template, problems)
+    doors = _files(layers, "doors", Doors, problems)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     article_files: dict[str, str] = {}
@@ -112,6 +116,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     problems += validation.citations_and_names(articles, topics, scenarios, assessments)
     problems += validation.questions(chapters, topics, articles) + faq.misnamed_files(chapters, vocabularies)
     problems += faq.oversized_entries(chapters, articles, catalogs) + validation.templates(templates)
+    problems += validation.support(chapters, doors)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -124,6 +129,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         faq=faq.build_faq(chapters, vocabularies),
         files={scenario.id: file for file, scenario in scenarios.items()},
         templates={template.name: template for template in templates.values()},
+        doors=tuple(door for listed in doors.values() for door in listed.doors),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from content.course.assessment import LEVEL_IDS, QUESTIONS, Assessment
+from content.course.doors import Doors
 from content.course.faq import Chapter
 from content.course.law import Citation
 from content.course.scenario import Scenario
@@ -67,6 +68,17 @@ def questions(
         unique(file, "entries", (entry.id for entry in chapter.entries), problems, seen)
         for index, entry in enumerate(chapter.entries):
             _check_citations(file, f"entries.{index}.articles", entry.articles, articles, problems)
+    return problems
+
+
+def support(chapters: Mapping[str, Chapter], doors: Mapping[str, Doors]) -> list[Problem]:
+    """Check that answers on harassment, threats and reprisals have doors to show, each once."""
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for file, listed in doors.items():
+        unique(file, "doors", (door.id for door in listed.doors), problems, seen)
+    if not seen and any(entry.path for chapter in chapters.values() for entry in chapter.entries):
+        problems.append(Problem("doors", "", "expected a list: entries of the FAQ have a path"))
     return problems
 
 

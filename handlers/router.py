@@ -182,7 +182,7 @@ async def _respond(context: Context) -> Response:
     if context.servant is None:
         return await faq.handle_text(context) or await enroll.handle_text(context)
     if enroll.must_renew(context):
-        return await enroll.renew(context)
+        return await faq.handle_support(context) or await enroll.renew(context)
     return await answer.handle_text(context) or await faq.handle_text(context) or await help.text(context)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import PurePath
 from string import Formatter
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,9 +35,14 @@ class Asked(ContentModel):
 
 
 class FaqEntry(ContentModel):
-    """One question, its other phrasings, and the answer with the articles it rests on."""
+    """One question, its other phrasings, and the answer with the articles it rests on.
+
+    An entry with a path is shown alone, with the doors, and never leads to the self-assessment. "harassment": found by
+    the words of a synonym group with that path, and by no others. "support" (reprisals): found like any other entry.
+    """
 
     id: Identifier
+    path: Literal["harassment", "support"] | None = None
     question: Text
     asked: Asked
     answer: Text
@@ -78,22 +83,38 @@ class Faq:
     def find(self, text: str, language: str, limit: int = 2) -> tuple[FaqEntry, ...]:
         """Return up to `limit` best matching entries, best first.
 
-        The language of `text` is detected by its stop words; `language`, the user's, decides when they do not.
+        The language of `text` is detected by its stop words; `language`, the user's, decides when they do not. Words of
+        harassment, in either language, find entries of that path: at least the first.
         """
-        detected = max(LANGUAGES, key=lambda code: (self._indexes[code].count_stop_words(text), code == language))
-        return tuple(self.entries[id] for id in self._indexes[detected].find(text, limit))
+        likely = sorted(
+            LANGUAGES, key=lambda code: (self._indexes[code].count_stop_words(text), code == language), reverse=True
+        )
+        about = next((code for code in likely if self._indexes[code].is_about_harassment(text)), None)
+        if about and (entries := self._on_harassment):
+            found = self._harassment_indexes[about].find(text, limit) or tuple(entries)[:1]
+            return tuple(self.entries[id] for id in found)
+        return tuple(self.entries[id] for id in self._indexes[likely[0]].find(text, limit))
+
+    @cached_property
+    def _on_harassment(self) -> Mapping[str, FaqEntry]:
+        return {id: entry for id, entry in self.entries.items() if entry.path == "harassment"}
 
     @cached_property
     def _indexes(self) -> Mapping[str, Index]:
-        return {language: self._index(language) for language in LANGUAGES}
+        others = {id: entry for id, entry in self.entries.items() if id not in self._on_harassment}
+        return {language: self._index(others, language) for language in LANGUAGES}
 
-    def _index(self, language: str) -> Index:
+    @cached_property
+    def _harassment_indexes(self) -> Mapping[str, Index]:
+        return {language: self._index(self._on_harassment, language) for language in LANGUAGES}
+
+    def _index(self, entries: Mapping[str, FaqEntry], language: str) -> Index:
         passages = {
             entry.id: Passage(
                 (entry.question.in_language(language), *entry.asked.in_language(language)),
                 entry.answer.in_language(language),
             )
-            for entry in self.entries.values()
+            for entry in entries.values()
         }
         empty = Vocabulary(language="en" if language == "en" else "es")
         return Index(passages, self._vocabularies.get(language, empty))
@@ -124,7 +145,10 @@ def misnamed_files(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, V
 def oversized_entries(
     chapters: Mapping[str, Chapter], articles: Mapping[str, Citation], phrases: Phrases
 ) -> list[Problem]:
-    """Entries of which the longest two, with the surrounding phrase, do not fit one message with buttons."""
+    """Entries of which the longest two, with the surrounding phrase, do not fit one message with buttons.
+
+    Entries with a path are shown alone in a message without buttons, which has room for any.
+    """
     problems: list[Problem] = []
     for language in LANGUAGES if chapters and TWO_ENTRIES_KEY in phrases.keys else ():
         surrounding = sum(len(text) for text, *_ in Formatter().parse(phrases.template(language, TWO_ENTRIES_KEY)))
@@ -133,6 +157,7 @@ def oversized_entries(
             (_size(entry, articles, language), file, f"entries.{index}")
             for file, chapter in chapters.items()
             for index, entry in enumerate(chapter.entries)
+            if entry.path is None
         )
         if sum(size for size, *_ in sizes[-2:]) > available:
             message = f"question, answer and articles ({language}): at most {available // 2} characters"

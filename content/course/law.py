@@ -11,8 +11,8 @@ from content.text import ContentModel, Identifier, NonEmptyStr, Text
 class Article(ContentModel):
     """One article or fraction. `mark`: V (read in the official text) or V2 (two independent secondary sources agree).
 
-    `in_force`: whether it is in force for sure. Where it is not (a vote without a known publication, a text that a court
-    struck out), it stands here so that authors know of it, and cannot be cited whatever its mark.
+    `in_force`: whether it is in force for sure. Where it is not (a vote without a known publication, a text that a
+    court struck out), it stands here so that authors know of it, and cannot be cited whatever its mark.
     `unchanged_since` states that the wording has been the same since that earlier day. It applies to the text version
     named in `confirmed_in`: after the next change of the law it has to be confirmed again.
     """

@@ -1,5 +1,9 @@
-"""Answer a short question typed in the chat with the two best FAQ entries, and offer the self-assessment."""
+"""Answer a short question typed in the chat with the two best FAQ entries, and offer the self-assessment.
 
+Harassment, threats and reprisals have a path of their own: one answer, the doors, and no self-assessment.
+"""
+
+from content.course import doors
 from content.course.faq import FaqEntry
 from content.library import Library
 from handlers.context import Context, Response
@@ -7,6 +11,7 @@ from handlers.learning import answer
 from handlers.message import Button, Message, Value
 
 ROW = (Button("button.assess", "assess:start"),)
+CONSULT_ROW = (Button("button.consult", "consult:start"),)
 
 
 async def handle_text(context: Context) -> Response | None:
@@ -15,12 +20,28 @@ async def handle_text(context: Context) -> Response | None:
     The text is used for the search only: it is neither stored nor repeated.
     """
     faq = context.library.faq
-    if not faq.is_question(context.update.text):
-        return None
     found = faq.find(context.update.text, context.language)
-    if not found:
+    if support := _support(context.library, found):
+        return support
+    if not found or not faq.is_question(context.update.text):
         return None
-    return Response((entries_message(context.library, found),))
+    return Response((entries_message(context.library, tuple(entry for entry in found if entry.path is None)),))
+
+
+async def handle_support(context: Context) -> Response | None:
+    """The doors, if the text is about harassment, threats or reprisals, for those who may not use the rest yet."""
+    return _support(context.library, context.library.faq.find(context.update.text, context.language))
+
+
+def _support(library: Library, found: tuple[FaqEntry, ...]) -> Response | None:
+    """Support if the best entry gives it, also to a statement ("mi jefe me acosa")."""
+    return Response(support_messages(library, found[0])) if found and found[0].path else None
+
+
+def support_messages(library: Library, entry: FaqEntry) -> tuple[Message, ...]:
+    """The answer with the doors; then the letterbox, with its limit."""
+    values = _values(library, entry, "") | {"doors": doors.lines(library.doors)}
+    return Message("faq.support", values), Message("faq.support_letterbox", {}, (CONSULT_ROW,))
 
 
 def entries_message(library: Library, found: tuple[FaqEntry, ...]) -> Message:

@@ -217,7 +217,7 @@ MISTAKES = {
     "an outcome is missing": (SHEET, [('id = "gift"', 'id = "real"')], [SHEET, "outcomes", "missing: gift"]),
     "an outcome without a verified article": (
         SHEET,
-        [('articles = ["lgra-58", "lgra-3-vi", "lgra-60"]', 'articles = ["lraeg-52"]')],
+        [('articles = ["lgra-58", "lgra-3-vi", "lgra-60"]', 'articles = ["lraeg-57"]')],
         [SHEET, "outcomes.0.articles", "marked V"],
     ),
     "a note is missing": (SHEET, [('id = "do-not-act"', 'id = "municipal"')], [SHEET, "notes", "do-not-act"]),

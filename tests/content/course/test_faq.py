@@ -205,8 +205,13 @@ def copy(tmp_path: Path) -> Path:
 
 
 MISTAKES = {
-    "an unknown article": (GIFTS, '["lgra-7-ii", "lgra-40"]', '["lgra-7-ii", "lgra-999"]', "entries.0.articles.1"),
-    "no article": (GIFTS, '["lgra-7-ii", "lgra-40"]', "[]", "entries.0.articles"),
+    "an unknown article": (
+        GIFTS,
+        '["lgra-7-ii", "lgra-40", "lgra-49-ii"]',
+        '["lgra-7-ii", "lgra-999"]',
+        "entries.0.articles.1",
+    ),
+    "no article": (GIFTS, '["lgra-7-ii", "lgra-40", "lgra-49-ii"]', "[]", "entries.0.articles"),
     "an id that is used twice": (GIFTS, '"regalo-pequeno"', '"aceptar-regalo"', "'aceptar-regalo'"),
     "an id of another topic": (GIFTS, '"regalo-pequeno"', '"me-gritan"', "'me-gritan'"),
     "an unknown topic": (GIFTS, 'topic = "prevencion-corrupcion"', 'topic = "otro"', "no such topic"),

@@ -172,7 +172,7 @@ def tiny(bank: Sequence[Scenario]) -> Library:
     day = date(2026, 2, 8)
     articles = {}
     for one in ARTICLES:
-        article = Article(id=one, article="58", mark="V", source="LGRA", title=found, summary=found)
+        article = Article(id=one, article="58", mark="V", in_force=True, source="LGRA", title=found, summary=found)
         articles[one] = Citation(
             id=one, law=found, short="LGRA", article=article, text_version="DOF", checked_on=day, since=day
         )

@@ -122,13 +122,75 @@ async def test_the_question_is_neither_stored_nor_repeated(talk: Talk) -> None:
     assert canary not in repr(vars(talk.library.faq))
 
 
+# ---------------------------------------------------------------- harassment, threats, reprisals
+
+SUPPORTED = [
+    ("me acosan", "me-acosan"),
+    ("Acoso", "me-acosan"),
+    ("mi jefe me acosa", "mi-jefatura-me-hostiga"),
+    ("hostigamiento", "mi-jefatura-me-hostiga"),
+    ("vi que acosan a una compañera", "vi-que-acosan"),
+    ("alguien de mi equipo se queja de acoso, ¿qué hago?", "recibo-queja-de-acoso"),
+    ("mi jefe me humilla enfrente de todos", "violencia-en-el-trabajo"),
+    ("me amenazaron por denunciar", "represalias"),
+    ("harassment", "me-acosan"),
+    ("el comité de ética me puede ayudar con un problema de acoso", "mi-jefatura-me-hostiga"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), SUPPORTED)
+async def test_support_comes_with_the_doors_and_without_the_conflict_test(talk: Talk, text: str, name: str) -> None:
+    await talk.enrol(ANA)
+    replies = await talk.type(ANA, text)
+    shown = text_of(replies)
+    found = entry(talk.library, name)
+    assert shown.startswith("Hay quien puede ayudarte")
+    assert found.answer.es in shown
+    assert all(door.line("es") in shown for door in talk.library.doors)
+    assert all(talk.library.articles[article].label("es") in shown for article in found.articles)
+    assert choices(replies) == ["consult:start"], "no self-assessment"
+    assert "debe denunciar" in shown, "the limit of a query"
+
+
+async def test_support_is_given_to_a_stranger_and_before_a_newer_notice(talk: Talk) -> None:
+    assert "Hay quien puede ayudarte" in text_of(await talk.type(BETO, "mi jefa me acosa"))
+    assert await talk.servant(BETO) is None
+    await talk.enrol(ANA)
+    talk.library = with_notice(talk.library, "2027-01")
+    assert "Hay quien puede ayudarte" in text_of(await talk.type(ANA, "me acosan"))
+
+
+async def test_no_institution_is_taken_for_a_call_for_help(talk: Talk) -> None:
+    names = {part for one in talk.library.institutions for part in (one.code, one.name, one.name.split()[-1])}
+    assert not [name for name in names if any(found.path for found in talk.library.faq.find(name, "es"))]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_answer_on_harassment_sends_anyone_to_their_superior_or_to_the_test(library: Library, language: str) -> None:
+    found = [one for one in library.faq.entries.values() if one.path]
+    assert {one.id for one in found} >= {
+        "me-acosan",
+        "mi-jefatura-me-hostiga",
+        "vi-que-acosan",
+        "recibo-queja-de-acoso",
+    }
+    for one in found:
+        answer = one.answer.in_language(language).lower()
+        assert not any(word in answer for word in ("autoevaluación", "self-assessment", "informa a tu jefatura"))
+        parcels = [
+            outgoing.render(library, Recipient("web", "1", language), message, Action.SEND)
+            for message in faq.support_messages(library, one)
+        ]
+        assert not any(parcel.text.endswith("…") for parcel in parcels)
+
+
 def rendered(library: Library, found: tuple[FaqEntry, ...], language: str) -> Parcel:
     return outgoing.render(library, Recipient("web", "1", language), faq.entries_message(library, found), Action.SEND)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_any_two_entries_fit_one_message_with_a_button(library: Library, language: str) -> None:
-    entries = list(library.faq.entries.values())
+    entries = [found for found in library.faq.entries.values() if found.path is None]
     entries.sort(key=lambda found: len(rendered(library, (found,), language).text), reverse=True)
     pairs = [*((found,) for found in entries), *combinations(entries[:6], 2)]
     for pair in pairs:
