@@ -49,7 +49,13 @@ async def main() -> None:
                 "telegram_mode": "webhook", "telegram_webhook_secret": press.SECRET, "telegram_api_url": fake.url,
                 "whatsapp_api_url": f"{fake.url}/v25.0", **{name.lower(): value for name, value in WHATSAPP.items()},
             }  # fmt: skip
-            settings = Settings(**required, public_url="https://integra.example", _env_file=None)
+            settings = Settings(
+                **required,
+                public_url="https://integra.example",
+                responsible_address="Calle Ejemplo 1, Guanajuato",
+                transparency_address="Calle Ejemplo 2, Guanajuato",
+                _env_file=None,
+            )
             async with wiring.build(settings, clock=lambda: _now) as app, TestServer(app.web) as server:
                 await _journeys(app, str(server.make_url("")).rstrip("/"), fake)
 

@@ -134,7 +134,16 @@ def _installation(settings: Settings, keys: Secrets) -> Installation:
         registration.name: registration.capabilities(settings) for registration in registry.enabled(settings)
     }
     timezone = ZoneInfo(settings.timezone)
-    return Installation(timezone, settings.public_url, keys.route, settings.min_group, capabilities)
+    return Installation(
+        timezone,
+        settings.public_url,
+        keys.route,
+        settings.min_group,
+        capabilities,
+        settings.has_enrolment,
+        settings.responsible_address or "",
+        settings.transparency_address or "",
+    )
 
 
 def _limits(settings: Settings, recipient_limit: RecipientRateLimit | None) -> dict[str, Limits]:

@@ -35,6 +35,10 @@ WHATSAPP_SETTINGS = (
 PATH = re.compile(r"\.{0,2}/[\w./ -]*")
 """What is surely the path of a file, absolute or beginning with a dot, and may be shown."""
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,30}$")]
+Address = Annotated[str, Field(min_length=10, max_length=300, pattern=r"^[^\r\n\t<>]+$")]
+"""A postal address in one line, as the privacy notice shows it."""
+ADDRESSES = ("responsible_address", "transparency_address")
+"""Addresses without which the privacy notice is not complete (LGPDP, article 21, I and VI)."""
 Rate = Annotated[float, Field(ge=1, le=1000)]
 """Messages per second. Below 1, a delivery could wait for its turn for longer than its claim allows after several 429s
 (START_WITHIN and SLOWEST in storage/queue/tuning.py); no platform allows more than 1,000."""
@@ -106,6 +110,17 @@ class Settings(BaseSettings):
         "both loopback addresses, else off",
     )
     min_group: Annotated[int, Field(ge=5)] = Field(10, description="Smallest group whose numbers are shown; at least 5")
+
+    responsible_address: Address | None = Field(
+        None,
+        description="Postal address of who answers for the personal data, shown in the privacy notice; unset: "
+        "enrolment is closed beyond this machine",
+    )
+    transparency_address: Address | None = Field(
+        None,
+        description="Postal address of the Transparency Unit, shown in the privacy notice; unset: enrolment is closed "
+        "beyond this machine",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -216,9 +231,23 @@ class Settings(BaseSettings):
     def has_webchat(self) -> bool:
         """Unset, it is on where both addresses are loopback: behind a proxy HTTP_HOST alone would publish it."""
         if self.webchat is None:
-            public_host = urlsplit(self.public_url).hostname or ""
-            return is_loopback(self.http_host) and is_loopback(public_host)
+            return is_loopback(self.http_host) and self.is_local
         return self.webchat == "on"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether users reach the server on this machine only."""
+        return is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def missing_addresses(self) -> tuple[str, ...]:
+        """The names of the addresses that the privacy notice lacks."""
+        return tuple(name.upper() for name in ADDRESSES if getattr(self, name) is None)
+
+    @property
+    def has_enrolment(self) -> bool:
+        """No user is asked to accept an incomplete privacy notice, but for trying out on this machine."""
+        return self.is_local or not self.missing_addresses
 
     @property
     def has_whatsapp(self) -> bool:
@@ -310,9 +339,19 @@ def load(**given: Any) -> Settings:
     return settings
 
 
-def warnings() -> list[str]:
-    """One line for each name in the environment that may have been meant for us, or for another program."""
-    return setting_names.warnings(SETTING_NAMES, os.environ)
+def warnings(settings: Settings | None = None) -> list[str]:
+    """One line for each name in the environment that may have been meant for us, or for another program.
+
+    With settings, also one for each address that the privacy notice lacks, and whether enrolment is closed for it.
+    """
+    lines = setting_names.warnings(SETTING_NAMES, os.environ)
+    if settings is None:
+        return lines
+    effect = "open on this machine only, to try it out" if settings.has_enrolment else "closed until it is"
+    return lines + [
+        f"Warning: {name} is not set; the privacy notice lacks it (LGPDP, article 21), so enrolment is {effect}"
+        for name in settings.missing_addresses
+    ]
 
 
 def _dotenv(path: Path | str | None) -> str:

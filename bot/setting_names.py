@@ -16,7 +16,7 @@ wrong letter in seven. EDITS caps longer names."""
 EDITS = 2  # letters that may differ (a swap counts as two)
 SUGGESTION = 0.75  # similarity from which a setting is suggested for a name that is wrong anyway
 PLATFORM_PREFIXES = ("TELEGRAM_", "WHATSAPP_")
-PLANNED = ("ALLOW_CHAT_QUERY", "RESPONSIBLE_ADDRESS", "TRANSPARENCY_ADDRESS", "WHATSAPP_MONTHLY_BUDGET")
+PLANNED = ("ALLOW_CHAT_QUERY", "WHATSAPP_MONTHLY_BUDGET")
 """Settings of a later version, whose names no other program has."""
 FOREIGN = re.compile(
     r"HTTPS_(HOST|PORT)|WECHAT|TZ|LANG|LC_\w+|PATH|HOME|USER|(HTTP|HTTPS|ALL|NO|FTP)_PROXY|SSL_CERT_(FILE|DIR)"

@@ -72,6 +72,11 @@ class Library:
         return found
 
     @cached_property
+    def is_validated(self) -> bool:
+        """Whether every published scenario has a reviewer; until then its legal validation is pending, and told."""
+        return all(scenario.reviewer for scenario in self.scenarios.values() if scenario.state == "published")
+
+    @cached_property
     def askable(self) -> Mapping[str, tuple[Scenario, ...]]:
         """Published scenarios that are not in quarantine, by competency id, in the order of their variants."""
         found: dict[str, list[Scenario]] = defaultdict(list)

@@ -27,6 +27,9 @@ class Installation:
     route_key: bytes  # 32 bytes: encrypts chat addresses of open cases; decrypts no content
     min_group: int  # smallest group of servants whose numbers a report may show
     channel_capabilities: CapabilitiesByChannel = field(default_factory=dict)  # of the channels that are on
+    has_enrolment: bool = True  # False: the privacy notice lacks an address, so no user is asked to accept it
+    responsible_address: str = ""  # of who answers for the data, for the privacy notice; empty: not set
+    transparency_address: str = ""  # of the Transparency Unit
 
     def capabilities(self, channel: str) -> Capabilities:
         """The capabilities of a channel, by the channel's name."""

@@ -13,7 +13,14 @@ async def command(context: Context) -> Response:
     """`/ayuda`."""
     if context.servant is None:
         return stranger(context)
-    return Response((Message("help.servant", {}, NEXT_STEPS),))
+    note = pending_validation(context)
+    return Response((Message("help.servant", {"validation": f"\n\n{note}" if note else ""}, NEXT_STEPS),))
+
+
+def pending_validation(context: Context) -> str:
+    """The sentence that the course awaits legal validation, empty once every scenario has a reviewer."""
+    library = context.library
+    return "" if library.is_validated else library.phrases.template(context.language, "help.pending")
 
 
 def stranger(context: Context) -> Response:

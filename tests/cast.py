@@ -33,4 +33,9 @@ class SampleServant:
 
 ANA = SampleServant("Ana", "LEON", "100001")
 BETO = SampleServant("Beto", "SALUD", "100002")
+ADDRESSES = {
+    "responsible_address": "Calle Ejemplo 1, Guanajuato, Gto.",
+    "transparency_address": "Calle Ejemplo 2, Guanajuato, Gto.",
+}
+"""Settings without which enrolment is closed beyond this machine."""
 INSTITUTIONS = (("LEON", "Municipio de León", "municipal"), ("SALUD", "Secretaría de Salud", "state"))

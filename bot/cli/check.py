@@ -38,14 +38,14 @@ def check(
     if law:
         print_line(_legal_review_table(load_course(config.load())))
         return
-    problems, notes, own = _check_installation()
+    problems, notes, own, warnings = _check_installation()
     library: Library | None = None
     try:
         library = course.load(overlay=own)
         problems += [str(problem) for problem in bank_checks.faults(library)]
     except BrokenContent as broken:
         problems += [str(problem) for problem in broken.problems]
-    warnings = config.warnings() + (_quarantine_warnings(library) if library else [])
+    warnings += _quarantine_warnings(library) if library else []
     if problems:
         fail("\n".join([*warnings, *problems]) + f"\n{len(problems)} problem{'s' if len(problems) > 1 else ''}.")
     assert library is not None
@@ -53,14 +53,17 @@ def check(
         print_line(line)
 
 
-def _check_installation() -> tuple[list[str], list[str], Path | None]:
-    """Problems and notes about settings, database and keys, and the overlay folder (None: the settings are broken)."""
+def _check_installation() -> tuple[list[str], list[str], Path | None, list[str]]:
+    """Problems and notes about settings, database and keys, the overlay folder and warnings.
+
+    Where the settings are broken there is no folder.
+    """
     try:
         settings = config.load()
     except WrongSetting as error:
-        return str(error).splitlines(), [], None
+        return str(error).splitlines(), [], None, config.warnings()
     found = asyncio.run(database_check.look(settings))
-    return found.problems, found.notes, overlay_folder(settings)
+    return found.problems, found.notes, overlay_folder(settings), config.warnings(settings)
 
 
 def _summary(library: Library, own: Path | None) -> Iterator[str]:

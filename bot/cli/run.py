@@ -50,7 +50,7 @@ def run(
         fail("DATABASE_URL: SQLite serves one process only; run --role all, or use PostgreSQL")
     if demo and role is ProcessRole.worker:
         fail("--demo: a worker serves no pages to try out; start it with --role all or --role web instead")
-    for line in config.warnings():
+    for line in config.warnings(None if settings.is_local else settings):
         warn(line)
     try:
         uvloop.run(_run(settings, role, demo))

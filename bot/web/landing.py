@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from bot.web.app_keys import PAGES
+from bot.web.app_keys import INSTALLATION, PAGES
 from bot.web.assets import VERSION, add_assets
 from bot.web.templating import preferred_language, remember_language
 
@@ -37,4 +37,6 @@ async def front(request: web.Request) -> web.Response:
 @routes.get("/privacidad")
 async def privacy(request: web.Request) -> web.Response:
     """The whole privacy notice (LGPDP, article 21)."""
-    return request.app[PAGES].response("privacy.html", preferred_language(request))
+    installation = request.app[INSTALLATION]
+    addresses = {"who": installation.responsible_address, "rights": installation.transparency_address}
+    return request.app[PAGES].response("privacy.html", preferred_language(request), addresses=addresses)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from content.text import fold
+from handlers import help
 from handlers.context import Context, Response
 from handlers.learning import daily
 from handlers.message import Button, Message
@@ -23,6 +24,8 @@ async def start(context: Context) -> Response:
     code = context.update.text.strip()
     if context.servant is not None:
         return await _already_enrolled(context, code)
+    if not context.installation.has_enrolment:
+        return _closed(context.language)
     if not code:
         return await _institution_list(context, 0)
     chosen = await servants.institution_by_code(context.tx, code)
@@ -33,6 +36,8 @@ async def start(context: Context) -> Response:
 
 async def handle_text(context: Context) -> Response:
     """A text of a user who is not enrolled: a code, or part of an institution's name."""
+    if not context.installation.has_enrolment:
+        return _closed(context.language)
     wanted = context.update.text.strip()
     code = wanted.split()[-1] if wanted.split() else ""  # "ALTA CODE", as an enrolment link types it
     chosen = await servants.institution_by_code(context.tx, code)
@@ -55,6 +60,8 @@ async def handle(context: Context) -> Response:
         return await _change_institution(context, rest)
     if context.servant is not None:
         return Response((Message("enroll.already", replaces=True),))
+    if not context.installation.has_enrolment:
+        return _as_replacement(_closed(rest[0] if rest else ""), rest[0] if rest else "")
     if step == "list" and len(rest) == 2 and rest[1].isdecimal():
         return _as_replacement(await _institution_list(_in_language(context, rest[0]), int(rest[1][:4])), rest[0])
     if step == "no":
@@ -92,7 +99,9 @@ async def _enrol(context: Context, chosen: Institution, hour: int) -> Response:
         heard_at=context.heard_at,
     )
     prompt = await daily.todays_prompt(replace(context, servant=servant))
-    welcome = Message("enroll.welcome", {"institution": chosen.name, "hour": f"{hour}:00"}, replaces=True)
+    note = help.pending_validation(context)
+    values = {"institution": chosen.name, "hour": f"{hour}:00", "validation": f"{note}\n" if note else ""}
+    welcome = Message("enroll.welcome", values, replaces=True)
     return Response((welcome, *prompt), language=context.language)
 
 
@@ -138,6 +147,14 @@ async def _change_institution(context: Context, rest: Sequence[str]) -> Response
 
 
 # ---------------------------------------------------------------- messages
+
+
+def _closed(language: str) -> Response:
+    """Say why enrolment is closed here, and what needs no enrolment."""
+    other = "en" if language == "es" else "es"
+    rows = ((Button("button.assess", "assess:start"),), (Button(f"button.{other}", f"enroll:list:{other}:0"),))
+    return Response((Message("enroll.closed", {}, rows),))
+
 
 MENU = ((Button("button.today", "profile:today"), Button("button.assess", "assess:start")),)
 

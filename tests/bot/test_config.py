@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from bot import config
 from bot.config import SETTING_NAMES, Settings, WrongSetting, load
+from tests.cast import ADDRESSES
 
 TOKEN = "123456789:AAhunter2hunter2hunter2hunter2hunter"
 SECRET = "hunter2"
@@ -405,6 +406,36 @@ def test_a_line_of_dotenv_that_is_no_setting_is_one_line_of_ours(
 def test_a_dotenv_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MIN_GROUP=\xff\n")
     with pytest.raises(WrongSetting, match=r"^\.env: cannot be read \(UnicodeDecodeError\)"):
+        load()
+
+
+# ---------------------------------------------------------------- addresses of the privacy notice
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "is_open"),
+    [
+        ("http://127.0.0.1:8080", (), True),
+        ("http://localhost:8080", (), True),
+        ("https://integra.example.mx", (), False),
+        ("https://integra.example.mx", ("responsible_address",), False),
+        ("https://integra.example.mx", ("transparency_address",), False),
+        ("https://integra.example.mx", tuple(ADDRESSES), True),
+        ("https://10.0.0.1", (), False),
+        ("https://localhost.example.mx", (), False),
+    ],
+)
+def test_beyond_this_machine_enrolment_needs_both_addresses(url: str, given: tuple[str, ...], is_open: bool) -> None:
+    settings = load(_env_file=None, public_url=url, **{name: ADDRESSES[name] for name in given})
+    assert settings.has_enrolment is is_open
+    assert settings.missing_addresses == tuple(name.upper() for name in ADDRESSES if name not in given)
+
+
+@pytest.mark.parametrize("value", ["x", "Calle 1\nGuanajuato", "Calle <b>1</b>, Guanajuato", "Calle " * 60])
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_an_address_is_one_line_of_plain_text(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name.upper(), value)
+    with pytest.raises(WrongSetting, match=f"^{name.upper()}: "):
         load()
 
 

@@ -31,6 +31,7 @@ class Talk:
     database: Database
     library: Library
     clock: Clock
+    installation: Installation = INSTALLATION
     _number: int = 0
     _read: set[str] = field(default_factory=set)  # keys of deliveries already returned: SQLite may reuse an id
 
@@ -55,7 +56,7 @@ class Talk:
         self._number += 1
         update = Update(CHANNEL, str(self._number), who.address, kind, **fields)
         async with self.database.write() as tx:
-            await router.receive(WorkContext(tx, self.library, INSTALLATION, self.clock()), update)
+            await router.receive(WorkContext(tx, self.library, self.installation, self.clock()), update)
         return await self.unread(who)
 
     async def unread(self, who: SampleServant) -> list[Parcel]:

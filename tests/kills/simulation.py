@@ -150,6 +150,8 @@ def settings_for(platform: CountingPlatform, url: str, folder: Path, port: int) 
         "DATA_DIR": str(folder),
         "HTTP_PORT": str(port),
         "PUBLIC_URL": "https://integra.example",
+        "RESPONSIBLE_ADDRESS": "Calle Ejemplo 1, Guanajuato",
+        "TRANSPARENCY_ADDRESS": "Calle Ejemplo 2, Guanajuato",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": platform.url,
         "TELEGRAM_WEBHOOK_SECRET": WEBHOOK_SECRET,

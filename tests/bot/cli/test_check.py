@@ -12,12 +12,14 @@ from content import library as course
 from content.library import SHIPPED, Library
 from content.problems import Problem
 from content.quality import bank_checks
+from tests.cast import ADDRESSES
 from tests.terminal import Integra, command_line
 
 
 @pytest.fixture
 def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
-    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
+    settings = {"DATA_DIR": str(tmp_path / "data")} | {name.upper(): value for name, value in ADDRESSES.items()}
+    with command_line(tmp_path, monkeypatch, capsys, **settings) as integra:
         yield integra
 
 
@@ -97,7 +99,7 @@ def test_the_list_for_lawyers_shows_each_article_and_where_it_is_cited(
     assert f"competencias:{competency.id}" in flat
     for scenario in library.askable[competency.id]:
         assert scenario.id in flat
-    assert "2026-02-08" in out
+    assert "2026-04-10" in out
     assert max(map(len, out.splitlines())) <= 120
 
 
@@ -119,3 +121,24 @@ def test_no_command_accepts_a_broken_course(
     assert f"{second}: author: Field required" in err
     assert f"{second}: autor: Extra inputs are not permitted (seen: " in err
     assert not list((tmp_path / "data").glob("*.db")), "no database was created"
+
+
+@pytest.mark.parametrize(
+    ("url", "effect"),
+    [("http://127.0.0.1:8080", "open on this machine only"), ("https://integra.example.mx", "closed until it is")],
+)
+def test_an_address_that_the_notice_lacks_is_a_warning(
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library, url: str, effect: str
+) -> None:
+    use_course(monkeypatch, library)
+    monkeypatch.setattr(bank_checks, "faults", lambda _: [])
+    given = {"PUBLIC_URL": url, "RESPONSIBLE_ADDRESS": "", "TRANSPARENCY_ADDRESS": ""}
+    code, out, err = integra("check", **given)
+    assert (code, err) == (0, "")
+    lines = [line for line in out.splitlines() if line.startswith("Warning: ")]
+    assert [line.split()[1] for line in lines] == ["RESPONSIBLE_ADDRESS", "TRANSPARENCY_ADDRESS"]
+    assert all(effect in line for line in lines)
+    _, out, _ = integra("check", PUBLIC_URL=url, TRANSPARENCY_ADDRESS="")
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("Warning: ")] == ["TRANSPARENCY_ADDRESS"]
+    _, out, _ = integra("check", PUBLIC_URL=url)
+    assert "Warning" not in out

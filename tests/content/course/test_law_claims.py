@@ -110,7 +110,7 @@ def test_no_text_names_what_is_not_in_force(library: Library) -> None:
     assert not [where for where, text, _ in claims(library) if named.search(f"{text.es} {text.en}")]
 
 
-def test_a_mistake_that_had_effects_is_told(library: Library) -> None:
+def test_a_mistake_that_had_effects_is_reported(library: Library) -> None:
     """The competency's rule in each of its scenarios: going on without telling is right only where nothing went out."""
     silent = [
         scenario.id

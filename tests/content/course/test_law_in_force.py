@@ -1,4 +1,4 @@
-"""An attacker's attempts to have an article shown that is not in force for sure, or that nobody verified."""
+"""An attacker's attempts to have an article shown that is not in force for sure, or that was not verified."""
 
 import shutil
 from pathlib import Path

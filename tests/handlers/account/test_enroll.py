@@ -1,5 +1,7 @@
 """Enrolment by buttons and codes: consent first, hours, languages, moves between institutions."""
 
+from dataclasses import replace
+
 import pytest
 
 from handlers.account import enroll
@@ -89,7 +91,9 @@ async def test_the_language_is_carried_from_the_first_button_on(talk: Talk) -> N
     replies = await talk.press(ANA, choices(replies)[0])
     assert text_of(replies) == talk.phrase("enroll.hour", "en")
     replies = await talk.press(ANA, choices(replies)[0])
-    assert talk.phrase("enroll.welcome", "en", institution="Municipio de León", hour="8:00") in text_of(replies)
+    note = talk.phrase("help.pending", "en") + "\n"
+    welcome = {"institution": "Municipio de León", "hour": "8:00", "validation": note}
+    assert talk.phrase("enroll.welcome", "en", **welcome) in text_of(replies)
     known = await talk.servant(ANA)
     assert known is not None
     assert known.language == "en"
@@ -142,3 +146,69 @@ async def test_without_institutions_the_reply_explains_how_to_get_a_code(talk: T
     async with talk.database.write() as tx:
         await tx.exec_driver_sql("DELETE FROM institutions")
     assert text_of(await talk.command(ANA, "start")) == talk.phrase("enroll.no_institutions")
+
+
+# ---------------------------------------------------------------- closed, and not validated yet
+
+STRANGERS_WAYS_IN = (
+    ("command", "start"),
+    ("command", "start LEON"),
+    ("type", "LEON"),
+    ("type", "alta LEON"),
+    ("type", "hola"),
+    ("type", "secretaria de salud"),
+    ("press", "enroll:list:es:0"),
+    ("press", "enroll:notice:es:LEON"),
+    ("press", "enroll:yes:es:{version}:LEON"),
+    ("press", "enroll:hour:es:{version}:9:LEON"),
+)
+
+
+@pytest.mark.parametrize(("how", "what"), STRANGERS_WAYS_IN)
+async def test_without_the_addresses_enrolment_is_closed_and_says_why(talk: Talk, how: str, what: str) -> None:
+    talk.installation = replace(talk.installation, has_enrolment=False)
+    filled = what.replace("{version}", talk.phrase("notice.version"))
+    if how == "command":
+        replies = await talk.command(ANA, *filled.split(" ", 1))
+    else:
+        replies = await (talk.press(ANA, filled) if how == "press" else talk.type(ANA, filled))
+    assert text_of(replies) == talk.phrase("enroll.closed")
+    assert "falta el domicilio" in text_of(replies)
+    assert choices(replies) == ["assess:start", "enroll:list:en:0"]
+    assert await nothing_is_stored(talk)
+
+
+async def test_the_reason_is_given_in_english_too(talk: Talk) -> None:
+    talk.installation = replace(talk.installation, has_enrolment=False)
+    assert text_of(await talk.press(ANA, "enroll:list:en:0")) == talk.phrase("enroll.closed", "en")
+
+
+async def test_those_who_are_enrolled_go_on_where_enrolment_is_closed(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    talk.installation = replace(talk.installation, has_enrolment=False)
+    assert "Hola de nuevo" in text_of(await talk.command(ANA, "start"))
+    await talk.press(ANA, "enroll:move:SALUD")
+    known = await talk.servant(ANA)
+    assert known is not None
+    assert text_of(await talk.command(ANA, "hoy"))
+
+
+async def test_the_first_scenario_and_the_help_say_that_validation_is_pending(talk: Talk) -> None:
+    note = talk.phrase("help.pending")
+    assert "pendiente de validación jurídica" in note
+    assert note in text_of(await talk.enrol(ANA))
+    assert note in text_of(await talk.command(ANA, "ayuda"))
+
+
+async def test_once_every_scenario_has_a_reviewer_nothing_is_pending(talk: Talk) -> None:
+    reviewed = {
+        id: scenario.model_copy(update={"reviewer": "Dirección jurídica"})
+        for id, scenario in talk.library.scenarios.items()
+    }
+    talk.library = replace(talk.library, scenarios=reviewed)
+    note = talk.phrase("help.pending")
+    assert note not in text_of(await talk.enrol(ANA))
+    assert note not in text_of(await talk.command(ANA, "ayuda"))
+    one = next(id for id, scenario in reviewed.items() if scenario.state == "published")
+    talk.library = replace(talk.library, scenarios=reviewed | {one: reviewed[one].model_copy(update={"reviewer": ""})})
+    assert note in text_of(await talk.command(ANA, "ayuda")), "one that nobody reviewed is enough"

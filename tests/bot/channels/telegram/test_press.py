@@ -14,7 +14,7 @@ from bot.channels.telegram.receiver import PATH, SECRET_HEADER
 from content.library import Library
 from storage.database import DatabaseUnavailable, Transaction
 from storage.schema import answers, deliveries
-from tests.cast import Clock
+from tests.cast import ADDRESSES, Clock
 from tests.fakes.telegram_chats import Person
 from tests.product import Product, running
 
@@ -24,7 +24,7 @@ ACKNOWLEDGE = "answerCallbackQuery"
 @pytest.fixture
 async def webhook(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Product]:
     """The product with Telegram's webhook."""
-    public = {"telegram_mode": "webhook", "public_url": "https://integra.example"}
+    public = {"telegram_mode": "webhook", "public_url": "https://integra.example"} | ADDRESSES
     async with running(sqlite_url, tmp_path, library, clock, **public) as product:
         product.fake_telegram.tunnel = product.address
         yield product
