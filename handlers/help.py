@@ -2,6 +2,8 @@
 
 from handlers.context import Context, Response
 from handlers.message import Button, Message
+from storage.people import servants
+from storage.people.servants import Institution
 
 NEXT_STEPS = (
     (Button("button.today", "profile:today"), Button("button.assess", "assess:start")),
@@ -31,7 +33,17 @@ def stranger(context: Context) -> Response:
 
 async def privacy(context: Context) -> Response:
     """`/privacidad`: the privacy notice in force in short, and the link to its full text."""
-    return Response((Message("notice.summary", {"url": f"{context.installation.public_url}/privacidad"}),))
+    servant = context.servant
+    institution = None if servant is None else await servants.institution(context.tx, servant.institution_id)
+    return Response((Message("notice.summary", notice_values(context, institution)),))
+
+
+def notice_values(context: Context, institution: Institution | None) -> dict[str, str]:
+    """Who answers for the personal data of an institution's servants, and the address of the full notice."""
+    url = f"{context.installation.public_url}/privacidad"
+    if institution is not None and institution.responsible:
+        return {"responsible": institution.responsible, "url": f"{url}?institucion={institution.code}"}
+    return {"responsible": context.library.phrases.template(context.language, "notice.responsible"), "url": url}
 
 
 async def text(context: Context) -> Response:

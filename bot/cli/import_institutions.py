@@ -22,7 +22,8 @@ async def institutions(
     file: Annotated[
         str,
         typer.Argument(
-            help=f'CSV or XLSX with the columns code,name,sphere; or "{SHIPPED}": the list shipped with Integra.'
+            help=f"CSV or XLSX with the columns code,name,sphere and, if you like, responsible; or "
+            f'"{SHIPPED}": the list shipped with Integra.'
         ),
     ],
     apply: Annotated[
@@ -37,10 +38,15 @@ async def institutions(
         wanted = _shipped(app.library) if listed is None else listed
         async with app.database.write() if apply else app.database.read() as tx:
             new = await institution_imports.not_stored(tx, wanted)
+            changed = await institution_imports.newly_answered(tx, wanted)
             if apply:
                 await institution_imports.add_institutions(tx, new)
+                await institution_imports.change_responsible(tx, changed)
     done = "added" if apply else "would be added; write them with --apply"
     print_line(f"{len(wanted)} institutions read, {len(wanted) - len(new)} known already, {len(new)} {done}.")
+    if changed:
+        verb = "changed" if apply else "would change"
+        print_line(f"Who answers for the personal data {verb} in: {', '.join(entry.code for entry in changed)}.")
 
 
 def _shipped(library: Library) -> list[InstitutionEntry]:

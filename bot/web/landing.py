@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from bot.web.app_keys import INSTALLATION, PAGES
+from bot.web.app_keys import DATABASE, INSTALLATION, PAGES
 from bot.web.assets import VERSION, add_assets
 from bot.web.templating import preferred_language, remember_language
+from storage.people import servants
+from storage.people.servants import Institution
 
 LINKS: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("landing_links")
 """Links of the landing page: pairs of a phrase key below `front.` and a path. The wiring sets it before `attach`."""
@@ -39,4 +41,16 @@ async def privacy(request: web.Request) -> web.Response:
     """The whole privacy notice (LGPDP, article 21)."""
     installation = request.app[INSTALLATION]
     addresses = {"who": installation.responsible_address, "rights": installation.transparency_address}
-    return request.app[PAGES].response("privacy.html", preferred_language(request), addresses=addresses)
+    return request.app[PAGES].response(
+        "privacy.html", preferred_language(request), addresses=addresses, institution=await _institution(request)
+    )
+
+
+async def _institution(request: web.Request) -> Institution | None:
+    """The institution of `?institucion=CODE`, if another than the State's ministry answers for its servants' data."""
+    code = request.query.get("institucion", "")[:24]
+    if not code.isascii() or not code:
+        return None
+    async with request.app[DATABASE].read() as tx:
+        found = await servants.institution_by_code(tx, code)
+    return found if found is not None and found.responsible else None

@@ -200,8 +200,7 @@ def _notice_message(context: Context, chosen: Institution) -> Message:
             Button(f"button.{other}", f"enroll:notice:{other}:{chosen.code}"),
         ),
     )
-    url = f"{context.installation.public_url}/privacidad"
-    return Message("enroll.notice", {"institution": chosen.name, "url": url}, rows)
+    return Message("enroll.notice", {"institution": chosen.name, **help.notice_values(context, chosen)}, rows)
 
 
 def _hour_message(context: Context, chosen: Institution) -> Message:

@@ -42,10 +42,12 @@ class Parsed(Generic[T]):
     key: Hashable | None
 
 
-def below_header(table: Sequence[Sequence[str]], columns: Sequence[str]) -> tuple[list[Row], list[RowError]]:
+def below_header(
+    table: Sequence[Sequence[str]], columns: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[list[Row], list[RowError]]:
     """The rows below a header that has each of the columns once, in any order; or what is wrong with the header.
 
-    Blank rows are skipped, other columns are ignored.
+    Columns that are `optional` may be missing. Blank rows are skipped, other columns are ignored.
     """
     header = [cell.strip().lower() for cell in table[0]] if table else []
     errors = [
@@ -53,9 +55,12 @@ def below_header(table: Sequence[Sequence[str]], columns: Sequence[str]) -> tupl
         for name in columns
         if header.count(name) != 1
     ]
+    errors += [
+        RowError(1, f"column {name}: {_times(header.count(name))}") for name in optional if header.count(name) > 1
+    ]
     if errors:
         return [], errors
-    indexes = {name: header.index(name) for name in columns}
+    indexes = {name: header.index(name) for name in (*columns, *optional) if name in header}
     rows = [
         Row(
             number,

@@ -28,6 +28,7 @@ class Institution:
     name: str
     sphere: str
     is_fictional: bool
+    responsible: str | None = None  # who answers for its servants' personal data; None: the State's ministry
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,22 @@ class Servant:
 # ---------------------------------------------------------------- institutions
 
 
-async def add_institution(tx: Transaction, code: str, name: str, sphere: str, *, is_fictional: bool = False) -> bool:
+async def add_institution(
+    tx: Transaction, code: str, name: str, sphere: str, *, is_fictional: bool = False, responsible: str | None = None
+) -> bool:
     """Add an institution; False when its code is known already."""
     statement = (
         dialect_insert(tx, institutions)
-        .values(code=code, name=name, sphere=sphere, is_fictional=is_fictional)
+        .values(code=code, name=name, sphere=sphere, is_fictional=is_fictional, responsible=responsible)
         .on_conflict_do_nothing()
         .returning(institutions.c.id)
     )
     return (await tx.execute(statement)).first() is not None
+
+
+async def set_responsible(tx: Transaction, code: str, responsible: str) -> None:
+    """Name who answers for the personal data of an institution's servants."""
+    await tx.execute(update(institutions).where(institutions.c.code == code).values(responsible=responsible))
 
 
 async def institution_by_code(tx: Transaction, code: str) -> Institution | None:

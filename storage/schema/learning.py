@@ -32,6 +32,7 @@ institutions = Table(
     Column("name", String(200), nullable=False),
     Column("sphere", String(10), nullable=False),  # state | municipal
     Column("is_fictional", Boolean, nullable=False, server_default=false()),
+    Column("responsible", String(200)),  # who answers for its servants' personal data; null: the State's ministry
 )
 
 closures = Table(  # days on which an institution does not work; institution_id null: on which none does

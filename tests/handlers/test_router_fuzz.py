@@ -62,7 +62,7 @@ PIECES = st.one_of(
             "sure",
             "LEON",
             "SALUD",
-            "2026-11-2",
+            "2026-11-3",
             "ynu-",
             "yyyyyyyyyyyyyy",
             "today",

@@ -129,3 +129,31 @@ async def _noting(
 ) -> Any:
     seen.append(tx)
     return await function(tx, *given)
+
+
+def test_a_list_may_name_who_answers_for_the_personal_data(integra: Integra, tmp_path: Path) -> None:
+    def answering() -> dict[str, str | None]:
+        async def read() -> dict[str, str | None]:
+            database = open_database(f"sqlite+aiosqlite:///{tmp_path}/integra.db")
+            async with database.read() as tx:
+                found = {one.code: one.responsible for one in await servants.all_institutions(tx)}
+            await database.close()
+            return found
+
+        return asyncio.run(read())
+
+    (tmp_path / "list.csv").write_text(ROWS, encoding="utf-8")
+    integra("import", "institutions", "list.csv", "--apply")
+    named = ROWS.replace("sphere", "sphere,responsible").replace("municipal", "municipal,Contraloría de León")
+    (tmp_path / "named.csv").write_text(named.replace("state", "state,"), encoding="utf-8")
+    shown = integra("import", "institutions", "named.csv").out
+    assert shown.endswith("Who answers for the personal data would change in: LEON.\n")
+    assert answering() == {"LEON": None, "SSG": None}
+    assert "changed in: LEON." in integra("import", "institutions", "named.csv", "--apply").out
+    assert answering() == {"LEON": "Contraloría de León", "SSG": None}
+    assert integra("import", "institutions", "list.csv", "--apply").out.count("\n") == 1
+    assert answering()["LEON"] == "Contraloría de León", "a list without the column changes nothing"
+    (tmp_path / "wrong.csv").write_text(named.replace("Contraloría", "x" * 200), encoding="utf-8")
+    wrong = integra("import", "institutions", "wrong.csv", "--apply")
+    assert wrong.code == 1
+    assert "row 2: responsible: at most 200 characters" in wrong.err

@@ -212,3 +212,23 @@ async def test_once_every_scenario_has_a_reviewer_nothing_is_pending(talk: Talk)
     one = next(id for id, scenario in reviewed.items() if scenario.state == "published")
     talk.library = replace(talk.library, scenarios=reviewed | {one: reviewed[one].model_copy(update={"reviewer": ""})})
     assert note in text_of(await talk.command(ANA, "ayuda")), "one that nobody reviewed is enough"
+
+
+# ---------------------------------------------------------------- who answers for the data
+
+
+async def test_the_notice_names_who_answers_for_the_data_of_the_institution(talk: Talk) -> None:
+    async with talk.database.write() as tx:
+        await servants.set_responsible(tx, "LEON", "Contraloría Municipal de León, Plaza Principal 1")
+    for language in ("es", "en"):
+        default = talk.phrase("notice.responsible", language)
+        own = text_of(await talk.press(ANA, f"enroll:notice:{language}:LEON"))
+        assert "Contraloría Municipal de León, Plaza Principal 1" in own
+        assert "/privacidad?institucion=LEON" in own
+        assert default not in own
+        other = text_of(await talk.press(BETO, f"enroll:notice:{language}:SALUD"))
+        assert default in other
+        assert "institucion=" not in other
+    await talk.enrol(ANA)
+    assert "Contraloría Municipal de León" in text_of(await talk.command(ANA, "privacidad"))
+    assert talk.phrase("notice.responsible") in text_of(await talk.command(BETO, "privacidad"))

@@ -1,0 +1,13 @@
+"""who answers for the personal data of an institution's servants"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("institutions", sa.Column("responsible", sa.String(length=200)))
