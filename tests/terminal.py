@@ -12,6 +12,7 @@ import structlog
 
 from bot.cli import main as command
 from bot.config import Settings
+from tests.cast import ADDRESSES
 
 
 class CommandResult(NamedTuple):
@@ -30,7 +31,11 @@ Integra = Callable[..., CommandResult]
 def command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **given: str
 ) -> Iterator[Integra]:
-    """Yield a function that runs a command in `folder` with the settings `given` only; restore logging afterwards."""
+    """Yield a function that runs a command in `folder`; restore logging afterwards.
+
+    It has the settings `given` only, and the addresses of the privacy notice, without which commands warn.
+    """
+    addresses = {name.upper(): value for name, value in ADDRESSES.items()}
     root = logging.getLogger()
     before = (root.handlers, root.level)
 
@@ -38,7 +43,7 @@ def command_line(
         with monkeypatch.context() as patched:
             for name in Settings.model_fields:
                 patched.delenv(name.upper(), raising=False)
-            for name, value in {**given, **settings}.items():
+            for name, value in {**addresses, **given, **settings}.items():
                 patched.setenv(name, value)
             patched.chdir(folder)
             patched.setattr(sys, "argv", ["integra", *map(str, arguments)])

@@ -12,14 +12,12 @@ from content import library as course
 from content.library import SHIPPED, Library
 from content.problems import Problem
 from content.quality import bank_checks
-from tests.cast import ADDRESSES
 from tests.terminal import Integra, command_line
 
 
 @pytest.fixture
 def integra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Integra]:
-    settings = {"DATA_DIR": str(tmp_path / "data")} | {name.upper(): value for name, value in ADDRESSES.items()}
-    with command_line(tmp_path, monkeypatch, capsys, **settings) as integra:
+    with command_line(tmp_path, monkeypatch, capsys, DATA_DIR=str(tmp_path / "data")) as integra:
         yield integra
 
 
