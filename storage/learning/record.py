@@ -1,15 +1,15 @@
-"""The learning record: planned prompts, answers to them, and memory, i.e. how well each competency is remembered."""
+"""The learning record: planned prompts and the answers to them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 
-from sqlalchemy import Executable, RowMapping, bindparam, func, select, update
+from sqlalchemy import Executable, RowMapping, bindparam, select, update
 
 from storage.database import Transaction, dialect_insert, insert_for_dialect
 from storage.reports import aggregates
-from storage.schema import answers, memories, prompts, servants
+from storage.schema import answers, prompts, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,6 @@ class Answer:
     confidence: str | None
     day: date
     answered_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """How well a servant remembers a competency; days are local."""
-
-    servant_id: int
-    competency_id: str
-    stability: float
-    difficulty: float
-    reviewed_on: date
-    due_on: date
-    repetitions: int
 
 
 async def plan(
@@ -133,80 +120,49 @@ async def set_confidence(tx: Transaction, prompt_id: int, confidence: str) -> bo
     return (await tx.execute(statement)).first() is not None
 
 
-async def last_asked(tx: Transaction, servant_id: int) -> Mapping[str, date]:
-    """Scenarios that the servant was asked, each with the last day."""
-    statement = (
-        select(prompts.c.scenario_id, func.max(prompts.c.day))
-        .where(prompts.c.servant_id == servant_id)
-        .group_by(prompts.c.scenario_id)
-    )
-    return {row[0]: row[1] for row in await tx.execute(statement)}
-
-
-async def last_asked_by_servant(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, date]]:
-    """The same for many servants, by id."""
-    statement = (
-        select(prompts.c.servant_id, prompts.c.scenario_id, func.max(prompts.c.day))
-        .where(prompts.c.servant_id.in_(servant_ids))
-        .group_by(prompts.c.servant_id, prompts.c.scenario_id)
-    )
-    found: dict[int, dict[str, date]] = {servant_id: {} for servant_id in servant_ids}
-    for servant_id, scenario_id, day in await tx.execute(statement):
-        found[servant_id][scenario_id] = day
-    return found
-
-
-async def memories_of_all(tx: Transaction, servant_ids: Sequence[int]) -> Mapping[int, Mapping[str, Memory]]:
-    """The memories of many servants, by servant id and competency."""
-    found: dict[int, dict[str, Memory]] = {servant_id: {} for servant_id in servant_ids}
-    statement = select(memories).where(memories.c.servant_id.in_(servant_ids))
-    for row in (await tx.execute(statement)).mappings():
-        found[row["servant_id"]][row["competency_id"]] = Memory(**row)
-    return found
-
-
-async def memories_of(tx: Transaction, servant_id: int) -> dict[str, Memory]:
-    rows = (await tx.execute(select(memories).where(memories.c.servant_id == servant_id))).mappings()
-    return {row["competency_id"]: Memory(**row) for row in rows}
-
-
-async def store_memories(tx: Transaction, new: Sequence[Memory]) -> None:
-    """Insert or update computed memories, each of another servant or competency."""
-    if new:
-        rows = [{name: getattr(memory, name) for name in Memory.__slots__} for memory in new]
-        await tx.execute(_store_memories(tx.dialect.name), rows)
-
-
 @dataclass(frozen=True, slots=True)
-class PastAnswer:
-    """One answer to a competency, from which memory is computed."""
+class PastPrompt:
+    """One prompt of a servant's history, with its answer; without one the last four are None."""
 
+    prompt_id: int
     day: date
-    is_right: bool
+    scenario_id: str
+    competency_id: str
+    reason: str
+    answered_on: date | None
+    answered_at: datetime | None
+    is_right: bool | None
     confidence: str | None
 
 
-async def past_answers(
-    tx: Transaction, pairs: Collection[tuple[int, str]]
-) -> Mapping[tuple[int, str], Sequence[PastAnswer]]:
-    """All answers of servants to competencies, oldest first, for pairs of servant id and competency."""
-    found: dict[tuple[int, str], list[PastAnswer]] = {pair: [] for pair in pairs}
-    if pairs:
-        servant_ids, competencies = [servant_id for servant_id, _ in pairs], {competency for _, competency in pairs}
-        values = {"servant_ids": servant_ids, "competencies": list(competencies)}
-        for servant_id, competency, *rest in await tx.execute(_PAST_ANSWERS, values):
-            if (servant_id, competency) in found:
-                found[servant_id, competency].append(PastAnswer(*rest))
+async def histories(tx: Transaction, servant_ids: Collection[int]) -> dict[int, list[PastPrompt]]:
+    """All prompts of these servants, by servant and in the order of their days."""
+    found: dict[int, list[PastPrompt]] = {servant_id: [] for servant_id in servant_ids}
+    for servant_id, *prompt_and_answer in await tx.execute(_HISTORIES, {"servant_ids": list(servant_ids)}):
+        found[servant_id].append(PastPrompt(*prompt_and_answer))
     return found
 
 
-async def answers_of(tx: Transaction, servant_id: int, competency_id: str | None = None) -> list[Answer]:
-    """A servant's answers, oldest first; to one competency, or all."""
-    values: dict[str, object] = {"of_servant": servant_id}
-    if competency_id is None:
-        rows = await tx.execute(_ANSWERS, values)
-    else:
-        rows = await tx.execute(_ANSWERS_TO_COMPETENCY, values | {"to_competency": competency_id})
+async def last_answered_before(tx: Transaction, asked: Prompt) -> Answer | None:
+    """The servant's last answer to the competency of a prompt, among those to prompts of earlier days."""
+    statement = (
+        select(answers)
+        .join(prompts, prompts.c.id == answers.c.prompt_id)
+        .where(
+            answers.c.servant_id == asked.servant_id,
+            answers.c.competency_id == asked.competency_id,
+            prompts.c.day < asked.day,
+        )
+        .order_by(prompts.c.day.desc())
+        .limit(1)
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Answer(**row)
+
+
+async def answers_of(tx: Transaction, servant_id: int) -> list[Answer]:
+    """A servant's answers, oldest first."""
+    rows = await tx.execute(_ANSWERS, {"of_servant": servant_id})
     return [Answer(**row) for row in rows.mappings()]
 
 
@@ -247,31 +203,31 @@ _MARK_PLANNED = (
     )
     .values(planned_on=bindparam("new_planned_on"))
 )
-_PAST_ANSWERS = (
-    select(answers.c.servant_id, answers.c.competency_id, *(answers.c[name] for name in PastAnswer.__slots__))
-    .where(
-        answers.c.servant_id.in_(bindparam("servant_ids", expanding=True)),
-        answers.c.competency_id.in_(bindparam("competencies", expanding=True)),
+_HISTORIES = (
+    select(
+        prompts.c.servant_id,
+        prompts.c.id,
+        prompts.c.day,
+        prompts.c.scenario_id,
+        prompts.c.competency_id,
+        prompts.c.reason,
+        answers.c.day,
+        answers.c.answered_at,
+        answers.c.is_right,
+        answers.c.confidence,
     )
-    .order_by(answers.c.answered_at, answers.c.prompt_id)
+    .outerjoin(answers, answers.c.prompt_id == prompts.c.id)
+    .where(prompts.c.servant_id.in_(bindparam("servant_ids", expanding=True)))
+    .order_by(prompts.c.servant_id, prompts.c.day)
 )
 _ANSWERS = (
     select(answers)
     .where(answers.c.servant_id == bindparam("of_servant"))
     .order_by(answers.c.answered_at, answers.c.prompt_id)
 )
-_ANSWERS_TO_COMPETENCY = _ANSWERS.where(answers.c.competency_id == bindparam("to_competency"))
 
 
 @cache
 def _add_answers(dialect: str) -> Executable:
     statement: Executable = insert_for_dialect(dialect, answers).on_conflict_do_nothing().returning(answers.c.prompt_id)
     return statement
-
-
-@cache
-def _store_memories(dialect: str) -> Executable:
-    statement = insert_for_dialect(dialect, memories)
-    new = {name: statement.excluded[name] for name in Memory.__slots__}
-    upsert: Executable = statement.on_conflict_do_update(index_elements=["servant_id", "competency_id"], set_=new)
-    return upsert

@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select, update
 from storage.database import Transaction
 from storage.people import aliases
 from storage.reports.aggregates import recount
-from storage.schema import addresses, answers, join_codes, memories, prompts, servants
+from storage.schema import addresses, answers, join_codes, packed_memories, prompts, servants
 
 
 async def add_code(tx: Transaction, servant_id: int, code_hash: str, expires_at: datetime) -> None:
@@ -45,17 +45,17 @@ async def add_address(
     await tx.execute(insert(addresses).values(row | {"alias": (alias or None) if alias != address else None}))
 
 
-async def merge(tx: Transaction, target: int, source: int) -> set[str]:
-    """Move everything of the servant `source` to `target`; return competencies whose memory must be computed again.
+async def merge(tx: Transaction, target: int, source: int) -> None:
+    """Move everything of the servant `source` to `target`, whose memory is rebuilt from all answers at its next use.
 
     On a day on which both were asked, the prompt and answer of `target` stay and the other's are deleted, so that the
     servant does not count twice.
     """
     async with recount(tx, [target, source]):
-        return await _merge(tx, target, source)
+        await _merge(tx, target, source)
 
 
-async def _merge(tx: Transaction, target: int, source: int) -> set[str]:
+async def _merge(tx: Transaction, target: int, source: int) -> None:
     days = select(prompts.c.day).where(prompts.c.servant_id == target)
     of_source = prompts.c.servant_id == source
     answered = select(answers.c.prompt_id).where(answers.c.servant_id == target)
@@ -67,10 +67,8 @@ async def _merge(tx: Transaction, target: int, source: int) -> set[str]:
     await tx.execute(update(prompts).where(of_source).values(servant_id=target))
     await tx.execute(update(answers).where(answers.c.servant_id == source).values(servant_id=target))
     await tx.execute(update(addresses).where(addresses.c.servant_id == source).values(servant_id=target))
-    competencies = select(memories.c.competency_id).where(memories.c.servant_id.in_((target, source)))
-    affected = set((await tx.execute(competencies)).scalars())
+    await tx.execute(delete(packed_memories).where(packed_memories.c.servant_id == target))
     await tx.execute(delete(servants).where(servants.c.id == source))
-    return affected
 
 
 async def set_preferred_channel(tx: Transaction, servant_id: int, channel: str) -> None:

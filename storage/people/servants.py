@@ -16,7 +16,7 @@ from storage.database import Transaction, dialect_insert
 from storage.people import aliases
 from storage.queue import outbox, updates
 from storage.reports import aggregates
-from storage.schema import addresses, answers, institutions, join_codes, memories, prompts, servants
+from storage.schema import addresses, answers, institutions, join_codes, packed_memories, prompts, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ async def leave(tx: Transaction, servant_id: int) -> None:
         await delete_messages(tx, channel, address)
     await tx.execute(delete(join_codes).where(join_codes.c.servant_id == servant_id))
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
-    await tx.execute(delete(memories).where(memories.c.servant_id == servant_id))
+    await tx.execute(delete(packed_memories).where(packed_memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
     async with aggregates.recount(tx, [servant_id]):
         await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
@@ -212,6 +212,12 @@ async def delete_messages(tx: Transaction, channel: str, address: str) -> None:
     await outbox.delete_all(tx, channel, address)
     await updates.erase_address(tx, channel, address)
     await transcripts.delete_all(tx, address)  # none, but on a channel that keeps transcripts
+
+
+async def enrolled_ids(tx: Transaction) -> list[int]:
+    """The ids of all servants who have not left, in ascending order."""
+    statement = select(servants.c.id).where(servants.c.state != "left").order_by(servants.c.id)
+    return list((await tx.scalars(statement)).all())
 
 
 async def add_fictional(

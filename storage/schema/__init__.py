@@ -19,7 +19,7 @@ from storage.schema.learning import closures as closures
 from storage.schema.learning import institutions as institutions
 from storage.schema.learning import join_codes as join_codes
 from storage.schema.learning import last_answer_days as last_answer_days
-from storage.schema.learning import memories as memories
+from storage.schema.learning import packed_memories as packed_memories
 from storage.schema.learning import prompt_aggregates as prompt_aggregates
 from storage.schema.learning import prompts as prompts
 from storage.schema.learning import servants as servants

@@ -4,10 +4,10 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
-    Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     String,
     Table,
@@ -124,16 +124,12 @@ answers = Table(
     Index("ix_answers_report", "institution_id", "day"),
 )
 
-memories = Table(  # how well a servant remembers a competency (FSRS-6; days are local)
-    "memories",
+packed_memories = Table(  # one row a servant: what they remember and were sent, packed by content/learning
+    "packed_memories",
     metadata,
-    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True),
-    Column("competency_id", String(40), primary_key=True),
-    Column("stability", Float, nullable=False),  # days
-    Column("difficulty", Float, nullable=False),  # 1 to 10
-    Column("reviewed_on", Date, nullable=False),
-    Column("due_on", Date, nullable=False),
-    Column("repetitions", Integer, nullable=False),
+    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("memory", LargeBinary),  # null: to be rebuilt from the answers
+    Column("sent", LargeBinary),
 )
 
 # ---------------------------------------------------------------- aggregates of the learning record

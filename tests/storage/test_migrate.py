@@ -263,7 +263,7 @@ def test_tables_of_confidential_queries_store_no_order_of_arrival(name: str) -> 
 
 def test_no_foreign_key_joins_the_learning_record_to_confidential_queries() -> None:
     confidential = {"cases", "access", "letters", "routes", "links", "ledger"}
-    learning = {"servants", "addresses", "prompts", "answers", "memories", "institutions"}
+    learning = {"servants", "addresses", "prompts", "answers", "packed_memories", "institutions"}
     for table in metadata.sorted_tables:
         joined = {key.column.table.name for key in table.foreign_keys} | {table.name}
         assert not (joined & confidential and joined & learning), f"{table.name} joins the two"

@@ -19,9 +19,9 @@ from storage import migrate
 from storage.database import open_database
 
 FIRST_CHECKED = "0004"  # earlier steps were taken before any installation ran several processes
-EXEMPT = {"0009"}
-"""It renames tables and columns, so processes of the previous version fail until they are replaced. Accepted once: no
-installation had data, nor several processes to replace one by one, when the schema got its plain names.
+EXEMPT = {"0009", "0014"}
+"""They rename or drop tables, so processes of the previous version fail until they are replaced. Accepted as long as no
+installation has data, nor several processes to replace one by one: the plain names, the packed memories.
 """
 UNWRITTEN = {"0010": "closures", "0011": "closures"}
 """Tables that no version before the step writes: a step may delete their rows, and make a column unique."""

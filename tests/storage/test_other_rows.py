@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from storage.channels import channel_facts, transcripts
 from storage.database import Database, Transaction
-from storage.learning import record
+from storage.learning import memories, record
+from storage.learning.memories import PackedMemory
 from storage.people import addresses, aliases, due, linking, servants
 from storage.people.addresses import InboundSender
 from storage.people.due import DueGroup, DueTime, WindowCutoff
@@ -21,7 +22,7 @@ from storage.queue import outbox, rate_limits, receipts, updates
 from storage.queue.outbox import DeliveryKind, DeliveryState, FinishedDelivery, NewDelivery, PostponedDelivery
 from storage.queue.receipts import DeliveryStatus
 from storage.queue.updates import NewUpdate
-from storage.schema import deliveries, memories, metadata
+from storage.schema import deliveries, metadata
 from tests import delivery_worker
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
@@ -54,8 +55,7 @@ async def add_person(tx: Transaction, name: str, channel: str, address: str, ali
     servant = await servants.enrol(tx, channel, address, **given, now=NOW, today=TODAY, alias=alias, heard_at=NOW)
     await linking.set_preferred_channel(tx, servant.id, OURS)
     await record.plan(tx, servant.id, TODAY, "s", "c", "new")
-    memory = {"competency_id": "c", "stability": 1.0, "difficulty": 5.0, "reviewed_on": TODAY, "due_on": TODAY}
-    await tx.execute(insert(memories).values(memory | {"servant_id": servant.id, "repetitions": 1}))
+    await memories.store(tx, {servant.id: PackedMemory(b"memory", b"sent")})
     await linking.add_code(tx, servant.id, f"code of {name}", LATER)
     new = [
         NewDelivery(f"{name} {state}", channel, address, DeliveryKind.REPLY, "[]", NOW) for state in ("sent", "claimed")
@@ -187,7 +187,7 @@ async def test_no_operation_changes_a_row_of_others(database: Database) -> None:
         await add_person(tx, "neighbour", OURS, NEIGHBOUR, "+524771000002")
         await transcripts.add(tx, NEIGHBOUR, "t", {}, NOW, is_mine=False)
         others = {key: row for key, row in (await rows(tx)).items() if key != ("rate_limits", OURS)}
-        assert {name for name, *_ in others} >= {"deliveries", "updates", "addresses", "join_codes", "memories"}
+        assert {name for name, *_ in others} >= {"deliveries", "updates", "addresses", "join_codes", "packed_memories"}
         await add_channel(tx, OURS)
         ana = await add_person(tx, "ana", OURS, ADDRESS, ALIAS)
         before = await rows(tx)

@@ -1,4 +1,4 @@
-"""Prompts, answers and memories, on both databases."""
+"""Prompts and answers, on both databases."""
 
 import asyncio
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from storage.database import Database, Transaction, open_database
 from storage.learning import record
-from storage.learning.record import Answer, Memory, Prompt
+from storage.learning.record import Answer, PastPrompt, Prompt
 from storage.people import servants
 from tests.cast import MONDAY_NINE as NOW
 
@@ -114,17 +114,7 @@ async def test_confidence_is_stored_once_and_only_for_an_answer(database: Databa
         assert given.confidence == "guess"
 
 
-async def test_asked_scenarios_are_returned_with_their_last_day(database: Database) -> None:
-    async with database.write() as tx:
-        ana, _ = await add_servant(tx)
-        beto, _ = await add_servant(tx)
-        for days, scenario in ((0, "s1"), (1, "s2"), (4, "s1"), (2, "s3")):
-            await add_prompt(tx, ana, TODAY + days * DAY, scenario)
-        await add_prompt(tx, beto, TODAY + 9 * DAY, "s1")
-        assert await record.last_asked(tx, ana) == {"s1": TODAY + 4 * DAY, "s2": TODAY + DAY, "s3": TODAY + 2 * DAY}
-
-
-async def test_answers_are_returned_oldest_first_and_by_competency(database: Database) -> None:
+async def test_answers_are_returned_oldest_first(database: Database) -> None:
     async with database.write() as tx:
         ana, place = await add_servant(tx)
         made = []
@@ -133,20 +123,39 @@ async def test_answers_are_returned_oldest_first_and_by_competency(database: Dat
             made.append(answer_to(prompt, place, after=after))
             await record.add_answers(tx, [made[-1]])
         assert await record.answers_of(tx, ana) == [made[1], made[2], made[0]]
-        assert await record.answers_of(tx, ana, "c1") == [made[2], made[0]]
-        assert await record.answers_of(tx, ana, "c3") == []
 
 
-async def test_a_memory_is_replaced_by_the_newer_one_of_the_same_competency(database: Database) -> None:
+async def test_a_history_has_every_prompt_with_its_answer_or_none(database: Database) -> None:
     async with database.write() as tx:
-        ana, _ = await add_servant(tx)
+        ana, place = await add_servant(tx)
         beto, _ = await add_servant(tx)
-        first = Memory(ana, "c1", 2.5, 5.25, TODAY, TODAY + 2 * DAY, 1)
-        newer = replace(first, stability=9.125, due_on=TODAY + 9 * DAY, repetitions=2)
-        for held in (first, replace(first, competency_id="c2"), replace(first, servant_id=beto), newer):
-            await record.store_memories(tx, [held])
-        assert await record.memories_of(tx, ana) == {"c1": newer, "c2": replace(first, competency_id="c2")}
-        assert await record.memories_of(tx, beto) == {"c1": replace(first, servant_id=beto)}
+        carla, _ = await add_servant(tx)
+        later = await add_prompt(tx, ana, TODAY + DAY, "s2", "c2")
+        first = await add_prompt(tx, ana, TODAY, "s1", "c1")
+        await add_prompt(tx, carla, TODAY)
+        answered = replace(answer_to(first, place, "b", after=5), day=TODAY + 3 * DAY)
+        await record.add_answers(tx, [answered])
+        await record.set_confidence(tx, first.id, "sure")
+        found = await record.histories(tx, [ana, beto])
+    one = PastPrompt(first.id, TODAY, "s1", "c1", "new", answered.day, answered.answered_at, False, "sure")
+    assert found == {ana: [one, PastPrompt(later.id, later.day, "s2", "c2", "new", None, None, None, None)], beto: []}
+
+
+async def test_the_last_answer_to_a_rule_is_one_to_an_earlier_prompt(database: Database) -> None:
+    async with database.write() as tx:
+        ana, place = await add_servant(tx)
+        beto, _ = await add_servant(tx)
+        made = {}
+        for days, competency, answers in ((0, "c1", True), (1, "c1", True), (2, "c1", False), (3, "c2", True)):
+            made[days] = await add_prompt(tx, ana, TODAY + days * DAY, f"s{days}", competency)
+            if answers:
+                await record.add_answers(tx, [answer_to(made[days], place)])
+        await record.add_answers(tx, [answer_to(await add_prompt(tx, beto, TODAY), place)])
+        last = await add_prompt(tx, ana, TODAY + 4 * DAY, "s4", "c1")
+        await record.add_answers(tx, [answer_to(last, place)])
+        assert await record.last_answered_before(tx, last) == answer_to(made[1], place)
+        assert await record.last_answered_before(tx, made[0]) is None
+        assert await record.last_answered_before(tx, made[3]) is None
 
 
 async def test_a_fictional_history_stores_each_answer_with_its_own_prompt(database: Database) -> None:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from storage.database import Database, Transaction
-from storage.learning import record
-from storage.learning.record import Answer, Memory
+from storage.learning import memories, record
+from storage.learning.memories import PackedMemory
+from storage.learning.record import Answer
 from storage.people import addresses, linking, servants
 from storage.people.servants import Servant
-from storage.schema import join_codes, memories, prompts
+from storage.schema import join_codes, prompts
 from storage.schema import servants as table
 from tests.cast import INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
@@ -272,15 +273,14 @@ async def test_a_merge_moves_addresses_and_preserves_the_settings_of_the_target(
         assert await tx.scalar(select(func.count()).select_from(table)) == 1
 
 
-async def test_a_merge_returns_all_competencies_that_either_remembered(database: Database) -> None:
+async def test_after_a_merge_the_memory_has_to_be_rebuilt(database: Database) -> None:
     async with database.write() as tx:
         kept, other = await enrol(tx, "telegram", "1"), await enrol(tx, "whatsapp", "MX.1")
         beto = await enrol(tx, "telegram", "2")
-        for one, competency in ((kept, "c1"), (kept, "c2"), (other, "c2"), (other, "c3"), (beto, "c4")):
-            await record.store_memories(tx, [Memory(one.id, competency, 2.0, 5.0, TODAY, TODAY + DAY, 1)])
-        assert await linking.merge(tx, kept.id, other.id) == {"c1", "c2", "c3"}
-        owners = (await tx.scalars(select(memories.c.servant_id).distinct())).all()
-        assert set(owners) == {kept.id, beto.id}
+        row = PackedMemory(b"memory", b"sent")
+        await memories.store(tx, {one.id: row for one in (kept, other, beto)})
+        await linking.merge(tx, kept.id, other.id)
+        assert await memories.of(tx, [kept.id, other.id, beto.id]) == {beto.id: row}
 
 
 async def test_an_answer_stays_with_the_institution_in_which_it_was_given(database: Database) -> None:

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from storage.database import Database, Transaction
-from storage.learning import record
-from storage.learning.record import Answer, Memory
+from storage.learning import memories, record
+from storage.learning.memories import PackedMemory
+from storage.learning.record import Answer
 from storage.people import servants
 from storage.people.due import DueServant
 from storage.people.servants import Servant
 from storage.queue import outbox
-from storage.schema import addresses, answers, memories, prompts
+from storage.schema import addresses, answers, packed_memories, prompts
 from storage.schema import servants as table
 from tests.cast import ANA, BETO, INSTITUTIONS
 from tests.cast import MONDAY_NINE as NOW
@@ -188,19 +189,19 @@ async def test_leaving_deletes_what_identifies_and_preserves_answers(database: D
             assert answered is not None
             await record.add_answers(tx, [answer_to(answered.id, one, TODAY - DAY)])
             await record.plan(tx, one.id, TODAY, "s", "c", "new")
-            await record.store_memories(tx, [Memory(one.id, "c", 2.0, 5.0, TODAY, TODAY + DAY, 1)])
+            await memories.store(tx, {one.id: PackedMemory(b"memory", b"sent")})
         ana = await servants.by_address(tx, "telegram", ANA.address)
         assert ana is not None
         await servants.leave(tx, ana.id)
         assert await servants.by_address(tx, "telegram", ANA.address) is None
-        for of, left in ((addresses, 0), (memories, 0), (prompts, 1), (answers, 1)):
+        for of, left in ((addresses, 0), (packed_memories, 0), (prompts, 1), (answers, 1)):
             count = select(func.count()).select_from(of).where(of.c.servant_id == ana.id)
             assert await tx.scalar(count) == left, of.name
         row = (await tx.execute(select(table).where(table.c.id == ana.id))).mappings().one()
         assert (row["state"], row["hour"], row["language"], row["notice_version"]) == ("left", 0, "es", "")
         beto = await servants.by_address(tx, "telegram", BETO.address)
         assert beto is not None
-        assert list(await record.memories_of(tx, beto.id)) == ["c"]
+        assert list(await memories.of(tx, [beto.id])) == [beto.id]
         assert await record.prompt_of_day(tx, beto.id, TODAY) is not None
 
 
