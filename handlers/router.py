@@ -12,7 +12,7 @@ from content.text import fold
 from handlers import help, outgoing
 from handlers.account import enroll, leave, link_channels, profile
 from handlers.context import Context, Response, WorkContext
-from handlers.learning import answer, daily, progress
+from handlers.learning import answer, daily, progress, reason
 from handlers.message import Update, UpdateKind
 from handlers.orientation import assess, consult, faq
 from handlers.outgoing import Recipient, Trigger
@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Handler] = {
     "ayuda": help.command,
     "canal": link_channels.command,
     "otras": answer.other_options_command,
+    "porque": reason.command,
     "hola": enroll.start,
 }
 ALIASES = {
@@ -58,11 +59,13 @@ ALIASES = {
     "leave": "baja",
     "channel": "canal",
     "others": "otras",
+    "why": "porque",
 }
 BUTTONS: Mapping[str, Handler] = {
     "answer": answer.handle,
     "sure": answer.record_confidence,
     "why": answer.explain_other_options,
+    "reason": reason.handle,
     "enroll": enroll.handle,
     "assess": assess.handle,
     "consult": consult.handle,

@@ -20,15 +20,12 @@ __all__ = [
     "Review",
     "RuleMemory",
     "after_answers",
-    "is_held",
     "replay",
     "rules",
     "with_confidence",
 ]
 
 VERSION = 1
-HELD_RECALL = 0.8
-HELD_VARIANTS = 2
 TOLERANCE = 0.01
 """Of checks of stored numbers, which are rounded to 32 bits."""
 CHUNK = 1000
@@ -51,12 +48,14 @@ class RuleMemory:
     """How well a person knows a rule.
 
     `recall` is the predicted probability of knowing it, without lucky guesses; `answered_on` the day of the last
-    answer; `variants_right` the number of its current scenarios that were answered right at least once.
+    answer; `variants_right` the number of its current scenarios that were answered right at least once; `is_right`
+    whether the last answer was.
     """
 
     recall: float
     answered_on: date
     variants_right: int
+    is_right: bool
 
 
 @dataclass(slots=True)
@@ -177,8 +176,10 @@ def rules(packed: bytes, library: Library, today: date, cohort: Cohort = PRIOR) 
     rows = state.rules.rows
     known = recall_of(rows, state.header["weights"][np.zeros(len(rows), int)], stored_day(today), cohort)
     return {
-        names.rules[hashed]: RuleMemory(one, calendar_day(day), right[names.rules[hashed]])
-        for hashed, one, day in zip(rows["hash"].tolist(), known.tolist(), rows["day"].tolist(), strict=True)
+        names.rules[hashed]: RuleMemory(one, calendar_day(day), right[names.rules[hashed]], bool(is_right))
+        for hashed, one, day, is_right in zip(
+            *(column.tolist() for column in (rows["hash"], known, rows["day"], rows["is_right"])), strict=True
+        )
         if hashed in names.rules
     }
 
@@ -189,11 +190,6 @@ def recall_of(rows: Array, weights: Array, today: int, cohort: Cohort) -> Array:
     remembered = curve.recall(elapsed[:, None, None], rows["stability"].astype(np.float64), cohort)
     by_case = (curve.known_now(remembered, cohort) * weights[:, :, None]).sum(axis=1)
     return np.asarray(np.minimum(by_case[:, 0] + rows["known"] * (by_case[:, 1] - by_case[:, 0]), 1.0))
-
-
-def is_held(rule: RuleMemory, today: date) -> bool:
-    """Whether a rule is held: two variants answered right, recall of 0.8 or more, and not answered today."""
-    return rule.variants_right >= HELD_VARIANTS and rule.recall >= HELD_RECALL and rule.answered_on != today
 
 
 @dataclass(slots=True)

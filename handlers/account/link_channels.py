@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from handlers import help, outgoing
 from handlers.context import Context, Response
-from handlers.learning import answer
 from handlers.message import Button, Message, Value
 from handlers.outgoing import Recipient, Trigger
 from storage.people import addresses, linking, servants
@@ -86,8 +85,7 @@ async def _link(context: Context, owner: Servant) -> None:
     """Add the address to the owner; if it belongs to another servant already, merge that servant into the owner."""
     update = context.update
     if context.servant is not None:
-        for competency in await linking.merge(context.tx, owner.id, context.servant.id):
-            await answer.update_memory(context.tx, owner.id, competency)
+        await linking.merge(context.tx, owner.id, context.servant.id)
         return
     await linking.add_address(context.tx, owner.id, update.channel, update.address, update.alias, context.heard_at)
 

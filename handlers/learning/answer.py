@@ -1,19 +1,17 @@
 """Record the answer to a prompt once, and explain it with the cited articles."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from content.course.law import Citation
 from content.course.scenario import LETTERS, Scenario
-from content.learning import memory
 from content.library import Library
 from content.text import Text, fold
 from handlers.context import Context, Response
-from handlers.learning import daily
+from handlers.learning import daily, memories, reason
 from handlers.message import Button, Message, Value
-from storage.database import Transaction
 from storage.learning import record
-from storage.learning.record import Answer, Memory, Prompt
+from storage.learning.record import Answer, Prompt
 from storage.people.servants import Servant
 
 CONFIDENCES = ("sure", "think", "guess")
@@ -37,7 +35,7 @@ async def handle(context: Context) -> Response:
 
 async def handle_all(contexts: Sequence[Context]) -> list[Response]:
     """Answers of several servants in one transaction, recorded by one statement per table; responses in their order."""
-    prompt_ids = [_prompt_id(context) for context in contexts]
+    prompt_ids = [daily.prompt_id(context) for context in contexts]
     known_ids = {prompt_id for prompt_id in prompt_ids if prompt_id is not None}
     prompts = await record.prompts_of(contexts[0].tx, known_ids)
     choices = [
@@ -78,7 +76,7 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
         firsts.setdefault(choice.prompt.id, choice)
     new_ids = await record.add_answers(tx, [_answer_record(choice) for choice in firsts.values()])
     recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
-    await update_memories(tx, {(choice.servant.id, choice.scenario.competency) for choice in recorded})
+    await memories.add_answers(tx, [_answer_record(choice) for choice in recorded])
     return [
         _feedback_response(choice)
         if choice in recorded
@@ -128,14 +126,14 @@ async def _already_answered(context: Context, prompt: Prompt, scenario: Scenario
 
 async def record_confidence(context: Context) -> Response:
     """A button `sure:<prompt>:<confidence>`: store the confidence once and recompute the memory."""
-    prompt = await _own_prompt(context)
+    prompt = await daily.own_prompt(context)
     word = context.update.choice.rpartition(":")[2]
     given = await record.answer(context.tx, prompt.id) if prompt else None
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     if prompt is None or given is None or scenario is None or word not in CONFIDENCES:
         return Response((Message("help.old_button"),))
     if await record.set_confidence(context.tx, prompt.id, word):
-        await update_memory(context.tx, given.servant_id, given.competency_id)
+        await memories.add_confidence(context.tx, replace(given, confidence=word))
     else:
         word = given.confidence or word
     feedback = feedback_message(context.library, prompt, scenario, given.option)
@@ -147,7 +145,7 @@ async def record_confidence(context: Context) -> Response:
 
 async def explain_other_options(context: Context) -> Response:
     """A button `why:<prompt>`: the options that were not chosen, each with its explanation."""
-    prompt = await _own_prompt(context)
+    prompt = await daily.own_prompt(context)
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     given = await record.answer(context.tx, prompt.id) if prompt else None
     if given is None or scenario is None:
@@ -165,41 +163,6 @@ async def other_options_command(context: Context) -> Response:
     return await explain_other_options(replace(context, update=replace(context.update, choice=f"why:{prompt.id}")))
 
 
-async def _own_prompt(context: Context) -> Prompt | None:
-    """The prompt that a button names; None: it does not exist or is another servant's."""
-    prompt_id = _prompt_id(context)
-    if context.servant is None or prompt_id is None:
-        return None
-    prompt = await record.prompt(context.tx, prompt_id)
-    return prompt if prompt is not None and prompt.servant_id == context.servant.id else None
-
-
-def _prompt_id(context: Context) -> int | None:
-    """The prompt id in a button's payload, which may be forged; None: it has none."""
-    number = context.update.choice.split(":")[1] if ":" in context.update.choice else ""
-    return int(number) if number.isascii() and number.isdecimal() and len(number) <= 15 else None
-
-
-async def update_memory(tx: Transaction, servant_id: int, competency: str) -> None:
-    """Recompute a servant's memory of a competency from all answers to it."""
-    await update_memories(tx, {(servant_id, competency)})
-
-
-async def update_memories(tx: Transaction, pairs: Collection[tuple[int, str]]) -> None:
-    """Recompute the memories of pairs of servant id and competency."""
-    memories = []
-    for (servant_id, competency), past in (await record.past_answers(tx, pairs)).items():
-        if past:
-            reviews = [memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past]
-            memories.append(_memory(servant_id, competency, memory.memory_state(reviews)))
-    await record.store_memories(tx, memories)
-
-
-def _memory(servant_id: int, competency: str, state: memory.MemoryState) -> Memory:
-    days = (state.reviewed_on, state.due_on)
-    return Memory(servant_id, competency, state.stability, state.difficulty, *days, state.repetitions)
-
-
 def feedback_message(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:
     """Why the chosen option is right or wrong, with its articles, and buttons for the confidence."""
     option = scenario.option(letter)
@@ -212,7 +175,7 @@ def feedback_message(library: Library, prompt: Prompt, scenario: Scenario, lette
         "articles": citations(library, option.articles),
     }
     confidences = tuple(Button(f"button.{word}", f"sure:{prompt.id}:{word}") for word in CONFIDENCES)
-    return Message(key, values, (confidences, (_others_button(prompt),)))
+    return Message(key, values, (confidences, (_others_button(prompt), reason.button(prompt))))
 
 
 def _others_button(prompt: Prompt) -> Button:

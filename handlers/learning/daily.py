@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
-from content.learning.memory import MemoryState
+from content.learning.selection import Choice, Learner
 from content.library import Library
 from content.text import Text
 from handlers import help, outgoing
 from handlers.context import Context, Response, WorkContext
-from handlers.learning import send_window, template_messages
+from handlers.learning import memories, send_window, template_messages
 from handlers.learning.send_window import SendDay
 from handlers.message import Button, Message, TemplateMessage
 from handlers.outgoing import Recipient, Trigger
 from storage.channels import channel_facts
+from storage.learning import memories as packed_memories
 from storage.learning import record
-from storage.learning.record import Memory, Prompt
+from storage.learning.record import Prompt
 from storage.people import addresses, due
 from storage.people.due import DueGroup, DueServant, TemplateLanguages
 from storage.queue import outbox
@@ -91,15 +93,7 @@ async def _plan_all(
     if not due_servants:
         return []
     tx, ids = work.tx, [servant.servant_id for servant in due_servants]
-    memories, seen = await record.memories_of_all(tx, ids), await record.last_asked_by_servant(tx, ids)
-    wanted = []
-    for servant_id in ids:
-        memory_states = _memory_states(memories[servant_id])
-        choice = selection.pick(work.library, memory_states, seen[servant_id], day.date, servant_id)
-        if choice is not None:
-            scenario = choice.scenario
-            wanted.append(Prompt(0, servant_id, day.date, scenario.id, scenario.competency, choice.reason))
-    prompts = {prompt.servant_id: prompt for prompt in await record.plan_all(tx, wanted)}
+    prompts = {prompt.servant_id: prompt for prompt in await _choose_and_store(work, ids, day.date)}
     planned = [servant for servant in due_servants if servant.servant_id in prompts]
     deliveries = []
     for servant in planned:
@@ -110,13 +104,24 @@ async def _plan_all(
     return planned
 
 
-def _memory_states(memories: Mapping[str, Memory]) -> dict[str, MemoryState]:
-    return {
-        competency: MemoryState(
-            memory.stability, memory.difficulty, memory.reviewed_on, memory.due_on, memory.repetitions
-        )
-        for competency, memory in memories.items()
-    }
+async def _choose_and_store(work: WorkContext, servant_ids: Sequence[int], day: date) -> list[Prompt]:
+    """Choose a scenario for each servant and store the prompts of those who had none on that day; return these."""
+
+    def choose(packed: memories.Rows) -> list[Choice | None]:
+        learners = [Learner(id, packed[id].memory, packed[id].sent) for id in servant_ids]
+        return selection.choose(work.library, learners, day)
+
+    chosen = zip(servant_ids, await memories.read(work.tx, servant_ids, choose), strict=True)
+    choices = {servant_id: choice for servant_id, choice in chosen if choice is not None}
+    wanted = [
+        Prompt(0, servant_id, day, choice.scenario.id, choice.scenario.competency, choice.reason)
+        for servant_id, choice in choices.items()
+    ]
+    planned = await record.plan_all(work.tx, wanted)
+    await packed_memories.store_sent(
+        work.tx, {prompt.servant_id: choices[prompt.servant_id].sent for prompt in planned}
+    )
+    return planned
 
 
 async def resend_as_template(work: WorkContext, channel: str, address: str) -> None:
@@ -176,7 +181,7 @@ async def todays_prompt(context: Context) -> tuple[Message, ...]:
     assert context.servant is not None
     prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
     if prompt is None:
-        prompt = await _plan(context, context.servant.id)
+        prompt = next(iter(await _choose_and_store(context, [context.servant.id], context.today)), None)
     if prompt is None:
         return (Message("prompt.none"),)
     scenario = context.library.scenarios.get(prompt.scenario_id)
@@ -185,15 +190,19 @@ async def todays_prompt(context: Context) -> tuple[Message, ...]:
     return (prompt_message(context.library, prompt, scenario),)
 
 
-async def _plan(work: WorkContext, servant_id: int) -> Prompt | None:
-    """Choose and store today's prompt; None: the course has no scenario for this servant."""
-    tx, day = work.tx, work.today
-    memory_states = _memory_states(await record.memories_of(tx, servant_id))
-    choice = selection.pick(work.library, memory_states, await record.last_asked(tx, servant_id), day, servant_id)
-    if choice is None:
+async def own_prompt(context: Context) -> Prompt | None:
+    """The prompt that a button names; None: it does not exist or is another servant's."""
+    number = prompt_id(context)
+    if context.servant is None or number is None:
         return None
-    scenario = choice.scenario
-    return await record.plan(tx, servant_id, day, scenario.id, scenario.competency, choice.reason)
+    prompt = await record.prompt(context.tx, number)
+    return prompt if prompt is not None and prompt.servant_id == context.servant.id else None
+
+
+def prompt_id(context: Context) -> int | None:
+    """The id in a button such as `answer:1742:b`; None: it has none that a database could hold."""
+    number = context.update.choice.split(":")[1] if ":" in context.update.choice else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) <= 15 else None
 
 
 def prompt_message(library: Library, prompt: Prompt, scenario: Scenario) -> Message:

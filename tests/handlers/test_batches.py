@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from content import limits
+from content.learning.memories import replay
 from content.library import Library
 from handlers import router
 from handlers.context import WorkContext
+from handlers.learning.memories import review_of
 from handlers.message import Update, UpdateKind
 from storage import schema
 from storage.database import Database, Transaction
-from storage.learning import record
+from storage.learning import memories, record
 from tests.cast import Clock
 from tests.conftest import rolled_back
 from tests.handlers.account.test_link_channels import linked, phrase_of
@@ -106,8 +108,9 @@ async def test_of_two_answers_to_one_prompt_in_a_batch_the_first_counts(scene: S
     assert first_stands in text_of(await scene.chat.unread(ANA_ON_TELEGRAM))
     known = await scene.chat.servant(ANA)
     async with scene.chat.database.read() as tx:
-        (memory,) = (await record.memories_of(tx, known.id)).values()
-    assert memory.repetitions == 1
+        (row,) = (await memories.of(tx, [known.id])).values()
+        (given,) = await record.answers_of(tx, known.id)
+    assert [row.memory] == replay([[review_of(given)]])
 
 
 async def test_in_a_batch_no_servant_answers_anothers_prompt(scene: Scene) -> None:
@@ -185,7 +188,7 @@ def _order(update: Update) -> int:
     return 1 if update.choice.startswith("answer") else 2
 
 
-TABLES = ("answers", "memories", "prompts", "addresses", "servants")
+TABLES = ("answers", "packed_memories", "prompts", "addresses", "servants")
 
 
 async def outcome(scene: Scene, handle: Callable[[Transaction], Awaitable[None]]) -> dict[str, object]:

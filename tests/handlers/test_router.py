@@ -289,7 +289,7 @@ async def test_a_newer_notice_is_asked_for_and_nothing_is_recorded_before(talk: 
         assert choices(replies) == ["enroll:renew:2027-01", "leave:ask"]
     assert await talk.servant(ANA) == before
     assert await talk.answers(ANA) == []
-    assert await talk.count("memories") == 0
+    assert await talk.count("packed_memories") == 0
 
 
 async def test_accepting_the_newer_notice_restores_all_functions(talk: Talk) -> None:

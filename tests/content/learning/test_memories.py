@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.learning.memories import Review, RuleMemory, after_answers, is_held, replay, rules, with_confidence
+from content.learning.memories import Review, after_answers, replay, rules, with_confidence
 from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, texts_of
 
 RULE = COMPETENCIES[0]
@@ -157,7 +157,7 @@ def test_two_answers_on_one_day_are_no_meetings_apart() -> None:
 
 
 def test_what_was_known_before_the_course_is_not_forgotten_below_the_floor() -> None:
-    """Whoever knows one rule after another at once is taken to have known the others, too."""
+    """A person who knows one rule after another at once is taken to have known the others, too."""
     expert = [Review(TODAY, rule, texts_of(rule)[0], True, "sure") for rule in COMPETENCIES[:12]]
     novice = [replace(review, is_right=review.competency == RULE) for review in expert]
     later = TODAY + timedelta(days=700)
@@ -182,18 +182,3 @@ def test_variants_answered_right_are_counted_once_each() -> None:
     assert rules(remember(*history), LIBRARY, TODAY)[RULE].variants_right == 2
     assert rules(remember(*history), LIBRARY, TODAY)[RULE].answered_on == TODAY + timedelta(days=30)
     assert rules(remember(*history, answered(31, False)), LIBRARY, TODAY)[RULE].variants_right == 2, "it was right once"
-
-
-@pytest.mark.parametrize(
-    ("recall", "variants", "days", "held"),
-    [
-        (0.8, 2, 1, True),
-        (0.79, 2, 1, False),
-        (0.95, 1, 1, False),
-        (0.95, 2, 0, False),
-        (0.95, 4, 90, True),
-        (0.95, 2, -1, True),
-    ],
-)
-def test_a_rule_is_held(recall: float, variants: int, days: int, held: bool) -> None:
-    assert is_held(RuleMemory(recall, TODAY - timedelta(days=days), variants), TODAY) is held

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from content import library as course
-from content.learning.selection import pick
+from content.learning.selection import Learner, choose
 from content.library import SHIPPED, Library
 from content.problems import BrokenContent
 from content.quality import bank_checks
@@ -103,8 +103,7 @@ def test_scenarios_in_quarantine_are_not_asked(copy: Path, library: Library) -> 
     for one in reviewed:
         rewrite(copy / library.files[one.id], r"^reviewed_on = .*$", f"reviewed_on = {REVIEWED_AGAIN}")
     changed = course.load(copy)
-    for seed in range(50):
-        selected = pick(changed, {}, {}, date(2027, 3, 3), seed)
+    for selected in choose(changed, [Learner(seed, b"", b"") for seed in range(50)], date(2027, 3, 3)):
         assert selected is not None
         assert selected.scenario.id not in changed.quarantined
 

@@ -12,7 +12,9 @@ from tests.handlers.conversation import Talk, choices, text_of
 
 
 async def nothing_is_stored(talk: Talk) -> bool:
-    return not any([await talk.count(table) for table in ("servants", "addresses", "prompts", "answers", "memories")])
+    return not any(
+        [await talk.count(table) for table in ("servants", "addresses", "prompts", "answers", "packed_memories")]
+    )
 
 
 async def test_with_a_code_the_steps_are_notice_hour_and_first_prompt(talk: Talk) -> None:

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from content.course.scenario import LETTERS
-from content.learning import memory
+from content.learning.memories import Review, replay
 from content.library import Library
 from handlers.account import link_channels
-from handlers.learning import answer
+from handlers.learning import answer, memories
 from handlers.message import Parcel, UpdateKind
 from storage import schema
 from storage.channels import transcripts
 from storage.database import Database, Transaction
+from storage.learning import memories as packed_memories
 from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
@@ -424,22 +425,16 @@ async def test_after_a_merge_the_record_is_as_if_it_had_always_been_one(
     async with database.read() as tx:
         days = (await tx.scalars(select(schema.prompts.c.day).where(schema.prompts.c.servant_id == ids[0]))).all()
         answers = await record.answers_of(tx, ids[0])
-        memories = await record.memories_of(tx, ids[0])
         assert await tx.scalar(select(func.count()).select_from(schema.prompts)) == len(days)
-        assert await tx.scalar(select(func.count()).select_from(schema.memories)) == len(memories)
     assert len(set(days)) == len(days)
     expected = [_merged(owners, others) for owners, others, _, _ in history]
     assert [(past.option, past.confidence or "") for past in answers] == [entry for entry in expected if entry]
-    assert set(memories) == {past.competency_id for past in answers}
-    for trained, remembered in memories.items():
-        reviews = [
-            memory.Review(past.day, past.is_right, past.confidence or "")
-            for past in answers
-            if past.competency_id == trained
-        ]
-        strength = memory.memory_state(reviews)
-        assert (remembered.due_on, remembered.repetitions) == (strength.due_on, strength.repetitions)
-        assert remembered.stability == pytest.approx(strength.stability)
+    async with database.write() as tx:
+        remembered = await memories.read(tx, [ids[0]], lambda rows: rows)
+    reviews = [
+        Review(past.day, past.competency_id, past.scenario_id, past.is_right, past.confidence or "") for past in answers
+    ]
+    assert [row.memory for row in remembered.values()] == replay([reviews])
 
 
 def _merged(owners: Given, others: Given) -> Given:
@@ -475,7 +470,7 @@ async def add_prompt(
             answered_at=chat.clock() - 30 * DAY + number * DAY,
         )
         await record.add_answers(tx, [given])
-        await answer.update_memory(tx, servant_id, competency)
+        await memories.add_answers(tx, [given])
 
 
 async def test_a_merge_changes_no_other_record(chat: Chat) -> None:
@@ -484,10 +479,10 @@ async def test_a_merge_changes_no_other_record(chat: Chat) -> None:
     await chat.press(BETO, f"answer:{await chat.prompt(BETO)}:a")
     betos = await chat.servant(BETO)
     async with chat.database.read() as tx:
-        before = await record.answers_of(tx, betos.id), await record.memories_of(tx, betos.id)
+        before = await record.answers_of(tx, betos.id), await packed_memories.of(tx, [betos.id])
     await enter_code(chat, WHATSAPP, await code_of(chat, TELEGRAM))
     async with chat.database.read() as tx:
-        after = await record.answers_of(tx, betos.id), await record.memories_of(tx, betos.id)
+        after = await record.answers_of(tx, betos.id), await packed_memories.of(tx, [betos.id])
     assert (after, await chat.servant(BETO)) == (before, betos)
 
 

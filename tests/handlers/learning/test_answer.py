@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from content.course.scenario import Scenario
-from content.learning import memory
+from content.learning.memories import Review, replay
+from handlers.learning.memories import review_of
 from handlers.message import Action
-from storage.learning import record
+from storage.learning import memories, record
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, text_of
 
@@ -68,8 +69,8 @@ async def test_the_first_answer_stands(talk: Talk) -> None:
     assert talk.phrase("answer.stands", letter=wrong.upper()) in text_of(await talk.type(ANA, right))
     assert await talk.answers(ANA) == first
     async with talk.database.read() as tx:
-        (remembered,) = (await record.memories_of(tx, first[0].servant_id)).values()
-    assert remembered.repetitions == 1
+        (remembered,) = (await memories.of(tx, [first[0].servant_id])).values()
+    assert [remembered.memory] == replay([[review_of(first[0])]])
 
 
 async def test_a_servant_cannot_answer_anothers_prompt(talk: Talk) -> None:
@@ -90,19 +91,22 @@ async def test_a_servant_cannot_answer_anothers_prompt(talk: Talk) -> None:
 async def test_confidence_is_stored_once_and_changes_the_memory(talk: Talk) -> None:
     number, scenario = await enrolled_prompt(talk)
     replies = await talk.press(ANA, f"answer:{number}:{scenario.right_letter}")
-    assert choices(replies) == [*(f"sure:{number}:{word}" for word in ("sure", "think", "guess")), f"why:{number}"]
+    assert choices(replies) == [
+        *(f"sure:{number}:{word}" for word in ("sure", "think", "guess")),
+        f"why:{number}",
+        f"reason:{number}",
+    ]
     (noted,) = await talk.press(ANA, f"sure:{number}:guess")
     assert noted.action is Action.REPLACE
     assert "Anotado: Adiviné" in text_of([noted])
-    assert choices([noted]) == [f"why:{number}"]
+    assert choices([noted]) == [f"why:{number}", f"reason:{number}"]
     assert "Anotado: Adiviné" in text_of(await talk.press(ANA, f"sure:{number}:sure"))
     (given,) = await talk.answers(ANA)
     assert given.confidence == "guess"
-    strength = memory.memory_state([memory.Review(given.day, True, "guess")])
+    review = Review(given.day, scenario.competency, scenario.id, True, "guess")
     async with talk.database.read() as tx:
-        remembered = (await record.memories_of(tx, given.servant_id))[scenario.competency]
-    assert remembered.stability == pytest.approx(strength.stability)
-    assert remembered.due_on == strength.due_on
+        remembered = (await memories.of(tx, [given.servant_id]))[given.servant_id]
+    assert [remembered.memory] == replay([[review]]) != replay([[replace(review, confidence="")]])
 
 
 async def test_confidence_without_an_answer_is_refused(talk: Talk) -> None:

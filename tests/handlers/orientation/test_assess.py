@@ -70,7 +70,7 @@ async def test_the_assessment_resumes_by_the_last_button_after_other_updates(tal
 
 async def test_no_reply_is_stored(talk: Talk) -> None:
     await talk.enrol(ANA)
-    tables = ("answers", "memories", "cases", "letters", "links", "prompts")
+    tables = ("answers", "packed_memories", "cases", "letters", "links", "prompts")
     before = [await talk.count(table) for table in tables]
     await answer(talk, ANA, "y" * 14)
     assert [await talk.count(table) for table in tables] == before
