@@ -29,6 +29,7 @@ class Commands(LazyGroup):
         "migrate": "bot.cli.migrate:migrate",
         "tick": "bot.cli.tick:tick",
         "report": "bot.cli.report:report",
+        "memories": "bot.cli.memories:memory_commands",
         "officer": "bot.cli.officers:officer_commands",
         "import": "bot.cli.imports:import_commands",
         "export": "bot.cli.export:export_commands",
