@@ -32,6 +32,9 @@ COMPOSED = (
     "button.{es,en}",  # handlers/account/enroll: the other language
     "button.{yes,no,unsure}",  # handlers/orientation/assess: replies
     "button.{sure,think,guess}",  # handlers/learning/answer: confidence
+    "reason.{new,confident-error,mistake,review,unanswered}",  # as content/learning/selection: Reason
+    "season.{regalos,declaraciones,cierre-anual,elecciones,entrega-recepcion}",  # as a competency's seasons
+    "progress.level.{held,fading,practising}",  # as content/learning/levels: Level
     f"channel.{{{','.join(one.name for one in registry.REGISTRATIONS)}}}",  # content/phrases: Phrases.channel_name
     "front.{chat,letterbox,console}",  # bot/web/landing: doors
     "front.{chat,letterbox,console}_about",

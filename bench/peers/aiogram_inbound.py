@@ -7,7 +7,7 @@ Run: .venv/peers/bin/python -m bench.peers.aiogram_inbound --url http://127.0.0.
 """
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import aiosqlite
 from aiogram import Bot, Dispatcher, F
@@ -21,7 +21,7 @@ from aiohttp import web
 from bench import seed
 from bench.peers import work
 from bench.processes import TOKEN
-from content.learning import memory
+from content.learning.memories import Review, after_answers
 
 SERVANT = """
     SELECT servants.id, servants.institution_id FROM servants JOIN addresses ON addresses.servant_id = servants.id
@@ -29,13 +29,10 @@ SERVANT = """
 ANSWER = """
     INSERT INTO answers (prompt_id, servant_id, institution_id, topic_id, competency_id, scenario_id, option, is_right,
     day, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
-PAST = "SELECT day, is_right, confidence FROM answers WHERE servant_id = ? AND competency_id = ? ORDER BY day"
-MEMORY = """
-    INSERT INTO memories (servant_id, competency_id, stability, difficulty, reviewed_on, due_on, repetitions)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (servant_id, competency_id) DO UPDATE SET stability = excluded.stability,
-    difficulty = excluded.difficulty, reviewed_on = excluded.reviewed_on, due_on = excluded.due_on,
-    repetitions = excluded.repetitions"""
+MEMORY = "SELECT memory FROM packed_memories WHERE servant_id = ?"
+NEW_MEMORY = """
+    INSERT INTO packed_memories (servant_id, memory) VALUES (?, ?)
+    ON CONFLICT (servant_id) DO UPDATE SET memory = excluded.memory"""
 
 
 class Store:
@@ -46,7 +43,7 @@ class Store:
         self._lock = asyncio.Lock()
 
     async def record(self, chat: str, number: int, letter: str) -> None:
-        """Look up the servant and the prompt; store the answer and the updated memory of its competency."""
+        """Look up the servant and the prompt; store the answer and the servant's updated memory."""
         scenario = seed.scenario()
         option, competency = scenario.option(letter), scenario.competency
         assert option is not None
@@ -57,16 +54,10 @@ class Store:
             (prompt,) = await self._row("SELECT id FROM prompts WHERE id = ?", number)
             values = (topic, competency, scenario.id, letter, option.right, now.date().isoformat(), now.isoformat(" "))
             await self._database.execute(ANSWER, (prompt, servant, institution, *values))
-            rows = await self._database.execute_fetchall(PAST, (servant, competency))
-            updated = memory.memory_state(
-                [
-                    memory.Review(date.fromisoformat(day), bool(right), confidence or "")
-                    for day, right, confidence in rows
-                ]
-            )
-            days = (updated.reviewed_on.isoformat(), updated.due_on.isoformat())
-            strength = (updated.stability, updated.difficulty, *days, updated.repetitions)
-            await self._database.execute(MEMORY, (servant, competency, *strength))
+            rows = list(await self._database.execute_fetchall(MEMORY, (servant,)))
+            before = rows[0][0] if rows else b""
+            (after,) = after_answers([before], [Review(now.date(), competency, scenario.id, option.right)])
+            await self._database.execute(NEW_MEMORY, (servant, after))
             await self._database.commit()
 
     async def _row(self, statement: str, value: object) -> aiosqlite.Row:

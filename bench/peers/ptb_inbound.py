@@ -7,7 +7,7 @@ Run: python -m bench.peers.ptb_inbound --url http://127.0.0.1:9000 --database sq
 """
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from aiohttp import web
 from sqlalchemy import select
@@ -21,7 +21,7 @@ from telegram.request import HTTPXRequest
 from bench import seed
 from bench.peers import work
 from bench.processes import TOKEN
-from content.learning import memory
+from content.learning.memories import Review, after_answers
 from storage import schema
 
 Context = ContextTypes.DEFAULT_TYPE
@@ -56,14 +56,12 @@ class Answer(Base):
     __table__ = schema.answers
 
     servant_id: Mapped[int]
-    competency_id: Mapped[str]
-    day: Mapped[date]
-    is_right: Mapped[bool]
-    confidence: Mapped[str | None]
 
 
 class Memory(Base):
-    __table__ = schema.memories
+    __table__ = schema.packed_memories
+
+    memory: Mapped[bytes | None]
 
 
 class Bot:
@@ -89,7 +87,7 @@ class Bot:
 
 
 async def record(session: AsyncSession, chat: str, number: int, letter: str) -> None:
-    """Look up the servant and the prompt; store the answer and the updated memory of its competency."""
+    """Look up the servant and the prompt; store the answer and the servant's updated memory."""
     servant = (
         await session.scalars(
             select(Servant)
@@ -111,20 +109,10 @@ async def record(session: AsyncSession, chat: str, number: int, letter: str) -> 
         )
     )  # fmt: skip
     await session.flush()
-    past = await session.scalars(
-        select(Answer)
-        .where(Answer.servant_id == servant.id, Answer.competency_id == scenario.competency)
-        .order_by(Answer.day)
-    )
-    reviews = [memory.Review(answer.day, answer.is_right, answer.confidence or "") for answer in past]
-    updated = memory.memory_state(reviews)
-    await session.merge(
-        Memory(
-            servant_id=servant.id, competency_id=scenario.competency, stability=updated.stability,
-            difficulty=updated.difficulty, reviewed_on=updated.reviewed_on, due_on=updated.due_on,
-            repetitions=updated.repetitions,
-        )
-    )  # fmt: skip
+    remembered = await session.get(Memory, servant.id) or Memory(servant_id=servant.id)
+    review = Review(now.date(), scenario.competency, scenario.id, option.right)
+    (remembered.memory,) = after_answers([remembered.memory or b""], [review])
+    session.add(remembered)
 
 
 async def main(url: str, database: str) -> None:
