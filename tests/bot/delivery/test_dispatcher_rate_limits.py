@@ -119,6 +119,24 @@ async def test_a_second_of_prompts_is_claimed_and_a_reply_besides(database: Data
     assert stage.telegram.sent == ["reply", *(str(number) for number in range(100))]
 
 
+async def test_what_waits_for_its_turn_leaves_less_room_for_more(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, FAST)
+    gate = stage.sleep_gate = Gate()
+    for number in range(10):
+        await stage.add(f"{number}", f"person {number}", DeliveryKind.PROMPT)
+    first = asyncio.create_task(stage.dispatcher.drain())
+    await gate.reached.wait()
+    for number in range(10, 60):
+        await stage.add(f"{number}", f"person {number}", DeliveryKind.PROMPT)
+    await stage.add("hello", channel="webchat")
+    second = asyncio.create_task(stage.dispatcher.drain())
+    await stage.webchat.begun.wait()
+    assert list((await stage.states()).values()).count("claimed") <= 25 + 1, "a second's worth, and the webchat's"
+    gate.set()
+    await asyncio.gather(first, second)
+    assert stage.telegram.sent == [str(number) for number in range(60)]
+
+
 async def test_a_recipient_over_their_limit_waits_and_delays_no_other(database: Database, clock: Clock) -> None:
     stage = Stage(database, clock, SLOW)
     for number in range(5):

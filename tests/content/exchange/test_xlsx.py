@@ -1,6 +1,7 @@
 """XLSX: export and import round-trip, and the legend lists all allowed values."""
 
 import io
+import re
 import sys
 import zipfile
 from datetime import date, datetime
@@ -73,6 +74,9 @@ def test_the_header_is_frozen_texts_wrap_and_dropdowns_are_present() -> None:
     assert 'wrapText="1"' in part(content, "xl/styles.xml")
     assert "draft,reviewed,published,retired" in sheet
     assert "A,B,C,D" in sheet
+    ranges = re.findall(r'<dataValidation [^>]*sqref="([A-Z]+)(\d+)', sheet)
+    assert len(ranges) == 3
+    assert {row for _, row in ranges} == {"2"}, "from the first row below the header on"
 
 
 @pytest.mark.parametrize("language", ["es", "en"])

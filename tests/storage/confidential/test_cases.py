@@ -50,6 +50,15 @@ async def test_a_case_is_found_by_its_locator_and_by_its_id(database: Database) 
         assert await cases.access(tx, case.id, "dora") == []
 
 
+async def test_a_readers_keys_are_listed_by_epoch_in_whatever_order_they_were_added(database: Database) -> None:
+    async with database.write() as tx:
+        case = Case(new_id(), DAY, CaseState.RECEIVED, 1, DAY, 2, "form", "key", "{}")
+        given = [Access(epoch, "carmen", f"sealed in {epoch}") for epoch in (3, 1, 10, 2)]
+        await cases.add(tx, case, f"hash of {case.id}", given, Letter(1, 1, "first"))
+        found = await cases.access(tx, case.id, "carmen")
+    assert [one.epoch for one in found] == [1, 2, 3, 10]
+
+
 async def test_a_second_case_with_the_same_id_or_locator_is_refused(database: Database) -> None:
     async with database.write() as tx:
         case = await add(tx)
