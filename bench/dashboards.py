@@ -1,9 +1,8 @@
 """The console's reports over many answers: all institutions, a single institution, and a naive query to compare with.
 
-It is 10:00: three tenths of the servants have received today's prompt, which is counted from the rows; earlier days are
-read from aggregates. Each page runs in its own process that has just opened the database. The file cache of the system
-is warm, and for SQLite also measured empty. The naive query is the obvious one: answers joined to their prompts, by
-institution, topic and week. Two more rows give the cost of the aggregates: adding a day, and rebuilding all.
+Fourteen weeks are closed, the fifteenth is not. Each page runs in its own process that has just opened the database.
+The file cache of the system is warm, and for SQLite also measured empty. The naive query is the obvious one: answers
+joined to their prompts, by institution, topic and week. One more row gives the cost of a closing: of the last week.
 Run by itself: python -m bench.dashboards --database sqlite+aiosqlite:////tmp/answers.db --page all
 """
 
@@ -15,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Date, Integer, case, column, insert, literal, or_, select, text, true, update, values
+from sqlalchemy import Date, Integer, case, column, insert, literal, select, text, true, update, values
 
 from bench import seed
 from bench.databases import NAMES, POSTGRES, SQLITE, Databases, SeededDatabase, open_databases
@@ -25,16 +24,19 @@ from handlers.administration import reports
 from storage import schema
 from storage.database import Transaction, UtcDateTime, open_database
 from storage.people import servants
-from storage.reports import aggregates
+from storage.reports import blocks, figures
+from storage.reports.blocks import ClosingRules
 
-PAGES = {"all": "all institutions", "one": "one institution"}
-MAINTENANCE = {"rebuild": "all aggregates rebuilt", "fold": "one day added to the aggregates"}
+PAGES = {"all": "page of all institutions", "one": "page of one institution", "export": "export of all blocks"}
+MAINTENANCE = {"close": "one week closed"}
 NAIVE = "the naive query"
-INSTITUTIONS, DAYS = 40, 100
-LAST = date(2026, 11, 20)
-FIRST = LAST - timedelta(days=DAYS - 1)
+INSTITUTIONS, WEEKS = 40, 15
+FIRST = date(2026, 8, 10)  # a Monday
+DAYS = 5 * WEEKS
+LAST = FIRST + timedelta(weeks=WEEKS)
+RULES = ClosingRules(10, bytes(32))
 MOMENT = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
-PROMPTED_TODAY, ANSWERED = 3, 7  # of ten
+ANSWERED = 7  # of ten
 MAX_SECONDS, MIN_RATIO = 1.0, 100.0  # per page; speed relative to the naive query
 MANY = 5_000_000  # answers, from which on MIN_RATIO is a target too
 
@@ -64,7 +66,7 @@ async def _rows_for(databases: Databases, kind: str, answers: int, repeats: int)
         is_met = slowest < MAX_SECONDS and (ratio >= MIN_RATIO or answers < MANY)
         target = f"< {MAX_SECONDS:g} s, naive >= {MIN_RATIO:g}x" if answers == MANY else f"< {MAX_SECONDS:g} s"
         note = f"with an empty file cache {number(cold[page].median)} s" if cold else ""
-        page_rows.append(Row(f"page of {name}, {size}", ours, naive, NAIVE, ratio, target, is_met, note))
+        page_rows.append(Row(f"{name}, {size}", ours, naive, NAIVE, ratio, target, is_met, note))
     return page_rows + maintenance
 
 
@@ -92,9 +94,11 @@ def _evict_from_cache(original: SeededDatabase) -> None:
 
 
 async def _seed_answers(url: str, count: int) -> None:
-    """Seed a prompt for every servant on each day, seven of ten answered, not aggregated yet; the database itself
-    generates the rows."""
-    servant_count = count * 10 // ANSWERED * 10 // (10 * (DAYS - 1) + PROMPTED_TODAY)
+    """Seed a prompt for every servant on each working day, seven of ten answered; all weeks but the last are closed.
+
+    The database itself generates the rows.
+    """
+    servant_count = count * 10 // ANSWERED // DAYS
     await seed.enrolled_servants(url, servant_count)
     database = open_database(url, foreign_keys=False)  # the rows are consistent, and checking them would dominate
     try:
@@ -103,23 +107,23 @@ async def _seed_answers(url: str, count: int) -> None:
                 await tx.execute(text("SET LOCAL session_replication_role = replica"))
             for number in range(2, INSTITUTIONS + 1):
                 await servants.add_institution(tx, f"B{number}", f"Dependencia {number}", "state")
-            await tx.execute(update(schema.servants).values(institution_id=1 + schema.servants.c.id % INSTITUTIONS))
-            await _insert_history(tx, servant_count)
+            place = {"institution_id": 1 + schema.servants.c.id % INSTITUTIONS}
+            await tx.execute(update(schema.servants).values(place | {"enrolled_on": FIRST - timedelta(days=60)}))
+            for week in range(WEEKS):
+                await blocks.close(tx, FIRST + timedelta(weeks=week), RULES)
+                await _insert_week(tx, servant_count, week)
             await seed.advance_sequences(tx, [schema.prompts])
-            row = {"id": 1, "day": LAST - 2 * aggregates.DAY, "since": FIRST}
-            await tx.execute(insert(schema.aggregation_state).values(row))
             await tx.execute(text("ANALYZE"))
     finally:
         await database.close()
 
 
-async def _insert_history(tx: Transaction, count: int) -> None:
+async def _insert_week(tx: Transaction, count: int, week: int) -> None:
     servant, topics = schema.servants.c, sorted(seed.library().topics)
-    day_rows = [(index, FIRST + timedelta(days=index)) for index in range(DAYS)]
+    day_rows = [(5 * week + index, FIRST + timedelta(weeks=week, days=index)) for index in range(5)]
     days = values(column("day_index", Integer), column("day", Date), name="days").data(day_rows).cte()
     index = days.c.day_index
     random = (servant.id * 7919 + index * index * 104_729 + servant.id * index * 31) % 10_007
-    is_prompted = or_(days.c.day < LAST, servant.id // INSTITUTIONS % 10 < PROMPTED_TODAY)
     number = index * count + servant.id  # in the order of real inserts: all rows of a day, then all of the next
     common = {"day": days.c.day, "scenario_id": literal("s"), "competency_id": literal("c"), "servant_id": servant.id}
     prompt = common | {"id": number, "reason": literal("new")}
@@ -130,10 +134,11 @@ async def _insert_history(tx: Transaction, count: int) -> None:
         "option": literal("a"),
         "is_right": servant.id % 3 > 0,
         "answered_at": literal(MOMENT, UtcDateTime),
+        "lane": case({0: "place", 1: "place", 2: "topic", 3: "map"}, value=random // 11 % 4),
     }
     for table, row, is_included in (
-        (schema.prompts, prompt, is_prompted),
-        (schema.answers, answer, is_prompted & (random // 7 % 10 < ANSWERED)),
+        (schema.prompts, prompt, true()),
+        (schema.answers, answer, random // 7 % 10 < ANSWERED),
     ):
         rows = select(*row.values()).select_from(schema.servants.join(days, true())).where(is_included)
         await tx.execute(insert(table).from_select(list(row), rows.order_by(number)))
@@ -158,11 +163,15 @@ async def measured(url: str, part: str) -> tuple[float, float]:
 async def _page(tx: Transaction, code: str | None) -> None:
     table = await reports.institution_table(seed.work_context(tx), FIRST, LAST, code)
     assert table.answers
-    assert table.days
+    assert table.weeks
 
 
-async def _fold(tx: Transaction) -> None:
-    assert await aggregates.aggregate_next_day(tx, MOMENT) == LAST - aggregates.DAY
+async def _export(tx: Transaction) -> None:
+    assert await figures.blocks_within(tx, FIRST, LAST)
+
+
+async def _close(tx: Transaction) -> None:
+    assert await blocks.close(tx, LAST, RULES) == WEEKS + 1
 
 
 async def _naive(tx: Transaction) -> None:
@@ -181,8 +190,8 @@ WORK: dict[str, Callable[[Transaction], Awaitable[None]]] = {
     "all": lambda tx: _page(tx, None),
     "one": lambda tx: _page(tx, seed.CODE),
     "naive": _naive,
-    "rebuild": aggregates.rebuild,
-    "fold": _fold,
+    "export": _export,
+    "close": _close,
 }
 
 

@@ -27,7 +27,9 @@ from storage.queue import outbox
 
 CHAT = 100_000_000
 CODE = "BANCO"
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10, draw_key=bytes(32)
+)
 UNPLANNED_HOUR = 23
 """Local hour of servants for whom nothing is to be planned: no prompt is sent that late."""
 CHUNK = 5000

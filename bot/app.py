@@ -143,6 +143,8 @@ def _installation(settings: Settings, keys: Secrets) -> Installation:
         settings.has_enrolment,
         settings.responsible_address or "",
         settings.transparency_address or "",
+        draw_key=keys.draw,
+        trial_channels=frozenset(one.name for one in registry.REGISTRATIONS if one.is_trial),
     )
 
 

@@ -1,4 +1,4 @@
-"""Run what is due by the clock: plan prompts, enqueue news notices, delete expired rows, aggregate past days."""
+"""Run what is due by the clock: plan prompts, enqueue news notices, delete expired rows, close the week's numbers."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from content.library import Library
+from handlers.administration import closing
 from handlers.casework import news
 from handlers.context import Installation, WorkContext
 from handlers.learning import daily
@@ -17,7 +18,6 @@ from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import linking
 from storage.people.due import DueGroup
 from storage.queue import retention
-from storage.reports import aggregates
 
 INTERVAL = 20.0  # seconds between two looks at the clock, and between two tries while the database is unavailable
 PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that arrives at that moment waits for it
@@ -50,7 +50,6 @@ class Scheduler:
         """Run what is due until cancelled; while the database is unavailable, retry."""
         planned_period: datetime | None = None  # the last one whose prompts are planned, as far as this process knows
         cleaned_period: datetime | None = None  # the last one whose notices are enqueued and expired rows deleted
-        is_behind = False
         while True:
             now = self._clock()
             try:
@@ -60,9 +59,8 @@ class Scheduler:
                 if cleaned_period != current:
                     await self.enqueue_news(now)
                     await self.delete_expired(now)
-                    cleaned_period, is_behind = current, True
-                if is_behind:  # one day each time: prompts do not wait for a long backlog of days
-                    is_behind = await self.aggregate_past_day(now)
+                    await self.close_week(now)
+                    cleaned_period = current
             except DatabaseUnavailable as error:
                 log.warning("scheduler_database_unavailable", fault=str(error))
             await asyncio.sleep(INTERVAL)
@@ -75,8 +73,7 @@ class Scheduler:
             planned = await self.plan(now)
         await self.enqueue_news(now)
         await self.delete_expired(now)
-        while await self.aggregate_past_day(now):
-            pass
+        await self.close_week(now)
         return planned
 
     async def plan(self, now: datetime) -> int | None:
@@ -134,10 +131,15 @@ class Scheduler:
             await linking.delete_expired_codes(tx, now)
         await self._database.checkpoint_wal()
 
-    async def aggregate_past_day(self, now: datetime) -> bool:
-        """Aggregate the next day that is over, in a transaction of its own; False: there was none."""
+    async def close_week(self, now: datetime) -> None:
+        """Count what waits into blocks, in one transaction, if a week is over since that was done last."""
+        async with self._database.read() as tx:
+            if not await closing.is_due(self._work(tx, now)):
+                return
         async with self._database.write(is_long=True) as tx:
-            return await aggregates.aggregate_next_day(tx, now.astimezone(self._installation.timezone)) is not None
+            number = await closing.close_week(self._work(tx, now))
+        if number is not None:
+            log.info("week_closed", closing=number)
 
     def _work(self, tx: Transaction, now: datetime) -> WorkContext:
         return WorkContext(tx, self._library, self._installation, now)

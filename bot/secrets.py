@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from bot.config import WrongSetting
 from bot.key_proofs import proved_wrong
 from storage import key_evidence, key_fingerprints, permissions, sessions
@@ -14,6 +17,7 @@ from storage.key_evidence import UNUSED, Evidence
 
 KEY_NAMES = ("route", "inbox", "audit", "csrf", "webhook")
 KEY_BYTES = 32
+DRAW_LABEL = b"integra/v1/draw of blocks"
 ADOPT = "integra migrate --adopt-secrets"
 LAST_RESORT = f"lost for good: {ADOPT}"
 
@@ -27,6 +31,11 @@ class Secrets:
     audit: bytes
     csrf: bytes
     webhook: str  # a platform sends it with each webhook request to authenticate itself
+
+    @property
+    def draw(self) -> bytes:
+        """The key of the draws for blocks, derived: after a change answers not drawn yet are drawn otherwise."""
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=DRAW_LABEL).derive(self.inbox)
 
 
 async def load(database: Database, data_dir: Path) -> Secrets:

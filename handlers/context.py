@@ -30,6 +30,8 @@ class Installation:
     has_enrolment: bool = True  # False: the privacy notice lacks an address, so no user is asked to accept it
     responsible_address: str = ""  # of who answers for the data, for the privacy notice; empty: not set
     transparency_address: str = ""  # of the Transparency Unit
+    draw_key: bytes = field(kw_only=True)  # 32 bytes: draws in which part an answer is counted, and how it is rounded
+    trial_channels: frozenset[str] = frozenset()  # on which anyone can make any number of accounts
 
     def capabilities(self, channel: str) -> Capabilities:
         """The capabilities of a channel, by the channel's name."""

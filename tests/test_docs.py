@@ -162,6 +162,8 @@ SECTIONS = {
     "letterbox.": ("letterbox.html", "/letterbox/"),
     "console.script.": ("/console/",),
     "console.monitor.": ("console/monitor.py",),
+    "figure.": ("administration/figure_text.py",),
+    "report.": ("cli/report_format.py",),
 }
 """Sections whose keys are written without the section's name, with parts of the paths of the files that do so."""
 

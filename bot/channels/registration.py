@@ -72,6 +72,8 @@ class Registration(ABC):
     confirms_deliveries: bool = False
     """Whether the platform reports deliveries by receipt: after a crash, claimed deliveries wait for the receipt or the
     end of their lease before a retry."""
+    is_trial: bool = False
+    """Whether anyone can make any number of accounts: their owners count in no group of people."""
     landing_link: tuple[str, str] | None = None
     """Phrase key below `front.` and path of a page of the channel, for the landing page."""
 

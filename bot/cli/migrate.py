@@ -1,4 +1,4 @@
-"""`integra migrate`: bring the database's schema to the current version, and let it continue with other keys."""
+"""`integra migrate`: bring the schema to the current version; let a database go on with other keys, or restored."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +11,7 @@ from bot.cli.output import async_command, print_line
 from bot.config import Settings
 from storage import migrate as schema
 from storage.database import Database, open_database
+from storage.reports import blocks
 
 LOSSES = {
     "route": "no news is announced in open cases, and links into the letterbox that were given no longer work",
@@ -32,17 +33,28 @@ async def migrate(
             "now, creating missing ones. Prints what is lost. Stop all processes before.",
         ),
     ] = False,
+    after_restore: Annotated[
+        bool,
+        typer.Option(
+            "--after-restore",
+            help="The database is a backup that was put back: never show the answers that wait in it to be counted, as "
+            "they may have been before the loss. Stop all processes before.",
+        ),
+    ] = False,
 ) -> None:
     """Bring the database's schema forward, showing the steps."""
     settings = config.load()
-    if not adopt_secrets:
+    if not adopt_secrets and not after_restore:
         await _migrate(settings)
         return
     database = open_database(settings.database)
     try:
         with process_lock.hold(database.sqlite_file) if database.sqlite_file else nullcontext():
             await _migrate(settings)
-            await _adopt_secrets(database, settings.data_dir)
+            if adopt_secrets:
+                await _adopt_secrets(database, settings.data_dir)
+            if after_restore:
+                await _discard_waiting(database)
     finally:
         await database.close()
 
@@ -51,6 +63,12 @@ async def _migrate(settings: Settings) -> None:
     for step in await schema.migrate(settings.database):
         print_line(f"{step.revision}: {step.description}")
     print_line("The schema is up to date.")
+
+
+async def _discard_waiting(database: Database) -> None:
+    async with database.write(is_long=True) as tx:
+        count = await blocks.discard_waiting(tx)
+    print_line(f"Answers that waited to be counted and will not be shown: {count}.")
 
 
 async def _adopt_secrets(database: Database, data_dir: Path) -> None:

@@ -1,6 +1,6 @@
-"""`integra report`: participation and right answers per institution and topic."""
+"""`integra report`: participation and right answers per institution and topic, from stored blocks."""
 
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -15,8 +15,6 @@ from handlers.administration import reports
 from storage import migrate as schema
 from storage.people import servants
 
-DEFAULT_PERIOD = timedelta(days=30)
-
 
 class ReportFormat(StrEnum):
     """How a report is printed."""
@@ -28,16 +26,18 @@ class ReportFormat(StrEnum):
 
 @async_command
 async def report(
-    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: 30 days ago.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day, YYYY-MM-DD; default: the last quarter that is over.")
+    ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD; default: today.")] = None,
     institution: Annotated[str | None, typer.Option(help="Code of one institution.")] = None,
     format: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.table,
 ) -> None:
-    """Participation and share of right answers per institution and topic; small groups are suppressed."""
+    """Participation and share of right answers per institution and topic: sums of blocks wholly within the period."""
     settings = config.load()
     today = wiring.system_clock().astimezone(ZoneInfo(settings.timezone)).date()
-    until = _parse_day("--to", last, today)
-    since = _parse_day("--from", first, until - DEFAULT_PERIOD)
+    until = parse_day("--to", last, today)
+    since = parse_day("--from", first, reports.default_period(until)[0])
     if since > until:
         fail(f"--from: after --to (seen: {since} and {until})")
     await schema.migrate(settings.database)
@@ -46,10 +46,11 @@ async def report(
         if code is not None and await servants.institution_by_code(tx, code) is None:
             fail(f"--institution: no such code (seen: {institution!r})")
         found = await reports.institution_table(app.work(tx), since, until, code)
-    print_line(report_format.render(found, format))
+        print_line(report_format.render(found, format, app.library))
 
 
-def _parse_day(option: str, text: str | None, default: date) -> date:
+def parse_day(option: str, text: str | None, default: date) -> date:
+    """The day of an option, or the default; ends with exit code 1 if it is none."""
     if text is None:
         return default
     try:

@@ -1,26 +1,26 @@
-"""The monitor: participation and right answers per institution, topic and day.
-
-handlers/administration/reports.py suppresses small groups.
-"""
+"""The monitor: participation by week, right answers by month, per institution and topic, from blocks."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from aiohttp import web
 
 from bot.console import channel_status, site
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY
+from bot.web.app_keys import DATABASE, LIBRARY
 from bot.web.requests import work_context
 from bot.web.templating import preferred_language
-from handlers.administration import reports
+from handlers.administration import rates, reports
 from handlers.administration.channel_status import ChannelStatus, Trouble
+from handlers.administration.figure_text import FigureText
+from handlers.administration.reports import Report
 from storage.confidential.officers import Officer, OfficerState, Role
 from storage.database import Transaction
 from storage.people import servants
+from storage.reports.figures import Figure
 
 routes = web.RouteTableDef()
 
-DEFAULT_PERIOD_DAYS = 28
 MAX_PERIOD_DAYS = 366
 
 
@@ -30,19 +30,13 @@ async def monitor(request: web.Request) -> web.Response:
     officer = site.require_officer(request)
     if officer.state is OfficerState.PENDING:
         raise web.HTTPForbidden
-    installation, library, language = (
-        request.config_dict[INSTALLATION],
-        request.config_dict[LIBRARY],
-        preferred_language(request),
-    )
-    today = site.current_time(request).astimezone(installation.timezone).date()
-    first, last, is_invalid = _period(request, today)
+    library, language = request.config_dict[LIBRARY], preferred_language(request)
     async with request.config_dict[DATABASE].read() as tx:
+        work = work_context(request, tx)
+        first, last, is_invalid = _period(request, work.today)
         own = await _own_institution(tx, officer)
-        report = await reports.institution_table(work_context(request, tx), first, last, own)
+        report = await reports.institution_table(work, first, last, own)
         statuses = await channel_status.read_statuses(request, tx) if officer.reads_cases else []
-    shares = [(row.institution, row.participation) for row in report.rows]
-    days = [(day, answered / sent if sent else None) for day, answered, sent in report.days]
 
     def phrase(key: str, **values: object) -> str:
         return library.phrases.plain(language, f"console.monitor.{key}", values)
@@ -50,23 +44,37 @@ async def monitor(request: web.Request) -> web.Response:
     return site.page(
         request,
         "monitor.html",
-        rows=report.rows,
-        totals=report if own is None and len(report.rows) > 1 else None,
-        topics=[
-            {"name": row.topic.in_language(language), "answers": row.answers, "rightness": row.rightness}
-            for row in report.topics
-        ],
-        days=days,
-        bar_rows=shares,
-        bar_label=phrase("bar_label", spoken=_chart_as_text(shares, phrase)),
-        day_label=phrase("day_label", spoken=_chart_as_text([(f"{day:%d/%m}", share) for day, share in days], phrase)),
-        first_day=first,
-        last_day=last,
+        report=report,
+        words=FigureText(library, language),
+        has_totals=own is None and len(report.rows) > 1,
+        topics=[(row.topic.in_language(language), row.rightness) for row in report.topics],
         wrong_period=is_invalid,
-        min_group=report.min_group,
         is_fictional=report.is_fictional,
         troubles=_warnings(statuses, phrase),
+        **_charts(report, FigureText(library, language), phrase),
     )
+
+
+def _charts(report: Report, words: FigureText, phrase: Callable[..., str]) -> dict[str, Any]:
+    """Bars by institution and columns by week: names, shares, and what a screen reader says of them."""
+    bars = [
+        (row.institution, _fraction(row.participation), words.share(row.participation))
+        for row in report.rows
+        if row.participation
+    ]
+    weeks = [(week, _fraction(figure)) for week, figure in report.weeks]
+    spoken_weeks = [(f"{week:%d/%m}", words.share(figure)) for week, figure in report.weeks]
+    return {
+        "bar_rows": bars,
+        "bar_label": phrase("bar_label", spoken=_chart_as_text([(name, text) for name, _, text in bars], phrase)),
+        "weeks": weeks,
+        "week_label": phrase("week_label", spoken=_chart_as_text(spoken_weeks, phrase)),
+    }
+
+
+def _fraction(figure: Figure | None) -> float | None:
+    """The length of a bar: the share as it is shown."""
+    return None if figure is None else rates.rate(figure).percent / 100
 
 
 async def _own_institution(tx: Transaction, officer: Officer) -> str | None:
@@ -78,15 +86,13 @@ async def _own_institution(tx: Transaction, officer: Officer) -> str | None:
 
 
 def _period(request: web.Request, today: date) -> tuple[date, date, bool]:
-    """First and last day of the requested period, or of the last four weeks, and whether the request was invalid."""
-    default = today - timedelta(days=DEFAULT_PERIOD_DAYS - 1), today
+    """First and last day of the requested period, or of the usual one, and whether the request was invalid."""
+    default = reports.default_period(today)
     if not request.query.get("from") and not request.query.get("to"):
         return *default, False
     try:
         last = date.fromisoformat(request.query.get("to") or today.isoformat())
-        first = date.fromisoformat(
-            request.query.get("from") or (last - timedelta(days=DEFAULT_PERIOD_DAYS - 1)).isoformat()
-        )
+        first = date.fromisoformat(request.query.get("from") or reports.default_period(last)[0].isoformat())
     except (ValueError, OverflowError):
         return *default, True
     if not timedelta(0) <= last - first <= timedelta(days=MAX_PERIOD_DAYS):
@@ -108,9 +114,6 @@ def _warnings(statuses: Sequence[ChannelStatus], phrase: Callable[..., str]) -> 
     return [sentence for trouble, sentence in sentences.items() if trouble in troubles]
 
 
-def _chart_as_text(shares: Sequence[tuple[str, float | None]], phrase: Callable[..., str]) -> str:
+def _chart_as_text(shares: Sequence[tuple[str, str]], phrase: Callable[..., str]) -> str:
     """Return a chart's values in words, for screen readers."""
-    return "; ".join(
-        phrase("spoken_few", name=name) if share is None else phrase("spoken", name=name, percent=round(100 * share))
-        for name, share in shares
-    )
+    return "; ".join(phrase("spoken", name=name, share=share) for name, share in shares)

@@ -142,7 +142,7 @@ async def _change_institution(context: Context, rest: Sequence[str]) -> Response
     chosen = await servants.institution_by_code(context.tx, rest[0]) if rest else None
     if chosen is None or context.servant is None:
         return Response((Message("enroll.not_found", replaces=True),))
-    await servants.change_institution(context.tx, context.servant.id, chosen.id)
+    await servants.change_institution(context.tx, context.servant.id, chosen.id, context.today)
     return Response((Message("enroll.moved", {"institution": chosen.name}, replaces=True),))
 
 

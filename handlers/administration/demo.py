@@ -1,21 +1,25 @@
 """Demonstration data: fictional institutions with servants and weeks of answers, so that no page is empty.
 
-Everything created here belongs to institutions that are marked fictional, and pages say so.
+Everything created here belongs to institutions that are marked fictional, and pages say so. The weeks are closed one
+after the other, as if they had been lived, into blocks of their own: invented people are never counted with real ones.
 """
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from content.course.scenario import LETTERS
 from content.workdays import Calendar
+from handlers.administration.closing import closing_rules
 from handlers.context import WorkContext
-from storage.learning import record
+from storage.learning import lanes, record
 from storage.learning.record import Answer, Prompt
 from storage.people import closures, servants
+from storage.reports import blocks, ladders, members
 
 CODE = "DEMO"
-WEEKS = 3
-PEOPLE = (34, 21, 6)  # servants of each institution; the last group is small on purpose: reports suppress it
+WEEKS = 9  # at least one whole month is closed in them
+PEOPLE = (34, 21, 6)  # servants of each institution; the last group is small on purpose: it has no block of its own
 SEED = 2026  # the same seed creates the same data
 ANSWERED = 0.72  # share of prompts that are answered
 KNOWS = 0.62  # probability that an answer is right
@@ -23,26 +27,36 @@ KNOWS = 0.62  # probability that an answer is right
 
 async def add_demo_data(work: WorkContext) -> bool:
     """Fill an empty database; False (and nothing is changed) if there is an institution already."""
-    tx, library, now = work.tx, work.library, work.now
+    tx, library = work.tx, work.library
     if await servants.all_institutions(tx):
         return False
     for entry in library.institutions:
         if entry.fictional:
             await servants.add_institution(tx, entry.code, entry.name, entry.sphere, is_fictional=True)
-    chance = random.Random(SEED)
-    first = work.today - timedelta(weeks=WEEKS)
+    people = await _add_people(work)
+    first = ladders.monday(work.today) - timedelta(weeks=WEEKS)
     calendar = Calendar(await closures.between(tx, first, work.today))
-    days = [day for day in (first + timedelta(days=n) for n in range(WEEKS * 7)) if calendar.is_workday(day)]
-    institutions = await servants.all_institutions(tx)
-    institutions.sort(key=lambda institution: institution.code != CODE)
-    for institution, size in zip(institutions, PEOPLE, strict=False):
-        for _ in range(size):
-            servant_id = await servants.add_fictional(
-                tx, institution.id, library.phrases.template("es", "notice.version"), now, first
-            )
-            past = [_prompt_and_answer(work, servant_id, institution.id, day, chance) for day in days]
-            await record.add_history(tx, past)
+    chance = random.Random(SEED)
+    for start in (first + timedelta(weeks=number) for number in range(WEEKS + 1)):
+        await blocks.close(tx, start, closing_rules(work))  # the week before, as on that Monday
+        days = [start + timedelta(days=number) for number in range(7)]
+        worked = [day for day in days if day < work.today and calendar.is_workday(day)]
+        past = [_prompt_and_answer(work, *person, day, chance) for person in people for day in worked]
+        await record.add_history(tx, past, partial(lanes.draw, work.installation.draw_key))
     return True
+
+
+async def _add_people(work: WorkContext) -> list[tuple[int, int]]:
+    """Invented people of the fictional institutions, members for long enough to be counted; ids and institutions."""
+    institutions = await servants.all_institutions(work.tx)
+    institutions.sort(key=lambda institution: institution.code != CODE)
+    enrolled_on = work.today - timedelta(weeks=WEEKS + 1) - members.ESTABLISHED
+    notice = work.library.phrases.template("es", "notice.version")
+    return [
+        (await servants.add_fictional(work.tx, institution.id, notice, work.now, enrolled_on), institution.id)
+        for institution, size in zip(institutions, PEOPLE, strict=False)
+        for _ in range(size)
+    ]
 
 
 def _prompt_and_answer(

@@ -1,144 +1,185 @@
-"""Monitoring reports: participation and share of right answers by institution and topic, with small groups suppressed.
+"""Monitoring reports: participation by week, share of right answers by month, by institution and topic.
 
-A figure about fewer than `min_group` servants is suppressed. Subtracting the shown groups from the total reveals the
-suppressed groups taken together; while these have fewer than `min_group` servants, the next smallest group is
-suppressed too (complementary suppression).
+Every number is a figure (storage/reports/figures.py), that is, a sum over blocks; nothing is suppressed here, as what
+may not be shown is in no block. A period counts the blocks that lie wholly inside.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from content.library import Library
 from content.text import Text
+from handlers.administration import rates
+from handlers.administration.rates import People
 from handlers.context import WorkContext
-from storage.reports import statistics
+from storage.learning.lanes import Lane
+from storage.reports import figures, ladders
+from storage.reports.figures import Block, Enrolment, Figure
+from storage.reports.ladders import RIGHT, TOTAL
 
-MIN_GROUP_FLOOR = 5
-"""Smaller groups are never shown, whatever is configured."""
+SILENT_CLOSINGS = 2  # in a row with next to no answers
+SILENT_SHARE, SILENT_COUNT = 0.2, 3  # of the people enrolled, or so many answers, whichever is more
+
+
+class RowState(StrEnum):
+    """What there is to say about an institution."""
+
+    EMPTY = "empty"  # without anyone enrolled
+    SILENT = "silent"  # people are enrolled, and next to none of them answers any more
+    WAITING = "waiting"  # no block of its own in the period
+    SHOWN = "shown"
 
 
 @dataclass(frozen=True, slots=True)
 class InstitutionRow:
-    """One institution; None: suppressed. Participation and rightness (right answers) are shares, 0 to 1."""
+    """One institution. A figure that is None has no block in the period."""
 
     code: str
     institution: str
     sphere: str
-    enrolled: int | None
-    answered: int | None
-    participation: float | None
-    rightness: float | None
+    is_fictional: bool
+    enrolled: People
+    state: RowState
+    participation: Figure | None
+    rightness: Figure | None
 
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """One topic over all servants of the report; None: suppressed."""
+    """Right answers to one topic."""
 
     topic: Text
-    answers: int | None
-    rightness: float | None
+    rightness: Figure | None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of a period that may be shown; None: suppressed."""
+    """What a period's blocks say, of all institutions or of one."""
 
     first: date
     last: date
     rows: tuple[InstitutionRow, ...]
     topics: tuple[TopicRow, ...]
-    days: tuple[tuple[date, int, int], ...]  # day, answered, asked; empty for a small group
-    enrolled: int | None
-    answers: int | None
-    participation: float | None
-    rightness: float | None
-    min_group: int
+    weeks: tuple[tuple[date, Figure], ...]  # participation, by the Monday
+    months: tuple[tuple[date, Figure], ...]  # rightness, by the first Monday
+    enrolled: People
+    answers: Figure | None  # all that is counted
+    participation: Figure | None
+    rightness: Figure | None
+    shown_by: date  # the end of the quarter: by then what waits is counted
     is_fictional: bool
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Every figure of the report."""
+        of_rows = [figure for row in self.rows for figure in (row.participation, row.rightness)]
+        by_time = [figure for _, figure in (*self.weeks, *self.months)]
+        found = (*of_rows, *by_time, *(row.rightness for row in self.topics))
+        return [one for one in (*found, self.answers, self.participation, self.rightness) if one is not None]
+
+
+def default_period(today: date) -> tuple[date, date]:
+    """The last quarter that is over and what followed: in it lies every block of that quarter."""
+    this_quarter = ladders.first_monday(today, ladders.quarter)
+    return ladders.first_monday(this_quarter - ladders.WEEK, ladders.quarter), today
 
 
 async def institution_table(work: WorkContext, first: date, last: date, code: str | None = None) -> Report:
     """The report of all institutions, or of the one with `code`, from day `first` to `last` inclusive.
 
-    An institution that the full report suppresses is suppressed in its own report too, so that the two combined reveal
-    no more than the full report.
+    Totals are of real institutions, or of the fictional ones where there are no others: they are never added up.
     """
-    tx, least = work.tx, max(work.installation.min_group, MIN_GROUP_FLOOR)
-    counts = await statistics.by_institution(tx, first, last)
-    hidden = _suppressed([count.people for count in counts], least, sum, [count.enrolled for count in counts])
-    picked = [(count, is_hidden) for count, is_hidden in zip(counts, hidden, strict=True) if code in (None, count.code)]
-    rows = tuple(_row(count, is_hidden) for count, is_hidden in picked)
-    found = [count for count, _ in picked]
-    people = sum(count.people for count in found)
-    asked, answers = sum(count.asked for count in found), sum(count.answers for count in found)
-    right = sum(count.right for count in found)
-    has_totals = people >= least and (code is None or not any(is_hidden for _, is_hidden in picked))
-    cells = await statistics.by_topic(tx, first, last, code) if has_totals else []
+    listed = [one for one in await figures.enrolments(work.tx) if code in (None, one.code)]
+    is_fictional = bool(listed) and all(one.is_fictional for one in listed)
+    found = await figures.blocks_within(work.tx, first, last)
+    ours = [block for block in found if block.is_fictional == is_fictional]
+    if code is not None:
+        ours = [block for block in ours if listed and block.rung == 0 and _institution_id(block) == listed[0].id]
+    reach, right = _in(ours, Lane.REACH), _in(ours, Lane.PLACE, Lane.TOPIC)
     return Report(
         first=first,
         last=last,
-        rows=rows,
-        topics=_topics(work.library, cells, least),
-        days=_days(await statistics.by_day(tx, first, last, code), least) if has_totals else (),
-        enrolled=sum(count.enrolled for count in found) if has_totals else None,
-        answers=answers if has_totals else None,
-        participation=answers / asked if has_totals and asked else None,
-        rightness=right / answers if has_totals and answers else None,
-        min_group=least,
-        is_fictional=any(count.is_fictional for count in found),
+        rows=tuple(_rows(listed, found)),
+        topics=tuple(_topics(work.library, _in(ours, Lane.TOPIC))),
+        weeks=tuple(_by_time(reach, lambda block: block.week)),
+        months=tuple(_by_time(right, lambda block: ladders.first_monday(block.week, ladders.month))),
+        enrolled=rates.people(sum(one.enrolled for one in listed if one.is_fictional == is_fictional)),
+        answers=figures.figure(TOTAL, _in(ours, Lane.PLACE, Lane.TOPIC, Lane.MAP)),
+        participation=figures.figure(RIGHT, reach),
+        rightness=figures.figure(RIGHT, right),
+        shown_by=_end_of_quarter(work.today),
+        is_fictional=any(one.is_fictional for one in listed),
     )
 
 
-def _suppressed(
-    people: Sequence[int], min_group: int, combine: Callable[[Iterable[int]], int], members: Sequence[int] = ()
-) -> list[bool]:
-    """Which groups to suppress: those below `min_group`, then the smallest others until the suppressed ones reach it.
-
-    `people` counts the servants who answered; a group without answers is judged by its `members`. `combine` returns the
-    least possible number of servants in all suppressed groups: `sum` of the groups if no servant is in two of them,
-    else `max`.
-    """
-    sizes = [count or size for count, size in zip(people, members or people, strict=True)]
-    hidden = [size < min_group for size in sizes]
-    others = sorted(
-        (index for index, count in enumerate(people) if count >= min_group), key=lambda index: people[index]
-    )
-    for index in others:
-        withheld = [count for count, size, is_hidden in zip(people, sizes, hidden, strict=True) if is_hidden and size]
-        if not withheld or combine(withheld) >= min_group:
-            break
-        hidden[index] = True
-    return hidden
+def _in(blocks: Iterable[Block], *chosen: Lane) -> list[Block]:
+    return [block for block in blocks if block.lane in chosen]
 
 
-def _days(found: Sequence[tuple[date, int, int]], least: int) -> tuple[tuple[date, int, int], ...]:
-    hidden = _suppressed([asked for _, _, asked in found], least, max)
-    return tuple(day for day, is_hidden in zip(found, hidden, strict=True) if not is_hidden)
+def _institution_id(block: Block) -> int | None:
+    """The institution of a block of the finest rung; None: it is of another kind."""
+    if block.rung > 0 or block.lane not in (Lane.REACH, Lane.PLACE, Lane.TOPIC):
+        return None
+    return int(block.key.partition(" ")[0])
 
 
-def _row(count: statistics.InstitutionCount, is_hidden: bool) -> InstitutionRow:
-    if is_hidden:
-        return InstitutionRow(count.code, count.name, count.sphere, None, None, None, None)
-    return InstitutionRow(
-        count.code,
-        count.name,
-        count.sphere,
-        count.enrolled,
-        count.answers,
-        count.answers / count.asked if count.asked else None,
-        count.right / count.answers if count.answers else None,
-    )
-
-
-def _topics(library: Library, cells: Sequence[statistics.Cell], least: int) -> tuple[TopicRow, ...]:
-    known = {cell.name: cell for cell in cells}
-    found = [known.get(topic, statistics.Cell(topic, 0, 0, 0)) for topic in library.topics]
-    hidden = _suppressed([cell.people for cell in found], least, max)
-    return tuple(
-        TopicRow(
-            library.topics[cell.name].name,
-            None if is_hidden else cell.answers,
-            None if is_hidden or not cell.answers else cell.right / cell.answers,
+def _rows(listed: Sequence[Enrolment], found: Sequence[Block]) -> Iterable[InstitutionRow]:
+    own: dict[int | None, list[Block]] = {}
+    for block in found:
+        own.setdefault(_institution_id(block), []).append(block)
+    for one in listed:
+        blocks = [block for block in own.get(one.id, []) if block.is_fictional == one.is_fictional]
+        reach = _in(blocks, Lane.REACH)
+        participation, rightness = (
+            figures.figure(RIGHT, reach),
+            figures.figure(RIGHT, _in(blocks, Lane.PLACE, Lane.TOPIC)),
         )
-        for cell, is_hidden in zip(found, hidden, strict=True)
-    )
+        yield InstitutionRow(
+            one.code,
+            one.name,
+            one.sphere,
+            one.is_fictional,
+            rates.people(one.enrolled),
+            _state(one, reach, is_shown=bool(participation or rightness)),
+            participation,
+            rightness,
+        )
+
+
+def _state(one: Enrolment, reach: Sequence[Block], *, is_shown: bool) -> RowState:
+    if one.enrolled == 0:
+        return RowState.EMPTY
+    newest = reach[-SILENT_CLOSINGS:]
+    if one.enrolled >= rates.FEW_PEOPLE and len(newest) == SILENT_CLOSINGS and all(map(_is_silent, newest)):
+        return RowState.SILENT
+    return RowState.SHOWN if is_shown else RowState.WAITING
+
+
+def _is_silent(block: Block) -> bool:
+    return block.counts[RIGHT] <= max(SILENT_COUNT, SILENT_SHARE * block.counts[TOTAL])
+
+
+def _topics(library: Library, found: Sequence[Block]) -> Iterable[TopicRow]:
+    for topic in library.topics.values():
+        blocks = [block for block in found if block.key.rpartition(" ")[2] == topic.id]
+        yield TopicRow(topic.name, figures.figure(RIGHT, blocks))
+
+
+def _by_time(found: Sequence[Block], label: Callable[[Block], date]) -> Iterable[tuple[date, Figure]]:
+    """The share of each week or month that has a block, the oldest first."""
+    parts: dict[date, list[Block]] = {}
+    for block in found:
+        parts.setdefault(label(block), []).append(block)
+    for start, blocks in sorted(parts.items()):
+        if (figure := figures.figure(RIGHT, blocks)) is not None:
+            yield start, figure
+
+
+def _end_of_quarter(today: date) -> date:
+    """The Monday on which the quarter's blocks are closed."""
+    week = ladders.monday(today)
+    while ladders.quarter(week) == ladders.quarter(today):
+        week += ladders.WEEK
+    return week

@@ -10,7 +10,7 @@ from content.text import Text, fold
 from handlers.context import Context, Response
 from handlers.learning import daily, memories, reason
 from handlers.message import Button, Message, Value
-from storage.learning import record
+from storage.learning import lanes, record
 from storage.learning.record import Answer, Prompt
 from storage.people.servants import Servant
 
@@ -74,7 +74,9 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     firsts: dict[int, ChosenOption] = {}
     for choice in choices:
         firsts.setdefault(choice.prompt.id, choice)
-    new_ids = await record.add_answers(tx, [_answer_record(choice) for choice in firsts.values()])
+    given = [_answer_record(choice) for choice in firsts.values()]
+    drawn = await lanes.with_lanes(tx, choices[0].context.installation.draw_key, given)
+    new_ids = await record.add_answers(tx, drawn)
     recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
     await memories.add_answers(tx, [_answer_record(choice) for choice in recorded])
     return [
@@ -91,7 +93,7 @@ def _answer_record(choice: ChosenOption) -> Answer:
     return Answer(
         prompt_id=choice.prompt.id,
         servant_id=choice.servant.id,
-        institution_id=choice.servant.institution_id,
+        institution_id=choice.prompt.institution_id or choice.servant.institution_id,
         topic_id=choice.context.library.topic_of[choice.scenario.competency].id,
         competency_id=choice.scenario.competency,
         scenario_id=choice.scenario.id,

@@ -1,14 +1,13 @@
 """The learning record: planned prompts and the answers to them."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
 
 from sqlalchemy import Executable, RowMapping, bindparam, select, update
 
 from storage.database import Transaction, dialect_insert, insert_for_dialect
-from storage.reports import aggregates
 from storage.schema import answers, prompts, servants
 
 
@@ -22,6 +21,7 @@ class Prompt:
     scenario_id: str
     competency_id: str
     reason: str
+    institution_id: int | None = None  # to which its answer counts; None: the servant's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Answer:
     confidence: str | None
     day: date
     answered_at: datetime
+    lane: str = "place"  # storage/learning/lanes.py draws it
 
 
 async def plan(
@@ -105,7 +106,7 @@ async def add_answers(tx: Transaction, given: Sequence[Answer]) -> frozenset[int
 
 
 async def answer(tx: Transaction, prompt_id: int) -> Answer | None:
-    row = (await tx.execute(select(answers).where(answers.c.prompt_id == prompt_id))).mappings().first()
+    row = (await tx.execute(select(*_ANSWER).where(answers.c.prompt_id == prompt_id))).mappings().first()
     return None if row is None else Answer(**row)
 
 
@@ -146,7 +147,7 @@ async def histories(tx: Transaction, servant_ids: Collection[int]) -> dict[int, 
 async def last_answered_before(tx: Transaction, asked: Prompt) -> Answer | None:
     """The servant's last answer to the competency of a prompt, among those to prompts of earlier days."""
     statement = (
-        select(answers)
+        select(*_ANSWER)
         .join(prompts, prompts.c.id == answers.c.prompt_id)
         .where(
             answers.c.servant_id == asked.servant_id,
@@ -166,14 +167,15 @@ async def answers_of(tx: Transaction, servant_id: int) -> list[Answer]:
     return [Answer(**row) for row in rows.mappings()]
 
 
-async def add_history(tx: Transaction, history: Sequence[tuple[Prompt, Answer | None]]) -> None:
-    """Add prompts, each with its answer if there is one, as a fictional history. The prompts get new ids."""
-    if history:
-        async with aggregates.recount(tx, {prompt.servant_id for prompt, _ in history}):
-            await _add_history(tx, history)
+async def add_history(
+    tx: Transaction, history: Sequence[tuple[Prompt, Answer | None]], draw: Callable[[int], str] | None = None
+) -> None:
+    """Add prompts, each with its answer if there is one, as a fictional history. The prompts get new ids.
 
-
-async def _add_history(tx: Transaction, history: Sequence[tuple[Prompt, Answer | None]]) -> None:
+    `draw` gives the lane of an answer by the id of its prompt.
+    """
+    if not history:
+        return
     rows = [{name: getattr(prompt, name) for name in Prompt.__slots__ if name != "id"} for prompt, _ in history]
     statement = dialect_insert(tx, prompts).values(rows).on_conflict_do_nothing()
     new = await tx.execute(statement.returning(prompts.c.servant_id, prompts.c.day, prompts.c.id))
@@ -182,13 +184,15 @@ async def _add_history(tx: Transaction, history: Sequence[tuple[Prompt, Answer |
     for planned, given in history:
         prompt_id = ids.pop((planned.servant_id, planned.day), None)  # None for a second prompt of a day: not added
         if given is not None and prompt_id is not None:
-            answered.append({name: getattr(given, name) for name in Answer.__slots__} | {"prompt_id": prompt_id})
+            new_answer = replace(given, prompt_id=prompt_id, lane=draw(prompt_id) if draw else given.lane)
+            answered.append({name: getattr(new_answer, name) for name in Answer.__slots__})
     if answered:
         await tx.execute(dialect_insert(tx, answers).values(answered))
 
 
 # ---------------------------------------------------------------- statements built once, since every answer uses them
 
+_ANSWER = tuple(answers.c[name] for name in Answer.__slots__)
 _PROMPTS = select(*(prompts.c[name] for name in Prompt.__slots__)).where(
     prompts.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -221,7 +225,7 @@ _HISTORIES = (
     .order_by(prompts.c.servant_id, prompts.c.day)
 )
 _ANSWERS = (
-    select(answers)
+    select(*_ANSWER)
     .where(answers.c.servant_id == bindparam("of_servant"))
     .order_by(answers.c.answered_at, answers.c.prompt_id)
 )

@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from storage.database import Transaction
 from storage.people import aliases
-from storage.reports.aggregates import recount
 from storage.schema import addresses, answers, join_codes, packed_memories, prompts, servants
 
 
@@ -51,11 +50,6 @@ async def merge(tx: Transaction, target: int, source: int) -> None:
     On a day on which both were asked, the prompt and answer of `target` stay and the other's are deleted, so that the
     servant does not count twice.
     """
-    async with recount(tx, [target, source]):
-        await _merge(tx, target, source)
-
-
-async def _merge(tx: Transaction, target: int, source: int) -> None:
     days = select(prompts.c.day).where(prompts.c.servant_id == target)
     of_source = prompts.c.servant_id == source
     answered = select(answers.c.prompt_id).where(answers.c.servant_id == target)
@@ -64,7 +58,9 @@ async def _merge(tx: Transaction, target: int, source: int) -> None:
     is_unanswered = (prompts.c.servant_id == target) & prompts.c.id.not_in(answered)
     await tx.execute(delete(prompts).where(is_unanswered, prompts.c.day.in_(days_answered_by_source)))
     await tx.execute(delete(prompts).where(of_source, prompts.c.day.in_(days)))
-    await tx.execute(update(prompts).where(of_source).values(servant_id=target))
+    asked_in = select(servants.c.institution_id).where(servants.c.id == source).scalar_subquery()
+    moved = {"servant_id": target, "institution_id": func.coalesce(prompts.c.institution_id, asked_in)}
+    await tx.execute(update(prompts).where(of_source).values(moved))
     await tx.execute(update(answers).where(answers.c.servant_id == source).values(servant_id=target))
     await tx.execute(update(addresses).where(addresses.c.servant_id == source).values(servant_id=target))
     await tx.execute(delete(packed_memories).where(packed_memories.c.servant_id == target))

@@ -15,7 +15,6 @@ from storage.channels import transcripts
 from storage.database import Transaction, dialect_insert
 from storage.people import aliases
 from storage.queue import outbox, updates
-from storage.reports import aggregates
 from storage.schema import addresses, answers, institutions, join_codes, packed_memories, prompts, servants
 
 
@@ -163,10 +162,14 @@ async def accept_notice(tx: Transaction, servant_id: int, notice_version: str, n
     )
 
 
-async def change_institution(tx: Transaction, servant_id: int, institution_id: int) -> None:
-    """Move a servant to another institution; past answers stay with the institution in which they were given."""
-    async with aggregates.recount(tx, [servant_id]):
-        await tx.execute(update(servants).where(servants.c.id == servant_id).values(institution_id=institution_id))
+async def change_institution(tx: Transaction, servant_id: int, institution_id: int, today: date) -> None:
+    """Move a servant to another institution; what was asked before counts to the institution in which it was asked."""
+    before = select(servants.c.institution_id).where(servants.c.id == servant_id).scalar_subquery()
+    is_unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
+    asked_before = (prompts.c.servant_id == servant_id) & prompts.c.institution_id.is_(None)
+    await tx.execute(update(prompts).where(asked_before, is_unanswered).values(institution_id=before))
+    moved = {"institution_id": institution_id, "member_since": today}
+    await tx.execute(update(servants).where(servants.c.id == servant_id).values(moved))
 
 
 async def pause(tx: Transaction, servant_id: int, until: date | None) -> None:
@@ -189,7 +192,7 @@ async def _set_state(tx: Transaction, servant_id: int, state: str, until: date |
 async def leave(tx: Transaction, servant_id: int) -> None:
     """Delete a servant's addresses, messages, memories, link codes and unanswered prompts, and clear the settings.
 
-    Answers stay, for the counts of their group.
+    Answers stay: those that are not counted yet still are.
     """
     of_servant = select(addresses.c.channel, addresses.c.address).where(addresses.c.servant_id == servant_id)
     for channel, address in (await tx.execute(of_servant)).all():
@@ -198,8 +201,7 @@ async def leave(tx: Transaction, servant_id: int) -> None:
     await tx.execute(delete(addresses).where(addresses.c.servant_id == servant_id))
     await tx.execute(delete(packed_memories).where(packed_memories.c.servant_id == servant_id))
     unanswered = prompts.c.id.not_in(select(answers.c.prompt_id).where(answers.c.servant_id == servant_id))
-    async with aggregates.recount(tx, [servant_id]):
-        await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
+    await tx.execute(delete(prompts).where(prompts.c.servant_id == servant_id, unanswered))
     await tx.execute(
         update(servants)
         .where(servants.c.id == servant_id)
@@ -223,7 +225,7 @@ async def enrolled_ids(tx: Transaction) -> list[int]:
 async def add_fictional(
     tx: Transaction, institution_id: int, notice_version: str, now: datetime, enrolled_on: date
 ) -> int:
-    """Add a servant without an address, for a fictional institution; return the id."""
+    """Add an invented servant without an address, for a fictional institution; return the id."""
     servant_id = await tx.scalar(
         insert(servants)
         .values(
@@ -234,6 +236,7 @@ async def add_fictional(
             notice_version=notice_version,
             consented_at=now,
             enrolled_on=enrolled_on,
+            is_fictional=True,
         )
         .returning(servants.c.id)
     )

@@ -1,1 +1,1 @@
-"""Aggregates of past days, and the statistics of reports."""
+"""Answers counted once into blocks, and the figures that are read from them."""

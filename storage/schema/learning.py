@@ -21,6 +21,7 @@ from storage.database import UtcDateTime
 from storage.schema.base import Id, metadata
 
 _is_general, _is_deferred = text("institution_id IS NULL"), text("deferred_on IS NOT NULL")  # of partial indexes
+_is_waiting = text("block IS NULL")
 
 # ---------------------------------------------------------------- institutions and servants
 
@@ -61,6 +62,8 @@ servants = Table(
     Column("paused_until", Date),
     Column("channel", String(10)),  # preferred for prompts; null: the first reachable
     Column("planned_on", Date, nullable=False, server_default="0001-01-01"),  # day of the last prompt
+    Column("member_since", Date),  # of this institution; null: since enrolled_on
+    Column("is_fictional", Boolean, nullable=False, server_default=false()),  # invented for the demonstration
     Index("ix_servants_due", "state", "hour"),
     Index("ix_servants_unplanned", "state", "hour", "planned_on"),
     Index("ix_servants_members", "institution_id", "state"),
@@ -102,6 +105,7 @@ prompts = Table(  # one per servant and day
     Column("scenario_id", String(40), nullable=False),
     Column("competency_id", String(40), nullable=False),
     Column("reason", String(20), nullable=False),  # why it was selected: new | due | soonest ...
+    Column("institution_id", Id),  # to which an answer counts; null: the servant's own (set for those who move)
     UniqueConstraint("servant_id", "day"),
     Index("ix_prompts_day", "day"),
 )
@@ -120,8 +124,11 @@ answers = Table(
     Column("confidence", String(8)),  # sure | think | guess
     Column("day", Date, nullable=False),  # local to the servant
     Column("answered_at", UtcDateTime, nullable=False),
+    Column("lane", String(9), nullable=False, server_default="place"),  # in which it is counted: drawn when recorded
+    Column("block", Id),  # null: not counted yet; 0: never shown
+    Column("closing", Integer),  # the first closing after it was recorded
     Index("ix_answers_servant", "servant_id", "day"),
-    Index("ix_answers_report", "institution_id", "day"),
+    Index("ix_answers_waiting", "lane", "closing", sqlite_where=_is_waiting, postgresql_where=_is_waiting),
 )
 
 packed_memories = Table(  # one row a servant: what they remember and were sent, packed by content/learning
@@ -132,47 +139,36 @@ packed_memories = Table(  # one row a servant: what they remember and were sent,
     Column("sent", LargeBinary),
 )
 
-# ---------------------------------------------------------------- aggregates of the learning record
-# Past days, so that reports read few rows; derived from prompts and answers by storage/reports/aggregates.py.
+# ---------------------------------------------------------------- blocks: answers counted once
+# Records, not a cache: never changed, recounted or rebuilt; see storage/reports/blocks.py.
 
-aggregation_state = Table(  # one row
-    "aggregation_state",
+closings = Table(  # one a week: what waited was counted into blocks
+    "closings",
     metadata,
-    Column("id", SmallInteger, primary_key=True, autoincrement=False),  # 1
-    Column("day", Date, nullable=False),  # every day up to it is aggregated, and none after it
-    Column("since", Date, nullable=False),  # the day on which aggregation began
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("day", Date, nullable=False),  # local
+    Column("last_prompt", Id, nullable=False),  # the highest id then: whether people have been asked since
 )
 
-# Each servant once per day and group, with the day of their previous answer: see storage/reports/aggregates.py.
-answer_aggregates = Table(
-    "answer_aggregates",
+blocks = Table(  # a part of the answers (or, in the lane reach, of the people) that is large enough to be shown
+    "blocks",
     metadata,
-    Column("institution_id", Id, primary_key=True, autoincrement=False),  # as in answers; 0: all together
-    Column("topic_id", String(40), primary_key=True),  # empty: all together
-    Column("day", Date, primary_key=True),
-    Column("previous", Date, primary_key=True),  # the last day before it in the same group; 0001-01-01: never
-    Column("people", Integer, nullable=False),
-    Column("answers", Integer, nullable=False),
-    Column("right_answers", Integer, nullable=False),
-    sqlite_with_rowid=False,
+    Column("id", Id, primary_key=True),
+    Column("lane", String(9), nullable=False),
+    Column("rung", SmallInteger, nullable=False),  # 0: the finest; see storage/reports/ladders.py
+    Column("key", String(100), nullable=False),  # what its rows share, e.g. the id of an institution and a topic
+    Column("is_fictional", Boolean, nullable=False),
+    Column("since", Date, nullable=False),  # Mondays of the first and the last week that it covers
+    Column("week", Date, nullable=False),
+    Column("closing", Integer, ForeignKey("closings.n"), nullable=False),
+    UniqueConstraint("lane", "rung", "key", "is_fictional", "closing"),
+    Index("ix_blocks_week", "week"),
 )
 
-prompt_aggregates = Table(  # by the servant's current institution
-    "prompt_aggregates",
+block_counts = Table(
+    "block_counts",
     metadata,
-    Column("institution_id", Id, primary_key=True, autoincrement=False),
-    Column("day", Date, primary_key=True),  # the prompt's
-    Column("asked", Integer, nullable=False),
-    Column("answered", Integer, nullable=False),  # of these prompts, on any day up to `aggregation_state.day`
-    sqlite_with_rowid=False,
-)
-
-last_answer_days = Table(  # the newest aggregated day on which a servant answered
-    "last_answer_days",
-    metadata,
-    Column("servant_id", Id, ForeignKey("servants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("institution_id", Id, primary_key=True, autoincrement=False),
-    Column("topic_id", String(40), primary_key=True),
-    Column("day", Date, nullable=False),
-    sqlite_with_rowid=False,
+    Column("block_id", Id, ForeignKey("blocks.id"), primary_key=True, autoincrement=False),
+    Column("measure", String(10), primary_key=True),
+    Column("value", Integer, nullable=False),  # clamped and rounded
 )

@@ -1,4 +1,4 @@
-"""The scheduler: due prompts once per day, notices at the slots, deletion after retention, aggregation of past days."""
+"""The scheduler: due prompts once per day, notices at the slots, deletion after retention, closing of weeks."""
 
 import asyncio
 from datetime import date, datetime, timedelta
@@ -12,19 +12,20 @@ from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.casework import news
 from handlers.context import Installation, WorkContext
-from storage.database import Database, DatabaseUnavailable, Transaction, open_database
+from storage.database import Database, DatabaseUnavailable, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
-from storage.reports import aggregates
-from storage.schema import deliveries, metadata, officers, prompts
+from storage.schema import closings, deliveries, metadata, officers, prompts
 from storage.schema import servants as servants_table
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10, draw_key=bytes(32)
+)
 
 
 class Stage:
@@ -265,39 +266,37 @@ def test_there_are_rows_that_expire() -> None:
     assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links"}
 
 
-# ---------------------------------------------------------------- aggregation of past days
+# ---------------------------------------------------------------- closing the week
 
 
-async def _aggregated_until(stage: Stage) -> date:
+async def _closings(stage: Stage) -> list[date]:
     async with stage.database.read() as tx:
-        return await aggregates.aggregated_until(tx)
+        return list((await tx.scalars(select(closings.c.day).order_by(closings.c.n))).all())
 
 
-async def test_a_tick_aggregates_all_days_that_are_over(stage: Stage) -> None:
+async def test_the_first_tick_of_each_week_closes_the_week_before(stage: Stage) -> None:
     await stage.enrol(2)
-    await stage.scheduler.tick(MONDAY_NINE)
-    assert await _aggregated_until(stage) == aggregates.NEVER
-    await stage.scheduler.tick(MONDAY_NINE + 3 * DAY)
-    assert await _aggregated_until(stage) == (MONDAY_NINE + 2 * DAY).date()
+    for days in (0, 0, 1, 6, 7, 8, 29):
+        await stage.scheduler.tick(MONDAY_NINE + days * DAY)
+    monday = MONDAY_NINE.date()
+    assert await _closings(stage) == [monday, monday + 7 * DAY, monday + 29 * DAY]
 
 
-async def test_with_a_backlog_of_days_prompts_are_planned_between_two_aggregations(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_week_begins_at_midnight_of_the_servants_time_zone(stage: Stage) -> None:
+    midnight = datetime(2026, 11, 23, tzinfo=ZoneInfo("America/Mexico_City"))
+    for moment in (midnight - timedelta(minutes=1), midnight - timedelta(seconds=1), midnight):
+        await stage.scheduler.tick(moment)
+    assert await _closings(stage) == [date(2026, 11, 22), date(2026, 11, 23)]
+
+
+async def test_of_two_processes_at_once_one_closes_the_week(stage: Stage, database_url: str) -> None:
+    other = open_database(database_url)
+    await asyncio.gather(*(one.close_week(MONDAY_NINE) for one in (stage.scheduler, stage.new_scheduler(other))))
+    await other.close()
+    assert await _closings(stage) == [MONDAY_NINE.date()]
+
+
+async def test_a_running_scheduler_closes_the_week(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await stage.enrol(1)
-    await stage.scheduler.tick(MONDAY_NINE)
-    stage.clock.move(days=4)
-    calls: list[str] = []
-
-    async def plan(_: datetime) -> int:
-        calls.append("plan")
-        return 0
-
-    async def aggregate(_: Transaction, __: datetime) -> date | None:
-        calls.append("aggregate")
-        return MONDAY_NINE.date() if calls.count("aggregate") < 3 else None
-
-    monkeypatch.setattr(stage.scheduler, "plan", plan)
-    monkeypatch.setattr(aggregates, "aggregate_next_day", aggregate)
-    await _run(stage, FakeSleep(stage.clock, 5, seconds=900), monkeypatch)
-    assert calls == ["plan", "aggregate"] * 5
+    await _run(stage, FakeSleep(stage.clock, 3, seconds=900), monkeypatch)
+    assert await _closings(stage) == [MONDAY_NINE.date()]

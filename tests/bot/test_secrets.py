@@ -295,3 +295,14 @@ async def test_a_folder_that_cannot_be_used_leaves_no_fingerprint(database: Data
 
 def test_what_is_lost_with_each_key_is_said() -> None:
     assert LOSSES.keys() == set(secrets.KEY_NAMES)
+
+
+def test_the_key_of_the_draws_is_derived_and_its_own() -> None:
+    """It follows the key `inbox` and no other, and equals none of them."""
+    keys = {"route": b"r" * 32, "inbox": b"i" * 32, "audit": b"a" * 32, "csrf": b"c" * 32}
+    draw = Secrets(**keys, webhook="w").draw
+    assert len(draw) == 32
+    assert draw not in keys.values()
+    for name in keys:
+        other = Secrets(**keys | {name: b"x" * 32}, webhook="w").draw
+        assert (other == draw) is (name != "inbox")

@@ -105,7 +105,7 @@ async def running(database: Database, library: Library, *, is_open: bool = True)
         app, port=unused_port()
     )  # known before the start, as the installation's settings contain the address
     url = f"http://127.0.0.1:{server.port}"
-    installation = Installation(ZoneInfo("America/Mexico_City"), url, os.urandom(32), min_group=10)
+    installation = Installation(ZoneInfo("America/Mexico_City"), url, os.urandom(32), min_group=10, draw_key=bytes(32))
     async with ClientSession() as session:
         box = Letterbox(database, library, url, installation, session)
         app[DATABASE], app[LIBRARY], app[INSTALLATION], app[PAGES] = database, library, installation, Pages(library)

@@ -20,7 +20,9 @@ from storage.people.servants import Servant
 from tests.cast import INSTITUTIONS, Clock, SampleServant
 from tests.planning import plan
 
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32, min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", b"k" * 32, min_group=10, draw_key=bytes(32)
+)
 CHANNEL = "telegram"
 
 

@@ -60,6 +60,7 @@ def whatsapp_installation(prompt_template: str = "tap") -> Installation:
         b"k" * 32,
         min_group=10,
         channel_capabilities={"whatsapp": capabilities(prompt_template)},
+        draw_key=bytes(32),
     )
 
 

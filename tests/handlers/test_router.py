@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from content.learning.memories import replay
 from content.library import Library
 from content.phrases import Phrases
 from handlers.message import Action, UpdateKind
+from storage.learning import memories
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, text_of
 from tests.planning import due_now
@@ -289,7 +291,9 @@ async def test_a_newer_notice_is_asked_for_and_nothing_is_recorded_before(talk: 
         assert choices(replies) == ["enroll:renew:2027-01", "leave:ask"]
     assert await talk.servant(ANA) == before
     assert await talk.answers(ANA) == []
-    assert await talk.count("packed_memories") == 0
+    async with talk.database.read() as tx:
+        (row,) = (await memories.of(tx, [before.id] if before else [])).values()
+    assert [row.memory] == replay([[]])
 
 
 async def test_accepting_the_newer_notice_restores_all_functions(talk: Talk) -> None:

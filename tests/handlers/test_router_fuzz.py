@@ -28,7 +28,9 @@ from tests.cast import ANA, BETO, INSTITUTIONS, Clock
 from tests.planning import plan
 
 COURSE = library.load()
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10, draw_key=bytes(32)
+)
 STRANGER = "100003"
 CANARY = "zqxcanarioqxz"
 """Part of every typed text: it must never be repeated or stored."""

@@ -6,14 +6,14 @@ from sqlalchemy import Connection, Table, delete, insert
 from storage import key_evidence
 from storage.database import Database
 from storage.key_evidence import UNUSED
-from storage.schema import aggregation_state, channel_facts, institutions, key_fingerprints, updates
+from storage.schema import channel_facts, closings, institutions, key_fingerprints, updates
 from tests.cast import MONDAY_NINE as NOW
 
 ROWS: dict[Table, dict[str, object]] = {
     institutions: {"code": "LEON", "name": "León", "sphere": "municipal"},
     updates: {"channel": "telegram", "key": "1", "address": "1", "state": "waiting", "received_at": NOW},
     channel_facts: {"channel": "telegram", "name": "stopped", "value": "x", "noted_at": NOW},
-    aggregation_state: {"id": 1, "day": NOW.date(), "since": NOW.date()},
+    closings: {"n": 1, "day": NOW.date(), "last_prompt": 0},
 }
 
 

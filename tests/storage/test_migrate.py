@@ -113,12 +113,6 @@ ROWS_OF_0009 = {  # by the statement that reads them; dates and moments as text,
     ],
     "SELECT platform_status FROM deliveries": [("read",)],
     "SELECT id, origin FROM cases": [("c", "chat")],
-    "SELECT id, CAST(day AS VARCHAR(10)), CAST(since AS VARCHAR(10)) FROM aggregation_state": [
-        (1, "2026-11-23", "2026-11-22")
-    ],
-    "SELECT institution_id, topic_id, people, answers, right_answers FROM answer_aggregates": [(1, "gifts", 3, 4, 2)],
-    "SELECT institution_id, asked, answered FROM prompt_aggregates": [(1, 7, 6)],
-    "SELECT servant_id, institution_id, topic_id FROM last_answer_days": [(5, 1, "gifts")],
     "SELECT channel, factor, refusals FROM rate_limits": [("telegram", 1.0, 3)],
     "SELECT id, address, token, revision FROM transcript_messages ORDER BY id": [
         (1, "ana", "t1", 4),

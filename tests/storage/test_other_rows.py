@@ -32,7 +32,7 @@ TODAY, LATER = NOW.date(), NOW + timedelta(hours=1)
 OURS, THEIRS = "whatsapp", "telegram"
 ADDRESS, ALIAS, NEIGHBOUR = "MX.1001", "+524771000001", "MX.1002"
 TEMPLATE = ("pregunta_diaria", "es_MX")
-DERIVED = ("answer_aggregates", "prompt_aggregates", "last_answer_days", "aggregation_state")
+DERIVED = ("closings", "blocks", "block_counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ OPERATIONS: dict[str, Operation] = {
     "the language": lambda tx, ana: servants.change(tx, ana.id, language="en"),
     "the hour": lambda tx, ana: servants.change(tx, ana.id, hour=17),
     "the notice": lambda tx, ana: servants.accept_notice(tx, ana.id, "2", LATER),
-    "the institution": lambda tx, ana: servants.change_institution(tx, ana.id, 2),
+    "the institution": lambda tx, ana: servants.change_institution(tx, ana.id, 2, TODAY),
     "a pause": lambda tx, ana: servants.pause(tx, ana.id, None),
     "an end of a pause": lambda tx, ana: servants.resume(tx, ana.id),
     "leaving": lambda tx, ana: servants.leave(tx, ana.id),

@@ -24,6 +24,7 @@ class WebchatRegistration(Registration):
     """The browser chat. Without limits: its messages are rows of our own database."""
 
     name = NAME
+    is_trial = True
     landing_link = ("chat", "/chat")
 
     def is_enabled(self, settings: Settings) -> bool:

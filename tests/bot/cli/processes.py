@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.bot.cli.forkserver import ROOT, ForkedProcess, ForkServer, Request
+from tests.cast import ADDRESSES
 from tests.terminal import CommandResult
 
 TIMEOUT = 60  # seconds after which a process that does not end fails the test
@@ -20,7 +21,8 @@ LAST_LINE = "Ctrl-C stops it"  # of what a process prints once it is ready
 def environment(folder: Path, **given: str) -> dict[str, str]:
     """A minimal environment with the settings `given`; warnings of our own code are errors there too."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return inherited | {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | given
+    own = {"DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    return inherited | {name.upper(): value for name, value in ADDRESSES.items()} | own | given
 
 
 @cache

@@ -165,7 +165,8 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
     assert table.code == 0, table.err
     assert "Institución" in table.out
     assert "(simulado)" in table.out
-    assert "·" in table.out, "the small group is suppressed"
+    assert "a más tardar el" in table.out, "the small group has no block of its own"
+    assert "entre" in table.out
     plain = json.loads(integra("report", "--format", "json").out)
     for name in ("institution", "topic"):
         rows_of = plain["rows" if name == "institution" else "topics"]
@@ -173,10 +174,42 @@ def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> 
         assert [row[name] for row in rows_of if f"│ {row[name]} " not in table.out] == [], "each has its row"
     rows = list(csv.DictReader(io.StringIO(integra("report", "--format", "csv").out)))
     assert [row["code"] for row in rows] == [row["code"] for row in plain["rows"]]
-    assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "34"
-    assert "" in {row["rightness"] for row in rows}
+    assert {row["code"]: row["enrolled"] for row in rows}["DEMO"] == "35"
+    shown = {row["state"]: row for row in rows}
+    assert (shown["waiting"]["enrolled"], shown["waiting"]["rightness"]) == ("<10", "")
+    assert 50 <= int(shown["shown"]["rightness"]) <= 75
+    assert [int(row["participation"]) % 5 for row in rows if row["participation"]] == [0, 0]
     filtered = json.loads(integra("report", "--format", "json", "--institution", "demo").out)
     assert [row["code"] for row in filtered["rows"]] == ["DEMO"]
+
+
+def test_export_writes_the_stored_blocks_in_each_format(integra: Integra, tmp_path: Path) -> None:
+    with Demo(tmp_path):
+        pass
+    rows = list(csv.DictReader(io.StringIO(integra("export", "answers", "--format", "csv").out.lstrip("\ufeff"))))
+    assert {row["institution"] for row in rows} >= {"DEMO", ""}
+    assert all(int(row["total"]) % 3 == 0 and row["is_fictional"] == "true" for row in rows)
+    assert {bool(row["topic"]) for row in rows} == {True, False}, "by week, and by month and topic"
+    weeks = json.loads(integra("export", "participation", "--format", "json").out)
+    assert {row["people"] for row in weeks if row["institution"] == "DEMO"} <= {"30", "35"}
+    assert all(int(row["participation"]) % 5 == 0 for row in weeks)
+    file = tmp_path / "blocks.xlsx"
+    written = integra("export", "answers", "--format", "xlsx", "--file", str(file))
+    assert written.out == f"{len(rows)} blocks written to {file}.\n"
+    assert file.read_bytes().startswith(b"PK")
+    assert integra("export", "answers", "--format", "xlsx", "--file", str(file)).code == 1, "it exists"
+
+
+def test_after_a_restore_what_waited_is_never_shown(integra: Integra, tmp_path: Path) -> None:
+    with Demo(tmp_path):
+        pass
+    before = integra("export", "answers", "--format", "json").out
+    for count in (r"[1-9]\d*", "0"):
+        restored = integra("migrate", "--after-restore")
+        assert restored.code == 0, restored.err
+        line = rf"Answers that waited to be counted and will not be shown: {count}\."
+        assert re.fullmatch(line, restored.out.splitlines()[-1])
+    assert integra("export", "answers", "--format", "json").out == before
 
 
 @pytest.mark.parametrize(
@@ -293,7 +326,7 @@ def test_the_demo_starts_with_one_command_and_survives_a_restart(integra: Integr
         assert second.welcome_value("Enrolment code") == "DEMO"
     assert second.code == 0
     assert json.loads(integra("report", "--format", "json").out) == before
-    assert before["enrolled"] == 61
+    assert before["enrolled"] == 60
 
 
 def test_a_port_in_use_is_one_line(integra: Integra) -> None:

@@ -109,7 +109,7 @@ class Office:
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[SECRETS] = database, library, SECRET
         self.app[CLOCK] = lambda: self.now
-        self.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10)
+        self.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10, draw_key=bytes(32))
         self.app[PAGES] = Pages(library)
         letterbox.attach(self.app)
         console.attach(self.app)

@@ -43,7 +43,9 @@ async def opened(url: str, library: Library, **settings: Any) -> AsyncIterator[O
     parsed = Settings(_env_file=None, **{"webchat": "off"} | settings)
     channel_capabilities = {"whatsapp": capabilities("tap")} if parsed.has_whatsapp else {}
     office.app[SETTINGS] = parsed
-    office.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10, channel_capabilities)
+    office.app[INSTALLATION] = Installation(
+        ZONE, "http://127.0.0.1:8080", SECRET.route, 10, channel_capabilities, draw_key=bytes(32)
+    )
     async with TestServer(office.app) as server:
         office.address = str(server.make_url("")).rstrip("/")
         yield office

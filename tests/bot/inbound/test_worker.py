@@ -40,7 +40,9 @@ class Stage:
         self.wakes = 0
         self.is_fixed = False
         self.inbox = Inbox(database, KEY, clock)
-        installation = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10)
+        installation = Installation(
+            ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10, draw_key=bytes(32)
+        )
         self.update_worker = UpdateWorker(database, self.inbox, library, installation, clock, self.wake_dispatcher)
 
     def wake_dispatcher(self) -> None:

@@ -24,7 +24,12 @@ TOKEN = "token-of-metrics"
 UNREACHABLE = "postgresql+asyncpg://user@/x?host=/nowhere/at/all"
 ZONE = ZoneInfo("America/Mexico_City")
 WITHOUT_WHATSAPP = Installation(
-    ZONE, "http://127.0.0.1:8080", b"k" * 32, min_group=10, channel_capabilities={"telegram": FULL_CAPABILITIES}
+    ZONE,
+    "http://127.0.0.1:8080",
+    b"k" * 32,
+    min_group=10,
+    channel_capabilities={"telegram": FULL_CAPABILITIES},
+    draw_key=bytes(32),
 )
 WITH_WHATSAPP = replace(
     WITHOUT_WHATSAPP, channel_capabilities={"telegram": FULL_CAPABILITIES, "whatsapp": capabilities("tap")}

@@ -162,7 +162,9 @@ async def test_no_page_of_another_origin_can_follow_a_chat(visitor: Visitor, hea
 
 def request_with(public_url: str, *headers: tuple[str, str]) -> web.Request:
     app = web.Application()
-    app[INSTALLATION] = Installation(ZoneInfo("America/Mexico_City"), public_url, bytes(32), min_group=10)
+    app[INSTALLATION] = Installation(
+        ZoneInfo("America/Mexico_City"), public_url, bytes(32), min_group=10, draw_key=bytes(32)
+    )
     return make_mocked_request("POST", "/", CIMultiDict(headers), app=app)
 
 

@@ -35,6 +35,7 @@ INSTALLATION = Installation(
     b"k" * 32,
     min_group=10,
     channel_capabilities={WINDOWED: Capabilities(reply_window=timedelta(hours=24)), "telegram": Capabilities()},
+    draw_key=bytes(32),
 )
 NAMES = (WINDOWED, "telegram", "webchat")
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from content.library import Library
 from content.workdays import Calendar
 from handlers.administration import demo, reports
+from handlers.administration.reports import RowState
 from handlers.context import WorkContext
 from storage import schema
 from storage.database import Database
@@ -45,7 +46,7 @@ async def test_only_institutions_marked_fictional_are_created(database: Database
     async with database.read() as tx:
         institutions = await servants.all_institutions(tx)
         work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
-        report = await reports.institution_table(work, work.today - timedelta(days=28), work.today)
+        report = await reports.institution_table(work, *reports.default_period(work.today))
     assert {institution.code for institution in institutions} == {
         entry.code for entry in library.institutions if entry.fictional
     }
@@ -53,6 +54,13 @@ async def test_only_institutions_marked_fictional_are_created(database: Database
     assert demo.CODE in {institution.code for institution in institutions}
     assert report.is_fictional
     assert any("ficticio" in institution.name for institution in institutions)
+    states = {row.code: row.state for row in report.rows}
+    assert states.pop(demo.CODE) is RowState.SHOWN
+    assert sorted(states.values()) == [RowState.SHOWN, RowState.WAITING], "the third group is small"
+    assert report.rightness is not None
+    assert len(report.weeks) == demo.WEEKS
+    assert report.months
+    assert any(row.rightness for row in report.topics)
 
 
 async def test_the_demo_is_not_created_beside_a_real_institution(database: Database, library: Library) -> None:
@@ -96,7 +104,7 @@ async def test_the_same_seed_generates_the_same_data(database: Database, library
 
     first = await filled()
     async with database.write() as tx:
-        for table in ("answers", "prompts", "servants", "institutions"):
+        for table in ("block_counts", "blocks", "closings", "answers", "prompts", "servants", "institutions"):
             await tx.exec_driver_sql(f"DELETE FROM {table}")
     assert await filled() == first
 

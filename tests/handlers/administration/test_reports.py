@@ -1,282 +1,165 @@
-"""Reports: shares, suppression of small groups, and that subtraction reveals none of them."""
+"""Reports: sums of whole blocks, what is said of institutions without figures, and how figures are rounded."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import cast
-from unittest.mock import AsyncMock, patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
-from content import library as shipped
 from content.library import Library
-from handlers.administration import reports
-from handlers.administration.reports import MIN_GROUP_FLOOR, Report
+from handlers.administration import rates, reports
+from handlers.administration.figure_text import FigureText
+from handlers.administration.rates import People
+from handlers.administration.reports import Report, RowState
 from handlers.context import WorkContext
+from storage import schema
 from storage.database import Database, Transaction
-from storage.learning import record
-from storage.learning.record import Answer, Prompt
 from storage.people import servants
-from storage.reports import statistics
-from storage.reports.statistics import Cell, InstitutionCount
-from tests.cast import MONDAY_NINE
+from storage.reports import blocks
+from storage.reports.figures import Figure
+from tests.attack.drill import RULES
+from tests.attack.invented_year import START, WEEK, Year, noon
 from tests.handlers.conversation import INSTALLATION
 
-LIBRARY = shipped.load()
-TOPICS = list(LIBRARY.topics)
-TODAY = MONDAY_NINE.date()
-FIRST = TODAY - timedelta(days=27)
+pytestmark = pytest.mark.slow
+SIZES = {"A": 30, "B": 14, "C": 4, "D": 0}
+LAST = START + 10 * WEEK
 
 
-async def add_institution(
-    tx: Transaction, library: Library, code: str, size: int, *, right: int = 0, silent: int = 0
-) -> None:
-    """An institution with `size` servants who each answered one prompt today, and `silent` others who did not."""
-    await servants.add_institution(tx, code, f"Institución {code}", "state")
-    institution = await servants.institution_by_code(tx, code)
-    assert institution is not None
-    scenario = sorted(library.scenarios.values(), key=lambda scenario: scenario.id)[0]
-    for number in range(size + silent):
-        servant_id = await servants.add_fictional(tx, institution.id, "2026-11", MONDAY_NINE, FIRST)
-        prompt = Prompt(0, servant_id, TODAY, scenario.id, scenario.competency, "new")
-        if number >= size:
-            await record.plan(tx, servant_id, TODAY, scenario.id, scenario.competency, "new")
-            continue
-        answer = Answer(
-            prompt_id=0,
-            servant_id=servant_id,
-            institution_id=institution.id,
-            topic_id=library.topic_of[scenario.competency].id,
-            competency_id=scenario.competency,
-            scenario_id=scenario.id,
-            option=scenario.right_letter,
-            is_right=number < right,
-            confidence=None,
-            day=TODAY,
-            answered_at=MONDAY_NINE,
-        )
-        await record.add_history(tx, [(prompt, answer)])
-
-
-async def report(database: Database, library: Library, min_group: int = 10, code: str | None = None) -> Report:
-    async with database.read() as tx:
-        return await reports.institution_table(_work(tx, library, min_group), FIRST, TODAY, code)
-
-
-def _work(tx: Transaction, library: Library, min_group: int = 10) -> WorkContext:
-    return WorkContext(tx, library, replace(INSTALLATION, min_group=min_group), MONDAY_NINE)
-
-
-def shown(found: Report) -> Mapping[str, int | None]:
-    return {row.code: row.answered for row in found.rows}
-
-
-async def test_participation_and_rightness_are_shares_of_what_was_asked_and_answered(
-    database: Database, library: Library
-) -> None:
+@pytest.fixture
+async def tx(database: Database, library: Library) -> AsyncIterator[Transaction]:
+    """Ten weeks of four institutions, of which B falls silent after seven; and a fictional one."""
     async with database.write() as tx:
-        await add_institution(tx, library, "A", 12, right=9, silent=4)
-    found = await report(database, library)
-    (row,) = found.rows
-    assert (row.enrolled, row.answered, row.participation, row.rightness) == (16, 12, 12 / 16, 9 / 12)
-    assert (found.enrolled, found.answers, found.participation, found.rightness) == (16, 12, 12 / 16, 9 / 12)
-    assert found.days == ((TODAY, 12, 16),)
-    asked = [topic for topic in found.topics if topic.answers is not None]
-    assert [(topic.answers, topic.rightness) for topic in asked] == [(12, 9 / 12)]
+        year = Year(library)
+        await year.begin(tx, SIZES)
+        await blocks.close(tx, START, RULES)
+        for week in range(10):
+            if week == 7:
+                year.fall_silent("B")
+            await year.live_week(tx, RULES.key)
+            await blocks.close(tx, year.today, RULES)
+        await servants.add_institution(tx, "DEMO", "Ficticia", "state", is_fictional=True)
+        yield tx
+
+
+async def report(
+    tx: Transaction, library: Library, first: date = START, last: date = LAST, code: str | None = None
+) -> Report:
+    work = WorkContext(tx, library, replace(INSTALLATION, min_group=10), noon(LAST))
+    return await reports.institution_table(work, first, last, code)
+
+
+async def test_each_institution_is_shown_with_what_there_is_to_say(tx: Transaction, library: Library) -> None:
+    found = await report(tx, library)
+    assert {row.code: row.state for row in found.rows} == {
+        "A": RowState.SHOWN,
+        "B": RowState.SILENT,
+        "C": RowState.WAITING,
+        "D": RowState.EMPTY,
+        "DEMO": RowState.EMPTY,
+    }
+    rows = {row.code: row for row in found.rows}
+    assert [rows[code].enrolled for code in "ABCD"] == [People(30), People(15), People(0, is_few=True), People(0)]
+    assert rows["A"].participation is not None
+    assert rows["A"].rightness is not None
+    assert (rows["C"].participation, rows["C"].rightness) == (None, None)
+    assert found.shown_by == date(2026, 4, 6)
     assert len(found.topics) == 6
 
 
-async def test_a_small_group_is_hidden_and_the_smallest_other_one_with_it(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        for code, size in (("A", 30), ("B", 12), ("C", 4), ("D", 15)):
-            await add_institution(tx, library, code, size)
-    found = await report(database, library)
-    assert shown(found) == {"A": 30, "B": None, "C": None, "D": 15}
-    assert found.answers == 61
-    hidden = next(row for row in found.rows if row.code == "C")
-    assert (hidden.enrolled, hidden.participation, hidden.rightness) == (None, None, None)
+async def test_totals_are_sums_of_all_blocks_and_never_of_fictional_ones(tx: Transaction, library: Library) -> None:
+    before = await report(tx, library)
+    place = await servants.institution_by_code(tx, "A")
+    assert place is not None
+    await tx.execute(update(schema.blocks).where(schema.blocks.c.key == str(place.id)).values(is_fictional=True))
+    after = await report(tx, library)
+    assert before.participation is not None
+    assert after.participation is not None
+    assert before.answers is not None
+    assert before.rightness is not None
+    assert set(after.participation.blocks) < set(before.participation.blocks)
+    assert set(before.rightness.blocks) <= set(before.answers.blocks)
 
 
-async def test_two_small_groups_that_are_small_together_hide_a_third(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        for code, size in (("A", 30), ("B", 12), ("C", 2), ("D", 1)):
-            await add_institution(tx, library, code, size)
-    assert shown(await report(database, library)) == {"A": 30, "B": None, "C": None, "D": None}
-
-
-async def test_a_few_servants_without_answers_are_a_small_group_too(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        for code, size, silent in (("A", 30, 0), ("B", 12, 0), ("C", 0, 3)):
-            await add_institution(tx, library, code, size, silent=silent)
-    assert shown(await report(database, library)) == {"A": 30, "B": None, "C": None}
-
-
-async def test_a_large_group_without_answers_is_shown(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        await add_institution(tx, library, "A", 12)
-        await add_institution(tx, library, "B", 0, silent=11)
-    found = await report(database, library)
-    assert shown(found) == {"A": 12, "B": 0}
-    assert (found.rows[1].participation, found.rows[1].rightness) == (0, None)
-
-
-@pytest.mark.parametrize(
-    ("configured", "size", "is_shown"), [(1, 4, False), (1, 5, True), (10, 9, False), (10, 10, True)]
-)
-async def test_no_setting_shows_fewer_than_five(
-    database: Database, library: Library, configured: int, size: int, is_shown: bool
-) -> None:
-    async with database.write() as tx:
-        await add_institution(tx, library, "A", size)
-    found = await report(database, library, configured)
-    assert found.min_group == max(configured, MIN_GROUP_FLOOR)
-    assert (found.answers is not None) is is_shown
-    assert (shown(found)["A"] is not None) is is_shown
-    assert bool(found.days) is is_shown
-    assert any(topic.answers is not None for topic in found.topics) is is_shown
-
-
-async def test_a_report_with_a_code_shows_that_institution_only(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        await add_institution(tx, library, "A", 30, right=30)
-        await add_institution(tx, library, "B", 12, right=3)
-        await add_institution(tx, library, "C", 4)
-        await add_institution(tx, library, "D", 8)
-    found = await report(database, library, code="B")
-    assert shown(found) == {"B": 12}
-    assert (found.enrolled, found.answers, found.rightness) == (12, 12, 0.25)
-    assert found.days == ((TODAY, 12, 12),)
-    assert sum(topic.answers or 0 for topic in found.topics) == 12
-    small = await report(database, library, code="C")
-    assert shown(small) == {"C": None}
-    assert (small.enrolled, small.answers, small.days) == (None, None, ())
-    assert all(topic.answers is None for topic in small.topics)
-    unknown = await report(database, library, code="")
-    assert (unknown.rows, unknown.answers, unknown.days) == ((), None, ())
-
-
-async def test_an_institution_hidden_in_the_full_report_is_hidden_in_its_own_report(
+async def test_at_the_end_of_a_quarter_answers_by_scenario_are_counted_too(
     database: Database, library: Library
 ) -> None:
     async with database.write() as tx:
-        await add_institution(tx, library, "A", 30)
-        await add_institution(tx, library, "B", 12)
-        await add_institution(tx, library, "C", 4)  # alone it could be derived from the total: B is hidden with it
-    assert shown(await report(database, library))["B"] is None
-    alone = await report(database, library, code="B")
-    assert shown(alone) == {"B": None}
-    assert (alone.answers, alone.days) == (None, ())
-    assert all(topic.answers is None for topic in alone.topics)
+        year, last = Year(library), LAST + 4 * WEEK
+        await year.begin(tx, {"A": 40, "B": 40})
+        while year.today < last:
+            await year.live_week(tx, RULES.key)
+            await blocks.close(tx, year.today, RULES)
+        found = await report(tx, library, last=last)
+    assert found.answers is not None
+    assert found.rightness is not None
+    assert set(found.rightness.blocks) < set(found.answers.blocks)
 
 
-async def test_other_days_are_not_counted(database: Database, library: Library) -> None:
-    async with database.write() as tx:
-        await add_institution(tx, library, "A", 12)
-    async with database.read() as tx:
-        before = await reports.institution_table(_work(tx, library), FIRST, TODAY - timedelta(days=1))
-    assert before.answers is None
-    assert before.days == ()
+async def test_a_period_is_the_blocks_wholly_inside(tx: Transaction, library: Library) -> None:
+    weeks = [start for start, _ in (await report(tx, library)).weeks]
+    assert weeks == [START + number * WEEK for number in range(10)]
+    for shift, inside in ((0, 3), (1, 2), (-1, 3)):
+        first = START + WEEK + timedelta(days=shift)
+        found = await report(tx, library, first, START + 4 * WEEK - timedelta(days=1))
+        assert len(found.weeks) == inside
+    months = [start for start, _ in (await report(tx, library)).months]
+    assert months == [date(2026, 1, 5), date(2026, 2, 2), date(2026, 3, 2)]
+    assert (await report(tx, library, START, START + 5 * timedelta(days=1))).figures == []
+    assert (await report(tx, library, date.min, date.min)).figures == []
 
 
-# ---------------------------------------------------------------- subtraction, on any numbers
-
-LEAST = 10
-SIZES = st.one_of(st.just(0), st.integers(1, 14), st.integers(10, 60))
-
-
-@st.composite
-def institutions(draw: st.DrawFn) -> list[InstitutionCount]:
-    found = []
-    for number in range(draw(st.integers(1, 7))):
-        size = draw(SIZES)
-        given_answers = size * draw(st.integers(1, 3))
-        found.append(
-            InstitutionCount(
-                code=f"I{number}",
-                name=f"I{number}",
-                sphere="state",
-                is_fictional=False,
-                enrolled=size + draw(st.sampled_from((0, 1, 5, 30))),
-                people=size,
-                asked=given_answers + draw(st.integers(0, 9)),
-                answers=given_answers,
-                right=draw(st.integers(0, given_answers)),
-            )
-        )
-    return found
+async def test_a_liaison_gets_the_blocks_of_the_own_institution_only(tx: Transaction, library: Library) -> None:
+    everything, own = await report(tx, library), await report(tx, library, code="A")
+    row = next(row for row in everything.rows if row.code == "A")
+    assert [one.code for one in own.rows] == ["A"]
+    assert (own.participation, own.rightness) == (row.participation, row.rightness)
+    assert own.enrolled == People(30)
+    assert all(topic.rightness for topic in own.topics)
+    assert (await report(tx, library, code="C")).figures == []
+    assert (await report(tx, library, code="")).rows == ()
 
 
-@st.composite
-def cells(draw: st.DrawFn) -> list[Cell]:
-    return [Cell(topic, size, size, 0) for topic in TOPICS if (size := draw(SIZES))]
+async def test_the_usual_period_holds_a_whole_quarter() -> None:
+    assert reports.default_period(date(2026, 11, 23)) == (date(2026, 7, 6), date(2026, 11, 23))
+    assert reports.default_period(date(2026, 7, 5)) == (date(2026, 1, 5), date(2026, 7, 5))
 
 
-DAYS = st.lists(SIZES, max_size=6).map(
-    lambda asked: [(TODAY - timedelta(days=number), min(size, 3), size) for number, size in enumerate(asked)]
-)
+# ---------------------------------------------------------------- how figures are shown
 
 
-def reported(
-    found: list[InstitutionCount], topics: list[Cell], days: list[tuple[date, int, int]], min_group: int = LEAST
-) -> Report:
-    with (
-        patch.object(statistics, "by_institution", AsyncMock(return_value=found)),
-        patch.object(statistics, "by_topic", AsyncMock(return_value=topics)),
-        patch.object(statistics, "by_day", AsyncMock(return_value=days)),
+def test_shares_are_in_steps_of_five_and_the_ends_are_open(library: Library) -> None:
+    words = FigureText(library, "es")
+    for value, text in (
+        (0, "5 % o menos"),
+        (6, "5 % o menos"),
+        (219, "75 %"),
+        (300, "95 % o más"),
+        (303, "95 % o más"),
     ):
-        work = _work(cast("Transaction", None), LIBRARY, min_group)
-        return asyncio.run(reports.institution_table(work, FIRST, TODAY))
+        assert words.share(Figure("right", (1,), value, 300)) == text
+    assert words.share(None) == "—"
+    assert words.bounds(None) == ""
+    assert words.bounds(Figure("right", (1,), 210, 300)) == "entre 60 y 80 %"
+    assert words.people(rates.people(7)) == "menos de 10"
+    assert words.answers(Figure("right", (1,), 0, 1236)) == "1,240"
 
 
-@given(institutions())
-def test_no_small_group_can_be_derived_from_the_total(found: list[InstitutionCount]) -> None:
-    result = reported(found, [], [])
-    hidden = [count for count, row in zip(found, result.rows, strict=True) if row.answered is None]
-    for count, row in zip(found, result.rows, strict=True):
-        if row.answered is not None:
-            assert (count.people or count.enrolled) >= LEAST
-    if result.answers is not None and any(count.enrolled for count in hidden):
-        left = result.answers - sum(row.answered or 0 for row in result.rows)
-        assert left == sum(count.answers for count in hidden)
-        assert sum(count.people for count in hidden) >= LEAST, "the difference reveals a small group"
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(1, 30))
+def test_a_share_lies_within_its_bounds_which_are_wider_with_fewer_answers(right: int, total: int, count: int) -> None:
+    figure = Figure("right", tuple(range(count)), right, total)
+    rate = rates.rate(figure)
+    assert 5 <= rate.low <= rate.percent <= rate.high <= 95
+    assert {rate.low % 5, rate.percent % 5, rate.high % 5} == {0}
+    many = rates.rate(Figure("right", figure.blocks, 100 * right, 100 * total))
+    assert many.high - many.low <= rate.high - rate.low + 5
 
 
-@given(institutions())
-def test_at_most_one_large_group_is_hidden(found: list[InstitutionCount]) -> None:
-    """No more than one large group is hidden, and only beside a small one."""
-    result = reported(found, [], [])
-    rows = zip(found, result.rows, strict=True)
-    large = [row for count, row in rows if row.answered is None and count.people >= LEAST]
-    small = [count for count in found if 0 < (count.people or count.enrolled) < LEAST]
-    assert len(large) <= (1 if small else 0)
-
-
-@given(cells())
-def test_no_small_topic_can_be_derived_although_servants_answer_several(topics: list[Cell]) -> None:
-    result = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], topics, [])
-    known = {cell.name: cell.people for cell in topics}
-    sizes = [(known.get(topic, 0), row.answers) for topic, row in zip(TOPICS, result.topics, strict=True)]
-    assert all(size >= LEAST for size, answers in sizes if answers is not None)
-    hidden = [size for size, answers in sizes if answers is None and size]
-    if hidden and any(answers is not None for _, answers in sizes):
-        assert max(hidden) >= LEAST, "the hidden topics may all be of the same few servants"
-
-
-@given(DAYS)
-def test_a_day_with_few_prompts_is_neither_shown_nor_derivable(days: list[tuple[date, int, int]]) -> None:
-    result = reported([InstitutionCount("A", "A", "state", False, 90, 90, 900, 900, 0)], [], days)
-    assert all(asked >= LEAST for _, _, asked in result.days)
-    hidden = [asked for day, _, asked in days if asked and day not in {shown_day for shown_day, _, _ in result.days}]
-    if hidden and result.days:
-        assert max(hidden) >= LEAST
-
-
-@given(institutions(), st.integers(-5, 30))
-def test_groups_below_the_floor_are_hidden_for_any_setting(found: list[InstitutionCount], configured: int) -> None:
-    result = reported(found, [], [], configured)
-    assert result.min_group >= MIN_GROUP_FLOOR
-    for count, row in zip(found, result.rows, strict=True):
-        assert row.answered is None or (count.people or count.enrolled) >= MIN_GROUP_FLOOR
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, People(0)), (1, People(0, True)), (9, People(0, True)), (10, People(10)), (12, People(10))]
+)
+def test_people_are_shown_to_the_nearest_five_and_few_only_as_few(count: int, shown: People) -> None:
+    assert rates.people(count) == shown

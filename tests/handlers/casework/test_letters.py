@@ -25,7 +25,9 @@ from storage.people.closures import Closure
 from tests.fakes.letterbox import NOW, TODAY
 from tests.fakes.unit import Asker, Keyholder, Unit, new_id
 
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32), min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32), min_group=10, draw_key=bytes(32)
+)
 LIBRARY = shipped.load()
 DAYS = st.dates(date(2026, 11, 1), date(2027, 2, 15))
 
@@ -395,5 +397,7 @@ async def test_a_route_that_does_not_decrypt_has_no_recipient(database: Database
         await unit.publish(tx)
         await submit(tx, unit, asker)
         await cases.flag_news(tx, asker.case)
-        elsewhere = Installation(INSTALLATION.timezone, INSTALLATION.public_url, os.urandom(32), INSTALLATION.min_group)
+        elsewhere = Installation(
+            INSTALLATION.timezone, INSTALLATION.public_url, os.urandom(32), INSTALLATION.min_group, draw_key=bytes(32)
+        )
         assert await letters.claim_news(replace(_work(tx), installation=elsewhere)) == []

@@ -16,7 +16,9 @@ from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW
 from tests.fakes.unit import Unit
 
-INSTALLATION = Installation(ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32), min_group=10)
+INSTALLATION = Installation(
+    ZoneInfo("America/Mexico_City"), "http://127.0.0.1", os.urandom(32), min_group=10, draw_key=bytes(32)
+)
 ANSWERS = "ynunnynnnn-nyu"
 
 

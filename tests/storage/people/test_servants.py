@@ -79,7 +79,7 @@ async def test_language_and_hour_are_changed_independently(database: Database) -
         beto = await enrol(tx, ids["LEON"], BETO.address)
         await servants.change(tx, ana.id, language="en")
         await servants.change(tx, ana.id, hour=0)
-        await servants.change_institution(tx, ana.id, ids["SALUD"])
+        await servants.change_institution(tx, ana.id, ids["SALUD"], TODAY)
         await servants.accept_notice(tx, ana.id, "2027-1", NOW + DAY)
         expected = replace(
             ana,

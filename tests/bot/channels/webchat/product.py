@@ -54,7 +54,7 @@ class Product:
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[CLOCK] = database, library, clock
         self.app[INSTALLATION] = Installation(
-            ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10
+            ZoneInfo("America/Mexico_City"), "http://127.0.0.1:8080", bytes(32), min_group=10, draw_key=bytes(32)
         )
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
         self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, timing
