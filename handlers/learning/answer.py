@@ -78,7 +78,7 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     drawn = await lanes.with_lanes(tx, choices[0].context.installation.draw_key, given)
     new_ids = await record.add_answers(tx, drawn)
     recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
-    await memories.add_answers(tx, [_answer_record(choice) for choice in recorded])
+    await memories.add_answers(tx, [answer for answer in drawn if answer.prompt_id in new_ids])
     return [
         _feedback_response(choice)
         if choice in recorded

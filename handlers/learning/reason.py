@@ -38,12 +38,18 @@ async def _explanation(context: Context, prompt: Prompt) -> Message:
     if last is None:
         key = Reason.UNANSWERED if prompt.reason == Reason.UNANSWERED else Reason.NEW
         return Message(f"reason.{key}")
-    values: dict[str, Value] = {"days": (prompt.day - last.day).days}
+    values: dict[str, Value] = {"since": _since(context, (prompt.day - last.day).days)}
     if prompt.reason == Reason.SEASON:
         return Message("reason.season", {"season": _season(context, prompt)})
     if prompt.reason in (Reason.CONFIDENT_ERROR, Reason.MISTAKE, Reason.UNANSWERED):
         return Message(f"reason.{prompt.reason}", values)
     return Message("reason.review", values)  # and whatever an older version noted
+
+
+def _since(context: Context, days: int) -> Text:
+    """For example "hace 12 días"."""
+    key = "reason.yesterday" if days == 1 else "reason.days_ago"
+    return Text(**{language: context.library.phrases.plain(language, key, {"days": days}) for language in LANGUAGES})
 
 
 def _season(context: Context, prompt: Prompt) -> Text:

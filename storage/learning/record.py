@@ -145,16 +145,15 @@ async def histories(tx: Transaction, servant_ids: Collection[int]) -> dict[int, 
 
 
 async def last_answered_before(tx: Transaction, asked: Prompt) -> Answer | None:
-    """The servant's last answer to the competency of a prompt, among those to prompts of earlier days."""
+    """The servant's last answer to the competency of a prompt before its day: what was known when it was chosen."""
     statement = (
         select(*_ANSWER)
-        .join(prompts, prompts.c.id == answers.c.prompt_id)
         .where(
             answers.c.servant_id == asked.servant_id,
             answers.c.competency_id == asked.competency_id,
-            prompts.c.day < asked.day,
+            answers.c.day < asked.day,
         )
-        .order_by(prompts.c.day.desc())
+        .order_by(answers.c.answered_at.desc(), answers.c.prompt_id.desc())
         .limit(1)
     )
     row = (await tx.execute(statement)).mappings().first()

@@ -85,3 +85,17 @@ async def test_progress_is_said_in_the_language_of_the_servant(talk: Talk, compe
     await practise(talk, competency, [False])
     said = text_of(await talk.command(ANA, "progress", language="en"))
     assert talk.phrase("progress.level.practising", "en", number=1) in said
+
+
+async def test_what_was_guessed_right_today_is_not_held_for_being_fresh(talk: Talk, competency: str) -> None:
+    """On the day itself everything is remembered: the level is that of another day."""
+    await talk.enrol(ANA)
+    scenarios = talk.library.askable[competency]
+    for number in range(8):
+        await answer_today(talk, ANA, scenarios[number % 4], is_right=False)
+        talk.clock.move(days=1)
+    for number in range(2):
+        talk.clock.move(days=30)
+        prompt = await answer_today(talk, ANA, scenarios[number], is_right=True)
+        await talk.press(ANA, f"sure:{prompt}:guess")
+    assert await marks(talk) == FADING

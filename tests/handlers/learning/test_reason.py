@@ -47,7 +47,7 @@ async def test_a_question_that_comes_back_says_why(talk: Talk, reason: str, key:
     await talk.enrol(ANA)
     await answered_days_ago(talk, 12, is_right=False)
     prompt = await prompt_with(talk, reason)
-    assert text_of(await talk.press(ANA, f"reason:{prompt}")) == talk.phrase(f"reason.{key}", days=12)
+    assert text_of(await talk.press(ANA, f"reason:{prompt}")) == talk.phrase(f"reason.{key}", since="12 días antes")
 
 
 async def test_the_reason_stays_the_same_after_the_answer(talk: Talk) -> None:
@@ -57,7 +57,22 @@ async def test_the_reason_stays_the_same_after_the_answer(talk: Talk) -> None:
     before = text_of(await talk.type(ANA, "por que esta"))
     feedback = await talk.press(ANA, f"answer:{prompt}:a")
     assert f"reason:{prompt}" in [button.choice for row in feedback[-1].rows for button in row]
-    assert text_of(await talk.command(ANA, "porque")) == before == talk.phrase("reason.review", days=5)
+    assert text_of(await talk.command(ANA, "porque")) == before == talk.phrase("reason.review", since="5 días antes")
+
+
+async def test_an_answer_that_came_after_the_choice_is_no_reason_for_it(talk: Talk) -> None:
+    """An older prompt of the rule is answered late, after today's was planned: then nothing was known of it."""
+    await talk.enrol(ANA)
+    talk.clock.move(days=1)
+    older, rule = await prompt_with(talk, Reason.NEW, number=0), next(iter(talk.library.askable.values()))
+    talk.clock.move(days=1)
+    prompt = await prompt_with(talk, Reason.UNANSWERED)
+    await talk.press(ANA, f"answer:{older}:{rule[0].right_letter}")
+    assert text_of(await talk.press(ANA, f"reason:{prompt}")) == talk.phrase("reason.unanswered")
+    talk.clock.move(days=1)
+    later = await prompt_with(talk, Reason.REVIEW, number=2)
+    expected = talk.phrase("reason.review", since=talk.phrase("reason.yesterday"))
+    assert text_of(await talk.press(ANA, f"reason:{later}")) == expected
 
 
 async def test_a_season_is_named(talk: Talk) -> None:

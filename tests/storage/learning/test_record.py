@@ -141,7 +141,7 @@ async def test_a_history_has_every_prompt_with_its_answer_or_none(database: Data
     assert found == {ana: [one, PastPrompt(later.id, later.day, "s2", "c2", "new", None, None, None, None)], beto: []}
 
 
-async def test_the_last_answer_to_a_rule_is_one_to_an_earlier_prompt(database: Database) -> None:
+async def test_the_last_answer_to_a_rule_is_one_of_an_earlier_day(database: Database) -> None:
     async with database.write() as tx:
         ana, place = await add_servant(tx)
         beto, _ = await add_servant(tx)
@@ -152,7 +152,8 @@ async def test_the_last_answer_to_a_rule_is_one_to_an_earlier_prompt(database: D
                 await record.add_answers(tx, [answer_to(made[days], place)])
         await record.add_answers(tx, [answer_to(await add_prompt(tx, beto, TODAY), place)])
         last = await add_prompt(tx, ana, TODAY + 4 * DAY, "s4", "c1")
-        await record.add_answers(tx, [answer_to(last, place)])
+        late = replace(answer_to(made[2], place, "b", after=9), day=last.day)
+        await record.add_answers(tx, [answer_to(last, place), late])
         assert await record.last_answered_before(tx, last) == answer_to(made[1], place)
         assert await record.last_answered_before(tx, made[0]) is None
         assert await record.last_answered_before(tx, made[3]) is None
