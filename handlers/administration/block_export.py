@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from handlers.administration import rates
 from storage.database import Transaction
 from storage.learning.lanes import Lane
-from storage.reports import figures
+from storage.reports import figures, ladders
 from storage.reports.figures import Block
 from storage.reports.ladders import RIGHT, TOTAL
 
@@ -14,13 +14,6 @@ Cells = list[list[str]]
 PERIOD = ("from", "to", "is_fictional")
 GROUP = ("institution", "sphere", "topic", "scenario", "rule")
 COUNTS = (TOTAL, RIGHT, "a", "b", "c", "d", "sure", "sure_wrong")
-KEYS: Mapping[Lane, tuple[tuple[str, ...], ...]] = {
-    Lane.REACH: (("institution",), ("sphere",), ()),
-    Lane.PLACE: (("institution",), ("sphere",), ()),
-    Lane.TOPIC: (("institution", "topic"), ("sphere", "topic"), ("topic",)),
-    Lane.MAP: (("sphere", "scenario"), ("scenario",), ("rule",)),
-}
-"""What the parts of a block's key are, by rung (storage/reports/ladders.py)."""
 
 
 async def answers_table(tx: Transaction, first: date, last: date) -> Cells:
@@ -53,7 +46,7 @@ async def _blocks(tx: Transaction, first: date, last: date) -> list[tuple[Block,
 
 def _place(block: Block, codes: Mapping[str, str]) -> list[str]:
     """When and where: the weeks of a block, and what its answers share."""
-    parts = dict(zip(KEYS[block.lane][block.rung], block.key.split(" "), strict=False))
+    parts = ladders.parts(block.lane, block.rung, block.key)
     if "institution" in parts:
         parts["institution"] = codes.get(parts["institution"], "")
     period = [block.since.isoformat(), (block.week + timedelta(days=6)).isoformat(), str(block.is_fictional).lower()]

@@ -96,7 +96,7 @@ async def institution_table(work: WorkContext, first: date, last: date, code: st
     found = await figures.blocks_within(work.tx, first, last)
     ours = [block for block in found if block.is_fictional == is_fictional]
     if code is not None:
-        ours = [block for block in ours if listed and block.rung == 0 and _institution_id(block) == listed[0].id]
+        ours = [block for block in ours if listed and _institution_id(block) == listed[0].id]
     reach, right = _in(ours, Lane.REACH), _in(ours, Lane.PLACE, Lane.TOPIC)
     return Report(
         first=first,
@@ -119,10 +119,9 @@ def _in(blocks: Iterable[Block], *chosen: Lane) -> list[Block]:
 
 
 def _institution_id(block: Block) -> int | None:
-    """The institution of a block of the finest rung; None: it is of another kind."""
-    if block.rung > 0 or block.lane not in (Lane.REACH, Lane.PLACE, Lane.TOPIC):
-        return None
-    return int(block.key.partition(" ")[0])
+    """The institution of a block; None: it is of several."""
+    institution = ladders.parts(block.lane, block.rung, block.key).get("institution")
+    return int(institution) if institution else None
 
 
 def _rows(listed: Sequence[Enrolment], found: Sequence[Block]) -> Iterable[InstitutionRow]:
@@ -163,7 +162,7 @@ def _is_silent(block: Block) -> bool:
 
 def _topics(library: Library, found: Sequence[Block]) -> Iterable[TopicRow]:
     for topic in library.topics.values():
-        blocks = [block for block in found if block.key.rpartition(" ")[2] == topic.id]
+        blocks = [block for block in found if ladders.parts(block.lane, block.rung, block.key).get("topic") == topic.id]
         yield TopicRow(topic.name, figures.figure(RIGHT, blocks))
 
 

@@ -173,13 +173,13 @@ async def _count(tx: Transaction, closing: _Closing, lane: Lane, rows: Sequence[
     left = [row for row in rows if people.may_count(row)]
     excluded = [row.id for row in rows if not people.may_count(row)]
     start, last_weeks = await _period_start(tx, closing, lane), await _last_weeks(tx, closing, lane)
-    for rung, key_of in enumerate(ladder.rungs if is_final else ladder.rungs[:1]):
+    for number, rung in enumerate(ladder.rungs if is_final else ladder.rungs[:1]):
         groups: dict[tuple[str, bool], list[Row]] = defaultdict(list)
         for row in left:
-            groups[key_of(row, people.sphere(row)), people.is_fictional(row)].append(row)
+            groups[ladders.key(rung, row, people.sphere(row)), people.is_fictional(row)].append(row)
         left = []
         for group, found in sorted(groups.items()):
-            place = _Place(lane, rung, *group)
+            place = _Place(lane, number, *group)
             if len({row.servant_id for row in found if people.is_established(row)}) < closing.rules.least:
                 left += found
             else:

@@ -35,46 +35,30 @@ class Row(NamedTuple):
     is_sure: bool
 
 
-Key = Callable[[Row, str], str]
-"""The key of a row, given the sphere of its institution."""
 Label = Callable[[date], tuple[int, ...]]
 """The week, month or quarter of a day; equal for the days of one."""
 
 
-def _institution(row: Row, _: str) -> str:
-    return str(row.institution_id)
+PARTS: Mapping[str, Callable[[Row, str], str]] = {
+    "institution": lambda row, _: str(row.institution_id),
+    "sphere": lambda _, sphere: sphere,
+    "topic": lambda row, _: row.topic_id,
+    "scenario": lambda row, _: row.scenario_id,
+    "rule": lambda row, _: row.competency_id,
+}
+"""What a key may be made of: by name, how it is read from a row and the sphere of its institution."""
+Rung = tuple[str, ...]
+"""The names of the parts of a key; none: all rows together."""
 
 
-def _sphere(_: Row, sphere: str) -> str:
-    return sphere
+def key(rung: Rung, row: Row, sphere: str) -> str:
+    """The key of a row: its parts, none of which has a space, in one text."""
+    return " ".join(PARTS[name](row, sphere) for name in rung)
 
 
-def _all(_: Row, __: str) -> str:
-    return ""
-
-
-def _institution_topic(row: Row, _: str) -> str:
-    return f"{row.institution_id} {row.topic_id}"
-
-
-def _sphere_topic(row: Row, sphere: str) -> str:
-    return f"{sphere} {row.topic_id}"
-
-
-def _topic(row: Row, _: str) -> str:
-    return row.topic_id
-
-
-def _sphere_scenario(row: Row, sphere: str) -> str:
-    return f"{sphere} {row.scenario_id}"
-
-
-def _scenario(row: Row, _: str) -> str:
-    return row.scenario_id
-
-
-def _rule(row: Row, _: str) -> str:
-    return row.competency_id
+def parts(lane: Lane, rung: int, key: str) -> dict[str, str]:
+    """The parts of a key by name."""
+    return dict(zip(LADDERS[lane].rungs[rung], key.split(" "), strict=False))
 
 
 # ---------------------------------------------------------------- what is counted
@@ -98,7 +82,7 @@ class Ladder:
     """How the rows of one lane are counted: its period, its keys from fine to coarse, its measures."""
 
     period: Label
-    rungs: tuple[Key, ...]
+    rungs: tuple[Rung, ...]
     measures: Callable[[Sequence[Row]], Mapping[str, int]]
 
 
@@ -127,12 +111,12 @@ def first_monday(day: date, label: Label) -> date:
     return first
 
 
-PLACES = (_institution, _sphere, _all)
+PLACES: tuple[Rung, ...] = (("institution",), ("sphere",), ())
 LADDERS: Mapping[Lane, Ladder] = {
     Lane.REACH: Ladder(week, PLACES, _rightness),
     Lane.PLACE: Ladder(week, PLACES, _rightness),
-    Lane.TOPIC: Ladder(month, (_institution_topic, _sphere_topic, _topic), _rightness),
-    Lane.MAP: Ladder(month, (_sphere_scenario, _scenario, _rule), _choices),
+    Lane.TOPIC: Ladder(month, (("institution", "topic"), ("sphere", "topic"), ("topic",)), _rightness),
+    Lane.MAP: Ladder(month, (("sphere", "scenario"), ("scenario",), ("rule",)), _choices),
 }
 
 

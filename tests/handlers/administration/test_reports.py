@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from content.library import Library
-from handlers.administration import rates, reports
+from handlers.administration import block_export, rates, reports
 from handlers.administration.figure_text import FigureText
 from handlers.administration.rates import People
 from handlers.administration.reports import Report, RowState
@@ -94,6 +94,10 @@ async def test_at_the_end_of_a_quarter_answers_by_scenario_are_counted_too(
             await year.live_week(tx, RULES.key)
             await blocks.close(tx, year.today, RULES)
         found = await report(tx, library, last=last)
+        header, *rows = await block_export.answers_table(tx, START, last)
+    exported = [dict(zip(header, row, strict=True)) for row in rows]
+    assert {row["institution"] for row in exported} >= {"A", "B", ""}
+    assert {bool(row["scenario"] or row["rule"]) for row in exported if not row["topic"]} == {True, False}
     assert found.answers is not None
     assert found.rightness is not None
     assert set(found.rightness.blocks) < set(found.answers.blocks)

@@ -5,7 +5,9 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.learning.lanes import Lane
 from storage.reports import ladders
+from storage.reports.ladders import LADDERS, Row
 
 DAYS = st.dates(date(2020, 1, 10), date(2035, 12, 31))
 
@@ -34,3 +36,15 @@ def test_the_fair_share_is_the_largest_that_is_at_most_a_fifth(counts: list[int]
     share = ladders.fair_share(counts)
     assert share == 1 or is_fair(share)
     assert share >= max(counts) or not is_fair(share + 1)
+
+
+def test_the_parts_of_a_key_are_read_as_they_were_written() -> None:
+    row = Row(1, 2, 3, "a-topic", "a-scenario", "a-rule", "a", is_right=True, is_sure=False)
+    known = {"institution": "3", "sphere": "state", "topic": "a-topic", "scenario": "a-scenario", "rule": "a-rule"}
+    seen = set()
+    for lane in (Lane.REACH, Lane.PLACE, Lane.TOPIC, Lane.MAP):
+        for number, rung in enumerate(LADDERS[lane].rungs):
+            parts = ladders.parts(lane, number, ladders.key(rung, row, "state"))
+            assert parts == {name: known[name] for name in rung}
+            seen |= set(parts)
+    assert seen == set(known)
