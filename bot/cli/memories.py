@@ -30,7 +30,8 @@ async def rebuild() -> None:
     async with wiring.build(settings) as app:
         async with app.database.read() as tx:
             ids = await servants.enrolled_ids(tx)
-        with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as progress:
             for batch in progress.track([ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]):
                 async with app.database.write() as tx:
                     await memories.rebuild(tx, batch)

@@ -15,6 +15,9 @@ from handlers.administration import reports
 from storage import migrate as schema
 from storage.people import servants
 
+YEARS = range(2000, 2180)
+"""Of days that reports and memories know."""
+
 
 class ReportFormat(StrEnum):
     """How a report is printed."""
@@ -54,6 +57,9 @@ def parse_day(option: str, text: str | None, default: date) -> date:
     if text is None:
         return default
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         fail(f"{option}: not a day (seen: {text!r}); expected YYYY-MM-DD")
+    if day.year not in YEARS:
+        fail(f"{option}: no day of this course (seen: {text!r}); expected a year from {YEARS[0]} to {YEARS[-1]}")
+    return day

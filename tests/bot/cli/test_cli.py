@@ -187,7 +187,7 @@ def test_export_writes_the_stored_blocks_in_each_format(integra: Integra, tmp_pa
     with Demo(tmp_path):
         pass
     rows = list(csv.DictReader(io.StringIO(integra("export", "answers", "--format", "csv").out.lstrip("\ufeff"))))
-    assert {row["institution"] for row in rows} >= {"DEMO", ""}
+    assert {row["institution"] for row in rows} >= {"DEMO", "DEMO-RIO"}
     assert all(int(row["total"]) % 3 == 0 and row["is_fictional"] == "true" for row in rows)
     assert {bool(row["topic"]) for row in rows} == {True, False}, "by week, and by month and topic"
     weeks = json.loads(integra("export", "participation", "--format", "json").out)
@@ -217,6 +217,7 @@ def test_after_a_restore_what_waited_is_never_shown(integra: Integra, tmp_path: 
     [
         (["--from", "yesterday"], "--from: not a day (seen: 'yesterday'); expected YYYY-MM-DD"),
         (["--to", "2026-02-30"], "--to: not a day (seen: '2026-02-30'); expected YYYY-MM-DD"),
+        (["--to", "0001-01-01"], "--to: no day of this course (seen: '0001-01-01'); expected a year from 2000 to 2179"),
         (["--from", "2026-03-02", "--to", "2026-03-01"], "--from: after --to (seen: 2026-03-02 and 2026-03-01)"),
         (["--institution", "NOWHERE"], "--institution: no such code (seen: 'NOWHERE')"),
     ],
