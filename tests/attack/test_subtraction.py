@@ -44,7 +44,7 @@ def test_every_row_is_in_one_block_at_most_and_no_invented_person_with_a_real_on
     blocks_of_answers = {answer.prompt_id: answer.block for answer in drill.answers}
     for block in drill.blocks:
         ids = [row for row in drill.rows[block.id] if row > 0]
-        assert {blocks_of_answers.get(row, block.id) for row in ids} <= {block.id}, "none is counted anew"
+        assert {blocks_of_answers.get(row, block.id) for row in ids} <= {block.id}, "none is counted again"
         people = {drill.person[row] for row in drill.rows[block.id]}
         assert len(people) >= RULES.least
         assert {person in drill.invented for person in people} == {block.is_fictional}
