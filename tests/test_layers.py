@@ -91,6 +91,7 @@ MODULES_OF_BLOCKS = (  # a column, and the code of the partitions of all answers
     "tests/attack/invented_year.py",
     "tests/attack/test_subtraction.py",
     "tests/storage/learning/test_lanes.py",
+    "tests/storage/reports/test_ladders.py",
     "tests/storage/reports/test_blocks.py",
 )
 ALLOWED_WORDS = {  # words that a fixed format needs, by module
