@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -131,7 +131,8 @@ async def build(
 
 def _installation(settings: Settings, keys: Secrets) -> Installation:
     capabilities = {
-        registration.name: registration.capabilities(settings) for registration in registry.enabled(settings)
+        one.name: replace(one.capabilities(settings), reports_delivery=one.confirms_deliveries)
+        for one in registry.enabled(settings)
     }
     timezone = ZoneInfo(settings.timezone)
     return Installation(

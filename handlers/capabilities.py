@@ -14,6 +14,7 @@ class Capabilities:
     joins_messages: bool = False  # one response is sent as one message: each costs, and their order is not guaranteed
     max_buttons: int = 100  # below one message
     has_menus: bool = False  # more than a few buttons are shown as a menu, which needs a label
+    reports_delivery: bool = False  # the platform reports when a message is on the recipient's device
     typed_commands: bool = False  # users type «hora» where other channels have /hora
     reply_window: timedelta | None = None  # how long after the user's last message free text may be sent; None: always
     prompt_template: str = "tap"

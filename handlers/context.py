@@ -50,7 +50,11 @@ class WorkContext:
     @property
     def today(self) -> date:
         """The calendar day in the installation's time zone."""
-        return self.now.astimezone(self.installation.timezone).date()
+        return self.local_day(self.now)
+
+    def local_day(self, moment: datetime) -> date:
+        """The calendar day of a moment in the installation's time zone."""
+        return moment.astimezone(self.installation.timezone).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,22 @@ class Context(WorkContext):
             return None
         at = self.update.at
         return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < MAX_UNIX_TIME else self.now
+
+    @property
+    def acted_at(self) -> datetime:
+        """When the user typed or pressed: by the platform's clock, and no later than we received it.
+
+        Where the platform reports no time, the moment of receipt: an update may wait until we handle it.
+        """
+        at, received_at = self.update.at, self.update.received_at
+        received = datetime.fromtimestamp(received_at, UTC) if 0 < received_at < MAX_UNIX_TIME else self.now
+        reported = datetime.fromtimestamp(at, UTC) if 0 < at < MAX_UNIX_TIME else received
+        return min(reported, received, self.now)
+
+    @property
+    def acted_on(self) -> date:
+        """The calendar day of `acted_at`."""
+        return self.local_day(self.acted_at)
 
 
 @dataclass(frozen=True, slots=True)

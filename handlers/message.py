@@ -49,6 +49,8 @@ class Update:
     press: str = ""
     album: str = ""  # same for all parts of one album, which get one reply together
     at: int = 0  # when it happened by the platform's clock, Unix seconds; 0: not reported
+    received_at: float = 0.0  # when we stored it, Unix seconds; 0: not stored yet
+    quoted: str = ""  # the platform's identifier of the message to which a typed text replies; empty: to none
     alias: str = ""
     moved_to: str = ""  # MOVED: the new address (empty: the old one stays valid) ...
     moved_alias: str = ""  # ... and the new alias, if known
@@ -102,6 +104,7 @@ class Message:
     replaces: bool = False  # edits the message whose button was pressed, where the channel can edit
     refreshes: bool = False
     template_message: TemplateMessage | None = None
+    prompt_id: int = 0  # of the prompt whose question the message shows; 0: it shows none
 
 
 class Action(StrEnum):
@@ -173,4 +176,5 @@ class Parcel:
     token: str = ""  # the delivery's idempotency key, for channels that detect duplicate sends by it
     number: int = 0  # the delivery's id, for channels that return it with every delivery status
     template: RenderedTemplate | None = None
+    prompt_id: int = 0  # of the prompt whose question it shows; 0: it shows none
     menu: str = ""  # label that opens the menu of buttons, on channels that have menus

@@ -106,6 +106,7 @@ def _deliveries(
             body=pack(parcel),
             due_at=work.now,
             deadline=trigger.deadline,
+            prompt_id=parcel.prompt_id or None,
         )
         for index, parcel in enumerate(parcels)
     ]
@@ -143,7 +144,7 @@ def render(
     )
     menu = library.phrases.plain(language, "button.menu", {}) if capabilities.has_menus and rows else ""
     rows = tuple(row for row in rows if row)
-    return Parcel(recipient.address, action, text, rows, ref, template=template, menu=menu)
+    return Parcel(recipient.address, action, text, rows, ref, template=template, prompt_id=message.prompt_id, menu=menu)
 
 
 def _button(library: Library, language: str, button: Button) -> RenderedButton:
@@ -186,7 +187,8 @@ def _joined(parcels: Sequence[Parcel], max_buttons: int) -> list[Parcel]:
             found.append(parcel)
         else:
             template, menu = last.template or parcel.template, last.menu or parcel.menu
-            found[-1] = replace(last, text=text, rows=rows, template=template, menu=menu)
+            prompt_id = last.prompt_id or parcel.prompt_id
+            found[-1] = replace(last, text=text, rows=rows, template=template, prompt_id=prompt_id, menu=menu)
     return found
 
 
@@ -194,7 +196,7 @@ def _joined(parcels: Sequence[Parcel], max_buttons: int) -> list[Parcel]:
 
 
 def pack(parcel: Parcel) -> str:
-    """Encode a parcel as the body of a delivery: a JSON array; address, token and number are the delivery's columns."""
+    """Encode a parcel as the body of a delivery: a JSON array; the other fields are the delivery's columns."""
     rows = [
         [[button.label, button.choice, button.url, button.hint, button.is_optional] for button in row]
         for row in parcel.rows
@@ -211,4 +213,4 @@ def unpack(address: str, key: str, body: str, number: int = 0) -> Parcel:
     buttons = tuple(tuple(RenderedButton(*fields) for fields in row) for row in rows)
     if template is not None:
         template = RenderedTemplate(**template | {name: tuple(template[name]) for name in ("values", "choices")})
-    return Parcel(address, Action(action), text, buttons, ref, press, key, number, template, menu)
+    return Parcel(address, Action(action), text, buttons, ref, press, key, number, template, menu=menu)

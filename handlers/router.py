@@ -12,7 +12,7 @@ from content.text import fold
 from handlers import help, outgoing
 from handlers.account import enroll, leave, link_channels, profile
 from handlers.context import Context, Response, WorkContext
-from handlers.learning import answer, daily, progress, reason
+from handlers.learning import answer, daily, progress, reason, typed_answer
 from handlers.message import Update, UpdateKind
 from handlers.orientation import assess, consult, faq
 from handlers.outgoing import Recipient, Trigger
@@ -186,7 +186,7 @@ async def _respond(context: Context) -> Response:
         return await faq.handle_text(context) or await enroll.handle_text(context)
     if enroll.must_renew(context):
         return await faq.handle_support(context) or await enroll.renew(context)
-    return await answer.handle_text(context) or await faq.handle_text(context) or await help.text(context)
+    return await typed_answer.handle(context) or await faq.handle_text(context) or await help.text(context)
 
 
 def _command(context: Context) -> tuple[str, str]:

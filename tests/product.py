@@ -81,7 +81,7 @@ async def _no_sleep(_: float) -> None:
 @asynccontextmanager
 async def running(url: str, folder: Path, library: Library, clock: Clock, **settings: object) -> AsyncIterator[Product]:
     """The product on the migrated database at `url`, with the institutions of tests/cast.py, listening on a port."""
-    async with FakeTelegram() as fake, FakeWhatsApp(clock) as meta:
+    async with FakeTelegram(now=clock) as fake, FakeWhatsApp(clock) as meta:
         for template in library.templates.values():
             for language in LANGUAGES:
                 meta.templates.put(template.name, template.code(language), template.components(language))

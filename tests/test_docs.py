@@ -34,6 +34,7 @@ COMPOSED = (
     "button.{sure,think,guess}",  # handlers/learning/answer: confidence
     "reason.{new,confident-error,mistake,review,unanswered}",  # as content/learning/selection: Reason
     "season.{regalos,declaraciones,cierre-anual,elecciones,entrega-recepcion}",  # as a competency's seasons
+    "weekday.{1,2,3,4,5,6,7}",  # handlers/learning/typed_answer: the day of a prompt
     "progress.level.{held,fading,practising}",  # as content/learning/levels: Level
     f"channel.{{{','.join(one.name for one in registry.REGISTRATIONS)}}}",  # content/phrases: Phrases.channel_name
     "front.{chat,letterbox,console}",  # bot/web/landing: doors

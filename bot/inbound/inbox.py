@@ -65,6 +65,8 @@ class Inbox:
 
     def _encrypt(self, event: ReadableEvent) -> bytes:
         values = {name: getattr(event, name) for name in event.__slots__}
+        if isinstance(event, Update):
+            values["received_at"] = self._clock().timestamp()
         return self.box.encrypt(_encode({"is": _TAGS[type(event)]} | values).encode(), event.channel)
 
     def read(self, row: updates.StoredUpdate) -> ReadableEvent:

@@ -27,14 +27,14 @@ async def receive(work: WorkContext, receipt: Receipt) -> bool:
     A failure has the same consequences as a refusal while sending.
     """
     tx, now = work.tx, work.now
-    delivery = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.status, now)
+    at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
+    delivery = await receipts.record_status(tx, receipt.channel, receipt.number, receipt.ref, receipt.status, now, at)
     if delivery is not None and receipt.status is DeliveryStatus.FAILED:
         code, meaning = receipt.code, receipt.meaning
         log.warning(
             "delivery_failed_later", delivery=delivery.id, channel=delivery.channel, code=code, meaning=meaning.value
         )
-        failed_at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
-        return await _apply_failure(work, Failure(delivery, meaning, code, failed_at))
+        return await _apply_failure(work, Failure(delivery, meaning, code, at))
     return False
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Review",
     "RuleMemory",
     "after_answers",
+    "are_last",
     "replay",
     "rules",
     "with_confidence",
@@ -128,6 +129,12 @@ def after_answers(packed: Sequence[bytes], reviews: Sequence[Review], cohort: Co
     _record(state.header, rule_rows, text_rows, batch, cohort)
     state.rules.rows[rule_places], state.texts.rows[text_places] = rule_rows, text_rows
     return _pack(state)
+
+
+def are_last(packed: Sequence[bytes], reviews: Sequence[Review]) -> list[bool]:
+    """For each person whether a review is of no earlier day than their last answer. Raises MemoryFormatError."""
+    last = unpack(packed).header["last_day"].tolist()
+    return [stored_day(review.day) >= day for review, day in zip(reviews, last, strict=True)]
 
 
 def replay(histories: Sequence[Sequence[Review]], cohort: Cohort = PRIOR) -> list[bytes]:

@@ -1,20 +1,24 @@
-"""Record the answer to a prompt once, and explain it with the cited articles."""
+"""Record the answer to a prompt once, on the day on which it was given, and explain it with the cited articles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from content.course.law import Citation
 from content.course.scenario import LETTERS, Scenario
 from content.library import Library
-from content.text import Text, fold
+from content.text import Text
 from handlers.context import Context, Response
 from handlers.learning import daily, memories, reason
 from handlers.message import Button, Message, Value
+from storage.channels import contact
 from storage.learning import lanes, record
 from storage.learning.record import Answer, Prompt
 from storage.people.servants import Servant
 
 CONFIDENCES = ("sure", "think", "guess")
+ANSWERABLE = timedelta(days=7)
+"""How long after the day of a prompt its answer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,12 @@ class ChosenOption:
     prompt: Prompt
     scenario: Scenario
     letter: str
+    day: date  # local, on which the servant chose
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it comes too late to count."""
+        return self.day - self.prompt.day > ANSWERABLE
 
 
 async def handle(context: Context) -> Response:
@@ -39,31 +49,40 @@ async def handle_all(contexts: Sequence[Context]) -> list[Response]:
     known_ids = {prompt_id for prompt_id in prompt_ids if prompt_id is not None}
     prompts = await record.prompts_of(contexts[0].tx, known_ids)
     choices = [
-        _chosen_option(context, prompts.get(prompt_id or 0), context.update.choice.rpartition(":")[2])
+        await _chosen_option(context, prompts.get(prompt_id or 0), context.update.choice.rpartition(":")[2])
         for context, prompt_id in zip(contexts, prompt_ids, strict=True)
     ]
     recorded = iter(await _record([choice for choice in choices if choice is not None]))
     return [Response((Message("help.old_button"),)) if choice is None else next(recorded) for choice in choices]
 
 
-async def handle_text(context: Context) -> Response | None:
-    """An option's letter typed instead of pressed; None: the text does not answer today's prompt."""
-    letter = fold(context.update.text)
-    if context.servant is None or len(letter) != 1 or letter not in LETTERS:
-        return None
-    prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
-    choice = _chosen_option(context, prompt, letter)
+async def record_choice(context: Context, prompt: Prompt, letter: str) -> Response | None:
+    """The answer to a prompt that was not pressed but typed; None: the prompt has no such option."""
+    choice = await _chosen_option(context, prompt, letter)
     return None if choice is None else (await _record([choice]))[0]
 
 
-def _chosen_option(context: Context, prompt: Prompt | None, letter: str) -> ChosenOption | None:
+async def _day(context: Context, prompt: Prompt) -> date:
+    """The local day on which the servant acted: not before the day of the prompt, unless that is still to come.
+
+    Where the platform reports no time and could not reach us over midnight, the day nearest to the prompt's own.
+    """
+    day = context.acted_on
+    if day > prompt.day and not context.update.at:
+        away_since = await contact.away_since(context.tx, context.update.channel, context.acted_at)
+        if away_since is not None:
+            day = max(prompt.day, context.local_day(away_since))
+    return max(day, prompt.day) if prompt.day <= context.today else day
+
+
+async def _chosen_option(context: Context, prompt: Prompt | None, letter: str) -> ChosenOption | None:
     """None: the prompt does not exist or is another servant's, or it has no such option."""
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     if context.servant is None or prompt is None or prompt.servant_id != context.servant.id:
         return None
     if scenario is None or scenario.option(letter) is None:
         return None
-    return ChosenOption(context, context.servant, prompt, scenario, letter)
+    return ChosenOption(context, context.servant, prompt, scenario, letter, await _day(context, prompt))
 
 
 async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
@@ -73,18 +92,14 @@ async def _record(choices: Sequence[ChosenOption]) -> list[Response]:
     tx = choices[0].context.tx
     firsts: dict[int, ChosenOption] = {}
     for choice in choices:
-        firsts.setdefault(choice.prompt.id, choice)
+        if not choice.is_late:
+            firsts.setdefault(choice.prompt.id, choice)
     given = [_answer_record(choice) for choice in firsts.values()]
     drawn = await lanes.with_lanes(tx, choices[0].context.installation.draw_key, given)
     new_ids = await record.add_answers(tx, drawn)
     recorded = [choice for choice in firsts.values() if choice.prompt.id in new_ids]
     await memories.add_answers(tx, [answer for answer in drawn if answer.prompt_id in new_ids])
-    return [
-        _feedback_response(choice)
-        if choice in recorded
-        else await _already_answered(choice.context, choice.prompt, choice.scenario)
-        for choice in choices
-    ]
+    return [_feedback_response(choice) if choice in recorded else await _not_recorded(choice) for choice in choices]
 
 
 def _answer_record(choice: ChosenOption) -> Answer:
@@ -100,8 +115,8 @@ def _answer_record(choice: ChosenOption) -> Answer:
         option=choice.letter,
         is_right=option.right,
         confidence=None,
-        day=choice.context.today,
-        answered_at=choice.context.now,
+        day=choice.day,
+        answered_at=choice.context.acted_at,
     )
 
 
@@ -116,13 +131,16 @@ def _answered_message(library: Library, scenario: Scenario, letter: str) -> Mess
     return Message("prompt.answered", daily.prompt_values(library, scenario, letter), replaces=True, refreshes=True)
 
 
-async def _already_answered(context: Context, prompt: Prompt, scenario: Scenario) -> Response:
-    """A prompt answered before: keep the first answer and bring the message up to date."""
-    given = await record.answer(context.tx, prompt.id)
-    assert given is not None
-    refreshed = _answered_message(context.library, scenario, given.option)
-    if given.option == context.update.choice.rpartition(":")[2]:
-        return Response((refreshed,)) if context.update.ref else Response()
+async def _not_recorded(choice: ChosenOption) -> Response:
+    """A prompt answered before keeps its first answer, and the message is brought up to date; or it is too late."""
+    library, scenario = choice.context.library, choice.scenario
+    given = await record.answer(choice.context.tx, choice.prompt.id)
+    if given is None:
+        values = feedback_message(library, choice.prompt, scenario, choice.letter).values
+        return Response((Message("answer.too_late", values),))
+    refreshed = _answered_message(library, scenario, given.option)
+    if given.option == choice.letter:
+        return Response((refreshed,)) if choice.context.update.ref else Response()
     return Response((refreshed, Message("answer.stands", {"letter": given.option.upper()})))
 
 
@@ -134,6 +152,8 @@ async def record_confidence(context: Context) -> Response:
     scenario = context.library.scenarios.get(prompt.scenario_id) if prompt else None
     if prompt is None or given is None or scenario is None or word not in CONFIDENCES:
         return Response((Message("help.old_button"),))
+    if await _day(context, prompt) - prompt.day > ANSWERABLE:
+        return Response((Message("answer.confidence_too_late"),))
     if await record.set_confidence(context.tx, prompt.id, word):
         await memories.add_confidence(context.tx, replace(given, confidence=word))
     else:
@@ -156,13 +176,13 @@ async def explain_other_options(context: Context) -> Response:
 
 
 async def other_options_command(context: Context) -> Response:
-    """`/otras`: the options of today's prompt that were not chosen, each with its explanation."""
-    prompt = None
-    if context.servant is not None:
-        prompt = await record.prompt_of_day(context.tx, context.servant.id, context.today)
-    if prompt is None or await record.answer(context.tx, prompt.id) is None:
+    """`/otras`: the options not chosen in the last answer of that day, each with its explanation."""
+    servant = context.servant
+    given = None if servant is None else await record.last_answer_of_day(context.tx, servant.id, context.acted_on)
+    if given is None:
         return await daily.today(context)
-    return await explain_other_options(replace(context, update=replace(context.update, choice=f"why:{prompt.id}")))
+    named = replace(context.update, choice=f"why:{given.prompt_id}")
+    return await explain_other_options(replace(context, update=named))
 
 
 def feedback_message(library: Library, prompt: Prompt, scenario: Scenario, letter: str) -> Message:

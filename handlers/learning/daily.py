@@ -63,7 +63,7 @@ async def plan_prompts(work: WorkContext, group: DueGroup) -> int:
     if window:
         languages = template_messages.usable_languages(work, window.channel, states[window.channel])
     due_servants = await due.recheck(work.tx, day.due_time, group, windows, languages)
-    planned = await _plan_all(work, due_servants, day, states)
+    planned = await _plan_all(work, due_servants, day, states, needs_template=window is not None)
     if window:
         addresses_written_to = [servant.address for servant in planned]
         await addresses.record_templates_sent(work.tx, window.channel, addresses_written_to, work.now)
@@ -87,7 +87,12 @@ async def defer(work: WorkContext, group: DueGroup) -> None:
 
 
 async def _plan_all(
-    work: WorkContext, due_servants: Sequence[DueServant], day: SendDay, states: TemplateStatesByChannel
+    work: WorkContext,
+    due_servants: Sequence[DueServant],
+    day: SendDay,
+    states: TemplateStatesByChannel,
+    *,
+    needs_template: bool,
 ) -> list[DueServant]:
     """Plan the day's prompts, one statement per table for all; return the servants who have a new prompt."""
     if not due_servants:
@@ -99,7 +104,8 @@ async def _plan_all(
     for servant in planned:
         key = f"daily:{day.date}:{servant.servant_id}"
         channel_states = states.get(servant.channel, {})
-        deliveries += _deliveries(work, servant, prompts[servant.servant_id], day, key, channel_states)
+        prompt = prompts[servant.servant_id]
+        deliveries += _deliveries(work, servant, prompt, day, key, channel_states, needs_template=needs_template)
     await outbox.add(tx, deliveries)
     return planned
 
@@ -142,7 +148,7 @@ async def resend_as_template(work: WorkContext, channel: str, address: str) -> N
     if await record.answer(tx, prompt.id) is not None:
         return
     key = f"daily:{day.date}:{servant.servant_id}:again"
-    await outbox.add(tx, _deliveries(work, servant, prompt, day, key, states))
+    await outbox.add(tx, _deliveries(work, servant, prompt, day, key, states, needs_template=True))
     await addresses.record_template_sent(tx, channel, address, work.now)
 
 
@@ -153,8 +159,13 @@ def _deliveries(
     day: SendDay,
     key: str,
     states: template_messages.TemplateStates,
+    *,
+    needs_template: bool,
 ) -> list[outbox.NewDelivery]:
-    """The prompt, or a newer privacy notice in its place, with the template that may replace it."""
+    """The prompt, or a newer privacy notice in its place, with the template that may replace it.
+
+    `needs_template`: the servant is outside the reply window, so a template that announces the prompt does not show it.
+    """
     library, capabilities = work.library, work.installation.capabilities(servant.channel)
     if servant.notice_version != library.phrases.template("es", "notice.version"):
         template_message: TemplateMessage | None = template_messages.tap_template(library, prompt.competency_id)
@@ -163,6 +174,8 @@ def _deliveries(
         scenario = library.scenarios[prompt.scenario_id]
         template_message = template_messages.template_message(library, capabilities, servant, prompt, scenario, states)
         message = prompt_message(library, prompt, scenario)
+        if needs_template and template_messages.is_announcement(template_message):
+            message = replace(message, prompt_id=0)
     message = replace(message, template_message=template_message)
     recipient = Recipient(servant.channel, servant.address, servant.language)
     trigger = Trigger(key, outbox.DeliveryKind.PROMPT, day.ends)
@@ -211,7 +224,7 @@ def prompt_message(library: Library, prompt: Prompt, scenario: Scenario) -> Mess
         Button("button.option", f"answer:{prompt.id}:{letter}", {"letter": letter.upper()}, hint=option.text)
         for letter, option in zip(LETTERS, scenario.options, strict=False)
     )
-    return Message("prompt.ask", prompt_values(library, scenario), (buttons,))
+    return Message("prompt.ask", prompt_values(library, scenario), (buttons,), prompt_id=prompt.id)
 
 
 def prompt_values(library: Library, scenario: Scenario, chosen: str = "") -> dict[str, str | int | Text]:

@@ -62,12 +62,17 @@ async def add_answers(tx: Transaction, given: Sequence[Answer]) -> None:
 
 
 def _learned(known: Rows, given: Sequence[Answer]) -> dict[int, bytes]:
-    """The memories after answers, of those who have one answer here: two channels may bring two at once."""
+    """The memories after answers, of those who have one answer here, which is their last.
+
+    Two channels may bring two at once, and an answer may arrive after one that was given on a later day.
+    """
     counts = Counter(answer.servant_id for answer in given)
     single = [answer for answer in given if answer.servant_id in known and counts[answer.servant_id] == 1]
-    before = [known[answer.servant_id].memory for answer in single]
-    after = model.after_answers(before, [review_of(answer) for answer in single])
-    return {answer.servant_id: memory for answer, memory in zip(single, after, strict=True)}
+    are_last = model.are_last([known[one.servant_id].memory for one in single], [review_of(one) for one in single])
+    last = [answer for answer, is_last in zip(single, are_last, strict=True) if is_last]
+    before = [known[answer.servant_id].memory for answer in last]
+    after = model.after_answers(before, [review_of(answer) for answer in last])
+    return {answer.servant_id: memory for answer, memory in zip(last, after, strict=True)}
 
 
 async def add_confidence(tx: Transaction, answer: Answer) -> None:

@@ -115,6 +115,11 @@ def tap_template(library: Library, competency: str) -> TemplateMessage:
     return TemplateMessage(TAP_TEMPLATE, {"topic": library.topic_of[competency].name}, ("profile:today",))
 
 
+def is_announcement(message: TemplateMessage | None) -> bool:
+    """Whether a template announces a prompt without showing it."""
+    return message is not None and message.template == TAP_TEMPLATE
+
+
 def _full_template(library: Library, prompt: Prompt, scenario: Scenario) -> TemplateMessage | None:
     """The template that carries the prompt itself; None: the scenario has another number of options."""
     letters = LETTERS[: len(scenario.options)]

@@ -160,6 +160,23 @@ async def last_answered_before(tx: Transaction, asked: Prompt) -> Answer | None:
     return None if row is None else Answer(**row)
 
 
+async def last_answer_of_day(tx: Transaction, servant_id: int, day: date) -> Answer | None:
+    """The last of the answers that a servant gave on a day."""
+    statement = (
+        select(*_ANSWER)
+        .where(answers.c.servant_id == servant_id, answers.c.day == day)
+        .order_by(answers.c.answered_at.desc(), answers.c.prompt_id.desc())
+        .limit(1)
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else Answer(**row)
+
+
+async def answered(tx: Transaction, prompt_ids: Collection[int]) -> frozenset[int]:
+    """The ids of those of these prompts that have an answer."""
+    return frozenset(await tx.scalars(select(answers.c.prompt_id).where(answers.c.prompt_id.in_(prompt_ids))))
+
+
 async def answers_of(tx: Transaction, servant_id: int) -> list[Answer]:
     """A servant's answers, oldest first."""
     rows = await tx.execute(_ANSWERS, {"of_servant": servant_id})

@@ -93,6 +93,7 @@ class NewDelivery:
     body: str
     due_at: datetime
     deadline: datetime | None = None
+    prompt_id: int | None = None  # of the prompt whose question it shows
 
 
 async def add(tx: Transaction, new: Sequence[NewDelivery]) -> None:
@@ -108,6 +109,7 @@ async def add(tx: Transaction, new: Sequence[NewDelivery]) -> None:
             "body": delivery.body,
             "due_at": delivery.due_at,
             "deadline": delivery.deadline,
+            "prompt_id": delivery.prompt_id,
             "state": DeliveryState.WAITING.value,
         }
         for delivery in new

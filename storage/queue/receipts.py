@@ -29,6 +29,11 @@ class DeliveryStatus(StrEnum):
         return DeliveryState.FAILED if self is DeliveryStatus.FAILED else DeliveryState.SENT
 
     @property
+    def is_delivered(self) -> bool:
+        """Whether it was on the recipient's device by then: a read receipt may come without the one before it."""
+        return self in (DeliveryStatus.DELIVERED, DeliveryStatus.READ)
+
+    @property
     def replaced(self) -> list[str]:
         """The lower statuses, which this one replaces."""
         ranks = list(DeliveryStatus)
@@ -47,9 +52,15 @@ class UpdatedDelivery:
 
 
 async def record_status(
-    tx: Transaction, channel: str, number: int, ref: str, status: DeliveryStatus, now: datetime
+    tx: Transaction,
+    channel: str,
+    number: int,
+    ref: str,
+    status: DeliveryStatus,
+    now: datetime,
+    at: datetime | None = None,
 ) -> UpdatedDelivery | None:
-    """Record a status reported by the platform; None: the delivery is unknown, or the status is not new.
+    """Record a status reported by the platform for a moment (None: now); None: the delivery is unknown, or no news.
 
     `number` is our id as returned by the platform (0: not returned), `ref` the platform's own. Any status shows that a
     delivery without a response was sent. A delivery with that id but another reference got the id later: not changed.
@@ -60,7 +71,13 @@ async def record_status(
     if number:
         is_attempted = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
         matching = by_ref.union_all(select(deliveries.c.id).where(in_channel, deliveries.c.id == number, is_attempted))
-    reported = {"platform_status": status.value, "state": status.state.value, "platform_ref": ref[:160]}
+    reported: dict[str, object] = {
+        "platform_status": status.value,
+        "state": status.state.value,
+        "platform_ref": ref[:160],
+    }
+    if status.is_delivered:
+        reported["delivered_at"] = func.coalesce(deliveries.c.delivered_at, at or now)
     ended = {"body": None, "lease_until": None, "worker": None, "ended_at": func.coalesce(deliveries.c.ended_at, now)}
     statement = (
         update(deliveries)

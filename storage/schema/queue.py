@@ -55,6 +55,8 @@ deliveries = Table(
     Column("worker", String(40)),
     Column("platform_ref", String(160)),
     Column("platform_status", String(10)),  # last status by the platform: sent | failed | delivered | read
+    Column("delivered_at", UtcDateTime),  # when it was on the recipient's device, by the platform's clock
+    Column("prompt_id", Id),  # of the prompt whose question it shows; null: it shows none
     Column("fault", String(80)),
     Column("ended_at", UtcDateTime),
     Index("ix_deliveries_due", "channel", "state", "priority", "due_at", "id"),

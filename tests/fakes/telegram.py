@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,9 +53,11 @@ class Fault:
 class FakeTelegram:
     """Use as `async with FakeTelegram() as telegram`; then `telegram.url` is the API's address."""
 
-    def __init__(self, token: str = TOKEN) -> None:
+    def __init__(self, token: str = TOKEN, now: Callable[[], datetime] | None = None) -> None:
         self.token = token
         self.world = World(self._queue)
+        if now is not None:
+            self.world.clock = lambda: now().timestamp()
         self.pending: list[Values] = []
         self.next_update = 870_000_001
         self.allowed: tuple[str, ...] = UPDATE_KINDS
@@ -98,7 +101,7 @@ class FakeTelegram:
 
     def advance(self, seconds: int) -> None:
         """Advance the server's clock, by which messages and presses expire."""
-        self.world.now += seconds
+        self.world.ahead += seconds
 
     def fail(self, method: str, **how: Any) -> Fault:
         """Make the next request of a method fail, e.g. `fail("sendMessage", status=429, retry_after=3)`."""

@@ -55,11 +55,16 @@ class World:
     """State of the server: clock, last ids, users and presses."""
 
     queue: Queue
-    now: int = 1_763_820_000
+    clock: Callable[[], float] = lambda: 1_763_820_000.0  # Unix seconds
+    ahead: int = 0  # seconds that the server's clock was advanced by the test
     last_message: int = 100
     last_press: int = 4_000_000_000_000_000
     people: dict[int, "Person"] = field(default_factory=dict)
     presses: dict[str, Press] = field(default_factory=dict)
+
+    @property
+    def now(self) -> int:
+        return int(self.clock()) + self.ahead
 
     def person(self, number: int, language: str) -> "Person":
         person = Person(self, number, language)
@@ -94,8 +99,10 @@ class Person:
     def start(self, code: str = "") -> int:
         return self.say(f"/start {code}".rstrip())
 
-    def say(self, text: str) -> int:
+    def say(self, text: str, quoting: ChatMessage | None = None) -> int:
         content: dict[str, Any] = {"text": text}
+        if quoting is not None:
+            content["reply_to_message"] = quoting.raw()
         if text.startswith("/"):
             content["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]
         return self.send(content)

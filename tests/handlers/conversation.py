@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, select
 
 from content.library import Library
 from handlers import outgoing, router
@@ -17,6 +17,7 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from storage.people.servants import Servant
+from storage.queue.outbox import DeliveryState
 from tests.cast import INSTITUTIONS, Clock, SampleServant
 from tests.planning import plan
 
@@ -47,8 +48,18 @@ class Talk:
     async def press(self, who: SampleServant, choice: str, **fields: Any) -> list[Parcel]:
         return await self.send_update(who, UpdateKind.CHOICE, choice=choice, **({"ref": "55", "press": "p"} | fields))
 
-    async def type(self, who: SampleServant, text: str) -> list[Parcel]:
-        return await self.send_update(who, UpdateKind.TEXT, text=text)
+    async def type(self, who: SampleServant, text: str, **fields: Any) -> list[Parcel]:
+        """Type a text below everything that has been sent so far."""
+        await self.arrive(who)
+        return await self.send_update(who, UpdateKind.TEXT, text=text, **fields)
+
+    async def arrive(self, who: SampleServant) -> None:
+        """Let the platform accept all messages to a user; the message identifiers are the ids of the deliveries."""
+        rows = schema.deliveries
+        waiting = (rows.c.address == who.address) & (rows.c.state == DeliveryState.WAITING)
+        sent = {"state": DeliveryState.SENT, "ended_at": self.clock(), "platform_ref": cast(rows.c.id, String)}
+        async with self.database.write() as tx:
+            await tx.execute(rows.update().where(waiting).values(sent))
 
     async def command(self, who: SampleServant, command: str, text: str = "", language: str = "") -> list[Parcel]:
         return await self.send_update(who, UpdateKind.COMMAND, command=command, text=text, language=language)

@@ -60,7 +60,7 @@ def _parse_update(raw: dict[str, Any]) -> Update | None:
         warnings.simplefilter("ignore")  # about members that a later version of the library parses differently
         parsed = telegram.Update.de_json(_parsed_members(raw), None)
     if parsed.message is not None:
-        return _message(key, parsed.message)
+        return _message(key, parsed.message, raw["message"])
     if parsed.callback_query is not None:
         return _parse_press(key, parsed.callback_query)
     if parsed.my_chat_member is not None:
@@ -114,7 +114,7 @@ def _parsed_members(raw: dict[str, Any]) -> dict[str, Any]:
     return used
 
 
-def _message(key: str, message: telegram.Message) -> Update | None:
+def _message(key: str, message: telegram.Message, raw: dict[str, Any]) -> Update | None:
     user = message.from_user
     if message.chat.type != ChatType.PRIVATE or (user is not None and user.is_bot):
         return None
@@ -135,7 +135,15 @@ def _message(key: str, message: telegram.Message) -> Update | None:
         language=_language(user),
         ref=_ref(message.message_id),
         album=_album(message.media_group_id),
+        at=int(message.date.timestamp()),
+        quoted=_quoted(raw.get("reply_to_message")),
     )
+
+
+def _quoted(message: object) -> str:
+    """The identifier of the message of this chat to which a message replies; empty for none, and for a broken one."""
+    number = message.get("message_id") if isinstance(message, dict) else None
+    return str(number) if _is_number(number) else ""
 
 
 def _album(media_group_id: object) -> str:

@@ -39,7 +39,17 @@ class UpdateSource(UpdateParser, Protocol):
     async def fetch(self, offset: int | None) -> list[Any]: ...
 
 
-async def poll(telegram: UpdateSource, inbox: EventStore, *, sleep: Sleep = asyncio.sleep) -> None:
+async def _unrecorded() -> None:
+    """Record no contact."""
+
+
+async def poll(
+    telegram: UpdateSource,
+    inbox: EventStore,
+    confirm_contact: Callable[[], Awaitable[None]] = _unrecorded,
+    *,
+    sleep: Sleep = asyncio.sleep,
+) -> None:
     """Poll for updates for ever. Ends only by cancellation, or by TokenRevoked: then no retry helps.
 
     A fetch with an offset confirms everything before it, so it is made after the updates are stored. After an empty
@@ -50,6 +60,7 @@ async def poll(telegram: UpdateSource, inbox: EventStore, *, sleep: Sleep = asyn
     while True:
         try:
             batch = await telegram.fetch(offset)
+            await confirm_contact()  # before the updates are stored: how they are dated depends on it
             await parse_and_store(batch, telegram, inbox)
         except TokenRevoked:
             raise

@@ -10,6 +10,7 @@ from bot.channels.registration import ChannelServices, PlatformRuntime, Registra
 from bot.channels.stop_reason import StopCause
 from bot.channels.telegram import receiver, webhook_monitor
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, ProfileTexts, Telegram, Webhook
+from bot.channels.telegram.contact import ContactRecorder
 from bot.channels.telegram.parser import NAME
 from bot.config import Settings
 from bot.secrets import Secrets
@@ -27,6 +28,7 @@ class TelegramRuntime(PlatformRuntime):
         super().__init__(channel)
         self._services = services
         self.uses_webhook = services.settings.telegram_uses_webhook
+        self._contact = ContactRecorder(services.database, NAME, services.clock)
 
     def attach(self, site: web.Application) -> None:
         if self.uses_webhook:
@@ -46,10 +48,10 @@ class TelegramRuntime(PlatformRuntime):
     async def receive(self) -> None:
         """Poll, or watch the webhook. One process at a time polls: Telegram gives updates to one poller only."""
         if self.uses_webhook:
-            await webhook_monitor.watch(self._services.database, self.channel, self._services.clock)
+            await webhook_monitor.watch(self._services.database, self.channel, self._services.clock, self._contact)
         while True:
             async with advisory_locks.acquire(self._services.database, Lock.POLLING) as lost:
-                polling = asyncio.create_task(receiver.poll(self.channel, self._services.inbox))
+                polling = asyncio.create_task(receiver.poll(self.channel, self._services.inbox, self._contact.confirm))
                 losing = asyncio.create_task(lost.wait())
                 try:
                     await asyncio.wait([polling, losing], return_when=asyncio.FIRST_COMPLETED)

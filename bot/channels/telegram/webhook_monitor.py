@@ -13,6 +13,7 @@ import structlog
 
 from bot.channels.channel import ChannelError
 from bot.channels.telegram.channel import PendingUpdates, Telegram
+from bot.channels.telegram.contact import ContactRecorder
 from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.channels import channel_facts
@@ -38,26 +39,37 @@ def has_recovered(before: PendingUpdates, now: PendingUpdates) -> bool:
     return now.count == 0 or now.count < before.count
 
 
-async def watch(database: Database, telegram: Telegram, clock: Callable[[], datetime]) -> None:
+async def watch(
+    database: Database, telegram: Telegram, clock: Callable[[], datetime], contact: ContactRecorder
+) -> None:
     """Check until cancelled, in one process at a time (under an advisory lock)."""
     while True:
         async with advisory_locks.acquire(database, Lock.WEBHOOK_MONITORING) as lost:
             before = None
             while not lost.is_set():
-                before = await check(database, telegram, clock, before)
+                before = await check(database, telegram, clock, before, contact)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(CHECK_INTERVAL):
                         await lost.wait()
 
 
 async def check(
-    database: Database, telegram: Telegram, clock: Callable[[], datetime], before: PendingUpdates | None
+    database: Database,
+    telegram: Telegram,
+    clock: Callable[[], datetime],
+    before: PendingUpdates | None,
+    contact: ContactRecorder | None = None,
 ) -> PendingUpdates | None:
-    """Compare the webhook's state with that of the last check, record a change, and return the present state."""
+    """Compare the webhook's state with that of the last check, record a change, and return the present state.
+
+    A contact is confirmed when no update is pending, or fewer than before.
+    """
     try:
         now = await telegram.pending_updates()
         if before is not None:
             await _record(database, telegram.name, before, now, clock())
+        if contact is not None and (now.count == 0 or (before is not None and has_recovered(before, now))):
+            await contact.confirm()
     except (ChannelError, DatabaseUnavailable) as error:  # the state is unknown; the next check may succeed
         log.info("telegram_webhook_check_failed", channel=telegram.name, fault=str(error))
         return before

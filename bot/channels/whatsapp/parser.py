@@ -188,6 +188,7 @@ def _message(raw: dict[str, Any], change: _Change, _: int) -> Update | None:
         choice=choice,
         at=timestamp_of(raw.get("timestamp")),
         alias=phone,
+        quoted=hashed_key(text_of(object_in(raw, "context").get("id"))) if kind is UpdateKind.TEXT else "",
     )
 
 

@@ -67,8 +67,23 @@ def test_what_only_looks_like_a_command_is_text(text: str) -> None:
 
 def test_sender_and_message_id_are_carried_along() -> None:
     assert parsed(message(text="hola")) == Update(
-        "telegram", "31", "5000000001", UpdateKind.TEXT, text="hola", language="es-MX", ref="9"
+        "telegram", "31", "5000000001", UpdateKind.TEXT, text="hola", language="es-MX", ref="9", at=1763820000
     )
+
+
+@pytest.mark.parametrize(
+    ("replied_to", "quoted"),
+    [
+        ({"message_id": 7, "date": 1, "chat": {"id": 5000000001, "type": "private"}}, "7"),
+        ({"message_id": True}, ""),
+        ({"message_id": 2**70}, ""),
+        ({"message_id": "7"}, ""),
+        ([7], ""),
+        (None, ""),
+    ],
+)
+def test_the_message_replied_to_is_carried_along(replied_to: object, quoted: str) -> None:
+    assert parsed(message(text="b", reply_to_message=replied_to)).quoted == quoted
 
 
 @pytest.mark.parametrize(

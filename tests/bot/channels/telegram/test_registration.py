@@ -69,7 +69,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
 def runtime() -> TelegramRuntime:
     """A bot that polls; what it would poll with is never used."""
     settings = Settings.model_construct(telegram_bot_token=SecretStr("a token"), telegram_mode="polling")
-    services: Any = SimpleNamespace(settings=settings, database=None, inbox=None)
+    services: Any = SimpleNamespace(settings=settings, database=None, inbox=None, clock=None)
     channel: Any = None
     return TelegramRuntime(channel, services)
 

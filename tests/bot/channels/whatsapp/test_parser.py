@@ -75,9 +75,15 @@ def test_the_tables_cover_all_samples_and_all_kinds_of_events() -> None:
 
 def test_sender_time_and_text_are_carried_along_and_nothing_else() -> None:
     quoted = text("hola", context={"from": "524770000000", "id": "wamid.OUT1"})
+    key, ref = hashed_key("wamid.IN1"), hashed_key("wamid.OUT1")
     assert parse(incoming(quoted)) == [
-        Update("whatsapp", hashed_key("wamid.IN1"), USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS)
+        Update("whatsapp", key, USER, UpdateKind.TEXT, text="hola", at=WROTE_AT, alias=ALIAS, quoted=ref)
     ]
+
+
+@pytest.mark.parametrize("context", [None, 5, [], {"id": None}, {"id": {"a": 1}}, {"from": "524770000000"}])
+def test_a_broken_quotation_is_none(context: object) -> None:
+    assert parse_update(incoming(text("b", context=context))).quoted == ""
 
 
 @pytest.mark.parametrize("name", [name for name, (_, expected) in ROWS.items() if expected == "attachment"])
