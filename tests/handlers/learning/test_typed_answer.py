@@ -90,6 +90,14 @@ async def test_a_platforms_clock_that_is_ahead_counts_as_the_moment_of_receipt(t
     assert await recorded(talk) == [(tuesday, "a", TUESDAY)]
 
 
+async def test_a_platforms_clock_that_is_years_behind_dates_no_answer_before_its_prompt(talk: Talk) -> None:
+    monday, _ = await two_days(talk)
+    await talk.press(ANA, f"answer:{monday}:b", at=1_000_000_000)
+    assert await recorded(talk) == [(monday, "b", MONDAY)]
+    await talk.type(ANA, "c", at=1_000_000_000)  # below no prompt that we know of
+    assert len(await recorded(talk)) == 1
+
+
 # ---------------------------------------------------------------- quotations
 
 
