@@ -239,7 +239,7 @@ MISTAKES = {
     ),
     "emphasis that is not closed": (
         "messages/chat.es.toml",
-        [("**Todo lo que guardamos de ti**", "**Todo lo que guardamos de ti")],
+        [("**Lo que guardamos de ti**", "**Lo que guardamos de ti")],
         ["messages/chat.es.toml", "leave.my_data", "opened but not closed"],
     ),
     "a placeholder with an attribute": (

@@ -64,7 +64,7 @@ PIECES = st.one_of(
             "sure",
             "LEON",
             "SALUD",
-            "2026-11-3",
+            "2026-12-1",
             "ynu-",
             "yyyyyyyyyyyyyy",
             "today",

@@ -103,7 +103,7 @@ async def test_leaving_deletes_the_personal_data(ana: Phone, product: Product) -
     await ana.tap("Sí, darme de baja")
     assert "borramos" in ana.messages()[-1]
     await ana.type("/misdatos")
-    assert ana.messages()[-1] == "No guardamos nada de ti."
+    assert ana.messages()[-1] == "No tienes registro. De los mensajes de este chat queda la dirección ocho días."
     product.clock.move(days=1)
     assert await product.tick() == 0
 

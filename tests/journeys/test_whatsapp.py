@@ -105,7 +105,7 @@ async def test_commands_are_listed_as_words_and_recognized_in_any_spelling(ana: 
     assert "/" not in help_text
     for word, expected in {
         "Pausa": "descansar",
-        "MIS DATOS": "Todo lo que guardamos",
+        "MIS DATOS": "Lo que guardamos de ti",
         "mi avance": "Tu avance",
         "canal": "WhatsApp",
         "otras": "Ya respondiste",
@@ -281,7 +281,7 @@ async def test_the_new_owner_of_a_number_sees_nothing_of_its_previous_owner(
     beto = product.meta.person(ana.person.phone, "MX.4242")
     async with WhatsAppPhone(product.meta, product.settle, beto) as phone:
         await phone.type("mis datos")
-        assert phone.messages()[-1] == "No guardamos nada de ti."
+        assert phone.messages()[-1] == "No tienes registro. De los mensajes de este chat queda la dirección ocho días."
 
 
 async def test_a_user_known_by_number_is_recognized_when_their_id_appears_later(product: Product) -> None:

@@ -138,7 +138,7 @@ async def test_an_officer_joins_signs_in_opens_and_answers_and_no_plaintext_leav
         await page.get_by_role("button", name="Insertar").click()
         await page.get_by_role("button", name="Firmar, sellar y enviar").click()
         await expect(page.locator(".letter")).to_have_count(2)
-        await expect(page.locator(".letter.officer")).to_contain_text("Firma comprobada")
+        await expect(page.locator(".letter.officer")).to_contain_text("Firma comprobada con la lista")
         await expect(page.locator("#case-state")).to_have_text("Respondida")
         await carmen.check_accessibility()
 

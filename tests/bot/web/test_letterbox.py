@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import hashlib
+import html
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,7 @@ from storage.database import Database, DatabaseUnavailable
 from tests.fakes.letterbox import TODAY, Letterbox, running
 from tests.fakes.unit import Asker
 
+THREATS = Path(__file__).resolve().parents[3] / "docs" / "threat-model.md"
 MAX_WEIGHT = 30_000  # bytes, compressed: over a bad connection the page loads within a few seconds
 
 
@@ -43,6 +46,16 @@ async def test_everybody_gets_the_same_bytes(box: Letterbox) -> None:
             assert "Set-Cookie" not in response.headers
             pages.add(await response.read())
     assert len(pages) == 1
+
+
+async def test_the_page_says_what_it_does_not_protect_from_yet(box: Letterbox, library: Library) -> None:
+    async with box.web.get(box.url + "/c") as response:
+        page = html.unescape(await response.text())
+    threats = THREATS.read_text(encoding="utf-8")
+    for claim, key in (("A7", "limit_server"), ("A6", "limit_trace")):
+        assert re.search(rf"^\| {claim} \|.*\| false today \|", threats, re.MULTILINE), f"{key} is to be taken out"
+        for language in ("es", "en"):
+            assert library.phrases.template(language, f"letterbox.{key}") in page
 
 
 async def test_the_whole_letterbox_weighs_little(box: Letterbox) -> None:
