@@ -24,7 +24,7 @@ PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that
 PLAN_PAUSE = 0.005  # seconds between two such transactions, in which all other waiting writers have their turn
 DEFER_BATCH = 250  # servants deferred in one transaction
 LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plans
-PERIOD_MINUTES = 15  # all work is due at the start of a period; notices leave together: their time reveals nothing
+PERIOD_MINUTES = 15  # all work is due at the start of a period; notices leave together, in random order
 
 log = structlog.get_logger()
 

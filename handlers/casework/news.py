@@ -1,7 +1,7 @@
 """Notify askers that there is news of a confidential query.
 
 The notice has a constant text that names no case. It is enqueued on its own and only at fixed times of day, so that
-neither its content nor its time points to a case.
+the chat shows neither case nor minute. The rows of outbox and ledger, joined, still point to the case.
 """
 
 import secrets

@@ -1,7 +1,8 @@
 """The ledger: who opened or answered what, and in which hour; each row holds the keyed hash of the previous one.
 
-With write access to the table but without the audit key, no valid row can be forged. Rows deleted at the end are
-detected only by comparing with a head that was recorded elsewhere (`Head`): print it, or store it with the backup.
+Forging a valid row needs the audit key, whose hexadecimal form is also the token of `/metrics`. Rows deleted at the
+end are detected only by comparing with a head that was recorded elsewhere (`Head`): print it, or store it with the
+backup.
 """
 
 import hashlib

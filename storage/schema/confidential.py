@@ -75,7 +75,8 @@ ledger = Table(  # audit log; each row holds the hash of the previous one
 )
 
 # ---------------------------------------------------------------- confidential queries
-# No rowid, random keys, days instead of moments: no ordering reveals which servant a case belongs to.
+# No rowid, random keys, days instead of moments: these tables have no order. The ledger and the outbox do: joined with
+# them, most cases point to a chat.
 
 cases = Table(
     "cases",

@@ -1,4 +1,4 @@
-// The letterbox's entry script: everything is sealed before it leaves this browser, and opened only here.
+// The letterbox's entry script: texts are sealed before they leave this browser, for the readers that the server lists.
 
 import * as sealing from "../sealing/sealing.js";
 import { $, request, setLanguage, show, showAltered } from "./page.js";

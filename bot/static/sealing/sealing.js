@@ -279,7 +279,8 @@ export async function openLetter(caseKey, letter, keyList) {
 export const letterHash = async (letter) => b64(await sha256(utf8(canonical(letter))));
 
 // Opens a complete thread: every letter in order and naming the previous one; otherwise throws Altered.
-// A new epoch's key is trusted only once an officer's signed letter opens with it: anybody can seal a key to a reader.
+// A new epoch's key is trusted once an officer's signed letter opens with it. That is not enough: rows can make an
+// officer's page seal its answer under a key of the writer's, whose epoch it then vouches for.
 export async function openThread(caseId, caseKeys, letters, keyList) {
   const opened = [];
   const trusted = new Set([1]);
