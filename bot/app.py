@@ -81,11 +81,13 @@ async def build(
     recipient_limit: RecipientRateLimit | None = None,
     *,
     sends: bool = True,
+    rehearses: bool = False,
 ) -> AsyncIterator[App]:
     """Build all parts; the database must be migrated. No port is open and no task runs.
 
     `sleep` and `monotonic` (both in seconds) are the dispatcher's timers, `recipient_limit` is applied in place of the
-    channels' own; tests replace them. Without `sends`, deliveries are left to another process.
+    channels' own; tests replace them. Without `sends`, deliveries are left to another process. `rehearses`: on a copy
+    of the database no channel is built, so that none can be contacted, and no key is created.
 
     Raises WrongSetting, BrokenContent, DatabaseUnavailable.
     """
@@ -93,11 +95,11 @@ async def build(
         library = library or load_course(settings)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
-        keys = await secrets.load(database, settings.data_dir)
+        keys = await (secrets.borrow if rehearses else secrets.load)(database, settings.data_dir)
         inbox = Inbox(database, keys.inbox, clock)
         services = ChannelServices(settings, keys, library, database, inbox, inbox.box, clock)
         channels: dict[str, ChannelRuntime] = {}
-        for registration in registry.enabled(settings):
+        for registration in () if rehearses else registry.enabled(settings):
             channels[registration.name] = runtime = registration.build(services)
             stack.push_async_callback(runtime.close)
         installation = _installation(settings, keys)

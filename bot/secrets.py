@@ -49,6 +49,23 @@ async def load(database: Database, data_dir: Path) -> Secrets:
     _refuse(problem(data_dir, keys, stored))
     if not stored.keys() >= set(KEY_NAMES):
         keys = await _claim(database, data_dir)
+    return _secrets(keys)
+
+
+async def borrow(database: Database, data_dir: Path) -> Secrets:
+    """Read the keys for a copy of the database: nothing is created or stored, missing keys are invented.
+
+    Raises WrongSetting as `load` does, DatabaseUnavailable.
+    """
+    async with database.read() as tx:
+        stored = await key_fingerprints.stored(tx)
+        evidence = UNUSED if stored else await key_evidence.read(tx)
+    keys = read(data_dir)
+    _refuse(problem(data_dir, keys, stored, evidence))
+    return _secrets(keys | _generate_missing(keys))
+
+
+def _secrets(keys: Mapping[str, bytes]) -> Secrets:
     return Secrets(keys["route"], keys["inbox"], keys["audit"], keys["csrf"], keys["webhook"].hex())
 
 

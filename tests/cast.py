@@ -1,10 +1,25 @@
 """Sample servants, institutions and a clock that only the test moves."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from content.workdays import is_weekend_or_rest_day
 
 MONDAY_NINE = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 """Monday 23 November 2026, 9:00 in Guanajuato; a working day."""
+
+
+def working_mornings(*, days_from_now: int = -6) -> Iterator[str]:
+    """Nine o'clock in Guanajuato of the working days from so many days after the real clock on, as `--at` takes it.
+
+    For commands, which go by that clock: within 6 days of it there are at least six of them.
+    """
+    for number in count(days_from_now):
+        morning = (datetime.now(UTC) + timedelta(days=number)).replace(hour=15, minute=0, second=0, microsecond=0)
+        if not is_weekend_or_rest_day(morning.date()):
+            yield morning.isoformat()
 
 
 class Clock:

@@ -108,6 +108,19 @@ async def last_closing_day(tx: Transaction) -> date | None:
     return day
 
 
+async def newest_closing(tx: Transaction) -> int:
+    """The number of the newest closing; 0: there was none."""
+    return await tx.scalar(select(func.max(closings.c.n))) or 0
+
+
+async def count_after(tx: Transaction, closing: int) -> tuple[int, int]:
+    """How many blocks later closings have added: of people, and of answers."""
+    is_of_people = blocks.c.lane == Lane.REACH
+    statement = select(is_of_people, func.count()).where(blocks.c.closing > closing).group_by(is_of_people)
+    counts = {bool(row[0]): row[1] for row in await tx.execute(statement)}
+    return counts.get(True, 0), counts.get(False, 0)
+
+
 # ---------------------------------------------------------------- one closing
 
 

@@ -21,10 +21,11 @@ from storage.database import open_database
 from storage.people import servants
 from tests import keys
 from tests.bot.cli.processes import environment, running
-from tests.cast import MONDAY_NINE
+from tests.cast import MONDAY_NINE, working_mornings
 from tests.terminal import CommandResult, Integra
 
-NINE = "2026-11-23T09:00-06:00"
+NINE = next(working_mornings(days_from_now=1))
+EARLY = NINE.replace("T15:00", "T14:59")
 SECRET = "hunter2"
 
 
@@ -136,7 +137,7 @@ def test_the_database_of_a_newer_version_is_left_alone(integra: Integra, tmp_pat
 
 def test_tick_sends_the_prompts_of_that_moment_once(integra: Integra, tmp_path: Path, library: Library) -> None:
     fill(tmp_path, library, servant_count=3)
-    early = integra("tick", "--at", "2026-11-23T08:59-06:00")
+    early = integra("tick", "--at", EARLY)
     assert early.out == "0 prompts planned; deliveries: none.\n", early.err
     assert integra("tick", "--at", NINE).out == "3 prompts planned; deliveries: 3 sent.\n"
     assert integra("tick", "--at", NINE).out == "0 prompts planned; deliveries: 3 sent.\n"
@@ -156,6 +157,14 @@ def test_tick_refuses_an_invalid_moment(integra: Integra, moment: str) -> None:
     line = error_line(integra("tick", "--at", moment))
     assert line.startswith("--at: ")
     assert "expected e.g. 2026-11-23T09:00-06:00" in line
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+@pytest.mark.parametrize("options", [(), ("--rehearse",)])
+def test_tick_refuses_a_moment_that_no_calendar_reaches(
+    integra: Integra, moment: str, options: tuple[str, ...]
+) -> None:
+    assert "is more than ten years from this server's clock" in error_line(integra("tick", "--at", moment, *options))
 
 
 def test_report_prints_tables_json_and_csv(integra: Integra, tmp_path: Path) -> None:

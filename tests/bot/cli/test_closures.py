@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from content.library import Library
 from storage.database import Database, Transaction, open_database
 from storage.people import closures, servants
 from tests import keys
-from tests.cast import INSTITUTIONS, MONDAY_NINE
+from tests.cast import INSTITUTIONS, MONDAY_NINE, working_mornings
 from tests.terminal import CommandResult, Integra, command_line
 
 YEAR = 2099  # the command goes by the real clock; these days are ahead of it
@@ -277,6 +278,7 @@ def test_no_prompt_is_planned_on_an_imported_closure(desk: Desk, library: Librar
             )
 
     desk.run(enrol)
-    desk.lines("code,day,name\n,2026-11-24,x\nLEON,2026-11-25,x\n", "--apply")
-    days = ("2026-11-23", "2026-11-24", "2026-11-25", "2026-11-26")
-    assert [desk.tick(f"{day}T09:00-06:00") for day in days] == ["2 prompts", "0 prompts", "1 prompt", "2 prompts"]
+    mornings = list(islice(working_mornings(), 4))
+    all_closed, leon_closed = (morning[:10] for morning in mornings[1:3])
+    desk.lines(f"code,day,name\n,{all_closed},x\nLEON,{leon_closed},x\n", "--apply")
+    assert [desk.tick(morning) for morning in mornings] == ["2 prompts", "0 prompts", "1 prompt", "2 prompts"]

@@ -65,6 +65,9 @@ async def test_each_week_places_are_counted_and_each_month_topics_and_scenarios(
         here = {code: str(place) for code, place in year.places.items()}
         assert await blocks_of(tx, Lane.PLACE) == [(0, here["A"]), (0, here["B"])]
         assert await blocks_of(tx, Lane.TOPIC) == await blocks_of(tx, Lane.MAP) == []
+        assert await blocks.newest_closing(tx) == 2
+        assert await blocks.count_after(tx, 1) == (len(await blocks_of(tx, Lane.REACH)), 2)
+        assert await blocks.count_after(tx, 2) == (0, 0)
         for _ in range(4):
             await a_week(tx, year)
         assert year.today == date(2026, 2, 9)
