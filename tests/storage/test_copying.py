@@ -1,7 +1,7 @@
 """Copies of a database: of one moment, complete, and without a trace in what is copied."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -87,8 +87,20 @@ def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
     assert not (tmp_path / "no.db").exists()
 
 
+@pytest.fixture
+async def url_of_a_reader(database: Database, database_url: str) -> AsyncIterator[str]:
+    """The same database on the server, for a user who may read its tables and nothing else."""
+    async with database.write() as tx:
+        await tx.exec_driver_sql("CREATE ROLE reader LOGIN")
+        await tx.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    yield database_url.replace("//test@", "//reader@")
+    async with database.write() as tx:
+        await tx.exec_driver_sql("DROP OWNED BY reader")
+        await tx.exec_driver_sql("DROP ROLE reader")
+
+
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_a_server_is_copied_row_by_row(database: Database, database_url: str, tmp_path: Path) -> None:
+async def test_a_server_is_copied_row_by_row(database: Database, url_of_a_reader: str, tmp_path: Path) -> None:
     async with database.write() as tx:
         for code in ("LEON", "SALUD", "SILAO"):
             await servants.add_institution(tx, code, "Institución ñandú", "municipal")
@@ -108,7 +120,7 @@ async def test_a_server_is_copied_row_by_row(database: Database, database_url: s
         await updates.store(tx, [NewUpdate("telegram", "u", "1", b"\x00\xff")], MONDAY_NINE)
     reports: list[tuple[int, int]] = []
     url = f"sqlite+aiosqlite:///{tmp_path}/copy.db"
-    await copying.copy_server(database_url, url, lambda done, total: reports.append((done, total)))
+    await copying.copy_server(url_of_a_reader, url, lambda done, total: reports.append((done, total)))
     copy = open_database(url)
     async with copy.read() as copied, database.read() as tx:
         for table in metadata.sorted_tables:
