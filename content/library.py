@@ -13,6 +13,7 @@ from content.course.assessment import Assessment
 from content.course.doors import Door, Doors
 from content.course.faq import Chapter, Faq
 from content.course.institutions import InstitutionEntry, Institutions
+from content.course.intents import Intent, Intents, intent_problems
 from content.course.law import Citation, Law, citations
 from content.course.scenario import Scenario
 from content.course.search import Vocabulary
@@ -22,7 +23,18 @@ from content.phrases import Phrases
 from content.problems import BrokenContent, Model, Problem, read
 
 SHIPPED = Path(__file__).parent
-FOLDERS = ("articles", "topics", "scenarios", "assessments", "institutions", "faq", "synonyms", "templates", "doors")
+FOLDERS = (
+    "articles",
+    "topics",
+    "scenarios",
+    "assessments",
+    "institutions",
+    "faq",
+    "synonyms",
+    "templates",
+    "doors",
+    "intents",
+)
 MAIN_LAW = "lgra"
 """The law whose articles come first in the catalogue: it binds State and municipal servants alike (LGRA, article 1)."""
 
@@ -47,6 +59,7 @@ class Library:
     """Message templates, which a platform approves before use, by name."""
     doors: tuple[Door, ...] = ()
     """Whom to turn to about harassment, threats and reprisals."""
+    intents: Intents = field(default_factory=lambda: Intents({}, {}))
 
     @cached_property
     def competencies(self) -> Mapping[str, Competency]:
@@ -107,6 +120,8 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     vocabularies = _files(layers, "synonyms", Vocabulary, problems)
     templates = _files(layers, "templates", Template, problems)
     doors = _files(layers, "doors", Doors, problems)
+    intents = _files(layers, "intents", Intent, problems)
+    recognizer = Intents(intents, vocabularies)
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     article_files: dict[str, str] = {}
@@ -121,7 +136,8 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     problems += validation.citations_and_names(articles, topics, scenarios, assessments)
     problems += validation.questions(chapters, topics, articles) + faq.misnamed_files(chapters, vocabularies)
     problems += faq.oversized_entries(chapters, articles, catalogs) + validation.templates(templates)
-    problems += validation.support(chapters, doors)
+    problems += validation.support(chapters, doors, intents)
+    problems += intent_problems(intents, recognizer)
     if problems:
         raise BrokenContent(sorted(set(problems)))
     return Library(
@@ -131,7 +147,8 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
         assessment=next(iter(assessments.values())),
         phrases=catalogs,
         institutions=tuple(entry for seed in seeds.values() for entry in seed.institutions),
-        faq=faq.build_faq(chapters, vocabularies),
+        faq=faq.build_faq(chapters, vocabularies, recognizer),
+        intents=recognizer,
         files={scenario.id: file for file, scenario in scenarios.items()},
         templates={template.name: template for template in templates.values()},
         doors=tuple(door for listed in doors.values() for door in listed.doors),

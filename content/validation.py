@@ -6,6 +6,7 @@ from pathlib import Path
 from content.course.assessment import LEVEL_IDS, QUESTIONS, Assessment
 from content.course.doors import Doors
 from content.course.faq import Chapter
+from content.course.intents import Intent
 from content.course.law import Citation
 from content.course.scenario import Scenario
 from content.course.template import Template, template_problems
@@ -71,14 +72,22 @@ def questions(
     return problems
 
 
-def support(chapters: Mapping[str, Chapter], doors: Mapping[str, Doors]) -> list[Problem]:
-    """Check that answers on harassment, threats and reprisals have doors to show, each once."""
+def support(
+    chapters: Mapping[str, Chapter], doors: Mapping[str, Doors], intents: Mapping[str, Intent]
+) -> list[Problem]:
+    """Check that answers on harassment, threats and reprisals have doors to show, each once, and that they exist."""
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     for file, listed in doors.items():
         unique(file, "doors", (door.id for door in listed.doors), problems, seen)
     if not seen and any(entry.path for chapter in chapters.values() for entry in chapter.entries):
         problems.append(Problem("doors", "", "expected a list: entries of the FAQ have a path"))
+    with_path = {entry.id for chapter in chapters.values() for entry in chapter.entries if entry.path}
+    for file, intent in intents.items():
+        for index, group in enumerate(intent.groups):
+            if group.answer is not None and group.answer not in with_path:
+                message = f"no entry of the FAQ with a path (seen: {group.answer!r})"
+                problems.append(Problem(file, f"groups.{index}.answer", message))
     return problems
 
 

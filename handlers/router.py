@@ -14,7 +14,7 @@ from handlers.account import enroll, leave, link_channels, profile
 from handlers.context import Context, Response, WorkContext
 from handlers.learning import answer, daily, progress, reason, typed_answer
 from handlers.message import Update, UpdateKind
-from handlers.orientation import assess, consult, faq
+from handlers.orientation import assess, consult, faq, intents
 from handlers.outgoing import Recipient, Trigger
 from storage.database import Transaction
 from storage.people import addresses
@@ -77,7 +77,7 @@ BATCH_HANDLERS: Mapping[str, BatchHandler] = {"answer": answer.handle_all}
 """Buttons that are pressed often enough to be handled in batches: one set of statements for many users."""
 MAX_ARGUMENT_LENGTH = 40  # characters of a code; anything longer is a sentence
 ALLOWED_BEFORE_RENEWAL = frozenset({"baja", "misdatos", "privacidad", "ayuda", "idioma", "start"})
-"""Commands open to a servant who has not yet accepted a newer privacy notice."""
+"""Commands open to a servant who has not yet accepted a newer privacy notice, as are asking to stop and distress."""
 
 
 async def receive(work: WorkContext, update: Update) -> None:
@@ -182,6 +182,8 @@ async def _respond(context: Context) -> Response:
         return await help.attachment(context)
     if kind is UpdateKind.COMMAND:
         return await help.unknown_command(context)
+    if response := await intents.handle_text(context):
+        return response
     if context.servant is None:
         return await faq.handle_text(context) or await enroll.handle_text(context)
     if enroll.must_renew(context):

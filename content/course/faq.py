@@ -1,6 +1,6 @@
 """FAQ: questions that servants ask ("¿puedo...?"), answers with cited articles, and the search over them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import PurePath
 from string import Formatter
@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from content import limits
+from content.course.intents import DISTRESS, Intents
 from content.course.law import Citation
 from content.course.search import Index, Passage, Vocabulary, is_question
 from content.phrases import Phrases
@@ -38,7 +39,7 @@ class FaqEntry(ContentModel):
     """One question, its other phrasings, and the answer with the articles it rests on.
 
     An entry with a path is shown alone, with the doors, and never leads to the self-assessment. "harassment": found by
-    the words of a synonym group with that path, and by no others. "support" (reprisals): found like any other entry.
+    texts with the intent `distress`, and by no others. "support" (reprisals): found by those, and like any other entry.
     """
 
     id: Identifier
@@ -72,9 +73,12 @@ class Chapter(ContentModel):
 class Faq:
     """All entries by id, and the search over them in each language."""
 
-    def __init__(self, entries: Mapping[str, FaqEntry], vocabularies: Mapping[str, Vocabulary]) -> None:
+    def __init__(
+        self, entries: Mapping[str, FaqEntry], vocabularies: Mapping[str, Vocabulary], intents: Intents
+    ) -> None:
         self.entries = entries
         self._vocabularies = vocabularies
+        self._intents = intents
 
     def is_question(self, text: str) -> bool:
         """Whether a short text looks like a question, in either language."""
@@ -83,17 +87,24 @@ class Faq:
     def find(self, text: str, language: str, limit: int = 2) -> tuple[FaqEntry, ...]:
         """Return up to `limit` best matching entries, best first.
 
-        The language of `text` is detected by its stop words; `language`, the user's, decides when they do not. Words of
-        harassment, in either language, find entries of that path: at least the first.
+        The language of `text` is detected by its stop words; `language`, the user's, decides when they do not. A text
+        of distress finds entries with a path: at least one.
         """
-        likely = sorted(
-            LANGUAGES, key=lambda code: (self._indexes[code].count_stop_words(text), code == language), reverse=True
-        )
-        about = next((code for code in likely if self._indexes[code].is_about_harassment(text)), None)
-        if about and (entries := self._on_harassment):
-            found = self._harassment_indexes[about].find(text, limit) or tuple(entries)[:1]
-            return tuple(self.entries[id] for id in found)
-        return tuple(self.entries[id] for id in self._indexes[likely[0]].find(text, limit))
+        intents = self._intents.find(text)
+        if DISTRESS in intents:
+            return self.find_support(text, language, intents[DISTRESS], limit)
+        return self._found(self._indexes[self._likely_language(text, language)].find(text, limit))
+
+    def find_support(self, text: str, language: str, answer: str | None, limit: int = 1) -> tuple[FaqEntry, ...]:
+        """The entries with a path that match a text of distress best; if none does, the entry `answer`."""
+        found = self._support_indexes[self._likely_language(text, language)].find(text, limit)
+        return self._found(found or ((answer,) if answer else tuple(self._on_harassment)[:1]))
+
+    def _found(self, ids: Iterable[str]) -> tuple[FaqEntry, ...]:
+        return tuple(self.entries[id] for id in ids)
+
+    def _likely_language(self, text: str, language: str) -> str:
+        return max(LANGUAGES, key=lambda code: (self._indexes[code].count_stop_words(text), code == language))
 
     @cached_property
     def _on_harassment(self) -> Mapping[str, FaqEntry]:
@@ -105,8 +116,9 @@ class Faq:
         return {language: self._index(others, language) for language in LANGUAGES}
 
     @cached_property
-    def _harassment_indexes(self) -> Mapping[str, Index]:
-        return {language: self._index(self._on_harassment, language) for language in LANGUAGES}
+    def _support_indexes(self) -> Mapping[str, Index]:
+        with_path = {id: entry for id, entry in self.entries.items() if entry.path}
+        return {language: self._index(with_path, language) for language in LANGUAGES}
 
     def _index(self, entries: Mapping[str, FaqEntry], language: str) -> Index:
         passages = {
@@ -120,11 +132,12 @@ class Faq:
         return Index(passages, self._vocabularies.get(language, empty))
 
 
-def build_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary]) -> Faq:
-    """Build the FAQ from parsed files; both mappings are keyed by file name."""
+def build_faq(chapters: Mapping[str, Chapter], vocabularies: Mapping[str, Vocabulary], intents: Intents) -> Faq:
+    """Build the FAQ from parsed files; the mappings are keyed by file name."""
     return Faq(
         {entry.id: entry for chapter in chapters.values() for entry in chapter.entries},
         {vocabulary.language: vocabulary for vocabulary in vocabularies.values()},
+        intents,
     )
 
 

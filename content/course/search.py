@@ -40,13 +40,9 @@ TYPO_PENALTY = 0.6
 
 
 class SynonymGroup(ContentModel):
-    """Words and phrases treated as synonyms; their order has no meaning.
-
-    `path = "harassment"`: a text with one of these words is answered with the entries of that path and no others.
-    """
+    """Words and phrases treated as synonyms; their order has no meaning."""
 
     id: Identifier
-    path: Literal["harassment"] | None = None
     words: Annotated[tuple[NonEmptyStr, ...], Field(min_length=2)]
 
 
@@ -58,6 +54,8 @@ class Vocabulary(ContentModel):
     greetings: tuple[NonEmptyStr, ...] = ()  # may precede a question, are none by themselves
     openings: tuple[NonEmptyStr, ...] = ()  # beginnings of a question
     turns: tuple[NonEmptyStr, ...] = ()  # mark a sentence as a question at any position
+    short: Mapping[NonEmptyStr, NonEmptyStr] = Field(default_factory=dict)
+    """Words written short, and what they stand for; read by content/course/intents.py only."""
     groups: tuple[SynonymGroup, ...] = ()
 
 
@@ -163,11 +161,6 @@ class Index:
         """Number of this language's stop words in a text; highest for the language the text is written in."""
         return sum(word in self._stop for word in plain(text))
 
-    def is_about_harassment(self, text: str) -> bool:
-        """Whether a text has a word or phrase of a synonym group with the path "harassment"."""
-        units = self._units([self._corrected(word) for word in words(text)])
-        return any(group in self._harassment for unit in units for group in unit.groups)
-
     def find(self, question: str, limit: int = 2) -> tuple[str, ...]:
         """Ids of up to `limit` best matching passages, best first; empty when none scores high enough."""
         typed = words(question)
@@ -249,10 +242,6 @@ class Index:
                 stems = tuple(self._stem(word) for word in words(phrase))
                 phrases[stems] = tuple(sorted({*phrases.get(stems, ()), f"0group{number}"}))
         return phrases
-
-    @cached_property
-    def _harassment(self) -> frozenset[str]:
-        return frozenset(f"0group{number}" for number, group in enumerate(self._vocabulary.groups) if group.path)
 
     def _units(self, typed: Sequence[str]) -> list[_Unit]:
         """The units of a word sequence, repetitions included: each word but stop words, and each known phrase."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from handlers.account import enroll
 from handlers.context import Context, Response
 from handlers.message import Button, Message, Value
 from storage.learning import record
@@ -55,11 +56,15 @@ def _line(answer: Answer) -> str:
 
 
 async def confirm(context: Context) -> Response:
-    """`/baja`: explain what leaving deletes and what stays, and ask for confirmation."""
+    """`/baja`: explain what leaving deletes and what stays, and ask for confirmation; a pause is offered beside it."""
     if context.servant is None:
         return Response((Message("leave.nothing"),))
-    row = (Button("button.leave_yes", "leave:yes"), Button("button.leave_no", "leave:no"))
-    return Response((Message("leave.ask", {}, (row,)),))
+    rows: tuple[tuple[Button, ...], ...] = (
+        (Button("button.leave_yes", "leave:yes"), Button("button.leave_no", "leave:no")),
+    )
+    if context.servant.state == "active" and not enroll.must_renew(context):
+        rows += ((Button("button.pause", "profile:pause"),),)
+    return Response((Message("leave.ask", {}, rows),))
 
 
 async def handle(context: Context) -> Response:

@@ -12,6 +12,7 @@ from handlers.message import Button, Message, Value
 
 ROW = (Button("button.assess", "assess:start"),)
 CONSULT_ROW = (Button("button.consult", "consult:start"),)
+Rows = tuple[tuple[Button, ...], ...]
 
 
 async def handle_text(context: Context) -> Response | None:
@@ -38,10 +39,16 @@ def _support(library: Library, found: tuple[FaqEntry, ...]) -> Response | None:
     return Response(support_messages(library, found[0])) if found and found[0].path else None
 
 
-def support_messages(library: Library, entry: FaqEntry) -> tuple[Message, ...]:
-    """The answer with the doors; then the letterbox, with its limit."""
+def support(context: Context, answer: str | None, rows: Rows = ()) -> Response:
+    """The doors and the entry that matches a text of distress best, else the entry `answer`; `rows` are added below."""
+    found = context.library.faq.find_support(context.update.text, context.language, answer)
+    return Response(support_messages(context.library, found[0], rows))
+
+
+def support_messages(library: Library, entry: FaqEntry, rows: Rows = ()) -> tuple[Message, ...]:
+    """The answer with the doors; then the letterbox, with its limit, and further rows of buttons."""
     values = _values(library, entry, "") | {"doors": doors.lines(library.doors)}
-    return Message("faq.support", values), Message("faq.support_letterbox", {}, (CONSULT_ROW,))
+    return Message("faq.support", values), Message("faq.support_letterbox", {}, (CONSULT_ROW, *rows))
 
 
 def entries_message(library: Library, found: tuple[FaqEntry, ...]) -> Message:

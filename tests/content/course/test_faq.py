@@ -245,6 +245,7 @@ def test_a_mistake_is_reported_with_file_and_field(mistake: str, copy: Path) -> 
 def test_without_entries_and_synonyms_nothing_is_found(copy: Path) -> None:
     shutil.rmtree(copy / "faq")
     shutil.rmtree(copy / "synonyms")
+    shutil.rmtree(copy / "intents")
     bare_course = course.load(copy)
     assert bare_course.faq.find("¿puedo aceptar un regalo?", "es") == ()
     assert bare_course.faq.is_question("¿puedo aceptar un regalo?") is False

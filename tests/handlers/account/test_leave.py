@@ -12,10 +12,18 @@ from tests.handlers.conversation import CHANNEL, Talk, choices, text_of
 
 async def test_leaving_needs_confirmation_and_can_be_cancelled(talk: Talk) -> None:
     await talk.enrol(ANA)
-    assert choices(await talk.command(ANA, "baja")) == ["leave:yes", "leave:no"]
+    assert choices(await talk.command(ANA, "baja")) == ["leave:yes", "leave:no", "profile:pause"]
     assert text_of(await talk.press(ANA, "leave:no")) == talk.phrase("leave.stayed")
-    assert choices(await talk.press(ANA, "leave:ask")) == ["leave:yes", "leave:no"]
+    assert choices(await talk.press(ANA, "leave:ask")) == ["leave:yes", "leave:no", "profile:pause"]
     assert await talk.servant(ANA) is not None
+
+
+async def test_a_pause_is_offered_beside_leaving_to_those_who_are_not_paused(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    await talk.command(ANA, "baja")
+    assert choices(await talk.press(ANA, "profile:pause"))[0] == "profile:pause:7"
+    await talk.press(ANA, "profile:pause:7")
+    assert choices(await talk.command(ANA, "baja")) == ["leave:yes", "leave:no"]
 
 
 async def test_leaving_deletes_personal_data_and_keeps_the_groups_counts(talk: Talk) -> None:

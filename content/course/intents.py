@@ -1,0 +1,236 @@
+"""Intents: what people want when they type a sentence, recognized by patterns of words. Texts are not stored."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+from pydantic import Field
+
+from content.course.search import Vocabulary
+from content.course.spelling import clauses, sound
+from content.course.typed_pattern import TypedPattern, WrongPattern, compile_pattern, key_of
+from content.problems import Problem
+from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr
+
+DISTRESS, STOP = "distress", "stop"
+"""Intents that have a handler of their own."""
+
+
+class Typed(ContentModel):
+    """Texts or patterns by the language in which they are typed."""
+
+    es: tuple[NonEmptyStr, ...] = ()
+    en: tuple[NonEmptyStr, ...] = ()
+
+    def in_language(self, language: str) -> tuple[str, ...]:
+        return self.en if language == "en" else self.es
+
+
+class WordLists(ContentModel):
+    """Words and phrases that patterns name in braces, by language and name."""
+
+    es: Mapping[Identifier, tuple[NonEmptyStr, ...]] = Field(default_factory=dict)
+    en: Mapping[Identifier, tuple[NonEmptyStr, ...]] = Field(default_factory=dict)
+
+    def in_language(self, language: str) -> Mapping[str, tuple[str, ...]]:
+        return self.en if language == "en" else self.es
+
+
+class PatternGroup(ContentModel):
+    """Patterns with much the same meaning.
+
+    `anywhere` patterns count at any place in a text. `alone` patterns count as the whole text, or as its first or last
+    part between punctuation marks, with nothing around them but greetings and thanks. `answer` names the entry of the
+    FAQ that is shown if the search finds no better one.
+    """
+
+    id: Identifier
+    answer: Identifier | None = None
+    anywhere: Typed = Typed()
+    alone: Typed = Typed()
+
+
+class Intent(ContentModel):
+    """One file of content/intents/: the patterns of one intent, and the texts that prove them.
+
+    A text with an `unless` pattern does not have the intent. `near_misses` are texts that must not have it.
+    """
+
+    intent: Identifier
+    lists: WordLists = WordLists()
+    groups: tuple[PatternGroup, ...] = Field(min_length=1)
+    unless: Typed = Typed()
+    examples: Typed
+    near_misses: Typed = Typed()
+
+
+class RuleKind(StrEnum):
+    """Where a pattern counts, or that it excludes the intent."""
+
+    ANYWHERE = "anywhere"
+    ALONE = "alone"
+    EXCEPTION = "exception"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled pattern, with the intent that it belongs to and its place in the file."""
+
+    intent: str
+    field: str
+    pattern: TypedPattern
+    kind: RuleKind
+    answer: str | None = None
+
+
+class Intents:
+    """Recognizes the intents of a typed text, in both languages."""
+
+    def __init__(self, intents: Mapping[str, Intent], vocabularies: Mapping[str, Vocabulary]) -> None:
+        """Compile all patterns; both mappings are keyed by file name.
+
+        Patterns that cannot be compiled are in `faults`, as file, field and message.
+        """
+        self.faults: list[tuple[str, str, str]] = []
+        self._languages = []
+        by_language: dict[str, Vocabulary] = {vocabulary.language: vocabulary for vocabulary in vocabularies.values()}
+        for language in LANGUAGES:
+            vocabulary = by_language.get(language, Vocabulary(language="en" if language == "en" else "es"))
+            rules = [rule for file, intent in intents.items() for rule in self._compiled(file, intent, language)]
+            self._languages.append(_LanguageRules(rules, vocabulary))
+
+    def find(self, text: str) -> Mapping[str, str | None]:
+        """The intents of a text, each with the answer of the pattern that matched, or None."""
+        found: dict[str, str | None] = {}
+        excluded: set[str] = set()
+        for rule in self.matches(text):
+            if rule.kind is RuleKind.EXCEPTION:
+                excluded.add(rule.intent)
+            else:
+                found.setdefault(rule.intent, rule.answer)
+        return {intent: answer for intent, answer in found.items() if intent not in excluded}
+
+    def matches(self, text: str) -> Iterator[Rule]:
+        """All rules whose pattern matches a text."""
+        for rules in self._languages:
+            if parts := clauses(text, rules.language):
+                yield from rules.matches(parts)
+
+    def _compiled(self, file: str, intent: Intent, language: str) -> Iterator[Rule]:
+        """The rules of one intent in a language; patterns that cannot be compiled are added to `faults`."""
+        lists = intent.lists.in_language(language)
+        for place, kind, typed, answer in _sources(intent):
+            for index, source in enumerate(typed.in_language(language)):
+                field = f"{place}.{language}.{index}"
+                try:
+                    yield Rule(intent.intent, field, compile_pattern(source, lists, language), kind, answer)
+                except WrongPattern as fault:
+                    self.faults.append((file, field, f"{fault} (pattern: {source!r})"))
+
+
+def _sources(intent: Intent) -> Iterator[tuple[str, RuleKind, Typed, str | None]]:
+    """The patterns of an intent, with their place in the file, what they are for, and the answer they lead to."""
+    yield "unless", RuleKind.EXCEPTION, intent.unless, None
+    for number, group in enumerate(intent.groups):
+        yield f"groups.{number}.anywhere", RuleKind.ANYWHERE, group.anywhere, group.answer
+        yield f"groups.{number}.alone", RuleKind.ALONE, group.alone, group.answer
+
+
+class _LanguageRules:
+    """The rules of one language, by the keys of their words."""
+
+    def __init__(self, rules: Sequence[Rule], vocabulary: Vocabulary) -> None:
+        self.language = language = vocabulary.language
+        self._by_key: dict[str, list[tuple[int, Rule]]] = defaultdict(list)
+        for number, rule in enumerate(rules):
+            for key in rule.pattern.keys:
+                self._by_key[key].append((number, rule))
+        self._short = {sound(word, language)[0]: sound(meaning, language) for word, meaning in vocabulary.short.items()}
+        greetings = {words for phrase in vocabulary.greetings if (words := sound(phrase, language))}
+        self._greetings = sorted(greetings, key=lambda words: (-len(words), words))
+
+    def matches(self, parts: Sequence[Sequence[str]]) -> Iterator[Rule]:
+        """The rules whose pattern matches a text of these parts."""
+        written = [self._in_full(part) for part in parts]
+        words = [word for part in written for word in part]
+        candidates = {
+            number: rule for key in {key_of(word) for word in words} for number, rule in self._by_key.get(key, ())
+        }
+        if not candidates:
+            return
+        sentence = _sentence(words)
+        alone: list[str] | None = None
+        for _, rule in sorted(candidates.items()):
+            if rule.kind is not RuleKind.ALONE:
+                if rule.pattern.is_in(sentence):
+                    yield rule
+                continue
+            if alone is None:
+                alone = [_sentence(self._without_greetings(part)) for part in (words, written[0], written[-1])]
+            if any(rule.pattern.is_all_of(part) for part in alone):
+                yield rule
+
+    def _in_full(self, words: Sequence[str]) -> list[str]:
+        """Words with those written short replaced by what they stand for."""
+        return [full for word in words for full in self._short.get(word, (word,))]
+
+    def _without_greetings(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Words without greetings, thanks and the bot's name at their beginning and end."""
+        left = tuple(words)
+        while left:
+            first = next((one for one in self._greetings if left[: len(one)] == one), None)
+            last = next((one for one in self._greetings if left[-len(one) :] == one), None)
+            if first is not None:
+                left = left[len(first) :]
+            elif last is not None:
+                left = left[: -len(last)]
+            else:
+                break
+        return left
+
+
+def _sentence(words: Sequence[str]) -> str:
+    return f" {' '.join(words)} "
+
+
+# ---------------------------------------------------------------- checks across files
+
+
+def intent_problems(intents: Mapping[str, Intent], recognizer: Intents) -> list[Problem]:
+    """Patterns that cannot be read or that no example needs, and texts that are recognized as something else."""
+    problems = [Problem(*fault) for fault in recognizer.faults]
+    for file, intent in intents.items():
+        if PurePath(file).stem != intent.intent:
+            message = f"the file must be named after its intent (seen: {intent.intent!r})"
+            problems.append(Problem(file, "intent", message))
+        used: set[str] = set()
+        problems += _text_problems(file, intent, recognizer, used)
+        fields = [
+            f"{place}.{language}.{index}"
+            for place, _, typed, _ in _sources(intent)
+            for language in LANGUAGES
+            for index in range(len(typed.in_language(language)))
+        ]
+        broken = {field for name, field, _ in recognizer.faults if name == file}
+        problems += [
+            Problem(file, field, "no example has this pattern; add one, or remove the pattern")
+            for field in fields
+            if field not in used | broken
+        ]
+    return problems
+
+
+def _text_problems(file: str, intent: Intent, recognizer: Intents, used: set[str]) -> Iterator[Problem]:
+    """Texts of a file that are not recognized as expected; the fields of the patterns that they have go to `used`."""
+    for language in LANGUAGES:
+        for name, typed in (("examples", intent.examples), ("near_misses", intent.near_misses)):
+            for index, text in enumerate(typed.in_language(language)):
+                field, found = f"{name}.{language}.{index}", set(recognizer.find(text))
+                used |= {rule.field for rule in recognizer.matches(text) if rule.intent == intent.intent}
+                if name == "near_misses" and intent.intent in found:
+                    yield Problem(file, field, f"recognized as {intent.intent!r} (text: {text!r})")
+                if name == "examples" and found != {intent.intent}:
+                    seen = ", ".join(sorted(found)) or "nothing"
+                    yield Problem(file, field, f"expected {intent.intent!r} alone (text: {text!r}; seen: {seen})")
