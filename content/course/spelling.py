@@ -21,10 +21,11 @@ def clauses(text: str, language: str) -> list[list[str]]:
     Capitals, accents, apostrophes and repeated letters make no difference, and, if the language is Spanish, letters
     that sound alike in it: `¡Yaaa no kiero!` and `ya no quiero` give the same words.
     """
-    spelled = _APOSTROPHES.sub("", text.casefold())
+    spelled = _APOSTROPHES.sub("", text)
     if not spelled.isascii():
         decomposed = unicodedata.normalize("NFKD", spelled)
         spelled = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
+    spelled = spelled.casefold()
     if language == "es":
         for pair, sounds in _PAIRS:
             spelled = spelled.replace(pair, sounds)

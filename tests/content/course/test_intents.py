@@ -1,0 +1,168 @@
+"""Intents: held-out texts are recognized, questions are not mistaken for one, and mistakes of authors are reported."""
+
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from content import library as course
+from content.course.intents import DISTRESS, STOP
+from content.library import SHIPPED
+from content.problems import BrokenContent
+from content.text import LANGUAGES
+
+HELD_OUT: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(
+    Path(__file__).with_name("intents_held_out.toml").read_text(encoding="utf-8")
+)
+ASKED = tomllib.loads(Path(__file__).with_name("faq_questions.toml").read_text(encoding="utf-8"))
+COURSE = course.load()
+FIND = COURSE.intents.find
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_held_out_texts_are_understood(language: str) -> None:
+    assert len(HELD_OUT["stop"][language]) == 23
+    assert len(HELD_OUT["distress"][language]) == 12
+    assert [text for text in HELD_OUT["stop"][language] if set(FIND(text)) != {STOP}] == []
+    assert [text for text in HELD_OUT["distress"][language] if set(FIND(text)) != {DISTRESS}] == []
+    assert [text for text in HELD_OUT["both"][language] if set(FIND(text)) != {STOP, DISTRESS}] == []
+
+
+def test_other_texts_have_no_intent() -> None:
+    others = [text for language in LANGUAGES for text in HELD_OUT["neither"][language]]
+    assert len(others) >= 60
+    found = {text: set(FIND(text)) for text in others}
+    assert [text for text, intents in found.items() if STOP in intents] == []
+    assert len([text for text, intents in found.items() if DISTRESS in intents]) <= 1
+    assert not any(STOP in FIND(text) for language in LANGUAGES for text in HELD_OUT["not_stop"][language])
+
+
+def test_questions_of_the_faq_are_not_mistaken_for_an_intent() -> None:
+    entries = COURSE.faq.entries
+    for entry in entries.values():
+        for language in LANGUAGES:
+            for text in (entry.question.in_language(language), *entry.asked.in_language(language)):
+                found = set(FIND(text))
+                assert found <= {DISTRESS}, text
+                if entry.path != "support":  # how reprisals are prevented may be asked without any
+                    assert (DISTRESS in found) == (entry.path == "harassment"), text
+    for section in ("held_out_es", "held_out_en", "es", "en"):
+        for text, wanted in ASKED[section].items():
+            if not any(entries[name].path for name in wanted):
+                assert not FIND(text), text
+    assert not [text for language in LANGUAGES for text in ASKED["elsewhere"][language] if FIND(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "YA NO QUIERO RECIBIR MENSAJES",
+        "yaaaa nooo kieroo resibir mensages",
+        "¡¡ya no quiéro!! recibir… mensajes 🙏",
+        "hola buenas tardes, ya no quiero recibir msjs xfa gracias",
+        "dejen de mandar mensajes",
+        "dar de vaja, porfa",
+        "𝗦𝗧𝗢𝗣",
+        "Dont text me",
+        "DON\N{RIGHT SINGLE QUOTATION MARK}T TEXT ME",
+        "Integra, stop!!! thx",
+    ],
+)
+def test_spelling_makes_no_difference(text: str) -> None:
+    assert set(FIND(text)) == {STOP}
+
+
+def test_greetings_alone_stop_nothing() -> None:
+    for text in ("hola", "gracias", "gracias integra", "por favor", "", "🛑", "...", "ya", "no", "sí, gracias"):
+        assert not FIND(text), text
+
+
+WORDS = ["no", "ya", "quiero", "recibir", "mensajes", "de", "baja", "me", "obligan", "stop", "do", "not", "want"]
+
+
+@example("ﬁ'´’ QUE que 𝕢𝕦𝕖 ch")
+@given(st.text(max_size=200))
+def test_any_text_can_be_read(text: str) -> None:
+    assert set(FIND(text)) <= {STOP, DISTRESS}
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40))
+def test_any_order_of_words_can_be_read(words: Sequence[str]) -> None:
+    assert set(FIND(" ".join(words))) <= {STOP, DISTRESS}
+
+
+def test_no_name_or_code_of_an_institution_is_taken_for_an_intent() -> None:
+    names = {part for one in COURSE.institutions for part in (one.code, one.name)}
+    assert not [name for name in names if FIND(name)]
+
+
+# ---------------------------------------------------------------- mistakes of authors
+
+MINIMAL = """
+intent = "thanks"
+[[groups]]
+id = "thanks"
+anywhere.es = ["mil gracias|bendiciones", "{apodo} chido"]
+alone.en = ["you rock"]
+[lists.es]
+apodo = ["compa", "mi estimado"]
+[examples]
+es = ["mil bendiciones", "que chido, mi estimado chido"]
+en = ["you rock, integra"]
+[near_misses]
+es = ["mil pesos"]
+"""
+MISTAKES = {
+    "a pattern without an example": ('"mil gracias', '"muy amable", "mil gracias', "groups.0.anywhere.es.0"),
+    "an example that no pattern matches": ('"you rock, integra"', '"you rock, integra", "cheers"', "examples.en.1"),
+    "an example of another intent": ('"mil bendiciones"', '"mil bendiciones", "mil gracias, denme de baja"', "stop"),
+    "a near miss with the intent": ('"mil pesos"', '"mil gracias"', "near_misses.es.0"),
+    "an unknown list": ('"{apodo} chido"', '"{apodos} chido"', "no such list"),
+    "only words that may be missing": ('"{apodo} chido"', '"(muy) ..."', "expected a word that must be there"),
+    "a parenthesis too many": ('"{apodo} chido"', '"(muy {apodo} chido"', "not closed"),
+    "two letters before a star": ('"{apodo} chido"', '"{apodo} ch*"', "at least 3 letters"),
+    "an intent named unlike its file": ('intent = "thanks"', 'intent = "thank"', "named after its intent"),
+    "an answer that the FAQ lacks": ('id = "thanks"', 'id = "thanks"\nanswer = "de-nada"', "groups.0.answer"),
+    "no groups": ("[[groups]]", "[[group]]", "group"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of an installation's own intents."""
+    folder = tmp_path / "content" / "intents"
+    folder.mkdir(parents=True)
+    (folder / "thanks.toml").write_text(MINIMAL, encoding="utf-8")
+    return folder
+
+
+def test_an_installation_can_add_an_intent(folder: Path) -> None:
+    found = course.load(overlay=folder.parent).intents.find("Mi estimado chido")
+    assert found == {"thanks": None}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_reported_with_file_and_field(mistake: str, folder: Path) -> None:
+    old, new, expected = MISTAKES[mistake]
+    assert old in MINIMAL
+    (folder / "thanks.toml").write_text(MINIMAL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BrokenContent) as broken:
+        course.load(overlay=folder.parent)
+    assert any("thanks.toml" in one.file and expected in str(one) for one in broken.value.problems), str(broken.value)
+
+
+def test_a_new_pattern_that_takes_other_intents_examples_is_reported(folder: Path) -> None:
+    shutil.copy(SHIPPED / "intents" / "stop.toml", folder)
+    text = (folder / "stop.toml").read_text(encoding="utf-8")
+    (folder / "stop.toml").write_text(
+        text.replace('"dejar de mandarme', '"acoso", "dejar de mandarme', 1), encoding="utf-8"
+    )
+    with pytest.raises(BrokenContent) as broken:
+        course.load(overlay=folder.parent)
+    assert any(
+        one.file == "intents/distress.toml" and "seen: distress, stop" in str(one) for one in broken.value.problems
+    )
