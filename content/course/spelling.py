@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import groupby
 
 _APOSTROPHES = re.compile("['\N{RIGHT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}]")
 _PAIRS = (  # in this order: capital letters stand for sounds that later pairs must not change
@@ -18,7 +19,7 @@ _OTHER = re.compile(r"[^a-z0-9\n]+")
 def clauses(text: str, language: str) -> list[list[str]]:
     """The words of each part of a text between punctuation marks or emoji, spelled by their sound.
 
-    Capitals, accents, apostrophes and repeated letters make no difference, and, if the language is Spanish, letters
+    Capitals, accents, apostrophes, repeated letters and words make no difference, and, if the language is Spanish, letters
     that sound alike in it: `¡Yaaa no kiero!` and `ya no quiero` give the same words.
     """
     spelled = _APOSTROPHES.sub("", text)
@@ -31,7 +32,7 @@ def clauses(text: str, language: str) -> list[list[str]]:
             spelled = spelled.replace(pair, sounds)
         spelled = spelled.translate(_LETTERS)
     parts = _OTHER.sub(" ", _BOUNDARY.sub("\n", _REPEATED.sub(r"\1", spelled))).split("\n")
-    return [words for part in parts if (words := part.split())]
+    return [[word for word, _ in groupby(part.split())] for part in parts if part.split()]
 
 
 def sound(text: str, language: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ KEY_LETTERS = 3
 """Letters of a word by which patterns are looked up."""
 SHORT_WORD_COST = 20
 """How many keys a short word counts for when a pattern's keys are chosen: such words are in nearly every text."""
-MAX_BETWEEN = 4
+MAX_BETWEEN = 6
 """Words that `...` stands for at most."""
 SYNTAX = re.compile(r"\([^()]+\)|\[[^\[\]]+\]|[^\s()\[\]]+")
 
