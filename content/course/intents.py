@@ -149,7 +149,9 @@ class _LanguageRules:
                 self._by_key[key].append((number, rule))
         self._short = {sound(word, language)[0]: sound(meaning, language) for word, meaning in vocabulary.short.items()}
         greetings = {words for phrase in vocabulary.greetings if (words := sound(phrase, language))}
-        self._greetings = sorted(greetings, key=lambda words: (-len(words), words))
+        longest_first = sorted(greetings, key=lambda words: (-len(words), words))
+        self._first = {word: [words for words in longest_first if words[0] == word] for word, *_ in greetings}
+        self._last = {word: [words for words in longest_first if words[-1] == word] for *_, word in greetings}
 
     def matches(self, parts: Sequence[Sequence[str]]) -> Iterator[Rule]:
         """The rules whose pattern matches a text of these parts."""
@@ -180,14 +182,11 @@ class _LanguageRules:
         """Words without greetings, thanks and the bot's name at their beginning and end."""
         left = tuple(words)
         while left:
-            first = next((one for one in self._greetings if left[: len(one)] == one), None)
-            last = next((one for one in self._greetings if left[-len(one) :] == one), None)
-            if first is not None:
-                left = left[len(first) :]
-            elif last is not None:
-                left = left[: -len(last)]
-            else:
+            first = next((one for one in self._first.get(left[0], ()) if left[: len(one)] == one), ())
+            last = next((one for one in self._last.get(left[-1], ()) if left[-len(one) :] == one), ())
+            if not first and not last:
                 break
+            left = left[len(first) :] if first else left[: -len(last)]
         return left
 
 

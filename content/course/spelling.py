@@ -19,8 +19,8 @@ _OTHER = re.compile(r"[^a-z0-9\n]+")
 def clauses(text: str, language: str) -> list[list[str]]:
     """The words of each part of a text between punctuation marks or emoji, spelled by their sound.
 
-    Capitals, accents, apostrophes, repeated letters and words make no difference, and, if the language is Spanish, letters
-    that sound alike in it: `¡Yaaa no kiero!` and `ya no quiero` give the same words.
+    Capitals, accents, apostrophes, repeated letters and repeated words make no difference, and, if the language is
+    Spanish, letters that sound alike in it: `¡Yaaa no kiero!` and `ya no quiero` give the same words.
     """
     spelled = _APOSTROPHES.sub("", text)
     if not spelled.isascii():

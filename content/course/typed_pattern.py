@@ -9,7 +9,7 @@ from content.course.spelling import sound
 KEY_LETTERS = 3
 """Letters of a word by which patterns are looked up."""
 SHORT_WORD_COST = 20
-"""How many keys a short word counts for when a pattern's keys are chosen: such words are in nearly every text."""
+"""How many words one of up to KEY_LETTERS letters counts for when keys are chosen: such are in nearly every text."""
 MAX_BETWEEN = 6
 """Words that `...` stands for at most."""
 SYNTAX = re.compile(r"\([^()]+\)|\[[^\[\]]+\]|[^\s()\[\]]+")
@@ -47,8 +47,10 @@ def compile_pattern(source: str, lists: Mapping[str, Sequence[str]], language: s
     required = [step for step in steps if step.choices and not step.is_optional]
     if not required:
         raise WrongPattern("expected a word that must be there")
-    anchor = min(required, key=lambda step: sum(SHORT_WORD_COST if len(key) < KEY_LETTERS else 1 for key in step.keys))
-    return TypedPattern(source, anchor.keys, re.compile(" " + "".join(step.regex for step in steps)))
+    anchor = min(required, key=lambda step: sum(map(_cost, step.anchors)))
+    return TypedPattern(
+        source, frozenset(map(key_of, anchor.anchors)), re.compile(" " + "".join(step.regex for step in steps))
+    )
 
 
 def key_of(word: str) -> str:
@@ -72,8 +74,9 @@ class _Step:
         return cls(tuple(_phrase(text, language) for text in _choices(inner, lists)), is_optional)
 
     @property
-    def keys(self) -> frozenset[str]:
-        return frozenset(key_of(phrase[0].removesuffix("*")) for phrase in self.choices)
+    def anchors(self) -> frozenset[str]:
+        """The longest word of each phrase."""
+        return frozenset(max(phrase, key=len).removesuffix("*") for phrase in self.choices)
 
     @property
     def regex(self) -> str:
@@ -82,6 +85,10 @@ class _Step:
         longest_first = sorted(self.choices, key=len, reverse=True)
         joined = "|".join("".join(_word_regex(word) for word in phrase) for phrase in longest_first)
         return f"(?:{joined}){'?' if self.is_optional else ''}"
+
+
+def _cost(word: str) -> int:
+    return SHORT_WORD_COST if len(word) <= KEY_LETTERS else 1
 
 
 def _choices(inner: str, lists: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -15,9 +15,15 @@ from content.library import SHIPPED
 from content.problems import BrokenContent
 from content.text import LANGUAGES
 
-HELD_OUT: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(
-    Path(__file__).with_name("intents_held_out.toml").read_text(encoding="utf-8")
-)
+Typed = Mapping[str, Mapping[str, Sequence[str]]]
+
+
+def typed(name: str) -> Typed:
+    """Texts by what they are, and by language."""
+    return tomllib.loads(Path(__file__).with_name(f"intents_{name}.toml").read_text(encoding="utf-8"))
+
+
+HELD_OUT, TUNED, FRESH = typed("held_out"), typed("tuned"), typed("fresh")
 ASKED = tomllib.loads(Path(__file__).with_name("faq_questions.toml").read_text(encoding="utf-8"))
 COURSE = course.load()
 FIND = COURSE.intents.find
@@ -30,6 +36,18 @@ def test_held_out_texts_are_understood(language: str) -> None:
     assert [text for text in HELD_OUT["stop"][language] if set(FIND(text)) != {STOP}] == []
     assert [text for text in HELD_OUT["distress"][language] if set(FIND(text)) != {DISTRESS}] == []
     assert [text for text in HELD_OUT["both"][language] if set(FIND(text)) != {STOP, DISTRESS}] == []
+
+
+@pytest.mark.parametrize(("texts", "least"), [(TUNED, 0.98), (FRESH, 0.7)], ids=["tuned", "fresh"])
+@pytest.mark.parametrize("intent", [STOP, DISTRESS])
+def test_most_other_wordings_are_understood(texts: Typed, least: float, intent: str) -> None:
+    found = [set(FIND(text)) == {intent} for language in LANGUAGES for text in texts[intent][language]]
+    assert sum(found) / len(found) >= least
+
+
+@pytest.mark.parametrize("texts", [TUNED, FRESH], ids=["tuned", "fresh"])
+def test_other_wordings_that_are_neither_have_no_intent(texts: Typed) -> None:
+    assert [text for language in LANGUAGES for text in texts["neither"][language] if FIND(text)] == []
 
 
 def test_other_texts_have_no_intent() -> None:
