@@ -21,16 +21,16 @@ BOTH = "ya no quiero mensajes, mi jefe me amenaza"
 DOORS = "Hay quien puede ayudarte; estas son las puertas"
 
 
-@pytest.mark.parametrize("text", STOPS)
-async def test_asking_to_stop_gets_the_confirmation_and_does_nothing_by_itself(talk: Talk, text: str) -> None:
+async def test_asking_to_stop_gets_the_confirmation_and_does_nothing_by_itself(talk: Talk) -> None:
     await talk.enrol(ANA)
     before = await talk.servant(ANA)
-    replies = await talk.type(ANA, text)
-    assert text_of(replies) == talk.phrase("leave.ask")
-    assert choices(replies)[:2] == ["leave:yes", "leave:no"]
-    assert await talk.servant(ANA) == before
-    await talk.press(ANA, "leave:no")
-    assert await talk.servant(ANA) == before
+    for text in STOPS:
+        replies = await talk.type(ANA, text)
+        assert text_of(replies) == talk.phrase("leave.ask"), text
+        assert choices(replies)[:2] == ["leave:yes", "leave:no"]
+        assert await talk.servant(ANA) == before
+        await talk.press(ANA, "leave:no")
+        assert await talk.servant(ANA) == before
     await talk.press(ANA, "leave:yes")
     assert await talk.servant(ANA) is None
 
@@ -57,18 +57,16 @@ async def test_who_is_not_enrolled_hears_that_no_questions_come(talk: Talk) -> N
     assert await talk.tick() == 0
 
 
-@pytest.mark.parametrize("text", [THREAT, "me obligan a firmar", "since I reported it they moved me", "me acosan"])
-async def test_distress_gets_the_doors_and_never_the_self_assessment(talk: Talk, text: str) -> None:
-    for who in (BETO, ANA):
-        if who is ANA:
-            await talk.enrol(ANA)
-        replies = await talk.type(who, text)
-        shown = text_of(replies)
-        assert shown.startswith(DOORS)
-        assert all(door.line("es") in shown for door in talk.library.doors)
-        assert "Ningún hecho es demasiado poco y no tienes que encarar a nadie" in shown
-        assert choices(replies) == ["consult:start"]
-        assert text not in shown
+async def test_distress_gets_the_doors_and_never_the_self_assessment(talk: Talk) -> None:
+    await talk.enrol(ANA)
+    for text in (THREAT, "me obligan a firmar", "since I reported it they moved me", "me acosan"):
+        for who in (ANA, BETO):
+            replies = await talk.type(who, text)
+            shown = text_of(replies)
+            assert shown.startswith(DOORS), text
+            assert all(door.line("es") in shown for door in talk.library.doors)
+            assert "Ningún hecho es demasiado poco y no tienes que encarar a nadie" in shown
+            assert choices(replies) == ["consult:start"]
 
 
 async def test_distress_in_english_has_its_first_line(talk: Talk) -> None:
