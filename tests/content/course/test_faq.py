@@ -109,6 +109,17 @@ def test_typos_are_corrected() -> None:
     assert FAQ.find("elefante", "es") == FAQ.find("xqzw jkwq", "es") == ()
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_stop_words_change_no_result(language: str) -> None:
+    """Also not as typos of words that they resemble: "conmigo" is no slip of "consigo"."""
+    listed = tomllib.loads((SHIPPED / "synonyms" / f"{language}.toml").read_text(encoding="utf-8"))["stop"]
+    stop_words = " ".join(word for word in listed if len(word) > 4)
+    assert stop_words.count(" ") > 20
+    for entry in list(FAQ.entries.values())[::3]:
+        question = entry.question.in_language(language)
+        assert FAQ.find(f"{question} {stop_words}", language) == FAQ.find(question, language), question
+
+
 def test_a_question_in_the_other_language_finds_its_entry() -> None:
     assert "aceptar-regalo" in [one.id for one in FAQ.find("can I accept a gift from a supplier?", "es")]
     assert "aceptar-regalo" in [one.id for one in FAQ.find("¿puedo aceptar un regalo de un proveedor?", "en")]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from content.learning.memories import Review, after_answers, replay, rules, with_confidence
+from tests.content.learning import reference
 from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, texts_of
 
 RULE = COMPETENCIES[0]
@@ -96,6 +97,23 @@ def test_records_of_a_removed_rule_are_kept_and_ignored() -> None:
     assert len(later) == len(value)
     before, after = (rules(one, LIBRARY, TODAY + timedelta(days=20))[RULE] for one in (value, later))
     assert after.recall == pytest.approx(before.recall, abs=0.1), "the person's pace is known better"
+
+
+# ---------------------------------------------------------------- the model's numbers
+
+
+@EXAMPLES
+@given(histories().filter(bool), st.integers(0, 400))
+def test_memories_are_those_of_the_model_in_plain_numbers(history: list[Review], after: int) -> None:
+    """Bayes' rule for who knew a rule before and for the pace, and the stability after each kind of answer."""
+    person = reference.Person()
+    for review in history:
+        person.answer(review.competency, review.day.toordinal(), review.is_right, review.confidence)
+    day = TODAY + timedelta(days=after)
+    found = rules(remember(*history), LIBRARY, day)
+    assert {name: one.recall for name, one in found.items()} == {
+        name: pytest.approx(person.recall(name, day.toordinal()), abs=1e-4) for name in person.rules
+    }
 
 
 # ---------------------------------------------------------------- what answers do

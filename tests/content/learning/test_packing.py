@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from content import validation
 from content.id_hash import hash_of
 from content.learning import memories, packing, sent
+from content.learning.arrays import np
 from content.learning.memories import MemoryFormatError, Review, after_answers, replay, rules
 from content.learning.packing import calendar_day, stored_day
 from content.learning.selection import Learner, Prompted, choose, replay_sent
@@ -62,6 +63,37 @@ def test_records_out_of_order_are_refused() -> None:
     swapped = PACKED[:start] + PACKED[start + size : start + 2 * size] + PACKED[start : start + size]
     with pytest.raises(MemoryFormatError, match="out of order"):
         rules(swapped + PACKED[start + 2 * size :], LIBRARY, TODAY)
+
+
+IMPOSSIBLE = {  # of the first rule, or of the header: a field, and a number that no answer makes
+    "known": (-0.1, 1.1),
+    "stability": (-2.4, 8.1),
+    "day": (0,),
+    "wrongs": (4,),
+    "weights": (-0.1, 1.1),
+    "z_sum": (-0.1, 3.1),
+}
+
+
+@pytest.mark.parametrize(("field", "number"), [(name, one) for name, numbers in IMPOSSIBLE.items() for one in numbers])
+def test_an_impossible_number_is_refused(field: str, number: float) -> None:
+    with pytest.raises(MemoryFormatError, match="is impossible"):
+        rules(changed(field, number), LIBRARY, TODAY)
+
+
+@pytest.mark.parametrize(("field", "number"), [("known", 0), ("known", 1), ("wrongs", 3), ("z_sum", 0), ("z_sum", 3)])
+def test_the_least_and_the_largest_possible_number_is_read(field: str, number: float) -> None:
+    assert rules(changed(field, number), LIBRARY, TODAY).keys() == set(COMPETENCIES[:3])
+
+
+def changed(field: str, number: float) -> bytes:
+    """The memory with one number of its header or its first rule changed."""
+    start, dtype = 0, memories.header_dtype()
+    if field not in dtype.fields:
+        start, dtype = dtype.itemsize, memories.rule_dtype()
+    value = bytearray(PACKED)
+    np.frombuffer(value, dtype, count=1, offset=start)[field] = number
+    return bytes(value)
 
 
 def test_the_position_of_a_bad_value_is_that_among_all_learners() -> None:

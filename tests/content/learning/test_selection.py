@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from content.learning.course_index import SEASONS
+from content.id_hash import hash_of
+from content.learning.cohort import PRIOR
+from content.learning.course_index import SEASONS, course_index
 from content.learning.memories import Review, after_answers, replay
+from content.learning.packing import stored_day
 from content.learning.selection import Choice, Learner, Prompted, Reason, choose, replay_sent
+from content.learning.standing import standing
 from content.library import Library
 from tests.content.learning.course import COMPETENCIES, EXAMPLES, LIBRARY, TODAY, course_of, texts_of
 from tests.content.learning.year import Person, live, workdays
@@ -187,6 +191,29 @@ def test_a_person_who_falls_silent_sees_more_than_a_few_rules() -> None:
     person.response = 0
     live(LIBRARY, [person], workdays(TODAY + timedelta(days=150), 40))
     assert len({prompt.competency for prompt in person.prompts[-40:]}) >= 8
+
+
+@pytest.mark.parametrize(("days", "comes"), [(8, True), (25, True), (40, True), (60, False), (90, False)])
+def test_a_rule_with_no_unused_text_comes_when_it_is_worth_three_times_more(days: int, comes: bool) -> None:
+    """Both texts of a rule were answered wrong; another rule is well known, the less the longer ago it was asked."""
+    library, (used_up, known, last) = course_of(3, 2), COMPETENCIES[:3]
+    history = [
+        *(answer(days + more, known, True) for more in (200, 120, 60, 25, 0)),
+        *(answer(ago, used_up, False, text) for text, ago in enumerate((20, 19))),
+        answer(1, last, True),
+    ]
+    history.sort(key=lambda one: one.day)
+    memory, sent = replay([history])[0], prompted(history)
+    assert choose_one(library, TODAY, memory, sent).scenario.competency == (used_up if comes else known)
+    index = course_index(library)
+    assert index is not None
+    prices = standing(index, [memory], [sent], stored_day(TODAY), PRIOR).price[0]
+    price = dict(zip(index.rule_hashes.tolist(), prices.tolist(), strict=True))
+    assert (0.3 * price[hash_of(used_up)] > price[hash_of(known)]) is comes
+
+
+def answer(days_ago: int, rule: str, is_right: bool, text: int = 0) -> Review:
+    return Review(TODAY - timedelta(days=days_ago), rule, texts_of(rule)[text], is_right)
 
 
 # ---------------------------------------------------------------- histories
