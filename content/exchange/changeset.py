@@ -168,7 +168,7 @@ def _checked(values: Mapping[str, Any], library: Library) -> tuple[Scenario | No
     try:
         scenario = Scenario.model_validate(values)
     except ValidationError as fault:
-        for error in fault.errors(include_url=False):
+        for error in fault.errors():
             field = ".".join(str(step) for step in error["loc"])
             if error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]:
                 continue  # pydantic does not count invalid items, which have errors of their own

@@ -92,7 +92,7 @@ def coded(value: object, where: str, *, size: int | None = None, longest: int = 
 
 
 def calendar_day(value: object, where: str) -> date:
-    text = string(value, where, longest=10)
+    text = string(value, where)
     try:
         day = date.fromisoformat(text)
     except ValueError:

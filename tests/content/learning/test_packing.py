@@ -89,7 +89,7 @@ def test_the_least_and_the_largest_possible_number_is_read(field: str, number: f
 def changed(field: str, number: float) -> bytes:
     """The memory with one number of its header or its first rule changed."""
     start, dtype = 0, memories.header_dtype()
-    if field not in dtype.fields:
+    if field not in (dtype.names or ()):
         start, dtype = dtype.itemsize, memories.rule_dtype()
     value = bytearray(PACKED)
     np.frombuffer(value, dtype, count=1, offset=start)[field] = number

@@ -33,6 +33,16 @@ async def test_a_row_stores_day_and_hour_and_no_finer_time(written: Database) ->
     assert (entry.officer_id, entry.verb) == ("officer-0", "open")
 
 
+async def test_the_hash_of_a_row_is_that_of_its_written_form(database: Database) -> None:
+    """HMAC-SHA256 of the JSON array [1,"2026-11-23",21,"oficial-ñ","open","case-0","000..."] without spaces, in UTF-8.
+
+    Rows of earlier versions, and copies of their heads, are checked with it for years.
+    """
+    async with database.write() as tx:
+        await ledger.append(tx, KEY, "oficial-ñ", Verb.OPEN, "case-0", AT)
+        assert (await ledger.head(tx)).hash == "25e8914fa2b7ad6dfb32a90e7103ce1c732cc4d8e06ff0e4e3108023857773ad"
+
+
 async def test_an_untouched_ledger_is_valid(written: Database) -> None:
     async with written.read() as tx:
         assert await ledger.first_invalid(tx, KEY) is None

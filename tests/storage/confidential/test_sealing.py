@@ -176,6 +176,16 @@ def test_a_list_signed_with_another_key_is_refused() -> None:
         sealing.verify_key_list(ours.key_list().body, theirs.key_list().signature)
 
 
+def test_a_list_names_at_most_200_readers() -> None:
+    unit = Unit.with_recovery_key()
+    records = [{**unit.officer.record, "id": new_id()} for _ in range(201)]
+    keys = unit.key_list(readers=records[:200])
+    assert len(sealing.verify_key_list(keys.body, keys.signature).readers) == 200
+    keys = unit.key_list(readers=records)
+    with pytest.raises(Malformed):
+        sealing.verify_key_list(keys.body, keys.signature)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -258,3 +268,14 @@ def test_a_token_is_stored_only_as_a_keyed_hash() -> None:
     token = wire_format.encode(os.urandom(24))
     assert sealing.token_hash(b"a" * 32, token) != sealing.token_hash(b"b" * 32, token)
     assert token not in sealing.token_hash(b"a" * 32, token)
+
+
+def test_a_locator_is_stored_as_the_hash_of_its_32_bytes() -> None:
+    stored = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"  # sha256sum of 32 zero bytes
+    assert sealing.locator_hash(wire_format.encode(bytes(32))) == stored
+
+
+@pytest.mark.parametrize("locator", ["", *(wire_format.encode(bytes(size)) for size in (1, 31, 33, 64)), "A" * 44, "ñ"])
+def test_a_locator_of_another_size_or_encoding_is_refused(locator: str) -> None:
+    with pytest.raises(Malformed):
+        sealing.locator_hash(locator)

@@ -201,27 +201,28 @@ async def test_a_rate_limit_carries_its_wait(
 
 
 @pytest.mark.parametrize(
-    ("failure", "in_doubt"),
+    ("failure", "in_doubt", "reason"),
     [
-        ({"status": 500}, False),
-        ({"status": 502, "body": b"<html>Bad Gateway"}, False),
-        ({"status": 504}, True),
-        ({"reset": True}, True),
-        ({"reset": True, "done": True}, True),
-        ({"body": b"<html>welcome to the hotel"}, True),
-        ({"body": b"[]"}, True),
-        ({"body": b'{"ok": true}'}, True),
-        ({"body": b'{"ok": true, "result": {}}'}, True),
-        ({"status": 302, "body": b""}, False),
+        ({"status": 500}, False, "status 500"),
+        ({"status": 502, "body": b"<html>Bad Gateway"}, False, "status 502"),
+        ({"status": 504}, True, "status 504"),
+        ({"reset": True}, True, "ServerDisconnectedError"),
+        ({"reset": True, "done": True}, True, "ServerDisconnectedError"),
+        ({"body": b"<html>welcome to the hotel"}, True, "unreadable response"),
+        ({"body": b"[]"}, True, "unreadable response"),
+        ({"body": b'{"ok": true}'}, True, "unreadable response"),
+        ({"body": b'{"ok": true, "result": {}}'}, True, "unreadable response"),
+        ({"status": 302, "body": b""}, False, "unexpected status"),
     ],
 )
 async def test_network_failures_may_be_retried(
-    api: FakeTelegram, telegram: Channel, person: Person, failure: dict[str, Any], in_doubt: bool
+    api: FakeTelegram, telegram: Channel, person: Person, failure: dict[str, Any], in_doubt: bool, reason: str
 ) -> None:
     api.fail("sendMessage", **failure)
     with pytest.raises(Unreachable) as caught:
         await telegram.send(say(person))
     assert caught.value.in_doubt is in_doubt
+    assert str(caught.value).partition(":")[0] == reason, "it stands in the log and beside the delivery"
     await telegram.send(say(person))
 
 
