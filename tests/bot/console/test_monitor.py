@@ -1,6 +1,7 @@
 """The monitor shows the report of handlers/administration/reports.py: tables, charts in words, no other number."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -54,6 +55,24 @@ def made_report(library: Library, first: date, last: date) -> Report:
         shown_by=date(2027, 1, 4),
         is_fictional=True,
     )
+
+
+@pytest.mark.parametrize(("count", "has_totals"), [(1, False), (2, True), (4, True)])
+async def test_totals_stand_below_two_institutions_or_more(
+    office: Office,
+    lia: OfficerWithKeys,
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    has_totals: bool,
+) -> None:
+    async def institution_table(_: WorkContext, first: date, last: date, code: str | None) -> Report:
+        report = made_report(library, first, last)
+        return replace(report, rows=report.rows[:count])
+
+    monkeypatch.setattr(reports, "institution_table", institution_table)
+    _, page = await (await office.signed_in(lia)).get("/console/monitor")
+    assert page.count("<tfoot>") == has_totals
 
 
 @pytest.fixture
