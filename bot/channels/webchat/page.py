@@ -5,8 +5,9 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,7 @@ class PageTiming:
     post_window: float = 10.0  # ... in this many seconds
     heartbeat: float = 15.0  # seconds between two signs of life on the event stream
     poll_interval: float = 1.0  # seconds; on PostgreSQL another process may have written to the chat
+    monotonic: Callable[[], float] = time.monotonic  # seconds, for the rate limit
 
 
 TIMING = web.AppKey("webchat_timing", PageTiming)
@@ -174,7 +176,7 @@ def _authorized_address(request: web.Request) -> str:
 
 
 def _is_within_rate_limit(app: web.Application, address: str) -> bool:
-    timing, posts, now = app[TIMING], app[RECENT_POSTS], asyncio.get_running_loop().time()
+    timing, posts, now = app[TIMING], app[RECENT_POSTS], app[TIMING].monotonic()
     if len(posts) > 1000:  # forget chats without recent posts
         for idle in [chat for chat, times in posts.items() if times[-1] < now - timing.post_window]:
             del posts[idle]

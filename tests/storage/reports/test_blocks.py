@@ -1,6 +1,7 @@
 """Closings: what is counted, when, with whom, and that nothing is counted twice or changed afterwards."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -74,6 +75,12 @@ async def test_each_week_places_are_counted_and_each_month_topics_and_scenarios(
         assert {rung for rung, _ in await blocks_of(tx, Lane.TOPIC)} == {0}
         assert {key.split()[0] for _, key in await blocks_of(tx, Lane.TOPIC)} <= {here["A"], here["B"]}
         assert all(key.startswith(("state ", "municipal ")) for _, key in await blocks_of(tx, Lane.MAP))
+        periods: dict[tuple[str, str], list[tuple[date, date]]] = {}
+        for block in await tx.execute(select(schema.blocks).order_by(schema.blocks.c.id)):
+            periods.setdefault((block.lane, block.key), []).append((block.since, block.week))
+        assert len(periods[Lane.PLACE, here["A"]]) > 3
+        for own in periods.values():
+            assert all(before[1] < after[0] <= after[1] for before, after in itertools.pairwise(own)), "no week twice"
 
 
 async def test_what_is_too_small_waits_and_is_counted_more_coarsely_at_the_end_of_the_quarter(
