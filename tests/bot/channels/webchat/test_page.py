@@ -317,25 +317,27 @@ async def test_without_a_cookie_nothing_is_stored_and_the_page_explains_why(prod
 
 async def test_too_many_posts_are_rate_limited(sqlite: Database, library: Library, clock: Clock) -> None:
     timing = PageTiming(reply_timeout=0, post_limit=3, post_window=10, monotonic=lambda: clock().timestamp())
-    async with serving(sqlite, library, clock, timing) as product:
-        async with product.browser(**{"Accept-Language": "en-GB"}) as browser:
-            await (await browser.get("/chat")).read()
+    async with (
+        serving(sqlite, library, clock, timing) as product,
+        product.browser(**{"Accept-Language": "en-GB"}) as browser,
+    ):
+        await (await browser.get("/chat")).read()
 
-            async def post_until_refused() -> None:
-                for number in range(3):
-                    await (await browser.post("/chat/say", json={"text": str(number)})).read()
-                async with browser.post("/chat/say", json={"text": "more"}) as answer:
-                    assert "very fast" in json.loads(await error_page(answer, 429))["sorry"]
+        async def post_until_refused() -> None:
+            for number in range(3):
+                await (await browser.post("/chat/say", json={"text": str(number)})).read()
+            async with browser.post("/chat/say", json={"text": "more"}) as answer:
+                assert "very fast" in json.loads(await error_page(answer, 429))["sorry"]
 
-            await post_until_refused()
-            async with WebchatPhone(product.address, settled) as other:
-                await other.type("I am another user")
-            assert len(product.stored) == 4
-            clock.move(seconds=9)
-            assert (await browser.post("/chat/say", json={"text": "still"})).status == 429
-            clock.move(seconds=1)
-            await post_until_refused()
-            assert len(product.stored) == 7, "the limit holds again in the next ten seconds"
+        await post_until_refused()
+        async with WebchatPhone(product.address, settled) as other:
+            await other.type("I am another user")
+        assert len(product.stored) == 4
+        clock.move(seconds=9)
+        assert (await browser.post("/chat/say", json={"text": "still"})).status == 429
+        clock.move(seconds=1)
+        await post_until_refused()
+        assert len(product.stored) == 7, "the limit holds again in the next ten seconds"
 
 
 # ---------------------------------------------------------------- cookies and pages
