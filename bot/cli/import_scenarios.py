@@ -81,7 +81,7 @@ def _write_scenarios(library: Library, written: Sequence[Scenario], overlay: Pat
     if not written:
         return []
     if apply:
-        overlay.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        overlay.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=overlay.parent if apply else None, prefix=".content-") as parent:
         stage = Path(parent) / overlay.parent.resolve().name / overlay.name  # so that problems name the final files
         if overlay.exists():

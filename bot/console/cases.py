@@ -56,7 +56,7 @@ async def case(request: web.Request) -> web.Response:
         "case.html",
         case=found,
         articles=_articles(library, language),
-        questions=json.dumps(questions, ensure_ascii=False),
+        questions=json.dumps(questions),
     )
 
 

@@ -63,7 +63,8 @@ def test_files_of_a_language_are_merged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "}", "a { b }", "{0}", "{}", "{name!r}", "{name:>5}", "{name.x}", "**bold", "__it", "x" * 4097]
+    "text",
+    ["{", "}", "a { b }", "{0}", "{}", "{name!r}", "{name:>5}", "{name.x}", "**bold", "__it", "x" * 4097, "", "  "],
 )
 def test_an_invalid_phrase_is_not_loaded(tmp_path: Path, text: str) -> None:
     for language in LANGUAGES:

@@ -77,6 +77,14 @@ def test_every_command_explains_itself(integra: Integra, command: list[str]) -> 
     assert result.err == ""
 
 
+@pytest.mark.parametrize("group", [[], ["officer"], ["memories"], ["export"], ["import"]])
+def test_a_group_without_a_command_lists_its_commands(integra: Integra, group: list[str]) -> None:
+    result = integra(*group)
+    assert "Usage:" in result.out + result.err
+    assert "Commands" in result.out + result.err
+    assert "Missing command" not in result.err
+
+
 @pytest.mark.parametrize("command", [["dance"], ["run", "--role", "king"], ["officer", "invite"], ["report", "--x"]])
 def test_a_wrong_command_line_fails_without_a_traceback(integra: Integra, command: list[str]) -> None:
     result = integra(*command)
@@ -255,6 +263,12 @@ def test_a_second_invite_prints_another_link(integra: Integra) -> None:
 )
 def test_a_liaison_belongs_to_an_institution(integra: Integra, options: list[str], message: str) -> None:
     assert error_line(integra("officer", "invite", "eva@leon.example", "--name", "Eva", *options)) == message
+
+
+@pytest.mark.parametrize(("email", "name"), [("eva", "Eva"), ("", "Eva"), ("eva@leon.example", " ")])
+def test_an_officer_needs_an_address_and_a_name(integra: Integra, email: str, name: str) -> None:
+    line = error_line(integra("officer", "invite", email, "--name", name, "--role", "officer"))
+    assert line == f"{email}: an officer needs a mail address and a name"
 
 
 def test_a_liaison_of_a_known_institution_is_invited(integra: Integra, tmp_path: Path, library: Library) -> None:

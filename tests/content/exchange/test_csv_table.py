@@ -138,6 +138,7 @@ def test_header_errors_are_reported_alone() -> None:
     rows[0][0] = "nombre"
     rows[0][3] = "estado"
     rows[1][-1] = "una nota"
+    rows.insert(1, [""] * (len(rows[0]) - 1))  # a row that ends before
     assert error_lines(tiny([]), csv_table.parse_table(rows)) == [
         "row 1, column A: no such column (seen: 'nombre')",
         "row 1, column E: also in column D (seen: 'estado')",

@@ -171,6 +171,14 @@ REFUSED = {
         question("~Opción 0", "=Opción 0").replace("=Opción 1", "~Opción 1"),
         "question 1 (line 1, 'caja'): marks A as right, the scenario B",
     ),
+    "the fifth of too many options": (
+        question("{\n", "{\n" + "~Otra#x\n" * 3 + "~%50%Otra#x\n~Otra#x\n"),
+        "question 1 (line 1): option D: weights such as %50%",
+    ),
+    "an option without a letter": (
+        question("{\n", "{\n" + "~Otra#x\n" * 4 + "~%50%Otra#x\n"),
+        "question 1 (line 1): option number 5: weights such as %50%",
+    ),
     "two right options": (question("~Opción 0", "=Opción 0"), "marks A, B as right, the scenario B"),
     "none is right": (question("=Opción 1", "~Opción 1"), "marks none as right, the scenario B"),
     "an option more": (question("{\n", "{\n~Otra#x\n"), "question 1 (line 1, 'caja'): has 4 options, the scenario 3"),

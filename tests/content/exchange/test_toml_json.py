@@ -50,6 +50,13 @@ def test_a_file_has_the_layout_of_the_shipped_ones() -> None:
     assert written.endswith('\n\n[todo]\nes = "Mira el hecho."\nen = "Mira el hecho."\n')
 
 
+def test_a_json_file_is_laid_out_for_reading_and_comparing() -> None:
+    lines = to_json([plain(author="Área jurídica")]).decode().split("\n")
+    assert lines[:3] == ["[", "  {", '    "id": "caja",']
+    assert '    "author": "Área jurídica",' in lines
+    assert lines[-2:] == ["]", ""]
+
+
 @given(banks())
 @settings(deadline=None)
 def test_json_round_trips(bank: list[Scenario]) -> None:
@@ -86,7 +93,9 @@ def test_all_errors_of_a_list_are_reported_together() -> None:
     )
     bad["options"][1] |= {"right": False, "articles": ["lgra-58", "lgra-999"]}
     bad["options"][2]["text"] = {"es": " "}
-    found = error_lines(tiny([]), from_json(json.dumps([7, bad, with_changes(), with_changes()]).encode()))
+    found = error_lines(
+        tiny([]), from_json(json.dumps([7, bad, with_changes(), with_changes(), with_changes(id="")]).encode())
+    )
     assert found == [
         "scenario 1: expected an object (seen: '7')",
         "scenario 2 (Otra Caja), reviewed_on: expected a day such as 2026-11-22 (seen: '46000')",
@@ -102,6 +111,8 @@ def test_all_errors_of_a_list_are_reported_together() -> None:
         "scenario 2 (Otra Caja), options.1.articles.1: not in the law catalogue (seen: 'lgra-999')",
         "scenario 4 (caja), id: also used in scenario 3 (caja) (seen: 'caja')",
         "scenario 4 (caja), variant: also used in scenario 3 (caja) (seen: 'regalos 1')",
+        "scenario 5, id: expected lower-case words without accents, joined by hyphens",
+        "scenario 5, variant: also used in scenario 3 (caja) (seen: 'regalos 1')",
     ]
 
 

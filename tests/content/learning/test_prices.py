@@ -35,6 +35,13 @@ def test_the_table_has_every_state(cohort: Cohort) -> None:
     assert prices.new.shape == (3, 2)
 
 
+def test_each_state_of_the_table_is_looked_up_at_its_own_place() -> None:
+    states = np.linspace(np.log(0.1), np.log(3000), FINE)
+    assert state_index(states).tolist() == list(range(FINE))
+    assert state_index(states + 0.4 * (states[1] - states[0])).tolist() == list(range(FINE))
+    assert state_index(np.array([-9.0, 20.0])).tolist() == [0, FINE - 1]
+
+
 def test_what_is_well_known_is_not_worth_asking(cohort: Cohort) -> None:
     table = price_table(cohort, 4).table
     stable, unstable = state_index(np.log(np.array([1000.0, 5.0])))

@@ -54,6 +54,7 @@ async def test_the_assessment_can_be_left_and_restarted(talk: Talk) -> None:
     replies = await answer(talk, ANA, "yy")
     left = await talk.press(ANA, choices(replies)[-1])
     assert text_of(left) == talk.phrase("assess.quit")
+    assert [parcel.action for parcel in left] == [Action.REPLACE], "the question is gone"
     assert text_of(await talk.press(ANA, choices(left)[0])) == text_of(await talk.command(ANA, "consulta"))
 
 

@@ -212,6 +212,7 @@ def test_an_unreadable_update_is_reported_by_kind_only(raw: Any) -> None:
         parse(raw)
     assert caught.value.__context__ is None
     assert "secreto" not in str(caught.value)
+    assert (str(caught.value) == "not an object") is not isinstance(raw, dict)
     assert update_key(raw) in ("", "1", "31", "32")
 
 

@@ -40,6 +40,9 @@ TIMED_OUT = "Connection timed out"
         pytest.param(PendingUpdates(9, THEN, "x"), PendingUpdates(8, LATER, "x"), False, True, id="one was delivered"),
         pytest.param(PendingUpdates(2, THEN, "x"), PendingUpdates(2, THEN, "x"), False, False, id="not tried since"),
         pytest.param(
+            PendingUpdates(2, THEN, "x"), PendingUpdates(7, None, ""), False, False, id="the failure was cleared"
+        ),
+        pytest.param(
             PendingUpdates(2, None, ""), PendingUpdates(7, None, ""), False, False, id="many pending, no failure"
         ),
     ],

@@ -33,6 +33,8 @@ from tests.bot.channels.webchat.product import Product, serving
 from tests.phones.webchat import WebchatPhone
 from tests.phones.webchat_page import ChatPage
 
+YEAR = 31_536_000  # seconds that a browser keeps the chat and the chosen language
+
 Clock = Callable[[], datetime]
 OPTIONS = (
     (
@@ -348,6 +350,8 @@ async def test_the_cookie_is_hidden_from_scripts_and_other_sites_and_never_store
         async with browser.get("/chat") as answer:
             cookie = answer.cookies["chat"]
             assert (cookie["httponly"], cookie["samesite"], len(cookie.value)) == (True, "Lax", 22)
+            assert cookie["max-age"] == str(YEAR)
+            assert "Permite las cookies" not in await answer.text()
             assert answer.headers["Content-Security-Policy"] == POLICY
         await (await browser.post("/chat/say", json={"text": "x"})).read()
         assert cookie.value not in product.stored[-1].address
@@ -375,6 +379,7 @@ async def test_the_language_of_the_page_is_chosen_and_remembered(product: Produc
     async with product.browser(**{"Accept-Language": "es-MX"}) as browser:
         async with browser.get("/chat?lang=en") as answer:
             assert '<html lang="en">' in await answer.text()
+            assert answer.cookies["lang"]["max-age"] == str(YEAR)
         async with browser.get("/chat") as answer:
             assert "Trial chat" in await answer.text()
         await (await browser.post("/chat/say", json={"text": "x"})).read()
