@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Table, delete, insert
 
 from storage import key_evidence
 from storage.database import Database
-from storage.key_evidence import UNUSED
+from storage.key_evidence import NEWEST, UNUSED
 from storage.schema import channel_facts, closings, institutions, key_fingerprints, updates
 from tests.cast import MONDAY_NINE as NOW
 
@@ -34,3 +34,13 @@ async def test_fingerprints_alone_show_nothing(database: Database) -> None:
     async with database.write() as tx:
         await tx.execute(insert(key_fingerprints).values(name="inbox", fingerprint="x"))
         assert await tx.run_sync(key_evidence.read_by_connection) == UNUSED
+
+
+async def test_the_newest_of_the_updates_that_wait_are_evidence(database: Database) -> None:
+    """Older ones may have been written with a key that was lost and replaced."""
+    async with database.write() as tx:
+        for number in range(NEWEST + 3):
+            row = ROWS[updates] | {"key": str(number), "body": str(number).encode()}
+            await tx.execute(insert(updates).values(row))
+        evidence = await key_evidence.read(tx)
+        assert [row.body for row in evidence.rows["inbox"]] == [str(n).encode() for n in range(NEWEST + 2, 2, -1)]

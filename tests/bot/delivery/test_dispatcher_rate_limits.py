@@ -36,6 +36,20 @@ async def test_acknowledging_a_press_does_not_wait_for_the_rate_limit(database: 
     assert stage.sleeps == []
 
 
+async def test_a_stop_sends_nothing_that_waits_for_its_turn(database: Database, clock: Clock) -> None:
+    stage = Stage(database, clock, SLOW)
+    gate = stage.sleep_gate = Gate()
+    for number in range(3):
+        await stage.add(f"{number}", f"person {number}")
+    running = asyncio.create_task(stage.dispatcher.run())
+    await gate.reached.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stage.telegram.tried == []
+    assert set((await stage.states()).values()) == {"waiting"}, "another process may send them at once"
+
+
 # ---------------------------------------------------------------- 429s
 
 

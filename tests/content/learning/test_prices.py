@@ -9,7 +9,12 @@ import pytest
 
 from content.learning import curve
 from content.learning.cohort import PRIOR, Cohort
+from content.learning.course_index import course_index
+from content.learning.memories import Review, replay
+from content.learning.packing import stored_day
 from content.learning.prices import DAYS, FINE, price_table, state_index
+from content.learning.standing import standing
+from tests.content.learning.course import COMPETENCIES, LIBRARY, TODAY, texts_of
 from tests.imports import ROOT
 
 COHORTS = {
@@ -59,6 +64,18 @@ def test_a_question_is_worth_more_the_longer_the_last_is_ago(cohort: Cohort) -> 
 def test_a_new_rule_is_worth_more_to_those_who_do_not_know_it(cohort: Cohort) -> None:
     new = price_table(cohort, 4).new
     assert (new[:, 0] > new[:, 1]).all()
+
+
+@pytest.mark.parametrize(("is_right", "knew"), [(None, 0.4), (False, 0.3693), (True, 0.4228)])
+def test_a_new_rule_has_the_mean_price_over_paces_and_over_having_known_it(is_right: bool | None, knew: float) -> None:
+    """Who knew one rule beforehand is more likely to have known the others, too."""
+    index = course_index(LIBRARY)
+    assert index is not None
+    history = [] if is_right is None else [Review(TODAY, COMPETENCIES[0], texts_of(COMPETENCIES[0])[0], is_right)]
+    found = standing(index, replay([history]), [b""], stored_day(TODAY), PRIOR)
+    new = price_table(PRIOR, index.variants).new
+    mean = sum(weight * ((1 - knew) * new[pace, 0] + knew * new[pace, 1]) for pace, weight in enumerate((1, 2, 1))) / 4
+    assert found.price[~found.is_met].tolist() == pytest.approx([mean] * (~found.is_met).sum(), rel=1e-3)
 
 
 def test_the_table_is_computed_once_for_a_cohort() -> None:

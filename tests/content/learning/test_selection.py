@@ -54,8 +54,12 @@ def year_of(library: Library, accuracy: float, response: float, days: int = 60, 
 @EXAMPLES
 @given(st.lists(SEEDS, min_size=1, max_size=4, unique=True), DAYS)
 def test_the_choice_does_not_depend_on_whom_it_is_made_with(seeds: list[int], day: date) -> None:
-    memory = replay([first_answers()[:9]])[0]
-    learners = [Learner(seed, memory, b"") for seed in seeds]
+    a_rule_of_each_topic = {LIBRARY.topic_of[one.competency].id: one for one in first_answers(False, 20, "sure")}
+    four_times = [
+        replace(one, day=TODAY - timedelta(days=20 - day)) for day in range(4) for one in a_rule_of_each_topic.values()
+    ]
+    memories = replay([four_times, first_answers()[:9], [], first_answers()])
+    learners = [Learner(seed, memory, b"") for seed, memory in zip(seeds, memories, strict=False)]
     assert choose(LIBRARY, learners, day) == [choose(LIBRARY, [one], day)[0] for one in learners]
 
 

@@ -159,3 +159,12 @@ async def test_the_button_of_a_removed_scenario_is_an_old_button(talk: Talk) -> 
     assert text_of(await talk.press(ANA, f"answer:{number}:a")) == talk.phrase("help.old_button")
     assert text_of(await talk.command(ANA, "hoy")) == talk.phrase("prompt.answered_today")
     assert await talk.answers(ANA) == []
+
+
+async def test_the_buttons_below_an_answer_are_old_ones_when_its_scenario_was_removed(talk: Talk) -> None:
+    number, scenario = await enrolled_prompt(talk)
+    await talk.press(ANA, f"answer:{number}:a")
+    others = {name: other for name, other in talk.library.scenarios.items() if name != scenario.id}
+    talk.library = replace(talk.library, scenarios=others)
+    for choice in (f"why:{number}", f"sure:{number}:sure"):
+        assert text_of(await talk.press(ANA, choice)) == talk.phrase("help.old_button"), choice
