@@ -23,6 +23,10 @@ CHANGES = {
     "x = max(a)": ["x = min(a)"],
     "x = say(a, to=b)": ["x = say(a)"],
     "x = Say(a, to=b)": [],
+    "x = zip(a, b, strict=True)": [],
+    "x = zip(a, b > c, strict=True)": ["x = zip(a, b >= c, strict=True)"],
+    "x = zip(a, b, strict=False)": ["x = zip(a, b)", "x = zip(a, b, strict=True)"],
+    "x = say(a, strict=True)": ["x = say(a)", "x = say(a, strict=False)"],
     "x = rows.where(a, b).limit(c)": [
         "x = rows.where(a).limit(c)",
         "x = rows.where(b).limit(c)",

@@ -99,7 +99,7 @@ class _Finder:
             if name in ("annotation", "returns", "decorator_list", "type_params"):
                 continue
             for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
+                if isinstance(child, ast.AST) and not _is_strict_zip(node, child):
                     yield from self._walk(child, function, prefix)
 
     # ------------------------------------------------------------ places in the text
@@ -166,6 +166,8 @@ class _Finder:
         for part in removable:
             if isinstance(part, ast.Starred) or (isinstance(part, ast.keyword) and part.arg is None):
                 continue
+            if _is_strict_zip(node, part):
+                continue
             kept = [self._text(other) for other in parts if other is not part]
             start, end = self._span(node.func)
             yield start, self._span(node)[1], f"{self._source[start:end]}({', '.join(kept)})"
@@ -178,13 +180,22 @@ class _Finder:
 
 
 def _is_left_out(node: ast.AST) -> bool:
-    """What no test should see: logging, assertions, `if TYPE_CHECKING`, the main guard."""
+    """What no test should see: logging, assertions, `if TYPE_CHECKING`, the main guard. See also `_is_strict_zip`."""
     if isinstance(node, ast.Assert):
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         owner = getattr(node.value.func, "value", None)
         return isinstance(owner, ast.Name) and owner.id in LOGGERS
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'")
+
+
+def _is_strict_zip(node: ast.AST, part: ast.AST) -> bool:
+    """Whether a part of a call is `strict=True` of zip: an assertion that both sides are of one length.
+
+    It raises only where other lines are wrong, as `assert` does, and those have changes of their own.
+    """
+    is_zip = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip"
+    return is_zip and isinstance(part, ast.keyword) and ast.unparse(part) == "strict=True"
 
 
 def _is_text(left: ast.expr, right: ast.expr) -> bool:
