@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -30,12 +29,12 @@ from handlers.message import (
 from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable, open_database
 from tests.bot.channels.webchat.product import Product, serving
+from tests.cast import Clock
 from tests.phones.webchat import WebchatPhone
 from tests.phones.webchat_page import ChatPage
 
 YEAR = 31_536_000  # seconds that a browser keeps the chat and the chosen language
 
-Clock = Callable[[], datetime]
 OPTIONS = (
     (
         RenderedButton("A", choice="answer:1:a", hint="Pedir consejo"),
