@@ -78,6 +78,13 @@ def test_a_new_rule_has_the_mean_price_over_paces_and_over_having_known_it(is_ri
     assert found.price[~found.is_met].tolist() == pytest.approx([mean] * (~found.is_met).sum(), rel=1e-3)
 
 
+def test_with_more_texts_a_rule_may_be_asked_again_sooner_and_is_worth_more_to_those_who_forget(cohort: Cohort) -> None:
+    many, one = price_table(cohort, 4), price_table(cohort, 1)
+    forgotten_in_a_day = int(state_index(np.log(np.array(1.0))))
+    assert (many.new >= one.new).all()
+    assert (many.table[:, 0, 0, forgotten_in_a_day, 0] > one.table[:, 0, 0, forgotten_in_a_day, 0]).all()
+
+
 def test_the_table_is_computed_once_for_a_cohort() -> None:
     assert price_table(replace(PRIOR), 4) is price_table(PRIOR, 4)
 

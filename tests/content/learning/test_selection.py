@@ -140,6 +140,20 @@ def test_a_rule_in_season_comes_first(month: int, season: str) -> None:
     assert choice.reason in (Reason.SEASON, Reason.REVIEW), "review where it would have come anyway"
 
 
+@pytest.mark.parametrize(("days", "comes"), [(30, False), (60, False), (61, True), (80, True)])
+def test_the_season_brings_no_text_back_within_sixty_days(days: int, comes: bool) -> None:
+    """Each rule has one text; those in season were answered right, all others wrong."""
+    today, library = date(2026, 12, 10), course_of(len(COMPETENCIES), 1)
+    in_season = {rule for rule in COMPETENCIES if "regalos" in library.competencies[rule].seasons}
+    history = [
+        Review(today - timedelta(days=days if rule in in_season else 20), rule, texts_of(rule)[0], rule in in_season)
+        for rule in COMPETENCIES
+    ]
+    history.sort(key=lambda one: one.day)
+    choice = choose_one(library, today, replay([history])[0], prompted(history))
+    assert (choice.scenario.competency in in_season) is comes
+
+
 def test_every_season_of_a_competency_has_months() -> None:
     named = {season for one in LIBRARY.competencies.values() for season in one.seasons}
     assert named <= SEASONS.keys()
