@@ -65,28 +65,42 @@ def test_records_out_of_order_are_refused() -> None:
         rules(swapped + PACKED[start + 2 * size :], LIBRARY, TODAY)
 
 
-IMPOSSIBLE = {  # of the first rule, or of the header: a field, and a number that no answer makes
+Number = float | tuple[float, ...]
+IMPOSSIBLE: dict[
+    str, tuple[Number, ...]
+] = {  # of the first rule, or of the header: a field, and a number that no answer makes
     "known": (-0.1, 1.1),
-    "stability": (-2.4, 8.1),
+    "stability": (-2.4, 8.1),  # logarithms of 0.09 and 3300 days; the bounds are 0.1 and 3000
     "day": (0,),
     "wrongs": (4,),
-    "weights": (-0.1, 1.1),
+    "weights": ((-0.1, 0.6, 0.5), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
     "z_sum": (-0.1, 3.1),
 }
 
 
 @pytest.mark.parametrize(("field", "number"), [(name, one) for name, numbers in IMPOSSIBLE.items() for one in numbers])
-def test_an_impossible_number_is_refused(field: str, number: float) -> None:
-    with pytest.raises(MemoryFormatError, match="is impossible"):
-        rules(changed(field, number), LIBRARY, TODAY)
+def test_an_impossible_number_is_refused(field: str, number: Number) -> None:
+    with pytest.raises(MemoryFormatError, match="is impossible") as raised:
+        after_answers([PACKED, changed(field, number), PACKED], [HISTORY[0]] * 3)
+    assert raised.value.position == 1
 
 
-@pytest.mark.parametrize(("field", "number"), [("known", 0), ("known", 1), ("wrongs", 3), ("z_sum", 0), ("z_sum", 3)])
-def test_the_least_and_the_largest_possible_number_is_read(field: str, number: float) -> None:
+POSSIBLE: dict[str, tuple[Number, ...]] = {
+    "known": (0, 1),
+    "stability": (np.log(0.1), np.log(3000)),
+    "day": (1,),
+    "wrongs": (0, 3),
+    "weights": ((1, 0, 0), (0, 0.5, 0.5)),
+    "z_sum": (0, 3),
+}
+
+
+@pytest.mark.parametrize(("field", "number"), [(name, one) for name, numbers in POSSIBLE.items() for one in numbers])
+def test_the_least_and_the_largest_possible_number_is_read(field: str, number: Number) -> None:
     assert rules(changed(field, number), LIBRARY, TODAY).keys() == set(COMPETENCIES[:3])
 
 
-def changed(field: str, number: float) -> bytes:
+def changed(field: str, number: Number) -> bytes:
     """The memory with one number of its header or its first rule changed."""
     start, dtype = 0, memories.header_dtype()
     if field not in (dtype.names or ()):

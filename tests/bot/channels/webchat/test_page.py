@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from aiohttp import ClientResponse
 
 from bot.channels.webchat.channel import Webchat, decrypted
 from bot.channels.webchat.form import SubmittedAction, parse_action
-from bot.channels.webchat.page import PageTiming
+from bot.channels.webchat.page import RECENT_POSTS, PageTiming
 from bot.channels.webchat.rendering import html_text
 from bot.web.templating import HEADERS, POLICY
 from content.library import Library
@@ -339,6 +340,22 @@ async def test_too_many_posts_are_rate_limited(sqlite: Database, library: Librar
         clock.move(seconds=1)
         await post_until_refused()
         assert len(product.stored) == 7, "the limit holds again in the next ten seconds"
+
+
+async def test_many_other_chats_lift_no_rate_limit_and_idle_ones_are_forgotten(
+    sqlite: Database, library: Library, clock: Clock
+) -> None:
+    timing = PageTiming(reply_timeout=0, post_limit=2, post_window=10, monotonic=lambda: clock().timestamp())
+    async with serving(sqlite, library, clock, timing) as product, product.browser() as browser:
+        await (await browser.get("/chat")).read()
+        recent = product.app[RECENT_POSTS]
+        recent |= {
+            f"idle {number}": deque([timing.monotonic() - 11, timing.monotonic() - 10.5]) for number in range(900)
+        }
+        recent |= {f"busy {number}": deque([timing.monotonic() - 11, timing.monotonic() - 9]) for number in range(900)}
+        statuses = [(await browser.post("/chat/say", json={"text": "x"})).status for _ in range(4)]
+        assert statuses == [200, 200, 429, 429]
+        assert {chat.partition(" ")[0] for chat in recent if chat[0] != "w"} == {"busy"}
 
 
 # ---------------------------------------------------------------- cookies and pages
