@@ -151,6 +151,6 @@ def _template_status(template: Template, language: str, state: TemplateState | N
 
 async def _quota(tx: Transaction, channel: str, now: datetime) -> RecipientQuota:
     limit = await channel_facts.recipient_limit(tx, channel)
-    used = await addresses.count_template_recipients(tx, channel, now - template_messages.LIMIT_PERIOD)
+    used = await addresses.count_template_recipients(tx, channel, now - template_messages.LIMIT_PERIOD, now)
     waiting = await addresses.count_deferred(tx, channel)
     return RecipientQuota(limit.recipients, not limit.is_reported, used, waiting)

@@ -87,7 +87,7 @@ async def remaining_quota(
     limit = (await channel_facts.recipient_limit(tx, window.channel)).recipients
     if limit is None:
         return None
-    used = await addresses.count_template_recipients(tx, window.channel, day.now - LIMIT_PERIOD)
+    used = await addresses.count_template_recipients(tx, window.channel, day.now - LIMIT_PERIOD, day.now)
     reserved = await due.count_deferred_for_later_hours(tx, day.due_time, window, languages)
     return max(0, limit - used - reserved)
 

@@ -6,13 +6,14 @@ phone number beside an id): either may be missing in what a platform sends, and 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 
 from storage.database import Transaction
-from storage.people import aliases
+from storage.people import aliases, refusals
 from storage.people.servants import Servant
+from storage.queue.tuning import CLOCK_DIFFERENCE
 from storage.schema import addresses, deliveries, servants
 
 
@@ -29,6 +30,7 @@ class ServantAddress:
     template_sent_at: datetime | None
     deferred_on: date | None
     no_marketing: bool
+    has_refusals: bool  # the platform did not reach it at the last try, see storage/people/refusals.py
 
 
 # ---------------------------------------------------------------- recognizing senders
@@ -112,9 +114,9 @@ async def _known(
 
 
 def _is_unchanged(match: ServantAddress, sender: InboundSender) -> bool:
-    """Known by this very address, reachable, and with no other alias than before."""
+    """Known by this very address, reachable, not refused, and with no other alias than before."""
     is_same_alias = sender.alias in ("", match.alias, match.address)
-    return match.address == sender.address and match.is_reachable and is_same_alias
+    return match.address == sender.address and match.is_reachable and not match.has_refusals and is_same_alias
 
 
 def _is_newer(match: ServantAddress, heard_at: datetime | None) -> bool:
@@ -157,6 +159,8 @@ async def _record_contact(
     new: dict[str, object] = {}
     if not match.is_reachable:
         new["is_reachable"] = True
+    if match.has_refusals:
+        await refusals.clear(tx, match.channel, current)
     if alias and alias not in (match.alias, current):
         await aliases.release(tx, match.channel, alias, keeper=current)
         new["alias"] = alias
@@ -211,15 +215,19 @@ async def record_templates_sent(tx: Transaction, channel: str, names: Sequence[s
         await tx.execute(statement, [{"known": name} for name in names])
 
 
-async def count_template_recipients(tx: Transaction, channel: str, since: datetime) -> int:
-    """Recipients to whom a template was sent outside the reply window since then."""
-    counted = select(func.count()).where(addresses.c.channel == channel, addresses.c.template_sent_at > since)
+async def count_template_recipients(tx: Transaction, channel: str, since: datetime, now: datetime) -> int:
+    """Recipients to whom a template was sent outside the reply window since then.
+
+    Later ones than `now` do not count: a clock was wrong when they were recorded.
+    """
+    sent_at, latest = addresses.c.template_sent_at, now + timedelta(seconds=CLOCK_DIFFERENCE)
+    counted = select(func.count()).where(addresses.c.channel == channel, sent_at > since, sent_at <= latest)
     return await tx.scalar(counted) or 0
 
 
 async def defer(tx: Transaction, channel: str, address: str, day: date) -> None:
     """Record that a prompt could not be sent: the servant is planned first next time."""
-    is_first_time = addresses.c.deferred_on.is_(None)
+    is_first_time = or_(addresses.c.deferred_on.is_(None), addresses.c.deferred_on > day)
     await tx.execute(update(addresses).where(_is_at(channel, address), is_first_time).values(deferred_on=day))
 
 
@@ -243,7 +251,10 @@ def _is_at(channel: str, address: str) -> ColumnElement[bool]:
     return (addresses.c.channel == channel) & (addresses.c.address == address)
 
 
-_ADDRESS = tuple(addresses.c[name] for name in ServantAddress.__slots__)
+_ADDRESS = (
+    *(addresses.c[name] for name in ServantAddress.__slots__ if name != "has_refusals"),
+    refusals.has_series().label("has_refusals"),
+)
 _WIDTH = len(_ADDRESS)
 
 

@@ -1,5 +1,8 @@
 """Servants due for a prompt: active, their institution open today, hour reached, reachable, and without a prompt today.
 
+An address that waits for its next try after a refusal counts as not reachable. A prompt of a later day is none of
+today: a clock was wrong when it was planned.
+
 One search finds the ids of all of them; before a batch is asked, its servants are checked again, as time has passed. A
 search skips servants who have today's prompt (`servants.planned_on` is in the index that it uses): its cost is
 proportional to the servants still to be asked. Servants who are due but cannot be asked yet are read by every search.
@@ -26,10 +29,12 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
     update,
 )
 
 from storage.database import Transaction
+from storage.people import refusals
 from storage.schema import addresses, prompts, servants
 
 TemplateLanguages = Mapping[str, bool]
@@ -150,7 +155,8 @@ async def defer(tx: Transaction, at: DueTime, group: DueGroup) -> None:
     window = group.window
     due = _due(at.day, at.closed_institutions).where(servants.c.hour <= at.hour, servants.c.id.in_(group.ids))
     due = due.where(_is_outside(window.channel, window.since)).with_only_columns(addresses.c.address)
-    is_not_deferred = (addresses.c.channel == window.channel) & addresses.c.deferred_on.is_(None)
+    is_new = or_(addresses.c.deferred_on.is_(None), addresses.c.deferred_on > at.day)
+    is_not_deferred = (addresses.c.channel == window.channel) & is_new
     await tx.execute(update(addresses).where(is_not_deferred, addresses.c.address.in_(due)).values(deferred_on=at.day))
 
 
@@ -188,17 +194,20 @@ def _is_outside(channel: str, since: Moment) -> ColumnElement[bool]:
 
 
 def _unplanned(at: DueTime) -> "Select[Any]":
-    """The ids of due servants, by the index that skips those who were planned."""
-    has_not_left = servants.c.state.in_(("active", "paused"))  # implied, but lets the index use the state too
-    due = _due(at.day, at.closed_institutions)
-    return due.where(has_not_left, servants.c.hour.in_(range(at.hour + 1)), servants.c.planned_on < at.day)
+    """The ids of due servants, by the index that skips those who were planned on this day."""
+    listed = servants.alias()
+    has_not_left = listed.c.state.in_(("active", "paused"))  # implied, but lets the index use the state too
+    by_now = select(listed.c.id).where(has_not_left, listed.c.hour.in_(range(at.hour + 1)))
+    # Two ranges of the index: an inequality would read all servants. Those planned for later days are few, or none.
+    unplanned = union_all(by_now.where(listed.c.planned_on < at.day), by_now.where(listed.c.planned_on > at.day))
+    return _due(at.day, at.closed_institutions).where(servants.c.id.in_(unplanned))
 
 
 def _due(day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParameter[Any]") -> "Select[Any]":
     """The ids of the servants who are due on that day, at any hour, but for those of institutions that are closed."""
     # Looked up by servant: PostgreSQL assumes few prompts of today, and would read all of them for each batch.
-    newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id).scalar_subquery()
-    unasked = func.coalesce(newest, date.min) < day
+    newest = select(func.max(prompts.c.day)).where(prompts.c.servant_id == servants.c.id, prompts.c.day <= day)
+    unasked = func.coalesce(newest.scalar_subquery(), date.min) < day
     other = addresses.alias()
 
     def rank(address: FromClause) -> ColumnElement[int]:
@@ -207,6 +216,7 @@ def _due(day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParamet
     has_better = exists().where(  # one channel is enough: the preferred one, or the first that is reachable
         other.c.servant_id == servants.c.id,
         other.c.is_reachable,
+        ~refusals.is_waiting(other, day),
         tuple_(rank(other), other.c.channel, other.c.address)
         < tuple_(rank(addresses), addresses.c.channel, addresses.c.address),
     )
@@ -221,8 +231,10 @@ def _takes_prompts(
     day: "date | BindParameter[Any]", closed: "frozenset[int] | BindParameter[Any]"
 ) -> ColumnElement[bool]:
     """Whether a servant is not paused on that day, reachable at the address, and their institution is not closed."""
-    is_active = or_(servants.c.state == "active", (servants.c.state == "paused") & (servants.c.paused_until <= day))
-    return and_(is_active, addresses.c.is_reachable, servants.c.institution_id.not_in(closed))
+    state = func.coalesce(servants.c.state, "")  # no index applies: servants are found by their ids
+    is_active = or_(state == "active", (state == "paused") & (servants.c.paused_until <= day))
+    is_reachable = and_(addresses.c.is_reachable, ~refusals.is_waiting(addresses, day))
+    return and_(is_active, is_reachable, servants.c.institution_id.not_in(closed))
 
 
 _DUE = (

@@ -187,7 +187,7 @@ def _due(channel: str) -> Select[str, int]:
 
 async def has_expired_lease(tx: Transaction, now: datetime) -> bool:
     """Whether any lease has expired, on any channel."""
-    return bool(await tx.scalar(_HAS_EXPIRED, {"now": now}))
+    return bool(await tx.scalar(_HAS_EXPIRED, {"now": now, "latest": now + outbox.LONGEST_LEASE}))
 
 
 def _has_expired() -> Select[bool]:
@@ -196,7 +196,7 @@ def _has_expired() -> Select[bool]:
     expired = (
         select(deliveries.c.id)
         .where(deliveries.c.channel == names.c.channel, deliveries.c.state == DeliveryState.CLAIMED)
-        .where(deliveries.c.lease_until < bindparam("now"))
+        .where(or_(deliveries.c.lease_until < bindparam("now"), deliveries.c.lease_until > bindparam("latest")))
         .limit(1)
         .scalar_subquery()
     )

@@ -10,12 +10,13 @@
 *claimed* carries a lease: when a worker dies, its deliveries become waiting again once the lease expires and are sent
 again (at least once), unless a receipt shows before that the platform accepted them. *doubted* is final unless a
 receipt follows (see storage/queue/receipts.py): the message may have been delivered, and a prompt is never repeated
-blindly. Bodies are emptied at the end, as they may contain a one-time link.
+blindly. Bodies are emptied at the end, as they may contain a one-time link; prompts and notices that were *refused* by
+a code that no table knows keep theirs for a while, and may wait again (see storage/queue/refusal_streaks.py).
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
@@ -59,6 +60,8 @@ class DeliveryKind(StrEnum):
     PROMPT = "prompt"
 
 
+LONGEST_LEASE = timedelta(days=1)
+"""A lease lasts a minute, and clocks of machines differ by less than a day."""
 PRIORITY = {DeliveryKind.SIGNAL: -10, DeliveryKind.REPLY: 0, DeliveryKind.NOTICE: 10, DeliveryKind.PROMPT: 20}
 
 
@@ -245,11 +248,14 @@ async def reclaim(tx: Transaction, worker: str, now: datetime, in_flight: Collec
     """Make deliveries wait again whose lease has expired, as their worker died or is too slow; return their number.
 
     `in_flight`: deliveries that `worker` itself is sending. They are left alone, since the clock may be set forward.
+    A lease until a later day was set by a clock that was ahead, and counts as expired.
     """
     is_abandoned = or_(deliveries.c.worker != worker, deliveries.c.id.not_in(in_flight))
     statement = (
         update(deliveries)
-        .where(in_state(DeliveryState.CLAIMED), deliveries.c.lease_until < now, is_abandoned)
+        .where(
+            in_state(DeliveryState.CLAIMED), ~deliveries.c.lease_until.between(now, now + LONGEST_LEASE), is_abandoned
+        )
         .values(state=DeliveryState.WAITING.value, lease_until=None, worker=None)
         .returning(deliveries.c.id)
     )

@@ -105,6 +105,30 @@ MAX_BACKOFF = 300.0
 TEMPLATE_RETRY = 900.0
 """Seconds between two attempts with a template that is not accepted: prompts wait, they do not fail."""
 
+LAST_TRY = 600.0
+"""Seconds before its deadline at which a reply to a recipient who was not reached is tried once more."""
+
+REFUSALS_TO_PAUSE = 3
+"""Refusals in a row by unknown codes, from as many people, after which a kind of delivery pauses on its channel."""
+
+FIRST_KIND_PAUSE = 900.0
+"""Seconds that the kind pauses; each further pause of a streak is twice as long."""
+
+LONGEST_KIND_PAUSE = 4 * 3600.0
+"""Seconds that it pauses at most: a mend in the morning is noticed on the same working day."""
+
+REFUSED_AFTER_OTHERS = 60.0
+"""Seconds after the end of a pause at which what was refused is tried again: after what was not tried yet.
+
+Three messages that are bad by themselves would otherwise be the first again, and hold up all others.
+"""
+
+LATE_PROBES = 3
+"""Deliveries sent after a pause where failures are reported later, until one is reported to have arrived ..."""
+
+PROBE_WAIT = 30.0
+"""... and seconds until as many more are sent, between two looks whether one has arrived."""
+
 SHUTDOWN_GRACE = 10.0
 """Seconds that a stop waits for the platform's responses to attempts in flight: they are not sent again then."""
 

@@ -11,6 +11,7 @@ from storage.schema.confidential import links as links
 from storage.schema.confidential import officers as officers
 from storage.schema.confidential import routes as routes
 from storage.schema.confidential import sessions as sessions
+from storage.schema.learning import address_refusals as address_refusals
 from storage.schema.learning import addresses as addresses
 from storage.schema.learning import answers as answers
 from storage.schema.learning import block_counts as block_counts
@@ -26,6 +27,7 @@ from storage.schema.queue import channel_facts as channel_facts
 from storage.schema.queue import deliveries as deliveries
 from storage.schema.queue import key_fingerprints as key_fingerprints
 from storage.schema.queue import rate_limits as rate_limits
+from storage.schema.queue import refusal_streaks as refusal_streaks
 from storage.schema.queue import template_states as template_states
 from storage.schema.queue import transcript_messages as transcript_messages
 from storage.schema.queue import updates as updates

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -84,6 +85,20 @@ addresses = Table(  # of servants on channels; nothing is stored about strangers
     Index("ix_addresses_alias", "channel", "alias"),
     Index("ix_addresses_template_sent", "channel", "template_sent_at"),
     Index("ix_addresses_deferred", "channel", "deferred_on", sqlite_where=_is_deferred, postgresql_where=_is_deferred),
+)
+
+address_refusals = Table(  # addresses that the platform did not reach; a row goes as soon as they are reached again
+    "address_refusals",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("address", String(160), primary_key=True),
+    Column("refusals", SmallInteger, nullable=False),  # in this series, at most one for each try
+    Column("first_on", Date, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),  # the last one
+    Column("retry_on", Date, nullable=False),  # no prompt is planned before
+    ForeignKeyConstraint(
+        ["channel", "address"], ["addresses.channel", "addresses.address"], ondelete="CASCADE", onupdate="CASCADE"
+    ),
 )
 
 join_codes = Table(  # link a second channel to the same servant; valid once, for minutes

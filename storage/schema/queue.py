@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from storage.database import UtcDateTime
@@ -75,6 +76,21 @@ rate_limits = Table(  # of each platform credential; moments are Unix seconds
     Column("factor", Float, nullable=False, server_default="1"),  # by how much sending is slowed down since a refusal
     Column("refused_at", Float, nullable=False, server_default="0"),
     Column("refusals", Integer, nullable=False, server_default="0"),
+)
+
+refusal_streaks = Table(  # refusals in a row, by error codes that no table knows; see storage/queue/refusal_streaks.py
+    "refusal_streaks",
+    metadata,
+    Column("channel", String(10), primary_key=True),
+    Column("kind", String(8), primary_key=True),  # notice | prompt
+    Column("code", String(80), nullable=False),  # of the last one, as the channel words it
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("counted_from", UtcDateTime, nullable=False),  # refusals since then led to the last pause
+    Column("refusals", Integer, nullable=False, server_default="0"),
+    Column("is_late", Boolean, nullable=False, server_default=false()),  # reported after messages were accepted
+    Column("pauses", SmallInteger, nullable=False, server_default="0"),
+    Column("paused_at", UtcDateTime),
+    Column("paused_until", UtcDateTime),
 )
 
 channel_facts = Table(  # reported by the platforms about our accounts: limits, why a channel is stopped

@@ -83,7 +83,7 @@ async def test_servants_without_a_prompt_after_a_crash_are_deferred_by_the_next_
     assert await stage.new_scheduler().plan(MONDAY_NINE) == 1
     assert await stage.new_scheduler().plan(MONDAY_NINE) == 0
     async with stage.database.read() as tx:
-        assert await addresses.count_template_recipients(tx, "whatsapp", MONDAY_NINE - HOUR) == 5
+        assert await addresses.count_template_recipients(tx, "whatsapp", MONDAY_NINE - HOUR, MONDAY_NINE) == 5
         assert await addresses.count_deferred(tx, "whatsapp") == 2
 
 

@@ -11,10 +11,11 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from storage.database import Database, Transaction, open_database
-from storage.people import addresses, closures, due
+from storage.people import addresses, closures, due, refusals
 from storage.people.due import DueGroup, DueTime, WindowCutoff
-from storage.queue import backlog, claims, outbox, receipts, updates
+from storage.queue import backlog, claims, outbox, receipts, refusal_streaks, updates, wrong_clock
 from storage.queue.claims import RecipientRateLimit
+from storage.queue.outbox import DeliveryKind
 from storage.queue.receipts import DeliveryStatus
 from storage.schema import metadata
 from tests.cast import MONDAY_NINE as NOW
@@ -37,7 +38,7 @@ PLANNING: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "deferred at all": lambda tx: addresses.count_deferred(tx, "whatsapp"),
     "closures of a day": lambda tx: closures.between(tx, DAY, DAY),
     "closures from a day on": lambda tx: closures.between(tx, DAY),
-    "template recipients": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW),
+    "template recipients": lambda tx: addresses.count_template_recipients(tx, "whatsapp", NOW, NOW),
 }
 QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "channels": outbox.channels,
@@ -59,9 +60,25 @@ QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "release all": outbox.release_all,
     "drop unreachable": lambda tx: outbox.drop_unreachable(tx, "telegram", "ana", NOW),
     "delete all of an address": lambda tx: outbox.delete_all(tx, "telegram", "ana"),
+    "obstacles": refusal_streaks.obstacles,
+    "refusals in a row": lambda tx: _count_refusals(tx),
+    "clear the refusals of an address": lambda tx: refusals.clear(tx, "telegram", "ana"),
+    "clear the refusals of who was reached": lambda tx: refusals.clear_reached(tx, NOW),
+    "release far": lambda tx: wrong_clock.release_far(tx, NOW),
     "claim updates": lambda tx: updates.claim_batch(tx, 16),
     "count waiting": lambda tx: updates.count_waiting(tx),
 }
+
+
+async def _count_refusals(tx: Transaction) -> None:
+    """Open a streak, look whether it is over, let it pause, and end it."""
+    for number in range(3):
+        counted = await refusal_streaks.refuse_later(tx, number, "whatsapp", DeliveryKind.PROMPT, "code 1", NOW)
+        assert counted is not None
+        await refusal_streaks.failed_later(tx, counted, number)
+        await refusal_streaks.count_waiting(tx, counted.streak)
+    await refusal_streaks.refuse(tx, "w", 1, "whatsapp", DeliveryKind.PROMPT, "code 1", NOW)
+    await refusal_streaks.close(tx, "whatsapp", DeliveryKind.PROMPT, NOW)
 
 
 class Undo(Exception):
@@ -118,7 +135,8 @@ async def test_planning_skips_servants_who_were_planned(own_sqlite: Database, na
     assert relevant
     assert not [step for step in relevant if step.startswith("SCAN")]
     assert not [step for step in relevant if step.endswith("(channel=?)")], "reads all of a channel"
-    assert not [step for step in relevant if "(state=?" in step and not step.endswith("AND hour=? AND planned_on<?)")]
+    unplanned = ("AND hour=? AND planned_on<?)", "AND hour=? AND planned_on>?)")
+    assert not [step for step in relevant if "(state=?" in step and not step.endswith(unplanned)]
 
 
 PLANNING_ON_POSTGRESQL = (

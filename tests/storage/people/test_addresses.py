@@ -368,10 +368,12 @@ async def test_template_recipients_are_counted_over_a_sliding_day(database: Data
             await addresses.record_template_sent(tx, "whatsapp", f"MX.{number}", NOW + number * HOUR)
         await addresses.record_template_sent(tx, "whatsapp", "MX.2", NOW + 2 * HOUR)  # a recipient counts once
         counts = [
-            await addresses.count_template_recipients(tx, "whatsapp", NOW + hours * HOUR) for hours in range(-1, 4)
+            await addresses.count_template_recipients(tx, "whatsapp", NOW + hours * HOUR, NOW + 4 * HOUR)
+            for hours in range(-1, 4)
         ]
         assert counts == [3, 2, 1, 0, 0]
-        assert await addresses.count_template_recipients(tx, "telegram", NOW - DAY) == 0
+        assert await addresses.count_template_recipients(tx, "telegram", NOW - DAY, NOW) == 0
+        assert await addresses.count_template_recipients(tx, "whatsapp", NOW - DAY, NOW) == 1, "none of the future"
 
 
 async def test_the_marketing_opt_out_is_stored_per_address(database: Database) -> None:
