@@ -15,9 +15,9 @@ from storage import advisory_locks
 from storage.advisory_locks import Lock
 from storage.confidential import officers
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.people import linking
+from storage.people import linking, refusals
 from storage.people.due import DueGroup
-from storage.queue import retention
+from storage.queue import retention, wrong_clock
 
 INTERVAL = 20.0  # seconds between two looks at the clock, and between two tries while the database is unavailable
 PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that arrives at that moment waits for it
@@ -54,8 +54,10 @@ class Scheduler:
             now = self._clock()
             try:
                 current = _period_start(now)
-                if planned_period != current and await self.plan(now) is not None:
-                    planned_period = current
+                if planned_period != current:
+                    await self.mend(now)
+                    if await self.plan(now) is not None:
+                        planned_period = current
                 if cleaned_period != current:
                     await self.enqueue_news(now)
                     await self.delete_expired(now)
@@ -67,6 +69,7 @@ class Scheduler:
 
     async def tick(self, now: datetime) -> int:
         """Run all that is due at `now` once; return how many prompts were planned. Raises DatabaseUnavailable."""
+        await self.mend(now)
         planned = await self.plan(now)
         while planned is None:
             await asyncio.sleep(LOCK_RETRY)
@@ -75,6 +78,15 @@ class Scheduler:
         await self.delete_expired(now)
         await self.close_week(now)
         return planned
+
+    async def mend(self, now: datetime) -> None:
+        """Undo what a clock that was ahead has left, and end the refusals of people who were reached since."""
+        async with self._database.write() as tx:
+            withdrawn = await daily.withdraw_later_days(self._work(tx, now))
+            await wrong_clock.release_far(tx, now)
+            await refusals.clear_reached(tx, now)
+        if withdrawn:
+            log.warning("prompts_of_later_days_withdrawn", count=withdrawn)
 
     async def plan(self, now: datetime) -> int | None:
         """Plan all prompts that are due, in batches with a transaction each, so that a restart after a crash resumes.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from content.course.scenario import LETTERS, Scenario
 from content.learning import selection
@@ -21,7 +21,7 @@ from storage.learning import record
 from storage.learning.record import Prompt
 from storage.people import addresses, due
 from storage.people.due import DueGroup, DueServant, TemplateLanguages
-from storage.queue import outbox
+from storage.queue import outbox, wrong_clock
 
 TemplateStatesByChannel = Mapping[str, template_messages.TemplateStates]
 """Review status of our templates on the platforms, by channel."""
@@ -86,6 +86,21 @@ async def defer(work: WorkContext, group: DueGroup) -> None:
         await due.defer(work.tx, day.due_time, group)
 
 
+async def withdraw_later_days(work: WorkContext) -> int:
+    """Withdraw prompts of later days that wait in the outbox, planned by a clock that was ahead; return how many.
+
+    Until their day they would keep those of today waiting, and on it the servant would count as asked.
+    """
+    later = await wrong_clock.prompts_after(work.tx, work.today)
+    keys = {f"{_key(day, servant_id)}:say": prompt_id for prompt_id, servant_id, day in later}
+    return await wrong_clock.withdraw(work.tx, keys)
+
+
+def _key(day: date, servant_id: int) -> str:
+    """The idempotency key of a servant's prompt of a day."""
+    return f"daily:{day}:{servant_id}"
+
+
 async def _plan_all(
     work: WorkContext,
     due_servants: Sequence[DueServant],
@@ -102,7 +117,7 @@ async def _plan_all(
     planned = [servant for servant in due_servants if servant.servant_id in prompts]
     deliveries = []
     for servant in planned:
-        key = f"daily:{day.date}:{servant.servant_id}"
+        key = _key(day.date, servant.servant_id)
         channel_states = states.get(servant.channel, {})
         prompt = prompts[servant.servant_id]
         deliveries += _deliveries(work, servant, prompt, day, key, channel_states, needs_template=needs_template)
@@ -150,6 +165,24 @@ async def resend_as_template(work: WorkContext, channel: str, address: str) -> N
     key = f"daily:{day.date}:{servant.servant_id}:again"
     await outbox.add(tx, _deliveries(work, servant, prompt, day, key, states, needs_template=True))
     await addresses.record_template_sent(tx, channel, address, work.now)
+
+
+async def resend_after_pause(work: WorkContext, channel: str, address: str, until: datetime, pause: int) -> None:
+    """Send today's prompt again, once for each pause of prompts, after the platform accepted it and then refused it.
+
+    Not to a servant who has paused or answered meanwhile, or whose institution is closed; nor after the day's end.
+    """
+    tx, day = work.tx, await send_window.current(work)
+    servant = await due.at_address(tx, channel, address, day.due_time) if day else None
+    if day is None or servant is None or until >= day.ends:
+        return
+    prompt = await record.prompt_of_day(tx, servant.servant_id, day.date)
+    if prompt is None or await record.answer(tx, prompt.id) is not None:
+        return
+    key = f"{_key(day.date, servant.servant_id)}:again{pause}"
+    states = await channel_facts.templates(tx, channel)
+    again = _deliveries(work, servant, prompt, day, key, states)
+    await outbox.add(tx, [replace(delivery, due_at=until) for delivery in again])
 
 
 def _deliveries(
