@@ -31,7 +31,11 @@ class Throttled(ChannelError):
 
 
 class Blocked(ChannelError):
-    """This recipient cannot be written to until they come back (blocked, deactivated, chat not found)."""
+    """This recipient does not want to be written to (they blocked us), until they come back."""
+
+
+class NotReached(ChannelError):
+    """This recipient is not reached now, which may pass: no such chat, deactivated, not on the platform."""
 
 
 class RecipientThrottled(ChannelError):
@@ -73,8 +77,12 @@ class Unreachable(ChannelError):
 class Refused(ChannelError):
     """The platform will never accept this parcel or request as it is: our own fault or bad content.
 
-    Its subclass Stopped: the platform refuses everything.
+    Its subclasses: UnknownRefusal, of which we do not know why, and Stopped: the platform refuses everything.
     """
+
+
+class UnknownRefusal(Refused):
+    """The platform refuses this parcel with an error that no table of the channel knows; the text names the error."""
 
 
 class Stopped(Refused):

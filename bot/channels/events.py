@@ -27,12 +27,13 @@ class ErrorMeaning(StrEnum):
     BACK_OFF = "back_off"  # rate limit or temporary fault: everything sent with this credential waits and is retried
     RECIPIENT_THROTTLED = "recipient_throttled"  # too many messages to this recipient: only they wait
     WINDOW_CLOSED = "window_closed"  # outside the recipient's 24-hour reply window: a template instead
-    RECIPIENT_GONE = "recipient_gone"  # no such recipient: another channel may reach them
+    RECIPIENT_GONE = "recipient_gone"  # not reached now, which may pass: tried again for two weeks
     NOT_TODAY = "not_today"  # the platform limits marketing to this recipient: not before 24 hours
     NO_MARKETING = "no_marketing"  # the recipient stopped marketing: none until they resume it
     UNDELIVERABLE = "undeliverable"  # this message will not arrive, and the next may
     TEMPLATE_STOPPED = "template_stopped"  # the template is not accepted: deliveries that need it wait
     OUR_FAULT = "our_fault"  # our own fault: no retry helps
+    UNKNOWN = "unknown"  # no table knows the code: it refuses this message, and several in a row pause their kind
     NUMBER_PAUSED = "number_paused"  # the whole number pauses for an hour, and an administrator should look at it
     CHANNEL_STOPPED = "channel_stopped"  # the credential or the account: an administrator must act
 

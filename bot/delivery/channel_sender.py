@@ -14,20 +14,24 @@ from bot.channels.channel import (
     Blocked,
     Channel,
     ChannelError,
+    NotReached,
     RecipientThrottled,
     Stopped,
     TemplateStopped,
     Throttled,
+    UnknownRefusal,
     Unreachable,
     WindowClosed,
 )
 from bot.delivery.credentials import Credentials
+from bot.delivery.kind_pauses import KindPauses
 from bot.delivery.rate_limiter import Limits, RateLimiter
 from bot.delivery.results import ResultWriter
 from handlers import outgoing
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox, rate_limits, tuning
+from storage.people import refusals
+from storage.queue import claims, outbox, rate_limits, refusal_streaks, tuning
 from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
 from storage.queue.rate_limits import RateLimitStatus
 
@@ -73,6 +77,7 @@ class ChannelSender:
         self, channel: Channel, limits: Limits | None, services: DeliveryServices, wake: Callable[[], None]
     ) -> None:
         self.channel = channel
+        self.kind_pauses = KindPauses(channel.name, services.database, services.worker_id, services.clock)
         self._rate_limiter = RateLimiter(limits, services.monotonic, services.sleep)
         self._services = services
         self._wake = wake
@@ -219,7 +224,7 @@ class ChannelSender:
         try:
             if not delivery.is_signal:
                 await self._wait_for_turn(delivery)
-            async with self._connections:
+            async with self.kind_pauses.turn(delivery.kind), self._connections:
                 return await self._attempt(delivery, start_by)
         except DatabaseUnavailable:
             raise
@@ -250,13 +255,17 @@ class ChannelSender:
             return await self._postpone(delivery, pause, "throttled", is_attempt=False)
         if delivery.deadline is not None and delivery.deadline <= self._services.clock():
             return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
+        if (until := self.kind_pauses.held_until(delivery.kind)) is not None:
+            return await self._wait_until(delivery, until, refusal_streaks.PAUSED, is_attempt=False)
         self._attempts.add(delivery.id)
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
         except ChannelError as error:
             return await self._handle_error(delivery, error)
-        return await self._finish(delivery, DeliveryState.SENT, ref=ref)
+        outcome = await self._finish(delivery, DeliveryState.SENT, ref=ref)
+        await self.kind_pauses.accepted(delivery.kind)
+        return outcome
 
     async def _handle_error(self, delivery: Delivery, error: ChannelError) -> SendOutcome:
         """Postpone or finish a delivery that did not leave, or may not have left.
@@ -282,6 +291,8 @@ class ChannelSender:
                 return await self._finish(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
                 return await self._drop_recipient(delivery)
+            case NotReached():
+                return await self._retry_recipient(delivery)
             case Unreachable() if error.in_doubt and delivery.kind is DeliveryKind.PROMPT:
                 return await self._finish(delivery, DeliveryState.DOUBTED, fault=reason)
             case Unreachable():
@@ -290,6 +301,9 @@ class ChannelSender:
                 await self.stop(reason)
                 return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
         log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=reason)
+        if isinstance(error, UnknownRefusal):
+            await self.kind_pauses.refuse(delivery, reason)
+            return SendOutcome.FINISHED
         return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
 
     async def _record_throttling(self, seconds: float) -> None:
@@ -321,8 +335,26 @@ class ChannelSender:
         self, delivery: Delivery, seconds: float, fault: str, *, is_attempt: bool = True
     ) -> SendOutcome:
         until = self._services.clock() + timedelta(seconds=seconds)
+        return await self._wait_until(delivery, until, fault, is_attempt=is_attempt)
+
+    async def _wait_until(
+        self, delivery: Delivery, until: datetime, fault: str, *, is_attempt: bool = True
+    ) -> SendOutcome:
         await self._services.results.record(PostponedDelivery(delivery.id, until, fault, is_attempt=is_attempt))
         return SendOutcome.WAITING
+
+    async def _retry_recipient(self, delivery: Delivery) -> SendOutcome:
+        """Count the refusal, and let the delivery wait for the recipient's next try, if its deadline allows one."""
+        async with self._services.database.write() as tx:
+            series = await refusals.count(tx, delivery.channel, delivery.address, self._services.clock())
+        if series is None:
+            return await self._drop_recipient(delivery)
+        until = series.retry_at
+        if delivery.deadline is not None:
+            until = min(until, delivery.deadline - timedelta(seconds=tuning.LAST_TRY))
+        if delivery.kind is DeliveryKind.PROMPT or until <= self._services.clock():
+            return await self._finish(delivery, DeliveryState.DROPPED, fault=refusals.NOT_REACHED)
+        return await self._wait_until(delivery, until, refusals.NOT_REACHED)
 
     async def _drop_recipient(self, delivery: Delivery) -> SendOutcome:
         now = self._services.clock()

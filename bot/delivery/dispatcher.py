@@ -15,7 +15,7 @@ from bot.delivery.rate_limiter import Limits
 from bot.delivery.results import ResultWriter
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.queue import claims, outbox, tuning
+from storage.queue import claims, outbox, refusal_streaks, tuning
 from storage.queue.rate_limits import RateLimitStatus
 
 log = structlog.get_logger()
@@ -194,20 +194,22 @@ class Dispatcher:
 
     async def _has_work(self, now: datetime, with_room: Sequence[ChannelSender]) -> bool:
         async with self._database.quick_read() as tx:
-            return bool(await self._due_channels(tx, with_room, now)) or await claims.has_expired_lease(tx, now)
+            has_work = bool(await self._due_channels(tx, with_room, now)) or await claims.has_expired_lease(tx, now)
+        closed = [await sender.kind_pauses.close_arrived() for sender in with_room]
+        return has_work or any(closed)
 
     async def _due_channels(
         self, tx: Transaction, with_room: Sequence[ChannelSender], now: datetime
     ) -> list[tuple[ChannelSender, bool]]:
         """The senders whose channel is not stopped and has something due, with whether any of it is urgent."""
-        stopped = await channel_facts.stopped(tx)
+        obstacles = await refusal_streaks.obstacles(tx)
         due = await claims.due_channels(tx, [sender.channel.name for sender in with_room], now)
         for sender in with_room:
+            sender.kind_pauses.update(obstacles.streaks)
             if sender.channel.name not in due:
                 sender.nothing_is_due()
-        return [
-            (sender, due[name]) for sender in with_room if (name := sender.channel.name) in due and name not in stopped
-        ]
+        open_names = due.keys() - obstacles.stopped
+        return [(sender, due[name]) for sender in with_room if (name := sender.channel.name) in open_names]
 
     async def stop_channel(self, channel: str, reason: str) -> None:
         """Stop a channel until an administrator acts: the platform refuses its credential or account."""

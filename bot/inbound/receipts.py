@@ -7,11 +7,12 @@ import structlog
 
 from bot.channels.events import ErrorMeaning, Receipt
 from bot.channels.stop_reason import code_reason
+from handlers.casework import news
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
-from storage.people import addresses
-from storage.queue import outbox, receipts
+from storage.people import addresses, refusals
+from storage.queue import outbox, receipts, refusal_streaks
 from storage.queue.outbox import DeliveryKind
 from storage.queue.receipts import DeliveryStatus, UpdatedDelivery
 
@@ -54,7 +55,10 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
     has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
     if meaning is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
-        await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
+        if await refusals.count(tx, delivery.channel, delivery.address, failure.at) is None:
+            await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
+    elif meaning is ErrorMeaning.UNKNOWN:
+        return await _apply_unknown(work, failure)
     elif meaning is ErrorMeaning.NO_MARKETING:
         await addresses.set_no_marketing(tx, delivery.channel, delivery.address, no_marketing=True)
     elif meaning is ErrorMeaning.CHANNEL_STOPPED:
@@ -67,3 +71,24 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
     elif meaning in DEFERRING and delivery.kind is DeliveryKind.PROMPT:
         await addresses.defer(tx, delivery.channel, delivery.address, work.today)
     return False
+
+
+async def _apply_unknown(work: WorkContext, failure: Failure) -> bool:
+    """Count a failure by an unknown code; return whether something is sent again after a pause.
+
+    What failed in the streak before its kind paused is sent again too, and what fails while it pauses.
+    """
+    tx, now, failed = work.tx, work.now, failure.delivery
+    code = code_reason(failure.code)
+    counted = await refusal_streaks.refuse_later(tx, failed.id, failed.channel, failed.kind, code, now)
+    retry_at = None if counted is None else counted.streak.retry_at(now)
+    if counted is None or retry_at is None:
+        return False
+    if counted.begins_pause:
+        log.error("kind_paused", channel=failed.channel, kind=failed.kind.value, code=code, until=retry_at.isoformat())
+    for address, key in await refusal_streaks.failed_later(tx, counted, failed.id):
+        if failed.kind is DeliveryKind.PROMPT:
+            await daily.resend_after_pause(work, failed.channel, address, retry_at, counted.streak.pauses)
+        elif key.startswith(news.KEY_PREFIX):
+            await news.notify_again(work, failed.channel, address, retry_at, f"{key}:{counted.streak.pauses}")
+    return True

@@ -6,27 +6,43 @@ the chat shows neither case nor minute. The rows of outbox and ledger, joined, s
 
 import secrets
 from dataclasses import replace
+from datetime import datetime
 
 from handlers import outgoing
 from handlers.casework import letters
 from handlers.context import Installation, WorkContext
 from handlers.learning import template_messages
 from handlers.message import Button, Message, TemplateMessage
-from handlers.outgoing import Trigger
+from handlers.outgoing import Recipient, Trigger
+from storage.people import servants
 from storage.queue import outbox
+
+KEY_PREFIX = "news:"  # of the idempotency keys of notices
+FALLBACK_LANGUAGE = "es"  # of an asker who is not enrolled, when a notice is sent again
 
 
 async def notify_askers(work: WorkContext) -> int:
     """Enqueue a notice for every asker who has news; return how many. Call only at the fixed times of day."""
     recipients = await letters.claim_news(work)
     for recipient in recipients:
-        trigger = Trigger(f"news:{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE)
-        message = replace(
-            news_message(work.installation, recipient.language),
-            template_message=TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",)),
-        )
-        await outgoing.enqueue(work, recipient, trigger, [message])
+        trigger = Trigger(f"{KEY_PREFIX}{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE)
+        await outgoing.enqueue(work, recipient, trigger, [notice(work.installation, recipient.language)])
     return len(recipients)
+
+
+async def notify_again(work: WorkContext, channel: str, address: str, until: datetime, key: str) -> None:
+    """Enqueue a notice again, due at `until`, after the platform accepted and then refused it; `key`: of this try."""
+    servant = await servants.by_address(work.tx, channel, address)
+    recipient = Recipient(channel, address, servant.language if servant else FALLBACK_LANGUAGE)
+    trigger = Trigger(key, outbox.DeliveryKind.NOTICE)
+    again = outgoing.deliveries(work, recipient, trigger, [notice(work.installation, recipient.language)])
+    await outbox.add(work.tx, [replace(delivery, due_at=until) for delivery in again])
+
+
+def notice(installation: Installation, language: str) -> Message:
+    """The message with the template that takes its place outside the reply window."""
+    template = TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",))
+    return replace(news_message(installation, language), template_message=template)
 
 
 def news_message(installation: Installation, language: str) -> Message:

@@ -181,8 +181,17 @@ async def resend_after_pause(work: WorkContext, channel: str, address: str, unti
         return
     key = f"{_key(day.date, servant.servant_id)}:again{pause}"
     states = await channel_facts.templates(tx, channel)
-    again = _deliveries(work, servant, prompt, day, key, states)
+    is_outside = await _is_outside_window(work, channel, address)
+    again = _deliveries(work, servant, prompt, day, key, states, needs_template=is_outside)
     await outbox.add(tx, [replace(delivery, due_at=until) for delivery in again])
+
+
+async def _is_outside_window(work: WorkContext, channel: str, address: str) -> bool:
+    """Whether the channel's reply window is closed to an address."""
+    known = await addresses.find(work.tx, channel, address)
+    heard_at = None if known is None else known.heard_at
+    since = [window.since for window in template_messages.window_cutoffs(work) if window.channel == channel]
+    return bool(since) and (heard_at is None or heard_at <= since[0])
 
 
 def _deliveries(

@@ -39,6 +39,7 @@ CODES: Mapping[int, tuple[int, str]] = {
     131026: (400, "Message undeliverable"),
     131030: (400, "Recipient phone number not in allowed list"),
     131031: (403, "Account has been locked"),
+    131037: (400, "WhatsApp provided number needs display name approval before message can be sent."),
     131042: (400, "Business eligibility payment issue"),
     131045: (500, "Incorrect certificate"),
     131047: (400, "Re-engagement message"),

@@ -17,7 +17,16 @@ from telegram.error import (
 from telegram.request import BaseRequest, RequestData
 
 from bot.channels import http_client
-from bot.channels.channel import Blocked, ChannelError, Refused, Stopped, Throttled, Unreachable
+from bot.channels.channel import (
+    Blocked,
+    ChannelError,
+    NotReached,
+    Refused,
+    Stopped,
+    Throttled,
+    UnknownRefusal,
+    Unreachable,
+)
 from bot.channels.http_client import HttpClient, NoResponse
 from bot.json_body import parse_object
 
@@ -26,8 +35,45 @@ T = TypeVar("T")
 THROTTLED_SECONDS = 5.0
 """Wait after a 429 without `retry_after` (it happens: Bot API, "ResponseParameters" are optional)."""
 
-RECIPIENT_GONE = ("chat not found", "peer_id_invalid", "user is deactivated", "user not found")
-"""Descriptions of a 400 that concern the recipient, not the message: there is no recipient at the address."""
+BLOCKED = ("bot was blocked by the user", "user_is_blocked")
+"""Descriptions of a 403 or 400: the recipient does not want us to write."""
+
+NOT_REACHED = (
+    "chat not found",
+    "peer_id_invalid",
+    "user is deactivated",
+    "input_user_deactivated",
+    "user not found",
+    "bot can't initiate conversation",
+)
+"""Descriptions of a 403 or 400 that concern the recipient, not the message: there is no one at the address now."""
+
+FAULTY_CONTENT = (
+    "can't parse",
+    "message text is empty",
+    "text must be non-empty",
+    "message is too long",
+    "message_too_long",
+    "entities_too_long",
+    "message is not modified",
+    "message to edit not found",
+    "message can't be edited",
+    "message to delete not found",
+    "message can't be deleted",
+    "message_id_invalid",
+    "query is too old",
+    "query_id_invalid",
+    "button_data_invalid",
+    "button_url_invalid",
+    "button_type_invalid",
+    "inline keyboard button",
+    "inline_keyboard_",
+    "reply markup is too long",
+    "reply_markup_",
+    "wrong http url",
+    "wrong type of the web page content",
+)
+"""Descriptions of a 400 that concern this one message; those that are in no table may concern all."""
 
 
 class TokenRevoked(Stopped):
@@ -154,22 +200,31 @@ def channel_error_for(error: TelegramError) -> ChannelError:
         case InvalidToken():
             return TokenRevoked("Telegram refuses the bot's token")
         case Forbidden():
-            return Blocked("the user blocked the bot or is gone")
+            return _refusal(refusal_kind(error))
         case Conflict():
             return PollingConflict("another program receives this bot's updates", in_doubt=False)
         case ChatMigrated():
             return Refused("the address became a group")
         case BadRequest():
-            kind = refusal_kind(error)
-            return Blocked(kind) if kind.startswith(RECIPIENT_GONE) else Refused(kind)
+            return _refusal(refusal_kind(error))
         case NetworkError():
             return Unreachable("unexpected status", in_doubt=False)
     return Unreachable("unreadable response", in_doubt=True)
 
 
+def _refusal(kind: str) -> ChannelError:
+    """The channel's error for a 400 or 403 of this kind."""
+    if kind.startswith(BLOCKED):
+        return Blocked(kind)
+    if kind.startswith(NOT_REACHED):
+        return NotReached(kind)
+    return Refused(kind) if kind.startswith(FAULTY_CONTENT) else UnknownRefusal(kind)
+
+
 def refusal_kind(error: TelegramError) -> str:
-    """The kind of a 400: its description up to where Telegram begins to quote what it was sent."""
-    return re.split(r"[:\"<(]| '", error.message, maxsplit=1)[0].strip().lower()[:80]
+    """The kind of a 400 or 403: its description up to where Telegram begins to quote what it was sent."""
+    description = error.message.removeprefix("Forbidden: ")
+    return re.split(r"[:\"<(]| '", description, maxsplit=1)[0].strip().lower()[:80]
 
 
 def _retry_after(payload: bytes) -> float:

@@ -11,13 +11,14 @@ from typing import Any
 import structlog
 
 from bot.channels.channel import (
-    Blocked,
     ChannelError,
+    NotReached,
     RecipientThrottled,
     Refused,
     Stopped,
     TemplateStopped,
     Throttled,
+    UnknownRefusal,
     Unreachable,
     WindowClosed,
 )
@@ -200,11 +201,13 @@ class WhatsApp:
             case ErrorMeaning.NOT_TODAY:
                 return RecipientThrottled(reason, DAY_SECONDS)
             case ErrorMeaning.RECIPIENT_GONE:
-                return Blocked(reason)
+                return NotReached(reason)
             case ErrorMeaning.WINDOW_CLOSED:
                 return WindowClosed(reason)
             case ErrorMeaning.CHANNEL_STOPPED:
                 return Stopped(reason)
+            case ErrorMeaning.UNKNOWN:
+                return UnknownRefusal(reason)
         return Refused(reason)
 
 

@@ -81,8 +81,8 @@ TABLE = (
 """All codes that we know."""
 
 BY_CODE: Mapping[int, ErrorRow] = {code: row for row in TABLE for code in row.codes}
-UNKNOWN = ErrorRow((), ErrorMeaning.OUR_FAULT)
-"""An unknown code counts as our own fault: it is not retried, and it is logged."""
+UNKNOWN = ErrorRow((), ErrorMeaning.UNKNOWN)
+"""An unknown code refuses one message; where one after the other is refused so, their kind pauses."""
 
 UNKNOWN_OBJECT = 33
 """Subcode of 100: no such id, or not for this token."""

@@ -192,7 +192,7 @@ class Consequence:
 
     code: int
     meaning: ErrorMeaning
-    is_gone: bool = False
+    is_refused: bool = False  # the recipient waits for another try
     no_marketing: bool = False
     stops: bool = False
     is_window_closed: bool = False
@@ -204,7 +204,7 @@ CONSEQUENCES = [
     Consequence(130429, ErrorMeaning.BACK_OFF, is_deferred=True),
     Consequence(131056, ErrorMeaning.RECIPIENT_THROTTLED),
     Consequence(131047, ErrorMeaning.WINDOW_CLOSED, is_window_closed=True, is_resent=True),
-    Consequence(131026, ErrorMeaning.RECIPIENT_GONE, is_gone=True),
+    Consequence(131026, ErrorMeaning.RECIPIENT_GONE, is_refused=True),
     Consequence(131049, ErrorMeaning.NOT_TODAY, is_deferred=True),
     Consequence(131050, ErrorMeaning.NO_MARKETING, no_marketing=True),
     Consequence(130472, ErrorMeaning.UNDELIVERABLE),
@@ -213,7 +213,7 @@ CONSEQUENCES = [
     Consequence(131048, ErrorMeaning.NUMBER_PAUSED, is_deferred=True),
     Consequence(131031, ErrorMeaning.CHANNEL_STOPPED, stops=True),
     Consequence(0, ErrorMeaning.CHANNEL_STOPPED, stops=True),
-    Consequence(999_999, ErrorMeaning.OUR_FAULT),
+    Consequence(131037, ErrorMeaning.UNKNOWN),
 ]
 
 
@@ -230,7 +230,7 @@ async def test_the_consequences_of_a_failed_prompt(chat: ReceiptChat, case: Cons
     assert is_sent_again is case.is_resent, "only then the dispatcher is woken"
     address = await chat.place(ANA)
     assert (await chat.reload(ANA, row))["state"] == "failed"
-    assert address.is_reachable is not case.is_gone
+    assert (address.is_reachable, address.has_refusals) == (True, case.is_refused)
     assert address.no_marketing is case.no_marketing
     assert (address.heard_at is None) is case.is_window_closed
     assert (address.deferred_on is not None) is case.is_deferred
@@ -253,7 +253,7 @@ async def test_the_consequences_of_a_failed_reply(chat: ReceiptChat, case: Conse
     assert row["kind"] == "reply"
     await chat.receive_status(row, DeliveryStatus.FAILED, case.code)
     address = await chat.place(ANA)
-    assert address.is_reachable is not case.is_gone
+    assert (address.is_reachable, address.has_refusals) == (True, case.is_refused)
     assert address.no_marketing is case.no_marketing
     assert (address.heard_at is None) is case.is_window_closed
     assert address.deferred_on is None
@@ -275,21 +275,22 @@ async def test_a_failure_affects_no_other_servant(chat: ReceiptChat) -> None:
     assert (await chat.place(BETO), await chat.rows(BETO)) == before
 
 
-async def test_an_unreachable_servant_is_asked_on_another_channel_and_waiting_deliveries_are_dropped(
-    chat: ReceiptChat,
-) -> None:
+async def test_a_servant_who_was_not_reached_is_asked_on_another_channel_until_the_next_try(chat: ReceiptChat) -> None:
     row = await sent_prompt(chat)
     known = await chat.servant(ANA)
     async with chat.database.write() as tx:
         elsewhere = {"channel": "telegram", "address": ANA_ON_TELEGRAM.address, "servant_id": known.id}
         await tx.execute(insert(schema.addresses).values(elsewhere))
         await tx.execute(update(schema.servants).values(channel="whatsapp"))
-    await chat.type(ANA, "ayuda")
-    await chat.receive_status(row, DeliveryStatus.FAILED, 131026)
-    assert (await chat.rows(ANA))[-1]["state"] == "dropped"
-    chat.clock.move(days=1)
-    assert await chat.tick() == 1
-    assert [bool(await chat.unread(phone)) for phone in (ANA, ANA_ON_TELEGRAM)] == [False, True]
+    asked_on: list[list[str]] = []
+    for _ in ("Wednesday", "Thursday", "Friday"):
+        if asked_on[-1:] != [["telegram"]]:
+            await chat.receive_status(row, DeliveryStatus.FAILED, 131026)
+        chat.clock.move(days=1)
+        await chat.tick()
+        asked_on.append([phone.channel for phone in (ANA, ANA_ON_TELEGRAM) if await chat.unread(phone)])
+        row = await chat.send_waiting(ANA)
+    assert asked_on == [["whatsapp"], ["telegram"], ["whatsapp"]], "tried on Wednesday, and again on Friday"
 
 
 async def test_a_servant_whose_prompt_did_not_arrive_is_planned_first_on_the_next_day(chat: ReceiptChat) -> None:

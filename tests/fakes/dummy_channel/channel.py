@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.channels.channel import Blocked, Refused, Stopped, Throttled, Unreachable
+from bot.channels.channel import NotReached, Refused, Stopped, Throttled, Unreachable
 from bot.channels.http_client import HttpClient, NoResponse
 from handlers.capabilities import Capabilities
 from handlers.message import Action, Parcel, RenderedButton, strip_emphasis
@@ -63,7 +63,7 @@ def _check(status: int, content: bytes) -> None:
     if status == 401:
         raise Stopped("the token is refused")
     if status == 410:
-        raise Blocked("no such recipient")
+        raise NotReached("no such recipient")
     if status == 429:
         raise Throttled(float(json.loads(content)["retry_after"]))
     if status >= 500:

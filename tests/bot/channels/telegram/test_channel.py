@@ -1,6 +1,7 @@
 """The Telegram channel: the messages it sends, failure it starts, and which error each failure becomes."""
 
 import asyncio
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -11,7 +12,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels import http_client
-from bot.channels.channel import Blocked, Channel, ChannelError, Refused, Throttled, Unreachable
+from bot.channels.channel import (
+    Blocked,
+    Channel,
+    ChannelError,
+    NotReached,
+    Refused,
+    Throttled,
+    UnknownRefusal,
+    Unreachable,
+)
 from bot.channels.telegram.channel import MENU_COMMANDS, ProfileTexts, Telegram, Webhook, markup
 from bot.channels.telegram.client import TokenRevoked
 from content import phrases
@@ -165,17 +175,43 @@ async def test_a_user_who_blocked_us_is_reported_as_blocked(telegram: Channel, p
         await telegram.send(say(person))
     person.unblock()
     await telegram.send(say(person))
+
+
+async def test_a_user_who_is_gone_is_reported_as_not_reached_which_may_pass(telegram: Channel, person: Person) -> None:
     person.is_deactivated = True
-    with pytest.raises(Blocked):
+    with pytest.raises(NotReached):
         await telegram.send(say(person))
-
-
-async def test_a_chat_that_does_not_exist_is_reported_as_blocked(telegram: Channel) -> None:
     for action in (Action.SEND, Action.REPLACE, Action.ERASE):
-        with pytest.raises(Blocked):
+        with pytest.raises(NotReached):
             await telegram.send(Parcel("424242", action, text="Hola", ref="1"))
     with pytest.raises(Refused):
         await telegram.send(Parcel("unknown", Action.SEND, text="Hola"))
+
+
+DESCRIPTIONS = [
+    (403, "Forbidden: bot was blocked by the user", Blocked),
+    (400, "Bad Request: USER_IS_BLOCKED", Blocked),
+    (403, "Forbidden: user is deactivated", NotReached),
+    (403, "Forbidden: bot can't initiate conversation with a user", NotReached),
+    (400, "Bad Request: chat not found", NotReached),
+    (400, "Bad Request: PEER_ID_INVALID", NotReached),
+    (400, "Bad Request: can't parse entities: Unexpected end tag at byte offset 7", Refused),
+    (400, "Bad Request: message is too long", Refused),
+    (400, "Bad Request: BUTTON_DATA_INVALID", Refused),
+    (400, "Bad Request: PAYMENT_REQUIRED", UnknownRefusal),
+    (403, "Forbidden: the account is frozen", UnknownRefusal),
+]
+
+
+@pytest.mark.parametrize(("status", "description", "expected"), DESCRIPTIONS)
+async def test_each_description_has_its_error(
+    telegram: Channel, api: FakeTelegram, person: Person, status: int, description: str, expected: type[Exception]
+) -> None:
+    body = json.dumps({"ok": False, "error_code": status, "description": description}).encode()
+    api.fail("sendMessage", status=status, body=body)
+    with pytest.raises(expected) as raised:
+        await telegram.send(say(person))
+    assert type(raised.value) is expected
 
 
 ODD_BODY = b'{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":"soon"}}'

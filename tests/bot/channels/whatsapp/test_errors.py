@@ -10,13 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.channels.channel import (
-    Blocked,
     ChannelError,
+    NotReached,
     RecipientThrottled,
     Refused,
     Stopped,
     TemplateStopped,
     Throttled,
+    UnknownRefusal,
     WindowClosed,
 )
 from bot.channels.events import ErrorMeaning
@@ -71,7 +72,7 @@ EXPECTED = [
         is_exponential=True,
     ),
     Row("window closed: a template instead", (131047,), ErrorMeaning.WINDOW_CLOSED, WindowClosed, WindowClosed),
-    Row("not on WhatsApp: another channel", (131026,), ErrorMeaning.RECIPIENT_GONE, Blocked, Blocked),
+    Row("not on WhatsApp now: tried again", (131026,), ErrorMeaning.RECIPIENT_GONE, NotReached, NotReached),
     Row(
         "engagement cap: not before 24 hours",
         (131049,),
@@ -106,7 +107,7 @@ EXPECTED = [
     Row("permission", (3, 10, 131005, *range(200, 300)), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
     Row("account restricted, locked, barred", (368, 131031, 130497), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
     Row("payment, registration", (131042, 131045, 133010), ErrorMeaning.CHANNEL_STOPPED, Stopped, Stopped),
-    Row("unknown codes", (-1, 1, 300, 199, 131999, 999_999), ErrorMeaning.OUR_FAULT, Refused, Refused),
+    Row("unknown codes", (-1, 1, 300, 199, 131037, 999_999), ErrorMeaning.UNKNOWN, UnknownRefusal, UnknownRefusal),
 ]
 ROWS = [pytest.param(row, code, id=f"{code}") for row in EXPECTED for code in row.codes if code not in range(201, 299)]
 
