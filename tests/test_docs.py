@@ -58,6 +58,7 @@ COMPOSED = (
     "console.refused.{forbidden,missing,away,other}_about",
     "console.keys.is_{officer,recovery}",
     "console.channels.cause_{token,permission,account,number,payment,other}",
+    "console.channels.refused_{prompt,notice}",
     "console.channels.language_{es,en}",
     "console.channels.status_{approved,reinstated,flagged,pending,rejected,paused,disabled}",  # as Meta's words
     "console.channels.status_{refused,other,unknown}",

@@ -108,6 +108,7 @@ def _warnings(statuses: Sequence[ChannelStatus], phrase: Callable[..., str]) -> 
     sentences = {
         Trouble.STOPPED: phrase("trouble_stopped", count=len(stopped)),
         Trouble.NOT_RECEIVING: phrase("trouble_not_receiving"),
+        Trouble.REFUSED: phrase("trouble_refused"),
         Trouble.TEMPLATE: phrase("trouble_template"),
         Trouble.PEOPLE: phrase("trouble_people", count=waiting),
     }

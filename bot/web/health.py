@@ -27,8 +27,9 @@ async def ready(request: web.Request) -> web.Response:
 
     That age is of the oldest due delivery on a channel that is on, and of the oldest stored update. Otherwise 503, with
     `reason`: database, channel, outbox or inbox. The other fields are informative: templates that may not be sent,
-    waiting recipients, channels without incoming updates and deliveries postponed after a failure do not make the
-    process unready, since no restart helps them; neither do deliveries on a channel that was turned off.
+    waiting recipients, channels without incoming updates, kinds of delivery that pause (`degraded`) and deliveries
+    postponed after a failure do not make the process unready, since no restart helps them; neither do deliveries on a
+    channel that was turned off.
     """
     now, channels = request.app[CLOCK](), list(request.app[INSTALLATION].channel_capabilities)
     try:
@@ -40,6 +41,7 @@ async def ready(request: web.Request) -> web.Response:
             stopped = sorted(await channel_facts.stopped(tx))
             not_receiving = sorted(await channel_facts.not_receiving(tx))
             delayed = await backlog.count_delayed(tx, now)
+            paused = await channel_status.paused_kinds(work_context(request, tx))
             reaches = await channel_status.template_reaches(work_context(request, tx))
     except DatabaseUnavailable:
         return web.json_response({"ready": False, "reason": "database"}, status=503)
@@ -55,6 +57,7 @@ async def ready(request: web.Request) -> web.Response:
         "reason": reason,
         "stopped": stopped,
         "not_receiving": not_receiving,
+        "degraded": [str(kind) for kind in paused],
         "outbox_age": outbox_age,
         "delayed": sum(delayed.values()),
         "inbox": stored_updates,

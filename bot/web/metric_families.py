@@ -9,9 +9,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from handlers.administration import channel_status
-from handlers.administration.channel_status import TemplateReach
+from handlers.administration.channel_status import PausedKind, TemplateReach
 from handlers.context import WorkContext
 from storage.channels import channel_facts
+from storage.people import refusals
 from storage.queue import backlog, rate_limits, updates
 from storage.queue.rate_limits import RateLimitStatus
 
@@ -33,6 +34,8 @@ class Readings(Collector):
     expired_leases: int
     stopped: Sequence[str]  # channels
     not_receiving: Sequence[str]  # channels
+    paused: Sequence[PausedKind]
+    retrying: Mapping[str, int]  # people, by channel
     limits: Sequence[RateLimitStatus]
     reaches: Sequence[TemplateReach]
 
@@ -73,6 +76,18 @@ class Readings(Collector):
             ("channel",),
         )
         yield _gauge("channel_not_receiving", "Channels that receive no updates.", silent, ("channel",))
+        yield _gauge(
+            "kind_paused",
+            "Kinds of delivery refused by an unknown error code: they pause and are tried again.",
+            [((kind.channel, kind.kind), 1.0) for kind in self.paused],
+            ("channel", "kind"),
+        )
+        yield _gauge(
+            "recipients_retrying",
+            "Recipients whom the platform did not reach; they are tried again on a later day.",
+            [((name,), number) for name, number in sorted(self.retrying.items())],
+            ("channel",),
+        )
 
 
 async def read(work: WorkContext) -> Readings:
@@ -87,6 +102,8 @@ async def read(work: WorkContext) -> Readings:
         expired_leases=await backlog.count_expired_leases(tx, now),
         stopped=sorted(await channel_facts.stopped(tx)),
         not_receiving=sorted(await channel_facts.not_receiving(tx)),
+        paused=await channel_status.paused_kinds(work),
+        retrying=await refusals.count_waiting(tx, now.date()),
         limits=await rate_limits.statuses(tx, now),
         reaches=await channel_status.template_reaches(work),
     )

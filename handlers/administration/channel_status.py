@@ -1,5 +1,6 @@
 """Status of the channels: stopped or not receiving, backlog, template approval and recipient limits."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,8 @@ from handlers.learning import template_messages
 from storage.channels import channel_facts
 from storage.channels.channel_facts import Interruption, TemplateState
 from storage.database import Transaction
-from storage.people import addresses
-from storage.queue import backlog
+from storage.people import addresses, refusals
+from storage.queue import backlog, refusal_streaks
 from storage.queue.backlog import Backlog
 
 
@@ -23,6 +24,7 @@ class Trouble(StrEnum):
 
     STOPPED = "stopped"  # a channel sends nothing
     NOT_RECEIVING = "not_receiving"  # a channel receives nothing, although it may send
+    REFUSED = "refused"  # a kind of delivery is refused by a code that we do not know, and pauses
     TEMPLATE = "template"  # one of our templates may not be sent
     PEOPLE = "people"  # prompts are deferred because of the platform's recipient limit
 
@@ -79,6 +81,21 @@ class TemplateReach:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedKind:
+    """A kind of delivery that is refused by a code that we do not know; it pauses, and is tried again after that."""
+
+    channel: str
+    kind: str  # notice | prompt
+    code: str
+    since: datetime
+    until: datetime | None  # None: the pause is over, and none has arrived yet
+    waiting: int  # deliveries of the kind
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelStatus:
     """Status of one channel."""
 
@@ -87,6 +104,8 @@ class ChannelStatus:
     backlog: Backlog
     reach: TemplateReach | None  # None: the channel has no reply window
     not_receiving: Interruption | None = None  # why it receives nothing although it may send
+    paused: tuple[PausedKind, ...] = ()
+    retrying: int = 0  # people whom the platform did not reach, and who are tried again on a later day
 
     @property
     def troubles(self) -> frozenset[Trouble]:
@@ -94,6 +113,7 @@ class ChannelStatus:
         conditions = {
             Trouble.STOPPED: self.stop is not None,
             Trouble.NOT_RECEIVING: self.not_receiving is not None,
+            Trouble.REFUSED: bool(self.paused),
             Trouble.TEMPLATE: self.reach is not None and bool(self.reach.stopped),
             Trouble.PEOPLE: self.reach is not None and self.reach.people.waiting > 0,
         }
@@ -109,9 +129,37 @@ async def channel_statuses(work: WorkContext, names: Iterable[str]) -> list[Chan
     )
     backlogs = await backlog.backlogs(tx, now, now - template_messages.LIMIT_PERIOD)
     found = {reach.channel: reach for reach in await template_reaches(work)}
+    retrying = await refusals.count_waiting(tx, now.date())
+    paused = defaultdict(list)
+    for kind in await paused_kinds(work):
+        paused[kind.channel].append(kind)
     return [
-        ChannelStatus(name, stops.get(name), backlogs.get(name, Backlog()), found.get(name), not_receiving.get(name))
+        ChannelStatus(
+            name,
+            stops.get(name),
+            backlogs.get(name, Backlog()),
+            found.get(name),
+            not_receiving.get(name),
+            tuple(paused[name]),
+            retrying.get(name, 0),
+        )
         for name in names
+    ]
+
+
+async def paused_kinds(work: WorkContext) -> list[PausedKind]:
+    """The kinds of delivery that were refused so often that they paused, and of which none has arrived since."""
+    return [
+        PausedKind(
+            streak.channel,
+            streak.kind.value,
+            streak.code,
+            streak.began_at,
+            streak.pause_end(work.now),
+            await refusal_streaks.count_waiting(work.tx, streak),
+        )
+        for streak in await refusal_streaks.open_streaks(work.tx)
+        if streak.has_paused
     ]
 
 

@@ -23,8 +23,8 @@ from storage.channels import channel_facts
 from storage.channels.channel_facts import Interruption
 from storage.confidential.officers import OfficerState as Joined
 from storage.database import open_database
-from storage.people import addresses, servants
-from storage.queue import outbox
+from storage.people import addresses, refusals, servants
+from storage.queue import outbox, refusal_streaks
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from tests import delivery_worker
 from tests.bot.console.office import SECRET, START, ZONE, Office, OfficerWithKeys
@@ -226,6 +226,42 @@ async def test_a_stopped_template_that_announces_no_prompt_holds_none_back(full_
     assert "no recibe la pregunta" not in shown
 
 
+async def pause_prompts(office: Office) -> None:
+    """Let Telegram refuse the prompts of three people with a code that Integra does not know."""
+    async with office.database.write() as tx:
+        for number in range(3):
+            prompt = NewDelivery(f"p{number}", "telegram", f"p{number}", DeliveryKind.PROMPT, "[]", START)
+            await outbox.add(tx, [prompt])
+            for claimed in await delivery_worker.claim(tx, "w", ["telegram"], START, 1):
+                await refusal_streaks.refuse(
+                    tx, "w", claimed.id, "telegram", DeliveryKind.PROMPT, "payment required", START
+                )
+
+
+async def test_a_kind_that_pauses_is_shown_with_its_code_and_what_waits(full_office: Office) -> None:
+    await pause_prompts(full_office)
+    shown = plain((await fetch(full_office))[1])
+    assert "Telegram En pausa La plataforma rechaza las preguntas del día con un código que Integra no conoce" in shown
+    assert "Código: payment required" in shown
+    assert "En espera: 3." in shown
+
+
+async def test_the_monitor_warns_of_a_kind_that_pauses(full_office: Office) -> None:
+    await pause_prompts(full_office)
+    monitor = plain((await fetch(full_office, MONITOR))[1])
+    assert "Hay envíos en pausa: la plataforma los rechaza con un código desconocido." in monitor
+
+
+async def test_people_who_were_not_reached_are_counted(full_office: Office) -> None:
+    await restrict_channels(full_office)
+    async with full_office.database.write() as tx:
+        for name in ("ana-address", "beto"):
+            await refusals.count(tx, "whatsapp", name, START)
+    shown = plain((await fetch(full_office))[1])
+    assert "Personas a las que no se llegó y que se intentan otra vez 2" in shown
+    assert not [name for name in NEVER_SHOWN if name in shown]
+
+
 async def test_english_is_complete(full_office: Office) -> None:
     await restrict_channels(full_office)
     shown = plain((await fetch(full_office, PAGE + "?lang=en"))[1])
@@ -312,6 +348,7 @@ async def test_the_page_is_readable_on_a_phone_and_a_desktop(
     full_office: Office, browser: Browser, width: int, language: str
 ) -> None:
     await restrict_channels(full_office)
+    await pause_prompts(full_office)
     carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await full_office.enrol(carmen)
     desk = await full_office.signed_in(carmen)

@@ -33,6 +33,7 @@ async def test_it_is_ready_when_the_database_answers_and_nothing_is_late(site: S
         "reason": "",
         "stopped": [],
         "not_receiving": [],
+        "degraded": [],
         "outbox_age": 60.0,
         "delayed": 1,
         "inbox": 1,
