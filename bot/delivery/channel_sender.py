@@ -300,8 +300,11 @@ class ChannelSender:
             case Stopped():
                 await self.stop(reason)
                 return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
+        is_unknown = isinstance(error, UnknownRefusal)
+        if is_unknown and delivery.kind is DeliveryKind.REPLY and self.kind_pauses.is_paused_by(reason):
+            return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
         log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=reason)
-        if isinstance(error, UnknownRefusal):
+        if is_unknown:
             await self.kind_pauses.refuse(delivery, reason)
             return SendOutcome.FINISHED
         return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)

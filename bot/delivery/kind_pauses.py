@@ -57,6 +57,11 @@ class KindPauses:
         self._probes[kind] = [*probes, now]
         return None
 
+    def is_paused_by(self, code: str) -> bool:
+        """Whether a kind pauses now that was refused by this very code: all that is sent may be refused by it."""
+        now = self._clock()
+        return any(streak.code == code and streak.pause_end(now) is not None for streak in self._open.values())
+
     async def refuse(self, delivery: Delivery, code: str) -> None:
         """Record a refusal by an unknown code. Raises DatabaseUnavailable."""
         now = self._clock()

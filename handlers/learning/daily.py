@@ -92,8 +92,7 @@ async def withdraw_later_days(work: WorkContext) -> int:
     Until their day they would keep those of today waiting, and on it the servant would count as asked.
     """
     later = await wrong_clock.prompts_after(work.tx, work.today)
-    keys = {f"{_key(day, servant_id)}:say": prompt_id for prompt_id, servant_id, day in later}
-    return await wrong_clock.withdraw(work.tx, keys)
+    return await wrong_clock.withdraw(work.tx, {f"{_key(one.day, one.servant_id)}:say": one for one in later})
 
 
 def _key(day: date, servant_id: int) -> str:

@@ -4,33 +4,49 @@ A prompt of a later day waits in the outbox until then, and no later one to the 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import bindparam, delete, select, update
 
 from storage.database import Transaction
 from storage.queue.outbox import PRIORITY, DeliveryKind, DeliveryState, channels, in_state
-from storage.schema import deliveries, prompts
+from storage.schema import deliveries, prompts, servants
 
 FURTHEST = timedelta(days=8)
 """No reply or notice is put off for longer: a recipient who is not reached is tried again after 7 days at most."""
 CHUNK = 500  # rows deleted by one statement
 
 
-async def prompts_after(tx: Transaction, day: date) -> list[tuple[int, int, date]]:
-    """Id, servant and day of the prompts of later days, which only a clock that was ahead can have planned."""
-    statement = select(prompts.c.id, prompts.c.servant_id, prompts.c.day).where(prompts.c.day > day)
-    return [(row.id, row.servant_id, row.day) for row in await tx.execute(statement)]
+@dataclass(frozen=True, slots=True)
+class LaterPrompt:
+    """A prompt of a later day, which only a clock that was ahead can have planned."""
+
+    id: int
+    servant_id: int
+    day: date
 
 
-async def withdraw(tx: Transaction, prompts_by_key: Mapping[str, int]) -> int:
-    """Delete prompts whose deliveries, given by their keys, wait still; return how many. Those that were sent stay."""
-    keys, count = sorted(prompts_by_key), 0
+async def prompts_after(tx: Transaction, day: date) -> list[LaterPrompt]:
+    """The prompts of later days than this."""
+    columns = (prompts.c.id, prompts.c.servant_id, prompts.c.day)
+    return [LaterPrompt(*row) for row in await tx.execute(select(*columns).where(prompts.c.day > day))]
+
+
+async def withdraw(tx: Transaction, later: Mapping[str, LaterPrompt]) -> int:
+    """Delete prompts whose deliveries, given by their keys, wait still; return how many. Those that were sent stay.
+
+    Their servants count as not planned, also on the day of the prompt.
+    """
+    keys, count = sorted(later), 0
     for start in range(0, len(keys), CHUNK):
         waiting = deliveries.c.key.in_(keys[start : start + CHUNK]) & (deliveries.c.state == DeliveryState.WAITING)
         deleted = (await tx.scalars(delete(deliveries).where(waiting).returning(deliveries.c.key))).all()
-        await tx.execute(delete(prompts).where(prompts.c.id.in_([prompts_by_key[key] for key in deleted])))
-        count += len(deleted)
+        found = [later[key] for key in deleted]
+        await tx.execute(delete(prompts).where(prompts.c.id.in_([prompt.id for prompt in found])))
+        of_theirs = servants.c.id.in_([prompt.servant_id for prompt in found])
+        await tx.execute(update(servants).where(of_theirs).values(planned_on=date.min))
+        count += len(found)
     return count
 
 

@@ -23,7 +23,7 @@ from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product, running
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOT_ON_WHATSAPP, NAME_NOT_APPROVED = 131026, 131037
+NOT_ON_WHATSAPP, NAME_NOT_APPROVED, THROTTLED = 131026, 131037, 130429
 FOR_EVER = 100_000
 TAP = "Ver la pregunta"
 
@@ -279,6 +279,20 @@ async def test_one_tick_in_the_next_year_silences_no_one(shop: Product, is_sent:
     assert await shop.tick() == 0, "once"
     shop.clock.move(days=1)
     assert await shop.tick() == 2
+
+
+async def test_one_tick_of_the_day_before_takes_no_prompt_of_today_away(shop: Product) -> None:
+    (ana,) = await enrol(shop, 1001)
+    refuse(shop, THROTTLED)
+    assert await shop.tick() == 1
+    shop.clock.move(days=-1)
+    await shop.app.scheduler.tick(shop.clock())
+    shop.clock.move(days=1, minutes=15)
+    accept(shop)
+    assert await shop.tick() == 1, "planned again"
+    assert prompts(ana) == 1
+    shop.clock.move(days=1)
+    assert await shop.tick() == 1
 
 
 async def test_templates_of_a_wrong_clock_use_up_no_limit(shop: Product) -> None:

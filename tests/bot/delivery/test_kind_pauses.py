@@ -158,6 +158,19 @@ async def test_replies_never_pause(stage: Stage) -> None:
     assert await stage.states() == {"ana": "refused", "beto": "refused", "caro": "refused", "dani": "sent"}
 
 
+async def test_a_reply_is_tried_again_while_a_kind_pauses_by_the_same_code(stage: Stage) -> None:
+    refuse(stage, "ana", "beto", "caro")
+    await send(stage, "ana", "beto", "caro")
+    refuse(stage, "reply", times=2)
+    refuse(stage, "other", times=1, code="code 1")
+    await send(stage, "reply", "other", kind=REPLY)
+    assert (await stage.row("other"))["state"] == "refused"
+    for _ in range(2):
+        stage.clock.move(minutes=5)
+        await stage.dispatcher.drain()
+    assert stage.telegram.sent == ["reply"]
+
+
 async def test_a_fault_that_the_table_knows_pauses_nothing(stage: Stage) -> None:
     people: Sequence[str] = ["ana", "beto", "caro"]
     stage.telegram.faults |= {text: [Refused("can't parse entities")] for text in people}

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from storage.database import Database
 from storage.queue import outbox, wrong_clock
 from storage.queue.outbox import DeliveryKind, NewDelivery
+from storage.queue.wrong_clock import LaterPrompt
 from storage.schema import deliveries
 from tests.cast import MONDAY_NINE as NOW
 
@@ -32,5 +33,6 @@ async def test_only_prompts_of_later_days_that_wait_are_withdrawn(database: Data
         for key in ("waiting", "claimed"):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, DeliveryKind.PROMPT, "[]", NOW + 364 * DAY)])
         await tx.execute(deliveries.update().where(deliveries.c.key == "claimed").values(state="claimed"))
-        assert await wrong_clock.withdraw(tx, {"waiting": 1, "claimed": 2, "sent long ago": 3}) == 1
+        later = {key: LaterPrompt(1, 1, (NOW + 364 * DAY).date()) for key in ("waiting", "claimed", "sent long ago")}
+        assert await wrong_clock.withdraw(tx, later) == 1
         assert (await tx.scalars(select(deliveries.c.key))).all() == ["claimed"]
