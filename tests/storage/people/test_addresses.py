@@ -361,6 +361,16 @@ async def test_only_reachable_active_servants_count_as_deferred(database: Databa
         assert await addresses.count_deferred(tx, "telegram") == 0
 
 
+async def test_a_deferral_of_the_future_is_replaced_as_a_clock_was_wrong(database: Database) -> None:
+    async with database.write() as tx:
+        await enrol(tx, "MX.0")
+        for day in (TODAY + 364 * DAY, TODAY, TODAY + DAY):
+            await addresses.defer(tx, "whatsapp", "MX.0", day)
+        found = await addresses.find(tx, "whatsapp", "MX.0")
+    assert found is not None
+    assert found.deferred_on == TODAY
+
+
 async def test_template_recipients_are_counted_over_a_sliding_day(database: Database) -> None:
     async with database.write() as tx:
         for number in range(3):

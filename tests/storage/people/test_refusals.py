@@ -4,7 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.database import Database
+from storage.people import refusals
 from storage.people.refusals import Series, after_refusal
+from storage.schema import addresses
+from tests.planning import due_now
+from tests.storage.people.test_addresses import enrol
 
 MONDAY = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -40,3 +45,29 @@ def test_what_waits_is_tried_as_many_days_after_the_refusal() -> None:
     series = after_refusal(None, MONDAY)
     assert series is not None
     assert series.retry_at == MONDAY + DAY
+
+
+@pytest.mark.parametrize(("days_ahead", "is_due"), [(0, False), (-1, True), (364, True)])
+async def test_an_address_is_passed_over_until_its_next_try_but_not_for_a_series_of_the_future(
+    database: Database, days_ahead: int, is_due: bool
+) -> None:
+    async with database.write() as tx:
+        await enrol(tx, "MX.0")
+        assert await refusals.count(tx, "whatsapp", "MX.0", MONDAY + days_ahead * DAY) is not None
+        found = await due_now(tx, MONDAY.date(), 23)
+        assert [servant.address for servant in found] == ["MX.0"][:is_due]
+
+
+async def test_a_person_who_leaves_takes_their_series_with_them(database: Database) -> None:
+    async with database.write() as tx:
+        await enrol(tx, "MX.0")
+        await refusals.count(tx, "whatsapp", "MX.0", MONDAY)
+        assert await refusals.count_waiting(tx, MONDAY.date()) == {"whatsapp": 1}
+        await tx.execute(addresses.delete())
+        assert await refusals.count_waiting(tx, MONDAY.date()) == {}
+
+
+async def test_nothing_is_counted_of_a_stranger(database: Database) -> None:
+    async with database.write() as tx:
+        assert await refusals.count(tx, "whatsapp", "MX.9", MONDAY) is None
+        assert await refusals.count_waiting(tx, MONDAY.date()) == {}
