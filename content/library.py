@@ -121,7 +121,7 @@ def load(root: Path = SHIPPED, overlay: Path | None = None) -> Library:
     templates = _files(layers, "templates", Template, problems)
     doors = _files(layers, "doors", Doors, problems)
     intents = _files(layers, "intents", Intent, problems)
-    recognizer = Intents(intents, vocabularies)
+    recognizer = Intents(intents, vocabularies, faq.without_path(chapters.values()))
     catalogs = phrases.load(root / "messages", root, problems)
     articles: dict[str, Citation] = {}
     article_files: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from content import limits
-from content.course.intents import DISTRESS, Intents
+from content.course.intents import DISTRESS, Intents, Typed
 from content.course.law import Citation
 from content.course.search import Index, Passage, Vocabulary, is_question
 from content.phrases import Phrases
@@ -68,6 +68,16 @@ class Chapter(ContentModel):
 
     topic: Identifier
     entries: Annotated[tuple[FaqEntry, ...], Field(min_length=1)]
+
+
+def without_path(chapters: Iterable[Chapter]) -> list[Typed]:
+    """The questions of all entries that lead to no path: texts without an intent."""
+    return [
+        Typed(es=(entry.question.es, *entry.asked.es), en=(entry.question.en, *entry.asked.en))
+        for chapter in chapters
+        for entry in chapter.entries
+        if entry.path is None
+    ]
 
 
 class Faq:

@@ -1,13 +1,14 @@
 """Intents: what people want when they type a sentence, recognized by patterns of words. Texts are not stored."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
 from pydantic import Field
 
+from content.course.likeness import Examples, Likeness
 from content.course.search import Vocabulary
 from content.course.spelling import clauses, sound
 from content.course.typed_pattern import TypedPattern, WrongPattern, compile_pattern, key_of
@@ -16,6 +17,8 @@ from content.text import LANGUAGES, ContentModel, Identifier, NonEmptyStr
 
 DISTRESS, STOP = "distress", "stop"
 """Intents that have a handler of their own."""
+Parts = Sequence[Sequence[str]]
+"""The words of each part of a text between punctuation marks."""
 
 
 class Typed(ContentModel):
@@ -55,10 +58,12 @@ class PatternGroup(ContentModel):
 class Intent(ContentModel):
     """One file of content/intents/: the patterns of one intent, and the texts that prove them.
 
-    A text with an `unless` pattern does not have the intent. `near_misses` are texts that must not have it.
+    A text has the intent by one of its patterns or, if `likeness` is given, by being at least so like its examples,
+    unless it has an `unless` pattern. `near_misses` are texts that must not have it.
     """
 
     intent: Identifier
+    likeness: float | None = Field(default=None, gt=0)
     lists: WordLists = WordLists()
     groups: tuple[PatternGroup, ...] = Field(min_length=1)
     unless: Typed = Typed()
@@ -88,10 +93,13 @@ class Rule:
 class Intents:
     """Recognizes the intents of a typed text, in both languages."""
 
-    def __init__(self, intents: Mapping[str, Intent], vocabularies: Mapping[str, Vocabulary]) -> None:
-        """Compile all patterns; both mappings are keyed by file name.
+    def __init__(
+        self, intents: Mapping[str, Intent], vocabularies: Mapping[str, Vocabulary], others: Sequence[Typed] = ()
+    ) -> None:
+        """Compile all patterns, and weigh the words of examples against those of `others`, texts without an intent.
 
-        Patterns that cannot be compiled are in `faults`, as file, field and message.
+        Both mappings are keyed by file name. Patterns that cannot be compiled are in `faults`, as file, field and
+        message.
         """
         self.faults: list[tuple[str, str, str]] = []
         self._languages = []
@@ -99,24 +107,36 @@ class Intents:
         for language in LANGUAGES:
             vocabulary = by_language.get(language, Vocabulary(language="en" if language == "en" else "es"))
             rules = [rule for file, intent in intents.items() for rule in self._compiled(file, intent, language)]
-            self._languages.append(_LanguageRules(rules, vocabulary))
+            without_intent = [text for typed in others for text in typed.in_language(language)]
+            self._languages.append(_LanguageRules(rules, vocabulary, intents.values(), without_intent))
 
     def find(self, text: str) -> Mapping[str, str | None]:
         """The intents of a text, each with the answer of the pattern that matched, or None."""
         found: dict[str, str | None] = {}
         excluded: set[str] = set()
-        for rule in self.matches(text):
-            if rule.kind is RuleKind.EXCEPTION:
-                excluded.add(rule.intent)
-            else:
-                found.setdefault(rule.intent, rule.answer)
+        read = [(rules, parts) for rules in self._languages if (parts := rules.read(text))]
+        for rules, parts in read:
+            for rule in rules.matches(parts):
+                if rule.kind is RuleKind.EXCEPTION:
+                    excluded.add(rule.intent)
+                else:
+                    found.setdefault(rule.intent, rule.answer)
+        found |= {intent: None for intent in self._alike(read) if intent not in found}
         return {intent: answer for intent, answer in found.items() if intent not in excluded}
+
+    @staticmethod
+    def _alike(read: Iterable[tuple["_LanguageRules", Parts]]) -> list[str]:
+        """The intents whose examples a text is like, in the language that knows most of its words."""
+        texts = [(rules.likeness, rules.without_greetings(parts)) for rules, parts in read]
+        if not texts:
+            return []
+        likeness, words = max(texts, key=lambda one: one[0].words_known(one[1]))
+        return likeness.find(words)
 
     def matches(self, text: str) -> Iterator[Rule]:
         """All rules whose pattern matches a text."""
         for rules in self._languages:
-            if parts := clauses(text, rules.language):
-                yield from rules.matches(parts)
+            yield from rules.matches(rules.read(text))
 
     def _compiled(self, file: str, intent: Intent, language: str) -> Iterator[Rule]:
         """The rules of one intent in a language; patterns that cannot be compiled are added to `faults`."""
@@ -139,9 +159,11 @@ def _sources(intent: Intent) -> Iterator[tuple[str, RuleKind, Typed, str | None]
 
 
 class _LanguageRules:
-    """The rules of one language, by the keys of their words."""
+    """The rules of one language, by the keys of their words, and the likeness to examples."""
 
-    def __init__(self, rules: Sequence[Rule], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], vocabulary: Vocabulary, intents: Iterable[Intent], others: Iterable[str]
+    ) -> None:
         self.language = language = vocabulary.language
         self._by_key: dict[str, list[tuple[int, Rule]]] = defaultdict(list)
         for number, rule in enumerate(rules):
@@ -153,10 +175,29 @@ class _LanguageRules:
         self._first = {word: [words for words in longest_first if words[0] == word] for word, *_ in greetings}
         self._last = {word: [words for words in longest_first if words[-1] == word] for *_, word in greetings}
 
-    def matches(self, parts: Sequence[Sequence[str]]) -> Iterator[Rule]:
+        self.likeness = Likeness(
+            [
+                Examples(
+                    one.intent,
+                    one.likeness,
+                    [self.without_greetings(self.read(text)) for text in one.examples.in_language(language)],
+                    [self.without_greetings(self.read(text)) for text in one.near_misses.in_language(language)],
+                )
+                for one in intents
+                if one.likeness is not None
+            ],
+            [self.without_greetings(self.read(text)) for text in others],
+        )
+
+    def read(self, text: str) -> Parts:
+        """The words of each part of a text, with those written short replaced by what they stand for."""
+        return [
+            [full for word in part for full in self._short.get(word, (word,))] for part in clauses(text, self.language)
+        ]
+
+    def matches(self, parts: Parts) -> Iterator[Rule]:
         """The rules whose pattern matches a text of these parts."""
-        written = [self._in_full(part) for part in parts]
-        words = [word for part in written for word in part]
+        words = [word for part in parts for word in part]
         candidates = {
             number: rule for key in {key_of(word) for word in words} for number, rule in self._by_key.get(key, ())
         }
@@ -170,15 +211,15 @@ class _LanguageRules:
                     yield rule
                 continue
             if alone is None:
-                alone = [_sentence(self._without_greetings(part)) for part in (words, written[0], written[-1])]
+                alone = [_sentence(self._bare(part)) for part in (words, parts[0], parts[-1])]
             if any(rule.pattern.is_all_of(part) for part in alone):
                 yield rule
 
-    def _in_full(self, words: Sequence[str]) -> list[str]:
-        """Words with those written short replaced by what they stand for."""
-        return [full for word in words for full in self._short.get(word, (word,))]
+    def without_greetings(self, parts: Parts) -> tuple[str, ...]:
+        """All words of a text of these parts, without greetings and thanks."""
+        return self._bare([word for part in parts for word in part])
 
-    def _without_greetings(self, words: Sequence[str]) -> tuple[str, ...]:
+    def _bare(self, words: Sequence[str]) -> tuple[str, ...]:
         """Words without greetings, thanks and the bot's name at their beginning and end."""
         left = tuple(words)
         while left:

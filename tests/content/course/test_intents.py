@@ -1,5 +1,6 @@
 """Intents: held-out texts are recognized, questions are not mistaken for one, and mistakes of authors are reported."""
 
+import re
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,9 @@ def typed(name: str) -> Typed:
     return tomllib.loads(Path(__file__).with_name(f"intents_{name}.toml").read_text(encoding="utf-8"))
 
 
-HELD_OUT, TUNED, FRESH = typed("held_out"), typed("tuned"), typed("fresh")
+HELD_OUT, FRESH = typed("held_out"), typed("fresh")
+SECOND, SECOND_FRESH = typed("second"), typed("second_fresh")
+OTHERS = {"second": SECOND, "fresh": FRESH, "second_fresh": SECOND_FRESH}
 ASKED = tomllib.loads(Path(__file__).with_name("faq_questions.toml").read_text(encoding="utf-8"))
 COURSE = course.load()
 FIND = COURSE.intents.find
@@ -38,15 +41,17 @@ def test_held_out_texts_are_understood(language: str) -> None:
     assert [text for text in HELD_OUT["both"][language] if set(FIND(text)) != {STOP, DISTRESS}] == []
 
 
-@pytest.mark.parametrize(("texts", "least"), [(TUNED, 0.98), (FRESH, 0.7)], ids=["tuned", "fresh"])
+@pytest.mark.parametrize(("name", "least"), [("second", 0.93), ("fresh", 0.8), ("second_fresh", 0.55)])
 @pytest.mark.parametrize("intent", [STOP, DISTRESS])
-def test_most_other_wordings_are_understood(texts: Typed, least: float, intent: str) -> None:
+def test_most_other_wordings_are_understood(name: str, least: float, intent: str) -> None:
+    texts = OTHERS[name]
     found = [set(FIND(text)) == {intent} for language in LANGUAGES for text in texts[intent][language]]
     assert sum(found) / len(found) >= least
 
 
-@pytest.mark.parametrize("texts", [TUNED, FRESH], ids=["tuned", "fresh"])
-def test_other_wordings_that_are_neither_have_no_intent(texts: Typed) -> None:
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_wordings_that_are_neither_have_no_intent(name: str) -> None:
+    texts = OTHERS[name]
     assert [text for language in LANGUAGES for text in texts["neither"][language] if FIND(text)] == []
 
 
@@ -56,7 +61,8 @@ def test_other_texts_have_no_intent() -> None:
     found = {text: set(FIND(text)) for text in others}
     assert [text for text, intents in found.items() if STOP in intents] == []
     assert len([text for text, intents in found.items() if DISTRESS in intents]) <= 1
-    assert not any(STOP in FIND(text) for language in LANGUAGES for text in HELD_OUT["not_stop"][language])
+    not_stop = [text for texts in (HELD_OUT, SECOND) for language in LANGUAGES for text in texts["not_stop"][language]]
+    assert not any(STOP in FIND(text) for text in not_stop)
 
 
 def test_questions_of_the_faq_are_not_mistaken_for_an_intent() -> None:
@@ -94,9 +100,32 @@ def test_spelling_makes_no_difference(text: str) -> None:
     assert set(FIND(text)) == {STOP}
 
 
+def test_despair_is_not_taken_for_asking_to_stop() -> None:
+    for text in ("ya no quiero vivir", "me quiero morir", "ya no quiero seguir viviendo", "I want to end my life"):
+        assert set(FIND(text)) == {DISTRESS}, text
+
+
+def test_distress_in_other_words_is_understood_beside_a_wish_to_stop() -> None:
+    assert set(FIND("ya basta, mi jefe me mira raro y me da miedo estar con él")) == {STOP, DISTRESS}
+
+
 def test_greetings_alone_stop_nothing() -> None:
     for text in ("hola", "gracias", "gracias integra", "por favor", "", "🛑", "...", "ya", "no", "sí, gracias"):
         assert not FIND(text), text
+
+
+def test_hardly_any_sentence_of_a_scenario_has_an_intent() -> None:
+    texts = [
+        text for one in COURSE.scenarios.values() for text in (one.situation, *(each.text for each in one.options))
+    ]
+    sentences = [
+        sentence
+        for language in LANGUAGES
+        for text in texts
+        for sentence in re.split(r"[.?!:;]", text.in_language(language))
+    ]
+    assert len(sentences) > 1000
+    assert len([sentence for sentence in sentences if FIND(sentence)]) <= 6
 
 
 WORDS = ["no", "ya", "quiero", "recibir", "mensajes", "de", "baja", "me", "obligan", "stop", "do", "not", "want"]
@@ -149,6 +178,19 @@ MISTAKES = {
 }
 
 
+LIKE = """
+intent = "praise"
+likeness = 1.0
+[[groups]]
+id = "praise"
+alone.es = ["bravo"]
+[examples]
+es = ["bravo", "que bonito curso hicieron", "me gusta mucho este curso", "la verdad me encanta su curso"]
+[near_misses]
+es = ["me gusta mucho la pizza", "no es un bonito curso"]
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of an installation's own intents."""
@@ -161,6 +203,18 @@ def folder(tmp_path: Path) -> Path:
 def test_an_installation_can_add_an_intent(folder: Path) -> None:
     found = course.load(overlay=folder.parent).intents.find("Mi estimado chido")
     assert found == {"thanks": None}
+
+
+def test_a_text_like_the_examples_has_their_intent_if_the_file_says_so(folder: Path) -> None:
+    """No pattern says so: `likeness` alone does, which no near miss has however much it is like the examples."""
+    (folder / "praise.toml").write_text(LIKE, encoding="utf-8")
+    find = course.load(overlay=folder.parent).intents.find
+    assert find("oigan, me encanta mucho el curso que hicieron") == {"praise": None}
+    assert not any(find(text) for text in ("no es un bonito curso", "me encanta la pizza", "el curso"))
+    (folder / "praise.toml").write_text(LIKE.replace("likeness = 1.0", ""), encoding="utf-8")
+    with pytest.raises(BrokenContent) as broken:
+        course.load(overlay=folder.parent)
+    assert {one.field for one in broken.value.problems} == {"examples.es.1", "examples.es.2", "examples.es.3"}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
