@@ -17,7 +17,8 @@ from storage.database import Transaction, parse_url, sqlite_file
 from storage.queue import backlog
 
 SHOWN_PERIOD = timedelta(days=1)  # how far back finished deliveries are counted
-NEAREST, FURTHEST = timedelta(days=7), timedelta(days=3653)  # from the server's clock: done, and rehearsed
+NEAREST = timedelta(days=7)  # from the server's clock: what is further away is rehearsed only
+FURTHEST = timedelta(days=3653)  # from the server's clock: what may be rehearsed
 
 
 def tick(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.capabilities import Capabilities
+from handlers.learning.answer import ANSWERABLE
 from handlers.learning.typed_answer import Sighting, newest_seen
 from handlers.message import UpdateKind
 from storage import schema
@@ -16,6 +17,7 @@ from storage.learning import record
 from storage.queue import receipts
 from storage.queue.outbox import DeliveryState
 from storage.queue.receipts import DeliveryStatus
+from storage.queue.retention import DELIVERY_RETENTION
 from tests.cast import ANA, BETO
 from tests.handlers.conversation import Talk, choices, text_of
 
@@ -331,6 +333,10 @@ async def test_a_letter_of_a_stranger_is_no_answer(talk: Talk) -> None:
     await two_days(talk)
     await talk.send_update(BETO, UpdateKind.TEXT, text="b")
     assert await talk.count("answers") == 0
+
+
+def test_what_shows_a_prompt_is_kept_for_as_long_as_its_answer_counts() -> None:
+    assert DELIVERY_RETENTION > ANSWERABLE
 
 
 # ---------------------------------------------------------------- the rule
