@@ -1,0 +1,1 @@
+"""Formats and checks of the second protocol of confidential queries; pure functions, described in docs/protocol.md."""

@@ -1,0 +1,126 @@
+"""Signed statements beside letters: that a case is erased, and that another key of the unit follows."""
+
+from collections.abc import Sequence
+from typing import Final, TypedDict, cast
+
+from storage.confidential.protocol import fields, signatures
+from storage.confidential.protocol.canonical import read
+from storage.confidential.protocol.errors import Altered
+from storage.confidential.protocol.lists import Chain, list_hash, unit_pin
+from storage.confidential.protocol.threads import Thread
+
+
+class Erase(TypedDict):
+    """That a case is erased; `last` is the hash of the newest letter of lane talk, `by` "asker" or two officers."""
+
+    v: int
+    case: str
+    last: str
+    day: str
+    by: str | Sequence[str]
+
+
+class SignedErase(TypedDict):
+    """The statement with the signatures of those who stand in `by`, in that order."""
+
+    erase: Erase
+    signatures: Sequence[str]
+
+
+class Succession(TypedDict):
+    """That the unit has another key; `serial` is that of the old unit's newest list."""
+
+    v: int
+    old: str
+    next: str
+    serial: int
+    day: str
+
+
+class Signed(TypedDict):
+    """A signature by "unit", or by the officer with this id."""
+
+    by: str
+    signature: str
+
+
+class SignedSuccession(TypedDict):
+    """The statement with the old unit's signature, or those of two officers."""
+
+    succ: Succession
+    signatures: Sequence[Signed]
+
+
+def _by(value: object, where: str) -> None:
+    if value != fields.ASKER:
+        fields.array(fields.identifier, 2, 2, fields.itself)(value, where)
+
+
+ERASE: Final = fields.record(
+    erase=fields.record(v=fields.exactly(2), case=fields.identifier, last=fields.hashed, day=fields.day, by=_by),
+    signatures=fields.array(fields.signature, 1, 2),
+)
+SUCC: Final = fields.record(
+    succ=fields.record(
+        v=fields.exactly(2),
+        old=fields.point,
+        next=fields.point,
+        serial=fields.number(1, fields.SERIALS),
+        day=fields.day,
+    ),
+    signatures=fields.array(
+        fields.record(by=fields.either("unit", fields.identifier), signature=fields.signature),
+        1,
+        2,
+        lambda signed: signed["by"],
+    ),
+)
+
+
+def read_erase(text: str) -> SignedErase:
+    """Parse a tombstone. Raises Malformed."""
+    value = read(text)
+    ERASE(value, "erase")
+    return cast(SignedErase, value)
+
+
+def check_erase(signed: SignedErase, thread: Thread, chain: Chain) -> None:
+    """Check a tombstone against the case that it ends: by its asker, or by two active officers. Raises Altered."""
+    erase = signed["erase"]
+    if (erase["case"], erase["last"]) != (thread.case, thread.hashes[-1]) or thread.lane != "talk":
+        raise Altered("erase.case")
+    points = [thread.asker_signing]
+    if erase["by"] != fields.ASKER:
+        points = [_officer(one, chain, "erase.by") for one in erase["by"]]
+    if len(points) != len(signed["signatures"]):
+        raise Altered("erase.signature")
+    for point, signature in zip(points, signed["signatures"], strict=True):
+        signatures.verify(point, signature, "erase", erase, "erase.signature")
+
+
+def read_succession(text: str) -> SignedSuccession:
+    """Parse a succession. Raises Malformed."""
+    value = read(text)
+    SUCC(value, "succ")
+    return cast(SignedSuccession, value)
+
+
+def check_succession(signed: SignedSuccession, chain: Chain, pin: str) -> str:
+    """The next unit's key, if the pinned unit or two officers of its newest list say so. Raises Altered."""
+    succ, given = signed["succ"], signed["signatures"]
+    if unit_pin(succ["old"]) != pin or chain.newest["unit"] != succ["old"] or succ["next"] == succ["old"]:
+        raise Altered("succ.old")
+    if succ["serial"] != chain.serial or chain.hashes[chain.serial] != list_hash(chain.newest):
+        raise Altered("succ.serial")
+    if ("unit" in [one["by"] for one in given]) != (len(given) == 1):
+        raise Altered("succ.by")
+    for one in given:
+        point = succ["old"] if one["by"] == "unit" else _officer(one["by"], chain, "succ.by")
+        signatures.verify(point, one["signature"], "succ", succ, "succ.signature")
+    return succ["next"]
+
+
+def _officer(officer_id: str, chain: Chain, what: str) -> str:
+    if not (chain.is_officer(officer_id) and chain.is_active(officer_id)):
+        raise Altered(what)
+    return chain.by_id[officer_id]["join"]["signing"]
