@@ -1,0 +1,54 @@
+// The rule for writing: under which epoch a letter may be sealed, and to whom a new one has to be granted.
+
+import { Altered, Expired, Refused } from "./errors.js";
+import { ASKER } from "./fields.js";
+import { isActive, isOfficer } from "./lists.js";
+import { listSerial, readersOf } from "./threads.js";
+
+const isEqual = (left, right) => left.join() === right.join();
+
+// The newest grant that counts: one first seen after its author left changes neither readers nor exclusions.
+export function baseGrant({ grants }, chain, seen) {
+  const counts = ({ seq, author }) => seq <= seen || author === ASKER || isActive(chain, author);
+  return [...grants].reverse().find(counts) || grants[0];
+}
+
+// Which epoch to keep or to grant: { epoch, isGrant, readers, excluded }.
+// `seen`: number of the newest letter remembered; `floor`: serial of the newest list remembered;
+// `change`: { added, leaves, excluded, resumes }; `talk`: lane talk where the letter is a note.
+export function nextSeal(thread, chain, author, { seen, floor, isInForce, change = {}, talk = null }) {
+  if (chain.serial < Math.max(listSerial(thread), floor)) throw new Altered("list.floor");
+  if (author !== ASKER && !(readersOf(thread).includes(author) && isActive(chain, author))) throw new Refused("seal.author");
+  const newest = thread.grants[thread.grants.length - 1];
+  const base = baseGrant(thread, chain, seen);
+  const excluded = nextExcluded(base, author, change);
+  const readers = nextReaders(base, chain, author, change, excluded, talk);
+  const isKept =
+    newest === base &&
+    !change.resumes &&
+    (newest.author === ASKER || (base.grant.readers.includes(newest.author) && isActive(chain, newest.author))) &&
+    isEqual(readers, base.grant.readers) &&
+    isEqual(excluded, base.grant.excluded);
+  if (isKept) return { epoch: newest.epoch, isGrant: false, readers, excluded };
+  if (!readers.some((reader) => isOfficer(chain, reader))) throw new Refused("seal.readers");
+  if (!isInForce) throw new Expired("seal.grant");
+  return { epoch: newest.epoch + 1, isGrant: true, readers, excluded };
+}
+
+function nextExcluded(base, author, { excluded = null }) {
+  if (excluded === null) return [...base.grant.excluded];
+  if (author !== ASKER) throw new Refused("seal.excluded");
+  return [...new Set(excluded)].sort();
+}
+
+// Readers of the grant that counts, without those who are gone, with those who are handed to.
+function nextReaders(base, chain, author, { added = [], leaves = false }, excluded, talk) {
+  if (added.some((one) => !isActive(chain, one) || excluded.includes(one))) throw new Refused("seal.added");
+  const former = base.grant.readers;
+  const isEndedRecovery = (one) => !isOfficer(chain, one) && !isActive(chain, one);
+  const recovery = [...chain.byId.keys()].filter((one) => isActive(chain, one) && !isOfficer(chain, one));
+  const readers = [...former.filter((one) => isActive(chain, one)), ...added, ...(former.some(isEndedRecovery) ? recovery : [])];
+  const stays = (one) =>
+    !excluded.includes(one) && !(leaves && one === author) && (talk === null || readersOf(talk).includes(one));
+  return [...new Set(readers)].filter(stays).sort();
+}

@@ -1,0 +1,72 @@
+// Signed statements beside letters: that a case is erased, and that another key of the unit follows.
+
+import { read } from "./canonical.js";
+import { Altered } from "./errors.js";
+import * as fields from "./fields.js";
+import { isActive, isOfficer, unitPin } from "./lists.js";
+import { verify } from "./signatures.js";
+import { askerSigning, caseOf, laneOf } from "./threads.js";
+
+const TWO_OFFICERS = fields.array(fields.identifier, 2, 2, fields.itself);
+const ERASE = fields.record({
+  erase: fields.record({
+    v: fields.exactly(2),
+    case: fields.identifier,
+    last: fields.hashed,
+    day: fields.day,
+    by: fields.either(fields.ASKER, TWO_OFFICERS),
+  }),
+  signatures: fields.array(fields.signature, 1, 2),
+});
+const SUCC = fields.record({
+  succ: fields.record({
+    v: fields.exactly(2),
+    old: fields.point,
+    next: fields.point,
+    serial: fields.number(1, fields.SERIALS),
+    day: fields.day,
+  }),
+  signatures: fields.array(
+    fields.record({ by: fields.either("unit", fields.identifier), signature: fields.signature }), 1, 2, (one) => one.by,
+  ),
+});
+
+function officerKey(id, chain, what) {
+  if (!isOfficer(chain, id) || !isActive(chain, id)) throw new Altered(what);
+  return chain.byId.get(id).join.signing;
+}
+
+export function readErase(text) {
+  const value = read(text);
+  ERASE(value, "erase");
+  return value;
+}
+
+// A tombstone is by the case's asker, or by two active officers, and names the newest letter of lane talk.
+export async function checkErase({ erase, signatures }, thread, chain) {
+  const { hashes } = thread;
+  if (erase.case !== caseOf(thread) || erase.last !== hashes[hashes.length - 1] || laneOf(thread) !== "talk") {
+    throw new Altered("erase.case");
+  }
+  const points =
+    erase.by === fields.ASKER ? [askerSigning(thread)] : erase.by.map((id) => officerKey(id, chain, "erase.by"));
+  if (points.length !== signatures.length) throw new Altered("erase.signature");
+  for (const [at, signature] of signatures.entries()) await verify(points[at], signature, "erase", erase, "erase.signature");
+}
+
+export function readSuccession(text) {
+  const value = read(text);
+  SUCC(value, "succ");
+  return value;
+}
+
+// The next unit's key, if the pinned unit or two officers of its newest list say so.
+export async function checkSuccession({ succ, signatures }, chain, pin) {
+  if ((await unitPin(succ.old)) !== pin || chain.newest.unit !== succ.old || succ.next === succ.old) throw new Altered("succ.old");
+  if (succ.serial !== chain.serial) throw new Altered("succ.serial");
+  if (signatures.some(({ by }) => by === "unit") !== (signatures.length === 1)) throw new Altered("succ.by");
+  for (const { by, signature } of signatures) {
+    await verify(by === "unit" ? succ.old : officerKey(by, chain, "succ.by"), signature, "succ", succ, "succ.signature");
+  }
+  return succ.next;
+}
