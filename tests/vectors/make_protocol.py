@@ -1,0 +1,23 @@
+"""Writes tests/vectors/protocol.json, which both implementations of the protocol are tested with.
+
+Run from the top folder: .venv/bin/python -m tests.vectors.make_protocol
+"""
+
+from pathlib import Path
+
+from tests.vectors import of_formats, of_lists, of_threads
+from tests.vectors.collection import Collection
+
+FILE = Path(__file__).parent / "protocol.json"
+
+
+def made() -> str:
+    """The content of the file, the same in each run."""
+    collection = Collection()
+    for part in (of_formats, of_lists, of_threads):
+        part.add_all(collection)
+    return collection.written()
+
+
+if __name__ == "__main__":
+    FILE.write_text(made(), encoding="utf-8")

@@ -1,0 +1,376 @@
+"""Vectors of canonical JSON, base64url, days, points, pins, derivations and single objects."""
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from tests.vectors import story
+from tests.vectors.collection import Collection
+from tests.vectors.primitives import (
+    access,
+    b64,
+    bound,
+    commit,
+    digest,
+    encrypt,
+    fixed,
+    grouped,
+    hkdf,
+    hpke_seal,
+    ident,
+    key,
+    letter_hash,
+    other_form,
+    padded,
+    pin,
+    pkcs8,
+    point,
+    raw_point,
+    sha,
+    sign,
+    text,
+    unb64,
+)
+
+WORDS = "Árbol CAMINO  perro, lápiz\nnube raíz zorro ñandú"
+PLAIN_WORDS = "arbol camino perro lapiz nube raiz zorro nandu"
+IV = fixed("iv", 12)
+
+
+def add_all(to: Collection) -> None:
+    _json(to)
+    _values(to)
+    _pins(to)
+    _keys(to)
+    _letters(to)
+    _boxes(to)
+    _tokens(to)
+
+
+def _json(to: Collection) -> None:
+    strange = 'ñ\n"\\/\u2028\x00\x7f\x1f🙂'
+    for value in ({"b": [1, True, None, strange], "a": {"10": 1, "9": 2, "": -5}}, [], 0, -1, "", 2**53 - 1, False):
+        to.gives("bound", f"T of {text(value)[:20]}", ["any", text(value)], b64(bound("any", value)))
+        to.gives("digest", f"hash of {text(value)[:20]}", ["any", text(value)], digest("any", value))
+    wrong = {
+        "a lone surrogate": '"\\ud800"',
+        "a lone low surrogate in a list": '["\\udc00a"]',
+        "surrogates in the wrong order": '"\\ude42\\ud83d"',
+        "an escaped pair": '"\\ud83d\\ude42"',
+        "a letter that is escaped without need": '"\\u0061"',
+        "an upper-case escape": '"\\u001F"',
+        "an escaped slash": '"\\/"',
+        "a fraction": "1.5",
+        "a whole number with a fraction": "1.0",
+        "an exponent": "1e2",
+        "minus zero": "-0",
+        "a leading zero": "01",
+        "plus": "+1",
+        "2^53": "9007199254740992",
+        "2^53 + 1": "9007199254740993",
+        "-2^53": "-9007199254740992",
+        "a number of 400 digits": "1" + "0" * 400,
+        "NaN": "NaN",
+        "Infinity": "-Infinity",
+        "a key that is not ASCII": '{"ñ":1}',
+        "keys in another order": '{"b":1,"a":2}',
+        "keys in the order of numbers": '{"9":1,"10":2}',
+        "a doubled key": '{"a":1,"a":1}',
+        "a doubled __proto__": '{"__proto__":1,"__proto__":1}',
+        "a space": '{"a": 1}',
+        "a line break at the end": "1\n",
+        "a byte order mark": "\ufeff1",
+        "single quotes": "'a'",
+        "a comma too many": "[1,]",
+        "a control character": '"\t"',
+        "nothing": "",
+        "17 levels": "[" * 17 + "]" * 17,
+        "5,000 levels": "[" * 5000 + "]" * 5000,
+    }
+    for name, given in wrong.items():
+        to.refuses("bound", f"JSON with {name}", ["any", given], "malformed", "json")
+    to.gives("bound", "16 levels", ["any", "[" * 16 + "]" * 16], b64(bound("any", json.loads("[" * 16 + "]" * 16))))
+    to.gives("bound", "__proto__", ["any", '{"__proto__":1}'], b64(b'integra/2/any\n{"__proto__":1}'))
+    to.gives("signs", "a signature", [point(story.UNIT), sign(story.UNIT, "any", 1), "any", "1"], True)
+    to.gives("signs", "(r, n - s)", [point(story.UNIT), other_form(sign(story.UNIT, "any", 1)), "any", "1"], True)
+    for name, signature, label in (
+        ("another label", sign(story.UNIT, "other", 1), "any"),
+        ("another signer", sign(story.OTHER_UNIT, "any", 1), "any"),
+        ("zeros", b64(bytes(64)), "any"),
+        ("r and s too large", b64(b"\xff" * 64), "any"),
+    ):
+        to.refuses("signs", f"signature: {name}", [point(story.UNIT), signature, label, "1"], "altered", "signed")
+    for size in (63, 65, 70):
+        given = [point(story.UNIT), b64(fixed("long") * 3)[: size * 4 // 3], "any", "1"]
+        to.refuses("signs", f"signature of {size} bytes", given, "malformed", "signed")
+
+
+def _values(to: Collection) -> None:
+    for raw in (b"", b"\0", b"\xff\xfe", fixed("bytes")):
+        to.gives("decode", f"bytes {raw.hex()[:8]}", [b64(raw)], raw.hex())
+    for wrong in ("A", "AB", "AA==", "A A", "A+/A", "AAA\n", "ñandú", "____=", "AAAAA", "AA AA", "//8"):
+        to.refuses("decode", f"base64url {wrong!r}", [wrong], "malformed", "base64url")
+    right = point(story.UNIT)
+    to.gives("point", "a point", [right], True)
+    raw = unb64(right)
+    x, y, p = raw[1:33], raw[33:], 2**256 - 2**224 + 2**192 + 2**96 - 1
+    for name, wrong_raw in (
+        ("off the curve", raw[:64] + bytes([raw[64] ^ 1])),
+        ("compressed", bytes([2 + (y[-1] & 1)]) + x),
+        ("hybrid", bytes([6 + (y[-1] & 1)]) + raw[1:]),
+        ("zeros", b"\4" + bytes(64)),
+        ("at infinity", b"\0"),
+        ("x beyond the field", b"\4" + p.to_bytes(32, "big") + y),
+    ):
+        to.refuses("point", f"point {name}", [b64(wrong_raw)], "malformed", "point")
+    for day in ("2026-11-20", "2028-02-29", "2099-12-31"):
+        to.gives("day", day, [day], True)
+    for wrong_day in (
+        "2026-11-31",
+        "2027-02-29",
+        "20261120",
+        "2026-1-2",
+        "1999-12-31",
+        "2026-00-10",
+        "+2026-1-1",
+        " 2026-11-20",
+    ):
+        to.refuses("day", f"day {wrong_day}", [wrong_day], "malformed", "day")
+    for moment, day in (
+        ("2026-11-20T05:59:59Z", "2026-11-19"),
+        ("2026-11-20T06:00:00Z", "2026-11-20"),
+        ("2026-07-01T05:59:59Z", "2026-06-30"),
+    ):
+        to.gives("local_day", moment, [moment], day)
+
+
+def _pins(to: Collection) -> None:
+    unit = point(story.UNIT)
+    to.gives("unit_pin", "pin of the unit", [unit], pin(unit))
+    to.gives("unit_fingerprint", "the unit's fingerprint", [unit], grouped(sha(b"integra/2/unit\n" + unb64(unit))))
+    statement = story.join(story.ANA)
+    to.gives("spoken_fingerprint", "spoken fingerprint", [text(statement)], grouped(sha(bound("join", statement))))
+
+
+def _keys(to: Collection) -> None:
+    secret, reading = story.case_key("talk", 1), story.ANA.reading
+    committed = commit(secret, story.CASE, "talk", 1)
+    to.gives("commit", "commit", [b64(secret), story.CASE, "talk", 1], committed)
+    to.gives(
+        "commit", "commit of epoch 12", [b64(secret), story.CASE, "notes", 12], commit(secret, story.CASE, "notes", 12)
+    )
+    row = access(secret, reading, story.CASE, "talk", 1, story.ANA.id)
+    to.faults("read_access", row, "access")
+    to.gives("read_access", "a row of access", [text(row)], True)
+    to.gives("open_access", "a key that was sealed", [text(row), pkcs8(reading), committed], b64(secret))
+    for name, other, private, commitment in (
+        ("to another reader", row, story.BEA.reading, committed),
+        ("another row's name", {**row, "reader": story.BEA.id}, reading, committed),
+        ("another epoch", {**row, "epoch": 2}, reading, committed),
+        ("another lane", {**row, "lane": "notes"}, reading, committed),
+        ("another commit", row, reading, commit(fixed("x"), story.CASE, "talk", 1)),
+    ):
+        to.refuses(
+            "open_access", f"access: {name}", [text(other), pkcs8(private), commitment], "wrong_key", "access.sealed"
+        )
+    rubbish = access(fixed("x"), reading, story.CASE, "talk", 1, story.ANA.id, committed=secret)
+    to.refuses(
+        "open_access", "access to another key", [text(rubbish), pkcs8(reading), committed], "wrong_key", "access.commit"
+    )
+    names = [story.ANA.id, story.BEA.id]
+    place = [story.CASE, "talk", 1, names]
+    rows = [text({**row, "reader": one}) for one in (*names, "asker")]
+    to.gives("check_rows", "rows of a grant", [rows, *place], True)
+    to.gives("check_rows", "rows of notes", [[text({**row, "lane": "notes"})], story.CASE, "notes", 1, names[:1]], True)
+    for name, wrong in {
+        "too few": rows[:2],
+        "doubled": [*rows, rows[0]],
+        "one more": [*rows, text({**row, "reader": story.CARLA.id})],
+        "of another epoch": [text({**json.loads(one), "epoch": 2}) for one in rows],
+    }.items():
+        to.refuses("check_rows", f"rows {name}", [wrong, *place], "altered", "access.rows")
+    info = {"case": story.CASE, "lane": "talk", "seq": 2, "author": story.ANA.id}
+    draft = b64(hpke_seal(raw_point(reading), bound("draft", info), b"borrador", key("draft")))
+    to.gives("open_draft", "a draft", [draft, pkcs8(reading), *info.values()], b64(b"borrador"))
+    to.refuses(
+        "open_draft",
+        "a draft of another letter",
+        [draft, pkcs8(reading), *{**info, "seq": 3}.values()],
+        "altered",
+        "draft",
+    )
+
+
+def _letters(to: Collection) -> None:
+    value = json.loads(story.ASK)
+    secret = b64(story.case_key("talk", 1))
+    to.gives("read_letter", "a letter", [story.ASK], letter_hash(story.ASK))
+    to.faults("read_letter", value, "letter")
+    form = text({**value, "signature": other_form(value["signature"])})
+    to.gives("read_letter", "a letter with (r, n - s) has the same hash", [form], letter_hash(story.ASK))
+    context, grant = value["context"], value["context"]["grant"]
+
+    def refused(name: str, field: str, **changes: Any) -> None:
+        given = text({**value, "context": {**context, **changes}})
+        to.refuses("read_letter", f"letter: {name}", [given], "malformed", f"letter.context.{field}")
+
+    lost = [digest("letter", {})]
+    refused("lost without resume", "lost", lost=lost)
+    refused("resume without lost", "lost", kind="resume")
+    refused("one hash lost twice", "lost", kind="resume", lost=lost * 2)
+    refused("first with a previous", "previous", previous=lost[0])
+    refused("second without a previous", "previous", seq=2)
+    refused("an epoch that cannot be", "epoch", epoch=2)
+    refused("first without the asker's keys", "grant.asker", grant={**grant, "asker": None})
+    refused("notes with the asker's keys", "grant.asker", lane="notes")
+    refused("no readers", "grant.readers", grant={**grant, "readers": []})
+    refused("readers out of order", "grant.readers", grant={**grant, "readers": grant["readers"][::-1]})
+    refused("a reader twice", "grant.readers", grant={**grant, "readers": grant["readers"][:1] * 2})
+    refused("the asker among the readers", "grant.readers", grant={**grant, "readers": ["asker"]})
+    for size in (2048 + 15, 2049 + 16, 3072 + 16, 32769 + 16):
+        given = {"base": story.ASK, "at": _body(story.ASK), "put": b64(bytes(size))}
+        to.refuses("read_letter", f"a body of {size} bytes", [given], "malformed", "letter.body")
+    inside = {"text": "¿Puedo firmar? 🙂", "fields": {"name": "Inés"}, "before": "", "bell": b64(fixed("bell"))}
+    to.gives("open_letter", "an open letter", [secret, story.ASK], text(inside))
+    to.refuses("open_letter", "another key", [b64(fixed("x")), story.ASK], "altered", "letter.body")
+    to.refuses(
+        "open_letter",
+        "another day",
+        [secret, text({**value, "context": {**context, "day": "2026-11-21"}})],
+        "altered",
+        "letter.body",
+    )
+    sealed = [secret, text(context), text(inside), b64(IV), pkcs8(story.ASKER.signing)]
+    key_of_letter = hkdf(story.case_key("talk", 1), bound("key", context))
+    to.gives("seal_letter", "a body", sealed, encrypt(key_of_letter, IV, padded(inside), bound("letter", context)))
+    for length, size in ((1999, 2048), (2000, 4096), (32719, 32768)):
+        long = {"text": "a" * length, "fields": {}, "before": "", "bell": ""}
+        assert len(padded(long)) == size, (length, len(text(long)))
+        to.gives("pad", f"{length} letters", ["a", length], size)
+    to.refuses("pad", "a text too long", ["a", 32720], "refused", "content.size")
+    to.refuses("pad", "bytes too long", ["ñ", 16385], "malformed", "content.text")
+    plain = padded(inside)
+    for name, wrong, kind, reason in (
+        ("a byte after the end", plain[:-1] + b"\1", "altered", "letter.padding"),
+        ("a length beyond the end", b"\xff" * 4 + plain[4:], "altered", "letter.padding"),
+        ("a larger size than needed", plain + bytes(2048), "altered", "letter.padding"),
+        ("no JSON", (3).to_bytes(4, "big") + b"\xff\xfe\xfd" + bytes(2041), "malformed", "json"),
+        ("no content", (2).to_bytes(4, "big") + b"{}" + bytes(2042), "malformed", "content.text"),
+        ("a key before the first epoch", padded({**inside, "before": b64(fixed("x"))}), "altered", "content.before"),
+        ("a field's name with a capital", padded({**inside, "fields": {"A": ""}}), "malformed", "content.fields"),
+        ("a number in a field", padded({**inside, "fields": {"a": 1}}), "malformed", "content.fields"),
+        ("notices of 16 bytes", padded({**inside, "bell": b64(IV)}), "malformed", "content.bell"),
+    ):
+        given = story.written(None, story.ASKER, "ask", "", given=grant, plain=wrong)
+        to.refuses("open_letter", f"content: {name}", [secret, given], kind, reason)
+    later = story.written(story.ASK, story.ANA, "answer", "", sealed=inside)
+    to.refuses("open_letter", "notices in a later letter", [secret, later], "altered", "content.bell")
+
+
+def _body(letter: str) -> list[int]:
+    start = letter.index('"body":"') + len('"body":"')
+    return [start, letter.index('"', start)]
+
+
+def _boxes(to: Collection) -> None:
+    stretched = _pbkdf2(PLAIN_WORDS)
+    to.gives("locator", "eight words", [WORDS], b64(hkdf(stretched, b"integra/2/locator")))
+    secret = fixed("wrapping")
+    asker = {
+        "v": 2, "case": story.CASE, "reading": pkcs8(story.ASKER.reading), "signing": pkcs8(story.ASKER.signing),
+        "unit": point(story.UNIT), "list": {"serial": 2, "hash": story.list_hash(story.LIST_2)},
+        "first": letter_hash(story.ASK), "seen": {"seq": 2, "hash": letter_hash(story.ANSWER)}, "version": 2,
+    }  # fmt: skip
+    aad = bound("asker", {"case": story.CASE, "version": 2})
+
+    def box(value: Any, bound_to: bytes) -> dict[str, str]:
+        return {"iv": b64(IV), "body": encrypt(secret, IV, text(value).encode(), bound_to)}
+
+    to.gives("unwrap_asker", "the asker's box", [b64(secret), box(asker, aad), story.CASE, 2], text(asker))
+    to.refuses("unwrap_asker", "an older version", [b64(secret), box(asker, aad), story.CASE, 3], "altered", "asker")
+    to.refuses(
+        "unwrap_asker",
+        "another version inside",
+        [b64(secret), box({**asker, "version": 1}, aad), story.CASE, 2],
+        "altered",
+        "asker",
+    )
+    for name in asker:
+        less = {field: value for field, value in asker.items() if field != name}
+        to.refuses(
+            "unwrap_asker",
+            f"asker without {name}",
+            [b64(secret), box(less, aad), story.CASE, 2],
+            "malformed",
+            f"asker.{name}",
+        )
+    stored = box(asker, aad)
+    statement = {"case": story.CASE, "version": 2, "hash": digest("box", stored)}
+    yes = sign(story.ASKER.signing, "bundle", statement)
+    to.gives("verify_bundle", "a bundle", [point(story.ASKER.signing), yes, story.CASE, 2, stored], True)
+    to.refuses(
+        "verify_bundle",
+        "a bundle of another version",
+        [point(story.ASKER.signing), yes, story.CASE, 3, stored],
+        "altered",
+        "bundle.signature",
+    )
+    officer = {
+        "v": 2, "id": story.ANA.id, "reading": pkcs8(story.ANA.reading), "signing": pkcs8(story.ANA.signing),
+        "notebook": b64(fixed("notebook")), "unit": point(story.UNIT),
+    }  # fmt: skip
+    for wrap in ("words", "code"):
+        wrapped = box(officer, bound("bundle", {"id": story.ANA.id, "wrap": wrap}))
+        to.gives(
+            "unwrap_officer", f"an officer's box, {wrap}", [b64(secret), wrapped, story.ANA.id, wrap], text(officer)
+        )
+        to.refuses(
+            "unwrap_officer", f"another's box, {wrap}", [b64(secret), wrapped, story.BEA.id, wrap], "altered", "officer"
+        )
+    for name in officer:
+        less = box(
+            {field: value for field, value in officer.items() if field != name},
+            bound("bundle", {"id": story.ANA.id, "wrap": "words"}),
+        )
+        to.refuses(
+            "unwrap_officer",
+            f"officer without {name}",
+            [b64(secret), less, story.ANA.id, "words"],
+            "malformed",
+            f"officer.{name}",
+        )
+    unit = {"v": 2, "id": story.ANA.id, "unit": point(story.UNIT), "signing": pkcs8(story.UNIT)}
+    unit_aad = bound("unit", {"id": story.ANA.id, "unit": point(story.UNIT)})
+    to.gives(
+        "unwrap_unit", "the unit's box", [b64(secret), box(unit, unit_aad), story.ANA.id, point(story.UNIT)], text(unit)
+    )
+    for name, other in (
+        ("another's key", {**unit, "signing": pkcs8(story.OTHER_UNIT)}),
+        ("another's id", {**unit, "id": ident("x")}),
+    ):
+        to.refuses(
+            "unwrap_unit",
+            f"the unit's box with {name}",
+            [b64(secret), box(other, unit_aad), story.ANA.id, point(story.UNIT)],
+            "altered",
+            "unit",
+        )
+
+
+def _pbkdf2(words: str) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", words.encode(), b"integra/2/asker", 600_000)
+
+
+def _tokens(to: Collection) -> None:
+    secret, token, cookie = fixed("route"), story.TOKEN, fixed("cookie")
+    bell = sha(b"integra/2/bell\n" + token)
+
+    def keyed(message: bytes) -> str:
+        return b64(hmac.digest(secret, message, "sha256"))
+
+    to.gives("bell", "what the first letter contains", [b64(token)], b64(bell))
+    to.gives("entry_row", "a link's row", [b64(secret), b64(token)], keyed(b"enter\n" + token))
+    to.gives("route_row", "an address's row", [b64(secret), b64(bell)], keyed(b"bell\n" + bell))
+    session = [b64(secret), b64(cookie), story.ANA.id, "totp"]
+    to.gives("session_row", "a session's row", session, keyed(cookie + story.ANA.id.encode() + b"totp"))

@@ -1,0 +1,482 @@
+"""Vectors of threads, of the rule for writing and of notebooks: each rule broken once."""
+
+from typing import Any
+
+from tests.vectors import story
+from tests.vectors.collection import Collection
+from tests.vectors.primitives import (
+    b64,
+    bound,
+    digest,
+    encrypt,
+    fixed,
+    ident,
+    key,
+    letter_hash,
+    other_form,
+    padded,
+    point,
+    text,
+)
+from tests.vectors.story import (
+    ANA,
+    ANSWER,
+    ASK,
+    ASKER,
+    BEA,
+    CARLA,
+    CASE,
+    CLOSED,
+    DORA,
+    HANDED,
+    LIST_1,
+    LIST_2,
+    LIST_3,
+    LIST_4,
+    NOTE,
+    NOTE_TWO,
+    NOTES,
+    PIN,
+    REPLY,
+    RESERVE,
+    RESERVE_TWO,
+    RESUMED,
+    RESUMED_WELL,
+    THREAD,
+    TODAY,
+    WIDER,
+    case_key,
+    content,
+    grant,
+    list_hash,
+    written,
+)
+
+CHAIN = [LIST_1, LIST_2, LIST_3]
+ALL = [*CHAIN, LIST_4]
+
+
+def ids(*people: story.Person) -> list[str]:
+    return sorted(one.id for one in people)
+
+
+def add_all(to: Collection) -> None:
+    whole = {"epoch": 3, "readers": ids(ANA, CARLA, RESERVE), "excluded": [], "last": letter_hash(CLOSED)}
+    to.gives("check_thread", "a whole thread", [THREAD, CHAIN, PIN], whole)
+    to.gives("check_thread", "a whole thread under a later list", [THREAD, ALL, PIN], whole)
+    notes = {"epoch": 1, "readers": ids(ANA, CARLA), "excluded": [], "last": letter_hash(NOTE_TWO)}
+    to.gives("check_thread", "notes", [[NOTE, NOTE_TWO], CHAIN, PIN], notes)
+    resumed = {"epoch": 2, "readers": ids(ANA, RESERVE), "excluded": ids(CARLA), "last": letter_hash(RESUMED_WELL)}
+    to.gives("check_thread", "resumed", [[ASK, ANSWER, RESUMED_WELL], CHAIN, PIN], resumed)
+    _order(to)
+    _authors(to)
+    _grants(to)
+    _posted(to)
+    _opened(to)
+    _seen(to)
+    _seals(to)
+    _notebooks(to)
+
+
+def _refused(to: Collection, name: str, letters: list[str], reason: str, lists: list[str] | None = None) -> None:
+    to.refuses("check_thread", f"thread: {name}", [letters, lists or CHAIN, PIN], "altered", reason)
+
+
+def _order(to: Collection) -> None:
+    _refused(to, "no letters", [], "thread.empty")
+    _refused(to, "a letter is missing", [ASK, REPLY], "thread.seq")
+    _refused(to, "the first is missing", THREAD[1:], "thread.seq")
+    _refused(to, "a letter twice", [ASK, ANSWER, ANSWER], "thread.seq")
+    _refused(to, "another order", [ASK, REPLY, ANSWER], "thread.seq")
+    _refused(to, "a replaced letter before", [ASK, written(ASK, ANA, "answer", "Otra."), REPLY], "thread.previous")
+    _refused(to, "another case", [ASK, written(ASK, ANA, "answer", "", case=ident("x"))], "thread.case")
+    _refused(to, "another lane", [ASK, written(ASK, ANA, "note", "", lane=NOTES)], "thread.case")
+    _refused(to, "an epoch without a grant", [ASK, written(ASK, ANA, "answer", "", epoch=2)], "thread.epoch")
+    given = grant([ANA, BEA], 2, excluded=(CARLA,))
+    _refused(
+        to,
+        "a grant of the same epoch",
+        [ASK, written(ASK, ANA, "answer", "", given=given, epoch=1, sealed=content(""))],
+        "thread.epoch",
+    )
+    _refused(
+        to, "an epoch left out", [*THREAD[:3], written(REPLY, ANA, "answer", "", given=given, epoch=3)], "thread.epoch"
+    )
+    _refused(to, "an epoch that falls", [*THREAD[:4], written(WIDER, ANA, "answer", "", epoch=1)], "thread.epoch")
+    _refused(to, "the first without a grant", [written(None, ASKER, "ask", "", epoch=1)], "thread.epoch")
+    lost = [digest("letter", {})]
+    _refused(to, "resumed without a grant", [ASK, written(ASK, ANA, "resume", "", lost=lost)], "thread.resume")
+    _refused(
+        to,
+        "lost and yet there",
+        [ASK, written(ASK, ANA, "resume", "", given=given, lost=[letter_hash(ASK)])],
+        "thread.lost",
+    )
+    _refused(to, "an older list than before", [*THREAD[:5], written(HANDED, ANA, "answer", "", list=2)], "thread.list")
+    _refused(to, "a newer list than ours", THREAD, "thread.listhash", [LIST_1, LIST_2])
+    _refused(to, "a list of another chain", [ASK, written(ASK, ANA, "answer", "", listhash=lost[0])], "thread.listhash")
+    for at, letter in enumerate(THREAD):
+        start = letter.index('"signature":"') + len('"signature":"')
+        form = letter[:start] + other_form(letter[start : letter.index('"', start)]) + '"}'
+        given_letters = [*THREAD[:at], form, *THREAD[at + 1 :]]
+        out = {"epoch": 3, "readers": ids(ANA, CARLA, RESERVE), "excluded": [], "last": letter_hash(CLOSED)}
+        to.gives("check_thread", f"letter {at + 1} with (r, n - s)", [given_letters, CHAIN, PIN], out)
+
+
+def _authors(to: Collection) -> None:
+    first = grant([ANA, BEA], 1, asker=True)
+    _refused(to, "an officer asks", [written(None, ANA, "ask", "", given=first)], "thread.author")
+    _refused(to, "the asker begins with a reply", [written(None, ASKER, "reply", "", given=first)], "thread.kind")
+    _refused(to, "the asker asks twice", [ASK, written(ASK, ASKER, "ask", "")], "thread.kind")
+    _refused(to, "the asker answers", [ASK, written(ASK, ASKER, "answer", "")], "thread.kind")
+    _refused(to, "an officer notes in talk", [ASK, written(ASK, ANA, "note", "")], "thread.kind")
+    _refused(
+        to,
+        "first letter signed by another",
+        [written(None, ASKER, "ask", "", given=first, signer=ANA.signing)],
+        "letter.signature",
+    )
+    _refused(
+        to,
+        "the asker's letter signed by an officer",
+        [ASK, written(ASK, ASKER, "reply", "", signer=ANA.signing)],
+        "letter.signature",
+    )
+    _refused(
+        to,
+        "an officer's letter signed by another",
+        [ASK, written(ASK, ANA, "answer", "", signer=BEA.signing)],
+        "letter.signature",
+    )
+    _refused(to, "an officer who is excluded", [ASK, written(ASK, CARLA, "answer", "")], "thread.author")
+    _refused(to, "an officer who is in no list", [ASK, written(ASK, DORA, "answer", "")], "thread.signer")
+    _refused(to, "an officer who left", [*THREAD[:5], written(HANDED, BEA, "answer", "")], "thread.signer")
+    _refused(
+        to,
+        "an officer who left and backdates",
+        [*THREAD[:5], written(HANDED, BEA, "answer", "", list=2)],
+        "thread.list",
+    )
+    early = written(ASK, CARLA, "answer", "", list=1)
+    begun = written(None, ASKER, "ask", "", given=first, list=1)
+    _refused(to, "an officer who had not joined", [begun, written(begun, CARLA, "answer", "", list=1)], "thread.signer")
+    _refused(to, "an older list than the first", [ASK, early], "thread.list")
+    _refused(to, "the recovery key answers", [ASK, written(ASK, RESERVE, "answer", "")], "thread.kind")
+    over = written(ASK, RESERVE, "hand", "", given=grant([ANA, RESERVE], 2, excluded=(CARLA,)))
+    to.gives(
+        "check_thread",
+        "the recovery key hands over",
+        [[ASK, over], CHAIN, PIN],
+        {"epoch": 2, "readers": ids(ANA, RESERVE), "excluded": ids(CARLA), "last": letter_hash(over)},
+    )
+    noted = grant([ANA, CARLA], 1, lane=NOTES)
+    _refused(to, "the asker notes", [written(None, ASKER, "reply", "", given=noted, lane=NOTES)], "thread.kind")
+    _refused(
+        to, "notes begin with an answer", [written(None, ANA, "answer", "", given=noted, lane=NOTES)], "thread.kind"
+    )
+    _refused(
+        to,
+        "notes by who does not read them",
+        [written(None, BEA, "note", "", given=noted, lane=NOTES)],
+        "thread.author",
+    )
+    _refused(
+        to,
+        "notes by the recovery key",
+        [written(None, RESERVE, "note", "", given=grant([ANA, RESERVE], 1, lane=NOTES), lane=NOTES)],
+        "thread.kind",
+    )
+
+
+def _grants(to: Collection) -> None:
+    def granted(author: story.Person, readers: list[story.Person], **changes: Any) -> list[str]:
+        given = grant(readers, 2, excluded=changes.pop("excluded", (CARLA,)))
+        return [ASK, written(ASK, author, changes.pop("kind", "answer"), "", given=given, **changes)]
+
+    _refused(to, "an excluded officer grants herself", granted(CARLA, [ANA, CARLA], excluded=()), "thread.author")
+    _refused(to, "an excluded officer is granted", granted(ANA, [ANA, CARLA]), "thread.readers")
+    _refused(to, "an officer ends an exclusion", granted(ANA, [ANA, CARLA], excluded=()), "thread.excluded")
+    _refused(to, "an officer excludes", granted(ANA, [ANA], excluded=(BEA, CARLA)), "thread.excluded")
+    _refused(to, "a granter who is no reader", granted(DORA, [ANA, BEA]), "thread.signer")
+    _refused(to, "a reader who is in no list", granted(ANA, [ANA, DORA]), "thread.readers")
+    _refused(to, "a reader who left", granted(ANA, [ANA, BEA], list=3), "thread.readers")
+    _refused(to, "the recovery key alone", granted(ANA, [RESERVE]), "thread.readers")
+    _refused(
+        to,
+        "the asker excludes a reader who stays",
+        granted(ASKER, [ANA, BEA], excluded=(BEA,), kind="reply"),
+        "thread.readers",
+    )
+    _refused(
+        to,
+        "an excluded officer notes",
+        [written(None, ANA, "note", "", given=grant([ANA], 1, lane=NOTES, excluded=(CARLA,)), lane=NOTES)],
+        "thread.excluded",
+    )
+    fewer = granted(ASKER, [ANA], excluded=(BEA, CARLA), kind="reply")
+    to.gives(
+        "check_thread",
+        "the asker excludes",
+        [fewer, CHAIN, PIN],
+        {"epoch": 2, "readers": ids(ANA), "excluded": ids(BEA, CARLA), "last": letter_hash(fewer[-1])},
+    )
+    _refused(to, "who was just excluded answers", [*fewer, written(fewer[-1], BEA, "answer", "")], "thread.author")
+
+
+def _posted(to: Collection) -> None:
+    to.gives("check_posted", "posted", [THREAD[:5], CLOSED, CHAIN, PIN, TODAY, None], letter_hash(CLOSED))
+    to.gives(
+        "check_posted", "posted a day later", [THREAD[:5], CLOSED, CHAIN, PIN, "2026-11-21", None], letter_hash(CLOSED)
+    )
+    to.gives("check_posted", "a first letter posted", [[], ASK, [LIST_1, LIST_2], PIN, TODAY, None], letter_hash(ASK))
+    for name, args, kind, reason in (
+        ("an older list", [[ASK], ANSWER, CHAIN, PIN, TODAY, None], "refused", "posted.list"),
+        ("two days later", [THREAD[:5], CLOSED, CHAIN, PIN, "2026-11-22", None], "refused", "posted.day"),
+        ("two days earlier", [THREAD[:5], CLOSED, CHAIN, PIN, "2026-11-18", None], "refused", "posted.day"),
+        ("notes without a talk", [[], NOTE, CHAIN, PIN, TODAY, None], "refused", "posted.readers"),
+        ("notes to who does not read the talk", [[], NOTE, CHAIN, PIN, TODAY, [ASK]], "refused", "posted.readers"),
+        ("a letter that is there", [THREAD, CLOSED, CHAIN, PIN, TODAY, None], "altered", "thread.seq"),
+        (
+            "who left and backdates",
+            [THREAD[:4], written(WIDER, BEA, "answer", ""), CHAIN, PIN, TODAY, None],
+            "refused",
+            "posted.list",
+        ),
+    ):
+        to.refuses("check_posted", f"posted: {name}", args, kind, reason)
+    to.gives("check_posted", "notes posted", [[], NOTE, CHAIN, PIN, TODAY, THREAD], letter_hash(NOTE))
+
+
+def _opened(to: Collection) -> None:
+    words = [
+        "¿Puedo firmar? 🙂",
+        "Excúsate.",
+        "Gracias. Que Carla lea también.",
+        "Ya puede leer.",
+        "Bea se fue.",
+        "Cerrada.",
+    ]
+    to.gives("open_thread", "a thread with its newest key", [THREAD, CHAIN, PIN, b64(case_key("talk", 3))], words)
+    to.gives(
+        "open_thread",
+        "notes with their key",
+        [[NOTE, NOTE_TWO], CHAIN, PIN, b64(case_key(NOTES, 1))],
+        ["Interna.", "De acuerdo."],
+    )
+    for name, wrong in (("an older key", case_key("talk", 2)), ("another key", fixed("x"))):
+        to.refuses("open_thread", f"opened with {name}", [THREAD, CHAIN, PIN, b64(wrong)], "wrong_key", "access.commit")
+    given = grant([ANA, BEA], 2, excluded=(CARLA,))
+    wrong_before = written(ASK, ANA, "answer", "", given=given, sealed=content("", before=fixed("x")))
+    secret = b64(case_key("talk", 2))
+    to.refuses(
+        "open_thread", "another former key", [[ASK, wrong_before], CHAIN, PIN, secret], "altered", "content.before"
+    )
+    without = written(ASK, ANA, "answer", "", given=given, sealed=content(""))
+    to.refuses("open_thread", "no former key", [[ASK, without], CHAIN, PIN, secret], "altered", "content.before")
+    other_key = written(ASK, ANA, "answer", "", secret=fixed("x"))
+    to.refuses(
+        "open_thread",
+        "a letter under another key",
+        [[ASK, other_key], CHAIN, PIN, b64(case_key("talk", 1))],
+        "altered",
+        "letter.body",
+    )
+    early = written(ASK, ANA, "answer", "", sealed=content("", before=case_key("talk", 1)))
+    to.refuses(
+        "open_thread",
+        "a key without a grant",
+        [[ASK, early], CHAIN, PIN, b64(case_key("talk", 1))],
+        "altered",
+        "content.before",
+    )
+
+
+def _seen(to: Collection) -> None:
+    first = letter_hash(ASK)
+
+    def gives(name: str, letters: list[str], seq: int, last: str) -> None:
+        to.gives("check_seen", f"seen: {name}", [letters, CHAIN, PIN, first, seq, last], True)
+
+    def refused(name: str, letters: list[str], seq: int, last: str, reason: str, start: str = first) -> None:
+        to.refuses("check_seen", f"seen: {name}", [letters, CHAIN, PIN, start, seq, last], "altered", reason)
+
+    gives("the same", THREAD, 6, letter_hash(CLOSED))
+    gives("more than before", THREAD, 2, letter_hash(ANSWER))
+    gives("a lost letter that was resumed", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(REPLY))
+    refused("a shorter thread", THREAD[:3], 4, letter_hash(WIDER), "seen.seq")
+    refused("another letter", THREAD, 2, letter_hash(REPLY), "seen.hash")
+    refused("another first letter", THREAD, 2, letter_hash(ANSWER), "seen.first", letter_hash(NOTE))
+    refused("another lost letter", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(WIDER), "seen.hash")
+    refused("a lost letter before it was lost", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY), "seen.hash")
+    _refused(to, "resumed by an officer who ends an exclusion", [ASK, ANSWER, RESUMED], "thread.excluded")
+
+
+def _seals(to: Collection) -> None:
+    def options(**changes: Any) -> dict[str, Any]:
+        return {"seen": 6, "floor": 1, "is_in_force": True, "change": {}, "talk": None, **changes}
+
+    def gives(
+        name: str,
+        letters: list[str],
+        lists: list[str],
+        author: str,
+        epoch: int,
+        readers: list[str],
+        is_grant: bool = True,
+        excluded: list[str] | None = None,
+        **changes: Any,
+    ) -> None:
+        out = {"epoch": epoch, "is_grant": is_grant, "readers": readers, "excluded": excluded or []}
+        to.gives("next_seal", f"seal: {name}", [letters, lists, PIN, author, options(**changes)], out)
+
+    def refused(
+        name: str, letters: list[str], lists: list[str], author: str, kind: str, reason: str, **changes: Any
+    ) -> None:
+        to.refuses("next_seal", f"seal: {name}", [letters, lists, PIN, author, options(**changes)], kind, reason)
+
+    three, begun = ids(ANA, CARLA, RESERVE), THREAD[:1]
+    gives("kept", THREAD, CHAIN, ANA.id, 3, three, False)
+    gives("kept by the asker", THREAD, CHAIN, "asker", 3, three, False)
+    gives("kept under an expired list", THREAD, CHAIN, ANA.id, 3, three, False, is_in_force=False)
+    gives("kept with an exclusion", begun, [LIST_1, LIST_2], ANA.id, 1, ids(ANA, BEA, RESERVE), False, ids(CARLA))
+    gives("a reader left", begun, CHAIN, ANA.id, 2, ids(ANA, RESERVE), True, ids(CARLA))
+    gives("the recovery key was replaced", THREAD, ALL, CARLA.id, 4, ids(ANA, CARLA, RESERVE_TWO))
+    gives("one is added", THREAD, ALL, ANA.id, 4, ids(ANA, CARLA, RESERVE_TWO), change={"added": [CARLA.id]})
+    gives("handed over", THREAD, CHAIN, CARLA.id, 4, ids(ANA, RESERVE), change={"leaves": True})
+    gives(
+        "the asker excludes",
+        THREAD,
+        CHAIN,
+        "asker",
+        4,
+        ids(ANA, RESERVE),
+        True,
+        ids(CARLA),
+        change={"excluded": [CARLA.id]},
+    )
+    gives("resumed", THREAD, CHAIN, ANA.id, 4, three, change={"resumes": True})
+    left = written(HANDED, CARLA, "hand", "", given=grant([ANA, RESERVE], 4))
+    gives("the granter is no reader", [*THREAD[:5], left], CHAIN, ANA.id, 5, ids(ANA, RESERVE))
+    by_bea = written(WIDER, BEA, "hand", "", given=grant([BEA, CARLA], 3))
+    late = [*THREAD[:4], by_bea]
+    gives("a grant by one who has left, seen in time", late, CHAIN, CARLA.id, 4, ids(CARLA), seen=5)
+    gives("a grant first seen after its author left", late, CHAIN, CARLA.id, 4, ids(ANA, CARLA, RESERVE), seen=4)
+    gives("notes are kept", [NOTE, NOTE_TWO], CHAIN, ANA.id, 1, ids(ANA, CARLA), False, talk=THREAD)
+    gives("notes follow the talk", [NOTE, NOTE_TWO], CHAIN, ANA.id, 2, ids(ANA), talk=[ASK])
+    refused("an older list than the thread's", THREAD[:1], [LIST_1], "asker", "altered", "thread.listhash")
+    refused("an older list than was seen", THREAD, CHAIN, ANA.id, "altered", "list.floor", floor=4)
+    refused("a grant under an expired list", begun, CHAIN, ANA.id, "expired", "seal.grant", is_in_force=False)
+    refused("by one who left", begun, CHAIN, BEA.id, "refused", "seal.author")
+    refused("by one who is excluded", begun, CHAIN, CARLA.id, "refused", "seal.author")
+    refused("an officer excludes", THREAD, CHAIN, ANA.id, "refused", "seal.excluded", change={"excluded": []})
+    refused("to one who left", THREAD, CHAIN, ANA.id, "refused", "seal.added", change={"added": [BEA.id]})
+    refused("to one who is excluded", begun, CHAIN, ANA.id, "refused", "seal.added", change={"added": [CARLA.id]})
+    only_bea = written(None, ASKER, "ask", "", given=grant([BEA, RESERVE], 1, asker=True))
+    refused("no officer is left", [only_bea], CHAIN, "asker", "refused", "seal.readers")
+    gives(
+        "the recovery key hands over", [only_bea], CHAIN, RESERVE.id, 2, ids(ANA, RESERVE), change={"added": [ANA.id]}
+    )
+
+
+def _notebooks(to: Collection) -> None:
+    secret, iv, unit = fixed("notebook"), fixed("iv", 12), point(story.UNIT)
+    entry = {
+        "case": CASE,
+        "lane": "talk",
+        "first": letter_hash(ASK),
+        "asker": point(ASKER.signing),
+        "seq": 2,
+        "last": letter_hash(ANSWER),
+    }
+    later = {**entry, "seq": 4, "last": letter_hash(WIDER)}
+    notes = {**entry, "lane": NOTES, "asker": "", "first": letter_hash(NOTE), "seq": 1, "last": letter_hash(NOTE)}
+    seen_list = {"serial": 2, "hash": list_hash(LIST_2)}
+    book = {
+        "v": 2,
+        "id": ANA.id,
+        "version": 3,
+        "unit": unit,
+        "list": seen_list,
+        "cases": [notes, entry],
+        "passkeys": [b64(fixed("pass", 20))],
+    }
+    steps = tuple(range(16384, 16384 * 9, 16384))
+
+    def box(value: Any, plain: bytes | None = None, version: int = 3) -> dict[str, str]:
+        aad = bound("notebook", {"id": ANA.id, "version": version})
+        return {"iv": b64(iv), "body": encrypt(secret, iv, padded(value, steps) if plain is None else plain, aad)}
+
+    def refused(name: str, given: dict[str, str], kind: str, reason: str) -> None:
+        to.refuses("open_notebook", f"notebook: {name}", [b64(secret), given, ANA.id, 3], kind, reason)
+
+    to.gives("open_notebook", "a notebook", [b64(secret), box(book), ANA.id, 3], text(book))
+    to.faults("check_notebook", book, "notebook")
+    refused("another version", box(book, version=4), "altered", "notebook")
+    refused("another version inside", box({**book, "version": 4}), "altered", "notebook")
+    refused("a larger size than needed", box(book, padded(book, steps) + bytes(16384)), "altered", "notebook.padding")
+    refused("not in steps", box(book, padded(book, steps)[:-1]), "altered", "notebook.padding")
+    for name, cases, reason in (
+        ("cases out of order", [entry, notes], "notebook.cases"),
+        ("a case twice", [entry, entry], "notebook.cases"),
+        ("talk without the asker's key", [{**entry, "asker": ""}], "notebook.cases.asker"),
+        ("notes with the asker's key", [{**notes, "asker": entry["asker"]}], "notebook.cases.asker"),
+    ):
+        to.refuses("check_notebook", name, [text({**book, "cases": cases})], "malformed", reason)
+    hashes = {f"{CASE} talk 2": letter_hash(ANSWER), f"{CASE} talk 4": letter_hash(WIDER)}
+    lists = {"2": list_hash(LIST_2), "3": list_hash(LIST_3)}
+
+    def merged(
+        name: str,
+        mine: dict[str, Any],
+        stored: dict[str, Any],
+        found: list[str],
+        known: Any = hashes,
+        erased: list[str] | None = None,
+        known_lists: Any = lists,
+        **expected: Any,
+    ) -> None:
+        out = {"notebook": text({**book, "version": 5, **expected}), "found": found}
+        to.gives(
+            "merge",
+            f"merge: {name}",
+            [text({**book, **mine}), text({**book, "version": 4, **stored}), known, known_lists, erased or []],
+            out,
+        )
+
+    fork = {**entry, "last": letter_hash(REPLY)}
+    newer = {"serial": 3, "hash": list_hash(LIST_3)}
+    merged("the same", {}, {}, [])
+    merged("theirs is newer", {}, {"cases": [notes, later]}, [], cases=[notes, later])
+    merged("ours is newer", {"cases": [later]}, {"cases": [entry]}, [], cases=[later])
+    merged("each has one", {"cases": [entry]}, {"cases": [notes]}, [], cases=[notes, entry])
+    merged("a newer list", {}, {"list": newer}, [], list=newer)
+    merged("passkeys", {"passkeys": []}, {"passkeys": ["AA"]}, [], passkeys=["AA"])
+    merged("an erased case", {}, {"cases": [later]}, [], erased=[CASE], cases=[])
+    merged("a fork at one number", {}, {"cases": [notes, fork]}, [f"{CASE} talk fork"])
+    merged("another first letter", {}, {"cases": [notes, {**later, "first": letter_hash(NOTE)}]}, [f"{CASE} talk fork"])
+    merged("another asker", {}, {"cases": [notes, {**later, "asker": point(key("x"))}]}, [f"{CASE} talk fork"])
+    merged("a newer chain without ours", {"cases": [fork]}, {"cases": [later]}, [f"{CASE} talk fork"], cases=[fork])
+    merged("a chain that is not known", {}, {"cases": [later]}, [f"{CASE} talk fork"], known={}, cases=[notes, entry])
+    merged("another list of one serial", {}, {"list": {**seen_list, "hash": newer["hash"]}}, ["  fork"])
+    merged("a list chain that is not known", {}, {"list": newer}, ["  fork"], known_lists={})
+    to.refuses(
+        "merge",
+        "merge: another's notebook",
+        [text(book), text({**book, "id": BEA.id}), hashes, lists, []],
+        "altered",
+        "notebook",
+    )
+    head, note_head = (
+        {"case": CASE, "lane": "talk", "seq": 2, "hash": letter_hash(ANSWER)},
+        {"case": CASE, "lane": NOTES, "seq": 1, "hash": letter_hash(NOTE)},
+    )
+    for name, heads, erased, found in (
+        ("the same", [head, note_head], [], []),
+        ("newer", [{**head, "seq": 3}, note_head], [], []),
+        ("lower", [{**head, "seq": 1}, note_head], [], [f"{CASE} talk lower"]),
+        ("other", [{**head, "hash": letter_hash(REPLY)}, note_head], [], [f"{CASE} talk other"]),
+        ("missing", [head], [], [f"{CASE} notes missing"]),
+        ("erased", [], [CASE], []),
+    ):
+        to.gives("compare_heads", f"heads: {name}", [text(book), heads, erased], found)
+    to.refuses("compare_heads", "heads: no hash", [text(book), [{**head, "hash": ""}], []], "malformed", "heads.hash")
