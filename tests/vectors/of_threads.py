@@ -1,4 +1,4 @@
-"""Vectors of threads, of the rule for writing and of notebooks: each rule broken once."""
+"""Vectors of threads: each rule broken once."""
 
 from typing import Any
 
@@ -6,17 +6,11 @@ from tests.vectors import story
 from tests.vectors.collection import Collection
 from tests.vectors.primitives import (
     b64,
-    bound,
     digest,
-    encrypt,
     fixed,
     ident,
-    key,
     letter_hash,
     other_form,
-    padded,
-    point,
-    text,
 )
 from tests.vectors.story import (
     ANA,
@@ -25,7 +19,6 @@ from tests.vectors.story import (
     ASKER,
     BEA,
     CARLA,
-    CASE,
     CLOSED,
     DORA,
     HANDED,
@@ -39,7 +32,6 @@ from tests.vectors.story import (
     PIN,
     REPLY,
     RESERVE,
-    RESERVE_TWO,
     RESUMED,
     RESUMED_WELL,
     THREAD,
@@ -48,7 +40,6 @@ from tests.vectors.story import (
     case_key,
     content,
     grant,
-    list_hash,
     written,
 )
 
@@ -74,8 +65,6 @@ def add_all(to: Collection) -> None:
     _posted(to)
     _opened(to)
     _seen(to)
-    _seals(to)
-    _notebooks(to)
 
 
 def _refused(to: Collection, name: str, letters: list[str], reason: str, lists: list[str] | None = None) -> None:
@@ -309,174 +298,3 @@ def _seen(to: Collection) -> None:
     refused("another lost letter", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(WIDER), "seen.hash")
     refused("a lost letter before it was lost", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY), "seen.hash")
     _refused(to, "resumed by an officer who ends an exclusion", [ASK, ANSWER, RESUMED], "thread.excluded")
-
-
-def _seals(to: Collection) -> None:
-    def options(**changes: Any) -> dict[str, Any]:
-        return {"seen": 6, "floor": 1, "is_in_force": True, "change": {}, "talk": None, **changes}
-
-    def gives(
-        name: str,
-        letters: list[str],
-        lists: list[str],
-        author: str,
-        epoch: int,
-        readers: list[str],
-        is_grant: bool = True,
-        excluded: list[str] | None = None,
-        **changes: Any,
-    ) -> None:
-        out = {"epoch": epoch, "is_grant": is_grant, "readers": readers, "excluded": excluded or []}
-        to.gives("next_seal", f"seal: {name}", [letters, lists, PIN, author, options(**changes)], out)
-
-    def refused(
-        name: str, letters: list[str], lists: list[str], author: str, kind: str, reason: str, **changes: Any
-    ) -> None:
-        to.refuses("next_seal", f"seal: {name}", [letters, lists, PIN, author, options(**changes)], kind, reason)
-
-    three, begun = ids(ANA, CARLA, RESERVE), THREAD[:1]
-    gives("kept", THREAD, CHAIN, ANA.id, 3, three, False)
-    gives("kept by the asker", THREAD, CHAIN, "asker", 3, three, False)
-    gives("kept under an expired list", THREAD, CHAIN, ANA.id, 3, three, False, is_in_force=False)
-    gives("kept with an exclusion", begun, [LIST_1, LIST_2], ANA.id, 1, ids(ANA, BEA, RESERVE), False, ids(CARLA))
-    gives("a reader left", begun, CHAIN, ANA.id, 2, ids(ANA, RESERVE), True, ids(CARLA))
-    gives("the recovery key was replaced", THREAD, ALL, CARLA.id, 4, ids(ANA, CARLA, RESERVE_TWO))
-    gives("one is added", THREAD, ALL, ANA.id, 4, ids(ANA, CARLA, RESERVE_TWO), change={"added": [CARLA.id]})
-    gives("handed over", THREAD, CHAIN, CARLA.id, 4, ids(ANA, RESERVE), change={"leaves": True})
-    gives(
-        "the asker excludes",
-        THREAD,
-        CHAIN,
-        "asker",
-        4,
-        ids(ANA, RESERVE),
-        True,
-        ids(CARLA),
-        change={"excluded": [CARLA.id]},
-    )
-    gives("resumed", THREAD, CHAIN, ANA.id, 4, three, change={"resumes": True})
-    left = written(HANDED, CARLA, "hand", "", given=grant([ANA, RESERVE], 4))
-    gives("the granter is no reader", [*THREAD[:5], left], CHAIN, ANA.id, 5, ids(ANA, RESERVE))
-    by_bea = written(WIDER, BEA, "hand", "", given=grant([BEA, CARLA], 3))
-    late = [*THREAD[:4], by_bea]
-    gives("a grant by one who has left, seen in time", late, CHAIN, CARLA.id, 4, ids(CARLA), seen=5)
-    gives("a grant first seen after its author left", late, CHAIN, CARLA.id, 4, ids(ANA, CARLA, RESERVE), seen=4)
-    gives("notes are kept", [NOTE, NOTE_TWO], CHAIN, ANA.id, 1, ids(ANA, CARLA), False, talk=THREAD)
-    gives("notes follow the talk", [NOTE, NOTE_TWO], CHAIN, ANA.id, 2, ids(ANA), talk=[ASK])
-    refused("an older list than the thread's", THREAD[:1], [LIST_1], "asker", "altered", "thread.listhash")
-    refused("an older list than was seen", THREAD, CHAIN, ANA.id, "altered", "list.floor", floor=4)
-    refused("a grant under an expired list", begun, CHAIN, ANA.id, "expired", "seal.grant", is_in_force=False)
-    refused("by one who left", begun, CHAIN, BEA.id, "refused", "seal.author")
-    refused("by one who is excluded", begun, CHAIN, CARLA.id, "refused", "seal.author")
-    refused("an officer excludes", THREAD, CHAIN, ANA.id, "refused", "seal.excluded", change={"excluded": []})
-    refused("to one who left", THREAD, CHAIN, ANA.id, "refused", "seal.added", change={"added": [BEA.id]})
-    refused("to one who is excluded", begun, CHAIN, ANA.id, "refused", "seal.added", change={"added": [CARLA.id]})
-    only_bea = written(None, ASKER, "ask", "", given=grant([BEA, RESERVE], 1, asker=True))
-    refused("no officer is left", [only_bea], CHAIN, "asker", "refused", "seal.readers")
-    gives(
-        "the recovery key hands over", [only_bea], CHAIN, RESERVE.id, 2, ids(ANA, RESERVE), change={"added": [ANA.id]}
-    )
-
-
-def _notebooks(to: Collection) -> None:
-    secret, iv, unit = fixed("notebook"), fixed("iv", 12), point(story.UNIT)
-    entry = {
-        "case": CASE,
-        "lane": "talk",
-        "first": letter_hash(ASK),
-        "asker": point(ASKER.signing),
-        "seq": 2,
-        "last": letter_hash(ANSWER),
-    }
-    later = {**entry, "seq": 4, "last": letter_hash(WIDER)}
-    notes = {**entry, "lane": NOTES, "asker": "", "first": letter_hash(NOTE), "seq": 1, "last": letter_hash(NOTE)}
-    seen_list = {"serial": 2, "hash": list_hash(LIST_2)}
-    book = {
-        "v": 2,
-        "id": ANA.id,
-        "version": 3,
-        "unit": unit,
-        "list": seen_list,
-        "cases": [notes, entry],
-        "passkeys": [b64(fixed("pass", 20))],
-    }
-    steps = tuple(range(16384, 16384 * 9, 16384))
-
-    def box(value: Any, plain: bytes | None = None, version: int = 3) -> dict[str, str]:
-        aad = bound("notebook", {"id": ANA.id, "version": version})
-        return {"iv": b64(iv), "body": encrypt(secret, iv, padded(value, steps) if plain is None else plain, aad)}
-
-    def refused(name: str, given: dict[str, str], kind: str, reason: str) -> None:
-        to.refuses("open_notebook", f"notebook: {name}", [b64(secret), given, ANA.id, 3], kind, reason)
-
-    to.gives("open_notebook", "a notebook", [b64(secret), box(book), ANA.id, 3], text(book))
-    to.faults("check_notebook", book, "notebook")
-    refused("another version", box(book, version=4), "altered", "notebook")
-    refused("another version inside", box({**book, "version": 4}), "altered", "notebook")
-    refused("a larger size than needed", box(book, padded(book, steps) + bytes(16384)), "altered", "notebook.padding")
-    refused("not in steps", box(book, padded(book, steps)[:-1]), "altered", "notebook.padding")
-    for name, cases, reason in (
-        ("cases out of order", [entry, notes], "notebook.cases"),
-        ("a case twice", [entry, entry], "notebook.cases"),
-        ("talk without the asker's key", [{**entry, "asker": ""}], "notebook.cases.asker"),
-        ("notes with the asker's key", [{**notes, "asker": entry["asker"]}], "notebook.cases.asker"),
-    ):
-        to.refuses("check_notebook", name, [text({**book, "cases": cases})], "malformed", reason)
-    hashes = {f"{CASE} talk 2": letter_hash(ANSWER), f"{CASE} talk 4": letter_hash(WIDER)}
-    lists = {"2": list_hash(LIST_2), "3": list_hash(LIST_3)}
-
-    def merged(
-        name: str,
-        mine: dict[str, Any],
-        stored: dict[str, Any],
-        found: list[str],
-        known: Any = hashes,
-        erased: list[str] | None = None,
-        known_lists: Any = lists,
-        **expected: Any,
-    ) -> None:
-        out = {"notebook": text({**book, "version": 5, **expected}), "found": found}
-        to.gives(
-            "merge",
-            f"merge: {name}",
-            [text({**book, **mine}), text({**book, "version": 4, **stored}), known, known_lists, erased or []],
-            out,
-        )
-
-    fork = {**entry, "last": letter_hash(REPLY)}
-    newer = {"serial": 3, "hash": list_hash(LIST_3)}
-    merged("the same", {}, {}, [])
-    merged("theirs is newer", {}, {"cases": [notes, later]}, [], cases=[notes, later])
-    merged("ours is newer", {"cases": [later]}, {"cases": [entry]}, [], cases=[later])
-    merged("each has one", {"cases": [entry]}, {"cases": [notes]}, [], cases=[notes, entry])
-    merged("a newer list", {}, {"list": newer}, [], list=newer)
-    merged("passkeys", {"passkeys": []}, {"passkeys": ["AA"]}, [], passkeys=["AA"])
-    merged("an erased case", {}, {"cases": [later]}, [], erased=[CASE], cases=[])
-    merged("a fork at one number", {}, {"cases": [notes, fork]}, [f"{CASE} talk fork"])
-    merged("another first letter", {}, {"cases": [notes, {**later, "first": letter_hash(NOTE)}]}, [f"{CASE} talk fork"])
-    merged("another asker", {}, {"cases": [notes, {**later, "asker": point(key("x"))}]}, [f"{CASE} talk fork"])
-    merged("a newer chain without ours", {"cases": [fork]}, {"cases": [later]}, [f"{CASE} talk fork"], cases=[fork])
-    merged("a chain that is not known", {}, {"cases": [later]}, [f"{CASE} talk fork"], known={}, cases=[notes, entry])
-    merged("another list of one serial", {}, {"list": {**seen_list, "hash": newer["hash"]}}, ["  fork"])
-    merged("a list chain that is not known", {}, {"list": newer}, ["  fork"], known_lists={})
-    to.refuses(
-        "merge",
-        "merge: another's notebook",
-        [text(book), text({**book, "id": BEA.id}), hashes, lists, []],
-        "altered",
-        "notebook",
-    )
-    head, note_head = (
-        {"case": CASE, "lane": "talk", "seq": 2, "hash": letter_hash(ANSWER)},
-        {"case": CASE, "lane": NOTES, "seq": 1, "hash": letter_hash(NOTE)},
-    )
-    for name, heads, erased, found in (
-        ("the same", [head, note_head], [], []),
-        ("newer", [{**head, "seq": 3}, note_head], [], []),
-        ("lower", [{**head, "seq": 1}, note_head], [], [f"{CASE} talk lower"]),
-        ("other", [{**head, "hash": letter_hash(REPLY)}, note_head], [], [f"{CASE} talk other"]),
-        ("missing", [head], [], [f"{CASE} notes missing"]),
-        ("erased", [], [CASE], []),
-    ):
-        to.gives("compare_heads", f"heads: {name}", [text(book), heads, erased], found)
-    to.refuses("compare_heads", "heads: no hash", [text(book), [{**head, "hash": ""}], []], "malformed", "heads.hash")
