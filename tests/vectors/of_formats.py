@@ -50,7 +50,9 @@ def add_all(to: Collection) -> None:
 
 def _json(to: Collection) -> None:
     strange = 'ñ\n"\\/\u2028\x00\x7f\x1f🙂'
-    for value in ({"b": [1, True, None, strange], "a": {"10": 1, "9": 2, "": -5}}, [], 0, -1, "", 2**53 - 1, False):
+    nested = {"b": [1, True, None, strange], "a": {"10": 1, "9": 2, "": -5}}
+    values: tuple[Any, ...] = (nested, [], 0, -1, "", 2**53 - 1, False)
+    for value in values:
         to.gives("bound", f"T of {text(value)[:20]}", ["any", text(value)], b64(bound("any", value)))
         to.gives("digest", f"hash of {text(value)[:20]}", ["any", text(value)], digest("any", value))
     wrong = {
@@ -102,8 +104,8 @@ def _json(to: Collection) -> None:
     ):
         to.refuses("signs", f"signature: {name}", [point(story.UNIT), signature, label, "1"], "altered", "signed")
     for size in (63, 65, 70):
-        given = [point(story.UNIT), b64(fixed("long") * 3)[: size * 4 // 3], "any", "1"]
-        to.refuses("signs", f"signature of {size} bytes", given, "malformed", "signed")
+        args = [point(story.UNIT), b64((fixed("long") * 3)[:size]), "any", "1"]
+        to.refuses("signs", f"signature of {size} bytes", args, "malformed", "signed")
 
 
 def _values(to: Collection) -> None:
@@ -262,8 +264,8 @@ def _letters(to: Collection) -> None:
         ("a number in a field", padded({**inside, "fields": {"a": 1}}), "malformed", "content.fields"),
         ("notices of 16 bytes", padded({**inside, "bell": b64(IV)}), "malformed", "content.bell"),
     ):
-        given = story.written(None, story.ASKER, "ask", "", given=grant, plain=wrong)
-        to.refuses("open_letter", f"content: {name}", [secret, given], kind, reason)
+        strange = story.written(None, story.ASKER, "ask", "", given=grant, plain=wrong)
+        to.refuses("open_letter", f"content: {name}", [secret, strange], kind, reason)
     later = story.written(story.ASK, story.ANA, "answer", "", sealed=inside)
     to.refuses("open_letter", "notices in a later letter", [secret, later], "altered", "content.bell")
 
@@ -316,7 +318,7 @@ def _boxes(to: Collection) -> None:
         "altered",
         "bundle.signature",
     )
-    officer = {
+    officer: dict[str, Any] = {
         "v": 2, "id": story.ANA.id, "reading": pkcs8(story.ANA.reading), "signing": pkcs8(story.ANA.signing),
         "notebook": b64(fixed("notebook")), "unit": point(story.UNIT),
     }  # fmt: skip
@@ -329,14 +331,14 @@ def _boxes(to: Collection) -> None:
             "unwrap_officer", f"another's box, {wrap}", [b64(secret), wrapped, story.BEA.id, wrap], "altered", "officer"
         )
     for name in officer:
-        less = box(
+        shorter = box(
             {field: value for field, value in officer.items() if field != name},
             bound("bundle", {"id": story.ANA.id, "wrap": "words"}),
         )
         to.refuses(
             "unwrap_officer",
             f"officer without {name}",
-            [b64(secret), less, story.ANA.id, "words"],
+            [b64(secret), shorter, story.ANA.id, "words"],
             "malformed",
             f"officer.{name}",
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.vectors import story
 from tests.vectors.collection import Collection
-from tests.vectors.primitives import digest, key, letter_hash, other_form, pin, point, sign, text
+from tests.vectors.primitives import digest, ident, key, letter_hash, other_form, pin, point, sign, text
 from tests.vectors.story import (
     ANA,
     BEA,
@@ -244,7 +244,7 @@ def _erase(to: Collection) -> None:
         to.gives("check_erase", f"erased by {name}", [text(given), story.THREAD, ALL[:3], PIN], True)
     gone = sorted((ANA, BEA), key=lambda one: one.id)
     for name, given, reason in (
-        ("of another case", made("asker", story.ASKER.signing, case=story.ident("x")), "erase.case"),
+        ("of another case", made("asker", story.ASKER.signing, case=ident("x")), "erase.case"),
         ("before the last letter", made("asker", story.ASKER.signing, last=letter_hash(story.HANDED)), "erase.case"),
         ("by another", made("asker", ANA.signing), "erase.signature"),
         ("two signatures of one", made([one.id for one in pair], *[pair[0].signing] * 2), "erase.signature"),

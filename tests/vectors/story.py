@@ -180,7 +180,7 @@ def written(
     **changes: Any,
 ) -> str:
     """The letter after `former`; `given` is its grant, `sealed` its content, `changes` are of its context."""
-    last = json.loads(former)["context"] if former else {"seq": 0, "epoch": 0, "list": 2, "lane": TALK}
+    last: dict[str, Any] = json.loads(former)["context"] if former else {"seq": 0, "epoch": 0, "list": 2, "lane": TALK}
     serial = changes.pop("list", last["list"])
     context = {
         "v": 2,

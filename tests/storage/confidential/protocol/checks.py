@@ -96,7 +96,9 @@ def _check_seen(texts: list[str], lists_: list[str], pin: str, *seen: Any) -> bo
 
 
 def _next_seal(texts: list[str], lists_: list[str], pin: str, author: str, options: dict[str, Any]) -> dict[str, Any]:
-    given = {name: tuple(one) if isinstance(one, list) else one for name, one in options["change"].items()}
+    given: dict[str, Any] = {
+        name: tuple(one) if isinstance(one, list) else one for name, one in options["change"].items()
+    }
     talk = thread(options["talk"], lists_, pin) if options["talk"] else None
     changed = {**options, "change": epochs.Change(**given), "talk": talk}
     made = asdict(epochs.next_seal(thread(texts, lists_, pin), chain(lists_, pin), author, **changed))
