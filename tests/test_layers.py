@@ -94,10 +94,27 @@ MODULES_OF_BLOCKS = (  # a column, and the code of the partitions of all answers
     "tests/storage/reports/test_ladders.py",
     "tests/storage/reports/test_blocks.py",
 )
+PROTOCOL, ITS_TESTS = "storage/confidential/protocol", "tests/storage/confidential/protocol"
+MODULES_OF_THE_PROTOCOL = {  # fields of docs/protocol.md
+    f"{PROTOCOL}/epochs.py": {"lane"},
+    f"{PROTOCOL}/keys.py": {"lane"},
+    f"{PROTOCOL}/letters.py": {"lane", "bell"},
+    f"{PROTOCOL}/notebooks.py": {"lane"},
+    f"{PROTOCOL}/statements.py": {"lane"},
+    f"{PROTOCOL}/threads.py": {"lane"},
+    f"{PROTOCOL}/tokens.py": {"bell"},
+    f"{ITS_TESTS}/checks.py": {"lane", "bell"},
+    "tests/vectors/of_formats.py": {"lane", "bell"},
+    "tests/vectors/of_notebooks.py": {"lane"},
+    "tests/vectors/of_threads.py": {"lane"},
+    "tests/vectors/primitives.py": {"lane"},
+    "tests/vectors/story.py": {"lane", "bell"},
+}
 ALLOWED_WORDS = {  # words that a fixed format needs, by module
     "bot/console/signin.py": {"lanes"},  # a parameter of Argon2id
     "tests/bot/console/test_signin.py": {"lanes"},
     **{name: {"lane", "lanes"} for name in MODULES_OF_BLOCKS},
+    **MODULES_OF_THE_PROTOCOL,
 }
 
 LONGEST_FILE = 400  # lines

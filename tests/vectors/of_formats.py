@@ -94,6 +94,9 @@ def _json(to: Collection) -> None:
         to.refuses("bound", f"JSON with {name}", ["any", given], "malformed", "json")
     to.gives("bound", "16 levels", ["any", "[" * 16 + "]" * 16], b64(bound("any", json.loads("[" * 16 + "]" * 16))))
     to.gives("bound", "__proto__", ["any", '{"__proto__":1}'], b64(b'integra/2/any\n{"__proto__":1}'))
+    to.gives("writes", "a text", [[0x61, 0x2028, 0x7F]], '"a\u2028\x7f"')
+    for unit in (0xD800, 0xDFFF):
+        to.refuses("writes", f"a lone surrogate {unit:x}", [[0x61, unit]], "malformed", "json")
     to.gives("signs", "a signature", [point(story.UNIT), sign(story.UNIT, "any", 1), "any", "1"], True)
     to.gives("signs", "(r, n - s)", [point(story.UNIT), other_form(sign(story.UNIT, "any", 1)), "any", "1"], True)
     for name, signature, label in (
@@ -123,7 +126,7 @@ def _values(to: Collection) -> None:
         ("hybrid", bytes([6 + (y[-1] & 1)]) + raw[1:]),
         ("zeros", b"\4" + bytes(64)),
         ("at infinity", b"\0"),
-        ("x beyond the field", b"\4" + p.to_bytes(32, "big") + y),
+        ("with x beyond the field", _small_point(p)),
     ):
         to.refuses("point", f"point {name}", [b64(wrong_raw)], "malformed", "point")
     for day in ("2026-11-20", "2028-02-29", "2099-12-31"):
@@ -145,6 +148,17 @@ def _values(to: Collection) -> None:
         ("2026-07-01T05:59:59Z", "2026-06-30"),
     ):
         to.gives("local_day", moment, [moment], day)
+
+
+def _small_point(p: int) -> bytes:
+    """A point of the curve with a small x, which is written as x + p: equal modulo p, but another spelling."""
+    b = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+    for x in range(1, 100):
+        square = (x**3 - 3 * x + b) % p
+        y = pow(square, (p + 1) // 4, p)
+        if y * y % p == square:
+            return b"\4" + (x + p).to_bytes(32, "big") + y.to_bytes(32, "big")
+    raise AssertionError("no such point")
 
 
 def _pins(to: Collection) -> None:

@@ -142,6 +142,8 @@ def _chain(to: Collection) -> None:
     refused("other keys for an id", after_2(changed), "list.readers")
     back = [{**one, "ended": 0} if one["join"]["id"] == BEA.id else one for one in of(LIST_3)["readers"]]
     refused("who left is back", [LIST_1, LIST_2, LIST_3, next_list(LIST_3, back)], "list.readers")
+    again = [{**one, "ended": 4} if one["join"]["id"] == BEA.id else one for one in of(LIST_3)["readers"]]
+    refused("ended a second time", [LIST_1, LIST_2, LIST_3, next_list(LIST_3, again)], "list.readers")
     reserve = story.RESERVE.id
     earlier = [{**one, "ended": 2} if one["join"]["id"] == reserve else one for one in SECOND_READERS]
     refused("ended in a list before", after_2(earlier), "list.readers")
@@ -183,6 +185,10 @@ def _proofs(to: Collection) -> None:
         "without their own", after(LIST_2, {**own, "proofs": [one for one in own["proofs"] if one["id"] != DORA.id]})
     )
     refused("by the recovery key", after(LIST_2, reader(DORA, 3, (ANA, story.RESERVE))))
+    thrice = reader(DORA, 3, (DORA, DORA))
+    for proof, one in zip(thrice["proofs"], sorted((DORA, ANA, story.RESERVE), key=lambda one: one.id), strict=True):
+        proof["id"] = one.id
+    refused("their own in the name of others", after(LIST_2, thrice))
     refused("by an officer who left", after(LIST_3, reader(DORA, 4, (ANA, BEA))))
     pair = [reader(DORA, 3, (ANA, Person("eva", "Eva"))), reader(Person("eva", "Eva"), 3, (ANA, DORA))]
     refused("by one who joins with them", after(LIST_2, *pair))

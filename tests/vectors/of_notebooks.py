@@ -45,7 +45,7 @@ def add_all(to: Collection) -> None:
     later = {**entry, "seq": 4, "last": letter_hash(WIDER)}
     notes = {**entry, "lane": NOTES, "asker": "", "first": letter_hash(NOTE), "seq": 1, "last": letter_hash(NOTE)}
     seen_list = {"serial": 2, "hash": list_hash(LIST_2)}
-    book = {
+    notebook = {
         "v": 2,
         "id": ANA.id,
         "version": 3,
@@ -63,19 +63,24 @@ def add_all(to: Collection) -> None:
     def refused(name: str, given: dict[str, str], kind: str, reason: str) -> None:
         to.refuses("open_notebook", f"notebook: {name}", [b64(secret), given, ANA.id, 3], kind, reason)
 
-    to.gives("open_notebook", "a notebook", [b64(secret), box(book), ANA.id, 3], text(book))
-    to.faults("check_notebook", book, "notebook")
-    refused("another version", box(book, version=4), "altered", "notebook")
-    refused("another version inside", box({**book, "version": 4}), "altered", "notebook")
-    refused("a larger size than needed", box(book, padded(book, steps) + bytes(16384)), "altered", "notebook.padding")
-    refused("not in steps", box(book, padded(book, steps)[:-1]), "altered", "notebook.padding")
+    to.gives("open_notebook", "a notebook", [b64(secret), box(notebook), ANA.id, 3], text(notebook))
+    to.faults("check_notebook", notebook, "notebook")
+    refused("another version", box(notebook, version=4), "altered", "notebook")
+    refused("another version inside", box({**notebook, "version": 4}), "altered", "notebook")
+    refused(
+        "a larger size than needed",
+        box(notebook, padded(notebook, steps) + bytes(16384)),
+        "altered",
+        "notebook.padding",
+    )
+    refused("not in steps", box(notebook, padded(notebook, steps)[:-1]), "altered", "notebook.padding")
     for name, cases, reason in (
         ("cases out of order", [entry, notes], "notebook.cases"),
         ("a case twice", [entry, entry], "notebook.cases"),
         ("talk without the asker's key", [{**entry, "asker": ""}], "notebook.cases.asker"),
         ("notes with the asker's key", [{**notes, "asker": entry["asker"]}], "notebook.cases.asker"),
     ):
-        to.refuses("check_notebook", name, [text({**book, "cases": cases})], "malformed", reason)
+        to.refuses("check_notebook", name, [text({**notebook, "cases": cases})], "malformed", reason)
     hashes = {f"{CASE} talk 2": letter_hash(ANSWER), f"{CASE} talk 4": letter_hash(WIDER)}
     lists = {"2": list_hash(LIST_2), "3": list_hash(LIST_3)}
 
@@ -89,11 +94,11 @@ def add_all(to: Collection) -> None:
         known_lists: Any = lists,
         **expected: Any,
     ) -> None:
-        out = {"notebook": text({**book, "version": 5, **expected}), "found": found}
+        out = {"notebook": text({**notebook, "version": 5, **expected}), "found": found}
         to.gives(
             "merge",
             f"merge: {name}",
-            [text({**book, **mine}), text({**book, "version": 4, **stored}), known, known_lists, erased or []],
+            [text({**notebook, **mine}), text({**notebook, "version": 4, **stored}), known, known_lists, erased or []],
             out,
         )
 
@@ -116,7 +121,7 @@ def add_all(to: Collection) -> None:
     to.refuses(
         "merge",
         "merge: another's notebook",
-        [text(book), text({**book, "id": BEA.id}), hashes, lists, []],
+        [text(notebook), text({**notebook, "id": BEA.id}), hashes, lists, []],
         "altered",
         "notebook",
     )
@@ -132,5 +137,7 @@ def add_all(to: Collection) -> None:
         ("missing", [head], [], [f"{CASE} notes missing"]),
         ("erased", [], [CASE], []),
     ):
-        to.gives("compare_heads", f"heads: {name}", [text(book), heads, erased], found)
-    to.refuses("compare_heads", "heads: no hash", [text(book), [{**head, "hash": ""}], []], "malformed", "heads.hash")
+        to.gives("compare_heads", f"heads: {name}", [text(notebook), heads, erased], found)
+    to.refuses(
+        "compare_heads", "heads: no hash", [text(notebook), [{**head, "hash": ""}], []], "malformed", "heads.hash"
+    )

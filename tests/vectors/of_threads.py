@@ -159,6 +159,10 @@ def _authors(to: Collection) -> None:
         {"epoch": 2, "readers": ids(ANA, RESERVE), "excluded": ids(CARLA), "last": letter_hash(over)},
     )
     noted = grant([ANA, CARLA], 1, lane=NOTES)
+    _refused(
+        to, "the asker begins the notes", [written(None, ASKER, "ask", "", given=noted, lane=NOTES)], "thread.kind"
+    )
+    _refused(to, "the asker replies in the notes", [NOTE, written(NOTE, ASKER, "reply", "")], "thread.kind")
     _refused(to, "the asker notes", [written(None, ASKER, "reply", "", given=noted, lane=NOTES)], "thread.kind")
     _refused(
         to, "notes begin with an answer", [written(None, ANA, "answer", "", given=noted, lane=NOTES)], "thread.kind"

@@ -1,4 +1,4 @@
-"""The cast and the honest objects of the vectors: a unit, four lists, a case with two lanes."""
+"""The cast and the honest objects of the vectors: a unit, four lists, a case with its talk and its notes."""
 
 import json
 from dataclasses import dataclass

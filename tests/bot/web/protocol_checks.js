@@ -40,6 +40,7 @@ const names = (found) => found.map((one) => `${one.case} ${one.lane} ${one.what}
 
 export const CHECKS = {
   bound: (label, text) => encode(canonical.bound(label, read(text))),
+  writes: (units) => canonical.canonical(String.fromCharCode(...units)),
   digest: (label, text) => canonical.digest(label, read(text)),
   signs: async (point, signature, label, text) => {
     await signatures.verify(point, signature, label, read(text), "signed");

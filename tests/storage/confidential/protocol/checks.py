@@ -164,6 +164,7 @@ def _written(made: object) -> str:
 
 CHECKS: dict[str, Check] = {
     "bound": lambda label, text: encode(canonical.bound(label, canonical.read(text))),
+    "writes": lambda units: canonical.canonical("".join(map(chr, units))),
     "digest": lambda label, text: canonical.digest(label, canonical.read(text)),
     "signs": _signs,
     "decode": lambda text: decode(text).hex(),

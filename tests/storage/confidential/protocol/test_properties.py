@@ -71,17 +71,21 @@ def step(world: World, name: str, number: int) -> None:
     elif name == "include":
         world.write(world.asker, "reply", epochs.Change(excluded=thread.excluded[1:], added=tuple(others[:1])))
     elif name == "lose":
-        lose(world)
+        lose(world, () if officers else tuple(others[:1]))
     elif name == "keep the key" and len(officers) > 1:
         # Valid by the rules of threads, and what the rule for writing is there for: the granter is no reader.
         left = tuple(sorted(one.id for one in readers if one is not author))
         world.write(author, "answer", seal=epochs.Seal(thread.grants[-1].epoch + 1, True, left, thread.excluded))
 
 
-def lose(world: World) -> None:
-    """A restore loses the newest letter, where it was no grant; an end that remembers it resumes."""
+def lose(world: World, added: tuple[str, ...]) -> None:
+    """A restore loses the newest letter, where it was no grant; an end that remembers it resumes.
+
+    A resume is a grant, so where no officer is left the asker adds one, or there is no one to resume for.
+    """
     thread = world.thread()
-    if thread.seq < 2 or thread.grants[-1].seq == thread.seq:
+    has_officer = any(world.chain.is_officer(one) and world.chain.is_active(one) for one in thread.readers)
+    if thread.seq < 2 or thread.grants[-1].seq == thread.seq or not (has_officer or added):
         return
     lost = thread.hashes[-1]
     world.stored.pop()
@@ -90,7 +94,7 @@ def lose(world: World) -> None:
     author = next((one for one in who if one.seen == (thread.seq, lost) and one.role == "officer"), None)
     with pytest.raises(Altered):
         threads.check_seen(world.thread(), thread.hashes[0], thread.seq, lost)
-    world.write(author or world.asker, "resume", epochs.Change(resumes=True))
+    world.write(author or world.asker, "resume", epochs.Change(added=added, resumes=True))
 
 
 def everyone_reads(world: World) -> None:
