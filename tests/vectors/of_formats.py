@@ -344,6 +344,9 @@ def _boxes(to: Collection) -> None:
         to.refuses(
             "unwrap_officer", f"another's box, {wrap}", [b64(secret), wrapped, story.BEA.id, wrap], "altered", "officer"
         )
+    inside = box({**officer, "id": story.BEA.id}, bound("bundle", {"id": story.ANA.id, "wrap": "words"}))
+    args = [b64(secret), inside, story.ANA.id, "words"]
+    to.refuses("unwrap_officer", "another's id inside", args, "altered", "officer")
     for name in officer:
         shorter = box(
             {field: value for field, value in officer.items() if field != name},

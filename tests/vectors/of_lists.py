@@ -258,6 +258,9 @@ def _erase(to: Collection) -> None:
         ("by one who left", made([one.id for one in gone], *(one.signing for one in gone)), "erase.by"),
     ):
         to.refuses("check_erase", f"erase: {name}", [text(given), story.THREAD, ALL[:3], PIN], "altered", reason)
+    notes = [story.NOTE, story.NOTE_TWO]
+    of_notes = text(made([one.id for one in pair], *(one.signing for one in pair), last=letter_hash(story.NOTE_TWO)))
+    to.refuses("check_erase", "erase: of notes", [of_notes, notes, ALL[:3], PIN], "altered", "erase.case")
     for name, by in (
         ("one officer", [ANA.id]),
         ("one twice", [ANA.id] * 2),

@@ -131,7 +131,7 @@ def add_all(to: Collection) -> None:
     )
     for name, heads, erased, found in (
         ("the same", [head, note_head], [], []),
-        ("newer", [{**head, "seq": 3}, note_head], [], []),
+        ("newer", [{**head, "seq": 3, "hash": letter_hash(REPLY)}, note_head], [], []),
         ("lower", [{**head, "seq": 1}, note_head], [], [f"{CASE} talk lower"]),
         ("other", [{**head, "hash": letter_hash(REPLY)}, note_head], [], [f"{CASE} talk other"]),
         ("missing", [head], [], [f"{CASE} notes missing"]),

@@ -179,6 +179,7 @@ def _authors(to: Collection) -> None:
         [written(None, RESERVE, "note", "", given=grant([ANA, RESERVE], 1, lane=NOTES), lane=NOTES)],
         "thread.kind",
     )
+    _refused(to, "notes begin with a hand", [written(None, ANA, "hand", "", given=noted, lane=NOTES)], "thread.kind")
 
 
 def _grants(to: Collection) -> None:

@@ -10,6 +10,7 @@ from tests.vectors.story import (
     ASKER,
     BEA,
     CARLA,
+    DORA,
     HANDED,
     LIST_1,
     LIST_2,
@@ -53,6 +54,9 @@ def add_all(to: Collection) -> None:
     gives("kept by the asker", THREAD, CHAIN, "asker", 3, three, False)
     gives("kept under an expired list", THREAD, CHAIN, ANA.id, 3, three, False, is_in_force=False)
     gives("kept with an exclusion", begun, [LIST_1, LIST_2], ANA.id, 1, ids(ANA, BEA, RESERVE), False, ids(CARLA))
+    gives("a grant first seen from an officer who is here", THREAD, CHAIN, ANA.id, 3, three, False, seen=0)
+    change = {"excluded": ids(DORA)}
+    gives("one is excluded who does not read", THREAD, CHAIN, "asker", 4, three, True, ids(DORA), change=change)
     gives("a reader left", begun, CHAIN, ANA.id, 2, ids(ANA, RESERVE), True, ids(CARLA))
     gives("the recovery key was replaced", THREAD, ALL, CARLA.id, 4, ids(ANA, CARLA, RESERVE_TWO))
     gives("one is added", THREAD, ALL, ANA.id, 4, ids(ANA, CARLA, RESERVE_TWO), change={"added": [CARLA.id]})
