@@ -186,7 +186,9 @@ def _proofs(to: Collection) -> None:
     )
     refused("by the recovery key", after(LIST_2, reader(DORA, 3, (ANA, story.RESERVE))))
     thrice = reader(DORA, 3, (DORA, DORA))
-    for proof, one in zip(thrice["proofs"], sorted((DORA, ANA, story.RESERVE), key=lambda one: one.id), strict=True):
+    for proof, one in zip(
+        thrice["proofs"], sorted((DORA, story.RESERVE, Person("eva", "Eva")), key=lambda one: one.id), strict=True
+    ):
         proof["id"] = one.id
     refused("their own in the name of others", after(LIST_2, thrice))
     refused("by an officer who left", after(LIST_3, reader(DORA, 4, (ANA, BEA))))
