@@ -106,6 +106,8 @@ def _json(to: Collection) -> None:
         ("r and s too large", b64(b"\xff" * 64), "any"),
     ):
         to.refuses("signs", f"signature: {name}", [point(story.UNIT), signature, label, "1"], "altered", "signed")
+    off = b64(unb64(point(story.UNIT))[:-1] + b"\0")
+    to.refuses("signs", "signature: no key", [off, sign(story.UNIT, "any", 1), "any", "1"], "altered", "signed")
     for size in (63, 65, 70):
         args = [point(story.UNIT), b64((fixed("long") * 3)[:size]), "any", "1"]
         to.refuses("signs", f"signature of {size} bytes", args, "malformed", "signed")

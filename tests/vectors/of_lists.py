@@ -112,6 +112,8 @@ def _alone(to: Collection) -> None:
         ("2026-12-13", "expired", "list.until"),
     ):
         to.refuses("check_alone", f"on {today}", [LIST_2, PIN, today], kind, reason)
+    for today in ("", "2026-11-31", "Invalid Date"):
+        to.refuses("check_alone", f"on no day: {today}", [LIST_2, PIN, today], "malformed", "day")
     for today in ("2026-11-11", "2026-11-12", "2026-12-12"):
         to.gives("check_alone", f"on {today}", [LIST_2, PIN, today], 2)
 

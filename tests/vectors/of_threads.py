@@ -191,7 +191,11 @@ def _grants(to: Collection) -> None:
     _refused(to, "an excluded officer is granted", granted(ANA, [ANA, CARLA]), "thread.readers")
     _refused(to, "an officer ends an exclusion", granted(ANA, [ANA, CARLA], excluded=()), "thread.excluded")
     _refused(to, "an officer excludes", granted(ANA, [ANA], excluded=(BEA, CARLA)), "thread.excluded")
-    _refused(to, "a granter who is no reader", granted(DORA, [ANA, BEA]), "thread.signer")
+    _refused(to, "a granter who is in no list", granted(DORA, [ANA, BEA]), "thread.signer")
+    begun = written(None, ASKER, "ask", "", given=grant([ANA, BEA], 1, asker=True))
+    for name, readers in (("grants herself", [ANA, CARLA]), ("grants others", [ANA, BEA])):
+        taken = written(begun, CARLA, "hand", "", given=grant(readers, 2))
+        _refused(to, f"an officer who is no reader {name}", [begun, taken], "thread.author")
     _refused(to, "a reader who is in no list", granted(ANA, [ANA, DORA]), "thread.readers")
     _refused(to, "a reader who left", granted(ANA, [ANA, BEA], list=3), "thread.readers")
     _refused(to, "the recovery key alone", granted(ANA, [RESERVE]), "thread.readers")

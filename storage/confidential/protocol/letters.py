@@ -172,8 +172,9 @@ def seal_letter(
 ) -> Letter:
     """Encrypt and sign a letter; `iv` is given in tests only. Raises Malformed or Refused."""
     iv = os.urandom(12) if iv is None else iv
+    padded = pad(content)
     _check_content(context, content)
-    body = AESGCM(letter_key(key, context)).encrypt(iv, pad(content), bound("letter", context))
+    body = AESGCM(letter_key(key, context)).encrypt(iv, padded, bound("letter", context))
     unsigned = {"context": context, "iv": encode(iv), "body": encode(body)}
     return parse_letter({**unsigned, "signature": signatures.sign(signing, "letter", unsigned)})
 

@@ -36,6 +36,7 @@ const checked = (check, where) => (value) => {
 const reading = (pkcs8) => signatures.importReadingKey(pkcs8);
 const signing = (pkcs8) => signatures.importSigningKey(pkcs8);
 const box = (name) => async (key, ...given) => canonical.canonical(await boxes[name](await boxes.boxKey(decode(key)), ...given));
+const notebook = (text) => notebooks.checkNotebook(read(text));
 const names = (found) => found.map((one) => `${one.case} ${one.lane} ${one.what}`);
 
 export const CHECKS = {
@@ -125,16 +126,16 @@ export const CHECKS = {
     const { epoch, isGrant, readers: granted, excluded } = epochs.nextSeal(known, await chain(listTexts, pin), author, options);
     return { epoch, is_grant: isGrant, readers: granted, excluded };
   },
-  check_notebook: (text) => Boolean(notebooks.checkNotebook(read(text))),
+  check_notebook: (text) => Boolean(notebook(text)),
   open_notebook: async (key, ...given) =>
     canonical.canonical(await notebooks.openNotebook(await boxes.boxKey(decode(key)), ...given)),
   merge: (mine, stored, hashes, listHashes, erased) => {
     const hashAt = (...place) => hashes[place.join(" ")] ?? null;
     const known = new Map(Object.entries(listHashes).map(([serial, hash]) => [Number(serial), hash]));
-    const [notebook, found] = notebooks.merge(JSON.parse(mine), JSON.parse(stored), hashAt, known, erased);
-    return { notebook: canonical.canonical(notebook), found: names(found) };
+    const [merged, found] = notebooks.merge(notebook(mine), notebook(stored), hashAt, known, erased);
+    return { notebook: canonical.canonical(merged), found: names(found) };
   },
-  compare_heads: (text, heads, erased) => names(notebooks.compareHeads(notebooks.checkNotebook(read(text)), heads, erased)),
+  compare_heads: (text, heads, erased) => names(notebooks.compareHeads(notebook(text), heads, erased)),
 };
 
 // What a check gives, or the error that it throws, in the words of the vectors.

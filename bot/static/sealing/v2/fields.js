@@ -21,7 +21,11 @@ export function localDay(moment) {
   return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
-export const dayNumber = (day) => Date.parse(day + "T00:00:00Z") / 86400000;
+// Days since 1970; what is no day throws, as a comparison with NaN would let anything pass.
+export function dayNumber(value) {
+  day(value, "day");
+  return Date.parse(value + "T00:00:00Z") / 86400000;
+}
 
 // ---------------------------------------------------------------- single values
 

@@ -107,8 +107,8 @@ const algorithm = (iv, context) => ({ name: "AES-GCM", iv, additionalData: bound
 
 // `iv` is given in tests only.
 export async function sealLetter(key, context, content, privateKey, iv = crypto.getRandomValues(new Uint8Array(12))) {
-  checkContent(context, content);
   const padded = pad(content);
+  checkContent(context, content);
   const sealed = await crypto.subtle.encrypt(algorithm(iv, context), await letterKey(key, context, "encrypt"), padded);
   const unsigned = { context, iv: encode(iv), body: encode(new Uint8Array(sealed)) };
   return parseLetter({ ...unsigned, signature: await sign(privateKey, "letter", unsigned) });

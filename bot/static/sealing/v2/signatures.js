@@ -16,10 +16,16 @@ export async function sign(privateKey, label, value) {
 
 export async function verify(point, signature, label, value, what) {
   format(signature, what);
-  if (!imported.has(point)) {
-    imported.set(point, await crypto.subtle.importKey("raw", decode(point), ECDSA, false, ["verify"]));
+  const [raw, message] = [decode(point), bound(label, value)];
+  let isValid = false;
+  try {
+    if (!imported.has(point)) {
+      imported.set(point, await crypto.subtle.importKey("raw", raw, ECDSA, false, ["verify"]));
+    }
+    isValid = await crypto.subtle.verify(SHA, imported.get(point), decode(signature), message);
+  } catch {
+    // no key, or not one of this curve: thrown below
   }
-  const isValid = await crypto.subtle.verify(SHA, imported.get(point), decode(signature), bound(label, value));
   if (!isValid) throw new Altered(what);
 }
 

@@ -1,6 +1,5 @@
 """The checks that tests/vectors/protocol.json names, as calls of the Python implementation."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -47,6 +46,11 @@ def thread(texts: Sequence[str], lists_: Sequence[str], pin: str) -> threads.Thr
     return threads.check_thread([letters.read_letter(text) for text in texts], chain(lists_, pin))
 
 
+def day(text: str) -> date:
+    fields.day(text, "day")
+    return date.fromisoformat(text)
+
+
 def private(pkcs8: str) -> ec.EllipticCurvePrivateKey:
     return signatures.import_key(pkcs8)
 
@@ -83,7 +87,7 @@ def _check_posted(
     known = thread(texts, lists_, pin)
     beside = thread(talk, lists_, pin) if talk else None
     posted = letters.read_letter(letter)
-    return threads.check_posted(known, posted, chain(lists_, pin), date.fromisoformat(today), beside).hashes[-1]
+    return threads.check_posted(known, posted, chain(lists_, pin), day(today), beside).hashes[-1]
 
 
 def _open_thread(texts: list[str], lists_: list[str], pin: str, key: str) -> list[str]:
@@ -154,7 +158,8 @@ def _merge(
         return hashes.get(f"{case} {lane} {seq}")
 
     known = {int(serial): value for serial, value in list_hashes.items()}
-    merged, found = notebooks.merge(json.loads(mine), json.loads(stored), hash_at, known, erased)
+    ours, theirs = (notebooks.check_notebook(canonical.read(text)) for text in (mine, stored))
+    merged, found = notebooks.merge(ours, theirs, hash_at, known, erased)
     return {"notebook": canonical.canonical(merged), "found": _found(found)}
 
 
@@ -195,9 +200,7 @@ CHECKS: dict[str, Check] = {
     "route_row": lambda key, one: tokens.route_row(decode(key), one),
     "session_row": lambda key, token, *given: tokens.session_row(decode(key), decode(token), *given),
     "read_list": lambda text: lists.list_hash(lists.read_list(text)["list"]),
-    "check_alone": lambda text, pin, today: (
-        lists.check_alone(lists.read_list(text), pin, date.fromisoformat(today)).serial
-    ),
+    "check_alone": lambda text, pin, today: lists.check_alone(lists.read_list(text), pin, day(today)).serial,
     "check_chain": lambda texts, pin: lists.list_hash(chain(texts, pin).newest),
     "walk": _walk,
     "check_floor": _check_floor,
