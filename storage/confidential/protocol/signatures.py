@@ -4,7 +4,7 @@ Both (r, s) and (r, n - s) verify: no hash, unique key or comparison covers a le
 changes nothing, and WebCrypto would need arithmetic of ours to make or demand the lower one.
 """
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -49,7 +49,7 @@ def import_key(pkcs8: str, where: str = "key") -> PrivateKey:
     """A private key from PKCS #8. Raises Malformed(where)."""
     try:
         key = serialization.load_der_private_key(decode(pkcs8, where), None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Malformed(where) from None
     if not isinstance(key, PrivateKey) or key.curve.name != fields.CURVE.name:
         raise Malformed(where)
