@@ -21,7 +21,9 @@ from runpy import run_module
 from typing import NamedTuple
 
 from bot.cli.main import Commands
+from content import library
 from storage import postgres
+from tests import shipped_course
 
 ROOT = Path(__file__).parents[3]
 LONGEST = 65_536  # bytes of a request
@@ -169,6 +171,8 @@ def _import_commands() -> None:
 
 if __name__ == "__main__":
     _import_commands()
+    shipped_course.share()
+    library.load()
     gc.collect()
     gc.freeze()  # otherwise the collector of each process walks through all of this again
     serve()
