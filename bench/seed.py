@@ -4,7 +4,7 @@ Servant n has the id n, the Telegram chat CHAT + n and, where there are prompts,
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,7 +49,7 @@ def scenario() -> Scenario:
 def prompt_message(number: int) -> Message:
     """The message of prompt `number`."""
     chosen = scenario()
-    prompt = Prompt(number, number, datetime.now(UTC).date(), chosen.id, chosen.competency, "new")
+    prompt = Prompt(number, number, _today(), chosen.id, chosen.competency, "new")
     return daily.prompt_message(library(), prompt, chosen)
 
 
@@ -73,11 +73,15 @@ async def enrolled_servants(url: str, count: int, *, hour: int = UNPLANNED_HOUR,
         await database.close()
 
 
+def _today() -> date:
+    """The servants' day: in the evening that of UTC is tomorrow's, whose prompts are still to be planned."""
+    return datetime.now(INSTALLATION.timezone).date()
+
+
 def _servant(number: int, hour: int) -> dict[str, Any]:
-    now = datetime.now(UTC)
     version = library().phrases.template("es", "notice.version")
     fixed = {"institution_id": 1, "state": "active", "language": "es", "notice_version": version}
-    return fixed | {"id": number, "hour": hour, "consented_at": now, "enrolled_on": now.date()}
+    return fixed | {"id": number, "hour": hour, "consented_at": datetime.now(UTC), "enrolled_on": _today()}
 
 
 def _address(number: int) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _address(number: int) -> dict[str, Any]:
 def _prompt(number: int) -> dict[str, Any]:
     chosen = scenario()
     fixed = {"scenario_id": chosen.id, "competency_id": chosen.competency, "reason": "new"}
-    return fixed | {"id": number, "servant_id": number, "day": datetime.now(UTC).date()}
+    return fixed | {"id": number, "servant_id": number, "day": _today()}
 
 
 async def _insert_in_chunks(tx: Transaction, table: Table, rows: Iterator[dict[str, Any]]) -> None:
