@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from content.library import Library
 from storage.learning import record
+from tests.cast import Clock
 from tests.phones.telegram import TelegramPhone
 from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
-from tests.product import Product
+from tests.product import Product, running
 
 Phone = TelegramPhone | WebchatPhone | WhatsAppPhone
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
@@ -144,3 +147,20 @@ async def test_a_template_that_only_announces_the_question_does_not_show_it(prod
         assert ana.buttons() == ["Ver la pregunta"]
         await ana.type("b")
     assert await answers(product) == [(MONDAY, "b", TUESDAY)]
+
+
+async def test_a_template_that_holds_the_question_shows_it(
+    sqlite_url: str, tmp_path: Path, library: Library, clock: Clock
+) -> None:
+    """With WHATSAPP_PROMPT=direct the person has read it: a letter below it is its answer."""
+    async with running(sqlite_url, tmp_path, library, clock, whatsapp_prompt="direct") as product:
+        product.meta.auto_statuses = True
+        async with product.whatsapp() as ana:
+            await ana.start("LEON")
+            await ana.tap("Acepto")
+            await ana.tap("9:00")
+            product.clock.move(hours=11)
+            await tuesday_nine(product)
+            product.clock.move(minutes=1)
+            await ana.type("b")
+        assert await answers(product) == [(TUESDAY, "b", TUESDAY)]

@@ -48,3 +48,14 @@ def test_the_parts_of_a_key_are_read_as_they_were_written() -> None:
             assert parts == {name: known[name] for name in rung}
             seen |= set(parts)
     assert seen == set(known)
+
+
+def test_of_the_sure_answers_the_wrong_ones_are_counted() -> None:
+    """The map shows where people are sure and wrong."""
+    given = [("a", True, True), ("a", True, True), ("b", False, True), ("c", False, False), ("b", False, False)]
+    rows = [
+        Row(number, number, 3, "t", "s", "r", option, is_right=is_right, is_sure=is_sure)
+        for number, (option, is_right, is_sure) in enumerate(given)
+    ]
+    counted = {"total": 5, "a": 2, "b": 2, "c": 1, "d": 0, "sure": 3, "sure_wrong": 1}
+    assert LADDERS[Lane.MAP].measures(rows) == counted
