@@ -91,6 +91,13 @@ async def test_three_from_one_person_pause_nothing(stage: Stage) -> None:
     assert stage.telegram.tried == ["ana 1", "ana 2", "ana 3"]
 
 
+async def test_refusals_of_two_kinds_are_counted_apart(stage: Stage) -> None:
+    refuse(stage, "ana", "beto", "caro")
+    await send(stage, "ana", "beto")
+    await send(stage, "caro", kind=NOTICE)
+    assert await pauses(stage) == {}
+
+
 async def test_pauses_grow_up_to_a_limit_and_try_three_each_time(stage: Stage) -> None:
     people = ["ana", "beto", "caro", "dani", "eva"]
     refuse(stage, *people)
