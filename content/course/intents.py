@@ -101,6 +101,7 @@ class Intents:
         Both mappings are keyed by file name. Patterns that cannot be compiled are in `faults`, as file, field and
         message.
         """
+        self.intents = intents
         self.faults: list[tuple[str, str, str]] = []
         self._languages = []
         by_language: dict[str, Vocabulary] = {vocabulary.language: vocabulary for vocabulary in vocabularies.values()}
@@ -141,7 +142,7 @@ class Intents:
     def _compiled(self, file: str, intent: Intent, language: str) -> Iterator[Rule]:
         """The rules of one intent in a language; patterns that cannot be compiled are added to `faults`."""
         lists = intent.lists.in_language(language)
-        for place, kind, typed, answer in _sources(intent):
+        for place, kind, typed, answer in pattern_sources(intent):
             for index, source in enumerate(typed.in_language(language)):
                 field = f"{place}.{language}.{index}"
                 try:
@@ -150,7 +151,7 @@ class Intents:
                     self.faults.append((file, field, f"{fault} (pattern: {source!r})"))
 
 
-def _sources(intent: Intent) -> Iterator[tuple[str, RuleKind, Typed, str | None]]:
+def pattern_sources(intent: Intent) -> Iterator[tuple[str, RuleKind, Typed, str | None]]:
     """The patterns of an intent, with their place in the file, what they are for, and the answer they lead to."""
     yield "unless", RuleKind.EXCEPTION, intent.unless, None
     for number, group in enumerate(intent.groups):
@@ -239,38 +240,10 @@ def _sentence(words: Sequence[str]) -> str:
 
 
 def intent_problems(intents: Mapping[str, Intent], recognizer: Intents) -> list[Problem]:
-    """Patterns that cannot be read or that no example needs, and texts that are recognized as something else."""
+    """Patterns that cannot be read, and files of another name than their intent."""
     problems = [Problem(*fault) for fault in recognizer.faults]
     for file, intent in intents.items():
         if PurePath(file).stem != intent.intent:
             message = f"the file must be named after its intent (seen: {intent.intent!r})"
             problems.append(Problem(file, "intent", message))
-        used: set[str] = set()
-        problems += _text_problems(file, intent, recognizer, used)
-        fields = [
-            f"{place}.{language}.{index}"
-            for place, _, typed, _ in _sources(intent)
-            for language in LANGUAGES
-            for index in range(len(typed.in_language(language)))
-        ]
-        broken = {field for name, field, _ in recognizer.faults if name == file}
-        problems += [
-            Problem(file, field, "no example has this pattern; add one, or remove the pattern")
-            for field in fields
-            if field not in used | broken
-        ]
     return problems
-
-
-def _text_problems(file: str, intent: Intent, recognizer: Intents, used: set[str]) -> Iterator[Problem]:
-    """Texts of a file that are not recognized as expected; the fields of the patterns that they have go to `used`."""
-    for language in LANGUAGES:
-        for name, typed in (("examples", intent.examples), ("near_misses", intent.near_misses)):
-            for index, text in enumerate(typed.in_language(language)):
-                field, found = f"{name}.{language}.{index}", set(recognizer.find(text))
-                used |= {rule.field for rule in recognizer.matches(text) if rule.intent == intent.intent}
-                if name == "near_misses" and intent.intent in found:
-                    yield Problem(file, field, f"recognized as {intent.intent!r} (text: {text!r})")
-                if name == "examples" and found != {intent.intent}:
-                    seen = ", ".join(sorted(found)) or "nothing"
-                    yield Problem(file, field, f"expected {intent.intent!r} alone (text: {text!r}; seen: {seen})")

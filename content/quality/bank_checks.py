@@ -13,7 +13,7 @@ from functools import lru_cache
 from content.course.scenario import LETTERS, Option, Scenario
 from content.library import Library
 from content.problems import Problem
-from content.quality import readability
+from content.quality import intent_checks, readability
 from content.quality.style_rules import Wording, shipped_wording
 from content.text import LANGUAGES, fold
 
@@ -39,7 +39,7 @@ def faults(library: Library, wording: Wording | None = None) -> list[Problem]:
     """
     wording = shipped_wording() if wording is None else wording
     bank = [scenario for scenario in library.scenarios.values() if scenario.state == "published"]
-    found = [*_positions(bank), *_lengths(bank), *_variant_counts(library)]
+    found = [*_positions(bank), *_lengths(bank), *_variant_counts(library), *intent_checks.faults(library.intents)]
     for scenario in library.scenarios.values():
         if scenario.state != "retired":
             found += [*_readability(library, scenario), *_wording(library, scenario, wording)]

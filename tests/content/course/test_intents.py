@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from content import library as course
 from content.course.intents import DISTRESS, STOP
 from content.library import SHIPPED
-from content.problems import BrokenContent
+from content.problems import BrokenContent, Problem
+from content.quality import bank_checks
 from content.text import LANGUAGES
 
 Typed = Mapping[str, Mapping[str, Sequence[str]]]
@@ -200,6 +201,15 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def reported(folder: Path) -> list[Problem]:
+    """What `integra check` reports of an installation's own intents."""
+    try:
+        library = course.load(overlay=folder.parent)
+    except BrokenContent as broken:
+        return list(broken.problems)
+    return [one for one in bank_checks.faults(library) if "intents/" in one.file]
+
+
 def test_an_installation_can_add_an_intent(folder: Path) -> None:
     found = course.load(overlay=folder.parent).intents.find("Mi estimado chido")
     assert found == {"thanks": None}
@@ -212,9 +222,7 @@ def test_a_text_like_the_examples_has_their_intent_if_the_file_says_so(folder: P
     assert find("oigan, me encanta mucho el curso que hicieron") == {"praise": None}
     assert not any(find(text) for text in ("no es un bonito curso", "me encanta la pizza", "el curso"))
     (folder / "praise.toml").write_text(LIKE.replace("likeness = 1.0", ""), encoding="utf-8")
-    with pytest.raises(BrokenContent) as broken:
-        course.load(overlay=folder.parent)
-    assert {one.field for one in broken.value.problems} == {"examples.es.1", "examples.es.2", "examples.es.3"}
+    assert {one.field for one in reported(folder)} == {"examples.es.1", "examples.es.2", "examples.es.3"}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -222,9 +230,8 @@ def test_a_mistake_is_reported_with_file_and_field(mistake: str, folder: Path) -
     old, new, expected = MISTAKES[mistake]
     assert old in MINIMAL
     (folder / "thanks.toml").write_text(MINIMAL.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(BrokenContent) as broken:
-        course.load(overlay=folder.parent)
-    assert any("thanks.toml" in one.file and expected in str(one) for one in broken.value.problems), str(broken.value)
+    problems = reported(folder)
+    assert any("thanks.toml" in one.file and expected in str(one) for one in problems), problems
 
 
 def test_a_new_pattern_that_takes_other_intents_examples_is_reported(folder: Path) -> None:
@@ -233,8 +240,4 @@ def test_a_new_pattern_that_takes_other_intents_examples_is_reported(folder: Pat
     (folder / "stop.toml").write_text(
         text.replace('"dejar de mandarme', '"acoso", "dejar de mandarme', 1), encoding="utf-8"
     )
-    with pytest.raises(BrokenContent) as broken:
-        course.load(overlay=folder.parent)
-    assert any(
-        one.file == "intents/distress.toml" and "seen: distress, stop" in str(one) for one in broken.value.problems
-    )
+    assert any(one.file == "intents/distress.toml" and "seen: distress, stop" in str(one) for one in reported(folder))
