@@ -174,3 +174,16 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     assert found
     assert [name for name, content in found.items() if CANARY in content] == []
     await database.close()
+
+
+async def test_who_leaves_is_named_by_no_handled_update_and_what_waits_is_still_theirs(database: Database) -> None:
+    """What waits keeps its address, as it is still to be handled in order."""
+    async with database.write() as tx:
+        await store(tx, "ana:1", "beto:2")
+    await handle_all(database)
+    async with database.write() as tx:
+        await store(tx, "ana:3")
+        await updates.erase_address(tx, "telegram", "ana")
+    async with database.read() as tx:
+        named = {row.key: row.address for row in await tx.execute(select(table.c.key, table.c.address))}
+    assert named == {"1": "", "2": "beto", "3": "ana"}
