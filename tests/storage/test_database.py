@@ -8,8 +8,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from storage import database as database_module
 from storage.database import Database, DatabaseUnavailable, open_database, parse_url
@@ -285,4 +285,14 @@ async def test_an_exception_never_shows_what_was_being_stored(database: Database
 
     with pytest.raises(IntegrityError) as raised:
         await store()
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_an_exception_never_shows_what_was_searched_for(database: Database) -> None:
+    async def search() -> None:
+        async with database.read() as tx:
+            await tx.execute(text("SELECT * FROM missing WHERE word = :word"), {"word": SECRET})
+
+    with pytest.raises((DBAPIError, DatabaseUnavailable)) as raised:  # SQLite gives one code to many faults
+        await search()
     assert SECRET not in "".join(traceback.format_exception(raised.value))
