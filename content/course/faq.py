@@ -106,9 +106,16 @@ class Faq:
         return self._found(self._indexes[self._likely_language(text, language)].find(text, limit))
 
     def find_support(self, text: str, language: str, answer: str | None, limit: int = 1) -> tuple[FaqEntry, ...]:
-        """The entries with a path that match a text of distress best; if none does, the entry `answer`."""
-        found = self._support_indexes[self._likely_language(text, language)].find(text, limit)
-        return self._found(found or ((answer,) if answer else tuple(self._on_harassment)[:1]))
+        """The entry `answer`, or without one those with a path that match a text of distress best.
+
+        A text in which no word points to an entry gets the first of the path: it speaks of all violence at work.
+        """
+        if answer:
+            return self._found((answer,))
+        likely = self._likely_language(text, language)
+        indexes = sorted(self._support_indexes.items(), key=lambda item: item[0] != likely)
+        found = next((ids for _, index in indexes if (ids := index.find(text, limit))), ())
+        return self._found(found or tuple(self._on_harassment)[:1])
 
     def _found(self, ids: Iterable[str]) -> tuple[FaqEntry, ...]:
         return tuple(self.entries[id] for id in ids)

@@ -46,7 +46,7 @@ class PatternGroup(ContentModel):
 
     `anywhere` patterns count at any place in a text. `alone` patterns count as the whole text, or as its first or last
     part between punctuation marks, with nothing around them but greetings and thanks. `answer` names the entry of the
-    FAQ that is shown if the search finds no better one.
+    FAQ that is shown; without one the search chooses it.
     """
 
     id: Identifier

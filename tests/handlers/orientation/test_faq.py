@@ -133,6 +133,9 @@ SUPPORTED = [
     ("alguien de mi equipo se queja de acoso, ¿qué hago?", "recibo-queja-de-acoso"),
     ("mi jefe me humilla enfrente de todos", "violencia-en-el-trabajo"),
     ("me amenazaron por denunciar", "represalias"),
+    ("mi jefe me amenaza con correrme si digo algo", "violencia-en-el-trabajo"),
+    ("me obligan a firmar", "me-obligan"),
+    ("tengo miedo", "violencia-en-el-trabajo"),
     ("harassment", "me-acosan"),
     ("el comité de ética me puede ayudar con un problema de acoso", "mi-jefatura-me-hostiga"),
 ]
