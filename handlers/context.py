@@ -74,12 +74,9 @@ class Context(WorkContext):
     def heard_at(self) -> datetime | None:
         """When the user wrote, by the platform's clock: the start of the reply window. None: the channel has no window.
 
-        An update that arrives a week late opens no window, hence not `now`. A timestamp in the future counts as `now`.
+        An update that arrives a week late opens no window, hence not `now`.
         """
-        if self.capabilities.reply_window is None:
-            return None
-        at = self.update.at
-        return min(datetime.fromtimestamp(at, UTC), self.now) if 0 < at < MAX_UNIX_TIME else self.now
+        return None if self.capabilities.reply_window is None else self.acted_at
 
     @property
     def acted_at(self) -> datetime:

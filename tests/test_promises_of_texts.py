@@ -39,8 +39,7 @@ def _texts(library: Library, language: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("language", ["es", "en"])
 def test_no_text_says_who_alone_can_read_while_changed_rows_are_not_refused(library: Library, language: str) -> None:
-    if _state("A7") == "holds":
-        pytest.skip("a promise may be made then")
+    may_promise = _state("A7") == "holds"
     promises = [
         f"{key}: {sentence}"
         for key, text in _texts(library, language)
@@ -49,4 +48,4 @@ def test_no_text_says_who_alone_can_read_while_changed_rows_are_not_refused(libr
         and re.search(READING[language], sentence, re.IGNORECASE)
         and key not in NO_PROMISE
     ]
-    assert promises == []
+    assert may_promise or promises == []

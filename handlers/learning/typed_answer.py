@@ -118,7 +118,8 @@ def _question(context: Context, prompts: Sequence[Prompt], letter: str) -> Messa
     """Ask to which of these prompts the letter is the answer; each button answers one of them."""
     lines = {language: "\n".join(_line(context, prompt, language) for prompt in prompts) for language in LANGUAGES}
     rows = tuple(
-        (Button("button.which", f"answer:{prompt.id}:{letter}", {"day": _day(context, prompt)}),) for prompt in prompts
+        (Button("button.which", f"answer:{prompt.id}:{letter}", {"day": _day_label(context, prompt)}),)
+        for prompt in prompts
     )
     return Message("answer.which", {"letter": letter.upper(), "lines": Text(**lines)}, rows)
 
@@ -127,10 +128,10 @@ def _line(context: Context, prompt: Prompt, language: str) -> str:
     """For example: Lunes 23: «La proveedora de uniformes te invita a comer ...»."""
     situation = context.library.scenarios[prompt.scenario_id].situation.in_language(language)
     begin = situation if len(situation) <= MAX_QUOTED else situation[:MAX_QUOTED].rsplit(" ", 1)[0] + " ..."
-    return f"{_day(context, prompt).in_language(language)}: «{begin}»"
+    return f"{_day_label(context, prompt).in_language(language)}: «{begin}»"
 
 
-def _day(context: Context, prompt: Prompt) -> Text:
+def _day_label(context: Context, prompt: Prompt) -> Text:
     """Weekday and day of the month of a prompt."""
     names = {
         language: context.library.phrases.plain(language, f"weekday.{prompt.day.isoweekday()}", {"day": prompt.day.day})

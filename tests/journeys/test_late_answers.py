@@ -22,15 +22,20 @@ async def not_now() -> None:
     """The product is away: what a person does waits at the platform, or with us."""
 
 
+async def enrol(phone: Phone) -> None:
+    """Enrol on Monday at 9:00; the first prompt comes at once."""
+    await phone.start("LEON")
+    await phone.tap("Acepto")
+    await phone.tap("9:00")
+
+
 @pytest.fixture(params=["webchat", "telegram", "whatsapp"])
 async def ana(request: pytest.FixtureRequest, product: Product) -> AsyncIterator[Phone]:
     """Ana's phone, enrolled on Monday at 9:00 with Monday's prompt before her."""
     phone: Phone = getattr(product, request.param)()
     product.meta.auto_statuses = True
     async with phone:
-        await phone.start("LEON")
-        await phone.tap("Acepto")
-        await phone.tap("9:00")
+        await enrol(phone)
         yield phone
         too_late = "query is too old"  # to acknowledge a press of yesterday, which is no fault of ours
         assert not [refusal for refusal in product.fake_telegram.refusals if too_late not in refusal]
@@ -109,9 +114,7 @@ async def test_a_second_letter_is_asked_about_and_a_tap_settles_it(ana: Phone, p
 
 async def test_a_quoted_question_is_answered_on_telegram(product: Product) -> None:
     async with product.telegram() as ana:
-        await ana.start("LEON")
-        await ana.tap("Acepto")
-        await ana.tap("9:00")
+        await enrol(ana)
         monday = ana.person.read()[-1]
         product.clock.move(hours=11)
         await tuesday_nine(product)
@@ -123,9 +126,7 @@ async def test_a_quoted_question_is_answered_on_telegram(product: Product) -> No
 async def test_a_quoted_question_is_answered_on_whatsapp(product: Product) -> None:
     product.meta.auto_statuses = True
     async with product.whatsapp() as ana:
-        await ana.start("LEON")
-        await ana.tap("Acepto")
-        await ana.tap("9:00")
+        await enrol(ana)
         monday = ana.person.read()[-1]
         product.clock.move(hours=11)
         await tuesday_nine(product)
@@ -139,9 +140,7 @@ async def test_a_template_that_only_announces_the_question_does_not_show_it(prod
     """A letter typed below the announcement cannot answer what the person has not read."""
     product.meta.auto_statuses = True
     async with product.whatsapp() as ana:
-        await ana.start("LEON")
-        await ana.tap("Acepto")
-        await ana.tap("9:00")
+        await enrol(ana)
         product.clock.move(hours=11)
         await tuesday_nine(product)
         assert ana.buttons() == ["Ver la pregunta"]
@@ -156,9 +155,7 @@ async def test_a_template_that_holds_the_question_shows_it(
     async with running(sqlite_url, tmp_path, library, clock, whatsapp_prompt="direct") as product:
         product.meta.auto_statuses = True
         async with product.whatsapp() as ana:
-            await ana.start("LEON")
-            await ana.tap("Acepto")
-            await ana.tap("9:00")
+            await enrol(ana)
             product.clock.move(hours=11)
             await tuesday_nine(product)
             product.clock.move(minutes=1)
