@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from typing import Any
 
 from tests.vectors import story
@@ -25,46 +26,62 @@ from tests.vectors.primitives import (
 WORDS = "Árbol CAMINO  perro, lápiz\nnube raíz zorro ñandú"
 PLAIN_WORDS = "arbol camino perro lapiz nube raiz zorro nandu"
 IV = fixed("iv", 12)
+SECRET = fixed("wrapping")
+ASKER: dict[str, Any] = {
+    "v": 2, "case": story.CASE, "reading": pkcs8(story.ASKER.reading), "signing": pkcs8(story.ASKER.signing),
+    "unit": point(story.UNIT), "list": {"serial": 2, "hash": story.list_hash(story.LIST_2)},
+    "first": letter_hash(story.ASK), "seen": {"seq": 2, "hash": letter_hash(story.ANSWER)}, "version": 2,
+}  # fmt: skip
+OFFICER: dict[str, Any] = {
+    "v": 2, "id": story.ANA.id, "reading": pkcs8(story.ANA.reading), "signing": pkcs8(story.ANA.signing),
+    "notebook": b64(fixed("notebook")), "unit": point(story.UNIT),
+}  # fmt: skip
 
 
 def add_all(to: Collection) -> None:
-    _boxes(to)
+    to.gives("locator", "eight words", [WORDS], b64(hkdf(_pbkdf2(PLAIN_WORDS), b"integra/2/locator")))
+    _asker(to)
+    _bundle(to)
+    _officer(to)
+    _officer_changed(to)
+    _unit(to)
     _tokens(to)
 
 
-def _boxes(to: Collection) -> None:
-    stretched = _pbkdf2(PLAIN_WORDS)
-    to.gives("locator", "eight words", [WORDS], b64(hkdf(stretched, b"integra/2/locator")))
-    secret = fixed("wrapping")
-    asker = {
-        "v": 2, "case": story.CASE, "reading": pkcs8(story.ASKER.reading), "signing": pkcs8(story.ASKER.signing),
-        "unit": point(story.UNIT), "list": {"serial": 2, "hash": story.list_hash(story.LIST_2)},
-        "first": letter_hash(story.ASK), "seen": {"seq": 2, "hash": letter_hash(story.ANSWER)}, "version": 2,
-    }  # fmt: skip
-    aad = bound("asker", {"case": story.CASE, "version": 2})
+def _box(value: Any, bound_to: bytes) -> dict[str, str]:
+    return {"iv": b64(IV), "body": encrypt(SECRET, IV, text(value).encode(), bound_to)}
 
-    def box(value: Any, bound_to: bytes) -> dict[str, str]:
-        return {"iv": b64(IV), "body": encrypt(secret, IV, text(value).encode(), bound_to)}
 
-    to.gives("unwrap_asker", "the asker's box", [b64(secret), box(asker, aad), story.CASE, 2], text(asker))
-    to.refuses("unwrap_asker", "an older version", [b64(secret), box(asker, aad), story.CASE, 3], "altered", "asker")
-    to.refuses(
-        "unwrap_asker",
-        "another version inside",
-        [b64(secret), box({**asker, "version": 1}, aad), story.CASE, 2],
-        "altered",
-        "asker",
-    )
-    for name in asker:
-        less = {field: value for field, value in asker.items() if field != name}
-        to.refuses(
-            "unwrap_asker",
-            f"asker without {name}",
-            [b64(secret), box(less, aad), story.CASE, 2],
-            "malformed",
-            f"asker.{name}",
-        )
-    stored = box(asker, aad)
+def _asker_box(asker: dict[str, Any]) -> dict[str, str]:
+    return _box(asker, bound("asker", {"case": story.CASE, "version": 2}))
+
+
+def _officer_box(officer: dict[str, Any], wrap: str) -> dict[str, str]:
+    return _box(officer, bound("bundle", {"id": story.ANA.id, "wrap": wrap}))
+
+
+def _without_each(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of each field, and the value without that field."""
+    for name in value:
+        yield name, {field: kept for field, kept in value.items() if field != name}
+
+
+def _asker(to: Collection) -> None:
+    """The asker's box, under another version and without each of its fields."""
+
+    def refused(name: str, asker: dict[str, Any], version: int, kind: str, reason: str) -> None:
+        to.refuses("unwrap_asker", name, [b64(SECRET), _asker_box(asker), story.CASE, version], kind, reason)
+
+    to.gives("unwrap_asker", "the asker's box", [b64(SECRET), _asker_box(ASKER), story.CASE, 2], text(ASKER))
+    refused("an older version", ASKER, 3, "altered", "asker")
+    refused("another version inside", {**ASKER, "version": 1}, 2, "altered", "asker")
+    for name, less in _without_each(ASKER):
+        refused(f"asker without {name}", less, 2, "malformed", f"asker.{name}")
+
+
+def _bundle(to: Collection) -> None:
+    """What the asker signs about her stored box."""
+    stored = _asker_box(ASKER)
     statement = {"case": story.CASE, "version": 2, "hash": digest("box", stored)}
     yes = sign(story.ASKER.signing, "bundle", statement)
     to.gives("verify_bundle", "a bundle", [point(story.ASKER.signing), yes, story.CASE, 2, stored], True)
@@ -75,49 +92,46 @@ def _boxes(to: Collection) -> None:
         "altered",
         "bundle.signature",
     )
-    officer: dict[str, Any] = {
-        "v": 2, "id": story.ANA.id, "reading": pkcs8(story.ANA.reading), "signing": pkcs8(story.ANA.signing),
-        "notebook": b64(fixed("notebook")), "unit": point(story.UNIT),
-    }  # fmt: skip
+
+
+def _officer(to: Collection) -> None:
+    """An officer's box under her words and under her code, each opened by her and as another's."""
     for wrap in ("words", "code"):
-        wrapped = box(officer, bound("bundle", {"id": story.ANA.id, "wrap": wrap}))
+        wrapped = _officer_box(OFFICER, wrap)
         to.gives(
-            "unwrap_officer", f"an officer's box, {wrap}", [b64(secret), wrapped, story.ANA.id, wrap], text(officer)
+            "unwrap_officer", f"an officer's box, {wrap}", [b64(SECRET), wrapped, story.ANA.id, wrap], text(OFFICER)
         )
         to.refuses(
-            "unwrap_officer", f"another's box, {wrap}", [b64(secret), wrapped, story.BEA.id, wrap], "altered", "officer"
+            "unwrap_officer", f"another's box, {wrap}", [b64(SECRET), wrapped, story.BEA.id, wrap], "altered", "officer"
         )
-    inside = box({**officer, "id": story.BEA.id}, bound("bundle", {"id": story.ANA.id, "wrap": "words"}))
-    args = [b64(secret), inside, story.ANA.id, "words"]
-    to.refuses("unwrap_officer", "another's id inside", args, "altered", "officer")
-    for name in officer:
-        shorter = box(
-            {field: value for field, value in officer.items() if field != name},
-            bound("bundle", {"id": story.ANA.id, "wrap": "words"}),
-        )
-        to.refuses(
-            "unwrap_officer",
-            f"officer without {name}",
-            [b64(secret), shorter, story.ANA.id, "words"],
-            "malformed",
-            f"officer.{name}",
-        )
+
+
+def _officer_changed(to: Collection) -> None:
+    """An officer's box with another's id inside, and without each of its fields."""
+
+    def refused(name: str, officer: dict[str, Any], kind: str, reason: str) -> None:
+        args = [b64(SECRET), _officer_box(officer, "words"), story.ANA.id, "words"]
+        to.refuses("unwrap_officer", name, args, kind, reason)
+
+    refused("another's id inside", {**OFFICER, "id": story.BEA.id}, "altered", "officer")
+    for name, less in _without_each(OFFICER):
+        refused(f"officer without {name}", less, "malformed", f"officer.{name}")
+
+
+def _unit(to: Collection) -> None:
+    """The box with the unit's key, and with another's key or id inside."""
     unit = {"v": 2, "id": story.ANA.id, "unit": point(story.UNIT), "signing": pkcs8(story.UNIT)}
-    unit_aad = bound("unit", {"id": story.ANA.id, "unit": point(story.UNIT)})
-    to.gives(
-        "unwrap_unit", "the unit's box", [b64(secret), box(unit, unit_aad), story.ANA.id, point(story.UNIT)], text(unit)
-    )
+
+    def args(inside: dict[str, Any]) -> list[Any]:
+        box = _box(inside, bound("unit", {"id": story.ANA.id, "unit": point(story.UNIT)}))
+        return [b64(SECRET), box, story.ANA.id, point(story.UNIT)]
+
+    to.gives("unwrap_unit", "the unit's box", args(unit), text(unit))
     for name, other in (
         ("another's key", {**unit, "signing": pkcs8(story.OTHER_UNIT)}),
         ("another's id", {**unit, "id": ident("x")}),
     ):
-        to.refuses(
-            "unwrap_unit",
-            f"the unit's box with {name}",
-            [b64(secret), box(other, unit_aad), story.ANA.id, point(story.UNIT)],
-            "altered",
-            "unit",
-        )
+        to.refuses("unwrap_unit", f"the unit's box with {name}", args(other), "altered", "unit")
 
 
 def _pbkdf2(words: str) -> bytes:

@@ -33,65 +33,88 @@ from tests.vectors.primitives import (
 )
 
 IV = fixed("iv", 12)
+LETTER = json.loads(story.ASK)
+LETTER_KEY = b64(story.case_key("talk", 1))
+INSIDE = {"text": "¿Puedo firmar? 🙂", "fields": {"name": "Inés"}, "before": "", "bell": b64(fixed("bell"))}
+NOT_CANONICAL = {  # JSON, by what is wrong with it
+    "a lone surrogate": '"\\ud800"',
+    "a lone low surrogate in a list": '["\\udc00a"]',
+    "surrogates in the wrong order": '"\\ude42\\ud83d"',
+    "an escaped pair": '"\\ud83d\\ude42"',
+    "a letter that is escaped without need": '"\\u0061"',
+    "an upper-case escape": '"\\u001F"',
+    "an escaped slash": '"\\/"',
+    "a fraction": "1.5",
+    "a whole number with a fraction": "1.0",
+    "an exponent": "1e2",
+    "minus zero": "-0",
+    "a leading zero": "01",
+    "plus": "+1",
+    "2^53": "9007199254740992",
+    "2^53 + 1": "9007199254740993",
+    "-2^53": "-9007199254740992",
+    "a number of 400 digits": "1" + "0" * 400,
+    "NaN": "NaN",
+    "Infinity": "-Infinity",
+    "a key that is not ASCII": '{"ñ":1}',
+    "keys in another order": '{"b":1,"a":2}',
+    "keys in the order of numbers": '{"9":1,"10":2}',
+    "a doubled key": '{"a":1,"a":1}',
+    "a doubled __proto__": '{"__proto__":1,"__proto__":1}',
+    "a space": '{"a": 1}',
+    "a line break at the end": "1\n",
+    "a byte order mark": "\ufeff1",
+    "single quotes": "'a'",
+    "a comma too many": "[1,]",
+    "a control character": '"\t"',
+    "nothing": "",
+    "17 levels": "[" * 17 + "]" * 17,
+    "5,000 levels": "[" * 5000 + "]" * 5000,
+}
 
 
 def add_all(to: Collection) -> None:
-    _json(to)
+    _canonical(to)
+    _not_canonical(to)
+    _limits_of_json(to)
+    _signatures(to)
     _values(to)
     _pins(to)
     _keys(to)
-    _letters(to)
+    _letter(to)
+    _letter_contexts(to)
+    _body_sizes(to)
+    _opened_letter(to)
+    _sealed_letter(to)
+    _padded_sizes(to)
+    _wrong_contents(to)
 
 
-def _json(to: Collection) -> None:
+def _canonical(to: Collection) -> None:
+    """Values of each type, as they are bound and hashed."""
     strange = 'ñ\n"\\/\u2028\x00\x7f\x1f🙂'
     nested = {"b": [1, True, None, strange], "a": {"10": 1, "9": 2, "": -5}}
     values: tuple[Any, ...] = (nested, [], 0, -1, "", 2**53 - 1, False)
     for value in values:
         to.gives("bound", f"T of {text(value)[:20]}", ["any", text(value)], b64(bound("any", value)))
         to.gives("digest", f"hash of {text(value)[:20]}", ["any", text(value)], digest("any", value))
-    wrong = {
-        "a lone surrogate": '"\\ud800"',
-        "a lone low surrogate in a list": '["\\udc00a"]',
-        "surrogates in the wrong order": '"\\ude42\\ud83d"',
-        "an escaped pair": '"\\ud83d\\ude42"',
-        "a letter that is escaped without need": '"\\u0061"',
-        "an upper-case escape": '"\\u001F"',
-        "an escaped slash": '"\\/"',
-        "a fraction": "1.5",
-        "a whole number with a fraction": "1.0",
-        "an exponent": "1e2",
-        "minus zero": "-0",
-        "a leading zero": "01",
-        "plus": "+1",
-        "2^53": "9007199254740992",
-        "2^53 + 1": "9007199254740993",
-        "-2^53": "-9007199254740992",
-        "a number of 400 digits": "1" + "0" * 400,
-        "NaN": "NaN",
-        "Infinity": "-Infinity",
-        "a key that is not ASCII": '{"ñ":1}',
-        "keys in another order": '{"b":1,"a":2}',
-        "keys in the order of numbers": '{"9":1,"10":2}',
-        "a doubled key": '{"a":1,"a":1}',
-        "a doubled __proto__": '{"__proto__":1,"__proto__":1}',
-        "a space": '{"a": 1}',
-        "a line break at the end": "1\n",
-        "a byte order mark": "\ufeff1",
-        "single quotes": "'a'",
-        "a comma too many": "[1,]",
-        "a control character": '"\t"',
-        "nothing": "",
-        "17 levels": "[" * 17 + "]" * 17,
-        "5,000 levels": "[" * 5000 + "]" * 5000,
-    }
-    for name, given in wrong.items():
+
+
+def _not_canonical(to: Collection) -> None:
+    for name, given in NOT_CANONICAL.items():
         to.refuses("bound", f"JSON with {name}", ["any", given], "malformed", "json")
+
+
+def _limits_of_json(to: Collection) -> None:
+    """The deepest nesting that is allowed, a key that JavaScript uses itself, and texts with a lone surrogate."""
     to.gives("bound", "16 levels", ["any", "[" * 16 + "]" * 16], b64(bound("any", json.loads("[" * 16 + "]" * 16))))
     to.gives("bound", "__proto__", ["any", '{"__proto__":1}'], b64(b'integra/2/any\n{"__proto__":1}'))
     to.gives("writes", "a text", [[0x61, 0x2028, 0x7F]], '"a\u2028\x7f"')
     for unit in (0xD800, 0xDFFF):
         to.refuses("writes", f"a lone surrogate {unit:x}", [[0x61, unit]], "malformed", "json")
+
+
+def _signatures(to: Collection) -> None:
     to.gives("signs", "a signature", [point(story.UNIT), sign(story.UNIT, "any", 1), "any", "1"], True)
     to.gives("signs", "(r, n - s)", [point(story.UNIT), other_form(sign(story.UNIT, "any", 1)), "any", "1"], True)
     for name, signature, label in (
@@ -220,17 +243,20 @@ def _keys(to: Collection) -> None:
     )
 
 
-def _letters(to: Collection) -> None:
-    value = json.loads(story.ASK)
-    secret = b64(story.case_key("talk", 1))
+def _letter(to: Collection) -> None:
+    """A letter, each fault of its form, and its hash under the other form of its signature."""
     to.gives("read_letter", "a letter", [story.ASK], letter_hash(story.ASK))
-    to.faults("read_letter", value, "letter")
-    form = text({**value, "signature": other_form(value["signature"])})
+    to.faults("read_letter", LETTER, "letter")
+    form = text({**LETTER, "signature": other_form(LETTER["signature"])})
     to.gives("read_letter", "a letter with (r, n - s) has the same hash", [form], letter_hash(story.ASK))
-    context, grant = value["context"], value["context"]["grant"]
+
+
+def _letter_contexts(to: Collection) -> None:
+    """Contexts whose fields do not agree with each other."""
+    context, grant = LETTER["context"], LETTER["context"]["grant"]
 
     def refused(name: str, field: str, **changes: Any) -> None:
-        given = text({**value, "context": {**context, **changes}})
+        given = text({**LETTER, "context": {**context, **changes}})
         to.refuses("read_letter", f"letter: {name}", [given], "malformed", f"letter.context.{field}")
 
     lost = [digest("letter", {})]
@@ -246,44 +272,57 @@ def _letters(to: Collection) -> None:
     refused("readers out of order", "grant.readers", grant={**grant, "readers": grant["readers"][::-1]})
     refused("a reader twice", "grant.readers", grant={**grant, "readers": grant["readers"][:1] * 2})
     refused("the asker among the readers", "grant.readers", grant={**grant, "readers": ["asker"]})
+
+
+def _body_sizes(to: Collection) -> None:
     for size in (2048 + 15, 2049 + 16, 3072 + 16, 32769 + 16):
         given = {"base": story.ASK, "at": _body(story.ASK), "put": b64(bytes(size))}
         to.refuses("read_letter", f"a body of {size} bytes", [given], "malformed", "letter.body")
-    inside = {"text": "¿Puedo firmar? 🙂", "fields": {"name": "Inés"}, "before": "", "bell": b64(fixed("bell"))}
-    to.gives("open_letter", "an open letter", [secret, story.ASK], text(inside))
+
+
+def _opened_letter(to: Collection) -> None:
+    """A letter with its key, with another key and with another context."""
+    to.gives("open_letter", "an open letter", [LETTER_KEY, story.ASK], text(INSIDE))
     to.refuses("open_letter", "another key", [b64(fixed("x")), story.ASK], "altered", "letter.body")
-    to.refuses(
-        "open_letter",
-        "another day",
-        [secret, text({**value, "context": {**context, "day": "2026-11-21"}})],
-        "altered",
-        "letter.body",
-    )
-    sealed = [secret, text(context), text(inside), b64(IV), pkcs8(story.ASKER.signing)]
+    other_day = text({**LETTER, "context": {**LETTER["context"], "day": "2026-11-21"}})
+    to.refuses("open_letter", "another day", [LETTER_KEY, other_day], "altered", "letter.body")
+
+
+def _sealed_letter(to: Collection) -> None:
+    context = LETTER["context"]
+    sealed = [LETTER_KEY, text(context), text(INSIDE), b64(IV), pkcs8(story.ASKER.signing)]
     key_of_letter = hkdf(story.case_key("talk", 1), bound("key", context))
-    to.gives("seal_letter", "a body", sealed, encrypt(key_of_letter, IV, padded(inside), bound("letter", context)))
+    to.gives("seal_letter", "a body", sealed, encrypt(key_of_letter, IV, padded(INSIDE), bound("letter", context)))
+
+
+def _padded_sizes(to: Collection) -> None:
+    """The sizes that texts are padded to, and texts that are too long."""
     for length, size in ((1999, 2048), (2000, 4096), (32719, 32768)):
         long = {"text": "a" * length, "fields": {}, "before": "", "bell": ""}
         assert len(padded(long)) == size, (length, len(text(long)))
         to.gives("pad", f"{length} letters", ["a", length], size)
     to.refuses("pad", "a text too long", ["a", 32720], "refused", "content.size")
     to.refuses("pad", "bytes too long", ["ñ", 16385], "malformed", "content.text")
-    plain = padded(inside)
+
+
+def _wrong_contents(to: Collection) -> None:
+    """Letters that open, whose padding or content is wrong."""
+    plain = padded(INSIDE)
     for name, wrong, kind, reason in (
         ("a byte after the end", plain[:-1] + b"\1", "altered", "letter.padding"),
         ("a length beyond the end", b"\xff" * 4 + plain[4:], "altered", "letter.padding"),
         ("a larger size than needed", plain + bytes(2048), "altered", "letter.padding"),
         ("no JSON", (3).to_bytes(4, "big") + b"\xff\xfe\xfd" + bytes(2041), "malformed", "json"),
         ("no content", (2).to_bytes(4, "big") + b"{}" + bytes(2042), "malformed", "content.text"),
-        ("a key before the first epoch", padded({**inside, "before": b64(fixed("x"))}), "altered", "content.before"),
-        ("a field's name with a capital", padded({**inside, "fields": {"A": ""}}), "malformed", "content.fields"),
-        ("a number in a field", padded({**inside, "fields": {"a": 1}}), "malformed", "content.fields"),
-        ("notices of 16 bytes", padded({**inside, "bell": b64(IV)}), "malformed", "content.bell"),
+        ("a key before the first epoch", padded({**INSIDE, "before": b64(fixed("x"))}), "altered", "content.before"),
+        ("a field's name with a capital", padded({**INSIDE, "fields": {"A": ""}}), "malformed", "content.fields"),
+        ("a number in a field", padded({**INSIDE, "fields": {"a": 1}}), "malformed", "content.fields"),
+        ("notices of 16 bytes", padded({**INSIDE, "bell": b64(IV)}), "malformed", "content.bell"),
     ):
-        strange = story.written(None, story.ASKER, "ask", "", given=grant, plain=wrong)
-        to.refuses("open_letter", f"content: {name}", [secret, strange], kind, reason)
-    later = story.written(story.ASK, story.ANA, "answer", "", sealed=inside)
-    to.refuses("open_letter", "notices in a later letter", [secret, later], "altered", "content.bell")
+        strange = story.written(None, story.ASKER, "ask", "", given=LETTER["context"]["grant"], plain=wrong)
+        to.refuses("open_letter", f"content: {name}", [LETTER_KEY, strange], kind, reason)
+    later = story.written(story.ASK, story.ANA, "answer", "", sealed=INSIDE)
+    to.refuses("open_letter", "notices in a later letter", [LETTER_KEY, later], "altered", "content.bell")
 
 
 def _body(letter: str) -> list[int]:

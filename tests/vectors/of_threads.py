@@ -60,7 +60,12 @@ def add_all(to: Collection) -> None:
     resumed = {"epoch": 2, "readers": ids(ANA, RESERVE), "excluded": ids(CARLA), "last": letter_hash(RESUMED_WELL)}
     to.gives("check_thread", "resumed", [[ASK, ANSWER, RESUMED_WELL], CHAIN, PIN], resumed)
     _order(to)
-    _authors(to)
+    first = grant([ANA, BEA], 1, asker=True)
+    _wrong_kinds(to, first)
+    _wrong_signers(to, first)
+    _wrong_officers(to, first)
+    _recovery_key(to)
+    _wrong_notes(to)
     _grants(to)
     _posted(to)
     _opened(to)
@@ -112,13 +117,17 @@ def _order(to: Collection) -> None:
         to.gives("check_thread", f"letter {at + 1} with (r, n - s)", [given_letters, CHAIN, PIN], out)
 
 
-def _authors(to: Collection) -> None:
-    first = grant([ANA, BEA], 1, asker=True)
+def _wrong_kinds(to: Collection, first: dict[str, Any]) -> None:
+    """Letters of a kind that their author may not write."""
     _refused(to, "an officer asks", [written(None, ANA, "ask", "", given=first)], "thread.author")
     _refused(to, "the asker begins with a reply", [written(None, ASKER, "reply", "", given=first)], "thread.kind")
     _refused(to, "the asker asks twice", [ASK, written(ASK, ASKER, "ask", "")], "thread.kind")
     _refused(to, "the asker answers", [ASK, written(ASK, ASKER, "answer", "")], "thread.kind")
     _refused(to, "an officer notes in talk", [ASK, written(ASK, ANA, "note", "")], "thread.kind")
+
+
+def _wrong_signers(to: Collection, first: dict[str, Any]) -> None:
+    """Letters that their author did not sign."""
     _refused(
         to,
         "first letter signed by another",
@@ -137,6 +146,10 @@ def _authors(to: Collection) -> None:
         [ASK, written(ASK, ANA, "answer", "", signer=BEA.signing)],
         "letter.signature",
     )
+
+
+def _wrong_officers(to: Collection, first: dict[str, Any]) -> None:
+    """Letters by officers who may not write in the thread, or not yet, or no longer."""
     _refused(to, "an officer who is excluded", [ASK, written(ASK, CARLA, "answer", "")], "thread.author")
     _refused(to, "an officer who is in no list", [ASK, written(ASK, DORA, "answer", "")], "thread.signer")
     _refused(to, "an officer who left", [*THREAD[:5], written(HANDED, BEA, "answer", "")], "thread.signer")
@@ -150,6 +163,10 @@ def _authors(to: Collection) -> None:
     begun = written(None, ASKER, "ask", "", given=first, list=1)
     _refused(to, "an officer who had not joined", [begun, written(begun, CARLA, "answer", "", list=1)], "thread.signer")
     _refused(to, "an older list than the first", [ASK, early], "thread.list")
+
+
+def _recovery_key(to: Collection) -> None:
+    """The recovery key hands a thread over, and does nothing else."""
     _refused(to, "the recovery key answers", [ASK, written(ASK, RESERVE, "answer", "")], "thread.kind")
     over = written(ASK, RESERVE, "hand", "", given=grant([ANA, RESERVE], 2, excluded=(CARLA,)))
     to.gives(
@@ -158,6 +175,10 @@ def _authors(to: Collection) -> None:
         [[ASK, over], CHAIN, PIN],
         {"epoch": 2, "readers": ids(ANA, RESERVE), "excluded": ids(CARLA), "last": letter_hash(over)},
     )
+
+
+def _wrong_notes(to: Collection) -> None:
+    """Notes by authors who may not write them, or of kinds that they may not have."""
     noted = grant([ANA, CARLA], 1, lane=NOTES)
     _refused(
         to, "the asker begins the notes", [written(None, ASKER, "ask", "", given=noted, lane=NOTES)], "thread.kind"
