@@ -130,7 +130,10 @@ async def test_a_second_of_prompts_is_claimed_and_a_reply_besides(database: Data
     assert list(states.values()).count("claimed") == 25, "no more prompts, which would wait for its turn as well"
     gate.set()
     await asyncio.gather(first, second)
-    assert stage.telegram.sent == ["reply", *(str(number) for number in range(100))]
+    assert stage.telegram.sent[:26] == ["reply", *(str(number) for number in range(25))]
+    assert sorted(stage.telegram.sent[26:], key=int) == [str(number) for number in range(25, 100)], (
+        "each once; which of the two drains goes first with its next batch is left to chance"
+    )
 
 
 async def test_what_waits_for_its_turn_leaves_less_room_for_more(database: Database, clock: Clock) -> None:
@@ -148,7 +151,10 @@ async def test_what_waits_for_its_turn_leaves_less_room_for_more(database: Datab
     assert list((await stage.states()).values()).count("claimed") <= 25 + 1, "a second's worth, and the webchat's"
     gate.set()
     await asyncio.gather(first, second)
-    assert stage.telegram.sent == [str(number) for number in range(60)]
+    assert stage.telegram.sent[:10] == [str(number) for number in range(10)]
+    assert sorted(stage.telegram.sent[10:], key=int) == [str(number) for number in range(10, 60)], (
+        "each once; which of the two drains goes first with its next batch is left to chance"
+    )
 
 
 async def test_a_recipient_over_their_limit_waits_and_delays_no_other(database: Database, clock: Clock) -> None:
