@@ -1,7 +1,8 @@
 // HPKE, RFC 9180, base mode with P-256 and HKDF-SHA256: seal(publicKey, info, plain), open(keys, info, sealed).
 // The AEAD is AES-256-GCM (2); AES-128-GCM (1), `aad` and `ephemeral` exist only to check the RFC's test vectors.
 
-import { Altered, concat, utf8 } from "./encoding.js";
+import { concat, utf8 } from "./encoding.js";
+import { Altered } from "./errors.js";
 
 const CURVE = { name: "ECDH", namedCurve: "P-256" };
 const NONE = new Uint8Array();

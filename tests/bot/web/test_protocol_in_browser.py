@@ -40,7 +40,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 async def run(page: Page, script: str, argument: object = None) -> Any:
     """Run a script with the checks as `c`, a module of ours as `load(name)` and the argument as `x`."""
-    load = 'const load = (name) => import(`/static/sealing/v2/${name}.js`); const c = await import("/checks.js");'
+    load = 'const load = (name) => import(`/static/sealing/${name}.js`); const c = await import("/checks.js");'
     return await page.evaluate(f"async (x) => {{ {load} {script} }}", argument)
 
 

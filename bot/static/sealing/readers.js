@@ -1,6 +1,6 @@
 // Join statements and entries of readers: who a key belongs to, and who vouches for that.
 
-import { hex } from "../encoding.js";
+import { hex } from "./encoding.js";
 import { bound, sha256 } from "./canonical.js";
 import { Altered } from "./errors.js";
 import * as fields from "./fields.js";

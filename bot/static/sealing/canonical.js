@@ -1,6 +1,6 @@
 // Canonical JSON, the bytes that are signed, hashed and bound, and base64url with one spelling.
 
-import { b64, concat, sha256, text, utf8 } from "../encoding.js";
+import { b64, concat, sha256, text, utf8 } from "./encoding.js";
 import { Malformed } from "./errors.js";
 
 const PREFIX = "integra/2/";

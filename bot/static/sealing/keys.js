@@ -1,6 +1,6 @@
 // Case keys: what commits to one, what encrypts a letter, and how one is sealed to a reader (HPKE, RFC 9180).
 
-import * as hpke from "../hpke.js";
+import * as hpke from "./hpke.js";
 import { bound, concat, decode, encode, prefixed, read, sha256, utf8 } from "./canonical.js";
 import { Altered, WrongKey } from "./errors.js";
 import * as fields from "./fields.js";
