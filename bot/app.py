@@ -26,6 +26,7 @@ from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGE
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation, WorkContext
+from storage.confidential.unit_trust import UnitTrust
 from storage.database import Database, Transaction, open_database
 from storage.queue.claims import RecipientRateLimit
 
@@ -102,7 +103,9 @@ async def build(
         for registration in () if rehearses else registry.enabled(settings):
             channels[registration.name] = runtime = registration.build(services)
             stack.push_async_callback(runtime.close)
-        installation = _installation(settings, keys)
+        # A rehearsal adopts nothing and remembers nothing.
+        unit = UnitTrust() if rehearses else UnitTrust(secrets.folder(settings.data_dir))
+        installation = _installation(settings, keys, unit)
         dispatcher = Dispatcher(
             database,
             {name: runtime.channel for name, runtime in channels.items() if sends},
@@ -131,7 +134,7 @@ async def build(
         )
 
 
-def _installation(settings: Settings, keys: Secrets) -> Installation:
+def _installation(settings: Settings, keys: Secrets, unit: UnitTrust) -> Installation:
     capabilities = {
         one.name: replace(one.capabilities(settings), reports_delivery=one.confirms_deliveries)
         for one in registry.enabled(settings)
@@ -148,6 +151,7 @@ def _installation(settings: Settings, keys: Secrets) -> Installation:
         settings.transparency_address or "",
         draw_key=keys.draw,
         trial_channels=frozenset(one.name for one in registry.REGISTRATIONS if one.is_trial),
+        unit=unit,
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from cryptography.exceptions import InvalidTag
 
 from bot.encryption import SecretBox
-from storage.confidential import ledger, sealing
+from storage.confidential import addresses, ledger
+from storage.confidential.protocol.errors import Altered
 from storage.key_evidence import Evidence, StoredRow
 
 
@@ -21,8 +22,8 @@ def proved_wrong(keys: Mapping[str, bytes], evidence: Evidence) -> list[str]:
 
 def _opens_address(key: bytes, row: StoredRow) -> bool:
     try:
-        sealing.open_address(key, row.sealed_address, row.bound)
-    except sealing.Altered:
+        addresses.open_address(key, row.sealed_address, row.bound)
+    except Altered:
         return False
     return True
 

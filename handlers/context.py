@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from content.library import Library
 from handlers.capabilities import FULL_CAPABILITIES, Capabilities, CapabilitiesByChannel
 from handlers.message import Message, Update
+from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
 from storage.people.servants import Servant
 
@@ -32,6 +33,7 @@ class Installation:
     transparency_address: str = ""  # of the Transparency Unit
     draw_key: bytes = field(kw_only=True)  # 32 bytes: draws in which part an answer is counted, and how it is rounded
     trial_channels: frozenset[str] = frozenset()  # on which anyone can make any number of accounts
+    unit: UnitTrust = field(default_factory=UnitTrust, kw_only=True)  # whose lists of readers are believed
 
     def capabilities(self, channel: str) -> Capabilities:
         """The capabilities of a channel, by the channel's name."""

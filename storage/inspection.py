@@ -1,7 +1,7 @@
 """Looks at a database without changing anything: whether it serves, its schema, and whose keys it was written with."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from storage import key_evidence, key_fingerprints, migrate, permissions
+from storage.confidential import key_lists
+from storage.confidential.key_lists import StoredList
 from storage.database import Transaction, open_database, parse_url, sqlite_file
 from storage.key_evidence import UNUSED, Evidence
 
@@ -26,6 +28,7 @@ class Inspection:
     fingerprints: Mapping[str, str]
     is_read_only: bool = False
     evidence: Evidence = UNUSED
+    key_lists: Sequence[StoredList] = ()  # where the schema is the newest
 
 
 async def inspect(url: str) -> Inspection:
@@ -74,4 +77,5 @@ def _inspect_schema(connection: Connection) -> Inspection:
     revision = migrate.revision_of(connection)
     fingerprints = key_fingerprints.stored_if_any(connection)
     evidence = UNUSED if fingerprints else key_evidence.read_by_connection(connection)
-    return Inspection(revision, fingerprints, evidence=evidence)
+    lists = key_lists.all_by_connection(connection) if revision == migrate.newest() else ()
+    return Inspection(revision, fingerprints, evidence=evidence, key_lists=lists)

@@ -4,30 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, inspect, literal, select, union_all
+from sqlalchemy import Connection, Row, Select, inspect, literal, select
 
 from storage import migrate
 from storage.database import Transaction
-from storage.schema import key_fingerprints, ledger, links, metadata, routes, updates
+from storage.schema import key_fingerprints, ledger, metadata, routes, updates
 
 StoredRow = Row[Any]
 NEWEST = 10  # rows of each kind: some may be older than a key that was lost and replaced
 SINCE = "0009"  # revision: before, tables and columns had other names
+ROUTES_SINCE = "0019"  # revision: the same for the rows that were written with the route key
 
 ROWS: Mapping[str, Select[Any]] = {
-    "route": select(
-        union_all(
-            select(links.c.sealed_address, ("link|" + links.c.token_hash).label("bound"))
-            .order_by(links.c.expires_at.desc())
-            .limit(NEWEST)
-            .subquery()
-            .select(),
-            select(routes.c.sealed_address, ("case|" + routes.c.case_id).label("bound"))
-            .limit(NEWEST)
-            .subquery()
-            .select(),
-        ).subquery()
-    ),
+    "route": select(routes.c.sealed_address, routes.c.row.label("bound")).limit(NEWEST),
     "inbox": select(updates.c.body, updates.c.channel)
     .where(updates.c.state == "waiting", updates.c.body.is_not(None))
     .order_by(updates.c.id.desc())
@@ -57,9 +46,11 @@ def read_by_connection(connection: Connection) -> Evidence:
     """The same; the schema may be older."""
     if not _has_rows(connection):
         return UNUSED
-    if (migrate.revision_of(connection) or "") < SINCE:
-        return Evidence(is_used=True)
-    return Evidence(is_used=True, rows={name: connection.execute(rows).all() for name, rows in ROWS.items()})
+    revision = migrate.revision_of(connection) or ""
+    readable = {name for name in ROWS if revision >= (ROUTES_SINCE if name == "route" else SINCE)}
+    return Evidence(
+        is_used=True, rows={name: connection.execute(rows).all() for name, rows in ROWS.items() if name in readable}
+    )
 
 
 def _has_rows(connection: Connection) -> bool:

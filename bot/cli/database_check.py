@@ -2,17 +2,28 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from bot import secrets
 from bot.cli import database_errors, error_lines
 from bot.config import Settings, WrongSetting
+from handlers.casework import trust
 from storage import migrate
+from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust
 from storage.database import DatabaseError, DatabaseUnavailable, parse_url, sqlite_file
 from storage.inspection import Inspection, inspect
 from storage.migrate import UnknownSchema
 
 NEW_FILE = Inspection(None, {})
+CLOSED = {
+    "adoption": "no unit is adopted on this machine; integra unit adopt FINGERPRINT, as the first officer reads it out",
+    "altered": "the lists of readers in the database are not those of the adopted unit, or older than one seen before; "
+    "restore key_lists from a backup, and find out who writes to the database",
+    "expired": "the list of readers has expired; its signer renews it in the console",
+    "readers": "fewer than two people can read queries; invite another officer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,8 @@ async def look(settings: Settings) -> Findings:
     notes = []
     if seen is not None and seen is not NEW_FILE and seen.revision != migrate.newest():
         notes.append(_schema_note(seen.revision))
+    if seen is not None:
+        notes += _unit_notes(settings, seen)
     return Findings([*problems, *_key_problems(settings.data_dir, seen)], notes)
 
 
@@ -89,3 +102,20 @@ def _key_problems(data_dir: Path, seen: Inspection | None) -> list[str]:
         f"DATA_DIR: {str(folder)!r} cannot be created or written, and keys are to be generated there; let this account "
         "write there, or name another folder"
     ]
+
+
+def _unit_notes(settings: Settings, seen: Inspection) -> list[str]:
+    """Why no confidential query can be taken, or that this will soon be so; nothing before an officer has signed up."""
+    if not seen.key_lists:
+        return []
+    today = datetime.now(ZoneInfo(settings.timezone)).date()
+    try:
+        known = trust.look(seen.key_lists, UnitTrust(secrets.folder(settings.data_dir)), today)
+    except trust.Closed as closed:
+        return [f"The letterbox is closed: {CLOSED[closed.reason]}."]
+    except BrokenTrustFile as fault:
+        return [f"The letterbox is closed: {fault}."]
+    left = trust.days_until_expiry(known, today)
+    if left > trust.WARNED_BEFORE:
+        return []
+    return [f"The list of readers expires in {left} days ({known.chain.newest['until']}): renew it in the console."]

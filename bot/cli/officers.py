@@ -9,7 +9,10 @@ from bot import app as wiring
 from bot import config
 from bot.cli.output import async_command, fail, print_line
 from storage import migrate as schema
-from storage.confidential import officers
+from storage.confidential import key_lists, officers
+from storage.confidential.officers import READER_ROLES
+from storage.confidential.unit_trust import UnitTrust
+from storage.database import Transaction
 from storage.people import servants
 
 officer_commands = typer.Typer(help="Officers of the console.", no_args_is_help=True)
@@ -42,9 +45,20 @@ async def invite(
         if role is OfficerRole.liaison and place is None:
             fail("--institution: a liaison belongs to one; give its code")
         try:
+            unit = await _unit_of_link(tx, app.installation.unit, role)
             token = await officers.invite(tx, email, name, role, place.id if place else None, wiring.system_clock())
         except officers.OfficerExists:
             fail(f"{email}: has signed up already")
         except ValueError as error:
             fail(f"{email}: {error}")
-    print_line(f"{settings.public_url}/console/signup#{token}")
+    print_line(f"{settings.public_url}/console/signup#{token}{unit}")
+
+
+async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> str:
+    """What the link says about the unit, so that the browser refuses another one's lists; the first reader makes it."""
+    if role not in READER_ROLES or await key_lists.newest(tx) is None:
+        return ""
+    pin = unit.pin()
+    if not pin:
+        fail("the unit is not adopted on this machine yet: integra unit adopt FINGERPRINT, then invite the others")
+    return f"&u={pin}"

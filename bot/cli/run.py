@@ -82,6 +82,8 @@ async def _prepare_demo(app: wiring.App) -> list[str]:
     async with app.database.write() as tx:
         work = app.work(tx)
         await demo_data.add_demo_data(work)
+        institutions = await servants.all_institutions(tx)
+        app.installation.unit.adopts_itself = all(one.is_fictional for one in institutions)
         if any(officer.state != "invited" for officer in await officers.all_officers(tx)):
             return []
         token = await officers.invite(tx, "oficial@demo.example", "Carmen (demo)", OfficerRole.officer, None, work.now)

@@ -2,10 +2,10 @@
 
 import json
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, LIBRARY
@@ -13,6 +13,8 @@ from bot.web.templating import preferred_language
 from content.library import Library
 from handlers.casework import cases
 from handlers.casework.cases import LetterRefused, NoSuchCase
+from handlers.casework.trust import Closed
+from storage.confidential.protocol.errors import ProtocolError
 
 routes = web.RouteTableDef()
 
@@ -23,6 +25,8 @@ class PostedLetter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     letter: dict[str, Any]
+    access: list[dict[str, Any]]
+    bell: Annotated[str, StringConstraints(max_length=43)]
 
 
 @routes.get("/cases")
@@ -62,44 +66,47 @@ async def case(request: web.Request) -> web.Response:
 
 @routes.get("/cases/{id}/letters")
 async def letters(request: web.Request) -> web.Response:
-    """Respond with the sealed letters and the case keys sealed to this officer; record the access in the ledger."""
+    """Respond with the sealed letters and the case key sealed to this officer; record the access in the ledger."""
     officer, case_id = site.require_reader(request), request.match_info["id"]
-    async with request.config_dict[DATABASE].write() as tx:
-        context = site.officer_context(request, tx, officer)
-        try:
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            context = site.officer_context(request, tx, officer)
             opened = await cases.open_case(context, case_id)
-        except NoSuchCase:
-            raise web.HTTPNotFound from None
+    except NoSuchCase:
+        raise web.HTTPNotFound from None
+    except ProtocolError:  # a stored row is none of the protocol's
+        return site.conflict("altered")
     return web.json_response(
         {
             "case": opened.case.id,
             "state": opened.case.state.value,
-            "epoch": opened.case.epoch,
             "day": opened.case.day.isoformat(),
             "due_on": opened.case.due_on.isoformat(),
             "today": context.today.isoformat(),
-            "access": [{"epoch": grant.epoch, "sealed": grant.sealed} for grant in opened.access],
-            "letters": [json.loads(envelope) for envelope in opened.letters],
-            "keys": {"body": opened.keys.body, "signature": opened.keys.signature},
+            "access": opened.access,
+            "letters": opened.letters,
         }
     )
 
 
 @routes.post("/cases/{id}/letters")
 async def answer(request: web.Request) -> web.Response:
-    """Store a sealed and signed answer."""
+    """Store a sealed and signed letter of an officer."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedLetter)
-    async with request.config_dict[DATABASE].write() as tx:
-        try:
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            context = site.officer_context(request, tx, officer)
             state = await cases.answer(
-                site.officer_context(request, tx, officer), request.match_info["id"], posted.letter
+                context, request.match_info["id"], posted.letter, access=posted.access, bell=posted.bell
             )
-        except NoSuchCase:
-            raise web.HTTPNotFound from None
-        except LetterRefused as error:
-            if error.reason == "letter":
-                raise web.HTTPUnprocessableEntity from None
-            return site.conflict(error.reason)
+    except NoSuchCase:
+        raise web.HTTPNotFound from None
+    except LetterRefused as error:
+        return site.conflict(error.reason)
+    except Closed:
+        return site.conflict("keys")
+    except ProtocolError:
+        raise web.HTTPUnprocessableEntity from None
     return web.json_response({"state": state.value}, status=201)
 
 

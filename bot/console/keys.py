@@ -1,65 +1,99 @@
-"""The signed list of readers and the officers who wait to be on it; the head officer's browser signs the next list."""
+"""The signed lists of readers and who waits to be on the next: officers vouch, the holder of the unit's key signs."""
 
 import json
+from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
-from bot.console.signin import SignedKeys
-from bot.web.app_keys import DATABASE
-from handlers.casework import cases
-from handlers.casework.cases import KeysRefused
-from storage.confidential import officers, sealing
-from storage.confidential.officers import READER_ROLES, OfficerState
+from bot.web.app_keys import DATABASE, INSTALLATION
+from handlers.casework import cases, joining
+from handlers.casework.joining import KeysRefused
+from storage.confidential.officers import Officer
+from storage.confidential.protocol.errors import ProtocolError
 
 routes = web.RouteTableDef()
 
 
+class PostedList(BaseModel):
+    """The next list with the unit's signature."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    list: dict[str, Any]
+    signature: str
+
+
+class PostedProof(BaseModel):
+    """An officer's proof over the join statement of one who waits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    proof: dict[str, Any]
+
+
 @routes.get("/keys")
 async def keys(request: web.Request) -> web.Response:
-    """Show the list in force, with everything a browser needs to verify it and to sign the next one."""
+    """Show the page on which a browser verifies the lists, vouches and signs the next one."""
     officer = site.require_reader(request)
     async with request.config_dict[DATABASE].read() as tx:
-        in_force, all_officers = await officers.newest_key_list(tx), await officers.all_officers(tx)
-        today = site.officer_context(request, tx, officer).today
-    if in_force is None:
-        raise web.HTTPNotFound
-    listed = sealing.verify_key_list(in_force.body, in_force.signature)
-    pending = [
-        candidate
-        for candidate in all_officers
-        if candidate.state is OfficerState.PENDING and candidate.role in READER_ROLES
-    ]
+        waiting = await joining.waiting_officers(site.officer_context(request, tx, officer))
     return site.page(
         request,
         "keys.html",
-        keys=json.dumps({"body": in_force.body, "signature": in_force.signature}, ensure_ascii=False),
-        pending_json=json.dumps([_reader_entry(candidate) for candidate in pending], ensure_ascii=False),
-        pending=pending,
-        readers=listed.readers,
-        unit=sealing.fingerprint(listed.unit),
-        serial=listed.serial,
-        today=today.isoformat(),
+        waiting=json.dumps([_candidate(one) for one in waiting], ensure_ascii=False),
+        adopted=bool(request.config_dict[INSTALLATION].unit.unit()),
     )
+
+
+@routes.get("/trust")
+async def trust(request: web.Request) -> web.Response:
+    """Respond with the lists from a serial on and the newest letters of this officer's cases, to be compared."""
+    officer = site.require_reader(request)
+    since = request.query.get("from", "")
+    if not since.isdecimal() or len(since) > 7:
+        raise web.HTTPUnprocessableEntity
+    try:
+        async with request.config_dict[DATABASE].read() as tx:
+            context = site.officer_context(request, tx, officer)
+            known, heads = await joining.known_lists(context), await cases.heads(context)
+    except ProtocolError:  # a stored row is none of the protocol's
+        return site.conflict("altered")
+    lists = [signed for signed in known.lists if signed["list"]["serial"] >= int(since)] if known else []
+    return web.json_response({"lists": lists, "heads": heads, "today": context.today.isoformat()})
+
+
+@routes.post("/proofs")
+async def vouch(request: web.Request) -> web.Response:
+    """Store that the officer has compared the fingerprint of one who waits."""
+    officer, posted = site.require_reader(request), site.posted_json(request, PostedProof)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            await joining.vouch(site.officer_context(request, tx, officer), posted.id, posted.proof)
+    except KeysRefused:
+        return site.conflict("keys")
+    return web.json_response({}, status=201)
 
 
 @routes.post("/keys")
 async def sign(request: web.Request) -> web.Response:
     """Put a list in force that the unit's key signed."""
-    officer, posted = site.require_reader(request), site.posted_json(request, SignedKeys)
-    async with request.config_dict[DATABASE].write() as tx:
-        try:
-            await cases.sign_keys(site.officer_context(request, tx, officer), posted.body, posted.signature)
-        except KeysRefused:
-            return site.conflict("keys")
+    officer, posted = site.require_reader(request), site.posted_json(request, PostedList)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            await joining.sign_list(site.officer_context(request, tx, officer), posted.model_dump())
+    except KeysRefused:
+        return site.conflict("keys")
     return web.json_response({}, status=201)
 
 
-def _reader_entry(officer: officers.Officer) -> dict[str, str]:
+def _candidate(officer: Officer) -> dict[str, Any]:
+    joined = officer.joining
     return {
-        "id": officer.id,
-        "name": officer.name,
-        "role": "officer",
-        "reading": officer.reading_key,
-        "signing": officer.signing_key,
+        "join": joined["join"] if joined else None,
+        "proofs": joined["proofs"] if joined else [],
+        "email": officer.email,
+        "role": officer.role.value,
     }

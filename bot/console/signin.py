@@ -4,8 +4,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import os
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from cryptography.exceptions import InvalidKey
@@ -14,47 +15,31 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import cases
-from storage.confidential import officers
-from storage.confidential.officers import InviteRefused, Keys, OfficerState
-from storage.confidential.wire_format import canonical
+from handlers.casework import joining
+from storage.confidential import key_lists, officers
+from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
+from storage.confidential.protocol import fields, readers
+from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
 
 MEMORY_KIB = 19456  # of Argon2id; with two iterations about 50 ms per hash
 
+_JOINING: Final = fields.record(join=readers.JOIN, proof=readers.PROOF)
 _hash_slots = asyncio.Semaphore(2)  # concurrent hashes: guessing passphrases cannot exhaust the memory
 
 Token = Annotated[str, StringConstraints(max_length=64)]
 Mail = Annotated[str, StringConstraints(max_length=200)]
 Salt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Auth = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
-PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{87}$")]
-Signature = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{86}$")]
+Protocol = dict[str, Any]
+"""An object of the protocol, whose format the protocol checks."""
 
 
 class PostedModel(BaseModel):
     """A JSON body that a page of the console posts; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WrappedKeys(PostedModel):
-    """Private keys, encrypted by the browser."""
-
-    iv: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16}$")]
-    body: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{40,4000}$")]
-
-    @property
-    def canonical_text(self) -> str:
-        return canonical(self.model_dump())
-
-
-class SignedKeys(PostedModel):
-    """A list of readers with the unit's signature."""
-
-    body: Annotated[str, StringConstraints(max_length=48 * 1024)]
-    signature: Signature
 
 
 class SignUpStart(PostedModel):
@@ -64,17 +49,29 @@ class SignUpStart(PostedModel):
 
 
 class SignUp(PostedModel):
-    """An accepted invite with the new officer's keys; `unit_bundle` and `keys` come from the first officer only."""
+    """An accepted invite; the keys come from readers only, `unit_bundle` and `list` from the first one only."""
 
     token: Token
     salt: Salt
     auth: Auth
-    reading_key: PublicKey
-    signing_key: PublicKey
-    bundle: WrappedKeys
-    recovery_bundle: WrappedKeys
-    unit_bundle: WrappedKeys | None = None
-    keys: SignedKeys | None = None
+    joining: Protocol | None = None
+    bundle: Protocol | None = None
+    recovery_bundle: Protocol | None = None
+    notebook: Protocol | None = None
+    unit_bundle: Protocol | None = None
+    list: Protocol | None = None
+
+    def keys(self) -> ReaderKeys | None:
+        """The keys of a reader; None for the other roles. Raises Malformed."""
+        if self.joining is None:
+            return None
+        _JOINING(self.joining, "joining")
+        for name in ("bundle", "recovery_bundle", "notebook"):
+            fields.BOX(getattr(self, name), name)
+        fields.nullable(fields.BOX)(self.unit_bundle, "unit_bundle")
+        joining: Joining = {"join": self.joining["join"], "proofs": [self.joining["proof"]]}
+        boxes: Any = (self.bundle, self.recovery_bundle, self.notebook, self.unit_bundle)
+        return ReaderKeys(joining, *boxes)
 
 
 class SignInStart(PostedModel):
@@ -98,7 +95,8 @@ async def home(request: web.Request) -> web.StreamResponse:
     """Redirect readers of queries to the cases and others to the monitor; show pending officers the waiting page."""
     officer = site.require_officer(request)
     if officer.state is OfficerState.PENDING:
-        return site.page(request, "waiting.html")
+        join = json.dumps(officer.joining["join"], ensure_ascii=False) if officer.joining else ""
+        return site.page(request, "waiting.html", join=join)
     raise web.HTTPSeeOther(f"{site.PATH}/{'cases' if officer.reads_cases else 'monitor'}")
 
 
@@ -120,16 +118,20 @@ async def begin_signup(request: web.Request) -> web.Response:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
         except InviteRefused:
             return site.conflict("token")
-        is_first = officer.role in officers.READER_ROLES and await officers.newest_key_list(tx) is None
-        today = site.officer_context(request, tx, officer).today
+        context = site.officer_context(request, tx, officer)
+        reads = officer.role in officers.READER_ROLES
+        is_first = reads and await key_lists.newest(tx) is None
+        known = await joining.known_lists(context) if reads else None
     return web.json_response(
         {
             "id": officer.id,
             "name": officer.name,
             "email": officer.email,
             "role": officer.role.value,
+            "reads": reads,
             "is_first": is_first,
-            "today": today.isoformat(),
+            "today": context.today.isoformat(),
+            "lists": known.lists if known else [],
         }
     )
 
@@ -138,24 +140,19 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    keys = Keys(
-        reading_key=posted.reading_key,
-        signing_key=posted.signing_key,
-        salt=posted.salt,
-        auth_hash=await _hash_auth_key(posted.auth),
-        bundle=posted.bundle.canonical_text,
-        recovery_bundle=posted.recovery_bundle.canonical_text,
-        unit_bundle=posted.unit_bundle.canonical_text if posted.unit_bundle else None,
-    )
-    signed = (posted.keys.body, posted.keys.signature) if posted.keys else None
-    async with request.config_dict[DATABASE].write() as tx:
-        try:
+    credentials = (posted.salt, await _hash_auth_key(posted.auth))
+    try:
+        keys = posted.keys()
+        async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
-            state = await cases.accept_invite(site.officer_context(request, tx, officer), posted.token, keys, signed)
-        except InviteRefused:
-            return site.conflict("token")
-        except cases.KeysRefused:
-            return site.conflict("keys")
+            context = site.officer_context(request, tx, officer)
+            state = await joining.accept_invite(context, posted.token, credentials, keys, posted.list)
+    except Malformed:
+        raise web.HTTPUnprocessableEntity from None
+    except InviteRefused:
+        return site.conflict("token")
+    except joining.KeysRefused:
+        return site.conflict("keys")
     return web.json_response({"state": state.value}, status=201)
 
 
@@ -193,16 +190,20 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def _open_session(request: web.Request, credentials: officers.Credentials) -> web.Response:
     """Replace the request's session by a new one after a correct passphrase; a second factor would go before this."""
-    previous = request[site.SESSION]
+    previous, officer = request[site.SESSION], credentials.officer
     async with request.config_dict[DATABASE].write() as tx:
         if previous is not None:
             await officers.end_session(tx, previous.key)
-        token = await officers.open_session(tx, credentials.officer_id, site.current_time(request))
+        token = await officers.open_session(tx, officer.id, site.current_time(request))
+    notebook = credentials.notebook
     response = web.json_response(
         {
-            "id": credentials.officer_id,
+            "id": officer.id,
+            "state": officer.state.value,
+            "reads": officer.role in officers.READER_ROLES,
             "bundle": credentials.bundle,
             "unit_bundle": credentials.unit_bundle,
+            "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
             "csrf": site.csrf_token(request, officers.session_key(token)),
         }
     )

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
-from handlers.casework.cases import OfficerContext
+from handlers.casework import trust
+from handlers.casework.office import OfficerContext
 from storage.confidential import officers
 from storage.confidential.officers import Officer, Session
 from storage.database import DatabaseUnavailable, Transaction
@@ -162,8 +163,8 @@ def require_reader(request: web.Request) -> Officer:
 
 def officer_context(request: web.Request, tx: Transaction, officer: Officer) -> OfficerContext:
     """Return the context in which the officer acts, for one transaction."""
-    installation = request.config_dict[INSTALLATION]
-    return OfficerContext(tx, officer, installation.timezone, request.config_dict[SECRETS].audit, current_time(request))
+    keys = request.config_dict
+    return OfficerContext(tx, officer, keys[INSTALLATION], keys[SECRETS].audit, current_time(request))
 
 
 def posted_json(request: web.Request, model: type[Model]) -> Model:
@@ -195,8 +196,19 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
         "path": request.path,
         "phrases": json.dumps(phrases.section(language, "console.script"), ensure_ascii=False),
         "idle_minutes": officers.IDLE_MINUTES,
+        "days_left": _days_left(request, session),
     }
     return request.config_dict[PAGES].response(f"console/{template}", language, status=status, **layout, **values)
+
+
+def _days_left(request: web.Request, session: Session | None) -> int | None:
+    """Days until the list of readers expires, for readers and once they are few."""
+    if session is None or not session.officer.reads_cases:
+        return None
+    installation = request.config_dict[INSTALLATION]
+    today = current_time(request).astimezone(installation.timezone).date()
+    left = trust.days_left(installation.unit, today)
+    return None if left is None or left > trust.WARNED_BEFORE else left
 
 
 def _error_response(request: web.Request, status: int) -> web.Response:

@@ -3,39 +3,45 @@
 Sets no cookies, repeats nothing of a request in a response or a log. Bodies hold ciphertext; errors name only a kind.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from markupsafe import Markup
 
 from bot.json_body import parse_json
-from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
+from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
 from bot.web.templating import HEADERS, STATIC, html_response
-from handlers.casework import letters
-from storage.confidential import sealing, wire_format
+from handlers.casework import letters, trust
+from handlers.context import WorkContext
+from storage.confidential.protocol.errors import Malformed, ProtocolError
+from storage.confidential.unit_trust import BrokenTrustFile
 from storage.database import DatabaseUnavailable
 
-RENDERED_PAGE = web.AppKey("letterbox_page", str)
+RENDERED_PAGES: web.AppKey[dict[str, str]] = web.AppKey("letterbox_pages")
 ASSETS = {
     "letterbox": ("letterbox.css", "letterbox.js", "page.js", "thread.js", "write.js"),
-    "sealing": ("encoding.js", "hpke.js", "sealing.js", "words.es.txt"),
+    "sealing": (
+        *("boxes.js", "canonical.js", "encoding.js", "epochs.js", "errors.js", "fields.js", "hpke.js", "keys.js"),
+        *("letters.js", "lists.js", "notebooks.js", "readers.js", "signatures.js", "statements.js", "threads.js"),
+        *("tokens.js", "words.js", "words.es.txt"),
+    ),
 }
-"""The files of the page, by folder below bot/static; nothing else in those folders is served."""
+"""The files of the pages, by folder below bot/static; nothing else in those folders is served."""
 
 routes = web.RouteTableDef()
 
 
 def attach(app: web.Application) -> None:
     """Add the letterbox to the server; PAGES and LIBRARY must be set."""
-    app[RENDERED_PAGE] = render(app)
+    app[RENDERED_PAGES] = {}
+    render(app, "")  # a broken template or phrase stops the start
     app.router.add_routes(routes)
 
 
-def render(app: web.Application) -> str:
-    """Return the page, which holds both languages: the same bytes for every request."""
+def render(app: web.Application, pin: str) -> str:
+    """Return the page, which holds both languages and the unit's pin: the same bytes for every request."""
     phrases = app[LIBRARY].phrases
 
     def phrase(key: str, *blanks: str) -> Markup:
@@ -45,7 +51,7 @@ def render(app: web.Application) -> str:
         return Markup("").join(Markup('<span lang="{}">{}</span>').format(*text) for text in texts)
 
     title = phrases.plain("es", "letterbox.title", {})
-    return app[PAGES].render("letterbox.html", "es", phrase=phrase, title=title)
+    return app[PAGES].render("letterbox.html", "es", phrase=phrase, title=title, unit=pin)
 
 
 # ---------------------------------------------------------------- the page
@@ -53,8 +59,19 @@ def render(app: web.Application) -> str:
 
 @routes.get("/c", name="letterbox")
 async def show(request: web.Request) -> web.Response:
-    """Respond with the page rendered at the start."""
-    return html_response(request.app[RENDERED_PAGE])
+    """Respond with the page, which is rendered once for the unit that this installation has adopted."""
+    pages, pin = request.app[RENDERED_PAGES], _pin(request)
+    if pin not in pages:
+        pages[pin] = render(request.app, pin)
+    return html_response(pages[pin])
+
+
+def _pin(request: web.Request) -> str:
+    """The adopted unit's pin; empty while none is adopted or its file is damaged: the letterbox is closed then."""
+    try:
+        return request.app[INSTALLATION].unit.pin()
+    except BrokenTrustFile:
+        return ""
 
 
 @routes.get("/static/{folder:letterbox|sealing}/{file}", name="letterbox_asset")
@@ -73,12 +90,13 @@ async def keys(request: web.Request) -> web.Response:
     """Respond with the signed list of readers and today's local date; 404 while the letterbox is closed."""
     try:
         async with request.app[DATABASE].read() as tx:
-            current = await letters.current_readers(tx)
+            work = work_context(request, tx)
+            known = await trust.in_force(tx, work.installation.unit, work.today)
     except DatabaseUnavailable:
         return _json_response({"error": "unavailable"}, 503)
-    if current is None:
-        return _json_response({"error": "closed"}, 404)
-    return _json_response({"body": current[0].body, "signature": current[0].signature, "day": _today(request)})
+    except trust.Closed as closed:
+        return _json_response({"error": "closed", "reason": closed.reason}, 404)
+    return _json_response({"list": known.lists[-1], "day": work.today.isoformat()})
 
 
 # ---------------------------------------------------------------- letters
@@ -100,23 +118,37 @@ async def submit_case(request: web.Request) -> web.Response:
 async def thread(request: web.Request) -> web.Response:
     """Respond with all letters of the case that the locator, derived from the eight words, names."""
     try:
-        body = wire_format.fields(await _json_body(request), "locator", "thread")
-        locator = wire_format.string(body["locator"], "locator")
-        async with request.app[DATABASE].read() as tx:
-            content = await letters.thread(tx, locator)
+        locator = letters.parse_locator(await _json_body(request))
     except _HANDLED_ERRORS as error:
         return _error_response(error)
-    return _json_response({**content, "today": _today(request)})
+    try:
+        async with request.app[DATABASE].read() as tx:
+            work = work_context(request, tx)
+            content = await letters.thread(work, locator)
+    except Malformed:  # a stored row is none of the protocol's
+        return _json_response({"error": "altered"}, 409)
+    except _HANDLED_ERRORS as error:
+        return _error_response(error)
+    return _json_response({**content, "today": work.today.isoformat()})
 
 
 @routes.post("/c/letters")
 async def reply(request: web.Request) -> web.Response:
-    """Accept a further letter from the asker."""
+    """Accept a further letter from the asker, with the box that remembers it."""
+    return await _store(request, letters.reply)
+
+
+@routes.post("/c/seen")
+async def seen(request: web.Request) -> web.Response:
+    """Accept the asker's box alone, after they read something new."""
+    return await _store(request, letters.remember)
+
+
+async def _store(request: web.Request, store: Callable[[WorkContext, Any], Awaitable[None]]) -> web.Response:
     try:
-        body = wire_format.fields(await _json_body(request), "locator letter", "reply")
-        locator = wire_format.string(body["locator"], "locator")
+        body = await _json_body(request)
         async with request.app[DATABASE].write() as tx:
-            await letters.reply(work_context(request, tx), locator, body["letter"])
+            await store(work_context(request, tx), body)
     except _HANDLED_ERRORS as error:
         return _error_response(error)
     return _json_response({}, 201)
@@ -137,8 +169,8 @@ class _RejectedRequest(Exception):
 _HANDLED_ERRORS = (
     _RejectedRequest,
     letters.SubmissionRefused,
-    wire_format.Malformed,
-    sealing.Altered,
+    trust.Closed,
+    ProtocolError,
     DatabaseUnavailable,
 )
 
@@ -165,18 +197,13 @@ def _error_response(error: Exception) -> web.Response:
             return _json_response({"error": "thread"}, 404)
         case letters.SubmissionRefused():
             return _json_response({"error": error.reason}, 409)
-        case wire_format.Malformed():
-            return _json_response({"error": "shape", "field": str(error)}, 422)
-        case sealing.Altered():
-            return _json_response({"error": "altered"}, 409)
+        case trust.Closed():
+            return _json_response({"error": "closed", "reason": error.reason}, 409)
+        case ProtocolError():
+            return _json_response({"error": "shape", "field": error.reason}, 422)
         case _:
             return _json_response({"error": "unavailable"}, 503)
 
 
 def _json_response(content: Mapping[str, Any], status: int = 200) -> web.Response:
     return web.json_response(content, status=status, headers=HEADERS)
-
-
-def _today(request: web.Request) -> str:
-    now: datetime = request.app[CLOCK]()
-    return now.astimezone(request.app[INSTALLATION].timezone).date().isoformat()

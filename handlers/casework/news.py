@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from handlers import outgoing
-from handlers.casework import letters
 from handlers.context import Installation, WorkContext
 from handlers.learning import template_messages
 from handlers.message import Button, Message, TemplateMessage
 from handlers.outgoing import Recipient, Trigger
+from storage.confidential import routes
+from storage.confidential.addresses import open_address
+from storage.confidential.protocol.errors import Altered
 from storage.people import servants
 from storage.queue import outbox
 
@@ -23,11 +25,28 @@ FALLBACK_LANGUAGE = "es"  # of an asker who is not enrolled, when a notice is se
 
 async def notify_askers(work: WorkContext) -> int:
     """Enqueue a notice for every asker who has news; return how many. Call only at the fixed times of day."""
-    recipients = await letters.claim_news(work)
+    recipients = await _claim(work)
     for recipient in recipients:
         trigger = Trigger(f"{KEY_PREFIX}{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE)
         await outgoing.enqueue(work, recipient, trigger, [notice(work.installation, recipient.language)])
     return len(recipients)
+
+
+async def _claim(work: WorkContext) -> list[Recipient]:
+    """Claim all pending news and return the recipients, each once and in random order.
+
+    Claimed news are not returned again: the caller enqueues the notices in the same transaction.
+    """
+    recipients = set()
+    for route in await routes.claim_news(work.tx):
+        try:
+            address = open_address(work.installation.route_key, route.sealed_address, route.row)
+            recipients.add(Recipient(address["channel"], address["address"], address["language"]))
+        except (Altered, KeyError):
+            continue  # the route key was changed or the row was altered: the address is lost
+    ordered = sorted(recipients, key=lambda recipient: (recipient.channel, recipient.address))
+    secrets.SystemRandom().shuffle(ordered)
+    return ordered
 
 
 async def notify_again(work: WorkContext, channel: str, address: str, until: datetime, key: str) -> None:

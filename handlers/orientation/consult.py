@@ -4,10 +4,13 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
-from handlers.casework import letters, news
+from handlers.casework import news, trust
 from handlers.context import Context, Response
 from handlers.message import Button, Message
-from storage.confidential import cases, sealing, wire_format
+from storage.confidential import routes
+from storage.confidential.addresses import seal_address
+from storage.confidential.protocol import tokens
+from storage.confidential.protocol.canonical import encode
 
 LINK_LIFETIME_HOURS = 48
 _ANSWERS = re.compile(r"[ynu-]{14}")
@@ -21,7 +24,9 @@ async def handle(context: Context) -> Response:
         return Response((Message("consult.later"),))
     if parts[1:2] == ["read"]:  # pressed below the news template, which cannot contain the link
         return Response((news.news_message(context.installation, context.language),))
-    if await letters.current_readers(context.tx) is None:
+    try:
+        await trust.in_force(context.tx, context.installation.unit, context.today)
+    except trust.Closed:
         return Response((Message("consult.closed"),))
     answers = parts[2] if len(parts) == 3 and _ANSWERS.fullmatch(parts[2]) else ""
     url = await _link(context, answers)
@@ -31,14 +36,19 @@ async def handle(context: Context) -> Response:
 
 
 async def _link(context: Context, answers: str) -> str:
-    """Store a one-time link and return its URL; the token is in the fragment, which browsers do not send to servers."""
-    installation, token = context.installation, wire_format.encode(secrets.token_bytes(24))
-    token_hash = sealing.token_hash(installation.route_key, token)
+    """Store a one-time link and return its URL; the token is in the fragment, which browsers do not send to servers.
+
+    The chat's address is stored under a name that follows from the token too, and waits there for news.
+    """
+    installation, token = context.installation, secrets.token_bytes(24)
+    row = tokens.route_row(installation.route_key, tokens.bell(token))
     address = {"channel": context.update.channel, "address": context.update.address, "language": context.language}
-    sealed = sealing.seal_address(installation.route_key, address, "link|" + token_hash)
-    await cases.add_link(context.tx, token_hash, sealed, _expiry(context.now))
+    route = routes.Route(row, seal_address(installation.route_key, address, row))
+    await routes.add_link(context.tx, tokens.entry_row(installation.route_key, token), _expiry(context.now))
+    await routes.add_route(context.tx, route, context.today + timedelta(days=routes.DAYS_KEPT))
     assessment = f"&a={answers}" if answers else ""
-    return f"{installation.public_url}/c#t={token}{assessment}&l={context.language}"
+    unit = installation.unit.pin()
+    return f"{installation.public_url}/c#t={encode(token)}&u={unit}{assessment}&l={context.language}"
 
 
 def _expiry(now: datetime) -> datetime:

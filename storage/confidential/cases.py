@@ -1,4 +1,4 @@
-"""Confidential cases: sealed letters, case keys sealed to readers, states of cases, one-time links and notifications.
+"""Confidential cases: sealed letters, case keys sealed to readers, and the states by which the queue is sorted.
 
             officer opens            officer answers
 received ------------------> open --------------------> answered --+
@@ -11,15 +11,23 @@ received ------------------> open --------------------> answered --+
    +-------> closed <---------+------ from every state; nothing leads out
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from storage import schema
+from storage.confidential.protocol.boxes import Box
+from storage.confidential.protocol.canonical import canonical, decode
+from storage.confidential.protocol.keys import Access
+from storage.confidential.protocol.letters import Letter, letter_hash, read_letter
+from storage.confidential.protocol.notebooks import Head
 from storage.database import Transaction, dialect_insert
+
+TALK = "talk"
 
 
 class CaseState(StrEnum):
@@ -60,38 +68,21 @@ class Case:
     id: str
     day: date
     state: CaseState
-    epoch: int
     due_on: date
     size_step: int
     origin: str  # form | chat
-    asker_key: str
-    asker_bundle: str  # canonical JSON
+    asker_box: str  # canonical JSON
+    asker_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The case key of one epoch, sealed to one reader."""
-
-    epoch: int
-    reader: str
-    sealed: str
+def text_of(box: Box) -> str:
+    """A box as it is stored."""
+    return canonical(box)
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One sealed letter; `envelope` is canonical JSON."""
-
-    seq: int
-    epoch: int
-    envelope: str
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The sealed chat address that is notified of news in a case."""
-
-    case_id: str
-    sealed_address: str
+def locator_hash(locator: str) -> str:
+    """The form in which the server stores the locator of the eight words. Raises Malformed."""
+    return hashlib.sha256(decode(locator, "locator")).hexdigest()
 
 
 def _case(row: Row[tuple[object, ...]]) -> Case:
@@ -100,39 +91,12 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
         id=values["id"],
         day=values["day"],
         state=CaseState(values["state"]),
-        epoch=values["epoch"],
         due_on=values["due_on"],
         size_step=values["size_step"],
         origin=values["origin"],
-        asker_key=values["asker_key"],
-        asker_bundle=values["asker_bundle"],
+        asker_box=values["asker_box"],
+        asker_version=values["asker_version"],
     )
-
-
-# ---------------------------------------------------------------- one-time links
-
-
-async def add_link(tx: Transaction, token_hash: str, sealed_address: str, expires_at: datetime) -> None:
-    """Store a one-time link. `expires_at` must be a full hour: a finer time would reveal who asked when.
-
-    Raises ValueError.
-    """
-    if expires_at.minute or expires_at.second or expires_at.microsecond:
-        raise ValueError("a link expires on the hour")
-    await tx.execute(
-        insert(schema.links).values(token_hash=token_hash, sealed_address=sealed_address, expires_at=expires_at)
-    )
-
-
-async def redeem_link(tx: Transaction, token_hash: str, now: datetime) -> str | None:
-    """Delete a link and return its sealed address; None: it is unknown, redeemed or expired."""
-    links = schema.links
-    statement = delete(links).where(links.c.token_hash == token_hash, links.c.expires_at > now)
-    return (await tx.execute(statement.returning(links.c.sealed_address))).scalar_one_or_none()
-
-
-async def delete_expired_links(tx: Transaction, now: datetime) -> None:
-    await tx.execute(delete(schema.links).where(schema.links.c.expires_at <= now))
 
 
 # ---------------------------------------------------------------- cases and letters
@@ -144,41 +108,54 @@ async def add(tx: Transaction, case: Case, locator_hash: str, access: Sequence[A
         id=case.id,
         day=case.day,
         state=case.state.value,
-        epoch=case.epoch,
         due_on=case.due_on,
         size_step=case.size_step,
         origin=case.origin,
         locator_hash=locator_hash,
-        asker_key=case.asker_key,
-        asker_bundle=case.asker_bundle,
+        asker_box=case.asker_box,
+        asker_version=case.asker_version,
     )
     added = await tx.execute(row.on_conflict_do_nothing().returning(schema.cases.c.id))
     if added.scalar_one_or_none() is None:
         raise CaseExists(case.id)
-    await add_access(tx, case.id, access)
-    await add_letter(tx, case.id, letter)
+    await add_letter(tx, letter, access)
 
 
-async def add_access(tx: Transaction, case_id: str, access: Sequence[Access]) -> None:
-    """Grant readers access to an epoch of a case."""
-    rows = [
-        {"case_id": case_id, "epoch": grant.epoch, "reader": grant.reader, "sealed": grant.sealed} for grant in access
-    ]
-    await tx.execute(insert(schema.access), rows)
+async def add_letter(tx: Transaction, letter: Letter, access: Sequence[Access] = ()) -> None:
+    """Store a letter, and with a grant the keys of the new epoch in place of those before.
 
-
-async def add_letter(tx: Transaction, case_id: str, letter: Letter) -> None:
-    """Store the next letter of a case. Raises OutOfOrder when one was stored concurrently or one is missing."""
-    letters = schema.letters
-    last = await tx.scalar(select(func.max(letters.c.seq)).where(letters.c.case_id == case_id))
-    if letter.seq != (last or 0) + 1:
-        raise OutOfOrder(case_id)
-    row = dialect_insert(tx, letters).values(
-        case_id=case_id, seq=letter.seq, epoch=letter.epoch, envelope=letter.envelope
+    Raises OutOfOrder when another letter with this number was stored concurrently.
+    """
+    context, table = letter["context"], schema.letters
+    row = dialect_insert(tx, table).values(
+        case_id=context["case"], lane=context["lane"], seq=context["seq"], letter=canonical(letter)
     )
-    added = await tx.execute(row.on_conflict_do_nothing().returning(letters.c.seq))
+    added = await tx.execute(row.on_conflict_do_nothing().returning(table.c.seq))
     if added.scalar_one_or_none() is None:
-        raise OutOfOrder(case_id)
+        raise OutOfOrder(context["case"])
+    if access:
+        await _replace_access(tx, context["case"], context["lane"], access)
+
+
+async def _replace_access(tx: Transaction, case_id: str, lane: str, access: Sequence[Access]) -> None:
+    """One row for each reader, of the newest epoch only: older keys are found inside the granting letters."""
+    table = schema.access
+    await tx.execute(delete(table).where(table.c.case_id == case_id, table.c.lane == lane))
+    await tx.execute(
+        insert(table),
+        [
+            {"case_id": case_id, "lane": lane, "reader": row["reader"], "epoch": row["epoch"], "sealed": row["sealed"]}
+            for row in access
+        ],
+    )
+
+
+async def replace_box(tx: Transaction, case_id: str, version: int, box: Box) -> bool:
+    """Store the next version of the asker's box; False when `version` does not follow the stored one."""
+    table = schema.cases
+    changed = update(table).where(table.c.id == case_id, table.c.asker_version == version - 1)
+    values = {"asker_box": canonical(box), "asker_version": version}
+    return (await tx.execute(changed.values(values).returning(table.c.id))).scalar_one_or_none() is not None
 
 
 async def by_id(tx: Transaction, case_id: str) -> Case | None:
@@ -204,27 +181,48 @@ async def queue(tx: Transaction, reader: str, *, closed: bool = False) -> list[C
     return [_case(row) for row in await tx.execute(statement)]
 
 
-async def letters(tx: Transaction, case_id: str) -> list[Letter]:
-    """All letters of a case, in order."""
+async def letters(tx: Transaction, case_id: str, lane: str = TALK) -> list[Letter]:
+    """All letters of one lane of a case, in order. Raises Malformed where a row holds none."""
     table = schema.letters
-    statement = select(table.c.seq, table.c.epoch, table.c.envelope).where(table.c.case_id == case_id)
-    return [Letter(row.seq, row.epoch, row.envelope) for row in await tx.execute(statement.order_by(table.c.seq))]
+    statement = select(table.c.letter).where(table.c.case_id == case_id, table.c.lane == lane)
+    return [read_letter(row.letter) for row in await tx.execute(statement.order_by(table.c.seq))]
 
 
-async def access(tx: Transaction, case_id: str, reader: str) -> list[Access]:
-    """The case keys sealed to a reader, by epoch."""
+async def access(tx: Transaction, case_id: str, reader: str, lane: str = TALK) -> Access | None:
+    """The key of the newest epoch, sealed to a reader; None: the reader has none."""
     table = schema.access
-    statement = select(table.c.epoch, table.c.reader, table.c.sealed).where(
-        table.c.case_id == case_id, table.c.reader == reader
+    row = (
+        await tx.execute(
+            select(table).where(table.c.case_id == case_id, table.c.lane == lane, table.c.reader == reader)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return {"case": row.case_id, "lane": row.lane, "epoch": row.epoch, "reader": row.reader, "sealed": row.sealed}
+
+
+async def heads(tx: Transaction, reader: str) -> list[Head]:
+    """The newest letter of every case and lane that a reader has a key for. Raises Malformed."""
+    letters, own = schema.letters, schema.access
+    newest = (
+        select(letters.c.case_id, letters.c.lane, func.max(letters.c.seq).label("seq"))
+        .join(own, (own.c.case_id == letters.c.case_id) & (own.c.lane == letters.c.lane) & (own.c.reader == reader))
+        .group_by(letters.c.case_id, letters.c.lane)
+        .subquery()
     )
-    return [Access(row.epoch, row.reader, row.sealed) for row in await tx.execute(statement.order_by(table.c.epoch))]
+    statement = select(letters).join(
+        newest,
+        (newest.c.case_id == letters.c.case_id) & (newest.c.lane == letters.c.lane) & (newest.c.seq == letters.c.seq),
+    )
+    rows = await tx.execute(statement.order_by(letters.c.case_id, letters.c.lane))
+    return [
+        {"case": row.case_id, "lane": row.lane, "seq": row.seq, "hash": letter_hash(read_letter(row.letter))}
+        for row in rows
+    ]
 
 
 async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
-    """Move a case to another state, with a new due day if one is given. Raises InvalidTransition.
-
-    Closing deletes the route of the case, unless it has news that were not sent yet (see `claim_news`).
-    """
+    """Move a case to another state, with a new due day if one is given. Raises InvalidTransition."""
     sources = [source.value for source, targets in _TRANSITIONS.items() if state in targets]
     values: dict[str, object] = {"state": state.value}
     if due_on is not None:
@@ -234,28 +232,3 @@ async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: 
     if (await tx.execute(moved)).scalar_one_or_none() is None:
         current = await tx.scalar(select(cases.c.state).where(cases.c.id == case_id))
         raise InvalidTransition(f"{current} -> {state.value}")
-    if state is CaseState.CLOSED:
-        routes = schema.routes
-        await tx.execute(delete(routes).where(routes.c.case_id == case_id, routes.c.has_news.is_(False)))
-
-
-# ---------------------------------------------------------------- notifications of news
-
-
-async def add_route(tx: Transaction, route: Route) -> None:
-    await tx.execute(insert(schema.routes).values(case_id=route.case_id, sealed_address=route.sealed_address))
-
-
-async def flag_news(tx: Transaction, case_id: str) -> None:
-    """Record that there is news for the asker; no effect if they did not want to be notified."""
-    await tx.execute(update(schema.routes).where(schema.routes.c.case_id == case_id).values(has_news=True))
-
-
-async def claim_news(tx: Transaction) -> list[Route]:
-    """Routes with news, which then count as notified; deletes the routes of closed cases."""
-    table = schema.routes
-    statement = update(table).where(table.c.has_news.is_(True)).values(has_news=False)
-    rows = (await tx.execute(statement.returning(table.c.case_id, table.c.sealed_address))).all()
-    closed = select(schema.cases.c.id).where(schema.cases.c.state == CaseState.CLOSED.value)
-    await tx.execute(delete(table).where(table.c.case_id.in_(closed)))
-    return [Route(row.case_id, row.sealed_address) for row in rows]

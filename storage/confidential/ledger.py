@@ -30,6 +30,7 @@ class Verb(StrEnum):
     OPEN = "open"  # the sealed letters were returned to an officer's browser
     ANSWER = "answer"  # an officer's sealed answer was stored
     SIGN_UP = "sign-up"  # an officer registered keys
+    VOUCH = "vouch"  # an officer compared the fingerprint of one who joins
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
 
 

@@ -1,21 +1,28 @@
-"""Officers of the unit: their invites, keys and sessions, and the signed list of readers.
+"""Officers of the unit: their invites, wrapped keys, notebooks and sessions.
 
-invited --sign up--> pending --named in a signed key list--> active --> left
+invited --sign up--> pending --named in a signed list--> active --ended in a signed list--> left
 invited --sign up--> active     (liaisons and authors read no queries; the first officer signs the first list)
 """
 
 import base64
 import hashlib
+import json
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, TypedDict
 
 from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
-from storage.database import Transaction, dialect_insert
+from storage.confidential.protocol import fields
+from storage.confidential.protocol.boxes import Box
+from storage.confidential.protocol.canonical import canonical
+from storage.confidential.protocol.errors import Malformed
+from storage.confidential.protocol.readers import Join, Proof
+from storage.database import Transaction
 
 INVITE_DAYS = 7
 SESSION_HOURS = 12
@@ -53,6 +60,13 @@ class InviteRefused(Exception):
     """The invite is unknown, redeemed or expired."""
 
 
+class Joining(TypedDict):
+    """A reader's join statement with the proofs given so far, the reader's own among them."""
+
+    join: Join
+    proofs: list[Proof]
+
+
 @dataclass(frozen=True, slots=True)
 class Officer:
     """One officer, without secrets."""
@@ -63,8 +77,7 @@ class Officer:
     role: Role
     state: OfficerState
     institution_id: int | None
-    reading_key: str
-    signing_key: str
+    joining: Joining | None  # of a reader, from sign-up on
     holds_unit_key: bool
 
     @property
@@ -77,27 +90,34 @@ class Officer:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """What an officer's browser sends at sign-up; nothing in it can be used without the passphrase."""
+class ReaderKeys:
+    """What the browser of a new reader sends; nothing in it can be used without the passphrase or the code."""
 
-    reading_key: str
-    signing_key: str
-    salt: str
-    auth_hash: str
-    bundle: str
-    recovery_bundle: str
-    unit_bundle: str | None = None
+    joining: Joining
+    bundle: Box  # wrapped with the passphrase
+    recovery_bundle: Box  # the same, wrapped with the recovery code
+    notebook: Box  # version 1
+    unit_bundle: Box | None = None  # from the first officer only
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotebook:
+    """An officer's notebook, encrypted; its version rises by one with each change."""
+
+    version: int
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What sign-in is verified with, and the wrapped keys that the browser then unlocks."""
+    """What sign-in is verified with, and what the browser then unlocks; readers only have bundle and notebook."""
 
-    officer_id: str
+    officer: Officer
     salt: str
     auth_hash: str
-    bundle: str
-    unit_bundle: str | None
+    bundle: Box | None
+    unit_bundle: Box | None
+    notebook: StoredNotebook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +127,6 @@ class Session:
     key: str
     officer: Officer
     seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KeyList:
-    """The list of readers as signed by the unit: canonical JSON and signature."""
-
-    serial: int
-    body: str
-    signature: str
 
 
 def _random(size: int) -> str:
@@ -138,10 +149,21 @@ _COLUMNS = (
     schema.officers.c.role,
     schema.officers.c.state,
     schema.officers.c.institution_id,
-    schema.officers.c.reading_key,
-    schema.officers.c.signing_key,
+    schema.officers.c.joining,
     schema.officers.c.unit_bundle.is_not(None).label("holds_unit_key"),
 )
+
+
+_CAN_SIGN_IN = (OfficerState.PENDING.value, OfficerState.ACTIVE.value)
+
+
+def _stored(text: str | None) -> Any:
+    """A stored JSON value; None where there is none."""
+    return None if text is None else json.loads(text)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else canonical(value)
 
 
 def _officer(row: Row[tuple[object, ...]]) -> Officer:
@@ -152,8 +174,7 @@ def _officer(row: Row[tuple[object, ...]]) -> Officer:
         role=Role(row.role),
         state=OfficerState(row.state),
         institution_id=row.institution_id,
-        reading_key=row.reading_key or "",
-        signing_key=row.signing_key or "",
+        joining=_stored(row.joining),
         holds_unit_key=bool(row.holds_unit_key),
     )
 
@@ -176,6 +197,10 @@ async def invite(
     email, name, role = normalize_email(email), " ".join(name.split()), Role(role)
     if not name or "@" not in email.strip("@") or len(email) > 200 or len(name) > 120:
         raise ValueError("an officer needs a mail address and a name")
+    try:
+        fields.name(name, "name")
+    except Malformed as fault:
+        raise ValueError("the name is too long or has characters that cannot be shown") from fault
     known = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == email))).one_or_none()
     facts = {"name": name, "role": role.value, "institution_id": institution_id}
     if known is None:
@@ -215,41 +240,42 @@ async def by_invite(tx: Transaction, token: str, now: datetime) -> Officer:
     return _officer(row)
 
 
-async def sign_up(tx: Transaction, token: str, keys: Keys, state: OfficerState, now: datetime) -> str:
-    """Redeem an invite, store the keys, and return the officer's id. Raises InviteRefused."""
-    redeemed = (
-        await tx.execute(
-            delete(schema.invites)
-            .where(
-                schema.invites.c.token_hash == _hash(token),
-                schema.invites.c.expires_at > now,
-            )
-            .returning(schema.invites.c.officer_id)
-        )
-    ).scalar_one_or_none()
-    if redeemed is None:
+async def sign_up(
+    tx: Transaction,
+    token: str,
+    salt: str,
+    auth_hash: str,
+    state: OfficerState,
+    now: datetime,
+    keys: ReaderKeys | None = None,
+) -> str:
+    """Redeem an invite, store credentials and a reader's keys; return the officer's id. Raises InviteRefused."""
+    invites, table = schema.invites, schema.officers
+    redeemed = delete(invites).where(invites.c.token_hash == _hash(token), invites.c.expires_at > now)
+    officer_id = (await tx.execute(redeemed.returning(invites.c.officer_id))).scalar_one_or_none()
+    values = {"state": state.value, "salt": salt, "auth_hash": auth_hash, **(_key_columns(keys) if keys else {})}
+    changed = update(table).where(table.c.id == officer_id, table.c.state == OfficerState.INVITED.value)
+    if (await tx.execute(changed.values(values).returning(table.c.id))).scalar_one_or_none() is None:
         raise InviteRefused
-    changed = await tx.execute(
-        update(schema.officers)
-        .where(
-            schema.officers.c.id == redeemed,
-            schema.officers.c.state == OfficerState.INVITED.value,
-        )
-        .values(
-            state=state.value,
-            reading_key=keys.reading_key,
-            signing_key=keys.signing_key,
-            salt=keys.salt,
-            auth_hash=keys.auth_hash,
-            bundle=keys.bundle,
-            recovery_bundle=keys.recovery_bundle,
-            unit_bundle=keys.unit_bundle,
-        )
-        .returning(schema.officers.c.id)
-    )
-    if changed.scalar_one_or_none() is None:
-        raise InviteRefused
-    return str(redeemed)
+    return str(officer_id)
+
+
+def _key_columns(keys: ReaderKeys) -> dict[str, object]:
+    return {
+        "joining": canonical(keys.joining),
+        "bundle": canonical(keys.bundle),
+        "recovery_bundle": canonical(keys.recovery_bundle),
+        "unit_bundle": _text(keys.unit_bundle),
+        "notebook": canonical(keys.notebook),
+        "notebook_version": 1,
+    }
+
+
+async def replace_joining(tx: Transaction, officer_id: str, joining: Joining) -> None:
+    """Replace the join statement of a pending officer, with another proof."""
+    table = schema.officers
+    changed = update(table).where(table.c.id == officer_id, table.c.state == OfficerState.PENDING.value)
+    await tx.execute(changed.values(joining=canonical(joining)))
 
 
 async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
@@ -262,6 +288,37 @@ async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
         )
         .values(state=OfficerState.ACTIVE.value)
     )
+
+
+async def leave(tx: Transaction, officer_ids: Collection[str]) -> None:
+    """Record that officers have left the unit, and sign them out everywhere."""
+    table, sessions = schema.officers, schema.sessions
+    await tx.execute(update(table).where(table.c.id.in_(officer_ids)).values(state=OfficerState.LEFT.value))
+    await tx.execute(delete(sessions).where(sessions.c.officer_id.in_(officer_ids)))
+
+
+# ---------------------------------------------------------------- notebooks
+
+
+async def notebook(tx: Transaction, officer_id: str) -> StoredNotebook | None:
+    """The newest version of an officer's notebook; None: the officer has none."""
+    table = schema.officers
+    row = (
+        await tx.execute(select(table.c.notebook, table.c.notebook_version).where(table.c.id == officer_id))
+    ).one_or_none()
+    return None if row is None else _notebook(row)
+
+
+async def replace_notebook(tx: Transaction, officer_id: str, version: int, box: Box) -> bool:
+    """Store the next version of a notebook; False when `version` does not follow the stored one."""
+    table = schema.officers
+    changed = update(table).where(table.c.id == officer_id, table.c.notebook_version == version - 1)
+    values = {"notebook": canonical(box), "notebook_version": version}
+    return (await tx.execute(changed.values(values).returning(table.c.id))).scalar_one_or_none() is not None
+
+
+def _notebook(row: Row[Any]) -> StoredNotebook | None:
+    return None if row.notebook is None else StoredNotebook(row.notebook_version, _stored(row.notebook))
 
 
 # ---------------------------------------------------------------- officers
@@ -281,23 +338,21 @@ async def all_officers(tx: Transaction) -> list[Officer]:
 async def credentials(tx: Transaction, email: str) -> Credentials | None:
     """The credentials for a mail address; None: no officer with it can sign in."""
     table = schema.officers
-    row = (
-        await tx.execute(
-            select(
-                table.c.id,
-                table.c.salt,
-                table.c.auth_hash,
-                table.c.bundle,
-                table.c.unit_bundle,
-            ).where(
-                table.c.email == normalize_email(email),
-                table.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
-            )
-        )
-    ).one_or_none()
+    extra = (table.c.salt, table.c.auth_hash, table.c.bundle, table.c.unit_bundle, table.c.notebook)
+    statement = select(*_COLUMNS, *extra, table.c.notebook_version).where(
+        table.c.email == normalize_email(email), table.c.state.in_(_CAN_SIGN_IN)
+    )
+    row = (await tx.execute(statement)).one_or_none()
     if row is None:
         return None
-    return Credentials(row.id, row.salt, row.auth_hash, row.bundle, row.unit_bundle)
+    return Credentials(
+        officer=_officer(row),
+        salt=row.salt,
+        auth_hash=row.auth_hash,
+        bundle=_stored(row.bundle),
+        unit_bundle=_stored(row.unit_bundle),
+        notebook=_notebook(row),
+    )
 
 
 # ---------------------------------------------------------------- sessions
@@ -335,7 +390,7 @@ async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
             schema.sessions.c.token_hash == _hash(token),
             schema.sessions.c.expires_at > now,
             schema.sessions.c.seen_at > now - timedelta(minutes=IDLE_MINUTES),
-            schema.officers.c.state.in_((OfficerState.PENDING.value, OfficerState.ACTIVE.value)),
+            schema.officers.c.state.in_(_CAN_SIGN_IN),
         )
     )
     row = (await tx.execute(statement)).one_or_none()
@@ -349,27 +404,6 @@ async def touch(tx: Transaction, key: str, now: datetime) -> None:
 
 async def end_session(tx: Transaction, key: str) -> None:
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.token_hash == key))
-
-
-async def end_sessions(tx: Transaction, officer_id: str) -> None:
-    """Sign an officer out everywhere. No page calls it yet: removing or suspending an officer will."""
-    await tx.execute(delete(schema.sessions).where(schema.sessions.c.officer_id == officer_id))
-
-
-# ---------------------------------------------------------------- key lists
-
-
-async def newest_key_list(tx: Transaction) -> KeyList | None:
-    """The list in force; None before the first officer has signed one."""
-    row = (await tx.execute(select(schema.key_lists).order_by(schema.key_lists.c.serial.desc()).limit(1))).one_or_none()
-    return None if row is None else KeyList(row.serial, row.body, row.signature)
-
-
-async def add_key_list(tx: Transaction, keys: KeyList) -> bool:
-    """Put a list in force; False when one with this serial was stored concurrently."""
-    statement = dialect_insert(tx, schema.key_lists).on_conflict_do_nothing().returning(schema.key_lists.c.serial)
-    values = {"serial": keys.serial, "body": keys.body, "signature": keys.signature}
-    return (await tx.execute(statement, values)).first() is not None
 
 
 async def delete_expired(tx: Transaction, now: datetime) -> None:

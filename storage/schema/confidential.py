@@ -27,13 +27,14 @@ officers = Table(
     Column("role", String(8), nullable=False),  # officer | liaison | author | admin
     Column("institution_id", Id, ForeignKey("institutions.id")),  # of a liaison
     Column("state", String(8), nullable=False),  # invited | pending | active | left
-    Column("reading_key", Text),  # public, P-256 uncompressed point, base64url
-    Column("signing_key", Text),  # public, same format
+    Column("joining", Text),  # a reader's join statement with its proofs (canonical JSON)
     Column("salt", Text),  # PBKDF2 salt of the passphrase, base64url
     Column("auth_hash", Text),  # Argon2id of the auth key
-    Column("bundle", Text),  # private keys, wrapped with the passphrase (JSON)
+    Column("bundle", Text),  # private keys, wrapped with the passphrase (canonical JSON, as all boxes)
     Column("recovery_bundle", Text),  # the same, wrapped with the recovery code
     Column("unit_bundle", Text),  # the unit's signing key, wrapped for the head officer
+    Column("notebook", Text),  # what the officer has seen, encrypted
+    Column("notebook_version", Integer),
 )
 
 invites = Table(
@@ -53,12 +54,11 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 
-key_lists = Table(  # officers who may read, signed by the unit; the newest serial is in force
+key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept
     "key_lists",
     metadata,
     Column("serial", Integer, primary_key=True, autoincrement=False),
-    Column("body", Text, nullable=False),  # canonical JSON
-    Column("signature", Text, nullable=False),  # ECDSA P-256 / SHA-256, base64url
+    Column("body", Text, nullable=False),  # the list with its signature, canonical JSON
 )
 
 ledger = Table(  # audit log; each row holds the hash of the previous one
@@ -84,22 +84,22 @@ cases = Table(
     Column("id", String(22), primary_key=True),  # 16 random bytes from the asker's browser, base64url
     Column("day", Date, nullable=False),
     Column("state", String(10), nullable=False),  # see storage/confidential/cases.py
-    Column("epoch", SmallInteger, nullable=False),
     Column("due_on", Date, nullable=False),
     Column("size_step", SmallInteger, nullable=False),  # KiB of the first letter's padding
     Column("origin", String(6), nullable=False),  # form | chat
     Column("locator_hash", String(64), nullable=False, unique=True),
-    Column("asker_key", Text, nullable=False),  # public reading key
-    Column("asker_bundle", Text, nullable=False),  # private half, wrapped with the eight words
+    Column("asker_box", Text, nullable=False),  # private keys and memory, wrapped with the eight words (canonical JSON)
+    Column("asker_version", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
-access = Table(  # the case key of an epoch, sealed to one reader
+access = Table(  # the key of the newest epoch, sealed to one reader
     "access",
     metadata,
     Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
-    Column("epoch", SmallInteger, primary_key=True),
-    Column("reader", String(22), primary_key=True),  # an officer's id, "asker" or "recovery"
+    Column("lane", String(5), primary_key=True),  # talk | notes
+    Column("reader", String(22), primary_key=True),  # an id or "asker"
+    Column("epoch", SmallInteger, nullable=False),
     Column("sealed", Text, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -108,26 +108,26 @@ letters = Table(
     "letters",
     metadata,
     Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("lane", String(5), primary_key=True),
     Column("seq", SmallInteger, primary_key=True, autoincrement=False),
-    Column("epoch", SmallInteger, nullable=False),
-    Column("envelope", Text, nullable=False),  # JSON, see storage/confidential/sealing.py
+    Column("letter", Text, nullable=False),  # canonical JSON, see storage/confidential/protocol/letters.py
     sqlite_with_rowid=False,
 )
 
-routes = Table(  # chat address to notify of news; deleted when the case closes
+routes = Table(  # chat address to notify of news; no column joins it to a case
     "routes",
     metadata,
-    Column("case_id", String(22), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
+    Column("row", String(43), primary_key=True),  # keyed hash of a bell, see storage/confidential/protocol/tokens.py
     Column("sealed_address", Text, nullable=False),  # encrypted with the route key
     Column("has_news", Boolean, nullable=False, server_default=false()),
+    Column("expires_on", Date, nullable=False),
     sqlite_with_rowid=False,
 )
 
 links = Table(  # one-time links into the letterbox
     "links",
     metadata,
-    Column("token_hash", String(64), primary_key=True),
-    Column("sealed_address", Text, nullable=False),
+    Column("row", String(43), primary_key=True),  # keyed hash of the link's token
     Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
     sqlite_with_rowid=False,
 )

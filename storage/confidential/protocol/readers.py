@@ -49,14 +49,13 @@ JOIN: Final = fields.record(
     reading=fields.point,
     signing=fields.point,
 )
+PROOF: Final = fields.record(id=fields.identifier, signature=fields.signature)
 READER: Final = fields.record(
     join=JOIN,
     scope=fields.text(0, 200),
     since=fields.number(1, fields.SERIALS),
     ended=fields.number(0, fields.SERIALS),
-    proofs=fields.array(
-        fields.record(id=fields.identifier, signature=fields.signature), 1, 1 + PROOFS, lambda proof: proof["id"]
-    ),
+    proofs=fields.array(PROOF, 1, 1 + PROOFS, lambda proof: proof["id"]),
 )
 
 

@@ -1,0 +1,41 @@
+"""An officer's notebook: stored encrypted, one version after the other, so that two tabs never overwrite each other."""
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from bot.console import site
+from bot.web.app_keys import DATABASE
+from storage.confidential import officers
+from storage.confidential.protocol import boxes, fields
+from storage.confidential.protocol.errors import Malformed
+
+routes = web.RouteTableDef()
+
+
+class PostedNotebook(BaseModel):
+    """The next version of a notebook."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    box: dict[str, Any]
+
+
+@routes.post("/notebook")
+async def replace(request: web.Request) -> web.Response:
+    """Store the version that follows the stored one; otherwise respond with that one, to be merged."""
+    officer, posted = site.require_reader(request), site.posted_json(request, PostedNotebook)
+    box: Any = posted.box
+    try:
+        fields.BOX(box, "box")
+        boxes.VERSION(posted.version, "version")
+    except Malformed:
+        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        if await officers.replace_notebook(tx, officer.id, posted.version, box):
+            return web.json_response({}, status=201)
+        stored = await officers.notebook(tx, officer.id)
+    body = {"version": stored.version, "box": stored.box} if stored else {"version": 0, "box": None}
+    return web.json_response({"error": "version", **body}, status=409)

@@ -1,0 +1,183 @@
+"""Who reads queries: accept invites, let officers vouch for a new reader, put the unit's next signed list in force."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from handlers.casework import trust
+from handlers.casework.office import OfficerContext
+from storage.confidential import key_lists, officers
+from storage.confidential.ledger import Verb
+from storage.confidential.officers import Joining, Officer, OfficerState, ReaderKeys
+from storage.confidential.protocol import lists, readers, signatures
+from storage.confidential.protocol.errors import ProtocolError
+from storage.confidential.protocol.lists import Chain, SignedList
+from storage.confidential.protocol.readers import Join, Proof, Reader
+from storage.confidential.unit_trust import Verified
+
+FIRST_READERS = {"officer", "recovery"}
+
+
+class KeysRefused(Exception):
+    """The keys or the signed list do not fit what is stored; nothing was changed."""
+
+
+async def known_lists(context: OfficerContext) -> Verified | None:
+    """The chain as officers walk it: of the adopted unit, or before the adoption of the unit that signed list 1.
+
+    None where there is none, or where it is not to be trusted.
+    """
+    try:
+        return await trust.verified(context.tx, context.unit)
+    except trust.Closed as closed:
+        return await trust.waiting(context.tx) if closed.reason == "adoption" else None
+
+
+# ---------------------------------------------------------------- sign-up
+
+
+async def accept_invite(
+    context: OfficerContext,
+    token: str,
+    credentials: tuple[str, str],
+    keys: ReaderKeys | None,
+    first_list: Any = None,
+) -> OfficerState:
+    """Redeem an invite and register salt, hash of the auth key and a reader's keys; return the officer's state.
+
+    The first reader brings the first signed list and is active; later readers are pending until the unit signs a list
+    that names them. Raises KeysRefused, InviteRefused.
+    """
+    if (keys is not None) != (context.officer.role in officers.READER_ROLES):
+        raise KeysRefused
+    state = OfficerState.ACTIVE
+    if keys is not None:
+        state = await _join(context, keys, first_list)
+    elif first_list is not None:
+        raise KeysRefused
+    await officers.sign_up(context.tx, token, *credentials, state, context.now, keys)
+    await context.append_to_ledger(Verb.SIGN_UP)
+    if first_list is not None:
+        await context.append_to_ledger(Verb.SIGN_KEYS)
+    return state
+
+
+async def _join(context: OfficerContext, keys: ReaderKeys, first_list: Any) -> OfficerState:
+    """Check a reader's join statement; the first reader's list is stored. Raises KeysRefused."""
+    join = keys.joining["join"]
+    try:
+        readers.JOIN(join, "join")
+        _check_own(context.officer, keys.joining)
+        if await key_lists.newest(context.tx) is None:
+            await _add_first_list(context, keys, lists.parse_list(first_list))
+            return OfficerState.ACTIVE
+    except ProtocolError as fault:
+        raise KeysRefused from fault
+    known = await known_lists(context)
+    if first_list is not None or keys.unit_bundle is not None or known is None:
+        raise KeysRefused
+    if join["unit"] != known.chain.newest["unit"]:
+        raise KeysRefused
+    return OfficerState.PENDING
+
+
+def _check_own(officer: Officer, joining: Joining) -> None:
+    """The statement is the officer's own, signed with the key that it names. Raises KeysRefused, Altered."""
+    join, proofs = joining["join"], joining["proofs"]
+    if (join["id"], join["name"], join["role"]) != (officer.id, officer.name, "officer"):
+        raise KeysRefused
+    if [proof["id"] for proof in proofs] != [officer.id]:
+        raise KeysRefused
+    _check_proof(proofs[0], join, join["signing"])
+
+
+def _check_proof(proof: Proof, join: Join, signing: str) -> None:
+    """Raises Altered."""
+    signatures.verify(signing, proof["signature"], "join", join, "proof.signature")
+
+
+async def _add_first_list(context: OfficerContext, keys: ReaderKeys, signed: SignedList) -> None:
+    """The first list names exactly its reader and one recovery key. Raises KeysRefused, ProtocolError."""
+    chain = lists.check_first(signed, lists.unit_pin(signed["list"]["unit"]))
+    _check_days(context, chain)
+    entries = chain.by_id
+    if keys.unit_bundle is None or len(entries) != len(FIRST_READERS):
+        raise KeysRefused
+    if {reader["join"]["role"] for reader in entries.values()} != FIRST_READERS:
+        raise KeysRefused
+    own = entries.get(context.officer.id)
+    if own is None or own["join"] != keys.joining["join"] or not await key_lists.add(context.tx, signed):
+        raise KeysRefused
+
+
+# ---------------------------------------------------------------- vouching
+
+
+async def vouch(context: OfficerContext, officer_id: str, posted: Any) -> None:
+    """Add an active officer's proof to the join statement of one who waits. Raises KeysRefused."""
+    candidate = await officers.by_id(context.tx, officer_id)
+    known = await known_lists(context)
+    if candidate is None or candidate.joining is None or candidate.state is not OfficerState.PENDING or known is None:
+        raise KeysRefused
+    me, joining = context.officer.id, candidate.joining
+    if not (known.chain.is_officer(me) and known.chain.is_active(me)):
+        raise KeysRefused
+    try:
+        readers.PROOF(posted, "proof")
+        _check_proof(posted, joining["join"], known.chain.by_id[me]["join"]["signing"])
+    except ProtocolError as fault:
+        raise KeysRefused from fault
+    if posted["id"] != me:
+        raise KeysRefused
+    others = [proof for proof in joining["proofs"] if proof["id"] != me]
+    proofs = sorted([*others, posted], key=lambda proof: proof["id"])
+    await officers.replace_joining(context.tx, officer_id, {"join": joining["join"], "proofs": proofs})
+    await context.append_to_ledger(Verb.VOUCH)
+
+
+async def waiting_officers(context: OfficerContext) -> list[Officer]:
+    """Readers who have signed up and whom no list names yet."""
+    everybody = await officers.all_officers(context.tx)
+    return [one for one in everybody if one.state is OfficerState.PENDING and one.role in officers.READER_ROLES]
+
+
+# ---------------------------------------------------------------- lists
+
+
+async def sign_list(context: OfficerContext, posted: Any) -> None:
+    """Put the unit's next list in force: new readers become active, ended ones have left and are signed out.
+
+    New readers must be officers with exactly the join statements that they registered. Raises KeysRefused.
+    """
+    known = await known_lists(context)
+    if known is None or not context.officer.signs_keys:
+        raise KeysRefused
+    before = known.chain
+    try:
+        signed = lists.parse_list(posted)
+        after = lists.check_next(before, signed)
+        _check_days(context, after)
+    except ProtocolError as fault:
+        raise KeysRefused from fault
+    added = [reader for one, reader in after.by_id.items() if one not in before.by_id]
+    await _check_registered(context, added)
+    if not await key_lists.add(context.tx, signed):
+        raise KeysRefused
+    await officers.activate(context.tx, [reader["join"]["id"] for reader in added])
+    await officers.leave(context.tx, [one for one in after.by_id if before.is_active(one) and not after.is_active(one)])
+    await context.append_to_ledger(Verb.SIGN_KEYS)
+
+
+def _check_days(context: OfficerContext, chain: Chain) -> None:
+    """A new list is of today, give or take a day. Raises KeysRefused, Expired, WrongClock."""
+    lists.check_in_force(chain.newest, context.today)
+    if chain.newest["day"] < (context.today - lists.TOLERANCE).isoformat():
+        raise KeysRefused
+
+
+async def _check_registered(context: OfficerContext, added: Sequence[Reader]) -> None:
+    """Raises KeysRefused unless each new officer waits with exactly this join statement."""
+    waiting = {one.id: one.joining["join"] for one in await waiting_officers(context) if one.joining}
+    for reader in added:
+        join = reader["join"]
+        if join["role"] == "officer" and waiting.get(join["id"]) != join:
+            raise KeysRefused

@@ -1,0 +1,144 @@
+"""Which list of readers is in force: the chain in the database, as far as the adopted unit has signed it."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import structlog
+
+from storage.confidential import key_lists
+from storage.confidential.key_lists import StoredList
+from storage.confidential.protocol import lists
+from storage.confidential.protocol.errors import Expired, ProtocolError, WrongClock
+from storage.confidential.protocol.lists import Chain, SignedList
+from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust, Verified
+from storage.database import Transaction
+
+log = structlog.get_logger()
+
+MIN_READERS = 2  # active ones, the recovery key included
+WARNED_BEFORE = 20  # days before a list expires
+
+
+class Closed(Exception):
+    """No query can be taken; `reason` says why.
+
+    none: no officer has signed a list. adoption: the first list waits for `integra unit adopt`. altered: the lists are
+    not those of the adopted unit, or older than one seen. expired: the newest list is no longer in force. readers: too
+    few are active.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def verified(tx: Transaction, unit: UnitTrust) -> Verified:
+    """The chain of the adopted unit up to its newest list. Raises Closed (none, adoption, altered)."""
+    newest = await key_lists.newest(tx)
+    if newest is None:
+        raise Closed("none")
+    try:
+        return await _verified(tx, unit, newest)
+    except BrokenTrustFile as fault:
+        log.error("unit_files_broken", fault=str(fault))
+        raise Closed("altered") from fault
+
+
+async def _verified(tx: Transaction, unit: UnitTrust, newest: StoredList) -> Verified:
+    pin = unit.pin()
+    if not pin and unit.adopts_itself:
+        pin = await _adopt_first(tx, unit)
+    if not pin:
+        raise Closed("adoption")
+    known = unit.verified
+    if known is None or known.newest_row != newest.body:
+        known = _walk(await key_lists.all_lists(tx), pin)
+    unit.verified = known = _above_floor(known, unit)
+    unit.raise_floor(lists.pin_of(known.chain.newest))
+    return known
+
+
+def _above_floor(known: Verified | None, unit: UnitTrust) -> Verified:
+    """The chain, if it leads to the newest list that was ever seen or beyond. Raises Closed."""
+    floor = unit.floor()
+    if known is None or (floor is not None and known.chain.hashes.get(floor["serial"]) != floor["hash"]):
+        raise Closed("altered")
+    return known
+
+
+async def waiting(tx: Transaction) -> Verified | None:
+    """The chain of the unit that signed the first row, adopted or not; for officers, who compare it with their pin."""
+    return first_chain(await key_lists.all_lists(tx))
+
+
+def first_chain(rows: Sequence[StoredList]) -> Verified | None:
+    """The chain of the unit that signed the first row; None where it signed no list."""
+    try:
+        return _walk(rows, lists.unit_pin(lists.read_list(rows[0].body)["list"]["unit"])) if rows else None
+    except ProtocolError:
+        return None
+
+
+async def _adopt_first(tx: Transaction, unit: UnitTrust) -> str:
+    first = await waiting(tx)
+    if first is None:
+        return ""
+    unit.adopt(first.chain.newest["unit"], lists.pin_of(first.lists[0]["list"]))
+    log.warning("unit_adopted_itself", fingerprint=lists.unit_fingerprint(unit.unit()))
+    return unit.pin()
+
+
+def _walk(rows: Sequence[StoredList], pin: str) -> Verified | None:
+    """The chain from list 1 on, up to the first row that does not follow; None: not even list 1 is this unit's."""
+    chain: Chain | None = None
+    signed: list[SignedList] = []
+    for row in rows:
+        try:
+            one = lists.read_list(row.body)
+            chain = lists.check_first(one, pin) if chain is None else lists.check_next(chain, one)
+        except ProtocolError as fault:
+            log.warning("key_list_ignored", serial=row.serial, fault=str(fault))
+            if chain is None:
+                return None
+            break
+        signed.append(one)
+    return None if chain is None else Verified(rows[-1].body, tuple(signed), chain)
+
+
+async def in_force(tx: Transaction, unit: UnitTrust, today: date) -> Verified:
+    """The chain, where its newest list takes new cases today. Raises Closed."""
+    return _in_force(await verified(tx, unit), today)
+
+
+def _in_force(known: Verified, today: date) -> Verified:
+    try:
+        lists.check_in_force(known.chain.newest, today)
+    except (Expired, WrongClock) as fault:
+        raise Closed("expired") from fault
+    active = [reader for reader in known.chain.by_id if known.chain.is_active(reader)]
+    if len(active) < MIN_READERS or not any(known.chain.is_officer(reader) for reader in active):
+        raise Closed("readers")
+    return known
+
+
+def look(rows: Sequence[StoredList], unit: UnitTrust, today: date) -> Verified:
+    """The chain in these rows, where it takes new cases today; nothing is adopted or remembered.
+
+    Raises Closed, BrokenTrustFile.
+    """
+    if not rows:
+        raise Closed("none")
+    pin = unit.pin()
+    if not pin:
+        raise Closed("adoption")
+    return _in_force(_above_floor(_walk(rows, pin), unit), today)
+
+
+def days_left(unit: UnitTrust, today: date) -> int | None:
+    """Days until the newest list expires, negative once it has; None: this process has verified none."""
+    return None if unit.verified is None else days_until_expiry(unit.verified, today)
+
+
+def days_until_expiry(known: Verified, today: date) -> int:
+    """Days until the newest list expires."""
+    return (date.fromisoformat(known.chain.newest["until"]) - today).days
