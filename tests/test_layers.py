@@ -104,6 +104,8 @@ MODULES_OF_THE_PROTOCOL = {  # fields of docs/protocol.md
     f"{PROTOCOL}/threads.py": {"lane"},
     f"{PROTOCOL}/tokens.py": {"bell"},
     f"{ITS_TESTS}/checks.py": {"lane", "bell"},
+    "tests/fakes/asker.py": {"bell"},
+    "tests/fakes/letterbox.py": {"bell"},
     "tests/vectors/of_boxes.py": {"bell"},
     "tests/vectors/of_formats.py": {"lane", "bell"},
     "tests/vectors/of_notebooks.py": {"lane"},

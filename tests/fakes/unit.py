@@ -1,151 +1,219 @@
-"""The unit's officers and an asker's browser in Python, with real, distinct keys.
+"""The unit and its readers in Python, with real, distinct keys.
 
-They seal, sign and open with storage.confidential.sealing, as the scripts in the browser do; only `Asker.bundle` is
-random bytes instead of a wrapped key, which the server cannot tell apart.
+They sign, seal and open with storage.confidential.protocol, as the scripts in the browser do with its twin.
 """
 
-import base64
-import hashlib
 import os
-import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from functools import cached_property
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from storage.confidential import officers, sealing, wire_format
+from storage.confidential import key_lists
+from storage.confidential.protocol import lists, readers, threads
+from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.epochs import Change, Seal, next_seal
+from storage.confidential.protocol.fields import CURVE
+from storage.confidential.protocol.lists import Chain, KeyList, SignedList
+from storage.confidential.protocol.readers import Join, Proof, Reader
+from storage.confidential.protocol.signatures import PrivateKey, point_of
+from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
+from tests.fakes.correspondence import Opened, Written, is_in_force, new_content, open_rows, write
+
+FIRST_DAY = date(2026, 11, 20)  # of the first list
+IN_FORCE = 45  # days, the most that a list may be
 
 
 def new_id() -> str:
     """A random identifier of a case or an officer."""
-    return wire_format.encode(os.urandom(16))
+    return encode(os.urandom(16))
 
 
-def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(wire_format.CURVE)
+def new_key() -> PrivateKey:
+    return ec.generate_private_key(CURVE)
 
 
-def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
-    """The public point of a key as the wire format encodes it."""
-    return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+def new_token() -> str:
+    """A link's token that no server has made."""
+    return encode(os.urandom(24))
 
 
-@dataclass(frozen=True)
+# ---------------------------------------------------------------- officers
+
+
+@dataclass(frozen=True, eq=False)
 class Keyholder:
-    """An officer or the recovery key, with private keys."""
+    """An officer or the recovery key, with private keys; `seen` is the notebook: first and newest letter by case."""
 
     name: str
-    role: str = "officer"
+    role: Literal["officer", "recovery"] = "officer"
     id: str = field(default_factory=new_id)
-    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
-    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    reading: PrivateKey = field(default_factory=new_key)
+    signing: PrivateKey = field(default_factory=new_key)
+    seen: dict[str, tuple[str, int, str]] = field(default_factory=dict)
 
-    @property
-    def record(self) -> dict[str, str]:
-        """The entry in the unit's key list."""
-        signing = encoded_public_key(self.signing) if self.role == "officer" else ""
+    def join(self, unit: str) -> Join:
+        """The statement that this reader signs to join the unit with this public key."""
         return {
+            "v": 2,
+            "unit": unit,
             "id": self.id,
             "name": self.name,
             "role": self.role,
-            "reading": encoded_public_key(self.reading),
-            "signing": signing,
+            "reading": point_of(self.reading),
+            "signing": point_of(self.signing),
         }
 
-    def open(self, sealed: str, case: str, epoch: int = 1) -> bytes:
-        """The case key that was sealed to this reader."""
-        return sealing.open_access(sealed, self.reading, case, epoch, self.id)
+    def prove(self, join: Join) -> Proof:
+        """The own proof, or that of a vouching officer."""
+        return readers.prove(self.signing, self.id, join)
+
+    def open(self, rows: Sequence[object], access: object, chain: Chain) -> Opened:
+        """Check a thread against the notebook and open it. Raises ProtocolError."""
+        opened = open_rows(rows, access, chain, self.reading)
+        if opened.thread.case in self.seen:
+            threads.check_seen(opened.thread, *self.seen[opened.thread.case])
+        self._remember(opened)
+        return opened
+
+    def answer(
+        self,
+        opened: Opened,
+        chain: Chain,
+        text: str,
+        day: date,
+        *,
+        kind: str = "answer",
+        change: Change | None = None,
+        seal: Seal | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Written:
+        """The next letter by the rule for writing; `seal` and `context` replace what it says. Raises ProtocolError."""
+        thread = opened.thread
+        _, seen, _ = self.seen.get(thread.case, ("", 0, ""))
+        seal = seal or next_seal(
+            thread, chain, self.id, seen=seen, floor=1, is_in_force=is_in_force(chain, day), change=change
+        )
+        bound = {"case": thread.case, "day": day.isoformat(), **(context or {})}
+        return write(opened, chain, self, kind, new_content(text), seal, bound)
+
+    def _remember(self, opened: Opened) -> None:
+        thread = opened.thread
+        self.seen[thread.case] = (thread.hashes[0], thread.seq, thread.hashes[-1])
+
+
+# ---------------------------------------------------------------- the unit
 
 
 @dataclass
 class Unit:
-    """The unit's signing key and the readers in its key list."""
+    """The unit's signing key, its active readers, and the chain of lists that it has signed."""
 
     readers: list[Keyholder]
-    serial: int = 1
-    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    signing: PrivateKey = field(default_factory=new_key)
+    lists: list[SignedList] = field(default_factory=list)
 
     @classmethod
     def with_recovery_key(cls) -> "Unit":
         """A unit with one officer, Carmen, and the recovery key."""
-        return cls([Keyholder("Carmen Ríos"), Keyholder("Respaldo", "recovery", sealing.RECOVERY)])
+        return cls([Keyholder("Carmen Ríos"), Keyholder("Respaldo", "recovery")])
 
     @property
     def officer(self) -> Keyholder:
         return self.readers[0]
 
-    def key_list(self, **changes: Any) -> officers.KeyList:
-        """The signed key list; `changes` replace fields of its content."""
-        content = {
-            "v": 1,
-            "suite": 1,
-            "serial": self.serial,
-            "day": "2026-11-20",
-            "unit": encoded_public_key(self.signing),
-            "readers": [reader.record for reader in self.readers],
-            **changes,
-        }
-        body = wire_format.canonical(content)
-        return officers.KeyList(content["serial"], body, sealing.sign(self.signing, "integra/v1/keys|" + body))
-
-    async def publish(self, tx: Transaction) -> None:
-        await officers.add_key_list(tx, self.key_list())
-
-
-@dataclass
-class Asker:
-    """An asker's browser; `previous` is the hash of the last letter it knows, `seq` its number."""
-
-    day: date
-    case: str = field(default_factory=new_id)
-    case_key: bytes = field(default_factory=lambda: os.urandom(32))
-    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
-    locator: str = field(default_factory=lambda: wire_format.encode(os.urandom(32)))
-    previous: str = ""
-    seq: int = 0
+    @property
+    def point(self) -> str:
+        """The unit's public key."""
+        return point_of(self.signing)
 
     @property
-    def locator_hash(self) -> str:
-        return hashlib.sha256(wire_format.decode(self.locator)).hexdigest()
+    def pin(self) -> str:
+        """What poster, link and page keep of it."""
+        return lists.unit_pin(self.point)
 
-    @cached_property
-    def bundle(self) -> dict[str, str]:
-        """Stands for the wrapped key; random, as the server cannot read it."""
-        return {"iv": wire_format.encode(os.urandom(12)), "body": wire_format.encode(os.urandom(300))}
+    @property
+    def newest(self) -> SignedList:
+        """The newest list; signs the first one if there is none."""
+        return self.lists[-1] if self.lists else self.first_list()
 
-    def letter(self, text: str, author: str = "asker", officer: Keyholder | None = None) -> dict[str, Any]:
-        """The next letter of the case, sealed; an officer's letter is signed."""
-        context = sealing.letter_context(self.case, 1, self.seq + 1, author, self.day, self.previous)
-        signer, key = (officer.id, officer.signing) if officer else ("", None)
-        letter = sealing.seal_letter(self.case_key, context, {"text": text}, signer=signer, signing_key=key)
-        self.seq, self.previous = self.seq + 1, sealing.parse_envelope(letter).hash
-        return letter
+    @property
+    def chain(self) -> Chain:
+        """All lists, verified."""
+        first, *later = [self.newest] and self.lists
+        chain = lists.check_first(first, self.pin)
+        for signed in later:
+            chain = lists.check_next(chain, signed)
+        return chain
 
-    def posting(self, unit: Unit, token: str, text: str = "¿Puedo firmar?", **changes: Any) -> dict[str, Any]:
-        """The request body for a new case; `changes` replace its fields."""
-        readers = [(reader.id, encoded_public_key(reader.reading)) for reader in unit.readers]
-        access = [
-            {"reader": reader, "sealed": sealing.seal_access(self.case_key, key, self.case, 1, reader)}
-            for reader, key in [*readers, (sealing.ASKER, encoded_public_key(self.reading))]
+    def first_list(self, day: date = FIRST_DAY, days: int = IN_FORCE) -> SignedList:
+        """Sign the list with serial 1, of all readers."""
+        entries = [self.entry(reader, 1) for reader in self.readers]
+        self.lists = [self.sign(self._keys(1, "", entries, day, days))]
+        return self.lists[0]
+
+    def next_list(
+        self,
+        adding: Sequence[Keyholder] = (),
+        ending: Sequence[Keyholder] = (),
+        days: int = IN_FORCE,
+        day: date | None = None,
+    ) -> SignedList:
+        """Sign the next list: two active officers vouch for those who are added."""
+        self.lists.append(self.sign(self.next_keys(adding, ending, days, day)))
+        self.readers = [one for one in (*self.readers, *adding) if one not in ending]
+        return self.lists[-1]
+
+    def next_keys(
+        self,
+        adding: Sequence[Keyholder] = (),
+        ending: Sequence[Keyholder] = (),
+        days: int = IN_FORCE,
+        day: date | None = None,
+    ) -> KeyList:
+        """The next list before it is signed; it does not count yet."""
+        former = self.newest["list"]
+        serial, gone = former["serial"] + 1, {one.id for one in ending}
+        vouchers = [one for one in self.readers if one.role == "officer" and one not in ending][: readers.PROOFS]
+        entries: list[Reader] = [
+            {**entry, "ended": serial} if entry["join"]["id"] in gone else entry for entry in former["readers"]
         ]
+        entries += [self.entry(reader, serial, vouchers) for reader in adding]
+        return self._keys(serial, lists.list_hash(former), entries, day or date.fromisoformat(former["day"]), days)
+
+    def _keys(self, serial: int, prev: str, entries: list[Reader], day: date, days: int) -> KeyList:
         return {
-            "token": token,
-            "case": self.case,
-            "day": self.day.isoformat(),
-            "serial": unit.serial,
-            "decision_on": "",
-            "locator_hash": self.locator_hash,
-            "asker_key": encoded_public_key(self.reading),
-            "asker_bundle": self.bundle,
-            "access": access,
-            "letter": self.letter(text),
-            **changes,
+            "v": 2,
+            "suite": 1,
+            "unit": self.point,
+            "serial": serial,
+            "prev": prev,
+            "day": day.isoformat(),
+            "until": (day + timedelta(days=days)).isoformat(),
+            "custodians": [],
+            "readers": sorted(entries, key=lambda entry: entry["join"]["id"]),
         }
 
+    def entry(self, reader: Keyholder, since: int, vouchers: Sequence[Keyholder] = ()) -> Reader:
+        """A reader's entry, with the own proof and those of officers who vouch."""
+        return {"scope": "", "since": since, "ended": 0, **self.joining(reader, vouchers)}  # type: ignore[typeddict-item]
 
-def new_token() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(24)).decode()
+    def joining(self, reader: Keyholder, vouchers: Sequence[Keyholder] = ()) -> dict[str, Any]:
+        """What is stored with an officer: the statement and its proofs."""
+        join = reader.join(self.point)
+        proofs = sorted((one.prove(join) for one in (reader, *vouchers)), key=lambda proof: proof["id"])
+        return {"join": join, "proofs": proofs}
+
+    def sign(self, key_list: KeyList) -> SignedList:
+        return lists.sign_list(self.signing, key_list)
+
+    async def publish(self, tx: Transaction, trust: UnitTrust | None = None) -> None:
+        """Store the lists that are not stored yet; with `trust` the installation adopts the unit."""
+        newest = self.newest["list"]
+        for signed in self.lists:
+            await key_lists.add(tx, signed)
+        if trust is not None:
+            trust.adopt(self.point, lists.pin_of(newest))
