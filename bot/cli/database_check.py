@@ -118,4 +118,5 @@ def _unit_notes(settings: Settings, seen: Inspection) -> list[str]:
     left = trust.days_until_expiry(known, today)
     if left > trust.WARNED_BEFORE:
         return []
-    return [f"The list of readers expires in {left} days ({known.chain.newest['until']}): renew it in the console."]
+    days, until = f"{left} day{'' if left == 1 else 's'}", known.chain.newest["until"]
+    return [f"The list of readers expires in {days} ({until}): renew it in the console."]

@@ -10,7 +10,7 @@ from bot import config
 from bot.cli.output import async_command, fail, print_line
 from storage import migrate as schema
 from storage.confidential import key_lists, officers
-from storage.confidential.officers import READER_ROLES
+from storage.confidential.officers import READER_ROLES, Role
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
 from storage.people import servants
@@ -56,7 +56,7 @@ async def invite(
 
 async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> str:
     """What the link says about the unit, so that the browser refuses another one's lists; the first reader makes it."""
-    if role not in READER_ROLES or await key_lists.newest(tx) is None:
+    if Role(role) not in READER_ROLES or await key_lists.newest(tx) is None:
         return ""
     pin = unit.pin()
     if not pin:

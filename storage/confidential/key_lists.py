@@ -9,7 +9,6 @@ from storage.confidential.protocol.canonical import canonical
 from storage.confidential.protocol.lists import SignedList
 from storage.database import Transaction, dialect_insert
 
-
 _ALL = select(schema.key_lists).order_by(schema.key_lists.c.serial)
 
 

@@ -112,7 +112,6 @@ ROWS_OF_0009 = {  # by the statement that reads them; dates and moments as text,
         ("2026-11-23 15:00", "2026-11-24")
     ],
     "SELECT platform_status FROM deliveries": [("read",)],
-    "SELECT id, origin FROM cases": [("c", "chat")],
     "SELECT channel, factor, refusals FROM rate_limits": [("telegram", 1.0, 3)],
     "SELECT id, address, token, revision FROM transcript_messages ORDER BY id": [
         (1, "ana", "t1", 4),
@@ -179,6 +178,32 @@ async def test_steps_0010_and_0011_name_closures_and_keep_each_day_of_all_instit
     with pytest.raises(IntegrityError):
         async with database.write() as tx:
             await tx.execute(text("INSERT INTO closures (day) VALUES ('2026-12-24')"))
+    await database.close()
+
+
+async def test_step_0019_empties_officers_and_queries_and_leaves_servants_alone(empty_url: str) -> None:
+    await _migrate_to(empty_url, "0018")
+    database = open_database(empty_url)
+    async with database.write() as tx:
+        for statement in (
+            "INSERT INTO institutions (id, code, name, sphere) VALUES (1, 'LEON', 'x', 'state')",
+            "INSERT INTO officers (id, email, name, role, state, reading_key) "
+            "VALUES ('o', 'e', 'n', 'officer', 'active', 'k')",
+            "INSERT INTO key_lists (serial, body, signature) VALUES (1, '{}', 's')",
+            "INSERT INTO cases (id, day, state, epoch, due_on, size_step, origin, locator_hash, asker_key, "
+            "asker_bundle) VALUES ('c', '2026-11-23', 'open', 1, '2026-11-26', 2, 'form', 'h', 'k', '{}')",
+            "INSERT INTO letters (case_id, seq, epoch, envelope) VALUES ('c', 1, 1, '{}')",
+        ):
+            await tx.execute(text(statement))
+    assert [step.revision for step in await migrate.migrate(empty_url)][:1] == ["0019"]
+    assert await _drift(empty_url) == []
+    async with database.read() as tx:
+        left = {
+            name: await tx.scalar(text(f"SELECT count(*) FROM {name}"))
+            for name in ("officers", "key_lists", "cases", "letters")
+        }
+        assert left == dict.fromkeys(left, 0), "no key and no letter of the first protocol can be used by the second"
+        assert await tx.scalar(text("SELECT count(*) FROM institutions")) == 1
     await database.close()
 
 
