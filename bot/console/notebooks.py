@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
 from bot.web.app_keys import DATABASE
-from storage.confidential import officers
+from storage.confidential import notebooks
 from storage.confidential.protocol import boxes, fields
 from storage.confidential.protocol.errors import Malformed
 
@@ -24,7 +24,7 @@ class PostedNotebook(BaseModel):
 
 
 @routes.post("/notebook")
-async def replace(request: web.Request) -> web.Response:
+async def store(request: web.Request) -> web.Response:
     """Store the version that follows the stored one; otherwise respond with that one, to be merged."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedNotebook)
     box: Any = posted.box
@@ -34,8 +34,8 @@ async def replace(request: web.Request) -> web.Response:
     except Malformed:
         raise web.HTTPUnprocessableEntity from None
     async with request.config_dict[DATABASE].write() as tx:
-        if await officers.replace_notebook(tx, officer.id, posted.version, box):
+        if await notebooks.replace(tx, officer.id, posted.version, box):
             return web.json_response({}, status=201)
-        stored = await officers.notebook(tx, officer.id)
+        stored = await notebooks.newest(tx, officer.id)
     body = {"version": stored.version, "box": stored.box} if stored else {"version": 0, "box": None}
     return web.json_response({"error": "version", **body}, status=409)

@@ -125,7 +125,7 @@ async def open_case(context: OfficerContext, case_id: str) -> OpenedCase:
 async def answer(
     context: OfficerContext, case_id: str, posted: Any, *, access: Sequence[Any] = (), bell: str = ""
 ) -> cases.CaseState:
-    """Store an officer's letter, with the keys that it grants, and ring the asker's bell; return the case's state.
+    """Store an officer's letter, with the keys that it grants, and flag news for the asker; return the case's state.
 
     Raises NoSuchCase, LetterRefused, trust.Closed, Malformed, Altered (a rule of the protocol does not hold).
     """
@@ -139,7 +139,7 @@ async def answer(
         await cases.add_letter(context.tx, letter, access)
     except cases.OutOfOrder as fault:
         raise LetterRefused("seq") from fault
-    await _ring(context, bell, state)
+    await _flag_news(context, bell, state)
     await context.append_to_ledger(Verb.ANSWER, case_id)
     return state
 
@@ -186,8 +186,8 @@ async def _move(context: OfficerContext, case: Case, letter: Letter) -> cases.Ca
     return state
 
 
-async def _ring(context: OfficerContext, bell: str, state: cases.CaseState) -> None:
-    """Mark the asker's address as having news; the bell was inside the first letter. Raises Malformed."""
+async def _flag_news(context: OfficerContext, bell: str, state: cases.CaseState) -> None:
+    """Flag news for the asker's address, which the bell inside the first letter names. Raises Malformed."""
     if not bell:
         return
     row = tokens.route_row(context.route_key, bell)

@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
+from storage.confidential.notebooks import StoredNotebook, stored_notebook
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import canonical
@@ -98,14 +99,6 @@ class ReaderKeys:
     recovery_bundle: Box  # the same, wrapped with the recovery code
     notebook: Box  # version 1
     unit_bundle: Box | None = None  # from the first officer only
-
-
-@dataclass(frozen=True, slots=True)
-class StoredNotebook:
-    """An officer's notebook, encrypted; its version rises by one with each change."""
-
-    version: int
-    box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,30 +290,6 @@ async def leave(tx: Transaction, officer_ids: Collection[str]) -> None:
     await tx.execute(delete(sessions).where(sessions.c.officer_id.in_(officer_ids)))
 
 
-# ---------------------------------------------------------------- notebooks
-
-
-async def notebook(tx: Transaction, officer_id: str) -> StoredNotebook | None:
-    """The newest version of an officer's notebook; None: the officer has none."""
-    table = schema.officers
-    row = (
-        await tx.execute(select(table.c.notebook, table.c.notebook_version).where(table.c.id == officer_id))
-    ).one_or_none()
-    return None if row is None else _notebook(row)
-
-
-async def replace_notebook(tx: Transaction, officer_id: str, version: int, box: Box) -> bool:
-    """Store the next version of a notebook; False when `version` does not follow the stored one."""
-    table = schema.officers
-    changed = update(table).where(table.c.id == officer_id, table.c.notebook_version == version - 1)
-    values = {"notebook": canonical(box), "notebook_version": version}
-    return (await tx.execute(changed.values(values).returning(table.c.id))).scalar_one_or_none() is not None
-
-
-def _notebook(row: Row[Any]) -> StoredNotebook | None:
-    return None if row.notebook is None else StoredNotebook(row.notebook_version, _stored(row.notebook))
-
-
 # ---------------------------------------------------------------- officers
 
 
@@ -351,7 +320,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
         auth_hash=row.auth_hash,
         bundle=_stored(row.bundle),
         unit_bundle=_stored(row.unit_bundle),
-        notebook=_notebook(row),
+        notebook=stored_notebook(row),
     )
 
 

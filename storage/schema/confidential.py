@@ -117,7 +117,7 @@ letters = Table(
 routes = Table(  # chat address to notify of news; no column joins it to a case
     "routes",
     metadata,
-    Column("row", String(43), primary_key=True),  # keyed hash of a bell, see storage/confidential/protocol/tokens.py
+    Column("row", String(43), primary_key=True),  # keyed hash, see storage/confidential/protocol/tokens.py
     Column("sealed_address", Text, nullable=False),  # encrypted with the route key
     Column("has_news", Boolean, nullable=False, server_default=false()),
     Column("expires_on", Date, nullable=False),

@@ -15,8 +15,8 @@ REPLACED = ("access", "letters", "routes", "links", "key_lists", "cases")
 
 
 def upgrade() -> None:
-    # Officers' keys were derived under other labels, letters sealed in another format: nobody could open either any
-    # more. The first version was in use nowhere but in trials.
+    # Officers' keys were derived under other labels, letters sealed in another format: neither could be opened any more.
+    # The first version was in use nowhere but in trials.
     for table in EMPTIED:
         op.execute(sa.table(table).delete())
     for table in REPLACED:
