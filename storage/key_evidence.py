@@ -16,7 +16,9 @@ SINCE = "0009"  # revision: before, tables and columns had other names
 ROUTES_SINCE = "0019"  # revision: the same for the rows that were written with the route key
 
 ROWS: Mapping[str, Select[Any]] = {
-    "route": select(routes.c.sealed_address, routes.c.row.label("bound")).limit(NEWEST),
+    "route": select(routes.c.sealed_address, routes.c.row.label("bound"))
+    .order_by(routes.c.expires_on.desc())
+    .limit(NEWEST),
     "inbox": select(updates.c.body, updates.c.channel)
     .where(updates.c.state == "waiting", updates.c.body.is_not(None))
     .order_by(updates.c.id.desc())

@@ -175,11 +175,12 @@ async def _extended(context: OfficerContext, case: Case, letter: Letter) -> Thre
 
 async def _move(context: OfficerContext, case: Case, letter: Letter) -> cases.CaseState:
     """Move the case by the kind of the letter. Raises LetterRefused."""
-    state = _STATES.get(letter["context"]["kind"], case.state)
+    opened = cases.CaseState.OPEN if case.state is cases.CaseState.RECEIVED else case.state
+    state = _STATES.get(letter["context"]["kind"], opened)
     try:
         if case.state is cases.CaseState.RECEIVED:
-            await cases.set_state(context.tx, case.id, cases.CaseState.OPEN)
-        if state not in (cases.CaseState.RECEIVED, cases.CaseState.OPEN):
+            await cases.set_state(context.tx, case.id, opened)
+        if state is not cases.CaseState.OPEN:
             await cases.set_state(context.tx, case.id, state)
     except cases.InvalidTransition as fault:
         raise LetterRefused("closed") from fault

@@ -17,7 +17,7 @@ from storage.confidential.protocol import boxes, fields, keys, threads, tokens
 from storage.confidential.protocol import letters as protocol_letters
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import decode, read
-from storage.confidential.protocol.errors import Malformed, Refused
+from storage.confidential.protocol.errors import Altered, Malformed, Refused
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.lists import Chain
@@ -201,9 +201,10 @@ def check_granted(thread: Thread, letter: Letter, access: Sequence[Access]) -> N
     Raises Altered.
     """
     context = letter["context"]
-    readers = thread.readers if context["grant"] else ()
-    if context["grant"] or access:
-        keys.check_rows(access, context["case"], context["lane"], context["epoch"], readers)
+    if context["grant"]:
+        keys.check_rows(access, context["case"], context["lane"], context["epoch"], thread.readers)
+    elif access:
+        raise Altered("access.rows")
 
 
 async def _move(tx: Transaction, case: Case, letter: Letter) -> None:
