@@ -14,7 +14,8 @@ from storage import migrate as schema
 from storage.confidential import key_lists
 from storage.confidential.key_lists import StoredList
 from storage.confidential.protocol import lists
-from storage.confidential.unit_trust import BrokenTrustFile, OtherUnit, UnitTrust
+from storage.confidential.protocol.lists import Chain
+from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust
 from storage.database import open_database
 
 unit_commands = typer.Typer(help="The unit whose officers read the queries.", no_args_is_help=True)
@@ -45,18 +46,26 @@ async def adopt(fingerprint: list[str]) -> None:
             f"another unit has signed the lists in this database ({shown}); nothing was adopted: if the digits were "
             "typed as the first officer read them out, the rows are not this officer's"
         )
-    _write(settings, first.chain.newest["unit"], lists.pin_of(first.chain.newest))
+    _adopt(settings, first.chain)
     print_line(f"Adopted: {shown}. The letterbox opens with the next request; do the same on every other machine.")
 
 
-def _write(settings: Settings, unit: str, head: lists.Pin) -> None:
+def _adopt(settings: Settings, chain: Chain) -> None:
+    """Write the unit and its newest list beside the keys, or end with a line that says why not."""
+    trusted = _trust(settings)
     try:
-        _trust(settings).adopt(unit, head)
-    except OtherUnit as other:
-        fail(
-            f"DATA_DIR: this installation has adopted another unit ({lists.unit_fingerprint(str(other))}); other "
-            "people would read the queries: nothing was written"
-        )
+        known, floor = trusted.unit(), trusted.floor()
+        if known and known != chain.newest["unit"]:
+            fail(
+                f"DATA_DIR: this installation has adopted another unit ({lists.unit_fingerprint(known)}); other people "
+                "would read the queries: nothing was written"
+            )
+        if floor is not None and chain.hashes.get(floor["serial"]) != floor["hash"]:
+            fail(
+                f"DATA_DIR: 'list.head' in secrets/ remembers list {floor['serial']}, to which the lists in this "
+                "database do not lead; restore key_lists from a backup, or move the file away if it is another unit's"
+            )
+        trusted.adopt(chain.newest["unit"], lists.pin_of(chain.newest))
     except BrokenTrustFile as fault:
         fail(str(fault))
     except OSError as fault:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from bot.console import site
 from bot.web.app_keys import DATABASE, SECRETS
 from handlers.casework import joining
-from storage.confidential import key_lists, officers
+from storage.confidential import officers
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol.errors import Malformed
@@ -120,7 +120,7 @@ async def begin_signup(request: web.Request) -> web.Response:
             return site.conflict("token")
         context = site.officer_context(request, tx, officer)
         reads = officer.role in officers.READER_ROLES
-        is_first = reads and await key_lists.newest(tx) is None
+        is_first = reads and await joining.makes_the_unit(context)
         known = await joining.known_lists(context) if reads else None
     return web.json_response(
         {

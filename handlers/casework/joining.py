@@ -35,6 +35,11 @@ async def known_lists(context: OfficerContext) -> Verified | None:
 # ---------------------------------------------------------------- sign-up
 
 
+async def makes_the_unit(context: OfficerContext) -> bool:
+    """Whether the next reader who signs up is the first: where a unit was adopted, lost rows make no other."""
+    return await key_lists.newest(context.tx) is None and not context.unit.unit()
+
+
 async def accept_invite(
     context: OfficerContext,
     token: str,
@@ -67,7 +72,7 @@ async def _join(context: OfficerContext, keys: ReaderKeys, first_list: Any) -> O
     try:
         readers.JOIN(join, "join")
         _check_own(context.officer, keys.joining)
-        if await key_lists.newest(context.tx) is None:
+        if await makes_the_unit(context):
             await _add_first_list(context, keys, lists.parse_list(first_list))
             return OfficerState.ACTIVE
     except ProtocolError as fault:

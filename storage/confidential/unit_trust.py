@@ -3,8 +3,11 @@
 A writer of rows can invent a unit and lists; these two files tell that they are not those of this installation.
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +82,26 @@ class UnitTrust:
 
     def raise_floor(self, pin: Pin) -> None:
         """Remember a newer list; an older one changes nothing. Raises BrokenTrustFile, OSError."""
+        if self._is_above_floor(pin):
+            with self._locked():  # of processes that see different lists at once, the newest wins
+                if self._is_above_floor(pin):
+                    self._write(HEAD_FILE, canonical(pin) + "\n")
+
+    def _is_above_floor(self, pin: Pin) -> bool:
         floor = self.floor()
-        if floor is None or floor["serial"] < pin["serial"]:
-            self._write(HEAD_FILE, canonical(pin) + "\n")
+        return self.folder is not None and (floor is None or floor["serial"] < pin["serial"])
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes of this machine from writing."""
+        assert self.folder is not None, "a unit is adopted into a folder"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _read(self, name: str) -> str:
         if self.folder is None:
@@ -96,7 +116,6 @@ class UnitTrust:
     def _write(self, name: str, text: str) -> None:
         """Write a file completely or not at all."""
         assert self.folder is not None, "a unit is adopted into a folder"
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = self.folder / f".{name}.{os.getpid()}"
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
