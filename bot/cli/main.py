@@ -32,6 +32,7 @@ class Commands(LazyGroup):
         "memories": "bot.cli.memories:memory_commands",
         "officer": "bot.cli.officers:officer_commands",
         "unit": "bot.cli.unit:unit_commands",
+        "ledger": "bot.cli.ledger:ledger_commands",
         "import": "bot.cli.imports:import_commands",
         "export": "bot.cli.export:export_commands",
         **dict(channel_commands()),

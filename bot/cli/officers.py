@@ -1,21 +1,30 @@
-"""`integra officer`: invite the console's officers."""
+"""`integra officer`: invite, list and remove the console's officers."""
 
+import io
 from enum import StrEnum
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from bot import app as wiring
 from bot import config
 from bot.cli.output import async_command, fail, print_line
+from handlers.casework import trust
 from storage import migrate as schema
-from storage.confidential import key_lists, officers
+from storage.confidential import key_lists, ledger, officers
+from storage.confidential.ledger import Verb
 from storage.confidential.officers import READER_ROLES, Role
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
 from storage.people import servants
 
 officer_commands = typer.Typer(help="Officers of the console.", no_args_is_help=True)
+
+
+LIST_WIDTH = 160  # characters of the table
 
 
 class OfficerRole(StrEnum):
@@ -62,3 +71,53 @@ async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> 
     if not pin:
         fail("the unit is not adopted on this machine yet: integra unit adopt FINGERPRINT, then invite the others")
     return f"&u={pin}"
+
+
+@officer_commands.command("list")
+@async_command
+async def list_officers() -> None:
+    """Who may sign in to the console, and who was invited or has left."""
+    settings = config.load()
+    await schema.migrate(settings.database)
+    async with wiring.build(settings) as app, app.database.read() as tx:
+        known = await officers.all_officers(tx)
+        places = {one.id: one.code for one in await servants.all_institutions(tx)}
+    table = Table("Name", "E-mail", "Role", "Institution", "State", box=None, pad_edge=False)
+    for one in known:
+        table.add_row(one.name, one.email, one.role.value, places.get(one.institution_id or 0, ""), one.state.value)
+    console = Console(width=LIST_WIDTH, file=io.StringIO(), force_terminal=False)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    lines = (line.rstrip() for line in console.file.getvalue().splitlines())
+    print_line("\n".join(lines) if known else "No officer was invited yet: integra officer invite")
+
+
+@officer_commands.command()
+@async_command
+async def remove(email: str) -> None:
+    """Sign an officer out everywhere and let them in no more; what was sealed to them they can still read."""
+    settings = config.load()
+    await schema.migrate(settings.database)
+    async with wiring.build(settings) as app, app.database.write() as tx:
+        known = {one.email: one for one in await officers.all_officers(tx)}
+        officer = known.get(officers.normalize_email(email))
+        if officer is None:
+            fail(f"{email}: no such officer; integra officer list names all")
+        await officers.leave(tx, [officer.id])
+        now = wiring.system_clock().astimezone(ZoneInfo(settings.timezone))
+        await ledger.append(tx, app.secrets.audit, officer.id, Verb.REMOVE, "", now)
+        still_listed = await _is_listed(tx, app.installation.unit, officer.id)
+    print_line(f"{officer.name} is signed out and cannot sign in any more.")
+    if still_listed:
+        print_line(
+            "New queries are still sealed to them: end them under Llaves in the console, which signs a new list."
+        )
+
+
+async def _is_listed(tx: Transaction, unit: UnitTrust, officer_id: str) -> bool:
+    """Whether the newest list that is to be believed names an officer as active."""
+    try:
+        return (await trust.verified(tx, unit)).chain.is_active(officer_id)
+    except trust.Closed as closed:
+        first = await trust.waiting(tx) if closed.reason == "adoption" else None
+        return first is not None and first.chain.is_active(officer_id)

@@ -31,6 +31,7 @@ class Verb(StrEnum):
     ANSWER = "answer"  # an officer's sealed answer was stored
     SIGN_UP = "sign-up"  # an officer registered keys
     VOUCH = "vouch"  # an officer compared the fingerprint of one who joins
+    REMOVE = "remove"  # the administrator lets the officer in no more
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
 
 
@@ -113,8 +114,7 @@ async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
 async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:
     """The sequence number of the first invalid row; None: all are valid.
 
-    With a head recorded earlier, rows missing at the end are detected too. No command calls it yet: `integra ledger
-    verify` will.
+    With a head recorded earlier, rows missing at the end are detected too.
     """
     previous, expected = FIRST_PREVIOUS, 1
     async for row in _rows(tx):
