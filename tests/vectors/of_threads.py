@@ -326,5 +326,5 @@ def _seen(to: Collection) -> None:
     refused("another letter", THREAD, 2, letter_hash(REPLY), "seen.hash")
     refused("another first letter", THREAD, 2, letter_hash(ANSWER), "seen.first", letter_hash(NOTE))
     refused("another lost letter", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(WIDER), "seen.hash")
-    refused("a lost letter before it was lost", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY), "seen.hash")
+    gives("a lost letter that a later letter resumed", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY))
     _refused(to, "resumed by an officer who ends an exclusion", [ASK, ANSWER, RESUMED], "thread.excluded")

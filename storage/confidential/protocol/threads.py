@@ -79,9 +79,9 @@ class Thread:
         return asker["signing"] if asker else ""
 
     @property
-    def lost(self) -> dict[str, int]:
-        """Hashes that letters of kind resume name as lost, with the number of that letter."""
-        return {one: letter["context"]["seq"] for letter in self.letters for one in letter["context"]["lost"]}
+    def lost(self) -> frozenset[str]:
+        """Hashes that letters of kind resume name as lost."""
+        return frozenset(one for letter in self.letters for one in letter["context"]["lost"])
 
 
 # ---------------------------------------------------------------- without a key
@@ -234,8 +234,7 @@ def check_seen(thread: Thread, first: str, seq: int, last: str) -> None:
     """Compare a thread with the remembered first letter, and the newest one by number and hash. Raises Altered."""
     if first != thread.hashes[0]:
         raise Altered("seen.first")
-    resumed_at = thread.lost.get(last)
-    if resumed_at is not None and resumed_at <= seq:
+    if last in thread.lost:
         return
     if seq > thread.seq:
         raise Altered("seen.seq")

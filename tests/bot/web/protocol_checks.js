@@ -1,6 +1,6 @@
-// The checks that tests/vectors/protocol.json names, as calls of the scripts in bot/static/sealing/v2.
+// The checks that tests/vectors/protocol.json names, as calls of the scripts in bot/static/sealing.
 
-const FOLDER = "/static/sealing/v2/";
+const FOLDER = "/static/sealing/";
 const NAMES = [
   "boxes", "canonical", "epochs", "fields", "keys", "letters", "lists", "notebooks", "readers", "signatures", "statements",
   "threads", "tokens", "errors",

@@ -25,6 +25,9 @@ async def answer(route: Route) -> None:
         await route.fulfill(content_type="text/html", body="<!doctype html><title>protocol</title>")
         return
     file = OURS.get(path) or STATIC / path.removeprefix("/static/")
+    if not file.exists():
+        await route.fulfill(status=404)
+        return
     await route.fulfill(content_type=mimetypes.guess_type(file.name)[0] or "", body=file.read_bytes())
 
 
