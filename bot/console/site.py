@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
@@ -45,9 +46,14 @@ def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
     for table in routes:
         console.add_routes(table)
     app.router.add_get(PATH, redirect_to_root)
-    for folder in ("console", "vendor"):
-        app.router.add_static(f"/static/{folder}", STATIC / folder)
+    app.router.add_static("/static/vendor", STATIC / "vendor")
+    app.router.add_get("/static/console/{file}", asset)
     app.add_subapp(f"{PATH}/", console)
+
+
+async def asset(request: web.Request) -> web.Response:
+    """Respond with the console's script or style sheet, or 404."""
+    return scripts.asset("console", request)
 
 
 # ---------------------------------------------------------------- the middleware

@@ -10,25 +10,18 @@ from aiohttp import web
 from markupsafe import Markup
 
 from bot.json_body import parse_json
+from bot.web import scripts
 from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, PAGES
+from bot.web.compressed import Compressed
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
-from bot.web.templating import HEADERS, STATIC, html_response
+from bot.web.templating import HEADERS
 from handlers.casework import letters, trust
 from handlers.context import WorkContext
 from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.confidential.unit_trust import BrokenTrustFile
 from storage.database import DatabaseUnavailable
 
-RENDERED_PAGES: web.AppKey[dict[str, str]] = web.AppKey("letterbox_pages")
-ASSETS = {
-    "letterbox": ("letterbox.css", "letterbox.js", "page.js", "thread.js", "write.js"),
-    "sealing": (
-        *("boxes.js", "canonical.js", "encoding.js", "epochs.js", "errors.js", "fields.js", "hpke.js", "keys.js"),
-        *("letters.js", "lists.js", "notebooks.js", "readers.js", "signatures.js", "statements.js", "threads.js"),
-        *("tokens.js", "words.js", "words.es.txt"),
-    ),
-}
-"""The files of the pages, by folder below bot/static; nothing else in those folders is served."""
+RENDERED_PAGES: web.AppKey[dict[str, Compressed]] = web.AppKey("letterbox_pages")
 
 routes = web.RouteTableDef()
 
@@ -62,8 +55,14 @@ async def show(request: web.Request) -> web.Response:
     """Respond with the page, which is rendered once for the unit that this installation has adopted."""
     pages, pin = request.app[RENDERED_PAGES], _pin(request)
     if pin not in pages:
-        pages[pin] = render(request.app, pin)
-    return html_response(pages[pin])
+        pages[pin] = Compressed(render(request.app, pin).encode(), "text/html")
+    return pages[pin].response(request, HEADERS)
+
+
+@routes.get("/static/letterbox/{file}", name="letterbox_asset")
+async def asset(request: web.Request) -> web.Response:
+    """Respond with the page's script or style sheet, or 404."""
+    return scripts.asset("letterbox", request)
 
 
 def _pin(request: web.Request) -> str:
@@ -72,17 +71,6 @@ def _pin(request: web.Request) -> str:
         return request.app[INSTALLATION].unit.pin()
     except BrokenTrustFile:
         return ""
-
-
-@routes.get("/static/{folder:letterbox|sealing}/{file}", name="letterbox_asset")
-async def asset(request: web.Request) -> web.StreamResponse:
-    """Respond with one of ASSETS, or 404."""
-    folder, file = request.match_info["folder"], request.match_info["file"]
-    if file not in ASSETS[folder]:
-        raise web.HTTPNotFound
-    # Revalidated on every use: a page never runs with the scripts of another release.
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return web.FileResponse(STATIC / folder / file, headers=headers)
 
 
 @routes.get("/c/keys")
