@@ -1,17 +1,31 @@
-"""Invites, sessions and key lists, on both databases."""
+"""Invites, keys, sessions and notebooks of officers, on both databases."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from storage import schema
 from storage.confidential import officers
-from storage.confidential.officers import InviteRefused, KeyList, Keys, OfficerExists, OfficerState, Role
+from storage.confidential.officers import InviteRefused, Joining, OfficerExists, OfficerState, ReaderKeys, Role
+from storage.confidential.protocol.boxes import Box
+from storage.confidential.protocol.canonical import encode
 from storage.database import Database
+from tests.fakes.unit import Keyholder, Unit
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
-KEYS = Keys("reading", "signing", "salt", "hash", "{}", "{}")
+UNIT, CARMEN = Unit.with_recovery_key(), Keyholder("Carmen Ríos")
+
+
+def box(words: str) -> Box:
+    return {"iv": encode(bytes(12)), "body": encode(words.encode())}
+
+
+JOINING: Any = UNIT.joining(CARMEN)
+KEYS = ReaderKeys(JOINING, box("words"), box("code"), box("notebook"))
+CREDENTIALS = ("salt", "hash")
 
 
 async def joined(
@@ -19,7 +33,7 @@ async def joined(
 ) -> str:
     async with database.write() as tx:
         token = await officers.invite(tx, email, "Carmen Ríos", "officer", None, NOW)
-        return await officers.sign_up(tx, token, KEYS, state, NOW)
+        return await officers.sign_up(tx, token, *CREDENTIALS, state, NOW, KEYS)
 
 
 async def test_an_invite_is_stored_as_a_hash_and_reading_it_does_not_redeem_it(database: Database) -> None:
@@ -37,14 +51,14 @@ async def test_an_invite_is_stored_as_a_hash_and_reading_it_does_not_redeem_it(d
 async def test_an_invite_is_redeemed_once(database: Database) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
-        officer_id = await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
+        officer_id = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.PENDING, NOW, KEYS)
         with pytest.raises(InviteRefused):
-            await officers.sign_up(tx, token, KEYS, OfficerState.PENDING, NOW)
+            await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.PENDING, NOW, KEYS)
         with pytest.raises(InviteRefused):
             await officers.by_invite(tx, token, NOW)
         officer = await officers.by_id(tx, officer_id)
     assert officer is not None
-    assert (officer.state, officer.reading_key) == (OfficerState.PENDING, "reading")
+    assert (officer.state, officer.joining) == (OfficerState.PENDING, JOINING)
 
 
 async def test_an_invite_expires_after_seven_days(database: Database) -> None:
@@ -52,7 +66,7 @@ async def test_an_invite_expires_after_seven_days(database: Database) -> None:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
         await officers.by_invite(tx, token, NOW + timedelta(days=7) - timedelta(seconds=1))
         with pytest.raises(InviteRefused):
-            await officers.sign_up(tx, token, KEYS, OfficerState.ACTIVE, NOW + timedelta(days=7))
+            await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW + timedelta(days=7), KEYS)
 
 
 async def test_a_newer_invite_replaces_the_older_one(database: Database) -> None:
@@ -128,12 +142,20 @@ async def test_opening_a_session_deletes_those_that_are_idle_or_expired(
         assert len((await tx.execute(select(schema.sessions))).all()) == count
 
 
-async def test_an_officer_is_signed_out_everywhere_at_once(database: Database) -> None:
-    officer_id = await joined(database)
+async def test_an_officer_who_leaves_is_signed_out_everywhere_and_signs_in_no_more(database: Database) -> None:
+    carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
     async with database.write() as tx:
-        tokens = [await officers.open_session(tx, officer_id, NOW) for _ in range(3)]
-        await officers.end_sessions(tx, officer_id)
+        tokens = [await officers.open_session(tx, carmen, NOW) for _ in range(3)]
+        other = await officers.open_session(tx, dora, NOW)
+        await officers.leave(tx, [carmen])
         assert [await officers.session(tx, token, NOW) for token in tokens] == [None] * 3
+        assert await officers.session(tx, other, NOW) is not None
+        assert {*await tx.scalars(select(schema.sessions.c.officer_id))} == {dora}
+        assert await officers.credentials(tx, "carmen@ueipci.example") is None
+        left = await officers.by_id(tx, carmen)
+    assert left is not None
+    assert left.state is OfficerState.LEFT
+    assert not left.reads_cases
 
 
 async def test_deleting_expired_rows_leaves_valid_ones(database: Database) -> None:
@@ -160,13 +182,77 @@ async def test_only_officers_with_keys_can_sign_in(database: Database) -> None:
         assert await officers.credentials(tx, "nadie@ueipci.example") is None
 
 
-async def test_the_newest_key_list_is_in_force_and_serials_are_unique(database: Database) -> None:
+async def test_sign_in_gets_the_boxes_that_a_reader_has_and_no_others(database: Database) -> None:
+    await joined(database)
     async with database.write() as tx:
-        assert await officers.newest_key_list(tx) is None
-        assert await officers.add_key_list(tx, KeyList(1, "one", "s"))
-        assert await officers.add_key_list(tx, KeyList(2, "two", "s"))
-        assert not await officers.add_key_list(tx, KeyList(2, "other", "s"))
-        assert await officers.newest_key_list(tx) == KeyList(2, "two", "s")
+        token = await officers.invite(tx, "lia@leon.example", "Lía", "liaison", None, NOW)
+        await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW)
+        reader = await officers.credentials(tx, "carmen@ueipci.example")
+        liaison = await officers.credentials(tx, "lia@leon.example")
+    assert reader is not None
+    assert (reader.bundle, reader.unit_bundle) == (box("words"), None)
+    assert reader.notebook == officers.StoredNotebook(1, box("notebook"))
+    assert liaison is not None
+    assert (liaison.bundle, liaison.unit_bundle, liaison.notebook, liaison.officer.joining) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("unit_box", [None, box("unit")])
+async def test_only_who_has_the_units_key_signs_lists(database: Database, unit_box: Box | None) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
+        keys = ReaderKeys(JOINING, box("words"), box("code"), box("notebook"), unit_box)
+        officer_id = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW, keys)
+        officer = await officers.by_id(tx, officer_id)
+    assert officer is not None
+    assert officer.signs_keys is officer.holds_unit_key is (unit_box is not None)
+
+
+@pytest.mark.parametrize("state", list(OfficerState))
+async def test_proofs_are_added_to_a_pending_officer_only(database: Database, state: OfficerState) -> None:
+    officer_id = await joined(database, state=state)
+    vouched: Joining = {"join": JOINING["join"], "proofs": UNIT.joining(CARMEN, [UNIT.officer])["proofs"]}
+    async with database.write() as tx:
+        await officers.replace_joining(tx, officer_id, vouched)
+        officer = await officers.by_id(tx, officer_id)
+    assert officer is not None
+    assert officer.joining == (vouched if state is OfficerState.PENDING else JOINING)
+
+
+# ---------------------------------------------------------------- notebooks
+
+
+async def test_a_notebook_is_replaced_by_its_next_version_only(database: Database) -> None:
+    carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
+    async with database.write() as tx:
+        for version in (0, 1, 3):
+            assert not await officers.replace_notebook(tx, carmen, version, box("wrong"))
+        assert await officers.replace_notebook(tx, carmen, 2, box("second"))
+        assert not await officers.replace_notebook(tx, carmen, 2, box("again"))
+        assert await officers.notebook(tx, carmen) == officers.StoredNotebook(2, box("second"))
+        assert await officers.notebook(tx, dora) == officers.StoredNotebook(1, box("notebook"))
+        assert await officers.notebook(tx, "unknown") is None
+
+
+async def test_who_has_no_notebook_gets_none_by_replacing_it(database: Database) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "lia@leon.example", "Lía", "liaison", None, NOW)
+        liaison = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW)
+        for version in (1, 2):
+            assert not await officers.replace_notebook(tx, liaison, version, box("x"))
+        assert await officers.notebook(tx, liaison) is None
+
+
+async def test_of_concurrent_versions_of_a_notebook_one_is_stored(database: Database) -> None:
+    carmen = await joined(database)
+
+    async def replace_notebook(number: int) -> bool:
+        async with database.write() as tx:
+            return await officers.replace_notebook(tx, carmen, 2, box(f"tab {number}"))
+
+    assert sum(await asyncio.gather(*(replace_notebook(number) for number in range(10)))) == 1
+
+
+# ---------------------------------------------------------------- states
 
 
 async def test_a_signed_list_activates_only_pending_officers(database: Database) -> None:
@@ -184,6 +270,7 @@ async def test_a_signed_list_activates_only_pending_officers(database: Database)
 async def test_only_officers_and_administrators_read_queries(database: Database, role: str, reads: bool) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", role, None, NOW)
-        officer = await officers.by_id(tx, await officers.sign_up(tx, token, KEYS, OfficerState.ACTIVE, NOW))
+        officer_id = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW, KEYS)
+        officer = await officers.by_id(tx, officer_id)
     assert officer is not None
     assert officer.reads_cases is reads
