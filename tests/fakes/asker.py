@@ -63,16 +63,21 @@ class Asker:
         text: str = "¿Puedo firmar?",
         fields: Mapping[str, str] | None = None,
         excluded: Sequence[Keyholder] = (),
+        readers: Sequence[Keyholder] | None = None,
         **changes: Any,
     ) -> dict[str, Any]:
-        """The body of POST /c/cases, to all active readers but the excluded; `changes` replace its fields."""
+        """The body of POST /c/cases, to all active readers but the excluded, or to exactly `readers`.
+
+        `changes` replace its fields.
+        """
         chain, out = unit.chain, {one.id for one in excluded}
-        active = sorted(one for one in chain.by_id if chain.is_active(one) and one not in out)
-        seal = Seal(1, True, tuple(active), tuple(sorted(out)))
+        active = [one for one in chain.by_id if chain.is_active(one) and one not in out]
+        granted = sorted(active if readers is None else (one.id for one in readers))
+        seal = Seal(1, True, tuple(granted), tuple(sorted(out)))
         content, key = new_content(text, fields, tokens.bell(decode(token))), os.urandom(keys.SIZE)
         own = {"reading": point_of(self.reading), "signing": point_of(self.signing)}
         commitment = keys.commit(key, self.case, "talk", 1)
-        grant = {"commit": commitment, "readers": active, "excluded": [*seal.excluded], "asker": own}
+        grant = {"commit": commitment, "readers": granted, "excluded": [*seal.excluded], "asker": own}
         bound = {"case": self.case, "day": self.day.isoformat(), "grant": grant}
         written = write(UNWRITTEN, chain, self, "ask", content, seal, bound, key)
         self.opened, self.version, self.unit = UNWRITTEN, 0, unit.point
@@ -92,13 +97,26 @@ class Asker:
         **changes: Any,
     ) -> dict[str, Any]:
         """The body of POST /c/letters by the rule for writing, which then counts as sent; `changes` replace fields."""
+        written = self.written(unit, text, kind=kind, change=change, seal=seal, context=context)
+        return {**self._follow(written, unit.chain), **changes}
+
+    def written(
+        self,
+        unit: Unit,
+        text: str = "Gracias.",
+        *,
+        kind: str = "reply",
+        change: Change | None = None,
+        seal: Seal | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Written:
+        """The next letter alone; `seal` and `context` replace what the rule says."""
         chain, thread = unit.chain, self.opened.thread
         seal = seal or next_seal(
             thread, chain, self.id, seen=thread.seq, floor=1, is_in_force=is_in_force(chain, self.day), change=change
         )
         bound = {"case": self.case, "day": self.day.isoformat(), **(context or {})}
-        written = write(self.opened, chain, self, kind, new_content(text), seal, bound)
-        return {**self._follow(written, chain), **changes}
+        return write(self.opened, chain, self, kind, new_content(text), seal, bound)
 
     def _follow(self, written: Written, chain: Chain) -> dict[str, Any]:
         """Take over a letter of one's own; return it with its rows and the next version of the box."""

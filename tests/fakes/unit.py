@@ -163,9 +163,10 @@ class Unit:
         day: date | None = None,
     ) -> SignedList:
         """Sign the next list: two active officers vouch for those who are added."""
-        self.lists.append(self.sign(self.next_keys(adding, ending, days, day)))
+        signed = self.sign(self.next_keys(adding, ending, days, day))
+        self.lists.append(signed)
         self.readers = [one for one in (*self.readers, *adding) if one not in ending]
-        return self.lists[-1]
+        return signed
 
     def next_keys(
         self,

@@ -1,6 +1,5 @@
-"""Invites, keys, sessions and notebooks of officers, on both databases."""
+"""Invites, keys and sessions of officers, on both databases."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ from sqlalchemy import select
 
 from storage import schema
 from storage.confidential import officers
+from storage.confidential.notebooks import StoredNotebook
 from storage.confidential.officers import InviteRefused, Joining, OfficerExists, OfficerState, ReaderKeys, Role
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import encode
@@ -191,7 +191,7 @@ async def test_sign_in_gets_the_boxes_that_a_reader_has_and_no_others(database: 
         liaison = await officers.credentials(tx, "lia@leon.example")
     assert reader is not None
     assert (reader.bundle, reader.unit_bundle) == (box("words"), None)
-    assert reader.notebook == officers.StoredNotebook(1, box("notebook"))
+    assert reader.notebook == StoredNotebook(1, box("notebook"))
     assert liaison is not None
     assert (liaison.bundle, liaison.unit_bundle, liaison.notebook, liaison.officer.joining) == (None, None, None, None)
 
@@ -216,40 +216,6 @@ async def test_proofs_are_added_to_a_pending_officer_only(database: Database, st
         officer = await officers.by_id(tx, officer_id)
     assert officer is not None
     assert officer.joining == (vouched if state is OfficerState.PENDING else JOINING)
-
-
-# ---------------------------------------------------------------- notebooks
-
-
-async def test_a_notebook_is_replaced_by_its_next_version_only(database: Database) -> None:
-    carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
-    async with database.write() as tx:
-        for version in (0, 1, 3):
-            assert not await officers.replace_notebook(tx, carmen, version, box("wrong"))
-        assert await officers.replace_notebook(tx, carmen, 2, box("second"))
-        assert not await officers.replace_notebook(tx, carmen, 2, box("again"))
-        assert await officers.notebook(tx, carmen) == officers.StoredNotebook(2, box("second"))
-        assert await officers.notebook(tx, dora) == officers.StoredNotebook(1, box("notebook"))
-        assert await officers.notebook(tx, "unknown") is None
-
-
-async def test_who_has_no_notebook_gets_none_by_replacing_it(database: Database) -> None:
-    async with database.write() as tx:
-        token = await officers.invite(tx, "lia@leon.example", "Lía", "liaison", None, NOW)
-        liaison = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW)
-        for version in (1, 2):
-            assert not await officers.replace_notebook(tx, liaison, version, box("x"))
-        assert await officers.notebook(tx, liaison) is None
-
-
-async def test_of_concurrent_versions_of_a_notebook_one_is_stored(database: Database) -> None:
-    carmen = await joined(database)
-
-    async def replace_notebook(number: int) -> bool:
-        async with database.write() as tx:
-            return await officers.replace_notebook(tx, carmen, 2, box(f"tab {number}"))
-
-    assert sum(await asyncio.gather(*(replace_notebook(number) for number in range(10)))) == 1
 
 
 # ---------------------------------------------------------------- states
