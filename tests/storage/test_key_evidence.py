@@ -1,12 +1,14 @@
 """Evidence of the keys of a database without fingerprints: one row in any table shows that it is used."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import Connection, Table, delete, insert
 
 from storage import key_evidence
 from storage.database import Database
 from storage.key_evidence import NEWEST, UNUSED
-from storage.schema import channel_facts, closings, institutions, key_fingerprints, updates
+from storage.schema import channel_facts, closings, institutions, key_fingerprints, routes, updates
 from tests.cast import MONDAY_NINE as NOW
 
 ROWS: dict[Table, dict[str, object]] = {
@@ -44,3 +46,13 @@ async def test_the_newest_of_the_updates_that_wait_are_evidence(database: Databa
             await tx.execute(insert(updates).values(row))
         evidence = await key_evidence.read(tx)
         assert [row.body for row in evidence.rows["inbox"]] == [str(n).encode() for n in range(NEWEST + 2, 2, -1)]
+
+
+async def test_the_newest_of_the_addresses_that_wait_for_news_are_evidence(database: Database) -> None:
+    """An address that has had its last notice has an expiry in the past, and counts as the oldest."""
+    async with database.write() as tx:
+        for number in range(NEWEST + 3):
+            row = {"row": f"{number * 7 % 13}", "sealed_address": f"{number}"}
+            await tx.execute(insert(routes).values(row | {"expires_on": NOW.date() + timedelta(days=number)}))
+        evidence = await key_evidence.read(tx)
+        assert [row.sealed_address for row in evidence.rows["route"]] == [f"{n}" for n in range(NEWEST + 2, 2, -1)]

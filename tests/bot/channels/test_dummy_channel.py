@@ -24,6 +24,7 @@ from bot.channels import registry
 from bot.channels.events import ErrorMeaning, PlatformEvent, Receipt, UnreadableEvent
 from bot.channels.webchat import page as webchat_page
 from bot.config import Settings
+from bot.console import site
 from content.library import Library
 from handlers import outgoing
 from handlers.message import Action, Parcel, Update, UpdateKind
@@ -37,7 +38,6 @@ from storage.queue.outbox import DeliveryKind, NewDelivery
 from storage.queue.receipts import DeliveryStatus
 from storage.schema import deliveries
 from tests import keys
-from tests.bot.console.office import Desk, OfficerWithKeys
 from tests.cast import INSTITUTIONS, Clock
 from tests.channels_of import platform_runtime
 from tests.fakes.dummy_channel import registration as dummy
@@ -96,15 +96,15 @@ class Town:
 
     async def console_page(self) -> str:
         """The page of the channels, as an officer sees it."""
-        carmen, database, now = OfficerWithKeys("", "Carmen", "carmen@ueipci.example"), self.app.database, self.clock()
-        async with database.write() as tx:
-            invite = await officers.invite(tx, carmen.email, carmen.name, "officer", None, now)
-            officer = await officers.by_invite(tx, invite, now)
-            await officers.sign_up(tx, invite, carmen.keys(), OfficerState.ACTIVE, now)
-            session = await officers.open_session(tx, officer.id, now)
-        status, page = await Desk(self.address, session).get("/console/channels")
-        assert status == 200
-        return page
+        now = self.clock()
+        async with self.app.database.write() as tx:
+            invite = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, now)
+            officer_id = await officers.sign_up(tx, invite, "salt", "hash", OfficerState.ACTIVE, now)
+            session = await officers.open_session(tx, officer_id, now)
+        cookie = {"Cookie": f"{site.SESSION_COOKIE}={session}"}
+        async with ClientSession() as web, web.get(f"{self.address}/console/channels", headers=cookie) as response:
+            assert response.status == 200
+            return await response.text()
 
 
 async def _no_sleep(_: float) -> None:

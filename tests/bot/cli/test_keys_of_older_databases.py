@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import insert, make_url
 from bot import secrets
 from bot.encryption import SecretBox
 from storage import migrate, schema
-from storage.confidential import cases, ledger, sealing
+from storage.confidential import ledger
 from storage.database import Transaction, open_database
 from storage.queue import updates
 from tests.bot.cli.server import new_database
@@ -95,19 +95,6 @@ async def institution(tx: Transaction, _: dict[str, bytes]) -> None:
     await tx.execute(insert(schema.institutions).values(code="LEON", name="León", sphere="municipal"))
 
 
-async def link(tx: Transaction, keys: dict[str, bytes]) -> None:
-    sealed = sealing.seal_address(keys["route"], {"channel": "telegram", "address": "1", "language": "es"}, "link|hash")
-    await cases.add_link(tx, "hash", sealed, NOW + timedelta(hours=1))
-
-
-async def open_case(tx: Transaction, keys: dict[str, bytes]) -> None:
-    sealed = sealing.seal_address(keys["route"], {"channel": "telegram", "address": "1", "language": "es"}, "case|id")
-    values = {"id": "id", "day": NOW.date(), "state": "new", "epoch": 1, "due_on": NOW.date(), "size_step": 1}
-    texts = {"origin": "chat", "locator_hash": "hash", "asker_key": "{}", "asker_bundle": "{}"}
-    await tx.execute(insert(schema.cases).values(**values, **texts))
-    await tx.execute(insert(schema.routes).values(case_id="id", sealed_address=sealed))
-
-
 async def waiting_update(tx: Transaction, keys: dict[str, bytes]) -> None:
     body = SecretBox(keys["inbox"]).encrypt(b'{"is": "unknown"}', "telegram")
     await updates.store(tx, [updates.NewUpdate("telegram", "1", "1", body)], NOW)
@@ -117,7 +104,7 @@ async def ledger_row(tx: Transaction, keys: dict[str, bytes]) -> None:
     await ledger.append(tx, keys["audit"], "officer", ledger.Verb.SIGN_UP, "", NOW)
 
 
-ROWS = [("route", link), ("route", open_case), ("inbox", waiting_update), ("audit", ledger_row)]
+ROWS = [("inbox", waiting_update), ("audit", ledger_row)]
 """The name of a key, and what writes a row with it."""
 
 
@@ -144,7 +131,7 @@ def refusal(integra: Integra, folder: Path, command: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("row", [institution, link, waiting_update, ledger_row], ids=lambda row: row.__name__)
+@pytest.mark.parametrize("row", [institution, waiting_update, ledger_row], ids=lambda row: row.__name__)
 def test_an_upgrade_with_an_empty_folder_is_refused_and_the_true_one_goes_on(
     integra: Integra, tmp_path: Path, url: str, row: Write
 ) -> None:
@@ -193,11 +180,9 @@ def test_keys_that_replaced_lost_ones_before_are_those_of_the_database(
     async def rows_of_both(tx: Transaction, _: dict[str, bytes]) -> None:
         await ledger_row(tx, lost)
         await ledger_row(tx, keys)
-        await link(tx, lost)
-        sealed = sealing.seal_address(
-            keys["route"], {"channel": "telegram", "address": "1", "language": "es"}, "link|x"
-        )
-        await cases.add_link(tx, "x", sealed, NOW)
+        await waiting_update(tx, lost)
+        body = SecretBox(keys["inbox"]).encrypt(b'{"is": "unknown"}', "telegram")
+        await updates.store(tx, [updates.NewUpdate("telegram", "2", "1", body)], NOW)
 
     write_rows(url, keys, rows_of_both)
     assert integra("tick", DATA_DIR=str(folder_of(tmp_path, "true", keys))).code == 0
