@@ -112,6 +112,7 @@ MODULES_OF_THE_PROTOCOL = {  # fields of docs/protocol.md
     "tests/fakes/asker.py": {"bell"},
     "tests/fakes/letterbox.py": {"bell"},
     "tests/handlers/casework/desk.py": {"bell"},
+    "tests/handlers/orientation/test_consult.py": {"bell"},
     "tests/vectors/of_boxes.py": {"bell"},
     "tests/vectors/of_formats.py": {"lane", "bell"},
     "tests/vectors/of_notebooks.py": {"lane"},

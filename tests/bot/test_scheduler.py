@@ -17,7 +17,7 @@ from storage.people import servants
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
-from storage.schema import closings, deliveries, metadata, officers, prompts
+from storage.schema import closings, deliveries, metadata, officers, prompts, routes
 from storage.schema import servants as servants_table
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
@@ -239,7 +239,6 @@ EXPIRING = [table for table in metadata.sorted_tables if "expires_at" in table.c
 VALUES = {  # of columns that must have one
     "servant_id": 1,
     "officer_id": "officer",
-    "sealed_address": "sealed",
     "seen_at": MONDAY_NINE,
 }
 
@@ -264,6 +263,17 @@ async def test_a_row_that_expires_is_deleted_and_a_valid_one_is_not(stage: Stage
 
 def test_there_are_rows_that_expire() -> None:
     assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links"}
+
+
+async def test_an_address_that_waits_for_news_is_deleted_after_its_last_day(stage: Stage) -> None:
+    today = MONDAY_NINE.date()
+    async with stage.database.write() as tx:
+        for row, days in (("ended", -1), ("last day", 0), ("later", 1)):
+            values = {"row": row, "sealed_address": "sealed"}
+            await tx.execute(insert(routes).values(values | {"expires_on": today + days * DAY}))
+    await stage.scheduler.tick(MONDAY_NINE)
+    async with stage.database.read() as tx:
+        assert {*await tx.scalars(select(routes.c.row))} == {"last day", "later"}
 
 
 # ---------------------------------------------------------------- closing the week
