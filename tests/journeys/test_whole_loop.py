@@ -11,11 +11,15 @@ from typing import cast
 
 import pytest
 from playwright.async_api import Browser, expect
+from sqlalchemy import select
 
-from storage.confidential import cases, officers
+from handlers.casework import trust
+from storage import schema
+from storage.confidential import officers
+from storage.confidential.protocol import lists
 from tests.attack import canary
 from tests.bot.console.office import Office
-from tests.bot.console.test_journey import tab
+from tests.bot.console.tabs import tab
 from tests.phones.letterbox_page import LetterboxPage
 from tests.phones.telegram import TelegramPhone
 from tests.phones.whatsapp import WhatsAppPhone
@@ -35,7 +39,7 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, product.clock())
     channel_phone: TelegramPhone | WhatsAppPhone = getattr(product, channel)()
-    async with channel_phone as ana, tab(browser, office) as carmen:
+    async with channel_phone as ana, tab(browser, office, now=product.clock()) as carmen:
         await ana.start("SALUD")
         await ana.tap("Acepto")
         await ana.tap("9:00")
@@ -48,6 +52,10 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
         assert "Hoy no hay consultas" in ana.messages()[-1]
 
         await carmen.join(token, is_first=True)
+        await ana.tap("Preguntar a UEIPCI")
+        assert "Hoy no hay consultas" in ana.messages()[-1]  # as long as the unit is not adopted
+
+        await adopt(product)
         await ana.type(TYPED)  # confidential text in the chat, short enough to be handled as a question
         await ana.type(TYPED + " y más" * 60)  # and a long one, which is deleted from the chat
         if channel == "telegram":
@@ -58,13 +66,13 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
         link = ana.url("Abrir el buzón").replace(product.app.settings.public_url, product.address)
 
         context = await browser.new_context(locale="es-MX")
+        await context.clock.set_fixed_time(product.clock())
         phone = await LetterboxPage.opened(await context.new_page(), link)
         await phone.send(QUESTION)
         await carmen.sign_in("carmen@ueipci.example")
-        await carmen.page.locator(".queue tbody a").click()
+        await carmen.open_first_case()
         await expect(carmen.page.locator(".letter .text")).to_have_text(QUESTION)
-        await carmen.page.get_by_label("Tu respuesta").fill(ANSWER)
-        await carmen.page.get_by_role("button", name="Firmar, sellar y enviar").click()
+        await carmen.answer(ANSWER)
         await expect(carmen.page.locator(".letter")).to_have_count(2)
 
         product.clock.move(minutes=15)
@@ -77,6 +85,14 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
         assert carmen.complaints == []
     await _check_disk(product, tmp_path)
     await _check_platforms(product)
+
+
+async def adopt(product: Product) -> None:
+    """What `integra unit adopt` does with the digits that the first officer reads out."""
+    async with product.app.database.read() as tx:
+        first = await trust.waiting(tx)
+    assert first is not None
+    product.app.installation.unit.adopt(first.chain.newest["unit"], lists.pin_of(first.chain.newest))
 
 
 async def _check_disk(product: Product, folder: Path) -> None:
@@ -92,7 +108,7 @@ async def _check_platforms(product: Product) -> None:
     assert b"Hay novedades" in requests
     assert canary.encodings_found_in(requests) == []
     async with product.app.database.read() as tx:
-        (case,) = await cases.queue(tx, "recovery")
-    assert case.id.encode() not in requests
+        (case,) = await tx.scalars(select(schema.cases.c.id))
+    assert case.encode() not in requests
     assert not product.fake_telegram.refusals
     assert not product.meta.refusals
