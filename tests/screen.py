@@ -1,21 +1,25 @@
-"""Helpers for tests of pages in a browser: accessibility checks with axe, and fast key stretching."""
+"""Helpers for tests of pages in a browser: accessibility checks with axe, fast key stretching, a fixed clock."""
 
+from datetime import datetime
 from pathlib import Path
 
 from playwright.async_api import BrowserContext, Page
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
+ROUNDS = 1000
+"""Of PBKDF2, where tests need no more."""
+
 CONTRAST = ("color-contrast",)
 """The only axe rules whose outcome depends on the colour scheme."""
 
-FAST_KEY_STRETCHING = """
-if (globalThis.SubtleCrypto) {  // not on about:blank
+FAST_KEY_STRETCHING = f"""
+if (globalThis.SubtleCrypto) {{  // not on about:blank
   const original = SubtleCrypto.prototype.deriveBits;
-  SubtleCrypto.prototype.deriveBits = function (algorithm, ...rest) {
-    const fast = algorithm.name === "PBKDF2" ? { ...algorithm, iterations: 1000 } : algorithm;
+  SubtleCrypto.prototype.deriveBits = function (algorithm, ...rest) {{
+    const fast = algorithm.name === "PBKDF2" ? {{ ...algorithm, iterations: {ROUNDS} }} : algorithm;
     return original.call(this, fast, ...rest);
-  };
-}
+  }};
+}}
 """
 
 
@@ -26,6 +30,12 @@ async def with_fast_key_stretching(context: BrowserContext) -> BrowserContext:
     test (tests/attack/test_wire.py) and the asker in tests/journeys/test_whole_loop.py run with it.
     """
     await context.add_init_script(FAST_KEY_STRETCHING)
+    return context
+
+
+async def with_clock(context: BrowserContext, now: datetime) -> BrowserContext:
+    """Let the context's pages see this moment, as the server's clock stands still in tests; return the context."""
+    await context.clock.set_fixed_time(now)
     return context
 
 

@@ -1,14 +1,16 @@
 """A11: a link is spent once, only by an accepted letter."""
 
 import asyncio
+from datetime import date
 
 import pytest
 
 from content.library import Library
 from storage.confidential import cases
 from storage.database import Database
+from tests.fakes.asker import Asker
 from tests.fakes.letterbox import TODAY, running
-from tests.fakes.unit import Asker
+from tests.fakes.unit import Unit
 
 pytestmark = pytest.mark.attack
 
@@ -39,11 +41,18 @@ async def test_refused_letters_never_spend_a_link(database: Database, library: L
     async with running(database, library) as box:
         token = await box.token()
         good = Asker(TODAY).posting(box.unit, token)
+        other = Asker(TODAY).posting(box.unit, token)
+        newer = Unit(box.unit.readers, box.unit.signing)
+        newer.first_list()
+        newer.next_list()  # which was not published
         refused = [
-            {**good, "serial": 7},
+            Asker(TODAY).posting(newer, token),
+            Asker(TODAY).posting(Unit.with_recovery_key(), token),
+            Asker(date(2026, 1, 1)).posting(box.unit, token),
             {**good, "access": good["access"][1:]},
+            {**good, "access": other["access"]},
             {**good, "letter": {}},
-            {**good, "day": "2026-01-01"},
+            {**good, "signature": other["signature"]},
             {name: value for name, value in good.items() if name != "locator_hash"},
         ]
         responses = await asyncio.gather(*(box.post("/c/cases", posting) for posting in refused * 4))

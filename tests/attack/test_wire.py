@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import Browser, Request
 
 from tests.attack import canary
-from tests.fakes.letterbox import Letterbox
+from tests.fakes.letterbox import NOW, Letterbox
 from tests.phones.letterbox_page import LetterboxPage
+from tests.screen import with_clock
 
 pytestmark = pytest.mark.attack
 NAME = "Perengana Zacarías 4417"
@@ -24,7 +25,7 @@ def test_the_search_finds_the_canary_in_its_encodings() -> None:
 async def test_no_request_and_no_byte_on_disk_holds_what_was_written(
     box: Letterbox, browser: Browser, tmp_path: Path
 ) -> None:
-    context = await browser.new_context(locale="es-MX")
+    context = await with_clock(await browser.new_context(locale="es-MX"), NOW)
     page = await context.new_page()
     sent: list[Request] = []
     context.on("request", lambda request: sent.append(request))

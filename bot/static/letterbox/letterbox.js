@@ -1,16 +1,18 @@
-// The letterbox's entry script: texts are sealed before they leave this browser, for the readers that the server lists.
+// The letterbox's entry script: texts are sealed before they leave this browser, for the readers that the unit signed.
 
-import * as sealing from "../sealing/sealing.js";
-import { $, request, setLanguage, show, showAltered } from "./page.js";
+import { supported } from "../sealing/words.js";
+import { $, request, setLanguage, show, showAltered, showClosed } from "./page.js";
 import * as thread from "./thread.js";
+import { expectUnit } from "./trust.js";
 import * as write from "./write.js";
 
-// Reads the link's data from the fragment, which browsers do not send: #t=<token>&a=<answers>&l=<language>
+// Reads the link's data from the fragment, which browsers do not send: #t=<token>&u=<pin>&a=<answers>&l=<language>
 function linkData() {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const matching = (name, pattern) => (pattern.test(fragment.get(name) || "") ? fragment.get(name) : "");
   return {
     token: matching("t", /^[\w-]{32}$/),
+    unit: fragment.get("u") || "",
     answers: matching("a", /^[ynu-]{14}$/),
     language: matching("l", /^(es|en)$/) || (navigator.language.startsWith("en") ? "en" : "es"),
   };
@@ -19,28 +21,42 @@ function linkData() {
 async function begin() {
   const link = linkData();
   setLanguage(link.language);
-  if (!sealing.supported()) return show("unsupported");
-  if (!link.token) return show("start");
-  show("loading");
-  const keys = await request("/c/keys");
-  if (keys.status === 404) return show("closed");
-  if (keys.status !== 200) return show("offline");
+  if (!supported()) return show("unsupported");
   try {
-    await write.begin(link, keys.content);
+    expectUnit(link.unit);
   } catch {
     return showAltered("keys");
   }
+  if (!link.token) return show("start");
+  show("loading");
+  const keys = await request("/c/keys");
+  if (keys.status === 404) return showClosed(keys.content.reason);
+  if (keys.status !== 200) return show("offline");
+  try {
+    await write.begin(link, keys.content.list);
+  } catch (error) {
+    return showRefusal(error);
+  }
   return show("write");
+}
+
+// Why nothing is written to these readers: each kind of error of a list has its own words.
+function showRefusal({ kind, reason }) {
+  if (kind === "clock") return show("clock");
+  if (kind === "expired") return showClosed("expired");
+  if (kind === "refused") return showClosed(reason);
+  return showAltered("keys");
 }
 
 for (const button of document.querySelectorAll("[data-choose]")) {
   button.addEventListener("click", () => setLanguage(button.dataset.choose));
 }
 $("languages").hidden = false;
-$("retry").addEventListener("click", begin);
+for (const button of document.querySelectorAll("[data-retry]")) button.addEventListener("click", begin);
 // A link pasted into an open page starts it again, unless there is unsent text or its words are still on the screen.
-addEventListener("hashchange", () => write.hasUnfinishedWork() || begin());
-addEventListener("beforeunload", (event) => (write.hasUnfinishedWork() || thread.hasUnsavedText()) && event.preventDefault());
+const hasUnfinishedWork = () => write.hasUnfinishedWork() || thread.hasUnsentText();
+addEventListener("hashchange", () => hasUnfinishedWork() || begin());
+addEventListener("beforeunload", (event) => hasUnfinishedWork() && event.preventDefault());
 write.addListeners();
 thread.addListeners();
 begin();

@@ -1,8 +1,11 @@
 // Shared by the page's scripts: sections, phrases in both languages, requests.
 
+import { wordList } from "../sealing/words.js";
+
 export const $ = (id) => document.getElementById(id);
 const SECTIONS = document.querySelectorAll("main > section, #loading");
 const phrases = $("phrases").content;
+const REASONS = ["none", "adoption", "altered", "expired", "readers"];
 
 export const language = () => document.documentElement.dataset.language;
 
@@ -29,11 +32,8 @@ export function phrase(key, values = {}) {
   return fragment;
 }
 
-// Returns a phrase as text in the current language.
-export const plainPhrase = (key, values) => {
-  const fragment = phrase(key, values);
-  return fragment.querySelector(`[lang=${language()}]`).textContent;
-};
+// Returns a phrase as text.
+export const textOf = (key, language) => phrase(key).querySelector(`[lang=${language}]`).textContent;
 
 export const longDay = (day) => (language) =>
   new Intl.DateTimeFormat(language === "en" ? "en" : "es-MX", { dateStyle: "long", timeZone: "UTC" }).format(
@@ -51,9 +51,13 @@ export function element(name, ...content) {
   return created;
 }
 
-// Shows one section and hides the others; focuses its heading, so that a screen reader begins there.
+// Shows one section and hides the others; focuses its heading, so that a screen reader begins there. What was written and
+// not sent can still be copied where its form is gone.
 export function show(id) {
   for (const section of SECTIONS) section.hidden = section.id !== id;
+  const unsent = ["text", "reply-text"].map((field) => $(field).value.trim()).find(Boolean);
+  $("kept").hidden = !unsent || !["altered", "wrong-key"].includes(id);
+  $("kept-text").value = unsent || "";
   scrollTo(0, 0);
   $(id + "-title")?.focus({ preventScroll: true });
 }
@@ -64,6 +68,12 @@ export function showAltered(what) {
   $("altered-keys").hidden = what !== "keys";
   $("letters").replaceChildren();
   show("altered");
+}
+
+// Shows why no new case is taken; a reason that the page does not know gets the words of an unfinished set-up.
+export function showClosed(reason) {
+  showPhrase("closed-reason", REASONS.includes(reason) ? "closed_" + reason : "closed_none");
+  show("closed");
 }
 
 // While `work` runs, the form's button shows the phrase `key` and cannot be pressed again.
@@ -102,11 +112,11 @@ export async function request(path, body = null) {
 let list = null;
 
 // Returns the 2,048 words, fetched on first use.
-export async function fetchWordList(sealing) {
+export async function fetchWordList() {
   if (!list) {
-    const response = await fetch(new URL("../sealing/words.es.txt", import.meta.url), { credentials: "omit" });
+    const response = await fetch("/static/sealing/words.es.txt", { credentials: "omit" });
     if (!response.ok) throw new Error("words");
-    list = sealing.wordList(await response.text());
+    list = wordList(await response.text());
   }
   return list;
 }

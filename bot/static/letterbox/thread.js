@@ -1,13 +1,23 @@
-// An earlier case: opened with the eight words, read, replied to, downloaded.
+// An earlier case: found with the eight words, verified from the first letter to the last, and opened.
 
-import * as sealing from "../sealing/sealing.js";
-import { $, busy, element, fetchWordList, longDay, phrase, plainPhrase, request, show, showAltered, showPhrase } from "./page.js";
+import { normalise } from "../sealing/boxes.js";
+import { Altered, WrongKey } from "../sealing/errors.js";
+import { ACCESS, checkRows, openAccess } from "../sealing/keys.js";
+import { parseLetter } from "../sealing/letters.js";
+import { checkFloor, pinOf } from "../sealing/lists.js";
+import { caseOf, checkSeen, checkThread, lostOf, openThread } from "../sealing/threads.js";
+import { openBox, ownKeys, sealBox, secretsOf } from "./box.js";
+import { $, busy, fetchWordList, request, show, showAltered, showPhrase } from "./page.js";
+import { download, render } from "./reading.js";
+import * as reply from "./reply.js";
+import { listForReading } from "./trust.js";
 
-// The open case: { locator, wrappingKey, case, today, keys, letters: [{ letter, content, author, signer }] }; `keys` holds
-// the case key of each epoch.
+// The open case: { secrets, asker, id, thread, chain, own, caseKey, contents, newest, remembered, kept }. `asker` is what is
+// in the box, `newest` what it is to remember: { list, seen }; `remembered` is the number of the newest letter that had been
+// seen before this visit; `kept` settles when the server has answered whether it keeps `newest`.
 let open = null;
 
-export const hasUnsavedText = () => $("reply-text").value.trim() !== "";
+export const hasUnsentText = () => reply.text() !== "";
 
 export function addListeners() {
   $("open").addEventListener("submit", (event) => {
@@ -19,18 +29,18 @@ export function addListeners() {
     event.preventDefault();
     showPhrase("reply-error");
     showPhrase("reply-done");
-    busy($("reply"), "sending", reply);
+    busy($("reply"), "sending", () => reply.send(open, reload));
   });
-  $("download").addEventListener("click", download);
+  $("download").addEventListener("click", () => download(open));
   $("leave").addEventListener("click", leave);
 }
 
 async function openWithWords() {
-  const typed = sealing.normalise($("words").value);
+  const typed = normalise($("words").value);
   const problem = await wordProblem(typed.split(" ").filter(Boolean));
   if (problem) return refuse(...problem);
-  const secrets = await sealing.askerSecrets(typed);
-  const key = await load(secrets);
+  open = null;
+  const key = await load(await secretsOf(typed));
   if (key) return refuse(key);
   $("words").value = "";
   return open && show("thread");
@@ -46,7 +56,7 @@ async function wordProblem(typed) {
   if (typed.length !== 8) return ["words_count", { count: typed.length }];
   let known;
   try {
-    known = new Set((await fetchWordList(sealing)).map(sealing.normalise));
+    known = new Set((await fetchWordList()).map(normalise));
   } catch {
     return ["error_fetch"];
   }
@@ -54,121 +64,75 @@ async function wordProblem(typed) {
   return word ? ["words_unknown", { word }] : null;
 }
 
-// Fetches and opens the thread; returns the phrase key of an error, or "". A thread that does not verify is never
-// shown: `open` is null then.
+// Fetches and opens the thread; returns the phrase key of an error, or "". A thread that does not verify is never shown.
 async function load(secrets) {
   const { status, content } = await request("/c/thread", { locator: secrets.locator });
   if (status === 404) return "words_none";
   if (status !== 200 && content.error !== "altered") return "error_fetch";
   try {
-    open = { ...secrets, ...(await verified(secrets, content)) };
-    render(content);
-  } catch {
+    open = await verified(secrets, content, open);
+    render(open, content, hasUnsentText());
+  } catch (error) {
     open = null;
-    showAltered("letters");
+    showUnopened(error);
+    return "";
   }
+  open.kept = keepSeen(open).catch(() => {});
   return "";
 }
 
-async function verified({ wrappingKey }, thread) {
-  const own = await sealing.unwrapAsker(wrappingKey, thread.case, thread.asker_bundle);
-  const list = await sealing.verifyKeys(thread.keys, own.unit);
-  const pair = await sealing.importReadingKey(own.reading);
-  if (pair.publicKey !== thread.asker_key) throw new sealing.Altered("key");
-  if (!thread.letters.length || (await sealing.letterHash(thread.letters[0])) !== own.first) throw new sealing.Altered("first");
-  const keys = {};
-  for (const { epoch, sealed } of thread.access) {
-    keys[epoch] = await sealing.openAccess(pair, sealed, { case: thread.case, epoch, reader: "asker" });
+// Loads the open case once more, for a reply that met something newer; returns it (null: it does not verify) and an error.
+async function reload() {
+  const problem = await load(open.secrets);
+  return { open, problem };
+}
+
+function showUnopened({ kind }) {
+  if (kind !== "wrong_key") return showAltered("letters");
+  $("letters").replaceChildren();
+  return show("wrong-key");
+}
+
+// `before` is the case as it was opened earlier in this visit, or null.
+async function verified(secrets, content, before) {
+  const asker = await openBox(secrets, content);
+  const chain = await listForReading(content.list, asker.unit);
+  const thread = await checkThread(content.letters.map(parseLetter), chain);
+  for (const { list, seen } of before ? [asker, before.newest] : [asker]) {
+    await checkFloor(chain.newest, list);
+    checkSeen(thread, asker.first, seen.seq, seen.hash);
   }
-  const letters = await sealing.openThread(thread.case, keys, thread.letters, list);
-  return { case: thread.case, today: thread.today, keys, letters };
+  if (caseOf(thread) !== asker.case) throw new Altered("thread.case");
+  const own = await ownKeys(asker, thread);
+  const caseKey = await openKey(content.access, thread, own);
+  return {
+    ...{ secrets, asker, id: asker.case, thread, chain, own, caseKey, contents: await openThread(thread, caseKey) },
+    newest: { list: await pinOf(chain.newest), seen: { seq: thread.letters.length, hash: thread.hashes.at(-1) } },
+    remembered: before ? before.remembered : seenBefore(thread, asker.seen),
+  };
 }
 
-function render({ state, due_on }) {
-  showPhrase("thread-state", "state_" + state);
-  showPhrase("thread-due", ...(["received", "open"].includes(state) ? ["due", { date: longDay(due_on) }] : []));
-  $("letters").replaceChildren(...open.letters.map(letterElement));
-  $("reply").hidden = state === "closed";
-  showPhrase("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
+function openKey(access, thread, { reading }) {
+  const { epoch, grant } = thread.grants.at(-1);
+  if (access === null) throw new WrongKey("access");
+  ACCESS(access, "access");
+  checkRows([access], caseOf(thread), "talk", epoch, []);
+  return openAccess(access, reading, grant.commit);
 }
 
-function letterElement({ letter, content, author, signer }) {
-  const who = element("strong", author === "officer" ? signer.name : phrase("you"));
-  const mark = element("span", "✓ ", phrase(author === "officer" ? "signed_ok" : "sealed_ok"));
-  mark.className = "mark";
-  const day = element("span", ...localisedDay(letter.context.day));
-  const body = element("p", content.text || "");
-  body.className = "text";
-  const article = element("article", element("p", who, " · ", day, " · ", mark), body);
-  article.className = author;
-  if (content.decision_on) article.append(element("p", phrase("decision_line", { date: longDay(content.decision_on) })));
-  if (content.identified) article.append(element("p", phrase("identified_line", { name: content.identified })));
-  return article;
+// The letters after a restore that lost what was seen are new, though their numbers are not.
+function seenBefore(thread, { seq, hash }) {
+  const lost = lostOf(thread);
+  return lost.has(hash) ? Math.min(lost.get(hash), seq) - 1 : seq;
 }
 
-const localisedDay = (day) =>
-  ["es", "en"].map((language) => {
-    const span = element("span", longDay(day)(language));
-    span.lang = language;
-    return span;
-  });
-
-async function reply() {
-  const text = $("reply-text").value.trim();
-  if (!text) return replyError("error_text");
-  const last = open.letters.at(-1).letter;
-  const { seq } = last.context;
-  const epoch = Math.max(...open.letters.map(({ letter }) => letter.context.epoch));
-  let letter;
-  try {
-    const previous = await sealing.letterHash(last);
-    const context = { case: open.case, epoch, seq: seq + 1, author: "asker", day: open.today, previous };
-    letter = await sealing.sealLetter(open.keys[epoch], context, { text });
-  } catch (error) {
-    return replyError(error instanceof RangeError ? "error_size" : "error_crypto");
-  }
-  const { status, content } = await request("/c/letters", { locator: open.locator, letter });
-  if (status === 201) return reload(true);
-  if (content.error === "seq") return resolveConflict(text);
-  const known = { closed: "reply_closed", day: "error_day", size: "error_size" };
-  return replyError(status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server");
-}
-
-// Another letter arrived first. If it is this reply, sent earlier and never acknowledged, then it has arrived.
-async function resolveConflict(text) {
-  const before = open.letters.length;
-  await reload(false);
-  const own = open?.letters.slice(before).some(({ author, content }) => author === "asker" && content.text === text);
-  if (own) {
-    $("reply-text").value = "";
-    return showPhrase("reply-done", "reply_sent");
-  }
-  return open && replyError("reply_seq");
-}
-
-async function reload(isSent) {
-  if (isSent) $("reply-text").value = "";
-  const key = await load(open);
-  if (isSent && open) showPhrase("reply-done", "reply_sent");
-  else if (key) replyError(key);
-}
-
-function replyError(key) {
-  showPhrase("reply-error", key);
-  $("reply-text").focus();
-}
-
-function download() {
-  const lines = open.letters.map(({ letter, content, author, signer }) => {
-    const who = author === "officer" ? signer.name : plainPhrase("you");
-    return `${letter.context.day} · ${who}\n\n${content.text}\n`;
-  });
-  const file = new Blob([lines.join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
-  const anchor = element("a");
-  anchor.href = URL.createObjectURL(file);
-  anchor.download = "consulta.txt";
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
+// Lets the box remember what was read, so that its loss is noticed. A failure is not shown, as nothing promised it.
+async function keepSeen(opened) {
+  const { asker, newest, own, secrets } = opened;
+  if (asker.seen.hash === newest.seen.hash && asker.list.serial === newest.list.serial) return;
+  const next = { ...asker, ...newest, version: asker.version + 1 };
+  const { status } = await request("/c/seen", { locator: secrets.locator, ...(await sealBox(secrets, next, own.signing)) });
+  if (status === 201) opened.asker = next;
 }
 
 function leave() {

@@ -1,31 +1,39 @@
 // A new case: written, sealed and sent; then the eight words are shown and two of them asked back.
 
-import * as sealing from "../sealing/sealing.js";
-import { hex, sha256, unb64 } from "../sealing/encoding.js";
+import { normalise } from "../sealing/boxes.js";
+import { decode } from "../sealing/canonical.js";
+import { pinOf, unitFingerprint } from "../sealing/lists.js";
+import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
+import { NO_LETTERS } from "../sealing/threads.js";
+import { bell } from "../sealing/tokens.js";
+import { drawWords, locatorHash, newId } from "../sealing/words.js";
+import { sealBox, secretsOf } from "./box.js";
 import { $, busy, element, fetchWordList, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
+import { sealNext } from "./seal.js";
+import { activeReaders, listForWriting } from "./trust.js";
 
 const ANSWERS = { y: "yes", n: "no", u: "unsure", "-": "skipped" };
 let link = null; // { token, answers }
-let list = null; // the verified list of readers, with `today`, the local date that the server gave
+let chain = null; // the verified list of readers
 let drawn = null; // { words, locator, asked } of the last attempt; `asked`: indexes of the two words to type back
 let unconfirmed = []; // earlier attempts without a response: they may have arrived
 let wordsUnconfirmed = false; // the eight words are on the screen and were not typed back yet
 
 export const hasUnfinishedWork = () => wordsUnconfirmed || $("text").value.trim() !== "";
 
-// Throws Altered when the list's signature does not verify, or when its unit is not the one shown before.
-export async function begin(fromLink, keys) {
+// Throws where nothing may be written to these readers, as listForWriting does.
+export async function begin(fromLink, signed) {
   link = fromLink;
-  await showReaders(keys);
+  await showReaders(signed);
   $("answers-field").hidden = !link.answers;
   $("answers-list").replaceChildren(...[...link.answers].map((answer) => element("li", phrase(ANSWERS[answer]))));
 }
 
-async function showReaders(keys) {
-  list = { ...(await sealing.verifyKeys(keys, list?.unit)), today: keys.day };
-  const names = list.readers.map(({ role, name }) => (role === "recovery" ? phrase("readers_recovery") : name));
+async function showReaders(signed) {
+  chain = await listForWriting(signed, chain);
+  const names = activeReaders(chain).map(({ role, name }) => (role === "recovery" ? phrase("readers_recovery") : name));
   $("readers").replaceChildren(...names.map((name) => element("li", name)));
-  $("fingerprint").textContent = await sealing.fingerprint(list.unit);
+  $("fingerprint").textContent = await unitFingerprint(chain.newest.unit);
 }
 
 export function addListeners() {
@@ -52,21 +60,14 @@ async function submit(event) {
 }
 
 async function send() {
-  if (await hasArrived()) return;
-  const keys = await request("/c/keys");
-  if (keys.status !== 200) return fail("error_unsent");
-  try {
-    const serial = list.serial;
-    await showReaders(keys.content);
-    if (list.serial !== serial) return fail("error_keys");
-  } catch {
-    return showAltered("keys");
-  }
+  if ((await hasArrived()) || !(await areReadersTheSame())) return;
+  const words = await fetchWordList().catch(() => null);
+  if (!words) return fail("error_unsent");
   let body;
   try {
-    body = await seal();
-  } catch (error) {
-    return fail(error instanceof RangeError ? "error_size" : "error_crypto");
+    body = await seal(drawWords(words, 8));
+  } catch ({ reason }) {
+    return fail(reason === "content.size" ? "error_size" : "error_crypto");
   }
   await post(body);
 }
@@ -79,8 +80,29 @@ async function post(body) {
     return fail("error_network");
   }
   if (content.error === "token" && (await hasArrived())) return;
-  const known = { token: "error_token", keys: "error_keys", day: "error_day", size: "error_size" };
+  if (content.error === "keys" && !(await areReadersTheSame())) return;
+  const known = { token: "error_token", keys: "error_keys", day: "error_day", closed: "error_closed", size: "error_size" };
   fail(known[content.error] || "error_server");
+}
+
+// Whether the newest list is the one on the page; if not, shows it or why it cannot be used, and nothing is sent.
+async function areReadersTheSame() {
+  const { status, content } = await request("/c/keys");
+  if (status !== 200) {
+    fail(status === 404 ? "error_closed" : "error_unsent");
+    return false;
+  }
+  const { serial } = chain;
+  try {
+    await showReaders(content.list);
+  } catch ({ kind }) {
+    const known = { clock: "error_day", expired: "error_closed", refused: "error_closed" };
+    if (known[kind]) fail(known[kind]);
+    else showAltered("keys");
+    return false;
+  }
+  if (chain.serial !== serial) fail("error_keys");
+  return chain.serial === serial;
 }
 
 // Whether an earlier attempt without a response was stored after all; then its words are shown.
@@ -96,45 +118,38 @@ async function hasArrived() {
   return false;
 }
 
-function content() {
+async function content() {
   const named = $("letter").elements.who.value === "yes";
-  return {
-    text: $("text").value.trim(),
+  const optional = {
     answers: $("answers").checked ? link.answers : "",
     decision_on: $("decision").value,
     identified: named ? $("name").value.trim() : "",
   };
+  return {
+    text: $("text").value.trim(),
+    fields: Object.fromEntries(Object.entries(optional).filter(([, value]) => value)),
+    bell: await bell(decode(link.token)),
+  };
 }
 
 // Builds the request: nothing in it can be opened without a reader's key or the eight words.
-async function seal() {
-  const chosen = sealing.drawWords(await fetchWordList(sealing), 8);
-  const { locator, wrappingKey } = await sealing.askerSecrets(chosen.join(" "));
-  const id = sealing.newId();
-  const own = await sealing.newReadingKey();
-  const caseKey = sealing.newCaseKey();
-  const context = { case: id, epoch: 1, seq: 1, author: "asker", day: list.today, previous: "" };
-  const letter = await sealing.sealLetter(caseKey, context, content());
-  const first = await sealing.letterHash(letter);
-  const readers = [...list.readers, { id: "asker", reading: own.publicKey }];
-  drawn = { words: chosen, locator };
-  return {
-    token: link.token,
-    case: id,
-    day: list.today,
-    serial: list.serial,
-    decision_on: $("decision").value,
-    locator_hash: hex(await sha256(unb64(locator))),
-    asker_key: own.publicKey,
-    asker_bundle: await sealing.wrapAsker(wrappingKey, id, { reading: own.pkcs8, unit: list.unit, first }),
-    access: await Promise.all(
-      readers.map(async ({ id: reader, reading }) => ({
-        reader,
-        sealed: await sealing.sealAccess(caseKey, reading, { case: id, epoch: 1, reader }),
-      })),
-    ),
-    letter,
+async function seal(words) {
+  const secrets = await secretsOf(words.join(" "));
+  drawn = { words, locator: secrets.locator };
+  const id = newId();
+  const own = { reading: await newReadingPair(), signing: await newSigningPair() };
+  const readers = activeReaders(chain).map((reader) => reader.id).sort();
+  const first = { epoch: 1, isGrant: true, readers, excluded: [] };
+  const story = { id, thread: NO_LETTERS, chain, own, caseKey: null };
+  const { letter, access, thread } = await sealNext(story, first, "ask", await content());
+  const [hash] = thread.hashes;
+  const asker = {
+    ...{ v: 2, case: id, reading: own.reading.pkcs8, signing: own.signing.pkcs8, unit: chain.newest.unit },
+    ...{ list: await pinOf(chain.newest), first: hash, seen: { seq: 1, hash }, version: 1 },
   };
+  const { box, signature } = await sealBox(secrets, asker, own.signing);
+  const hashed = await locatorHash(secrets.locator);
+  return { token: link.token, letter, access, locator_hash: hashed, box, signature, decision_on: $("decision").value };
 }
 
 // ---------------------------------------------------------------- the eight words
@@ -164,8 +179,8 @@ function askForTwoWords() {
 
 function checkWords(event) {
   event.preventDefault();
-  const typed = [$("check-one").value, $("check-two").value].map(sealing.normalise);
-  if (!drawn.asked.every((word, index) => sealing.normalise(drawn.words[word]) === typed[index])) {
+  const typed = [$("check-one").value, $("check-two").value].map(normalise);
+  if (!drawn.asked.every((word, index) => normalise(drawn.words[word]) === typed[index])) {
     showPhrase("check-error", "sent_wrong");
     return $("check-one").focus();
   }
