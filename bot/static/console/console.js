@@ -1,6 +1,7 @@
 // The entry script: initialises each page as it appears. htmx swaps pages in place, so that the keys in vault.js
 // survive navigation; a full page load discards them.
 
+import { acknowledge, showFindings } from "./findings.js";
 import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
 import * as cases from "./case.js";
@@ -17,8 +18,9 @@ function wire() {
   const isFirst = wired === null;
   wired = main();
   document.documentElement.lang = wired.dataset.language;
-  if (!isFirst) $("h1")?.focus();
+  if (!isFirst) $("#page h1")?.focus();
   showLock();
+  showFindings();
   PAGES[wired.dataset.page]?.();
 }
 
@@ -38,6 +40,7 @@ document.addEventListener("click", (event) => {
   if (languageLink) languageLink.hash = location.hash; // the token of an invite survives a change of language
   const action = event.target.closest("[data-action]")?.dataset.action;
   if (action === "lock") lock();
+  if (action === "acknowledge") acknowledge();
   if (action === "signout") signOut();
   if (action === "print") window.print();
 });

@@ -1,69 +1,165 @@
-// The page of readers: calculates fingerprints, and signs the next list with the unit's key.
+// The page of readers: the verified list; officers vouch for who joins, and the holder of the unit's key signs the next.
 
-import { b64, concat, unb64 } from "../sealing/encoding.js";
-import * as sealing from "../sealing/sealing.js";
-import { $, busy, main, post, show, showMessage, UserError } from "./page.js";
+import { Altered } from "../sealing/errors.js";
+import { isActive, isOfficer, unitFingerprint } from "../sealing/lists.js";
+import { JOIN, prove, spokenFingerprint } from "../sealing/readers.js";
+import { verify } from "../sealing/signatures.js";
+import { $, busy, filled, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
 import { withKeys } from "./signin.js";
+import { checkClock, isInForce, refresh, today } from "./trust.js";
+import { adoptCommand, nextList } from "./unit.js";
 import { keys } from "./vault.js";
 
-// An officer's fingerprint covers both public keys, so that comparing it detects an exchange of either.
-export const officerFingerprint = ({ reading, signing }) =>
-  sealing.fingerprint(signing ? b64(concat(unb64(reading), unb64(signing))) : reading);
+const PROOFS = 2; // officers who vouch for a reader, where there are as many
 
-export async function wireWaiting() {
-  const { reading, signing } = main().dataset;
-  $("#own-fingerprint").textContent = await officerFingerprint({ reading, signing });
+// ---------------------------------------------------------------- who waits
+
+// The fingerprint of the own keys, never of what the server says that they are.
+export function wireWaiting() {
+  withKeys(async () => {
+    try {
+      $("#own-fingerprint").textContent = await verifying("own", ownFingerprint);
+      show($("#waiting"), true);
+    } catch (error) {
+      showMessage($("#says"), error.key ?? "failed");
+    }
+  });
 }
 
-export async function wire() {
-  const inForce = JSON.parse(main().dataset.keys);
-  const pending = JSON.parse(main().dataset.pending);
-  let list;
-  try {
-    list = await sealing.verifyKeys(inForce);
-    for (const reader of list.readers) await showFingerprint(`[data-reader="${reader.id}"] [data-fingerprint]`, reader);
-    for (const officer of pending) await showFingerprint(`[data-pending-id="${officer.id}"] [data-fingerprint]`, officer);
-  } catch {
-    showMessage($("#says"), "altered_keys");
-    return;
-  }
-  if (!main().dataset.signs || !pending.length) return;
-  for (const form of document.querySelectorAll("[data-approves]")) {
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (keys()?.unit) approve(form, inForce, list, pending.find(({ id }) => id === form.dataset.approves));
-    });
-  }
-  updateButtons();
+async function ownFingerprint() {
+  const { id, unit, reading, signing } = keys();
+  const join = JSON.parse(main().dataset.join);
+  const isOwn = join?.id === id && join.unit === unit && join.reading === reading.point && join.signing === signing.point;
+  if (!isOwn) throw new Altered("own");
+  return spokenFingerprint(join);
 }
 
-async function showFingerprint(selector, reader) {
-  const element = $(selector);
-  if (element) element.textContent = await officerFingerprint(reader);
-}
+// ---------------------------------------------------------------- the page
 
-// Enables the buttons while the unit's key is unlocked; asks for the passphrase when no keys are.
-function updateButtons() {
-  const isReady = Boolean(keys()?.unit);
-  document.querySelectorAll("[data-approves] button").forEach((button) => (button.disabled = !isReady));
-  if (!keys()) withKeys(updateButtons);
-  else show($("#locked"), false);
+export function wire() {
+  $("#renew").addEventListener("submit", (event) => act(event, () => signNext({})));
+  withKeys(showVerified);
 }
 
 document.addEventListener("console:locked", () => {
-  if (main().dataset.page === "keys" && $("[data-approves]")) updateButtons();
+  if (main().dataset.page !== "keys") return;
+  show($("#verified"), false);
+  withKeys(showVerified);
 });
 
-function approve(form, inForce, list, { id, name, role, reading, signing }) {
-  busy(form, $("#says"), async () => {
-    const { unit } = keys();
-    await sealing.verifyKeys(inForce, unit.publicKey).catch(() => {
-      throw new UserError("altered_keys");
-    });
-    const readers = [...list.readers, { id, name, role, reading, signing }];
-    const body = sealing.keysBody({ serial: list.serial + 1, day: main().dataset.today, unit: unit.publicKey, readers });
-    const { status } = await post("/console/keys", await sealing.signKeys(unit.privateKey, body));
-    if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
+async function showVerified() {
+  try {
+    const chain = await refresh();
+    await showList(chain);
+    showReaders(chain);
+    await showWaiting(chain);
+    show($("#verified"), true);
+  } catch (error) {
+    show($("#verified"), false);
+    showMessage($("#says"), error.key ?? "failed");
+  }
+}
+
+async function showList({ newest, serial }) {
+  const { unit, unitKey } = keys();
+  $("#unit-fingerprint").textContent = await unitFingerprint(unit);
+  $("#serial").textContent = serial;
+  $("#until").textContent = readable(newest.until);
+  show($("#expired"), !(await isInForce()));
+  show($("#renew"), Boolean(unitKey));
+  const adoption = $("#adoption");
+  if (adoption) $("#adopt-command").textContent = await adoptCommand(unit);
+}
+
+function showReaders(chain) {
+  $("#readers").replaceChildren(...chain.newest.readers.map((reader) => readerRow(reader, chain)));
+}
+
+// The holder of the unit's key can sign that another officer has left.
+function readerRow({ join: { name, role, id }, ended }, chain) {
+  const standing = isActive(chain, id) ? phrase("is_active") : phrase("is_ended", { serial: ended });
+  const row = filled("#reader", { name, kind: phrase("is_" + role), standing });
+  const isEndable = Boolean(keys().unitKey) && role === "officer" && id !== keys().id && isActive(chain, id);
+  show($("details", row), isEndable);
+  $("button", row).textContent = phrase("end", { name });
+  $("form", row).addEventListener("submit", (event) => act(event, () => signNext({ ended: [id] })));
+  return row;
+}
+
+// ---------------------------------------------------------------- vouching
+
+const activeOfficers = (chain) => [...chain.byId.keys()].filter((id) => isActive(chain, id) && isOfficer(chain, id));
+const byId = (left, right) => (left.id < right.id ? -1 : 1);
+
+async function showWaiting(chain) {
+  const waiting = JSON.parse(main().dataset.waiting);
+  const cards = await Promise.all(waiting.map((candidate) => cardOf(candidate, chain)));
+  $("#waiting-list").replaceChildren(...cards);
+  show($("#none-waiting"), !cards.length);
+}
+
+async function cardOf({ join, proofs, email, role }, chain) {
+  const card = filled("#candidate", { name: String(join?.name), account: `${email} · ${phrase("role_" + role)}` });
+  try {
+    const vouched = await verifying("join", () => vouchedFor(join, proofs, chain));
+    $('[data-part="fingerprint"]', card).textContent = await spokenFingerprint(join);
+    offer(card, { join, own: proofs.find(({ id }) => id === join.id), vouched }, chain);
+  } catch (error) {
+    $(".says", card).textContent = phrase(error.key ?? "failed");
+    show($("form", card), false);
+  }
+  return card;
+}
+
+// The proofs of active officers for a statement that is well-formed, for this unit, and signed with its own key.
+async function vouchedFor(join, proofs, chain) {
+  JOIN(join, "join");
+  if (join.unit !== keys().unit || join.role !== "officer" || chain.byId.has(join.id)) throw new Altered("join");
+  await verify(join.signing, proofs.find(({ id }) => id === join.id)?.signature, "join", join, "join.proof");
+  const others = proofs.filter(({ id }) => activeOfficers(chain).includes(id));
+  for (const { id, signature } of others) await verify(chain.byId.get(id).join.signing, signature, "join", join, "join.proof");
+  return others;
+}
+
+// Shows who has vouched, and the one button that is next: to vouch, or to sign the list once enough have.
+function offer(card, candidate, chain) {
+  const { join, vouched } = candidate;
+  const needed = Math.min(PROOFS, activeOfficers(chain).length);
+  const names = vouched.map(({ id }) => chain.byId.get(id).join.name).join(", ");
+  const [form, button] = [$("form", card), $("button", card)];
+  const hasVouched = vouched.some(({ id }) => id === keys().id);
+  const signs = Boolean(keys().unitKey) && vouched.length >= needed;
+  const count = phrase(names ? "vouchers" : "vouchers_none", { count: vouched.length, needed, names });
+  $('[data-part="vouchers"]', card).textContent = hasVouched && !signs ? `${count} ${phrase("vouched")}` : count;
+  button.textContent = phrase(signs ? "sign" : "vouch", { name: join.name });
+  show(form, signs || (!hasVouched && vouched.length < needed));
+  form.addEventListener("submit", (event) => act(event, () => (signs ? signFor(candidate, needed) : vouch(candidate, needed))));
+}
+
+// The holder's own press counts as one: with it the list is signed at once, if no other is missing.
+async function vouch({ join, own, vouched }, needed) {
+  const { id, signing, unitKey } = keys();
+  const proof = await prove(signing.privateKey, id, join);
+  if (unitKey && vouched.length + 1 >= needed) return signFor({ join, own, vouched: [...vouched, proof] }, needed);
+  const { status } = await post("/console/proofs", { id: join.id, proof });
+  if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
+}
+
+const signFor = ({ join, own, vouched }, needed) =>
+  signNext({ added: [{ join, proofs: [own, ...vouched.slice(0, needed)].sort(byId) }] });
+
+async function signNext(changes) {
+  const chain = await refresh();
+  checkClock();
+  const signed = await verifying("join", () => nextList(keys().unitKey, chain, today(), changes));
+  const { status } = await post("/console/keys", signed);
+  if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
+}
+
+function act(event, work) {
+  event.preventDefault();
+  busy(event.target, $("#says"), async () => {
+    await work();
     $("#again").click();
   });
 }

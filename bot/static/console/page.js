@@ -22,6 +22,16 @@ export function announce(key, values = {}) {
   $("#announce").textContent = phrase(key, values);
 }
 
+// A day as people read it: 23/11/2026.
+export const readable = (day) => day.split("-").reverse().join("/");
+
+// Clones the content of a template and fills the parts that are marked with data-part.
+export function filled(template, parts) {
+  const element = $(template).content.firstElementChild.cloneNode(true);
+  for (const [name, text] of Object.entries(parts)) $(`[data-part="${name}"]`, element).textContent = text;
+  return element;
+}
+
 // Disables the form's buttons while `work` runs; shows an error as a message in `alert` and leaves the typed text alone.
 export async function busy(form, alert, work) {
   const buttons = [...form.querySelectorAll("button")];
@@ -43,6 +53,18 @@ export class UserError extends Error {
   constructor(key) {
     super(key);
     this.key = key;
+  }
+}
+
+const BY_KIND = { wrong_key: "wrong_key", expired: "expired", clock: "clock", refused: "refused" };
+
+// Runs one step of verification. Its failure is explained by what was verified (notebook, list, own, thread, bundle),
+// but for a wrong key, an expired list, a wrong clock and what the rules do not let anyone write.
+export async function verifying(what, work) {
+  try {
+    return await work();
+  } catch (error) {
+    throw error.kind ? new UserError(BY_KIND[error.kind] ?? "altered_" + what) : error;
   }
 }
 

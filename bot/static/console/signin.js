@@ -1,13 +1,15 @@
-// Sign-in: derives from the passphrase an auth key for the server and a wrapping key that never leaves the browser.
+// Sign-in: the words open the officer's keys in this tab; then notebook and lists are verified before anything is shown.
 
-import * as sealing from "../sealing/sealing.js";
+import { supported } from "../sealing/words.js";
+import { openStored } from "./notebook.js";
 import { $, busy, main, show, showMessage } from "./page.js";
+import { refresh } from "./trust.js";
 import { keys, lock, unlock } from "./vault.js";
 
 export function wire() {
   const form = $("#signin");
   lock(); // this page means that no session is open: keys still in memory belong to one that has ended
-  if (!sealing.supported()) {
+  if (!supported()) {
     showMessage($("#says"), "insecure");
     form.querySelector("button").disabled = true;
     return;
@@ -15,14 +17,29 @@ export function wire() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(form, $("#says"), async () => {
-      await unlock($("#email").value.trim(), $("#words").value);
+      await enter($("#email").value.trim(), $("#words").value);
       $("#words").value = "";
       $("#onward").click();
     });
   });
 }
 
-// Runs `opened` as soon as the keys are unlocked; asks for the passphrase in place if they are not.
+// Keys stay in memory only if notebook and lists verify. A pending officer stands in no list yet; officers who read no
+// queries have no keys at all.
+async function enter(email, words) {
+  const { reads, state, notebook } = await unlock(email, words);
+  if (!reads) return;
+  try {
+    await openStored(notebook);
+    if (state !== "pending") await refresh();
+  } catch (error) {
+    lock();
+    throw error;
+  }
+  document.dispatchEvent(new CustomEvent("console:unlocked"));
+}
+
+// Runs `opened` as soon as the keys are unlocked; asks for the words in place if they are not.
 export function withKeys(opened) {
   const section = $("#locked");
   if (keys()) {
@@ -35,7 +52,7 @@ export function withKeys(opened) {
   form.onsubmit = (event) => {
     event.preventDefault();
     busy(form, $("#unlock-says"), async () => {
-      await unlock(main().dataset.email, $("#unlock-words").value);
+      await enter(main().dataset.email, $("#unlock-words").value);
       form.reset();
       $("#unlock-words").type = "password";
       show(section, false);

@@ -1,9 +1,17 @@
-// Sign-up: makes passphrase, keys and recovery code; the server receives public keys and wrapped private keys.
+// Sign-up: makes words, keys and recovery code; the server receives public keys and encrypted boxes.
 
-import { normalise } from "../sealing/sealing.js";
-import * as sealing from "../sealing/sealing.js";
-import { officerFingerprint } from "./keys.js";
-import { $, busy, post, phrase, show, showMessage, UserError } from "./page.js";
+import { boxKey, normalise, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
+import { encode } from "../sealing/canonical.js";
+import { Altered } from "../sealing/errors.js";
+import { checkFirst, checkNext, parseList, pinOf, unitFingerprint } from "../sealing/lists.js";
+import { sealNotebook } from "../sealing/notebooks.js";
+import { prove, spokenFingerprint } from "../sealing/readers.js";
+import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
+import { drawWords, newId, newRecoveryCode, random, supported, wordList } from "../sealing/words.js";
+import { $, busy, post, phrase, show, showMessage, UserError, verifying } from "./page.js";
+import { checkClock, today } from "./trust.js";
+import { adoptCommand, firstList, newRecovery, recoveryKey } from "./unit.js";
+import { officerSecrets } from "./vault.js";
 
 const WORDS = 7;
 
@@ -12,22 +20,45 @@ let signup = null; // the invited officer and the secrets made so far; discarded
 export async function wire() {
   signup = null;
   const alert = $("#says");
-  if (!sealing.supported()) return showMessage(alert, "insecure");
-  const token = location.hash.slice(1);
+  if (!supported()) return showMessage(alert, "insecure");
   try {
-    const { status, body } = await post("/console/signup/begin", { token });
-    if (status !== 200) return showMessage(alert, "invite_refused");
-    signup = { ...body, token };
+    signup = await invited();
   } catch (error) {
     return showMessage(alert, error.key ?? "failed");
   }
   $("#greeting").textContent = phrase("greeting", { name: signup.name, email: signup.email });
   show($("#first-about"), signup.is_first);
+  for (const [selector, isShown] of [["#first-unit", signup.is_first], ["#kept-unit-label", signup.is_first]]) show($(selector), isShown);
+  $("#kept-unit").required = signup.is_first;
   showStep("welcome");
   const actions = { begin, written: askForTwoWords, back: () => showStep("words") };
   for (const [name, action] of Object.entries(actions)) $(`[data-action="${name}"]`).addEventListener("click", action);
   $("#check").addEventListener("submit", check);
   $("#finish").addEventListener("submit", finish);
+}
+
+// Who is invited, with the unit's lists verified by the pin of the link. The very first officer finds no lists, and
+// has a link without a pin: a pin without lists means that they were taken away.
+async function invited() {
+  const [token, ...rest] = location.hash.slice(1).split("&");
+  const pin = new URLSearchParams(rest.join("&")).get("u") ?? "";
+  const { status, body } = await post("/console/signup/begin", { token });
+  if (status !== 200 || (body.reads && !body.is_first && !pin)) throw new UserError("invite_refused");
+  if (body.reads) checkClock(body.today);
+  const newest = body.reads ? await verifying("list", () => newestList(body, pin)) : null;
+  return { ...body, token, newest };
+}
+
+async function newestList({ is_first: isFirst, lists }, pin) {
+  if (isFirst) {
+    if (pin || lists.length) throw new Altered("list.none");
+    return null;
+  }
+  const [first, ...later] = lists.map(parseList);
+  if (!first) throw new Altered("list.none");
+  let chain = await checkFirst(first, pin);
+  for (const signed of later) chain = await checkNext(chain, signed);
+  return chain.newest;
 }
 
 function showStep(name) {
@@ -39,7 +70,7 @@ async function begin() {
   const response = await fetch("/static/sealing/words.es.txt").catch(() => null);
   if (!response?.ok) return showMessage($("#says"), "offline");
   showMessage($("#says"));
-  signup.words = sealing.drawWords(sealing.wordList(await response.text()), WORDS);
+  signup.words = drawWords(wordList(await response.text()), WORDS);
   $("#passphrase").replaceChildren(
     ...signup.words.map((word) => {
       const item = document.createElement("li");
@@ -50,11 +81,11 @@ async function begin() {
   showStep("words");
 }
 
-// Asks for two words of the passphrase: one that was not written down would be lost with the tab.
+// Asks for two of the words: one that was not written down would be lost with the tab.
 function askForTwoWords() {
-  const random = crypto.getRandomValues(new Uint8Array(2));
-  const first = random[0] % WORDS;
-  const second = (first + 1 + (random[1] % (WORDS - 1))) % WORDS;
+  const drawn = random(2);
+  const first = drawn[0] % WORDS;
+  const second = (first + 1 + (drawn[1] % (WORDS - 1))) % WORDS;
   signup.asked = [first, second].sort((a, b) => a - b);
   signup.asked.forEach((index, field) => {
     $(`#check-label-${field}`).textContent = phrase("word_number", { number: index + 1 });
@@ -70,75 +101,95 @@ function check(event) {
   busy(event.target, $("#check-says"), async () => {
     const isRight = signup.asked.every((index, field) => normalise($(`#check-${field}`).value) === normalise(signup.words[index]));
     if (!isRight) throw new UserError("words_differ");
-    signup.posted = await makeKeys();
-    offerDownload($("#download-code"), `Integra · ${signup.name} · ${signup.email}\n\n${signup.code}\n`, "text/plain");
-    if (signup.is_first) offerDownload($("#download-file"), signup.file, "application/json");
-    $("#recovery-who").textContent = `${signup.name} · ${signup.email}`;
-    $("#recovery-code").textContent = signup.code;
-    $("#kept-label").textContent = phrase(signup.is_first ? "kept_both" : "kept");
-    show($("#first-file"), signup.is_first);
-    showStep("recovery");
+    signup.posted ??= await account();
+    if (signup.reads) offerCodes();
+    else await send();
   });
+}
+
+// ---------------------------------------------------------------- keys
+
+// What is posted. Who reads no queries has an account without keys.
+async function account() {
+  const { token, words, reads } = signup;
+  const salt = newId();
+  const { auth, wrap } = await officerSecrets(words.join(" "), salt);
+  return reads ? { token, salt, auth, ...(await withOwnKeys(wrap)) } : { token, salt, auth };
+}
+
+async function withOwnKeys(wrap) {
+  const { id, name, newest } = signup;
+  const [reading, signing, unit] = [await newReadingPair(), await newSigningPair(), newest ? null : await newSigningPair()];
+  const point = unit?.point ?? newest.unit;
+  const join = { v: 2, unit: point, id, name, role: "officer", reading: reading.point, signing: signing.point };
+  const joining = { join, proof: await prove(signing.privateKey, id, join) };
+  const made = unit ? await makeUnit(unit, joining, wrap) : { unit_bundle: null, list: null };
+  const notebook = random(32);
+  const officer = { v: 2, id, reading: reading.pkcs8, signing: signing.pkcs8, notebook: encode(notebook), unit: point };
+  const list = await pinOf(made.list?.list ?? newest);
+  signup.code = await newRecoveryCode();
+  signup.fingerprint = await spokenFingerprint(join);
+  return {
+    joining,
+    bundle: await wrapOfficer(wrap, officer, "words"),
+    recovery_bundle: await wrapOfficer(await recoveryKey(signup.code), officer, "code"),
+    notebook: await sealNotebook(await boxKey(notebook), { v: 2, id, version: 1, unit: point, list, cases: [], passkeys: [] }),
+    ...made,
+  };
+}
+
+// For the very first officer: wraps the unit's key, and signs the first list with the recovery reader in it.
+async function makeUnit(unit, joining, wrap) {
+  const { reader, code, file } = await newRecovery(unit, phrase("recovery_name"));
+  signup.unit = { code, file, fingerprint: await unitFingerprint(unit.point), command: await adoptCommand(unit.point) };
+  return {
+    unit_bundle: await wrapUnit(wrap, { v: 2, id: signup.id, unit: unit.point, signing: unit.pkcs8 }),
+    list: await firstList(unit, joining, reader, today()),
+  };
+}
+
+// ---------------------------------------------------------------- codes and the end
+
+function offerCodes() {
+  const { name, email, code, unit } = signup;
+  const who = `${name} · ${email}`;
+  const paper = (title, value) => `Integra · ${title}\n${who}\n\n${value}\n`;
+  $("#recovery-who").textContent = who;
+  $("#recovery-code").textContent = code;
+  offerDownload($("#download-code"), paper($("#code-title").textContent, code), "text/plain");
+  if (unit) {
+    $("#unit-who").textContent = unit.fingerprint;
+    $("#unit-code").textContent = unit.code;
+    offerDownload($("#download-file"), unit.file, "application/json");
+    offerDownload($("#download-unit-code"), paper($("#unit-code-title").textContent, unit.code), "text/plain");
+  }
+  showStep("recovery");
 }
 
 function offerDownload(link, content, type) {
   link.href = URL.createObjectURL(new Blob([content], { type: type + ";charset=utf-8" }));
 }
 
-// Makes all keys and returns the sign-up request: its private keys are wrapped with the passphrase and with the code.
-async function makeKeys() {
-  const { id, token, words } = signup;
-  const salt = sealing.newSalt();
-  const { auth, wrappingKey } = await sealing.officerSecrets(words.join(" "), salt);
-  const [reading, signing] = [await sealing.newReadingKey(), await sealing.newSigningKey()];
-  const pair = { reading: reading.pkcs8, signing: signing.pkcs8 };
-  signup.code = await sealing.newRecoveryCode();
-  signup.fingerprint = await officerFingerprint({ reading: reading.publicKey, signing: signing.publicKey });
-  const posted = {
-    token,
-    salt,
-    auth,
-    reading_key: reading.publicKey,
-    signing_key: signing.publicKey,
-    bundle: await sealing.wrapBundle(wrappingKey, id, pair),
-    recovery_bundle: await sealing.wrapBundle(await sealing.recoverySecret(signup.code), id, pair),
-  };
-  return signup.is_first ? { ...posted, ...(await makeUnit(wrappingKey, reading.publicKey, signing.publicKey)) } : posted;
-}
-
-// For the very first officer: makes the unit's key, the recovery reader and the first list of readers.
-async function makeUnit(wrappingKey, ownReading, ownSigning) {
-  const { id, name } = signup;
-  const [unit, recovery] = [await sealing.newSigningKey(), await sealing.newReadingKey()];
-  const readers = [
-    { id, name, role: "officer", reading: ownReading, signing: ownSigning },
-    { id: "recovery", name: phrase("recovery_name"), role: "recovery", reading: recovery.publicKey, signing: "" },
-  ];
-  const body = sealing.keysBody({ serial: 1, day: signup.today, unit: unit.publicKey, readers });
-  signup.file = await sealing.recoveryFile(signup.code, id, { reading: recovery.pkcs8, unit: unit.pkcs8 });
-  signup.unit = await sealing.fingerprint(unit.publicKey);
-  return {
-    unit_bundle: await sealing.wrapUnit(wrappingKey, id, unit.pkcs8),
-    keys: await sealing.signKeys(unit.privateKey, body),
-  };
-}
-
 function finish(event) {
   event.preventDefault();
-  busy(event.target, $("#finish-says"), async () => {
-    const { status, body } = await post("/console/signup", signup.posted);
-    if (status === 409) throw new UserError(body.error === "token" ? "invite_refused" : "keys_refused");
-    if (status !== 201) throw new UserError("failed");
-    history.replaceState(null, "", location.pathname + location.search);
-    const { fingerprint, unit } = signup;
-    signup = null;
-    for (const secret of ["#passphrase", "#recovery-code"]) $(secret).replaceChildren();
-    $("#own-fingerprint").textContent = fingerprint;
-    for (const part of ["#unit-term", "#unit-value"]) show($(part), Boolean(unit));
-    if (unit) $("#unit-fingerprint").textContent = unit;
-    show($("#done-pending"), body.state === "pending");
-    show($("#done-active"), body.state !== "pending");
-    for (const link of ["#download-code", "#download-file"]) URL.revokeObjectURL($(link).href);
-    showStep("done");
-  });
+  busy(event.target, $("#finish-says"), send);
+}
+
+async function send() {
+  const { status, body } = await post("/console/signup", signup.posted);
+  if (status === 409) throw new UserError(body.error === "token" ? "invite_refused" : "keys_refused");
+  if (status !== 201) throw new UserError("failed");
+  history.replaceState(null, "", location.pathname + location.search);
+  const { fingerprint, unit } = signup;
+  signup = null;
+  for (const secret of ["#passphrase", "#recovery-code", "#unit-code"]) $(secret).replaceChildren();
+  for (const link of ["#download-code", "#download-file", "#download-unit-code"]) URL.revokeObjectURL($(link).href);
+  show($("#done-own"), Boolean(fingerprint));
+  $("#own-fingerprint").textContent = fingerprint ?? "";
+  show($("#done-unit"), Boolean(unit));
+  $("#unit-fingerprint").textContent = unit?.fingerprint ?? "";
+  $("#adopt-command").textContent = unit?.command ?? "";
+  show($("#done-pending"), body.state === "pending");
+  show($("#done-active"), body.state !== "pending");
+  showStep("done");
 }

@@ -1,38 +1,56 @@
 // The officer's keys while the tab is in use: non-extractable CryptoKeys, in this module's memory only.
-// They are discarded when the tab is idle for too long or locked by hand; the passphrase restores them.
+// They are discarded when the tab is idle for too long or locked by hand; the words restore them.
 
-import * as sealing from "../sealing/sealing.js";
-import { get, main, post, UserError } from "./page.js";
+import { boxKey, derive, deriveKey, stretch, unwrapOfficer, unwrapUnit } from "../sealing/boxes.js";
+import { decode, encode } from "../sealing/canonical.js";
+import { Altered } from "../sealing/errors.js";
+import { importReadingKey, importSigningKey } from "../sealing/signatures.js";
+import { get, main, post, UserError, verifying } from "./page.js";
 
 const PULSE = 4 * 60 * 1000; // ms between requests that keep the session of an active tab from expiring
 const IDLE_CHECK = 10 * 1000; // ms
 
-let unlocked = null; // { id, reading, signing, unit, trusted }: pairs of public key and CryptoKey; unit may be null
+// { id, unit, reading, signing, notebookKey, unitKey }: `unit` is the unit's point, `reading` and `signing` are pairs,
+// `unitKey` is null but for the officer who holds it.
+let unlocked = null;
 let active = Date.now();
 let pulsed = Date.now();
 
 export const keys = () => unlocked;
 
-// Signs in again and unwraps the bundle from the response. The passphrase goes only into the key derivation in this tab:
-// it is neither stored nor sent.
-export async function unlock(email, passphrase) {
+// What seven words give: `auth` for the server, `wrap` for boxes that only this browser opens.
+export async function officerSecrets(words, salt) {
+  const secret = await stretch(words, decode(salt));
+  return { auth: encode(await derive(secret, "auth")), wrap: await deriveKey(secret, "wrap") };
+}
+
+// Signs in and unwraps the keys; returns the server's response. The words go only into the key derivation in this tab:
+// they are neither stored nor sent. Officers who read no queries have no keys.
+export async function unlock(email, words) {
   const begun = await post("/console/signin/begin", { email });
   if (begun.status !== 200) throw new UserError("failed");
-  const { auth, wrappingKey } = await sealing.officerSecrets(passphrase, begun.body.salt);
+  const { auth, wrap } = await officerSecrets(words, begun.body.salt);
   const { status, body } = await post("/console/signin", { email, auth });
   if (status !== 200) throw new UserError(body?.error === "signin" ? "wrong_words" : "failed");
   main().dataset.csrf = body.csrf;
-  const { id } = body;
-  const bundle = await sealing.unwrapBundle(wrappingKey, id, JSON.parse(body.bundle));
-  const reading = await sealing.importReadingKey(bundle.reading);
-  const signing = await sealing.importSigningKey(bundle.signing);
-  const unit = body.unit_bundle
-    ? await sealing.importSigningKey(await sealing.unwrapUnit(wrappingKey, id, JSON.parse(body.unit_bundle)))
-    : null;
-  // Lists signed by another unit than the first one seen are refused; an officer with the unit's key knows it already.
-  unlocked = { id, reading, signing, unit, trusted: unit?.publicKey ?? unlocked?.trusted ?? "" };
-  active = pulsed = Date.now();
-  document.dispatchEvent(new CustomEvent("console:unlocked"));
+  if (body.reads) {
+    unlocked = await verifying("bundle", () => unwrap(wrap, body));
+    active = pulsed = Date.now();
+  }
+  return body;
+}
+
+async function unwrap(wrap, { id, bundle, unit_bundle: unitBundle }) {
+  if (!bundle) throw new Altered("officer");
+  const officer = await unwrapOfficer(wrap, bundle, id, "words");
+  return {
+    id,
+    unit: officer.unit,
+    reading: await importReadingKey(officer.reading),
+    signing: await importSigningKey(officer.signing),
+    notebookKey: await boxKey(decode(officer.notebook)),
+    unitKey: unitBundle ? await importSigningKey((await unwrapUnit(wrap, unitBundle, id, officer.unit)).signing) : null,
+  };
 }
 
 export function lock() {

@@ -1,19 +1,20 @@
-"""A server with letterbox and console for tests, and officers whose private keys the test holds."""
+"""A server with letterbox and console for tests, its unit, and officers whose private keys the test holds."""
 
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, CookieJar, web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bot import console
 from bot.console import site
@@ -23,116 +24,117 @@ from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECR
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation
-from storage.confidential import cases, officers, sealing, wire_format
-from storage.confidential.officers import KeyList, Keys, OfficerState
+from storage.confidential import key_lists, officers, routes
+from storage.confidential.officers import OfficerState, ReaderKeys, Role
+from storage.confidential.protocol import lists, tokens
+from storage.confidential.protocol.boxes import Box
+from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.lists import SignedList
+from storage.confidential.unit_trust import UnitTrust
 from storage.database import Database
-from tests.fakes.unit import new_id, new_key
+from tests.fakes.asker import Asker
+from tests.fakes.unit import Keyholder, Unit
 
 SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
 ZONE = ZoneInfo("America/Mexico_City")
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanajuato
-
-
-def encoded_public_key(key: ec.EllipticCurvePrivateKey) -> str:
-    """The public key as stored and sent: base64url of the uncompressed point."""
-    return wire_format.encode(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+WRAPPED: Box = {"iv": "A" * 16, "body": "A" * 100}
+"""Stands for keys that a browser has wrapped; no server can tell."""
+SALT = encode(b"s" * 16)
 
 
 @dataclass
 class OfficerWithKeys:
-    """An officer whose private keys the test holds."""
+    """An officer of a test; who reads queries has keys from enrolment on."""
 
     id: str
     name: str
     email: str
-    reading: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
-    signing: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    holder: Keyholder | None = None
+
+    def join(self, unit: Unit) -> ReaderKeys:
+        """Make keys, and what the browser of a new reader sends."""
+        self.holder = Keyholder(self.name, id=self.id)
+        joining: Any = unit.joining(self.holder)
+        return ReaderKeys(joining, WRAPPED, WRAPPED, WRAPPED)
+
+
+def unit_without_officers() -> Unit:
+    """A unit with the recovery key only."""
+    return Unit([Keyholder("Respaldo", "recovery")])
+
+
+class StoredUnit(Unit):
+    """The unit whose key and lists a browser has made: the test has only what everybody sees, the lists."""
+
+    def __init__(self, stored: list[SignedList]) -> None:
+        super().__init__([], lists=stored)
 
     @property
-    def reader(self) -> dict[str, str]:
-        """The officer's entry in a list of readers."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "role": "officer",
-            "reading": encoded_public_key(self.reading),
-            "signing": encoded_public_key(self.signing),
-        }
-
-    def keys(self, *, unit_bundle: str | None = None, auth_hash: str = "hash") -> Keys:
-        return Keys(
-            encoded_public_key(self.reading),
-            encoded_public_key(self.signing),
-            wire_format.encode(b"s" * 16),
-            auth_hash,
-            "{}",
-            "{}",
-            unit_bundle,
-        )
-
-
-class Unit:
-    """The unit's signing key and the recovery key, as the first officer's browser makes them."""
-
-    def __init__(self) -> None:
-        self.key, self.recovery = new_key(), new_key()
-
-    def sign(self, serial: int, *listed: OfficerWithKeys, extra: tuple[dict[str, str], ...] = ()) -> tuple[str, str]:
-        """Body and signature of a list of these officers, the recovery key and `extra` entries."""
-        recovery = {
-            "id": sealing.RECOVERY,
-            "name": "Recuperación",
-            "role": "recovery",
-            "reading": encoded_public_key(self.recovery),
-            "signing": "",
-        }
-        readers = [listed[0].reader, recovery, *(officer.reader for officer in listed[1:]), *extra]
-        body = wire_format.canonical(
-            {
-                "v": 1,
-                "suite": 1,
-                "serial": serial,
-                "day": "2026-11-23",
-                "unit": encoded_public_key(self.key),
-                "readers": readers,
-            }
-        )
-        return body, sealing.sign(self.key, "integra/v1/keys|" + body)
+    def point(self) -> str:
+        return self.lists[0]["list"]["unit"]
 
 
 class Office:
-    """The server, its clock, and direct changes to its database."""
+    """The server, its clock, its unit, and direct changes to its database."""
 
-    def __init__(self, database: Database, library: Library) -> None:
+    def __init__(self, database: Database, library: Library, secrets: Path | None = None) -> None:
         self.database, self.now = database, START
         self.address = ""
+        self.unit = unit_without_officers()
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[SECRETS] = database, library, SECRET
         self.app[CLOCK] = lambda: self.now
-        self.app[INSTALLATION] = Installation(ZONE, "http://127.0.0.1:8080", SECRET.route, 10, draw_key=bytes(32))
+        trust = UnitTrust(secrets)
+        self.app[INSTALLATION] = Installation(
+            ZONE, "http://127.0.0.1:8080", SECRET.route, 10, draw_key=bytes(32), unit=trust
+        )
         self.app[PAGES] = Pages(library)
         letterbox.attach(self.app)
         console.attach(self.app)
+
+    @property
+    def trust(self) -> UnitTrust:
+        """The unit that the server has adopted."""
+        return self.app[INSTALLATION].unit
+
+    @property
+    def today(self) -> date:
+        """The day on the server's clock."""
+        return self.now.astimezone(ZONE).date()
 
     def advance_clock(self, **span: int) -> None:
         self.now += timedelta(**span)
 
     async def invite(self, email: str, name: str, role: str = "officer") -> str:
+        """What stands in the fragment of an invite's address: for later readers with the unit's pin."""
         async with self.database.write() as tx:
-            return await officers.invite(tx, email, name, role, None, self.now)
+            token = await officers.invite(tx, email, name, role, None, self.now)
+        pin = self.trust.pin()
+        return f"{token}&u={pin}" if pin else token
 
     async def enrol(
         self, officer: OfficerWithKeys, role: str = "officer", state: OfficerState = OfficerState.ACTIVE
     ) -> None:
-        """Sign up an officer with keys that the test holds."""
-        token = await self.invite(officer.email, officer.name, role)
+        """Sign up an officer with keys that the test holds; the unit signs the next list for an active reader."""
+        token = (await self.invite(officer.email, officer.name, role)).split("&")[0]
         async with self.database.write() as tx:
             officer.id = (await officers.by_invite(tx, token, self.now)).id
-            await officers.sign_up(tx, token, officer.keys(), state, self.now)
+            reads = Role(role) in officers.READER_ROLES
+            keys = officer.join(self.unit) if reads else None
+            await officers.sign_up(tx, token, SALT, "hash", state, self.now, keys)
+        if reads and state is OfficerState.ACTIVE:
+            await self.publish(officer)
 
-    async def put_in_force(self, serial: int, signed: tuple[str, str]) -> None:
+    async def publish(self, officer: OfficerWithKeys) -> None:
+        """Sign and store the list that names this officer too; the server adopts the unit if it can."""
+        assert officer.holder is not None
+        if self.unit.lists:
+            self.unit.next_list([officer.holder])
+        else:
+            self.unit.readers.insert(0, officer.holder)
         async with self.database.write() as tx:
-            assert await officers.add_key_list(tx, KeyList(serial, *signed))
+            await self.unit.publish(tx, self.trust if self.trust.folder else None)
 
     async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
@@ -140,30 +142,42 @@ class Office:
             token = await officers.open_session(tx, officer.id, self.now)
         return Desk(self.address, token)
 
-    async def submit_case(self, readers: list[dict[str, str]], content: dict[str, str]) -> tuple[str, bytes]:
-        """Store a case, sealed as the asker's page seals it; return its id and key."""
-        case_id, key, asker = new_id(), b"k" * 32, new_key()
-        context = sealing.letter_context(case_id, 1, 1, "asker", self.now.astimezone(ZONE).date(), "")
-        envelope = sealing.parse_envelope(sealing.seal_letter(key, context, content))
-        access = [
-            cases.Access(1, reader["id"], sealing.seal_access(key, reader["reading"], case_id, 1, reader["id"]))
-            for reader in readers
-        ]
-        day = self.now.astimezone(ZONE).date()
-        case = cases.Case(
-            id=case_id,
-            day=day,
-            state=cases.CaseState.RECEIVED,
-            epoch=1,
-            due_on=day + timedelta(days=3),
-            size_step=2,
-            origin="form",
-            asker_key=encoded_public_key(asker),
-            asker_bundle="{}",
-        )
+    async def stored_unit(self) -> StoredUnit:
+        """The unit whose lists are in the database."""
+        async with self.database.read() as tx:
+            return StoredUnit([lists.read_list(row.body) for row in await key_lists.all_lists(tx)])
+
+    async def adopt(self) -> StoredUnit:
+        """Adopt the unit whose lists are in the database, as `integra unit adopt` does."""
+        unit = await self.stored_unit()
+        self.trust.adopt(unit.point, lists.pin_of(unit.newest["list"]))
+        return unit
+
+    # ------------------------------------------------------------ askers
+
+    async def submit_case(self, text: str, fields: Mapping[str, str] | None = None) -> Asker:
+        """Send a new case as an asker's browser does, to all readers of the newest list."""
+        token = os.urandom(24)
         async with self.database.write() as tx:
-            await cases.add(tx, case, wire_format.encode(case_id.encode()), access, cases.Letter(1, 1, envelope.text))
-        return case_id, key
+            await routes.add_link(tx, tokens.entry_row(SECRET.route, token), self.now + timedelta(hours=1))
+        asker = Asker(self.today)
+        body = asker.posting(await self.stored_unit(), encode(token), text, fields)
+        await self._post("/c/cases", body, 201)
+        return asker
+
+    async def read(self, asker: Asker) -> list[str]:
+        """The texts that the asker's browser fetches, checks and opens."""
+        return [*asker.read(await self._post("/c/thread", {"locator": asker.locator}, 200))]
+
+    async def reply(self, asker: Asker, text: str) -> None:
+        """Send the asker's next letter."""
+        asker.day = self.today
+        await self._post("/c/letters", asker.reply_body(await self.stored_unit(), text), 201)
+
+    async def _post(self, path: str, body: object, expected: int) -> Any:
+        async with ClientSession() as client, client.post(self.address + path, json=body) as response:
+            assert response.status == expected, await response.text()
+            return await response.json()
 
 
 class Desk:
@@ -198,7 +212,8 @@ def _csrf(session_key: str) -> str:
 @asynccontextmanager
 async def open_office(database: Database, library: Library) -> AsyncIterator[Office]:
     """Yield the server, listening on a free port."""
-    office = Office(database, library)
-    async with TestServer(office.app) as server:
-        office.address = str(server.make_url("")).rstrip("/")
-        yield office
+    with TemporaryDirectory() as secrets:
+        office = Office(database, library, Path(secrets))
+        async with TestServer(office.app) as server:
+            office.address = str(server.make_url("")).rstrip("/")
+            yield office

@@ -17,7 +17,7 @@ from handlers.context import WorkContext
 from storage.confidential import officers
 from storage.people import servants
 from storage.reports.figures import Figure
-from tests.bot.console.office import Office, OfficerWithKeys
+from tests.bot.console.office import SALT, Office, OfficerWithKeys
 
 WEEKS = ((date(2026, 11, 9), Figure("right", (7,), 48, 60)), (date(2026, 11, 16), Figure("right", (8,), 30, 60)))
 
@@ -160,7 +160,7 @@ async def test_a_liaison_sees_only_the_own_institution(office: Office, requested
         assert own is not None
         token = await officers.invite(tx, "lia@leon.example", "Lía Paz", role, own.id, office.now)
         lia = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
-        lia.id = await officers.sign_up(tx, token, lia.keys(), officers.OfficerState.ACTIVE, office.now)
+        lia.id = await officers.sign_up(tx, token, SALT, "hash", officers.OfficerState.ACTIVE, office.now)
     assert (await (await office.signed_in(lia)).get("/console/monitor"))[0] == 200
     assert requested["code"] == ("LEON" if role == "liaison" else None)
 

@@ -1,19 +1,20 @@
 """Sign-up and sign-in at the server: stored hashes, sessions, and equal responses for unknown addresses."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.console import signin, site
 from storage import schema
-from storage.confidential import officers, wire_format
-from tests.bot.console.office import Office, OfficerWithKeys, Unit
+from storage.confidential import officers
+from storage.confidential.protocol.canonical import decode, encode
+from tests.bot.console.office import SALT, WRAPPED, Office, OfficerWithKeys
 
-WRAPPED = {"iv": "A" * 16, "body": "A" * 100}
-AUTH = wire_format.encode(b"\1" * 32)
+AUTH = encode(b"\1" * 32)
 
 
 class Visitor:
@@ -42,28 +43,27 @@ async def open_page(office: Office, client: ClientSession, page: str = "signin")
 @pytest.fixture
 async def carmen(office: Office) -> OfficerWithKeys:
     """The first officer; her auth key is known to the test."""
-    carmen, unit = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
-    token = await office.invite(carmen.email, carmen.name)
+    carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
+    await office.enrol(carmen)
     kdf = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=64)
     async with office.database.write() as tx:
-        carmen.id = (await officers.by_invite(tx, token, office.now)).id
-        keys = carmen.keys(auth_hash=kdf.derive_phc_encoded(AUTH.encode()))
-        await officers.sign_up(tx, token, keys, officers.OfficerState.ACTIVE, office.now)
-    await office.put_in_force(1, unit.sign(1, carmen))
+        await tx.execute(update(schema.officers).values(auth_hash=kdf.derive_phc_encoded(AUTH.encode())))
     return carmen
 
 
-def sign_up_body(token: str, officer: OfficerWithKeys, **changes: object) -> dict[str, object]:
-    body = {
-        "token": token,
-        "salt": wire_format.encode(b"s" * 16),
-        "auth": AUTH,
-        "reading_key": officer.reader["reading"],
-        "signing_key": officer.reader["signing"],
-        "bundle": WRAPPED,
-        "recovery_bundle": WRAPPED,
-    }
-    return body | changes
+async def sign_up_body(office: Office, token: str, officer: OfficerWithKeys, **changes: object) -> dict[str, object]:
+    """What the browser of a later reader posts."""
+    async with office.database.read() as tx:
+        officer.id = (await officers.by_invite(tx, token, office.now)).id
+    keys = asdict(officer.join(office.unit))
+    joining = keys.pop("joining")
+    posted = {"joining": {"join": joining["join"], "proof": joining["proofs"][0]}, "list": None, **keys}
+    return {"token": token, "salt": SALT, "auth": AUTH, **posted, **changes}
+
+
+async def invite(office: Office, email: str, name: str, role: str = "officer") -> str:
+    """The token of an invite."""
+    return (await office.invite(email, name, role)).split("&")[0]
 
 
 # ---------------------------------------------------------------- sign-in
@@ -76,10 +76,14 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
         visitor = await open_page(office, client)
         assert await visitor.post("/console/signin/begin", {"email": carmen.email}) == (
             200,
-            {"salt": wire_format.encode(b"s" * 16)},
+            {"salt": SALT},
         )
         status, body = await visitor.post("/console/signin", {"email": " CARMEN@ueipci.example", "auth": AUTH})
-    assert (status, body["id"], body["bundle"], body["unit_bundle"]) == (200, carmen.id, "{}", None)
+    csrf = body.pop("csrf")
+    notebook = {"version": 1, "box": WRAPPED}
+    expected = {"id": carmen.id, "state": "active", "reads": True, "bundle": WRAPPED, "notebook": notebook}
+    assert (status, body) == (200, expected | {"unit_bundle": None})
+    assert csrf
     async with office.database.read() as tx:
         session = await officers.session(tx, visitor.cookies[site.SESSION_COOKIE], office.now)
     assert session is not None
@@ -87,7 +91,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
 
 
 async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: OfficerWithKeys) -> None:
-    wrong = wire_format.encode(b"\2" * 32)
+    wrong = encode(b"\2" * 32)
     async with ClientSession() as client:
         visitor = await open_page(office, client)
         answers = [
@@ -127,7 +131,7 @@ async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, 
             for email in ("a@x.mx", "A@x.mx ", "b@x.mx")
         ]
     assert salts[0] == salts[1] != salts[2]
-    assert {len(wire_format.decode(salt)) for salt in salts} == {16}
+    assert {len(decode(salt)) for salt in salts} == {16}
 
 
 async def test_signing_in_again_ends_the_previous_session(office: Office, carmen: OfficerWithKeys) -> None:
@@ -147,23 +151,25 @@ async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: O
 
 
 async def test_only_signing_up_spends_an_invite(office: Office, carmen: OfficerWithKeys) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
+    token, dora = await invite(office, "dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
         for _ in range(2):
             status, body = await visitor.post("/console/signup/begin", {"token": token})
             assert (status, body["name"], body["role"], body["is_first"]) == (200, "Dora Luna", "officer", False)
-        assert await visitor.post("/console/signup", sign_up_body(token, dora)) == (201, {"state": "pending"})
-        assert await visitor.post("/console/signup", sign_up_body(token, dora)) == (409, {"error": "token"})
+            assert (body["reads"], body["lists"]) == (True, office.unit.lists)
+        posted = await sign_up_body(office, token, dora)
+        assert await visitor.post("/console/signup", posted) == (201, {"state": "pending"})
+        assert await visitor.post("/console/signup", posted) == (409, {"error": "token"})
         assert await visitor.post("/console/signup/begin", {"token": token}) == (409, {"error": "token"})
 
 
 @pytest.mark.attack
 async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen: OfficerWithKeys) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
+    token, dora = await invite(office, "dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
-        await visitor.post("/console/signup", sign_up_body(token, dora))
+        assert (await visitor.post("/console/signup", await sign_up_body(office, token, dora)))[0] == 201
     async with office.database.read() as tx:
         rows = (await tx.execute(select(schema.officers))).all()
     stored = [str(cell) for row in rows for cell in row]
@@ -171,13 +177,37 @@ async def test_the_auth_key_is_stored_as_a_slow_hash_only(office: Office, carmen
     assert [cell for cell in stored if cell.startswith("$argon2id$") and "m=19456" in cell]
 
 
-async def test_a_liaison_is_active_at_once_and_posts_no_list(office: Office, carmen: OfficerWithKeys) -> None:
-    token, lia = await office.invite("lia@leon.example", "Lía Paz", "liaison"), OfficerWithKeys("", "Lía Paz", "")
+async def test_a_liaison_is_active_at_once_and_has_no_keys(office: Office, carmen: OfficerWithKeys) -> None:
+    token, lia = await invite(office, "lia@leon.example", "Lía Paz", "liaison"), OfficerWithKeys("", "Lía Paz", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
-        refused = await visitor.post("/console/signup", sign_up_body(token, lia, unit_bundle=WRAPPED))
+        _, body = await visitor.post("/console/signup/begin", {"token": token})
+        assert (body["reads"], body["lists"]) == (False, [])
+        refused = await visitor.post("/console/signup", await sign_up_body(office, token, lia))
         assert refused == (409, {"error": "keys"})
-        assert await visitor.post("/console/signup", sign_up_body(token, lia)) == (201, {"state": "active"})
+        account = {"token": token, "salt": SALT, "auth": AUTH}
+        assert await visitor.post("/console/signup", account) == (201, {"state": "active"})
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("field", ["joining", "unit_bundle", "list"])
+async def test_a_later_reader_brings_keys_of_the_own_name_and_no_unit(
+    office: Office, carmen: OfficerWithKeys, field: str
+) -> None:
+    token, dora = await invite(office, "dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
+    posted = await sign_up_body(office, token, dora)
+    other = OfficerWithKeys(dora.id, "Otra Persona", "")
+    join = asdict(other.join(office.unit))["joining"]
+    unlawful = {
+        "joining": {"join": join["join"], "proof": join["proofs"][0]},
+        "unit_bundle": WRAPPED,
+        "list": office.unit.newest,
+    }
+    async with ClientSession() as client:
+        visitor = await open_page(office, client, "signup")
+        refused = await visitor.post("/console/signup", posted | {field: unlawful[field]})
+        assert refused == (409, {"error": "keys"})
+        assert (await visitor.post("/console/signup/begin", {"token": token}))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -185,18 +215,19 @@ async def test_a_liaison_is_active_at_once_and_posts_no_list(office: Office, car
     [
         {"auth": "short"},
         {"salt": "A" * 21},
-        {"reading_key": "A" * 86},
+        {"joining": {"join": {}}},
+        {"joining": {"join": {}, "proof": {}, "more": 1}},
         {"bundle": {"iv": "A" * 16}},
-        {"bundle": {"iv": "A" * 16, "body": "A" * 5000}},
+        {"notebook": {"iv": "A" * 16, "body": "="}},
+        {"notebook": None},
         {"more": 1},
-        {"keys": {"body": "{}", "signature": "x"}},
     ],
 )
 async def test_a_malformed_sign_up_is_refused_and_spends_nothing(
     office: Office, carmen: OfficerWithKeys, changes: dict[str, object]
 ) -> None:
-    token, dora = await office.invite("dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
+    token, dora = await invite(office, "dora@ueipci.example", "Dora Luna"), OfficerWithKeys("", "Dora Luna", "")
     async with ClientSession() as client:
         visitor = await open_page(office, client, "signup")
-        assert (await visitor.post("/console/signup", sign_up_body(token, dora, **changes)))[0] == 422
+        assert (await visitor.post("/console/signup", await sign_up_body(office, token, dora, **changes)))[0] == 422
         assert (await visitor.post("/console/signup/begin", {"token": token}))[0] == 200

@@ -8,10 +8,11 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.console import site
+from bot.web.requests import MAX_BODY
 from bot.web.templating import HEADERS, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
-from tests.bot.console.office import Office, OfficerWithKeys, Unit
+from tests.bot.console.office import Office, OfficerWithKeys
 
 PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]
 
@@ -19,9 +20,8 @@ PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/c
 @pytest.fixture
 async def carmen(office: Office) -> OfficerWithKeys:
     """The first officer, with a list of readers in force."""
-    carmen, unit = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example"), Unit()
+    carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await office.enrol(carmen)
-    await office.put_in_force(1, unit.sign(1, carmen))
     return carmen
 
 
@@ -31,7 +31,7 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(office: Office,
         assert (answer.status, answer.headers["Location"]) == (303, "/console/signin")
 
 
-@pytest.mark.parametrize("path", ["/console/cases/x/letters", "/console/pulse"])
+@pytest.mark.parametrize("path", ["/console/cases/x/letters", "/console/trust?from=1", "/console/pulse"])
 async def test_a_request_for_data_without_a_session_is_refused(office: Office, path: str) -> None:
     headers = {"Accept": "application/json"}
     async with ClientSession() as client, client.get(office.address + path, headers=headers) as answer:
@@ -45,6 +45,8 @@ RESPONSES = {  # by path, the status for an officer: pages, data, errors
     "/console/signin": 200,
     "/console/pulse": 204,
     "/console/cases/x/letters": 404,
+    "/console/trust?from=1": 200,
+    "/console/trust?from=x": 422,
     "/console/nothing": 404,
 }
 
@@ -114,8 +116,16 @@ async def test_a_session_ends_on_the_server_when_idle_or_signed_out(office: Offi
 async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     async with office.database.write() as tx:
-        await officers.end_sessions(tx, carmen.id)
+        await officers.leave(tx, [carmen.id])
     assert (await desk.get("/console/cases"))[0] == 303
+
+
+POSTS: dict[str, dict[str, object]] = {  # by path, what a reader's page posts
+    "/console/keys": {"list": {}, "signature": "A" * 86},
+    "/console/proofs": {"id": "x", "proof": {}},
+    "/console/notebook": {"version": 2, "box": {}},
+    "/console/cases/x/letters": {"letter": {}, "access": [], "bell": ""},
+}
 
 
 @pytest.mark.parametrize("role", ["liaison", "author"])
@@ -123,10 +133,10 @@ async def test_an_officer_who_reads_no_queries_sees_only_the_numbers(office: Off
     officer = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
     await office.enrol(officer, role)
     desk = await office.signed_in(officer)
-    for path in ("/console/cases", "/console/keys", "/console/cases/x", "/console/cases/x/letters"):
+    for path in ("/console/cases", "/console/keys", "/console/trust?from=1", "/console/cases/x/letters"):
         assert (await desk.get(path))[0] == 403
-    assert (await desk.post("/console/keys", {"body": "{}", "signature": "A" * 86}))[0] == 403
-    assert (await desk.post("/console/cases/x/letters", {"letter": {}}))[0] == 403
+    for path, body in POSTS.items():
+        assert (await desk.post(path, body))[0] == 403
     status, page = await desk.get("/console/monitor")
     assert status == 200
     assert "/console/cases" not in page
@@ -148,10 +158,11 @@ async def test_a_pending_officer_sees_neither_cases_nor_numbers(office: Office) 
 async def test_bodies_that_are_too_long_or_malformed_are_refused(office: Office, carmen: OfficerWithKeys) -> None:
     desk = await office.signed_in(carmen)
     path = "/console/cases/x/letters"
-    assert (await desk.post(path, {"letter": {"body": "x" * 70_000}}))[0] == 413
-    assert (await desk.post(path, {"letter": 3}))[0] == 422
-    assert (await desk.post(path, {"letter": {}, "more": 1}))[0] == 422
-    assert (await desk.post(path, {"letter": {}}, **{"Content-Type": "text/plain"}))[0] == 415
+    posted = POSTS[path]
+    assert (await desk.post(path, posted | {"letter": {"body": "x" * MAX_BODY}}))[0] == 413
+    assert (await desk.post(path, posted | {"letter": 3}))[0] == 422
+    assert (await desk.post(path, posted | {"more": 1}))[0] == 422
+    assert (await desk.post(path, posted, **{"Content-Type": "text/plain"}))[0] == 415
 
 
 async def test_the_chosen_language_is_remembered(office: Office) -> None:

@@ -1,0 +1,110 @@
+// The letters of one case: verified and compared with the notebook, opened with this officer's key, and the next one.
+
+import { encode } from "../sealing/canonical.js";
+import { baseGrant, nextSeal } from "../sealing/epochs.js";
+import { Altered, WrongKey } from "../sealing/errors.js";
+import { ASKER } from "../sealing/fields.js";
+import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
+import { sealLetter } from "../sealing/letters.js";
+import { askerSigning, caseOf, checkSeen, extend, laneOf, openThread } from "../sealing/threads.js";
+import { fetchThread, notebook } from "./notebook.js";
+import { UserError, verifying } from "./page.js";
+import { today } from "./trust.js";
+import { keys } from "./vault.js";
+
+const STATES = { close: "closed", answer: "answered", question: "asked_back" }; // by the kind of the newest letter
+const UNWRITTEN = ["received", "open"]; // what the row alone may say: no letter tells them apart
+
+const last = (list) => list[list.length - 1];
+
+// { thread, key, contents, seen, state }; `seen`: number of the newest letter remembered before.
+export async function openCase(caseId, chain, entry) {
+  const { body, thread } = await fetchThread(caseId, chain);
+  return verifying("thread", async () => {
+    if (entry) checkRemembered(thread, entry);
+    const key = await ownKey(thread, body.access);
+    const contents = await openThread(thread, key);
+    const state = STATES[last(thread.letters).context.kind] ?? (UNWRITTEN.includes(body.state) ? body.state : "open");
+    return { thread, key, contents, seen: entry?.seq ?? 0, state };
+  });
+}
+
+function checkRemembered(thread, { first, asker, seq, last: hash }) {
+  checkSeen(thread, first, seq, hash);
+  if (askerSigning(thread) !== asker) throw new Altered("seen.asker");
+}
+
+// The key of the newest epoch, if it was sealed to this officer and is the one that the grant commits to.
+async function ownKey(thread, access) {
+  const { id, reading } = keys();
+  const { epoch, grant } = last(thread.grants);
+  if (!access) throw new WrongKey("access.none");
+  const place = { case: caseOf(thread), lane: laneOf(thread), epoch, reader: id };
+  return openAccess({ ...place, sealed: access.sealed }, reading, grant.commit);
+}
+
+// What the notebook remembers of a thread. A grant that does not count, as its author had left before it was first seen,
+// is not remembered: it would count from then on.
+export function remembered({ thread, seen }, chain) {
+  const { hashes, letters, grants } = thread;
+  const base = baseGrant(thread, chain, seen);
+  const uncounted = grants.find(({ seq }) => seq > base.seq);
+  const seq = uncounted ? uncounted.seq - 1 : letters.length;
+  const place = { case: caseOf(thread), lane: laneOf(thread) };
+  return { ...place, first: hashes[0], asker: askerSigning(thread), seq, last: hashes[seq - 1] };
+}
+
+// ---------------------------------------------------------------- writing
+
+// The sealed and signed answer with what is posted beside it: { letter, access, bell, key }. It grants a new epoch
+// where the rule for writing asks for one.
+export async function sealAnswer({ thread, key, contents, seen }, chain, content, isInForce) {
+  const { id, signing } = keys();
+  const seal = nextSeal(thread, chain, id, { seen, floor: notebook().list.serial, isInForce });
+  const newKey = seal.isGrant ? newCaseKey() : key;
+  const context = await contextOf(thread, chain, seal, newKey);
+  const before = seal.isGrant ? encode(key) : "";
+  const letter = await sealLetter(newKey, context, { text: content, fields: {}, before, bell: "" }, signing.privateKey);
+  const access = seal.isGrant ? await accessRows(thread, chain, seal, newKey) : [];
+  return { letter, access, bell: contents[0].bell, key: newKey };
+}
+
+async function contextOf(thread, chain, { epoch, isGrant, readers, excluded }, key) {
+  const place = { case: caseOf(thread), lane: laneOf(thread) };
+  const grant = { commit: await commit(key, place.case, place.lane, epoch), readers, excluded, asker: null };
+  return {
+    v: 2,
+    suite: 1,
+    ...place,
+    seq: thread.letters.length + 1,
+    epoch,
+    kind: "answer",
+    author: keys().id,
+    list: chain.serial,
+    listhash: chain.hashes.get(chain.serial),
+    day: today(),
+    previous: last(thread.hashes),
+    grant: isGrant ? grant : null,
+    lost: [],
+  };
+}
+
+function accessRows(thread, chain, { epoch, readers }, key) {
+  const points = readers.map((id) => [id, chain.byId.get(id).join.reading]);
+  const asker = [ASKER, thread.grants[0].grant.asker.reading];
+  const place = [caseOf(thread), laneOf(thread), epoch];
+  return Promise.all([...points, asker].map(([reader, point]) => sealAccess(key, point, ...place, reader)));
+}
+
+// The case with a letter more, which this officer has just sent.
+export async function extended(opened, chain, { letter, key }, content) {
+  const thread = await extend(opened.thread, letter, chain);
+  const contents = [...opened.contents, { text: content, fields: {}, before: "", bell: "" }];
+  return { ...opened, thread, key, contents, seen: thread.letters.length, state: STATES[letter.context.kind] };
+}
+
+// Why a letter was not taken: each reason of the server has its own sentence.
+export function refusal(error) {
+  const known = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock" };
+  return new UserError(known[error] ?? "failed");
+}

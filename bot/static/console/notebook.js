@@ -1,0 +1,108 @@
+// The officer's notebook: what was seen of lists and cases, stored sealed on the server, one version after another.
+
+import { parseLetter } from "../sealing/letters.js";
+import { pinOf } from "../sealing/lists.js";
+import { merge, openNotebook, sealNotebook } from "../sealing/notebooks.js";
+import { Altered } from "../sealing/errors.js";
+import { caseOf, checkThread, laneOf } from "../sealing/threads.js";
+import { floorOf, raiseFloor } from "./floor.js";
+import { get, post, UserError, verifying } from "./page.js";
+import { keys } from "./vault.js";
+
+const ATTEMPTS = 3; // to store a version while another tab or device stores one too
+
+let stored = null; // the newest version that this tab has read or written
+let saving = Promise.resolve(); // saves of one tab follow each other
+
+document.addEventListener("console:locked", () => (stored = null));
+
+export const notebook = () => stored;
+export const entryOf = (caseId) => stored.cases.find((entry) => entry.case === caseId && entry.lane === "talk");
+
+// Opens what the server keeps; an older version than this device has seen is altered, and so is none at all.
+export async function openStored(given) {
+  const { id, unit, notebookKey } = keys();
+  await verifying("notebook", async () => {
+    if (!given || given.version < floorOf(id).version) throw new Altered("notebook.version");
+    const opened = await openNotebook(notebookKey, given.box, id, given.version);
+    if (opened.unit !== unit) throw new Altered("notebook.unit");
+    stored = opened;
+  });
+}
+
+// The thread of a case as the server has it, verified without a key, beside the rest of its response.
+export async function fetchThread(caseId, chain) {
+  const { status, body } = await get(`/console/cases/${caseId}/letters`);
+  if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
+  const thread = await verifying("thread", async () => {
+    if (!Array.isArray(body.letters)) throw new Altered("thread.letters");
+    const checked = await checkThread(body.letters.map(parseLetter), chain);
+    if (caseOf(checked) !== caseId || laneOf(checked) !== "talk") throw new Altered("thread.case");
+    return checked;
+  });
+  return { body, thread };
+}
+
+// ---------------------------------------------------------------- saving
+
+// Stores the newest list, and an entry where one is given; returns the forks that a merge with another version found.
+// `newestChain` fetches and verifies the lists again, as another device may have seen newer ones.
+export function save(chain, entry, newestChain) {
+  const result = saving.then(() => write(chain, entry, newestChain));
+  saving = result.catch(() => {});
+  return result;
+}
+
+async function write(chain, entry, newestChain) {
+  const holder = keys();
+  let next = await changed(chain, entry);
+  if (!next) return [];
+  const forks = [];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const box = await sealNotebook(holder.notebookKey, next);
+    const { status, body } = await post("/console/notebook", { version: next.version, box });
+    if (status === 201) {
+      stored = next;
+      raiseFloor(holder.id, { version: next.version, serial: next.list.serial });
+      return forks;
+    }
+    if (status !== 409) break;
+    const [merged, found] = await verifying("notebook", () => mergeWith(next, body, holder, newestChain));
+    next = merged;
+    forks.push(...found);
+  }
+  throw new UserError("notebook_unsaved");
+}
+
+// The next version, or null where it would say the same as the stored one.
+async function changed(chain, entry) {
+  const place = ({ case: caseId, lane }) => caseId + " " + lane;
+  const others = stored.cases.filter((one) => !entry || place(one) !== place(entry));
+  const cases = (entry ? [...others, entry] : others).sort((left, right) => (place(left) < place(right) ? -1 : 1));
+  const list = chain.serial > stored.list.serial ? await pinOf(chain.newest) : stored.list;
+  const isSame = JSON.stringify([cases, list]) === JSON.stringify([stored.cases, stored.list]);
+  return isSame ? null : { ...stored, version: stored.version + 1, list, cases };
+}
+
+async function mergeWith(mine, { version, box }, { id, notebookKey }, newestChain) {
+  if (version < stored.version) throw new Altered("notebook.version");
+  const other = await openNotebook(notebookKey, box, id, version);
+  const chain = await newestChain();
+  const hashes = await hashesOf(differing(mine, other), chain);
+  return merge(mine, other, (caseId, _, seq) => hashes.get(caseId)?.[seq - 1] ?? null, chain.hashes);
+}
+
+// Cases of which one notebook knows more letters than the other: their threads show whether one continues the other.
+function differing(mine, other) {
+  const numbers = new Map(other.cases.map((entry) => [entry.case, entry.seq]));
+  return mine.cases.filter((entry) => numbers.has(entry.case) && numbers.get(entry.case) !== entry.seq);
+}
+
+async function hashesOf(entries, chain) {
+  const found = new Map();
+  for (const { case: caseId } of entries) {
+    const fetched = await fetchThread(caseId, chain).catch(() => null);
+    if (fetched) found.set(caseId, fetched.thread.hashes);
+  }
+  return found;
+}

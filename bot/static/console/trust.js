@@ -1,0 +1,74 @@
+// What the officer's pages rest on: the unit's lists from the remembered one to the newest, the officer's own keys in
+// it, and that the server shows no less of any case than was seen.
+
+import { Altered, Expired } from "../sealing/errors.js";
+import { dayNumber, localDay } from "../sealing/fields.js";
+import { checkInForce, parseList, unitPin, walk } from "../sealing/lists.js";
+import { compareHeads } from "../sealing/notebooks.js";
+import { note } from "./findings.js";
+import { floorOf, raiseFloor } from "./floor.js";
+import { notebook, save } from "./notebook.js";
+import { get, UserError, verifying } from "./page.js";
+import { keys } from "./vault.js";
+
+let newest = null; // the chain of lists as it was last verified
+let serverDay = ""; // the day that the server said then
+
+document.addEventListener("console:locked", () => (newest = null));
+
+export const chain = () => newest;
+export const today = () => localDay(new Date());
+
+// Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain.
+export async function refresh() {
+  const { heads } = await walkLists();
+  await verifying("own", () => checkOwnKeys(newest));
+  raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });
+  await note(await verifying("thread", () => compareHeads(notebook(), heads)));
+  await remember(null);
+  return newest;
+}
+
+async function walkLists() {
+  const { list: pin } = notebook();
+  const { status, body } = await get("/console/trust?from=" + pin.serial);
+  if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
+  serverDay = body.today;
+  await verifying("list", async () => {
+    const { id, unit } = keys();
+    const walked = await walk(pin, body.lists.map(parseList), await unitPin(unit));
+    const isLower = newest && walked.hashes.get(newest.serial) !== newest.hashes.get(newest.serial);
+    if (isLower || walked.serial < floorOf(id).serial) throw new Altered("list.floor");
+    newest = walked;
+  });
+  return body;
+}
+
+function checkOwnKeys({ byId }) {
+  const { id, reading, signing } = keys();
+  const own = byId.get(id)?.join;
+  if (own?.reading !== reading.point || own.signing !== signing.point) throw new Altered("own");
+}
+
+// Stores in the notebook what was seen of a case, and the newest list.
+export async function remember(entry) {
+  await note(await save(newest, entry, async () => (await walkLists(), newest)));
+}
+
+// Whether a new epoch may be granted under the newest list; refuses to write by a wrong clock.
+export async function isInForce() {
+  return verifying("list", () => {
+    try {
+      checkInForce(newest.newest, today());
+      return true;
+    } catch (error) {
+      if (error instanceof Expired) return false;
+      throw error;
+    }
+  });
+}
+
+// This device's clock may be off by one day from the server's.
+export function checkClock(other = serverDay) {
+  if (Math.abs(dayNumber(today()) - dayNumber(other)) > 1) throw new UserError("clock");
+}

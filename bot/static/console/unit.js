@@ -1,0 +1,58 @@
+// What the holder of the unit's key makes: the key itself, the recovery reader and the first list; each next list.
+
+import { deriveKey, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
+import { canonical, encode } from "../sealing/canonical.js";
+import { dayNumber } from "../sealing/fields.js";
+import { checkNext, pinOf, signList, unitFingerprint } from "../sealing/lists.js";
+import { prove } from "../sealing/readers.js";
+import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
+import { codeSecret, newId, newRecoveryCode, random } from "../sealing/words.js";
+
+const LONGEST = 45; // days that a list is in force
+
+const byId = (left, right) => (left.join.id < right.join.id ? -1 : 1);
+const entry = (join, proofs, since) => ({ join, scope: "", since, ended: 0, proofs });
+const laterDay = (day, days) => new Date((dayNumber(day) + days) * 86400000).toISOString().slice(0, 10);
+
+export const recoveryKey = async (code) => deriveKey(await codeSecret(code), "recovery");
+
+// The command with which whoever runs the server adopts the unit: the fingerprint without spaces.
+export const adoptCommand = async (unit) => "integra unit adopt " + (await unitFingerprint(unit)).replaceAll(" ", "");
+
+// The recovery reader and a file with its keys and the unit's, which opens with a code of its own.
+export async function newRecovery(unit, name) {
+  const [id, reading, signing] = [newId(), await newReadingPair(), await newSigningPair()];
+  const join = { v: 2, unit: unit.point, id, name, role: "recovery", reading: reading.point, signing: signing.point };
+  const code = await newRecoveryCode();
+  const key = await recoveryKey(code);
+  const pair = { v: 2, id, reading: reading.pkcs8, signing: signing.pkcs8, notebook: encode(random(32)), unit: unit.point };
+  const file = {
+    v: 2,
+    id,
+    unit: unit.point,
+    recovery: await wrapOfficer(key, pair, "code"),
+    key: await wrapUnit(key, { v: 2, id, unit: unit.point, signing: unit.pkcs8 }),
+  };
+  return { reader: entry(join, [await prove(signing.privateKey, id, join)], 1), code, file: canonical(file) };
+}
+
+export async function firstList(unit, { join, proof }, recovery, day) {
+  const readers = [entry(join, [proof], 1), recovery].sort(byId);
+  const until = laterDay(day, LONGEST);
+  const list = { v: 2, suite: 1, unit: unit.point, serial: 1, prev: "", day, until, custodians: [], readers };
+  return signList(unit.privateKey, list);
+}
+
+// The list after the newest of the chain, with who is added and without who has left, in force from today for as long
+// as can be.
+export async function nextList(unit, chain, today, { added = [], ended = [] }) {
+  const { newest } = chain;
+  const serial = newest.serial + 1;
+  const day = today < newest.day ? newest.day : today;
+  const former = newest.readers.map((reader) => (ended.includes(reader.join.id) ? { ...reader, ended: serial } : reader));
+  const readers = [...former, ...added.map(({ join, proofs }) => entry(join, proofs, serial))].sort(byId);
+  const { hash: prev } = await pinOf(newest);
+  const signed = await signList(unit.privateKey, { ...newest, serial, prev, day, until: laterDay(day, LONGEST), readers });
+  await checkNext(chain, signed);
+  return signed;
+}
