@@ -54,7 +54,8 @@ def joined(entry: Path, replaced: Mapping[Path, str] | None = None) -> str:
     """
     texts: dict[Path, str] = {}
     _collect(entry.resolve(), texts, replaced or {}, ())
-    return str(rjsmin.jsmin("\n".join(_wrapped(path, text) for path, text in texts.items())))
+    names = {path: f"${number}" for number, path in enumerate(texts)}
+    return str(rjsmin.jsmin("\n".join(_wrapped(path, text, names) for path, text in texts.items())))
 
 
 def _collect(path: Path, texts: dict[Path, str], replaced: Mapping[Path, str], above: tuple[Path, ...]) -> None:
@@ -69,17 +70,17 @@ def _collect(path: Path, texts: dict[Path, str], replaced: Mapping[Path, str], a
     texts[path] = text
 
 
-def _wrapped(path: Path, text: str) -> str:
-    body = IMPORT.sub(lambda found: _taken(path, found), text)
+def _wrapped(path: Path, text: str, names: Mapping[Path, str]) -> str:
+    """A module as a function that returns what it exports. Raises UnknownForm."""
+    body = IMPORT.sub(lambda found: _taken(found, names[(path.parent / found["path"]).resolve()]), text)
     body = EXPORT_LIST.sub("", EXPORTED.sub("", body))
     if left := LEFT.search(body):
         raise UnknownForm(f"{path.name}: {left[0].strip()!r}")
-    return f"const {_name(path)} = (() => {{\n{body}\nreturn {{ {', '.join(_exports(text))} }};\n}})();"
+    return f"const {names[path]} = (() => {{\n{body}\nreturn {{ {', '.join(_exports(text))} }};\n}})();"
 
 
-def _taken(path: Path, found: re.Match[str]) -> str:
+def _taken(found: re.Match[str], source: str) -> str:
     """What an import becomes: names of the object that the other module's function has returned."""
-    source = _name((path.parent / found["path"]).resolve())
     if found["whole"]:
         return f"const {found['whole']} = {source};"
     names = re.sub(r"([\w$]+) as ([\w$]+)", r"\1: \2", found["names"])
@@ -91,7 +92,3 @@ def _exports(text: str) -> Iterator[str]:
         yield found["name"]
     for found in EXPORT_LIST.finditer(text):
         yield from (name.strip() for name in found["names"].split(",") if name.strip())
-
-
-def _name(path: Path) -> str:
-    return "$" + re.sub(r"\W", "_", f"{path.parent.name}_{path.stem}")

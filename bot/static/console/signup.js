@@ -7,7 +7,7 @@ import { checkFirst, checkNext, parseList, pinOf, unitFingerprint } from "../sea
 import { sealNotebook } from "../sealing/notebooks.js";
 import { prove, spokenFingerprint } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
-import { drawWords, newId, newRecoveryCode, random, supported, wordList } from "../sealing/words.js";
+import { drawWords, newId, newRecoveryCode, random, supported } from "../sealing/words.js";
 import { $, busy, post, phrase, show, showMessage, UserError, verifying } from "./page.js";
 import { checkClock, today } from "./trust.js";
 import { adoptCommand, firstList, newRecovery, recoveryKey } from "./unit.js";
@@ -66,11 +66,9 @@ function showStep(name) {
   $(`[data-step="${name}"] h2`)?.focus();
 }
 
-async function begin() {
-  const response = await fetch("/static/sealing/words.es.txt").catch(() => null);
-  if (!response?.ok) return showMessage($("#says"), "offline");
+function begin() {
   showMessage($("#says"));
-  signup.words = drawWords(wordList(await response.text()), WORDS);
+  signup.words = drawWords(WORDS);
   $("#passphrase").replaceChildren(
     ...signup.words.map((word) => {
       const item = document.createElement("li");

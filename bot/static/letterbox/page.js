@@ -1,7 +1,5 @@
 // Shared by the page's scripts: sections, phrases in both languages, requests.
 
-import { wordList } from "../sealing/words.js";
-
 export const $ = (id) => document.getElementById(id);
 const SECTIONS = document.querySelectorAll("main > section, #loading");
 const phrases = $("phrases").content;
@@ -107,16 +105,4 @@ export async function request(path, body = null) {
   } finally {
     clearTimeout(timer);
   }
-}
-
-let list = null;
-
-// Returns the 2,048 words, fetched on first use.
-export async function fetchWordList() {
-  if (!list) {
-    const response = await fetch("/static/sealing/words.es.txt", { credentials: "omit" });
-    if (!response.ok) throw new Error("words");
-    list = wordList(await response.text());
-  }
-  return list;
 }

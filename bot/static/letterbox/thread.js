@@ -6,8 +6,9 @@ import { ACCESS, checkRows, openAccess } from "../sealing/keys.js";
 import { parseLetter } from "../sealing/letters.js";
 import { checkFloor, pinOf } from "../sealing/lists.js";
 import { caseOf, checkSeen, checkThread, lostOf, openThread } from "../sealing/threads.js";
+import { knownWords } from "../sealing/words.js";
 import { openBox, ownKeys, sealBox, secretsOf } from "./box.js";
-import { $, busy, fetchWordList, request, show, showAltered, showPhrase } from "./page.js";
+import { $, busy, request, show, showAltered, showPhrase } from "./page.js";
 import { download, render } from "./reading.js";
 import * as reply from "./reply.js";
 import { listForReading } from "./trust.js";
@@ -37,7 +38,7 @@ export function addListeners() {
 
 async function openWithWords() {
   const typed = normalise($("words").value);
-  const problem = await wordProblem(typed.split(" ").filter(Boolean));
+  const problem = wordProblem(typed.split(" ").filter(Boolean));
   if (problem) return refuse(...problem);
   open = null;
   const key = await load(await secretsOf(typed));
@@ -52,15 +53,9 @@ function refuse(key, values) {
 }
 
 // Returns [phrase key, values] of what is wrong with the words, or null.
-async function wordProblem(typed) {
+function wordProblem(typed) {
   if (typed.length !== 8) return ["words_count", { count: typed.length }];
-  let known;
-  try {
-    known = new Set((await fetchWordList()).map(normalise));
-  } catch {
-    return ["error_fetch"];
-  }
-  const word = typed.find((word) => !known.has(word));
+  const word = typed.find((word) => !knownWords.has(word));
   return word ? ["words_unknown", { word }] : null;
 }
 

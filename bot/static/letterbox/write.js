@@ -8,7 +8,7 @@ import { NO_LETTERS } from "../sealing/threads.js";
 import { bell } from "../sealing/tokens.js";
 import { drawWords, locatorHash, newId } from "../sealing/words.js";
 import { sealBox, secretsOf } from "./box.js";
-import { $, busy, element, fetchWordList, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
+import { $, busy, element, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
 import { sealNext } from "./seal.js";
 import { activeReaders, listForWriting } from "./trust.js";
 
@@ -61,11 +61,9 @@ async function submit(event) {
 
 async function send() {
   if ((await hasArrived()) || !(await areReadersTheSame())) return;
-  const words = await fetchWordList().catch(() => null);
-  if (!words) return fail("error_unsent");
   let body;
   try {
-    body = await seal(drawWords(words, 8));
+    body = await seal(drawWords(8));
   } catch ({ reason }) {
     return fail(reason === "content.size" ? "error_size" : "error_crypto");
   }

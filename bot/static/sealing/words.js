@@ -1,8 +1,10 @@
 // What people write down: words drawn from the list, and recovery codes; and whether this browser can seal at all.
 
+import { normalise } from "./boxes.js";
 import { decode, encode, sha256 } from "./canonical.js";
 import { hex } from "./encoding.js";
 import { Altered } from "./errors.js";
+import { WORDS } from "./wordlist.js";
 
 const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"; // no I, L, O, U: they are misread
 
@@ -12,12 +14,13 @@ export const supported = () => Boolean(globalThis.isSecureContext && globalThis.
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));
 export const newId = () => encode(random(16));
 
-export const wordList = (file) => file.normalize("NFC").split(/\s+/).filter(Boolean);
+const LIST = WORDS.map((word) => word.normalize("NFC"));
 
-export function drawWords(list, count) {
-  if (list.length !== 2048) throw new Altered("words");
+export const knownWords = new Set(LIST.map(normalise));
+
+export function drawWords(count) {
   const drawn = crypto.getRandomValues(new Uint16Array(count)); // no bias: 65,536 is a multiple of 2,048
-  return [...drawn].map((number) => list[number % 2048]);
+  return [...drawn].map((number) => LIST[number % 2048]);
 }
 
 // 32 random bytes and a check byte of their SHA-256, five bits per letter: 53 letters in groups of four.
