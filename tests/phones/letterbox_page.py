@@ -15,7 +15,7 @@ from tests.fakes.asker import Asker
 from tests.fakes.letterbox import NOW, Letterbox
 from tests.screen import ROUNDS, with_clock, with_fast_key_stretching
 
-expect.set_options(timeout=4_000)  # deriving the key from the words is slow on a busy machine
+expect.set_options(timeout=20_000)  # deriving the key from the words is slow on a busy machine
 SMALL = ViewportSize(width=360, height=740)
 WORDS = "amplio buzón curso fértil idioma margen olfato probar"
 
