@@ -164,6 +164,25 @@ async def test_a_letter_that_is_gone_while_a_reply_is_written_is_missed(box: Let
     assert await axe_violations(phone.page) == []
 
 
+async def test_an_older_list_than_was_seen_is_called_altered(
+    box: Letterbox, phone: LetterboxPage, dora: Keyholder
+) -> None:
+    """Also where no letter names the newer one, and the server has forgotten it."""
+
+    async def serve_older(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, json={**await response.json(), "list": box.unit.lists[0]})
+
+    await asked(box, QUESTION)
+    box.unit.next_list(adding=[dora])
+    await box.publish()
+    await phone.read_news(box.url)
+    await phone.page.route("**/c/thread", serve_older)
+    await phone.come_back(box.url)
+    await phone.shows("altered")
+    assert QUESTION not in await phone.page.content()
+
+
 async def test_letters_that_a_restore_lost_are_counted(box: Letterbox, phone: LetterboxPage) -> None:
     asker = await asked(box, QUESTION)
     carmen = box.unit.officer
