@@ -75,6 +75,15 @@ async def test_the_queue_shows_the_most_urgent_first_with_age_and_overdue(desk: 
     assert queued[0].folio == casework.folio(made[0]) != queued[1].folio
 
 
+async def test_in_the_queue_answered_cases_come_after_those_that_wait(desk: Desk, carmen: Keyholder) -> None:
+    soon, late = Asker(TODAY), Asker(TODAY)
+    await desk.submit(soon, decision_on="2026-11-24")
+    await desk.submit(late)
+    await desk.answer(carmen, soon.case)
+    async with desk.officer(carmen) as context:
+        assert [one.id for one in await casework.queue(context)] == [late.case, soon.case]
+
+
 @pytest.mark.attack
 async def test_an_officer_without_a_key_neither_sees_nor_opens_the_case(
     desk: Desk, case: str, carmen: Keyholder

@@ -70,13 +70,18 @@ async def test_before_a_list_and_before_the_adoption_there_is_no_chain(
     assert desk.installation.unit.unit() == ""
 
 
-async def test_a_trial_adopts_the_first_list_it_sees(database: Database, library: Library, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_trial_adopts_the_first_unit_it_sees(
+    database: Database, library: Library, tmp_path: Path, count: int
+) -> None:
     desk = Desk(database, library, tmp_path)
-    desk.unit.next_list()
+    desk.unit.first_list()
+    for _ in range(count - 1):
+        desk.unit.next_list()
     async with desk.work() as work:
         await desk.unit.publish(work.tx)
     desk.installation.unit.adopts_itself = True
-    assert (await verified(desk)).chain.serial == 2
+    assert (await verified(desk)).chain.serial == count
     assert restarted(desk).unit() == desk.unit.point
     assert restarted(desk).floor() == lists.pin_of(desk.unit.newest["list"])
 
