@@ -230,7 +230,7 @@ async def product(sqlite_url: str, tmp_path: Path, library: Library, clock: Cloc
 
 @pytest.fixture
 async def box(sqlite_url: str, library: Library) -> AsyncIterator[Letterbox]:
-    """The letterbox alone, with two officers whose keys are valid."""
+    """The letterbox alone; the unit of one officer and the recovery key is adopted."""
     database = open_database(sqlite_url)
     async with letterbox(database, library) as box:
         yield box

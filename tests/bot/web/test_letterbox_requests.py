@@ -13,7 +13,7 @@ from content.library import Library
 from storage import schema
 from storage.confidential import routes
 from storage.confidential.protocol.epochs import Change
-from storage.confidential.protocol.errors import ProtocolError
+from storage.confidential.protocol.errors import ProtocolError, Refused
 from storage.database import Database, DatabaseUnavailable
 from tests.fakes.asker import Asker
 from tests.fakes.letterbox import TODAY, Letterbox, running
@@ -135,6 +135,17 @@ async def test_a_reply_that_excludes_an_officer_takes_the_key_away(either: Lette
     with pytest.raises(ProtocolError):
         await either.opened(carmen)
     assert len(await either.opened(dora)) == 2
+
+
+async def test_the_longest_letters_for_thirty_readers_fit_into_a_request(box: Letterbox) -> None:
+    box.unit.next_list(adding=[Keyholder(f"Oficial {number}") for number in range(28)])
+    await box.publish()
+    asker, text = Asker(TODAY), "x" * 32_000
+    assert (await box.post("/c/cases", asker.posting(box.unit, await box.token(), text)))[0] == 201
+    change = Change(excluded=(box.unit.readers[-1].id,))
+    assert await box.post("/c/letters", asker.reply_body(box.unit, text, change=change)) == (201, {})
+    with pytest.raises(Refused, match="size"):
+        asker.reply_body(box.unit, "x" * 32_768)
 
 
 # ---------------------------------------------------------------- refused
