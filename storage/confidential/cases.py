@@ -85,12 +85,17 @@ def locator_hash(locator: str) -> str:
     return hashlib.sha256(decode(locator, "locator")).hexdigest()
 
 
+def _state(stored: str) -> CaseState:
+    """The state of a row; one that only an altered row has counts as the unit's turn, so that nothing is hidden."""
+    return CaseState(stored) if stored in set(CaseState) else CaseState.OPEN
+
+
 def _case(row: Row[tuple[object, ...]]) -> Case:
     values = row._mapping  # SQLAlchemy's public name for a row as a mapping
     return Case(
         id=values["id"],
         day=values["day"],
-        state=CaseState(values["state"]),
+        state=_state(values["state"]),
         due_on=values["due_on"],
         size_step=values["size_step"],
         origin=values["origin"],

@@ -103,6 +103,14 @@ async def test_the_state_of_an_unknown_case_cannot_be_set(database: Database) ->
             await cases.set_state(tx, "unknown", CaseState.OPEN)
 
 
+async def test_a_state_that_a_row_cannot_have_hides_no_case(database: Database) -> None:
+    async with database.write() as tx:
+        case = await add(tx)
+        await tx.execute(update(schema.cases).values(state="nonsense"))
+        (found,) = await cases.queue(tx, CARMEN.id)
+        assert (found.id, found.state) == (case.id, CaseState.OPEN)
+
+
 async def test_the_queue_of_a_reader_has_their_cases_the_most_urgent_first(database: Database) -> None:
     async with database.write() as tx:
         late = await add(tx, due_on=DAY + timedelta(days=2))
