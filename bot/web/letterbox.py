@@ -21,7 +21,7 @@ from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.confidential.unit_trust import BrokenTrustFile
 from storage.database import DatabaseUnavailable
 
-RENDERED_PAGES: web.AppKey[dict[str, Compressed]] = web.AppKey("letterbox_pages")
+RENDERED_PAGES: web.AppKey[dict[tuple[str, bool], Compressed]] = web.AppKey("letterbox_pages")
 
 routes = web.RouteTableDef()
 
@@ -29,11 +29,11 @@ routes = web.RouteTableDef()
 def attach(app: web.Application) -> None:
     """Add the letterbox to the server; PAGES and LIBRARY must be set."""
     app[RENDERED_PAGES] = {}
-    render(app, "")  # a broken template or phrase stops the start
+    render(app, "", is_trial=False)  # a broken template or phrase stops the start
     app.router.add_routes(routes)
 
 
-def render(app: web.Application, pin: str) -> str:
+def render(app: web.Application, pin: str, *, is_trial: bool) -> str:
     """Return the page, which holds both languages and the unit's pin: the same bytes for every request."""
     phrases = app[LIBRARY].phrases
 
@@ -44,7 +44,7 @@ def render(app: web.Application, pin: str) -> str:
         return Markup("").join(Markup('<span lang="{}">{}</span>').format(*text) for text in texts)
 
     title = phrases.plain("es", "letterbox.title", {})
-    return app[PAGES].render("letterbox.html", "es", phrase=phrase, title=title, unit=pin)
+    return app[PAGES].render("letterbox.html", "es", phrase=phrase, title=title, unit=pin, is_trial=is_trial)
 
 
 # ---------------------------------------------------------------- the page
@@ -53,10 +53,12 @@ def render(app: web.Application, pin: str) -> str:
 @routes.get("/c", name="letterbox")
 async def show(request: web.Request) -> web.Response:
     """Respond with the page, which is rendered once for the unit that this installation has adopted."""
-    pages, pin = request.app[RENDERED_PAGES], _pin(request)
-    if pin not in pages:
-        pages[pin] = Compressed(render(request.app, pin).encode(), "text/html")
-    return pages[pin].response(request, HEADERS)
+    pages = request.app[RENDERED_PAGES]
+    kind = _pin(request), request.app[INSTALLATION].unit.adopts_itself
+    if kind not in pages:
+        pin, is_trial = kind
+        pages[kind] = Compressed(render(request.app, pin, is_trial=is_trial).encode(), "text/html")
+    return pages[kind].response(request, HEADERS)
 
 
 @routes.get("/static/letterbox/{file}", name="letterbox_asset")

@@ -42,6 +42,15 @@ async def test_the_page_says_what_it_does_not_protect_from(box: Letterbox, libra
             assert library.phrases.template(language, f"letterbox.{key}") in page
 
 
+async def test_a_trial_says_so_on_the_page(box: Letterbox, library: Library) -> None:
+    trial = library.phrases.template("es", "letterbox.trial")
+    async with box.web.get(box.url + "/c") as response:
+        assert trial not in await response.text()
+    box.installation.unit.adopts_itself = True
+    async with box.web.get(box.url + "/c") as response:
+        assert trial in await response.text()
+
+
 async def test_the_whole_letterbox_weighs_little(box: Letterbox) -> None:
     weight = 0
     async with ClientSession(auto_decompress=False) as browser:
