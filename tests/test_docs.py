@@ -56,7 +56,10 @@ COMPOSED = (
     "console.sphere.{state,municipal}",
     "console.refused.{forbidden,missing,away,other}",
     "console.refused.{forbidden,missing,away,other}_about",
-    "console.keys.is_{officer,recovery}",
+    "console.script.is_{officer,recovery}",
+    "console.script.role_{officer,admin}",
+    "console.script.kind_{question,hand,close,resume}",  # as the kinds of letters
+    "console.script.finding_{missing,lower,other,fork}",  # as bot/static/sealing/notebooks.js names them
     "console.channels.cause_{token,permission,account,number,payment,other}",
     "console.channels.refused_{prompt,notice}",
     "console.channels.language_{es,en}",

@@ -91,7 +91,7 @@ async function restoreDraft() {
   if (!draft) return;
   const { sealed, info } = draft;
   draft = null;
-  $("#text").value = decodeText(await verifying("draft", () => openDraft(sealed, reading, info)));
+  $("#text").value = decodeText(await verifying("altered_draft", () => openDraft(sealed, reading, info)));
 }
 
 // ---------------------------------------------------------------- answering
@@ -127,7 +127,7 @@ function send(event) {
 
 async function sealed(text, chain) {
   const inForce = await isInForce();
-  return verifying("thread", () =>
+  return verifying("altered_thread", () =>
     sealAnswer(opened, chain, text, inForce).catch((error) => {
       throw error.reason === "content.size" ? new UserError("too_long") : error;
     }),

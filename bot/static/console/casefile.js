@@ -20,7 +20,7 @@ const last = (list) => list[list.length - 1];
 // { thread, key, contents, seen, state }; `seen`: number of the newest letter remembered before.
 export async function openCase(caseId, chain, entry) {
   const { body, thread } = await fetchThread(caseId, chain);
-  return verifying("thread", async () => {
+  return verifying("altered_thread", async () => {
     if (entry) checkRemembered(thread, entry);
     const key = await ownKey(thread, body.access);
     const contents = await openThread(thread, key);

@@ -12,6 +12,15 @@ export function floorOf(id) {
   }
 }
 
+// After a restore, which the officer has had confirmed by other means, what was seen before it cannot come back.
+export function forgetFloor(id) {
+  try {
+    localStorage.removeItem(place(id));
+  } catch {
+    // no storage: there is no floor
+  }
+}
+
 export function raiseFloor(id, { version, serial }) {
   const floor = floorOf(id);
   const raised = { version: Math.max(floor.version, version), serial: Math.max(floor.serial, serial) };

@@ -18,7 +18,7 @@ const PROOFS = 2; // officers who vouch for a reader, where there are as many
 export function wireWaiting() {
   withKeys(async () => {
     try {
-      $("#own-fingerprint").textContent = await verifying("own", ownFingerprint);
+      $("#own-fingerprint").textContent = await verifying("altered_own", ownFingerprint);
       show($("#waiting"), true);
     } catch (error) {
       showMessage($("#says"), error.key ?? "failed");
@@ -101,7 +101,7 @@ async function showWaiting(chain) {
 async function cardOf({ join, proofs, email, role }, chain) {
   const card = filled("#candidate", { name: String(join?.name), account: `${email} · ${phrase("role_" + role)}` });
   try {
-    const vouched = await verifying("join", () => vouchedFor(join, proofs, chain));
+    const vouched = await verifying("altered_join", () => vouchedFor(join, proofs, chain));
     $('[data-part="fingerprint"]', card).textContent = await spokenFingerprint(join);
     offer(card, { join, own: proofs.find(({ id }) => id === join.id), vouched }, chain);
   } catch (error) {
@@ -151,7 +151,7 @@ const signFor = ({ join, own, vouched }, needed) =>
 async function signNext(changes) {
   const chain = await refresh();
   checkClock();
-  const signed = await verifying("join", () => nextList(keys().unitKey, chain, today(), changes));
+  const signed = await verifying("altered_join", () => nextList(keys().unitKey, chain, today(), changes));
   const { status } = await post("/console/keys", signed);
   if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
 }

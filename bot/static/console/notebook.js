@@ -19,11 +19,12 @@ document.addEventListener("console:locked", () => (stored = null));
 export const notebook = () => stored;
 export const entryOf = (caseId) => stored.cases.find((entry) => entry.case === caseId && entry.lane === "talk");
 
-// Opens what the server keeps; an older version than this device has seen is altered, and so is none at all.
+// Opens what the server keeps: none at all is altered, and one older than this device has seen needs an explanation.
 export async function openStored(given) {
   const { id, unit, notebookKey } = keys();
-  await verifying("notebook", async () => {
-    if (!given || given.version < floorOf(id).version) throw new Altered("notebook.version");
+  await verifying("altered_notebook", async () => {
+    if (!given) throw new Altered("notebook.none");
+    if (given.version < floorOf(id).version) throw new UserError("older_notebook");
     const opened = await openNotebook(notebookKey, given.box, id, given.version);
     if (opened.unit !== unit) throw new Altered("notebook.unit");
     stored = opened;
@@ -34,7 +35,7 @@ export async function openStored(given) {
 export async function fetchThread(caseId, chain) {
   const { status, body } = await get(`/console/cases/${caseId}/letters`);
   if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
-  const thread = await verifying("thread", async () => {
+  const thread = await verifying("altered_thread", async () => {
     if (!Array.isArray(body.letters)) throw new Altered("thread.letters");
     const checked = await checkThread(body.letters.map(parseLetter), chain);
     if (caseOf(checked) !== caseId || laneOf(checked) !== "talk") throw new Altered("thread.case");
@@ -67,7 +68,7 @@ async function write(chain, entry, newestChain) {
       return forks;
     }
     if (status !== 409) break;
-    const [merged, found] = await verifying("notebook", () => mergeWith(next, body, holder, newestChain));
+    const [merged, found] = await verifying("altered_notebook", () => mergeWith(next, body, holder, newestChain));
     next = merged;
     forks.push(...found);
   }

@@ -58,13 +58,13 @@ export class UserError extends Error {
 
 const BY_KIND = { wrong_key: "wrong_key", expired: "expired", clock: "clock", refused: "refused" };
 
-// Runs one step of verification. Its failure is explained by what was verified (notebook, list, own, thread, bundle),
-// but for a wrong key, an expired list, a wrong clock and what the rules do not let anyone write.
-export async function verifying(what, work) {
+// Runs one step of verification. Its failure is explained by the phrase of what was verified, but for a wrong key, an
+// expired list, a wrong clock and what the rules do not let anyone write.
+export async function verifying(key, work) {
   try {
     return await work();
   } catch (error) {
-    throw error.kind ? new UserError(BY_KIND[error.kind] ?? "altered_" + what) : error;
+    throw error.kind ? new UserError(BY_KIND[error.kind] ?? key) : error;
   }
 }
 

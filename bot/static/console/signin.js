@@ -1,6 +1,7 @@
 // Sign-in: the words open the officer's keys in this tab; then notebook and lists are verified before anything is shown.
 
 import { supported } from "../sealing/words.js";
+import { forgetFloor } from "./floor.js";
 import { openStored } from "./notebook.js";
 import { $, busy, main, show, showMessage } from "./page.js";
 import { refresh } from "./trust.js";
@@ -17,7 +18,7 @@ export function wire() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(form, $("#says"), async () => {
-      await enter($("#email").value.trim(), $("#words").value);
+      await enter(form, $("#email").value.trim(), $("#words").value);
       $("#words").value = "";
       $("#onward").click();
     });
@@ -25,15 +26,18 @@ export function wire() {
 }
 
 // Keys stay in memory only if notebook and lists verify. A pending officer stands in no list yet; officers who read no
-// queries have no keys at all.
-async function enter(email, words) {
-  const { reads, state, notebook } = await unlock(email, words);
+// queries have no keys at all. What is older than this device has seen is taken only after a restore was confirmed.
+async function enter(form, email, words) {
+  const restored = $("[data-restored]", form);
+  const { id, reads, state, notebook } = await unlock(email, words);
   if (!reads) return;
   try {
+    if (!restored.hidden && $("input", restored).checked) forgetFloor(id);
     await openStored(notebook);
     if (state !== "pending") await refresh();
   } catch (error) {
     lock();
+    show(restored, ["older_notebook", "older_list"].includes(error.key));
     throw error;
   }
   document.dispatchEvent(new CustomEvent("console:unlocked"));
@@ -52,7 +56,7 @@ export function withKeys(opened) {
   form.onsubmit = (event) => {
     event.preventDefault();
     busy(form, $("#unlock-says"), async () => {
-      await enter(main().dataset.email, $("#unlock-words").value);
+      await enter(form, main().dataset.email, $("#unlock-words").value);
       form.reset();
       $("#unlock-words").type = "password";
       show(section, false);

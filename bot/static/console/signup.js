@@ -45,7 +45,7 @@ async function invited() {
   const { status, body } = await post("/console/signup/begin", { token });
   if (status !== 200 || (body.reads && !body.is_first && !pin)) throw new UserError("invite_refused");
   if (body.reads) checkClock(body.today);
-  const newest = body.reads ? await verifying("list", () => newestList(body, pin)) : null;
+  const newest = body.reads ? await verifying("altered_list", () => newestList(body, pin)) : null;
   return { ...body, token, newest };
 }
 

@@ -22,9 +22,9 @@ export const today = () => localDay(new Date());
 // Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain.
 export async function refresh() {
   const { heads } = await walkLists();
-  await verifying("own", () => checkOwnKeys(newest));
+  await verifying("altered_own", () => checkOwnKeys(newest));
   raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });
-  await note(await verifying("thread", () => compareHeads(notebook(), heads)));
+  await note(await verifying("altered_thread", () => compareHeads(notebook(), heads)));
   await remember(null);
   return newest;
 }
@@ -34,11 +34,12 @@ async function walkLists() {
   const { status, body } = await get("/console/trust?from=" + pin.serial);
   if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
   serverDay = body.today;
-  await verifying("list", async () => {
+  await verifying("altered_list", async () => {
     const { id, unit } = keys();
     const walked = await walk(pin, body.lists.map(parseList), await unitPin(unit));
     const isLower = newest && walked.hashes.get(newest.serial) !== newest.hashes.get(newest.serial);
-    if (isLower || walked.serial < floorOf(id).serial) throw new Altered("list.floor");
+    if (isLower) throw new Altered("list.floor");
+    if (walked.serial < floorOf(id).serial) throw new UserError("older_list");
     newest = walked;
   });
   return body;
@@ -57,7 +58,7 @@ export async function remember(entry) {
 
 // Whether a new epoch may be granted under the newest list; refuses to write by a wrong clock.
 export async function isInForce() {
-  return verifying("list", () => {
+  return verifying("altered_list", () => {
     try {
       checkInForce(newest.newest, today());
       return true;

@@ -34,7 +34,7 @@ export async function unlock(email, words) {
   if (status !== 200) throw new UserError(body?.error === "signin" ? "wrong_words" : "failed");
   main().dataset.csrf = body.csrf;
   if (body.reads) {
-    unlocked = await verifying("bundle", () => unwrap(wrap, body));
+    unlocked = await verifying("altered_bundle", () => unwrap(wrap, body));
     active = pulsed = Date.now();
   }
   return body;

@@ -110,8 +110,13 @@ async def test_a_rolled_back_notebook_is_refused_by_a_device_that_saw_a_newer_on
             older = {name: former[name] for name in ("notebook", "notebook_version")}
             await tx.execute(update(schema.officers).values(older))
         await carmen.sign_in(CARMEN)
-        await expect(carmen.page.locator("#says")).to_contain_text("Tu cuaderno está alterado")
+        await expect(carmen.page.locator("#says")).to_contain_text("un cuaderno más viejo")
         await expect(carmen.page.get_by_role("heading", name="Entrar")).to_be_visible()
+        await carmen.check_accessibility()
+
+        await carmen.page.get_by_label("Me confirmaron").check()  # it was an honest restore
+        await carmen.enter(CARMEN)
+        await expect(carmen.page.get_by_role("heading", name="Expedientes")).to_be_visible()
 
 
 @pytest.mark.attack
@@ -156,7 +161,7 @@ async def test_a_device_misses_a_list_that_it_could_not_keep_in_the_notebook(bro
         await page.unroute("**/console/notebook")
         await take_away_list(office, 2)
         await carmen.sign_in(CARMEN)
-        await expect(page.locator("#says")).to_contain_text("La lista de llaves está alterada")
+        await expect(page.locator("#says")).to_contain_text("una lista de llaves más vieja")
 
 
 async def take_away_list(office: Office, serial: int) -> None:
@@ -312,3 +317,4 @@ async def test_an_answer_by_a_wrong_clock_is_not_sent(browser: Browser, office: 
         await carmen.open_first_case()
         await carmen.answer("Sí.")
         await expect(carmen.page.locator("#answer-says")).to_contain_text("Revisa su reloj")
+        assert not [sent for sent in carmen.sent if sent.startswith("POST") and "/letters" in sent]
