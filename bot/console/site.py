@@ -203,6 +203,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
         "phrases": json.dumps(phrases.section(language, "console.script"), ensure_ascii=False),
         "idle_minutes": officers.IDLE_MINUTES,
         "days_left": _days_left(request, session),
+        "is_trial": request.config_dict[INSTALLATION].unit.adopts_itself,
     }
     return request.config_dict[PAGES].response(f"console/{template}", language, status=status, **layout, **values)
 

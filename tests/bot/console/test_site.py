@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.console import site
+from bot.web.app_keys import INSTALLATION
 from bot.web.requests import MAX_BODY
 from bot.web.templating import HEADERS, STATIC, TEMPLATES
 from storage.confidential import officers
@@ -199,3 +200,11 @@ def test_vendored_files_match_their_checksums() -> None:
     }
     assert found == listed
     assert {"htmx/LICENSE", "pico/LICENSE.md"} <= listed.keys()
+
+
+async def test_a_trial_says_so_on_every_page(office: Office, carmen: OfficerWithKeys) -> None:
+    desk = await office.signed_in(carmen)
+    assert "Esto es una prueba" not in (await desk.get("/console/keys"))[1]
+    office.app[INSTALLATION].unit.adopts_itself = True
+    for path in ("/console/cases", "/console/keys", "/console/monitor", "/console/course"):
+        assert "Esto es una prueba" in (await desk.get(path))[1], path
