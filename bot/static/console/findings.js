@@ -32,11 +32,10 @@ export function explain(caseId) {
 }
 
 export async function showFindings() {
-  const lines = await Promise.all([...found.values()].map(line));
-  const isShown = !isAcknowledged && lines.length > 0;
-  $("#findings-list")?.replaceChildren(...lines);
-  if ($("#findings")) show($("#findings"), isShown);
+  const isShown = !isAcknowledged && found.size > 0;
   show($("#page"), !isShown);
+  $("#findings-list").replaceChildren(...(await Promise.all([...found.values()].map(line))));
+  show($("#findings"), isShown);
   if (isShown) $("#findings-title").focus();
 }
 

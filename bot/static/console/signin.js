@@ -40,6 +40,7 @@ async function enter(form, email, words) {
     show(restored, ["older_notebook", "older_list"].includes(error.key));
     throw error;
   }
+  show(restored, false);
   document.dispatchEvent(new CustomEvent("console:unlocked"));
 }
 

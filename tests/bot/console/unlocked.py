@@ -1,10 +1,12 @@
 """What an officer's words open, in Python: a test can act from another device, or as holder of the unit's key."""
 
+import json
 from dataclasses import dataclass
 
 from storage.confidential import notebooks, officers
 from storage.confidential.protocol import boxes
 from storage.confidential.protocol.canonical import decode
+from storage.confidential.protocol.errors import Altered
 from storage.confidential.protocol.notebooks import Notebook, open_notebook
 from storage.confidential.protocol.signatures import import_key
 from tests.bot.console.office import Office
@@ -43,3 +45,19 @@ async def unlock_first_officer(office: Office, email: str, words: str) -> Unlock
     holder = Keyholder(known.officer.name, id=known.officer.id, reading=reading, signing=signing)
     stored = (await office.stored_unit()).lists
     return Unlocked(holder, Unit([holder], import_key(unit["signing"]), stored), decode(box["notebook"]))
+
+
+CODE_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"
+
+
+def opens_backup(file: str, code: str) -> bool:
+    """Whether this code opens the file with the unit's key and the recovery key."""
+    bits = "".join(f"{CODE_LETTERS.index(letter):05b}" for letter in code.replace("-", ""))
+    key = boxes.derive(int(bits[:256], 2).to_bytes(32, "big"), "recovery")
+    backup = json.loads(file)
+    try:
+        boxes.unwrap_officer(key, backup["recovery"], backup["id"], "code")
+        boxes.unwrap_unit(key, backup["key"], backup["id"], backup["unit"])
+    except Altered:
+        return False
+    return True
