@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
-from bot.web.requests import BodyTooLarge, is_same_origin, read_body
+from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
 from handlers.casework import trust
 from handlers.casework.office import OfficerContext
@@ -31,6 +31,9 @@ PUBLIC_PATHS = frozenset(f"{PATH}/{page}" for page in ("signin", "signin/begin",
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
 GATE_VALUE: web.RequestKey[str] = web.RequestKey("gate")
 BODY: web.RequestKey[bytes] = web.RequestKey("body")
+
+BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024}
+"""Bytes that these pages accept instead: notebooks grow with the cases, lists with all readers there ever were."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -76,7 +79,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request[SESSION] is None and request.path not in PUBLIC_PATHS:
             raise web.HTTPUnauthorized
         if request.method not in SAFE_METHODS:
-            request[BODY] = await read_body(request)
+            request[BODY] = await read_body(request, BODY_LIMITS.get(request.path, MAX_BODY))
         response = await handler(request)
     except DatabaseUnavailable:
         response = _error_response(request, 503)

@@ -145,7 +145,7 @@ async def answer(
 
 
 async def heads(context: OfficerContext) -> list[Head]:
-    """The newest letter of each case that this officer has a key for. Raises Malformed."""
+    """The newest letter of each case that this officer has a key for."""
     return await cases.heads(context.tx, context.officer.id)
 
 

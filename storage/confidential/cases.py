@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from storage import schema
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import canonical, decode
+from storage.confidential.protocol.errors import Malformed
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter, letter_hash, read_letter
 from storage.confidential.protocol.notebooks import Head
@@ -207,7 +209,7 @@ async def access(tx: Transaction, case_id: str, reader: str, lane: str = TALK) -
 
 
 async def heads(tx: Transaction, reader: str) -> list[Head]:
-    """The newest letter of every case and lane that a reader has a key for. Raises Malformed."""
+    """The newest letter of every case and lane that a reader has a key for; a row that is no letter is left out."""
     letters, own = schema.letters, schema.access
     newest = (
         select(letters.c.case_id, letters.c.lane, func.max(letters.c.seq).label("seq"))
@@ -220,10 +222,15 @@ async def heads(tx: Transaction, reader: str) -> list[Head]:
         (newest.c.case_id == letters.c.case_id) & (newest.c.lane == letters.c.lane) & (newest.c.seq == letters.c.seq),
     )
     rows = await tx.execute(statement.order_by(letters.c.case_id, letters.c.lane))
-    return [
-        {"case": row.case_id, "lane": row.lane, "seq": row.seq, "hash": letter_hash(read_letter(row.letter))}
-        for row in rows
-    ]
+    return [head for row in rows if (head := _head(row))]
+
+
+def _head(row: Row[Any]) -> Head | None:
+    try:
+        newest = letter_hash(read_letter(row.letter))
+    except Malformed:
+        return None
+    return {"case": row.case_id, "lane": row.lane, "seq": row.seq, "hash": newest}
 
 
 async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:

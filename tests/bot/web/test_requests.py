@@ -41,6 +41,8 @@ PUBLIC_URL = "https://integra.example"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 WEBHOOKS = {telegram_receiver.PATH: telegram_receiver.BODY_LIMIT, whatsapp_webhook.PATH: whatsapp_webhook.BODY_LIMIT}
 """Routes that a platform's secret or signature opens instead of a page of ours, with their limits in bytes."""
+LIMITS = {**WEBHOOKS, **site.BODY_LIMITS}
+"""Routes with a limit of their own, in bytes."""
 OPENED = {telegram_receiver.PATH: telegram_receiver.SECRET_HEADER, whatsapp_webhook.PATH: "X-Hub-Signature-256"}
 
 ATTACKS: dict[str, dict[str, str]] = {
@@ -233,7 +235,7 @@ async def test_a_body_over_its_limit_is_refused_by_every_route(visitor: Visitor,
     answers = {}
     for method, path in visitor.routes():
         headers = {OPENED[path]: "telegram-Secret"} if path in OPENED else {}
-        body = b" " * (WEBHOOKS.get(path, MAX_BODY) + 1)
+        body = b" " * (LIMITS.get(path, MAX_BODY) + 1)
         data = in_parts(body) if "chunks" in form else BytesIO(body)
         answers[path] = (await visitor.post(method, path, headers, data))[0]
     assert {path: status for path, status in answers.items() if status != 413} == {}
@@ -283,7 +285,7 @@ async def test_a_body_of_exactly_its_limit_is_read(visitor: Visitor, form: str) 
     answers = {}
     for method, path in visitor.routes():
         headers = {OPENED[path]: "telegram-Secret"} if path in OPENED else {}
-        body = json.dumps({"x": ""}).encode().ljust(WEBHOOKS.get(path, MAX_BODY))
+        body = json.dumps({"x": ""}).encode().ljust(LIMITS.get(path, MAX_BODY))
         data = in_parts(body) if "chunks" in form else BytesIO(body)
         answers[path] = (await visitor.post(method, path, headers, data))[0]
     assert {path: status for path, status in answers.items() if status in (413, 500)} == {}
