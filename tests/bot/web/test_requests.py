@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,7 +32,11 @@ from content.library import Library
 from handlers.context import Installation
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
+from storage.confidential.protocol import lists
+from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.notebooks import seal_notebook
 from tests.cast import Clock
+from tests.fakes.unit import Keyholder, Unit, new_id
 from tests.imports import files, place
 from tests.product import Product, running
 from tests.serving import served
@@ -295,3 +299,24 @@ def test_nothing_else_reads_the_body_of_a_request() -> None:
     reads = re.compile(r"request\.(read|text|json|post|multipart|content(?!_))\b")
     found = {place(path) for path in files("bot") if reads.search(path.read_text(encoding="utf-8"))}
     assert found == {place(Path(requests.__file__))}
+
+
+def test_a_notebook_of_2500_cases_and_the_longest_list_may_be_posted() -> None:
+    unit, dora = Unit.with_recovery_key(), Keyholder("Dora Luna")
+    unit.next_list([dora])
+    longest = unit.next_list([Keyholder(f"Oficial número {number}") for number in range(197)])
+    assert len(unit.chain.by_id) == 200
+    assert len(json.dumps(longest)) <= site.BODY_LIMITS["/console/keys"]
+    asker, hashed = unit.point, encode(bytes(32))
+    entry = {"lane": "talk", "first": hashed, "asker": asker, "seq": 30_000, "last": hashed}
+    notebook: Any = {
+        "v": 2,
+        "id": dora.id,
+        "version": 1,
+        "unit": unit.point,
+        "list": lists.pin_of(longest["list"]),
+        "cases": [{"case": case, **entry} for case in sorted(new_id() for _ in range(2500))],
+        "passkeys": [],
+    }
+    body = {"version": 10_000_000, "box": seal_notebook(bytes(32), notebook)}
+    assert len(json.dumps(body)) <= site.BODY_LIMITS["/console/notebook"]
