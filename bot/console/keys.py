@@ -43,7 +43,7 @@ async def keys(request: web.Request) -> web.Response:
         request,
         "keys.html",
         waiting=json.dumps([_candidate(one) for one in waiting], ensure_ascii=False),
-        adopted=bool(request.config_dict[INSTALLATION].unit.unit()),
+        adopted=joining.is_adopted(request.config_dict[INSTALLATION].unit),
     )
 
 

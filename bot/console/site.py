@@ -5,6 +5,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -100,6 +101,9 @@ async def _session(request: web.Request) -> Session | None:
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
         session = await officers.session(tx, token, now)
+        if session and session.officer.reads_cases:
+            with suppress(trust.Closed):  # for the warning of the days that are left
+                await trust.verified(tx, request.config_dict[INSTALLATION].unit)
     if session and now - session.seen_at > timedelta(seconds=officers.TOUCH_SECONDS):
         async with database.write() as tx:
             await officers.touch(tx, session.key, now)

@@ -12,7 +12,7 @@ from storage.confidential.protocol import lists, readers, signatures
 from storage.confidential.protocol.errors import ProtocolError
 from storage.confidential.protocol.lists import Chain, SignedList
 from storage.confidential.protocol.readers import Join, Proof, Reader
-from storage.confidential.unit_trust import Verified
+from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust, Verified
 
 FIRST_READERS = {"officer", "recovery"}
 
@@ -37,7 +37,15 @@ async def known_lists(context: OfficerContext) -> Verified | None:
 
 async def makes_the_unit(context: OfficerContext) -> bool:
     """Whether the next reader who signs up is the first: where a unit was adopted, lost rows make no other."""
-    return await key_lists.newest(context.tx) is None and not context.unit.unit()
+    return await key_lists.newest(context.tx) is None and not is_adopted(context.unit)
+
+
+def is_adopted(unit: UnitTrust) -> bool:
+    """Whether this installation has adopted a unit, be its file damaged meanwhile."""
+    try:
+        return bool(unit.unit())
+    except BrokenTrustFile:
+        return True
 
 
 async def accept_invite(

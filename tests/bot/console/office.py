@@ -108,10 +108,13 @@ class Office:
 
     async def invite(self, email: str, name: str, role: str = "officer") -> str:
         """What stands in the fragment of an invite's address: for later readers with the unit's pin."""
-        async with self.database.write() as tx:
-            token = await officers.invite(tx, email, name, role, None, self.now)
-        pin = self.trust.pin()
+        token, pin = await self.invite_without_pin(email, name, role), self.trust.pin()
         return f"{token}&u={pin}" if pin else token
+
+    async def invite_without_pin(self, email: str, name: str, role: str = "officer") -> str:
+        """The token alone."""
+        async with self.database.write() as tx:
+            return await officers.invite(tx, email, name, role, None, self.now)
 
     async def enrol(
         self, officer: OfficerWithKeys, role: str = "officer", state: OfficerState = OfficerState.ACTIVE

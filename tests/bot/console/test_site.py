@@ -208,3 +208,23 @@ async def test_a_trial_says_so_on_every_page(office: Office, carmen: OfficerWith
     office.app[INSTALLATION].unit.adopts_itself = True
     for path in ("/console/cases", "/console/keys", "/console/monitor", "/console/course"):
         assert "Esto es una prueba" in (await desk.get(path))[1], path
+
+
+async def test_the_first_page_after_a_restart_already_warns_of_the_lists_end(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    office.advance_clock(days=30)
+    desk = await office.signed_in(carmen)
+    office.trust.verified = None  # what another process has not seen yet
+    assert 'id="expiry"' in (await desk.get("/console/cases"))[1]
+
+
+async def test_a_damaged_file_of_the_unit_breaks_no_page(office: Office, carmen: OfficerWithKeys) -> None:
+    desk = await office.signed_in(carmen)
+    assert office.trust.folder is not None
+    (office.trust.folder / "unit.pub").write_text("nonsense")
+    for path in ("/console/cases", "/console/keys", "/console/trust?from=1", "/c", "/c/keys"):
+        assert (await desk.get(path))[0] in (200, 404), path
+    token = (await office.invite_without_pin("dora@ueipci.example", "Dora")).split("&")[0]
+    status, invited = await desk.post("/console/signup/begin", {"token": token})
+    assert (status, invited["is_first"], invited["lists"]) == (200, False, [])
