@@ -1,6 +1,7 @@
 // An earlier case: found with the eight words, verified from the first letter to the last, and opened.
 
 import { normalise } from "../sealing/boxes.js";
+import { baseGrant } from "../sealing/epochs.js";
 import { WrongKey } from "../sealing/errors.js";
 import { ACCESS, checkRows, openAccess } from "../sealing/keys.js";
 import { parseLetter } from "../sealing/letters.js";
@@ -99,11 +100,21 @@ async function verified(secrets, content, before) {
   }
   const own = await ownKeys(asker, thread);
   const caseKey = await openKey(content.access, thread, own);
+  const remembered = before ? before.remembered : seenBefore(thread, asker.seen);
   return {
     ...{ secrets, asker, id: asker.case, thread, chain, own, caseKey, contents: await openThread(thread, caseKey) },
-    newest: { list: await pinOf(chain.newest), seen: { seq: thread.letters.length, hash: thread.hashes.at(-1) } },
-    remembered: before ? before.remembered : seenBefore(thread, asker.seen),
+    ...{ newest: { list: await pinOf(chain.newest), seen: seenNow(thread, chain, remembered) }, remembered },
   };
+}
+
+// What the box is to remember: not beyond a grant that does not count, whose author had left before it was first seen; it
+// would count at the next visit.
+function seenNow(thread, chain, remembered) {
+  const { grants, hashes } = thread;
+  const base = baseGrant(thread, chain, remembered);
+  const uncounted = grants.find(({ seq }) => seq > base.seq);
+  const seq = uncounted ? uncounted.seq - 1 : hashes.length;
+  return { seq, hash: hashes[seq - 1] };
 }
 
 function openKey(access, thread, { reading }) {
