@@ -14,8 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
+from bot.web.assets import add_folder
 from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
-from bot.web.templating import HEADERS, STATIC, preferred_language, remember_language
+from bot.web.templating import HEADERS, preferred_language, remember_language
 from handlers.casework import trust
 from handlers.casework.office import OfficerContext
 from storage.confidential import officers
@@ -50,7 +51,7 @@ def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
     for table in routes:
         console.add_routes(table)
     app.router.add_get(PATH, redirect_to_root)
-    app.router.add_static("/static/vendor", STATIC / "vendor")
+    add_folder(app, "vendor")
     app.router.add_get("/static/console/{file}", asset)
     app.add_subapp(f"{PATH}/", console)
 

@@ -12,6 +12,8 @@ from aiohttp import web
 
 ENCODINGS = ("br", "gzip")  # the smaller first; browsers take br on https only
 REFUSED = re.compile(r"q=0(\.0*)?")
+REVALIDATED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+"""Headers of scripts and styles: a page never runs with those of another release."""
 
 
 @dataclass(frozen=True)

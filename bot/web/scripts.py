@@ -11,11 +11,8 @@ from pathlib import Path
 import rjsmin
 from aiohttp import web
 
-from bot.web.compressed import Compressed
+from bot.web.compressed import REVALIDATED, Compressed
 from bot.web.templating import STATIC
-
-REVALIDATED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-"""Headers of assets: a page never runs with the script of another release."""
 
 IMPORT = re.compile(r'^import (?:\* as (?P<whole>\w+)|\{(?P<names>[^}]*)\}) from "(?P<path>[^"]+)";$', re.MULTILINE)
 EXPORTED = re.compile(r"^export (?=(?:async )?(?:const|let|function|class) (?P<name>[\w$]+))", re.MULTILINE)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import brotli
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer, make_mocked_request
 from playwright.async_api import Browser
 
-from bot.web import scripts
+from bot.web import assets, scripts
 from bot.web.compressed import Compressed
 from bot.web.scripts import UnknownForm
 from bot.web.templating import STATIC
@@ -135,3 +135,20 @@ def test_a_browser_that_has_it_gets_no_second_copy_unless_nothing_is_to_be_store
     assert answer({"If-None-Match": f'W/{tag}, "x"'}).status == 304
     assert answer({"If-None-Match": '"x"'}).status == 200
     assert "ETag" not in answer({"If-None-Match": tag}, "no-store").headers
+
+
+async def test_files_of_libraries_and_public_pages_are_served_and_their_licences_are_not() -> None:
+    app = web.Application()
+    for folder in ("public", "vendor"):
+        assets.add_folder(app, folder)
+    async with TestServer(app) as server, ClientSession() as browser:
+        for path, (status, kind) in {
+            "public/chat.css": (200, "text/css"),
+            "public/mark.svg": (200, "image/svg+xml"),
+            "vendor/htmx/htmx.min.js": (200, "text/javascript"),
+            "vendor/htmx/LICENSE": (404, "text/plain"),
+            "vendor/htmx": (404, "text/plain"),
+            "public/../letterbox/page.js": (404, "text/plain"),
+        }.items():
+            async with browser.get(server.make_url(f"/static/{path}")) as response:
+                assert (response.status, response.content_type) == (status, kind), path
