@@ -173,6 +173,7 @@ class Episode:
         await self.host.box.publish()
         if ends:
             self.truth.gone.add(self.eva.id)
+            self.truth.ever_gone.add(self.eva.id)
         self.steps.append(f"list {len(self.unit.lists)}{' without Eva' if ends else ''}")
 
     # ------------------------------------------------------------ the writer, and the way back

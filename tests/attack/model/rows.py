@@ -38,13 +38,13 @@ async def snapshot(tx: Transaction) -> Snapshot:
 
 
 async def restore(tx: Transaction, rows: Snapshot) -> None:
-    """Put the tables back to a snapshot; rows that stay are left alone, and what depends on them."""
+    """Put the tables back to a snapshot; rows that are as they were stay, and what depends on them."""
     now = await snapshot(tx)
     for table in reversed(TABLES):
-        kept = {_key(table, row) for row in rows[table.name]}
         for row in now[table.name]:
-            if _key(table, row) not in kept:
+            if row not in rows[table.name]:  # deleted before any is inserted: two rows may have changed places
                 await tx.execute(delete(table).where(_is(table, row)))
+    now = await snapshot(tx)
     for table in TABLES:
         for row in rows[table.name]:
             if row not in now[table.name]:

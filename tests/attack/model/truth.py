@@ -67,6 +67,7 @@ class Truth:
     memory: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     colluding: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)  # officers who have left
+    ever_gone: set[str] = field(default_factory=set)  # also in lists that a restore has lost: the writer has them
     granted: set[str] = field(default_factory=set)  # first texts of cases in which one who colludes has written in time
     posted: list[Letter] = field(default_factory=list)
     posted_access: list[Access] = field(default_factory=list)
@@ -74,11 +75,17 @@ class Truth:
     def wrote(self, visit: Visit, author: str, text: str, readers: Sequence[str]) -> None:
         """Record a text that an author writes below what a page shows, to these readers. Raises Found."""
         self.written[text] = Written(author, visit.texts, frozenset(readers) - self.gone)
+        self._note_grants(visit)
         first = self.written.get((*visit.texts, text)[0])
         if first is not None and visit.texts and visit.texts[0] not in self.granted:
-            dropped = first.readers - self.gone - set(readers)
+            dropped = first.readers - self.ever_gone - set(readers)
             if dropped:
                 raise Found("dropped", f"{text} is closed to {sorted(dropped)}, who could read the first letter")
+
+    def _note_grants(self, visit: Visit) -> None:
+        """Readers may drop others as long as they have not left; who sees that in time goes by it."""
+        if {one.author for one in visit.shown} & (self.colluding - self.gone):
+            self.granted.add(visit.texts[0])
 
     def sends(self, letter: Letter, access: Sequence[Access]) -> None:
         """Record what a page is about to send."""
@@ -103,8 +110,7 @@ class Truth:
             raise Found("forged", f"{viewer} is shown another first letter: {texts[0]}")
         for at, one in enumerate(visit.shown):
             self._check_letter(viewer, one, texts[:at], is_invented)
-            if one.author in self.colluding - self.gone:
-                self.granted.add(texts[0])
+        self._note_grants(visit)
 
     def keep(self, viewer: str, visit: Visit, place: str) -> None:
         """Record what a page remembers after a visit."""
