@@ -87,7 +87,7 @@ class ChannelSender:
         self._waiting = 0  # those of them that have not had their turn, without signals
         self._connections = asyncio.Semaphore(tuning.MAX_IN_FLIGHT)  # each in use until the result is recorded
         self._may_have_more = False  # more may be due than the last claim took: wake the dispatcher once there is room
-        self._is_stopping = False
+        self.stopping = asyncio.Event()  # no further attempt is started
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[None]]:
@@ -217,7 +217,7 @@ class ChannelSender:
         self._waiting -= 1
         if outcome is SendOutcome.UNREACHABLE:
             await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
-        elif not self._is_stopping:
+        elif not self.stopping.is_set():
             await self._release(delivery)
 
     async def _send(self, delivery: Delivery, start_by: float) -> SendOutcome:
@@ -242,11 +242,11 @@ class ChannelSender:
 
     def abandon(self) -> None:
         """Start no further attempt, as the process stops: deliveries that still wait for their turn are not sent."""
-        self._is_stopping = True
+        self.stopping.set()
         self.release_waiting()
 
     async def _attempt(self, delivery: Delivery, start_by: float) -> SendOutcome:
-        if self._is_stopping:  # the dispatcher releases all claims together
+        if self.stopping.is_set():  # the dispatcher releases all claims together
             return SendOutcome.WAITING
         is_ours = self._services.credentials.holds(self.channel.name)
         if not is_ours or self._services.monotonic() >= start_by:
