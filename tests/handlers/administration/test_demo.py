@@ -110,6 +110,7 @@ async def test_the_same_seed_generates_the_same_data(database: Database, library
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # days are computed before anything is stored
 @pytest.mark.parametrize("moment", ["2026-11-06T07:30", "2026-11-23T23:30", "2026-11-24T05:59"])
 @pytest.mark.parametrize("zone", ["America/Mexico_City", "America/Tijuana", "Pacific/Auckland"])
 async def test_answers_were_given_on_the_local_day_of_their_prompt(
