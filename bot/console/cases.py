@@ -5,24 +5,23 @@ from itertools import groupby
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, LIBRARY
 from bot.web.templating import preferred_language
 from content.library import Library
 from handlers.casework import cases
-from handlers.casework.cases import LetterRefused, NoSuchCase
+from handlers.casework.cases import NoSuchCase
+from handlers.casework.posting import LetterRefused
 from handlers.casework.trust import Closed
 from storage.confidential.protocol.errors import ProtocolError
 
 routes = web.RouteTableDef()
 
 
-class PostedLetter(BaseModel):
+class PostedLetter(site.PostedModel):
     """A sealed and signed letter, as the browser posts it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     letter: dict[str, Any]
     access: list[dict[str, Any]]

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, INSTALLATION
@@ -15,19 +14,15 @@ from storage.confidential.officers import Officer
 routes = web.RouteTableDef()
 
 
-class PostedList(BaseModel):
+class PostedList(site.PostedModel):
     """The next list with the unit's signature."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     list: dict[str, Any]
     signature: str
 
 
-class PostedProof(BaseModel):
+class PostedProof(site.PostedModel):
     """An officer's proof over the join statement of one who waits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     proof: dict[str, Any]

@@ -3,7 +3,6 @@
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
 from bot.console import site
 from bot.web.app_keys import DATABASE
@@ -14,10 +13,8 @@ from storage.confidential.protocol.errors import Malformed
 routes = web.RouteTableDef()
 
 
-class PostedNotebook(BaseModel):
+class PostedNotebook(site.PostedModel):
     """The next version of a notebook."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int
     box: dict[str, Any]

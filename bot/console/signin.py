@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, SECRETS
@@ -36,19 +36,13 @@ Protocol = dict[str, Any]
 """An object of the protocol, whose format the protocol checks."""
 
 
-class PostedModel(BaseModel):
-    """A JSON body that a page of the console posts; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SignUpStart(PostedModel):
+class SignUpStart(site.PostedModel):
     """The invite whose details the sign-up page asks for."""
 
     token: Token
 
 
-class SignUp(PostedModel):
+class SignUp(site.PostedModel):
     """An accepted invite; the keys come from readers only, `unit_bundle` and `list` from the first one only."""
 
     token: Token
@@ -74,13 +68,13 @@ class SignUp(PostedModel):
         return ReaderKeys(joining, *boxes)
 
 
-class SignInStart(PostedModel):
+class SignInStart(site.PostedModel):
     """The address whose salt the sign-in page asks for."""
 
     email: Mail
 
 
-class SignIn(PostedModel):
+class SignIn(site.PostedModel):
     """An address and the auth key that the browser derived from the passphrase."""
 
     email: Mail

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
@@ -39,6 +39,12 @@ BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class PostedModel(BaseModel):
+    """A JSON body that a page of the console posts; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:

@@ -16,6 +16,7 @@ from bot.web.compressed import Compressed
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
 from bot.web.templating import HEADERS
 from handlers.casework import letters, trust
+from handlers.casework.posting import LetterRefused
 from handlers.context import WorkContext
 from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.confidential.unit_trust import BrokenTrustFile
@@ -158,7 +159,7 @@ class _RejectedRequest(Exception):
 
 _HANDLED_ERRORS = (
     _RejectedRequest,
-    letters.SubmissionRefused,
+    LetterRefused,
     trust.Closed,
     ProtocolError,
     DatabaseUnavailable,
@@ -183,9 +184,9 @@ def _error_response(error: Exception) -> web.Response:
     match error:
         case _RejectedRequest():
             return _json_response({"error": error.error}, error.status)
-        case letters.SubmissionRefused(reason="thread"):
+        case LetterRefused(reason="thread"):
             return _json_response({"error": "thread"}, 404)
-        case letters.SubmissionRefused():
+        case LetterRefused():
             return _json_response({"error": error.reason}, 409)
         case trust.Closed():
             return _json_response({"error": "closed", "reason": error.reason}, 409)

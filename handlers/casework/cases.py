@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from handlers.casework import trust
-from handlers.casework.letters import check_granted
+from handlers.casework import posting, trust
 from handlers.casework.office import OfficerContext
+from handlers.casework.posting import LetterRefused
 from storage.confidential import cases, routes
 from storage.confidential.cases import Case
 from storage.confidential.ledger import Verb
-from storage.confidential.protocol import fields, keys, threads, tokens
 from storage.confidential.protocol import letters as protocol_letters
-from storage.confidential.protocol.errors import Malformed, Refused
+from storage.confidential.protocol import tokens
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.notebooks import Head
-from storage.confidential.protocol.threads import Thread
 
 _STATES: Final = {
     "answer": cases.CaseState.ANSWERED,
@@ -30,18 +28,6 @@ _STATES: Final = {
 
 class NoSuchCase(Exception):
     """The case does not exist, or this officer has no key for it; callers cannot distinguish the two."""
-
-
-class LetterRefused(Exception):
-    """The answer cannot be stored.
-
-    `reason` is "seq" (another letter came first), "keys" (it names another list than the newest), "day" (the browser's
-    date differs from ours by more than a day) or "closed" (the case accepts no answer).
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +117,12 @@ async def answer(
     """
     case, _ = await _readable(context, case_id)
     letter = protocol_letters.parse_letter(posted)
-    fields.array(keys.ACCESS, 0, 201)(access, "access")
-    thread = await _extended(context, case, letter)
-    check_granted(thread, letter, access)
+    posting.ACCESS(access, "access")
+    chain = (await trust.verified(context.tx, context.unit)).chain
+    thread = await posting.followed(context.tx, case.id, letter, context.officer.id, chain, context.today)
+    posting.check_granted(thread, letter, access)
     state = await _move(context, case, letter)
-    try:
-        await cases.add_letter(context.tx, letter, access)
-    except cases.OutOfOrder as fault:
-        raise LetterRefused("seq") from fault
+    await posting.store(context.tx, letter, access)
     await _flag_news(context, bell, state)
     await context.append_to_ledger(Verb.ANSWER, case_id)
     return state
@@ -156,21 +140,6 @@ async def _readable(context: OfficerContext, case_id: str) -> tuple[Case, Access
     if case is None or access is None or not context.officer.reads_cases:
         raise NoSuchCase
     return case, access
-
-
-async def _extended(context: OfficerContext, case: Case, letter: Letter) -> Thread:
-    """The thread with this officer's letter, checked. Raises LetterRefused, trust.Closed, Malformed, Altered."""
-    sent = letter["context"]
-    if (sent["case"], sent["author"], sent["lane"]) != (case.id, context.officer.id, cases.TALK):
-        raise Malformed("letter.context.author")
-    chain = (await trust.verified(context.tx, context.unit)).chain
-    before = threads.check_thread(await cases.letters(context.tx, case.id), chain)
-    if sent["seq"] != before.seq + 1:
-        raise LetterRefused("seq")
-    try:
-        return threads.check_posted(before, letter, chain, context.today)
-    except Refused as fault:
-        raise LetterRefused("day" if fault.reason == "posted.day" else "keys") from fault
 
 
 async def _move(context: OfficerContext, case: Case, letter: Letter) -> cases.CaseState:

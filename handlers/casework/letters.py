@@ -9,18 +9,18 @@ from datetime import date
 from typing import Any, Final
 
 from content.workdays import Calendar
-from handlers.casework import trust
+from handlers.casework import posting, trust
+from handlers.casework.posting import LetterRefused
 from handlers.context import WorkContext
 from storage.confidential import cases, routes
 from storage.confidential.cases import Case, CaseState
-from storage.confidential.protocol import boxes, fields, keys, threads, tokens
+from storage.confidential.protocol import boxes, fields, threads, tokens
 from storage.confidential.protocol import letters as protocol_letters
 from storage.confidential.protocol.boxes import Box
-from storage.confidential.protocol.canonical import decode, read
-from storage.confidential.protocol.errors import Altered, Malformed, Refused
+from storage.confidential.protocol.canonical import canonical, decode, read
+from storage.confidential.protocol.errors import Malformed
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
-from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.threads import Thread
 from storage.database import Transaction
 from storage.people import closures
@@ -31,20 +31,6 @@ RESPONSE_WORKING_DAYS = 3
 KIB = 1024
 _STATES: Final = {"close": CaseState.CLOSED, "reply": CaseState.OPEN, "resume": CaseState.OPEN}
 _DATE: Final = fields.either("", fields.day)
-
-
-class SubmissionRefused(Exception):
-    """A letter was refused and nothing was stored; `reason` is the code that the page receives.
-
-    token: unknown, redeemed or expired. keys: the letter names another list than the newest. case: a case with this id
-    exists. seq: another letter was stored first. version: the box was changed elsewhere. closed: the case accepts no
-    more letters, or the letterbox is closed. day: the browser's date differs from ours by more than a day. thread: no
-    case has this locator.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +52,10 @@ def locator_hash(value: object, where: str) -> None:
         raise Malformed(where)
 
 
-_ACCESS: Final = fields.array(keys.ACCESS, 0, 201)
 _SUBMISSION: Final = fields.record(
     token=fields.coded(24),
     letter=protocol_letters.LETTER,
-    access=_ACCESS,
+    access=posting.ACCESS,
     locator_hash=locator_hash,
     box=fields.BOX,
     signature=fields.signature,
@@ -83,7 +68,7 @@ _BOX_FIELDS: Final = {
     "version": boxes.VERSION,
     "signature": fields.signature,
 }
-_REPLY: Final = fields.record(letter=protocol_letters.LETTER, access=_ACCESS, **_BOX_FIELDS)
+_REPLY: Final = fields.record(letter=protocol_letters.LETTER, access=posting.ACCESS, **_BOX_FIELDS)
 _SEEN: Final = fields.record(**_BOX_FIELDS)
 _THREAD: Final = fields.record(locator=_LOCATOR)
 
@@ -123,21 +108,20 @@ async def _stored_due_day(tx: Transaction, day: str, decision_on: date | None = 
 async def accept(work: WorkContext, submission: Submission) -> date:
     """Redeem the link and store the case; return the day by which it is answered.
 
-    Raises SubmissionRefused, trust.Closed, Altered (a rule of the protocol does not hold).
+    Raises LetterRefused, trust.Closed, Altered (a rule of the protocol does not hold).
     """
     tx, letter = work.tx, submission.letter
     known = await trust.in_force(tx, work.installation.unit, work.today)
-    thread = _posted(threads.Thread(), letter, known.chain, work.today)
-    context = letter["context"]
-    keys.check_rows(submission.access, thread.case, thread.lane, context["epoch"], thread.readers)
+    thread = posting.extended(threads.Thread(), letter, fields.ASKER, known.chain, work.today)
+    posting.check_granted(thread, letter, submission.access)
     boxes.verify_bundle(thread.asker_signing, submission.signature, thread.case, 1, submission.box)
     if not await routes.redeem_link(tx, tokens.entry_row(work.installation.route_key, submission.token), work.now):
-        raise SubmissionRefused("token")
-    due_on = await _stored_due_day(tx, context["day"], submission.decision_on)
+        raise LetterRefused("token")
+    due_on = await _stored_due_day(tx, letter["context"]["day"], submission.decision_on)
     try:
         await cases.add(tx, _new_case(submission, due_on), submission.locator_hash, submission.access, letter)
     except cases.CaseExists as fault:
-        raise SubmissionRefused("case") from fault
+        raise LetterRefused("case") from fault
     return due_on
 
 
@@ -151,21 +135,9 @@ def _new_case(submission: Submission, due_on: date) -> Case:
         due_on=due_on,
         size_step=padded // KIB,
         origin="form",
-        asker_box=cases.text_of(submission.box),
+        asker_box=canonical(submission.box),
         asker_version=1,
     )
-
-
-def _posted(thread: Thread, letter: Letter, chain: Chain, today: date) -> Thread:
-    """The thread with a letter of the asker. Raises SubmissionRefused, Altered."""
-    if letter["context"]["author"] != fields.ASKER or letter["context"]["lane"] != cases.TALK:
-        raise Malformed("letter.context.author")
-    if letter["context"]["seq"] != thread.seq + 1:
-        raise SubmissionRefused("seq")
-    try:
-        return threads.check_posted(thread, letter, chain, today)
-    except Refused as fault:
-        raise SubmissionRefused("day" if fault.reason == "posted.day" else "keys") from fault
 
 
 # ---------------------------------------------------------------- further letters
@@ -174,37 +146,19 @@ def _posted(thread: Thread, letter: Letter, chain: Chain, today: date) -> Thread
 async def reply(work: WorkContext, value: Any) -> None:
     """Store a further letter of the asker with the box that remembers it; the case waits for an officer again.
 
-    Raises SubmissionRefused, trust.Closed, Malformed, Altered.
+    Raises LetterRefused, trust.Closed, Malformed, Altered.
     """
     _REPLY(value, "reply")
     tx, letter = work.tx, protocol_letters.parse_letter(value["letter"])
     case = await _case(tx, value["locator"])
     if case.state is CaseState.CLOSED:
-        raise SubmissionRefused("closed")
-    if letter["context"]["case"] != case.id:
-        raise Malformed("letter.context.case")
+        raise LetterRefused("closed")
     chain = (await trust.verified(tx, work.installation.unit)).chain
-    before = threads.check_thread(await cases.letters(tx, case.id), chain)
-    thread = _posted(before, letter, chain, work.today)
-    check_granted(thread, letter, value["access"])
+    thread = await posting.followed(tx, case.id, letter, fields.ASKER, chain, work.today)
+    posting.check_granted(thread, letter, value["access"])
     await _replace_box(tx, case, thread, value)
-    try:
-        await cases.add_letter(tx, letter, value["access"])
-    except cases.OutOfOrder as fault:
-        raise SubmissionRefused("seq") from fault
+    await posting.store(tx, letter, value["access"])
     await _move(tx, case, letter)
-
-
-def check_granted(thread: Thread, letter: Letter, access: Sequence[Access]) -> None:
-    """Check that a letter comes with keys for exactly the readers that it grants, and otherwise with none.
-
-    Raises Altered.
-    """
-    context = letter["context"]
-    if context["grant"]:
-        keys.check_rows(access, context["case"], context["lane"], context["epoch"], thread.readers)
-    elif access:
-        raise Altered("access.rows")
 
 
 async def _move(tx: Transaction, case: Case, letter: Letter) -> None:
@@ -217,7 +171,7 @@ async def _move(tx: Transaction, case: Case, letter: Letter) -> None:
 
 
 async def remember(work: WorkContext, value: Any) -> None:
-    """Store the asker's box alone, after they read something new. Raises SubmissionRefused, Malformed, Altered."""
+    """Store the asker's box alone, after they read something new. Raises LetterRefused, Malformed, Altered."""
     _SEEN(value, "seen")
     case = await _case(work.tx, value["locator"])
     chain = (await trust.verified(work.tx, work.installation.unit)).chain
@@ -226,17 +180,17 @@ async def remember(work: WorkContext, value: Any) -> None:
 
 
 async def _replace_box(tx: Transaction, case: Case, thread: Thread, value: Any) -> None:
-    """Store the next version of the box, which the asker has signed. Raises SubmissionRefused, Altered."""
+    """Store the next version of the box, which the asker has signed. Raises LetterRefused, Altered."""
     version, box = value["version"], value["box"]
     boxes.verify_bundle(thread.asker_signing, value["signature"], case.id, version, box)
     if not await cases.replace_box(tx, case.id, version, box):
-        raise SubmissionRefused("version")
+        raise LetterRefused("version")
 
 
 async def _case(tx: Transaction, locator: str) -> Case:
     case = await cases.by_locator(tx, cases.locator_hash(locator))
     if case is None:
-        raise SubmissionRefused("thread")
+        raise LetterRefused("thread")
     return case
 
 
@@ -252,7 +206,7 @@ def parse_locator(value: Any) -> str:
 async def thread(work: WorkContext, locator: str) -> dict[str, Any]:
     """All that the asker's browser needs to open their case, as JSON values.
 
-    Raises SubmissionRefused, Malformed (a stored row is none of the protocol's).
+    Raises LetterRefused, Malformed (a stored row is none of the protocol's).
     """
     tx = work.tx
     case = await _case(tx, locator)

@@ -77,11 +77,6 @@ class Case:
     asker_version: int
 
 
-def text_of(box: Box) -> str:
-    """A box as it is stored."""
-    return canonical(box)
-
-
 def locator_hash(locator: str) -> str:
     """The form in which the server stores the locator of the eight words. Raises Malformed."""
     return hashlib.sha256(decode(locator, "locator")).hexdigest()

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from handlers.casework import cases as casework
 from handlers.casework import trust
-from handlers.casework.cases import LetterRefused, NoSuchCase
+from handlers.casework.cases import NoSuchCase
+from handlers.casework.posting import LetterRefused
 from storage import schema
 from storage.confidential import cases, ledger, officers
 from storage.confidential.cases import Case, CaseState
@@ -248,7 +249,7 @@ async def test_an_officer_who_has_left_answers_nothing(desk: Desk, dora: Keyhold
 @pytest.mark.parametrize(
     ("context", "error", "reason"),
     [
-        ({"case": new_id()}, Malformed, "letter.context.author"),
+        ({"case": new_id()}, Malformed, "letter.context.case"),
         ({"author": "asker"}, Malformed, "letter.context.author"),
         ({"author": new_id()}, Malformed, "letter.context.author"),
         ({"lane": "notes", "kind": "note"}, Malformed, "letter.context.author"),

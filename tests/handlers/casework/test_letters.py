@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from content.library import Library
 from handlers.casework import letters, trust
-from handlers.casework.letters import SubmissionRefused
+from handlers.casework.posting import LetterRefused
 from storage import schema
 from storage.confidential import cases
 from storage.confidential.protocol import keys
@@ -129,7 +129,7 @@ async def test_a_refused_case_spends_and_stores_nothing(desk: Desk, spoil: Spoil
     await desk.publish()
     await desk.submit(KNOWN)
     asker, token = Asker(TODAY), await desk.token()
-    with pytest.raises(SubmissionRefused) as refused:
+    with pytest.raises(LetterRefused) as refused:
         await desk.accept(spoil(desk, asker, token))
     assert refused.value.reason == reason
     assert await desk.count_letters() == 1
@@ -139,7 +139,7 @@ async def test_a_refused_case_spends_and_stores_nothing(desk: Desk, spoil: Spoil
 async def test_an_expired_link_is_refused(desk: Desk) -> None:
     token = await desk.token()
     desk.now += timedelta(hours=48, minutes=40)
-    with pytest.raises(SubmissionRefused, match="token"):
+    with pytest.raises(LetterRefused, match="token"):
         await desk.accept(Asker(desk.today).posting(desk.unit, token))
 
 

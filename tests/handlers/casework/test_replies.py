@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from handlers.casework import letters, trust
-from handlers.casework.letters import SubmissionRefused
+from handlers.casework.posting import LetterRefused
 from storage import schema
 from storage.confidential.cases import CaseState
 from storage.confidential.protocol import keys
@@ -56,7 +56,7 @@ async def test_an_asker_closes_the_case_and_it_takes_no_more_letters(desk: Desk)
     await desk.submit(asker)
     await desk.reply(asker.reply_body(desk.unit, "Ya no hace falta.", kind="close"))
     assert (await desk.case(asker.case)).state is CaseState.CLOSED
-    with pytest.raises(SubmissionRefused, match="closed"):
+    with pytest.raises(LetterRefused, match="closed"):
         await desk.reply(asker.reply_body(desk.unit))
     assert await desk.count_letters() == 2
 
@@ -82,7 +82,7 @@ async def test_a_reply_under_a_list_that_has_moved_on_is_written_again(desk: Des
     late = asker.twin().reply_body(desk.unit)
     desk.unit.next_list()
     await desk.publish()
-    with pytest.raises(SubmissionRefused, match="keys"):
+    with pytest.raises(LetterRefused, match="keys"):
         await desk.reply(late)
     await desk.reply(asker.reply_body(desk.unit))
 
@@ -106,10 +106,10 @@ async def test_a_reply_must_follow_the_last_letter(desk: Desk) -> None:
     asker = Asker(TODAY)
     await desk.submit(asker)
     second = asker.reply_body(desk.unit, "second")
-    with pytest.raises(SubmissionRefused, match="seq"):
+    with pytest.raises(LetterRefused, match="seq"):
         await desk.reply(asker.twin().reply_body(desk.unit, "third"))
     await desk.reply(second)
-    with pytest.raises(SubmissionRefused, match="seq"):
+    with pytest.raises(LetterRefused, match="seq"):
         await desk.reply(second)
     with pytest.raises(Altered, match="previous"):
         await desk.reply(asker.twin().reply_body(desk.unit, context={"previous": encode(bytes(32))}))
@@ -123,7 +123,7 @@ async def test_a_reply_bears_todays_date_give_or_take_a_day(desk: Desk, offset: 
     asker.day = TODAY + timedelta(days=offset)
     if not is_refused:
         return await desk.reply(asker.reply_body(desk.unit))
-    with pytest.raises(SubmissionRefused, match="day"):
+    with pytest.raises(LetterRefused, match="day"):
         await desk.reply(asker.reply_body(desk.unit))
     return None
 
@@ -225,7 +225,7 @@ async def test_of_two_replies_at_once_one_gets_the_number(desk: Desk) -> None:
     await desk.submit(asker)
     bodies = [asker.twin().reply_body(desk.unit, f"tab {number}") for number in range(4)]
     results = await asyncio.gather(*(desk.reply(body) for body in bodies), return_exceptions=True)
-    refused = [result.reason for result in results if isinstance(result, SubmissionRefused)]
+    refused = [result.reason for result in results if isinstance(result, LetterRefused)]
     assert len(refused) == 3
     assert set(refused) <= {"seq", "version"}
     assert len(await desk.read(asker)) == 2
@@ -233,11 +233,11 @@ async def test_of_two_replies_at_once_one_gets_the_number(desk: Desk) -> None:
 
 async def test_an_unknown_locator_is_refused(desk: Desk) -> None:
     asker = Asker(TODAY)
-    with pytest.raises(SubmissionRefused, match="thread"):
+    with pytest.raises(LetterRefused, match="thread"):
         await desk.read(asker)
     asker.posting(desk.unit, encode(bytes(24)))
     for post in (desk.reply(asker.reply_body(desk.unit)), desk.remember(asker.seen_body())):
-        with pytest.raises(SubmissionRefused, match="thread"):
+        with pytest.raises(LetterRefused, match="thread"):
             await post
 
 
@@ -268,11 +268,11 @@ async def test_what_was_read_is_remembered_version_by_version(desk: Desk) -> Non
     seen = asker.seen_body()
     await desk.remember(seen)
     for late in (seen, tab.seen_body()):
-        with pytest.raises(SubmissionRefused, match="version"):
+        with pytest.raises(LetterRefused, match="version"):
             await desk.remember(late)
     skipped = asker.twin()
     skipped.version += 1
-    with pytest.raises(SubmissionRefused, match="version"):
+    with pytest.raises(LetterRefused, match="version"):
         await desk.remember(skipped.seen_body())
     assert await desk.read(tab) == ["¿Puedo firmar?", "Excúsate."]
     await desk.remember(tab.seen_body())
@@ -285,7 +285,7 @@ async def test_a_reply_whose_box_was_changed_elsewhere_stores_nothing(desk: Desk
     await desk.submit(asker)
     tab = asker.twin()
     await desk.remember(asker.seen_body())
-    with pytest.raises(SubmissionRefused, match="version"):
+    with pytest.raises(LetterRefused, match="version"):
         await desk.reply(tab.reply_body(desk.unit))
     assert await desk.count_letters() == 1
 

@@ -48,7 +48,7 @@ async def add(
     """Store a case as an asker's page posts it."""
     asker = asker or Asker(DAY)
     posting = asker.posting(UNIT, new_token(), excluded=excluded)
-    case = Case(asker.case, DAY, state, due_on, 2, "form", cases.text_of(posting["box"]), 1)
+    case = Case(asker.case, DAY, state, due_on, 2, "form", canonical(posting["box"]), 1)
     await cases.add(tx, case, asker.locator_hash, posting["access"], posting["letter"])
     return case
 
