@@ -15,7 +15,7 @@ from storage.confidential import key_lists
 from storage.confidential.key_lists import StoredList
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.lists import Chain
-from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust
+from storage.confidential.unit_trust import BrokenTrustFile, OtherUnit, UnitTrust
 from storage.database import open_database
 
 unit_commands = typer.Typer(help="The unit whose officers read the queries.", no_args_is_help=True)
@@ -52,20 +52,19 @@ async def adopt(fingerprint: list[str]) -> None:
 
 def _adopt(settings: Settings, chain: Chain) -> None:
     """Write the unit and its newest list beside the keys, or end with a line that says why not."""
-    trusted = _trust(settings)
+    trusted, unit = _trust(settings), chain.newest["unit"]
     try:
-        known, floor = trusted.unit(), trusted.floor()
-        if known and known != chain.newest["unit"]:
+        if trusted.unit() in ("", unit) and not trusted.is_reached_by(chain):
             fail(
-                f"DATA_DIR: this installation has adopted another unit ({lists.unit_fingerprint(known)}); other people "
-                "would read the queries: nothing was written"
+                "DATA_DIR: 'list.head' in secrets/ remembers a newer list, to which the lists in this database do not "
+                "lead; restore key_lists from a backup, or move the file away if it is another unit's"
             )
-        if floor is not None and chain.hashes.get(floor["serial"]) != floor["hash"]:
-            fail(
-                f"DATA_DIR: 'list.head' in secrets/ remembers list {floor['serial']}, to which the lists in this "
-                "database do not lead; restore key_lists from a backup, or move the file away if it is another unit's"
-            )
-        trusted.adopt(chain.newest["unit"], lists.pin_of(chain.newest))
+        trusted.adopt(unit, lists.pin_of(chain.newest))
+    except OtherUnit as other:
+        fail(
+            f"DATA_DIR: this installation has adopted another unit ({lists.unit_fingerprint(str(other))}); other "
+            "people would read the queries: nothing was written"
+        )
     except BrokenTrustFile as fault:
         fail(str(fault))
     except OSError as fault:

@@ -51,17 +51,19 @@ async def _verified(tx: Transaction, unit: UnitTrust, newest: StoredList) -> Ver
     if not pin:
         raise Closed("adoption")
     known = unit.verified
-    if known is None or known.newest_row != newest.body:
+    if known is None or known.newest_row != newest.body or lists.unit_pin(known.chain.newest["unit"]) != pin:
         known = _walk(await key_lists.all_lists(tx), pin)
     unit.verified = known = _above_floor(known, unit)
-    unit.raise_floor(lists.pin_of(known.chain.newest))
+    try:
+        unit.raise_floor(lists.pin_of(known.chain.newest))
+    except OSError as fault:  # the list holds all the same, and the next request tries again
+        log.error("list_head_not_written", fault=fault.strerror)
     return known
 
 
 def _above_floor(known: Verified | None, unit: UnitTrust) -> Verified:
-    """The chain, if it leads to the newest list that was ever seen or beyond. Raises Closed."""
-    floor = unit.floor()
-    if known is None or (floor is not None and known.chain.hashes.get(floor["serial"]) != floor["hash"]):
+    """The chain, if it is none that an older state of the rows would give. Raises Closed."""
+    if known is None or not unit.is_reached_by(known.chain):
         raise Closed("altered")
     return known
 

@@ -71,6 +71,11 @@ class UnitTrust:
         pin: Pin = value
         return pin
 
+    def is_reached_by(self, chain: Chain) -> bool:
+        """Whether this chain leads to the newest list that was ever seen, or beyond. Raises BrokenTrustFile."""
+        floor = self.floor()
+        return floor is None or chain.hashes.get(floor["serial"]) == floor["hash"]
+
     def adopt(self, unit: str, head: Pin) -> None:
         """Write the unit's key, once and for good, and the floor. Raises OtherUnit, BrokenTrustFile, OSError."""
         known = self.unit()

@@ -78,7 +78,7 @@ def test_another_unit_is_never_adopted_over_the_first(unit: Unit, integra: Integ
 def test_an_older_state_of_the_rows_is_not_adopted(unit: Unit, integra: Integra, tmp_path: Path) -> None:
     newer = Unit(unit.readers, unit.signing, list(unit.lists))
     UnitTrust(tmp_path / "secrets").raise_floor(lists.pin_of(newer.next_list(day=TODAY)["list"]))
-    assert "remembers list 2, to which the lists in this database do not lead" in error_line(
+    assert "remembers a newer list, to which the lists in this database do not lead" in error_line(
         integra("unit", "adopt", fingerprint(unit))
     )
     assert UnitTrust(tmp_path / "secrets").unit() == ""

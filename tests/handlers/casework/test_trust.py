@@ -1,5 +1,6 @@
 """Which lists are believed: those that the adopted unit has signed, in their order, and none older than one seen."""
 
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,30 @@ async def test_an_unchanged_chain_is_verified_once(desk: Desk, monkeypatch: pyte
     known = await verified(desk)
     monkeypatch.setattr(key_lists, "all_lists", None)
     assert await verified(desk) is known
+
+
+async def test_a_chain_that_was_verified_is_not_believed_for_another_unit(desk: Desk) -> None:
+    """The file was exchanged while the process runs, and no row has changed."""
+    await verified(desk)
+    (desk.folder / "unit.pub").write_text(Unit.with_recovery_key().point)
+    with pytest.raises(trust.Closed) as closed:
+        await verified(desk)
+    assert closed.value.reason == "altered"
+
+
+async def test_a_folder_that_cannot_be_written_is_logged_and_closes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    desk.unit.next_list()
+    await desk.publish()
+    (desk.folder / "list.head").unlink()
+    monkeypatch.setattr(UnitTrust, "_write", full)
+    with capture_logs() as logs:
+        assert (await verified(desk)).chain.serial == 2
+    assert [entry["event"] for entry in logs] == ["list_head_not_written"]
 
 
 @pytest.mark.parametrize("reason", ["none", "adoption"])
