@@ -1,11 +1,9 @@
 """An earlier query in a real browser where something came between: another letter, an alteration, a loss."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Route, expect
 from sqlalchemy import delete, update
 
 from storage import schema
@@ -15,27 +13,10 @@ from storage.confidential.protocol.epochs import Change
 from storage.confidential.protocol.signatures import point_of
 from tests.fakes.letterbox import TODAY, Letterbox
 from tests.fakes.unit import Keyholder, new_key
-from tests.phones.letterbox_page import WORDS, LetterboxPage, asked, posted, small_phone
+from tests.phones.letterbox_page import LetterboxPage, asked, posted
 from tests.screen import axe_violations
 
 QUESTION, ANSWER, REPLY = "¿Puedo firmar?", "Excúsate por escrito.", "¿Y si ya firmé?"
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with small_phone(browser) as page:
-        yield page
-
-
-@pytest.fixture
-def phone(page: Page) -> LetterboxPage:
-    """The phone of who noted down WORDS."""
-    return LetterboxPage(page, WORDS.split())
-
-
-@pytest.fixture
-def dora() -> Keyholder:
-    return Keyholder("Dora Paz")
 
 
 # ---------------------------------------------------------------- two ends at once

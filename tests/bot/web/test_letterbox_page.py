@@ -1,25 +1,17 @@
 """A new query in a real browser: written, sealed and answered; accessibility, and failures that must lose no text."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.unit import Keyholder
-from tests.phones.letterbox_page import LetterboxPage, small_phone
+from tests.phones.letterbox_page import LetterboxPage
 from tests.screen import CONTRAST, axe_violations
 
 TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with small_phone(browser) as page:
-        yield page
 
 
 async def check_usability(page: Page, *rules: str) -> None:

@@ -1,13 +1,11 @@
 """An earlier query in a real browser: read with the eight words and replied to, also where its readers change."""
 
-from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from storage import schema
@@ -16,27 +14,10 @@ from storage.confidential.protocol import keys
 from storage.confidential.protocol.epochs import Change
 from tests.fakes.letterbox import NOW, Letterbox
 from tests.fakes.unit import Keyholder
-from tests.phones.letterbox_page import WORDS, LetterboxPage, asked, posted, small_phone
+from tests.phones.letterbox_page import LetterboxPage, asked, posted
 from tests.screen import axe_violations
 
 QUESTION, ANSWER, REPLY = "¿Puedo firmar?", "Excúsate por escrito.", "¿Y si ya firmé?"
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with small_phone(browser) as page:
-        yield page
-
-
-@pytest.fixture
-def phone(page: Page) -> LetterboxPage:
-    """The phone of who noted down WORDS."""
-    return LetterboxPage(page, WORDS.split())
-
-
-@pytest.fixture
-def dora() -> Keyholder:
-    return Keyholder("Dora Paz")
 
 
 async def move_clocks(box: Letterbox, page: Page, days: int) -> None:

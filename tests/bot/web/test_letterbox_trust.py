@@ -1,26 +1,19 @@
 """Whom the asker's page trusts in a real browser: the unit of link and page, its list, and the phone's clock."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 
 from content.library import Library
 from storage.confidential.protocol.lists import SignedList, pin_of
 from storage.database import open_database
 from tests.fakes.letterbox import NOW, Letterbox, running
 from tests.fakes.unit import FIRST_DAY, Keyholder, Unit
-from tests.phones.letterbox_page import LetterboxPage, small_phone
+from tests.phones.letterbox_page import LetterboxPage
 
 TEXT = "Me toca evaluar la cotización de mi prima.\n¿Debo excusarme?"
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with small_phone(browser) as page:
-        yield page
 
 
 # ---------------------------------------------------------------- closed

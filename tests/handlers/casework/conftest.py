@@ -7,6 +7,7 @@ import pytest
 from content.library import Library
 from storage.database import Database
 from tests.handlers.casework.desk import Desk
+from tests.handlers.casework.office import Office
 
 
 @pytest.fixture
@@ -15,3 +16,9 @@ async def desk(database: Database, library: Library, tmp_path: Path) -> Desk:
     desk = Desk(database, library, tmp_path)
     await desk.publish()
     return desk
+
+
+@pytest.fixture
+async def office(database: Database, library: Library, tmp_path: Path) -> Office:
+    """A unit that no officer has founded yet."""
+    return Office(database, library, tmp_path)
