@@ -1,4 +1,4 @@
-"""Serves the script and style of a page; its modules are joined into one file, so that a phone does not fetch thirty.
+"""Serves the script and style of a page; its modules are joined into one file, so that a phone fetches no two dozen.
 
 Understands the forms of import and export that our modules use, each on lines of its own, and refuses every other one.
 """
