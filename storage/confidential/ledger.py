@@ -33,6 +33,18 @@ class Verb(StrEnum):
     VOUCH = "vouch"  # an officer compared the fingerprint of one who joins
     REMOVE = "remove"  # the administrator lets the officer in no more
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
+    SUSPEND = "suspend"  # the unit signed that an officer reads no more for now
+    HAND_OVER = "hand-over"  # an officer gave a colleague the key of a case
+    RECUSE = "recuse"  # an officer gave up the key of a case
+    NEW_WORDS = "new-words"  # an officer replaced words or recovery code
+    LOST_WORDS = "lost-words"  # an officer came back in with the recovery code
+    END_SESSIONS = "end-sessions"  # an officer signed out on all devices
+    SHARE_UNIT_KEY = "share-unit-key"  # another officer holds the unit's key too
+    INVITE_CUSTODIAN = "invite-custodian"  # a custodian was sent a link
+    CUSTODY = "custody"  # a recovery key was sealed to three custodians
+    REHEARSE = "rehearse"  # custodians showed that their codes open the recovery key
+    USE_RECOVERY = "use-recovery"  # two custodians used the recovery key
+    SUCCEED = "succeed"  # another key of the unit follows
 
 
 @dataclass(frozen=True, slots=True)
