@@ -106,6 +106,8 @@ def test_an_off_topic_question_finds_nothing(language: str) -> None:
 def test_typos_are_corrected() -> None:
     for text in ("que es el conflcito de interes", "puedo usar el vehículo oficail", "denuncia anonma"):
         assert FAQ.find(text, "es"), text
+    assert FAQ.find("le dieron el puesto a mi abuel", "es"), "five letters are enough"
+    assert FAQ.find("aceso de informacion", "es") == FAQ.find("acceso de informacion", "es") != ()
     assert FAQ.find("elefante", "es") == FAQ.find("xqzw jkwq", "es") == ()
 
 

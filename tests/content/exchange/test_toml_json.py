@@ -118,7 +118,13 @@ def test_all_errors_of_a_list_are_reported_together() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"id": 7, "options": 3}, {"options": [1, None, "x"]}, {"options": [{"articles": 5, "text": [], "why": 1}]}],
+    [
+        {},
+        {"id": 7, "options": 3},
+        {"options": [1, None, "x"]},
+        {"options": [{"articles": 5, "text": [], "why": 1}]},
+        {"options": [{"articles": [58, None, ["lgra-58"]]}]},
+    ],
 )
 def test_values_of_any_type_are_reported_without_failing(values: dict[str, Any]) -> None:
     assert error_lines(tiny([]), from_json(json.dumps([values, {"competency": ["a"], "variant": {"b": 1}}]).encode()))

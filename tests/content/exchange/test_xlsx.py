@@ -75,8 +75,23 @@ def test_the_header_is_frozen_texts_wrap_and_dropdowns_are_present() -> None:
     assert "draft,reviewed,published,retired" in sheet
     assert "A,B,C,D" in sheet
     ranges = re.findall(r'<dataValidation [^>]*sqref="([A-Z]+)(\d+)', sheet)
+    assert '<autoFilter ref="A1:AG2"/>' in sheet, "every column of the header and of the one scenario"
     assert len(ranges) == 3
     assert {row for _, row in ranges} == {"2"}, "from the first row below the header on"
+
+
+def test_the_header_alone_stands_out() -> None:
+    content = to_xlsx(tiny([]), [plain()])
+    sheet, styles = part(content, "xl/worksheets/sheet1.xml"), part(content, "xl/styles.xml")
+    formats = re.findall(r'<c r="[A-Z]+(\d+)" s="(\d+)"', sheet)
+    header, below = ({style for row, style in formats if row == number} for number in ("1", "2"))
+    bold = [
+        number
+        for number, one in enumerate(re.findall(r'<xf [^>]*fontId="(\d+)"', styles.split("<cellXfs")[1]))
+        if one == "1"
+    ]
+    assert header == {str(number) for number in bold}
+    assert not header & below
 
 
 @pytest.mark.parametrize("language", ["es", "en"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from content.learning import curve
+from content.learning import curve, prices
 from content.learning.cohort import PRIOR, Cohort
 from content.learning.course_index import course_index
 from content.learning.memories import Review, replay
@@ -31,13 +31,13 @@ def cohort(request: pytest.FixtureRequest) -> Cohort:
 
 
 def test_the_table_has_every_state(cohort: Cohort) -> None:
-    prices = price_table(cohort, 4)
-    assert prices.table.shape == (3, 2, 4, FINE, DAYS)
-    assert prices.table.dtype == np.float32
-    assert np.isfinite(prices.table).all()
-    assert (prices.table > 0).all()
-    assert (prices.table <= 300).all()
-    assert prices.new.shape == (3, 2)
+    found = price_table(cohort, 4)
+    assert found.table.shape == (3, 2, 4, FINE, DAYS)
+    assert found.table.dtype == np.float32
+    assert np.isfinite(found.table).all()
+    assert (found.table > 0).all()
+    assert (found.table <= 300).all()
+    assert found.new.shape == (3, 2)
 
 
 def test_each_state_of_the_table_is_looked_up_at_its_own_place() -> None:
@@ -100,3 +100,13 @@ def test_numpy_is_imported_at_first_use_only(code: str) -> None:
     """A command such as `integra --help` starts without it."""
     check = f"{code}; import sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_finer_grid_of_prices_finds_nearly_the_same(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices between those for which plans are computed are interpolated: twice as many plans move few of them."""
+    coarse = price_table(cohort, 4)
+    monkeypatch.setattr(prices, "PRICES", 2 * prices.PRICES - 1)
+    fine = price_table.__wrapped__(cohort, 4)
+    matters = fine.table > 1
+    assert np.median(np.abs(np.log(coarse.table / fine.table))[matters]) < 0.035
+    assert np.abs(np.log(coarse.new / fine.new)).max() < 0.04
