@@ -164,6 +164,7 @@ QUESTIONS = [
     "y si no denuncio",
     "regalo de proveedor?",
     "¿y mi prima?",
+    "¿y mi prima",
     "can i accept a gift",
     "my boss asks me to sign, what do i do",
     "is it legal to hire my cousin",
@@ -207,6 +208,10 @@ def test_a_question_is_detected(text: str) -> None:
 @pytest.mark.parametrize("text", NOT_QUESTIONS)
 def test_greetings_codes_and_statements_are_not_questions(text: str) -> None:
     assert not FAQ.is_question(text)
+
+
+def test_a_call_for_help_that_no_word_explains_gets_one_entry_on_all_violence() -> None:
+    assert [one.id for one in FAQ.find_support("xqzw jkwq", "es", None, limit=3)] == ["violencia-en-el-trabajo"]
 
 
 # ---------------------------------------------------------------- invalid files

@@ -75,6 +75,13 @@ def test_columns_may_be_reordered_and_named_by_key_and_rows_may_be_blank() -> No
     assert nothing_changes(tiny([plain()]), csv_table.parse_table([*reversed_rows, ["", "  "], []]))
 
 
+def test_spaces_around_ids_and_days_change_nothing() -> None:
+    padded = ["id", "competency", "variant", "state", "reviewed_on"]
+    places = [number for number, column in enumerate(csv_table.COLUMNS) if column.key in padded]
+    rows = [[f"  {cell} " if at in places else cell for at, cell in enumerate(row)] for row in sheet()[1:]]
+    assert nothing_changes(tiny([plain()]), csv_table.parse_table([sheet()[0], *rows]))
+
+
 def test_the_columns_of_the_fourth_option_are_optional() -> None:
     rows = [[cell for cell, head in zip(row, HEADERS, strict=True) if "opción D" not in head] for row in sheet()]
     assert len(rows[0]) == len(HEADERS) - 5

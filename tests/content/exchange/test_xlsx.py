@@ -160,6 +160,12 @@ def test_a_text_that_does_not_fit_a_cell_is_refused(words: str) -> None:
         to_xlsx(tiny([]), [plain(reviewer=words)])
 
 
+@pytest.mark.parametrize("words", ["x" * 32_767, "😀" * 16_383])
+def test_a_text_that_just_fits_a_cell_is_kept(words: str) -> None:
+    library = tiny([plain(reviewer=words)])
+    assert nothing_changes(library, from_xlsx(to_xlsx(library, [plain(reviewer=words)])))
+
+
 @pytest.mark.parametrize("missing", ["xlsxwriter", "python_calamine"])
 def test_without_the_extra_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     content = to_xlsx(tiny([]), [plain()])

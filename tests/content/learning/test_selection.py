@@ -159,6 +159,17 @@ def test_every_season_of_a_competency_has_months() -> None:
     assert named <= SEASONS.keys()
 
 
+def test_the_months_of_a_season_are_those_of_its_risk() -> None:
+    """Gifts come at Christmas, declarations in May, municipal governments change on 10 October."""
+    assert SEASONS == {
+        "regalos": (12, 1),
+        "declaraciones": (4, 5),
+        "cierre-anual": (11, 12),
+        "elecciones": (),
+        "entrega-recepcion": (9, 10),
+    }
+
+
 # ---------------------------------------------------------------- texts
 
 

@@ -109,7 +109,10 @@ def test_drafts_are_not_counted_for_positions_and_retired_scenarios_are_not_chec
 
 @pytest.mark.parametrize(
     ("statistic", "freedom", "tail"),
-    [(3.841, 1, 0.05), (6.635, 1, 0.01), (5.991, 2, 0.05), (9.210, 2, 0.01), (7.815, 3, 0.05), (11.345, 3, 0.01)],
+    [
+        *[(3.841, 1, 0.05), (6.635, 1, 0.01), (5.991, 2, 0.05), (9.210, 2, 0.01), (7.815, 3, 0.05), (11.345, 3, 0.01)],
+        *[(9.488, 4, 0.05), (13.277, 4, 0.01), (11.070, 5, 0.05), (15.086, 5, 0.01), (12.592, 6, 0.05)],
+    ],
 )
 def test_the_chi_square_tail_matches_printed_tables(statistic: float, freedom: int, tail: float) -> None:
     assert chi_square_tail(statistic, freedom) == pytest.approx(tail, abs=2e-5)
