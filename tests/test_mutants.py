@@ -69,7 +69,8 @@ def test_the_nearest_tests_that_call_a_function_come_first() -> None:
 
     assert chosen("add") == [own, folder, far, near, whole]
     assert chosen("add", 2.1) == [own, folder, far]
-    assert chosen("Box.take") == [own, far]
+    assert chosen("Box.take") == [own, far, folder, near, whole], "what others call of the file may use it, kept"
+    assert chosen("Box.take", 1.1) == [own, far]
     assert chosen("new") == [own, "tests/storage/queue/b.py"], "nothing is known to call it"
     assert set(chosen("")) == {own, folder, far, near, whole}
     assert chosen("new", path="storage/queue/inner/a.py") == [own, "tests/storage/queue/b.py"][::-1], "the folder above"

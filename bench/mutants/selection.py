@@ -33,22 +33,35 @@ class CallMap:
         """Tests that may see the change, the likeliest first, of at most `limit` seconds altogether.
 
         First the file's own tests, with what is new in them since the map was made; then the tests that call its
-        function, or outside functions anything of its file. Where none does, it may run in a process of its own, or in
-        a fixture that tests share: then all tests of its folder, or of the nearest above it that has some, whatever
-        they take. `files`: all test files.
+        function; then those that call anything of its file, as what is computed once and kept is recorded of the first
+        caller alone. Where none calls it, it may run in a process of its own, or in a fixture that tests share: then
+        all tests of its folder, or of the nearest above it that has some, whatever they take. `files`: all test files.
         """
         own = [file for file in sorted(files) if _distance(point.path, file) == 0]
-        calling = {test for name, tests in self.callers.items() if _is_of(name, point) for test in tests}
+        calling, of_file = self._callers(point)
         if not calling:
             return own + [file for file in _of_folder(point.path, files) if file not in own]
-        others = [test for test in calling if test.partition("::")[0] not in own]
+        others = [test for test in of_file if test.partition("::")[0] not in own]
+        nearest = sorted(others, key=lambda test: (_distance(point.path, test), self.seconds[test], test))
         chosen, total = own, 0.0
-        for test in sorted(others, key=lambda test: (_distance(point.path, test), self.seconds[test], test)):
+        for test in sorted(nearest, key=lambda test: test not in calling):
             total += self.seconds[test] + 0.005
             if total > limit:
                 break
             chosen.append(test)
         return chosen
+
+    def _callers(self, point: Point) -> tuple[set[str], set[str]]:
+        """The tests that call the function of a change, and those that call anything of its file."""
+        here: set[str] = set()
+        of_file: set[str] = set()
+        for name, tests in self.callers.items():
+            path, _, function = name.partition(":")
+            if path == point.path:
+                of_file |= tests
+                if point.function in ("", function):
+                    here |= tests
+        return here, of_file
 
 
 def _of_folder(path: str, files: Collection[str]) -> list[str]:
@@ -59,12 +72,6 @@ def _of_folder(path: str, files: Collection[str]) -> list[str]:
         found = sorted(file for file in files if PurePosixPath(file).parent == place)
         place = place.parent
     return found
-
-
-def _is_of(function: str, point: Point) -> bool:
-    """Whether it is the function in which the change is made, or any of its file if that is outside functions."""
-    path, _, name = function.partition(":")
-    return path == point.path and point.function in ("", name)
 
 
 def _distance(path: str, test: str) -> int:
