@@ -85,6 +85,14 @@ def test_an_impossible_number_is_refused(field: str, number: Number) -> None:
     assert raised.value.position == 1
 
 
+@pytest.mark.parametrize("field", ["day", "times"])
+def test_a_sent_prompt_of_no_day_or_never_sent_is_refused(field: str) -> None:
+    value = bytearray(SENT)
+    np.frombuffer(value, sent.text_dtype(), count=1, offset=sent.header_dtype().itemsize)[field] = 0
+    with pytest.raises(MemoryFormatError, match="is impossible"):
+        choose(LIBRARY, [Learner(1, PACKED, bytes(value))], TODAY)
+
+
 POSSIBLE: dict[str, tuple[Number, ...]] = {
     "known": (0, 1),
     "stability": (np.log(0.1), np.log(3000)),

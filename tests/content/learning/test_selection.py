@@ -154,6 +154,14 @@ def test_the_season_brings_no_text_back_within_sixty_days(days: int, comes: bool
     assert (choice.scenario.competency in in_season) is comes
 
 
+def test_a_mistake_in_season_is_still_called_a_mistake() -> None:
+    """The season is the reason only where another rule would have come without it."""
+    (gift, *_) = [rule for rule in COMPETENCIES if "regalos" in LIBRARY.competencies[rule].seasons]
+    history = [replace(one, day=date(2027, 1, 4), is_right=one.competency != gift) for one in first_answers()]
+    choice = choose_one(LIBRARY, date(2027, 1, 25), replay([history])[0], prompted(history))
+    assert (choice.scenario.competency, choice.reason) == (gift, Reason.MISTAKE)
+
+
 def test_every_season_of_a_competency_has_months() -> None:
     named = {season for one in LIBRARY.competencies.values() for season in one.seasons}
     assert named <= SEASONS.keys()
