@@ -1,32 +1,25 @@
 """Sign-up with an invite, sign-in with a passphrase that never reaches the server, sign-out, and the start page."""
 
-import asyncio
-import base64
 import hashlib
 import hmac
 import json
-import os
 from typing import Annotated, Any, Final
 
 from aiohttp import web
-from cryptography.exceptions import InvalidKey
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from pydantic import StringConstraints
 
-from bot.console import site
+from bot.console import auth_keys, site
 from bot.web.app_keys import DATABASE, SECRETS
 from handlers.casework import joining
 from storage.confidential import officers
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
+from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
 
-MEMORY_KIB = 19456  # of Argon2id; with two iterations about 50 ms per hash
-
 _JOINING: Final = fields.record(join=readers.JOIN, proof=readers.PROOF)
-_hash_slots = asyncio.Semaphore(2)  # concurrent hashes: guessing passphrases cannot exhaust the memory
 
 Token = Annotated[str, StringConstraints(max_length=64)]
 Mail = Annotated[str, StringConstraints(max_length=200)]
@@ -134,7 +127,7 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    credentials = (posted.salt, await _hash_auth_key(posted.auth))
+    credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].write() as tx:
@@ -167,7 +160,7 @@ async def begin_signin(request: web.Request) -> web.Response:
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, email)
     made_up = hmac.new(request.config_dict[SECRETS].csrf, b"salt|" + email.encode(), hashlib.sha256).digest()[:16]
-    return web.json_response({"salt": known.salt if known else _b64(made_up)})
+    return web.json_response({"salt": known.salt if known else encode(made_up)})
 
 
 @routes.post("/signin")
@@ -176,7 +169,7 @@ async def sign_in(request: web.Request) -> web.Response:
     posted = site.posted_json(request, SignIn)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
-    is_right = await _matches(posted.auth, known.auth_hash if known else await _dummy_hash())
+    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
     if known is None or not is_right:
         return web.json_response({"error": "signin"}, status=403)
     return await _open_session(request, known)
@@ -222,41 +215,3 @@ async def pulse(request: web.Request) -> web.Response:
     """Keep the session from becoming idle while the officer works in the tab; the middleware records the visit."""
     site.require_officer(request)
     return web.Response(status=204)
-
-
-# ---------------------------------------------------------------- the auth key
-
-
-async def _hash_auth_key(auth: str) -> str:
-    def derive() -> str:
-        kdf = Argon2id(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=MEMORY_KIB)
-        return kdf.derive_phc_encoded(auth.encode())
-
-    async with _hash_slots:
-        return await asyncio.to_thread(derive)
-
-
-async def _matches(auth: str, auth_hash: str) -> bool:
-    def verify() -> bool:
-        try:
-            Argon2id.verify_phc_encoded(auth.encode(), auth_hash)
-        except InvalidKey:
-            return False
-        return True
-
-    async with _hash_slots:
-        return await asyncio.to_thread(verify)
-
-
-_dummy_hashes: list[str] = []
-
-
-async def _dummy_hash() -> str:
-    """Return a hash that no auth key matches, made once: verifying against it takes as long as against a real one."""
-    if not _dummy_hashes:
-        _dummy_hashes.append(await _hash_auth_key(_b64(os.urandom(32))))
-    return _dummy_hashes[0]
-
-
-def _b64(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
