@@ -44,7 +44,7 @@ async def invite(
     role: Annotated[OfficerRole, typer.Option()],
     institution: Annotated[str | None, typer.Option(help="Code of a liaison's institution.")] = None,
 ) -> None:
-    """Print a one-time sign-up link, good for seven days."""
+    """Print a one-time sign-up link, good for seven days; also for who left, or has lost words that open no keys."""
     settings = config.load()
     await schema.migrate(settings.database)
     async with wiring.build(settings) as app, app.database.write() as tx:
@@ -57,7 +57,11 @@ async def invite(
             unit = await _unit_of_link(tx, app.installation.unit, role)
             token = await officers.invite(tx, email, name, role, place.id if place else None, wiring.system_clock())
         except officers.OfficerExists:
-            fail(f"{email}: has signed up already")
+            fail(
+                f"{email}: has signed up already, with keys; with the recovery code they make new words at "
+                f"{settings.public_url}/console/lost, and who is to join with new keys is ended under Llaves in the "
+                "console first, or removed: integra officer remove"
+            )
         except ValueError as error:
             fail(f"{email}: {error}")
     print_line(f"{settings.public_url}/console/signup#{token}{unit}")
@@ -76,7 +80,7 @@ async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> 
 @officer_commands.command("list")
 @async_command
 async def list_officers() -> None:
-    """Who may sign in to the console, and who was invited or has left."""
+    """Who may sign in to the console, and who was invited, is suspended or has left."""
     settings = config.load()
     await schema.migrate(settings.database)
     async with wiring.build(settings) as app, app.database.read() as tx:
@@ -99,10 +103,10 @@ async def remove(email: str) -> None:
     settings = config.load()
     await schema.migrate(settings.database)
     async with wiring.build(settings) as app, app.database.write() as tx:
-        known = {one.email: one for one in await officers.all_officers(tx)}
-        officer = known.get(officers.normalize_email(email))
-        if officer is None:
+        known = await officers.by_email(tx, email)
+        if not known:
             fail(f"{email}: no such officer; integra officer list names all")
+        officer = min(known, key=lambda one: one.state in officers.GONE)
         await officers.leave(tx, [officer.id])
         now = wiring.system_clock().astimezone(ZoneInfo(settings.timezone))
         await ledger.append(tx, app.secrets.audit, officer.id, Verb.REMOVE, "", now)

@@ -1,7 +1,10 @@
 """Officers of the unit: their invites, wrapped keys, notebooks and sessions.
 
-invited --sign up--> pending --named in a signed list--> active --ended in a signed list--> left
+invited --sign up--> pending --named in a signed list--> active --ended in a signed list--> left or suspended
 invited --sign up--> active     (liaisons and authors read no queries; the first officer signs the first list)
+active --invited again--> invited     (liaisons and authors, who have no keys to lose)
+
+No state leads out of left and suspended: a new invite to the same address makes another officer, with another id.
 """
 
 import base64
@@ -50,7 +53,12 @@ class OfficerState(StrEnum):
     INVITED = "invited"  # has a link, no keys yet
     PENDING = "pending"  # has keys that the unit has not signed
     ACTIVE = "active"
+    SUSPENDED = "suspended"
     LEFT = "left"
+
+
+GONE = (OfficerState.SUSPENDED, OfficerState.LEFT)
+CAN_SIGN_IN = (OfficerState.PENDING, OfficerState.ACTIVE)
 
 
 class OfficerExists(Exception):
@@ -147,9 +155,6 @@ _COLUMNS = (
 )
 
 
-_CAN_SIGN_IN = (OfficerState.PENDING.value, OfficerState.ACTIVE.value)
-
-
 def _stored(text: str | None) -> Any:
     """A stored JSON value; None where there is none."""
     return None if text is None else json.loads(text)
@@ -185,7 +190,8 @@ async def invite(
 ) -> str:
     """Invite an officer and return the one-time token; a newer invite to the same address replaces the older one.
 
-    Raises ValueError (no such role, no address, no name) and OfficerExists.
+    Who has an account without keys is invited again, and signs in no more until then. Raises ValueError (no such role,
+    no address, no name) and OfficerExists.
     """
     email, name, role = normalize_email(email), " ".join(name.split()), Role(role)
     if not name or "@" not in email.strip("@") or len(email) > 200 or len(name) > 120:
@@ -194,16 +200,16 @@ async def invite(
         fields.name(name, "name")
     except Malformed as fault:
         raise ValueError("the name is too long or has characters that cannot be shown") from fault
-    known = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == email))).one_or_none()
-    facts = {"name": name, "role": role.value, "institution_id": institution_id}
+    known = next((one for one in await by_email(tx, email) if one.state not in GONE), None)
+    facts = {"name": name, "role": role.value, "institution_id": institution_id, "state": OfficerState.INVITED.value}
     if known is None:
         officer_id = _random(16)
-        facts |= {"id": officer_id, "email": email, "state": OfficerState.INVITED.value}
-        await tx.execute(insert(schema.officers).values(**facts))
-    elif known.state == OfficerState.INVITED:
+        await tx.execute(insert(schema.officers).values(id=officer_id, email=email, **facts))
+    elif known.state is OfficerState.INVITED or known.role not in READER_ROLES:
         officer_id = known.id
         await tx.execute(update(schema.officers).where(schema.officers.c.id == officer_id).values(**facts))
         await tx.execute(delete(schema.invites).where(schema.invites.c.officer_id == officer_id))
+        await end_sessions(tx, [officer_id])
     else:
         raise OfficerExists(known.id)
     token = _random(24)
@@ -283,11 +289,11 @@ async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
     )
 
 
-async def leave(tx: Transaction, officer_ids: Collection[str]) -> None:
-    """Record that officers have left the unit, and sign them out everywhere."""
-    table, sessions = schema.officers, schema.sessions
-    await tx.execute(update(table).where(table.c.id.in_(officer_ids)).values(state=OfficerState.LEFT.value))
-    await tx.execute(delete(sessions).where(sessions.c.officer_id.in_(officer_ids)))
+async def leave(tx: Transaction, officer_ids: Collection[str], state: OfficerState = OfficerState.LEFT) -> None:
+    """Record that officers have left the unit or are suspended, and sign them out everywhere."""
+    table = schema.officers
+    await tx.execute(update(table).where(table.c.id.in_(officer_ids)).values(state=state.value))
+    await end_sessions(tx, officer_ids)
 
 
 # ---------------------------------------------------------------- officers
@@ -296,6 +302,12 @@ async def leave(tx: Transaction, officer_ids: Collection[str]) -> None:
 async def by_id(tx: Transaction, officer_id: str) -> Officer | None:
     row = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.id == officer_id))).one_or_none()
     return None if row is None else _officer(row)
+
+
+async def by_email(tx: Transaction, email: str) -> list[Officer]:
+    """Who has or had this mail address: at most one of them is not gone."""
+    rows = await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == normalize_email(email)))
+    return [_officer(row) for row in rows]
 
 
 async def all_officers(tx: Transaction) -> list[Officer]:
@@ -309,7 +321,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
     table = schema.officers
     extra = (table.c.salt, table.c.auth_hash, table.c.bundle, table.c.unit_bundle, table.c.notebook)
     statement = select(*_COLUMNS, *extra, table.c.notebook_version).where(
-        table.c.email == normalize_email(email), table.c.state.in_(_CAN_SIGN_IN)
+        table.c.email == normalize_email(email), table.c.state.in_(CAN_SIGN_IN)
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
@@ -359,7 +371,7 @@ async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
             schema.sessions.c.token_hash == _hash(token),
             schema.sessions.c.expires_at > now,
             schema.sessions.c.seen_at > now - timedelta(minutes=IDLE_MINUTES),
-            schema.officers.c.state.in_(_CAN_SIGN_IN),
+            schema.officers.c.state.in_(CAN_SIGN_IN),
         )
     )
     row = (await tx.execute(statement)).one_or_none()
@@ -373,6 +385,11 @@ async def touch(tx: Transaction, key: str, now: datetime) -> None:
 
 async def end_session(tx: Transaction, key: str) -> None:
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.token_hash == key))
+
+
+async def end_sessions(tx: Transaction, officer_ids: Collection[str]) -> None:
+    """Sign officers out on all devices."""
+    await tx.execute(delete(schema.sessions).where(schema.sessions.c.officer_id.in_(officer_ids)))
 
 
 async def delete_expired(tx: Transaction, now: datetime) -> None:

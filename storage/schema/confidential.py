@@ -5,12 +5,14 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Index,
     Integer,
     SmallInteger,
     String,
     Table,
     Text,
     false,
+    text,
 )
 
 from storage.database import UtcDateTime
@@ -18,23 +20,27 @@ from storage.schema.base import Id, metadata
 
 # ---------------------------------------------------------------- officers
 
+NOT_GONE = text("state NOT IN ('suspended', 'left')")
+
 officers = Table(
     "officers",
     metadata,
     Column("id", String(22), primary_key=True),  # random
-    Column("email", String(200), nullable=False, unique=True),
+    Column("email", String(200), nullable=False),  # of one officer who may sign in, and of all who were before
     Column("name", String(120), nullable=False),
     Column("role", String(8), nullable=False),  # officer | liaison | author | admin
     Column("institution_id", Id, ForeignKey("institutions.id")),  # of a liaison
-    Column("state", String(8), nullable=False),  # invited | pending | active | left
+    Column("state", String(9), nullable=False),  # invited | pending | active | suspended | left
     Column("joining", Text),  # a reader's join statement with its proofs (canonical JSON)
     Column("salt", Text),  # PBKDF2 salt of the passphrase, base64url
     Column("auth_hash", Text),  # Argon2id of the auth key
     Column("bundle", Text),  # private keys, wrapped with the passphrase (canonical JSON, as all boxes)
-    Column("recovery_bundle", Text),  # the same, wrapped with the recovery code
+    Column("code_hash", Text),  # Argon2id of what the browser derives from the recovery code
+    Column("recovery_bundle", Text),  # the private keys again, wrapped with the recovery code
     Column("unit_bundle", Text),  # the unit's signing key, wrapped for the head officer
     Column("notebook", Text),  # what the officer has seen, encrypted
     Column("notebook_version", Integer),
+    Index("uq_officers_email_not_gone", "email", unique=True, sqlite_where=NOT_GONE, postgresql_where=NOT_GONE),
 )
 
 invites = Table(

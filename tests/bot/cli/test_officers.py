@@ -100,6 +100,33 @@ def test_an_officer_on_the_list_still_reads_new_queries_until_a_list_ends_them(
     assert "still sealed" not in integra("officer", "remove", BETO).out
 
 
+def test_who_was_suspended_is_listed_so_and_is_invited_as_another_officer(integra: Integra, tmp_path: Path) -> None:
+    migrated(integra, tmp_path)
+    write(tmp_path, sign_up_beto)
+
+    async def suspend(tx: Transaction) -> None:
+        (beto,) = await officers.all_officers(tx)
+        await officers.leave(tx, [beto.id], OfficerState.SUSPENDED)
+
+    write(tmp_path, suspend)
+    integra("officer", "invite", BETO, "--name", "Beto Paz", "--role", "author")
+    rows = [line.split() for line in integra("officer", "list").out.splitlines()[1:]]
+    assert rows == [["Beto", BETO, "author", "suspended"], ["Beto", "Paz", BETO, "author", "invited"]]
+    assert integra("officer", "remove", BETO).out == "Beto Paz is signed out and cannot sign in any more.\n"
+
+
+def test_a_lost_passphrase_that_opens_no_keys_is_replaced_by_a_new_invitation(integra: Integra, tmp_path: Path) -> None:
+    migrated(integra, tmp_path)
+    write(tmp_path, sign_up_beto)
+    assert "/console/signup#" in integra("officer", "invite", BETO, "--name", "Beto", "--role", "author").out
+
+    async def look(tx: Transaction) -> None:
+        assert await states(tx) == [(BETO, "invited")]
+        assert await officers.credentials(tx, BETO) is None
+
+    write(tmp_path, look)
+
+
 # ---------------------------------------------------------------- the audit log
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from storage import schema
 from storage.confidential import officers
@@ -86,6 +87,49 @@ async def test_an_officer_with_keys_cannot_be_invited_again(database: Database) 
             await officers.invite(tx, "CARMEN@ueipci.example", "Carmen", "officer", None, NOW)
 
 
+@pytest.mark.parametrize("gone", officers.GONE)
+async def test_who_is_gone_is_invited_as_another_officer(database: Database, gone: OfficerState) -> None:
+    former = await joined(database)
+    async with database.write() as tx:
+        await officers.leave(tx, [former], gone)
+        token = await officers.invite(tx, "CARMEN@ueipci.example", "Carmen Ríos Paz", "admin", None, NOW)
+        again = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos Paz", "admin", None, NOW)
+        with pytest.raises(InviteRefused):
+            await officers.by_invite(tx, token, NOW)
+        new = await officers.sign_up(tx, again, *CREDENTIALS, OfficerState.ACTIVE, NOW, KEYS)
+        rows = {one.id: (one.name, one.state) for one in await officers.by_email(tx, "carmen@ueipci.example")}
+        known = await officers.credentials(tx, "carmen@ueipci.example")
+    assert rows == {former: ("Carmen Ríos", gone), new: ("Carmen Ríos Paz", OfficerState.ACTIVE)}
+    assert known is not None
+    assert known.officer.id == new
+
+
+async def test_one_officer_at_a_time_has_an_address(database: Database) -> None:
+    former = await joined(database)
+    async with database.write() as tx:
+        await officers.leave(tx, [former])
+    await joined(database)
+    returned = update(schema.officers).where(schema.officers.c.id == former).values(state=OfficerState.ACTIVE.value)
+    with pytest.raises(IntegrityError):
+        async with database.write() as tx:
+            await tx.execute(returned)
+
+
+async def test_who_has_no_keys_is_invited_again_and_signs_in_no_more_until_then(database: Database) -> None:
+    async with database.write() as tx:
+        token = await officers.invite(tx, "lia@leon.example", "Lía", "liaison", None, NOW)
+        lia = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW)
+        cookie = await officers.open_session(tx, lia, NOW)
+        token = await officers.invite(tx, "lia@leon.example", "Lía Paz", "liaison", None, NOW)
+        assert await officers.session(tx, cookie, NOW) is None
+        assert (await tx.execute(select(schema.sessions))).all() == []
+        assert await officers.credentials(tx, "lia@leon.example") is None
+        assert await officers.sign_up(tx, token, "new salt", "new hash", OfficerState.ACTIVE, NOW) == lia
+        known = await officers.credentials(tx, "lia@leon.example")
+    assert known is not None
+    assert (known.salt, known.auth_hash, known.officer.name) == ("new salt", "new hash", "Lía Paz")
+
+
 @pytest.mark.parametrize(
     ("email", "name", "role"),
     [("carmen", "Carmen", "officer"), ("c@x.mx", " ", "officer"), ("c@x.mx", "Carmen", "boss"), ("@", "C", "admin")],
@@ -142,19 +186,22 @@ async def test_opening_a_session_deletes_those_that_are_idle_or_expired(
         assert len((await tx.execute(select(schema.sessions))).all()) == count
 
 
-async def test_an_officer_who_leaves_is_signed_out_everywhere_and_signs_in_no_more(database: Database) -> None:
+@pytest.mark.parametrize("gone", officers.GONE)
+async def test_an_officer_who_is_gone_is_signed_out_everywhere_and_signs_in_no_more(
+    database: Database, gone: OfficerState
+) -> None:
     carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
     async with database.write() as tx:
         tokens = [await officers.open_session(tx, carmen, NOW) for _ in range(3)]
         other = await officers.open_session(tx, dora, NOW)
-        await officers.leave(tx, [carmen])
+        await officers.leave(tx, [carmen], gone)
         assert [await officers.session(tx, token, NOW) for token in tokens] == [None] * 3
         assert await officers.session(tx, other, NOW) is not None
         assert {*await tx.scalars(select(schema.sessions.c.officer_id))} == {dora}
         assert await officers.credentials(tx, "carmen@ueipci.example") is None
         left = await officers.by_id(tx, carmen)
     assert left is not None
-    assert left.state is OfficerState.LEFT
+    assert left.state is gone
     assert not left.reads_cases
 
 
