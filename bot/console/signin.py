@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 from bot.console import auth_keys, site
 from bot.web.app_keys import DATABASE, SECRETS
 from handlers.casework import joining
-from storage.confidential import officers
+from storage.confidential import accounts, officers
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol.canonical import encode
@@ -41,6 +41,7 @@ class SignUp(site.PostedModel):
     token: Token
     salt: Salt
     auth: Auth
+    code_auth: Auth | None = None
     joining: Protocol | None = None
     bundle: Protocol | None = None
     recovery_bundle: Protocol | None = None
@@ -52,6 +53,8 @@ class SignUp(site.PostedModel):
         """The keys of a reader; None for the other roles. Raises Malformed."""
         if self.joining is None:
             return None
+        if self.code_auth is None:
+            raise Malformed("code_auth")
         _JOINING(self.joining, "joining")
         for name in ("bundle", "recovery_bundle", "notebook"):
             fields.BOX(getattr(self, name), name)
@@ -128,12 +131,15 @@ async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
     credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
+    code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
             context = site.officer_context(request, tx, officer)
             state = await joining.accept_invite(context, posted.token, credentials, keys, posted.list)
+            if keys is not None:
+                await accounts.keep_code(tx, officer.id, code_hash)
     except Malformed:
         raise web.HTTPUnprocessableEntity from None
     except InviteRefused:

@@ -27,7 +27,9 @@ SESSION_COOKIE = "session"
 GATE_COOKIE = "gate"  # before sign-in: a random value that the page's CSRF token is bound to
 PATH = "/console"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-PUBLIC_PATHS = frozenset(f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin"))
+PUBLIC_PATHS = frozenset(
+    f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin", "lost", "lost/begin")
+)
 """The paths that need no session."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")

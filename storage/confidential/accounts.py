@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, select, update
 
 from storage import schema
 from storage.confidential import officers
-from storage.confidential.officers import Officer
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import canonical
 from storage.database import Transaction
@@ -36,9 +35,9 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An officer who can sign in, with what words and code are checked by."""
+    """What words and code of an officer who can sign in are checked by."""
 
-    officer: Officer
+    id: str
     auth_hash: str
     bundle: Box | None
     code_hash: str | None  # None also of a code that was made before codes could sign in
@@ -60,10 +59,9 @@ async def _account(tx: Transaction, condition: ColumnElement[bool]) -> Account |
     columns = (table.c.id, table.c.auth_hash, table.c.bundle, table.c.code_hash, table.c.recovery_bundle)
     statement = select(*columns).where(condition, table.c.state.in_(officers.CAN_SIGN_IN))
     row = (await tx.execute(statement)).one_or_none()
-    officer = None if row is None else await officers.by_id(tx, row.id)
-    if row is None or officer is None:
+    if row is None:
         return None
-    return Account(officer, row.auth_hash, _box(row.bundle), row.code_hash, _box(row.recovery_bundle))
+    return Account(row.id, row.auth_hash, _box(row.bundle), row.code_hash, _box(row.recovery_bundle))
 
 
 def _box(text: str | None) -> Box | None:
@@ -95,7 +93,7 @@ async def replace_both(tx: Transaction, account: Account, words: Words, code: Co
 
 async def _replace(tx: Transaction, account: Account, values: dict[str, Any], *unchanged: ColumnElement[bool]) -> bool:
     table = schema.officers
-    same = (table.c.id == account.officer.id, table.c.state.in_(officers.CAN_SIGN_IN), *unchanged)
+    same = (table.c.id == account.id, table.c.state.in_(officers.CAN_SIGN_IN), *unchanged)
     changed = update(table).where(*same).values(values).returning(table.c.id)
     return (await tx.execute(changed)).scalar_one_or_none() is not None
 

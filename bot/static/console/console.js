@@ -4,12 +4,22 @@
 import { acknowledge, showFindings } from "./findings.js";
 import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
+import * as account from "./account.js";
 import * as cases from "./case.js";
 import * as readers from "./keys.js";
+import * as lost from "./lost.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
 
-const PAGES = { signin: signin.wire, signup: signup.wire, case: cases.wire, keys: readers.wire, waiting: readers.wireWaiting };
+const PAGES = {
+  signin: signin.wire,
+  signup: signup.wire,
+  lost: lost.wire,
+  account: account.wire,
+  case: cases.wire,
+  keys: readers.wire,
+  waiting: readers.wireWaiting,
+};
 
 let wired = null;
 

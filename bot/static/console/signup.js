@@ -8,6 +8,7 @@ import { sealNotebook } from "../sealing/notebooks.js";
 import { prove, spokenFingerprint } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
 import { drawWords, newId, newRecoveryCode, random, supported } from "../sealing/words.js";
+import { codeSecrets } from "./credentials.js";
 import { $, busy, post, phrase, show, showMessage, UserError, verifying } from "./page.js";
 import { checkClock, today } from "./trust.js";
 import { adoptCommand, firstList, newRecovery, recoveryKey } from "./unit.js";
@@ -131,6 +132,7 @@ async function withOwnKeys(wrap) {
     joining,
     bundle: await wrapOfficer(wrap, officer, "words"),
     recovery_bundle: await wrapOfficer(await recoveryKey(signup.code), officer, "code"),
+    code_auth: (await codeSecrets(signup.code)).auth,
     notebook: await sealNotebook(await boxKey(notebook), { v: 2, id, version: 1, unit: point, list, cases: [], passkeys: [] }),
     ...made,
   };

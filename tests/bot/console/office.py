@@ -190,6 +190,7 @@ class Desk:
         self.address = address
         self.cookie = {site.SESSION_COOKIE: token}
         self.csrf = _csrf(officers.session_key(token))
+        self.received: dict[str, str] = {}  # cookies that the newest responses have set
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
         async with (
@@ -205,6 +206,7 @@ class Desk:
             client.post(self.address + path, data=json.dumps(body), headers=given, allow_redirects=False) as answer,
         ):
             text = await answer.text()
+            self.received |= {name: morsel.value for name, morsel in answer.cookies.items()}
             return answer.status, json.loads(text) if text else None
 
 

@@ -27,7 +27,7 @@ async def with_code(database: Database, email: str = CARMEN) -> Account:
 
 async def now(database: Database, account: Account) -> Account | None:
     async with database.read() as tx:
-        return await accounts.by_id(tx, account.officer.id)
+        return await accounts.by_id(tx, account.id)
 
 
 async def test_new_words_replace_hash_and_box_and_leave_the_code(database: Database) -> None:
@@ -76,7 +76,7 @@ async def test_lost_words_replace_words_and_code_together_and_once(database: Dat
     async with database.write() as tx:
         assert await accounts.replace_both(tx, carmen, FIRST, CODE)
         assert not await accounts.replace_both(tx, carmen, SECOND, OTHER_CODE)
-    expected = Account(carmen.officer, "hash 1", box("words 1"), "code 1", box("code 1"))
+    expected = Account(carmen.id, "hash 1", box("words 1"), "code 1", box("code 1"))
     assert await now(database, carmen) == expected
 
 
@@ -84,9 +84,9 @@ async def test_lost_words_replace_words_and_code_together_and_once(database: Dat
 async def test_who_is_gone_has_no_account_and_changes_none(database: Database, gone: OfficerState) -> None:
     carmen = await with_code(database)
     async with database.write() as tx:
-        await officers.leave(tx, [carmen.officer.id], gone)
+        await officers.leave(tx, [carmen.id], gone)
         assert await accounts.by_email(tx, CARMEN) is None
-        assert await accounts.by_id(tx, carmen.officer.id) is None
+        assert await accounts.by_id(tx, carmen.id) is None
         assert not await accounts.replace_words(tx, carmen, FIRST)
         assert not await accounts.replace_code(tx, carmen, CODE)
         assert not await accounts.replace_both(tx, carmen, FIRST, CODE)

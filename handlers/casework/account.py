@@ -1,0 +1,47 @@
+"""An officer's account: new words, a new recovery code, signing out everywhere, the way back after lost words."""
+
+from handlers.casework.office import OfficerContext
+from storage.confidential import accounts, officers
+from storage.confidential.accounts import Account, Code, Words
+from storage.confidential.ledger import Verb
+from storage.confidential.protocol import boxes
+
+
+class AccountChanged(Exception):
+    """Words or code are others meanwhile; nothing was changed."""
+
+
+async def replace_words(context: OfficerContext, account: Account, words: Words) -> str:
+    """Replace the words, sign out all devices, and return the cookie of a new session for this one.
+
+    Raises AccountChanged.
+    """
+    if not await accounts.replace_words(context.tx, account, words):
+        raise AccountChanged
+    await officers.end_sessions(context.tx, [account.id])
+    await context.append_to_ledger(Verb.NEW_WORDS)
+    return await officers.open_session(context.tx, account.id, context.now)
+
+
+async def replace_code(context: OfficerContext, account: Account, code: Code, replaces: str) -> None:
+    """Replace the recovery code; `replaces` is the hash of the box that the page has read. Raises AccountChanged."""
+    known = account.recovery_bundle
+    if known is None or boxes.box_hash(known) != replaces:
+        raise AccountChanged
+    if not await accounts.replace_code(context.tx, account, code):
+        raise AccountChanged
+    await context.append_to_ledger(Verb.NEW_WORDS)
+
+
+async def recover(context: OfficerContext, account: Account, words: Words, code: Code) -> None:
+    """Replace words and code of an officer who had the code, and sign out all devices. Raises AccountChanged."""
+    if not await accounts.replace_both(context.tx, account, words, code):
+        raise AccountChanged
+    await officers.end_sessions(context.tx, [account.id])
+    await context.append_to_ledger(Verb.LOST_WORDS)
+
+
+async def sign_out_everywhere(context: OfficerContext) -> None:
+    """End the sessions of all devices, this one's too."""
+    await officers.end_sessions(context.tx, [context.officer.id])
+    await context.append_to_ledger(Verb.END_SESSIONS)
