@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.console import site
 from bot.web.app_keys import DATABASE, INSTALLATION
-from handlers.casework import cases, joining
+from handlers.casework import account, cases, joining
 from handlers.casework.joining import KeysRefused
 from storage.confidential.officers import Officer
 
@@ -15,10 +15,11 @@ routes = web.RouteTableDef()
 
 
 class PostedList(site.PostedModel):
-    """The next list with the unit's signature."""
+    """The next list with the unit's signature; `suspended` of those whom it ends did not leave for good."""
 
     list: dict[str, Any]
     signature: str
+    suspended: tuple[str, ...] = ()
 
 
 class PostedProof(site.PostedModel):
@@ -74,7 +75,9 @@ async def sign(request: web.Request) -> web.Response:
     officer, posted = site.require_reader(request), site.posted_json(request, PostedList)
     try:
         async with request.config_dict[DATABASE].write() as tx:
-            await joining.sign_list(site.officer_context(request, tx, officer), posted.model_dump())
+            context = site.officer_context(request, tx, officer)
+            await joining.sign_list(context, posted.model_dump(exclude={"suspended"}))
+            await account.suspend(context, posted.suspended)
     except KeysRefused:
         return site.conflict("keys")
     return web.json_response({}, status=201)

@@ -1,9 +1,14 @@
 """An officer's account: new words, a new recovery code, signing out everywhere, the way back after lost words."""
 
+from collections.abc import Collection
+
+from handlers.casework import joining
+from handlers.casework.joining import KeysRefused
 from handlers.casework.office import OfficerContext
 from storage.confidential import accounts, officers
 from storage.confidential.accounts import Account, Code, Words
 from storage.confidential.ledger import Verb
+from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import boxes
 
 
@@ -45,3 +50,15 @@ async def sign_out_everywhere(context: OfficerContext) -> None:
     """End the sessions of all devices, this one's too."""
     await officers.end_sessions(context.tx, [context.officer.id])
     await context.append_to_ledger(Verb.END_SESSIONS)
+
+
+async def suspend(context: OfficerContext, officer_ids: Collection[str]) -> None:
+    """Record that officers whom the newest list has ended are suspended. Raises KeysRefused."""
+    if not officer_ids:
+        return
+    known = await joining.known_lists(context)
+    ended = known.chain.by_id if known else {}
+    if known is None or any(one not in ended or ended[one]["ended"] != known.chain.serial for one in officer_ids):
+        raise KeysRefused
+    await officers.leave(context.tx, officer_ids, OfficerState.SUSPENDED)
+    await context.append_to_ledger(Verb.SUSPEND)

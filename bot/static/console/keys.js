@@ -75,14 +75,17 @@ function showReaders(chain) {
   $("#readers").replaceChildren(...chain.newest.readers.map((reader) => readerRow(reader, chain)));
 }
 
-// The holder of the unit's key can sign that another officer has left.
+// The holder of the unit's key can sign that another officer has left or is suspended: to the list both are the same.
 function readerRow({ join: { name, role, id }, ended }, chain) {
   const standing = isActive(chain, id) ? phrase("is_active") : phrase("is_ended", { serial: ended });
   const row = filled("#reader", { name, kind: phrase("is_" + role), standing });
   const isEndable = Boolean(keys().unitKey) && role === "officer" && id !== keys().id && isActive(chain, id);
-  show($("details", row), isEndable);
-  $("button", row).textContent = phrase("end", { name });
-  $("form", row).addEventListener("submit", (event) => act(event, () => signNext({ ended: [id] })));
+  for (const [part, suspended] of [["end", []], ["suspend", [id]]]) {
+    const details = $(`[data-part="${part}"]`, row);
+    show(details, isEndable);
+    $("button", details).textContent = phrase(part, { name });
+    $("form", details).addEventListener("submit", (event) => act(event, () => signNext({ ended: [id] }, suspended)));
+  }
   return row;
 }
 
@@ -148,11 +151,11 @@ async function vouch({ join, own, vouched }, needed) {
 const signFor = ({ join, own, vouched }, needed) =>
   signNext({ added: [{ join, proofs: [own, ...vouched.slice(0, needed)].sort(byId) }] });
 
-async function signNext(changes) {
+async function signNext(changes, suspended = []) {
   const chain = await refresh();
   checkClock();
   const signed = await verifying("altered_join", () => nextList(keys().unitKey, chain, today(), changes));
-  const { status } = await post("/console/keys", signed);
+  const { status } = await post("/console/keys", { ...signed, suspended });
   if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
 }
 

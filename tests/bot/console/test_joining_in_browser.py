@@ -8,6 +8,8 @@ from playwright.async_api import Browser, expect
 from sqlalchemy import delete, select, update
 
 from storage import schema
+from storage.confidential import officers
+from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.canonical import canonical
 from tests.bot.console.office import Office
@@ -42,6 +44,11 @@ async def join_by_vouching(office: Office, head: Tab, other: Tab, email: str, na
 async def sign_that_dora_left(head: Tab) -> None:
     await head.page.get_by_role("row", name="Dora Luna").get_by_text("Dejó la unidad…").click()
     await head.page.get_by_role("button", name="Firmar que Dora Luna dejó la unidad").click()
+
+
+async def sign_that_dora_is_suspended(head: Tab) -> None:
+    await head.page.get_by_role("row", name="Dora Luna").get_by_text("Suspender…").click()
+    await head.page.get_by_role("button", name="Firmar la suspensión de Dora Luna").click()
 
 
 async def test_the_unit_is_adopted_by_the_command_that_its_first_officer_reads_out(
@@ -160,7 +167,7 @@ async def test_who_left_reads_no_new_letter_and_keeps_the_name_under_old_ones(br
 
         await open_keys(carmen)
         await sign_that_dora_left(carmen)
-        await expect(carmen.page.get_by_text("Ha dejado la unidad (lista 3)")).to_be_visible()
+        await expect(carmen.page.get_by_text("Ya no lee consultas nuevas (lista 3)")).to_be_visible()
         await carmen.page.get_by_role("link", name="Expedientes", exact=True).click()
         await carmen.open_first_case()
         await expect(carmen.page.locator(".letter.officer h3")).to_contain_text("ha dejado la unidad")
@@ -215,8 +222,10 @@ async def test_a_grant_waits_for_a_list_in_force(browser: Browser, office: Offic
         await join_by_vouching(office, carmen, dora, DORA, "Dora Luna")
         await office.submit_case(QUESTION)
         await open_keys(carmen)
-        await sign_that_dora_left(carmen)
-        await expect(carmen.page.get_by_text("Ha dejado la unidad")).to_be_visible()
+        await sign_that_dora_is_suspended(carmen)
+        await expect(carmen.page.get_by_text("Ya no lee consultas nuevas (lista 3)")).to_be_visible()
+        async with office.database.read() as tx:
+            assert [one.state for one in await officers.by_email(tx, DORA)] == [OfficerState.SUSPENDED]
         office.advance_clock(days=46)
         await carmen.set_clock(office.now)
         await carmen.sign_in(CARMEN)
