@@ -1,6 +1,7 @@
 // The entry script: initialises each page as it appears. htmx swaps pages in place, so that the keys in vault.js
 // survive navigation; a full page load discards them.
 
+import { acknowledgeChanges, renderChanges } from "./changes.js";
 import { acknowledge, showFindings } from "./findings.js";
 import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
@@ -31,6 +32,7 @@ function wire() {
   if (!isFirst) $("#page h1")?.focus();
   showLock();
   showFindings();
+  renderChanges();
   PAGES[wired.dataset.page]?.();
 }
 
@@ -51,6 +53,7 @@ document.addEventListener("click", (event) => {
   const action = event.target.closest("[data-action]")?.dataset.action;
   if (action === "lock") lock();
   if (action === "acknowledge") acknowledge();
+  if (action === "acknowledge-changes") acknowledgeChanges();
   if (action === "signout") signOut();
   if (action === "print") window.print();
 });

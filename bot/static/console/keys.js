@@ -4,6 +4,7 @@ import { Altered } from "../sealing/errors.js";
 import { isActive, isOfficer, unitFingerprint } from "../sealing/lists.js";
 import { JOIN, prove, spokenFingerprint } from "../sealing/readers.js";
 import { verify } from "../sealing/signatures.js";
+import { noteOwnList } from "./changes.js";
 import { $, busy, filled, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, isInForce, refresh, today } from "./trust.js";
@@ -157,6 +158,7 @@ async function signNext(changes, suspended = []) {
   const signed = await verifying("altered_join", () => nextList(keys().unitKey, chain, today(), changes));
   const { status } = await post("/console/keys", { ...signed, suspended });
   if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
+  noteOwnList(signed.list.serial);
 }
 
 function act(event, work) {

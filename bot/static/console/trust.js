@@ -5,6 +5,7 @@ import { Altered, Expired } from "../sealing/errors.js";
 import { dayNumber, localDay } from "../sealing/fields.js";
 import { checkInForce, parseList, unitPin, walk } from "../sealing/lists.js";
 import { compareHeads } from "../sealing/notebooks.js";
+import { showChanges } from "./changes.js";
 import { note } from "./findings.js";
 import { floorOf, raiseFloor } from "./floor.js";
 import { notebook, save } from "./notebook.js";
@@ -21,11 +22,12 @@ export const today = () => localDay(new Date());
 
 // Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain.
 export async function refresh() {
-  const { heads } = await walkLists();
+  const { heads, lists } = await walkLists();
   await verifying("altered_own", () => checkOwnKeys(newest));
   raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });
   await note(await verifying("altered_thread", () => compareHeads(notebook(), heads)));
   await remember(null);
+  showChanges(lists[0].list, newest.newest);
   return newest;
 }
 
