@@ -25,6 +25,10 @@ officer_commands = typer.Typer(help="Officers of the console.", no_args_is_help=
 
 
 LIST_WIDTH = 160  # characters of the table
+STILL_LISTED = (
+    "New queries are still sealed to the keys of who was removed: end them under Llaves in the console, which signs a "
+    "new list."
+)
 
 
 class OfficerRole(StrEnum):
@@ -56,6 +60,8 @@ async def invite(
         try:
             unit = await _unit_of_link(tx, app.installation.unit, role)
             token = await officers.invite(tx, email, name, role, place.id if place else None, wiring.system_clock())
+            former = [one.id for one in await officers.by_email(tx, email) if one.state in officers.GONE]
+            still_listed = [await _is_listed(tx, app.installation.unit, one) for one in former]
         except officers.OfficerExists:
             fail(
                 f"{email}: has signed up already, with keys; with the recovery code they make new words at "
@@ -65,6 +71,8 @@ async def invite(
         except ValueError as error:
             fail(f"{email}: {error}")
     print_line(f"{settings.public_url}/console/signup#{token}{unit}")
+    if any(still_listed):
+        print_line(STILL_LISTED)
 
 
 async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> str:
@@ -113,9 +121,7 @@ async def remove(email: str) -> None:
         still_listed = await _is_listed(tx, app.installation.unit, officer.id)
     print_line(f"{officer.name} is signed out and cannot sign in any more.")
     if still_listed:
-        print_line(
-            "New queries are still sealed to them: end them under Llaves in the console, which signs a new list."
-        )
+        print_line(STILL_LISTED)
 
 
 async def _is_listed(tx: Transaction, unit: UnitTrust, officer_id: str) -> bool:

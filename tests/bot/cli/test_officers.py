@@ -92,9 +92,13 @@ def test_an_officer_on_the_list_still_reads_new_queries_until_a_list_ends_them(
             await tx.execute(insert(schema.officers).values(columns))
 
     write(tmp_path, join)
-    assert "New queries are still sealed to them" in integra("officer", "remove", "carmen@ueipci.example").out
+    carmen = "carmen@ueipci.example"
+    assert "New queries are still sealed to" in integra("officer", "remove", carmen).out
     integra("unit", "adopt", fingerprint(unit))
-    assert "New queries are still sealed to them" in integra("officer", "remove", BETO).out
+    link, warning = integra("officer", "invite", carmen, "--name", "Carmen", "--role", "officer").out.splitlines()
+    assert "/console/signup#" in link
+    assert "New queries are still sealed to" in warning
+    assert "New queries are still sealed to" in integra("officer", "remove", BETO).out
     unit.next_list(ending=[unit.readers[1]], day=TODAY)
     write(tmp_path, unit.publish)
     assert "still sealed" not in integra("officer", "remove", BETO).out
