@@ -1,6 +1,7 @@
 """`integra officer`: invite, list and remove the console's officers."""
 
 import io
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from handlers.casework import trust
 from storage import migrate as schema
 from storage.confidential import key_lists, ledger, officers
 from storage.confidential.ledger import Verb
-from storage.confidential.officers import READER_ROLES, Role
+from storage.confidential.officers import READER_ROLES, Officer, Role
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
 from storage.people import servants
@@ -59,9 +60,10 @@ async def invite(
             fail("--institution: a liaison belongs to one; give its code")
         try:
             unit = await _unit_of_link(tx, app.installation.unit, role)
+            former = [one for one in await officers.by_email(tx, email) if one.state in officers.GONE]
+            _check_name(former, email, name)
             token = await officers.invite(tx, email, name, role, place.id if place else None, wiring.system_clock())
-            former = [one.id for one in await officers.by_email(tx, email) if one.state in officers.GONE]
-            still_listed = [await _is_listed(tx, app.installation.unit, one) for one in former]
+            still_listed = [await _is_listed(tx, app.installation.unit, one.id) for one in former]
         except officers.OfficerExists:
             fail(
                 f"{email}: has signed up already, with keys; with the recovery code they make new words at "
@@ -73,6 +75,16 @@ async def invite(
     print_line(f"{settings.public_url}/console/signup#{token}{unit}")
     if any(still_listed):
         print_line(STILL_LISTED)
+
+
+def _check_name(former: Sequence[Officer], email: str, name: str) -> None:
+    """End with a line that says so where a reader would come back under another name."""
+    known = [one.name for one in former if one.joining]
+    if known and " ".join(name.split()) not in known:
+        fail(
+            f"--name: the reader of {email} was known as {known[0]!r}; invite them under the same name, by which "
+            "colleagues see whom an asker has excluded"
+        )
 
 
 async def _unit_of_link(tx: Transaction, unit: UnitTrust, role: OfficerRole) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 from storage import schema
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
+from storage.confidential.protocol.canonical import canonical
 from storage.database import Transaction, open_database
 from tests import keys
 from tests.bot.cli.test_cli import error_line
@@ -117,6 +118,22 @@ def test_who_was_suspended_is_listed_so_and_is_invited_as_another_officer(integr
     rows = [line.split() for line in integra("officer", "list").out.splitlines()[1:]]
     assert rows == [["Beto", BETO, "author", "suspended"], ["Beto", "Paz", BETO, "author", "invited"]]
     assert integra("officer", "remove", BETO).out == "Beto Paz is signed out and cannot sign in any more.\n"
+
+
+@pytest.mark.attack
+def test_a_reader_comes_back_under_the_same_name_only(integra: Integra, tmp_path: Path) -> None:
+    migrated(integra, tmp_path)
+    dora, mail = Keyholder("Dora Luna"), "dora@ueipci.example"
+    columns = {"id": dora.id, "email": mail, "name": dora.name, "role": "officer", "state": "left"}
+
+    async def leave(tx: Transaction) -> None:
+        joining = canonical(Unit.with_recovery_key().joining(dora))
+        await tx.execute(insert(schema.officers).values(columns | {"joining": joining}))
+
+    write(tmp_path, leave)
+    refused = integra("officer", "invite", mail, "--name", "Dora Lima", "--role", "officer")
+    assert error_line(refused).startswith(f"--name: the reader of {mail} was known as 'Dora Luna'")
+    assert "signup#" in integra("officer", "invite", mail, "--name", " Dora  Luna", "--role", "officer").out
 
 
 def test_a_lost_passphrase_that_opens_no_keys_is_replaced_by_a_new_invitation(integra: Integra, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiohttp import ClientSession
 
 from bot.console import site
 from tests.bot.console.accounts import (
@@ -160,6 +161,8 @@ async def test_signing_out_everywhere_ends_the_sessions_of_all_devices(office: O
 async def test_the_page_is_for_every_officer_and_shows_codes_to_readers(office: Office, carmen: AccountHolder) -> None:
     lia = AccountHolder("", "Lía Paz", "lia@leon.example", words=Words("uno dos tres"))
     await enrol(office, lia, "liaison")
+    async with ClientSession() as client, client.get(f"{office.address}/console/account") as answer:
+        assert answer.url.path == "/console/signin"
     pages = [await (await office.signed_in(one)).get("/console/account") for one in (carmen, lia)]
     assert [status for status, _ in pages] == [200, 200]
     assert ['id="open-code"' in page for _, page in pages] == [True, False]
