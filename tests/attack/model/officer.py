@@ -94,7 +94,7 @@ class OfficerPage:
             known = await officers.credentials(tx, account.email)
             if known is None or known.bundle is None:
                 raise NotShown("no account")
-            headers = _headers(await officers.open_session(tx, known.officer.id, self.box.now))
+            headers = session_headers(await officers.open_session(tx, known.officer.id, self.box.now))
         bundle = boxes.unwrap_officer(account.wrapping, known.bundle, account.id, "words")
         if known.notebook is None or known.notebook.version < floor.version:
             raise Altered("notebook.version")
@@ -190,7 +190,8 @@ class OfficerPage:
             return response.status, await response.json() if is_json else {}
 
 
-def _headers(token: str) -> dict[str, str]:
+def session_headers(token: str) -> dict[str, str]:
+    """What a console page sends in this session."""
     key = officers.session_key(token)
     csrf = hmac.new(SECRET.csrf, key.encode(), hashlib.sha256).hexdigest()
     return {"Cookie": f"{site.SESSION_COOKIE}={token}", "X-CSRF": csrf, "Accept": "application/json"}
