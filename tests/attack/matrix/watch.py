@@ -5,9 +5,9 @@ from itertools import combinations
 
 from handlers.casework.cases import folio
 from storage.confidential.protocol.errors import ProtocolError
-from tests.attack.matrix.holdings import Holdings
-from tests.attack.matrix.people import Officer, OldBox, Outsider, Refused
-from tests.attack.matrix.table import Table
+from tests.attack.matrix.people import Officer, OldBox, Refused
+from tests.attack.matrix.table import WROTE, Table
+from tests.attack.matrix.tries import different, faults, holdings
 from tests.attack.matrix.world import World
 from tests.attack.model.rows import Snapshot
 
@@ -31,8 +31,8 @@ class Watch:
             await self._keep_first_box()
         for name in self.table.people:
             await self._ask_for(name, row)
-            self._try_keys(name)
-        self._try_keys_of_strangers()
+        may = {name: self.table.may_read(name, self.seen) for name in self.table.people}
+        self._note(faults(self.world, may, self.seen))
 
     async def lose(self, row: str, copy: Snapshot) -> None:
         """Restore the copy that lacks this letter."""
@@ -43,7 +43,7 @@ class Watch:
         """See that the server gives no case to an officer who has just left."""
         for case in {self.table.case(row) for row in self.seen}:
             if (given := await self._given(name, case)) is not None:
-                self.faults.append(f"after {self.seen[-1]}: {name} has left and is given {given}")
+                self._note([f"{name} has left and is given {given}"])
 
     async def _keep_first_box(self) -> None:
         box = OldBox("old", asker=self.world.asker("Ana"))
@@ -57,7 +57,7 @@ class Watch:
         expected = self._present(case) if name in self.table.readers(row) else None
         given = await self._given(name, case)
         if given != expected:
-            self.faults.append(f"after {row}: {name} is given {given}, not {expected}")
+            self._note([f"{name} is given {given}, not {expected}"])
         if isinstance(given, list):
             self.honest[name].update(given)
 
@@ -86,41 +86,15 @@ class Watch:
                     shown = await place(self.world.host)
                     found = {case for case in newest if shown & {self._id(case), folio(self._id(case))}}
                     if found != given:
-                        self.faults.append(f"{place.__name__} of {name}: {sorted(found)}, not {sorted(given)}")
+                        self._note([f"{place.__name__} of {name}: {sorted(found)}, not {sorted(given)}"])
 
     def _id(self, case: str) -> str:
         return self.world.asker(ASKERS[case]).case
 
     # ------------------------------------------------------------ with all keys
 
-    def _holds(self, names: Iterable[str]) -> Holdings:
-        holds = Holdings()
-        for name in names:
-            person = self.world.people.get(name)
-            if person is not None:
-                holds |= person.holds
-            if isinstance(person, Outsider):
-                holds |= Holdings(self.world.copies.public)
-        return holds
-
-    def _try_keys(self, name: str) -> None:
-        self._compare(name, self.world.copies.texts(self._holds([name])), self.table.may_read(name, self.seen))
-
-    def _try_keys_of_strangers(self) -> None:
-        """Let all who may not read a letter, so far, put their keys together."""
-        may = {name: self.table.may_read(name, self.seen) for name in self.table.people}
-        closed: dict[tuple[str, ...], set[str]] = {}
-        for row in self.seen:
-            closed.setdefault(tuple(name for name in may if row not in may[name]), set()).add(row)
-        for names, rows in closed.items():
-            if opened := sorted(rows & self.world.copies.texts(self._holds(names))):
-                self.faults.append(f"after {self.seen[-1]}: {', '.join(names)} together read {opened}")
-
-    def _compare(self, who: str, reads: Iterable[str], may: Iterable[str]) -> None:
-        if more := sorted(set(reads) - set(may)):
-            self.faults.append(f"after {self.seen[-1]}: {who} reads {more}")
-        if less := sorted(set(may) - set(reads)):
-            self.faults.append(f"after {self.seen[-1]}: {who} cannot read {less}")
+    def _note(self, found: Iterable[str]) -> None:
+        self.faults += [f"after {self.seen[-1]}: {one}" for one in found]
 
     def compare_together(self) -> None:
         """Let each two people put their keys together.
@@ -129,8 +103,8 @@ class Watch:
         """
         may = {name: self.table.may_ever(name) for name in self.table.people}
         for one, other in combinations(self.table.people, 2):
-            reads = self.world.copies.texts(self._holds([one, other]))
-            self._compare(f"{one} with {other}", reads, may[one] | may[other])
+            reads = self.world.copies.texts(holdings(self.world, [one, other]))
+            self._note(different(f"{one} with {other}", reads, may[one] | may[other]))
         for name in self.table.people:
-            wrote = {row for row in self.seen if self.table.rows[row][name] == "w"}
-            self._compare(f"{name} in the honest way", self.honest[name], may[name] - wrote)
+            wrote = {row for row in self.seen if self.table.rows[row][name] == WROTE}
+            self._note(different(f"{name} in the honest way", self.honest[name], may[name] - wrote))
