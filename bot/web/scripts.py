@@ -1,6 +1,6 @@
 """Serves the script and style of a page; its modules are joined into one file, so that a phone fetches no two dozen.
 
-Understands the forms of import and export that our modules use, each on lines of its own, and refuses every other one.
+Understands the forms of import and export of bot/web/module_forms.py, and refuses every other one.
 """
 
 import re
@@ -12,12 +12,9 @@ import rjsmin
 from aiohttp import web
 
 from bot.web.compressed import REVALIDATED, Compressed
+from bot.web.module_forms import EXPORT_LIST, EXPORTED, IMPORT, LEFT, UnknownForm, listed
+from bot.web.pruning import pruned
 from bot.web.templating import STATIC
-
-IMPORT = re.compile(r'^import (?:\* as (?P<whole>\w+)|\{(?P<names>[^}]*)\}) from "(?P<path>[^"]+)";$', re.MULTILINE)
-EXPORTED = re.compile(r"^export (?=(?:async )?(?:const|let|function|class) (?P<name>[\w$]+))", re.MULTILINE)
-EXPORT_LIST = re.compile(r"^export \{(?P<names>[^}]*)\};$", re.MULTILINE)
-LEFT = re.compile(r"^\s*(?:import|export)\b.*$|\bimport\s*[.(].*$", re.MULTILINE)
 
 
 @cache
@@ -40,17 +37,15 @@ def asset(folder: str, request: web.Request) -> web.Response:
     return make(folder).response(request, REVALIDATED)
 
 
-class UnknownForm(Exception):
-    """A module imports or exports in a way that cannot be joined, or in a circle; the message names file and line."""
-
-
 def joined(entry: Path, replaced: Mapping[Path, str] | None = None) -> str:
-    """The script of a page: each module in a function of its own, those that it imports before it, without comments.
+    """The script of a page: each module in a function of its own, those that it imports before it, without comments
+    and without what the page does not use.
 
     `replaced` has other texts for some modules, in tests. Raises UnknownForm, OSError.
     """
-    texts: dict[Path, str] = {}
-    _collect(entry.resolve(), texts, replaced or {}, ())
+    collected: dict[Path, str] = {}
+    _collect(entry.resolve(), collected, replaced or {}, ())
+    texts = pruned(collected)
     names = {path: f"${number}" for number, path in enumerate(texts)}
     return str(rjsmin.jsmin("\n".join(_wrapped(path, text, names) for path, text in texts.items())))
 
@@ -64,15 +59,15 @@ def _collect(path: Path, texts: dict[Path, str], replaced: Mapping[Path, str], a
     text = replaced[path] if path in replaced else path.read_text(encoding="utf-8")
     for found in IMPORT.finditer(text):
         _collect((path.parent / found["path"]).resolve(), texts, replaced, (*above, path))
+    if left := LEFT.search(EXPORT_LIST.sub("", EXPORTED.sub("", IMPORT.sub("", text)))):
+        raise UnknownForm(f"{path.name}: {left[0].strip()!r}")
     texts[path] = text
 
 
 def _wrapped(path: Path, text: str, names: Mapping[Path, str]) -> str:
-    """A module as a function that returns what it exports. Raises UnknownForm."""
+    """A module as a function that returns what it exports."""
     body = IMPORT.sub(lambda found: _taken(found, names[(path.parent / found["path"]).resolve()]), text)
     body = EXPORT_LIST.sub("", EXPORTED.sub("", body))
-    if left := LEFT.search(body):
-        raise UnknownForm(f"{path.name}: {left[0].strip()!r}")
     return f"const {names[path]} = (() => {{\n{body}\nreturn {{ {', '.join(_exports(text))} }};\n}})();"
 
 
@@ -80,12 +75,12 @@ def _taken(found: re.Match[str], source: str) -> str:
     """What an import becomes: names of the object that the other module's function has returned."""
     if found["whole"]:
         return f"const {found['whole']} = {source};"
-    names = re.sub(r"([\w$]+) as ([\w$]+)", r"\1: \2", found["names"])
-    return f"const {{{names}}} = {source};"
+    names = ", ".join(name if name == called else f"{name}: {called}" for name, called in listed(found["names"]))
+    return f"const {{ {names} }} = {source};"
 
 
 def _exports(text: str) -> Iterator[str]:
     for found in EXPORTED.finditer(text):
         yield found["name"]
     for found in EXPORT_LIST.finditer(text):
-        yield from (name.strip() for name in found["names"].split(",") if name.strip())
+        yield from (name for name, _ in listed(found["names"]))

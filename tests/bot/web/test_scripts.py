@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 
 from bot.web import assets, scripts
 from bot.web.compressed import Compressed
-from bot.web.scripts import UnknownForm
+from bot.web.module_forms import UnknownForm
 from bot.web.templating import STATIC
 
 MODULES = {
@@ -64,6 +64,50 @@ def test_each_module_is_there_once_and_comments_are_not(tmp_path: Path) -> None:
     assert "names of its own" not in script
 
 
+def test_what_the_page_does_not_use_is_left_out(tmp_path: Path) -> None:
+    script = scripts.joined(written(tmp_path))
+    for unused in ("later", "Name", "double(1)"):
+        assert unused not in script
+
+
+USES = {
+    "entry.js": """
+        import * as numbers from "./numbers.js";
+        import { shown as seen, unused } from "./texts.js";
+        globalThis.result = [numbers.ONE, `${seen()}`, numbers.passed(numbers)];
+    """,
+    "texts.js": """
+        import { TWO, NONE } from "./numbers.js";
+        const log = [];
+        export const shown = () => [...log, TWO, later()].join();
+        export const unused = NONE + 1;
+        function later() {
+          return "later";
+        }
+        for (const text of ["ran"]) log.push(text);
+        export { log, TWO };
+    """,
+    "numbers.js": """
+        export const ONE = 1;
+        export const TWO = 2;
+        export const NONE = 0;
+        export const passed = (whole) => Object.keys(whole).sort().join();
+    """,
+}
+
+
+async def test_whatever_is_used_stays(tmp_path: Path, browser: Browser) -> None:
+    """Through other names, in texts, after three dots, by statements, and of a module that is passed on as a whole."""
+    for name, text in USES.items():
+        (tmp_path / name).write_text("\n".join(line.removeprefix(" " * 8) for line in text.splitlines()))
+    script = scripts.joined(tmp_path / "entry.js")
+    page = await browser.new_page()
+    await page.add_script_tag(content=script, type="module")
+    assert await page.evaluate("globalThis.result") == [1, "ran,2,later", "NONE,ONE,TWO,passed"]
+    await page.close()
+    assert "unused" not in script
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -74,6 +118,7 @@ def test_each_module_is_there_once_and_comments_are_not(tmp_path: Path) -> None:
         "const here = import.meta.url;",
         'const more = await import("./sub/numbers.js");',
         'import { double } from "./sub/numbers.js"',
+        "const say = `\nat the left margin`;",
     ],
 )
 def test_what_cannot_be_joined_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
@@ -96,6 +141,14 @@ def test_a_module_can_be_replaced_by_another_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["letterbox", "console"])
 def test_the_pages_of_this_product_can_be_joined(folder: str) -> None:
     assert len(scripts.of_page(folder).plain) < sum(len(file.read_bytes()) for file in STATIC.rglob("*.js"))
+
+
+def test_the_letterbox_holds_nothing_of_officers_keys() -> None:
+    script = scripts.of_page("letterbox").plain.decode()
+    for name in ("sealLetter", "openLetter", "checkThread"):
+        assert name in script
+    for name in ("wrapOfficer", "wrapUnit", "checkNext", "checkPosted", "signList", "newRecoveryCode"):
+        assert name not in script
 
 
 # ---------------------------------------------------------------- compression
