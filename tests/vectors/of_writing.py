@@ -11,9 +11,11 @@ from tests.vectors.story import (
     BEA,
     CARLA,
     DORA,
+    FOURTH_READERS,
     HANDED,
     LIST_1,
     LIST_2,
+    LIST_3,
     NOTE,
     NOTE_TWO,
     PIN,
@@ -22,6 +24,7 @@ from tests.vectors.story import (
     THREAD,
     WIDER,
     grant,
+    next_list,
     written,
 )
 
@@ -32,6 +35,7 @@ READERS = ids(ANA, CARLA, RESERVE)  # of the whole thread
 def add_all(to: Collection) -> None:
     _kept(to)
     _granted(to)
+    _kept_by_the_excluded(to)
     _granter_gone(to)
     _notes(to)
     _lists_refused(to)
@@ -95,6 +99,15 @@ def _granted(to: Collection) -> None:
         change={"excluded": [CARLA.id]},
     )
     _gives(to, "resumed", THREAD, CHAIN, ANA.id, 4, READERS, change={"resumes": True})
+
+
+def _kept_by_the_excluded(to: Collection) -> None:
+    """A new recovery key takes no place whose custodians are among the excluded, by their names."""
+    change = {"excluded": ids(CARLA)}
+    for custodian, readers in ((f" {CARLA.name.upper()}", ids(ANA)), ("Notaría 7", ids(ANA, RESERVE_TWO))):
+        lists = [*CHAIN, next_list(LIST_3, FOURTH_READERS, custodians=["Órgano interno", custodian])]
+        name = f"the recovery key was replaced, and {custodian.strip()} keeps it"
+        _gives(to, name, THREAD, lists, "asker", 4, readers, True, ids(CARLA), change=change)
 
 
 def _granter_gone(to: Collection) -> None:

@@ -1,5 +1,6 @@
 // The rule for writing: under which epoch a letter may be sealed, and to whom a new one has to be granted.
 
+import { normalise } from "./boxes.js";
 import { Altered, Expired, Refused } from "./errors.js";
 import { ASKER } from "./fields.js";
 import { isActive, isOfficer } from "./lists.js";
@@ -35,6 +36,13 @@ export function nextSeal(thread, chain, author, { seen, floor, isInForce, change
   return { epoch: newest.epoch + 1, isGrant: true, readers, excluded };
 }
 
+// Those of the excluded who keep the recovery key of the newest list, by their names there: with a second custodian they
+// would read what is sealed to it.
+export function keepers({ newest, byId }, excluded) {
+  const custodians = newest.custodians.map(normalise);
+  return excluded.filter((one) => byId.has(one) && custodians.includes(normalise(byId.get(one).join.name)));
+}
+
 function nextExcluded(base, author, { excluded = null }) {
   if (excluded === null) return [...base.grant.excluded];
   if (author !== ASKER) throw new Refused("seal.excluded");
@@ -47,7 +55,8 @@ function nextReaders(base, chain, author, { added = [], leaves = false }, exclud
   const former = base.grant.readers;
   const isEndedRecovery = (one) => !isOfficer(chain, one) && !isActive(chain, one);
   const recovery = [...chain.byId.keys()].filter((one) => isActive(chain, one) && !isOfficer(chain, one));
-  const readers = [...former.filter((one) => isActive(chain, one)), ...added, ...(former.some(isEndedRecovery) ? recovery : [])];
+  const isReplaced = former.some(isEndedRecovery) && !keepers(chain, excluded).length;
+  const readers = [...former.filter((one) => isActive(chain, one)), ...added, ...(isReplaced ? recovery : [])];
   const stays = (one) =>
     !excluded.includes(one) && !(leaves && one === author) && (talk === null || readersOf(talk).includes(one));
   return [...new Set(readers)].filter(stays).sort();

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.confidential.protocol import fields
+from storage.confidential.protocol.boxes import normalise
 from storage.confidential.protocol.errors import Altered, Expired, Refused
 from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.threads import Granted, Thread
@@ -79,6 +80,15 @@ def next_seal(
     return Seal(newest.epoch + 1, True, readers, excluded)
 
 
+def keepers(chain: Chain, excluded: Iterable[str]) -> list[str]:
+    """Those of the excluded who keep the recovery key of the newest list, by their names there.
+
+    With a second custodian they would read what is sealed to it.
+    """
+    custodians = {normalise(name) for name in chain.newest["custodians"]}
+    return [one for one in excluded if one in chain.by_id and normalise(chain.by_id[one]["join"]["name"]) in custodians]
+
+
 def _excluded(base: Granted, author: str, change: Change) -> tuple[str, ...]:
     if change.excluded is None:
         return tuple(base.grant["excluded"])
@@ -95,7 +105,7 @@ def _readers(
         raise Refused("seal.added")
     former = set(base.grant["readers"])
     readers = {one for one in former if chain.is_active(one)} | set(change.added)
-    if any(not chain.is_officer(one) and not chain.is_active(one) for one in former):
+    if any(not chain.is_officer(one) and not chain.is_active(one) for one in former) and not keepers(chain, excluded):
         readers |= {one for one in chain.by_id if chain.is_active(one) and not chain.is_officer(one)}
     readers -= {*excluded, *((author,) if change.leaves else ())}
     if talk is not None:

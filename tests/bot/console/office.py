@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -158,13 +158,15 @@ class Office:
 
     # ------------------------------------------------------------ askers
 
-    async def submit_case(self, text: str, fields: Mapping[str, str] | None = None) -> Asker:
-        """Send a new case as an asker's browser does, to all readers of the newest list."""
+    async def submit_case(
+        self, text: str, fields: Mapping[str, str] | None = None, excluded: Sequence[Keyholder] = ()
+    ) -> Asker:
+        """Send a new case as an asker's browser does, to all readers of the newest list but the excluded."""
         token = os.urandom(24)
         async with self.database.write() as tx:
             await routes.add_link(tx, tokens.entry_row(SECRET.route, token), self.now + timedelta(hours=1))
         asker = Asker(self.today)
-        body = asker.posting(await self.stored_unit(), encode(token), text, fields)
+        body = asker.posting(await self.stored_unit(), encode(token), text, fields, excluded)
         await self._post("/c/cases", body, 201)
         return asker
 
