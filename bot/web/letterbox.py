@@ -3,7 +3,9 @@
 Sets no cookies, repeats nothing of a request in a response or a log. Bodies hold ciphertext; errors name only a kind.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -22,9 +24,18 @@ from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.confidential.unit_trust import BrokenTrustFile
 from storage.database import DatabaseUnavailable
 
-RENDERED_PAGES: web.AppKey[dict[tuple[str, bool], Compressed]] = web.AppKey("letterbox_pages")
+RENDERED_PAGES: web.AppKey[dict[tuple[str, bool], "Rendered"]] = web.AppKey("letterbox_pages")
 
 routes = web.RouteTableDef()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The page in Spanish, and its English: a list of texts in the order in which they stand on the page."""
+
+    page: Compressed
+    english: Compressed
+    tag: str  # of the English of this very page, which names it
 
 
 def attach(app: web.Application) -> None:
@@ -34,18 +45,29 @@ def attach(app: web.Application) -> None:
     app.router.add_routes(routes)
 
 
-def render(app: web.Application, pin: str, *, is_trial: bool) -> str:
-    """Return the page, which holds both languages and the unit's pin: the same bytes for every request."""
+def render(app: web.Application, pin: str, *, is_trial: bool) -> Rendered:
+    """Render the page, which holds the unit's pin: the same bytes for every request."""
     phrases = app[LIBRARY].phrases
+    english: list[str] = []
+
+    def text(language: str, key: str, blanks: Sequence[str] = ()) -> str:
+        """A phrase whose blanks stay as `{name}`, to be filled in the browser."""
+        return phrases.plain(language, f"letterbox.{key}", {name: "{" + name + "}" for name in blanks})
 
     def phrase(key: str, *blanks: str) -> Markup:
-        """A phrase in both languages; its blanks stay as `{name}`, to be filled in the browser."""
-        values = {name: "{" + name + "}" for name in blanks}
-        texts = ((language, phrases.plain(language, f"letterbox.{key}", values)) for language in ("es", "en"))
-        return Markup("").join(Markup('<span lang="{}">{}</span>').format(*text) for text in texts)
+        """A phrase in Spanish; its English is kept for who asks for it."""
+        english.append(text("en", key, blanks))
+        return Markup('<span lang="es">{}</span>').format(text("es", key, blanks))
 
-    title = phrases.plain("es", "letterbox.title", {})
-    return app[PAGES].render("letterbox.html", "es", phrase=phrase, title=title, unit=pin, is_trial=is_trial)
+    def draw(tag: str) -> str:
+        english.clear()
+        values = {"title": text("es", "title"), "unit": pin, "is_trial": is_trial, "english": tag}
+        return app[PAGES].render("letterbox.html", "es", phrase=phrase, text=text, **values)
+
+    draw("")
+    kept = Compressed(json.dumps(english, ensure_ascii=False).encode(), "application/json")
+    tag = kept.tag.strip('"')
+    return Rendered(Compressed(draw(tag).encode(), "text/html"), kept, tag)
 
 
 # ---------------------------------------------------------------- the page
@@ -54,12 +76,25 @@ def render(app: web.Application, pin: str, *, is_trial: bool) -> str:
 @routes.get("/c", name="letterbox")
 async def show(request: web.Request) -> web.Response:
     """Respond with the page, which is rendered once for the unit that this installation has adopted."""
+    return _rendered(request).page.response(request, HEADERS)
+
+
+@routes.get("/c/english/{tag}")
+async def english(request: web.Request) -> web.Response:
+    """Respond with the English of the page that names this tag; 404 once another page is served."""
+    rendered = _rendered(request)
+    if request.match_info["tag"] != rendered.tag:
+        return _json_response({"error": "tag"}, 404)
+    return rendered.english.response(request, HEADERS)
+
+
+def _rendered(request: web.Request) -> Rendered:
     pages = request.app[RENDERED_PAGES]
     kind = _pin(request), request.app[INSTALLATION].unit.adopts_itself
     if kind not in pages:
         pin, is_trial = kind
-        pages[kind] = Compressed(render(request.app, pin, is_trial=is_trial).encode(), "text/html")
-    return pages[kind].response(request, HEADERS)
+        pages[kind] = render(request.app, pin, is_trial=is_trial)
+    return pages[kind]
 
 
 @routes.get("/static/letterbox/{file}", name="letterbox_asset")

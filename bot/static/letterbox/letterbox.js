@@ -20,7 +20,8 @@ function linkData() {
 
 async function begin() {
   const link = linkData();
-  setLanguage(link.language);
+  show("loading");
+  await setLanguage(link.language);
   if (!supported()) return show("unsupported");
   try {
     expectUnit(link.unit);
@@ -28,7 +29,6 @@ async function begin() {
     return showAltered("keys");
   }
   if (!link.token) return show("start");
-  show("loading");
   const keys = await request("/c/keys");
   if (keys.status === 404) return showClosed(keys.content.reason);
   if (keys.status !== 200) return show("offline");

@@ -7,8 +7,17 @@ const REASONS = ["none", "adoption", "altered", "expired", "readers"];
 
 export const language = () => document.documentElement.dataset.language;
 
-// Switches the page to es or en.
-export function setLanguage(chosen) {
+// ---------------------------------------------------------------- languages
+
+// The page's phrases in Spanish, in the order of the list with their English, which is loaded for who chooses it.
+const shipped = [document, phrases].flatMap((root) => [...root.querySelectorAll("span[lang=es]")]);
+const shown = new WeakMap(); // phrase on the page -> its key and values
+
+// Switches the page to es or en. While something is sealed or sent nothing is loaded. Without English, Spanish stays.
+export async function setLanguage(chosen) {
+  if (document.querySelector("[aria-disabled=true]")) return;
+  $("no-english").hidden = chosen === "es" || (await addEnglish());
+  if (!$("no-english").hidden) chosen = "es";
   document.documentElement.dataset.language = document.documentElement.lang = chosen;
   document.title = $("title").querySelector(`[lang=${chosen}]`).textContent;
   for (const button of document.querySelectorAll("[data-choose]")) {
@@ -16,7 +25,24 @@ export function setLanguage(chosen) {
   }
 }
 
-// Returns a phrase in both languages with its blanks filled; a value may be a function of the language.
+async function addEnglish() {
+  if (phrases.querySelector("[lang=en]")) return true;
+  const { status, content } = await request("/c/english/" + document.documentElement.dataset.english);
+  if (status !== 200 || phrases.querySelector("[lang=en]")) return status === 200;
+  const rendered = [...document.querySelectorAll("span[lang=es]")].filter((span) => shown.has(span));
+  for (const [at, span] of shipped.entries()) span.after(inLanguage("en", content[at]));
+  for (const span of rendered) span.after(phrase(...shown.get(span)).lastChild);
+  return true;
+}
+
+export function inLanguage(language, text) {
+  const span = element("span", text);
+  span.lang = language;
+  return span;
+}
+
+// Returns a phrase, in both languages once there is English, with its blanks filled; a value may be a function of the
+// language.
 export function phrase(key, values = {}) {
   const copy = phrases.getElementById("say-" + key).cloneNode(true);
   for (const span of copy.children) {
@@ -25,13 +51,15 @@ export function phrase(key, values = {}) {
       span.textContent = span.textContent.split(`{${name}}`).join(text);
     }
   }
+  shown.set(copy.firstChild, [key, values]);
   const fragment = document.createDocumentFragment();
   fragment.append(...copy.children);
   return fragment;
 }
 
-// Returns a phrase as text.
-export const textOf = (key, language) => phrase(key).querySelector(`[lang=${language}]`).textContent;
+// A phrase, or what stands for one, as text.
+export const textIn = (said, chosen = language()) =>
+  typeof said === "string" ? said : said.querySelector(`[lang=${chosen}]`).textContent;
 
 export const longDay = (day) => (language) =>
   new Intl.DateTimeFormat(language === "en" ? "en" : "es-MX", { dateStyle: "long", timeZone: "UTC" }).format(

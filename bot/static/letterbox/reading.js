@@ -2,7 +2,7 @@
 
 import { ASKER } from "../sealing/fields.js";
 import { isActive } from "../sealing/lists.js";
-import { $, element, language, longDay, phrase, showPhrase, textOf } from "./page.js";
+import { $, element, inLanguage, longDay, phrase, showPhrase, textIn } from "./page.js";
 import { notInForce } from "./trust.js";
 
 const STATE_BY_KIND = { close: "closed", answer: "answered", question: "asked_back" };
@@ -27,10 +27,10 @@ function stateOf({ thread }, { state }) {
 function article({ thread, contents, chain }, at) {
   const { context } = thread.letters[at];
   const author = context.author === ASKER ? "asker" : "officer";
-  const who = element("strong", ...localised(nameOf(chain, context.author)));
+  const who = element("strong", nameOf(chain, context.author));
   const mark = element("span", "✓ ", phrase(author === "officer" ? "signed_ok" : "sealed_ok"));
   mark.className = "mark";
-  const heading = element("p", who, " · ", element("span", ...localised(longDay(context.day))), " · ", mark);
+  const heading = element("p", who, " · ", element("span", ...["es", "en"].map((language) => inLanguage(language, longDay(context.day)(language)))), " · ", mark);
   if (author === "officer" && !isActive(chain, context.author)) heading.append(" · ", phrase("author_left"));
   const body = element("p", contents[at].text);
   body.className = "text";
@@ -41,19 +41,12 @@ function article({ thread, contents, chain }, at) {
   return created;
 }
 
-const localised = (inLanguage) =>
-  ["es", "en"].map((language) => {
-    const span = element("span", inLanguage(language));
-    span.lang = language;
-    return span;
-  });
-
-// A function of the language; names are those of the verified list.
-const nameOf = (chain, id) => (language) => {
-  if (id === ASKER) return textOf("you", language);
+// A phrase, or the name in the verified list.
+function nameOf(chain, id) {
+  if (id === ASKER) return phrase("you");
   const { role, name } = chain.byId.get(id).join;
-  return role === "recovery" ? textOf("readers_recovery", language) : name;
-};
+  return role === "recovery" ? phrase("readers_recovery") : name;
+}
 
 function fieldLines({ decision_on: day = "", identified: name = "" }) {
   return [
@@ -67,7 +60,7 @@ function grantLines({ grants }, chain, { seq }) {
   const at = grants.findIndex((grant) => grant.seq === seq);
   if (at < 1) return [];
   const [before, after] = [grants[at - 1].grant.readers, grants[at].grant.readers];
-  const names = (ids) => (language) => ids.map((id) => nameOf(chain, id)(language)).join(", ");
+  const names = (ids) => (language) => ids.map((id) => textIn(nameOf(chain, id), language)).join(", ");
   const line = (key, ids) => (ids.length ? [phrase(key, { names: names(ids) })] : []);
   return [
     ...line("grant_added", after.filter((id) => !before.includes(id))),
@@ -79,7 +72,7 @@ const lostLines = ({ lost }) => (lost.length ? [phrase("lost_line", { count: los
 
 export function download({ thread, contents, chain }) {
   const lines = thread.letters.map(({ context }, at) => {
-    return `${context.day} · ${nameOf(chain, context.author)(language())}\n\n${contents[at].text}\n`;
+    return `${context.day} · ${textIn(nameOf(chain, context.author))}\n\n${contents[at].text}\n`;
   });
   const file = new Blob([lines.join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
   const anchor = element("a");

@@ -15,6 +15,7 @@ from tests.fakes.letterbox import Letterbox, running
 
 THREATS = Path(__file__).resolve().parents[3] / "docs" / "threat-model.md"
 MAX_WEIGHT = 30_000  # bytes as they travel: over a bad connection the page loads within a few seconds
+MAX_WEIGHT_OF_ENGLISH = 4_000  # besides, for who reads it
 PARTS = ("/static/letterbox/letterbox.css", "/static/letterbox/letterbox.js")
 
 
@@ -33,13 +34,12 @@ async def test_everybody_gets_the_same_bytes(box: Letterbox) -> None:
 
 
 async def test_the_page_says_what_it_does_not_protect_from(box: Letterbox, library: Library) -> None:
-    async with box.web.get(box.url + "/c") as response:
-        page = html.unescape(await response.text())
+    pages = {"es": await page_of(box), "en": "\n".join(await english_of(box))}
     threats = THREATS.read_text(encoding="utf-8")
     assert re.search(r"^\| A6 \|.*\| false today \|", threats, re.MULTILINE), "limit_trace is to be taken out"
     for key in ("limit_server", "limit_trace", "limit_signed"):
         for language in ("es", "en"):
-            assert library.phrases.template(language, f"letterbox.{key}") in page
+            assert library.phrases.template(language, f"letterbox.{key}") in pages[language]
 
 
 async def test_a_trial_says_so_on_the_page(box: Letterbox, library: Library) -> None:
@@ -52,13 +52,55 @@ async def test_a_trial_says_so_on_the_page(box: Letterbox, library: Library) -> 
 
 
 async def test_the_whole_letterbox_weighs_little(box: Letterbox) -> None:
+    weight = await weigh(box, "/c", *PARTS)
+    assert weight < MAX_WEIGHT
+    assert await weigh(box, english_path(await page_of(box))) < MAX_WEIGHT_OF_ENGLISH
+
+
+async def weigh(box: Letterbox, *paths: str) -> int:
+    """The bytes that travel for these paths."""
     weight = 0
     async with ClientSession(auto_decompress=False) as browser:
-        for path in ("/c", *PARTS):
+        for path in paths:
             async with browser.get(box.url + path, headers={"Accept-Encoding": "gzip, br"}) as response:
                 assert (response.status, response.headers["Content-Encoding"]) == (200, "br"), path
                 weight += len(await response.read())
-    assert weight < MAX_WEIGHT
+    return weight
+
+
+# ---------------------------------------------------------------- English
+
+
+async def test_english_is_loaded_for_this_very_page_only(box: Letterbox, library: Library) -> None:
+    page = await page_of(box)
+    spanish = re.findall(r'<span lang="es">(.*?)</span>', page)
+    english = await english_of(box)
+    assert len(english) == len(spanish) > 100
+    assert (spanish[0], english[0]) == ("Ir al contenido", "Skip to content")
+    assert (html.unescape(spanish[-1]), english[-1]) == tuple(
+        library.phrases.template(language, "letterbox.lost_line") for language in ("es", "en")
+    )
+    box.installation.unit.adopts_itself = True  # another page, with a phrase more
+    async with box.web.get(box.url + english_path(page)) as response:
+        assert response.status == 404
+    assert len(await english_of(box)) == len(english) + 1
+
+
+async def page_of(box: Letterbox) -> str:
+    async with box.web.get(box.url + "/c") as response:
+        return html.unescape(await response.text())
+
+
+def english_path(page: str) -> str:
+    (tag,) = re.findall(r'<html[^>]* data-english="([^"]+)"', page)
+    return f"/c/english/{tag}"
+
+
+async def english_of(box: Letterbox) -> list[str]:
+    async with box.web.get(box.url + english_path(await page_of(box))) as response:
+        assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
+        texts: list[str] = await response.json()
+        return texts
 
 
 async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(box: Letterbox) -> None:
@@ -88,6 +130,7 @@ async def test_the_page_asks_for_these_parts_and_no_more(box: Letterbox) -> None
     assert sorted(re.findall(r'(?:src|href)="(/[^"]+)"', page)) == sorted(PARTS)
     script = scripts.of_page("letterbox").plain.decode()
     assert set(re.findall(r'"(/[\w/.-]*)"', script)) == {
+        "/c/english/",  # at the start, or when the language is chosen
         "/c/keys",
         "/c/cases",
         "/c/thread",

@@ -175,6 +175,26 @@ async def test_the_language_follows_the_link_and_can_be_changed(box: Letterbox, 
     assert await page.input_value("#text") == TEXT
 
 
+async def test_english_reaches_what_stands_on_the_page_already(box: Letterbox, page: Page) -> None:
+    phone = await LetterboxPage.opened(page, await box.link())
+    await phone.shows("write")
+    await phone.press("letter")
+    assert "Escribe tu consulta" in await phone.error("letter")
+    await page.route("**/c/english/*", lambda route: route.abort())
+    await page.click("[data-choose=en]")
+    await expect(page.locator("#no-english")).to_contain_text("English could not be loaded")
+    assert await page.inner_text("#write-title") == "Tu consulta"
+    await page.unroute("**/c/english/*")
+    await page.click("[data-choose=en]")
+    await expect(page.locator("#write-title")).to_have_text("Your query", use_inner_text=True)
+    await expect(page.locator("#letter-error")).to_have_text(
+        "Write your query before you send it.", use_inner_text=True
+    )
+    await expect(page.locator("#no-english")).to_be_hidden()
+    readers = await page.locator("#readers li").all_inner_texts()
+    assert sorted(readers) == ["Carmen Ríos", "Recovery key of the UEIPCI (kept away from the server)"]
+
+
 async def test_without_scripts_the_page_explains_and_offers_no_form(box: Letterbox, browser: Browser) -> None:
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
