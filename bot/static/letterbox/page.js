@@ -60,6 +60,7 @@ export function phrase(key, values = {}) {
 // A phrase, or what stands for one, as text.
 export const textIn = (said, chosen = language()) =>
   typeof said === "string" ? said : said.querySelector(`[lang=${chosen}]`).textContent;
+export const textOf = (key) => textIn(phrase(key));
 
 export const longDay = (day) => (language) =>
   new Intl.DateTimeFormat(language === "en" ? "en" : "es-MX", { dateStyle: "long", timeZone: "UTC" }).format(

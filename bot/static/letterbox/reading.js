@@ -1,7 +1,10 @@
 // How an open case is shown: its state, its letters with what each of them changed, and the file that can be downloaded.
 
+import { nextSeal } from "../sealing/epochs.js";
 import { ASKER } from "../sealing/fields.js";
 import { isActive } from "../sealing/lists.js";
+import { excludedOf } from "../sealing/threads.js";
+import { offer } from "./choice.js";
 import { $, element, inLanguage, longDay, phrase, showPhrase, textIn } from "./page.js";
 import { notInForce } from "./trust.js";
 
@@ -15,6 +18,8 @@ export function render(open, row, hasUnsentText) {
   const reason = notInForce(open.chain);
   showPhrase("thread-list", ...(reason ? ["thread_" + reason, { date: longDay(open.chain.newest.until) }] : []));
   $("letters").replaceChildren(...open.contents.map((_, at) => article(open, at)));
+  renderAccess(open);
+  $("access").hidden = state === "closed";
   $("reply").hidden = state === "closed" && !hasUnsentText;
   showPhrase("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
 }
@@ -24,7 +29,28 @@ function stateOf({ thread }, { state }) {
   return STATE_BY_KIND[thread.letters.at(-1).context.kind] || (state === "received" ? state : "open");
 }
 
-function article({ thread, contents, chain }, at) {
+// { readers, excluded } of what is written from now on, by the rule for writing; no readers where no officer is left.
+export function standing({ thread, chain, remembered }) {
+  try {
+    return nextSeal(thread, chain, ASKER, { seen: remembered, floor: 0, isInForce: true });
+  } catch {
+    return { readers: [], excluded: excludedOf(thread) };
+  }
+}
+
+function renderAccess(open) {
+  const { readers } = standing(open);
+  $("access-now").replaceChildren(...accessLines(open).map((line) => element("p", line)));
+  offer("access-list", open.chain, (id) => readers.includes(id));
+}
+
+function accessLines(open) {
+  const { readers, excluded } = standing(open);
+  return [...lineOf("access_now", open.chain, readers), ...lineOf("access_out", open.chain, excluded)];
+}
+
+function article(open, at) {
+  const { thread, contents, chain } = open;
   const { context } = thread.letters[at];
   const author = context.author === ASKER ? "asker" : "officer";
   const who = element("strong", nameOf(chain, context.author));
@@ -34,11 +60,16 @@ function article({ thread, contents, chain }, at) {
   if (author === "officer" && !isActive(chain, context.author)) heading.append(" · ", phrase("author_left"));
   const body = element("p", contents[at].text);
   body.className = "text";
-  const own = author === "asker" ? fieldLines(contents[at].fields) : [];
-  const lines = [...own, ...grantLines(thread, chain, context), ...lostLines(context)];
-  const created = element("article", heading, body, ...lines.map((line) => element("p", line)));
+  const created = element("article", heading, body, ...linesOf(open, at).map((line) => element("p", line)));
   created.className = author;
   return created;
+}
+
+// What is said below a letter's text.
+function linesOf({ thread, contents, chain }, at) {
+  const { context } = thread.letters[at];
+  const own = context.author === ASKER ? fieldLines(contents[at].fields) : [];
+  return [...own, ...grantLines(thread, chain, context), ...lostLines(context)];
 }
 
 // A phrase, or the name in the verified list.
@@ -55,26 +86,35 @@ function fieldLines({ decision_on: day = "", identified: name = "" }) {
   ];
 }
 
-// Who reads from this letter on and did not before, and the other way round; the first letter's readers chose the asker.
+// Whom a letter adds, removes and excludes; of the first one only who is excluded, as all others read.
 function grantLines({ grants }, chain, { seq }) {
   const at = grants.findIndex((grant) => grant.seq === seq);
-  if (at < 1) return [];
-  const [before, after] = [grants[at - 1].grant.readers, grants[at].grant.readers];
-  const names = (ids) => (language) => ids.map((id) => textIn(nameOf(chain, id), language)).join(", ");
-  const line = (key, ids) => (ids.length ? [phrase(key, { names: names(ids) })] : []);
+  if (at < 0) return [];
+  const { readers: after, excluded } = grants[at].grant;
+  const { readers: before, excluded: out } = at ? grants[at - 1].grant : { readers: after, excluded: [] };
   return [
-    ...line("grant_added", after.filter((id) => !before.includes(id))),
-    ...line("grant_removed", before.filter((id) => !after.includes(id))),
+    ...lineOf("grant_added", chain, after.filter((id) => !before.includes(id))),
+    ...lineOf("grant_removed", chain, before.filter((id) => !after.includes(id))),
+    ...lineOf("grant_excluded", chain, excluded.filter((id) => !before.includes(id) && !out.includes(id))),
   ];
+}
+
+// A phrase with names, in an array; none where there is nobody to name.
+function lineOf(key, chain, ids) {
+  const names = (language) => ids.map((id) => textIn(nameOf(chain, id), language)).join(", ");
+  return ids.length ? [phrase(key, { names })] : [];
 }
 
 const lostLines = ({ lost }) => (lost.length ? [phrase("lost_line", { count: lost.length })] : []);
 
-export function download({ thread, contents, chain }) {
-  const lines = thread.letters.map(({ context }, at) => {
-    return `${context.day} · ${textIn(nameOf(chain, context.author))}\n\n${contents[at].text}\n`;
+export function download(open) {
+  const { thread, contents, chain } = open;
+  const letters = thread.letters.map(({ context }, at) => {
+    const lines = linesOf(open, at).map((line) => `\n${textIn(line)}\n`);
+    return `${context.day} · ${textIn(nameOf(chain, context.author))}\n\n${contents[at].text}\n${lines.join("")}`;
   });
-  const file = new Blob([lines.join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
+  const last = accessLines(open).map((line) => textIn(line) + "\n").join("");
+  const file = new Blob([[...letters, last].join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
   const anchor = element("a");
   anchor.href = URL.createObjectURL(file);
   anchor.download = "consulta.txt";

@@ -33,6 +33,12 @@ export function addListeners() {
     showPhrase("reply-done");
     busy($("reply"), "sending", () => reply.send(open, reload));
   });
+  $("access").addEventListener("submit", (event) => {
+    event.preventDefault();
+    showPhrase("access-error");
+    showPhrase("access-done");
+    busy($("access"), "sending", () => reply.send(open, reload, reply.ACCESS));
+  });
   $("download").addEventListener("click", () => download(open));
   $("leave").addEventListener("click", leave);
 }
@@ -41,7 +47,7 @@ async function openWithWords() {
   const typed = normalise($("words").value);
   const problem = wordProblem(typed.split(" ").filter(Boolean));
   if (problem) return refuse(...problem);
-  open = null;
+  forget();
   const key = await load(await secretsOf(typed));
   if (key) return refuse(key);
   $("words").value = "";
@@ -140,9 +146,13 @@ async function keepSeen(opened) {
   if (status === 201) opened.asker = next;
 }
 
-function leave() {
+function forget() {
   open = null;
-  $("letters").replaceChildren();
+  for (const id of ["letters", "access-now", "access-list", "access-done"]) $(id).replaceChildren();
+}
+
+function leave() {
+  forget();
   $("reply").reset();
   show("start");
 }

@@ -2,15 +2,16 @@
 
 import { normalise } from "../sealing/boxes.js";
 import { decode } from "../sealing/canonical.js";
-import { pinOf, unitFingerprint } from "../sealing/lists.js";
+import { isOfficer, pinOf, unitFingerprint } from "../sealing/lists.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
 import { NO_LETTERS } from "../sealing/threads.js";
 import { bell } from "../sealing/tokens.js";
 import { drawWords, locatorHash, newId } from "../sealing/words.js";
 import { sealBox, secretsOf } from "./box.js";
+import { chosen, focusChoice, offer } from "./choice.js";
 import { $, busy, element, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
 import { sealNext } from "./seal.js";
-import { activeReaders, listForWriting } from "./trust.js";
+import { listForWriting } from "./trust.js";
 
 const ANSWERS = { y: "yes", n: "no", u: "unsure", "-": "skipped" };
 let link = null; // { token, answers }
@@ -24,6 +25,7 @@ export const hasUnfinishedWork = () => wordsUnconfirmed || $("text").value.trim(
 // Throws where nothing may be written to these readers, as listForWriting does.
 export async function begin(fromLink, signed) {
   link = fromLink;
+  $("readers").replaceChildren(); // another letter has a choice of its own
   await showReaders(signed);
   $("answers-field").hidden = !link.answers;
   $("answers-list").replaceChildren(...[...link.answers].map((answer) => element("li", phrase(ANSWERS[answer]))));
@@ -31,8 +33,7 @@ export async function begin(fromLink, signed) {
 
 async function showReaders(signed) {
   chain = await listForWriting(signed, chain);
-  const names = activeReaders(chain).map(({ role, name }) => (role === "recovery" ? phrase("readers_recovery") : name));
-  $("readers").replaceChildren(...names.map((name) => element("li", name)));
+  offer("readers", chain);
   $("fingerprint").textContent = await unitFingerprint(chain.newest.unit);
 }
 
@@ -54,6 +55,10 @@ const fail = (key, field = "text") => {
 async function submit(event) {
   event.preventDefault();
   showPhrase("letter-error");
+  if (!chosen("readers").readers.some((id) => isOfficer(chain, id))) {
+    showPhrase("letter-error", "choice_none");
+    return focusChoice("readers");
+  }
   if (!$("text").value.trim()) return fail("error_text");
   if (!$("decision").validity.valid) return fail("error_date", "decision");
   await busy($("letter"), "sending", send);
@@ -136,8 +141,7 @@ async function seal(words) {
   drawn = { words, locator: secrets.locator };
   const id = newId();
   const own = { reading: await newReadingPair(), signing: await newSigningPair() };
-  const readers = activeReaders(chain).map((reader) => reader.id).sort();
-  const first = { epoch: 1, isGrant: true, readers, excluded: [] };
+  const first = { epoch: 1, isGrant: true, ...chosen("readers") };
   const story = { id, thread: NO_LETTERS, chain, own, caseKey: null };
   const { letter, access, thread } = await sealNext(story, first, "ask", await content());
   const [hash] = thread.hashes;

@@ -78,7 +78,7 @@ async def test_english_is_loaded_for_this_very_page_only(box: Letterbox, library
     assert len(english) == len(spanish) > 100
     assert (spanish[0], english[0]) == ("Ir al contenido", "Skip to content")
     assert (html.unescape(spanish[-1]), english[-1]) == tuple(
-        library.phrases.template(language, "letterbox.lost_line") for language in ("es", "en")
+        library.phrases.template(language, "letterbox.access_out") for language in ("es", "en")
     )
     box.installation.unit.adopts_itself = True  # another page, with a phrase more
     async with box.web.get(box.url + english_path(page)) as response:
