@@ -5,15 +5,17 @@ import { isOfficer } from "../sealing/lists.js";
 import { $, element, phrase } from "./page.js";
 import { activeReaders } from "./trust.js";
 
+export const OPEN_CASE = "access-list"; // the place of the choice in an open case
 const boxesOf = (place) => [...$(place).querySelectorAll("input")];
 const isTicked = ({ checked }) => checked;
+const isChanged = ({ checked, defaultChecked }) => checked !== defaultChecked;
 const ids = (boxes) => boxes.map(({ value }) => value);
 
 const rank = ({ role, name }) => role + name; // the backup last
 
 // Fills the list `place`. What was changed there and not sent stays so, by name: also where a newer list has other ids.
 export function offer(place, chain, reads = () => true) {
-  const changes = boxesOf(place).filter((box) => !box.disabled && box.checked !== box.defaultChecked);
+  const changes = boxesOf(place).filter((box) => !box.disabled && isChanged(box));
   const changed = new Map(changes.map(({ name, checked }) => [name, checked]));
   const joins = activeReaders(chain).sort((left, right) => rank(left).localeCompare(rank(right)));
   $(place).replaceChildren(...joins.map((join) => row(join, chain, reads(join.id))));
@@ -42,7 +44,9 @@ function weigh(place, chain) {
     backup.disabled = kept.length > 0;
   }
   const names = kept.map((id) => chain.byId.get(id).join.name);
-  $(place + "-note").replaceChildren(...costs(officers, names, backup).map((cost) => element("p", cost)));
+  const notes = costs(officers, names, backup);
+  if (place === OPEN_CASE && hasChanges()) notes.push(phrase("choice_unsent"));
+  $(place + "-note").replaceChildren(...notes.map((note) => element("p", note)));
 }
 
 function costs(officers, names, backup) {
@@ -65,4 +69,6 @@ export function chosen(place, before = []) {
   return { readers, excluded: [...new Set(out)].sort() };
 }
 
+// Whether a choice in the open case was made and not sent.
+export const hasChanges = () => boxesOf(OPEN_CASE).some(isChanged);
 export const focusChoice = (place) => boxesOf(place)[0]?.focus();

@@ -53,8 +53,8 @@ for (const button of document.querySelectorAll("[data-choose]")) {
 }
 $("languages").hidden = false;
 for (const button of document.querySelectorAll("[data-retry]")) button.addEventListener("click", begin);
-// A link pasted into an open page starts it again, unless there is unsent text or its words are still on the screen.
-const hasUnfinishedWork = () => write.hasUnfinishedWork() || thread.hasUnsentText();
+// A link pasted into an open page starts it again, unless something is unsent or its words are still on the screen.
+const hasUnfinishedWork = () => write.hasUnfinishedWork() || thread.hasUnfinishedWork();
 addEventListener("hashchange", () => hasUnfinishedWork() || begin());
 addEventListener("beforeunload", (event) => hasUnfinishedWork() && event.preventDefault());
 write.addListeners();

@@ -4,7 +4,7 @@ import { nextSeal } from "../sealing/epochs.js";
 import { ASKER } from "../sealing/fields.js";
 import { isActive } from "../sealing/lists.js";
 import { excludedOf } from "../sealing/threads.js";
-import { offer } from "./choice.js";
+import { OPEN_CASE, offer } from "./choice.js";
 import { $, element, inLanguage, longDay, phrase, showPhrase, textIn } from "./page.js";
 import { notInForce } from "./trust.js";
 
@@ -41,7 +41,7 @@ export function standing({ thread, chain, remembered }) {
 function renderAccess(open) {
   const { readers } = standing(open);
   $("access-now").replaceChildren(...accessLines(open).map((line) => element("p", line)));
-  offer("access-list", open.chain, (id) => readers.includes(id));
+  offer(OPEN_CASE, open.chain, (id) => readers.includes(id));
 }
 
 function accessLines(open) {
@@ -56,7 +56,8 @@ function article(open, at) {
   const who = element("strong", nameOf(chain, context.author));
   const mark = element("span", "✓ ", phrase(author === "officer" ? "signed_ok" : "sealed_ok"));
   mark.className = "mark";
-  const heading = element("p", who, " · ", element("span", ...["es", "en"].map((language) => inLanguage(language, longDay(context.day)(language)))), " · ", mark);
+  const days = ["es", "en"].map((language) => inLanguage(language, longDay(context.day)(language)));
+  const heading = element("p", who, " · ", element("span", ...days), " · ", mark);
   if (author === "officer" && !isActive(chain, context.author)) heading.append(" · ", phrase("author_left"));
   const body = element("p", contents[at].text);
   body.className = "text";
@@ -114,7 +115,8 @@ export function download(open) {
     return `${context.day} · ${textIn(nameOf(chain, context.author))}\n\n${contents[at].text}\n${lines.join("")}`;
   });
   const last = accessLines(open).map((line) => textIn(line) + "\n").join("");
-  const file = new Blob([[...letters, last].join("\n――――――――――\n\n")], { type: "text/plain;charset=utf-8" });
+  const text = [...letters, last].join("\n――――――――――\n\n");
+  const file = new Blob([text], { type: "text/plain;charset=utf-8" });
   const anchor = element("a");
   anchor.href = URL.createObjectURL(file);
   anchor.download = "consulta.txt";

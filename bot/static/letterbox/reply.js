@@ -6,7 +6,7 @@ import { Altered, WrongClock } from "../sealing/errors.js";
 import { ASKER } from "../sealing/fields.js";
 import { isOfficer } from "../sealing/lists.js";
 import { sealBox } from "./box.js";
-import { chosen, focusChoice } from "./choice.js";
+import { OPEN_CASE, chosen, focusChoice } from "./choice.js";
 import { $, request, showAltered, showPhrase, textOf } from "./page.js";
 import { standing } from "./reading.js";
 import { sealNext } from "./seal.js";
@@ -37,13 +37,13 @@ export const ACCESS = {
   },
   hasArrived: (open) => !accessChange(open),
   clear: () => {},
-  focus: () => focusChoice("access-list"),
+  focus: () => focusChoice(OPEN_CASE),
 };
 
 // What the checkboxes change of who reads and who is excluded, or null.
 function accessChange(open) {
   const now = standing(open);
-  const { readers, excluded } = chosen("access-list", now.excluded);
+  const { readers, excluded } = chosen(OPEN_CASE, now.excluded);
   if (readers.join() === [...now.readers].join() && excluded.join() === now.excluded.join()) return null;
   return { readers, excluded, added: readers.filter((id) => !now.readers.includes(id)) };
 }

@@ -9,6 +9,7 @@ import { checkFloor, pinOf } from "../sealing/lists.js";
 import { caseOf, checkSeen, checkThread, lostOf, openThread } from "../sealing/threads.js";
 import { knownWords } from "../sealing/words.js";
 import { openBox, ownKeys, sealBox, secretsOf } from "./box.js";
+import { OPEN_CASE, hasChanges } from "./choice.js";
 import { $, busy, request, show, showAltered, showPhrase } from "./page.js";
 import { download, render } from "./reading.js";
 import * as reply from "./reply.js";
@@ -19,7 +20,8 @@ import { listForReading } from "./trust.js";
 // seen before this visit; `kept` settles when the server has answered whether it keeps `newest`.
 let open = null;
 
-export const hasUnsentText = () => reply.text() !== "";
+const hasUnsentText = () => reply.text() !== "";
+export const hasUnfinishedWork = () => hasUnsentText() || hasChanges();
 
 export function addListeners() {
   $("open").addEventListener("submit", (event) => {
@@ -148,7 +150,7 @@ async function keepSeen(opened) {
 
 function forget() {
   open = null;
-  for (const id of ["letters", "access-now", "access-list", "access-done"]) $(id).replaceChildren();
+  for (const id of ["letters", "access-now", OPEN_CASE, OPEN_CASE + "-note", "access-done"]) $(id).replaceChildren();
 }
 
 function leave() {
