@@ -1,4 +1,4 @@
-"""The officers' side of confidential cases: list, open and answer them; openings and answers go into the ledger."""
+"""The officers' side of confidential cases: list, open, answer and hand over; each of these goes into the ledger."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,11 +12,14 @@ from handlers.casework.posting import LetterRefused
 from storage.confidential import cases, routes
 from storage.confidential.cases import Case
 from storage.confidential.ledger import Verb
+from storage.confidential.protocol import fields, tokens
 from storage.confidential.protocol import letters as protocol_letters
-from storage.confidential.protocol import tokens
+from storage.confidential.protocol.errors import Altered
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
+from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.notebooks import Head
+from storage.confidential.protocol.threads import Thread
 
 _STATES: Final = {
     "answer": cases.CaseState.ANSWERED,
@@ -24,6 +27,8 @@ _STATES: Final = {
     "close": cases.CaseState.CLOSED,
 }
 """Where a letter of this kind moves its case; other kinds leave the case where it is."""
+_HAND: Final = "hand"
+"""The kind of a letter that hands a case over; the only kind that a closed case takes."""
 
 
 class NoSuchCase(Exception):
@@ -77,12 +82,14 @@ def queued_case(case: Case, today: date) -> QueuedCase:
     )
 
 
-async def queue(context: OfficerContext) -> list[QueuedCase]:
-    """The cases that this officer has a key for: those that wait for an officer first, by due day.
+async def queue(context: OfficerContext, *, closed: bool = False) -> list[QueuedCase]:
+    """The open cases (`closed`: the closed ones) that this officer has a key for.
 
-    An officer who is excluded from a case does not see that it exists.
+    Those that wait for an officer come first, by due day. An officer who is excluded from a case does not see that it
+    exists.
     """
-    queued = [queued_case(case, context.today) for case in await cases.queue(context.tx, context.officer.id)]
+    found = await cases.queue(context.tx, context.officer.id, closed=closed)
+    queued = [queued_case(case, context.today) for case in found]
     return sorted(queued, key=lambda case: (not case.is_open, case.due_on, case.folio))
 
 
@@ -113,6 +120,8 @@ async def answer(
 ) -> cases.CaseState:
     """Store an officer's letter, with the keys that it grants, and flag news for the asker; return the case's state.
 
+    The ledger says whether it handed the case over, or gave the author's own key up.
+
     Raises NoSuchCase, LetterRefused, trust.Closed, Malformed, Altered (a rule of the protocol does not hold).
     """
     case, _ = await _readable(context, case_id)
@@ -121,16 +130,58 @@ async def answer(
     chain = (await trust.verified(context.tx, context.unit)).chain
     thread = await posting.followed(context.tx, case.id, letter, context.officer.id, chain, context.today)
     posting.check_granted(thread, letter, access)
+    verb = _verb(thread, chain, letter)
     state = await _move(context, case, letter)
     await posting.store(context.tx, letter, access)
     await _flag_news(context, bell, state)
-    await context.append_to_ledger(Verb.ANSWER, case_id)
+    await context.append_to_ledger(verb, case_id)
     return state
+
+
+def _verb(thread: Thread, chain: Chain, letter: Letter) -> Verb:
+    """What the newest letter of a thread does: by whom it grants to, not by its kind. Raises Altered."""
+    context = letter["context"]
+    if context["grant"] is None:
+        if context["kind"] == _HAND:
+            raise Altered("hand.grant")
+        return Verb.ANSWER
+    if context["author"] not in thread.readers:
+        return Verb.RECUSE
+    changed = set(thread.readers) ^ set(thread.grants[-2].grant["readers"])
+    is_handed = any(chain.is_officer(one) and chain.is_active(one) for one in changed)
+    return Verb.HAND_OVER if is_handed else Verb.ANSWER
 
 
 async def heads(context: OfficerContext) -> list[Head]:
     """The newest letter of each case that this officer has a key for."""
     return await cases.heads(context.tx, context.officer.id)
+
+
+# ---------------------------------------------------------------- why one no longer reads
+
+
+async def departure(context: OfficerContext, case_id: str) -> Sequence[Letter]:
+    """The letters of a case up to the one since which this officer, who was a reader, is none any more.
+
+    No key comes with them, and nothing that was written later. Raises NoSuchCase (also where no such letter by the
+    asker or an active officer exists), trust.Closed, Malformed.
+    """
+    chain = (await trust.verified(context.tx, context.unit)).chain
+    found = await cases.letters(context.tx, case_id)
+    grants = [at for at, letter in enumerate(found) if letter["context"]["grant"]]
+    named = [at for at in grants if context.officer.id in _readers(found[at])]
+    if not named or not context.officer.reads_cases:
+        raise NoSuchCase
+    for at in grants:
+        author = found[at]["context"]["author"]
+        if at > named[-1] and (author == fields.ASKER or chain.is_active(author)):
+            return found[: at + 1]
+    raise NoSuchCase
+
+
+def _readers(letter: Letter) -> Sequence[str]:
+    grant = letter["context"]["grant"]
+    return grant["readers"] if grant else ()
 
 
 async def _readable(context: OfficerContext, case_id: str) -> tuple[Case, Access]:
@@ -144,6 +195,8 @@ async def _readable(context: OfficerContext, case_id: str) -> tuple[Case, Access
 
 async def _move(context: OfficerContext, case: Case, letter: Letter) -> cases.CaseState:
     """Move the case by the kind of the letter. Raises LetterRefused."""
+    if case.state is cases.CaseState.CLOSED and letter["context"]["kind"] == _HAND:
+        return case.state
     opened = cases.CaseState.OPEN if case.state is cases.CaseState.RECEIVED else case.state
     state = _STATES.get(letter["context"]["kind"], opened)
     try:
