@@ -16,16 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
 from storage import schema
+from storage.confidential import letter_hashes
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import canonical, decode
-from storage.confidential.protocol.errors import Malformed
 from storage.confidential.protocol.keys import Access
-from storage.confidential.protocol.letters import Letter, letter_hash, read_letter
+from storage.confidential.protocol.letters import Letter, read_letter
 from storage.confidential.protocol.notebooks import Head
 from storage.database import Transaction, dialect_insert
 
@@ -216,16 +215,11 @@ async def heads(tx: Transaction, reader: str) -> list[Head]:
         newest,
         (newest.c.case_id == letters.c.case_id) & (newest.c.lane == letters.c.lane) & (newest.c.seq == letters.c.seq),
     )
-    rows = await tx.execute(statement.order_by(letters.c.case_id, letters.c.lane))
-    return [head for row in rows if (head := _head(row))]
-
-
-def _head(row: Row[Any]) -> Head | None:
-    try:
-        newest = letter_hash(read_letter(row.letter))
-    except Malformed:
-        return None
-    return {"case": row.case_id, "lane": row.lane, "seq": row.seq, "hash": newest}
+    found = []
+    for row in await tx.execute(statement.order_by(letters.c.case_id, letters.c.lane)):
+        if newest_hash := letter_hashes.of_row(row.letter):
+            found.append(Head(case=row.case_id, lane=row.lane, seq=row.seq, hash=newest_hash))
+    return found
 
 
 async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
