@@ -88,6 +88,20 @@ async def letters(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/cases/{id}/departure")
+async def departure(request: web.Request) -> web.Response:
+    """Respond with the letters, without any key, that show since when this officer no longer reads the case."""
+    officer, case_id = site.require_reader(request), request.match_info["id"]
+    try:
+        async with request.config_dict[DATABASE].read() as tx:
+            letters = await cases.departure(site.officer_context(request, tx, officer), case_id)
+    except NoSuchCase:
+        raise web.HTTPNotFound from None
+    except (ProtocolError, Closed):  # a stored row is none of the protocol's
+        return site.conflict("altered")
+    return web.json_response({"letters": letters})
+
+
 @routes.post("/cases/{id}/letters")
 async def answer(request: web.Request) -> web.Response:
     """Store a sealed and signed letter of an officer."""

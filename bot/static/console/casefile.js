@@ -2,12 +2,12 @@
 
 import { encode } from "../sealing/canonical.js";
 import { baseGrant, nextSeal } from "../sealing/epochs.js";
-import { Altered, WrongKey } from "../sealing/errors.js";
+import { WrongKey } from "../sealing/errors.js";
 import { ASKER } from "../sealing/fields.js";
 import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
 import { sealLetter } from "../sealing/letters.js";
-import { askerSigning, caseOf, checkSeen, extend, laneOf, openThread } from "../sealing/threads.js";
-import { fetchThread, notebook } from "./notebook.js";
+import { askerSigning, caseOf, extend, laneOf, openThread } from "../sealing/threads.js";
+import { checkRemembered, fetchThread, notebook } from "./notebook.js";
 import { UserError, verifying } from "./page.js";
 import { today } from "./trust.js";
 import { keys } from "./vault.js";
@@ -27,11 +27,6 @@ export async function openCase(caseId, chain, entry) {
     const state = STATES[last(thread.letters).context.kind] ?? (UNWRITTEN.includes(body.state) ? body.state : "open");
     return { thread, key, contents, seen: entry?.seq ?? 0, state };
   });
-}
-
-function checkRemembered(thread, { first, asker, seq, last: hash }) {
-  checkSeen(thread, first, seq, hash);
-  if (askerSigning(thread) !== asker) throw new Altered("seen.asker");
 }
 
 // The key of the newest epoch, if it was sealed to this officer and is the one that the grant commits to.

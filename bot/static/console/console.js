@@ -7,10 +7,12 @@ import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
 import * as account from "./account.js";
 import * as cases from "./case.js";
+import { departed, forgetDepartures, showDepartures } from "./departures.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
+import { remember } from "./trust.js";
 
 const PAGES = {
   signin: signin.wire,
@@ -33,12 +35,24 @@ function wire() {
   showLock();
   showFindings();
   renderChanges();
+  showDepartures();
   PAGES[wired.dataset.page]?.();
 }
 
 function showLock() {
   const button = $('[data-action="lock"]');
   if (button) show(button, Boolean(keys()));
+}
+
+// The notebook drops the cases that one no longer reads; where it cannot be stored the lines stay.
+async function acknowledgeDepartures() {
+  try {
+    await remember(null, departed());
+    forgetDepartures();
+    $("#page h1")?.focus();
+  } catch (error) {
+    announce(error.key ?? "failed");
+  }
 }
 
 async function signOut() {
@@ -54,6 +68,7 @@ document.addEventListener("click", (event) => {
   if (action === "lock") lock();
   if (action === "acknowledge") acknowledge();
   if (action === "acknowledge-changes") acknowledgeChanges();
+  if (action === "departed") acknowledgeDepartures();
   if (action === "signout") signOut();
   if (action === "print") window.print();
 });

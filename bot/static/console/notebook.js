@@ -4,7 +4,7 @@ import { parseLetter } from "../sealing/letters.js";
 import { pinOf } from "../sealing/lists.js";
 import { merge, openNotebook, sealNotebook } from "../sealing/notebooks.js";
 import { Altered } from "../sealing/errors.js";
-import { caseOf, checkThread, laneOf } from "../sealing/threads.js";
+import { askerSigning, caseOf, checkSeen, checkThread, laneOf } from "../sealing/threads.js";
 import { floorOf, raiseFloor } from "./floor.js";
 import { get, post, UserError, verifying } from "./page.js";
 import { keys } from "./vault.js";
@@ -35,28 +35,35 @@ export async function openStored(given) {
 export async function fetchThread(caseId, chain) {
   const { status, body } = await get(`/console/cases/${caseId}/letters`);
   if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
-  const thread = await verifying("altered_thread", async () => {
-    if (!Array.isArray(body.letters)) throw new Altered("thread.letters");
-    const checked = await checkThread(body.letters.map(parseLetter), chain);
-    if (caseOf(checked) !== caseId || laneOf(checked) !== "talk") throw new Altered("thread.case");
-    return checked;
-  });
-  return { body, thread };
+  return { body, thread: await verifying("altered_thread", () => checkedThread(caseId, body.letters, chain)) };
+}
+
+export async function checkedThread(caseId, letters, chain) {
+  if (!Array.isArray(letters)) throw new Altered("thread.letters");
+  const thread = await checkThread(letters.map(parseLetter), chain);
+  if (caseOf(thread) !== caseId || laneOf(thread) !== "talk") throw new Altered("thread.case");
+  return thread;
+}
+
+// That a thread holds what an entry remembers of it.
+export function checkRemembered(thread, { first, asker, seq, last: hash }) {
+  checkSeen(thread, first, seq, hash);
+  if (askerSigning(thread) !== asker) throw new Altered("seen.asker");
 }
 
 // ---------------------------------------------------------------- saving
 
-// Stores the newest list, and an entry where one is given; returns the forks that a merge with another version found.
-// `newestChain` fetches and verifies the lists again, as another device may have seen newer ones.
-export function save(chain, entry, newestChain) {
-  const result = saving.then(() => write(chain, entry, newestChain));
+// Stores the newest list, and an entry where one is given, and drops the cases `dropped`; returns the forks that a merge
+// with another version found. `newestChain` fetches and verifies the lists again, as another device may have seen newer ones.
+export function save(chain, entry, newestChain, dropped = []) {
+  const result = saving.then(() => write(chain, entry, newestChain, dropped));
   saving = result.catch(() => {});
   return result;
 }
 
-async function write(chain, entry, newestChain) {
+async function write(chain, entry, newestChain, dropped = []) {
   const holder = keys();
-  let next = await changed(chain, entry);
+  let next = await changed(chain, entry, dropped);
   if (!next) return [];
   const forks = [];
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -68,7 +75,7 @@ async function write(chain, entry, newestChain) {
       return forks;
     }
     if (status !== 409) break;
-    const [merged, found] = await verifying("altered_notebook", () => mergeWith(next, body, holder, newestChain));
+    const [merged, found] = await verifying("altered_notebook", () => mergeWith(next, body, holder, newestChain, dropped));
     next = merged;
     forks.push(...found);
   }
@@ -76,21 +83,21 @@ async function write(chain, entry, newestChain) {
 }
 
 // The next version, or null where it would say the same as the stored one.
-async function changed(chain, entry) {
+async function changed(chain, entry, dropped) {
   const place = ({ case: caseId, lane }) => caseId + " " + lane;
-  const others = stored.cases.filter((one) => !entry || place(one) !== place(entry));
+  const others = stored.cases.filter((one) => !dropped.includes(one.case) && (!entry || place(one) !== place(entry)));
   const cases = (entry ? [...others, entry] : others).sort((left, right) => (place(left) < place(right) ? -1 : 1));
   const list = chain.serial > stored.list.serial ? await pinOf(chain.newest) : stored.list;
   const isSame = JSON.stringify([cases, list]) === JSON.stringify([stored.cases, stored.list]);
   return isSame ? null : { ...stored, version: stored.version + 1, list, cases };
 }
 
-async function mergeWith(mine, { version, box }, { id, notebookKey }, newestChain) {
+async function mergeWith(mine, { version, box }, { id, notebookKey }, newestChain, dropped) {
   if (version < stored.version) throw new Altered("notebook.version");
   const other = await openNotebook(notebookKey, box, id, version);
   const chain = await newestChain();
   const hashes = await hashesOf(differing(mine, other), chain);
-  return merge(mine, other, (caseId, _, seq) => hashes.get(caseId)?.[seq - 1] ?? null, chain.hashes);
+  return merge(mine, other, (caseId, _, seq) => hashes.get(caseId)?.[seq - 1] ?? null, chain.hashes, dropped);
 }
 
 // Cases of which one notebook knows more letters than the other: their threads show whether one continues the other.

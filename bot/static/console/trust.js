@@ -6,6 +6,7 @@ import { dayNumber, localDay } from "../sealing/fields.js";
 import { checkInForce, parseList, unitPin, walk } from "../sealing/lists.js";
 import { compareHeads } from "../sealing/notebooks.js";
 import { showChanges } from "./changes.js";
+import { unexplained } from "./departures.js";
 import { note } from "./findings.js";
 import { floorOf, raiseFloor } from "./floor.js";
 import { notebook, save } from "./notebook.js";
@@ -25,7 +26,8 @@ export async function refresh() {
   const { heads, lists } = await walkLists();
   await verifying("altered_own", () => checkOwnKeys(newest));
   raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });
-  await note(await verifying("altered_thread", () => compareHeads(notebook(), heads)));
+  const findings = await verifying("altered_thread", () => compareHeads(notebook(), heads));
+  await note(await unexplained(findings, newest));
   await remember(null);
   showChanges(lists[0].list, newest.newest);
   return newest;
@@ -53,9 +55,9 @@ function checkOwnKeys({ byId }) {
   if (own?.reading !== reading.point || own.signing !== signing.point) throw new Altered("own");
 }
 
-// Stores in the notebook what was seen of a case, and the newest list.
-export async function remember(entry) {
-  await note(await save(newest, entry, async () => (await walkLists(), newest)));
+// Stores in the notebook what was seen of a case, and the newest list; drops the cases `dropped`.
+export async function remember(entry, dropped = []) {
+  await note(await save(newest, entry, async () => (await walkLists(), newest), dropped));
 }
 
 // Whether a new epoch may be granted under the newest list; refuses to write by a wrong clock.

@@ -68,13 +68,21 @@ async def outcome(page: Page, selector: str) -> str:
 
 async def take_out(context: BrowserContext, module: str, line: str) -> None:
     """Serve both pages without one line of a module below bot/static, which must stand there once."""
-    path = (STATIC / module).resolve()
-    text = path.read_text("utf-8")
-    assert text.count(line) == 1, f"{module} has no such line any more: {line}"
+    await replace_all(context, [(module, line, "")])
+
+
+async def replace_all(context: BrowserContext, lines: Sequence[tuple[str, str, str]]) -> None:
+    """Serve both pages with other lines in these modules, of which each is changed once."""
+    changed = {}
+    for module, line, other in lines:
+        path = (STATIC / module).resolve()
+        text = path.read_text("utf-8")
+        assert text.count(line) == 1, f"{module} has no such line any more: {line}"
+        changed[path] = text.replace(line, other)
 
     async def serve(route: Route) -> None:
         folder = route.request.url.split("/")[-2]
-        script = scripts.joined(STATIC / folder / f"{folder}.js", {path: text.replace(line, "")})
+        script = scripts.joined(STATIC / folder / f"{folder}.js", changed)
         await route.fulfill(body=script, content_type="text/javascript")
 
     await context.route(re.compile(r"/static/(letterbox/letterbox|console/console)\.js$"), serve)
