@@ -1,4 +1,4 @@
-"""The case queue and the case page: letters are opened and sealed in the officer's browser, never on the server."""
+"""The case queue, the case page and handing over: letters are opened and sealed in the officer's browser only."""
 
 import json
 from itertools import groupby
@@ -41,6 +41,16 @@ async def queue(request: web.Request) -> web.Response:
         open_count=sum(case.is_open for case in queued),
         overdue_count=sum(case.is_overdue for case in queued),
     )
+
+
+@routes.get("/handover")
+async def handover(request: web.Request) -> web.Response:
+    """Show the page on which an officer hands over many cases, closed ones too; the browser does it, one by one."""
+    officer = site.require_reader(request)
+    async with request.config_dict[DATABASE].read() as tx:
+        context = site.officer_context(request, tx, officer)
+        own = [*await cases.queue(context), *await cases.queue(context, closed=True)]
+    return site.page(request, "handover.html", own=own)
 
 
 @routes.get("/cases/{id}")

@@ -1,13 +1,15 @@
-// The case page: opens the letters, signs and seals the answer. The server sees only ciphertext.
+// The case page: opens the letters, signs and seals the answer, hands the case over. The server sees only ciphertext.
 
 import { utf8 } from "../sealing/canonical.js";
 import { text as decodeText } from "../sealing/encoding.js";
 import { draftInfo, openDraft, sealDraft } from "../sealing/keys.js";
-import { extended, openCase, refusal, remembered, sealAnswer } from "./casefile.js";
+import { extended, openCase, postLetter, remembered, sealed } from "./casefile.js";
 import { explain, isStopped } from "./findings.js";
+import { handOver, names, readersAround, rememberHanded } from "./handing.js";
 import { letterElements } from "./letters.js";
 import { entryOf } from "./notebook.js";
-import { $, announce, busy, main, phrase, post, show, showMessage, UserError, verifying } from "./page.js";
+import { $, announce, busy, main, phrase, show, showMessage, UserError, verifying } from "./page.js";
+import { recipients, showRecipients } from "./recipients.js";
 import { withKeys } from "./signin.js";
 import { checkClock, isInForce, refresh, remember } from "./trust.js";
 import { keys } from "./vault.js";
@@ -26,6 +28,8 @@ export function wire() {
   draftCase = caseId();
   $("#answer").addEventListener("submit", send);
   $('[data-action="cite"]').addEventListener("click", cite);
+  $("#hand").addEventListener("submit", (event) => give(event, false));
+  $("#recuse").addEventListener("submit", (event) => give(event, true));
   withKeys(open);
 }
 
@@ -45,6 +49,7 @@ document.addEventListener("console:locked", async () => {
 function clear() {
   $("#letters").replaceChildren();
   for (const part of ["#opened", "#sent"]) show($(part), false);
+  for (const form of ["#hand", "#recuse"]) $(form).reset();
 }
 
 // ---------------------------------------------------------------- reading
@@ -74,6 +79,15 @@ function render(chain) {
   const isStoppedHere = isStopped(caseId());
   show($("#writing"), !isStoppedHere && opened.state !== "closed");
   if (isStoppedHere) showMessage($("#says"), "stopped");
+  renderReaders(chain, isStoppedHere);
+}
+
+function renderReaders(chain, isStoppedHere) {
+  const { reading, eligible } = readersAround(opened, chain);
+  $("#reading-now").textContent = phrase("reading_now", { names: names(reading, chain) });
+  for (const form of ["#hand", "#recuse"]) showRecipients($(form), eligible, chain);
+  for (const part of document.querySelectorAll("[data-eligible]")) show(part, (part.dataset.eligible === "some") === eligible.length > 0);
+  show($("#handing"), !isStoppedHere);
 }
 
 // The letters stay on the page even if what was seen of them could not be stored.
@@ -113,30 +127,49 @@ function send(event) {
     const chain = await refresh();
     checkClock();
     if (isStopped(caseId())) throw new UserError("stopped");
-    const answer = await sealed(text, chain);
-    const { letter, access, bell } = answer;
-    const { status, body } = await post(`/console/cases/${caseId()}/letters`, { letter, access, bell });
-    if (status !== 201) throw refusal(body?.error);
+    const answer = await sealed(opened, chain, { kind: "answer", text }, await isInForce());
+    await postLetter(caseId(), answer);
     $("#text").value = "";
     opened = await extended(opened, chain, answer, text);
     render(chain);
-    showSent();
+    showSent("sent");
+    $(".facts .mark")?.remove();
     await rememberOpened(chain);
   });
 }
 
-async function sealed(text, chain) {
-  const inForce = await isInForce();
-  return verifying("altered_thread", () =>
-    sealAnswer(opened, chain, text, inForce).catch((error) => {
-      throw error.reason === "content.size" ? new UserError("too_long") : error;
-    }),
-  );
-}
-
-function showSent() {
-  announce("sent");
-  $(".facts .mark")?.remove();
+function showSent(key) {
+  announce(key);
+  $("#sent").textContent = phrase(key);
   show($("#sent"), true);
   $("#sent").scrollIntoView({ block: "nearest" });
+}
+
+// ---------------------------------------------------------------- handing over
+
+function give(event, leaves) {
+  event.preventDefault();
+  const form = event.target;
+  busy(form, $(".says", form), async () => {
+    const wanted = { to: recipients(form), leaves, text: $("textarea", form).value.trim() };
+    if (!leaves && !wanted.to.length) throw new UserError("hand_nobody");
+    const handed = await handOver(caseId(), wanted, await refresh(), opened);
+    if (handed) await showHanded(handed, leaves);
+  });
+}
+
+async function showHanded(handed, leaves) {
+  opened = handed.opened;
+  if (leaves) clear();
+  else render(handed.chain);
+  for (const form of ["#hand", "#recuse"]) {
+    $(form).reset();
+    $(form).closest("details").open = false;
+  }
+  showSent(leaves ? "recused" : "handed");
+  try {
+    await rememberHanded(handed, leaves);
+  } catch (error) {
+    showMessage($("#says"), error.key?.startsWith("altered") ? error.key : "notebook_unsaved");
+  }
 }

@@ -8,11 +8,11 @@ import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
 import { sealLetter } from "../sealing/letters.js";
 import { askerSigning, caseOf, extend, laneOf, openThread } from "../sealing/threads.js";
 import { checkRemembered, fetchThread, notebook } from "./notebook.js";
-import { UserError, verifying } from "./page.js";
+import { post, UserError, verifying } from "./page.js";
 import { today } from "./trust.js";
 import { keys } from "./vault.js";
 
-const STATES = { close: "closed", answer: "answered", question: "asked_back" }; // by the kind of the newest letter
+const STATES = { close: "closed", answer: "answered", question: "asked_back" }; // by the kind of a letter
 const UNWRITTEN = ["received", "open"]; // what the row alone may say: no letter tells them apart
 
 const last = (list) => list[list.length - 1];
@@ -24,9 +24,14 @@ export async function openCase(caseId, chain, entry) {
     if (entry) checkRemembered(thread, entry);
     const key = await ownKey(thread, body.access);
     const contents = await openThread(thread, key);
-    const state = STATES[last(thread.letters).context.kind] ?? (UNWRITTEN.includes(body.state) ? body.state : "open");
+    const state = stateOf(thread) ?? (UNWRITTEN.includes(body.state) ? body.state : "open");
     return { thread, key, contents, seen: entry?.seq ?? 0, state };
   });
+}
+
+// By the newest letter that says one; handing over leaves a case where it is.
+function stateOf({ letters }) {
+  return STATES[last(letters.filter(({ context }) => context.kind !== "hand")).context.kind];
 }
 
 // The key of the newest epoch, if it was sealed to this officer and is the one that the grant commits to.
@@ -51,20 +56,28 @@ export function remembered({ thread, seen }, chain) {
 
 // ---------------------------------------------------------------- writing
 
-// The sealed and signed answer with what is posted beside it: { letter, access, bell, key }. It grants a new epoch
-// where the rule for writing asks for one.
-export async function sealAnswer({ thread, key, contents, seen }, chain, content, isInForce) {
+// The next letter, sealed by `sealNext`; what does not fit or may not be written is explained.
+export const sealed = (opened, chain, written, isInForce) =>
+  verifying("altered_thread", () =>
+    sealNext(opened, chain, written, isInForce).catch((error) => {
+      throw error.reason === "content.size" ? new UserError("too_long") : error;
+    }),
+  );
+
+// The sealed and signed letter with what is posted beside it: { letter, access, bell, key }. It grants a new epoch
+// where the rule for writing, or the `change` of readers, asks for one.
+async function sealNext({ thread, key, contents, seen }, chain, { kind, text, change = {} }, isInForce) {
   const { id, signing } = keys();
-  const seal = nextSeal(thread, chain, id, { seen, floor: notebook().list.serial, isInForce });
+  const seal = nextSeal(thread, chain, id, { seen, floor: notebook().list.serial, isInForce, change });
   const newKey = seal.isGrant ? newCaseKey() : key;
-  const context = await contextOf(thread, chain, seal, newKey);
+  const context = await contextOf(thread, chain, seal, newKey, kind);
   const before = seal.isGrant ? encode(key) : "";
-  const letter = await sealLetter(newKey, context, { text: content, fields: {}, before, bell: "" }, signing.privateKey);
+  const letter = await sealLetter(newKey, context, { text, fields: {}, before, bell: "" }, signing.privateKey);
   const access = seal.isGrant ? await accessRows(thread, chain, seal, newKey) : [];
   return { letter, access, bell: contents[0].bell, key: newKey };
 }
 
-async function contextOf(thread, chain, { epoch, isGrant, readers, excluded }, key) {
+async function contextOf(thread, chain, { epoch, isGrant, readers, excluded }, key, kind) {
   const place = { case: caseOf(thread), lane: laneOf(thread) };
   const grant = { commit: await commit(key, place.case, place.lane, epoch), readers, excluded, asker: null };
   return {
@@ -73,7 +86,7 @@ async function contextOf(thread, chain, { epoch, isGrant, readers, excluded }, k
     ...place,
     seq: thread.letters.length + 1,
     epoch,
-    kind: "answer",
+    kind,
     author: keys().id,
     list: chain.serial,
     listhash: chain.hashes.get(chain.serial),
@@ -92,14 +105,20 @@ function accessRows(thread, chain, { epoch, readers }, key) {
 }
 
 // The case with a letter more, which this officer has just sent.
-export async function extended(opened, chain, { letter, key }, content) {
+export async function extended(opened, chain, { letter, key }, text) {
   const thread = await extend(opened.thread, letter, chain);
-  const contents = [...opened.contents, { text: content, fields: {}, before: "", bell: "" }];
-  return { ...opened, thread, key, contents, seen: thread.letters.length, state: STATES[letter.context.kind] };
+  const contents = [...opened.contents, { text, fields: {}, before: "", bell: "" }];
+  return { ...opened, thread, key, contents, seen: thread.letters.length, state: stateOf(thread) ?? opened.state };
+}
+
+// Posts a sealed letter: nothing is stored where it is refused.
+export async function postLetter(caseId, { letter, access, bell }) {
+  const { status, body } = await post(`/console/cases/${caseId}/letters`, { letter, access, bell });
+  if (status !== 201) throw refusal(body?.error);
 }
 
 // Why a letter was not taken: each reason of the server has its own sentence.
-export function refusal(error) {
+function refusal(error) {
   const known = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock" };
   return new UserError(known[error] ?? "failed");
 }

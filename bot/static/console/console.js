@@ -8,6 +8,7 @@ import { keys, lock } from "./vault.js";
 import * as account from "./account.js";
 import * as cases from "./case.js";
 import { departed, forgetDepartures, showDepartures } from "./departures.js";
+import * as handover from "./handover.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
 import * as signin from "./signin.js";
@@ -20,6 +21,7 @@ const PAGES = {
   lost: lost.wire,
   account: account.wire,
   case: cases.wire,
+  handover: handover.wire,
   keys: readers.wire,
   waiting: readers.wireWaiting,
 };

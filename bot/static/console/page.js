@@ -41,18 +41,19 @@ export async function busy(form, alert, work) {
   try {
     await work();
   } catch (error) {
-    showMessage(alert, error.key ?? "failed");
+    showMessage(alert, error.key ?? "failed", error.values);
   } finally {
     buttons.forEach((button) => (button.disabled = false));
     form.removeAttribute("aria-busy");
   }
 }
 
-// An error with the key of the phrase that explains it to the officer.
+// An error with the key of the phrase that explains it to the officer, and the values that the phrase names.
 export class UserError extends Error {
-  constructor(key) {
+  constructor(key, values = {}) {
     super(key);
     this.key = key;
+    this.values = values;
   }
 }
 

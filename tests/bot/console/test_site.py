@@ -15,7 +15,15 @@ from storage.confidential import officers
 from storage.confidential.officers import OfficerState
 from tests.bot.console.office import Office, OfficerWithKeys
 
-PAGES = ["/console/", "/console/cases", "/console/keys", "/console/monitor", "/console/course", "/console/cases/x"]
+PAGES = [
+    "/console/",
+    "/console/cases",
+    "/console/handover",
+    "/console/keys",
+    "/console/monitor",
+    "/console/course",
+    "/console/cases/x",
+]
 
 
 @pytest.fixture
@@ -32,7 +40,9 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(office: Office,
         assert (answer.status, answer.headers["Location"]) == (303, "/console/signin")
 
 
-@pytest.mark.parametrize("path", ["/console/cases/x/letters", "/console/trust?from=1", "/console/pulse"])
+@pytest.mark.parametrize(
+    "path", ["/console/cases/x/letters", "/console/cases/x/departure", "/console/trust?from=1", "/console/pulse"]
+)
 async def test_a_request_for_data_without_a_session_is_refused(office: Office, path: str) -> None:
     headers = {"Accept": "application/json"}
     async with ClientSession() as client, client.get(office.address + path, headers=headers) as answer:
@@ -41,11 +51,13 @@ async def test_a_request_for_data_without_a_session_is_refused(office: Office, p
 
 RESPONSES = {  # by path, the status for an officer: pages, data, errors
     "/console/cases": 200,
+    "/console/handover": 200,
     "/console/keys": 200,
     "/console/monitor": 200,
     "/console/signin": 200,
     "/console/pulse": 204,
     "/console/cases/x/letters": 404,
+    "/console/cases/x/departure": 404,
     "/console/trust?from=1": 200,
     "/console/trust?from=x": 422,
     "/console/nothing": 404,
@@ -129,12 +141,15 @@ POSTS: dict[str, dict[str, object]] = {  # by path, what a reader's page posts
 }
 
 
+READERS_ONLY = ("/console/cases", "/console/handover", "/console/keys", "/console/trust?from=1")
+
+
 @pytest.mark.parametrize("role", ["liaison", "author"])
 async def test_an_officer_who_reads_no_queries_sees_only_the_numbers(office: Office, role: str) -> None:
     officer = OfficerWithKeys("", "Lía Paz", "lia@leon.example")
     await office.enrol(officer, role)
     desk = await office.signed_in(officer)
-    for path in ("/console/cases", "/console/keys", "/console/trust?from=1", "/console/cases/x/letters"):
+    for path in (*READERS_ONLY, "/console/cases/x/letters", "/console/cases/x/departure"):
         assert (await desk.get(path))[0] == 403
     for path, body in POSTS.items():
         assert (await desk.post(path, body))[0] == 403
