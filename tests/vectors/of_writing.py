@@ -37,6 +37,7 @@ def add_all(to: Collection) -> None:
     _granted(to)
     _kept_by_the_excluded(to)
     _granter_gone(to)
+    _granter_gone_last(to)
     _notes(to)
     _lists_refused(to)
     _people_refused(to)
@@ -118,6 +119,48 @@ def _granter_gone(to: Collection) -> None:
     late = [*THREAD[:4], by_bea]
     _gives(to, "a grant by one who has left, seen in time", late, CHAIN, CARLA.id, 4, ids(CARLA), seen=5)
     _gives(to, "a grant first seen after its author left", late, CHAIN, CARLA.id, 4, ids(ANA, CARLA, RESERVE), seen=4)
+
+
+def _granter_gone_last(to: Collection) -> None:
+    """The granter was the last officer who read: only those whom she handed it to can go on."""
+    excluded = (ANA,)
+    only_bea = written(None, ASKER, "ask", "", given=grant([BEA, RESERVE], 1, asker=True, excluded=excluded))
+    handed = written(only_bea, BEA, "hand", "", given=grant([CARLA, RESERVE], 2, excluded=excluded))
+    readers = ids(CARLA, RESERVE)
+    for name, author in (("an officer", CARLA.id), ("the asker", "asker")):
+        _gives(
+            to,
+            f"handed over by the last officer, then {name}",
+            [only_bea, handed],
+            CHAIN,
+            author,
+            3,
+            readers,
+            True,
+            ids(ANA),
+            seen=1,
+        )
+    change = {"added": [ANA.id]}
+    _refused(
+        to,
+        "handed on to one who is excluded",
+        [only_bea, handed],
+        CHAIN,
+        CARLA.id,
+        "refused",
+        "seal.added",
+        seen=1,
+        change=change,
+    )
+    both = written(None, ASKER, "ask", "", given=grant([ANA, BEA, RESERVE], 1, asker=True))
+    narrowed = written(both, BEA, "hand", "", given=grant([CARLA, RESERVE], 2))
+    _gives(
+        to, "handed over while another officer reads", [both, narrowed], CHAIN, CARLA.id, 3, ids(ANA, RESERVE), seen=1
+    )
+    for_none = written(only_bea, BEA, "hand", "", given=grant([BEA, RESERVE], 2, excluded=excluded))
+    _refused(
+        to, "handed over to none who is here", [only_bea, for_none], CHAIN, "asker", "refused", "seal.readers", seen=1
+    )
 
 
 def _notes(to: Collection) -> None:

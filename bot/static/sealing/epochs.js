@@ -8,10 +8,13 @@ import { listSerial, readersOf } from "./threads.js";
 
 const isEqual = (left, right) => left.join() === right.join();
 
-// The newest grant that counts: one first seen after its author left changes neither readers nor exclusions.
+// The newest grant that counts: one first seen after its author left changes neither readers nor exclusions, unless all
+// officers of the one before are gone, so that only those whom it names can go on.
 export function baseGrant({ grants }, chain, seen) {
   const counts = ({ seq, author }) => seq <= seen || author === ASKER || isActive(chain, author);
-  return [...grants].reverse().find(counts) || grants[0];
+  const base = [...grants].reverse().find(counts) || grants[0];
+  const goesOn = ({ grant }) => grant.readers.some((one) => isOfficer(chain, one) && isActive(chain, one));
+  return [base, grants[grants.length - 1]].find(goesOn) || base;
 }
 
 // Which epoch to keep or to grant: { epoch, isGrant, readers, excluded }.

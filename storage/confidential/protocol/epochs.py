@@ -34,11 +34,20 @@ class Change:
 
 
 def base_grant(thread: Thread, chain: Chain, seen: int) -> Granted:
-    """The newest grant that counts: one first seen after its author left changes neither readers nor exclusions."""
-    for granted in reversed(thread.grants):
-        if granted.seq <= seen or granted.author == ASKER or chain.is_active(granted.author):
-            return granted
-    return thread.grants[0]
+    """The newest grant that counts: one first seen after its author left changes neither readers nor exclusions.
+
+    It does where all officers of the one before are gone: only those whom it names can go on.
+    """
+    base = next((one for one in reversed(thread.grants) if _counts(one, chain, seen)), thread.grants[0])
+    return next((one for one in (base, thread.grants[-1]) if _has_officer(one, chain)), base)
+
+
+def _counts(granted: Granted, chain: Chain, seen: int) -> bool:
+    return granted.seq <= seen or granted.author == ASKER or chain.is_active(granted.author)
+
+
+def _has_officer(granted: Granted, chain: Chain) -> bool:
+    return any(chain.is_officer(one) and chain.is_active(one) for one in granted.grant["readers"])
 
 
 def next_seal(

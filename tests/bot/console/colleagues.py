@@ -12,7 +12,7 @@ from content.library import Library
 from storage import schema
 from storage.confidential import cases, ledger, notebooks, officers
 from storage.confidential.ledger import LedgerEntry
-from storage.confidential.protocol.notebooks import Notebook, open_notebook
+from storage.confidential.protocol.notebooks import Notebook, open_notebook, seal_notebook
 from storage.database import Database
 from tests.attack.model import browser as pages
 from tests.attack.model.host import Account, Host, running
@@ -79,6 +79,13 @@ class Colleagues:
             stored = await notebooks.newest(tx, officer.id)
         assert stored is not None
         return open_notebook(self.accounts[officer].notebook, stored.box, officer.id, stored.version)
+
+    async def store_notebook(self, officer: Keyholder, notebook: Notebook) -> None:
+        """Store a notebook's next version, as another device does."""
+        following: Notebook = {**notebook, "version": notebook["version"] + 1}
+        box = seal_notebook(self.accounts[officer].notebook, following)
+        async with self.box.database.write() as tx:
+            assert await notebooks.replace(tx, officer.id, following["version"], box)
 
     async def remembered(self, officer: Keyholder) -> set[str]:
         """The cases in an officer's notebook."""

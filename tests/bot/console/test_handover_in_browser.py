@@ -54,7 +54,8 @@ async def test_a_case_is_handed_over_and_then_left(browser: Browser, office: Col
 
         await carmen.choose("#recuse")
         await page.locator("#recuse textarea").fill("Conozco a una de las personas.")
-        async with page.expect_response("**/console/notebook"):
+        await office.store_notebook(office.carmen, await office.notebook(office.carmen))  # from another device
+        async with page.expect_response(lambda answer: "/notebook" in answer.url and answer.status == 201):
             await press(carmen, RECUSE)
         await expect(page.locator("#sent")).to_contain_text("Ya no lees esta consulta")
         await expect(page.locator("#opened")).to_be_hidden()
@@ -84,8 +85,38 @@ async def test_of_two_who_hand_over_at_once_the_second_does_it_again_on_what_the
         await press(carmen, HAND)
         await expect(carmen.page.locator(".letter")).to_have_count(3)
         await expect(carmen.page.locator("#reading-now")).to_have_text("Ahora la leen: Carmen y Eva.")
+        assert await office.readers(asker.case) == {"Carmen", "Eva", "Respaldo", "asker"}
+        opened = await office.opened(office.eva, asker.case)
+        assert opened.texts[1:] == ["La dejo.", "También atiende tu consulta: Eva."]
+
+        await office.box.read(asker)  # an exclusion that comes in between holds
+        body = asker.reply_body(office.unit, MORE, change=Change(excluded=(office.dora.id,)))
+        assert (await office.box.post("/c/letters", body))[0] == 201
+        await carmen.choose("#hand", "Dora")
+        await press(carmen, HAND)
+        await expect(carmen.page.locator("#hand .says")).to_contain_text("quien consulta pidió que no la lea Dora")
     assert await office.readers(asker.case) == {"Carmen", "Eva", "Respaldo", "asker"}
-    assert (await office.opened(office.eva, asker.case)).texts[1:] == ["La dejo.", "También atiende tu consulta: Eva."]
+
+
+async def test_what_the_last_reader_hands_over_before_she_leaves_the_unit_goes_on(
+    browser: Browser, office: Colleagues
+) -> None:
+    """Dora opens it only after the unit has signed that Carmen left."""
+    asker = await office.query(QUESTION, readers=[office.carmen])
+    change = Change(added=(office.dora.id,), leaves=True)
+    await office.box.answer("¿Qué día es?", office.carmen, kind="question", case=asker.case)
+    await office.box.answer("La atiende Dora.", office.carmen, kind="hand", case=asker.case, change=change)
+    office.unit.next_list(ending=[office.carmen], day=office.box.today)
+    await office.box.publish()
+    async with desk_of(browser, office, office.dora) as dora:
+        await dora.open(asker.case)
+        await expect(dora.page.locator("#case-state")).to_have_text("Se pidieron datos")
+        await expect(dora.page.locator(".letter.officer h3").last).to_contain_text("ha dejado la unidad")
+        await dora.page.get_by_label("Tu respuesta").fill("Excúsate.")
+        await press(dora, "Firmar, sellar y enviar")
+        await expect(dora.page.locator(".letter")).to_have_count(4)
+    assert (await office.box.read(asker))[2:] == ["La atiende Dora.", "Excúsate."]
+    assert await office.readers(asker.case) == {"Dora", "Respaldo", "asker"}
 
 
 async def test_many_cases_are_handed_over_and_what_cannot_be_is_named(browser: Browser, office: Colleagues) -> None:
