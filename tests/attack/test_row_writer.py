@@ -77,6 +77,11 @@ def _same_epoch(thread: Thread, *_: object, **__: object) -> Seal:
     return Seal(newest.epoch, False, tuple(newest.grant["readers"]), tuple(newest.grant["excluded"]))
 
 
+def _believed(thread: Any, chain: Any, first: str, seq: int, last: str) -> int:
+    """As many letters as are remembered, whatever became of them."""
+    return seq
+
+
 def _given(known: Any, _: object) -> Any:
     return known
 
@@ -92,7 +97,7 @@ UNPROTECTED: Mapping[str, Mapping[str, object]] = {
         f"{PROTOCOL}.lists.check_floor": _nothing,
         "handlers.casework.trust._above_floor": _given,
     },
-    "what was seen": {f"{PROTOCOL}.threads.check_seen": _nothing, f"{PAGES}.officer._is_same_asker": _same},
+    "what was seen": {f"{PROTOCOL}.threads.check_seen": _believed, f"{PAGES}.officer._is_same_asker": _same},
 }
 """What is replaced; most attacks meet more than one check, so that one alone is not missed."""
 

@@ -153,9 +153,8 @@ class Asker:
         newest = lists.check_list(lists.parse_list(body["list"]), lists.unit_pin(memory["unit"]))
         lists.check_floor(newest, memory["list"])
         self.pin = lists.pin_of(newest)
-        opened = open_rows(
-            body["letters"], body["access"], Chain(newest, {newest["serial"]: self.pin["hash"]}), self.reading
-        )
-        threads.check_seen(opened.thread, memory["first"], memory["seen"]["seq"], memory["seen"]["hash"])
+        chain = Chain(newest, {newest["serial"]: self.pin["hash"]})
+        opened = open_rows(body["letters"], body["access"], chain, self.reading)
+        threads.check_seen(opened.thread, chain, memory["first"], memory["seen"]["seq"], memory["seen"]["hash"])
         self.opened, self.version = opened, memory["version"]
         return self.texts

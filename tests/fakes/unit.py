@@ -75,7 +75,7 @@ class Keyholder:
         """Check a thread against the notebook and open it. Raises ProtocolError."""
         opened = open_rows(rows, access, chain, self.reading)
         if opened.thread.case in self.seen:
-            threads.check_seen(opened.thread, *self.seen[opened.thread.case])
+            threads.check_seen(opened.thread, chain, *self.seen[opened.thread.case])
         self._remember(opened)
         return opened
 

@@ -313,18 +313,26 @@ def _opened(to: Collection) -> None:
 def _seen(to: Collection) -> None:
     first = letter_hash(ASK)
 
-    def gives(name: str, letters: list[str], seq: int, last: str) -> None:
-        to.gives("check_seen", f"seen: {name}", [letters, CHAIN, PIN, first, seq, last], True)
+    def gives(name: str, letters: list[str], seq: int, last: str, out: int) -> None:
+        to.gives("check_seen", f"seen: {name}", [letters, CHAIN, PIN, first, seq, last], out)
 
     def refused(name: str, letters: list[str], seq: int, last: str, reason: str, start: str = first) -> None:
         to.refuses("check_seen", f"seen: {name}", [letters, CHAIN, PIN, start, seq, last], "altered", reason)
 
-    gives("the same", THREAD, 6, letter_hash(CLOSED))
-    gives("more than before", THREAD, 2, letter_hash(ANSWER))
-    gives("a lost letter that was resumed", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(REPLY))
+    gives("the same", THREAD, 6, letter_hash(CLOSED), 6)
+    gives("more than before", THREAD, 2, letter_hash(ANSWER), 2)
+    gives("a lost letter that was resumed", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(REPLY), 2)
     refused("a shorter thread", THREAD[:3], 4, letter_hash(WIDER), "seen.seq")
     refused("another letter", THREAD, 2, letter_hash(REPLY), "seen.hash")
     refused("another first letter", THREAD, 2, letter_hash(ANSWER), "seen.first", letter_hash(NOTE))
     refused("another lost letter", [ASK, ANSWER, RESUMED_WELL], 3, letter_hash(WIDER), "seen.hash")
-    gives("a lost letter that a later letter resumed", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY))
+    gives("a lost letter that a later letter resumed", [ASK, ANSWER, RESUMED_WELL], 2, letter_hash(REPLY), 2)
+    lost: dict[str, Any] = {"list": 2, "lost": [letter_hash(REPLY)]}
+    given = grant([ANA, BEA], 2, excluded=(CARLA,))
+    by_who_left = written(ANSWER, BEA, "resume", "Se perdió.", given=given, **lost)
+    refused("resumed by an officer who has left since", [ASK, ANSWER, by_who_left], 3, letter_hash(REPLY), "seen.hash")
+    by_asker = written(ANSWER, ASKER, "resume", "Se perdió.", given=grant([ANA], 2), **{**lost, "list": 3})
+    gives("resumed by the asker", [ASK, ANSWER, by_asker], 3, letter_hash(REPLY), 2)
+    again = written(by_asker, ASKER, "resume", "Otra vez.", given=grant([ANA], 3), list=3, lost=[letter_hash(WIDER)])
+    gives("the second of two resumes", [ASK, ANSWER, by_asker, again], 4, letter_hash(WIDER), 3)
     _refused(to, "resumed by an officer who ends an exclusion", [ASK, ANSWER, RESUMED], "thread.excluded")

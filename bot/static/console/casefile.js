@@ -21,11 +21,11 @@ const last = (list) => list[list.length - 1];
 export async function openCase(caseId, chain, entry) {
   const { body, thread } = await fetchThread(caseId, chain);
   return verifying("altered_thread", async () => {
-    if (entry) checkRemembered(thread, entry);
+    const seen = entry ? checkRemembered(thread, chain, entry) : 0;
     const key = await ownKey(thread, body.access);
     const contents = await openThread(thread, key);
     const state = stateOf(thread) ?? (UNWRITTEN.includes(body.state) ? body.state : "open");
-    return { thread, key, contents, seen: entry?.seq ?? 0, state };
+    return { thread, key, contents, seen, state };
   });
 }
 

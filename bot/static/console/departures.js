@@ -34,8 +34,8 @@ async function departureOf(caseId, chain) {
   if (status !== 200) return null;
   try {
     const thread = await checkedThread(caseId, body.letters, chain);
-    checkRemembered(thread, entry);
-    const { seq, author, grant } = baseGrant(thread, chain, entry.seq);
+    const seen = checkRemembered(thread, chain, entry);
+    const { seq, author, grant } = baseGrant(thread, chain, seen);
     if ([...grant.readers, ...readersOf(thread)].includes(keys().id)) return null;
     return { author, name: chain.byId.get(author)?.join.name, day: thread.letters[seq - 1].context.day };
   } catch (error) {

@@ -45,10 +45,10 @@ export async function checkedThread(caseId, letters, chain) {
   return thread;
 }
 
-// That a thread holds what an entry remembers of it.
-export function checkRemembered(thread, { first, asker, seq, last: hash }) {
-  checkSeen(thread, first, seq, hash);
+// That a thread holds what an entry remembers of it; returns how many of its letters were seen.
+export function checkRemembered(thread, chain, { first, asker, seq, last: hash }) {
   if (askerSigning(thread) !== asker) throw new Altered("seen.asker");
+  return checkSeen(thread, chain, first, seq, hash);
 }
 
 // ---------------------------------------------------------------- saving

@@ -6,7 +6,7 @@ import { WrongKey } from "../sealing/errors.js";
 import { ACCESS, checkRows, openAccess } from "../sealing/keys.js";
 import { parseLetter } from "../sealing/letters.js";
 import { checkFloor, pinOf } from "../sealing/lists.js";
-import { caseOf, checkSeen, checkThread, lostOf, openThread } from "../sealing/threads.js";
+import { caseOf, checkSeen, checkThread, openThread } from "../sealing/threads.js";
 import { knownWords } from "../sealing/words.js";
 import { openBox, ownKeys, sealBox, secretsOf } from "./box.js";
 import { OPEN_CASE, hasChanges } from "./choice.js";
@@ -102,13 +102,14 @@ async function verified(secrets, content, before) {
   const asker = await openBox(secrets, content);
   const chain = await listForReading(content.list, asker.unit);
   const thread = await checkThread(content.letters.map(parseLetter), chain);
+  const numbers = [];
   for (const { list, seen } of before ? [asker, before.newest] : [asker]) {
     await checkFloor(chain.newest, list);
-    checkSeen(thread, asker.first, seen.seq, seen.hash);
+    numbers.push(checkSeen(thread, chain, asker.first, seen.seq, seen.hash));
   }
   const own = await ownKeys(asker, thread);
   const caseKey = await openKey(content.access, thread, own);
-  const remembered = before ? before.remembered : seenBefore(thread, asker.seen);
+  const remembered = before ? before.remembered : numbers[0];
   return {
     ...{ secrets, asker, id: asker.case, thread, chain, own, caseKey, contents: await openThread(thread, caseKey) },
     ...{ newest: { list: await pinOf(chain.newest), seen: seenNow(thread, chain, remembered) }, remembered },
@@ -131,12 +132,6 @@ function openKey(access, thread, { reading }) {
   ACCESS(access, "access");
   checkRows([access], caseOf(thread), "talk", epoch, []);
   return openAccess(access, reading, grant.commit);
-}
-
-// The letters after a restore that lost what was seen are new, though their numbers are not.
-function seenBefore(thread, { seq, hash }) {
-  const lost = lostOf(thread);
-  return lost.has(hash) ? Math.min(lost.get(hash), seq) - 1 : seq;
 }
 
 // Lets the box remember what was read, so that its loss is noticed. A failure is not shown, as nothing promised it.

@@ -23,8 +23,6 @@ export const listSerial = ({ letters }) => Math.max(0, ...letters.map(({ context
 export const readersOf = ({ grants }) => last(grants).grant.readers;
 export const excludedOf = ({ grants }) => last(grants).grant.excluded;
 export const askerSigning = ({ grants }) => grants[0].grant.asker?.signing || "";
-export const lostOf = ({ letters }) =>
-  new Map(letters.flatMap(({ context }) => context.lost.map((hash) => [hash, context.seq])));
 
 // ---------------------------------------------------------------- without a key
 
@@ -137,10 +135,14 @@ export async function openThread(thread, key) {
 
 // ---------------------------------------------------------------- against what was seen before
 
-export function checkSeen(thread, first, seq, hash) {
-  const { hashes, letters } = thread;
+// How many of the letters were seen. What a resume names as lost explains that the remembered letter is gone, and leaves
+// all from the resume on unseen; but not the resume of an officer who has left, who may have signed it since.
+export function checkSeen({ hashes, letters }, chain, first, seq, hash) {
   if (first !== hashes[0]) throw new Altered("seen.first");
-  if (lostOf(thread).has(hash)) return;
+  const explains = ({ lost, author }) => lost.includes(hash) && (author === ASKER || isActive(chain, author));
+  const resume = letters.find(({ context }) => explains(context));
+  if (resume) return Math.min(resume.context.seq - 1, seq);
   if (seq > letters.length) throw new Altered("seen.seq");
   if (hashes[seq - 1] !== hash) throw new Altered("seen.hash");
+  return seq;
 }

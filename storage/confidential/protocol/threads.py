@@ -78,11 +78,6 @@ class Thread:
         asker = self.grants[0].grant["asker"]
         return asker["signing"] if asker else ""
 
-    @property
-    def lost(self) -> frozenset[str]:
-        """Hashes that letters of kind resume name as lost."""
-        return frozenset(one for letter in self.letters for one in letter["context"]["lost"])
-
 
 # ---------------------------------------------------------------- without a key
 
@@ -230,13 +225,20 @@ def _is_committed(granted: Granted, thread: Thread, key: bytes) -> bool:
 # ---------------------------------------------------------------- against what was seen before
 
 
-def check_seen(thread: Thread, first: str, seq: int, last: str) -> None:
-    """Compare a thread with the remembered first letter, and the newest one by number and hash. Raises Altered."""
+def check_seen(thread: Thread, chain: Chain, first: str, seq: int, last: str) -> int:
+    """Compare a thread with the remembered first letter, and the newest one by number and hash; how many were seen.
+
+    What a resume names as lost explains that the remembered letter is gone, and leaves all from the resume on unseen; but
+    not the resume of an officer who has left, who may have signed it since. Raises Altered.
+    """
     if first != thread.hashes[0]:
         raise Altered("seen.first")
-    if last in thread.lost:
-        return
+    explained = [one["context"] for one in thread.letters if last in one["context"]["lost"]]
+    for resume in explained:
+        if resume["author"] == ASKER or chain.is_active(resume["author"]):
+            return min(resume["seq"] - 1, seq)
     if seq > thread.seq:
         raise Altered("seen.seq")
     if thread.hashes[seq - 1] != last:
         raise Altered("seen.hash")
+    return seq

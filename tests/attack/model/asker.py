@@ -139,7 +139,7 @@ class AskerPage:
         if body["access"] is None:
             raise WrongKey("access")
         opened = open_rows(body["letters"], body["access"], chain, reading)
-        threads.check_seen(opened.thread, memory["first"], memory["seen"]["seq"], memory["seen"]["hash"])
+        threads.check_seen(opened.thread, chain, memory["first"], memory["seen"]["seq"], memory["seen"]["hash"])
         own = {"reading": point_of(reading), "signing": point_of(import_key(memory["signing"]))}
         if opened.thread.grants[0].grant["asker"] != own or opened.thread.case != memory["case"]:
             raise Altered("asker.keys")

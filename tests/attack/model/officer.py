@@ -76,9 +76,7 @@ class OfficerPage:
     async def _visit(self, case: str, text: str) -> Visit:
         desk = await self._unlock()
         body = await self._get(f"/console/cases/{case}/letters", desk.headers)
-        opened = self._verified(desk, case, body)
-        entry = desk.entry(case)
-        seen = entry["seq"] if entry else 0
+        opened, seen = self._verified(desk, case, body)
         visit = Visit("thread", case, _shown(opened))  # it holds what was seen: a finding about it is explained
         if text:
             visit, opened, seen = await self._answer(desk, visit, opened, seen, text)
@@ -138,7 +136,7 @@ class OfficerPage:
 
     # ------------------------------------------------------------ one case
 
-    def _verified(self, desk: Unlocked, case: str, body: Any) -> Opened:
+    def _verified(self, desk: Unlocked, case: str, body: Any) -> tuple[Opened, int]:
         entry = desk.entry(case)
         if body["access"] is None:
             raise WrongKey("access.none")
@@ -148,11 +146,12 @@ class OfficerPage:
         first = thread.letters[0]["context"]
         if (first["case"], first["lane"]) != (case, "talk"):
             raise Altered("thread.case")
+        seen = 0
         if entry:
-            threads.check_seen(thread, entry["first"], entry["seq"], entry["last"])
+            seen = threads.check_seen(thread, desk.chain, entry["first"], entry["seq"], entry["last"])
             if not _is_same_asker(thread, entry):
                 raise Altered("seen.asker")
-        return opened
+        return opened, seen
 
     async def _answer(
         self, desk: Unlocked, visit: Visit, opened: Opened, seen: int, text: str

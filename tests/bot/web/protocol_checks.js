@@ -116,8 +116,7 @@ export const CHECKS = {
   open_thread: async (texts, listTexts, pin, key) =>
     (await threads.openThread(await thread(texts, listTexts, pin), decode(key))).map(({ text }) => text),
   check_seen: async (texts, listTexts, pin, ...seen) => {
-    threads.checkSeen(await thread(texts, listTexts, pin), ...seen);
-    return true;
+    return threads.checkSeen(await thread(texts, listTexts, pin), await chain(listTexts, pin), ...seen);
   },
   next_seal: async (texts, listTexts, pin, author, { seen, floor, is_in_force, change, talk }) => {
     const known = await thread(texts, listTexts, pin);

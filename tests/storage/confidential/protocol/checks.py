@@ -94,9 +94,8 @@ def _open_thread(texts: list[str], lists_: list[str], pin: str, key: str) -> lis
     return [content["text"] for content in threads.open_thread(thread(texts, lists_, pin), decode(key))]
 
 
-def _check_seen(texts: list[str], lists_: list[str], pin: str, *seen: Any) -> bool:
-    threads.check_seen(thread(texts, lists_, pin), *seen)
-    return True
+def _check_seen(texts: list[str], lists_: list[str], pin: str, *seen: Any) -> int:
+    return threads.check_seen(thread(texts, lists_, pin), chain(lists_, pin), *seen)
 
 
 def _next_seal(texts: list[str], lists_: list[str], pin: str, author: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def lose(world: World, added: tuple[str, ...]) -> None:
     who = [world.asker, *(world.people[one] for one in thread.readers if world.chain.is_active(one))]
     author = next((one for one in who if one.seen == (thread.seq, lost) and one.role == "officer"), None)
     with pytest.raises(Altered):
-        threads.check_seen(world.thread(), thread.hashes[0], thread.seq, lost)
+        threads.check_seen(world.thread(), world.chain, thread.hashes[0], thread.seq, lost)
     world.write(author or world.asker, "resume", epochs.Change(added=added, resumes=True))
 
 
@@ -161,7 +161,7 @@ def test_a_dropped_doubled_or_moved_letter_is_found(steps: list[tuple[str, int]]
 
 def _show(world: World, shown: list[letters.Letter], seen: threads.Thread) -> None:
     """What an end that remembers one thread checks of what it is shown."""
-    threads.check_seen(threads.check_thread(shown, world.chain), seen.hashes[0], seen.seq, seen.hashes[-1])
+    threads.check_seen(threads.check_thread(shown, world.chain), world.chain, seen.hashes[0], seen.seq, seen.hashes[-1])
 
 
 @settings(max_examples=150, deadline=None)

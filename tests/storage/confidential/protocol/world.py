@@ -201,7 +201,7 @@ class World:
             chain = lists.check_alone(lists.read_list(self.stored_lists[-1]), PIN, TODAY)
         thread = threads.check_thread([letters.read_letter(text) for text in self.stored], chain)
         if person.seen[0]:
-            threads.check_seen(thread, thread.hashes[0], *person.seen)
+            threads.check_seen(thread, chain, thread.hashes[0], *person.seen)
         commitment = thread.grants[-1].grant["commit"]
         secret = keys.open_access(keys.read_access(self.access[end]), person.reading, commitment)
         contents = threads.open_thread(thread, secret)
