@@ -24,9 +24,11 @@ export function render(open, row, hasUnsentText) {
   showPhrase("reply-done", ...(state === "closed" ? ["reply_closed"] : []));
 }
 
-// By the newest letter, which is signed; the row says only whether the case was opened.
+// By the newest letter, which is signed, but one that hands over, which leaves the state as it was; the row says only
+// whether the case was opened.
 function stateOf({ thread }, { state }) {
-  return STATE_BY_KIND[thread.letters.at(-1).context.kind] || (state === "received" ? state : "open");
+  const kinds = thread.letters.map(({ context }) => context.kind).filter((kind) => kind !== "hand");
+  return STATE_BY_KIND[kinds.at(-1)] || (state === "received" ? state : "open");
 }
 
 // { readers, excluded } of what is written from now on, by the rule for writing; no readers where no officer is left.

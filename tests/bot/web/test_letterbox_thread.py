@@ -113,17 +113,19 @@ async def test_a_reply_is_closed_to_an_officer_who_has_left(
 
 async def test_who_joins_a_query_is_named(box: Letterbox, phone: LetterboxPage, dora: Keyholder) -> None:
     await asked(box, QUESTION)
+    await box.answer(ANSWER)
     box.unit.next_list(adding=[dora])
     await box.publish()
     await box.answer("Le paso tu consulta a Dora.", kind="hand", change=Change(added=(dora.id,), leaves=True))
     await phone.come_back(box.url)
     await phone.shows("thread")
-    assert (await phone.lines(1))[1:] == [
+    assert "Respondida" in await phone.page.inner_text("#thread-state")  # as before
+    assert (await phone.lines(2))[1:] == [
         "Desde este mensaje también puede leer, y desde el principio: Dora Paz",
         "Lo que sigue a partir de este mensaje ya no se cierra para: Carmen Ríos. Lo anterior sí pudo leerlo.",
     ]
     await phone.replied(REPLY)
-    assert [letter["text"] for letter in await box.opened(dora)][2] == REPLY
+    assert [letter["text"] for letter in await box.opened(dora)][3] == REPLY
 
 
 @pytest.mark.parametrize("visits", [1, 2])
