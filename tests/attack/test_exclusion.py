@@ -140,6 +140,26 @@ async def test_a_later_epoch_goes_to_no_one_who_is_excluded(desk: Desk) -> None:
         assert opened_by(one, written, rows) == set()
 
 
+async def test_who_is_excluded_and_joins_once_more_is_granted_nothing_by_colleagues(desk: Desk) -> None:
+    """With new keys, a new id and the name of before; so with a new recovery key. The asker may include her."""
+    carmen, dora, efrain, backup = desk.unit.readers
+    asker = await asked_without(desk, carmen, backup)
+    returned, newer = Keyholder("CARMEN  RIOS"), Keyholder("Respaldo nuevo", "recovery")
+    desk.unit.next_list(adding=[returned, newer], ending=[carmen, backup])
+    await desk.publish()
+    out = tuple(sorted((carmen.id, backup.id)))
+    for one in (returned, newer):
+        with pytest.raises(Refused, match=r"seal\.added"):  # an honest page
+            await desk.write(dora, asker.case, kind="hand", change=Change(added=(one.id,)))
+        seal = Seal(3, True, tuple(sorted((one.id, dora.id))), out)
+        with pytest.raises(Altered, match=r"thread\.barred"):  # a page of her own
+            await desk.post(dora, await desk.write(dora, asker.case, kind="hand", seal=seal))
+    await desk.read(asker)
+    await desk.reply(asker.reply_body(desk.unit, "Ella sí.", change=Change(added=(returned.id,))))
+    await desk.answer(dora, asker.case, "Se la paso.", kind="hand", change=Change(leaves=True))
+    assert await desk.readers(asker.case) == {efrain.id, returned.id, "asker"}
+
+
 @pytest.mark.parametrize("custodian", ["CARMEN RIOS", "Luz Rey"])
 async def test_a_later_backup_that_the_excluded_keeps_gets_no_key(desk: Desk, custodian: str) -> None:
     """Carmen becomes a custodian after she was excluded: with a second one she would read all."""

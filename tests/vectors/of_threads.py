@@ -19,6 +19,7 @@ from tests.vectors.story import (
     ASKER,
     BEA,
     CARLA,
+    CARLA_AGAIN,
     CLOSED,
     DORA,
     HANDED,
@@ -34,12 +35,14 @@ from tests.vectors.story import (
     RESERVE,
     RESUMED,
     RESUMED_WELL,
+    RETURNED,
     THREAD,
     TODAY,
     WIDER,
     case_key,
     content,
     grant,
+    list_hash,
     written,
 )
 
@@ -67,6 +70,7 @@ def add_all(to: Collection) -> None:
     _recovery_key(to)
     _wrong_notes(to)
     _grants(to)
+    _excluded_under_another_id(to)
     _posted(to)
     _opened(to)
     _seen(to)
@@ -74,6 +78,19 @@ def add_all(to: Collection) -> None:
 
 def _refused(to: Collection, name: str, letters: list[str], reason: str, lists: list[str] | None = None) -> None:
     to.refuses("check_thread", f"thread: {name}", [letters, lists or CHAIN, PIN], "altered", reason)
+
+
+def _excluded_under_another_id(to: Collection) -> None:
+    """Carla is excluded and joins again: officers grant nothing to her, unless the asker has."""
+    lists = [LIST_1, LIST_2, RETURNED]
+    bound: dict[str, Any] = {"list": 3, "listhash": list_hash(RETURNED)}
+    all_of_them = [ANA, BEA, CARLA_AGAIN]
+    by_officer = written(ASK, ANA, "hand", "", given=grant(all_of_them, 2, excluded=(CARLA,)), **bound)
+    _refused(to, "an officer grants to one excluded under another id", [ASK, by_officer], "thread.barred", lists)
+    by_asker = written(ASK, ASKER, "reply", "", given=grant(all_of_them, 2, excluded=(CARLA,)), **bound)
+    after = written(by_asker, ANA, "hand", "", given=grant(all_of_them[1:], 3, excluded=(CARLA,)), **bound)
+    out = {"epoch": 3, "readers": ids(BEA, CARLA_AGAIN), "excluded": ids(CARLA), "last": letter_hash(after)}
+    to.gives("check_thread", "an officer grants to whom the asker included", [[ASK, by_asker, after], lists, PIN], out)
 
 
 def _order(to: Collection) -> None:

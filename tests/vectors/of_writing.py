@@ -10,6 +10,7 @@ from tests.vectors.story import (
     ASKER,
     BEA,
     CARLA,
+    CARLA_AGAIN,
     DORA,
     FOURTH_READERS,
     HANDED,
@@ -21,6 +22,7 @@ from tests.vectors.story import (
     PIN,
     RESERVE,
     RESERVE_TWO,
+    RETURNED,
     THREAD,
     WIDER,
     grant,
@@ -29,6 +31,7 @@ from tests.vectors.story import (
 )
 
 BEGUN = THREAD[:1]
+RETURNING = [LIST_1, LIST_2, RETURNED]
 READERS = ids(ANA, CARLA, RESERVE)  # of the whole thread
 
 
@@ -99,6 +102,9 @@ def _granted(to: Collection) -> None:
         ids(CARLA),
         change={"excluded": [CARLA.id]},
     )
+    again = {"added": [CARLA_AGAIN.id]}
+    everybody = ids(ANA, BEA, CARLA_AGAIN, RESERVE)
+    _gives(to, "the asker includes", BEGUN, RETURNING, "asker", 2, everybody, True, ids(CARLA), change=again)
     _gives(to, "resumed", THREAD, CHAIN, ANA.id, 4, READERS, change={"resumes": True})
 
 
@@ -183,6 +189,8 @@ def _people_refused(to: Collection) -> None:
     _refused(to, "an officer excludes", THREAD, CHAIN, ANA.id, "refused", "seal.excluded", change={"excluded": []})
     _refused(to, "to one who left", THREAD, CHAIN, ANA.id, "refused", "seal.added", change={"added": [BEA.id]})
     _refused(to, "to one who is excluded", BEGUN, CHAIN, ANA.id, "refused", "seal.added", change={"added": [CARLA.id]})
+    again = {"added": [CARLA_AGAIN.id]}
+    _refused(to, "to one excluded under another id", BEGUN, RETURNING, ANA.id, "refused", "seal.added", change=again)
 
 
 def _no_officer_left(to: Collection) -> None:

@@ -54,6 +54,7 @@ ANA, BEA, CARLA, DORA = (
     Person("carla", "Carla Solís"),
     Person("dora", "Dora Luna"),
 )
+CARLA_AGAIN = Person("carla again", "CARLA  SOLIS")
 RESERVE, RESERVE_TWO = Person("reserve", "Respaldo", "recovery"), Person("reserve two", "Respaldo 2", "recovery")
 ASKER = Person("asker", "")
 PIN = pin(point(UNIT))
@@ -134,6 +135,7 @@ FOURTH_READERS = [
     reader(RESERVE_TWO, 4, (ANA, CARLA)),
 ]
 LIST_4 = next_list(LIST_3, FOURTH_READERS)
+RETURNED = next_list(LIST_2, [*SECOND_READERS, reader(CARLA_AGAIN, 3, (ANA, BEA))])  # in the place of LIST_3
 LISTS = {1: LIST_1, 2: LIST_2, 3: LIST_3, 4: LIST_4}
 
 

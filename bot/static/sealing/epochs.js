@@ -4,7 +4,7 @@ import { normalise } from "./boxes.js";
 import { Altered, Expired, Refused } from "./errors.js";
 import { ASKER } from "./fields.js";
 import { isActive, isOfficer } from "./lists.js";
-import { listSerial, readersOf } from "./threads.js";
+import { barred, listSerial, readersOf } from "./threads.js";
 
 const isEqual = (left, right) => left.join() === right.join();
 
@@ -26,7 +26,9 @@ export function nextSeal(thread, chain, author, { seen, floor, isInForce, change
   const newest = thread.grants[thread.grants.length - 1];
   const base = baseGrant(thread, chain, seen);
   const excluded = nextExcluded(base, author, change);
-  const readers = nextReaders(base, chain, author, change, excluded, talk);
+  const isIncluded = (one) => author === ASKER && (change.added || []).includes(one);
+  const out = [...excluded, ...barred(thread, chain).filter((one) => !isIncluded(one))];
+  const readers = nextReaders(base, chain, author, change, out, talk);
   const isKept =
     newest === base &&
     !change.resumes &&
@@ -52,15 +54,15 @@ function nextExcluded(base, author, { excluded = null }) {
   return [...new Set(excluded)].sort();
 }
 
-// Readers of the grant that counts, without those who are gone, with those who are handed to.
-function nextReaders(base, chain, author, { added = [], leaves = false }, excluded, talk) {
-  if (added.some((one) => !isActive(chain, one) || excluded.includes(one))) throw new Refused("seal.added");
+// Readers of the grant that counts, without those who are gone or `out`, with those who are handed to.
+function nextReaders(base, chain, author, { added = [], leaves = false }, out, talk) {
+  if (added.some((one) => !isActive(chain, one) || out.includes(one))) throw new Refused("seal.added");
   const former = base.grant.readers;
   const isEndedRecovery = (one) => !isOfficer(chain, one) && !isActive(chain, one);
   const recovery = [...chain.byId.keys()].filter((one) => isActive(chain, one) && !isOfficer(chain, one));
-  const isReplaced = former.some(isEndedRecovery) && !keepers(chain, excluded).length;
+  const isReplaced = former.some(isEndedRecovery) && !keepers(chain, out).length;
   const readers = [...former.filter((one) => isActive(chain, one)), ...added, ...(isReplaced ? recovery : [])];
   const stays = (one) =>
-    !excluded.includes(one) && !(leaves && one === author) && (talk === null || readersOf(talk).includes(one));
+    !out.includes(one) && !(leaves && one === author) && (talk === null || readersOf(talk).includes(one));
   return [...new Set(readers)].filter(stays).sort();
 }

@@ -1,6 +1,7 @@
 // Threads: the rules between the letters of a case, checked by the server without a key and by readers with it.
 // A thread is { letters, hashes, grants: [{ epoch, author, seq, grant }] }; the functions below say more about one.
 
+import { normalise } from "./boxes.js";
 import { decode } from "./canonical.js";
 import { Altered, Refused, WrongKey } from "./errors.js";
 import { ASKER, dayNumber } from "./fields.js";
@@ -96,6 +97,23 @@ function checkGrant(thread, { grant, list, author }, chain) {
   }
   const former = thread.grants.length ? excludedOf(thread) : [];
   if (author !== ASKER && excluded.join() !== former.join()) throw new Altered("thread.excluded");
+  if (author !== ASKER && barred(thread, chain).some((one) => readers.includes(one))) throw new Altered("thread.barred");
+}
+
+// Readers whom officers grant nothing to: those who are excluded under another id. Who joins the unit once more has a new
+// id and the same name; a new recovery key takes the place of the former one. The asker may include them, so whom their
+// newest grant names is not barred.
+export function barred(thread, chain) {
+  const asked = [...thread.grants].reverse().find(({ author }) => author === ASKER)?.grant.readers;
+  if (!asked) return [];
+  const excluded = excludedOf(thread).filter((one) => chain.byId.has(one)).map((one) => person(chain, one));
+  return [...chain.byId.keys()].filter((one) => excluded.includes(person(chain, one)) && !asked.includes(one));
+}
+
+// Who a reader is, whatever their id: a name, or the recovery key.
+function person(chain, id) {
+  const { name } = chain.byId.get(id).join;
+  return isOfficer(chain, id) ? normalise(name) || name : "";
 }
 
 function signingKey(thread, { author, grant }, chain) {

@@ -8,7 +8,7 @@ from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import normalise
 from storage.confidential.protocol.errors import Altered, Expired, Refused
 from storage.confidential.protocol.lists import Chain
-from storage.confidential.protocol.threads import Granted, Thread
+from storage.confidential.protocol.threads import Granted, Thread, barred
 
 ASKER: Final = fields.ASKER
 
@@ -73,7 +73,8 @@ def next_seal(
         raise Refused("seal.author")
     newest, base = thread.grants[-1], base_grant(thread, chain, seen)
     excluded = _excluded(base, author, change)
-    readers = _readers(base, chain, author, change, excluded, talk)
+    out = {*excluded, *(barred(thread, chain) - (set(change.added) if author == ASKER else set()))}
+    readers = _readers(base, chain, author, change, out, talk)
     if (
         newest is base
         and not change.resumes
@@ -107,16 +108,16 @@ def _excluded(base: Granted, author: str, change: Change) -> tuple[str, ...]:
 
 
 def _readers(
-    base: Granted, chain: Chain, author: str, change: Change, excluded: Iterable[str], talk: Thread | None
+    base: Granted, chain: Chain, author: str, change: Change, out: Iterable[str], talk: Thread | None
 ) -> tuple[str, ...]:
-    """Readers of the grant that counts, without those who are gone, with those who are handed to."""
-    if any(not chain.is_active(one) or one in set(excluded) for one in change.added):
+    """Readers of the grant that counts, without those who are gone or `out`, with those who are handed to."""
+    if any(not chain.is_active(one) or one in set(out) for one in change.added):
         raise Refused("seal.added")
     former = set(base.grant["readers"])
     readers = {one for one in former if chain.is_active(one)} | set(change.added)
-    if any(not chain.is_officer(one) and not chain.is_active(one) for one in former) and not keepers(chain, excluded):
+    if any(not chain.is_officer(one) and not chain.is_active(one) for one in former) and not keepers(chain, out):
         readers |= {one for one in chain.by_id if chain.is_active(one) and not chain.is_officer(one)}
-    readers -= {*excluded, *((author,) if change.leaves else ())}
+    readers -= {*out, *((author,) if change.leaves else ())}
     if talk is not None:
         readers &= set(talk.readers)
     return tuple(sorted(readers))

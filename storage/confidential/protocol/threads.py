@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from storage.confidential.protocol import fields
+from storage.confidential.protocol.boxes import normalise
 from storage.confidential.protocol.canonical import decode
 from storage.confidential.protocol.errors import Altered, Refused, WrongKey
 from storage.confidential.protocol.keys import commit
@@ -170,6 +171,25 @@ def _check_grant(thread: Thread, context: Context, chain: Chain) -> None:
     former = thread.excluded if thread.grants else ()
     if context["author"] != ASKER and tuple(excluded) != former:
         raise Altered("thread.excluded")
+    if context["author"] != ASKER and set(readers) & barred(thread, chain):
+        raise Altered("thread.barred")
+
+
+def barred(thread: Thread, chain: Chain) -> frozenset[str]:
+    """Readers whom officers grant nothing to: those who are excluded under another id.
+
+    Who joins the unit once more has a new id and the same name; a new recovery key takes the place of the former one.
+    The asker may include them, so whom their newest grant names is not barred.
+    """
+    asked = next((one.grant["readers"] for one in reversed(thread.grants) if one.author == ASKER), [])
+    excluded = {_person(chain, one) for one in (thread.excluded if asked else ()) if one in chain.by_id}
+    return frozenset(one for one in chain.by_id if _person(chain, one) in excluded and one not in asked)
+
+
+def _person(chain: Chain, reader: str) -> str:
+    """Who a reader is, whatever their id: a name, or the recovery key."""
+    join = chain.by_id[reader]["join"]
+    return (normalise(join["name"]) or join["name"]) if chain.is_officer(reader) else ""
 
 
 def _signing_key(thread: Thread, context: Context, chain: Chain) -> str:
