@@ -33,7 +33,7 @@ pytestmark = pytest.mark.attack
 
 SIGNATURES = ("sealing/threads.js", "  await verifyLetter(letter, signingKey(thread, context, chain));\n")
 DEPARTURES = "console/departures.js"
-REMEMBERED = "    checkRemembered(thread, entry);\n"
+REMEMBERED, UNREMEMBERED = "checkRemembered(thread, chain, entry)", "entry.seq"
 NAMED = "    if ([...grant.readers, ...readersOf(thread)].includes(keys().id)) return null;\n"
 
 
@@ -128,7 +128,7 @@ async def test_no_attack_passes_for_a_departure(browser: Browser, office: Collea
         if not protected:
             text = (STATIC / DEPARTURES).read_text("utf-8")
             checks = text[text.index(REMEMBERED) : text.index(NAMED) + len(NAMED)]
-            unchecked = checks.replace(REMEMBERED, "").replace(NAMED, "")
+            unchecked = checks.replace(REMEMBERED, UNREMEMBERED).replace(NAMED, "")
             await pages.replace_all(page.context, [(*SIGNATURES, ""), (DEPARTURES, checks, unchecked)])
         for what in ("served", "backdated"):
             await serve_all_letters(page, office, done[what])

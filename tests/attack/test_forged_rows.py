@@ -24,7 +24,7 @@ from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.signatures import PrivateKey
 from storage.database import open_database
 from tests.attack.model import browser as pages
-from tests.attack.model.browser import Posts, take_out
+from tests.attack.model.browser import Posts, replace_all, take_out
 from tests.attack.model.host import Account, Host, running
 from tests.attack.model.keyring import access_row
 from tests.attack.model.officer import OfficerPage
@@ -44,8 +44,8 @@ EIGHT_WORDS = "abeja abierto abogado abono abrazo abrir abuelo abuso"
 SEVEN_WORDS = "acabar academia acceso acento aclarar acoger activo"
 SIGNATURES = ("sealing/threads.js", "  await verifyLetter(letter, signingKey(thread, context, chain));\n")
 UNIT = ("sealing/lists.js", '  if ((await unitPin(keys.unit)) !== pin) throw new Altered("unit");\n')
-NOTEBOOK = ("console/casefile.js", "    if (entry) checkRemembered(thread, entry);\n")
-BOX = ("letterbox/thread.js", "    checkSeen(thread, asker.first, seen.seq, seen.hash);\n")
+NOTEBOOK = ("console/casefile.js", "checkRemembered(thread, chain, entry)", "entry.seq")
+BOX = ("letterbox/thread.js", "checkSeen(thread, chain, asker.first, seen.seq, seen.hash)", "seen.seq")
 
 as_it_is = pytest.mark.parametrize("protected", [True, False], ids=["as it is", "without its protection"])
 
@@ -224,7 +224,7 @@ async def test_an_exchanged_first_letter_is_not_shown(page: Page, story: Story, 
     await story.carmen_reads()
     await story.replace_first_letter()
     if not protected:
-        await take_out(page.context, *NOTEBOOK)
+        await replace_all(page.context, [NOTEBOOK])
     says, findings = await pages.open_case(page, story.box, story.account, story.asker.case)
     assert (INVENTED in await page.content()) is not protected
     if protected:
@@ -241,7 +241,7 @@ async def test_officers_notice_a_letter_that_is_gone(page: Page, story: Story, p
     await story.carmen_reads()
     await story.delete_letter(2)
     if not protected:
-        await take_out(page.context, *NOTEBOOK)
+        await replace_all(page.context, [NOTEBOOK])
     says, findings = await pages.open_case(page, story.box, story.account, story.asker.case)
     assert (SECRET in await page.content()) is not protected
     if protected:
@@ -258,7 +258,7 @@ async def test_askers_notice_a_letter_that_is_gone(page: Page, story: Story, pro
     await story.delete_letter(2)
     await story.box.answer(ANSWER, story.carmen)
     if not protected:
-        await take_out(page.context, *BOX)
+        await replace_all(page.context, [BOX])
     says = await pages.come_back(page, story.box, EIGHT_WORDS)
     assert says == ("altered" if protected else "thread")
     assert (ANSWER in await page.content()) is not protected

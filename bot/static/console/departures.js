@@ -4,7 +4,7 @@
 import { baseGrant } from "../sealing/epochs.js";
 import { ASKER } from "../sealing/fields.js";
 import { readersOf } from "../sealing/threads.js";
-import { folio } from "./findings.js";
+import { explain, folio } from "./findings.js";
 import { checkedThread, checkRemembered, entryOf } from "./notebook.js";
 import { $, get, phrase, readable, show } from "./page.js";
 import { keys } from "./vault.js";
@@ -19,8 +19,9 @@ export async function unexplained(findings, chain) {
   for (const caseId of missing) {
     if (explained.has(caseId) || unknown.has(caseId)) continue;
     const departure = await departureOf(caseId, chain);
-    if (departure) explained.set(caseId, departure);
-    else unknown.add(caseId);
+    if (!departure) continue;
+    explained.set(caseId, departure);
+    explain(caseId);
   }
   await showDepartures();
   return findings.filter(({ case: caseId, what }) => what !== "missing" || !explained.has(caseId));
@@ -31,6 +32,7 @@ async function departureOf(caseId, chain) {
   const entry = entryOf(caseId);
   if (!entry) return null;
   const { status, body } = await get(`/console/cases/${caseId}/departure`);
+  if (status === 404) unknown.add(caseId);
   if (status !== 200) return null;
   try {
     const thread = await checkedThread(caseId, body.letters, chain);

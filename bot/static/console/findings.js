@@ -26,7 +26,8 @@ export async function note(findings) {
 // Whether nothing may be sent in this case.
 export const isStopped = (caseId) => [...found.values()].some((finding) => ["", caseId].includes(finding.case));
 
-// A thread that holds what was remembered, or names it as lost, explains what the server's summary left out.
+// A thread that holds what was remembered, or names it as lost, explains what the server's summary left out; so does a
+// letter since which the officer no longer reads the case.
 export function explain(caseId) {
   for (const [place, finding] of found) if (finding.case === caseId && finding.what !== "fork") found.delete(place);
 }

@@ -2,7 +2,7 @@
 
 import { baseGrant } from "../sealing/epochs.js";
 import { isActive, isOfficer } from "../sealing/lists.js";
-import { caseOf, excludedOf } from "../sealing/threads.js";
+import { barred, caseOf, excludedOf } from "../sealing/threads.js";
 import { extended, openCase, postLetter, remembered, sealed } from "./casefile.js";
 import { isStopped } from "./findings.js";
 import { entryOf } from "./notebook.js";
@@ -30,8 +30,8 @@ export const colleagues = (chain) =>
 export function readersAround({ thread, seen }, chain) {
   const { readers } = baseGrant(thread, chain, seen).grant;
   const reading = readers.filter((id) => isActive(chain, id) && isOfficer(chain, id));
-  const excluded = excludedOf(thread);
-  return { reading, eligible: colleagues(chain).filter((id) => !reading.includes(id) && !excluded.includes(id)) };
+  const closed = [...reading, ...excludedOf(thread), ...barred(thread, chain)];
+  return { reading, eligible: colleagues(chain).filter((id) => !closed.includes(id)) };
 }
 
 // What the next letter changes, { added, leaves }, or null where there is nothing to change.

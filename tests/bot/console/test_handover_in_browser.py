@@ -1,20 +1,26 @@
 """Handing cases over, recusing oneself and reading why one no longer reads a case, in a real browser."""
 
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Route, expect
+from sqlalchemy import update
 
 from content.library import Library
 from handlers.casework.cases import folio
+from storage import schema
 from storage.confidential.protocol.epochs import Change
 from storage.confidential.protocol.errors import ProtocolError
 from storage.database import open_database
+from tests.attack.model.officer import OfficerPage
+from tests.attack.model.truth import Truth
 from tests.bot.console.colleagues import Colleagues, DeskTab, colleagues, desk_of
 from tests.fakes.unit import Keyholder
 from tests.screen import axe_violations
 
 QUESTION, MORE = "Mi cuñada concursa por una obra que reviso.", "Se me olvidaba la fecha."
+ASKED = "¿Cuándo se decide?"
 HAND, RECUSE, MANY = "Pasar la consulta", "Recusarme y dejar de leerla", "Pasar las elegidas"
 SHOWN = ":is(#findings, #departures):not([hidden])"
 
@@ -39,7 +45,7 @@ async def test_a_case_is_handed_over_and_then_left(browser: Browser, office: Col
         await expect(page.locator("#reading-now")).to_have_text("Ahora la leen: Carmen.")
         await carmen.choose("#recuse")
         await press(carmen, RECUSE)
-        await expect(page.locator("#recuse .says")).to_contain_text("Nadie más lee esta consulta")
+        await expect(page.locator("#recuse .says")).to_contain_text("Eres la última persona que lee esta consulta")
 
         await carmen.choose("#hand")
         await press(carmen, HAND)
@@ -78,16 +84,18 @@ async def test_of_two_who_hand_over_at_once_the_second_does_it_again_on_what_the
     browser: Browser, office: Colleagues
 ) -> None:
     asker = await office.query(QUESTION, readers=[office.carmen, office.dora])
+    await office.box.answer(ASKED, office.carmen, kind="question", case=asker.case)
     async with desk_of(browser, office, office.carmen) as carmen:
         await carmen.open(asker.case)
         await office.box.answer("La dejo.", office.dora, kind="hand", case=asker.case, change=Change(leaves=True))
         await carmen.choose("#hand", "Eva")
         await press(carmen, HAND)
-        await expect(carmen.page.locator(".letter")).to_have_count(3)
+        await expect(carmen.page.locator(".letter")).to_have_count(4)
+        await expect(carmen.page.locator("#case-state")).to_have_text("Se pidieron datos")
         await expect(carmen.page.locator("#reading-now")).to_have_text("Ahora la leen: Carmen y Eva.")
         assert await office.readers(asker.case) == {"Carmen", "Eva", "Respaldo", "asker"}
         opened = await office.opened(office.eva, asker.case)
-        assert opened.texts[1:] == ["La dejo.", "También atiende tu consulta: Eva."]
+        assert opened.texts[2:] == ["La dejo.", "También atiende tu consulta: Eva."]
 
         await office.box.read(asker)  # an exclusion that comes in between holds
         body = asker.reply_body(office.unit, MORE, change=Change(excluded=(office.dora.id,)))
@@ -98,46 +106,43 @@ async def test_of_two_who_hand_over_at_once_the_second_does_it_again_on_what_the
     assert await office.readers(asker.case) == {"Carmen", "Eva", "Respaldo", "asker"}
 
 
-async def test_what_the_last_reader_hands_over_before_she_leaves_the_unit_goes_on(
-    browser: Browser, office: Colleagues
-) -> None:
-    """Dora opens it only after the unit has signed that Carmen left."""
+async def test_what_the_last_reader_hands_over_before_she_leaves_the_unit_goes_on(office: Colleagues) -> None:
+    """Dora opens it only after the unit has signed that Carmen left; her page is played in Python."""
     asker = await office.query(QUESTION, readers=[office.carmen])
     change = Change(added=(office.dora.id,), leaves=True)
-    await office.box.answer("¿Qué día es?", office.carmen, kind="question", case=asker.case)
     await office.box.answer("La atiende Dora.", office.carmen, kind="hand", case=asker.case, change=change)
     office.unit.next_list(ending=[office.carmen], day=office.box.today)
     await office.box.publish()
-    async with desk_of(browser, office, office.dora) as dora:
-        await dora.open(asker.case)
-        await expect(dora.page.locator("#case-state")).to_have_text("Se pidieron datos")
-        await expect(dora.page.locator(".letter.officer h3").last).to_contain_text("ha dejado la unidad")
-        await dora.page.get_by_label("Tu respuesta").fill("Excúsate.")
-        await press(dora, "Firmar, sellar y enviar")
-        await expect(dora.page.locator(".letter")).to_have_count(4)
-    assert (await office.box.read(asker))[2:] == ["La atiende Dora.", "Excúsate."]
+    page = OfficerPage(office.host, random.Random(1), Truth(), office.accounts[office.dora])
+    assert (await page.visit(asker.case, "Excúsate.")).sent == "Excúsate."
+    assert (await office.box.read(asker))[1:] == ["La atiende Dora.", "Excúsate."]
     assert await office.readers(asker.case) == {"Dora", "Respaldo", "asker"}
 
 
 async def test_many_cases_are_handed_over_and_what_cannot_be_is_named(browser: Browser, office: Colleagues) -> None:
     own = [await office.query(f"{QUESTION} {at}", readers=[office.carmen]) for at in range(2)]
     shared = await office.query(QUESTION, readers=[office.carmen, office.dora])
-    without_dora = await office.query(QUESTION, excluded=[office.dora])
+    without_dora, altered = await office.query(QUESTION, excluded=[office.dora]), await office.query(QUESTION)
+    async with office.box.database.write() as tx:
+        await tx.execute(update(schema.letters).where(schema.letters.c.case_id == altered.case).values(letter="{}"))
     async with desk_of(browser, office, office.carmen) as carmen:
         page = carmen.page
         await carmen.unlock("/handover")
-        await page.get_by_label("Todas (4)").check()
+        await page.get_by_label("Todas (5)").check()
         await press(carmen, MANY)
         await expect(page.locator("#handing-over .says")).to_have_text("Elige al menos a una persona.")
         await page.get_by_label("Dora").check()
         assert await axe_violations(page) == []
         await press(carmen, MANY)
-        await expect(page.locator("#result")).to_contain_text("Consultas pasadas: 3. No se pudo con 1")
-        results = {one.case: page.locator("tr", has_text=folio(one.case)) for one in (*own, shared, without_dora)}
+        await expect(page.locator("#result")).to_contain_text("Consultas pasadas: 3. No se pudo con 2")
+        cases = (*own, shared, without_dora, altered)
+        results = {one.case: page.locator("tr", has_text=folio(one.case)) for one in cases}
         for one in own:
             await expect(results[one.case]).to_contain_text("Pasada")
         await expect(results[shared.case]).to_contain_text("Ya la leía")
         await expect(results[without_dora.case]).to_contain_text("quien consulta pidió que no la lea Dora")
+        await expect(results[altered.case]).to_contain_text("El expediente está alterado")
+        await results[altered.case].get_by_role("checkbox").uncheck()
         await page.get_by_label("Dora").uncheck()
         await page.get_by_label("Dejar de leerlas.").check()
         await press(carmen, MANY)
