@@ -248,8 +248,8 @@ def _is_committed(granted: Granted, thread: Thread, key: bytes) -> bool:
 def check_seen(thread: Thread, chain: Chain, first: str, seq: int, last: str) -> int:
     """Compare a thread with the remembered first letter, and the newest one by number and hash; how many were seen.
 
-    What a resume names as lost explains that the remembered letter is gone, and leaves all from the resume on unseen; but
-    not the resume of an officer who has left, who may have signed it since. Raises Altered.
+    What a resume names as lost explains that the remembered letter is gone, and leaves all from the resume on unseen;
+    but not the resume of an officer who has left, who may have signed it since. Raises Altered.
     """
     if first != thread.hashes[0]:
         raise Altered("seen.first")
