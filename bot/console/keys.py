@@ -15,10 +15,14 @@ routes = web.RouteTableDef()
 
 
 class PostedList(site.PostedModel):
-    """The next list with the unit's signature; `suspended` of those whom it ends did not leave for good."""
+    """The next list with the unit's signature, and the successions that led to this unit.
+
+    `suspended` of those whom it ends did not leave for good.
+    """
 
     list: dict[str, Any]
     signature: str
+    succ: tuple[dict[str, Any], ...]
     suspended: tuple[str, ...] = ()
 
 
@@ -76,7 +80,7 @@ async def sign(request: web.Request) -> web.Response:
     try:
         async with request.config_dict[DATABASE].write() as tx:
             context = site.officer_context(request, tx, officer)
-            await joining.sign_list(context, posted.model_dump(exclude={"suspended"}))
+            await joining.sign_list(context, posted.model_dump(mode="json", exclude={"suspended"}))
             await account.suspend(context, posted.suspended)
     except KeysRefused:
         return site.conflict("keys")

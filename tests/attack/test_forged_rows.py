@@ -43,7 +43,7 @@ INVENTED = "Soy otra persona."
 EIGHT_WORDS = "abeja abierto abogado abono abrazo abrir abuelo abuso"
 SEVEN_WORDS = "acabar academia acceso acento aclarar acoger activo"
 SIGNATURES = ("sealing/threads.js", "  await verifyLetter(letter, signingKey(thread, context, chain));\n")
-UNIT = ("sealing/lists.js", '  if ((await unitPin(keys.unit)) !== pin) throw new Altered("unit");\n')
+UNIT = ("sealing/lists.js", '  if (!pins.includes(pin)) throw new Altered("unit");\n')
 NOTEBOOK = ("console/casefile.js", "checkRemembered(thread, chain, entry)", "entry.seq")
 BOX = ("letterbox/thread.js", "checkSeen(thread, chain, asker.first, seen.seq, seen.hash)", "seen.seq")
 

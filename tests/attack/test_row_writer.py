@@ -93,6 +93,8 @@ UNPROTECTED: Mapping[str, Mapping[str, object]] = {
         f"{PROTOCOL}.lists.unit_pin": _one_unit,
         "storage.confidential.unit_trust.unit_pin": _one_unit,
         f"{PROTOCOL}.lists._check_keys": _nothing,
+        f"{PROTOCOL}.lists._check_unit": _nothing,
+        f"{PROTOCOL}.lists.check_successions": _nothing,
         f"{PROTOCOL}.lists.check_proofs": _nothing,
         f"{PROTOCOL}.lists.check_floor": _nothing,
         "handlers.casework.trust._above_floor": _given,

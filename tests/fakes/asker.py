@@ -150,10 +150,11 @@ class Asker:
         """Check and open what POST /c/thread responds with; return the texts. Raises ProtocolError."""
         stored: Box = body["box"]
         memory = boxes.unwrap_asker(self.wrapping, stored, body["case"], body["version"])
-        newest = lists.check_list(lists.parse_list(body["list"]), lists.unit_pin(memory["unit"]))
-        lists.check_floor(newest, memory["list"])
-        self.pin = lists.pin_of(newest)
-        chain = Chain(newest, {newest["serial"]: self.pin["hash"]})
+        chain = lists.check_pinned(
+            lists.parse_list(body["list"]), lists.unit_pin(memory["unit"]), memory["list"]["serial"]
+        )
+        lists.check_floor(chain.newest, memory["list"])
+        self.pin, self.unit = lists.pin_of(chain.newest), chain.newest["unit"]
         opened = open_rows(body["letters"], body["access"], chain, self.reading)
         threads.check_seen(opened.thread, chain, memory["first"], memory["seen"]["seq"], memory["seen"]["hash"])
         self.opened, self.version = opened, memory["version"]

@@ -19,6 +19,7 @@ from storage.confidential.protocol.fields import CURVE
 from storage.confidential.protocol.lists import Chain, KeyList, SignedList
 from storage.confidential.protocol.readers import Join, Proof, Reader
 from storage.confidential.protocol.signatures import PrivateKey, point_of
+from storage.confidential.protocol.successions import SignedSuccession
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
 from tests.fakes.correspondence import Opened, Written, is_in_force, new_content, open_rows, write
@@ -115,6 +116,7 @@ class Unit:
     readers: list[Keyholder]
     signing: PrivateKey = field(default_factory=new_key)
     lists: list[SignedList] = field(default_factory=list)
+    succ: list[SignedSuccession] = field(default_factory=list)
 
     @classmethod
     def with_recovery_key(cls) -> "Unit":
@@ -144,7 +146,7 @@ class Unit:
     def chain(self) -> Chain:
         """All lists, verified."""
         first, *later = [self.newest] and self.lists
-        chain = lists.check_first(first, self.pin)
+        chain = lists.check_first(first, lists.unit_pin(first["list"]["unit"]))
         for signed in later:
             chain = lists.check_next(chain, signed)
         return chain
@@ -209,7 +211,7 @@ class Unit:
         return {"join": join, "proofs": proofs}
 
     def sign(self, key_list: KeyList) -> SignedList:
-        return lists.sign_list(self.signing, key_list)
+        return lists.sign_list(self.signing, key_list, self.succ)
 
     async def publish(self, tx: Transaction, trust: UnitTrust | None = None) -> None:
         """Store the lists that are not stored yet; with `trust` the installation adopts the unit."""

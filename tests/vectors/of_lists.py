@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.vectors import story
 from tests.vectors.collection import Collection
-from tests.vectors.primitives import digest, ident, key, letter_hash, other_form, pin, point, sign, text
+from tests.vectors.primitives import digest, ident, letter_hash, other_form, pin, point, sign, text
 from tests.vectors.story import (
     ANA,
     BEA,
@@ -16,6 +16,7 @@ from tests.vectors.story import (
     LIST_2,
     LIST_3,
     LIST_4,
+    LIST_5,
     PIN,
     RESERVE_TWO,
     SECOND_READERS,
@@ -33,7 +34,7 @@ TODAY = "2026-11-20"
 
 
 def add_all(to: Collection) -> None:
-    to.faults("read_list", json.loads(LIST_2), "list", free=("name", "scope", "custodians"))
+    to.faults("read_list", json.loads(LIST_5), "list", free=("name", "scope", "custodians"))
     for number, one in enumerate(ALL, 1):
         to.gives("read_list", f"list {number}", [one], list_hash(one))
         to.gives("check_alone", f"list {number} alone", [one, PIN, TODAY], number)
@@ -42,7 +43,6 @@ def add_all(to: Collection) -> None:
     _alone(to)
     _chain(to)
     _proofs(to)
-    _succession(to)
     _erase(to)
 
 
@@ -78,9 +78,15 @@ def _alone(to: Collection) -> None:
 
     to.refuses("check_alone", "another pin", [LIST_2, pin(point(story.OTHER_UNIT)), TODAY], "altered", "unit")
     refused(
-        "signed by an officer", text({"list": keys, "signature": sign(ANA.signing, "list", keys)}), "list.signature"
+        "signed by an officer",
+        text({"list": keys, "signature": sign(ANA.signing, "list", keys), "succ": []}),
+        "list.signature",
     )
-    refused("signed as another thing", text({"list": keys, "signature": sign(UNIT, "succ", keys)}), "list.signature")
+    refused(
+        "signed as another thing",
+        text({"list": keys, "signature": sign(UNIT, "succ", keys), "succ": []}),
+        "list.signature",
+    )
     value = json.loads(LIST_2)
     form = text({**value, "signature": other_form(value["signature"])})
     to.gives("check_alone", "a list with (r, n - s)", [form, PIN, TODAY], 2)
@@ -212,33 +218,6 @@ def _proofs(to: Collection) -> None:
     ]
     one_left = [*alone, next_list(alone[-1], [*of(alone[-1])["readers"], reader(DORA, 3, (ANA,))])]
     to.gives("check_chain", "one officer is left to vouch", [one_left, PIN], list_hash(one_left[-1]))
-
-
-def _succession(to: Collection) -> None:
-    chain = ALL
-    succ = {"v": 2, "old": point(UNIT), "next": point(story.OTHER_UNIT), "serial": 4, "day": "2026-11-21"}
-
-    def made(*signers: tuple[str, Any], **changes: Any) -> dict[str, Any]:
-        value = {**succ, **changes}
-        signatures = [{"by": by, "signature": sign(who, "succ", value)} for by, who in signers]
-        return {"succ": value, "signatures": sorted(signatures, key=lambda one: one["by"])}
-
-    by_unit, by_two = made(("unit", UNIT)), made((ANA.id, ANA.signing), (CARLA.id, CARLA.signing))
-    to.faults("read_succession", by_two, "succ")
-    for name, given in (("the old unit", by_unit), ("two officers", by_two)):
-        to.gives("check_succession", f"succession by {name}", [text(given), chain, PIN], point(story.OTHER_UNIT))
-    for name, given, reason in (
-        ("another unit's", made(("unit", story.OTHER_UNIT)), "succ.signature"),
-        ("of another unit", made(("unit", UNIT), old=point(key("third"))), "succ.old"),
-        ("to itself", made(("unit", UNIT), next=point(UNIT)), "succ.old"),
-        ("of an older list", made(("unit", UNIT), serial=3), "succ.serial"),
-        ("one officer", made((ANA.id, ANA.signing)), "succ.by"),
-        ("an officer and the unit", made((ANA.id, ANA.signing), ("unit", UNIT)), "succ.by"),
-        ("an officer who left", made((ANA.id, ANA.signing), (BEA.id, BEA.signing)), "succ.by"),
-        ("the recovery key", made((ANA.id, ANA.signing), (RESERVE_TWO.id, RESERVE_TWO.signing)), "succ.by"),
-        ("another signer", made((ANA.id, ANA.signing), (CARLA.id, ANA.signing)), "succ.signature"),
-    ):
-        to.refuses("check_succession", f"succession: {name}", [text(given), chain, PIN], "altered", reason)
 
 
 def _erase(to: Collection) -> None:

@@ -122,6 +122,9 @@ def _merge(to: Collection) -> None:
     _merged(to, "ours is newer", {"cases": [TALK_LATER]}, {"cases": [TALK_SEEN]}, [], cases=[TALK_LATER])
     _merged(to, "each has one", {"cases": [TALK_SEEN]}, {"cases": [NOTES_SEEN]}, [], cases=[NOTES_SEEN, TALK_SEEN])
     _merged(to, "a newer list", {}, {"list": LIST_LATER}, [], list=LIST_LATER)
+    confirmed: dict[str, Any] = {"unit": point(story.NEXT_UNIT), "list": LIST_LATER}
+    _merged(to, "another key of the unit, confirmed by theirs", {}, confirmed, [], **confirmed)
+    _merged(to, "another key of the unit, confirmed by ours", confirmed, {}, [], **confirmed)
     _merged(to, "passkeys", {"passkeys": []}, {"passkeys": ["AA"]}, [], passkeys=["AA"])
     _merged(to, "an erased case", {}, {"cases": [TALK_LATER]}, [], erased=[CASE], cases=[])
 
@@ -138,12 +141,16 @@ def _merge_with_a_fork(to: Collection) -> None:
     _merged(to, "a chain that is not known", {}, {"cases": [TALK_LATER]}, fork, known={}, cases=[NOTES_SEEN, TALK_SEEN])
     _merged(to, "another list of one serial", {}, {"list": {**LIST_SEEN, "hash": LIST_LATER["hash"]}}, ["  fork"])
     _merged(to, "a list chain that is not known", {}, {"list": LIST_LATER}, ["  fork"], known_lists={})
+    unknown = {"unit": point(story.OTHER_UNIT), "list": LIST_LATER}
+    _merged(to, "a unit after no known list", {}, unknown, ["  fork"], known_lists={})
 
 
 def _merge_of_another(to: Collection) -> None:
     other = text({**NOTEBOOK, "id": BEA.id})
     args = [text(NOTEBOOK), other, KNOWN_LETTERS, KNOWN_LISTS, []]
     to.refuses("merge", "merge: another's notebook", args, "altered", "notebook")
+    args[1] = text({**NOTEBOOK, "unit": point(story.OTHER_UNIT)})
+    to.refuses("merge", "merge: another unit by the same list", args, "altered", "notebook.unit")
 
 
 def _heads(to: Collection) -> None:

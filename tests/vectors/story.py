@@ -47,7 +47,7 @@ class Person:
         return key(f"{self.label} signing")
 
 
-UNIT, OTHER_UNIT = key("unit"), key("other unit")
+UNIT, OTHER_UNIT, NEXT_UNIT, LAST_UNIT = key("unit"), key("other unit"), key("next unit"), key("last unit")
 ANA, BEA, CARLA, DORA = (
     Person("ana", "Ana Peña"),
     Person("bea", "Bea Ríos"),
@@ -57,7 +57,7 @@ ANA, BEA, CARLA, DORA = (
 CARLA_AGAIN = Person("carla again", "CARLA  SOLIS")
 RESERVE, RESERVE_TWO = Person("reserve", "Respaldo", "recovery"), Person("reserve two", "Respaldo 2", "recovery")
 ASKER = Person("asker", "")
-PIN = pin(point(UNIT))
+PIN, NEXT_PIN, LAST_PIN = pin(point(UNIT)), pin(point(NEXT_UNIT)), pin(point(LAST_UNIT))
 
 
 # ---------------------------------------------------------------- lists
@@ -106,8 +106,8 @@ def key_list(serial: int, prev: str, readers: list[dict[str, Any]], unit: Key = 
     }
 
 
-def signed(keys: dict[str, Any], unit: Key = UNIT) -> str:
-    return text({"list": keys, "signature": sign(unit, "list", keys)})
+def signed(keys: dict[str, Any], unit: Key = UNIT, succ: list[dict[str, Any]] | None = None) -> str:
+    return text({"list": keys, "signature": sign(unit, "list", keys), "succ": succ or []})
 
 
 def of(signed_list: str) -> dict[str, Any]:
@@ -137,6 +137,30 @@ FOURTH_READERS = [
 LIST_4 = next_list(LIST_3, FOURTH_READERS)
 RETURNED = next_list(LIST_2, [*SECOND_READERS, reader(CARLA_AGAIN, 3, (ANA, BEA))])  # in the place of LIST_3
 LISTS = {1: LIST_1, 2: LIST_2, 3: LIST_3, 4: LIST_4}
+
+
+# ---------------------------------------------------------------- other keys of the unit
+
+
+def succession(old: Key, new: Key, serial: int, *signers: tuple[str, Key], **changes: Any) -> dict[str, Any]:
+    """That a key of the unit follows another after the list with this serial; `signers` are officers, by id."""
+    value = {"v": 2, "old": point(old), "next": point(new), "serial": serial, "day": f"2026-11-{serial + 10:02}"}
+    value |= changes
+    signatures = [{"by": by, "signature": sign(who, "succ", value)} for by, who in signers or (("unit", old),)]
+    return {"succ": value, "signatures": sorted(signatures, key=lambda one: one["by"])}
+
+
+def list_after(former: str, unit: Key, succ: list[dict[str, Any]], *added: dict[str, Any], **changes: Any) -> str:
+    """The next list by this key of the unit, with the same readers and those who are added."""
+    keys = of(former)
+    made = key_list(keys["serial"] + 1, list_hash(former), [*keys["readers"], *added], unit)
+    return signed({**made, **changes}, unit, succ)
+
+
+TO_NEXT, TO_LAST = succession(UNIT, NEXT_UNIT, 4), succession(NEXT_UNIT, LAST_UNIT, 6)
+LIST_5 = list_after(LIST_4, NEXT_UNIT, [TO_NEXT])
+LIST_6 = list_after(LIST_5, NEXT_UNIT, [TO_NEXT], reader(DORA, 6, (ANA, CARLA), unit=NEXT_UNIT))
+LIST_7 = list_after(LIST_6, LAST_UNIT, [TO_NEXT, TO_LAST])
 
 
 # ---------------------------------------------------------------- letters

@@ -23,11 +23,7 @@ async function begin() {
   show("loading");
   await setLanguage(link.language);
   if (!supported()) return show("unsupported");
-  try {
-    expectUnit(link.unit);
-  } catch {
-    return showAltered("keys");
-  }
+  expectUnit(link.unit);
   if (!link.token) return show("start");
   const keys = await request("/c/keys");
   if (keys.status === 404) return showClosed(keys.content.reason);

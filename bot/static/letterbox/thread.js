@@ -100,7 +100,7 @@ function showUnopened({ kind }) {
 // `before` is the case as it was opened earlier in this visit, or null.
 async function verified(secrets, content, before) {
   const asker = await openBox(secrets, content);
-  const chain = await listForReading(content.list, asker.unit);
+  const chain = await listForReading(content.list, asker);
   const thread = await checkThread(content.letters.map(parseLetter), chain);
   const numbers = [];
   for (const { list, seen } of before ? [asker, before.newest] : [asker]) {
@@ -111,7 +111,7 @@ async function verified(secrets, content, before) {
   const caseKey = await openKey(content.access, thread, own);
   const remembered = before ? before.remembered : numbers[0];
   return {
-    ...{ secrets, asker, id: asker.case, thread, chain, own, caseKey, contents: await openThread(thread, caseKey) },
+    ...{ secrets, asker: { ...asker, unit: chain.newest.unit }, id: asker.case, thread, chain, own, caseKey, contents: await openThread(thread, caseKey) },
     ...{ newest: { list: await pinOf(chain.newest), seen: seenNow(thread, chain, remembered) }, remembered },
   };
 }

@@ -57,9 +57,10 @@ export async function openNotebook(key, box, id, version) {
 // ---------------------------------------------------------------- merging
 
 // One notebook of two versions, and the forks between them: [notebook, [{ case, lane, what }]]; of a fork `mine` is kept.
-// hashAt(case, lane, seq): the hash of a letter in a verified thread, or null; listHashes: Map of verified lists.
+// hashAt(case, lane, seq): the hash of a letter in a verified thread, or null; listHashes: Map of verified lists. With the
+// newer list goes the unit that was confirmed with it.
 export function merge(mine, stored, hashAt, listHashes, erased = []) {
-  if (mine.id !== stored.id || mine.unit !== stored.unit) throw new Altered("notebook");
+  if (mine.id !== stored.id) throw new Altered("notebook");
   const found = [];
   const entries = new Map(stored.cases.map((entry) => [place(entry), entry]));
   for (const entry of mine.cases) {
@@ -67,15 +68,19 @@ export function merge(mine, stored, hashAt, listHashes, erased = []) {
     if (!newer) found.push({ case: entry.case, lane: entry.lane, what: "fork" });
     entries.set(place(entry), newer || entry);
   }
-  const [low, high] = mine.list.serial <= stored.list.serial ? [mine.list, stored.list] : [stored.list, mine.list];
+  const [former, newest] = mine.list.serial <= stored.list.serial ? [mine, stored] : [stored, mine];
+  const [low, high] = [former.list, newest.list];
   const known = low.serial === high.serial ? high.hash : listHashes.get(low.serial);
   const isFork = known !== low.hash || (listHashes.get(high.serial) ?? high.hash) !== high.hash;
   if (isFork) found.push({ case: "", lane: "", what: "fork" });
+  else if (low.serial === high.serial && mine.unit !== stored.unit) throw new Altered("notebook.unit");
+  const { unit, list } = isFork ? mine : newest;
   const cases = [...entries.values()].filter((entry) => !erased.includes(entry.case));
   const merged = {
     ...mine,
     version: Math.max(mine.version, stored.version) + 1,
-    list: isFork ? mine.list : high,
+    unit,
+    list,
     cases: cases.sort((left, right) => (place(left) < place(right) ? -1 : 1)),
     passkeys: [...new Set([...mine.passkeys, ...stored.passkeys])].sort(),
   };

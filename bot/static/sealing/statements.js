@@ -1,9 +1,9 @@
-// Signed statements beside letters: that a case is erased, and that another key of the unit follows.
+// Signed statements beside letters: that a case is erased.
 
 import { read } from "./canonical.js";
 import { Altered } from "./errors.js";
 import * as fields from "./fields.js";
-import { isActive, isOfficer, unitPin } from "./lists.js";
+import { isActive, isOfficer } from "./lists.js";
 import { verify } from "./signatures.js";
 import { askerSigning, caseOf, laneOf } from "./threads.js";
 
@@ -17,18 +17,6 @@ const ERASE = fields.record({
     by: fields.either(fields.ASKER, TWO_OFFICERS),
   }),
   signatures: fields.array(fields.signature, 1, 2),
-});
-const SUCC = fields.record({
-  succ: fields.record({
-    v: fields.exactly(2),
-    old: fields.point,
-    next: fields.point,
-    serial: fields.number(1, fields.SERIALS),
-    day: fields.day,
-  }),
-  signatures: fields.array(
-    fields.record({ by: fields.either("unit", fields.identifier), signature: fields.signature }), 1, 2, (one) => one.by,
-  ),
 });
 
 function officerKey(id, chain, what) {
@@ -52,21 +40,4 @@ export async function checkErase({ erase, signatures }, thread, chain) {
     erase.by === fields.ASKER ? [askerSigning(thread)] : erase.by.map((id) => officerKey(id, chain, "erase.by"));
   if (points.length !== signatures.length) throw new Altered("erase.signature");
   for (const [at, signature] of signatures.entries()) await verify(points[at], signature, "erase", erase, "erase.signature");
-}
-
-export function readSuccession(text) {
-  const value = read(text);
-  SUCC(value, "succ");
-  return value;
-}
-
-// The next unit's key, if the pinned unit or two officers of its newest list say so.
-export async function checkSuccession({ succ, signatures }, chain, pin) {
-  if ((await unitPin(succ.old)) !== pin || chain.newest.unit !== succ.old || succ.next === succ.old) throw new Altered("succ.old");
-  if (succ.serial !== chain.serial) throw new Altered("succ.serial");
-  if (signatures.some(({ by }) => by === "unit") !== (signatures.length === 1)) throw new Altered("succ.by");
-  for (const { by, signature } of signatures) {
-    await verify(by === "unit" ? succ.old : officerKey(by, chain, "succ.by"), signature, "succ", succ, "succ.signature");
-  }
-  return succ.next;
 }

@@ -10,6 +10,14 @@ from storage.confidential.protocol import fields, signatures
 from storage.confidential.protocol.canonical import decode, digest, encode, prefixed, read
 from storage.confidential.protocol.errors import Altered, Expired, Malformed, WrongClock
 from storage.confidential.protocol.readers import READER, Reader, check_proofs, in_groups, is_active
+from storage.confidential.protocol.successions import (
+    MOST,
+    SUCC,
+    SignedSuccession,
+    check_successions,
+    is_by_unit,
+    unit_at,
+)
 
 LONGEST: Final = timedelta(days=45)  # that a list is in force
 TOLERANCE: Final = timedelta(days=1)  # between two clocks
@@ -30,10 +38,11 @@ class KeyList(TypedDict):
 
 
 class SignedList(TypedDict):
-    """A list with the unit's signature, as it is stored and served."""
+    """A list with the unit's signature and all successions that led to this unit, as it is stored and served."""
 
     list: KeyList
     signature: str
+    succ: Sequence[SignedSuccession]
 
 
 class Pin(TypedDict):
@@ -45,10 +54,11 @@ class Pin(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The newest verified list, and the hashes of all that are known to lead to it, by serial."""
+    """The newest verified list, the hashes of all that are known to lead to it, by serial, and the successions."""
 
     newest: KeyList
     hashes: Mapping[int, str]
+    succ: Sequence[SignedSuccession] = ()
     by_id: Mapping[str, Reader] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +75,14 @@ class Chain:
     def is_officer(self, reader: str) -> bool:
         return reader in self.by_id and self.by_id[reader]["join"]["role"] == "officer"
 
+    def successions_since(self, pin: str) -> Sequence[SignedSuccession]:
+        """The successions after the unit with this pin. Raises Altered where the unit never had that key."""
+        units = [*(one["succ"]["old"] for one in self.succ), self.newest["unit"]]
+        for at, unit in enumerate(units):
+            if unit_pin(unit) == pin:
+                return self.succ[at:]
+        raise Altered("unit")
+
 
 LIST: Final = fields.record(
     v=fields.exactly(2),
@@ -77,7 +95,7 @@ LIST: Final = fields.record(
     custodians=fields.array(fields.name, 0, 20),
     readers=fields.array(READER, 0, 200, lambda reader: reader["join"]["id"]),
 )
-SIGNED_LIST: Final = fields.record(list=LIST, signature=fields.signature)
+SIGNED_LIST: Final = fields.record(list=LIST, signature=fields.signature, succ=fields.array(SUCC, 0, MOST))
 
 
 # ---------------------------------------------------------------- pins
@@ -125,17 +143,20 @@ def parse_list(value: object) -> SignedList:
     return signed
 
 
-def sign_list(key: signatures.PrivateKey, keys: KeyList) -> SignedList:
-    return {"list": keys, "signature": signatures.sign(key, "list", keys)}
+def sign_list(key: signatures.PrivateKey, keys: KeyList, succ: Sequence[SignedSuccession] = ()) -> SignedList:
+    return {"list": keys, "signature": signatures.sign(key, "list", keys), "succ": list(succ)}
 
 
-def check_list(signed: SignedList, pin: str) -> KeyList:
-    """Check all that a list says about itself: unit, signature, keys, serials, proofs, days. Raises Altered."""
-    keys = signed["list"]
-    if unit_pin(keys["unit"]) != pin:
-        raise Altered("unit")
+def check_list(signed: SignedList) -> KeyList:
+    """Check all that a list of any unit says about itself. Raises Altered.
+
+    That is: signature, successions, keys, serials, proofs and days.
+    """
+    keys, succ = signed["list"], signed["succ"]
     signatures.verify(keys["unit"], signed["signature"], "list", keys, "list.signature")
-    _check_keys(keys)
+    entries = {reader["join"]["id"]: reader for reader in keys["readers"]}
+    check_successions(succ, keys["unit"], keys["serial"], keys["day"], entries)
+    _check_keys(keys, succ)
     for reader in keys["readers"]:
         since, ended = reader["since"], reader["ended"]
         if since > keys["serial"] or (ended and not since < ended <= keys["serial"]):
@@ -150,11 +171,13 @@ def check_list(signed: SignedList, pin: str) -> KeyList:
     return keys
 
 
-def _check_keys(keys: KeyList) -> None:
+def _check_keys(keys: KeyList, succ: Sequence[SignedSuccession]) -> None:
+    """Each join names the unit that was in force at its `since`; all keys differ, those of former units too."""
     joins = [reader["join"] for reader in keys["readers"]]
-    if any(join["unit"] != keys["unit"] for join in joins):
+    if any(one["join"]["unit"] != unit_at(succ, keys["unit"], one["since"]) for one in keys["readers"]):
         raise Altered("list.unit")
-    points = [keys["unit"], *(join[use] for join in joins for use in ("reading", "signing"))]
+    points = [keys["unit"], *(one["succ"]["old"] for one in succ)]
+    points += [join[use] for join in joins for use in ("reading", "signing")]
     if len(set(points)) != len(points):
         raise Altered("list.keys")
 
@@ -167,24 +190,43 @@ def check_in_force(keys: KeyList, today: date) -> None:
         raise Expired("list.until")
 
 
+def check_pinned(signed: SignedList, pin: str, seen: int = 0) -> Chain:
+    """What an asker accepts to read with, who knows no earlier list but the unit's pin. Raises Altered.
+
+    The unit of the pin, or one that follows it by the word of each former key: officers' words count only beside the
+    list of the former key, which is not here. `seen` is the serial of a list that the pinned unit is known to have
+    signed: no succession is older.
+    """
+    keys = check_list(signed)
+    chain = Chain(keys, {keys["serial"]: list_hash(keys)}, signed["succ"])
+    for one in chain.successions_since(pin):
+        if not is_by_unit(one):
+            raise Altered("succ.by")
+        if one["succ"]["serial"] < seen:
+            raise Altered("succ.serial")
+    return chain
+
+
 def check_alone(signed: SignedList, pin: str, today: date) -> Chain:
-    """What an asker accepts, who knows no earlier list. Raises Altered, WrongClock or Expired."""
-    keys = check_list(signed, pin)
-    check_in_force(keys, today)
-    return Chain(keys, {keys["serial"]: list_hash(keys)})
+    """What an asker accepts to write with. Raises Altered, WrongClock or Expired."""
+    chain = check_pinned(signed, pin)
+    check_in_force(chain.newest, today)
+    return chain
 
 
 def check_first(signed: SignedList, pin: str) -> Chain:
     """The first list of a unit. Raises Altered."""
-    keys = check_list(signed, pin)
-    if keys["serial"] != 1:
+    chain = check_pinned(signed, pin)
+    if chain.serial != 1:
         raise Altered("list.serial")
-    return Chain(keys, {1: list_hash(keys)})
+    return chain
 
 
 def check_next(chain: Chain, signed: SignedList) -> Chain:
-    """The chain with its next list. Raises Altered."""
-    former, keys = chain.newest, check_list(signed, unit_pin(chain.newest["unit"]))
+    """The chain with its next list, which may be the first of the unit's next key. Raises Altered."""
+    former, keys = chain.newest, signed["list"]
+    _check_unit(chain, signed)
+    check_list(signed)
     serial = keys["serial"]
     if serial != former["serial"] + 1:
         raise Altered("list.serial")
@@ -199,7 +241,34 @@ def check_next(chain: Chain, signed: SignedList) -> Chain:
             raise Altered("list.readers")
     if any(reader["since"] != serial for reader in entries.values()):
         raise Altered("list.since")
-    return Chain(keys, {**chain.hashes, serial: list_hash(keys)})
+    return Chain(keys, {**chain.hashes, serial: list_hash(keys)}, signed["succ"])
+
+
+def _check_unit(chain: Chain, signed: SignedList) -> None:
+    """The same unit by the same successions, or one succession more, from the former list on. Raises Altered."""
+    former = chain.newest
+    known, given = [[one["succ"] for one in succ] for succ in (chain.succ, signed["succ"])]
+    if given == known:
+        if signed["list"]["unit"] != former["unit"]:
+            raise Altered("unit")
+        return
+    if given[:-1] != known or given[-1]["old"] != former["unit"]:
+        raise Altered("unit")
+    if given[-1]["serial"] != former["serial"]:
+        raise Altered("succ.serial")
+    if given[-1]["day"] < former["day"]:
+        raise Altered("succ.day")
+
+
+def walk_all(signed: Iterable[SignedList], pin: str) -> Chain:
+    """The chain from the first list to the newest, whose unit has, or once had, the key of this pin. Raises Altered."""
+    chain: Chain | None = None
+    for one in signed:
+        chain = check_first(one, unit_pin(one["list"]["unit"])) if chain is None else check_next(chain, one)
+    if chain is None:
+        raise Altered("list.none")
+    chain.successions_since(pin)
+    return chain
 
 
 def walk(pin: Pin, signed: Iterable[SignedList], unit: str) -> Chain:
@@ -208,7 +277,9 @@ def walk(pin: Pin, signed: Iterable[SignedList], unit: str) -> Chain:
     first = next(lists, None)
     if first is None or pin_of(first["list"]) != pin:
         raise Altered("list.pin")
-    chain = Chain(check_list(first, unit), {pin["serial"]: pin["hash"]})
+    if unit_pin(first["list"]["unit"]) != unit:
+        raise Altered("unit")
+    chain = Chain(check_list(first), {pin["serial"]: pin["hash"]}, first["succ"])
     for one in lists:
         chain = check_next(chain, one)
     return chain

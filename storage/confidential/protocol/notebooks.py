@@ -127,9 +127,10 @@ def merge(
 ) -> tuple[Notebook, list[Finding]]:
     """One notebook of two versions, and the forks between them; of a fork `mine` is kept. Raises Altered.
 
-    The newer entry is taken where its chain holds the older one; `list_hashes` are those of the verified lists.
+    The newer entry is taken where its chain holds the older one; `list_hashes` are those of the verified lists. With
+    the newer list goes the unit that was confirmed with it.
     """
-    if (mine["id"], mine["unit"]) != (stored["id"], stored["unit"]):
+    if mine["id"] != stored["id"]:
         raise Altered("notebook")
     gone, found = set(erased), list[Finding]()
     entries = {_place(entry): entry for entry in stored["cases"]}
@@ -139,15 +140,19 @@ def merge(
         if newer is None:
             found.append(Finding(entry["case"], entry["lane"], "fork"))
         entries[_place(entry)] = newer or entry
-    low, high = sorted((mine["list"], stored["list"]), key=lambda pin: pin["serial"])
+    former, newest = sorted((mine, stored), key=lambda notebook: notebook["list"]["serial"])
+    low, high = former["list"], newest["list"]
     known = high["hash"] if low["serial"] == high["serial"] else list_hashes.get(low["serial"])
     if known != low["hash"] or list_hashes.get(high["serial"], high["hash"]) != high["hash"]:
         found.append(Finding("", "", "fork"))
-        high = mine["list"]
+        newest = mine
+    elif low == high and mine["unit"] != stored["unit"]:
+        raise Altered("notebook.unit")
     merged: Notebook = {
         **mine,
         "version": max(mine["version"], stored["version"]) + 1,
-        "list": high,
+        "unit": newest["unit"],
+        "list": newest["list"],
         "cases": sorted((one for one in entries.values() if one["case"] not in gone), key=_place),
         "passkeys": sorted({*mine["passkeys"], *stored["passkeys"]}),
     }

@@ -1,4 +1,4 @@
-"""Signed statements beside letters: that a case is erased, and that another key of the unit follows."""
+"""Signed statements beside letters: that a case is erased."""
 
 from collections.abc import Sequence
 from typing import Final, TypedDict, cast
@@ -6,7 +6,7 @@ from typing import Final, TypedDict, cast
 from storage.confidential.protocol import fields, signatures
 from storage.confidential.protocol.canonical import read
 from storage.confidential.protocol.errors import Altered
-from storage.confidential.protocol.lists import Chain, list_hash, unit_pin
+from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.threads import Thread
 
 
@@ -27,30 +27,6 @@ class SignedErase(TypedDict):
     signatures: Sequence[str]
 
 
-class Succession(TypedDict):
-    """That the unit has another key; `serial` is that of the old unit's newest list."""
-
-    v: int
-    old: str
-    next: str
-    serial: int
-    day: str
-
-
-class Signed(TypedDict):
-    """A signature by "unit", or by the officer with this id."""
-
-    by: str
-    signature: str
-
-
-class SignedSuccession(TypedDict):
-    """The statement with the old unit's signature, or those of two officers."""
-
-    succ: Succession
-    signatures: Sequence[Signed]
-
-
 def _by(value: object, where: str) -> None:
     if value != fields.ASKER:
         fields.array(fields.identifier, 2, 2, fields.itself)(value, where)
@@ -59,21 +35,6 @@ def _by(value: object, where: str) -> None:
 ERASE: Final = fields.record(
     erase=fields.record(v=fields.exactly(2), case=fields.identifier, last=fields.hashed, day=fields.day, by=_by),
     signatures=fields.array(fields.signature, 1, 2),
-)
-SUCC: Final = fields.record(
-    succ=fields.record(
-        v=fields.exactly(2),
-        old=fields.point,
-        next=fields.point,
-        serial=fields.number(1, fields.SERIALS),
-        day=fields.day,
-    ),
-    signatures=fields.array(
-        fields.record(by=fields.either("unit", fields.identifier), signature=fields.signature),
-        1,
-        2,
-        lambda signed: signed["by"],
-    ),
 )
 
 
@@ -96,28 +57,6 @@ def check_erase(signed: SignedErase, thread: Thread, chain: Chain) -> None:
         raise Altered("erase.signature")
     for point, signature in zip(points, signed["signatures"], strict=True):
         signatures.verify(point, signature, "erase", erase, "erase.signature")
-
-
-def read_succession(text: str) -> SignedSuccession:
-    """Parse a succession. Raises Malformed."""
-    value = read(text)
-    SUCC(value, "succ")
-    return cast(SignedSuccession, value)
-
-
-def check_succession(signed: SignedSuccession, chain: Chain, pin: str) -> str:
-    """The next unit's key, if the pinned unit or two officers of its newest list say so. Raises Altered."""
-    succ, given = signed["succ"], signed["signatures"]
-    if unit_pin(succ["old"]) != pin or chain.newest["unit"] != succ["old"] or succ["next"] == succ["old"]:
-        raise Altered("succ.old")
-    if succ["serial"] != chain.serial or chain.hashes[chain.serial] != list_hash(chain.newest):
-        raise Altered("succ.serial")
-    if ("unit" in [one["by"] for one in given]) != (len(given) == 1):
-        raise Altered("succ.by")
-    for one in given:
-        point = succ["old"] if one["by"] == "unit" else _officer(one["by"], chain, "succ.by")
-        signatures.verify(point, one["signature"], "succ", succ, "succ.signature")
-    return succ["next"]
 
 
 def _officer(officer_id: str, chain: Chain, what: str) -> str:

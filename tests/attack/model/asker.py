@@ -30,11 +30,6 @@ class Signer:
     id: str = ASKER
 
 
-def chain_of(newest: lists.KeyList) -> Chain:
-    """What an asker knows of the chain: its newest list."""
-    return Chain(newest, {newest["serial"]: lists.list_hash(newest)})
-
-
 class AskerPage:
     """One asker with eight words, who comes back with nothing else."""
 
@@ -133,9 +128,9 @@ class AskerPage:
         memory = boxes.unwrap_asker(self.wrapping, body["box"], body["case"], body["version"])
         if lists.unit_pin(memory["unit"]) != self.box.unit.pin:
             raise Altered("unit")
-        newest = lists.check_list(lists.parse_list(body["list"]), self.box.unit.pin)
-        lists.check_floor(newest, memory["list"])
-        chain, reading = chain_of(newest), import_key(memory["reading"])
+        chain = lists.check_pinned(lists.parse_list(body["list"]), self.box.unit.pin, memory["list"]["serial"])
+        lists.check_floor(chain.newest, memory["list"])
+        reading = import_key(memory["reading"])
         if body["access"] is None:
             raise WrongKey("access")
         opened = open_rows(body["letters"], body["access"], chain, reading)

@@ -8,11 +8,12 @@ from typing import Any
 from cryptography.hazmat.primitives import hpke
 
 from storage import schema
-from storage.confidential.protocol import boxes, fields, keys, letters, lists, readers, signatures
+from storage.confidential.protocol import boxes, fields, keys, letters, lists, readers, signatures, successions
 from storage.confidential.protocol.canonical import canonical, encode
 from storage.confidential.protocol.errors import ProtocolError
 from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.signatures import point_of
+from storage.confidential.protocol.successions import SignedSuccession
 from storage.database import Transaction
 from tests.attack.model.keyring import Keyring, access_row, parsed
 from tests.attack.model.people import drawn_key
@@ -203,20 +204,47 @@ class Forger:
         return f"own first letter in {case[:6]}"
 
     async def make_list(self, tx: Transaction, now: Snapshot) -> str:
-        """Sign a list with a unit's key of his own: officers' true keys or his, as list 1, the newest or the next."""
+        """Sign a list with a unit's key of his own: officers' true keys or his, as list 1, the newest or the next.
+
+        Often he says that his key follows the true one.
+        """
         signed = self._list(now)
         if not signed:
             return NOTHING
         keys_of, is_own_unit = signed["list"], self.rng.random() < 0.7
         serial = keys_of["serial"] + self.rng.choice((0, 1))
         unit = point_of(self.unit) if is_own_unit else keys_of["unit"]
-        entries = [self._entry(one, unit) for one in keys_of["readers"]]
+        succ = self._successions(signed, unit)
+        entries = [self._entry(one, one["join"]["unit"] if succ else unit) for one in keys_of["readers"]]
         made: Any = {**keys_of, "unit": unit, "serial": serial, "readers": entries}
         if serial > keys_of["serial"]:
             made["prev"] = lists.list_hash(keys_of)
-        text = canonical({"list": made, "signature": signatures.sign(self.unit, "list", made)})
+        text = canonical(lists.sign_list(self.unit, made, succ))
         await put(tx, schema.key_lists, {"serial": serial, "body": text})
         return f"own list {serial} of {'his' if is_own_unit else 'the true'} unit"
+
+    def _successions(self, signed: Any, unit: str) -> list[SignedSuccession]:
+        """What he says led to his key: what led to the true one, and often a word of his own or of his helpers."""
+        true, keys_of = [*signed["succ"]], signed["list"]
+        if unit == keys_of["unit"] or self.rng.random() < 0.4 or len(true) == successions.MOST:
+            return true
+        succ: Any = {
+            "v": 2,
+            "old": keys_of["unit"],
+            "next": unit,
+            "serial": keys_of["serial"],
+            "day": keys_of["day"],
+        }
+        officers = [one["join"]["id"] for one in keys_of["readers"] if one["join"]["role"] == "officer"]
+        signers = self.rng.choice(
+            (
+                [("unit", self.unit)],
+                [(one.id, one.signing) for one in self.colluding] or [("unit", self.unit)],
+                [(one, self.keyring.pairs[1]) for one in officers],
+            )
+        )
+        given: Any = [{"by": by, "signature": signatures.sign(key, "succ", succ)} for by, key in signers[:2]]
+        return [*true, {"succ": succ, "signatures": sorted(given, key=lambda one: one["by"])}]
 
     def _entry(self, reader: Any, unit: str) -> Any:
         """A reader of his list, with the true keys or with his own."""

@@ -93,14 +93,14 @@ class OfficerPage:
             if known is None or known.bundle is None:
                 raise NotShown("no account")
             headers = session_headers(await officers.open_session(tx, known.officer.id, self.box.now))
-        bundle = boxes.unwrap_officer(account.wrapping, known.bundle, account.id, "words")
+        boxes.unwrap_officer(account.wrapping, known.bundle, account.id, "words")
         if known.notebook is None or known.notebook.version < floor.version:
             raise Altered("notebook.version")
         notebook = notebooks.open_notebook(account.notebook, known.notebook.box, account.id, known.notebook.version)
-        if notebook["unit"] != bundle["unit"]:
-            raise Altered("notebook.unit")
         body = await self._get(f"/console/trust?from={notebook['list']['serial']}", headers)
-        chain = lists.walk(notebook["list"], map(lists.parse_list, body["lists"]), lists.unit_pin(bundle["unit"]))
+        chain = lists.walk(notebook["list"], map(lists.parse_list, body["lists"]), lists.unit_pin(notebook["unit"]))
+        if chain.newest["unit"] != notebook["unit"]:
+            raise NotShown("a key of the unit that was not confirmed")
         if chain.serial < floor.serial:
             raise Altered("list.floor")
         self._check_own_keys(chain)

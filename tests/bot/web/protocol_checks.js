@@ -86,15 +86,16 @@ export const CHECKS = {
   session_row: (key, token, ...given) => tokens.sessionRow(decode(key), decode(token), ...given),
   read_list: (text) => lists.listHash(lists.readList(text).list),
   check_alone: async (text, pin, today) => (await lists.checkAlone(lists.readList(text), pin, today)).serial,
+  check_pinned: async (text, pin, seen) => (await lists.checkPinned(lists.readList(text), pin, seen)).serial,
   check_chain: async (texts, pin) => lists.listHash((await chain(texts, pin)).newest),
   walk: async (pin, texts, unit) => (await lists.walk(pin, texts.map(lists.readList), unit)).serial,
+  walk_all: async (texts, pin) => (await lists.walkAll(texts.map(lists.readList), pin)).serial,
+  successions_since: async (texts, pin, since) =>
+    (await lists.successionsSince(await chain(texts, pin), since)).map(({ succ }) => succ.next),
   check_floor: async (text, floor) => {
     await lists.checkFloor(lists.readList(text).list, floor);
     return true;
   },
-  read_succession: (text) => Boolean(statements.readSuccession(text)),
-  check_succession: async (text, texts, pin) =>
-    statements.checkSuccession(statements.readSuccession(text), await chain(texts, pin), pin),
   read_erase: (text) => Boolean(statements.readErase(text)),
   check_erase: async (text, texts, listTexts, pin) => {
     const known = await thread(texts, listTexts, pin);

@@ -117,7 +117,7 @@ async def test_a_list_that_does_not_follow_the_one_in_force_is_refused(office: O
         "yesterday's yesterday": unit.sign(unit.next_keys([dora], day=today - timedelta(days=2))),
         "of the day after tomorrow": unit.sign(unit.next_keys([dora], day=today + timedelta(days=2))),
         "too long": unit.sign(unit.next_keys([dora], days=46, day=today)),
-        "no list": {"list": {}, "signature": ""},
+        "no list": {"list": {}, "signature": "", "succ": []},
     }
     with pytest.raises(KeysRefused):
         await office.sign(carmen, wrong[fault])

@@ -128,7 +128,7 @@ async def test_lists_of_another_unit_are_not_believed(desk: Desk) -> None:
 def _unsigned(desk: Desk) -> SignedList:
     """With an officer of the attacker's, and the signature of the true list."""
     keys = desk.unit.next_keys(adding=[Keyholder("Extraña")])
-    return {"list": keys, "signature": desk.unit.newest["signature"]}
+    return {**desk.unit.newest, "list": keys}
 
 
 def _skipped(desk: Desk) -> SignedList:

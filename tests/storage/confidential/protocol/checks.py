@@ -200,13 +200,14 @@ CHECKS: dict[str, Check] = {
     "session_row": lambda key, token, *given: tokens.session_row(decode(key), decode(token), *given),
     "read_list": lambda text: lists.list_hash(lists.read_list(text)["list"]),
     "check_alone": lambda text, pin, today: lists.check_alone(lists.read_list(text), pin, day(today)).serial,
+    "check_pinned": lambda text, pin, seen: lists.check_pinned(lists.read_list(text), pin, seen).serial,
     "check_chain": lambda texts, pin: lists.list_hash(chain(texts, pin).newest),
     "walk": _walk,
+    "walk_all": lambda texts, pin: lists.walk_all([lists.read_list(text) for text in texts], pin).serial,
+    "successions_since": lambda texts, pin, since: [
+        one["succ"]["next"] for one in chain(texts, pin).successions_since(since)
+    ],
     "check_floor": _check_floor,
-    "read_succession": lambda text: bool(statements.read_succession(text)),
-    "check_succession": lambda text, texts, pin: statements.check_succession(
-        statements.read_succession(text), chain(texts, pin), pin
-    ),
     "read_erase": lambda text: bool(statements.read_erase(text)),
     "check_erase": _check_erase,
     "check_thread": _check_thread,

@@ -24,6 +24,7 @@ STEPS = st.lists(
                 "read",
                 "replace",
                 "keep the key",
+                "succeed",
             )
         ),
         st.integers(0, 7),
@@ -59,6 +60,8 @@ def step(world: World, name: str, number: int) -> None:
         if reserve:
             world.end(reserve[0])
             world.add(f"reserve {number} {world.chain.serial}", "recovery")
+    elif name == "succeed":
+        world.succeed()
     elif name == "answer" and officers:
         world.write(author, "answer")
     elif name == "reply":

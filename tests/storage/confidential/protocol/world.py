@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from storage.confidential.protocol import epochs, keys, letters, lists, readers, threads
+from storage.confidential.protocol import epochs, keys, letters, lists, readers, signatures, successions, threads
 from storage.confidential.protocol.canonical import canonical, encode
 from tests.vectors.primitives import fixed, ident, key, point
 
@@ -29,11 +29,10 @@ class Person:
         self.id = self.id or ident(self.label)
         self.reading, self.signing = key(f"{self.label} reading"), key(f"{self.label} signing")
 
-    @property
-    def join(self) -> readers.Join:
+    def join(self, unit: str) -> readers.Join:
         return {
             "v": 2,
-            "unit": point(UNIT),
+            "unit": unit,
             "id": self.id,
             "name": self.label,
             "role": self.role,
@@ -55,6 +54,8 @@ class World:
     lost: list[tuple[int, str]] = field(default_factory=list)
     asker: Person = field(default_factory=lambda: Person("world asker", id=ASKER))
     made: int = 0
+    unit: signatures.PrivateKey = UNIT
+    succ: list[successions.SignedSuccession] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chain = self.renew([self.entry(self.person(label), 1, []) for label in ("ana", "bea")])
@@ -67,9 +68,10 @@ class World:
         return self.people.setdefault(made.id, made)
 
     def entry(self, person: Person, since: int, vouchers: Sequence[Person]) -> readers.Reader:
-        proofs = [readers.prove(one.signing, one.id, person.join) for one in (person, *vouchers)]
+        join = person.join(point(self.unit))
+        proofs = [readers.prove(one.signing, one.id, join) for one in (person, *vouchers)]
         proofs.sort(key=lambda proof: proof["id"])
-        return {"join": person.join, "scope": "", "since": since, "ended": 0, "proofs": proofs}
+        return {"join": join, "scope": "", "since": since, "ended": 0, "proofs": proofs}
 
     def active_officers(self) -> list[Person]:
         return [one for one in self.people.values() if self.chain.is_active(one.id) and self.chain.is_officer(one.id)]
@@ -84,7 +86,7 @@ class World:
         keys_: lists.KeyList = {
             "v": 2,
             "suite": 1,
-            "unit": point(UNIT),
+            "unit": point(self.unit),
             "serial": former["serial"] + 1 if former else 1,
             "prev": lists.list_hash(former) if former else "",
             "day": DAY,
@@ -92,7 +94,7 @@ class World:
             "custodians": [],
             "readers": sorted(entries, key=lambda one: one["join"]["id"]),
         }
-        text = canonical(lists.sign_list(UNIT, keys_))
+        text = canonical(lists.sign_list(self.unit, keys_, self.succ))
         read = lists.read_list(text)
         self.chain = lists.check_next(self.chain, read) if former else lists.check_first(read, PIN)
         self.stored_lists.append(text)
@@ -109,6 +111,19 @@ class World:
                 for one in self.chain.newest["readers"]
             ]
         )
+
+    def succeed(self) -> None:
+        """Another key of the unit follows, and signs the next list."""
+        former, self.unit = self.unit, key(f"world unit {self.chain.serial}")
+        succ: successions.Succession = {
+            "v": 2,
+            "old": point(former),
+            "next": point(self.unit),
+            "serial": self.chain.serial,
+            "day": DAY,
+        }
+        self.succ = [*self.succ, successions.sign_succession(former, succ)]
+        self.renew(self.chain.newest["readers"])
 
     # ------------------------------------------------------------ letters
 
