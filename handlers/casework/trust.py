@@ -1,4 +1,7 @@
-"""Which list of readers is in force: the chain in the database, as far as the adopted unit has signed it."""
+"""Which list of readers is in force: the chain in the database, up to the newest that the adopted unit has signed.
+
+A key that follows the unit's is believed after `integra unit succeed`, and lists that it signed are not served before.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -69,16 +72,26 @@ def _above_floor(known: Verified | None, unit: UnitTrust) -> Verified:
 
 
 async def waiting(tx: Transaction) -> Verified | None:
-    """The chain of the unit that signed the first row, adopted or not; for officers, who compare it with their pin."""
-    return first_chain(await key_lists.all_lists(tx))
+    """The chain from the first row on, its unit adopted or not; for officers, who compare it with their pin."""
+    return whole_chain(await key_lists.all_lists(tx))
 
 
-def first_chain(rows: Sequence[StoredList]) -> Verified | None:
-    """The chain of the unit that signed the first row; None where it signed no list."""
-    try:
-        return _walk(rows, lists.unit_pin(lists.read_list(rows[0].body)["list"]["unit"])) if rows else None
-    except ProtocolError:
+def whole_chain(rows: Sequence[StoredList]) -> Verified | None:
+    """The chain from the first row on, over all keys that its unit has had; None where the first is no list."""
+    return _walk(rows)
+
+
+async def succeeding(tx: Transaction, unit: UnitTrust) -> Verified | None:
+    """The chain that leads to a key which follows the adopted one and is not believed yet. Raises BrokenTrustFile."""
+    return chain_to_next(await key_lists.all_lists(tx), unit)
+
+
+def chain_to_next(rows: Sequence[StoredList], unit: UnitTrust) -> Verified | None:
+    """The chain in these rows, where it leads from the adopted unit to another key of it. Raises BrokenTrustFile."""
+    known, whole = unit.unit(), whole_chain(rows)
+    if whole is None or known not in [one["succ"]["old"] for one in whole.chain.succ]:
         return None
+    return whole if unit.is_reached_by(whole.chain) else None
 
 
 async def _adopt_first(tx: Transaction, unit: UnitTrust) -> str:
@@ -90,21 +103,25 @@ async def _adopt_first(tx: Transaction, unit: UnitTrust) -> str:
     return unit.pin()
 
 
-def _walk(rows: Sequence[StoredList], pin: str) -> Verified | None:
-    """The chain from list 1 on, up to the first row that does not follow; None: not even list 1 is this unit's."""
-    chain: Chain | None = None
+def _walk(rows: Sequence[StoredList], pin: str = "") -> Verified | None:
+    """The chain from list 1 on, up to the first row that does not follow; with a pin, up to that unit's newest list.
+
+    Lists before those of the unit are believed as it names their hashes. None: no list is this unit's.
+    """
+    chains: list[Chain] = []
     signed: list[SignedList] = []
     for row in rows:
         try:
             one = lists.read_list(row.body)
-            chain = lists.check_first(one, pin) if chain is None else lists.check_next(chain, one)
+            first = lists.unit_pin(one["list"]["unit"])
+            chains.append(lists.check_next(chains[-1], one) if chains else lists.check_first(one, first))
         except ProtocolError as fault:
             log.warning("key_list_ignored", serial=row.serial, fault=str(fault))
-            if chain is None:
-                return None
             break
         signed.append(one)
-    return None if chain is None else Verified(rows[-1].body, tuple(signed), chain)
+    while chains and pin not in ("", lists.unit_pin(chains[-1].newest["unit"])):
+        log.warning("key_list_of_other_unit", serial=chains.pop().serial)
+    return Verified(rows[-1].body, tuple(signed[: len(chains)]), chains[-1]) if chains else None
 
 
 async def in_force(tx: Transaction, unit: UnitTrust, today: date) -> Verified:

@@ -77,12 +77,20 @@ class UnitTrust:
         return floor is None or chain.hashes.get(floor["serial"]) == floor["hash"]
 
     def adopt(self, unit: str, head: Pin) -> None:
-        """Write the unit's key, once and for good, and the floor. Raises OtherUnit, BrokenTrustFile, OSError."""
+        """Write the unit's key, once, and the floor. Raises OtherUnit, BrokenTrustFile, OSError."""
         known = self.unit()
         if known and known != unit:
             raise OtherUnit(known)
         self.raise_floor(head)
         if not known:
+            self._write(UNIT_FILE, unit + "\n")
+
+    def succeed(self, former: str, unit: str) -> None:
+        """Write the key that follows the adopted one. Raises OtherUnit, BrokenTrustFile, OSError."""
+        with self._locked():
+            known = self.unit()
+            if known != former:
+                raise OtherUnit(known)
             self._write(UNIT_FILE, unit + "\n")
 
     def raise_floor(self, pin: Pin) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from storage.confidential.protocol.fields import local_day
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import open_database
 from tests.bot.cli.test_cli import error_line, fill
+from tests.fakes.succession import invented, succeed
 from tests.fakes.unit import Unit
 from tests.terminal import Integra
 
@@ -115,3 +118,61 @@ def test_later_officers_are_invited_with_the_unit_that_they_join(unit: Unit, int
     assert "&u=" not in integra(*invite, "author").out, "who reads no queries joins no unit"
     integra("unit", "adopt", fingerprint(unit))
     assert integra(*invite, "officer").out.strip().endswith(f"&u={unit.pin}")
+
+
+# ---------------------------------------------------------------- another key
+
+
+def verbs(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / "integra.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT verb FROM ledger ORDER BY seq")]
+
+
+def test_the_next_key_is_believed_by_the_digits_that_its_holder_reads_out(
+    unit: Unit, integra: Integra, tmp_path: Path
+) -> None:
+    former, trusted = fingerprint(unit), UnitTrust(tmp_path / "secrets")
+    assert "no unit is adopted on this machine" in error_line(integra("unit", "succeed", former))
+    integra("unit", "adopt", former)
+    assert "lead from the adopted unit to no other key" in error_line(integra("unit", "succeed", "1" * 24))
+    succeed(unit, day=TODAY)
+    store(tmp_path, unit)
+    assert former in integra("unit", "fingerprint").out, "nothing changes by itself"
+
+    believed = integra("unit", "succeed", *fingerprint(unit).upper().split())
+    assert (believed.code, fingerprint(unit) in believed.out) == (0, True), believed.err
+    assert trusted.unit() == unit.point
+    assert trusted.floor() == lists.pin_of(unit.newest["list"])
+    assert f"/c#u={unit.pin}" in integra("unit", "fingerprint").out
+    assert verbs(tmp_path) == ["succeed"]
+    assert "already; nothing was changed" in integra("unit", "succeed", fingerprint(unit)).out
+    assert verbs(tmp_path) == ["succeed"]
+
+
+@pytest.mark.attack
+def test_no_other_key_takes_the_place_of_the_unit(unit: Unit, integra: Integra, tmp_path: Path) -> None:
+    integra("unit", "adopt", fingerprint(unit))
+    trusted, former, stranger = UnitTrust(tmp_path / "secrets"), unit.point, invented(unit)
+    store(tmp_path, stranger)
+    refused = integra("unit", "succeed", fingerprint(stranger))
+    assert (refused.code, "to no other key" in refused.err) == (1, True)
+    assert "key_list_ignored" in refused.out
+    with closing(sqlite3.connect(tmp_path / "integra.db")) as connection, connection:
+        connection.execute("DELETE FROM key_lists WHERE serial = 2")
+    succeed(unit, day=TODAY)
+    store(tmp_path, unit)
+    line = error_line(integra("unit", "succeed", fingerprint(stranger)))
+    assert f"lead to another key ({fingerprint(unit)}); nothing was changed" in line
+    assert "24 digits 0-9 and a-f" in error_line(integra("unit", "succeed", "12"))
+    trusted.raise_floor({"serial": 7, "hash": lists.list_hash(unit.newest["list"])})
+    assert "to no other key" in error_line(integra("unit", "succeed", fingerprint(unit))), "an older state of the rows"
+    assert (trusted.unit(), verbs(tmp_path)) == (former, [])
+
+
+def test_a_machine_that_comes_later_adopts_the_newest_key(unit: Unit, integra: Integra, tmp_path: Path) -> None:
+    former = fingerprint(unit)
+    succeed(unit, day=TODAY)
+    store(tmp_path, unit)
+    assert "another unit has signed the lists" in error_line(integra("unit", "adopt", former))
+    assert integra("unit", "adopt", fingerprint(unit)).code == 0
+    assert UnitTrust(tmp_path / "secrets").unit() == unit.point
