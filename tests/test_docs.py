@@ -49,6 +49,7 @@ COMPOSED = (
     "letterbox.state_{received,open,answered,asked_back,closed}",  # as the states of a case
     "letterbox.error_{token,keys,day}",  # as the letterbox's refusals
     "letterbox.reply_{seq,closed}",
+    "console.succession.make_{same,once,call,custody}",  # bot/templates/console/succession.html: one line each
     "console.state.{received,open,answered,asked_back,closed}",
     "console.script.state_{received,open,answered,asked_back,closed}",
     "console.script.reply_{y,n,u}",  # as the letters of a sheet

@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from bot.console import auth_keys, site
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import joining
+from handlers.casework import joining, succession
 from storage.confidential import accounts, officers
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
@@ -188,6 +188,8 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
         if previous is not None:
             await officers.end_session(tx, previous.key)
         token = await officers.open_session(tx, officer.id, site.current_time(request))
+        context = site.officer_context(request, tx, officer)
+        key_of = await succession.unit_of_held_key(context) if credentials.unit_bundle else ""
     notebook = credentials.notebook
     response = web.json_response(
         {
@@ -196,6 +198,7 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "reads": officer.role in officers.READER_ROLES,
             "bundle": credentials.bundle,
             "unit_bundle": credentials.unit_bundle,
+            "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
             "csrf": site.csrf_token(request, officers.session_key(token)),
         }

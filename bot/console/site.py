@@ -36,7 +36,7 @@ SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
 GATE_VALUE: web.RequestKey[str] = web.RequestKey("gate")
 BODY: web.RequestKey[bytes] = web.RequestKey("body")
 
-BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024}
+BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024, f"{PATH}/succession": 256 * 1024}
 """Bytes that these pages accept instead: notebooks grow with the cases, lists with all readers there ever were."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

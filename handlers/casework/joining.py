@@ -88,7 +88,7 @@ async def _join(context: OfficerContext, keys: ReaderKeys, first_list: Any) -> O
     known = await known_lists(context)
     if first_list is not None or keys.unit_bundle is not None or known is None:
         raise KeysRefused
-    if join["unit"] != known.chain.newest["unit"]:
+    if join["unit"] != known.chain.newest["unit"] or await trust.succeeding(context.tx, context.unit):
         raise KeysRefused
     return OfficerState.PENDING
 
@@ -111,7 +111,7 @@ def _check_proof(proof: Proof, join: Join, signing: str) -> None:
 async def _add_first_list(context: OfficerContext, keys: ReaderKeys, signed: SignedList) -> None:
     """The first list names exactly its reader and one recovery key. Raises KeysRefused, ProtocolError."""
     chain = lists.check_first(signed, lists.unit_pin(signed["list"]["unit"]))
-    _check_days(context, chain)
+    check_days(context, chain)
     entries = chain.by_id
     if keys.unit_bundle is None or len(entries) != len(FIRST_READERS):
         raise KeysRefused
@@ -159,6 +159,7 @@ async def waiting_officers(context: OfficerContext) -> list[Officer]:
 async def sign_list(context: OfficerContext, posted: Any) -> None:
     """Put the unit's next list in force: new readers become active, ended ones have left and are signed out.
 
+    Another key of the unit has a request of its own (handlers/casework/succession.py).
     New readers must be officers with exactly the join statements that they registered. Raises KeysRefused.
     """
     known = await known_lists(context)
@@ -168,9 +169,11 @@ async def sign_list(context: OfficerContext, posted: Any) -> None:
     try:
         signed = lists.parse_list(posted)
         after = lists.check_next(before, signed)
-        _check_days(context, after)
+        check_days(context, after)
     except ProtocolError as fault:
         raise KeysRefused from fault
+    if after.newest["unit"] != before.newest["unit"]:
+        raise KeysRefused
     added = [reader for one, reader in after.by_id.items() if one not in before.by_id]
     await _check_registered(context, added)
     if not await key_lists.add(context.tx, signed):
@@ -180,7 +183,7 @@ async def sign_list(context: OfficerContext, posted: Any) -> None:
     await context.append_to_ledger(Verb.SIGN_KEYS)
 
 
-def _check_days(context: OfficerContext, chain: Chain) -> None:
+def check_days(context: OfficerContext, chain: Chain) -> None:
     """A new list is of today, give or take a day. Raises KeysRefused, Expired, WrongClock."""
     lists.check_in_force(chain.newest, context.today)
     if chain.newest["day"] < (context.today - lists.TOLERANCE).isoformat():

@@ -2,6 +2,7 @@
 // survive navigation; a full page load discards them.
 
 import { acknowledgeChanges, renderChanges } from "./changes.js";
+import { confirm } from "./confirmation.js";
 import { acknowledge, showFindings } from "./findings.js";
 import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
@@ -13,6 +14,7 @@ import * as readers from "./keys.js";
 import * as lost from "./lost.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
+import * as succession from "./succession.js";
 import { remember } from "./trust.js";
 
 const PAGES = {
@@ -24,6 +26,7 @@ const PAGES = {
   handover: handover.wire,
   keys: readers.wire,
   waiting: readers.wireWaiting,
+  succession: succession.wire,
 };
 
 let wired = null;
@@ -71,6 +74,7 @@ document.addEventListener("click", (event) => {
   if (action === "acknowledge") acknowledge();
   if (action === "acknowledge-changes") acknowledgeChanges();
   if (action === "departed") acknowledgeDepartures();
+  if (action === "confirm-unit") confirm();
   if (action === "signout") signOut();
   if (action === "print") window.print();
 });

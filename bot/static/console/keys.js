@@ -61,13 +61,17 @@ async function showVerified() {
   }
 }
 
-async function showList({ newest, serial }) {
-  const { unit, unitKey } = keys();
+// The holder's key may be that of another unit: of the former one, or of one that is not believed yet.
+const signsNext = ({ newest }) => keys().unitKey?.point === newest.unit;
+
+async function showList(chain) {
+  const { newest, serial } = chain;
+  const { unit } = newest;
   $("#unit-fingerprint").textContent = await unitFingerprint(unit);
   $("#serial").textContent = serial;
   $("#until").textContent = readable(newest.until);
   show($("#expired"), !(await isInForce()));
-  show($("#renew"), Boolean(unitKey));
+  show($("#renew"), signsNext(chain));
   const adoption = $("#adoption");
   if (adoption) $("#adopt-command").textContent = await adoptCommand(unit);
 }
@@ -80,7 +84,7 @@ function showReaders(chain) {
 function readerRow({ join: { name, role, id }, ended }, chain) {
   const standing = isActive(chain, id) ? phrase("is_active") : phrase("is_ended", { serial: ended });
   const row = filled("#reader", { name, kind: phrase("is_" + role), standing });
-  const isEndable = Boolean(keys().unitKey) && role === "officer" && id !== keys().id && isActive(chain, id);
+  const isEndable = signsNext(chain) && role === "officer" && id !== keys().id && isActive(chain, id);
   for (const [part, suspended] of [["end", []], ["suspend", [id]]]) {
     const details = $(`[data-part="${part}"]`, row);
     show(details, isEndable);
@@ -118,7 +122,7 @@ async function cardOf({ join, proofs, email, role }, chain) {
 // The proofs of active officers for a statement that is well-formed, for this unit, and signed with its own key.
 async function vouchedFor(join, proofs, chain) {
   JOIN(join, "join");
-  if (join.unit !== keys().unit || join.role !== "officer" || chain.byId.has(join.id)) throw new Altered("join");
+  if (join.unit !== chain.newest.unit || join.role !== "officer" || chain.byId.has(join.id)) throw new Altered("join");
   await verify(join.signing, proofs.find(({ id }) => id === join.id)?.signature, "join", join, "join.proof");
   const others = proofs.filter(({ id }) => activeOfficers(chain).includes(id));
   for (const { id, signature } of others) await verify(chain.byId.get(id).join.signing, signature, "join", join, "join.proof");
@@ -132,19 +136,19 @@ function offer(card, candidate, chain) {
   const names = vouched.map(({ id }) => chain.byId.get(id).join.name).join(", ");
   const [form, button] = [$("form", card), $("button", card)];
   const hasVouched = vouched.some(({ id }) => id === keys().id);
-  const signs = Boolean(keys().unitKey) && vouched.length >= needed;
+  const signs = signsNext(chain) && vouched.length >= needed;
   const count = phrase(names ? "vouchers" : "vouchers_none", { count: vouched.length, needed, names });
   $('[data-part="vouchers"]', card).textContent = hasVouched && !signs ? `${count} ${phrase("vouched")}` : count;
   button.textContent = phrase(signs ? "sign" : "vouch", { name: join.name });
   show(form, signs || (!hasVouched && vouched.length < needed));
-  form.addEventListener("submit", (event) => act(event, () => (signs ? signFor(candidate, needed) : vouch(candidate, needed))));
+  form.addEventListener("submit", (event) => act(event, () => (signs ? signFor(candidate, needed) : vouch(candidate, needed, chain))));
 }
 
 // The holder's own press counts as one: with it the list is signed at once, if no other is missing.
-async function vouch({ join, own, vouched }, needed) {
-  const { id, signing, unitKey } = keys();
+async function vouch({ join, own, vouched }, needed, chain) {
+  const { id, signing } = keys();
   const proof = await prove(signing.privateKey, id, join);
-  if (unitKey && vouched.length + 1 >= needed) return signFor({ join, own, vouched: [...vouched, proof] }, needed);
+  if (signsNext(chain) && vouched.length + 1 >= needed) return signFor({ join, own, vouched: [...vouched, proof] }, needed);
   const { status } = await post("/console/proofs", { id: join.id, proof });
   if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
 }

@@ -21,13 +21,11 @@ export const entryOf = (caseId) => stored.cases.find((entry) => entry.case === c
 
 // Opens what the server keeps: none at all is altered, and one older than this device has seen needs an explanation.
 export async function openStored(given) {
-  const { id, unit, notebookKey } = keys();
+  const { id, notebookKey } = keys();
   await verifying("altered_notebook", async () => {
     if (!given) throw new Altered("notebook.none");
     if (given.version < floorOf(id).version) throw new UserError("older_notebook");
-    const opened = await openNotebook(notebookKey, given.box, id, given.version);
-    if (opened.unit !== unit) throw new Altered("notebook.unit");
-    stored = opened;
+    stored = await openNotebook(notebookKey, given.box, id, given.version);
   });
 }
 
@@ -55,8 +53,18 @@ export function checkRemembered(thread, chain, { first, asker, seq, last: hash }
 
 // Stores the newest list, and an entry where one is given, and drops the cases `dropped`; returns the forks that a merge
 // with another version found. `newestChain` fetches and verifies the lists again, as another device may have seen newer ones.
-export function save(chain, entry, newestChain, dropped = []) {
-  const result = saving.then(() => write(chain, entry, newestChain, dropped));
+// Lists of a key of the unit that the officer has not confirmed are not remembered.
+export const save = (chain, entry, newestChain, dropped = []) =>
+  inTurn(() => {
+    if (chain.newest.unit !== stored.unit) throw new UserError("next_unit");
+    return write(chain, entry, newestChain, dropped);
+  });
+
+// Stores that the officer confirmed the key of the unit that leads this chain.
+export const saveUnit = (chain) => inTurn(() => write(chain, null, async () => chain));
+
+function inTurn(work) {
+  const result = saving.then(work);
   saving = result.catch(() => {});
   return result;
 }
@@ -87,9 +95,10 @@ async function changed(chain, entry, dropped) {
   const place = ({ case: caseId, lane }) => caseId + " " + lane;
   const others = stored.cases.filter((one) => !dropped.includes(one.case) && (!entry || place(one) !== place(entry)));
   const cases = (entry ? [...others, entry] : others).sort((left, right) => (place(left) < place(right) ? -1 : 1));
-  const list = chain.serial > stored.list.serial ? await pinOf(chain.newest) : stored.list;
+  const isNewer = chain.serial > stored.list.serial;
+  const [list, unit] = isNewer ? [await pinOf(chain.newest), chain.newest.unit] : [stored.list, stored.unit];
   const isSame = JSON.stringify([cases, list]) === JSON.stringify([stored.cases, stored.list]);
-  return isSame ? null : { ...stored, version: stored.version + 1, list, cases };
+  return isSame ? null : { ...stored, version: stored.version + 1, unit, list, cases };
 }
 
 async function mergeWith(mine, { version, box }, { id, notebookKey }, newestChain, dropped) {

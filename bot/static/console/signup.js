@@ -3,7 +3,7 @@
 import { boxKey, normalise, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
 import { encode } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
-import { checkFirst, checkNext, parseList, pinOf, unitFingerprint } from "../sealing/lists.js";
+import { parseList, pinOf, unitFingerprint, walkAll } from "../sealing/lists.js";
 import { sealNotebook } from "../sealing/notebooks.js";
 import { prove, spokenFingerprint } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
@@ -55,11 +55,7 @@ async function newestList({ is_first: isFirst, lists }, pin) {
     if (pin || lists.length) throw new Altered("list.none");
     return null;
   }
-  const [first, ...later] = lists.map(parseList);
-  if (!first) throw new Altered("list.none");
-  let chain = await checkFirst(first, pin);
-  for (const signed of later) chain = await checkNext(chain, signed);
-  return chain.newest;
+  return (await walkAll(lists.map(parseList), pin)).newest;
 }
 
 function showStep(name) {

@@ -6,10 +6,11 @@ import { dayNumber, localDay } from "../sealing/fields.js";
 import { checkInForce, parseList, unitPin, walk } from "../sealing/lists.js";
 import { compareHeads } from "../sealing/notebooks.js";
 import { showChanges } from "./changes.js";
+import { askToConfirm } from "./confirmation.js";
 import { unexplained } from "./departures.js";
 import { note } from "./findings.js";
 import { floorOf, raiseFloor } from "./floor.js";
-import { notebook, save } from "./notebook.js";
+import { notebook, save, saveUnit } from "./notebook.js";
 import { get, UserError, verifying } from "./page.js";
 import { keys } from "./vault.js";
 
@@ -23,7 +24,7 @@ export const today = () => localDay(new Date());
 
 // Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain.
 export async function refresh() {
-  const { heads, lists } = await walkLists();
+  const { heads, lists } = await walkLists(confirmUnit);
   await verifying("altered_own", () => checkOwnKeys(newest));
   raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });
   const findings = await verifying("altered_thread", () => compareHeads(notebook(), heads));
@@ -33,31 +34,43 @@ export async function refresh() {
   return newest;
 }
 
-async function walkLists() {
-  const { list: pin } = notebook();
+// Another key of the unit is not believed before `confirmed`, which waits for the officer or throws.
+async function walkLists(confirmed) {
+  const { list: pin, unit } = notebook();
   const { status, body } = await get("/console/trust?from=" + pin.serial);
   if (status !== 200) throw new UserError(status === 409 ? "altered_thread" : "failed");
   serverDay = body.today;
   await verifying("altered_list", async () => {
-    const { id, unit } = keys();
     const walked = await walk(pin, body.lists.map(parseList), await unitPin(unit));
     const isLower = newest && walked.hashes.get(newest.serial) !== newest.hashes.get(newest.serial);
     if (isLower) throw new Altered("list.floor");
-    if (walked.serial < floorOf(id).serial) throw new UserError("older_list");
+    if (walked.serial < floorOf(keys().id).serial) throw new UserError("older_list");
+    if (walked.newest.unit !== unit) await confirmed(walked);
     newest = walked;
   });
   return body;
 }
 
+// Stores the key that the officer confirms; another tab or device may have done so meanwhile.
+async function confirmUnit(walked) {
+  await askToConfirm(walked, notebook().unit);
+  if (walked.newest.unit !== notebook().unit) await note(await saveUnit(walked));
+}
+
+function refuseUnit() {
+  throw new UserError("next_unit");
+}
+
 function checkOwnKeys({ byId }) {
-  const { id, reading, signing } = keys();
+  const { id, unit, reading, signing } = keys();
   const own = byId.get(id)?.join;
-  if (own?.reading !== reading.point || own.signing !== signing.point) throw new Altered("own");
+  const isOwn = own?.reading === reading.point && own.signing === signing.point && own.unit === unit;
+  if (!isOwn) throw new Altered("own");
 }
 
 // Stores in the notebook what was seen of a case, and the newest list; drops the cases `dropped`.
 export async function remember(entry, dropped = []) {
-  await note(await save(newest, entry, async () => (await walkLists(), newest), dropped));
+  await note(await save(newest, entry, async () => (await walkLists(refuseUnit), newest), dropped));
 }
 
 // Whether a new epoch may be granted under the newest list; refuses to write by a wrong clock.

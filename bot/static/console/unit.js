@@ -1,4 +1,5 @@
-// What the holder of the unit's key makes: the key itself, the recovery reader and the first list; each next list.
+// What the holder of the unit's key makes: the key itself, the recovery reader and the first list; each next list, and
+// another key of the unit.
 
 import { deriveKey, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
 import { canonical, encode } from "../sealing/canonical.js";
@@ -6,6 +7,7 @@ import { dayNumber } from "../sealing/fields.js";
 import { checkNext, pinOf, signList, unitFingerprint } from "../sealing/lists.js";
 import { prove } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
+import { signSuccession } from "../sealing/successions.js";
 import { codeSecret, newId, newRecoveryCode, random } from "../sealing/words.js";
 
 const LONGEST = 45; // days that a list is in force
@@ -16,8 +18,10 @@ const laterDay = (day, days) => new Date((dayNumber(day) + days) * 86400000).toI
 
 export const recoveryKey = async (code) => deriveKey(await codeSecret(code), "recovery");
 
-// The command with which whoever runs the server adopts the unit: the fingerprint without spaces.
-export const adoptCommand = async (unit) => "integra unit adopt " + (await unitFingerprint(unit)).replaceAll(" ", "");
+// The commands with which whoever runs the server adopts the unit, and its next key: the fingerprint without spaces.
+export const adoptCommand = async (unit) => "integra unit adopt " + (await digitsOf(unit));
+export const succeedCommand = async (unit) => "integra unit succeed " + (await digitsOf(unit));
+const digitsOf = async (unit) => (await unitFingerprint(unit)).replaceAll(" ", "");
 
 // The recovery reader and a file with its keys and the unit's, which opens with a code of its own.
 export async function newRecovery(unit, name) {
@@ -48,11 +52,29 @@ export async function firstList(unit, { join, proof }, recovery, day) {
 export async function nextList(unit, chain, today, { added = [], ended = [] }) {
   const { newest } = chain;
   const serial = newest.serial + 1;
-  const day = today < newest.day ? newest.day : today;
   const former = newest.readers.map((reader) => (ended.includes(reader.join.id) ? { ...reader, ended: serial } : reader));
   const readers = [...former, ...added.map(({ join, proofs }) => entry(join, proofs, serial))].sort(byId);
-  const { hash: prev } = await pinOf(newest);
-  const signed = await signList(unit.privateKey, { ...newest, serial, prev, day, until: laterDay(day, LONGEST), readers });
+  return signNext(unit, chain, { readers, ...daysFrom(today, newest) }, chain.succ);
+}
+
+// The first list of the unit's next key, with the same readers; the former key signs that the next one follows.
+export async function nextUnitList(former, next, chain, today) {
+  const { newest } = chain;
+  const days = daysFrom(today, newest);
+  const { serial } = newest;
+  const succ = { v: 2, old: former.point, next: next.point, serial, day: days.day };
+  const signed = await signSuccession(former.privateKey, succ);
+  return signNext(next, chain, { unit: next.point, ...days }, [...chain.succ, signed]);
+}
+
+function daysFrom(today, newest) {
+  const day = today < newest.day ? newest.day : today;
+  return { day, until: laterDay(day, LONGEST) };
+}
+
+async function signNext({ privateKey }, chain, changes, succ) {
+  const { hash: prev } = await pinOf(chain.newest);
+  const signed = await signList(privateKey, { ...chain.newest, serial: chain.newest.serial + 1, prev, ...changes }, succ);
   await checkNext(chain, signed);
   return signed;
 }

@@ -1,7 +1,7 @@
 // The officer's keys while the tab is in use: non-extractable CryptoKeys, in this module's memory only.
 // They are discarded when the tab is idle for too long or locked by hand; the words restore them.
 
-import { boxKey, derive, deriveKey, stretch, unwrapOfficer, unwrapUnit } from "../sealing/boxes.js";
+import { boxKey, derive, deriveKey, stretch, unwrapOfficer, unwrapUnit, wrapUnit } from "../sealing/boxes.js";
 import { decode, encode } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
 import { importReadingKey, importSigningKey } from "../sealing/signatures.js";
@@ -10,8 +10,9 @@ import { get, main, post, UserError, verifying } from "./page.js";
 const PULSE = 4 * 60 * 1000; // ms between requests that keep the session of an active tab from expiring
 const IDLE_CHECK = 10 * 1000; // ms
 
-// { id, unit, reading, signing, notebookKey, unitKey }: `unit` is the unit's point, `reading` and `signing` are pairs,
-// `unitKey` is null but for the officer who holds it.
+// { id, unit, reading, signing, notebookKey, unitKey, sealUnit }: `unit` is the unit's point when the officer joined,
+// `reading` and `signing` are pairs, `unitKey` is a pair too, null but for the officer who holds it. `sealUnit` seals
+// another pair in its place.
 let unlocked = null;
 let active = Date.now();
 let pulsed = Date.now();
@@ -40,7 +41,9 @@ export async function unlock(email, words) {
   return body;
 }
 
-async function unwrap(wrap, { id, bundle, unit_bundle: unitBundle }) {
+// `key_of` is the unit that the server says that the holder's key is of: the box opens for no other one. Where it says
+// none, as it believes no list, it is the unit that this officer joined.
+async function unwrap(wrap, { id, bundle, unit_bundle: unitBundle, key_of: keyOf }) {
   if (!bundle) throw new Altered("officer");
   const officer = await unwrapOfficer(wrap, bundle, id, "words");
   return {
@@ -49,8 +52,14 @@ async function unwrap(wrap, { id, bundle, unit_bundle: unitBundle }) {
     reading: await importReadingKey(officer.reading),
     signing: await importSigningKey(officer.signing),
     notebookKey: await boxKey(decode(officer.notebook)),
-    unitKey: unitBundle ? await importSigningKey((await unwrapUnit(wrap, unitBundle, id, officer.unit)).signing) : null,
+    unitKey: unitBundle ? await importSigningKey((await unwrapUnit(wrap, unitBundle, id, keyOf || officer.unit)).signing) : null,
+    sealUnit: ({ point, pkcs8 }) => wrapUnit(wrap, { v: 2, id, unit: point, signing: pkcs8 }),
   };
+}
+
+// From now on this officer holds another key of the unit.
+export function holdUnitKey(pair) {
+  unlocked.unitKey = pair;
 }
 
 export function lock() {

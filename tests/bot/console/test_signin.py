@@ -82,7 +82,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
     csrf = body.pop("csrf")
     notebook = {"version": 1, "box": WRAPPED}
     expected = {"id": carmen.id, "state": "active", "reads": True, "bundle": WRAPPED, "notebook": notebook}
-    assert (status, body) == (200, expected | {"unit_bundle": None})
+    assert (status, body) == (200, expected | {"unit_bundle": None, "key_of": ""})
     assert csrf
     async with office.database.read() as tx:
         session = await officers.session(tx, visitor.cookies[site.SESSION_COOKIE], office.now)

@@ -41,7 +41,14 @@ async def test_without_a_session_every_page_leads_to_the_sign_in(office: Office,
 
 
 @pytest.mark.parametrize(
-    "path", ["/console/cases/x/letters", "/console/cases/x/departure", "/console/trust?from=1", "/console/pulse"]
+    "path",
+    [
+        "/console/cases/x/letters",
+        "/console/cases/x/departure",
+        "/console/succession",
+        "/console/trust?from=1",
+        "/console/pulse",
+    ],
 )
 async def test_a_request_for_data_without_a_session_is_refused(office: Office, path: str) -> None:
     headers = {"Accept": "application/json"}
@@ -134,14 +141,15 @@ async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: Offic
 
 
 POSTS: dict[str, dict[str, object]] = {  # by path, what a reader's page posts
-    "/console/keys": {"list": {}, "signature": "A" * 86},
+    "/console/keys": {"list": {}, "signature": "A" * 86, "succ": []},
+    "/console/succession": {"list": {}, "signature": "A" * 86, "succ": [], "unit_key": {}},
     "/console/proofs": {"id": "x", "proof": {}},
     "/console/notebook": {"version": 2, "box": {}},
     "/console/cases/x/letters": {"letter": {}, "access": [], "bell": ""},
 }
 
 
-READERS_ONLY = ("/console/cases", "/console/handover", "/console/keys", "/console/trust?from=1")
+READERS_ONLY = ("/console/cases", "/console/handover", "/console/keys", "/console/succession", "/console/trust?from=1")
 
 
 @pytest.mark.parametrize("role", ["liaison", "author"])
