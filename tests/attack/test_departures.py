@@ -143,14 +143,19 @@ async def test_no_attack_passes_for_a_departure(browser: Browser, office: Collea
 
 
 async def test_a_true_departure_is_none_of_these(browser: Browser, office: Colleagues) -> None:
-    """A colleague who drops Carmen on purpose is named, by her signature."""
+    """A colleague who drops Carmen on purpose is named, by her signature; an alarm before that was known is gone."""
     attacks = Attacks(office)
     case = await attacks.read_by_carmen()
     written = await attacks.without_carmen(case, office.dora)
     await attacks.put_letter(written)
     async with desk_of(browser, office, office.carmen) as carmen:
+        page = carmen.page
+        await page.route("**/departure", lambda route: route.fulfill(status=503))
         await carmen.unlock("/keys")
-        await expect(carmen.page.locator("#departures li")).to_contain_text(
+        await expect(page.locator("#findings")).to_be_visible()
+        await page.unroute("**/departure")
+        await page.get_by_role("link", name="Llaves").click()
+        await expect(page.locator("#departures li")).to_contain_text(
             f"{folio(case)}: Dora firmó el 23/11/2026 un mensaje desde el que ya no la lees."
         )
-        await expect(carmen.page.locator("#findings")).to_be_hidden()
+        await expect(page.locator("#findings")).to_be_hidden()

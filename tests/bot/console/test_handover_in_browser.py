@@ -103,6 +103,11 @@ async def test_of_two_who_hand_over_at_once_the_second_does_it_again_on_what_the
         await carmen.choose("#hand", "Dora")
         await press(carmen, HAND)
         await expect(carmen.page.locator("#hand .says")).to_contain_text("quien consulta pidió que no la lea Dora")
+
+        office.unit.next_list([Keyholder("Dora")], [office.dora], day=office.box.today)  # she joins once more
+        await office.box.publish()
+        await carmen.open(asker.case)
+        await expect(carmen.page.locator("#hand [data-recipients] label")).to_have_count(0)
     assert await office.readers(asker.case) == {"Carmen", "Eva", "Respaldo", "asker"}
 
 
