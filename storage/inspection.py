@@ -9,7 +9,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from storage import key_evidence, key_fingerprints, migrate, permissions
-from storage.confidential import key_lists
+from storage.confidential import custody, key_lists
+from storage.confidential.custody import StoredCustody
 from storage.confidential.key_lists import StoredList
 from storage.database import Transaction, open_database, parse_url, sqlite_file
 from storage.key_evidence import UNUSED, Evidence
@@ -29,6 +30,7 @@ class Inspection:
     is_read_only: bool = False
     evidence: Evidence = UNUSED
     key_lists: Sequence[StoredList] = ()  # where the schema is the newest
+    custodies: Sequence[StoredCustody] = ()
 
 
 async def inspect(url: str) -> Inspection:
@@ -77,5 +79,7 @@ def _inspect_schema(connection: Connection) -> Inspection:
     revision = migrate.revision_of(connection)
     fingerprints = key_fingerprints.stored_if_any(connection)
     evidence = UNUSED if fingerprints else key_evidence.read_by_connection(connection)
-    lists = key_lists.all_by_connection(connection) if revision == migrate.newest() else ()
-    return Inspection(revision, fingerprints, evidence=evidence, key_lists=lists)
+    is_newest = revision == migrate.newest()
+    lists = key_lists.all_by_connection(connection) if is_newest else ()
+    custodies = custody.all_by_connection(connection) if is_newest else ()
+    return Inspection(revision, fingerprints, evidence=evidence, key_lists=lists, custodies=custodies)

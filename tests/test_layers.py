@@ -108,6 +108,8 @@ MODULES_OF_THE_PROTOCOL = {  # fields of docs/protocol.md
     "handlers/casework/letters.py": {"lane"},
     "handlers/orientation/consult.py": {"bell"},
     "bot/console/cases.py": {"bell"},
+    "bot/console/recovery.py": {"bell"},
+    "handlers/casework/recovery.py": {"bell"},
     f"{ITS_TESTS}/checks.py": {"lane", "bell"},
     "tests/fakes/asker.py": {"bell"},
     "tests/fakes/letterbox.py": {"bell"},

@@ -16,12 +16,17 @@ from storage.database import DatabaseError, DatabaseUnavailable, parse_url, sqli
 from storage.inspection import Inspection, inspect
 from storage.migrate import UnknownSchema
 
+GONE = (
+    "The letterbox is closed: the lists of the adopted unit are not in this database. Restore key_lists from a backup; "
+    "or, to begin with a new unit, move unit.pub and list.head in secrets/ away and invite its first officer."
+)
 NEW_FILE = Inspection(None, {})
 CLOSED = {
     "adoption": "no unit is adopted on this machine; integra unit adopt FINGERPRINT, as the first officer reads it out",
     "altered": "the lists of readers in the database are not those of the adopted unit, or older than one seen before; "
     "restore key_lists from a backup, and find out who writes to the database",
     "expired": "the list of readers has expired; its signer renews it in the console",
+    "custody": "three custodians of the recovery key have to rehearse; the console says under Respaldo what is missing",
     "readers": "fewer than two people can read queries; invite another officer",
 }
 
@@ -107,10 +112,11 @@ def _key_problems(data_dir: Path, seen: Inspection | None) -> list[str]:
 def _unit_notes(settings: Settings, seen: Inspection) -> list[str]:
     """Why no confidential query can be taken, or that this will soon be so; nothing before an officer has signed up."""
     if not seen.key_lists:
-        return []
+        return [GONE] if UnitTrust(secrets.folder(settings.data_dir)).has_unit else []
     today = datetime.now(ZoneInfo(settings.timezone)).date()
     try:
-        known = trust.look(seen.key_lists, UnitTrust(secrets.folder(settings.data_dir)), today)
+        unit = UnitTrust(secrets.folder(settings.data_dir))
+        known = trust.look(seen.key_lists, seen.custodies, unit, today)
     except trust.Closed as closed:
         return [f"The letterbox is closed: {CLOSED[closed.reason]}."]
     except BrokenTrustFile as fault:

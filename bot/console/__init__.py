@@ -2,10 +2,24 @@
 
 from aiohttp import web
 
-from bot.console import account, cases, channel_status, course, keys, monitor, notebooks, signin, site, succession
+from bot.console import (
+    account,
+    cases,
+    channel_status,
+    course,
+    custody,
+    keys,
+    monitor,
+    notebooks,
+    recovery,
+    signin,
+    site,
+    succession,
+)
 
 
 def attach(app: web.Application) -> None:
     """Add the console to the server's application, whose shared keys (bot/web/app_keys.py) it reads."""
-    casework = [signin.routes, account.routes, cases.routes, keys.routes, notebooks.routes, succession.routes]
+    people = [signin.routes, account.routes, keys.routes, custody.routes, recovery.routes, succession.routes]
+    casework = [*people, cases.routes, notebooks.routes]
     site.mount(app, [*casework, monitor.routes, channel_status.routes, course.routes])

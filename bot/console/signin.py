@@ -14,6 +14,7 @@ from handlers.casework import joining, succession
 from storage.confidential import accounts, officers
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
+from storage.confidential.protocol import keys as protocol_keys
 from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.errors import Malformed
 
@@ -36,7 +37,7 @@ class SignUpStart(site.PostedModel):
 
 
 class SignUp(site.PostedModel):
-    """An accepted invite; the keys come from readers only, `unit_bundle` and `list` from the first one only."""
+    """An accepted invite; the keys come from readers only, `unit_key` and `list` from the first one only."""
 
     token: Token
     salt: Salt
@@ -46,7 +47,7 @@ class SignUp(site.PostedModel):
     bundle: Protocol | None = None
     recovery_bundle: Protocol | None = None
     notebook: Protocol | None = None
-    unit_bundle: Protocol | None = None
+    unit_key: str | None = None
     list: Protocol | None = None
 
     def keys(self) -> ReaderKeys | None:
@@ -58,9 +59,9 @@ class SignUp(site.PostedModel):
         _JOINING(self.joining, "joining")
         for name in ("bundle", "recovery_bundle", "notebook"):
             fields.BOX(getattr(self, name), name)
-        fields.nullable(fields.BOX)(self.unit_bundle, "unit_bundle")
+        fields.nullable(protocol_keys.UNIT_KEY)(self.unit_key, "unit_key")
         joining: Joining = {"join": self.joining["join"], "proofs": [self.joining["proof"]]}
-        boxes: Any = (self.bundle, self.recovery_bundle, self.notebook, self.unit_bundle)
+        boxes: Any = (self.bundle, self.recovery_bundle, self.notebook, self.unit_key)
         return ReaderKeys(joining, *boxes)
 
 
@@ -120,6 +121,7 @@ async def begin_signup(request: web.Request) -> web.Response:
             "role": officer.role.value,
             "reads": reads,
             "is_first": is_first,
+            "is_trial": context.unit.adopts_itself,
             "today": context.today.isoformat(),
             "lists": known.lists if known else [],
         }
@@ -189,7 +191,7 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             await officers.end_session(tx, previous.key)
         token = await officers.open_session(tx, officer.id, site.current_time(request))
         context = site.officer_context(request, tx, officer)
-        key_of = await succession.unit_of_held_key(context) if credentials.unit_bundle else ""
+        key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
         {
@@ -197,7 +199,7 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "state": officer.state.value,
             "reads": officer.role in officers.READER_ROLES,
             "bundle": credentials.bundle,
-            "unit_bundle": credentials.unit_bundle,
+            "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
             "csrf": site.csrf_token(request, officers.session_key(token)),

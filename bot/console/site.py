@@ -17,7 +17,7 @@ from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECR
 from bot.web.assets import add_folder
 from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, preferred_language, remember_language
-from handlers.casework import trust
+from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
 from storage.confidential import officers
 from storage.confidential.officers import Officer, Session
@@ -28,13 +28,19 @@ GATE_COOKIE = "gate"  # before sign-in: a random value that the page's CSRF toke
 PATH = "/console"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC_PATHS = frozenset(
-    f"{PATH}/{page}" for page in ("signin", "signin/begin", "signup", "signup/begin", "lost", "lost/begin")
+    f"{PATH}/{page}"
+    for page in (
+        *("signin", "signin/begin", "signup", "signup/begin", "lost", "lost/begin"),
+        *("custodian", "custodian/begin", "recovery"),
+        *(f"recovery/{part}" for part in ("boxes", "rehearsals", "use", "cases", "letters", "unit-key")),
+    )
 )
 """The paths that need no session."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
 GATE_VALUE: web.RequestKey[str] = web.RequestKey("gate")
 BODY: web.RequestKey[bytes] = web.RequestKey("body")
+NEEDS_CUSTODIANS: web.RequestKey[bool] = web.RequestKey("needs_custodians")
 
 BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024, f"{PATH}/succession": 256 * 1024}
 """Bytes that these pages accept instead: notebooks grow with the cases, lists with all readers there ever were."""
@@ -113,6 +119,7 @@ async def _session(request: web.Request) -> Session | None:
         if session and session.officer.reads_cases:
             with suppress(trust.Closed):  # for the warning of the days that are left
                 await trust.verified(tx, request.config_dict[INSTALLATION].unit)
+            request[NEEDS_CUSTODIANS] = await custody.is_missing(officer_context(request, tx, session.officer))
     if session and now - session.seen_at > timedelta(seconds=officers.TOUCH_SECONDS):
         async with database.write() as tx:
             await officers.touch(tx, session.key, now)
@@ -220,6 +227,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
         "idle_minutes": officers.IDLE_MINUTES,
         "days_left": _days_left(request, session),
         "is_trial": request.config_dict[INSTALLATION].unit.adopts_itself,
+        "needs_custodians": request.get(NEEDS_CUSTODIANS, False),
     }
     return request.config_dict[PAGES].response(f"console/{template}", language, status=status, **layout, **values)
 

@@ -9,7 +9,7 @@ from bot.console import site
 from bot.web.app_keys import DATABASE
 from handlers.casework import joining, succession
 from handlers.casework.joining import KeysRefused
-from storage.confidential.protocol import fields
+from storage.confidential.protocol import keys as protocol_keys
 from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
@@ -21,7 +21,7 @@ class PostedSuccession(site.PostedModel):
     list: dict[str, Any]
     signature: str
     succ: tuple[dict[str, Any], ...]
-    unit_key: dict[str, Any]
+    unit_key: str
 
 
 @routes.get("/succession")
@@ -48,9 +48,9 @@ async def succeed(request: web.Request) -> web.Response:
     officer, posted = site.require_reader(request), site.posted_json(request, PostedSuccession)
     signed, unit_key = posted.model_dump(mode="json", exclude={"unit_key"}), posted.unit_key
     try:
-        fields.BOX(unit_key, "unit_key")
+        protocol_keys.UNIT_KEY(unit_key, "unit_key")
         async with request.config_dict[DATABASE].write() as tx:
-            await succession.succeed(site.officer_context(request, tx, officer), signed, unit_key)  # type: ignore[arg-type]  # what BOX checked
+            await succession.succeed(site.officer_context(request, tx, officer), signed, unit_key)
     except Malformed:
         raise web.HTTPUnprocessableEntity from None
     except KeysRefused:

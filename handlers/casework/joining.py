@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from handlers.casework import trust
+from handlers.casework import readiness, trust
 from handlers.casework.office import OfficerContext
-from storage.confidential import key_lists, officers
+from storage.confidential import custody, key_lists, officers
 from storage.confidential.ledger import Verb
 from storage.confidential.officers import Joining, Officer, OfficerState, ReaderKeys
+from storage.confidential.protocol import custody as custody_protocol
 from storage.confidential.protocol import lists, readers, signatures
 from storage.confidential.protocol.errors import ProtocolError
 from storage.confidential.protocol.lists import Chain, SignedList
 from storage.confidential.protocol.readers import Join, Proof, Reader
 from storage.confidential.unit_trust import BrokenTrustFile, UnitTrust, Verified
 
-FIRST_READERS = {"officer", "recovery"}
+FIRST_READERS = (["officer"], ["officer", "recovery"])  # a recovery key without custodians opens no letterbox
 
 
 class KeysRefused(Exception):
@@ -86,7 +87,7 @@ async def _join(context: OfficerContext, keys: ReaderKeys, first_list: Any) -> O
     except ProtocolError as fault:
         raise KeysRefused from fault
     known = await known_lists(context)
-    if first_list is not None or keys.unit_bundle is not None or known is None:
+    if first_list is not None or keys.unit_key is not None or known is None:
         raise KeysRefused
     if join["unit"] != known.chain.newest["unit"] or await trust.succeeding(context.tx, context.unit):
         raise KeysRefused
@@ -109,13 +110,12 @@ def _check_proof(proof: Proof, join: Join, signing: str) -> None:
 
 
 async def _add_first_list(context: OfficerContext, keys: ReaderKeys, signed: SignedList) -> None:
-    """The first list names exactly its reader and one recovery key. Raises KeysRefused, ProtocolError."""
+    """The first list names its reader alone, in a trial with a recovery key. Raises KeysRefused, ProtocolError."""
     chain = lists.check_first(signed, lists.unit_pin(signed["list"]["unit"]))
     check_days(context, chain)
     entries = chain.by_id
-    if keys.unit_bundle is None or len(entries) != len(FIRST_READERS):
-        raise KeysRefused
-    if {reader["join"]["role"] for reader in entries.values()} != FIRST_READERS:
+    roles = sorted(reader["join"]["role"] for reader in entries.values())
+    if keys.unit_key is None or roles not in FIRST_READERS:
         raise KeysRefused
     own = entries.get(context.officer.id)
     if own is None or own["join"] != keys.joining["join"] or not await key_lists.add(context.tx, signed):
@@ -159,8 +159,9 @@ async def waiting_officers(context: OfficerContext) -> list[Officer]:
 async def sign_list(context: OfficerContext, posted: Any) -> None:
     """Put the unit's next list in force: new readers become active, ended ones have left and are signed out.
 
-    Another key of the unit has a request of its own (handlers/casework/succession.py).
-    New readers must be officers with exactly the join statements that they registered. Raises KeysRefused.
+    New readers have exactly the join statements that they registered; a new recovery key comes with its custodians, who
+    stay the same until the next one. Another key of the unit has a request of its own (succession.py). Raises
+    KeysRefused.
     """
     known = await known_lists(context)
     if known is None or not context.officer.signs_keys:
@@ -176,6 +177,7 @@ async def sign_list(context: OfficerContext, posted: Any) -> None:
         raise KeysRefused
     added = [reader for one, reader in after.by_id.items() if one not in before.by_id]
     await _check_registered(context, added)
+    await _check_custodians(context, before, after)
     if not await key_lists.add(context.tx, signed):
         raise KeysRefused
     await officers.activate(context.tx, [reader["join"]["id"] for reader in added])
@@ -187,6 +189,20 @@ def check_days(context: OfficerContext, chain: Chain) -> None:
     """A new list is of today, give or take a day. Raises KeysRefused, Expired, WrongClock."""
     lists.check_in_force(chain.newest, context.today)
     if chain.newest["day"] < (context.today - lists.TOLERANCE).isoformat():
+        raise KeysRefused
+
+
+async def _check_custodians(context: OfficerContext, before: Chain, after: Chain) -> None:
+    """Raises KeysRefused unless the custodians are those of the recovery key; in a trial there are none."""
+    if context.unit.adopts_itself:
+        return
+    reader = custody_protocol.recovery_reader(after)
+    if reader is None or reader["join"]["id"] in before.by_id:
+        if after.newest["custodians"] != before.newest["custodians"]:
+            raise KeysRefused
+        return
+    stored = readiness.in_force(await custody.all_custodies(context.tx), after)
+    if stored is None or stored.join != reader["join"]:
         raise KeysRefused
 
 

@@ -8,14 +8,13 @@ from handlers.casework.office import OfficerContext
 from storage.confidential import key_lists, unit_keys
 from storage.confidential.ledger import Verb
 from storage.confidential.protocol import lists
-from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.errors import ProtocolError
 from storage.confidential.protocol.lists import Chain, SignedList
 from storage.confidential.protocol.successions import is_by_unit
 from storage.confidential.unit_trust import BrokenTrustFile
 
 
-async def succeed(context: OfficerContext, posted: Any, unit_key: Box) -> None:
+async def succeed(context: OfficerContext, posted: Any, unit_key: str) -> None:
     """Store the first list of the unit's next key, and the key as its holder's browser has sealed it.
 
     The former key ends with it, for other holders too; the server believes the next one after `integra unit succeed`.

@@ -222,6 +222,13 @@ async def heads(tx: Transaction, reader: str) -> list[Head]:
     return found
 
 
+async def of_reader(tx: Transaction, reader: str, after: str, limit: int) -> list[str]:
+    """The ids of the cases that a reader has a key for, from the one after `after` on, in order."""
+    table = schema.access
+    statement = select(table.c.case_id).where(table.c.reader == reader, table.c.lane == TALK, table.c.case_id > after)
+    return list(await tx.scalars(statement.order_by(table.c.case_id).limit(limit)))
+
+
 async def set_state(tx: Transaction, case_id: str, state: CaseState, *, due_on: date | None = None) -> None:
     """Move a case to another state, with a new due day if one is given. Raises InvalidTransition."""
     sources = [source.value for source, targets in _TRANSITIONS.items() if state in targets]

@@ -106,7 +106,7 @@ class ReaderKeys:
     bundle: Box  # wrapped with the passphrase
     recovery_bundle: Box  # the same, wrapped with the recovery code
     notebook: Box  # version 1
-    unit_bundle: Box | None = None  # from the first officer only
+    unit_key: str | None = None  # the unit's, sealed to the own reading key; from the first officer only
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Credentials:
     salt: str
     auth_hash: str
     bundle: Box | None
-    unit_bundle: Box | None
+    unit_key: str | None
     notebook: StoredNotebook | None
 
 
@@ -151,17 +151,13 @@ _COLUMNS = (
     schema.officers.c.state,
     schema.officers.c.institution_id,
     schema.officers.c.joining,
-    schema.officers.c.unit_bundle.is_not(None).label("holds_unit_key"),
+    schema.officers.c.unit_key.is_not(None).label("holds_unit_key"),
 )
 
 
 def _stored(text: str | None) -> Any:
     """A stored JSON value; None where there is none."""
     return None if text is None else json.loads(text)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else canonical(value)
 
 
 def _officer(row: Row[tuple[object, ...]]) -> Officer:
@@ -264,7 +260,7 @@ def _key_columns(keys: ReaderKeys) -> dict[str, object]:
         "joining": canonical(keys.joining),
         "bundle": canonical(keys.bundle),
         "recovery_bundle": canonical(keys.recovery_bundle),
-        "unit_bundle": _text(keys.unit_bundle),
+        "unit_key": keys.unit_key,
         "notebook": canonical(keys.notebook),
         "notebook_version": 1,
     }
@@ -296,6 +292,12 @@ async def leave(tx: Transaction, officer_ids: Collection[str], state: OfficerSta
     await end_sessions(tx, officer_ids)
 
 
+async def share_unit_key(tx: Transaction, officer_id: str, unit_key: str) -> None:
+    """Let an officer hold the unit's key, which is sealed to them."""
+    table = schema.officers
+    await tx.execute(update(table).where(table.c.id == officer_id).values(unit_key=unit_key))
+
+
 # ---------------------------------------------------------------- officers
 
 
@@ -319,7 +321,7 @@ async def all_officers(tx: Transaction) -> list[Officer]:
 async def credentials(tx: Transaction, email: str) -> Credentials | None:
     """The credentials for a mail address; None: no officer with it can sign in."""
     table = schema.officers
-    extra = (table.c.salt, table.c.auth_hash, table.c.bundle, table.c.unit_bundle, table.c.notebook)
+    extra = (table.c.salt, table.c.auth_hash, table.c.bundle, table.c.unit_key, table.c.notebook)
     statement = select(*_COLUMNS, *extra, table.c.notebook_version).where(
         table.c.email == normalize_email(email), table.c.state.in_(CAN_SIGN_IN)
     )
@@ -331,7 +333,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
         salt=row.salt,
         auth_hash=row.auth_hash,
         bundle=_stored(row.bundle),
-        unit_bundle=_stored(row.unit_bundle),
+        unit_key=row.unit_key,
         notebook=stored_notebook(row),
     )
 

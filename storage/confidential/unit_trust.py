@@ -53,6 +53,11 @@ class UnitTrust:
             self._check(fields.point, text, UNIT_FILE)
         return text
 
+    @property
+    def has_unit(self) -> bool:
+        """Whether a unit was adopted, be its file damaged meanwhile."""
+        return self.folder is not None and (self.folder / UNIT_FILE).exists()
+
     def pin(self) -> str:
         """The 22 characters that link, poster and page keep of the unit's key; empty while none is adopted."""
         unit = self.unit()

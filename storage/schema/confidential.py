@@ -37,7 +37,7 @@ officers = Table(
     Column("bundle", Text),  # private keys, wrapped with the passphrase (canonical JSON, as all boxes)
     Column("code_hash", Text),  # Argon2id of what the browser derives from the recovery code
     Column("recovery_bundle", Text),  # the private keys again, wrapped with the recovery code
-    Column("unit_bundle", Text),  # the unit's signing key, wrapped for the head officer
+    Column("unit_key", Text),  # the unit's signing key, sealed to the reading key of an officer who holds it
     Column("notebook", Text),  # what the officer has seen, encrypted
     Column("notebook_version", Integer),
     Index("uq_officers_email_not_gone", "email", unique=True, sqlite_where=NOT_GONE, postgresql_where=NOT_GONE),
@@ -65,6 +65,27 @@ key_lists = Table(  # who may read, signed by the unit: a chain, all of which is
     metadata,
     Column("serial", Integer, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),  # the list with its signature, canonical JSON
+)
+
+custodians = Table(  # two of three open the recovery key
+    "custodians",
+    metadata,
+    Column("id", String(22), primary_key=True),  # random
+    Column("name", Text, nullable=False),
+    Column("token_hash", String(64), unique=True),  # of the invitation, until it is used
+    Column("expires_at", UtcDateTime),  # of the invitation
+    Column("statement", Text),  # name and public key (canonical JSON)
+    Column("box", Text),  # the private key, wrapped with the custodian's code
+)
+
+custodies = Table(  # recovery keys: proposed, in force, and those of former lists
+    "custodies",
+    metadata,
+    Column("recovery", String(22), primary_key=True),  # the reader's id
+    Column("body", Text, nullable=False),  # the custody with the unit's signature (canonical JSON, as all below)
+    Column("joining", Text, nullable=False),  # the recovery reader's join statement with the proofs given so far
+    Column("rehearsals", Text, nullable=False),  # a list of signed statements
+    Column("uses", Text, nullable=False),  # a list of signed statements
 )
 
 ledger = Table(  # audit log; each row holds the hash of the previous one

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from storage.confidential.protocol import keys, letters, lists, threads
 from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.epochs import Seal
+from storage.confidential.protocol.fields import CURVE
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Content, Letter
 from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.signatures import PrivateKey
 from storage.confidential.protocol.threads import ASKER, Thread
+
+
+def new_key() -> PrivateKey:
+    return ec.generate_private_key(CURVE)
 
 
 class Author(Protocol):

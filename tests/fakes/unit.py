@@ -5,24 +5,26 @@ They sign, seal and open with storage.confidential.protocol, as the scripts in t
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from storage.confidential import key_lists
+from storage.confidential import custody, key_lists
+from storage.confidential.protocol import custody as protocol_custody
 from storage.confidential.protocol import lists, readers, threads
 from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.custody import SignedCustody
 from storage.confidential.protocol.epochs import Change, Seal, next_seal
-from storage.confidential.protocol.fields import CURVE
 from storage.confidential.protocol.lists import Chain, KeyList, SignedList
 from storage.confidential.protocol.readers import Join, Proof, Reader
 from storage.confidential.protocol.signatures import PrivateKey, point_of
 from storage.confidential.protocol.successions import SignedSuccession
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Transaction
+from tests.fakes import custodians
 from tests.fakes.correspondence import Opened, Written, is_in_force, new_content, open_rows, write
+from tests.fakes.correspondence import new_key as new_key
+from tests.fakes.custodians import CustodianKeys
 
 FIRST_DAY = date(2026, 11, 20)  # of the first list
 IN_FORCE = 45  # days, the most that a list may be
@@ -31,10 +33,6 @@ IN_FORCE = 45  # days, the most that a list may be
 def new_id() -> str:
     """A random identifier of a case or an officer."""
     return encode(os.urandom(16))
-
-
-def new_key() -> PrivateKey:
-    return ec.generate_private_key(CURVE)
 
 
 def new_token() -> str:
@@ -116,6 +114,8 @@ class Unit:
     readers: list[Keyholder]
     signing: PrivateKey = field(default_factory=new_key)
     lists: list[SignedList] = field(default_factory=list)
+    custodians: list[CustodianKeys] = field(default_factory=custodians.three)
+    custodies: dict[str, SignedCustody] = field(default_factory=dict)
     succ: list[SignedSuccession] = field(default_factory=list)
 
     @classmethod
@@ -196,9 +196,27 @@ class Unit:
             "prev": prev,
             "day": day.isoformat(),
             "until": (day + timedelta(days=days)).isoformat(),
-            "custodians": [],
+            "custodians": self._custodian_names(serial, entries),
             "readers": sorted(entries, key=lambda entry: entry["join"]["id"]),
         }
+
+    def _custodian_names(self, serial: int, entries: Sequence[Reader]) -> list[str]:
+        """Those of the recovery key that is active in this list, if there is one."""
+        has_recovery = any(one["join"]["role"] == "recovery" and readers.is_active(one, serial) for one in entries)
+        return sorted(one.name for one in self.custodians) if has_recovery else []
+
+    @property
+    def recovery(self) -> Keyholder | None:
+        """The active recovery reader."""
+        return next((one for one in self.readers if one.role == "recovery"), None)
+
+    def custody(self, recovery: Keyholder) -> SignedCustody:
+        """The custody of a recovery reader's keys and the unit's; made once."""
+        if recovery.id not in self.custodies:
+            kept = custodians.kept_keys(recovery.id, recovery.reading, recovery.signing, self.signing)
+            statements = [one.statement(self.point) for one in self.custodians]
+            self.custodies[recovery.id] = protocol_custody.seal_custody(kept, statements)
+        return self.custodies[recovery.id]
 
     def entry(self, reader: Keyholder, since: int, vouchers: Sequence[Keyholder] = ()) -> Reader:
         """A reader's entry, with the own proof and those of officers who vouch."""
@@ -218,5 +236,20 @@ class Unit:
         newest = self.newest["list"]
         for signed in self.lists:
             await key_lists.add(tx, signed)
+        await self.rehearse(tx)
         if trust is not None:
             trust.adopt(self.point, lists.pin_of(newest))
+
+    async def rehearse(self, tx: Transaction) -> None:
+        """Store the custody of the active recovery reader, as if all three custodians had rehearsed; once."""
+        recovery = self.recovery
+        if recovery is None:
+            return
+        for one in self.custodians:
+            await one.register(tx, self.point)
+        signed = self.custody(recovery)
+        if await custody.add(tx, signed, self.joining(recovery)):  # type: ignore[arg-type]
+            stored = await custody.locked(tx, recovery.id)
+            assert stored is not None
+            said = custodians.rehearsal(signed, self.custodians, FIRST_DAY)
+            await custody.replace(tx, replace(stored, rehearsals=[said]))

@@ -14,7 +14,6 @@ from tests.vectors.primitives import (
     encrypt,
     fixed,
     hkdf,
-    ident,
     letter_hash,
     pkcs8,
     point,
@@ -44,7 +43,6 @@ def add_all(to: Collection) -> None:
     _bundle(to)
     _officer(to)
     _officer_changed(to)
-    _unit(to)
     _tokens(to)
 
 
@@ -116,22 +114,6 @@ def _officer_changed(to: Collection) -> None:
     refused("another's id inside", {**OFFICER, "id": story.BEA.id}, "altered", "officer")
     for name, less in _without_each(OFFICER):
         refused(f"officer without {name}", less, "malformed", f"officer.{name}")
-
-
-def _unit(to: Collection) -> None:
-    """The box with the unit's key, and with another's key or id inside."""
-    unit = {"v": 2, "id": story.ANA.id, "unit": point(story.UNIT), "signing": pkcs8(story.UNIT)}
-
-    def args(inside: dict[str, Any]) -> list[Any]:
-        box = _box(inside, bound("unit", {"id": story.ANA.id, "unit": point(story.UNIT)}))
-        return [b64(SECRET), box, story.ANA.id, point(story.UNIT)]
-
-    to.gives("unwrap_unit", "the unit's box", args(unit), text(unit))
-    for name, other in (
-        ("another's key", {**unit, "signing": pkcs8(story.OTHER_UNIT)}),
-        ("another's id", {**unit, "id": ident("x")}),
-    ):
-        to.refuses("unwrap_unit", f"the unit's box with {name}", args(other), "altered", "unit")
 
 
 def _pbkdf2(words: str) -> bytes:

@@ -60,15 +60,6 @@ class OfficerBox(TypedDict):
     unit: str
 
 
-class UnitBox(TypedDict):
-    """The unit's private signing key, in the keeping of one officer."""
-
-    v: int
-    id: str
-    unit: str
-    signing: str
-
-
 VERSION: Final = fields.number(1, VERSIONS)
 ASKER_BOX: Final = fields.record(
     v=fields.exactly(2),
@@ -89,9 +80,6 @@ OFFICER_BOX: Final = fields.record(
     notebook=fields.coded(32),
     unit=fields.point,
 )
-UNIT_BOX: Final = fields.record(
-    v=fields.exactly(2), id=fields.identifier, unit=fields.point, signing=fields.private_key
-)
 
 
 # ---------------------------------------------------------------- words
@@ -111,7 +99,7 @@ def stretch(words: str, salt: bytes, rounds: int = ROUNDS) -> bytes:
 
 
 def derive(secret: bytes, name: str) -> bytes:
-    """HKDF of a stretched secret: names are locator, asker-wrap, auth, wrap, recovery."""
+    """HKDF of a stretched secret: names are locator, asker-wrap, auth, wrap, recovery, custodian, custody."""
     return HKDF(hashes.SHA256(), 32, None, f"integra/2/{name}".encode()).derive(secret)
 
 
@@ -194,18 +182,3 @@ def unwrap_officer(key: bytes, box: Box, officer_id: str, wrap: Literal["words",
     if officer["id"] != officer_id:
         raise Altered("officer")
     return officer
-
-
-def wrap_unit(key: bytes, unit: UnitBox, iv: bytes | None = None) -> Box:
-    """The unit's key in a box of its own."""
-    return _seal(key, unit, bound("unit", {"id": unit["id"], "unit": unit["unit"]}), "unit", UNIT_BOX, iv)
-
-
-def unwrap_unit(key: bytes, box: Box, officer_id: str, unit: str) -> UnitBox:
-    """Raises Malformed or Altered, also where the private key is not that of the unit."""
-    aad = bound("unit", {"id": officer_id, "unit": unit})
-    opened = cast(UnitBox, _open(key, box, aad, "unit", UNIT_BOX))
-    private = signatures.import_key(opened["signing"], "unit.signing")
-    if (opened["id"], opened["unit"], signatures.point_of(private)) != (officer_id, unit, unit):
-        raise Altered("unit")
-    return opened

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.canonical import bound, decode, encode, prefixed, read
 from storage.confidential.protocol.errors import Altered, WrongKey
-from storage.confidential.protocol.signatures import PrivateKey
+from storage.confidential.protocol.signatures import PrivateKey, export_key, import_key, point_of
 
 SIZE: Final = 32  # bytes of a case key
 _SUITE: Final = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -94,12 +94,48 @@ def draft_info(case: str, lane: str, seq: int, author: str) -> bytes:
 
 def seal_draft(text: bytes, reading: str, info: bytes) -> str:
     """Seal a draft to its author's own reading key."""
-    return encode(_SUITE.encrypt(text, fields.public_key(reading), info=info))
+    return seal_to(text, reading, info)
 
 
 def open_draft(sealed: str, reading: PrivateKey, info: bytes) -> bytes:
     """The text of a draft. Raises Altered."""
+    return open_sealed(sealed, reading, info, "draft")
+
+
+# ---------------------------------------------------------------- the unit's key
+
+
+UNIT_KEY: Final = fields.coded(65 + 60 + 16, 65 + 300 + 16)
+"""The unit's private key, sealed to an officer who holds it."""
+
+
+def seal_unit_key(unit_key: PrivateKey, officer_id: str, reading: str) -> str:
+    """Seal the unit's signing key to the reading key of an officer, who holds it from then on."""
+    info = bound("unit", {"id": officer_id, "unit": point_of(unit_key)})
+    return seal_to(decode(export_key(unit_key)), reading, info)
+
+
+def open_unit_key(sealed: str, officer_id: str, unit: str, reading: PrivateKey) -> PrivateKey:
+    """The unit's signing key. Raises Malformed, Altered, also where it is another unit's."""
+    UNIT_KEY(sealed, "unit")
+    opened = open_sealed(sealed, reading, bound("unit", {"id": officer_id, "unit": unit}), "unit")
+    key = import_key(encode(opened), "unit")
+    if point_of(key) != unit:
+        raise Altered("unit")
+    return key
+
+
+# ---------------------------------------------------------------- anything
+
+
+def seal_to(plain: bytes, reading: str, info: bytes) -> str:
+    """Seal bytes to a public key (HPKE); they open under the same `info` only."""
+    return encode(_SUITE.encrypt(plain, fields.public_key(reading), info=info))
+
+
+def open_sealed(sealed: str, reading: PrivateKey, info: bytes, what: str) -> bytes:
+    """The sealed bytes. Raises Malformed(what), Altered(what)."""
     try:
-        return _SUITE.decrypt(decode(sealed, "draft"), reading, info=info)
+        return _SUITE.decrypt(decode(sealed, what), reading, info=info)
     except (InvalidTag, ValueError):
-        raise Altered("draft") from None
+        raise Altered(what) from None

@@ -82,7 +82,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
     csrf = body.pop("csrf")
     notebook = {"version": 1, "box": WRAPPED}
     expected = {"id": carmen.id, "state": "active", "reads": True, "bundle": WRAPPED, "notebook": notebook}
-    assert (status, body) == (200, expected | {"unit_bundle": None, "key_of": ""})
+    assert (status, body) == (200, expected | {"unit_key": None, "key_of": ""})
     assert csrf
     async with office.database.read() as tx:
         session = await officers.session(tx, visitor.cookies[site.SESSION_COOKIE], office.now)
@@ -190,7 +190,7 @@ async def test_a_liaison_is_active_at_once_and_has_no_keys(office: Office, carme
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("field", ["joining", "unit_bundle", "list"])
+@pytest.mark.parametrize("field", ["joining", "unit_key", "list"])
 async def test_a_later_reader_brings_keys_of_the_own_name_and_no_unit(
     office: Office, carmen: OfficerWithKeys, field: str
 ) -> None:
@@ -200,7 +200,7 @@ async def test_a_later_reader_brings_keys_of_the_own_name_and_no_unit(
     join = asdict(other.join(office.unit))["joining"]
     unlawful = {
         "joining": {"join": join["join"], "proof": join["proofs"][0]},
-        "unit_bundle": WRAPPED,
+        "unit_key": "A" * 270,
         "list": office.unit.newest,
     }
     async with ClientSession() as client:

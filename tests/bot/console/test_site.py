@@ -142,7 +142,7 @@ async def test_an_officer_who_leaves_is_signed_out(office: Office, carmen: Offic
 
 POSTS: dict[str, dict[str, object]] = {  # by path, what a reader's page posts
     "/console/keys": {"list": {}, "signature": "A" * 86, "succ": []},
-    "/console/succession": {"list": {}, "signature": "A" * 86, "succ": [], "unit_key": {}},
+    "/console/succession": {"list": {}, "signature": "A" * 86, "succ": [], "unit_key": ""},
     "/console/proofs": {"id": "x", "proof": {}},
     "/console/notebook": {"version": 2, "box": {}},
     "/console/cases/x/letters": {"letter": {}, "access": [], "bell": ""},

@@ -1,12 +1,10 @@
 """What an officer's words open, in Python: a test can act from another device, or as holder of the unit's key."""
 
-import json
 from dataclasses import dataclass
 
 from storage.confidential import notebooks, officers
-from storage.confidential.protocol import boxes
+from storage.confidential.protocol import boxes, keys
 from storage.confidential.protocol.canonical import decode
-from storage.confidential.protocol.errors import Altered
 from storage.confidential.protocol.notebooks import Notebook, open_notebook
 from storage.confidential.protocol.signatures import import_key
 from tests.bot.console.office import Office
@@ -37,27 +35,11 @@ async def unlock_first_officer(office: Office, email: str, words: str) -> Unlock
         known = await officers.credentials(tx, email)
     assert known is not None
     assert known.bundle is not None
-    assert known.unit_bundle is not None
+    assert known.unit_key is not None
     key = boxes.derive(boxes.stretch(words, decode(known.salt), FAST_ROUNDS), "wrap")
     box = boxes.unwrap_officer(key, known.bundle, known.officer.id, "words")
-    unit = boxes.unwrap_unit(key, known.unit_bundle, known.officer.id, box["unit"])
     reading, signing = import_key(box["reading"]), import_key(box["signing"])
+    unit_key = keys.open_unit_key(known.unit_key, known.officer.id, box["unit"], reading)
     holder = Keyholder(known.officer.name, id=known.officer.id, reading=reading, signing=signing)
     stored = (await office.stored_unit()).lists
-    return Unlocked(holder, Unit([holder], import_key(unit["signing"]), stored), decode(box["notebook"]))
-
-
-CODE_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"
-
-
-def opens_backup(file: str, code: str) -> bool:
-    """Whether this code opens the file with the unit's key and the recovery key."""
-    bits = "".join(f"{CODE_LETTERS.index(letter):05b}" for letter in code.replace("-", ""))
-    key = boxes.derive(int(bits[:256], 2).to_bytes(32, "big"), "recovery")
-    backup = json.loads(file)
-    try:
-        boxes.unwrap_officer(key, backup["recovery"], backup["id"], "code")
-        boxes.unwrap_unit(key, backup["key"], backup["id"], backup["unit"])
-    except Altered:
-        return False
-    return True
+    return Unlocked(holder, Unit([holder], unit_key, stored), decode(box["notebook"]))

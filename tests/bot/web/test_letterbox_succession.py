@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from storage.confidential.protocol.lists import SignedList
+from tests.fakes import custodians
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.succession import invented, signed, succeed
 from tests.fakes.unit import Keyholder, Unit, new_key
@@ -17,9 +18,11 @@ SAID = "La UEIPCI cambió de llave el 20 de noviembre de 2026"
 
 
 async def change_key(box: Letterbox) -> None:
-    """The unit has another key, and the server has been told."""
+    """The unit has another key, the server has been told, and three custodians have rehearsed a new recovery key."""
     former = box.unit.point
     succeed(box.unit)
+    box.unit.custodians = custodians.three()
+    box.unit.next_list(adding=[Keyholder("Respaldo 2", "recovery")], ending=box.unit.readers[1:])
     async with box.database.write() as tx:
         await box.unit.publish(tx)
     box.installation.unit.succeed(former, box.unit.point)

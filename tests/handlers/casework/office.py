@@ -16,6 +16,7 @@ from tests.fakes.letterbox import AUDIT_KEY
 from tests.fakes.unit import Keyholder
 from tests.handlers.casework.desk import Desk
 
+UNIT_KEY = encode(bytes(200))
 BOX: Box = {"iv": encode(bytes(12)), "body": encode(bytes(40))}
 CREDENTIALS = ("salt", "hash")
 
@@ -37,13 +38,13 @@ class Office(Desk):
             assert officer is not None
             yield OfficerContext(work.tx, officer, self.installation, AUDIT_KEY, self.now)
 
-    def keys(self, one: Keyholder, unit_bundle: Box | None = None, **join: Any) -> ReaderKeys:
+    def keys(self, one: Keyholder, unit_key: str | None = None, **join: Any) -> ReaderKeys:
         """What the officer's browser makes; `join` replaces fields of the statement, which it signs."""
         joined: Any = self.unit.joining(one)
         if join:
             statement = joined["join"] | join
             joined = {"join": statement, "proofs": [one.prove(statement)]}
-        return ReaderKeys(joined, BOX, BOX, BOX, unit_bundle)
+        return ReaderKeys(joined, BOX, BOX, BOX, unit_key)
 
     async def accept_invite(
         self, token: str, one: Keyholder, keys: ReaderKeys | None, first: SignedList | None = None
@@ -56,11 +57,13 @@ class Office(Desk):
         token, carmen = await self.invite("Carmen", "admin")
         self.unit.readers = [carmen, Keyholder("Respaldo", "recovery")]
         assert (
-            await self.accept_invite(token, carmen, self.keys(carmen, BOX), self.unit.first_list(self.today))
+            await self.accept_invite(token, carmen, self.keys(carmen, UNIT_KEY), self.unit.first_list(self.today))
             == "active"
         )
         if is_adopted:
             self.installation.unit.adopt(self.unit.point, lists.pin_of(self.unit.newest["list"]))
+            async with self.work() as work:
+                await self.unit.rehearse(work.tx)
         return carmen
 
     async def join(self, name: str) -> Keyholder:

@@ -15,7 +15,7 @@ from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.lists import SignedList
 from tests.fakes.letterbox import AUDIT_KEY
 from tests.fakes.unit import Keyholder, Unit, new_key
-from tests.handlers.casework.office import BOX, Office
+from tests.handlers.casework.office import BOX, UNIT_KEY, Office
 
 # ---------------------------------------------------------------- the first officer
 
@@ -42,7 +42,6 @@ async def test_the_first_officer_signs_the_first_list_and_is_active(office: Offi
         "stranger",
         "signature",
         "other keys",
-        "no recovery",
         "two officers",
         "another officer",
         "two recoveries",
@@ -58,15 +57,14 @@ async def test_an_inconsistent_first_list_is_refused_and_spends_nothing(office: 
     def signed(*readers: Keyholder, days: int = 0) -> SignedList:
         return Unit(list(readers), office.unit.signing).first_list(today + timedelta(days=days))
 
-    right, keys = signed(carmen, respaldo), office.keys(carmen, BOX)
+    right, keys = signed(carmen, respaldo), office.keys(carmen, UNIT_KEY)
     faulty: dict[str, tuple[ReaderKeys | None, Any]] = {
         "no list": (keys, None),
         "no unit key": (office.keys(carmen), right),
         "serial": (keys, office.unit.next_list(day=today)),
         "stranger": (keys, signed(carmen, respaldo, Keyholder("Extraña"))),
         "signature": (keys, {**right, "signature": office.unit.lists[0]["signature"]}),
-        "other keys": (office.keys(replace(carmen, reading=new_key()), BOX), right),
-        "no recovery": (keys, signed(carmen)),
+        "other keys": (office.keys(replace(carmen, reading=new_key()), UNIT_KEY), right),
         "two officers": (keys, signed(carmen, Keyholder("Extraña"))),
         "another officer": (keys, signed(Keyholder("Extraña"), respaldo)),
         "two recoveries": (keys, signed(carmen, respaldo, Keyholder("Otro", "recovery"))),
@@ -88,7 +86,7 @@ async def test_where_a_unit_was_adopted_lost_lists_make_no_other(office: Office)
         await work.tx.execute(schema.key_lists.delete())
     token, dora = await office.invite("Dora")
     other = Unit([dora, Keyholder("Respaldo", "recovery")])
-    keys = replace(office.keys(dora, BOX), joining=other.joining(dora))  # type: ignore[arg-type]
+    keys = replace(office.keys(dora, UNIT_KEY), joining=other.joining(dora))  # type: ignore[arg-type]
     with pytest.raises(KeysRefused):
         await office.accept_invite(token, dora, keys, other.first_list(office.today))
 
@@ -100,7 +98,7 @@ async def test_a_later_officer_waits_for_the_signature_and_brings_no_list(office
     await office.found()
     token, dora = await office.invite("Dora")
     mine = office.unit.sign(office.unit.next_keys([dora], day=office.today))
-    for keys, signed in ((office.keys(dora), mine), (office.keys(dora, BOX), None)):
+    for keys, signed in ((office.keys(dora), mine), (office.keys(dora, UNIT_KEY), None)):
         with pytest.raises(KeysRefused):
             await office.accept_invite(token, dora, keys, signed)
     assert await office.accept_invite(token, dora, office.keys(dora)) is OfficerState.PENDING

@@ -56,13 +56,14 @@ async def test_nothing_that_is_stored_joins_a_case_and_an_address(desk: Desk) ->
 
 async def test_exactly_the_listed_readers_can_open_a_case(database: Database, library: Library, tmp_path: Path) -> None:
     carmen, efrain, gone, dora = (Keyholder(name) for name in ("Carmen", "Efraín", "Gil", "Dora"))
-    desk = Desk(database, library, tmp_path, Unit([carmen, efrain, gone]))
+    respaldo = Keyholder("Respaldo", "recovery")
+    desk = Desk(database, library, tmp_path, Unit([carmen, efrain, gone, respaldo]))
     desk.unit.next_list(ending=[gone])
     await desk.publish()
     asker = Asker(TODAY)
     await desk.submit(asker)
-    assert await desk.readers(asker.case) == {carmen.id, efrain.id, "asker"}
-    for reader in (carmen, efrain):
+    assert await desk.readers(asker.case) == {carmen.id, efrain.id, respaldo.id, "asker"}
+    for reader in (carmen, efrain, respaldo):
         assert (await desk.opened(reader, asker.case)).texts == ["¿Puedo firmar?"]
         async with desk.work() as work:
             stored = await cases.letters(work.tx, asker.case)
@@ -73,10 +74,11 @@ async def test_exactly_the_listed_readers_can_open_a_case(database: Database, li
 
 async def test_an_excluded_officer_gets_no_key(database: Database, library: Library, tmp_path: Path) -> None:
     carmen, dora, asker = Keyholder("Carmen"), Keyholder("Dora"), Asker(TODAY)
-    desk = Desk(database, library, tmp_path, Unit([carmen, dora]))
+    respaldo = Keyholder("Respaldo", "recovery")
+    desk = Desk(database, library, tmp_path, Unit([carmen, dora, respaldo]))
     await desk.publish()
     await desk.accept(asker.posting(desk.unit, await desk.token(), excluded=[carmen]))
-    assert await desk.readers(asker.case) == {dora.id, "asker"}
+    assert await desk.readers(asker.case) == {dora.id, respaldo.id, "asker"}
 
 
 # ---------------------------------------------------------------- refused

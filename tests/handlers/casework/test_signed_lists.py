@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers.casework import joining, trust
+from handlers.casework import custody, joining, trust
 from handlers.casework.joining import KeysRefused
 from storage import schema
 from storage.confidential import key_lists, ledger, officers
@@ -54,9 +54,12 @@ async def test_an_officer_whom_a_list_ends_has_left_and_is_signed_out(office: Of
     assert await office.state(dora) is OfficerState.LEFT
 
 
-async def test_a_recovery_key_is_exchanged_without_any_row_of_its_own(office: Office) -> None:
+async def test_a_recovery_key_is_exchanged_with_the_custody_of_its_keys(office: Office) -> None:
     carmen = await office.found()
     old, new = office.unit.readers[1], Keyholder("Respaldo 2", "recovery")
+    async with office.row(carmen) as context:
+        joined: Any = office.unit.joining(new)
+        await custody.propose(context, joined["join"], joined["proofs"][0], office.unit.custody(new))
     await office.sign_next(carmen, [new], [old])
     async with office.row(carmen) as context:
         chain = (await trust.verified(context.tx, context.unit)).chain

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 from structlog.testing import capture_logs
 
 from handlers.casework import joining, succession, trust
@@ -15,7 +15,6 @@ from storage import schema
 from storage.confidential import key_lists, ledger, officers
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import lists
-from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import canonical, encode
 from storage.confidential.protocol.epochs import Change
 from storage.confidential.protocol.lists import SignedList
@@ -24,10 +23,10 @@ from tests.fakes.asker import Asker
 from tests.fakes.succession import invented, signed, succeed
 from tests.fakes.unit import Keyholder, Unit, new_key
 from tests.handlers.casework.desk import Desk
-from tests.handlers.casework.office import BOX, Office
+from tests.handlers.casework.office import UNIT_KEY, Office
 
 TABLE = schema.key_lists
-OTHER_BOX: Box = {"iv": encode(bytes(12)), "body": encode(bytes(41))}
+OTHER_KEY = encode(bytes(203))
 
 
 async def verified(desk: Desk, unit: UnitTrust | None = None) -> Verified:
@@ -245,22 +244,21 @@ async def test_an_open_case_goes_on_under_the_next_key(desk: Desk) -> None:
 
 async def post(office: Office, one: Keyholder, posted: Any) -> None:
     async with office.row(one) as context:
-        await succession.succeed(context, posted, OTHER_BOX)
+        await succession.succeed(context, posted, OTHER_KEY)
 
 
 async def test_its_holder_makes_the_next_key_and_the_lists_go_on_after_the_command(office: Office) -> None:
     carmen, dora = await office.found(), await office.join("Dora")
     await office.sign_next(carmen, [dora])
     async with office.row(dora) as context:  # a deputy
-        table = schema.officers
-        await context.tx.execute(update(table).where(table.c.id == dora.id).values(unit_bundle=canonical(BOX)))
+        await officers.share_unit_key(context.tx, dora.id, UNIT_KEY)
     former, late = office.unit.point, await office.invite("Eva")
     await post(office, carmen, succeed(office.unit, day=office.today))
 
     async with office.row(carmen) as context:
         known = await officers.credentials(context.tx, "carmen@ueipci.example")
         assert known is not None
-        assert (known.unit_bundle, context.officer.signs_keys) == (OTHER_BOX, True)
+        assert (known.unit_key, context.officer.signs_keys) == (OTHER_KEY, True)
         assert await succession.unit_of_held_key(context) == office.unit.point
         assert [one["list"]["serial"] for one in await succession.waiting_lists(context)] == [3]
         assert (await ledger.first_invalid(context.tx, b"a" * 32)) is None

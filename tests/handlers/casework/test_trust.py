@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from content.library import Library
 from handlers.casework import trust
 from storage import schema
-from storage.confidential import key_lists
+from storage.confidential import custody, key_lists
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.canonical import canonical
 from storage.confidential.protocol.lists import SignedList
@@ -238,12 +238,14 @@ async def test_days_are_counted_to_the_end_of_the_list(desk: Desk) -> None:
     ("readers", "ending", "reason"),
     [
         ("officer recovery", "", ""),
-        ("officer officer", "", ""),
+        ("officer officer", "", "custody"),
+        ("officer officer recovery", "", ""),
         ("officer", "", "readers"),
         ("recovery", "", "readers"),
         ("officer recovery", "officer", "readers"),
         ("officer officer recovery", "officer officer", "readers"),
         ("officer officer recovery", "officer recovery", "readers"),
+        ("officer officer officer recovery", "officer recovery", "custody"),
         ("officer officer recovery", "officer", ""),
     ],
 )
@@ -271,14 +273,16 @@ async def test_a_look_at_the_rows_adopts_and_remembers_nothing(desk: Desk) -> No
     desk.unit.next_list()
     async with desk.work() as work:
         await desk.unit.publish(work.tx)
-        rows = await key_lists.all_lists(work.tx)
-    assert trust.look(rows, unit, TODAY).chain.serial == 2
+        rows, custodies = await key_lists.all_lists(work.tx), await custody.all_custodies(work.tx)
+    assert trust.look(rows, custodies, unit, TODAY).chain.serial == 2
     assert unit.floor() == lists.pin_of(desk.unit.lists[0]["list"])
     assert unit.verified is None
     with pytest.raises(trust.Closed, match="none"):
-        trust.look([], unit, TODAY)
+        trust.look([], custodies, unit, TODAY)
     with pytest.raises(trust.Closed, match="adoption"):
-        trust.look(rows, UnitTrust(), TODAY)
+        trust.look(rows, custodies, UnitTrust(), TODAY)
+    with pytest.raises(trust.Closed, match="custody"):
+        trust.look(rows, [], unit, TODAY)
 
 
 @pytest.mark.attack

@@ -237,21 +237,21 @@ async def test_sign_in_gets_the_boxes_that_a_reader_has_and_no_others(database: 
         reader = await officers.credentials(tx, "carmen@ueipci.example")
         liaison = await officers.credentials(tx, "lia@leon.example")
     assert reader is not None
-    assert (reader.bundle, reader.unit_bundle) == (box("words"), None)
+    assert (reader.bundle, reader.unit_key) == (box("words"), None)
     assert reader.notebook == StoredNotebook(1, box("notebook"))
     assert liaison is not None
-    assert (liaison.bundle, liaison.unit_bundle, liaison.notebook, liaison.officer.joining) == (None, None, None, None)
+    assert (liaison.bundle, liaison.unit_key, liaison.notebook, liaison.officer.joining) == (None, None, None, None)
 
 
-@pytest.mark.parametrize("unit_box", [None, box("unit")])
-async def test_only_who_has_the_units_key_signs_lists(database: Database, unit_box: Box | None) -> None:
+@pytest.mark.parametrize("unit_key", [None, "sealed"])
+async def test_only_who_has_the_units_key_signs_lists(database: Database, unit_key: str | None) -> None:
     async with database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, NOW)
-        keys = ReaderKeys(JOINING, box("words"), box("code"), box("notebook"), unit_box)
+        keys = ReaderKeys(JOINING, box("words"), box("code"), box("notebook"), unit_key)
         officer_id = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW, keys)
         officer = await officers.by_id(tx, officer_id)
     assert officer is not None
-    assert officer.signs_keys is officer.holds_unit_key is (unit_box is not None)
+    assert officer.signs_keys is officer.holds_unit_key is (unit_key is not None)
 
 
 @pytest.mark.parametrize("state", list(OfficerState))

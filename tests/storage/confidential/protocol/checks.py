@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from storage.confidential.protocol import (
     boxes,
     canonical,
+    custody,
     epochs,
     fields,
     keys,
@@ -146,6 +147,30 @@ def _check_erase(text: str, texts: list[str], lists_: list[str], pin: str) -> bo
     return True
 
 
+def _custody(text: str) -> custody.Custody:
+    return custody.parse_custody(canonical.read(text))["custody"]
+
+
+def _open_custody(text: str, present: dict[str, str]) -> str:
+    return _written(custody.open_custody(_custody(text), {one: private(pkcs8) for one, pkcs8 in present.items()}))
+
+
+def _check_kept(text: str, lists_: list[str], pin: str) -> bool:
+    custody.check_kept(canonical.read(text), chain(lists_, pin))
+    return True
+
+
+def _check_rehearsal(text: str, of: str, lists_: list[str], pin: str) -> bool:
+    given = custody.parse_rehearsal(canonical.read(text))
+    return bool(custody.check_rehearsal(given, _custody(of), chain(lists_, pin)))
+
+
+def _check_use(text: str, of: str, lists_: list[str], pin: str, today: str) -> bool:
+    return bool(
+        custody.check_use(custody.parse_use(canonical.read(text)), _custody(of), chain(lists_, pin), day(today))
+    )
+
+
 def _found(found: list[notebooks.Finding]) -> list[str]:
     return [f"{one.case} {one.lane} {one.what}" for one in found]
 
@@ -193,7 +218,18 @@ CHECKS: dict[str, Check] = {
     "unwrap_asker": lambda key, *given: _written(boxes.unwrap_asker(decode(key), *given)),
     "verify_bundle": _verify_bundle,
     "unwrap_officer": lambda key, *given: _written(boxes.unwrap_officer(decode(key), *given)),
-    "unwrap_unit": lambda key, *given: _written(boxes.unwrap_unit(decode(key), *given)),
+    "open_unit_key": lambda sealed, officer, unit, pkcs8: signatures.export_key(
+        keys.open_unit_key(sealed, officer, unit, private(pkcs8))
+    ),
+    "custodian_fingerprint": lambda text: custody.spoken_fingerprint(canonical.read(text)),
+    "unwrap_custodian": lambda key, box, text: signatures.export_key(
+        custody.unwrap_custodian(decode(key), box, canonical.read(text))
+    ),
+    "check_custody": lambda text, unit: bool(custody.check_custody(custody.parse_custody(canonical.read(text)), unit)),
+    "open_custody": _open_custody,
+    "check_kept": _check_kept,
+    "check_rehearsal": _check_rehearsal,
+    "check_use": _check_use,
     "bell": lambda token: tokens.bell(decode(token)),
     "entry_row": lambda key, token: tokens.entry_row(decode(key), decode(token)),
     "route_row": lambda key, one: tokens.route_row(decode(key), one),

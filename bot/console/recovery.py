@@ -1,0 +1,155 @@
+"""The page of the custodians: two of them rehearse with their codes, or use the recovery key. No session is needed."""
+
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import StringConstraints
+
+from bot.console import site
+from bot.web.app_keys import DATABASE, SECRETS
+from bot.web.requests import work_context
+from handlers.casework import recovery
+from handlers.casework.joining import KeysRefused
+from handlers.casework.posting import LetterRefused
+from handlers.casework.recovery import Recovery
+from storage.confidential.protocol.errors import Malformed, ProtocolError
+from storage.database import Transaction
+
+routes = web.RouteTableDef()
+
+Protocol = dict[str, Any]
+"""An object of the protocol, whose format the protocol checks."""
+
+
+class PostedRehearsal(site.PostedModel):
+    """That custodians have opened the keys, signed with the recovery key."""
+
+    rehearsal: Protocol
+    signature: str
+
+
+class PostedUse(site.PostedModel):
+    """That custodians use the keys, signed with the recovery key."""
+
+    use: Protocol
+    signature: str
+
+
+class CasesWanted(site.PostedModel):
+    """A use, and the last case of the page before."""
+
+    use: PostedUse
+    after: Annotated[str, StringConstraints(max_length=22)]
+
+
+class PostedLetter(site.PostedModel):
+    """A use, and a sealed letter of the recovery key."""
+
+    use: PostedUse
+    letter: Protocol
+    access: list[Protocol]
+    bell: Annotated[str, StringConstraints(max_length=43)]
+
+
+class SharedKey(site.PostedModel):
+    """A use, and the unit's key, sealed to an officer."""
+
+    use: PostedUse
+    id: Annotated[str, StringConstraints(max_length=22)]
+    unit_key: Annotated[str, StringConstraints(max_length=600)]
+
+
+def _recovery(request: web.Request, tx: Transaction) -> Recovery:
+    return Recovery(work_context(request, tx), request.config_dict[SECRETS].audit)
+
+
+@routes.get("/recovery")
+async def page(request: web.Request) -> web.Response:
+    """Show the custodians' page, the same for everybody: the unit's pin stays in the URL's fragment."""
+    return site.page(request, "recovery.html")
+
+
+@routes.get("/recovery/boxes")
+async def boxes(request: web.Request) -> web.Response:
+    """Respond with what two codes open; 404 without a recovery key in force."""
+    try:
+        async with request.config_dict[DATABASE].read() as tx:
+            found = await recovery.boxes(work_context(request, tx))
+    except KeysRefused:
+        return web.json_response({"error": "none"}, status=404)
+    return web.json_response(found)
+
+
+@routes.post("/recovery/rehearsals")
+async def rehearse(request: web.Request) -> web.Response:
+    """Store a rehearsal."""
+    posted = site.posted_json(request, PostedRehearsal)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            is_rehearsed = await recovery.rehearse(_recovery(request, tx), posted.model_dump())
+    except KeysRefused:
+        return site.conflict("keys")
+    except Malformed:
+        raise web.HTTPUnprocessableEntity from None
+    return web.json_response({"rehearsed": is_rehearsed}, status=201)
+
+
+@routes.post("/recovery/use")
+async def use(request: web.Request) -> web.Response:
+    """Store that the recovery key is used; nothing is done with it before."""
+    posted = site.posted_json(request, PostedUse)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            await recovery.use(_recovery(request, tx), posted.model_dump())
+    except KeysRefused:
+        return site.conflict("keys")
+    except Malformed:
+        raise web.HTTPUnprocessableEntity from None
+    return web.json_response({}, status=201)
+
+
+@routes.post("/recovery/cases")
+async def cases(request: web.Request) -> web.Response:
+    """Respond with some cases that the recovery key reads, sealed."""
+    posted = site.posted_json(request, CasesWanted)
+    try:
+        async with request.config_dict[DATABASE].read() as tx:
+            work = work_context(request, tx)
+            found = await recovery.readable_cases(work, posted.use.model_dump(), posted.after)
+    except KeysRefused:
+        return site.conflict("keys")
+    except ProtocolError:
+        raise web.HTTPUnprocessableEntity from None
+    return web.json_response(found)
+
+
+@routes.post("/recovery/letters")
+async def hand_over(request: web.Request) -> web.Response:
+    """Store a letter with which the recovery key grants a case to officers."""
+    posted = site.posted_json(request, PostedLetter)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            state = await recovery.hand_over(
+                _recovery(request, tx), posted.use.model_dump(), posted.letter, posted.access, posted.bell
+            )
+    except KeysRefused:
+        return site.conflict("keys")
+    except LetterRefused as error:
+        return site.conflict(error.reason)
+    except ProtocolError:
+        raise web.HTTPUnprocessableEntity from None
+    return web.json_response({"state": state.value}, status=201)
+
+
+@routes.post("/recovery/unit-key")
+async def give_unit_key(request: web.Request) -> web.Response:
+    """Let an active officer hold the unit's key."""
+    posted = site.posted_json(request, SharedKey)
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            await recovery.give_unit_key(_recovery(request, tx), posted.use.model_dump(), posted.id, posted.unit_key)
+    except KeysRefused:
+        return site.conflict("keys")
+    except Malformed:
+        raise web.HTTPUnprocessableEntity from None
+    return web.json_response({}, status=201)

@@ -1,0 +1,90 @@
+"""Custodians in Python, with real, distinct keys and codes: what their browsers make, open and sign."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from storage.confidential import custody as stored
+from storage.confidential.protocol import boxes, custody
+from storage.confidential.protocol.boxes import Box
+from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.custody import Custodian, KeptKeys, SignedCustody, SignedRehearsal, SignedUse
+from storage.confidential.protocol.signatures import PrivateKey, export_key, import_key, point_of, sign
+from storage.database import Transaction
+from tests.fakes.correspondence import new_key
+
+
+@dataclass(frozen=True, eq=False)
+class CustodianKeys:
+    """A custodian with a key of their own, and the secret of the code on their paper."""
+
+    name: str
+    id: str = field(default_factory=lambda: encode(os.urandom(16)))
+    reading: PrivateKey = field(default_factory=new_key)
+    code: bytes = field(default_factory=lambda: os.urandom(32))
+
+    def statement(self, unit: str) -> Custodian:
+        return {"v": 2, "unit": unit, "id": self.id, "name": self.name, "reading": point_of(self.reading)}
+
+    def box(self, unit: str) -> Box:
+        """The private key as the server keeps it."""
+        return custody.wrap_custodian(boxes.derive(self.code, "custodian"), self.statement(unit), self.reading)
+
+    async def register(self, tx: Transaction, unit: str) -> None:
+        """Store this custodian as if they had used their link; once."""
+        if self.id not in [one.id for one in await stored.all_custodians(tx)]:
+            values = {"id": self.id, "name": self.name, "statement": self.statement(unit), "box": self.box(unit)}
+            await stored.restore(tx, stored.StoredCustodian(**values))  # type: ignore[arg-type]
+
+
+def three() -> list[CustodianKeys]:
+    """The custodians of a unit; no officer is among them."""
+    return [CustodianKeys(name) for name in ("Notaría 7", "Órgano interno", "Archivo del Estado")]
+
+
+def open_with(signed: SignedCustody, present: Sequence[CustodianKeys]) -> KeptKeys:
+    """What these custodians open together. Raises ProtocolError."""
+    return custody.open_custody(signed["custody"], {one.id: one.reading for one in present})
+
+
+def rehearsal(signed: SignedCustody, present: Sequence[CustodianKeys], day: date, **changes: Any) -> SignedRehearsal:
+    """What the browser posts once the first two of these have opened the keys; `changes` are of the statement."""
+    kept, of = open_with(signed, present[:2]), signed["custody"]
+    said: Any = {
+        "v": 2,
+        "unit": of["unit"],
+        "recovery": of["recovery"],
+        "custodians": sorted(one.id for one in present),
+        "day": day.isoformat(),
+        **changes,
+    }
+    return {"rehearsal": said, "signature": sign(import_key(kept["signing"]), "rehearsal", said)}
+
+
+def use(signed: SignedCustody, present: Sequence[CustodianKeys], purpose: str, day: date) -> SignedUse:
+    """What the browser posts before two custodians use the keys."""
+    kept, of = open_with(signed, present), signed["custody"]
+    said: Any = {
+        "v": 2,
+        "unit": of["unit"],
+        "recovery": of["recovery"],
+        "custodians": sorted(one.id for one in present),
+        "purpose": purpose,
+        "day": day.isoformat(),
+        "nonce": encode(os.urandom(16)),
+    }
+    return {"use": said, "signature": sign(import_key(kept["signing"]), "use", said)}
+
+
+def kept_keys(recovery_id: str, reading: PrivateKey, signing: PrivateKey, unit_key: PrivateKey) -> KeptKeys:
+    """The three private keys that a custody holds."""
+    return {
+        "v": 2,
+        "id": recovery_id,
+        "unit": point_of(unit_key),
+        "reading": export_key(reading),
+        "signing": export_key(signing),
+        "unit_key": export_key(unit_key),
+    }

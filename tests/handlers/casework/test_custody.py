@@ -1,0 +1,405 @@
+"""Custodians of the recovery key: how the letterbox opens, what closes it again, and what invented rows achieve."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from handlers.casework import custody, readiness, recovery, trust
+from handlers.casework.joining import KeysRefused
+from handlers.casework.recovery import Recovery
+from storage import schema
+from storage.confidential import custody as stored
+from storage.confidential import officers
+from storage.confidential.ledger import Verb
+from storage.confidential.protocol import boxes, keys, lists
+from storage.confidential.protocol import custody as protocol
+from storage.confidential.protocol.canonical import canonical
+from storage.confidential.protocol.custody import SignedCustody
+from storage.confidential.protocol.errors import Altered, ProtocolError, Refused
+from storage.confidential.protocol.signatures import export_key, import_key, sign
+from tests.fakes import custodians
+from tests.fakes.custodians import CustodianKeys
+from tests.fakes.letterbox import AUDIT_KEY
+from tests.fakes.unit import Keyholder, Unit
+from tests.handlers.casework.office import UNIT_KEY, Office
+
+pytestmark = pytest.mark.attack
+
+
+async def found_alone(office: Office) -> Keyholder:
+    """Carmen signs the first list, which names her alone; the unit is adopted."""
+    token, carmen = await office.invite("Carmen", "admin")
+    office.unit.readers = [carmen]
+    await office.accept_invite(token, carmen, office.keys(carmen, UNIT_KEY), office.unit.first_list(office.today))
+    office.installation.unit.adopt(office.unit.point, lists.pin_of(office.unit.newest["list"]))
+    return carmen
+
+
+async def invite_three(office: Office, carmen: Keyholder) -> list[CustodianKeys]:
+    """Three people use the links that Carmen sends them."""
+    for name in ("Notaría 7", "Órgano interno", "Archivo"):
+        async with office.row(carmen) as context:
+            custodian_id, token = await custody.invite(context, name)
+        one = CustodianKeys(name, custodian_id)
+        async with office.work() as work:
+            await custody.register(work, token, one.statement(office.unit.point), one.box(office.unit.point))
+        office.unit.custodians = [known for known in office.unit.custodians if known.name != name]
+        office.unit.custodians.append(one)
+    office.unit.custodians = office.unit.custodians[-3:]
+    return office.unit.custodians
+
+
+async def propose(office: Office, carmen: Keyholder, one: Keyholder, signed: SignedCustody) -> None:
+    joined: Any = office.unit.joining(one)
+    async with office.row(carmen) as context:
+        await custody.propose(context, joined["join"], joined["proofs"][0], signed)
+
+
+async def with_recovery_key(office: Office) -> tuple[Keyholder, Keyholder]:
+    """Carmen, and a recovery key in the newest list; no custodian has rehearsed."""
+    carmen, respaldo = await found_alone(office), Keyholder("Respaldo", "recovery")
+    await invite_three(office, carmen)
+    await propose(office, carmen, respaldo, office.unit.custody(respaldo))
+    await office.sign_next(carmen, [respaldo])
+    return carmen, respaldo
+
+
+async def rehearse(office: Office, signed: SignedCustody, *present: CustodianKeys, **changes: Any) -> bool:
+    async with office.work() as work:
+        said = custodians.rehearsal(signed, present, office.today, **changes)
+        return await recovery.rehearse(Recovery(work, AUDIT_KEY), said)
+
+
+async def why_closed(office: Office) -> str:
+    """The reason why no query is taken; empty where one is."""
+    async with office.work() as work:
+        try:
+            await trust.in_force(work.tx, office.installation.unit, office.today)
+        except trust.Closed as closed:
+            return closed.reason
+    return ""
+
+
+async def verbs(office: Office) -> list[str]:
+    async with office.work() as work:
+        return list(await work.tx.scalars(select(schema.ledger.c.verb).order_by(schema.ledger.c.seq)))
+
+
+# ---------------------------------------------------------------- the letterbox opens
+
+
+async def test_the_letterbox_opens_once_each_of_three_custodians_has_rehearsed(office: Office) -> None:
+    carmen = await found_alone(office)
+    assert await why_closed(office) == "readers"
+    first, second, third = await invite_three(office, carmen)
+    respaldo = Keyholder("Respaldo", "recovery")
+    signed = office.unit.custody(respaldo)
+    await propose(office, carmen, respaldo, signed)
+    await office.sign_next(carmen, [respaldo])
+    assert await why_closed(office) == "custody"
+    assert not await rehearse(office, signed, first, second)
+    assert await why_closed(office) == "custody"
+    assert await rehearse(office, signed, second, third)
+    assert await why_closed(office) == ""
+    expected = [Verb.SIGN_UP, Verb.SIGN_KEYS, *[Verb.INVITE_CUSTODIAN] * 3, Verb.CUSTODY, Verb.SIGN_KEYS]
+    assert await verbs(office) == [*expected, Verb.REHEARSE, Verb.REHEARSE]
+
+
+async def test_in_a_trial_there_are_no_custodians(office: Office) -> None:
+    token, carmen = await office.invite("Carmen", "admin")
+    office.installation.unit.adopts_itself = True
+    office.unit.readers = [carmen, Keyholder("Respaldo", "recovery")]
+    await office.accept_invite(token, carmen, office.keys(carmen, UNIT_KEY), office.unit.first_list(office.today))
+    assert await why_closed(office) == ""
+
+
+async def test_a_second_officer_vouches_for_a_new_recovery_key(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    dora, new = await office.join("Dora"), Keyholder("Respaldo 2", "recovery")
+    await office.vouch(carmen, dora)
+    await office.sign_next(carmen, [dora])
+    await propose(office, carmen, new, office.unit.custody(new))
+    async with office.row(dora) as context:
+        await custody.vouch(context, new.id, dora.prove(new.join(office.unit.point)))
+    async with office.row(carmen) as context:
+        (proposed,) = [(await custody.view(context))["proposal"]]
+    assert [proof["id"] for proof in proposed["proofs"]] == sorted([dora.id, new.id])
+    await office.sign_next(carmen, [new], [respaldo])
+    assert await why_closed(office) == "custody", "the new key's custodians have not rehearsed"
+
+
+# ---------------------------------------------------------------- what two open, and one does not
+
+
+async def test_each_pair_opens_the_keys_and_none_alone(office: Office) -> None:
+    _, respaldo = await with_recovery_key(office)
+    signed, three = office.unit.custody(respaldo), office.unit.custodians
+    for pair in combinations(three, 2):
+        kept = custodians.open_with(signed, pair)
+        protocol.check_kept(kept, office.unit.chain)
+        assert kept["reading"] == export_key(respaldo.reading)
+    for one in three:
+        with pytest.raises(Refused, match=r"custody\.pair"):
+            custodians.open_with(signed, [one])
+        for other in three:
+            if other is not one:  # who knows the other's id, and tries with the own key alone
+                with pytest.raises(Altered):
+                    custodians.open_with(signed, [one, replace(other, reading=one.reading)])
+
+
+async def test_no_custodian_key_opens_with_another_code(office: Office) -> None:
+    carmen = await found_alone(office)
+    one, other, _ = await invite_three(office, carmen)
+    statement, box = one.statement(office.unit.point), one.box(office.unit.point)
+    key = boxes.derive(other.code, "custodian")
+    with pytest.raises(Altered):
+        protocol.unwrap_custodian(key, box, statement)
+
+
+# ---------------------------------------------------------------- refused
+
+
+async def test_a_list_adds_no_recovery_key_without_its_custody_and_changes_no_custodians(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    before = len(office.unit.lists)
+    other = Keyholder("Otro", "recovery")
+    unknown = office.unit.next_list([other], [respaldo], day=office.today)
+    office.unit.lists.pop()
+    office.unit.readers = [carmen, respaldo]
+    renamed = office.unit.sign({**office.unit.next_keys(day=office.today), "custodians": ["Quien sea"]})
+    for signed in (unknown, renamed):
+        with pytest.raises(KeysRefused):
+            await office.sign(carmen, signed)
+    async with office.work() as work:
+        assert len((await trust.verified(work.tx, office.installation.unit)).lists) == before
+
+
+FAULTS = ("another unit", "stranger", "role", "known", "proof", "unregistered", "unsigned")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_proposal_that_does_not_fit_is_refused(office: Office, fault: str) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    new, other = Keyholder("Respaldo 2", "recovery"), Unit(office.unit.readers)
+    made = office.unit.custody(new)
+    joined: Any = office.unit.joining(new)
+    join, proof = joined["join"], joined["proofs"][0]
+    if fault == "another unit":
+        other.custodians = office.unit.custodians
+        made = other.custody(new)
+    elif fault == "stranger":
+        stranger: Any = office.unit.joining(Keyholder("Otro", "recovery"))
+        join, proof = stranger["join"], stranger["proofs"][0]
+    elif fault == "role":
+        officer = replace(new, role="officer")
+        join, proof = officer.join(office.unit.point), officer.prove(officer.join(office.unit.point))
+    elif fault == "known":
+        made = office.unit.custody(respaldo)
+        known: Any = office.unit.joining(respaldo)
+        join, proof = known["join"], known["proofs"][0]
+    elif fault == "proof":
+        proof = {**proof, "signature": carmen.prove(join)["signature"]}
+    elif fault == "unregistered":
+        twin = Unit(office.unit.readers, office.unit.signing)
+        made = twin.custody(new)
+    else:
+        made = {**made, "signature": office.unit.custody(respaldo)["signature"]}
+    async with office.row(carmen) as context:
+        with pytest.raises(KeysRefused):
+            await custody.propose(context, join, proof, made)
+
+
+async def test_only_who_holds_the_units_key_invites_proposes_and_shares(office: Office) -> None:
+    carmen, _ = await with_recovery_key(office)
+    dora, new = await office.join("Dora"), Keyholder("Respaldo 2", "recovery")
+    await office.vouch(carmen, dora)
+    await office.sign_next(carmen, [dora])
+    with pytest.raises(KeysRefused):
+        await propose(office, dora, new, office.unit.custody(new))
+    async with office.row(dora) as context:
+        with pytest.raises(KeysRefused):
+            await custody.invite(context, "Alguien")
+        with pytest.raises(KeysRefused):
+            await custody.share_unit_key(context, dora.id, UNIT_KEY)
+
+
+async def test_a_custodians_link_is_used_once_for_its_own_name_and_within_a_week(office: Office) -> None:
+    carmen = await found_alone(office)
+    async with office.row(carmen) as context:
+        custodian_id, token = await custody.invite(context, "Notaría 7")
+    unit, one = office.unit.point, CustodianKeys("Notaría 7", custodian_id)
+    wrong = [CustodianKeys("Otra", custodian_id), CustodianKeys("Notaría 7")]
+    for statement in (*(each.statement(unit) for each in wrong), one.statement(Unit([carmen]).point)):
+        async with office.work() as work:
+            with pytest.raises(KeysRefused):
+                await custody.register(work, token, statement, one.box(unit))
+    async with office.work() as work:
+        with pytest.raises(KeysRefused):
+            await custody.register(work, "unknown", one.statement(unit), one.box(unit))
+        await custody.register(work, token, one.statement(unit), one.box(unit))
+        with pytest.raises(KeysRefused):
+            await custody.register(work, token, one.statement(unit), one.box(unit))
+    async with office.row(carmen) as context:
+        _, late = await custody.invite(context, "Archivo")
+    office.now += timedelta(days=7)
+    async with office.work() as work:
+        with pytest.raises(KeysRefused):
+            await custody.invited(work, late)
+
+
+async def test_a_custodian_who_is_needed_cannot_be_removed(office: Office) -> None:
+    carmen, _ = await with_recovery_key(office)
+    async with office.row(carmen) as context:
+        extra, _ = await custody.invite(context, "De sobra")
+        await custody.remove(context, extra)
+        with pytest.raises(KeysRefused):
+            await custody.remove(context, office.unit.custodians[0].id)
+        assert len((await custody.view(context))["custodians"]) == 3
+
+
+# ---------------------------------------------------------------- invented rows
+
+
+async def test_a_rehearsal_that_the_recovery_key_did_not_sign_opens_nothing(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    signed, three = office.unit.custody(respaldo), office.unit.custodians
+    honest = custodians.rehearsal(signed, three, office.today)
+    forged: Any = {**honest, "signature": office.unit.custody(Keyholder("Otro", "recovery"))["signature"]}
+    by_carmen: Any = {
+        **honest,
+        "signature": sign(carmen.signing, "rehearsal", honest["rehearsal"]),
+    }
+    for said in (forged, by_carmen):
+        async with office.work() as work:
+            with pytest.raises(KeysRefused):
+                await recovery.rehearse(Recovery(work, AUDIT_KEY), said)
+            table = schema.custodies
+            await work.tx.execute(update(table).values(rehearsals=canonical([said])))
+        assert await why_closed(office) == "custody"
+
+
+@pytest.mark.parametrize("column", ["body", "joining", "rehearsals", "uses"])
+@pytest.mark.parametrize("garbage", ["", "7", "[7]", "{}", "not json", "[[]]"])
+async def test_a_row_that_cannot_be_read_closes_the_letterbox_and_nothing_else(
+    office: Office, column: str, garbage: str
+) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    assert await rehearse(office, office.unit.custody(respaldo), *office.unit.custodians)
+    async with office.work() as work:
+        await work.tx.execute(update(schema.custodies).values({column: garbage}))
+    assert await why_closed(office) == "custody"
+    async with office.row(carmen) as context:
+        assert (await custody.view(context))["custody"] is None
+        assert await custody.is_missing(context)
+
+
+async def test_another_units_custody_in_the_row_opens_nothing(office: Office) -> None:
+    """Who writes rows puts a custody there that opens with keys of his own, rehearsed by his own custodians."""
+    _, respaldo = await with_recovery_key(office)
+    mine = Unit([Keyholder("Yo"), replace(respaldo)])
+    signed = mine.custody(respaldo)
+    said = custodians.rehearsal(signed, mine.custodians, office.today)
+    async with office.work() as work:
+        await work.tx.execute(delete(schema.custodies))
+        joined: Any = office.unit.joining(respaldo)
+        assert await stored.add(work.tx, signed, joined)
+        await work.tx.execute(update(schema.custodies).values(rehearsals=canonical([said])))
+    assert await why_closed(office) == "custody"
+
+
+# ---------------------------------------------------------------- use
+
+
+async def test_a_use_closes_the_letterbox_until_a_new_recovery_key_was_rehearsed(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    signed, three = office.unit.custody(respaldo), office.unit.custodians
+    await rehearse(office, signed, *three)
+    used = custodians.use(signed, three[:2], "unit", office.today)
+    async with office.work() as work:
+        for _ in range(2):
+            await recovery.use(Recovery(work, AUDIT_KEY), used)
+    assert await why_closed(office) == "custody"
+    assert (await verbs(office)).count(Verb.USE_RECOVERY) == 1
+    async with office.row(carmen) as context:
+        assert (await custody.view(context))["uses"] == [used]
+    new = Keyholder("Respaldo 2", "recovery")
+    await propose(office, carmen, new, office.unit.custody(new))
+    await office.sign_next(carmen, [new], [respaldo])
+    assert await rehearse(office, office.unit.custody(new), *three)
+    assert await why_closed(office) == ""
+
+
+async def test_the_recovery_key_can_be_used_before_the_rehearsal(office: Office) -> None:
+    _, respaldo = await with_recovery_key(office)
+    used = custodians.use(office.unit.custody(respaldo), office.unit.custodians[1:], "cases", office.today)
+    async with office.work() as work:
+        await recovery.use(Recovery(work, AUDIT_KEY), used)
+        assert (await recovery.readable_cases(work, used, ""))["cases"] == []
+
+
+async def test_two_custodians_give_the_units_key_to_an_officer(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    dora = await office.join("Dora")
+    await office.vouch(carmen, dora)
+    await office.sign_next(carmen, [dora])
+    signed, pair = office.unit.custody(respaldo), office.unit.custodians[:2]
+    used = custodians.use(signed, pair, "unit", office.today)
+    kept = custodians.open_with(signed, pair)
+    sealed = keys.seal_unit_key(import_key(kept["unit_key"]), dora.id, dora.join(office.unit.point)["reading"])
+    async with office.work() as work:
+        acting = Recovery(work, AUDIT_KEY)
+        with pytest.raises(KeysRefused):
+            await recovery.give_unit_key(acting, used, dora.id, sealed)
+        await recovery.use(acting, used)
+        for stranger in (respaldo.id, "unknown"):
+            with pytest.raises(KeysRefused):
+                await recovery.give_unit_key(acting, used, stranger, sealed)
+        await recovery.give_unit_key(acting, used, dora.id, sealed)
+    async with office.row(dora) as context:
+        assert context.officer.signs_keys
+        known = await officers.credentials(context.tx, context.officer.email)
+    assert known is not None
+    assert known.unit_key is not None
+    opened = keys.open_unit_key(known.unit_key, dora.id, office.unit.point, dora.reading)
+    assert export_key(opened) == export_key(office.unit.signing)
+    with pytest.raises(ProtocolError):
+        keys.open_unit_key(known.unit_key, dora.id, office.unit.point, carmen.reading)
+
+
+async def test_a_use_authorises_its_own_purpose_on_its_own_day(office: Office) -> None:
+    _, respaldo = await with_recovery_key(office)
+    signed, three = office.unit.custody(respaldo), office.unit.custodians
+    used = custodians.use(signed, three[:2], "unit", office.today)
+    async with office.work() as work:
+        acting = Recovery(work, AUDIT_KEY)
+        await recovery.use(acting, used)
+        with pytest.raises(KeysRefused):
+            await recovery.readable_cases(work, used, "")
+    office.now += timedelta(days=2)
+    stale = custodians.use(signed, three[:2], "cases", office.today - timedelta(days=2))
+    async with office.work() as work:
+        acting = Recovery(work, AUDIT_KEY)
+        with pytest.raises(KeysRefused):
+            await recovery.use(acting, stale)
+        with pytest.raises(KeysRefused):
+            await recovery.give_unit_key(acting, used, "unknown", UNIT_KEY)
+
+
+async def test_readiness_believes_no_statement_of_a_former_key(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    old = office.unit.custody(respaldo)
+    await rehearse(office, old, *office.unit.custodians)
+    said = custodians.rehearsal(old, office.unit.custodians, office.today)
+    new = Keyholder("Respaldo 2", "recovery")
+    await propose(office, carmen, new, office.unit.custody(new))
+    await office.sign_next(carmen, [new], [respaldo])
+    async with office.work() as work:
+        chain = (await trust.verified(work.tx, office.installation.unit)).chain
+        row = readiness.in_force(await stored.all_custodies(work.tx), chain)
+    assert row is not None
+    assert row.recovery == new.id
+    assert readiness.rehearsed(replace(row, rehearsals=[said]), chain) == frozenset()
