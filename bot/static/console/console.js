@@ -8,10 +8,13 @@ import { $, announce, main, post, show } from "./page.js";
 import { keys, lock } from "./vault.js";
 import * as account from "./account.js";
 import * as cases from "./case.js";
+import * as custodian from "./custodian.js";
+import * as custody from "./custody.js";
 import { departed, forgetDepartures, showDepartures } from "./departures.js";
 import * as handover from "./handover.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
+import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
 import * as succession from "./succession.js";
@@ -27,6 +30,9 @@ const PAGES = {
   keys: readers.wire,
   waiting: readers.wireWaiting,
   succession: succession.wire,
+  custody: custody.wire,
+  custodian: custodian.wire,
+  recovery: recovery.wire,
 };
 
 let wired = null;
@@ -90,4 +96,8 @@ document.addEventListener("console:locked", () => {
 });
 document.addEventListener("console:unlocked", showLock);
 document.addEventListener("htmx:afterSettle", wire);
+// Another link pasted into the same tab changes the fragment only, which loads nothing by itself.
+addEventListener("hashchange", () => {
+  if (location.hash.includes("u=")) location.reload();
+});
 wire();

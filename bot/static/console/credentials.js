@@ -3,7 +3,7 @@
 import { derive, deriveKey, normalise, wrapOfficer } from "../sealing/boxes.js";
 import { encode } from "../sealing/canonical.js";
 import { codeSecret, drawWords, newId, newRecoveryCode, random } from "../sealing/words.js";
-import { $, busy, phrase, post, show, showMessage, UserError } from "./page.js";
+import { $, busy, offerDownload, phrase, post, show, showMessage, UserError } from "./page.js";
 import { officerSecrets } from "./vault.js";
 
 const WORDS = 7;
@@ -89,7 +89,7 @@ export async function offerCode(who, next) {
   $("#recovery-who").textContent = who;
   $("#recovery-code").textContent = code;
   const paper = `Integra · ${$("#code-title").textContent}\n${who}\n\n${code}\n`;
-  $("#download-code").href = URL.createObjectURL(new Blob([paper], { type: "text/plain;charset=utf-8" }));
+  offerDownload($("#download-code"), paper);
   $("#keep").reset();
   $("#keep").onsubmit = (event) => {
     event.preventDefault();

@@ -62,7 +62,7 @@ async function showVerified() {
 }
 
 // The holder's key may be that of another unit: of the former one, or of one that is not believed yet.
-const signsNext = ({ newest }) => keys().unitKey?.point === newest.unit;
+export const signsNext = ({ newest }) => keys().unitKey?.point === newest.unit;
 
 async function showList(chain) {
   const { newest, serial } = chain;

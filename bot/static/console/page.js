@@ -32,6 +32,11 @@ export function filled(template, parts) {
   return element;
 }
 
+// Lets a link download a text that this page made.
+export function offerDownload(link, content) {
+  link.href = URL.createObjectURL(new Blob([content], { type: "text/plain;charset=utf-8" }));
+}
+
 // Disables the form's buttons while `work` runs; shows an error as a message in `alert` and leaves the typed text alone.
 export async function busy(form, alert, work) {
   const buttons = [...form.querySelectorAll("button")];

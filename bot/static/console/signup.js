@@ -1,15 +1,16 @@
 // Sign-up: makes words, keys and recovery code; the server receives public keys and encrypted boxes.
 
-import { boxKey, normalise, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
+import { boxKey, normalise, wrapOfficer } from "../sealing/boxes.js";
 import { encode } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
+import { sealUnitKey } from "../sealing/keys.js";
 import { parseList, pinOf, unitFingerprint, walkAll } from "../sealing/lists.js";
 import { sealNotebook } from "../sealing/notebooks.js";
 import { prove, spokenFingerprint } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
 import { drawWords, newId, newRecoveryCode, random, supported } from "../sealing/words.js";
 import { codeSecrets } from "./credentials.js";
-import { $, busy, post, phrase, show, showMessage, UserError, verifying } from "./page.js";
+import { $, busy, offerDownload, phrase, post, show, showMessage, UserError, verifying } from "./page.js";
 import { checkClock, today } from "./trust.js";
 import { adoptCommand, firstList, newRecovery, recoveryKey } from "./unit.js";
 import { officerSecrets } from "./vault.js";
@@ -29,8 +30,6 @@ export async function wire() {
   }
   $("#greeting").textContent = phrase("greeting", { name: signup.name, email: signup.email });
   show($("#first-about"), signup.is_first);
-  for (const [selector, isShown] of [["#first-unit", signup.is_first], ["#kept-unit-label", signup.is_first]]) show($(selector), isShown);
-  $("#kept-unit").required = signup.is_first;
   showStep("welcome");
   const actions = { begin, written: askForTwoWords, back: () => showStep("words") };
   for (const [name, action] of Object.entries(actions)) $(`[data-action="${name}"]`).addEventListener("click", action);
@@ -97,7 +96,7 @@ function check(event) {
     const isRight = signup.asked.every((index, field) => normalise($(`#check-${field}`).value) === normalise(signup.words[index]));
     if (!isRight) throw new UserError("words_differ");
     signup.posted ??= await account();
-    if (signup.reads) offerCodes();
+    if (signup.reads) offerCode();
     else await send();
   });
 }
@@ -118,7 +117,7 @@ async function withOwnKeys(wrap) {
   const point = unit?.point ?? newest.unit;
   const join = { v: 2, unit: point, id, name, role: "officer", reading: reading.point, signing: signing.point };
   const joining = { join, proof: await prove(signing.privateKey, id, join) };
-  const made = unit ? await makeUnit(unit, joining, wrap) : { unit_bundle: null, list: null };
+  const made = unit ? await makeUnit(unit, joining, reading.point) : { unit_key: null, list: null };
   const notebook = random(32);
   const officer = { v: 2, id, reading: reading.pkcs8, signing: signing.pkcs8, notebook: encode(notebook), unit: point };
   const list = await pinOf(made.list?.list ?? newest);
@@ -134,36 +133,26 @@ async function withOwnKeys(wrap) {
   };
 }
 
-// For the very first officer: wraps the unit's key, and signs the first list with the recovery reader in it.
-async function makeUnit(unit, joining, wrap) {
-  const { reader, code, file } = await newRecovery(unit, phrase("recovery_name"));
-  signup.unit = { code, file, fingerprint: await unitFingerprint(unit.point), command: await adoptCommand(unit.point) };
+// For the very first officer: seals the unit's key to the own reading key, and signs the first list. In a trial a
+// recovery reader whose keys nobody keeps stands in it.
+async function makeUnit(unit, joining, reading) {
+  const recovery = signup.is_trial ? [await newRecovery(unit.point, phrase("recovery_name"))] : [];
+  signup.unit = { fingerprint: await unitFingerprint(unit.point), command: await adoptCommand(unit.point) };
   return {
-    unit_bundle: await wrapUnit(wrap, { v: 2, id: signup.id, unit: unit.point, signing: unit.pkcs8 }),
-    list: await firstList(unit, joining, reader, today()),
+    unit_key: await sealUnitKey(unit, signup.id, reading),
+    list: await firstList(unit, [joining, ...recovery], today()),
   };
 }
 
-// ---------------------------------------------------------------- codes and the end
+// ---------------------------------------------------------------- the code and the end
 
-function offerCodes() {
-  const { name, email, code, unit } = signup;
+function offerCode() {
+  const { name, email, code } = signup;
   const who = `${name} · ${email}`;
-  const paper = (title, value) => `Integra · ${title}\n${who}\n\n${value}\n`;
   $("#recovery-who").textContent = who;
   $("#recovery-code").textContent = code;
-  offerDownload($("#download-code"), paper($("#code-title").textContent, code), "text/plain");
-  if (unit) {
-    $("#unit-who").textContent = unit.fingerprint;
-    $("#unit-code").textContent = unit.code;
-    offerDownload($("#download-file"), unit.file, "application/json");
-    offerDownload($("#download-unit-code"), paper($("#unit-code-title").textContent, unit.code), "text/plain");
-  }
+  offerDownload($("#download-code"), `Integra · ${$("#code-title").textContent}\n${who}\n\n${code}\n`);
   showStep("recovery");
-}
-
-function offerDownload(link, content, type) {
-  link.href = URL.createObjectURL(new Blob([content], { type: type + ";charset=utf-8" }));
 }
 
 function finish(event) {
@@ -178,8 +167,8 @@ async function send() {
   history.replaceState(null, "", location.pathname + location.search);
   const { fingerprint, unit } = signup;
   signup = null;
-  for (const secret of ["#passphrase", "#recovery-code", "#unit-code"]) $(secret).replaceChildren();
-  for (const link of ["#download-code", "#download-file", "#download-unit-code"]) URL.revokeObjectURL($(link).href);
+  for (const secret of ["#passphrase", "#recovery-code"]) $(secret).replaceChildren();
+  URL.revokeObjectURL($("#download-code").href);
   show($("#done-own"), Boolean(fingerprint));
   $("#own-fingerprint").textContent = fingerprint ?? "";
   show($("#done-unit"), Boolean(unit));

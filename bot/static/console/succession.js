@@ -1,5 +1,6 @@
 // The page on which the holder of the unit's key makes another one, and then sees what the server is waiting for.
 
+import { sealUnitKey } from "../sealing/keys.js";
 import { checkNext, parseList, unitFingerprint } from "../sealing/lists.js";
 import { newSigningPair } from "../sealing/signatures.js";
 import { $, busy, main, post, readable, show, showMessage, UserError, verifying } from "./page.js";
@@ -57,13 +58,14 @@ function succeed(event) {
   busy(event.target, $("#make-says"), async () => {
     const chain = await refresh();
     checkClock();
-    const { unitKey, sealUnit } = keys();
+    const { id, reading, unitKey } = keys();
     if (unitKey?.point !== chain.newest.unit) throw new UserError("keys_meanwhile");
     const next = await newSigningPair();
     const signed = await verifying("altered_list", () => nextUnitList(unitKey, next, chain, today()));
-    const { status } = await post("/console/succession", { ...signed, unit_key: await sealUnit(next) });
+    const sealed = await sealUnitKey(next, id, reading.point);
+    const { status } = await post("/console/succession", { ...signed, unit_key: sealed });
     if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
-    holdUnitKey(next);
+    await holdUnitKey(sealed, next.point);
     $("#again").click();
   });
 }

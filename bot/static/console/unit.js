@@ -1,14 +1,12 @@
-// What the holder of the unit's key makes: the key itself, the recovery reader and the first list; each next list, and
-// another key of the unit.
+// What the holder of the unit's key makes: a recovery reader, the first list, each next list, and another key of the unit.
 
-import { deriveKey, wrapOfficer, wrapUnit } from "../sealing/boxes.js";
-import { canonical, encode } from "../sealing/canonical.js";
+import { deriveKey } from "../sealing/boxes.js";
 import { dayNumber } from "../sealing/fields.js";
 import { checkNext, pinOf, signList, unitFingerprint } from "../sealing/lists.js";
 import { prove } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
 import { signSuccession } from "../sealing/successions.js";
-import { codeSecret, newId, newRecoveryCode, random } from "../sealing/words.js";
+import { codeSecret, newId } from "../sealing/words.js";
 
 const LONGEST = 45; // days that a list is in force
 
@@ -23,38 +21,30 @@ export const adoptCommand = async (unit) => "integra unit adopt " + (await digit
 export const succeedCommand = async (unit) => "integra unit succeed " + (await digitsOf(unit));
 const digitsOf = async (unit) => (await unitFingerprint(unit)).replaceAll(" ", "");
 
-// The recovery reader and a file with its keys and the unit's, which opens with a code of its own.
+// A recovery reader with new keys: its statement with the own proof, and the private keys (PKCS #8), which only
+// custodians keep; in a trial nobody does.
 export async function newRecovery(unit, name) {
   const [id, reading, signing] = [newId(), await newReadingPair(), await newSigningPair()];
-  const join = { v: 2, unit: unit.point, id, name, role: "recovery", reading: reading.point, signing: signing.point };
-  const code = await newRecoveryCode();
-  const key = await recoveryKey(code);
-  const pair = { v: 2, id, reading: reading.pkcs8, signing: signing.pkcs8, notebook: encode(random(32)), unit: unit.point };
-  const file = {
-    v: 2,
-    id,
-    unit: unit.point,
-    recovery: await wrapOfficer(key, pair, "code"),
-    key: await wrapUnit(key, { v: 2, id, unit: unit.point, signing: unit.pkcs8 }),
-  };
-  return { reader: entry(join, [await prove(signing.privateKey, id, join)], 1), code, file: canonical(file) };
+  const join = { v: 2, unit, id, name, role: "recovery", reading: reading.point, signing: signing.point };
+  return { join, proof: await prove(signing.privateKey, id, join), reading: reading.pkcs8, signing: signing.pkcs8 };
 }
 
-export async function firstList(unit, { join, proof }, recovery, day) {
-  const readers = [entry(join, [proof], 1), recovery].sort(byId);
+// Of the first officer alone; in a trial of a recovery reader too.
+export async function firstList(unit, joining, day) {
+  const readers = joining.map(({ join, proof }) => entry(join, [proof], 1)).sort(byId);
   const until = laterDay(day, LONGEST);
   const list = { v: 2, suite: 1, unit: unit.point, serial: 1, prev: "", day, until, custodians: [], readers };
   return signList(unit.privateKey, list);
 }
 
 // The list after the newest of the chain, with who is added and without who has left, in force from today for as long
-// as can be.
-export async function nextList(unit, chain, today, { added = [], ended = [] }) {
+// as can be. `custodians`: the names of those who keep the recovery key from then on.
+export async function nextList(unit, chain, today, { added = [], ended = [], custodians = chain.newest.custodians }) {
   const { newest } = chain;
   const serial = newest.serial + 1;
   const former = newest.readers.map((reader) => (ended.includes(reader.join.id) ? { ...reader, ended: serial } : reader));
   const readers = [...former, ...added.map(({ join, proofs }) => entry(join, proofs, serial))].sort(byId);
-  return signNext(unit, chain, { readers, ...daysFrom(today, newest) }, chain.succ);
+  return signNext(unit, chain, { readers, custodians, ...daysFrom(today, newest) }, chain.succ);
 }
 
 // The first list of the unit's next key, with the same readers; the former key signs that the next one follows.

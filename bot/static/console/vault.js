@@ -1,18 +1,19 @@
 // The officer's keys while the tab is in use: non-extractable CryptoKeys, in this module's memory only.
 // They are discarded when the tab is idle for too long or locked by hand; the words restore them.
 
-import { boxKey, derive, deriveKey, stretch, unwrapOfficer, unwrapUnit, wrapUnit } from "../sealing/boxes.js";
+import { boxKey, derive, deriveKey, stretch, unwrapOfficer } from "../sealing/boxes.js";
 import { decode, encode } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
+import { openUnitKey } from "../sealing/keys.js";
 import { importReadingKey, importSigningKey } from "../sealing/signatures.js";
 import { get, main, post, UserError, verifying } from "./page.js";
 
 const PULSE = 4 * 60 * 1000; // ms between requests that keep the session of an active tab from expiring
 const IDLE_CHECK = 10 * 1000; // ms
 
-// { id, unit, reading, signing, notebookKey, unitKey, sealUnit }: `unit` is the unit's point when the officer joined,
-// `reading` and `signing` are pairs, `unitKey` is a pair too, null but for the officer who holds it. `sealUnit` seals
-// another pair in its place.
+// { id, unit, reading, signing, notebookKey, unitKey, extractable }: `unit` is the unit's point when the officer joined,
+// `reading` and `signing` are pairs, `unitKey` is a pair too, null but for officers who hold it; `extractable` then opens
+// it with its bytes (pkcs8).
 let unlocked = null;
 let active = Date.now();
 let pulsed = Date.now();
@@ -41,25 +42,34 @@ export async function unlock(email, words) {
   return body;
 }
 
-// `key_of` is the unit that the server says that the holder's key is of: the box opens for no other one. Where it says
-// none, as it believes no list, it is the unit that this officer joined.
-async function unwrap(wrap, { id, bundle, unit_bundle: unitBundle, key_of: keyOf }) {
+// `key_of` is the unit that the server says that the holder's key is of: it opens for no other one. Where it says none, as
+// it believes no list, it is the unit that this officer joined.
+async function unwrap(wrap, { id, bundle, unit_key: unitKeySealed, key_of: keyOf }) {
   if (!bundle) throw new Altered("officer");
   const officer = await unwrapOfficer(wrap, bundle, id, "words");
+  const reading = await importReadingKey(officer.reading);
   return {
     id,
     unit: officer.unit,
-    reading: await importReadingKey(officer.reading),
+    reading,
     signing: await importSigningKey(officer.signing),
     notebookKey: await boxKey(decode(officer.notebook)),
-    unitKey: unitBundle ? await importSigningKey((await unwrapUnit(wrap, unitBundle, id, keyOf || officer.unit)).signing) : null,
-    sealUnit: ({ point, pkcs8 }) => wrapUnit(wrap, { v: 2, id, unit: point, signing: pkcs8 }),
+    ...(await holding(id, unitKeySealed, keyOf || officer.unit, reading)),
   };
 }
 
-// From now on this officer holds another key of the unit.
-export function holdUnitKey(pair) {
-  unlocked.unitKey = pair;
+// The holder's key in use, without its bytes, and how to open them for the moment in which it is given to another holder
+// or to custodians.
+async function holding(id, sealed, unit, reading) {
+  if (!sealed) return { unitKey: null };
+  const extractable = () => openUnitKey(sealed, id, unit, reading);
+  const { point, privateKey } = await extractable();
+  return { unitKey: { point, privateKey }, extractable };
+}
+
+// From now on this officer holds another key of the unit, sealed to them.
+export async function holdUnitKey(sealed, unit) {
+  Object.assign(unlocked, await holding(unlocked.id, sealed, unit, unlocked.reading));
 }
 
 export function lock() {

@@ -4,7 +4,7 @@
 import { bound, canonical, decode, digest, encode, readBytes, utf8 } from "./canonical.js";
 import { Altered } from "./errors.js";
 import * as fields from "./fields.js";
-import { importSigningKey, sign, verify } from "./signatures.js";
+import { sign, verify } from "./signatures.js";
 
 const ROUNDS = 600000; // of PBKDF2
 export const VERSION = fields.number(1, 10000000);
@@ -22,7 +22,6 @@ export const ASKER_BOX = fields.record({
   version: VERSION,
 });
 export const OFFICER_BOX = fields.record({ ...IDENTITY, ...PAIR, notebook: fields.coded(32), unit: fields.point });
-export const UNIT_BOX = fields.record({ ...IDENTITY, unit: fields.point, signing: fields.privateKey });
 
 // ---------------------------------------------------------------- words
 
@@ -78,7 +77,6 @@ function seal(key, value, aad, what, check, iv) {
 
 const askerAad = (id, version) => bound("asker", { case: id, version });
 const officerAad = (id, wrap) => bound("bundle", { id, wrap });
-const unitAad = (id, unit) => bound("unit", { id, unit });
 
 export async function wrapAsker(key, asker, iv) {
   return seal(key, asker, askerAad(asker.case, asker.version), "asker", ASKER_BOX, iv);
@@ -108,15 +106,4 @@ export async function unwrapOfficer(key, box, id, wrap) {
   const officer = await open(key, box, officerAad(id, wrap), "officer", OFFICER_BOX);
   if (officer.id !== id) throw new Altered("officer");
   return officer;
-}
-
-export async function wrapUnit(key, unit, iv) {
-  return seal(key, unit, unitAad(unit.id, unit.unit), "unit", UNIT_BOX, iv);
-}
-
-export async function unwrapUnit(key, box, id, unit) {
-  const opened = await open(key, box, unitAad(id, unit), "unit", UNIT_BOX);
-  const { point } = await importSigningKey(opened.signing, "unit.signing");
-  if (opened.id !== id || opened.unit !== unit || point !== unit) throw new Altered("unit");
-  return opened;
 }

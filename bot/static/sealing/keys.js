@@ -4,6 +4,7 @@ import * as hpke from "./hpke.js";
 import { bound, concat, decode, encode, prefixed, read, sha256, utf8 } from "./canonical.js";
 import { Altered, WrongKey } from "./errors.js";
 import * as fields from "./fields.js";
+import { importSigningKey } from "./signatures.js";
 
 const SIZE = 32; // bytes of a case key
 
@@ -69,13 +70,36 @@ export function checkRows(rows, id, lane, epoch, readers) {
 }
 
 export const draftInfo = (id, lane, seq, author) => bound("draft", { case: id, lane, seq, author });
-export const sealDraft = async (bytes, reading, info) => encode(await hpke.seal(decode(reading), info, bytes));
+export const sealDraft = (bytes, reading, info) => sealTo(bytes, reading, info);
+export const openDraft = (sealed, reading, info) => openSealed(sealed, reading, info, "draft");
 
-export async function openDraft(sealed, reading, info) {
-  const raw = decode(sealed, "draft");
+// ---------------------------------------------------------------- the unit's key
+
+const UNIT_KEY = fields.coded(65 + 60 + 16, 65 + 300 + 16);
+const unitInfo = (id, unit) => bound("unit", { id, unit });
+
+// Seals the unit's signing key (a pair with its pkcs8) to the reading key of an officer, who holds it from then on.
+export const sealUnitKey = ({ point, pkcs8 }, id, reading) => sealTo(decode(pkcs8), reading, unitInfo(id, point));
+
+// The unit's signing key, a pair with its pkcs8; `reading` is the holder's pair. Throws Altered where it is another unit's.
+export async function openUnitKey(sealed, id, unit, reading) {
+  UNIT_KEY(sealed, "unit");
+  const pkcs8 = encode(await openSealed(sealed, reading, unitInfo(id, unit), "unit"));
+  const pair = await importSigningKey(pkcs8, "unit");
+  if (pair.point !== unit) throw new Altered("unit");
+  return { ...pair, pkcs8 };
+}
+
+// ---------------------------------------------------------------- anything
+
+// Seals bytes to a public key (HPKE); they open under the same `info` only.
+export const sealTo = async (bytes, reading, info) => encode(await hpke.seal(decode(reading), info, bytes));
+
+export async function openSealed(sealed, reading, info, what) {
+  const raw = decode(sealed, what);
   try {
     return await hpke.open(pairOf(reading), info, raw);
   } catch {
-    throw new Altered("draft");
+    throw new Altered(what);
   }
 }

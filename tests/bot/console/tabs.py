@@ -49,17 +49,20 @@ class Tab:
         await page.get_by_role("button", name="Continuar").click()
         self.words = " ".join(words)
 
-    async def join(self, fragment: str, *, is_first: bool) -> None:
-        """Sign up as a reader of queries, keeping what is shown once."""
+    async def join(self, fragment: str, *, is_first: bool, in_trial: bool = True) -> None:
+        """Sign up as a reader of queries, keeping what is shown once.
+
+        The unit of a first officer is that of a trial, which takes queries without custodians.
+        """
         page = self.page
+        if is_first:
+            self.office.trust.adopts_itself = in_trial
         await self.show_words(fragment)
         await expect(page.locator("#recovery-code")).to_contain_text("-")
-        await expect(page.locator("#first-unit")).to_be_visible(visible=is_first)
         await page.locator("#kept").check()
-        if is_first:
-            await page.locator("#kept-unit").check()
         await page.get_by_role("button", name="Terminar").click()
         await expect(page.get_by_role("heading", name="Listo")).to_be_visible()
+        await expect(page.locator("#done-unit")).to_be_visible(visible=is_first)
 
     async def sign_in(self, email: str) -> None:
         await self.go("/console/signin")

@@ -1,7 +1,6 @@
 """Who reads queries, in real browsers: adopting the unit, vouching, renewing the list, leaving, and invites."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -14,7 +13,6 @@ from storage.confidential.protocol import lists
 from storage.confidential.protocol.canonical import canonical
 from tests.bot.console.office import Office
 from tests.bot.console.tabs import PHONE, Tab, tab
-from tests.bot.console.unlocked import opens_backup
 from tests.fakes.unit import Keyholder
 
 CARMEN, DORA, EVA = "carmen@ueipci.example", "dora@ueipci.example", "eva@ueipci.example"
@@ -55,7 +53,7 @@ async def test_the_unit_is_adopted_by_the_command_that_its_first_officer_reads_o
     browser: Browser, office: Office
 ) -> None:
     async with tab(browser, office) as carmen:
-        await carmen.join(await office.invite(CARMEN, "Carmen Ríos", "admin"), is_first=True)
+        await carmen.join(await office.invite(CARMEN, "Carmen Ríos", "admin"), is_first=True, in_trial=False)
         await open_keys(carmen, CARMEN)
         unit = await office.stored_unit()
         digits = lists.unit_fingerprint(unit.point)
@@ -69,29 +67,6 @@ async def test_the_unit_is_adopted_by_the_command_that_its_first_officer_reads_o
         await open_keys(carmen)
         await expect(carmen.page.locator("#adoption")).to_have_count(0)
         assert carmen.complaints == []
-
-
-@pytest.mark.attack
-async def test_the_units_backup_opens_with_its_own_code_and_not_with_the_first_officers(
-    browser: Browser, office: Office
-) -> None:
-    async with tab(browser, office) as carmen:
-        page = carmen.page
-        await carmen.show_words(await office.invite(CARMEN, "Carmen Ríos", "admin"))
-        await expect(page.locator("#unit-code")).to_contain_text("-")
-        async with page.expect_download() as download:
-            await page.get_by_role("link", name="Descargar el archivo").click()
-        backup = Path(await (await download.value).path()).read_text("utf-8")
-        codes = [await page.locator(selector).inner_text() for selector in ("#unit-code", "#recovery-code")]
-        assert [opens_backup(backup, code) for code in codes] == [True, False]
-
-        await page.locator("#kept").check()
-        await page.get_by_role("button", name="Terminar").click()
-        await expect(page.locator("#kept-unit:invalid")).to_have_count(1)
-        await expect(page.get_by_role("heading", name="Guarda lo que no se vuelve a mostrar")).to_be_visible()
-        await page.locator("#kept-unit").check()
-        await page.get_by_role("button", name="Terminar").click()
-        await expect(page.get_by_role("heading", name="Listo")).to_be_visible()
 
 
 async def test_a_second_officer_waits_until_the_first_has_compared_the_fingerprint(

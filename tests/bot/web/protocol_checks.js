@@ -2,12 +2,14 @@
 
 const FOLDER = "/static/sealing/";
 const NAMES = [
-  "boxes", "canonical", "epochs", "fields", "keys", "letters", "lists", "notebooks", "readers", "signatures", "statements",
+  "boxes", "canonical", "custody", "epochs", "fields", "keys", "letters", "lists", "notebooks", "readers", "signatures", "statements",
   "threads", "tokens", "errors",
 ];
 const loaded = await Promise.all(NAMES.map((name) => import(`${FOLDER}${name}.js`)));
-const [boxes, canonical, epochs, fields, keys, letters, lists, notebooks, readers, signatures, statements, threads, tokens, errors] =
-  loaded;
+const [
+  boxes, canonical, custody, epochs, fields, keys, letters, lists, notebooks, readers, signatures, statements, threads, tokens,
+  errors,
+] = loaded;
 const { encode, decode, read } = canonical;
 
 const chains = new Map();
@@ -37,6 +39,9 @@ const reading = (pkcs8) => signatures.importReadingKey(pkcs8);
 const signing = (pkcs8) => signatures.importSigningKey(pkcs8);
 const box = (name) => async (key, ...given) => canonical.canonical(await boxes[name](await boxes.boxKey(decode(key)), ...given));
 const notebook = (text) => notebooks.checkNotebook(read(text));
+const custodyOf = (text) => custody.parseCustody(read(text)).custody;
+const pairs = async (present) =>
+  new Map(await Promise.all(Object.entries(present).map(async ([id, pkcs8]) => [id, await reading(pkcs8)])));
 const names = (found) => found.map((one) => `${one.case} ${one.lane} ${one.what}`);
 
 export const CHECKS = {
@@ -79,7 +84,17 @@ export const CHECKS = {
     return true;
   },
   unwrap_officer: box("unwrapOfficer"),
-  unwrap_unit: box("unwrapUnit"),
+  open_unit_key: async (sealed, id, unit, pkcs8) => (await keys.openUnitKey(sealed, id, unit, await reading(pkcs8))).pkcs8,
+  custodian_fingerprint: (text) => custody.custodianFingerprint(read(text)),
+  unwrap_custodian: async (key, kept, text) =>
+    (await custody.unwrapCustodian(await boxes.boxKey(decode(key)), kept, read(text))).pkcs8,
+  check_custody: async (text, unit) => Boolean(await custody.checkCustody(custody.parseCustody(read(text)), unit)),
+  open_custody: async (text, present) => canonical.canonical(await custody.openCustody(custodyOf(text), await pairs(present))),
+  check_kept: async (text, texts, pin) => Boolean(await custody.checkKept(read(text), await chain(texts, pin))),
+  check_rehearsal: async (text, of, texts, pin) =>
+    Boolean(await custody.checkRehearsal(custody.parseRehearsal(read(text)), custodyOf(of), await chain(texts, pin))),
+  check_use: async (text, of, texts, pin, today) =>
+    Boolean(await custody.checkUse(custody.parseUse(read(text)), custodyOf(of), await chain(texts, pin), today)),
   bell: (token) => tokens.bell(decode(token)),
   entry_row: (key, token) => tokens.entryRow(decode(key), decode(token)),
   route_row: (key, bell) => tokens.routeRow(decode(key), bell),

@@ -1,8 +1,9 @@
-// A case from new keys to an answer, made by the scripts alone: a list, a first letter, access, a grant, boxes.
+// A case from new keys to an answer, made by the scripts alone: a list, a first letter, access, a grant, boxes, a custody.
 
 export async function story(load) {
-  const names = ["canonical", "lists", "readers", "letters", "keys", "signatures", "threads", "epochs", "boxes", "notebooks"];
-  const [canonical, lists, readers, letters, keys, signatures, threads, epochs, boxes, notebooks] =
+  const names = ["canonical", "lists", "readers", "letters", "keys", "signatures", "threads", "epochs", "boxes", "notebooks",
+    "custody"];
+  const [canonical, lists, readers, letters, keys, signatures, threads, epochs, boxes, notebooks, custody] =
     await Promise.all(names.map(load));
   const { canonical: text, encode } = canonical;
   const id = (byte) => encode(new Uint8Array(16).fill(byte));
@@ -50,7 +51,14 @@ export async function story(load) {
     list: await lists.pinOf(list), first: thread.hashes[0], seen: { seq: 2, hash: thread.hashes[1] }, version: 1 };
   const officerBox = { v: 2, id: ana.id, reading: ana.reading.pkcs8, signing: ana.signing.pkcs8,
     notebook: encode(wrapping), unit: unit.point };
-  const unitBox = { v: 2, id: ana.id, unit: unit.point, signing: unit.pkcs8 };
+  const kept = { v: 2, id: bea.id, unit: unit.point, reading: bea.reading.pkcs8, signing: bea.signing.pkcs8,
+    unit_key: unit.pkcs8 };
+  const custodians = [];
+  for (const byte of [3, 4, 5]) custodians.push({ id: id(byte), pair: await signatures.newReadingPair() });
+  const statements = custodians.map(({ id: of, pair }) => ({ v: 2, unit: unit.point, id: of, name: "Persona ñ", reading: pair.point }));
+  const sealed = text(await custody.sealCustody(kept, statements));
+  const box = await custody.wrapCustodian(key, statements[0], custodians[0].pair.pkcs8);
+  const two = custodians.slice(1);
   const notebook = { v: 2, id: ana.id, version: 1, unit: unit.point, list: askerBox.list, cases: [{ case: caseId, lane: "talk",
     first: thread.hashes[0], asker: asker.signing.point, seq: 2, last: thread.hashes[1] }], passkeys: [] };
   return JSON.stringify({
@@ -61,8 +69,12 @@ export async function story(load) {
     asker: { check: "unwrap_asker", args: [encode(wrapping), await boxes.wrapAsker(key, askerBox), caseId, 1], out: text(askerBox) },
     officer_box: { check: "unwrap_officer", args: [encode(wrapping), await boxes.wrapOfficer(key, officerBox, "code"), ana.id,
       "code"], out: text(officerBox) },
-    unit: { check: "unwrap_unit", args: [encode(wrapping), await boxes.wrapUnit(key, unitBox), ana.id, unit.point],
-      out: text(unitBox) },
+    unit: { check: "open_unit_key", args: [await keys.sealUnitKey(unit, ana.id, ana.reading.point), ana.id, unit.point,
+      ana.reading.pkcs8], out: unit.pkcs8 },
+    custodian: { check: "unwrap_custodian", args: [encode(wrapping), box, text(statements[0])], out: custodians[0].pair.pkcs8 },
+    custody: { check: "check_custody", args: [sealed, unit.point], out: true },
+    opened: { check: "open_custody", args: [sealed, Object.fromEntries(two.map(({ id: of, pair }) => [of, pair.pkcs8]))],
+      out: text(kept) },
     notebook: { check: "open_notebook", args: [encode(wrapping), await notebooks.sealNotebook(key, notebook), ana.id, 1],
       out: text(notebook) },
   });

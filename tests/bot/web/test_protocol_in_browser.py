@@ -77,5 +77,5 @@ async def test_a_case_of_the_browser_is_read_by_python(page: Page) -> None:
     assert key == made["key"]
     assert checks.CHECKS["open_thread"](thread, lists, pin, key) == ["¿Puedo firmar?", "Excúsate. 🙂"]
     assert len(base64.urlsafe_b64decode(key + "=")) == 32
-    for name in ("asker", "officer_box", "unit", "notebook"):
+    for name in ("asker", "officer_box", "unit", "custodian", "custody", "opened", "notebook"):
         assert checks.CHECKS[made[name]["check"]](*made[name]["args"]) == made[name]["out"], name

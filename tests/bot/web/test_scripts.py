@@ -147,7 +147,7 @@ def test_the_letterbox_holds_nothing_of_officers_keys() -> None:
     script = scripts.of_page("letterbox").plain.decode()
     for name in ("sealLetter", "openLetter", "checkThread"):
         assert name in script
-    for name in ("wrapOfficer", "wrapUnit", "checkNext", "checkPosted", "signList", "newRecoveryCode"):
+    for name in ("wrapOfficer", "openUnitKey", "checkNext", "checkPosted", "signList", "newRecoveryCode"):
         assert name not in script
 
 

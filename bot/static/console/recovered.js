@@ -1,0 +1,101 @@
+// What custodians do with the keys that they have opened: each case that the recovery key reads is verified and handed
+// to an officer, in a letter of the recovery key that grants the officer the next epoch.
+
+import { encode } from "../sealing/canonical.js";
+import { nextSeal } from "../sealing/epochs.js";
+import { Altered, Expired, WrongKey } from "../sealing/errors.js";
+import { ASKER } from "../sealing/fields.js";
+import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
+import { parseLetter, sealLetter } from "../sealing/letters.js";
+import { checkInForce } from "../sealing/lists.js";
+import { barred, caseOf, checkThread, excludedOf, laneOf, openThread, readersOf } from "../sealing/threads.js";
+import { folio } from "./findings.js";
+import { phrase, post, UserError, verifying } from "./page.js";
+import { today } from "./trust.js";
+
+const last = (list) => list[list.length - 1];
+
+// Hands over all cases, page by page, and reports after each: { handed, already, failed: [{ folio, key }] }.
+// `hand`: { use, recovery (id), keys, to (the officer's entry), chain }.
+export async function handOverAll(hand, report) {
+  const done = { handed: 0, already: 0, failed: [] };
+  for (let after = ""; ; ) {
+    const { status, body } = await post("/console/recovery/cases", { use: hand.use, after });
+    if (status !== 200) throw new UserError(status === 409 ? "use_refused" : "failed");
+    for (const one of body.cases) {
+      await attempt(hand, one, done);
+      report(done);
+    }
+    if (!body.after) return done;
+    after = body.after;
+  }
+}
+
+async function attempt(hand, one, done) {
+  try {
+    done[await handOver(hand, one)] += 1;
+  } catch (error) {
+    if (["offline", "session_over"].includes(error.key)) throw error;
+    done.failed.push({ folio: await folio(one.case), key: error.key ?? "failed" });
+  }
+}
+
+async function handOver(hand, { case: caseId, letters, access }) {
+  const { chain, to, recovery, keys } = hand;
+  const { thread, key, contents } = await verifying("altered_case", async () => {
+    const checked = await checkThread(letters.map(parseLetter), chain);
+    if (caseOf(checked) !== caseId || laneOf(checked) !== "talk") throw new Altered("thread.case");
+    const { epoch, grant } = last(checked.grants);
+    if (!access) throw new WrongKey("access.none");
+    const place = { case: caseId, lane: "talk", epoch, reader: recovery };
+    const opened = await openAccess({ ...place, sealed: access.sealed }, keys.reading, grant.commit);
+    return { thread: checked, key: opened, contents: await openThread(checked, opened) };
+  });
+  if (readersOf(thread).includes(to.join.id)) return "already";
+  const written = await sealed(hand, thread, key);
+  const { status, body } = await post("/console/recovery/letters", { use: hand.use, ...written, bell: contents[0].bell });
+  if (status === 201) return "handed";
+  throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock" }[body?.error] ?? "failed");
+}
+
+function isInForce(chain) {
+  try {
+    checkInForce(chain.newest, today());
+    return true;
+  } catch (error) {
+    if (error instanceof Expired) return false;
+    throw error;
+  }
+}
+
+async function sealed({ chain, to, recovery, keys }, thread, key) {
+  const [id, newKey] = [caseOf(thread), newCaseKey()];
+  if ([...excludedOf(thread), ...barred(thread, chain)].includes(to.join.id)) throw new UserError("given_excluded");
+  return verifying("altered_case", async () => {
+    const change = { added: [to.join.id] };
+    const seal = nextSeal(thread, chain, recovery, { seen: 0, floor: chain.serial, isInForce: isInForce(chain), change });
+    const { epoch, readers, excluded } = seal;
+    const context = {
+      v: 2,
+      suite: 1,
+      case: id,
+      lane: "talk",
+      seq: thread.letters.length + 1,
+      epoch,
+      kind: "hand",
+      author: recovery,
+      list: chain.serial,
+      listhash: chain.hashes.get(chain.serial),
+      day: today(),
+      previous: last(thread.hashes),
+      grant: { commit: await commit(newKey, id, "talk", epoch), readers, excluded, asker: null },
+      lost: [],
+    };
+    const content = { text: phrase("given_text", { name: to.join.name }), fields: {}, before: encode(key), bell: "" };
+    const letter = await sealLetter(newKey, context, content, keys.signing.privateKey);
+    const points = readers.map((reader) => [reader, chain.byId.get(reader).join.reading]);
+    const asker = [ASKER, thread.grants[0].grant.asker.reading];
+    const rows = [...points, asker].map(([reader, point]) => sealAccess(newKey, point, id, "talk", epoch, reader));
+    return { letter, access: await Promise.all(rows) };
+  });
+}
