@@ -240,11 +240,20 @@ class Unit:
         if trust is not None:
             trust.adopt(self.point, lists.pin_of(newest))
 
+    def _kept_by(self, recovery: Keyholder) -> set[str]:
+        return {one["id"] for one in self.custodies[recovery.id]["custody"]["custodians"]}
+
     async def rehearse(self, tx: Transaction) -> None:
-        """Store the custody of the active recovery reader, as if all three custodians had rehearsed; once."""
+        """Store the custody of the active recovery reader, as if all three custodians had rehearsed; once.
+
+        Other `custodians` than before keep the same keys from now on, as no list of ours would let them.
+        """
         recovery = self.recovery
         if recovery is None:
             return
+        if self.custodies.get(recovery.id) and self._kept_by(recovery) != {one.id for one in self.custodians}:
+            del self.custodies[recovery.id]
+            await custody.discard(tx, recovery.id)
         for one in self.custodians:
             await one.register(tx, self.point)
         signed = self.custody(recovery)

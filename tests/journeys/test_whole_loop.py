@@ -20,6 +20,8 @@ from storage.confidential.protocol import lists
 from tests.attack import canary
 from tests.bot.console.office import Office
 from tests.bot.console.tabs import tab
+from tests.bot.console.unlocked import unlock_first_officer
+from tests.fakes.unit import Keyholder
 from tests.phones.letterbox_page import LetterboxPage
 from tests.phones.telegram import TelegramPhone
 from tests.phones.whatsapp import WhatsAppPhone
@@ -35,7 +37,7 @@ TYPED = "aquí lo cuento: " + canary.TEXT
 async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
     product: Product, browser: Browser, tmp_path: Path, channel: str
 ) -> None:
-    office = cast(Office, SimpleNamespace(address=product.address))
+    office = office_of(product)
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "admin", None, product.clock())
     channel_phone: TelegramPhone | WhatsAppPhone = getattr(product, channel)()
@@ -51,11 +53,14 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
         # no officer can read a query yet: the bot replies that, and where else to turn
         assert "Hoy no hay consultas" in ana.messages()[-1]
 
-        await carmen.join(token, is_first=True)
+        await carmen.join(token, is_first=True, in_trial=False)
         await ana.tap("Preguntar a UEIPCI")
         assert "Hoy no hay consultas" in ana.messages()[-1]  # as long as the unit is not adopted
 
         await adopt(product)
+        await ana.tap("Preguntar a UEIPCI")
+        assert "Hoy no hay consultas" in ana.messages()[-1]  # as long as no three custodians have rehearsed
+        await rehearse(product, office, carmen.words)
         await ana.type(TYPED)  # confidential text in the chat, short enough to be handled as a question
         await ana.type(TYPED + " y más" * 60)  # and a long one, which is deleted from the chat
         if channel == "telegram":
@@ -85,6 +90,22 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
         assert carmen.complaints == []
     await _check_disk(product, tmp_path)
     await _check_platforms(product)
+
+
+def office_of(product: Product) -> Office:
+    """What the console's tab and the officer's keys need of an office."""
+    app = product.app
+    office = SimpleNamespace(address=product.address, database=app.database, trust=app.installation.unit)
+    office.stored_unit = lambda: Office.stored_unit(cast(Office, office))
+    return cast(Office, office)
+
+
+async def rehearse(product: Product, office: Office, words: str) -> None:
+    """What the first officer and three custodians do on their pages: a recovery key is in force and rehearsed."""
+    unit = (await unlock_first_officer(office, "carmen@ueipci.example", words)).unit
+    unit.next_list([Keyholder("Respaldo", "recovery")])
+    async with product.app.database.write() as tx:
+        await unit.publish(tx)
 
 
 async def adopt(product: Product) -> None:

@@ -346,6 +346,7 @@ async def test_a_link_works_once_and_a_key_that_a_row_writer_swaps_shows_another
         await expect(page.locator("#check-says")).to_contain_text("No es lo que dice tu código")
         await page.get_by_role("button", name="Ver el código otra vez").click()
         await expect(page.locator("#paper-code")).to_have_text(code)
+        await others.check_accessibility()
         await page.get_by_role("button", name="Ya lo guardé").click()
         await sittings.type_two_groups(others, code)
         await page.get_by_role("button", name="Terminar").click()

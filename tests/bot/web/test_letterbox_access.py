@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, Route, expect
 from storage.confidential.protocol import keys
 from storage.confidential.protocol.epochs import Change
 from storage.confidential.protocol.errors import ProtocolError, WrongKey
-from storage.confidential.protocol.lists import SignedList
+from tests.fakes.custodians import CustodianKeys
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.unit import Keyholder
 from tests.phones.letterbox_page import LetterboxPage, asked, posted
@@ -35,11 +35,9 @@ async def office(box: Letterbox, dora: Keyholder, efrain: Keyholder) -> Letterbo
     return box
 
 
-def name_custodians(box: Letterbox, *names: str) -> SignedList:
-    named = box.unit.next_keys()
-    named["custodians"] = [*names]
-    box.unit.lists.append(box.unit.sign(named))
-    return box.unit.newest
+def name_custodians(box: Letterbox, *names: str) -> None:
+    box.unit.custodians = [CustodianKeys(name) for name in names]
+    box.unit.next_list()
 
 
 def group(page: Page, name: str) -> Locator:
@@ -131,7 +129,7 @@ async def test_a_choice_stays_under_a_newer_list_and_a_letter_without_readers_is
     await expect(note).to_contain_text("Solo queda Dora Paz. Si falta, dos custodios tendrían que usar el respaldo")
     again, fatima = Keyholder("Efraín Sol"), Keyholder("Fátima Ruiz")
     office.unit.next_list(adding=[again, fatima], ending=[efrain])
-    name_custodians(office, LUZ, PIA)
+    name_custodians(office, LUZ, PIA, "Notaría 7")
     await office.publish()
     await phone.press("letter")
     assert "acaba de cambiar" in await phone.error("letter")

@@ -57,6 +57,9 @@ async def test_the_letterbox_is_closed_until_a_unit_with_two_readers_is_adopted(
         assert await box.post("/c/cases", Asker(TODAY).posting(box.unit, new_token())) == (409, closed("readers")[1])
         box.unit.next_list(adding=[Keyholder("Dora")])
         await box.publish()
+        assert await keys(box) == closed("custody")
+        box.unit.next_list(adding=[Keyholder("Respaldo", "recovery")])
+        await box.publish()
         assert (await keys(box))[0] == 200
 
 
