@@ -166,3 +166,4 @@ async def test_the_page_is_for_every_officer_and_shows_codes_to_readers(office: 
     pages = [await (await office.signed_in(one)).get("/console/account") for one in (carmen, lia)]
     assert [status for status, _ in pages] == [200, 200]
     assert ['id="open-code"' in page for _, page in pages] == [True, False]
+    assert ["Alguien vio mis palabras" in page for _, page in pages] == [True, False], "no step names what is not there"
