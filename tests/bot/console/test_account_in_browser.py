@@ -64,6 +64,7 @@ async def change_words(tab: Tab, present: str) -> str:
 
 async def keep_code(tab: Tab) -> Code:
     """Note the recovery code that the page shows, and save."""
+    await expect(tab.page.locator("#recovery-code")).to_contain_text("-")
     code = Code.read(await tab.page.locator("#recovery-code").inner_text())
     await tab.page.locator("#kept").check()
     await tab.page.get_by_role("button", name="Guardar").click()
