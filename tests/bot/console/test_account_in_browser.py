@@ -21,6 +21,8 @@ from tests.bot.console.accounts import (
 from tests.bot.console.office import Office
 from tests.bot.console.tabs import PHONE, Tab, tab
 
+CARMEN = "carmen@ueipci.example"
+
 expect.set_options(timeout=20_000)
 
 
@@ -186,3 +188,34 @@ async def test_lost_words_come_back_with_the_code_and_changed_keys_are_named(
     for used, status in ((carmen.code, 403), (code, 200)):
         begin = {"email": carmen.email, "code_auth": used.auth}
         assert (await stranger(office, "/console/lost/begin", begin))[0] == status
+
+
+async def test_who_holds_the_units_key_signs_lists_after_new_words_and_a_lost_passphrase(
+    browser: Browser, office: Office
+) -> None:
+    """The unit's key is sealed to the reading key, which neither words nor code change."""
+    async with tab(browser, office) as own:
+        page = own.page
+        await own.join(await office.invite(CARMEN, "Carmen Ríos", "admin"), is_first=True)
+        await office.adopt()
+        await own.sign_in(CARMEN)
+        await page.get_by_role("link", name="Mi cuenta").click()
+        own.words = await change_words(own, own.words)
+        await expect(heading(own, "Tus palabras nuevas ya valen")).to_be_visible()
+        await page.get_by_role("link", name="Volver a tu cuenta").click()
+        await page.locator("#present-2").fill(own.words)
+        await page.get_by_role("button", name="Hacer otro código").click()
+        code = await keep_code(own)
+        await expect(heading(own, "Tu código nuevo ya vale")).to_be_visible()
+        await own.go("/console/lost")
+        await page.get_by_label("Correo").fill(CARMEN)
+        await page.get_by_label("Tu código de recuperación").fill(code.paper)
+        await page.get_by_role("button", name="Continuar").click()
+        own.words = await write_down(own)
+        await keep_code(own)
+        await expect(heading(own, "Tus palabras y tu código nuevos ya valen")).to_be_visible()
+        await own.sign_in(CARMEN)
+        await page.get_by_role("link", name="Llaves").click()
+        await page.get_by_role("button", name="Renovar la lista por 45 días").click()
+        await expect(page.locator("#serial")).to_have_text("2")
+        assert own.complaints == []
