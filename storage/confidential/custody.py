@@ -104,6 +104,11 @@ async def remove(tx: Transaction, custodian_id: str) -> None:
     await tx.execute(delete(schema.custodians).where(schema.custodians.c.id == custodian_id))
 
 
+async def delete_expired(tx: Transaction, now: datetime) -> None:
+    """Forget custodians who did not use their link in time; those with keys have none."""
+    await tx.execute(delete(schema.custodians).where(schema.custodians.c.expires_at < now))
+
+
 async def all_custodians(tx: Transaction) -> list[StoredCustodian]:
     """All custodians, by name."""
     table = schema.custodians

@@ -240,6 +240,7 @@ VALUES = {  # of columns that must have one
     "servant_id": 1,
     "officer_id": "officer",
     "seen_at": MONDAY_NINE,
+    "name": "Notaría 7",
 }
 
 
@@ -262,7 +263,7 @@ async def test_a_row_that_expires_is_deleted_and_a_valid_one_is_not(stage: Stage
 
 
 def test_there_are_rows_that_expire() -> None:
-    assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links"}
+    assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links", "custodians"}
 
 
 async def test_an_address_that_waits_for_news_is_deleted_after_its_last_day(stage: Stage) -> None:
