@@ -80,8 +80,8 @@ async def sign(request: web.Request) -> web.Response:
     try:
         async with request.config_dict[DATABASE].write() as tx:
             context = site.officer_context(request, tx, officer)
-            await joining.sign_list(context, posted.model_dump(mode="json", exclude={"suspended"}))
-            await account.suspend(context, posted.suspended)
+            chain = await joining.sign_list(context, posted.model_dump(mode="json", exclude={"suspended"}))
+            await account.suspend(context, chain, posted.suspended)
     except KeysRefused:
         return site.conflict("keys")
     return web.json_response({}, status=201)

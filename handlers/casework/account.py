@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from handlers.casework import joining
 from handlers.casework.joining import KeysRefused
 from handlers.casework.office import OfficerContext
 from storage.confidential import accounts, officers
@@ -10,6 +9,7 @@ from storage.confidential.accounts import Account, Code, Words
 from storage.confidential.ledger import Verb
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import boxes
+from storage.confidential.protocol.lists import Chain
 
 
 class AccountChanged(Exception):
@@ -52,13 +52,12 @@ async def sign_out_everywhere(context: OfficerContext) -> None:
     await context.append_to_ledger(Verb.END_SESSIONS)
 
 
-async def suspend(context: OfficerContext, officer_ids: Collection[str]) -> None:
-    """Record that officers whom the newest list has ended are suspended. Raises KeysRefused."""
+async def suspend(context: OfficerContext, chain: Chain, officer_ids: Collection[str]) -> None:
+    """Record that officers whom the newest list of this chain has ended are suspended. Raises KeysRefused."""
     if not officer_ids:
         return
-    known = await joining.known_lists(context)
-    ended = known.chain.by_id if known else {}
-    if known is None or any(one not in ended or ended[one]["ended"] != known.chain.serial for one in officer_ids):
+    ended = {one for one, reader in chain.by_id.items() if reader["ended"] == chain.serial}
+    if not ended >= {*officer_ids}:
         raise KeysRefused
     await officers.leave(context.tx, officer_ids, OfficerState.SUSPENDED)
     await context.append_to_ledger(Verb.SUSPEND)

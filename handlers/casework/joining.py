@@ -156,7 +156,7 @@ async def waiting_officers(context: OfficerContext) -> list[Officer]:
 # ---------------------------------------------------------------- lists
 
 
-async def sign_list(context: OfficerContext, posted: Any) -> None:
+async def sign_list(context: OfficerContext, posted: Any) -> Chain:
     """Put the unit's next list in force: new readers become active, ended ones have left and are signed out.
 
     New readers have exactly the join statements that they registered; a new recovery key comes with its custodians, who
@@ -183,6 +183,7 @@ async def sign_list(context: OfficerContext, posted: Any) -> None:
     await officers.activate(context.tx, [reader["join"]["id"] for reader in added])
     await officers.leave(context.tx, [one for one in after.by_id if before.is_active(one) and not after.is_active(one)])
     await context.append_to_ledger(Verb.SIGN_KEYS)
+    return after
 
 
 def check_days(context: OfficerContext, chain: Chain) -> None:
@@ -201,6 +202,7 @@ async def _check_custodians(context: OfficerContext, before: Chain, after: Chain
         if after.newest["custodians"] != before.newest["custodians"]:
             raise KeysRefused
         return
+    await custody.locked(context.tx, reader["join"]["id"])  # no other proposal discards it meanwhile
     stored = readiness.in_force(await custody.all_custodies(context.tx), after)
     if stored is None or stored.join != reader["join"]:
         raise KeysRefused

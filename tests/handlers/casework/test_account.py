@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.casework import account, joining
+from handlers.casework import account, joining, trust
 from handlers.casework.joining import KeysRefused
 from storage.confidential import accounts, ledger, officers
 from storage.confidential.officers import OfficerState
@@ -16,8 +16,8 @@ async def suspend(office: Office, signer: Keyholder, *ended: Keyholder) -> None:
     """Sign the list that ends officers, and say that they are suspended."""
     signed = office.unit.next_list((), ended, day=office.today)
     async with office.row(signer) as context:
-        await joining.sign_list(context, signed)
-        await account.suspend(context, [one.id for one in ended])
+        chain = await joining.sign_list(context, signed)
+        await account.suspend(context, chain, [one.id for one in ended])
 
 
 async def with_dora(office: Office) -> tuple[Keyholder, Keyholder]:
@@ -49,13 +49,38 @@ async def test_only_whom_the_newest_list_ended_is_suspended(office: Office) -> N
     for wrong in (dora.id, carmen.id, "unknown"):
         async with office.row(carmen) as context:
             with pytest.raises(KeysRefused):
-                await account.suspend(context, [wrong])
+                await account.suspend(context, office.unit.chain, [wrong])
     await office.sign_next(carmen, ending=[dora])
     await office.sign_next(carmen)
     async with office.row(carmen) as context:
         with pytest.raises(KeysRefused):
-            await account.suspend(context, [dora.id])
+            await account.suspend(context, office.unit.chain, [dora.id])
     assert await office.state(dora) is OfficerState.LEFT
+
+
+class RollbackError(Exception):
+    """What undoes a transaction after all of its work was done."""
+
+
+async def suspend_and_fail(office: Office, signer: Keyholder, ended: Keyholder) -> None:
+    signed = office.unit.next_list(ending=[ended], day=office.today)
+    async with office.row(signer) as context:
+        chain = await joining.sign_list(context, signed)
+        await account.suspend(context, chain, [ended.id])
+        raise RollbackError
+
+
+@pytest.mark.attack
+async def test_a_list_that_is_rolled_back_is_remembered_nowhere(office: Office) -> None:
+    """Otherwise the file outside the database would wait for it, and everything would stay closed."""
+    carmen, dora = await with_dora(office)
+    with pytest.raises(RollbackError):
+        await suspend_and_fail(office, carmen, dora)
+    floor = office.installation.unit.floor()
+    assert floor is not None
+    assert floor["serial"] == 2
+    async with office.row(carmen) as context:
+        assert (await trust.verified(context.tx, context.unit)).chain.serial == 2
 
 
 @pytest.mark.parametrize("leaves", [True, False])
