@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 _JOINING: Final = fields.record(join=readers.JOIN, proof=readers.PROOF)
 
 Token = Annotated[str, StringConstraints(max_length=64)]
-Mail = Annotated[str, StringConstraints(max_length=200)]
+Mail = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Salt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
 Auth = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 Protocol = dict[str, Any]
@@ -187,6 +187,8 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
     """Replace the request's session by a new one after a correct passphrase; a second factor would go before this."""
     previous, officer = request[site.SESSION], credentials.officer
     async with request.config_dict[DATABASE].write() as tx:
+        if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
+            return web.json_response({"error": "signin"}, status=403)
         if previous is not None:
             await officers.end_session(tx, previous.key)
         token = await officers.open_session(tx, officer.id, site.current_time(request))

@@ -84,7 +84,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     Errors become a page or, for scripts, JSON.
     """
-    gate = request.cookies.get(GATE_COOKIE, "")[:64] or secrets.token_urlsafe(16)
+    gate = _cookie(request, GATE_COOKIE)[:64] or secrets.token_urlsafe(16)
     request[SESSION], request[GATE_VALUE] = None, gate
     try:
         request[SESSION] = await _session(request)
@@ -108,8 +108,14 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return _with_headers(request, response)
 
 
+def _cookie(request: web.Request, name: str) -> str:
+    """A cookie of ours; empty where there is none, or one that we never set."""
+    value = request.cookies.get(name, "")
+    return value if value.isascii() else ""
+
+
 async def _session(request: web.Request) -> Session | None:
-    token = request.cookies.get(SESSION_COOKIE, "")
+    token = _cookie(request, SESSION_COOKIE)
     if not token:
         return None
     now = current_time(request)
@@ -128,13 +134,13 @@ async def _session(request: web.Request) -> Session | None:
 
 def _check_csrf_token(request: web.Request) -> None:
     """Raise 403 unless the X-CSRF header is a token that a page got for this session or this gate value."""
-    given = request.headers.get("X-CSRF", "").encode()
+    given = request.headers.get("X-CSRF", "").encode(errors="replace")
     if not any(hmac.compare_digest(given, token.encode()) for token in _csrf_tokens(request)):
         raise web.HTTPForbidden
 
 
 def _csrf_tokens(request: web.Request) -> list[str]:
-    cookie, gate = request.cookies.get(SESSION_COOKIE), request.cookies.get(GATE_COOKIE)
+    cookie, gate = _cookie(request, SESSION_COOKIE), _cookie(request, GATE_COOKIE)
     # The cookie of an idle session counts too: an open page signs in again without reloading.
     tokens = [csrf_token(request, officers.session_key(cookie))] if cookie else []
     return tokens + ([csrf_token(request, "gate|" + gate[:64])] if gate else [])

@@ -54,6 +54,8 @@ def _formats(to: Collection) -> None:
         ("a second list without prev", {"prev": ""}, "prev"),
         ("a first list with prev", {"serial": 1}, "prev"),
         ("a name with a line break", {"custodians": ["a\nb"]}, "custodians"),
+        ("a name with a space that is not seen", {"custodians": ["Ana\u200b Díaz"]}, "custodians"),
+        ("a name with another space", {"custodians": ["Ana\u00a0Díaz"]}, "custodians"),
         ("a name of no letters", {"custodians": [""]}, "custodians"),
     ):
         to.refuses("read_list", name, [signed({**keys, **changes})], "malformed", f"list.list.{field}")

@@ -165,13 +165,14 @@ async function send() {
   if (status === 409) throw new UserError(body.error === "token" ? "invite_refused" : "keys_refused");
   if (status !== 201) throw new UserError("failed");
   history.replaceState(null, "", location.pathname + location.search);
-  const { fingerprint, unit } = signup;
+  const { fingerprint, unit, is_trial: isTrial } = signup;
   signup = null;
   for (const secret of ["#passphrase", "#recovery-code"]) $(secret).replaceChildren();
   URL.revokeObjectURL($("#download-code").href);
   show($("#done-own"), Boolean(fingerprint));
   $("#own-fingerprint").textContent = fingerprint ?? "";
   show($("#done-unit"), Boolean(unit));
+  show($("#done-steps"), !isTrial);
   $("#unit-fingerprint").textContent = unit?.fingerprint ?? "";
   $("#adopt-command").textContent = unit?.command ?? "";
   show($("#done-pending"), body.state === "pending");

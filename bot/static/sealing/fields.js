@@ -69,10 +69,10 @@ export function day(value, where) {
   must(!Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(value), where);
 }
 
-// What people read: 1 to 200 bytes without control characters.
+// What people read: 1 to 200 bytes without characters that are not seen: two names that print alike would be two.
 export function name(value, where) {
   text(1, 200)(value, where);
-  must(!/[\0-\x1f\x7f]/.test(value), where);
+  must(!/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(value), where);
 }
 
 export const identifier = coded(16);

@@ -1,6 +1,7 @@
 """Formats of fields: each check takes a value and the path of its field, and raises Malformed with that path."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
@@ -22,6 +23,7 @@ CURVE: Final = ec.SECP256R1()
 ZONE: Final = ZoneInfo("America/Mexico_City")
 
 _DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"}  # two names that print alike would be two for exclusions
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -103,9 +105,9 @@ def day(value: object, where: str) -> None:
 
 
 def name(value: object, where: str) -> None:
-    """What people read: 1 to 200 bytes without control characters."""
+    """What people read: 1 to 200 bytes without characters that are not seen."""
     text(1, 200)(value, where)
-    if re.search(r"[\x00-\x1f\x7f]", str(value)):
+    if any(unicodedata.category(one) in _UNSEEN and one != " " for one in str(value)):
         raise Malformed(where)
 
 

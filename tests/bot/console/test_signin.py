@@ -90,6 +90,34 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
     assert session.officer.id == carmen.id
 
 
+@pytest.mark.attack
+async def test_words_that_are_replaced_while_they_are_compared_open_no_session(
+    office: Office, carmen: OfficerWithKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comparing takes a while, longer where many sign in: who had the old words would keep a session."""
+
+    async def meanwhile(auth: str, auth_hash: str | None) -> bool:
+        async with office.database.write() as tx:
+            await tx.execute(update(schema.officers).values(auth_hash="another"))
+        return True
+
+    monkeypatch.setattr(auth_keys, "matches", meanwhile)
+    async with ClientSession() as client:
+        visitor = await open_page(office, client)
+        refused = await visitor.post("/console/signin", {"email": carmen.email, "auth": AUTH})
+    assert refused == (403, {"error": "signin"})
+    assert site.SESSION_COOKIE not in visitor.cookies
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("path", ["signin/begin", "signin", "lost/begin"])
+async def test_an_address_that_no_database_stores_is_refused(office: Office, path: str) -> None:
+    async with ClientSession() as client:
+        visitor = await open_page(office, client)
+        body = {"email": "a\u0000@b", "auth": AUTH}
+        assert (await visitor.post(f"/console/{path}", body))[0] == 422
+
+
 async def test_a_wrong_key_and_an_unknown_address_are_refused_alike(office: Office, carmen: OfficerWithKeys) -> None:
     wrong = encode(b"\2" * 32)
     async with ClientSession() as client:
