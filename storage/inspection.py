@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from storage import key_evidence, key_fingerprints, migrate, permissions
 from storage.confidential import custody, key_lists
-from storage.confidential.custody import StoredCustody
+from storage.confidential.custody import NOTHING, Kept
 from storage.confidential.key_lists import StoredList
 from storage.database import Transaction, open_database, parse_url, sqlite_file
 from storage.key_evidence import UNUSED, Evidence
@@ -30,7 +30,7 @@ class Inspection:
     is_read_only: bool = False
     evidence: Evidence = UNUSED
     key_lists: Sequence[StoredList] = ()  # where the schema is the newest
-    custodies: Sequence[StoredCustody] = ()
+    custody: Kept = NOTHING
 
 
 async def inspect(url: str) -> Inspection:
@@ -81,5 +81,5 @@ def _inspect_schema(connection: Connection) -> Inspection:
     evidence = UNUSED if fingerprints else key_evidence.read_by_connection(connection)
     is_newest = revision == migrate.newest()
     lists = key_lists.all_by_connection(connection) if is_newest else ()
-    custodies = custody.all_by_connection(connection) if is_newest else ()
-    return Inspection(revision, fingerprints, evidence=evidence, key_lists=lists, custodies=custodies)
+    kept = custody.all_by_connection(connection) if is_newest else NOTHING
+    return Inspection(revision, fingerprints, evidence=evidence, key_lists=lists, custody=kept)

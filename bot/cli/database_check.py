@@ -116,7 +116,7 @@ def _unit_notes(settings: Settings, seen: Inspection) -> list[str]:
     today = datetime.now(ZoneInfo(settings.timezone)).date()
     try:
         unit = UnitTrust(secrets.folder(settings.data_dir))
-        known = trust.look(seen.key_lists, seen.custodies, unit, today)
+        known = trust.look(seen.key_lists, seen.custody, unit, today)
     except trust.Closed as closed:
         return [f"The letterbox is closed: {CLOSED[closed.reason]}."]
     except BrokenTrustFile as fault:

@@ -11,7 +11,7 @@ from bot.web.requests import work_context
 from handlers.casework import recovery
 from handlers.casework.joining import KeysRefused
 from handlers.casework.posting import LetterRefused
-from handlers.casework.recovery import Recovery
+from handlers.casework.recovery import Announced, Recovery
 from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.database import Transaction
 
@@ -35,26 +35,34 @@ class PostedUse(site.PostedModel):
     signature: str
 
 
-class CasesWanted(site.PostedModel):
-    """A use, and the last case of the page before."""
+class Authorised(site.PostedModel):
+    """A use that was stored, with the secret of the tab that made it."""
 
     use: PostedUse
+    secret: Annotated[str, StringConstraints(max_length=43)]
+
+    def announced(self) -> Announced:
+        """As the handlers check it."""
+        return Announced(self.use.model_dump(), self.secret)
+
+
+class CasesWanted(Authorised):
+    """The last case of the page before."""
+
     after: Annotated[str, StringConstraints(max_length=22)]
 
 
-class PostedLetter(site.PostedModel):
-    """A use, and a sealed letter of the recovery key."""
+class PostedLetter(Authorised):
+    """A sealed letter of the recovery key."""
 
-    use: PostedUse
     letter: Protocol
     access: list[Protocol]
     bell: Annotated[str, StringConstraints(max_length=43)]
 
 
-class SharedKey(site.PostedModel):
-    """A use, and the unit's key, sealed to an officer."""
+class SharedKey(Authorised):
+    """The unit's key, sealed to an officer."""
 
-    use: PostedUse
     id: Annotated[str, StringConstraints(max_length=22)]
     unit_key: Annotated[str, StringConstraints(max_length=600)]
 
@@ -115,7 +123,7 @@ async def cases(request: web.Request) -> web.Response:
     try:
         async with request.config_dict[DATABASE].read() as tx:
             work = work_context(request, tx)
-            found = await recovery.readable_cases(work, posted.use.model_dump(), posted.after)
+            found = await recovery.readable_cases(work, posted.announced(), posted.after)
     except KeysRefused:
         return site.conflict("keys")
     except ProtocolError:
@@ -130,7 +138,7 @@ async def hand_over(request: web.Request) -> web.Response:
     try:
         async with request.config_dict[DATABASE].write() as tx:
             state = await recovery.hand_over(
-                _recovery(request, tx), posted.use.model_dump(), posted.letter, posted.access, posted.bell
+                _recovery(request, tx), posted.announced(), posted.letter, posted.access, posted.bell
             )
     except KeysRefused:
         return site.conflict("keys")
@@ -147,7 +155,7 @@ async def give_unit_key(request: web.Request) -> web.Response:
     posted = site.posted_json(request, SharedKey)
     try:
         async with request.config_dict[DATABASE].write() as tx:
-            await recovery.give_unit_key(_recovery(request, tx), posted.use.model_dump(), posted.id, posted.unit_key)
+            await recovery.give_unit_key(_recovery(request, tx), posted.announced(), posted.id, posted.unit_key)
     except KeysRefused:
         return site.conflict("keys")
     except Malformed:

@@ -7,7 +7,7 @@ from handlers.casework import joining, readiness, trust
 from handlers.casework.joining import KeysRefused
 from handlers.casework.office import OfficerContext
 from handlers.context import WorkContext
-from storage.confidential import custody, officers
+from storage.confidential import custody, officers, unit_keys
 from storage.confidential.custody import StoredCustodian
 from storage.confidential.ledger import Verb
 from storage.confidential.officers import OfficerState
@@ -46,7 +46,7 @@ async def is_missing(context: OfficerContext) -> bool:
     known = await joining.known_lists(context)
     if known is None or context.unit.adopts_itself:
         return False
-    return not readiness.is_ready(await custody.all_custodies(context.tx), known.chain)
+    return not readiness.is_ready(await custody.everything(context.tx), known.chain)
 
 
 # ---------------------------------------------------------------- custodians
@@ -171,12 +171,18 @@ async def share_unit_key(context: OfficerContext, officer_id: str, unit_key: str
     await context.append_to_ledger(Verb.SHARE_UNIT_KEY)
 
 
-async def give_unit_key(work: OfficerContext | WorkContext, chain: Chain, officer_id: str, unit_key: str) -> None:
-    """Store the unit's key, sealed to an active officer. Raises KeysRefused, Malformed."""
+async def give_unit_key(
+    work: OfficerContext | WorkContext, chain: Chain, officer_id: str, unit_key: str, *, replaces: bool = False
+) -> None:
+    """Store the unit's key, sealed to an active officer; with `replaces` also in the place of one that may be damaged.
+
+    Raises KeysRefused, Malformed.
+    """
     keys.UNIT_KEY(unit_key, "unit_key")
     officer = await officers.by_id(work.tx, officer_id)
     if officer is None or officer.state is not OfficerState.ACTIVE:
         raise KeysRefused
     if not (chain.is_officer(officer_id) and chain.is_active(officer_id)):
         raise KeysRefused
-    await officers.share_unit_key(work.tx, officer_id, unit_key)
+    if not await unit_keys.share(work.tx, officer_id, unit_key, replaces=replaces):
+        raise KeysRefused

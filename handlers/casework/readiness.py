@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import combinations
 
-from storage.confidential.custody import StoredCustody
+from storage.confidential.custody import Kept, StoredCustody
 from storage.confidential.protocol import custody as protocol
+from storage.confidential.protocol.custody import SignedRehearsal
 from storage.confidential.protocol.errors import ProtocolError
 from storage.confidential.protocol.lists import Chain
 
@@ -26,15 +28,26 @@ def _is_of(row: StoredCustody, chain: Chain) -> bool:
     return sorted(one["name"] for one in custody["custodians"]) == sorted(chain.newest["custodians"])
 
 
-def rehearsed(row: StoredCustody, chain: Chain) -> frozenset[str]:
-    """The custodians who have shown that their codes open the keys."""
-    present: set[str] = set()
+def pairs_of(signed: SignedRehearsal) -> frozenset[tuple[str, str]]:
+    """The pairs of custodians who have opened the keys together, by id."""
+    return frozenset(combinations(signed["rehearsal"]["custodians"], 2))
+
+
+def rehearsed(row: StoredCustody, chain: Chain) -> frozenset[tuple[str, str]]:
+    """The pairs of custodians who have shown that their codes open the keys."""
+    present: set[tuple[str, str]] = set()
     for signed in row.rehearsals:
         try:
-            present |= {*protocol.check_rehearsal(signed, row.signed["custody"], chain)["custodians"]}
+            protocol.check_rehearsal(signed, row.signed["custody"], chain)
         except ProtocolError:
             continue  # of another recovery key, or invented
+        present |= pairs_of(signed)
     return frozenset(present)
+
+
+def is_rehearsed(row: StoredCustody, chain: Chain) -> bool:
+    """Whether each pair has: the share of a pair that never met could hold anything."""
+    return len(rehearsed(row, chain)) == len(row.signed["custody"]["shares"])
 
 
 def is_used(row: StoredCustody, chain: Chain) -> bool:
@@ -48,9 +61,10 @@ def is_used(row: StoredCustody, chain: Chain) -> bool:
     return False
 
 
-def is_ready(rows: Sequence[StoredCustody], chain: Chain) -> bool:
-    """Whether all three custodians of the recovery key have rehearsed, and it was not used since."""
-    row = in_force(rows, chain)
-    if row is None or is_used(row, chain):
+def is_ready(kept: Kept, chain: Chain) -> bool:
+    """Whether the custodians' keys are there, each pair has rehearsed, and the recovery key was not used since."""
+    row = in_force(kept.custodies, chain)
+    if row is None or is_used(row, chain) or not is_rehearsed(row, chain):
         return False
-    return len(rehearsed(row, chain)) == protocol.CUSTODIANS
+    registered = [one.statement for one in kept.custodians if one.box]
+    return all(one in registered for one in row.signed["custody"]["custodians"])

@@ -3,6 +3,8 @@
 No session is needed: what is posted is signed with the recovery key, which two custodians have opened.
 """
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,13 +18,15 @@ from storage.confidential.cases import CaseState
 from storage.confidential.custody import StoredCustody
 from storage.confidential.ledger import Verb
 from storage.confidential.protocol import custody as protocol
+from storage.confidential.protocol import fields, tokens
 from storage.confidential.protocol import letters as protocol_letters
-from storage.confidential.protocol import tokens
-from storage.confidential.protocol.errors import ProtocolError
+from storage.confidential.protocol.canonical import decode, encode
+from storage.confidential.protocol.errors import Altered, Malformed, ProtocolError
 from storage.confidential.protocol.lists import Chain
 from storage.confidential.unit_trust import Verified
 
 PAGE: Final = 20  # cases in one response
+_SECRET: Final = fields.coded(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,20 @@ class Recovery:
         """Append an entry in the name of the recovery reader."""
         local = self.work.now.astimezone(self.work.installation.timezone)
         await ledger.append(self.work.tx, self.audit_key, recovery, verb, case_id, local)
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A use that was stored, and the secret of the tab that made it: everybody may see the use, as a page shows it."""
+
+    use: Any
+    secret: str  # 32 bytes; the first half of its SHA-256 is the use's nonce
+
+    def is_of_tab(self) -> bool:
+        """Whether this is the tab that made the use. Raises Malformed."""
+        _SECRET(self.secret, "secret")
+        nonce: str = self.use["use"]["nonce"]
+        return hmac.compare_digest(encode(hashlib.sha256(decode(self.secret)).digest()[:16]), nonce)
 
 
 async def _in_force(work: WorkContext) -> tuple[Verified, StoredCustody]:
@@ -82,11 +100,11 @@ async def rehearse(recovery: Recovery, posted: Any) -> bool:
         protocol.check_rehearsal(signed, stored.signed["custody"], chain)
     except ProtocolError as fault:
         raise KeysRefused from fault
-    if not {*signed["rehearsal"]["custodians"]} <= readiness.rehearsed(stored, chain):
+    if not readiness.pairs_of(signed) <= readiness.rehearsed(stored, chain):
         stored = replace(stored, rehearsals=[*stored.rehearsals, signed])
         await custody.replace(recovery.work.tx, stored)
         await recovery.append_to_ledger(stored.recovery, Verb.REHEARSE)
-    return len(readiness.rehearsed(stored, chain)) == protocol.CUSTODIANS
+    return readiness.is_rehearsed(stored, chain)
 
 
 # ---------------------------------------------------------------- use
@@ -100,17 +118,21 @@ async def use(recovery: Recovery, posted: Any) -> None:
         protocol.check_use(signed, stored.signed["custody"], chain, recovery.work.today)
     except ProtocolError as fault:
         raise KeysRefused from fault
-    if signed in stored.uses:
+    if any(one["use"] == signed["use"] for one in stored.uses):
         return
     await custody.replace(recovery.work.tx, replace(stored, uses=[*stored.uses, signed]))
     await recovery.append_to_ledger(stored.recovery, Verb.USE_RECOVERY)
 
 
-async def _used(work: WorkContext, posted: Any, purpose: str) -> tuple[Chain, str]:
-    """The chain and the recovery reader, where a use for this purpose is stored. Raises KeysRefused, Malformed."""
-    signed = protocol.parse_use(posted)
+async def _used(work: WorkContext, announced: Announced, purpose: str) -> tuple[Chain, str]:
+    """The chain and the recovery reader, where this tab has stored a use for this purpose.
+
+    Raises KeysRefused, Malformed.
+    """
+    signed = protocol.parse_use(announced.use)
     known, stored = await _in_force(work)
-    if signed not in stored.uses or signed["use"]["purpose"] != purpose:
+    is_stored = any(one["use"] == signed["use"] for one in stored.uses)
+    if not (is_stored and signed["use"]["purpose"] == purpose and announced.is_of_tab()):
         raise KeysRefused
     try:
         protocol.check_use(signed, stored.signed["custody"], known.chain, work.today)
@@ -119,17 +141,17 @@ async def _used(work: WorkContext, posted: Any, purpose: str) -> tuple[Chain, st
     return known.chain, stored.recovery
 
 
-async def readable_cases(work: WorkContext, posted: Any, after: str) -> dict[str, Any]:
+async def readable_cases(work: WorkContext, announced: Announced, after: str) -> dict[str, Any]:
     """The next cases that the recovery key reads, as JSON values; `after`: the last one of the page before.
 
-    Raises KeysRefused, Malformed.
+    A case with a row that holds no letter comes without any, so that the others go on. Raises KeysRefused, Malformed.
     """
-    _, reader = await _used(work, posted, "cases")
+    _, reader = await _used(work, announced, "cases")
     ids = await cases.of_reader(work.tx, reader, after, PAGE)
     found = [
         {
             "case": one,
-            "letters": await cases.letters(work.tx, one),
+            "letters": await _letters(work, one),
             "access": await cases.access(work.tx, one, reader),
         }
         for one in ids
@@ -137,15 +159,22 @@ async def readable_cases(work: WorkContext, posted: Any, after: str) -> dict[str
     return {"cases": found, "after": ids[-1] if len(ids) == PAGE else "", "today": work.today.isoformat()}
 
 
+async def _letters(work: WorkContext, case_id: str) -> Sequence[Any]:
+    try:
+        return await cases.letters(work.tx, case_id)
+    except Malformed:
+        return ()
+
+
 async def hand_over(
-    recovery: Recovery, posted_use: Any, posted: Any, access: Sequence[Any], bell: str = ""
+    recovery: Recovery, announced: Announced, posted: Any, access: Sequence[Any], bell: str = ""
 ) -> CaseState:
     """Store a letter of the recovery key that grants a case to officers; return the case's state.
 
     Raises KeysRefused, posting.LetterRefused, Malformed, Altered (a rule of the protocol does not hold).
     """
     work = recovery.work
-    chain, reader = await _used(work, posted_use, "cases")
+    chain, reader = await _used(work, announced, "cases")
     letter = protocol_letters.parse_letter(posted)
     posting.ACCESS(access, "access")
     case = await cases.by_id(work.tx, letter["context"]["case"])
@@ -153,6 +182,8 @@ async def hand_over(
         raise KeysRefused
     thread = await posting.followed(work.tx, case.id, letter, reader, chain, work.today)
     posting.check_granted(thread, letter, access)
+    if letter["context"]["grant"] is None:
+        raise Altered("hand.grant")
     await posting.store(work.tx, letter, access)
     if bell:
         await routes.flag_news(work.tx, tokens.route_row(work.installation.route_key, bell))
@@ -160,8 +191,8 @@ async def hand_over(
     return case.state
 
 
-async def give_unit_key(recovery: Recovery, posted_use: Any, officer_id: str, unit_key: str) -> None:
+async def give_unit_key(recovery: Recovery, announced: Announced, officer_id: str, unit_key: str) -> None:
     """Let an active officer hold the unit's key. Raises KeysRefused, Malformed."""
-    chain, reader = await _used(recovery.work, posted_use, "unit")
-    await custodians.give_unit_key(recovery.work, chain, officer_id, unit_key)
+    chain, reader = await _used(recovery.work, announced, "unit")
+    await custodians.give_unit_key(recovery.work, chain, officer_id, unit_key, replaces=True)
     await recovery.append_to_ledger(reader, Verb.SHARE_UNIT_KEY)

@@ -10,7 +10,7 @@ import structlog
 
 from handlers.casework import readiness
 from storage.confidential import custody, key_lists
-from storage.confidential.custody import StoredCustody
+from storage.confidential.custody import Kept
 from storage.confidential.key_lists import StoredList
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.errors import Expired, ProtocolError, WrongClock
@@ -128,10 +128,10 @@ def _walk(rows: Sequence[StoredList], pin: str = "") -> Verified | None:
 
 async def in_force(tx: Transaction, unit: UnitTrust, today: date) -> Verified:
     """The chain, where its newest list takes new cases today. Raises Closed."""
-    return _in_force(await verified(tx, unit), await custody.all_custodies(tx), unit, today)
+    return _in_force(await verified(tx, unit), await custody.everything(tx), unit, today)
 
 
-def _in_force(known: Verified, custodies: Sequence[StoredCustody], unit: UnitTrust, today: date) -> Verified:
+def _in_force(known: Verified, kept: Kept, unit: UnitTrust, today: date) -> Verified:
     try:
         lists.check_in_force(known.chain.newest, today)
     except (Expired, WrongClock) as fault:
@@ -139,12 +139,12 @@ def _in_force(known: Verified, custodies: Sequence[StoredCustody], unit: UnitTru
     active = [reader for reader in known.chain.by_id if known.chain.is_active(reader)]
     if len(active) < MIN_READERS or not any(known.chain.is_officer(reader) for reader in active):
         raise Closed("readers")
-    if not unit.adopts_itself and not readiness.is_ready(custodies, known.chain):
+    if not unit.adopts_itself and not readiness.is_ready(kept, known.chain):
         raise Closed("custody")
     return known
 
 
-def look(rows: Sequence[StoredList], custodies: Sequence[StoredCustody], unit: UnitTrust, today: date) -> Verified:
+def look(rows: Sequence[StoredList], kept: Kept, unit: UnitTrust, today: date) -> Verified:
     """The chain in these rows, where it takes new cases today; nothing is adopted or remembered.
 
     Raises Closed, BrokenTrustFile.
@@ -154,7 +154,7 @@ def look(rows: Sequence[StoredList], custodies: Sequence[StoredCustody], unit: U
     pin = unit.pin()
     if not pin:
         raise Closed("adoption")
-    return _in_force(_above_floor(_walk(rows, pin), unit), custodies, unit, today)
+    return _in_force(_above_floor(_walk(rows, pin), unit), kept, unit, today)
 
 
 def days_left(unit: UnitTrust, today: date) -> int | None:

@@ -58,6 +58,28 @@ class StoredCustody:
         return self.joining["join"]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All custodies and all custodians."""
+
+    custodies: Sequence[StoredCustody] = ()
+    custodians: Sequence[StoredCustodian] = ()
+
+
+NOTHING: Final = Kept()
+
+
+async def everything(tx: Transaction) -> Kept:
+    """All that is stored of custodies and custodians."""
+    return Kept(await all_custodies(tx), await all_custodians(tx))
+
+
+def all_by_connection(connection: Connection) -> Kept:
+    """The same, where nothing else of the database is used."""
+    custodies = [found for row in connection.execute(select(schema.custodies)) if (found := _custody(row))]
+    return Kept(custodies, [_custodian(row) for row in connection.execute(select(schema.custodians))])
+
+
 # ---------------------------------------------------------------- custodians
 
 
@@ -157,11 +179,6 @@ async def all_custodies(tx: Transaction) -> list[StoredCustody]:
     table = schema.custodies
     rows = await tx.execute(select(table).order_by(table.c.recovery))
     return [found for row in rows if (found := _custody(row))]
-
-
-def all_by_connection(connection: Connection) -> list[StoredCustody]:
-    """The same, where nothing else of the database is used."""
-    return [found for row in connection.execute(select(schema.custodies)) if (found := _custody(row))]
 
 
 async def locked(tx: Transaction, recovery: str) -> StoredCustody | None:

@@ -292,12 +292,6 @@ async def leave(tx: Transaction, officer_ids: Collection[str], state: OfficerSta
     await end_sessions(tx, officer_ids)
 
 
-async def share_unit_key(tx: Transaction, officer_id: str, unit_key: str) -> None:
-    """Let an officer hold the unit's key, which is sealed to them."""
-    table = schema.officers
-    await tx.execute(update(table).where(table.c.id == officer_id).values(unit_key=unit_key))
-
-
 # ---------------------------------------------------------------- officers
 
 

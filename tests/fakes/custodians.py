@@ -1,5 +1,6 @@
 """Custodians in Python, with real, distinct keys and codes: what their browsers make, open and sign."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,8 +64,19 @@ def rehearsal(signed: SignedCustody, present: Sequence[CustodianKeys], day: date
     return {"rehearsal": said, "signature": sign(import_key(kept["signing"]), "rehearsal", said)}
 
 
+_secrets: dict[str, str] = {}  # by nonce
+
+
+def secret_of(used: SignedUse) -> str:
+    """What the tab that made this use keeps to itself."""
+    return _secrets[used["use"]["nonce"]]
+
+
 def use(signed: SignedCustody, present: Sequence[CustodianKeys], purpose: str, day: date) -> SignedUse:
     """What the browser posts before two custodians use the keys."""
+    secret = os.urandom(32)
+    nonce = encode(hashlib.sha256(secret).digest()[:16])
+    _secrets[nonce] = encode(secret)
     kept, of = open_with(signed, present), signed["custody"]
     said: Any = {
         "v": 2,
@@ -73,7 +85,7 @@ def use(signed: SignedCustody, present: Sequence[CustodianKeys], purpose: str, d
         "custodians": sorted(one.id for one in present),
         "purpose": purpose,
         "day": day.isoformat(),
-        "nonce": encode(os.urandom(16)),
+        "nonce": nonce,
     }
     return {"use": said, "signature": sign(import_key(kept["signing"]), "use", said)}
 

@@ -7,6 +7,7 @@ import { Altered } from "../sealing/errors.js";
 import { isActive, isOfficer } from "../sealing/lists.js";
 import { JOIN } from "../sealing/readers.js";
 import { verify } from "../sealing/signatures.js";
+import { phrase } from "./page.js";
 import { newRecovery } from "./unit.js";
 
 const PROOFS = 2; // officers who vouch for a reader, where there are as many
@@ -16,30 +17,36 @@ export const neededProofs = (chain) => Math.min(PROOFS, activeOfficers(chain).le
 export const namesOf = (custody) => custody.custodians.map(({ name }) => name);
 const isSame = (left, right) => [...left].sort().join("\n") === [...right].sort().join("\n");
 
-// { recovery, custody, rehearsed, uses } of the newest list's recovery reader: `rehearsed` is a Set of custodians' ids.
+// { recovery, custody, rehearsed, missing, uses } of the newest list's recovery reader: `rehearsed` is a Set of custodians'
+// ids, `missing` the pairs of custodians who have not rehearsed together: the share of a pair that never met could hold
+// anything.
 // Throws Altered where a statement does not fit the unit, the list or the key.
 export async function standingOf(shown, chain) {
   const recovery = recoveryReader(chain);
-  const nothing = { recovery, custody: null, rehearsed: new Set(), uses: [] };
+  const nothing = { recovery, custody: null, rehearsed: new Set(), missing: [], uses: [] };
   if (!recovery || !shown.custody) return nothing;
   const custody = await checkCustody(parseCustody(shown.custody), chain.newest.unit);
   if (custody.recovery !== recovery.join.id) throw new Altered("custody.recovery");
   if (!isSame(namesOf(custody), chain.newest.custodians)) throw new Altered("custody.names");
-  const rehearsed = new Set();
-  for (const signed of shown.rehearsals) {
-    const { custodians } = await checkRehearsal(parseRehearsal(signed), custody, chain);
-    custodians.forEach((id) => rehearsed.add(id));
-  }
+  const together = [];
+  for (const signed of shown.rehearsals) together.push((await checkRehearsal(parseRehearsal(signed), custody, chain)).custodians);
   const uses = [];
   for (const signed of shown.uses) {
     const { use } = parseUse(signed);
     uses.push(await checkUse(signed, custody, chain, use.day)); // of any day: it is the past that is shown
   }
-  return { recovery, custody, rehearsed, uses };
+  return { recovery, custody, rehearsed: new Set(together.flat()), missing: missingPairs(custody, together), uses };
 }
 
-export const isReady = ({ custody, rehearsed, uses }) =>
-  custody !== null && !uses.length && custody.custodians.every(({ id }) => rehearsed.has(id));
+// The pairs of a custody that none of these sittings, lists of ids, held together.
+export function missingPairs({ custodians, shares }, together) {
+  const byId = new Map(custodians.map((one) => [one.id, one]));
+  const isMissing = ({ pair }) => !together.some((ids) => pair.every((id) => ids.includes(id)));
+  return shares.filter(isMissing).map(({ pair }) => pair.map((id) => byId.get(id)));
+}
+
+export const isReady = ({ custody, missing, uses }) =>
+  custody !== null && !uses.length && !missing.length;
 
 // ---------------------------------------------------------------- the next one
 
@@ -70,3 +77,7 @@ export function changesOf({ join, own, vouched, custody }, chain) {
   const proofs = [own, ...vouched.slice(0, neededProofs(chain))].sort((left, right) => (left.id < right.id ? -1 : 1));
   return { added: [{ join, proofs }], ended: former ? [former.join.id] : [], custodians: namesOf(custody) };
 }
+
+// Pairs of custodians as a page names them.
+export const pairNames = (pairs) =>
+  pairs.map(([first, second]) => phrase("pair", { first: first.name, second: second.name })).join("; ");

@@ -7,7 +7,9 @@ import { Altered } from "../sealing/errors.js";
 import { sealUnitKey } from "../sealing/keys.js";
 import { unitPin } from "../sealing/lists.js";
 import { prove, spokenFingerprint } from "../sealing/readers.js";
-import { activeOfficers, changesOf, checkProposal, isReady, namesOf, neededProofs, newBackup, standingOf } from "./backup.js";
+import {
+  activeOfficers, changesOf, checkProposal, isReady, namesOf, neededProofs, newBackup, pairNames, standingOf,
+} from "./backup.js";
 import { signsNext } from "./keys.js";
 import { $, busy, filled, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
 import { withKeys } from "./signin.js";
@@ -76,12 +78,11 @@ async function showStanding(chain) {
   }
   show($("#kept"), Boolean(standing?.custody));
   if (!standing) return null;
-  const { custody, rehearsed, uses } = standing;
+  const { custody, rehearsed, missing, uses } = standing;
   if (custody) $("#kept-by").replaceChildren(...(await Promise.all(custody.custodians.map((one) => keptRow(one, rehearsed)))));
   $("#uses").replaceChildren(...uses.map((use) => useLine(use, custody)));
-  const missing = custody ? custody.custodians.filter(({ id }) => !rehearsed.has(id)).map(({ name }) => name) : [];
   const key = uses.length ? "backup_used" : isReady(standing) ? "backup_ready" : custody ? "backup_unrehearsed" : "backup_none";
-  $("#standing").textContent = phrase(key, { names: missing.join(", ") });
+  $("#standing").textContent = phrase(key, { names: pairNames(missing) });
   $("#standing").classList.toggle("warning", !isReady(standing));
   $("#next").open = custody === null || uses.length > 0;
   return standing;

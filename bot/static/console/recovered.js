@@ -16,11 +16,11 @@ import { today } from "./trust.js";
 const last = (list) => list[list.length - 1];
 
 // Hands over all cases, page by page, and reports after each: { handed, already, failed: [{ folio, key }] }.
-// `hand`: { use, recovery (id), keys, to (the officer's entry), chain }.
+// `hand`: { authority, recovery (id), keys, to (the officer's entry), chain }.
 export async function handOverAll(hand, report) {
   const done = { handed: 0, already: 0, failed: [] };
   for (let after = ""; ; ) {
-    const { status, body } = await post("/console/recovery/cases", { use: hand.use, after });
+    const { status, body } = await post("/console/recovery/cases", { ...hand.authority, after });
     if (status !== 200) throw new UserError(status === 409 ? "use_refused" : "failed");
     for (const one of body.cases) {
       await attempt(hand, one, done);
@@ -53,7 +53,7 @@ async function handOver(hand, { case: caseId, letters, access }) {
   });
   if (readersOf(thread).includes(to.join.id)) return "already";
   const written = await sealed(hand, thread, key);
-  const { status, body } = await post("/console/recovery/letters", { use: hand.use, ...written, bell: contents[0].bell });
+  const { status, body } = await post("/console/recovery/letters", { ...hand.authority, ...written, bell: contents[0].bell });
   if (status === 201) return "handed";
   throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock" }[body?.error] ?? "failed");
 }

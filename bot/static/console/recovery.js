@@ -4,20 +4,21 @@
 import {
   checkKept, custodianKey, openCustody, signRehearsal, signUse, unwrapCustodian,
 } from "../sealing/custody.js";
+import { encode, sha256 } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
 import { sealUnitKey } from "../sealing/keys.js";
 import { parseList, walkAll } from "../sealing/lists.js";
-import { codeSecret, newId, supported } from "../sealing/words.js";
-import { activeOfficers, standingOf } from "./backup.js";
+import { codeSecret, random, supported } from "../sealing/words.js";
+import { activeOfficers, missingPairs, pairNames, standingOf } from "./backup.js";
 import { $, busy, filled, get, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
 import { handOverAll } from "./recovered.js";
 import { checkClock, today } from "./trust.js";
 
 const LEAST = 2; // custodians who open the keys together
 
-let shown = null; // { chain, custody, rehearsed, boxes: Map(id -> box) } as verified
+let shown = null; // { chain, custody, missing, boxes: Map(id -> box) } as verified
 let present = new Map(); // the pairs of the custodians whose codes were typed, by id
-let use = null; // the signed use that this tab has stored: { signed, purpose }
+let use = null; // what this tab has stored: { purpose, authority: { use, secret } }
 
 export async function wire() {
   [shown, present, use] = [null, new Map(), null];
@@ -135,9 +136,8 @@ const statement = () => ({
 // ---------------------------------------------------------------- rehearsing
 
 function showRehearsed() {
-  const missing = shown.custody.custodians.filter(({ id }) => !shown.rehearsed.has(id)).map(({ id }) => id);
-  const key = missing.length ? "recovery_unrehearsed" : "recovery_rehearsed";
-  $("#rehearsed").textContent = phrase(key, { names: namesWith(missing) });
+  const key = shown.missing.length ? "recovery_unrehearsed" : "recovery_rehearsed";
+  $("#rehearsed").textContent = phrase(key, { names: pairNames(shown.missing) });
   $("#used").textContent = shown.uses.map(usedLine).join(" ");
   show($("#used"), shown.uses.length > 0);
 }
@@ -149,7 +149,8 @@ async function rehearse() {
   const signed = await signRehearsal(keys.signing.privateKey, statement());
   const { status, body } = await post("/console/recovery/rehearsals", signed);
   if (status !== 201) throw new UserError(status === 409 ? "recovery_meanwhile" : "failed");
-  signed.rehearsal.custodians.forEach((id) => shown.rehearsed.add(id));
+  const now = missingPairs(shown.custody, [signed.rehearsal.custodians]);
+  shown.missing = shown.missing.filter((pair) => now.some((one) => one.every(({ id }, at) => id === pair[at].id)));
   showRehearsed();
   $("#rehearse-done").textContent = phrase(body.rehearsed ? "rehearsal_whole" : "rehearsal_part");
   show($("#rehearse-done"), true);
@@ -165,27 +166,30 @@ async function useKeys() {
   if (!purpose) throw new UserError("choose_purpose");
   if (!$("#understood").checked) throw new UserError("confirm_use");
   const { kept, keys } = await openedKeys();
-  if (use?.purpose !== purpose) use = { purpose, signed: await storedUse(purpose, keys) };
+  if (use?.purpose !== purpose) use = { purpose, authority: await storedUse(purpose, keys) };
   if (purpose === "unit") await giveUnitKey(kept, to);
   else await giveCases(keys, to);
 }
 
+// What authorises the rest, in this tab only: everybody may see the stored use, but not the secret whose hash it names.
 async function storedUse(purpose, keys) {
-  const signed = await signUse(keys.signing.privateKey, { ...statement(), purpose, nonce: newId() });
+  const secret = random(32);
+  const nonce = encode((await sha256(secret)).slice(0, 16));
+  const signed = await signUse(keys.signing.privateKey, { ...statement(), purpose, nonce });
   const { status } = await post("/console/recovery/use", signed);
   if (status !== 201) throw new UserError(status === 409 ? "recovery_meanwhile" : "failed");
-  return signed;
+  return { use: signed, secret: encode(secret) };
 }
 
 async function giveUnitKey(kept, { join }) {
   const unitKey = await sealUnitKey({ point: kept.unit, pkcs8: kept.unit_key }, join.id, join.reading);
-  const { status } = await post("/console/recovery/unit-key", { use: use.signed, id: join.id, unit_key: unitKey });
+  const { status } = await post("/console/recovery/unit-key", { ...use.authority, id: join.id, unit_key: unitKey });
   if (status !== 201) throw new UserError(status === 409 ? "use_refused" : "failed");
   showDone(phrase("unit_given", { name: join.name }), []);
 }
 
 async function giveCases(keys, to) {
-  const hand = { use: use.signed, recovery: shown.custody.recovery, keys, to, chain: shown.chain };
+  const hand = { authority: use.authority, recovery: shown.custody.recovery, keys, to, chain: shown.chain };
   const told = ({ handed, already }) => phrase("cases_handed", { name: to.join.name, handed, already });
   const done = await handOverAll(hand, (progress) => ($("#progress").textContent = told(progress)));
   showDone(told(done), done.failed);

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from storage.confidential import officers
+from storage.confidential import officers, unit_keys
 from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.keys import seal_unit_key
 from tests.bot.console.office import Desk, Office, OfficerWithKeys
@@ -26,7 +26,7 @@ async def hold_unit_key(office: Office, officer: OfficerWithKeys) -> None:
     assert officer.holder is not None
     sealed = seal_unit_key(office.unit.signing, officer.id, officer.holder.join(office.unit.point)["reading"])
     async with office.database.write() as tx:
-        await officers.share_unit_key(tx, officer.id, sealed)
+        await unit_keys.share(tx, officer.id, sealed)
 
 
 async def invited(desk: Desk, name: str = "Notaría 9") -> tuple[str, str]:
@@ -71,17 +71,18 @@ async def test_two_custodians_without_an_account_rehearse_and_use(office: Office
     assert found["custody"] == signed
     assert {one["id"] for one in found["boxes"]} == {one.id for one in three}
     said = custodians.rehearsal(signed, three[:2], office.today)
-    assert await desk.post("/console/recovery/rehearsals", said) == (201, {"rehearsed": True})
+    assert await desk.post("/console/recovery/rehearsals", said) == (201, {"rehearsed": True})  # as all have before
     assert await public.post("/console/recovery/rehearsals", said) == (403, {"error": "403"}), "not from elsewhere"
     asker = await office.submit_case("¿Puedo firmar?")
     used = custodians.use(signed, three[1:], "cases", office.today)
-    wanted = {"use": used, "after": ""}
+    authority = {"use": used, "secret": custodians.secret_of(used)}
+    wanted = {**authority, "after": ""}
     assert await desk.post("/console/recovery/cases", wanted) == (409, {"error": "keys"})
     assert await desk.post("/console/recovery/use", used) == (201, {})
     status, page = await desk.post("/console/recovery/cases", wanted)
     assert (status, [one["case"] for one in page["cases"]]) == (200, [asker.case])
     assert (await desk.get("/c/keys"))[0] == 404, "a used key takes no new query"
-    shared = {"use": used, "id": carmen.id, "unit_key": encode(bytes(200))}
+    shared = {**authority, "id": carmen.id, "unit_key": encode(bytes(200))}
     assert await desk.post("/console/recovery/unit-key", shared) == (409, {"error": "keys"}), "another purpose"
 
 
@@ -94,6 +95,7 @@ async def test_a_deputy_holds_the_units_key_too(office: Office, carmen: OfficerW
     assert (await (await office.signed_in(dora)).post("/console/unit-key", given))[0] == 409, "not from herself"
     desk = await office.signed_in(carmen)
     assert await desk.post("/console/unit-key", given) == (201, {})
+    assert await desk.post("/console/unit-key", given) == (409, {"error": "keys"}), "what she holds is replaced by none"
     assert await desk.post("/console/unit-key", unknown) == (409, {"error": "keys"})
     async with office.database.read() as tx:
         found = await officers.by_id(tx, dora.id)

@@ -81,7 +81,7 @@ async def test_three_custodians_are_invited_compared_and_rehearse_and_then_a_que
             await arrive(others, name, papers[name][0])
         await others.check_accessibility()
         await others.page.get_by_role("button", name="Registrar el ensayo").click()
-        await expect(others.page.locator("#rehearse-done")).to_contain_text("Falta otro")
+        await expect(others.page.locator("#rehearse-done")).to_contain_text("Faltan otras parejas")
         await arrive(others, third, papers[third][0])
         await others.page.get_by_role("button", name="Registrar el ensayo").click()
         await expect(others.page.locator("#rehearse-done")).to_contain_text("El ensayo quedó completo")

@@ -10,16 +10,16 @@ from sqlalchemy import delete, select, update
 
 from handlers.casework import custody, readiness, recovery, trust
 from handlers.casework.joining import KeysRefused
-from handlers.casework.recovery import Recovery
+from handlers.casework.recovery import Announced, Recovery
 from storage import schema
 from storage.confidential import custody as stored
 from storage.confidential import officers
 from storage.confidential.ledger import Verb
 from storage.confidential.protocol import boxes, keys, lists
 from storage.confidential.protocol import custody as protocol
-from storage.confidential.protocol.canonical import canonical
-from storage.confidential.protocol.custody import SignedCustody
-from storage.confidential.protocol.errors import Altered, ProtocolError, Refused
+from storage.confidential.protocol.canonical import canonical, encode
+from storage.confidential.protocol.custody import SignedCustody, SignedUse
+from storage.confidential.protocol.errors import Altered, Malformed, ProtocolError, Refused
 from storage.confidential.protocol.signatures import export_key, import_key, sign
 from tests.fakes import custodians
 from tests.fakes.custodians import CustodianKeys
@@ -84,6 +84,11 @@ async def why_closed(office: Office) -> str:
     return ""
 
 
+def said(used: SignedUse) -> Announced:
+    """What the tab that made a use posts with all that follows."""
+    return Announced(used, custodians.secret_of(used))
+
+
 async def verbs(office: Office) -> list[str]:
     async with office.work() as work:
         return list(await work.tx.scalars(select(schema.ledger.c.verb).order_by(schema.ledger.c.seq)))
@@ -101,12 +106,13 @@ async def test_the_letterbox_opens_once_each_of_three_custodians_has_rehearsed(o
     await propose(office, carmen, respaldo, signed)
     await office.sign_next(carmen, [respaldo])
     assert await why_closed(office) == "custody"
-    assert not await rehearse(office, signed, first, second)
-    assert await why_closed(office) == "custody"
-    assert await rehearse(office, signed, second, third)
+    for pair in ((first, second), (second, third)):
+        assert not await rehearse(office, signed, *pair)
+        assert await why_closed(office) == "custody", "the share of a pair that never met could hold anything"
+    assert await rehearse(office, signed, first, third)
     assert await why_closed(office) == ""
     expected = [Verb.SIGN_UP, Verb.SIGN_KEYS, *[Verb.INVITE_CUSTODIAN] * 3, Verb.CUSTODY, Verb.SIGN_KEYS]
-    assert await verbs(office) == [*expected, Verb.REHEARSE, Verb.REHEARSE]
+    assert await verbs(office) == [*expected, *[Verb.REHEARSE] * 3]
 
 
 async def test_in_a_trial_there_are_no_custodians(office: Office) -> None:
@@ -297,6 +303,17 @@ async def test_a_row_that_cannot_be_read_closes_the_letterbox_and_nothing_else(
         assert await custody.is_missing(context)
 
 
+async def test_custodians_whose_keys_are_gone_close_the_letterbox(office: Office) -> None:
+    """What is signed still holds, but nothing opens it any more."""
+    _, respaldo = await with_recovery_key(office)
+    assert await rehearse(office, office.unit.custody(respaldo), *office.unit.custodians)
+    assert await why_closed(office) == ""
+    async with office.work() as work:
+        table = schema.custodians
+        await work.tx.execute(update(table).where(table.c.id == office.unit.custodians[0].id).values(box="{}"))
+    assert await why_closed(office) == "custody"
+
+
 async def test_another_units_custody_in_the_row_opens_nothing(office: Office) -> None:
     """Who writes rows puts a custody there that opens with keys of his own, rehearsed by his own custodians."""
     _, respaldo = await with_recovery_key(office)
@@ -338,7 +355,7 @@ async def test_the_recovery_key_can_be_used_before_the_rehearsal(office: Office)
     used = custodians.use(office.unit.custody(respaldo), office.unit.custodians[1:], "cases", office.today)
     async with office.work() as work:
         await recovery.use(Recovery(work, AUDIT_KEY), used)
-        assert (await recovery.readable_cases(work, used, ""))["cases"] == []
+        assert (await recovery.readable_cases(work, said(used), ""))["cases"] == []
 
 
 async def test_two_custodians_give_the_units_key_to_an_officer(office: Office) -> None:
@@ -353,12 +370,12 @@ async def test_two_custodians_give_the_units_key_to_an_officer(office: Office) -
     async with office.work() as work:
         acting = Recovery(work, AUDIT_KEY)
         with pytest.raises(KeysRefused):
-            await recovery.give_unit_key(acting, used, dora.id, sealed)
+            await recovery.give_unit_key(acting, said(used), dora.id, sealed)
         await recovery.use(acting, used)
         for stranger in (respaldo.id, "unknown"):
             with pytest.raises(KeysRefused):
-                await recovery.give_unit_key(acting, used, stranger, sealed)
-        await recovery.give_unit_key(acting, used, dora.id, sealed)
+                await recovery.give_unit_key(acting, said(used), stranger, sealed)
+        await recovery.give_unit_key(acting, said(used), dora.id, sealed)
     async with office.row(dora) as context:
         assert context.officer.signs_keys
         known = await officers.credentials(context.tx, context.officer.email)
@@ -370,6 +387,22 @@ async def test_two_custodians_give_the_units_key_to_an_officer(office: Office) -
         keys.open_unit_key(known.unit_key, dora.id, office.unit.point, carmen.reading)
 
 
+async def test_who_sees_a_use_does_nothing_with_it(office: Office) -> None:
+    """Every page shows it, with its signature; only the tab that made it has the secret."""
+    _, respaldo = await with_recovery_key(office)
+    signed, pair = office.unit.custody(respaldo), office.unit.custodians[:2]
+    used = custodians.use(signed, pair, "cases", office.today)
+    async with office.work() as work:
+        await recovery.use(Recovery(work, AUDIT_KEY), used)
+        other = custodians.use(signed, pair, "cases", office.today)
+        with pytest.raises(KeysRefused):
+            await recovery.readable_cases(work, Announced(used, custodians.secret_of(other)), "")
+        for malformed in ("", "x", encode(bytes(16))):
+            with pytest.raises(Malformed):
+                await recovery.readable_cases(work, Announced(used, malformed), "")
+        assert (await recovery.readable_cases(work, said(used), ""))["cases"] == []
+
+
 async def test_a_use_authorises_its_own_purpose_on_its_own_day(office: Office) -> None:
     _, respaldo = await with_recovery_key(office)
     signed, three = office.unit.custody(respaldo), office.unit.custodians
@@ -378,7 +411,7 @@ async def test_a_use_authorises_its_own_purpose_on_its_own_day(office: Office) -
         acting = Recovery(work, AUDIT_KEY)
         await recovery.use(acting, used)
         with pytest.raises(KeysRefused):
-            await recovery.readable_cases(work, used, "")
+            await recovery.readable_cases(work, said(used), "")
     office.now += timedelta(days=2)
     stale = custodians.use(signed, three[:2], "cases", office.today - timedelta(days=2))
     async with office.work() as work:
@@ -386,7 +419,7 @@ async def test_a_use_authorises_its_own_purpose_on_its_own_day(office: Office) -
         with pytest.raises(KeysRefused):
             await recovery.use(acting, stale)
         with pytest.raises(KeysRefused):
-            await recovery.give_unit_key(acting, used, "unknown", UNIT_KEY)
+            await recovery.give_unit_key(acting, said(used), "unknown", UNIT_KEY)
 
 
 async def test_readiness_believes_no_statement_of_a_former_key(office: Office) -> None:

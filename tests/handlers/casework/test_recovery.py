@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from handlers.casework import recovery
 from handlers.casework.joining import KeysRefused
 from handlers.casework.posting import LetterRefused
-from handlers.casework.recovery import Recovery
+from handlers.casework.recovery import Announced, Recovery
+from storage import schema
 from storage.confidential.protocol.custody import SignedUse
-from storage.confidential.protocol.epochs import Change
+from storage.confidential.protocol.epochs import Change, Seal
 from storage.confidential.protocol.errors import ProtocolError, Refused
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.signatures import import_key
@@ -43,9 +45,13 @@ async def announced(desk: Desk, purpose: str = "cases") -> tuple[Keyholder, Sign
     return Keyholder("Respaldo", "recovery", kept["id"], reading, signing), used
 
 
+def said(used: SignedUse) -> Announced:
+    return Announced(used, custodians.secret_of(used))
+
+
 async def the_case(desk: Desk, used: SignedUse) -> tuple[list[Any], Access]:
     async with desk.work() as work:
-        (found,) = (await recovery.readable_cases(work, used, ""))["cases"]
+        (found,) = (await recovery.readable_cases(work, said(used), ""))["cases"]
     return found["letters"], found["access"]
 
 
@@ -55,7 +61,7 @@ async def opened_by(desk: Desk, reader: Keyholder, used: SignedUse) -> Opened:
 
 async def post(desk: Desk, used: SignedUse, written: Written, notice: str = "") -> None:
     async with desk.work() as work:
-        await recovery.hand_over(Recovery(work, AUDIT_KEY), used, written.letter, written.access, notice)
+        await recovery.hand_over(Recovery(work, AUDIT_KEY), said(used), written.letter, written.access, notice)
 
 
 async def test_two_custodians_hand_a_case_to_another_officer_and_she_answers(desk: Desk) -> None:
@@ -96,7 +102,7 @@ async def test_a_case_from_which_the_recovery_key_was_left_out_stays_closed_to_i
     await desk.accept(asker.posting(desk.unit, await desk.token(), excluded=[desk.unit.readers[1]]))
     _, used = await announced(desk)
     async with desk.work() as work:
-        assert (await recovery.readable_cases(work, used, ""))["cases"] == []
+        assert (await recovery.readable_cases(work, said(used), ""))["cases"] == []
 
 
 async def test_it_writes_nothing_but_a_hand_over_to_a_case_that_it_reads(desk: Desk) -> None:
@@ -115,6 +121,10 @@ async def test_it_writes_nothing_but_a_hand_over_to_a_case_that_it_reads(desk: D
         await post(desk, used, Written(by_dora, good.access, good.key))
     with pytest.raises(ProtocolError):
         await post(desk, used, Written(good.letter, good.access[:1], good.key))
+    seal = Seal(1, False, opened.thread.readers, ())
+    silent = reader.answer(opened, desk.unit.chain, "Solo aviso.", desk.today, kind="hand", seal=seal)
+    with pytest.raises(ProtocolError, match=r"hand\.grant"):
+        await post(desk, used, silent)
     await post(desk, used, good)
     with pytest.raises(LetterRefused, match="seq"):
         await post(desk, used, good)
@@ -142,8 +152,24 @@ async def test_cases_come_in_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     after = ""
     async with desk.work() as work:
         for _ in range(3):
-            found = await recovery.readable_cases(work, used, after)
+            found = await recovery.readable_cases(work, said(used), after)
             seen += [one["case"] for one in found["cases"]]
             after = found["after"]
     assert after == ""
     assert seen == sorted(asker.case for asker in askers)
+
+
+async def test_a_damaged_case_does_not_stop_the_others(desk: Desk) -> None:
+    askers = [Asker(TODAY) for _ in range(3)]
+    for number, asker in enumerate(askers):
+        await desk.submit(asker, f"asker {number}")
+    _, used = await announced(desk)
+    async with desk.work() as work:
+        table = schema.letters
+        await work.tx.execute(update(table).where(table.c.case_id == askers[0].case).values(letter="x"))
+        found = (await recovery.readable_cases(work, said(used), ""))["cases"]
+    assert {one["case"]: len(one["letters"]) for one in found} == {
+        askers[0].case: 0,
+        askers[1].case: 1,
+        askers[2].case: 1,
+    }

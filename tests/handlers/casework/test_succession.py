@@ -12,7 +12,7 @@ from handlers.casework import joining, succession, trust
 from handlers.casework.joining import KeysRefused
 from handlers.casework.posting import LetterRefused
 from storage import schema
-from storage.confidential import key_lists, ledger, officers
+from storage.confidential import key_lists, ledger, officers, unit_keys
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.canonical import canonical, encode
@@ -251,7 +251,7 @@ async def test_its_holder_makes_the_next_key_and_the_lists_go_on_after_the_comma
     carmen, dora = await office.found(), await office.join("Dora")
     await office.sign_next(carmen, [dora])
     async with office.row(dora) as context:  # a deputy
-        await officers.share_unit_key(context.tx, dora.id, UNIT_KEY)
+        await unit_keys.share(context.tx, dora.id, UNIT_KEY)
     former, late = office.unit.point, await office.invite("Eva")
     await post(office, carmen, succeed(office.unit, day=office.today))
 

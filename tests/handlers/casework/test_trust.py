@@ -273,16 +273,16 @@ async def test_a_look_at_the_rows_adopts_and_remembers_nothing(desk: Desk) -> No
     desk.unit.next_list()
     async with desk.work() as work:
         await desk.unit.publish(work.tx)
-        rows, custodies = await key_lists.all_lists(work.tx), await custody.all_custodies(work.tx)
-    assert trust.look(rows, custodies, unit, TODAY).chain.serial == 2
+        rows, kept = await key_lists.all_lists(work.tx), await custody.everything(work.tx)
+    assert trust.look(rows, kept, unit, TODAY).chain.serial == 2
     assert unit.floor() == lists.pin_of(desk.unit.lists[0]["list"])
     assert unit.verified is None
     with pytest.raises(trust.Closed, match="none"):
-        trust.look([], custodies, unit, TODAY)
+        trust.look([], kept, unit, TODAY)
     with pytest.raises(trust.Closed, match="adoption"):
-        trust.look(rows, custodies, UnitTrust(), TODAY)
+        trust.look(rows, kept, UnitTrust(), TODAY)
     with pytest.raises(trust.Closed, match="custody"):
-        trust.look(rows, [], unit, TODAY)
+        trust.look(rows, custody.NOTHING, unit, TODAY)
 
 
 @pytest.mark.attack
