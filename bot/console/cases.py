@@ -8,12 +8,12 @@ from aiohttp import web
 from pydantic import StringConstraints
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE, LIBRARY
 from bot.web.templating import preferred_language
 from content.library import Library
 from handlers.casework import cases
 from handlers.casework.cases import NoSuchCase
-from handlers.casework.posting import LetterRefused
 from handlers.casework.trust import Closed
 from storage.confidential.protocol.errors import ProtocolError
 
@@ -113,23 +113,15 @@ async def departure(request: web.Request) -> web.Response:
 
 
 @routes.post("/cases/{id}/letters")
+@answered
 async def answer(request: web.Request) -> web.Response:
     """Store a sealed and signed letter of an officer."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedLetter)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            context = site.officer_context(request, tx, officer)
-            state = await cases.answer(
-                context, request.match_info["id"], posted.letter, access=posted.access, bell=posted.bell
-            )
-    except NoSuchCase:
-        raise web.HTTPNotFound from None
-    except LetterRefused as error:
-        return site.conflict(error.reason)
-    except Closed:
-        return site.conflict("keys")
-    except ProtocolError:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        context = site.officer_context(request, tx, officer)
+        state = await cases.answer(
+            context, request.match_info["id"], posted.letter, access=posted.access, bell=posted.bell
+        )
     return web.json_response({"state": state.value}, status=201)
 
 

@@ -7,11 +7,10 @@ from aiohttp import web
 from pydantic import StringConstraints
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE, INSTALLATION
 from bot.web.requests import work_context
 from handlers.casework import custody, trust
-from handlers.casework.joining import KeysRefused
-from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
 
@@ -83,73 +82,55 @@ async def page(request: web.Request) -> web.Response:
 
 
 @routes.post("/custodians")
+@answered
 async def invite(request: web.Request) -> web.Response:
     """Respond with a one-time link for a custodian."""
     officer, posted = site.require_reader(request), site.posted_json(request, Name)
     installation = request.config_dict[INSTALLATION]
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            custodian_id, token = await custody.invite(site.officer_context(request, tx, officer), posted.name)
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        custodian_id, token = await custody.invite(site.officer_context(request, tx, officer), posted.name)
     link = f"{installation.public_url}{site.PATH}/custodian#{token}&u={installation.unit.pin()}"
     return web.json_response({"id": custodian_id, "link": link}, status=201)
 
 
 @routes.post("/custodians/remove")
+@answered
 async def remove(request: web.Request) -> web.Response:
     """Forget a custodian whom no recovery key in force needs."""
     officer, posted = site.require_reader(request), site.posted_json(request, OneId)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await custody.remove(site.officer_context(request, tx, officer), posted.id)
-    except KeysRefused:
-        return site.conflict("keys")
+    async with request.config_dict[DATABASE].write() as tx:
+        await custody.remove(site.officer_context(request, tx, officer), posted.id)
     return web.json_response({}, status=201)
 
 
 @routes.post("/recovery-proposal")
+@answered
 async def propose(request: web.Request) -> web.Response:
     """Store a new recovery key, for which officers vouch before a list names it."""
     officer, posted = site.require_reader(request), site.posted_json(request, Proposal)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            context = site.officer_context(request, tx, officer)
-            await custody.propose(context, posted.join, posted.proof, posted.custody)
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        context = site.officer_context(request, tx, officer)
+        await custody.propose(context, posted.join, posted.proof, posted.custody)
     return web.json_response({}, status=201)
 
 
 @routes.post("/recovery-proofs")
+@answered
 async def vouch(request: web.Request) -> web.Response:
     """Store that the officer has compared the fingerprint of a proposed recovery key."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedProof)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await custody.vouch(site.officer_context(request, tx, officer), posted.id, posted.proof)
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        await custody.vouch(site.officer_context(request, tx, officer), posted.id, posted.proof)
     return web.json_response({}, status=201)
 
 
 @routes.post("/unit-key")
+@answered
 async def share(request: web.Request) -> web.Response:
     """Let another active officer hold the unit's key."""
     officer, posted = site.require_reader(request), site.posted_json(request, SharedKey)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await custody.share_unit_key(site.officer_context(request, tx, officer), posted.id, posted.unit_key)
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        await custody.share_unit_key(site.officer_context(request, tx, officer), posted.id, posted.unit_key)
     return web.json_response({}, status=201)
 
 
@@ -163,33 +144,23 @@ async def custodian_page(request: web.Request) -> web.Response:
 
 
 @routes.post("/custodian/begin")
+@answered
 async def begin(request: web.Request) -> web.Response:
     """Respond with who is invited and the unit's lists; does not spend the link."""
     posted = site.posted_json(request, Invitation)
-    try:
-        async with request.config_dict[DATABASE].read() as tx:
-            work = work_context(request, tx)
-            found = await custody.invited(work, posted.token)
-            known = await trust.verified(tx, work.installation.unit)
-    except KeysRefused:
-        return site.conflict("token")
-    except trust.Closed:
-        return site.conflict("keys")
+    async with request.config_dict[DATABASE].read() as tx:
+        work = work_context(request, tx)
+        found = await custody.invited(work, posted.token)
+        known = await trust.verified(tx, work.installation.unit)
     body = {"id": found.id, "name": found.name, "unit": known.chain.newest["unit"], "lists": [*known.lists]}
     return web.json_response({**body, "today": work.today.isoformat()})
 
 
 @routes.post("/custodian")
+@answered
 async def register(request: web.Request) -> web.Response:
     """Spend the link and store the keys that the browser has made."""
     posted = site.posted_json(request, Registration)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await custody.register(work_context(request, tx), posted.token, posted.custodian, posted.box)
-    except KeysRefused:
-        return site.conflict("token")
-    except trust.Closed:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        await custody.register(work_context(request, tx), posted.token, posted.custodian, posted.box)
     return web.json_response({}, status=201)

@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE, INSTALLATION
 from handlers.casework import account, cases, joining
-from handlers.casework.joining import KeysRefused
 from storage.confidential.officers import Officer
 
 routes = web.RouteTableDef()
@@ -62,28 +62,24 @@ async def trust(request: web.Request) -> web.Response:
 
 
 @routes.post("/proofs")
+@answered
 async def vouch(request: web.Request) -> web.Response:
     """Store that the officer has compared the fingerprint of one who waits."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedProof)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await joining.vouch(site.officer_context(request, tx, officer), posted.id, posted.proof)
-    except KeysRefused:
-        return site.conflict("keys")
+    async with request.config_dict[DATABASE].write() as tx:
+        await joining.vouch(site.officer_context(request, tx, officer), posted.id, posted.proof)
     return web.json_response({}, status=201)
 
 
 @routes.post("/keys")
+@answered
 async def sign(request: web.Request) -> web.Response:
     """Put a list in force that the unit's key signed."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedList)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            context = site.officer_context(request, tx, officer)
-            chain = await joining.sign_list(context, posted.model_dump(mode="json", exclude={"suspended"}))
-            await account.suspend(context, chain, posted.suspended)
-    except KeysRefused:
-        return site.conflict("keys")
+    async with request.config_dict[DATABASE].write() as tx:
+        context = site.officer_context(request, tx, officer)
+        chain = await joining.sign_list(context, posted.model_dump(mode="json", exclude={"suspended"}))
+        await account.suspend(context, chain, posted.suspended)
     return web.json_response({}, status=201)
 
 

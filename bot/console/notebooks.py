@@ -5,10 +5,10 @@ from typing import Any
 from aiohttp import web
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE
 from storage.confidential import notebooks
 from storage.confidential.protocol import boxes, fields
-from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
 
@@ -21,15 +21,13 @@ class PostedNotebook(site.PostedModel):
 
 
 @routes.post("/notebook")
+@answered
 async def store(request: web.Request) -> web.Response:
     """Store the version that follows the stored one; otherwise respond with that one, to be merged."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedNotebook)
     box: Any = posted.box
-    try:
-        fields.BOX(box, "box")
-        boxes.VERSION(posted.version, "version")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    fields.BOX(box, "box")
+    boxes.VERSION(posted.version, "version")
     async with request.config_dict[DATABASE].write() as tx:
         if await notebooks.replace(tx, officer.id, posted.version, box):
             return web.json_response({}, status=201)

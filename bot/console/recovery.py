@@ -6,13 +6,12 @@ from aiohttp import web
 from pydantic import StringConstraints
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE, SECRETS
 from bot.web.requests import work_context
 from handlers.casework import recovery
 from handlers.casework.joining import KeysRefused
-from handlers.casework.posting import LetterRefused
 from handlers.casework.recovery import Announced, Recovery
-from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.database import Transaction
 
 routes = web.RouteTableDef()
@@ -89,75 +88,53 @@ async def boxes(request: web.Request) -> web.Response:
 
 
 @routes.post("/recovery/rehearsals")
+@answered
 async def rehearse(request: web.Request) -> web.Response:
     """Store a rehearsal."""
     posted = site.posted_json(request, PostedRehearsal)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            is_rehearsed = await recovery.rehearse(_recovery(request, tx), posted.model_dump())
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        is_rehearsed = await recovery.rehearse(_recovery(request, tx), posted.model_dump())
     return web.json_response({"rehearsed": is_rehearsed}, status=201)
 
 
 @routes.post("/recovery/use")
+@answered
 async def use(request: web.Request) -> web.Response:
     """Store that the recovery key is used; nothing is done with it before."""
     posted = site.posted_json(request, PostedUse)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await recovery.use(_recovery(request, tx), posted.model_dump())
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        await recovery.use(_recovery(request, tx), posted.model_dump())
     return web.json_response({}, status=201)
 
 
 @routes.post("/recovery/cases")
+@answered
 async def cases(request: web.Request) -> web.Response:
     """Respond with some cases that the recovery key reads, sealed."""
     posted = site.posted_json(request, CasesWanted)
-    try:
-        async with request.config_dict[DATABASE].read() as tx:
-            work = work_context(request, tx)
-            found = await recovery.readable_cases(work, posted.announced(), posted.after)
-    except KeysRefused:
-        return site.conflict("keys")
-    except ProtocolError:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].read() as tx:
+        work = work_context(request, tx)
+        found = await recovery.readable_cases(work, posted.announced(), posted.after)
     return web.json_response(found)
 
 
 @routes.post("/recovery/letters")
+@answered
 async def hand_over(request: web.Request) -> web.Response:
     """Store a letter with which the recovery key grants a case to officers."""
     posted = site.posted_json(request, PostedLetter)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            state = await recovery.hand_over(
-                _recovery(request, tx), posted.announced(), posted.letter, posted.access, posted.bell
-            )
-    except KeysRefused:
-        return site.conflict("keys")
-    except LetterRefused as error:
-        return site.conflict(error.reason)
-    except ProtocolError:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        state = await recovery.hand_over(
+            _recovery(request, tx), posted.announced(), posted.letter, posted.access, posted.bell
+        )
     return web.json_response({"state": state.value}, status=201)
 
 
 @routes.post("/recovery/unit-key")
+@answered
 async def give_unit_key(request: web.Request) -> web.Response:
     """Let an active officer hold the unit's key."""
     posted = site.posted_json(request, SharedKey)
-    try:
-        async with request.config_dict[DATABASE].write() as tx:
-            await recovery.give_unit_key(_recovery(request, tx), posted.announced(), posted.id, posted.unit_key)
-    except KeysRefused:
-        return site.conflict("keys")
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
+    async with request.config_dict[DATABASE].write() as tx:
+        await recovery.give_unit_key(_recovery(request, tx), posted.announced(), posted.id, posted.unit_key)
     return web.json_response({}, status=201)

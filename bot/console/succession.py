@@ -6,11 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from bot.console import site
+from bot.console.refusals import answered
 from bot.web.app_keys import DATABASE
 from handlers.casework import joining, succession
-from handlers.casework.joining import KeysRefused
 from storage.confidential.protocol import keys as protocol_keys
-from storage.confidential.protocol.errors import Malformed
 
 routes = web.RouteTableDef()
 
@@ -43,16 +42,12 @@ async def show(request: web.Request) -> web.Response:
 
 
 @routes.post("/succession")
+@answered
 async def succeed(request: web.Request) -> web.Response:
     """Store the first list of the unit's next key."""
     officer, posted = site.require_reader(request), site.posted_json(request, PostedSuccession)
     signed, unit_key = posted.model_dump(mode="json", exclude={"unit_key"}), posted.unit_key
-    try:
-        protocol_keys.UNIT_KEY(unit_key, "unit_key")
-        async with request.config_dict[DATABASE].write() as tx:
-            await succession.succeed(site.officer_context(request, tx, officer), signed, unit_key)
-    except Malformed:
-        raise web.HTTPUnprocessableEntity from None
-    except KeysRefused:
-        return site.conflict("keys")
+    protocol_keys.UNIT_KEY(unit_key, "unit_key")
+    async with request.config_dict[DATABASE].write() as tx:
+        await succession.succeed(site.officer_context(request, tx, officer), signed, unit_key)
     return web.json_response({}, status=201)

@@ -10,7 +10,7 @@ from handlers.context import WorkContext
 from storage.confidential import custody, officers, unit_keys
 from storage.confidential.custody import StoredCustodian
 from storage.confidential.ledger import Verb
-from storage.confidential.officers import OfficerState
+from storage.confidential.officers import InviteRefused, OfficerState
 from storage.confidential.protocol import custody as protocol
 from storage.confidential.protocol import fields, keys, readers, signatures
 from storage.confidential.protocol.errors import ProtocolError
@@ -77,15 +77,15 @@ async def _needed(context: OfficerContext) -> set[str]:
 
 
 async def invited(work: WorkContext, token: str) -> StoredCustodian:
-    """The custodian who was sent this token. Raises KeysRefused."""
+    """The custodian who was sent this token. Raises InviteRefused."""
     found = await custody.by_token(work.tx, token, work.now)
     if found is None:
-        raise KeysRefused
+        raise InviteRefused
     return found
 
 
 async def register(work: WorkContext, token: str, statement: Any, box: Any) -> None:
-    """Store the keys that a custodian has made, once. Raises KeysRefused, Malformed."""
+    """Store the keys that a custodian has made, once. Raises InviteRefused, KeysRefused, trust.Closed, Malformed."""
     protocol.CUSTODIAN(statement, "custodian")
     fields.BOX(box, "box")
     found = await invited(work, token)
@@ -94,7 +94,7 @@ async def register(work: WorkContext, token: str, statement: Any, box: Any) -> N
     if (statement["id"], statement["name"], statement["unit"]) != expected:
         raise KeysRefused
     if not await custody.register(work.tx, found.id, statement, box):
-        raise KeysRefused
+        raise InviteRefused
 
 
 # ---------------------------------------------------------------- the recovery key

@@ -114,13 +114,6 @@ async def register(tx: Transaction, custodian_id: str, statement: Custodian, box
     return (await tx.execute(changed.values(values).returning(table.c.id))).scalar_one_or_none() is not None
 
 
-async def restore(tx: Transaction, custodian: StoredCustodian) -> None:
-    """Store a custodian with keys, whom no link invited."""
-    values = {"id": custodian.id, "name": custodian.name}
-    made = {"statement": canonical(custodian.statement), "box": canonical(custodian.box)}
-    await tx.execute(insert(schema.custodians).values(**values, **made))
-
-
 async def remove(tx: Transaction, custodian_id: str) -> None:
     """Forget a custodian."""
     await tx.execute(delete(schema.custodians).where(schema.custodians.c.id == custodian_id))

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from sqlalchemy import insert
+
+from storage import schema
 from storage.confidential import custody as stored
 from storage.confidential.protocol import boxes, custody
 from storage.confidential.protocol.boxes import Box
-from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol.canonical import canonical, encode
 from storage.confidential.protocol.custody import Custodian, KeptKeys, SignedCustody, SignedRehearsal, SignedUse
 from storage.confidential.protocol.signatures import PrivateKey, export_key, import_key, point_of, sign
 from storage.database import Transaction
@@ -36,8 +39,8 @@ class CustodianKeys:
     async def register(self, tx: Transaction, unit: str) -> None:
         """Store this custodian as if they had used their link; once."""
         if self.id not in [one.id for one in await stored.all_custodians(tx)]:
-            values = {"id": self.id, "name": self.name, "statement": self.statement(unit), "box": self.box(unit)}
-            await stored.restore(tx, stored.StoredCustodian(**values))  # type: ignore[arg-type]
+            made = {"statement": canonical(self.statement(unit)), "box": canonical(self.box(unit))}
+            await tx.execute(insert(schema.custodians).values(id=self.id, name=self.name, **made))
 
 
 def three() -> list[CustodianKeys]:

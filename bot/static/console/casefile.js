@@ -1,15 +1,12 @@
 // The letters of one case: verified and compared with the notebook, opened with this officer's key, and the next one.
 
-import { encode } from "../sealing/canonical.js";
 import { baseGrant, nextSeal } from "../sealing/epochs.js";
 import { WrongKey } from "../sealing/errors.js";
-import { ASKER } from "../sealing/fields.js";
-import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
-import { sealLetter } from "../sealing/letters.js";
+import { openAccess } from "../sealing/keys.js";
 import { askerSigning, caseOf, extend, laneOf, openThread } from "../sealing/threads.js";
+import { sealLetterOf } from "./letter.js";
 import { checkRemembered, fetchThread, notebook } from "./notebook.js";
 import { post, UserError, verifying } from "./page.js";
-import { today } from "./trust.js";
 import { keys } from "./vault.js";
 
 const STATES = { close: "closed", answer: "answered", question: "asked_back" }; // by the kind of a letter
@@ -69,39 +66,8 @@ export const sealed = (opened, chain, written, isInForce) =>
 async function sealNext({ thread, key, contents, seen }, chain, { kind, text, change = {} }, isInForce) {
   const { id, signing } = keys();
   const seal = nextSeal(thread, chain, id, { seen, floor: notebook().list.serial, isInForce, change });
-  const newKey = seal.isGrant ? newCaseKey() : key;
-  const context = await contextOf(thread, chain, seal, newKey, kind);
-  const before = seal.isGrant ? encode(key) : "";
-  const letter = await sealLetter(newKey, context, { text, fields: {}, before, bell: "" }, signing.privateKey);
-  const access = seal.isGrant ? await accessRows(thread, chain, seal, newKey) : [];
-  return { letter, access, bell: contents[0].bell, key: newKey };
-}
-
-async function contextOf(thread, chain, { epoch, isGrant, readers, excluded }, key, kind) {
-  const place = { case: caseOf(thread), lane: laneOf(thread) };
-  const grant = { commit: await commit(key, place.case, place.lane, epoch), readers, excluded, asker: null };
-  return {
-    v: 2,
-    suite: 1,
-    ...place,
-    seq: thread.letters.length + 1,
-    epoch,
-    kind,
-    author: keys().id,
-    list: chain.serial,
-    listhash: chain.hashes.get(chain.serial),
-    day: today(),
-    previous: last(thread.hashes),
-    grant: isGrant ? grant : null,
-    lost: [],
-  };
-}
-
-function accessRows(thread, chain, { epoch, readers }, key) {
-  const points = readers.map((id) => [id, chain.byId.get(id).join.reading]);
-  const asker = [ASKER, thread.grants[0].grant.asker.reading];
-  const place = [caseOf(thread), laneOf(thread), epoch];
-  return Promise.all([...points, asker].map(([reader, point]) => sealAccess(key, point, ...place, reader)));
+  const made = await sealLetterOf({ id, signing }, { thread, key }, chain, seal, { kind, text });
+  return { ...made, bell: contents[0].bell };
 }
 
 // The case with a letter more, which this officer has just sent.

@@ -1,17 +1,15 @@
 // What custodians do with the keys that they have opened: each case that the recovery key reads is verified and handed
 // to an officer, in a letter of the recovery key that grants the officer the next epoch.
 
-import { encode } from "../sealing/canonical.js";
 import { nextSeal } from "../sealing/epochs.js";
-import { Altered, Expired, WrongKey } from "../sealing/errors.js";
-import { ASKER } from "../sealing/fields.js";
-import { commit, newCaseKey, openAccess, sealAccess } from "../sealing/keys.js";
-import { parseLetter, sealLetter } from "../sealing/letters.js";
-import { checkInForce } from "../sealing/lists.js";
+import { Altered, WrongKey } from "../sealing/errors.js";
+import { openAccess } from "../sealing/keys.js";
+import { parseLetter } from "../sealing/letters.js";
 import { barred, caseOf, checkThread, excludedOf, laneOf, openThread, readersOf } from "../sealing/threads.js";
 import { folio } from "./findings.js";
+import { sealLetterOf } from "./letter.js";
 import { phrase, post, UserError, verifying } from "./page.js";
-import { today } from "./trust.js";
+import { holdsToday } from "./trust.js";
 
 const last = (list) => list[list.length - 1];
 
@@ -58,44 +56,14 @@ async function handOver(hand, { case: caseId, letters, access }) {
   throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock" }[body?.error] ?? "failed");
 }
 
-function isInForce(chain) {
-  try {
-    checkInForce(chain.newest, today());
-    return true;
-  } catch (error) {
-    if (error instanceof Expired) return false;
-    throw error;
-  }
-}
-
 async function sealed({ chain, to, recovery, keys }, thread, key) {
-  const [id, newKey] = [caseOf(thread), newCaseKey()];
   if ([...excludedOf(thread), ...barred(thread, chain)].includes(to.join.id)) throw new UserError("given_excluded");
   return verifying("altered_case", async () => {
-    const change = { added: [to.join.id] };
-    const seal = nextSeal(thread, chain, recovery, { seen: 0, floor: chain.serial, isInForce: isInForce(chain), change });
-    const { epoch, readers, excluded } = seal;
-    const context = {
-      v: 2,
-      suite: 1,
-      case: id,
-      lane: "talk",
-      seq: thread.letters.length + 1,
-      epoch,
-      kind: "hand",
-      author: recovery,
-      list: chain.serial,
-      listhash: chain.hashes.get(chain.serial),
-      day: today(),
-      previous: last(thread.hashes),
-      grant: { commit: await commit(newKey, id, "talk", epoch), readers, excluded, asker: null },
-      lost: [],
-    };
-    const content = { text: phrase("given_text", { name: to.join.name }), fields: {}, before: encode(key), bell: "" };
-    const letter = await sealLetter(newKey, context, content, keys.signing.privateKey);
-    const points = readers.map((reader) => [reader, chain.byId.get(reader).join.reading]);
-    const asker = [ASKER, thread.grants[0].grant.asker.reading];
-    const rows = [...points, asker].map(([reader, point]) => sealAccess(newKey, point, id, "talk", epoch, reader));
-    return { letter, access: await Promise.all(rows) };
+    const rule = { seen: 0, floor: chain.serial, isInForce: holdsToday(chain), change: { added: [to.join.id] } };
+    const seal = nextSeal(thread, chain, recovery, rule);
+    const text = phrase("given_text", { name: to.join.name });
+    const author = { id: recovery, signing: keys.signing };
+    const { letter, access } = await sealLetterOf(author, { thread, key }, chain, seal, { kind: "hand", text });
+    return { letter, access };
   });
 }

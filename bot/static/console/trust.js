@@ -74,16 +74,17 @@ export async function remember(entry, dropped = []) {
 }
 
 // Whether a new epoch may be granted under the newest list; refuses to write by a wrong clock.
-export async function isInForce() {
-  return verifying("altered_list", () => {
-    try {
-      checkInForce(newest.newest, today());
-      return true;
-    } catch (error) {
-      if (error instanceof Expired) return false;
-      throw error;
-    }
-  });
+export const isInForce = () => verifying("altered_list", () => holdsToday(newest));
+
+// The same of any chain; throws WrongClock.
+export function holdsToday(chain) {
+  try {
+    checkInForce(chain.newest, today());
+    return true;
+  } catch (error) {
+    if (error instanceof Expired) return false;
+    throw error;
+  }
 }
 
 // This device's clock may be off by one day from the server's.

@@ -15,6 +15,7 @@ from storage import schema
 from storage.confidential import custody as stored
 from storage.confidential import officers
 from storage.confidential.ledger import Verb
+from storage.confidential.officers import InviteRefused
 from storage.confidential.protocol import boxes, keys, lists
 from storage.confidential.protocol import custody as protocol
 from storage.confidential.protocol.canonical import canonical, encode
@@ -244,16 +245,16 @@ async def test_a_custodians_link_is_used_once_for_its_own_name_and_within_a_week
             with pytest.raises(KeysRefused):
                 await custody.register(work, token, statement, one.box(unit))
     async with office.work() as work:
-        with pytest.raises(KeysRefused):
+        with pytest.raises(InviteRefused):
             await custody.register(work, "unknown", one.statement(unit), one.box(unit))
         await custody.register(work, token, one.statement(unit), one.box(unit))
-        with pytest.raises(KeysRefused):
+        with pytest.raises(InviteRefused):
             await custody.register(work, token, one.statement(unit), one.box(unit))
     async with office.row(carmen) as context:
         _, late = await custody.invite(context, "Archivo")
     office.now += timedelta(days=7)
     async with office.work() as work:
-        with pytest.raises(KeysRefused):
+        with pytest.raises(InviteRefused):
             await custody.invited(work, late)
 
 
