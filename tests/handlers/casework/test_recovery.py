@@ -19,7 +19,7 @@ from tests.fakes import custodians
 from tests.fakes.asker import Asker
 from tests.fakes.correspondence import Opened, Written
 from tests.fakes.letterbox import AUDIT_KEY, TODAY
-from tests.fakes.unit import Keyholder
+from tests.fakes.unit import Keyholder, new_id
 from tests.handlers.casework.desk import Desk
 
 pytestmark = pytest.mark.attack
@@ -98,11 +98,16 @@ async def test_who_has_left_gets_no_key_from_the_recovery_key(desk: Desk) -> Non
 
 
 async def test_a_case_from_which_the_recovery_key_was_left_out_stays_closed_to_it(desk: Desk) -> None:
-    asker = Asker(TODAY)
+    asker, other = Asker(TODAY), Asker(TODAY)
     await desk.accept(asker.posting(desk.unit, await desk.token(), excluded=[desk.unit.readers[1]]))
-    _, used = await announced(desk)
+    await desk.submit(other, "beto")
+    reader, used = await announced(desk)
+    written = reader.answer(await opened_by(desk, reader, used), desk.unit.chain, "", desk.today, kind="hand")
+    moved: Any = {**written.letter, "context": {**written.letter["context"], "case": asker.case}}
+    with pytest.raises(KeysRefused):
+        await post(desk, used, Written(moved, written.access, written.key))
     async with desk.work() as work:
-        assert (await recovery.readable_cases(work, said(used), ""))["cases"] == []
+        assert [one["case"] for one in (await recovery.readable_cases(work, said(used), ""))["cases"]] == [other.case]
 
 
 async def test_it_writes_nothing_but_a_hand_over_to_a_case_that_it_reads(desk: Desk) -> None:
@@ -116,6 +121,9 @@ async def test_it_writes_nothing_but_a_hand_over_to_a_case_that_it_reads(desk: D
     answer = reader.answer(opened, desk.unit.chain, "Puedes firmar.", desk.today, kind="answer", change=change)
     with pytest.raises(ProtocolError):
         await post(desk, used, answer)
+    elsewhere: Any = {**good.letter, "context": {**good.letter["context"], "case": new_id()}}
+    with pytest.raises(KeysRefused):
+        await post(desk, used, Written(elsewhere, good.access, good.key))
     by_dora: Any = {**good.letter, "context": {**good.letter["context"], "author": dora.id}}
     with pytest.raises(ProtocolError):
         await post(desk, used, Written(by_dora, good.access, good.key))
