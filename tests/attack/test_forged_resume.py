@@ -9,16 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page
 
-from content.library import Library
 from storage import schema
 from storage.confidential import cases
 from storage.confidential.protocol import letters
 from storage.confidential.protocol.canonical import canonical
 from storage.confidential.protocol.epochs import Change
-from storage.database import open_database
 from tests.attack.model import browser as pages
 from tests.attack.model.browser import Posts
-from tests.attack.model.host import Account, Host, running
+from tests.attack.model.host import Account, Host
 from tests.attack.model.keyring import access_row
 from tests.attack.model.rows import put
 from tests.fakes.asker import Asker
@@ -75,11 +73,8 @@ class Story:
 
 
 @pytest.fixture
-async def story(sqlite_url: str, library: Library) -> AsyncIterator[Story]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as host:
-        yield await Story(host).begin()
-    await database.close()
+async def story(sqlite_host: Host) -> Story:
+    return await Story(sqlite_host).begin()
 
 
 @pytest.fixture

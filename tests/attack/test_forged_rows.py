@@ -12,7 +12,6 @@ import pytest
 from playwright.async_api import Browser, Page, Route
 from sqlalchemy import delete
 
-from content.library import Library
 from handlers.casework.cases import folio
 from storage import schema
 from storage.confidential import cases
@@ -22,10 +21,9 @@ from storage.confidential.protocol.epochs import Seal
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.signatures import PrivateKey
-from storage.database import open_database
 from tests.attack.model import browser as pages
 from tests.attack.model.browser import Posts, replace_all, take_out
-from tests.attack.model.host import Account, Host, running
+from tests.attack.model.host import Account, Host
 from tests.attack.model.keyring import access_row
 from tests.attack.model.officer import OfficerPage
 from tests.attack.model.rows import put
@@ -126,11 +124,8 @@ def texts(key: bytes, written: Sequence[Letter]) -> list[str]:
 
 
 @pytest.fixture
-async def story(sqlite_url: str, library: Library) -> AsyncIterator[Story]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as host:
-        yield await Story(host).begin()
-    await database.close()
+async def story(sqlite_host: Host) -> Story:
+    return await Story(sqlite_host).begin()
 
 
 @pytest.fixture

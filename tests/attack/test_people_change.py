@@ -7,7 +7,7 @@ and then shows as well that the test misses each protection; `ATTACK_SEED` begin
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.letters import Letter
 from storage.confidential.protocol.lists import Chain
 from storage.confidential.protocol.threads import Thread
-from storage.database import Database, open_database
+from storage.database import open_database
 from tests.attack.matrix.changes import Episode, Unexpected
 from tests.attack.model.host import Host, running
 from tests.fakes import correspondence
@@ -34,12 +34,6 @@ pytestmark = pytest.mark.attack
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "0"))
 SHORT = 3.0  # seconds in the run of all tests
 SEED = int(os.environ.get("ATTACK_SEED", datetime.now(UTC).strftime("%y%m%d0000")))
-
-
-@pytest.fixture
-async def host(database: Database, library: Library) -> AsyncIterator[Host]:
-    async with running(database, library) as host:
-        yield host
 
 
 async def play(host: Host, seed: int, seconds: float) -> int:

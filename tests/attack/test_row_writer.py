@@ -7,7 +7,7 @@ that the writer finds what is not protected (in less than a minute each); `ATTAC
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
@@ -17,11 +17,9 @@ from unittest.mock import patch
 import pytest
 from playwright.async_api import Browser
 
-from content.library import Library
 from storage.confidential.protocol.epochs import Seal
 from storage.confidential.protocol.threads import Thread
-from storage.database import Database, open_database
-from tests.attack.model.host import Host, running
+from tests.attack.model.host import Host
 from tests.attack.model.operated import operated
 from tests.attack.model.running import play
 
@@ -31,20 +29,6 @@ SECONDS = float(os.environ.get("ATTACK_SECONDS", "0"))
 SHORT, ONE_EPISODE = 3.0, 0.1  # seconds in the run of all tests
 SEED = int(os.environ.get("ATTACK_SEED", datetime.now(UTC).strftime("%y%m%d0000")))
 PROTOCOL, PAGES = "storage.confidential.protocol", "tests.attack.model"
-
-
-@pytest.fixture
-async def host(database: Database, library: Library) -> AsyncIterator[Host]:
-    async with running(database, library) as host:
-        yield host
-
-
-@pytest.fixture
-async def sqlite_host(sqlite_url: str, library: Library) -> AsyncIterator[Host]:
-    database = open_database(sqlite_url)
-    async with running(database, library) as host:
-        yield host
-    await database.close()
 
 
 async def test_a_writer_of_rows_gains_nothing(host: Host) -> None:

@@ -23,6 +23,7 @@ from bot.web import letterbox
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import Pages
 from content.library import Library
+from handlers.casework import trust
 from handlers.context import Installation
 from storage.confidential import key_lists, officers, routes
 from storage.confidential.officers import OfficerState, ReaderKeys, Role
@@ -85,9 +86,9 @@ class Office:
         self.app = web.Application()
         self.app[DATABASE], self.app[LIBRARY], self.app[SECRETS] = database, library, SECRET
         self.app[CLOCK] = lambda: self.now
-        trust = UnitTrust(secrets)
+        adopted = UnitTrust(secrets)
         self.app[INSTALLATION] = Installation(
-            ZONE, "http://127.0.0.1:8080", SECRET.route, 10, draw_key=bytes(32), unit=trust
+            ZONE, "http://127.0.0.1:8080", SECRET.route, 10, draw_key=bytes(32), unit=adopted
         )
         self.app[PAGES] = Pages(library)
         letterbox.attach(self.app)
@@ -155,6 +156,14 @@ class Office:
         unit = await self.stored_unit()
         self.trust.adopt(unit.point, lists.pin_of(unit.newest["list"]))
         return unit
+
+    async def takes_queries(self) -> bool:
+        """Whether the letterbox is open."""
+        async with self.database.read() as tx:
+            try:
+                return bool(await trust.in_force(tx, self.trust, self.today))
+            except trust.Closed:
+                return False
 
     # ------------------------------------------------------------ askers
 
