@@ -17,8 +17,8 @@ from storage.confidential.ledger import Verb
 from storage.confidential.officers import InviteRefused
 from storage.confidential.protocol import boxes
 from storage.confidential.protocol import custody as protocol
-from storage.confidential.protocol.canonical import canonical
-from storage.confidential.protocol.errors import Altered, Refused
+from storage.confidential.protocol.canonical import canonical, encode
+from storage.confidential.protocol.errors import Altered, Malformed, Refused
 from storage.confidential.protocol.signatures import export_key, sign
 from tests.fakes import custodians
 from tests.fakes.custodians import CustodianKeys
@@ -128,7 +128,7 @@ async def test_a_list_adds_no_recovery_key_without_its_custody_and_changes_no_cu
         assert len((await trust.verified(work.tx, office.installation.unit)).lists) == before
 
 
-FAULTS = ("another unit", "stranger", "role", "known", "proof", "unregistered", "unsigned")
+FAULTS = ("another unit", "stranger", "role", "known", "proof", "proof of another", "unregistered", "unsigned")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -153,6 +153,8 @@ async def test_a_proposal_that_does_not_fit_is_refused(office: Office, fault: st
         join, proof = known["join"], known["proofs"][0]
     elif fault == "proof":
         proof = {**proof, "signature": carmen.prove(join)["signature"]}
+    elif fault == "proof of another":
+        proof = {**proof, "id": carmen.id}
     elif fault == "unregistered":
         twin = Unit(office.unit.readers, office.unit.signing)
         made = twin.custody(new)
@@ -175,6 +177,78 @@ async def test_only_who_holds_the_units_key_invites_proposes_and_shares(office: 
             await custody.invite(context, "Alguien")
         with pytest.raises(KeysRefused):
             await custody.share_unit_key(context, dora.id, UNIT_KEY)
+
+
+async def with_proposal(office: Office) -> tuple[Keyholder, Keyholder, Keyholder]:
+    """Carmen, Dora, and a recovery key that waits for an officer's proof; Eva has left."""
+    carmen, _ = await with_recovery_key(office)
+    dora, eva = await office.join("Dora"), await office.join("Eva")
+    for one in (dora, eva):
+        await office.vouch(carmen, one)
+        await office.sign_next(carmen, [one])
+    await office.sign_next(carmen, ending=[eva])
+    new = Keyholder("Respaldo 2", "recovery")
+    await propose(office, carmen, new, office.unit.custody(new))
+    return carmen, dora, new
+
+
+@pytest.mark.parametrize("fault", ["another id", "another key", "another statement", "unknown key", "in force"])
+async def test_a_proof_that_does_not_fit_vouches_for_nothing(office: Office, fault: str) -> None:
+    carmen, dora, new = await with_proposal(office)
+    join = new.join(office.unit.point)
+    proof, recovery_id = dora.prove(join), new.id
+    if fault == "another id":
+        proof = {**proof, "id": carmen.id}
+    elif fault == "another key":
+        proof = {**proof, "signature": carmen.prove(join)["signature"]}
+    elif fault == "another statement":
+        proof = dora.prove({**join, "name": "Otro"})
+    elif fault == "unknown key":
+        recovery_id = dora.id
+    else:
+        assert office.unit.recovery is not None
+        recovery_id = office.unit.recovery.id
+        proof = dora.prove(office.unit.recovery.join(office.unit.point))
+    async with office.row(dora) as context:
+        with pytest.raises(KeysRefused):
+            await custody.vouch(context, recovery_id, proof)
+        assert len((await custody.view(context))["proposal"]["proofs"]) == 1
+
+
+@pytest.mark.parametrize("who", ["Eva", "nobody"])
+async def test_who_is_no_active_officer_vouches_for_no_recovery_key(office: Office, who: str) -> None:
+    carmen, _, new = await with_proposal(office)
+    stranger = Keyholder("Fulana")
+    if who == "Eva":
+        (entry,) = [one for one in office.unit.newest["list"]["readers"] if one["join"]["name"] == "Eva"]
+        stranger = replace(stranger, id=entry["join"]["id"])
+    async with office.row(carmen) as context:
+        acting = replace(context, officer=replace(context.officer, id=stranger.id))
+        with pytest.raises(KeysRefused):
+            await custody.vouch(acting, new.id, stranger.prove(new.join(office.unit.point)))
+
+
+async def test_vouching_and_sharing_are_in_the_ledger_and_a_malformed_key_is_shared_with_no_one(office: Office) -> None:
+    carmen, dora, new = await with_proposal(office)
+    async with office.row(dora) as context:
+        await custody.vouch(context, new.id, dora.prove(new.join(office.unit.point)))
+    assert (await verbs(office))[-1] == Verb.VOUCH
+    async with office.row(carmen) as context:
+        for malformed in ("", "x", encode(bytes(20)), encode(bytes(400))):
+            with pytest.raises(Malformed):
+                await custody.share_unit_key(context, dora.id, malformed)
+        await custody.share_unit_key(context, dora.id, UNIT_KEY)
+        with pytest.raises(KeysRefused):
+            await custody.share_unit_key(context, dora.id, UNIT_KEY)
+    assert (await verbs(office))[-1] == Verb.SHARE_UNIT_KEY
+
+
+async def test_before_there_is_a_list_nothing_is_missing_and_nothing_is_shown(office: Office) -> None:
+    _, carmen = await office.invite("Carmen", "admin")
+    async with office.row(carmen) as context:
+        assert not await custody.is_missing(context)
+        shown = await custody.view(context)
+    assert (shown["proposal"], shown["custody"], shown["custodians"]) == (None, None, [])
 
 
 async def test_a_custodians_link_is_used_once_for_its_own_name_and_within_a_week(office: Office) -> None:
