@@ -13,6 +13,7 @@ from handlers.casework.joining import KeysRefused
 from handlers.casework.recovery import Recovery
 from storage import schema
 from storage.confidential import custody as stored
+from storage.confidential import key_lists
 from storage.confidential.ledger import Verb
 from storage.confidential.officers import InviteRefused
 from storage.confidential.protocol import boxes
@@ -329,6 +330,38 @@ async def test_custodians_whose_keys_are_gone_close_the_letterbox(office: Office
     async with office.work() as work:
         table = schema.custodians
         await work.tx.execute(update(table).where(table.c.id == office.unit.custodians[0].id).values(box="{}"))
+    assert await why_closed(office) == "custody"
+
+
+@pytest.mark.parametrize("what", ["shares", "custodians", "signature", "recovery"])
+async def test_a_custody_that_was_altered_closes_the_letterbox(office: Office, what: str) -> None:
+    """The rehearsals beside it are true, and are still there."""
+    carmen, respaldo = await with_recovery_key(office)
+    signed: Any = office.unit.custody(respaldo)
+    assert await rehearse(office, signed, *office.unit.custodians)
+    other: Any = office.unit.custody(Keyholder("Otro", "recovery"))
+    made = {"custody": {**signed["custody"]}, "signature": signed["signature"]}
+    if what == "signature":
+        made["signature"] = other["signature"]
+    elif what == "custodians":
+        first, *rest = signed["custody"]["custodians"]
+        made["custody"]["custodians"] = [{**first, "name": "Quien sea"}, *rest]
+    else:
+        made["custody"][what] = other["custody"][what]
+    async with office.work() as work:
+        await work.tx.execute(update(schema.custodies).values(body=canonical(made)))
+    assert await why_closed(office) == "custody"
+    async with office.row(carmen) as context:
+        assert (await custody.view(context))["custody"] is None
+
+
+async def test_a_list_with_other_custodians_than_the_custody_takes_no_query(office: Office) -> None:
+    """No honest server stores one; the unit's key could still sign it."""
+    _, respaldo = await with_recovery_key(office)
+    assert await rehearse(office, office.unit.custody(respaldo), *office.unit.custodians)
+    office.unit.lists.append(office.unit.sign({**office.unit.next_keys(day=office.today), "custodians": ["Quien sea"]}))
+    async with office.work() as work:
+        await key_lists.add(work.tx, office.unit.newest)
     assert await why_closed(office) == "custody"
 
 
