@@ -1,7 +1,6 @@
 """Custodians of the recovery key: how the letterbox opens, what closes it again, and what invented rows achieve."""
 
 from dataclasses import replace
-from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
@@ -15,14 +14,11 @@ from storage import schema
 from storage.confidential import custody as stored
 from storage.confidential import key_lists
 from storage.confidential.ledger import Verb
-from storage.confidential.officers import InviteRefused
-from storage.confidential.protocol import boxes
 from storage.confidential.protocol import custody as protocol
 from storage.confidential.protocol.canonical import canonical, encode
 from storage.confidential.protocol.errors import Altered, Malformed, Refused
 from storage.confidential.protocol.signatures import export_key, sign
 from tests.fakes import custodians
-from tests.fakes.custodians import CustodianKeys
 from tests.fakes.letterbox import AUDIT_KEY
 from tests.fakes.unit import Keyholder, Unit
 from tests.handlers.casework.custody_steps import (
@@ -66,6 +62,8 @@ async def test_in_a_trial_there_are_no_custodians(office: Office) -> None:
     office.unit.readers = [carmen, Keyholder("Respaldo", "recovery")]
     await office.accept_invite(token, carmen, office.keys(carmen, UNIT_KEY), office.unit.first_list(office.today))
     assert await why_closed(office) == ""
+    async with office.row(carmen) as context:
+        assert not await custody.is_missing(context)
 
 
 async def test_a_second_officer_vouches_for_a_new_recovery_key(office: Office) -> None:
@@ -100,15 +98,6 @@ async def test_each_pair_opens_the_keys_and_none_alone(office: Office) -> None:
             if other is not one:  # who knows the other's id, and tries with the own key alone
                 with pytest.raises(Altered):
                     custodians.open_with(signed, [one, replace(other, reading=one.reading)])
-
-
-async def test_no_custodian_key_opens_with_another_code(office: Office) -> None:
-    carmen = await found_alone(office)
-    one, other, _ = await invite_three(office, carmen)
-    statement, box = one.statement(office.unit.point), one.box(office.unit.point)
-    key = boxes.derive(other.code, "custodian")
-    with pytest.raises(Altered):
-        protocol.unwrap_custodian(key, box, statement)
 
 
 # ---------------------------------------------------------------- refused
@@ -252,38 +241,28 @@ async def test_before_there_is_a_list_nothing_is_missing_and_nothing_is_shown(of
     assert (shown["proposal"], shown["custody"], shown["custodians"]) == (None, None, [])
 
 
-async def test_a_custodians_link_is_used_once_for_its_own_name_and_within_a_week(office: Office) -> None:
-    carmen = await found_alone(office)
+async def test_a_new_proposal_replaces_the_one_before_and_no_key_in_force(office: Office) -> None:
+    carmen, respaldo = await with_recovery_key(office)
+    first, second = Keyholder("Respaldo 2", "recovery"), Keyholder("Respaldo 3", "recovery")
+    for new in (first, second):
+        await propose(office, carmen, new, office.unit.custody(new))
+    async with office.work() as work:
+        assert {one.recovery for one in await stored.all_custodies(work.tx)} == {respaldo.id, second.id}
+
+
+async def test_the_units_key_is_shared_with_active_officers_alone(office: Office) -> None:
+    carmen, dora, _ = await with_proposal(office)
+    (eva,) = [one["join"]["id"] for one in office.unit.newest["list"]["readers"] if one["join"]["name"] == "Eva"]
+    waiting = await office.join("Fe")
     async with office.row(carmen) as context:
-        custodian_id, token = await custody.invite(context, "Notaría 7")
-    unit, one = office.unit.point, CustodianKeys("Notaría 7", custodian_id)
-    wrong = [CustodianKeys("Otra", custodian_id), CustodianKeys("Notaría 7")]
-    for statement in (*(each.statement(unit) for each in wrong), one.statement(Unit([carmen]).point)):
-        async with office.work() as work:
+        for refused in (eva, waiting.id, Keyholder("Fulana").id):
             with pytest.raises(KeysRefused):
-                await custody.register(work, token, statement, one.box(unit))
-    async with office.work() as work:
-        with pytest.raises(InviteRefused):
-            await custody.register(work, "unknown", one.statement(unit), one.box(unit))
-        await custody.register(work, token, one.statement(unit), one.box(unit))
-        with pytest.raises(InviteRefused):
-            await custody.register(work, token, one.statement(unit), one.box(unit))
-    async with office.row(carmen) as context:
-        _, late = await custody.invite(context, "Archivo")
-    office.now += timedelta(days=7)
-    async with office.work() as work:
-        with pytest.raises(InviteRefused):
-            await custody.invited(work, late)
-
-
-async def test_a_custodian_who_is_needed_cannot_be_removed(office: Office) -> None:
-    carmen, _ = await with_recovery_key(office)
-    async with office.row(carmen) as context:
-        extra, _ = await custody.invite(context, "De sobra")
-        await custody.remove(context, extra)
-        with pytest.raises(KeysRefused):
-            await custody.remove(context, office.unit.custodians[0].id)
-        assert len((await custody.view(context))["custodians"]) == 3
+                await custody.share_unit_key(context, refused, UNIT_KEY)
+        table = schema.officers
+        for officer_id, state in ((dora.id, "suspended"), (eva, "active"), (waiting.id, "active")):
+            await context.tx.execute(update(table).where(table.c.id == officer_id).values(state=state))
+            with pytest.raises(KeysRefused):
+                await custody.share_unit_key(context, officer_id, UNIT_KEY)
 
 
 # ---------------------------------------------------------------- invented rows

@@ -12,7 +12,7 @@ from handlers.casework.recovery import Announced, Recovery
 from storage import schema
 from storage.confidential.protocol.custody import SignedUse
 from storage.confidential.protocol.epochs import Change, Seal
-from storage.confidential.protocol.errors import ProtocolError, Refused
+from storage.confidential.protocol.errors import Malformed, ProtocolError, Refused
 from storage.confidential.protocol.keys import Access
 from storage.confidential.protocol.signatures import import_key
 from tests.fakes import custodians
@@ -121,6 +121,9 @@ async def test_it_writes_nothing_but_a_hand_over_to_a_case_that_it_reads(desk: D
     answer = reader.answer(opened, desk.unit.chain, "Puedes firmar.", desk.today, kind="answer", change=change)
     with pytest.raises(ProtocolError):
         await post(desk, used, answer)
+    malformed: Any = [{"access": "x"}]
+    with pytest.raises(Malformed):
+        await post(desk, used, Written(good.letter, malformed, good.key))
     elsewhere: Any = {**good.letter, "context": {**good.letter["context"], "case": new_id()}}
     with pytest.raises(KeysRefused):
         await post(desk, used, Written(elsewhere, good.access, good.key))
