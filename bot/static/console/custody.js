@@ -11,7 +11,9 @@ import {
   activeOfficers, changesOf, checkProposal, isReady, namesOf, neededProofs, newBackup, pairNames, standingOf,
 } from "./backup.js";
 import { signsNext } from "./keys.js";
-import { $, busy, filled, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
+import {
+  $, busy, filled, main, phrase, post, readable, show, showMessage, showVerified, UserError, verifying,
+} from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, refresh, today } from "./trust.js";
 import { nextList } from "./unit.js";
@@ -28,29 +30,24 @@ export function wire() {
   shown = JSON.parse(main().dataset.custody);
   $("#invite").addEventListener("submit", (event) => act(event, $("#invite-says"), invite));
   $("#create").addEventListener("submit", (event) => act(event, $("#create-says"), create));
-  withKeys(showVerified);
+  withKeys(showState);
 }
 
 document.addEventListener("console:locked", () => {
   links.clear();
   if (main().dataset.page !== "custody") return;
   show($("#verified"), false);
-  withKeys(showVerified);
+  withKeys(showState);
 });
 
-async function showVerified() {
-  try {
+const showState = () =>
+  showVerified(async () => {
     const chain = await refresh();
     const standing = await showStanding(chain);
     await showCustodians(chain, standing?.custody);
     await showProposal(chain);
     showHolders(chain);
-    show($("#verified"), true);
-  } catch (error) {
-    show($("#verified"), false);
-    showMessage($("#says"), error.key ?? "failed");
-  }
-}
+  });
 
 function act(event, alert, work) {
   event.preventDefault();

@@ -5,7 +5,9 @@ import { isActive, isOfficer, unitFingerprint } from "../sealing/lists.js";
 import { JOIN, prove, spokenFingerprint } from "../sealing/readers.js";
 import { verify } from "../sealing/signatures.js";
 import { noteOwnList } from "./changes.js";
-import { $, busy, filled, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
+import {
+  $, busy, filled, main, phrase, post, readable, show, showMessage, showVerified, UserError, verifying,
+} from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, isInForce, refresh, today } from "./trust.js";
 import { adoptCommand, nextList } from "./unit.js";
@@ -39,27 +41,22 @@ async function ownFingerprint() {
 
 export function wire() {
   $("#renew").addEventListener("submit", (event) => act(event, () => signNext({})));
-  withKeys(showVerified);
+  withKeys(showState);
 }
 
 document.addEventListener("console:locked", () => {
   if (main().dataset.page !== "keys") return;
   show($("#verified"), false);
-  withKeys(showVerified);
+  withKeys(showState);
 });
 
-async function showVerified() {
-  try {
+const showState = () =>
+  showVerified(async () => {
     const chain = await refresh();
     await showList(chain);
     showReaders(chain);
     await showWaiting(chain);
-    show($("#verified"), true);
-  } catch (error) {
-    show($("#verified"), false);
-    showMessage($("#says"), error.key ?? "failed");
-  }
-}
+  });
 
 // The holder's key may be that of another unit: of the former one, or of one that is not believed yet.
 export const signsNext = ({ newest }) => keys().unitKey?.point === newest.unit;

@@ -53,6 +53,18 @@ export async function busy(form, alert, work) {
   }
 }
 
+// Shows what `work` verified, or why not. An officer may have left the page meanwhile: the next one is never touched.
+export async function showVerified(work) {
+  const [section, says] = [$("#verified"), $("#says")];
+  try {
+    await work();
+    show(section, true);
+  } catch (error) {
+    show(section, false);
+    showMessage(says, error.key ?? "failed");
+  }
+}
+
 // An error with the key of the phrase that explains it to the officer, and the values that the phrase names.
 export class UserError extends Error {
   constructor(key, values = {}) {

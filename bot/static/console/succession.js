@@ -3,7 +3,7 @@
 import { sealUnitKey } from "../sealing/keys.js";
 import { checkNext, parseList, unitFingerprint } from "../sealing/lists.js";
 import { newSigningPair } from "../sealing/signatures.js";
-import { $, busy, main, post, readable, show, showMessage, UserError, verifying } from "./page.js";
+import { $, busy, main, post, readable, show, showVerified, UserError, verifying } from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, refresh, today } from "./trust.js";
 import { nextUnitList, succeedCommand } from "./unit.js";
@@ -20,8 +20,8 @@ document.addEventListener("console:locked", () => {
   withKeys(showState);
 });
 
-async function showState() {
-  try {
+const showState = () =>
+  showVerified(async () => {
     const chain = await refresh();
     const next = await verifying("altered_list", () => nextOf(chain));
     await showWaiting(next);
@@ -29,12 +29,7 @@ async function showState() {
     const isHolder = keys().unitKey?.point === chain.newest.unit;
     show($("#not-holder"), !next && !isHolder);
     show($("#make"), !next && isHolder);
-    show($("#verified"), true);
-  } catch (error) {
-    show($("#verified"), false);
-    showMessage($("#says"), error.key ?? "failed");
-  }
-}
+  });
 
 // The first list of the key that follows, which the server does not believe yet; null where there is none.
 async function nextOf(chain) {
