@@ -173,7 +173,7 @@ def _site(
     site[SETTINGS], site[SECRETS] = services.settings, services.secrets
     site[DATABASE], site[LIBRARY], site[INSTALLATION] = services.database, services.library, installation
     site[PAGES], site[INBOX], site[CLOCK] = Pages(services.library), inbox, services.clock
-    site[metrics.METRICS_TOKEN] = services.secrets.audit.hex()
+    site[metrics.METRICS_TOKEN] = services.secrets.metrics
     links = [registration.landing_link for registration in registry.enabled(services.settings)]
     site[landing.LINKS] = (*filter(None, links), *landing.BASE_LINKS)
     landing.attach(site)

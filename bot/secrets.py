@@ -15,7 +15,9 @@ from storage import key_evidence, key_fingerprints, permissions, sessions
 from storage.database import Database, Transaction
 from storage.key_evidence import UNUSED, Evidence
 
-KEY_NAMES = ("route", "inbox", "audit", "csrf", "webhook")
+FIRST_KEY_NAMES = ("route", "inbox", "audit", "csrf", "webhook")
+"""Those of versions that stored no fingerprints."""
+KEY_NAMES = (*FIRST_KEY_NAMES, "outbox", "session", "factor", "metrics")
 KEY_BYTES = 32
 DRAW_LABEL = b"integra/v1/draw of blocks"
 ADOPT = "integra migrate --adopt-secrets"
@@ -24,13 +26,17 @@ LAST_RESORT = f"lost for good: {ADOPT}"
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Generated keys of this installation; none of them decrypts a confidential query."""
+    """Generated keys of this installation, each for one use; none of them decrypts a confidential query."""
 
     route: bytes  # encrypts chat addresses of open cases
     inbox: bytes  # encrypts updates while they wait
-    audit: bytes
+    audit: bytes  # of the ledger's rows
     csrf: bytes
     webhook: str  # a platform sends it with each webhook request to authenticate itself
+    outbox: bytes  # encrypts deliveries while they wait
+    session: bytes  # of the console: a row of the database alone is no session
+    factor: bytes  # encrypts the secrets of officers' second factors
+    metrics: str  # the bearer token of `/metrics`
 
     @property
     def draw(self) -> bytes:
@@ -66,7 +72,8 @@ async def borrow(database: Database, data_dir: Path) -> Secrets:
 
 
 def _secrets(keys: Mapping[str, bytes]) -> Secrets:
-    return Secrets(keys["route"], keys["inbox"], keys["audit"], keys["csrf"], keys["webhook"].hex())
+    tokens = {name: keys[name].hex() for name in ("webhook", "metrics")}
+    return Secrets(**{name: keys[name] for name in KEY_NAMES if name not in tokens}, **tokens)  # type: ignore[arg-type]
 
 
 async def adopt(database: Database, data_dir: Path) -> list[str]:
@@ -87,7 +94,8 @@ async def adopt(database: Database, data_dir: Path) -> list[str]:
         lost = [name for name in KEY_NAMES if name in before and before[name] != fingerprints[name]]
         if not before:
             evidence = await key_evidence.read(tx)
-            lost = [name for name in KEY_NAMES if evidence.is_used and name in {*new, *proved_wrong(keys, evidence)}]
+            replaced = {*new, *proved_wrong(keys, evidence)}
+            lost = [name for name in FIRST_KEY_NAMES if evidence.is_used and name in replaced]
         await key_fingerprints.replace(tx, fingerprints)
         _create(data_dir, new)
     return lost
@@ -115,11 +123,12 @@ def read(data_dir: Path) -> dict[str, bytes]:
 def problem(data_dir: Path, keys: Mapping[str, bytes], stored: Mapping[str, str], evidence: Evidence = UNUSED) -> str:
     """Why these keys are not those of a database with these fingerprints, in one line; empty when they are.
 
-    A database that was used and stores none was written by an earlier version: it needs all keys, and those with which
-    its rows were written.
+    A database that was used and stores none was written by an earlier version: it needs all keys that there were then,
+    and those with which its rows were written.
     """
     present = _fingerprints(keys)
-    missing = [name for name in KEY_NAMES if name not in keys and (name in stored or evidence.is_used)]
+    needed = {*stored, *(FIRST_KEY_NAMES if evidence.is_used else ())}
+    missing = [name for name in KEY_NAMES if name not in keys and name in needed]
     other = [name for name in KEY_NAMES if name in stored and name in present and present[name] != stored[name]]
     other += proved_wrong(keys, evidence)
     if not missing and not other:

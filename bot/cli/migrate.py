@@ -16,9 +16,13 @@ from storage.reports import blocks
 LOSSES = {
     "route": "no news is announced in open cases, and links into the letterbox that were given no longer work",
     "inbox": "updates that wait are set aside unread, and people's own words in the browser chat are not shown",
-    "audit": "the ledger can no longer be verified, and /metrics has another token",
+    "audit": "the ledger can no longer be verified",
     "csrf": "open pages of the console have to be reloaded",
     "webhook": "platforms get another secret for their webhooks at the next start",
+    "outbox": "messages that wait to be sent are refused, and counted as such",
+    "session": "officers have to sign in again",
+    "factor": "officers who confirm with a code from an app need a new one",
+    "metrics": "/metrics has another token",
 }
 """By the name of the key. Source: docs/operations.md, section Secrets."""
 

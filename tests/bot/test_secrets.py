@@ -4,17 +4,18 @@ import asyncio
 import errno
 import os
 import stat
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot import secrets
 from bot.cli.migrate import LOSSES
 from bot.config import WrongSetting
-from bot.secrets import Secrets
 from storage import key_fingerprints, permissions
 from storage.database import Database, Transaction, open_database
+from tests.keys import invented
 
 OTHER_KEYS = "does not hold the keys that this database was written with"
 MISSING_KEYS = "lacks keys that this database was written with"
@@ -76,7 +77,7 @@ async def test_a_key_that_a_later_version_adds_is_created_beside_the_others(data
     (tmp_path / "secrets" / secrets.KEY_NAMES[-1]).unlink()
     second = await secrets.load(database, tmp_path)
     assert second.inbox == first.inbox
-    assert second.webhook != first.webhook
+    assert second.metrics != first.metrics
     assert (await stored_in(database)).keys() == set(secrets.KEY_NAMES)
 
 
@@ -120,7 +121,7 @@ async def test_one_key_that_is_missing_or_another_is_named(database: Database, t
 # ---------------------------------------------------------------- processes that start at once
 
 
-async def start_at_once(url: str, *data_dirs: Path) -> list[Secrets | BaseException]:
+async def start_at_once(url: str, *data_dirs: Path) -> list[secrets.Secrets | BaseException]:
     """Load the keys in all folders concurrently, as processes of their own on one database would."""
     databases = [open_database(url) for _ in data_dirs]
     work = [secrets.load(one, folder) for one, folder in zip(databases, data_dirs, strict=True)]
@@ -136,7 +137,7 @@ async def test_of_machines_that_start_at_once_with_different_keys_exactly_one_wi
 ) -> None:
     folders = [tmp_path / str(number) for number in range(4)]
     results = await start_at_once(database_url, *folders)
-    (winner,) = [number for number, result in enumerate(results) if isinstance(result, Secrets)]
+    (winner,) = [number for number, result in enumerate(results) if isinstance(result, secrets.Secrets)]
     assert [isinstance(result, WrongSetting) for result in results].count(True) == 3
     assert [bool(files_of(folder)) for folder in folders] == [number == winner for number in range(4)]
     assert await secrets.load(database, folders[winner]) == results[winner]
@@ -146,7 +147,7 @@ async def test_processes_of_one_machine_that_start_at_once_get_the_same_keys(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     first, *others = await start_at_once(database_url, *[tmp_path] * 4)
-    assert isinstance(first, Secrets)
+    assert isinstance(first, secrets.Secrets)
     assert others == [first] * 3
     assert await secrets.load(database, tmp_path) == first
 
@@ -162,7 +163,7 @@ async def test_another_process_that_was_first_by_a_moment(
         """Let another process start and store its keys, after ours has found none."""
         monkeypatch.setattr(permissions, "check", check)
         (first,) = await asyncio.create_task(start_at_once(database_url, others))
-        assert isinstance(first, Secrets)
+        assert isinstance(first, secrets.Secrets)
         await check(ours)
 
     monkeypatch.setattr(permissions, "check", start_another_before)
@@ -299,10 +300,10 @@ def test_what_is_lost_with_each_key_is_said() -> None:
 
 def test_the_key_of_the_draws_is_derived_and_its_own() -> None:
     """It follows the key `inbox` and no other, and equals none of them."""
-    keys = {"route": b"r" * 32, "inbox": b"i" * 32, "audit": b"a" * 32, "csrf": b"c" * 32}
-    draw = Secrets(**keys, webhook="w").draw
-    assert len(draw) == 32
-    assert draw not in keys.values()
-    for name in keys:
-        other = Secrets(**keys | {name: b"x" * 32}, webhook="w").draw
-        assert (other == draw) is (name != "inbox")
+    made = invented()
+    assert len(made.draw) == 32
+    assert made.draw not in asdict(made).values()
+    for name, key in asdict(made).items():
+        changed: Any = {name: b"x" * 32 if isinstance(key, bytes) else "x"}
+        other = replace(made, **changed).draw
+        assert (other == made.draw) is (name != "inbox")

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from sqlalchemy import delete, insert
 
 from bot import console
-from bot.secrets import Secrets
 from bot.web import letterbox
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import Pages
@@ -29,8 +28,9 @@ from storage.confidential.unit_trust import HEAD_FILE, UNIT_FILE
 from storage.database import Database, Transaction
 from tests.fakes.letterbox import NOW, Letterbox, new_installation
 from tests.fakes.unit import Keyholder, Unit
+from tests.keys import invented
 
-SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
+SECRET = invented()
 FAST_ROUNDS = 1000
 ROLE = {True: "admin", False: "officer"}
 

@@ -18,7 +18,6 @@ from aiohttp.test_utils import TestServer
 
 from bot import console
 from bot.console import site
-from bot.secrets import Secrets
 from bot.web import letterbox
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.templating import Pages
@@ -35,8 +34,9 @@ from storage.confidential.unit_trust import UnitTrust
 from storage.database import Database
 from tests.fakes.asker import Asker
 from tests.fakes.unit import Keyholder, Unit
+from tests.keys import invented
 
-SECRET = Secrets(route=b"r" * 32, inbox=b"i" * 32, audit=b"a" * 32, csrf=b"c" * 32, webhook="w")
+SECRET = invented()
 ZONE = ZoneInfo("America/Mexico_City")
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # a Monday morning in Guanajuato
 WRAPPED: Box = {"iv": "A" * 16, "body": "A" * 100}
