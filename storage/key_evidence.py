@@ -13,7 +13,7 @@ from storage.schema import key_fingerprints, ledger, metadata, routes, updates
 StoredRow = Row[Any]
 NEWEST = 10  # rows of each kind: some may be older than a key that was lost and replaced
 SINCE = "0009"  # revision: before, tables and columns had other names
-ROUTES_SINCE = "0019"  # revision: the same for the rows that were written with the route key
+ROWS_SINCE = {"route": "0019", "audit": "0022"}  # revision: the same for rows that were written with these keys
 
 ROWS: Mapping[str, Select[Any]] = {
     "route": select(routes.c.sealed_address, routes.c.row.label("bound"))
@@ -49,7 +49,7 @@ def read_by_connection(connection: Connection) -> Evidence:
     if not _has_rows(connection):
         return UNUSED
     revision = migrate.revision_of(connection) or ""
-    readable = {name for name in ROWS if revision >= (ROUTES_SINCE if name == "route" else SINCE)}
+    readable = {name for name in ROWS if revision >= ROWS_SINCE.get(name, SINCE)}
     return Evidence(
         is_used=True, rows={name: connection.execute(rows).all() for name, rows in ROWS.items() if name in readable}
     )

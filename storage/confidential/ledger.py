@@ -1,8 +1,7 @@
-"""The ledger: who opened or answered what, and in which hour; each row holds the keyed hash of the previous one.
+"""The ledger: who opened or answered what, and on which day; each row holds the keyed hash of the previous one.
 
-Forging a valid row needs the audit key, whose hexadecimal form is also the token of `/metrics`. Rows deleted at the
-end are detected only by comparing with a head that was recorded elsewhere (`Head`): print it, or store it with the
-backup.
+Forging a valid row needs the audit key. Rows deleted at the end are detected only by comparing with a head that was
+recorded elsewhere (`Head`): print it, or store it with the backup.
 """
 
 import hashlib
@@ -61,7 +60,6 @@ class LedgerEntry:
 
     seq: int
     day: date
-    hour: int
     officer_id: str
     verb: str
     case_id: str
@@ -71,7 +69,6 @@ def _row_hash(audit_key: bytes, entry: LedgerEntry, previous: str) -> str:
     row = [
         entry.seq,
         entry.day.isoformat(),
-        entry.hour,
         entry.officer_id,
         entry.verb,
         entry.case_id,
@@ -96,16 +93,15 @@ async def append(
     case_id: str,
     at: datetime,
 ) -> None:
-    """Append one row; of `at`, a local time, day and hour are stored. `case_id` is empty for actions on keys."""
+    """Append one row; of `at`, a local time, the day is stored. `case_id` is empty for actions on keys."""
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": Lock.LEDGER})
     last = await head(tx)
-    entry = LedgerEntry(last.seq + 1, at.date(), at.hour, officer_id, verb.value, case_id)
+    entry = LedgerEntry(last.seq + 1, at.date(), officer_id, verb.value, case_id)
     await tx.execute(
         insert(schema.ledger).values(
             seq=entry.seq,
             day=entry.day,
-            hour=entry.hour,
             officer_id=entry.officer_id,
             verb=entry.verb,
             case_id=entry.case_id,
@@ -155,4 +151,4 @@ async def _rows(tx: Transaction) -> AsyncIterator[Row[Any]]:
 
 
 def _entry(row: Row[tuple[object, ...]]) -> LedgerEntry:
-    return LedgerEntry(row.seq, row.day, row.hour, row.officer_id, row.verb, row.case_id)
+    return LedgerEntry(row.seq, row.day, row.officer_id, row.verb, row.case_id)

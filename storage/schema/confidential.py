@@ -93,7 +93,6 @@ ledger = Table(  # audit log; each row holds the hash of the previous one
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("day", Date, nullable=False),
-    Column("hour", SmallInteger, nullable=False),
     Column("officer_id", String(22), nullable=False),
     Column("verb", String(20), nullable=False),
     Column("case_id", String(22), nullable=False),

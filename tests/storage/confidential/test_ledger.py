@@ -26,21 +26,21 @@ async def written(database: Database) -> Database:
     return database
 
 
-async def test_a_row_stores_day_and_hour_and_no_finer_time(written: Database) -> None:
+async def test_a_row_stores_the_local_day_and_no_finer_time(written: Database) -> None:
     async with written.read() as tx:
         (entry,) = await ledger.of_case(tx, "case-2")
-    assert (entry.seq, str(entry.day), entry.hour) == (3, "2026-11-23", 21)
+    assert (entry.seq, str(entry.day)) == (3, "2026-11-23")
     assert (entry.officer_id, entry.verb) == ("officer-0", "open")
 
 
 async def test_the_hash_of_a_row_is_that_of_its_written_form(database: Database) -> None:
-    """HMAC-SHA256 of the JSON array [1,"2026-11-23",21,"oficial-ñ","open","case-0","000..."] without spaces, in UTF-8.
+    """HMAC-SHA256 of the JSON array [1,"2026-11-23","oficial-ñ","open","case-0","000..."] without spaces, in UTF-8.
 
     Rows of earlier versions, and copies of their heads, are checked with it for years.
     """
     async with database.write() as tx:
         await ledger.append(tx, KEY, "oficial-ñ", Verb.OPEN, "case-0", AT)
-        assert (await ledger.head(tx)).hash == "25e8914fa2b7ad6dfb32a90e7103ce1c732cc4d8e06ff0e4e3108023857773ad"
+        assert (await ledger.head(tx)).hash == "25e9bb7d0b0e91c6b041555de712b890c0521a65364bfc83f8452a6762542c92"
 
 
 async def test_an_untouched_ledger_is_valid(written: Database) -> None:
@@ -59,7 +59,6 @@ async def test_an_empty_ledger_is_valid(database: Database) -> None:
     ("column", "value"),
     [
         ("day", AT.date().replace(day=1)),
-        ("hour", 9),
         ("officer_id", "officer-9"),
         ("verb", "answer"),
         ("case_id", "case-9"),
