@@ -1,5 +1,6 @@
-"""News of a confidential query reach their asker, and leave no row that tells who asked."""
+"""News of a confidential query reach their asker on every channel, and leave no row that tells who asked."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from storage.confidential.routes import Route
 from storage.database import Database
 from tests.cast import Clock
 from tests.phones.telegram import TelegramPhone
+from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product, running
 
@@ -34,7 +36,7 @@ async def shop(
         yield product
 
 
-async def enrol(phone: TelegramPhone | WhatsAppPhone) -> None:
+async def enrol(phone: TelegramPhone | WhatsAppPhone | WebchatPhone) -> None:
     await phone.start("LEON")
     await phone.tap("Acepto")
     await phone.tap("9:00")
@@ -148,3 +150,27 @@ async def test_a_template_that_meta_does_not_accept_waits_until_it_does(shop: Pr
             )
         await shop.tick()
         assert (len(ana.messages()), await has_news(shop)) == (count + 1, False)
+
+
+@pytest.mark.attack
+async def test_the_browser_chat_shows_news_on_its_page_until_they_are_read_and_adds_no_bubble(shop: Product) -> None:
+    async with shop.webchat() as ana, shop.webchat() as beto:
+        await enrol(ana)
+        before = await evening(shop)
+        await answered(shop, "webchat")
+        await enrol(beto)
+        before = await rows(shop)
+        for _ in range(2):
+            await shop.tick()
+            assert [await shows_news(phone, shop) for phone in (ana, beto)] == [True, False]
+        assert await rows(shop) == before
+        async with ana.session.post(f"{shop.address}/chat/news", allow_redirects=False) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/c#l=es")
+        assert await shows_news(ana, shop) is False
+        assert (await rows(shop), await has_news(shop)) == (before, False)
+
+
+async def shows_news(phone: WebchatPhone, product: Product) -> bool:
+    async with phone.session.get(f"{product.address}/chat") as response:
+        (form,) = re.findall(r'<form id="news"[^>]*>', await response.text())
+    return "hidden" not in form
