@@ -16,6 +16,7 @@ from bot.channels.registration import ChannelRuntime, ChannelServices
 from bot.config import Settings
 from bot.course_loader import load_course
 from bot.delivery.dispatcher import Dispatcher
+from bot.delivery.news_sender import NewsSender
 from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
@@ -48,6 +49,7 @@ class App:
     inbox: Inbox
     update_worker: UpdateWorker
     dispatcher: Dispatcher
+    news_sender: NewsSender
     scheduler: Scheduler
     web: web_server.Application
     clock: Callable[[], datetime]
@@ -58,9 +60,15 @@ class App:
         return WorkContext(tx, self.library, self.installation, self.clock())
 
     async def settle(self) -> None:
-        """Handle stored updates and send due deliveries until none is left."""
-        while await self.update_worker.drain() + await self.dispatcher.drain():
+        """Handle stored updates and send due deliveries and notices until none is left."""
+        while await self.update_worker.drain() + await self.dispatcher.drain() + await self._announce_news():
             pass
+
+    async def _announce_news(self) -> int:
+        if not self.news_sender.due.is_set():
+            return 0
+        async with self.dispatcher.keeping_credentials():
+            return await self.news_sender.drain()
 
     async def tick(self, now: datetime) -> int:
         """Do all work that is due at `now` once; return how many prompts were planned."""
@@ -116,7 +124,10 @@ async def build(
         )
         stack.push_async_callback(dispatcher.close)
         update_worker = UpdateWorker(database, inbox, library, installation, clock, dispatcher.wake.set)
-        scheduler = Scheduler(database, library, installation, clock, dispatcher.wake.set)
+        news_sender = NewsSender(database, library, installation, clock, dispatcher.senders)
+        scheduler = Scheduler(
+            database, library, installation, clock, dispatcher.wake.set, announce_news=news_sender.due.set
+        )
         site = _site(services, inbox, installation, channels)
         yield App(
             settings,
@@ -127,6 +138,7 @@ async def build(
             inbox,
             update_worker,
             dispatcher,
+            news_sender,
             scheduler,
             site,
             clock,

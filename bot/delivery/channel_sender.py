@@ -28,11 +28,12 @@ from bot.delivery.kind_pauses import KindPauses
 from bot.delivery.rate_limiter import Limits, RateLimiter
 from bot.delivery.results import ResultWriter
 from handlers import outgoing
+from handlers.message import Parcel
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import refusals
 from storage.queue import claims, outbox, rate_limits, refusal_streaks, tuning
-from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
+from storage.queue.outbox import PRIORITY, Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
 from storage.queue.rate_limits import RateLimitStatus
 
 log = structlog.get_logger()
@@ -275,7 +276,6 @@ class ChannelSender:
         reason = str(error)
         match error:
             case Throttled():
-                log.warning("channel_throttled", channel=self.channel.name, seconds=error.retry_after)
                 await self._record_throttling(error.retry_after)
                 return await self._postpone(delivery, error.retry_after, "throttled")
             case RecipientThrottled():
@@ -309,9 +309,30 @@ class ChannelSender:
             return SendOutcome.FINISHED
         return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
 
+    async def send_unrecorded(self, parcel: Parcel) -> bool:
+        """Send a notice that is no delivery, when its turn comes; False: nothing is sent on this channel now.
+
+        Raises ChannelError, but for throttling and a stopped channel, which are recorded; DatabaseUnavailable.
+        """
+        await self._rate_limiter.wait((PRIORITY[DeliveryKind.NOTICE], 0))
+        async with self._connections:
+            is_ours = self._services.credentials.holds(self.channel.name)
+            if self.stopping.is_set() or not is_ours or self.seconds_paused > 0:
+                return False
+            try:
+                await self.channel.send(parcel)
+            except Throttled as error:
+                await self._record_throttling(error.retry_after)
+                return False
+            except Stopped as error:
+                await self.stop(str(error))
+                return False
+        return True
+
     async def _record_throttling(self, seconds: float) -> None:
         """Pause at once; then record it, which tells how far to slow down, unless the database is unavailable."""
         name, now = self.channel.name, self._services.clock()
+        log.warning("channel_throttled", channel=name, seconds=seconds)
         self._rate_limiter.pause(seconds)
         try:
             async with self._services.database.write() as tx:

@@ -7,7 +7,6 @@ import structlog
 
 from bot.channels.events import ErrorMeaning, Receipt
 from bot.channels.stop_reason import code_reason
-from handlers.casework import news
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
@@ -74,7 +73,7 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
 
 
 async def _apply_unknown(work: WorkContext, failure: Failure) -> bool:
-    """Count a failure by an unknown code; return whether something is sent again after a pause.
+    """Count a failure by an unknown code; return whether prompts are sent again after a pause.
 
     What failed in the streak before its kind paused is sent again too, and what fails while it pauses.
     """
@@ -86,9 +85,8 @@ async def _apply_unknown(work: WorkContext, failure: Failure) -> bool:
         return False
     if counted.begins_pause:
         log.error("kind_paused", channel=failed.channel, kind=failed.kind.value, code=code, until=retry_at.isoformat())
-    for address, key in await refusal_streaks.failed_later(tx, counted, failed.id):
-        if failed.kind is DeliveryKind.PROMPT:
-            await daily.resend_after_pause(work, failed.channel, address, retry_at, counted.streak.pauses)
-        elif key.startswith(news.KEY_PREFIX):
-            await news.notify_again(work, failed.channel, address, retry_at, f"{key}:{counted.streak.pauses}")
+    if failed.kind is not DeliveryKind.PROMPT:
+        return False
+    for address in await refusal_streaks.failed_later(tx, counted, failed.id):
+        await daily.resend_after_pause(work, failed.channel, address, retry_at, counted.streak.pauses)
     return True

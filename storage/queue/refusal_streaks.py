@@ -141,14 +141,13 @@ async def refuse_later(
     return counted
 
 
-async def failed_later(tx: Transaction, counted: Counted, delivery_id: int) -> list[tuple[str, str]]:
-    """Address and key of what failed after it was accepted and is sent again: one, or all that led to the pause."""
+async def failed_later(tx: Transaction, counted: Counted, delivery_id: int) -> list[str]:
+    """The addresses of what failed after it was accepted and is sent again: one, or all that led to the pause."""
     failed = deliveries.c.id == delivery_id
     if counted.begins_pause:
         streak = counted.streak
         failed = _counted(streak, DeliveryState.FAILED) & (deliveries.c.due_at >= streak.counted_from)
-    rows = await tx.execute(select(deliveries.c.address, deliveries.c.key).where(failed).order_by(deliveries.c.id))
-    return [(row.address, row.key) for row in rows]
+    return list(await tx.scalars(select(deliveries.c.address).where(failed).order_by(deliveries.c.id)))
 
 
 async def _count(tx: Transaction, delivery_id: int, streak: Streak, now: datetime) -> Counted:

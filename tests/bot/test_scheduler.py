@@ -1,4 +1,4 @@
-"""The scheduler: due prompts once per day, notices at the slots, deletion after retention, closing of weeks."""
+"""The scheduler: due prompts once per day, news at the slots, deletion after retention, closing of weeks."""
 
 import asyncio
 from datetime import date, datetime, timedelta
@@ -10,8 +10,7 @@ from sqlalchemy import Table, func, insert, select
 from bot import scheduler as scheduler_module
 from bot.scheduler import Scheduler
 from content.library import Library
-from handlers.casework import news
-from handlers.context import Installation, WorkContext
+from handlers.context import Installation
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
@@ -36,13 +35,19 @@ class Stage:
     ) -> None:
         self.database, self.library, self.clock, self.installation = database, library, clock, installation
         self.wakes = 0
+        self.announced_at: list[str] = []
         self.scheduler = self.new_scheduler()
 
     def new_scheduler(self, database: Database | None = None) -> Scheduler:
-        return Scheduler(database or self.database, self.library, self.installation, self.clock, self.wake)
+        return Scheduler(
+            database or self.database, self.library, self.installation, self.clock, self.wake, self.announce
+        )
 
     def wake(self) -> None:
         self.wakes += 1
+
+    def announce(self) -> None:
+        self.announced_at.append(self.clock().strftime("%H:%M"))
 
     async def enrol(self, count: int, hour: int = 9, channel: str = "telegram") -> None:
         async with self.database.write() as tx:
@@ -161,32 +166,29 @@ async def _run(stage: Stage, fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPa
             await stage.scheduler.run()
 
 
-async def test_notices_are_sent_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent_at: list[str] = []
-
-    async def send_news(work: WorkContext) -> int:
-        sent_at.append(work.now.strftime("%H:%M"))
-        return 0
-
-    monkeypatch.setattr(news, "notify_askers", send_news)
+async def test_news_are_announced_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await _run(stage, FakeSleep(stage.clock, 50), monkeypatch)
-    assert sent_at == ["15:00", "15:15", "15:30", "15:45"]
+    assert stage.announced_at == ["15:00", "15:15", "15:30", "15:45"]
 
 
-async def test_a_scheduler_started_within_a_slot_sends_news_once_in_it(
+async def test_a_scheduler_started_within_a_slot_announces_news_once_in_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent_at: list[str] = []
-
-    async def send_news(work: WorkContext) -> int:
-        sent_at.append(work.now.strftime("%H:%M"))
-        return 1
-
-    monkeypatch.setattr(news, "notify_askers", send_news)
     stage.clock.move(minutes=7)
     await _run(stage, FakeSleep(stage.clock, 8), monkeypatch)
-    assert sent_at == ["15:07"]
-    assert stage.wakes == 1
+    assert stage.announced_at == ["15:07"]
+    assert stage.wakes == 0, "no delivery was added"
+
+
+async def test_news_are_announced_once_in_a_slot_in_which_the_database_is_unavailable(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: datetime) -> None:
+        raise DatabaseUnavailable("gone")
+
+    monkeypatch.setattr(stage.scheduler, "delete_expired", fail)
+    await _run(stage, FakeSleep(stage.clock, 8), monkeypatch)
+    assert stage.announced_at == ["15:00"], "the minutes in between would show when a letter came"
 
 
 async def test_the_scheduler_survives_an_unavailable_database(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,23 @@ async def test_step_0019_empties_officers_and_queries_and_leaves_servants_alone(
     await database.close()
 
 
+async def test_step_0024_counts_the_news_that_wait_once(empty_url: str) -> None:
+    await _migrate_to(empty_url, "0022")
+    database = open_database(empty_url)
+    async with database.write() as tx:
+        rows = "('waits', 'a', true, '2027-05-22'), ('waits not', 'b', false, '2027-05-22')"
+        await tx.execute(text(f"INSERT INTO routes (row, sealed_address, has_news, expires_on) VALUES {rows}"))
+    await migrate.migrate(empty_url)
+    assert await _drift(empty_url) == []
+    async with database.read() as tx:
+        kept = text("SELECT row, sealed_address, news, failed_on, failures FROM routes ORDER BY row")
+        assert [tuple(row) for row in await tx.execute(kept)] == [
+            ("waits", "a", 1, None, 0),
+            ("waits not", "b", 0, None, 0),
+        ]
+    await database.close()
+
+
 async def test_a_column_that_no_step_created_is_reported_as_drift(empty_url: str) -> None:
     await migrate.migrate(empty_url)
     database = open_database(empty_url)

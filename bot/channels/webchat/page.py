@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.channels.webchat import pending_news
 from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, decrypted, parse_number
 from bot.channels.webchat.form import (
     RejectedForm,
@@ -83,12 +84,13 @@ async def show_transcript(request: web.Request) -> web.Response:
     """The transcript page; on a first visit, a button to start with."""
     secret = _secret(request)
     bubbles: Sequence[transcripts.TranscriptMessage] = ()
-    revision, is_cut = 0, False
+    revision, is_cut, has_news = 0, False, False
     if secret:
         limit = SHOWN_ALL if "all" in request.query else SHOWN
         async with request.app[DATABASE].read() as tx:
             revision = await transcripts.newest_revision(tx, chat_address(secret))
             bubbles = await transcripts.latest(tx, chat_address(secret), limit + 1)
+            has_news = await pending_news.are_waiting(request.app, tx, chat_address(secret))
         is_cut, bubbles = len(bubbles) > limit and limit == SHOWN, bubbles[-limit:]
     code = request.query.get("code", "")
     response = request.app[PAGES].response(
@@ -97,6 +99,7 @@ async def show_transcript(request: web.Request) -> web.Response:
         bubbles=_bubble_views(request, bubbles),
         revision=revision,
         is_cut=is_cut,
+        has_news=has_news,
         code=code if CODE.fullmatch(code) else "",
         lacks_cookie="cookie" in request.query and not secret,
         commands=MENU_COMMANDS,
@@ -248,6 +251,18 @@ def _error_response(request: web.Request, status: int, key: str, wants_json: boo
     return app[PAGES].response("chat_sorry.html", language, status=status, key=key, version=app[VERSION])
 
 
+@routes.post("/chat/news", name="chat-news")
+async def read_news(request: web.Request) -> web.Response:
+    """Go to the letterbox; the page says no more that there are news."""
+    try:
+        await pending_news.clear(request.app, _authorized_address(request))
+    except RejectedForm as refusal:
+        return _error_response(request, refusal.status, refusal.key, wants_json=False)
+    except DatabaseUnavailable:
+        return _error_response(request, 503, "webchat.sorry_away", wants_json=False)
+    raise web.HTTPSeeOther(f"/c#l={preferred_language(request)}")
+
+
 # ---------------------------------------------------------------- changes while the page is open
 
 
@@ -274,6 +289,7 @@ async def _write_changes(
     app, loop = request.app, asyncio.get_running_loop()
     pause = app[TIMING].heartbeat if app[DATABASE].is_sqlite else app[TIMING].poll_interval
     written_at = float("-inf")  # write at once: some browsers report the stream as open only after the first bytes
+    period = pending_news.period(app[CLOCK]())
     while not app[CHANGES].is_closed and request.transport and not request.transport.is_closing():
         changes = await _changes_since(request, address, after)
         if changes["bubbles"] or changes["reset"]:
@@ -282,6 +298,10 @@ async def _write_changes(
         elif loop.time() - written_at >= app[TIMING].heartbeat:
             written_at = loop.time()
             await response.write(b":\n\n")
+        if period != (current := pending_news.period(app[CLOCK]())):
+            period = current
+            if await pending_news.have_come(app, address):
+                await response.write(b"event: news\ndata: come\n\n")
         await subscription.wait(pause)
 
 

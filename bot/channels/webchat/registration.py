@@ -8,6 +8,7 @@ from bot.channels.registration import ChannelRuntime, ChannelServices, Registrat
 from bot.channels.webchat import page
 from bot.channels.webchat.channel import NAME, Webchat
 from bot.config import Settings
+from handlers.capabilities import Capabilities
 
 
 class WebchatRuntime(ChannelRuntime):
@@ -29,6 +30,9 @@ class WebchatRegistration(Registration):
 
     def is_enabled(self, settings: Settings) -> bool:
         return settings.has_webchat
+
+    def capabilities(self, settings: Settings) -> Capabilities:
+        return Capabilities(shows_news=True)
 
     def build(self, services: ChannelServices) -> WebchatRuntime:
         return WebchatRuntime(Webchat(services.database, services.clock, services.box))

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.bot.delivery.news_process import Process
 from tests.bot.delivery.stage import Stage
 
 
 @pytest.fixture(autouse=True)
 async def close_stages() -> AsyncIterator[None]:
     yield
-    while Stage.opened:
-        await Stage.opened.pop().dispatcher.close()
+    while opened := Stage.opened or Process.opened:
+        await opened.pop().dispatcher.close()

@@ -43,6 +43,11 @@ class ListedInbox(Inbox):
         return len(fresh)
 
 
+async def _letterbox(_: web.Request) -> web.Response:
+    """Stands for the letterbox, into which the chat leads."""
+    return web.Response(text="the letterbox")
+
+
 class Product:
     """The server, the updates that it stored, and its channel."""
 
@@ -61,6 +66,7 @@ class Product:
         webchat_page.attach(self.app)
         self.app[landing.LINKS] = (("chat", "/chat"), *landing.BASE_LINKS)
         landing.attach(self.app)
+        self.app.router.add_get("/c", _letterbox)
 
     @property
     def stored(self) -> list[Update]:
