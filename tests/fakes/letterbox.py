@@ -54,6 +54,7 @@ class Letterbox:
     web: ClientSession
     unit: Unit = field(default_factory=Unit.with_recovery_key)
     now: datetime = NOW
+    links: int = 0
 
     @property
     def today(self) -> date:
@@ -65,8 +66,10 @@ class Letterbox:
         async with self.database.write() as tx:
             await self.unit.publish(tx, self.installation.unit)
 
-    async def link(self, choice: str = "consult:start", language: str = "es", address: str = "ana") -> str:
-        """The one-time link that the chat sends to an asker."""
+    async def link(self, choice: str = "consult:start", language: str = "es", address: str = "") -> str:
+        """The one-time link that the chat sends to an asker; by default to one who asks for the first time."""
+        self.links += 1
+        address = address or f"asker {self.links}"
         update = Update("webchat", "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
             response = await consult.handle(
