@@ -171,7 +171,8 @@ async def hand_over(
 ) -> CaseState:
     """Store a letter of the recovery key that grants a case to officers; return the case's state.
 
-    Raises KeysRefused, posting.LetterRefused, Malformed, Altered (a rule of the protocol does not hold).
+    Raises KeysRefused, posting.LetterRefused, posting.TooManyLetters, Malformed, Altered (a rule of the protocol does
+    not hold).
     """
     work = recovery.work
     chain, reader = await _used(work, announced, "cases")

@@ -55,6 +55,7 @@ class Letterbox:
     unit: Unit = field(default_factory=Unit.with_recovery_key)
     now: datetime = NOW
     links: int = 0
+    caps: letterbox.LetterboxCaps = field(default_factory=letterbox.LetterboxCaps)
 
     @property
     def today(self) -> date:
@@ -153,6 +154,7 @@ async def running(database: Database, library: Library, *, is_open: bool = True)
             box = Letterbox(database, library, url, installation, session)
             app[DATABASE], app[LIBRARY], app[INSTALLATION], app[PAGES] = database, library, installation, Pages(library)
             app[CLOCK] = lambda: box.now
+            app[letterbox.CAPS] = box.caps
             letterbox.attach(app)
             if is_open:
                 await box.publish()
