@@ -11,3 +11,8 @@ OFFICERS_BYTES = CASE_BYTES // 4  # of these, kept for officers, so that no aske
 POSTS_A_MINUTE = 30  # of one person to the letterbox, which takes two to read a case and two to write
 FIRST_LETTERS_AN_HOUR = 3  # that one person tries to send; each that arrives costs a link
 ALL_FIRST_LETTERS_AN_HOUR = 300  # that arrive, so that the unit's queue can still be read; a State writes some a day
+
+CHAT_POSTS, CHAT_SECONDS = 20, 10  # of a browser chat: a press a second is fast
+CHATS_AN_HOUR = 3  # that one person begins in a browser
+ENROLMENTS_AN_HOUR = 3  # of one person in browser chats; on the platforms an account costs a telephone number
+ALL_CHATS_AN_HOUR = ALL_ENROLMENTS_AN_HOUR = 300  # the browser chat is for trying out
