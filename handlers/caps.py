@@ -16,3 +16,5 @@ CHAT_POSTS, CHAT_SECONDS = 20, 10  # of a browser chat: a press a second is fast
 CHATS_AN_HOUR = 3  # that one person begins in a browser
 ENROLMENTS_AN_HOUR = 3  # of one person in browser chats; on the platforms an account costs a telephone number
 ALL_CHATS_AN_HOUR = ALL_ENROLMENTS_AN_HOUR = 300  # the browser chat is for trying out
+
+BOXES_AN_HOUR = 10  # that one person asks for on the custodians' page: a sitting takes one, and one after each reload
