@@ -12,7 +12,7 @@ from handlers.context import Installation, WorkContext
 from handlers.learning import daily
 from storage import advisory_locks
 from storage.advisory_locks import Lock
-from storage.confidential import custody, officers, routes
+from storage.confidential import custody, link_counts, officers, routes
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import linking, refusals
 from storage.people.due import DueGroup
@@ -139,6 +139,7 @@ class Scheduler:
             await officers.delete_expired(tx, now)
             await custody.delete_expired(tx, now)
             await routes.delete_expired(tx, now, self._work(tx, now).today)
+            await link_counts.delete_before(tx, self._work(tx, now).today)
             await linking.delete_expired_codes(tx, now)
         await self._database.checkpoint_wal()
 

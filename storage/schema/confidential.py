@@ -157,3 +157,12 @@ links = Table(  # one-time links into the letterbox
     Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
     sqlite_with_rowid=False,
 )
+
+link_counts = Table(  # how many links one chat was given on one day
+    "link_counts",
+    metadata,
+    Column("row", String(43), primary_key=True),  # keyed hash of day and chat
+    Column("links", SmallInteger, nullable=False),
+    Column("day", Date, nullable=False),  # after which the row is deleted
+    sqlite_with_rowid=False,
+)

@@ -11,12 +11,14 @@ from bot import scheduler as scheduler_module
 from bot.scheduler import Scheduler
 from content.library import Library
 from handlers.context import Installation
+from storage.confidential import link_counts
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
 from storage.schema import closings, deliveries, metadata, officers, prompts, routes
+from storage.schema import link_counts as counts_table
 from storage.schema import servants as servants_table
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
@@ -266,6 +268,16 @@ async def test_a_row_that_expires_is_deleted_and_a_valid_one_is_not(stage: Stage
 
 def test_there_are_rows_that_expire() -> None:
     assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links", "custodians"}
+
+
+async def test_how_many_links_a_chat_was_given_is_deleted_once_the_day_is_over(stage: Stage) -> None:
+    today = MONDAY_NINE.date()
+    async with stage.database.write() as tx:
+        await link_counts.try_take(tx, "yesterday's", today - DAY, 3)
+        await link_counts.try_take(tx, "today's", today, 3)
+    await stage.scheduler.tick(MONDAY_NINE)
+    async with stage.database.read() as tx:
+        assert (await tx.execute(select(counts_table.c.row))).scalars().all() == ["today's"]
 
 
 async def test_an_address_that_waits_for_news_is_deleted_after_its_last_day(stage: Stage) -> None:

@@ -291,14 +291,14 @@ def test_both_dialects_compile_every_table(table: Table) -> None:
             assert table.name in str(CreateIndex(index).compile(dialect=dialect))
 
 
-@pytest.mark.parametrize("name", ["cases", "access", "letters", "routes", "links"])
+@pytest.mark.parametrize("name", ["cases", "access", "letters", "routes", "links", "link_counts"])
 def test_tables_of_confidential_queries_store_no_order_of_arrival(name: str) -> None:
     created = str(CreateTable(metadata.tables[name]).compile(dialect=sqlite.dialect()))
     assert "WITHOUT ROWID" in created
 
 
 def test_no_foreign_key_joins_the_learning_record_to_confidential_queries() -> None:
-    confidential = {"cases", "access", "letters", "routes", "links", "ledger"}
+    confidential = {"cases", "access", "letters", "routes", "links", "link_counts", "ledger"}
     learning = {"servants", "addresses", "prompts", "answers", "packed_memories", "institutions"}
     for table in metadata.sorted_tables:
         joined = {key.column.table.name for key in table.foreign_keys} | {table.name}

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,12 +19,13 @@ from handlers.message import UpdateKind
 
 
 class RejectedForm(Exception):
-    """A post that is not accepted; `key` names the phrase with the reason."""
+    """A post that is not accepted; `key` names the phrase with the reason, `at` is from when it may be accepted."""
 
-    def __init__(self, status: int, key: str) -> None:
+    def __init__(self, status: int, key: str, at: datetime | None = None) -> None:
         super().__init__(key)
         self.status = status
         self.key = key
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bot.channels.telegram import receiver as telegram_receiver
-from bot.channels.webchat import page as chat_page
+from bot.channels.webchat import visitors
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.console import site
 from bot.web import requests, server
@@ -105,7 +104,8 @@ class Visitor:
             session = await officers.open_session(tx, self.officer, self.product.clock())
         key = self.product.app.secrets.csrf
         csrf = hmac.new(key, officers.session_key(session).encode(), hashlib.sha256).hexdigest()
-        cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; {site.SESSION_COOKIE}={session}"
+        chat = visitors.new_cookie(self.product.app.secrets.chat)
+        cookies = f"{visitors.COOKIE}={chat}; {site.SESSION_COOKIE}={session}"
         given = {"Content-Type": "application/json", "X-CSRF": csrf, "Cookie": cookies} | headers
         url = self.product.address + path
         async with self.web.request(method, url, data=data or b"{}", headers=given, allow_redirects=False) as response:
