@@ -114,8 +114,17 @@ class Server(web.Server):
     """Makes the connections; `complete` puts the headers of every answer on those that no application gives."""
 
     def __init__(self, server: web.Server, complete: Callable[[web.StreamResponse], None]) -> None:
-        super().__init__(server.request_handler, request_factory=server.request_factory, **server._kwargs)
+        super().__init__(self._handle, request_factory=server.request_factory, **server._kwargs)
         self.complete = complete
+        self._inner = server.request_handler
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Refuse what a client expects beyond HTTP: aiohttp would repeat it, which fails for bytes that are no text."""
+        if request.headers.get("Expect", "100-continue").lower() == "100-continue":
+            return await self._inner(request)
+        refusal = web.Response(status=417, text="417\n")
+        self.complete(refusal)
+        return refusal
 
     def __call__(self) -> RequestHandler:
         return Connection(self, **self._kwargs)
