@@ -23,7 +23,7 @@ from bot.channels.webchat.form import (
     read_fields,
     submission_key,
 )
-from bot.channels.webchat.rendering import BubbleView, bubble_view
+from bot.channels.webchat.rendering import BubbleView, bubble_view, tree_of
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.assets import VERSION, add_assets
 from bot.web.requests import is_same_origin
@@ -292,7 +292,7 @@ async def _changes_since(request: web.Request, address: str, after: int) -> dict
     once = secrets.token_urlsafe(12)
     render, language = request.app[PAGES].render, preferred_language(request)
     bubbles = [
-        {"id": view.id, "html": render("chat_bubble.html", language, bubble=view, once=once)}
+        {"id": view.id, "tree": tree_of(render("chat_bubble.html", language, bubble=view, once=once))}
         for view in _bubble_views(request, changed)
     ]
     revision = changed[-1].revision if changed else newest

@@ -14,6 +14,7 @@ import { departed, forgetDepartures, showDepartures } from "./departures.js";
 import * as handover from "./handover.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
+import { guardMarkup } from "./markup.js";
 import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
@@ -35,6 +36,7 @@ const PAGES = {
   recovery: recovery.wire,
 };
 
+guardMarkup();
 let wired = null;
 
 function wire() {
