@@ -14,6 +14,7 @@ import { departed, forgetDepartures, showDepartures } from "./departures.js";
 import * as handover from "./handover.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
+import { copyAddress, refuseInside } from "./inside.js";
 import { guardMarkup } from "./markup.js";
 import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
@@ -44,6 +45,7 @@ function wire() {
   const isFirst = wired === null;
   wired = main();
   document.documentElement.lang = wired.dataset.language;
+  if (refuseInside()) return;
   if (!isFirst) $("#page h1")?.focus();
   showLock();
   showFindings();
@@ -84,6 +86,7 @@ document.addEventListener("click", (event) => {
   if (action === "departed") acknowledgeDepartures();
   if (action === "confirm-unit") confirm();
   if (action === "signout") signOut();
+  if (action === "copy-address") copyAddress();
   if (action === "print") window.print();
 });
 
