@@ -22,7 +22,7 @@ from bot.channels.webchat.form import (
     read_fields,
     submission_key,
 )
-from bot.channels.webchat.rendering import BubbleView, bubble_view
+from bot.channels.webchat.rendering import BubbleView, bubble_view, tree_of
 from bot.channels.webchat.visitors import (
     CAPS,
     COOKIE,
@@ -263,9 +263,9 @@ async def read_news(request: web.Request) -> web.Response:
     try:
         await pending_news.clear(request.app, _authorized_address(request))
     except RejectedForm as refusal:
-        return _error_response(request, refusal.status, refusal.key, wants_json=False)
+        return _error_response(request, refusal, wants_json=False, fields={})
     except DatabaseUnavailable:
-        return _error_response(request, 503, "webchat.sorry_away", wants_json=False)
+        return _error_response(request, RejectedForm(503, "webchat.sorry_away"), wants_json=False, fields={})
     raise web.HTTPSeeOther(f"/c#l={preferred_language(request)}")
 
 
@@ -318,7 +318,7 @@ async def _changes_since(request: web.Request, address: str, after: int) -> dict
     once = secrets.token_urlsafe(12)
     render, language = request.app[PAGES].render, preferred_language(request)
     bubbles = [
-        {"id": view.id, "html": render("chat_bubble.html", language, bubble=view, once=once)}
+        {"id": view.id, "tree": tree_of(render("chat_bubble.html", language, bubble=view, once=once))}
         for view in _bubble_views(request, changed)
     ]
     revision = changed[-1].revision if changed else newest

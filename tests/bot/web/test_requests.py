@@ -62,6 +62,8 @@ ATTACKS: dict[str, dict[str, str]] = {
     "another scheme of this machine": {"Origin": "https://127.0.0.1:80", "Host": "127.0.0.1:80"},
     "a name made to resolve to us": {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"},
     "an address that only begins like loopback": {"Origin": "http://127.0.0.1.nip.io", "Host": "127.0.0.1.nip.io"},
+    "a forged host of this machine": {"Origin": "http://localhost:8080", "Host": "localhost:8080"},
+    "a forged host that is ours, without https": {"Origin": "http://integra.example", "Host": "integra.example"},
     "cross-site": {"Sec-Fetch-Site": "cross-site"},
     "same-site": {"Sec-Fetch-Site": "same-site"},
     "an unknown relation": {"Sec-Fetch-Site": "other"},
@@ -75,7 +77,6 @@ OWN: dict[str, dict[str, str]] = {
     "our page without an origin": {"Sec-Fetch-Site": "same-origin"},
     "a typed address": {"Sec-Fetch-Site": "none"},
     "behind a proxy": {"Origin": PUBLIC_URL, "Host": "10.0.0.7:8080"},
-    "on this machine": {"Origin": "http://localhost:8080", "Host": "localhost:8080", "Sec-Fetch-Site": "same-origin"},
 }
 
 
@@ -211,9 +212,11 @@ def test_the_public_url_is_compared_as_browsers_write_origins(public_url: str, o
         ("a b", False),
     ],
 )
-def test_a_host_is_believed_on_loopback_only(host: str, is_own: bool) -> None:
-    request = request_with(PUBLIC_URL, ("Host", host), ("Origin", f"http://{host}"))
-    assert is_same_origin(request) is is_own
+def test_a_host_is_believed_on_loopback_only_and_nowhere_else(host: str, is_own: bool) -> None:
+    headers = ("Host", host), ("Origin", f"http://{host}")
+    assert is_same_origin(request_with("http://127.0.0.1:8080", *headers)) is is_own
+    for public_url in (PUBLIC_URL, "http://integra.example", "http://10.0.0.7:8080"):
+        assert not is_same_origin(request_with(public_url, *headers)) or public_url == f"http://{host}"
 
 
 @pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])

@@ -31,7 +31,7 @@ from storage.database import Database, DatabaseUnavailable, open_database
 from tests.bot.channels.webchat.product import Product, serving
 from tests.cast import Clock
 from tests.phones.webchat import WebchatPhone
-from tests.phones.webchat_page import ChatPage
+from tests.phones.webchat_page import ChatPage, html_of
 
 YEAR = 31_536_000  # seconds that a browser keeps the chat and the chosen language
 
@@ -406,20 +406,20 @@ async def test_a_stream_shows_the_changes_of_its_own_chat_only(product: Product,
             while not (line := await stream.content.readline()).startswith(b"data: "):
                 pass
             shown = json.loads(line[6:])
-            assert [ChatPage(bubble["html"]).bubbles[0].text for bubble in shown["bubbles"]] == phone.own()
+            assert [ChatPage(html_of(bubble["tree"])).bubbles[0].text for bubble in shown["bubbles"]] == phone.own()
             assert shown["revision"] == 1
             await other.type("tres")
             assert product.stored[-1].text == "tres"
             await product.channel.send(Parcel(product.stored[0].address, Action.SEND, "Para ti", token="own"))
             while not (line := await stream.content.readline()).startswith(b"data: "):
                 pass
-            assert [ChatPage(bubble["html"]).bubbles[0].text for bubble in json.loads(line[6:])["bubbles"]] == [
-                "Para ti"
-            ]
+            assert [
+                ChatPage(html_of(bubble["tree"])).bubbles[0].text for bubble in json.loads(line[6:])["bubbles"]
+            ] == ["Para ti"]
         async with other.session.post(f"{product.address}/chat/say", json={"text": " ", "after": 0}) as answer:
             bubbles = (await answer.json())["bubbles"]
     assert (
-        [ChatPage(bubble["html"]).bubbles[0].text for bubble in bubbles]
+        [ChatPage(html_of(bubble["tree"])).bubbles[0].text for bubble in bubbles]
         == other.own()
         == ["Empezar", "uno", "dos", "tres"]
     )
@@ -448,7 +448,7 @@ async def test_a_post_by_script_is_answered_with_what_changed(product: Product, 
     async with phone.session.post(f"{product.address}/chat/say", json={"long": True, "after": 1}) as answer:
         (shown,) = (await answer.json())["bubbles"]
     assert product.stored[-1].kind is UpdateKind.LONG_TEXT
-    assert ChatPage(shown["html"]).bubbles[0].is_mine
+    assert ChatPage(html_of(shown["tree"])).bubbles[0].is_mine
 
 
 # ---------------------------------------------------------------- tables
