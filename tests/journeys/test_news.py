@@ -115,6 +115,8 @@ async def test_on_whatsapp_neither_the_notice_nor_its_receipts_change_a_row(
         if code is not None:
             shop.meta.fail("messages", code=code)
         await shop.tick()
+        assert shop.meta.pending, "the receipts of the notice"
+        await shop.settle()
         received = ana.person.read()[-1]
         assert received.template == template
         assert ("http" in received.text) is not bool(template), "a template cannot contain the link"

@@ -75,8 +75,8 @@ class Process:
     ) -> None:
         self.database, self.clock, self.installation = database, clock, installation
         self.platform = Platform()
-        self.sleeps: list[float] = []
-        self._slept = 0.0
+        self.slept = 0.0  # seconds by which the monotonic clock is ahead
+        self.sleep_gate: Gate | None = None  # not set: a sleep does not end
         given = {} if limits is None else {"telegram": limits}
         self.dispatcher = Dispatcher(
             database, {"telegram": self.platform}, given, clock, sleep=self._sleep, monotonic=self._monotonic
@@ -85,11 +85,12 @@ class Process:
         self.opened.append(self)
 
     async def _sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self._slept += seconds
+        if self.sleep_gate is not None:
+            await self.sleep_gate.wait()
+        self.slept += seconds
 
     def _monotonic(self) -> float:
-        return self.clock().timestamp() + self._slept
+        return self.clock().timestamp() + self.slept
 
     async def flag(self, *addresses: str, channel: str = "telegram", row: str = "") -> None:
         """A letter came for these addresses; each has one route, unless another row is named."""

@@ -4,25 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from bot.channels.channel import (
-    Blocked,
-    ChannelError,
-    NotReached,
-    RecipientThrottled,
-    Refused,
-    Stopped,
-    TemplateStopped,
-    Throttled,
-    UnknownRefusal,
-    Unreachable,
-)
 from bot.delivery.rate_limiter import Limits, RateLimiter, Urgency
 from content.library import Library
-from handlers.casework import news
 from storage import schema
-from storage.channels import channel_facts
 from storage.confidential import routes
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.queue.outbox import PRIORITY, DeliveryKind
@@ -30,12 +16,8 @@ from tests.bot.delivery.news_process import Process
 from tests.bot.delivery.stage import Gate
 from tests.cast import Clock
 
+LONGEST = 20  # seconds after which a test that waits for ever fails
 FIVE = ("ana", "beto", "caro", "dora", "eva")
-
-
-@pytest.fixture
-async def process(database: Database, library: Library, clock: Clock) -> Process:
-    return Process(database, library, clock)
 
 
 async def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
@@ -105,10 +87,24 @@ async def test_notices_keep_the_distance_that_the_platform_asks_for(
 ) -> None:
     process = Process(database, library, clock, limits=Limits(0.25))
     left: list[float] = []
-    process.platform.on_attempt = lambda: left.append(process._slept)
+    process.platform.on_attempt = lambda: left.append(process.slept)
     await process.flag("ana", "beto", "caro")
     await process.announce()
     assert [round(moment) for moment in left] == [4, 8, 12]
+
+
+async def test_a_notice_has_the_urgency_of_one(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies go before it, and prompts after it, as the rate limiter gives turns by urgency (test_rate_limiter.py)."""
+    urgencies: list[Urgency] = []
+
+    async def wait(_: RateLimiter, urgency: Urgency) -> None:
+        urgencies.append(urgency)
+
+    monkeypatch.setattr(RateLimiter, "wait", wait)
+    await process.flag("ana")
+    await process.announce()
+    ((priority, _),) = urgencies
+    assert PRIORITY[DeliveryKind.REPLY] < priority < PRIORITY[DeliveryKind.PROMPT]
 
 
 # ---------------------------------------------------------------- crashes, stops, other processes
@@ -152,13 +148,32 @@ async def test_a_stop_waits_for_the_notice_in_flight_and_leaves_the_others_for_l
         asyncio.create_task(process.dispatcher.run()),
         asyncio.create_task(process.sender.run(process.dispatcher.credentials_tried)),
     ]
-    await gate.reached.wait()
+    async with asyncio.timeout(LONGEST):
+        await gate.reached.wait()
     for task in running:
         task.cancel()
     gate.set()
     await asyncio.wait(running)
     (reached,) = process.platform.reached
     assert await process.waiting() == {f"route of {name}" for name in FIVE if name != reached}
+
+
+async def test_a_stop_sends_nothing_that_waits_for_its_turn(database: Database, library: Library, clock: Clock) -> None:
+    process = Process(database, library, clock, limits=Limits(0.25))
+    await process.flag(*FIVE)
+    gate = process.sleep_gate = Gate()
+    process.sender.due.set()
+    running = [
+        asyncio.create_task(process.dispatcher.run()),
+        asyncio.create_task(process.sender.run(process.dispatcher.credentials_tried)),
+    ]
+    async with asyncio.timeout(LONGEST):
+        await gate.reached.wait()
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    assert process.platform.tried == []
+    assert len(await process.waiting()) == 5
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -190,148 +205,12 @@ async def test_a_running_process_waits_until_it_knows_what_it_holds(process: Pro
     process.platform.on_attempt = sent.set
     process.sender.due.set()
     running = asyncio.create_task(process.sender.run(tried))
+    assert await process.waiting() == {"route of ana"}
+    assert process.sender.due.is_set(), "it has not begun"
     async with process.dispatcher.keeping_credentials():
         tried.set()
-        await sent.wait()
+        async with asyncio.timeout(LONGEST):
+            await sent.wait()
     running.cancel()
     await asyncio.wait([running])
     assert process.platform.reached == ["ana"]
-
-
-# ---------------------------------------------------------------- platforms that do not take it
-
-TOMORROW = "tomorrow"
-NEXT_TIME = "next time"
-NEVER = "never"
-
-
-@pytest.mark.parametrize(
-    ("error", "again"),
-    [
-        (Blocked("blocked"), NEVER),
-        (Refused("no such address"), NEVER),
-        (NotReached("chat not found"), TOMORROW),
-        (UnknownRefusal("code 7"), TOMORROW),
-        (Unreachable("timeout", in_doubt=True), TOMORROW),
-        (RecipientThrottled("not today", 24 * 3600.0), TOMORROW),
-        (Unreachable("away", in_doubt=False), NEXT_TIME),
-        (RecipientThrottled("too many", 4.0), NEXT_TIME),
-        (TemplateStopped("paused", "novedades_consulta", "es"), NEXT_TIME),
-        (Stopped("token revoked"), NEXT_TIME),
-        (Throttled(30.0), NEXT_TIME),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
-)
-async def test_what_is_not_taken_waits_as_long_as_it_must(process: Process, error: ChannelError, again: str) -> None:
-    await process.flag("ana")
-    process.platform.refuse(["ana"], error)
-    await process.announce()
-    process.clock.move(minutes=15)
-    async with process.database.write() as tx:
-        await channel_facts.clear(tx, "telegram", channel_facts.STOPPED)
-    assert await process.announce() == (again == NEXT_TIME)
-    process.clock.move(days=1)
-    assert await process.announce() == (again == TOMORROW)
-    assert await process.waiting() == set()
-
-
-async def test_a_defect_in_one_notice_does_not_stop_the_others(process: Process) -> None:
-    await process.flag(*FIVE)
-    process.platform.faults["caro"] = [KeyError("a defect")]
-    assert await process.announce() == 4
-    assert await process.waiting() == {"route of caro"}
-
-
-@pytest.mark.parametrize("error", [Unreachable("away", in_doubt=False), UnknownRefusal("code 7")])
-async def test_after_three_in_a_row_the_others_wait_for_the_next_time(process: Process, error: ChannelError) -> None:
-    await process.flag(*FIVE)
-    process.platform.refuse(FIVE, error)
-    await process.announce()
-    assert len(process.platform.tried) == 3
-    assert len(await process.waiting()) == 5
-
-
-async def test_people_who_are_gone_hold_up_no_one_else(process: Process) -> None:
-    await process.flag(*FIVE)
-    process.platform.refuse(FIVE[:4], NotReached("chat not found"))
-    assert await process.announce() == 1
-    assert process.platform.reached == ["eva"]
-
-
-async def test_a_429_holds_the_whole_channel_and_is_recorded_for_the_next_process(
-    database: Database, library: Library, clock: Clock
-) -> None:
-    process = Process(database, library, clock, limits=Limits(25))
-    await process.flag(*FIVE)
-    process.platform.refuse(FIVE, Throttled(30.0))
-    await process.announce()
-    await process.announce()
-    assert len(process.platform.tried) == 1, "the pause is not over"
-    process.clock.move(seconds=31)
-    process.platform.faults.clear()
-    assert await process.announce() == 5
-
-
-async def test_a_stopped_channel_is_not_tried(process: Process) -> None:
-    await process.flag(*FIVE)
-    process.platform.refuse(FIVE, Stopped("token revoked"))
-    await process.announce()
-    await process.announce()
-    assert len(process.platform.tried) == 1
-    await process.dispatcher.resume("telegram")
-    process.platform.faults.clear()
-    assert await process.announce() == 5
-
-
-@pytest.mark.parametrize("channel", ["off", "telegram"])
-async def test_an_address_of_no_channel_or_of_another_key_is_not_kept_for_ever(
-    process: Process, library: Library, channel: str
-) -> None:
-    await process.flag("ana", channel=channel)
-    if channel == "telegram":
-        async with process.database.write() as tx:
-            await tx.execute(update(schema.routes).values(sealed_address="altered"))
-    for _ in range(14):
-        assert await process.waiting() == {"route of ana"}
-        await process.announce()
-        await process.announce()
-        process.clock.move(days=1)
-    assert await process.waiting() == set()
-    assert process.platform.tried == []
-
-
-async def test_an_unavailable_database_ends_no_process(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    await process.flag("ana")
-    pending, tried, sent = news.pending, asyncio.Event(), asyncio.Event()
-    faults = [DatabaseUnavailable("gone")]
-
-    async def fail_once(work: Any) -> Any:
-        if faults:
-            process.sender.due.set()
-            raise faults.pop()
-        return await pending(work)
-
-    monkeypatch.setattr(news, "pending", fail_once)
-    process.platform.on_attempt = sent.set
-    process.sender.due.set()
-    tried.set()
-    async with process.dispatcher.keeping_credentials():
-        running = asyncio.create_task(process.sender.run(tried))
-        await sent.wait()
-        running.cancel()
-        await asyncio.wait([running])
-    assert process.platform.reached == ["ana"]
-
-
-async def test_a_notice_has_the_urgency_of_one(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replies go before it, and prompts after it, as the rate limiter gives turns by urgency (test_rate_limiter.py)."""
-    urgencies: list[Urgency] = []
-
-    async def wait(_: RateLimiter, urgency: Urgency) -> None:
-        urgencies.append(urgency)
-
-    monkeypatch.setattr(RateLimiter, "wait", wait)
-    await process.flag("ana")
-    await process.announce()
-    ((priority, _),) = urgencies
-    assert PRIORITY[DeliveryKind.REPLY] < priority < PRIORITY[DeliveryKind.PROMPT]

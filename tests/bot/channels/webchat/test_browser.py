@@ -129,6 +129,7 @@ async def test_an_open_page_says_at_the_quarter_of_an_hour_that_there_are_news(
         await page.reload()
         letterbox = page.locator("#news button")
         await expect(letterbox).to_be_in_viewport()
+        assert await axe_violations(page) == []
         await letterbox.click()
         await expect(page).to_have_url(f"{product.address}/c#l=es")
         await page.goto(f"{product.address}/chat")
