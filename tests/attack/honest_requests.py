@@ -152,9 +152,10 @@ QUERIES = (
 
 def _headers(known: Correspondence, session: str, method: str, path: str) -> Headers:
     csrf = hmac.new(known.product.app.secrets.csrf, officers.session_key(session).encode(), hashlib.sha256).hexdigest()
+    chat = visitors.new_cookie(known.product.app.secrets.chat)
     given = {
         "Host": known.product.address.removeprefix("http://"),
-        "Cookie": f"session={session}; gate=g; lang=es; {visitors.COOKIE}={visitors.new_cookie(known.product.app.secrets.chat)}",
+        "Cookie": f"session={session}; gate=g; lang=es; {visitors.COOKIE}={chat}",
         "Accept": "application/json" if method == "POST" else "text/html",
         "Accept-Language": "es-MX,es;q=0.9",
         "Accept-Encoding": "gzip, br",
