@@ -59,7 +59,7 @@ export function withKeys(opened) {
     busy(form, $("#unlock-says"), async () => {
       await enter(form, main().dataset.email, $("#unlock-words").value);
       form.reset();
-      $("#unlock-words").type = "password";
+      $("#unlock-words").classList.remove("shown");
       show(section, false);
       await opened();
     });
