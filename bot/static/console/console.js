@@ -92,7 +92,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("change", (event) => {
   const { shows } = event.target.dataset;
-  if (shows) document.getElementById(shows).type = event.target.checked ? "text" : "password";
+  if (shows) document.getElementById(shows).classList.toggle("shown", event.target.checked);
 });
 
 document.addEventListener("console:locked", () => {

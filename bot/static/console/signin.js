@@ -59,7 +59,7 @@ export function withKeys(opened) {
     busy(form, $("#unlock-says"), async () => {
       await enter(form, main().dataset.email, $("#unlock-words").value);
       form.reset();
-      $("#unlock-words", form).type = "password";
+      $("#unlock-words", form).classList.remove("shown");
     });
   };
   $("#unlock-words").focus();
