@@ -140,6 +140,18 @@ async def test_so_many_chats_begin_in_an_hour_and_those_that_began_go_on(
         assert await post(three, {"text": "Hola"}) == 200
 
 
+async def test_while_all_together_are_too_many_a_network_uses_up_nothing_of_its_own(
+    product: Product, clock: Clock
+) -> None:
+    product.app[visitors.CAPS].all_chats = Windows(1, 60)
+    product.app[visitors.CAPS].chats = Windows(2, 3600)
+    async with await visitor(product) as one, await visitor(product) as two:
+        assert await post(one, {"text": "Hola"}) == 200
+        assert [await post(two, {"text": "Hola"}) for _ in range(3)] == [429] * 3
+        clock.move(seconds=60)
+        assert await post(two, {"text": "Hola"}) == 200
+
+
 @pytest.mark.attack
 @pytest.mark.parametrize("name", ["enrolments", "all_enrolments"])
 async def test_so_many_enrolments_are_taken_in_an_hour_and_other_presses_always(
