@@ -3,10 +3,11 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import structlog
 
@@ -26,8 +27,10 @@ from bot.channels.channel import (
 from bot.delivery.credentials import Credentials
 from bot.delivery.kind_pauses import KindPauses
 from bot.delivery.rate_limiter import Limits, RateLimiter
+from bot.delivery.recipient_pace import RecipientPace
 from bot.delivery.results import ResultWriter
 from handlers import outgoing
+from storage import envelopes
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import refusals
@@ -79,6 +82,8 @@ class ChannelSender:
         self.channel = channel
         self.kind_pauses = KindPauses(channel.name, services.database, services.worker_id, services.clock)
         self._rate_limiter = RateLimiter(limits, services.monotonic, services.sleep)
+        self._pace = RecipientPace(self._rate_limiter.recipient_limit, services.monotonic)
+        self._envelopes = envelopes.of_database(services.database)
         self._services = services
         self._wake = wake
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,18 +173,23 @@ class ChannelSender:
     def start(self, claimed: ClaimedBatch) -> None:
         """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
         by_recipient: dict[str, list[Delivery]] = {}
-        for delivery in claimed.deliveries:
-            self._in_flight.add(delivery.id)
+        for stored in claimed.deliveries:
+            self._in_flight.add(stored.id)
+            try:
+                delivery = stored.opened(self._envelopes)
+            except envelopes.AlteredDelivery:
+                self._start_task(self._refuse_altered(stored))
+                continue
             if delivery.is_signal:
-                self._start_task([delivery], claimed.start_by)
+                self._start_task(self._send_in_order([delivery], claimed.start_by))
             else:
                 self._waiting += 1
                 by_recipient.setdefault(delivery.address, []).append(delivery)
         for deliveries in by_recipient.values():
-            self._start_task(deliveries, claimed.start_by)
+            self._start_task(self._send_in_order(deliveries, claimed.start_by))
 
-    def _start_task(self, deliveries: Sequence[Delivery], start_by: float) -> None:
-        task = asyncio.create_task(self._send_in_order(deliveries, start_by))
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
@@ -207,6 +217,16 @@ class ChannelSender:
             finally:
                 self._in_flight.discard(delivery.id)
                 self._attempts.discard(delivery.id)
+
+    async def _refuse_altered(self, delivery: Delivery) -> None:
+        """End a delivery whose body is not that of its row: it is sent to no one."""
+        log.error("delivery_altered", delivery=delivery.id, channel=delivery.channel)
+        try:
+            await self._finish(delivery, DeliveryState.REFUSED, fault=envelopes.ALTERED)
+        except DatabaseUnavailable as error:  # it is claimed again when its lease expires
+            log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(error))
+        finally:
+            self._in_flight.discard(delivery.id)
 
     async def _skip(self, delivery: Delivery, outcome: SendOutcome) -> None:
         """Do not send, as an earlier delivery to the same recipient did not leave.
@@ -257,12 +277,16 @@ class ChannelSender:
             return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
         if (until := self.kind_pauses.held_until(delivery.kind)) is not None:
             return await self._wait_until(delivery, until, refusal_streaks.PAUSED, is_attempt=False)
+        if not delivery.is_signal and (wait := self._pace.seconds_to_wait(delivery.address)) > 0:
+            return await self._postpone(delivery, wait, "", is_attempt=False)
         self._attempts.add(delivery.id)
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
         except ChannelError as error:
             return await self._handle_error(delivery, error)
+        if not delivery.is_signal:
+            self._pace.record(delivery.address)
         outcome = await self._finish(delivery, DeliveryState.SENT, ref=ref)
         await self.kind_pauses.accepted(delivery.kind)
         return outcome
