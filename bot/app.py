@@ -27,6 +27,7 @@ from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGE
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation, WorkContext
+from storage import envelopes
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Database, Transaction, open_database
 from storage.queue.claims import RecipientRateLimit
@@ -105,6 +106,7 @@ async def build(
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
         keys = await (secrets.borrow if rehearses else secrets.load)(database, settings.data_dir)
+        envelopes.use(database, keys.outbox)
         inbox = Inbox(database, keys.inbox, clock)
         services = ChannelServices(settings, keys, library, database, inbox, inbox.box, clock)
         channels: dict[str, ChannelRuntime] = {}

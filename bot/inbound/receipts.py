@@ -19,12 +19,15 @@ log = structlog.get_logger()
 
 DEFERRING = (ErrorMeaning.BACK_OFF, ErrorMeaning.TEMPLATE_STOPPED, ErrorMeaning.NOT_TODAY, ErrorMeaning.NUMBER_PAUSED)
 """A prompt that failed for one of these does not arrive today; its recipient is planned first from then on."""
+OF_RECIPIENTS = (ErrorMeaning.RECIPIENT_GONE, ErrorMeaning.NO_MARKETING, ErrorMeaning.WINDOW_CLOSED)
+"""What these say concerns the recipient alone."""
 
 
 async def receive(work: WorkContext, receipt: Receipt) -> bool:
     """Move the delivery to its new state, in whatever order receipts arrive; return whether it is sent again.
 
-    A failure has the same consequences as a refusal while sending.
+    A failure has the same consequences as a refusal while sending, but for the recipient of a reply: its row does not
+    tell any more to whom it went.
     """
     tx, now = work.tx, work.now
     at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
@@ -53,6 +56,8 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
     delivery, meaning = failure.delivery, failure.meaning
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
     has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
+    if not delivery.address and meaning in OF_RECIPIENTS:
+        return False
     if meaning is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
         if await refusals.count(tx, delivery.channel, delivery.address, failure.at) is None:
             await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)

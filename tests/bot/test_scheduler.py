@@ -221,10 +221,10 @@ async def test_expired_rows_are_deleted_and_waiting_ones_are_not(stage: Stage) -
             ("waits", now - 90 * DAY),
         ):
             await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
-        for _ in range(2):
+        for at in (now - UPDATE_RETENTION - DAY, now - UPDATE_RETENTION + DAY):
             taken = await updates.claim(tx)
             assert taken is not None
-            await updates.finish(tx, taken.id)
+            await updates.finish(tx, at, taken.id)
         for key, ended in (("ended", now - DELIVERY_RETENTION - DAY), ("recent", now - DELIVERY_RETENTION + DAY)):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)

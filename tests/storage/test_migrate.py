@@ -113,10 +113,7 @@ ROWS_OF_0009 = {  # by the statement that reads them; dates and moments as text,
     ],
     "SELECT platform_status FROM deliveries": [("read",)],
     "SELECT channel, factor, refusals FROM rate_limits": [("telegram", 1.0, 3)],
-    "SELECT id, address, token, revision FROM transcript_messages ORDER BY id": [
-        (1, "ana", "t1", 4),
-        (2, "ana", "t2", 5),
-    ],
+    "SELECT count(*) FROM transcript_messages": [(0,)],  # 0023 deletes those with addresses
     "SELECT name, value FROM channel_facts ORDER BY name": [
         ("not_receiving", "timeout"),
         ("recipient_limit", "250"),
@@ -147,7 +144,8 @@ async def test_step_0009_renames_and_preserves_all_rows(empty_url: str) -> None:
             assert [tuple(row) for row in await tx.execute(text(statement))] == rows, statement
         added = "('b', 't3', true, '{}', '2026-11-23 15:00:00+00:00')"
         await tx.execute(text(f"INSERT INTO transcript_messages (address, token, is_mine, body, at) VALUES {added}"))
-        assert await tx.scalar(text("SELECT max(id) FROM transcript_messages")) == 3, "ids continue"
+        newest = await tx.scalar(text("SELECT max(id) FROM transcript_messages"))
+        assert newest == (1 if database.is_sqlite else 3), "ids continue, on SQLite after the highest that is left"
         names = "SELECT name || coalesce(sql, '') FROM sqlite_master" if database.is_sqlite else NAMES_ON_POSTGRESQL
         assert [name for name in await tx.scalars(text(names)) if OLD_NAMES.search(name)] == []
     await database.close()

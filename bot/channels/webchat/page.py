@@ -132,7 +132,7 @@ def _with_cookies(request: web.Request, response: web.Response, cookie: str) -> 
 def _bubble_views(request: web.Request, bubbles: Sequence[transcripts.TranscriptMessage]) -> list[BubbleView]:
     timezone = request.app[INSTALLATION].timezone
     box, now = request.app[INBOX].box, request.app[CLOCK]()
-    return [bubble_view(bubble, decrypted(bubble.body, box), now, timezone) for bubble in bubbles]
+    return [bubble_view(bubble, *decrypted(bubble.body, box), now, timezone) for bubble in bubbles]
 
 
 # ---------------------------------------------------------------- posts
@@ -217,8 +217,9 @@ async def _add_own_bubble(app: web.Application, address: str, action: SubmittedA
         async with app[DATABASE].read() as tx:
             return action.ref, await transcripts.newest_revision(tx, address)
     async with app[DATABASE].write() as tx:
-        body = own_bubble_body(action, app[INBOX].box)
-        own = await transcripts.add(tx, address, f"mine:{key}", body, app[CLOCK](), is_mine=True)
+        now = app[CLOCK]()
+        body = own_bubble_body(action, app[INBOX].box, now)
+        own = await transcripts.add(tx, address, f"mine:{key}", body, now, is_mine=True)
         before = await transcripts.newest_revision(tx, address)
     app[CHANGES].notify(address)
     return str(own), before

@@ -70,7 +70,7 @@ async def phone(product: Product) -> AsyncIterator[WebchatPhone]:
 async def own_words(product: Product) -> list[object]:
     async with product.database.read() as tx:
         shown = await transcripts.latest(tx, product.stored[-1].address, 50)
-    bodies = [decrypted(bubble.body, product.inbox.box) for bubble in shown if bubble.is_mine]
+    bodies = [decrypted(bubble.body, product.inbox.box)[0] for bubble in shown if bubble.is_mine]
     return [body.get("text") or body.get("note") for body in bodies]
 
 
