@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 from bot.console import auth_keys, site
 from bot.web.app_keys import DATABASE, SECRETS
 from handlers.casework import joining, succession
-from storage.confidential import accounts, officers
+from storage.confidential import accounts, officers, sessions
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol import keys as protocol_keys
@@ -190,8 +190,8 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
         if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
             return web.json_response({"error": "signin"}, status=403)
         if previous is not None:
-            await officers.end_session(tx, previous.key)
-        token = await officers.open_session(tx, officer.id, site.current_time(request))
+            await sessions.end(tx, previous.key)
+        token = await site.begin_session(request, tx, officer.id)
         context = site.officer_context(request, tx, officer)
         key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
@@ -204,7 +204,7 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
-            "csrf": site.csrf_token(request, officers.session_key(token)),
+            "csrf": site.csrf_token(request, sessions.key_of(token)),
         }
     )
     site.set_cookie(request, response, site.SESSION_COOKIE, token)
@@ -217,7 +217,7 @@ async def sign_out(request: web.Request) -> web.Response:
     session = request[site.SESSION]
     if session is not None:
         async with request.config_dict[DATABASE].write() as tx:
-            await officers.end_session(tx, session.key)
+            await sessions.end(tx, session.key)
     response = web.Response(status=204)
     site.set_cookie(request, response, site.SESSION_COOKIE, "")
     return response

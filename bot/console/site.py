@@ -19,8 +19,9 @@ from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import HEADERS, preferred_language, remember_language
 from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
-from storage.confidential import officers
-from storage.confidential.officers import Officer, Session
+from storage.confidential import sessions
+from storage.confidential.officers import Officer
+from storage.confidential.sessions import Session
 from storage.database import DatabaseUnavailable, Transaction
 
 SESSION_COOKIE = "session"
@@ -121,14 +122,14 @@ async def _session(request: web.Request) -> Session | None:
     now = current_time(request)
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
-        session = await officers.session(tx, token, now)
+        session = await sessions.by_token(tx, request.config_dict[SECRETS].session, token, now)
         if session and session.officer.reads_cases:
             with suppress(trust.Closed):  # for the warning of the days that are left
                 await trust.verified(tx, request.config_dict[INSTALLATION].unit)
             request[NEEDS_CUSTODIANS] = await custody.is_missing(officer_context(request, tx, session.officer))
-    if session and now - session.seen_at > timedelta(seconds=officers.TOUCH_SECONDS):
+    if session and now - session.seen_at > timedelta(seconds=sessions.TOUCH_SECONDS):
         async with database.write() as tx:
-            await officers.touch(tx, session.key, now)
+            await sessions.touch(tx, session.key, now)
     return session
 
 
@@ -142,7 +143,7 @@ def _check_csrf_token(request: web.Request) -> None:
 def _csrf_tokens(request: web.Request) -> list[str]:
     cookie, gate = _cookie(request, SESSION_COOKIE), _cookie(request, GATE_COOKIE)
     # The cookie of an idle session counts too: an open page signs in again without reloading.
-    tokens = [csrf_token(request, officers.session_key(cookie))] if cookie else []
+    tokens = [csrf_token(request, sessions.key_of(cookie))] if cookie else []
     return tokens + ([csrf_token(request, "gate|" + gate[:64])] if gate else [])
 
 
@@ -180,12 +181,22 @@ def current_time(request: web.Request) -> datetime:
     return now
 
 
-def require_officer(request: web.Request) -> Officer:
-    """Return the signed-in officer; raise 401."""
+async def begin_session(request: web.Request, tx: Transaction, officer_id: str, factor: str = "") -> str:
+    """Begin a session of an officer who has shown this second factor; return the cookie's value."""
+    return await sessions.begin(tx, request.config_dict[SECRETS].session, officer_id, factor, current_time(request))
+
+
+def require_session(request: web.Request) -> Session:
+    """Return the session; raise 401."""
     session = request[SESSION]
     if session is None:
         raise web.HTTPUnauthorized
-    return session.officer
+    return session
+
+
+def require_officer(request: web.Request) -> Officer:
+    """Return the signed-in officer; raise 401."""
+    return require_session(request).officer
 
 
 def require_reader(request: web.Request) -> Officer:
@@ -230,7 +241,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
         "csrf": csrf_token(request, session.key if session else "gate|" + request[GATE_VALUE]),
         "path": request.path,
         "phrases": json.dumps(phrases.section(language, "console.script"), ensure_ascii=False),
-        "idle_minutes": officers.IDLE_MINUTES,
+        "idle_minutes": sessions.IDLE_MINUTES,
         "days_left": _days_left(request, session),
         "is_trial": request.config_dict[INSTALLATION].unit.adopts_itself,
         "needs_custodians": request.get(NEEDS_CUSTODIANS, False),

@@ -16,16 +16,12 @@ class AccountChanged(Exception):
     """Words or code are others meanwhile; nothing was changed."""
 
 
-async def replace_words(context: OfficerContext, account: Account, words: Words) -> str:
-    """Replace the words, sign out all devices, and return the cookie of a new session for this one.
-
-    Raises AccountChanged.
-    """
+async def replace_words(context: OfficerContext, account: Account, words: Words) -> None:
+    """Replace the words and sign out all devices, this one too. Raises AccountChanged."""
     if not await accounts.replace_words(context.tx, account, words):
         raise AccountChanged
-    await officers.end_sessions(context.tx, [account.id])
+    await officers.sign_out(context.tx, [account.id])
     await context.append_to_ledger(Verb.NEW_WORDS)
-    return await officers.open_session(context.tx, account.id, context.now)
 
 
 async def replace_code(context: OfficerContext, account: Account, code: Code, replaces: str) -> None:
@@ -42,13 +38,13 @@ async def recover(context: OfficerContext, account: Account, words: Words, code:
     """Replace words and code of an officer who had the code, and sign out all devices. Raises AccountChanged."""
     if not await accounts.replace_both(context.tx, account, words, code):
         raise AccountChanged
-    await officers.end_sessions(context.tx, [account.id])
+    await officers.sign_out(context.tx, [account.id])
     await context.append_to_ledger(Verb.LOST_WORDS)
 
 
 async def sign_out_everywhere(context: OfficerContext) -> None:
     """End the sessions of all devices, this one's too."""
-    await officers.end_sessions(context.tx, [context.officer.id])
+    await officers.sign_out(context.tx, [context.officer.id])
     await context.append_to_ledger(Verb.END_SESSIONS)
 
 

@@ -56,8 +56,10 @@ sessions = Table(
     metadata,
     Column("token_hash", String(64), primary_key=True),
     Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("factor", String(7), nullable=False),  # "" | totp | passkey
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("mac", String(64), nullable=False),  # keyed hash over the cookie and this row
 )
 
 key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept

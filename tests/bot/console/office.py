@@ -24,7 +24,7 @@ from bot.web.templating import Pages
 from content.library import Library
 from handlers.casework import trust
 from handlers.context import Installation
-from storage.confidential import key_lists, officers, routes
+from storage.confidential import key_lists, officers, routes, sessions
 from storage.confidential.officers import OfficerState, ReaderKeys, Role
 from storage.confidential.protocol import lists, tokens
 from storage.confidential.protocol.boxes import Box
@@ -143,7 +143,7 @@ class Office:
     async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await officers.open_session(tx, officer.id, self.now)
+            token = await sessions.begin(tx, SECRET.session, officer.id, "", self.now)
         return Desk(self.address, token)
 
     async def stored_unit(self) -> StoredUnit:
@@ -200,7 +200,7 @@ class Desk:
     def __init__(self, address: str, token: str) -> None:
         self.address = address
         self.cookie = {site.SESSION_COOKIE: token}
-        self.csrf = _csrf(officers.session_key(token))
+        self.csrf = _csrf(sessions.key_of(token))
         self.received: dict[str, str] = {}  # cookies that the newest responses have set
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 
 from bot.console import auth_keys, site
 from storage import schema
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.protocol.canonical import decode, encode
-from tests.bot.console.office import SALT, WRAPPED, Office, OfficerWithKeys
+from tests.bot.console.office import SALT, SECRET, WRAPPED, Office, OfficerWithKeys
 
 AUTH = encode(b"\1" * 32)
 
@@ -85,7 +85,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
     assert (status, body) == (200, expected | {"unit_key": None, "key_of": ""})
     assert csrf
     async with office.database.read() as tx:
-        session = await officers.session(tx, visitor.cookies[site.SESSION_COOKIE], office.now)
+        session = await sessions.by_token(tx, SECRET.session, visitor.cookies[site.SESSION_COOKIE], office.now)
     assert session is not None
     assert session.officer.id == carmen.id
 
