@@ -59,7 +59,7 @@ sessions = Table(
     Column("factor", String(7), nullable=False),  # "" | totp | passkey
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    Column("mac", String(64), nullable=False),  # keyed hash over the cookie and this row
+    Column("mac", String(43), nullable=False),  # see storage/confidential/protocol/tokens.py
 )
 
 key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept

@@ -14,4 +14,4 @@ def upgrade() -> None:
     op.execute(sa.table("sessions").delete())
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("factor", sa.String(7), nullable=False))
-        batch_op.add_column(sa.Column("mac", sa.String(64), nullable=False))
+        batch_op.add_column(sa.Column("mac", sa.String(43), nullable=False))
