@@ -9,7 +9,7 @@ from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
 from handlers.casework import account as changes
 from handlers.casework.account import AccountChanged
-from storage.confidential import accounts, officers, sessions
+from storage.confidential import accounts, officers
 from storage.confidential.accounts import Account, Code, Words
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import Box
@@ -98,7 +98,7 @@ async def replace_words(request: web.Request) -> web.Response:
             token = await site.begin_session(request, tx, account.id, site.require_session(request).factor)
     except AccountChanged:
         return _refused("words")
-    response = web.json_response({"csrf": site.csrf_token(request, sessions.key_of(token))}, status=201)
+    response = web.json_response({}, status=201)
     site.set_cookie(request, response, site.SESSION_COOKIE, token)
     return response
 

@@ -184,14 +184,18 @@ async def sign_in(request: web.Request) -> web.Response:
 
 
 async def _open_session(request: web.Request, credentials: officers.Credentials) -> web.Response:
-    """Replace the request's session by a new one after a correct passphrase; a second factor would go before this."""
-    previous, officer = request[site.SESSION], credentials.officer
+    """Let an officer in after a correct passphrase; a second factor would go before this.
+
+    A session of the same officer goes on, for the sake of other tabs; that of another one ends.
+    """
+    previous, officer, token = request[site.SESSION], credentials.officer, ""
     async with request.config_dict[DATABASE].write() as tx:
         if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
             return web.json_response({"error": "signin"}, status=403)
-        if previous is not None:
-            await sessions.end(tx, previous.key)
-        token = await site.begin_session(request, tx, officer.id)
+        if previous is None or previous.officer.id != officer.id:
+            if previous is not None:
+                await sessions.end(tx, previous.key)
+            token = await site.begin_session(request, tx, officer.id)
         context = site.officer_context(request, tx, officer)
         key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
@@ -204,10 +208,10 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
-            "csrf": site.csrf_token(request, sessions.key_of(token)),
         }
     )
-    site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    if token:
+        site.set_cookie(request, response, site.SESSION_COOKIE, token)
     return response
 
 

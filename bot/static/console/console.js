@@ -4,7 +4,7 @@
 import { acknowledgeChanges, renderChanges } from "./changes.js";
 import { confirm } from "./confirmation.js";
 import { acknowledge, showFindings } from "./findings.js";
-import { $, announce, main, post, show } from "./page.js";
+import { $, announce, main, post, show, showMessage } from "./page.js";
 import { keys, lock } from "./vault.js";
 import * as account from "./account.js";
 import * as cases from "./case.js";
@@ -18,6 +18,7 @@ import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
 import * as succession from "./succession.js";
+import { listen, tellSignedOut } from "./tabs.js";
 import { remember } from "./trust.js";
 
 const PAGES = {
@@ -43,6 +44,8 @@ function wire() {
   wired = main();
   document.documentElement.lang = wired.dataset.language;
   if (!isFirst) $("#page h1")?.focus();
+  const { officer } = wired.dataset;
+  if (officer && keys() && keys().id !== officer) lock(); // another officer has signed in meanwhile
   showLock();
   showFindings();
   renderChanges();
@@ -67,9 +70,20 @@ async function acknowledgeDepartures() {
 }
 
 async function signOut() {
+  tellSignedOut();
   lock();
   await post("/console/signout", {}).catch(() => {});
   location.assign("/console/signin"); // a full load: nothing stays in the tab's memory
+}
+
+// Locks this tab where its officer is not signed in any more, and says so where it asks for the words.
+function lockUnless(officer) {
+  if (!keys() || keys().id === officer) return;
+  const reason = officer ? "other_officer" : "signed_out_elsewhere";
+  lock();
+  announce(reason);
+  const says = $("#unlock-says");
+  if (says) showMessage(says, reason);
 }
 
 document.addEventListener("click", (event) => {
@@ -94,6 +108,7 @@ document.addEventListener("console:locked", () => {
   showLock();
   announce("locked");
 });
+listen(lockUnless);
 document.addEventListener("console:unlocked", showLock);
 document.addEventListener("htmx:afterSettle", wire);
 // Another link pasted into the same tab changes the fragment only, which loads nothing by itself.
