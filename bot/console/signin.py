@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import StringConstraints
 
-from bot.console import auth_keys, site
+from bot.console import auth_keys, devices, site, throttle
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import joining, succession
+from handlers.casework import account, joining, succession
 from storage.confidential import accounts, officers, sessions
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
@@ -132,10 +132,12 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
-    code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
     try:
         keys = posted.keys()
+        async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
+            await officers.by_invite(tx, posted.token, site.current_time(request))
+        credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
+        code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
             context = site.officer_context(request, tx, officer)
@@ -175,11 +177,14 @@ async def begin_signin(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
     posted = site.posted_json(request, SignIn)
+    attempt = throttle.enter(request, posted.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
-    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
+    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None, is_known=attempt.is_known)
     if known is None or not is_right:
+        throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
+    attempt.passed()
     return await _open_session(request, known)
 
 
@@ -197,6 +202,7 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
                 await sessions.end(tx, previous.key)
             token = await site.begin_session(request, tx, officer.id)
         context = site.officer_context(request, tx, officer)
+        failures = await account.note_sign_in(context, is_new=bool(token))
         key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
@@ -208,10 +214,12 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
+            "failures": [{"day": one.day.isoformat(), "count": one.count} for one in failures],
         }
     )
     if token:
         site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
     return response
 
 

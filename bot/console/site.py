@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bot.console import throttle
+from bot.console.queueing import Busy
 from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.assets import add_folder
@@ -29,14 +31,15 @@ GATE_COOKIE = "gate"  # a random value that stays with the browser; the CSRF tok
 GATE_SECONDS = 365 * 24 * 3600
 PATH = "/console"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-PUBLIC_PATHS = frozenset(
+LINK_PATHS = frozenset(
     f"{PATH}/{page}"
     for page in (
-        *("signin", "signin/begin", "signup", "signup/begin", "lost", "lost/begin"),
-        *("custodian", "custodian/begin", "recovery"),
+        *("signup", "signup/begin", "custodian", "custodian/begin", "recovery"),
         *(f"recovery/{part}" for part in ("boxes", "rehearsals", "use", "cases", "letters", "unit-key")),
     )
 )
+"""The paths that a one-time link or the recovery key opens."""
+PUBLIC_PATHS = LINK_PATHS | {f"{PATH}/{page}" for page in ("signin", "signin/begin", "lost", "lost/begin")}
 """The paths that need no session."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
@@ -68,6 +71,7 @@ def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
     async def redirect_to_root(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(f"{PATH}/")
 
+    throttle.attach(app)
     console = web.Application(middlewares=[guard])
     for table in routes:
         console.add_routes(table)
@@ -103,7 +107,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             _check_officer(request)
         if request.method not in SAFE_METHODS:
             request[BODY] = await read_body(request, BODY_LIMITS.get(request.path, MAX_BODY))
-        response = await handler(request)
+        is_counted = request.path in LINK_PATHS and request.method not in SAFE_METHODS
+        response = await (throttle.counted(request, handler) if is_counted else handler(request))
+    except (throttle.Later, Busy) as error:
+        response = throttle.refusal(request, error)
     except DatabaseUnavailable:
         response = _error_response(request, 503)
     except BodyTooLarge:

@@ -100,6 +100,7 @@ ledger = Table(  # audit log; each row holds the hash of the previous one
     Column("case_id", String(22), nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("ix_ledger_officer", "officer_id", "verb", "seq"),  # failed attempts on an account since a sign-in
 )
 
 # ---------------------------------------------------------------- confidential queries

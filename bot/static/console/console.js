@@ -3,6 +3,7 @@
 
 import { acknowledgeChanges, renderChanges } from "./changes.js";
 import { confirm } from "./confirmation.js";
+import { acknowledgeFailures, renderFailures } from "./failures.js";
 import { acknowledge, showFindings } from "./findings.js";
 import { $, announce, main, post, show, showMessage } from "./page.js";
 import { keys, lock } from "./vault.js";
@@ -49,6 +50,7 @@ function wire() {
   showLock();
   showFindings();
   renderChanges();
+  renderFailures();
   showDepartures();
   PAGES[wired.dataset.page]?.();
 }
@@ -93,6 +95,7 @@ document.addEventListener("click", (event) => {
   if (action === "lock") lock();
   if (action === "acknowledge") acknowledge();
   if (action === "acknowledge-changes") acknowledgeChanges();
+  if (action === "acknowledge-failures") acknowledgeFailures();
   if (action === "departed") acknowledgeDepartures();
   if (action === "confirm-unit") confirm();
   if (action === "signout") signOut();

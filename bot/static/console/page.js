@@ -106,11 +106,11 @@ async function request(path, { headers, ...options }) {
   return { status, body };
 }
 
-// The hour that comes after so many seconds, on this device's clock and never too early.
+// The minute that comes after so many seconds, on this device's clock and never too early.
 function momentIn(seconds) {
   const minute = 60 * 1000;
   const at = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
-  return at.toLocaleTimeString(document.documentElement.lang, { hour: "numeric", minute: "2-digit" });
+  return at.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 export const get = (path) => request(path, {});

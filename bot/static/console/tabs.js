@@ -5,7 +5,7 @@ const channel = "BroadcastChannel" in window ? new BroadcastChannel("integra:con
 export const tellSignedIn = (officer) => channel?.postMessage(officer);
 export const tellSignedOut = () => channel?.postMessage(null);
 
-// Runs `told` with the officer who is signed in from now on, or null.
-export function listen(told) {
-  channel?.addEventListener("message", ({ data }) => told(data));
+// Runs `react` with the officer who is signed in from now on, or null.
+export function listen(react) {
+  channel?.addEventListener("message", ({ data }) => react(data));
 }

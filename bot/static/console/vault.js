@@ -6,6 +6,7 @@ import { decode, encode } from "../sealing/canonical.js";
 import { Altered } from "../sealing/errors.js";
 import { openUnitKey } from "../sealing/keys.js";
 import { importReadingKey, importSigningKey } from "../sealing/signatures.js";
+import { noteFailures } from "./failures.js";
 import { get, main, post, UserError, verifying } from "./page.js";
 import { tellSignedIn } from "./tabs.js";
 
@@ -37,6 +38,7 @@ export async function unlock(email, words) {
   if (status !== 200) throw new UserError(body?.error === "signin" ? "wrong_words" : "failed");
   main().dataset.officer = body.id;
   tellSignedIn(body.id);
+  noteFailures(body.id, body.failures);
   if (body.reads) {
     unlocked = await verifying("altered_bundle", () => unwrap(wrap, body));
     active = pulsed = Date.now();

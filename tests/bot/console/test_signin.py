@@ -81,7 +81,7 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
         status, body = await visitor.post("/console/signin", {"email": " CARMEN@ueipci.example", "auth": AUTH})
     notebook = {"version": 1, "box": WRAPPED}
     expected = {"id": carmen.id, "state": "active", "reads": True, "bundle": WRAPPED, "notebook": notebook}
-    assert (status, body) == (200, expected | {"unit_key": None, "key_of": ""})
+    assert (status, body) == (200, expected | {"unit_key": None, "key_of": "", "failures": []})
     async with office.database.read() as tx:
         session = await sessions.by_token(tx, SECRET.session, visitor.cookies[site.SESSION_COOKIE], office.now)
     assert session is not None
@@ -94,7 +94,7 @@ async def test_words_that_are_replaced_while_they_are_compared_open_no_session(
 ) -> None:
     """Comparing takes a while, longer where many sign in: who had the old words would keep a session."""
 
-    async def meanwhile(auth: str, auth_hash: str | None) -> bool:
+    async def meanwhile(auth: str, auth_hash: str | None, *, is_known: bool) -> bool:
         async with office.database.write() as tx:
             await tx.execute(update(schema.officers).values(auth_hash="another"))
         return True
