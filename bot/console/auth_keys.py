@@ -11,7 +11,7 @@ from storage.confidential.protocol.canonical import encode
 
 MEMORY_KIB = 19456  # of Argon2id; with two iterations about 50 ms per hash
 SLOTS = 2  # concurrent hashes: guessing passphrases cannot exhaust the memory
-MOST_WAITING = 40  # so that the last of a line waits about a second (bench/signin_flood.py)
+MOST_WAITING = 24  # so that the last of a line waits less than a second (bench/signin_flood.py)
 
 _queue = SlowQueue(SLOTS, MOST_WAITING)
 
