@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from bot.console import auth_keys, site
+from bot.console import auth_keys, site, throttle
 from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
 from handlers.casework import account as changes
@@ -94,10 +94,11 @@ async def replace_words(request: web.Request) -> web.Response:
     try:
         async with request.config_dict[DATABASE].write() as tx:
             context = site.officer_context(request, tx, site.require_officer(request))
-            token = await changes.replace_words(context, account, words)
+            await changes.replace_words(context, account, words)
+            token = await site.begin_session(request, tx, account.id, site.require_session(request).factor)
     except AccountChanged:
         return _refused("words")
-    response = web.json_response({"csrf": site.csrf_token(request, officers.session_key(token))}, status=201)
+    response = web.json_response({}, status=201)
     site.set_cookie(request, response, site.SESSION_COOKIE, token)
     return response
 
@@ -133,9 +134,14 @@ async def sign_out_everywhere(request: web.Request) -> web.Response:
 async def _with_words(request: web.Request, auth: str) -> Account | None:
     """The signed-in officer's account, if the auth key is that of the present words."""
     officer = site.require_officer(request)
+    attempt = throttle.enter(request, officer.email)
     async with request.config_dict[DATABASE].read() as tx:
         account = await accounts.by_id(tx, officer.id)
-    is_right = await auth_keys.matches(auth, account.auth_hash if account else None)
+    is_right = await auth_keys.matches(auth, account.auth_hash if account else None, is_known=attempt.is_known)
+    if is_right:
+        attempt.passed()
+    else:
+        throttle.failed(request, officer.id, "words")
     return account if is_right else None
 
 
@@ -183,9 +189,14 @@ async def recover(request: web.Request) -> web.Response:
 
 async def _with_code(request: web.Request, email: str, code_auth: str) -> Account | None:
     """The account of this address, if the auth key is that of its recovery code."""
+    attempt = throttle.enter(request, email)
     async with request.config_dict[DATABASE].read() as tx:
         account = await accounts.by_email(tx, email)
-    is_right = await auth_keys.matches(code_auth, account.code_hash if account else None)
+    is_right = await auth_keys.matches(code_auth, account.code_hash if account else None, is_known=attempt.is_known)
+    if is_right:
+        attempt.passed()
+    else:
+        throttle.failed(request, account.id if account else "", "code")
     return account if is_right else None
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import StringConstraints
 
-from bot.console import auth_keys, site
+from bot.console import auth_keys, devices, site, throttle
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import joining, succession
-from storage.confidential import accounts, officers
+from handlers.casework import account, joining, succession
+from storage.confidential import accounts, officers, sessions
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol import keys as protocol_keys
@@ -132,10 +132,12 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store the keys; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
-    code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
     try:
         keys = posted.keys()
+        async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
+            await officers.by_invite(tx, posted.token, site.current_time(request))
+        credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
+        code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
             context = site.officer_context(request, tx, officer)
@@ -175,24 +177,32 @@ async def begin_signin(request: web.Request) -> web.Response:
 async def sign_in(request: web.Request) -> web.Response:
     """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
     posted = site.posted_json(request, SignIn)
+    attempt = throttle.enter(request, posted.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
-    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
+    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None, is_known=attempt.is_known)
     if known is None or not is_right:
+        throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
+    attempt.passed()
     return await _open_session(request, known)
 
 
 async def _open_session(request: web.Request, credentials: officers.Credentials) -> web.Response:
-    """Replace the request's session by a new one after a correct passphrase; a second factor would go before this."""
-    previous, officer = request[site.SESSION], credentials.officer
+    """Let an officer in after a correct passphrase; a second factor would go before this.
+
+    A session of the same officer goes on, for the sake of other tabs; that of another one ends.
+    """
+    previous, officer, token = request[site.SESSION], credentials.officer, ""
     async with request.config_dict[DATABASE].write() as tx:
         if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
             return web.json_response({"error": "signin"}, status=403)
-        if previous is not None:
-            await officers.end_session(tx, previous.key)
-        token = await officers.open_session(tx, officer.id, site.current_time(request))
+        if previous is None or previous.officer.id != officer.id:
+            if previous is not None:
+                await sessions.end(tx, previous.key)
+            token = await site.begin_session(request, tx, officer.id)
         context = site.officer_context(request, tx, officer)
+        failures = await account.note_sign_in(context, is_new=bool(token))
         key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
@@ -204,10 +214,12 @@ async def _open_session(request: web.Request, credentials: officers.Credentials)
             "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
-            "csrf": site.csrf_token(request, officers.session_key(token)),
+            "failures": [{"day": one.day.isoformat(), "count": one.count} for one in failures],
         }
     )
-    site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    if token:
+        site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
     return response
 
 
@@ -217,7 +229,7 @@ async def sign_out(request: web.Request) -> web.Response:
     session = request[site.SESSION]
     if session is not None:
         async with request.config_dict[DATABASE].write() as tx:
-            await officers.end_session(tx, session.key)
+            await sessions.end(tx, session.key)
     response = web.Response(status=204)
     site.set_cookie(request, response, site.SESSION_COOKIE, "")
     return response

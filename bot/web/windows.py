@@ -47,6 +47,12 @@ class Windows:
             return None
         return began + self.span if taken >= self.limit else None
 
+    def give_back(self, name: str) -> None:
+        """Count one less under a name, in the window that is open."""
+        if name in self._open:
+            began, taken = self._open[name]
+            self._open[name] = (began, max(0, taken - 1))
+
     def forget(self, name: str) -> None:
         """Begin again under a name."""
         self._open.pop(name, None)

@@ -54,8 +54,10 @@ sessions = Table(
     metadata,
     Column("token_hash", String(64), primary_key=True),
     Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False),
+    Column("factor", String(7), nullable=False),  # "" | totp | passkey
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("mac", String(43), nullable=False),  # see storage/confidential/protocol/tokens.py
 )
 
 key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept
@@ -96,6 +98,7 @@ ledger = Table(  # audit log; each row holds the hash of the previous one
     Column("case_id", String(22), nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("ix_ledger_officer", "officer_id", "verb", "seq"),  # failed attempts on an account since a sign-in
 )
 
 # ---------------------------------------------------------------- confidential queries

@@ -6,6 +6,7 @@ import { Altered } from "../sealing/errors.js";
 import { supported } from "../sealing/words.js";
 import { forgetShown, offerCode, offerWords, save, sealWithCode, sealWithWords, showStep } from "./credentials.js";
 import { $, busy, main, post, showMessage, UserError, verifying, whileHere } from "./page.js";
+import { tellSignedOut } from "./tabs.js";
 import { lock, officerSecrets } from "./vault.js";
 
 export function wire() {
@@ -57,7 +58,6 @@ async function saveWords({ auth, officer }, words) {
   const answer = await save("/console/account/words", { auth, salt, new_auth: newAuth, bundle });
   if (answer?.status === 401 || answer?.status === 403) throw new UserError("words_meanwhile");
   if (answer && answer.status !== 201) throw new UserError("failed");
-  if (answer) main().dataset.csrf = answer.body.csrf;
   forgetShown();
   showStep(answer ? "words-saved" : "words-unsure");
 }
@@ -74,6 +74,7 @@ async function saveCode({ auth, officer, replaces }, code) {
 async function signOutEverywhere() {
   const { status } = await post("/console/account/signout", {});
   if (status !== 204) throw new UserError("failed");
+  tellSignedOut();
   lock();
   location.assign("/console/signin"); // a full load: nothing stays in the tab's memory
 }

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from storage import schema
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import canonical
 from storage.database import Transaction, open_database
@@ -43,7 +43,7 @@ async def sign_up_beto(tx: Transaction) -> None:
     token = await officers.invite(tx, BETO, "Beto", "author", None, MONDAY_NINE)
     await officers.sign_up(tx, token, "salt", "hash", OfficerState.ACTIVE, MONDAY_NINE)
     (beto,) = await officers.all_officers(tx)
-    await officers.open_session(tx, beto.id, MONDAY_NINE)
+    await sessions.begin(tx, keys.invented().session, beto.id, "", MONDAY_NINE)
 
 
 async def states(tx: Transaction) -> list[tuple[str, str]]:

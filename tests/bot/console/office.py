@@ -24,7 +24,7 @@ from bot.web.templating import Pages
 from content.library import Library
 from handlers.casework import trust
 from handlers.context import Installation
-from storage.confidential import key_lists, officers, routes
+from storage.confidential import key_lists, officers, routes, sessions
 from storage.confidential.officers import OfficerState, ReaderKeys, Role
 from storage.confidential.protocol import lists, tokens
 from storage.confidential.protocol.boxes import Box
@@ -143,7 +143,7 @@ class Office:
     async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await officers.open_session(tx, officer.id, self.now)
+            token = await sessions.begin(tx, SECRET.session, officer.id, "", self.now)
         return Desk(self.address, token)
 
     async def stored_unit(self) -> StoredUnit:
@@ -199,8 +199,9 @@ class Desk:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self.cookie = {site.SESSION_COOKIE: token}
-        self.csrf = _csrf(officers.session_key(token))
+        gate = sessions.key_of(token)[:22]  # each desk is a browser of its own
+        self.cookie = {site.SESSION_COOKIE: token, site.GATE_COOKIE: gate}
+        self.csrf = csrf_of(gate)
         self.received: dict[str, str] = {}  # cookies that the newest responses have set
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -221,8 +222,9 @@ class Desk:
             return answer.status, json.loads(text) if text else None
 
 
-def _csrf(session_key: str) -> str:
-    return hmac.new(SECRET.csrf, session_key.encode(), hashlib.sha256).hexdigest()
+def csrf_of(gate: str) -> str:
+    """The token that the pages of a browser with this cookie send."""
+    return hmac.new(SECRET.csrf, f"gate|{gate}".encode(), hashlib.sha256).hexdigest()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from yarl import URL
 from bot.channels.webchat import visitors
 from bot.web import server
 from content.library import Library
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.officers import OfficerState
 from tests.bot.web.http_site import Site
 from tests.cast import Clock
@@ -69,7 +69,7 @@ async def session_of(product: Product) -> str:
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "officer", None, product.clock())
         officer = await officers.sign_up(tx, token, "salt", "hash", OfficerState.ACTIVE, product.clock())
-        return await officers.open_session(tx, officer, product.clock())
+        return await sessions.begin(tx, product.app.secrets.session, officer, "", product.clock())
 
 
 @pytest.mark.attack

@@ -66,3 +66,17 @@ def test_the_response_says_when() -> None:
     assert response.headers["Cache-Control"] == "no-store"
     assert response.text == json.dumps({"error": "later", "at": _at(90).isoformat()})
     assert later(NOW, NOW).headers["Retry-After"] == "1"
+
+
+def test_what_did_not_take_place_is_given_back_to_the_window_that_is_open() -> None:
+    windows = Windows(2, 60)
+    for second in (0, 1):
+        windows.try_take("one", _at(second))
+    windows.give_back("one")
+    windows.give_back("never seen")
+    assert windows.try_take("one", _at(2)) is None
+    assert windows.try_take("one", _at(3)) == _at(60)
+    windows.try_take("one", _at(60))
+    for _ in range(3):
+        windows.give_back("one")
+    assert [windows.try_take("one", _at(61)) for _ in range(3)] == [None, None, _at(120)], "and no more than it took"
