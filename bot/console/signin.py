@@ -1,4 +1,4 @@
-"""Sign-up with an invite, sign-in with a passphrase that never reaches the server, sign-out, and the start page."""
+"""Sign-up with an invite, sign-in with words that never reach the server and a second factor, and the start page."""
 
 import hashlib
 import hmac
@@ -8,10 +8,14 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import StringConstraints
 
-from bot.console import auth_keys, site
+from bot.console import auth_keys, factor_forms, site
+from bot.console.factor_forms import AppCode, PostedEnrolment
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import joining, succession
+from handlers.casework import factors, joining, succession
+from handlers.casework.factors import FactorRefused, FactorWanted, Shown
+from handlers.casework.office import OfficerContext
 from storage.confidential import accounts, officers, sessions
+from storage.confidential.ledger import Verb
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol import keys as protocol_keys
@@ -49,6 +53,7 @@ class SignUp(site.PostedModel):
     notebook: Protocol | None = None
     unit_key: str | None = None
     list: Protocol | None = None
+    enrolment: PostedEnrolment | None = None
 
     def keys(self) -> ReaderKeys | None:
         """The keys of a reader; None for the other roles. Raises Malformed."""
@@ -72,10 +77,21 @@ class SignInStart(site.PostedModel):
 
 
 class SignIn(site.PostedModel):
-    """An address and the auth key that the browser derived from the passphrase."""
+    """An address and the auth key that the browser derived from the words, with what shows the second factor.
+
+    `code_auth`, of the recovery code, stands for a lost one; `enrolment` makes the first, or the one after that.
+    """
 
     email: Mail
     auth: Auth
+    totp: AppCode | None = None
+    code_auth: Auth | None = None
+    enrolment: PostedEnrolment | None = None
+
+    def shown(self, session_factor: str) -> Shown:
+        """What is shown besides the words; the recovery code is checked before."""
+        enrolment = self.enrolment.enrolment if self.enrolment else None
+        return Shown(session_factor, self.totp or "", enrolment, self.code_auth is not None)
 
 
 # ---------------------------------------------------------------- the start page
@@ -113,6 +129,7 @@ async def begin_signup(request: web.Request) -> web.Response:
         reads = officer.role in officers.READER_ROLES
         is_first = reads and await joining.makes_the_unit(context)
         known = await joining.known_lists(context) if reads else None
+        offer = factor_forms.first_offer(request, context)
     return web.json_response(
         {
             "id": officer.id,
@@ -124,16 +141,18 @@ async def begin_signup(request: web.Request) -> web.Response:
             "is_trial": context.unit.adopts_itself,
             "today": context.today.isoformat(),
             "lists": known.lists if known else [],
+            "offer": offer,
         }
     )
 
 
 @routes.post("/signup")
 async def sign_up(request: web.Request) -> web.Response:
-    """Spend the invite and store the keys; a refused sign-up spends nothing."""
+    """Spend the invite and store keys and second factor; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
     credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
     code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
+    enrolment = posted.enrolment.enrolment if posted.enrolment else None
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].write() as tx:
@@ -142,8 +161,11 @@ async def sign_up(request: web.Request) -> web.Response:
             state = await joining.accept_invite(context, posted.token, credentials, keys, posted.list)
             if keys is not None:
                 await accounts.keep_code(tx, officer.id, code_hash)
-    except Malformed:
+            await factors.make_first(context, factor_forms.key_of(request), enrolment, Verb.ADD_FACTOR)
+    except (Malformed, FactorWanted):
         raise web.HTTPUnprocessableEntity from None
+    except FactorRefused as error:
+        return factor_forms.refused(error)
     except InviteRefused:
         return site.conflict("token")
     except joining.KeysRefused:
@@ -173,27 +195,54 @@ async def begin_signin(request: web.Request) -> web.Response:
 
 @routes.post("/signin")
 async def sign_in(request: web.Request) -> web.Response:
-    """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
+    """Verify auth key and second factor and open a session; an unknown address takes the path and time of wrong words.
+
+    Before the second factor was shown nothing of the account is returned, but that the words are right.
+    """
     posted = site.posted_json(request, SignIn)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
     is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
     if known is None or not is_right:
         return web.json_response({"error": "signin"}, status=403)
-    return await _open_session(request, known)
+    code_hash = None
+    if posted.code_auth is not None:
+        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth)
+        if code_hash is None:
+            return web.json_response({"error": "code"}, status=403)
+    context = None
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            context = site.officer_context(request, tx, known.officer)
+            if not await accounts.is_current(tx, known.officer.id, known.auth_hash, code_hash):
+                return web.json_response({"error": "signin"}, status=403)  # others were made meanwhile
+            return await _open_session(request, context, known, posted)
+    except FactorWanted as error:
+        assert context is not None
+        return factor_forms.wanted(request, context, error)
+    except FactorRefused as error:
+        return factor_forms.refused(error)
 
 
-async def _open_session(request: web.Request, credentials: officers.Credentials) -> web.Response:
-    """Replace the request's session by a new one after a correct passphrase; a second factor would go before this."""
-    previous, officer = request[site.SESSION], credentials.officer
-    async with request.config_dict[DATABASE].write() as tx:
-        if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
-            return web.json_response({"error": "signin"}, status=403)
-        if previous is not None:
-            await sessions.end(tx, previous.key)
-        token = await site.begin_session(request, tx, officer.id)
-        context = site.officer_context(request, tx, officer)
-        key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
+async def _recovery_code(request: web.Request, officer_id: str, code_auth: str) -> str | None:
+    """The stored hash of the recovery code, if this is it."""
+    async with request.config_dict[DATABASE].read() as tx:
+        account = await accounts.by_id(tx, officer_id)
+    stored = account.code_hash if account else None
+    return stored if await auth_keys.matches(code_auth, stored) else None
+
+
+async def _open_session(
+    request: web.Request, context: OfficerContext, credentials: officers.Credentials, posted: SignIn
+) -> web.Response:
+    """Replace the request's session by a new one. Raises FactorWanted, FactorRefused."""
+    previous, officer, tx = request[site.SESSION], credentials.officer, context.tx
+    own_factor = previous.factor if previous and previous.officer.id == officer.id else ""
+    factor = await factors.at_sign_in(context, factor_forms.key_of(request), posted.shown(own_factor))
+    if previous is not None:
+        await sessions.end(tx, previous.key)
+    token = await site.begin_session(request, tx, officer.id, factor)
+    key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
         {

@@ -86,6 +86,8 @@ export async function verifying(key, work) {
   }
 }
 
+const WANTED = ["factor", "enrolment"]; // what is still to be shown, or made, besides right words
+
 // Returns { status, body }; body is null unless JSON. Throws UserError when offline or when the session has ended.
 async function request(path, options) {
   let response;
@@ -94,9 +96,10 @@ async function request(path, options) {
   } catch {
     throw new UserError("offline");
   }
-  if (response.status === 401) throw new UserError("session_over");
   const holdsJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
-  return { status: response.status, body: holdsJson ? await response.json() : null };
+  const body = holdsJson ? await response.json() : null;
+  if (response.status === 401 && !WANTED.includes(body?.error)) throw new UserError("session_over");
+  return { status: response.status, body };
 }
 
 export const get = (path) => request(path, { headers: { Accept: "application/json" } });

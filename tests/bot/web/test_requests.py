@@ -102,7 +102,9 @@ class Visitor:
     ) -> tuple[int, str]:
         """Status and body of a request that is complete but for `headers`; its own body is an empty object."""
         async with self.product.app.database.write() as tx:
-            session = await sessions.begin(tx, self.product.app.secrets.session, self.officer, "", self.product.clock())
+            session = await sessions.begin(
+                tx, self.product.app.secrets.session, self.officer, "totp", self.product.clock()
+            )
         key = self.product.app.secrets.csrf
         csrf = hmac.new(key, sessions.key_of(session).encode(), hashlib.sha256).hexdigest()
         cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; {site.SESSION_COOKIE}={session}"
