@@ -21,7 +21,7 @@ from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
 from bot.scheduler import Scheduler
 from bot.secrets import Secrets
-from bot.web import landing, letterbox, metrics, server
+from bot.web import landing, letterbox, metrics, network, server
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES, SECRETS, SETTINGS
 from bot.web.templating import Pages
 from content.library import Library
@@ -173,6 +173,7 @@ def _site(
     site[SETTINGS], site[SECRETS] = services.settings, services.secrets
     site[DATABASE], site[LIBRARY], site[INSTALLATION] = services.database, services.library, installation
     site[PAGES], site[INBOX], site[CLOCK] = Pages(services.library), inbox, services.clock
+    site[network.PROXIES] = services.settings.proxies
     site[metrics.METRICS_TOKEN] = services.secrets.metrics
     links = [registration.landing_link for registration in registry.enabled(services.settings)]
     site[landing.LINKS] = (*filter(None, links), *landing.BASE_LINKS)

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from bot.console import auth_keys, factor_forms, site
+from bot.console import auth_keys, factor_forms, site, throttle
 from bot.console.factor_forms import PostedEnrolment
 from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
@@ -139,9 +139,14 @@ async def sign_out_everywhere(request: web.Request) -> web.Response:
 async def with_words(request: web.Request, auth: str) -> Account | None:
     """The signed-in officer's account, if the auth key is that of the present words."""
     officer = site.require_officer(request)
+    attempt = throttle.enter(request, officer.email)
     async with request.config_dict[DATABASE].read() as tx:
         account = await accounts.by_id(tx, officer.id)
-    is_right = await auth_keys.matches(auth, account.auth_hash if account else None)
+    is_right = await auth_keys.matches(auth, account.auth_hash if account else None, is_known=attempt.is_known)
+    if is_right:
+        attempt.passed()
+    else:
+        throttle.failed(request, officer.id, "words")
     return account if is_right else None
 
 
@@ -201,9 +206,14 @@ async def recover(request: web.Request) -> web.Response:
 
 async def _with_code(request: web.Request, email: str, code_auth: str) -> Account | None:
     """The account of this address, if the auth key is that of its recovery code."""
+    attempt = throttle.enter(request, email)
     async with request.config_dict[DATABASE].read() as tx:
         account = await accounts.by_email(tx, email)
-    is_right = await auth_keys.matches(code_auth, account.code_hash if account else None)
+    is_right = await auth_keys.matches(code_auth, account.code_hash if account else None, is_known=attempt.is_known)
+    if is_right:
+        attempt.passed()
+    else:
+        throttle.failed(request, account.id if account else "", "code")
     return account if is_right else None
 
 

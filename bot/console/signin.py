@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import StringConstraints
 
-from bot.console import auth_keys, factor_forms, site
+from bot.console import auth_keys, devices, factor_forms, site, throttle
 from bot.console.factor_forms import AppCode, PostedEnrolment
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import factors, joining, succession
+from handlers.casework import account, factors, joining, succession
 from handlers.casework.factors import FactorRefused, FactorWanted, Shown
 from handlers.casework.office import OfficerContext
 from storage.confidential import accounts, officers, sessions
@@ -94,9 +94,6 @@ class SignIn(site.PostedModel):
         return Shown(session_factor, self.totp or "", enrolment, self.code_auth is not None)
 
 
-# ---------------------------------------------------------------- the start page
-
-
 @routes.get("/")
 async def home(request: web.Request) -> web.StreamResponse:
     """Redirect readers of queries to the cases and others to the monitor; show pending officers the waiting page."""
@@ -150,11 +147,13 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store keys and second factor; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
-    code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
     enrolment = posted.enrolment.enrolment if posted.enrolment else None
     try:
         keys = posted.keys()
+        async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
+            await officers.by_invite(tx, posted.token, site.current_time(request))
+        credentials = (posted.salt, await auth_keys.slow_hash(posted.auth))
+        code_hash = await auth_keys.slow_hash(posted.code_auth) if posted.code_auth else ""
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_invite(tx, posted.token, site.current_time(request))
             context = site.officer_context(request, tx, officer)
@@ -200,16 +199,37 @@ async def sign_in(request: web.Request) -> web.Response:
     Before the second factor was shown nothing of the account is returned, but that the words are right.
     """
     posted = site.posted_json(request, SignIn)
+    attempt = throttle.enter(request, posted.email)
     async with request.config_dict[DATABASE].read() as tx:
         known = await officers.credentials(tx, posted.email)
-    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
+    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None, is_known=attempt.is_known)
     if known is None or not is_right:
+        throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
     code_hash = None
     if posted.code_auth is not None:
-        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth)
+        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth, is_known=attempt.is_known)
         if code_hash is None:
+            throttle.failed(request, known.officer.id, "code")
             return web.json_response({"error": "code"}, status=403)
+    response = await _with_factor(request, known, posted, code_hash)
+    if response.status != 403 or posted.totp is None:  # right, only asked for, or a mistyped first code of a new app
+        attempt.passed()
+    return response
+
+
+async def _recovery_code(request: web.Request, officer_id: str, code_auth: str, *, is_known: bool) -> str | None:
+    """The stored hash of the recovery code, if this is it."""
+    async with request.config_dict[DATABASE].read() as tx:
+        own = await accounts.by_id(tx, officer_id)
+    stored = own.code_hash if own else None
+    return stored if await auth_keys.matches(code_auth, stored, is_known=is_known) else None
+
+
+async def _with_factor(
+    request: web.Request, known: officers.Credentials, posted: SignIn, code_hash: str | None
+) -> web.Response:
+    """Let in who shows the second factor too; otherwise say what is missing or wrong, and change nothing."""
     context = None
     try:
         async with request.config_dict[DATABASE].write() as tx:
@@ -221,27 +241,26 @@ async def sign_in(request: web.Request) -> web.Response:
         assert context is not None
         return factor_forms.wanted(request, context, error)
     except FactorRefused as error:
+        if posted.totp is not None:
+            throttle.failed(request, known.officer.id, "factor")
         return factor_forms.refused(error)
-
-
-async def _recovery_code(request: web.Request, officer_id: str, code_auth: str) -> str | None:
-    """The stored hash of the recovery code, if this is it."""
-    async with request.config_dict[DATABASE].read() as tx:
-        account = await accounts.by_id(tx, officer_id)
-    stored = account.code_hash if account else None
-    return stored if await auth_keys.matches(code_auth, stored) else None
 
 
 async def _open_session(
     request: web.Request, context: OfficerContext, credentials: officers.Credentials, posted: SignIn
 ) -> web.Response:
-    """Replace the request's session by a new one. Raises FactorWanted, FactorRefused."""
-    previous, officer, tx = request[site.SESSION], credentials.officer, context.tx
-    own_factor = previous.factor if previous and previous.officer.id == officer.id else ""
-    factor = await factors.at_sign_in(context, factor_forms.key_of(request), posted.shown(own_factor))
-    if previous is not None:
-        await sessions.end(tx, previous.key)
-    token = await site.begin_session(request, tx, officer.id, factor)
+    """Let an officer in whose words are right. Raises FactorWanted, FactorRefused.
+
+    A session of the same officer goes on, for the sake of other tabs; that of another one ends.
+    """
+    previous, officer, token, tx = request[site.SESSION], credentials.officer, "", context.tx
+    own = previous if previous and previous.officer.id == officer.id else None
+    factor = await factors.at_sign_in(context, factor_forms.key_of(request), posted.shown(own.factor if own else ""))
+    if own is None or own.factor != factor or posted.enrolment:
+        if previous is not None:
+            await sessions.end(tx, previous.key)
+        token = await site.begin_session(request, tx, officer.id, factor)
+    failures = await account.note_sign_in(context, is_new=bool(token))
     key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
@@ -253,10 +272,12 @@ async def _open_session(
             "unit_key": credentials.unit_key,
             "key_of": key_of,
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
-            "csrf": site.csrf_token(request, sessions.key_of(token)),
+            "failures": [{"day": one.day.isoformat(), "count": one.count} for one in failures],
         }
     )
-    site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    if token:
+        site.set_cookie(request, response, site.SESSION_COOKIE, token)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
     return response
 
 
@@ -274,6 +295,6 @@ async def sign_out(request: web.Request) -> web.Response:
 
 @routes.get("/pulse")
 async def pulse(request: web.Request) -> web.Response:
-    """Keep the session from becoming idle while the officer works in the tab; the middleware records the visit."""
+    """Keep the session from becoming idle while the officer works in the tab."""
     site.require_officer(request)
     return web.Response(status=204)

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from handlers.casework.joining import KeysRefused
 from handlers.casework.office import OfficerContext
-from storage.confidential import accounts, officers
+from storage.confidential import accounts, ledger, officers
 from storage.confidential.accounts import Account, Code, Words
-from storage.confidential.ledger import Verb
+from storage.confidential.ledger import Failures, Verb
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import boxes
 from storage.confidential.protocol.lists import Chain
@@ -40,6 +40,17 @@ async def recover(context: OfficerContext, account: Account, words: Words, code:
         raise AccountChanged
     await officers.sign_out(context.tx, [account.id])
     await context.append_to_ledger(Verb.LOST_WORDS)
+
+
+async def note_sign_in(context: OfficerContext, *, is_new: bool) -> list[Failures]:
+    """Write down that an officer signed in, and return the failed attempts on the account since the time before.
+
+    Unlocking a session that is open is written down only where it is told of such attempts, so that it is told once.
+    """
+    failures = await ledger.failures_since_sign_in(context.tx, context.officer.id)
+    if is_new or failures:
+        await context.append_to_ledger(Verb.SIGN_IN)
+    return failures
 
 
 async def sign_out_everywhere(context: OfficerContext) -> None:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, func, insert, select, text
 
 from storage import schema
 from storage.advisory_locks import Lock
@@ -21,6 +21,7 @@ from storage.database import Transaction
 
 FIRST_PREVIOUS = "0" * 64  # stands for the hash before the first row
 PAGE_SIZE = 1000  # rows
+MOST_FAILURES = 10  # rows a day and officer: where there are as many there were as many or more
 
 
 class Verb(StrEnum):
@@ -29,6 +30,8 @@ class Verb(StrEnum):
     OPEN = "open"  # the sealed letters were returned to an officer's browser
     ANSWER = "answer"  # an officer's sealed answer was stored
     SIGN_UP = "sign-up"  # an officer registered keys
+    SIGN_IN = "sign-in"  # an officer began a session, or was told of failed attempts in one
+    SIGN_IN_FAILED = "sign-in-failed"  # words, code or factor were wrong; at most MOST_FAILURES a day and officer
     VOUCH = "vouch"  # an officer compared the fingerprint of one who joins
     REMOVE = "remove"  # the administrator lets the officer in no more
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
@@ -56,6 +59,14 @@ class Head:
 
     seq: int
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed attempts on one account on one day; MOST_FAILURES stands for as many or more."""
+
+    day: date
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,26 @@ async def append(
             hash=_row_hash(audit_key, entry, last.hash),
         )
     )
+
+
+async def append_failure(tx: Transaction, audit_key: bytes, officer_id: str, at: datetime) -> None:
+    """Append that an attempt on an officer's account failed, unless there are MOST_FAILURES of that day."""
+    table = schema.ledger
+    same = (table.c.officer_id == officer_id, table.c.verb == Verb.SIGN_IN_FAILED.value, table.c.day == at.date())
+    count = await tx.scalar(select(func.count()).select_from(table).where(*same))
+    if count is None or count < MOST_FAILURES:
+        await append(tx, audit_key, officer_id, Verb.SIGN_IN_FAILED, "", at)
+
+
+async def failures_since_sign_in(tx: Transaction, officer_id: str) -> list[Failures]:
+    """The failed attempts on an officer's account since the last time that the officer signed in, by day."""
+    table = schema.ledger
+    own = table.c.officer_id == officer_id
+    last = select(func.max(table.c.seq)).where(own, table.c.verb == Verb.SIGN_IN.value).scalar_subquery()
+    later = (own, table.c.verb == Verb.SIGN_IN_FAILED.value, table.c.seq > func.coalesce(last, 0))
+    statement = select(table.c.day, func.count().label("count")).where(*later).group_by(table.c.day)
+    rows = await tx.execute(statement.order_by(table.c.day))
+    return [Failures(row.day, row[1]) for row in rows]
 
 
 async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:

@@ -5,19 +5,22 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
 from storage.confidential import officers
 from storage.confidential.officers import Officer
-from storage.confidential.protocol.canonical import encode
+from storage.confidential.protocol import tokens
+from storage.confidential.protocol.canonical import decode, encode
+from storage.confidential.protocol.errors import Malformed
 from storage.database import Transaction
 
 SESSION_HOURS = 12
 IDLE_MINUTES = 15
 TOUCH_SECONDS = 30  # the last use of a session is stored at most this often
-LABEL = "integra/2/session"
+TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,20 @@ async def begin(tx: Transaction, key: bytes, officer_id: str, factor: str, now: 
 
     `key` is the installation's key of sessions.
     """
-    table, token = schema.sessions, encode(secrets.token_bytes(32))
+    table, cookie = schema.sessions, secrets.token_bytes(TOKEN_BYTES)
     idle, expires_at = now - timedelta(minutes=IDLE_MINUTES), now + timedelta(hours=SESSION_HOURS)
     await tx.execute(delete(table).where((table.c.expires_at <= now) | (table.c.seen_at <= idle)))
     await tx.execute(
         insert(table).values(
-            token_hash=key_of(token),
+            token_hash=key_of(encode(cookie)),
             officer_id=officer_id,
             factor=factor,
             seen_at=now,
             expires_at=expires_at,
-            mac=_mac(key, token, officer_id, factor, expires_at),
+            mac=tokens.session_mac(key, cookie, officer_id, int(expires_at.timestamp()), factor),
         )
     )
-    return token
+    return encode(cookie)
 
 
 async def by_token(tx: Transaction, key: bytes, token: str, now: datetime) -> Session | None:
@@ -71,15 +74,19 @@ async def by_token(tx: Transaction, key: bytes, token: str, now: datetime) -> Se
         )
     )
     row = (await tx.execute(statement)).one_or_none()
-    if row is None or not hmac.compare_digest(row.mac, _mac(key, token, row.id, row.factor, row.expires_at)):
+    if row is None or not _is_ours(row, key, token):
         return None
     return Session(key_of(token), officers.from_row(row), row.factor, row.seen_at)
 
 
-def _mac(key: bytes, token: str, officer_id: str, factor: str, expires_at: datetime) -> str:
-    """What binds a row to its cookie, its officer, the factor that was shown and its end."""
-    bound = "\n".join((LABEL, token, officer_id, factor, str(int(expires_at.timestamp()))))
-    return hmac.new(key, bound.encode(), hashlib.sha256).hexdigest()
+def _is_ours(row: Row[Any], key: bytes, token: str) -> bool:
+    """Whether the installation began this session, and nothing in its row was changed since."""
+    try:
+        cookie = decode(token, "token")
+    except Malformed:
+        return False
+    expected = tokens.session_mac(key, cookie, row.id, int(row.expires_at.timestamp()), row.factor)
+    return hmac.compare_digest(row.mac.encode(), expected.encode())
 
 
 async def touch(tx: Transaction, key: str, now: datetime) -> None:

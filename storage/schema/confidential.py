@@ -60,7 +60,7 @@ sessions = Table(
     Column("factor", String(7), nullable=False),  # "" | totp | passkey
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    Column("mac", String(64), nullable=False),  # keyed hash over the cookie and this row
+    Column("mac", String(43), nullable=False),  # see storage/confidential/protocol/tokens.py
 )
 
 factors = Table(  # what an officer shows besides the words
@@ -112,6 +112,7 @@ ledger = Table(  # audit log; each row holds the hash of the previous one
     Column("case_id", String(22), nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("ix_ledger_officer", "officer_id", "verb", "seq"),  # failed attempts on an account since a sign-in
 )
 
 # ---------------------------------------------------------------- confidential queries

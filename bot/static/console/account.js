@@ -9,6 +9,7 @@ import { forgetShown, offerCode, offerWords, save, sealWithCode, sealWithWords, 
 import { forgetOffer, offerFactor } from "./factor.js";
 import { $, busy, main, post, showMessage, UserError, verifying } from "./page.js";
 import { checkFactor } from "./refusals.js";
+import { tellSignedOut } from "./tabs.js";
 import { lock, officerSecrets } from "./vault.js";
 
 export function wire() {
@@ -66,7 +67,6 @@ async function saveWords({ auth, officer }, words) {
   const answer = await save("/console/account/words", { auth, salt, new_auth: newAuth, bundle });
   if (answer?.status === 401 || answer?.status === 403) throw new UserError("words_meanwhile");
   if (answer && answer.status !== 201) throw new UserError("failed");
-  if (answer) main().dataset.csrf = answer.body.csrf;
   forgetShown();
   showStep(answer ? "words-saved" : "words-unsure");
 }
@@ -106,8 +106,7 @@ async function addFactor(auth) {
 }
 
 async function removeFactor(auth, id) {
-  const { csrf } = await changed("/console/account/factors/remove", { auth, id }, 201);
-  main().dataset.csrf = csrf;
+  await changed("/console/account/factors/remove", { auth, id }, 201);
   showStep("factor-removed");
 }
 
@@ -121,6 +120,7 @@ async function changed(path, posted, expected) {
 async function signOutEverywhere() {
   const { status } = await post("/console/account/signout", {});
   if (status !== 204) throw new UserError("failed");
+  tellSignedOut();
   lock();
   location.assign("/console/signin"); // a full load: nothing stays in the tab's memory
 }

@@ -191,9 +191,9 @@ class OfficerPage:
 
 def session_headers(token: str) -> dict[str, str]:
     """What a console page sends in this session."""
-    key = sessions.key_of(token)
-    csrf = hmac.new(SECRET.csrf, key.encode(), hashlib.sha256).hexdigest()
-    return {"Cookie": f"{site.SESSION_COOKIE}={token}", "X-CSRF": csrf, "Accept": "application/json"}
+    csrf = hmac.new(SECRET.csrf, b"gate|desk", hashlib.sha256).hexdigest()
+    cookies = f"{site.SESSION_COOKIE}={token}; {site.GATE_COOKIE}=desk"
+    return {"Cookie": cookies, "X-CSRF": csrf, "Accept": "application/json"}
 
 
 def _shown(opened: Opened) -> Sequence[Shown]:

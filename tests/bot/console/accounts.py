@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from sqlalchemy import Row, select, update
 
 from bot.console import auth_keys
+from bot.console.throttle import THROTTLE
 from storage import schema
 from storage.confidential import ledger
 from storage.confidential.officers import OfficerState, ReaderKeys
@@ -193,10 +194,13 @@ async def write(office: Office, officer: AccountHolder, **values: object) -> Non
 
 
 async def verbs(office: Office) -> list[str]:
-    """What the ledger says, oldest first."""
+    """What the ledger says but for sign-ins, oldest first."""
+    await office.app[THROTTLE].settled()
+    table = schema.ledger
     async with office.database.read() as tx:
         assert await ledger.first_invalid(tx, SECRET.audit) is None
-        return [*await tx.scalars(select(schema.ledger.c.verb).order_by(schema.ledger.c.seq))]
+        others = select(table.c.verb).where(table.c.verb.not_like("sign-in%"))
+        return [*await tx.scalars(others.order_by(table.c.seq))]
 
 
 async def stranger(office: Office, path: str, body: object) -> tuple[int, Any]:

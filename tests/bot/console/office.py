@@ -200,8 +200,9 @@ class Desk:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self.cookie = {site.SESSION_COOKIE: token}
-        self.csrf = _csrf(sessions.key_of(token))
+        gate = sessions.key_of(token)[:22]  # each desk is a browser of its own
+        self.cookie = {site.SESSION_COOKIE: token, site.GATE_COOKIE: gate}
+        self.csrf = csrf_of(gate)
         self.received: dict[str, str] = {}  # cookies that the newest responses have set
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -222,8 +223,9 @@ class Desk:
             return answer.status, json.loads(text) if text else None
 
 
-def _csrf(session_key: str) -> str:
-    return hmac.new(SECRET.csrf, session_key.encode(), hashlib.sha256).hexdigest()
+def csrf_of(gate: str) -> str:
+    """The token that the pages of a browser with this cookie send."""
+    return hmac.new(SECRET.csrf, f"gate|{gate}".encode(), hashlib.sha256).hexdigest()
 
 
 @asynccontextmanager

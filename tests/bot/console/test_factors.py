@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from bot.console import throttle
 from bot.web.app_keys import INSTALLATION
 from handlers.casework import factors as rules
 from handlers.casework.office import OfficerContext
-from storage.confidential import factors, officers, totp
+from storage.confidential import factors, ledger, officers, totp
 from tests.bot.console.accounts import (
     NEW,
     AccountHolder,
@@ -80,6 +81,24 @@ async def test_a_code_that_was_seen_opens_nothing_again(office: Office, carmen: 
         assert await stranger(office, SIGN_IN, posted(carmen, totp=replayed)) == (403, {"error": "factor_used"})
     office.advance_clock(seconds=totp.STEP)
     assert (await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("with_enrolment", [False, True])
+async def test_codes_cannot_be_tried_out_and_the_officer_learns_of_it(
+    office: Office, carmen: AccountHolder, with_enrolment: bool
+) -> None:
+    app = await with_app(office, carmen)
+    enrolment = {"ticket": "A" * 64, "code": WRONG} if with_enrolment else None
+    wrong = posted(carmen, totp=WRONG, enrolment=enrolment)
+    answers = [await stranger(office, SIGN_IN, wrong) for _ in range(throttle.ACCOUNT)]
+    assert answers == [(403, {"error": "factor_wrong"})] * throttle.ACCOUNT
+    status, body = await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now)))
+    assert (status, body["error"]) == (429, "later"), "nor is the right one taken any more"
+    await office.app[throttle.THROTTLE].settled()
+    async with office.database.read() as tx:
+        (failures,) = await ledger.failures_since_sign_in(tx, carmen.id)
+    assert failures.count == throttle.ACCOUNT
 
 
 @pytest.mark.attack

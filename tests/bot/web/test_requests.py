@@ -106,8 +106,9 @@ class Visitor:
                 tx, self.product.app.secrets.session, self.officer, "totp", self.product.clock()
             )
         key = self.product.app.secrets.csrf
-        csrf = hmac.new(key, sessions.key_of(session).encode(), hashlib.sha256).hexdigest()
+        csrf = hmac.new(key, b"gate|browser", hashlib.sha256).hexdigest()
         cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; {site.SESSION_COOKIE}={session}"
+        cookies += f"; {site.GATE_COOKIE}=browser"
         given = {"Content-Type": "application/json", "X-CSRF": csrf, "Cookie": cookies} | headers
         url = self.product.address + path
         async with self.web.request(method, url, data=data or b"{}", headers=given, allow_redirects=False) as response:

@@ -7,6 +7,7 @@ from sqlalchemy import insert, select, update
 
 from storage import schema
 from storage.confidential import sessions
+from storage.confidential.protocol.canonical import encode
 from storage.database import Database
 from tests.storage.confidential.test_officers import KEY, NOW, joined
 
@@ -60,12 +61,13 @@ async def test_opening_a_session_deletes_those_that_are_idle_or_expired(
 
 @pytest.mark.attack
 async def test_a_row_that_was_inserted_is_no_session(database: Database) -> None:
-    officer_id, token = await joined(database), "chosen-by-the-writer-of-rows"
+    officer_id = await joined(database)
     async with database.write() as tx:
         await sessions.begin(tx, b"another installation's key of ses", officer_id, "totp", NOW)
         made = dict((await tx.execute(select(schema.sessions))).one()._mapping)
-        await tx.execute(insert(schema.sessions).values({**made, "token_hash": sessions.key_of(token)}))
-        assert await sessions.by_token(tx, KEY, token, NOW) is None
+        for token in (encode(bytes(32)), "no token of ours", "á"):
+            await tx.execute(insert(schema.sessions).values({**made, "token_hash": sessions.key_of(token)}))
+            assert await sessions.by_token(tx, KEY, token, NOW) is None
 
 
 @pytest.mark.attack
@@ -73,7 +75,12 @@ async def test_a_row_that_was_inserted_is_no_session(database: Database) -> None
 async def test_a_session_whose_row_was_changed_is_none(database: Database, column: str) -> None:
     """A session of one's own is not made one of a colleague, nor one that showed a factor, nor one that lasts."""
     carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
-    changes = {"officer_id": dora, "factor": "passkey", "expires_at": NOW + timedelta(days=400), "mac": "0" * 64}
+    changes = {
+        "officer_id": dora,
+        "factor": "passkey",
+        "expires_at": NOW + timedelta(days=400),
+        "mac": encode(bytes(32)),
+    }
     async with database.write() as tx:
         token = await sessions.begin(tx, KEY, carmen, "", NOW)
         assert await sessions.by_token(tx, KEY, token, NOW) is not None
