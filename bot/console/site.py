@@ -138,6 +138,8 @@ async def _session(request: web.Request) -> Session | None:
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
         session = await sessions.by_token(tx, request.config_dict[SECRETS].session, token, now)
+        if session and not session.factor and not request.config_dict[INSTALLATION].unit.adopts_itself:
+            return None  # begun in a trial, without a second factor
         if session and session.officer.reads_cases:
             with suppress(trust.Closed):  # for the warning of the days that are left
                 await trust.verified(tx, request.config_dict[INSTALLATION].unit)
@@ -206,6 +208,13 @@ def current_time(request: web.Request) -> datetime:
 async def begin_session(request: web.Request, tx: Transaction, officer_id: str, factor: str = "") -> str:
     """Begin a session of an officer who has shown this second factor; return the cookie's value."""
     return await sessions.begin(tx, request.config_dict[SECRETS].session, officer_id, factor, current_time(request))
+
+
+def with_session(request: web.Request, token: str) -> web.Response:
+    """Return 201 with the cookie of a session that takes the place of the present one."""
+    response = web.json_response({}, status=201)
+    set_cookie(request, response, SESSION_COOKIE, token)
+    return response
 
 
 def require_session(request: web.Request) -> Session:

@@ -5,6 +5,7 @@ from storage.schema.confidential import access as access
 from storage.schema.confidential import cases as cases
 from storage.schema.confidential import custodians as custodians
 from storage.schema.confidential import custodies as custodies
+from storage.schema.confidential import factors as factors
 from storage.schema.confidential import invites as invites
 from storage.schema.confidential import key_lists as key_lists
 from storage.schema.confidential import ledger as ledger

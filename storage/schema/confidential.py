@@ -1,6 +1,7 @@
 """Tables of officers and of confidential queries."""
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Date,
     ForeignKey,
@@ -58,6 +59,17 @@ sessions = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("mac", String(43), nullable=False),  # see storage/confidential/protocol/tokens.py
+)
+
+factors = Table(  # what an officer shows besides the words
+    "factors",
+    metadata,
+    Column("id", String(22), primary_key=True),  # random
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(7), nullable=False),  # totp
+    Column("secret", Text, nullable=False),  # of an app, encrypted with the key of factors
+    Column("used", BigInteger, nullable=False),  # the step of the last code: none is accepted twice
+    Column("added_on", Date, nullable=False),
 )
 
 key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept

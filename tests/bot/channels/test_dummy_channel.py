@@ -100,7 +100,7 @@ class Town:
         async with self.app.database.write() as tx:
             invite = await officers.invite(tx, "carmen@ueipci.example", "Carmen", "officer", None, now)
             officer_id = await officers.sign_up(tx, invite, "salt", "hash", OfficerState.ACTIVE, now)
-            session = await sessions.begin(tx, self.app.secrets.session, officer_id, "", now)
+            session = await sessions.begin(tx, self.app.secrets.session, officer_id, "totp", now)
         cookie = {"Cookie": f"{site.SESSION_COOKIE}={session}"}
         async with ClientSession() as web, web.get(f"{self.address}/console/channels", headers=cookie) as response:
             assert response.status == 200

@@ -102,7 +102,9 @@ class Visitor:
     ) -> tuple[int, str]:
         """Status and body of a request that is complete but for `headers`; its own body is an empty object."""
         async with self.product.app.database.write() as tx:
-            session = await sessions.begin(tx, self.product.app.secrets.session, self.officer, "", self.product.clock())
+            session = await sessions.begin(
+                tx, self.product.app.secrets.session, self.officer, "totp", self.product.clock()
+            )
         key = self.product.app.secrets.csrf
         csrf = hmac.new(key, b"gate|browser", hashlib.sha256).hexdigest()
         chat = visitors.new_cookie(self.product.app.secrets.chat)
