@@ -178,9 +178,10 @@ async def sign_in(request: web.Request) -> web.Response:
     """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
-    async with request.config_dict[DATABASE].read() as tx:
-        known = await officers.credentials(tx, posted.email)
-    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None, is_known=attempt.is_known)
+    async with auth_keys.turn(is_known=attempt.is_known):
+        async with request.config_dict[DATABASE].read() as tx:
+            known = await officers.credentials(tx, posted.email)
+        is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
     if known is None or not is_right:
         throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
