@@ -21,7 +21,7 @@ LABEL = b"integra/2/device\n"
 
 def known(request: web.Request, email: str) -> str:
     """The name of the device, if it has signed in to the account of this address; else empty."""
-    name, _, rest = request.cookies.get(_cookie(email), "").partition(".")
+    name, _, rest = request.cookies.get(name_of(email), "").partition(".")
     day, _, given = rest.partition(".")
     is_ours = hmac.compare_digest(given.encode(errors="replace"), _mac(request, email, name, day).encode())
     return name if is_ours and int(day) >= _day(request) else ""
@@ -32,10 +32,11 @@ def cookie(request: web.Request, email: str) -> tuple[str, str, int]:
     name = known(request, email) or secrets.token_urlsafe(16)
     day = str(_day(request) + DAYS)
     value = f"{name}.{day}.{_mac(request, email, name, day)}"
-    return _cookie(email), value, int(timedelta(days=DAYS).total_seconds())
+    return name_of(email), value, int(timedelta(days=DAYS).total_seconds())
 
 
-def _cookie(email: str) -> str:
+def name_of(email: str) -> str:
+    """The name of the cookie of an account."""
     account = officers.normalize_email(email).encode(errors="replace")
     return COOKIE + hashlib.sha256(LABEL + account).hexdigest()[:16]
 

@@ -40,8 +40,8 @@ class Later(Exception):
 
 
 @dataclass
-class Attempt:
-    """One attempt, counted as wrong until it has passed."""
+class Entry:
+    """One try to get in, counted as wrong until it has passed."""
 
     is_known: bool = False  # the device has signed in to the account before
     taken: list[tuple[Windows, str]] = field(default_factory=list)
@@ -94,26 +94,26 @@ def attach(app: web.Application) -> None:
     app.on_shutdown.append(settle)
 
 
-def enter(request: web.Request, email: str) -> Attempt:
+def enter(request: web.Request, email: str) -> Entry:
     """Count an attempt at the account of this address, which need not exist. Raises Later."""
     throttle, now = request.config_dict[THROTTLE], request.config_dict[CLOCK]()
     device = devices.known(request, email)
-    attempt = Attempt(is_known=bool(device))
+    entry = Entry(is_known=bool(device))
     if device:
-        attempt.take(throttle.devices, device, now)
+        entry.take(throttle.devices, device, now)
     else:
-        attempt.take(throttle.networks, network_of(request), now)
-        attempt.take(throttle.accounts, officers.normalize_email(email), now)
-    return attempt
+        entry.take(throttle.networks, network_of(request), now)
+        entry.take(throttle.accounts, officers.normalize_email(email), now)
+    return entry
 
 
 async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count what comes with a link or a signature, which name no account yet, by its network. Raises Later."""
-    attempt, keys = Attempt(), request.config_dict
-    attempt.take(keys[THROTTLE].networks, network_of(request), keys[CLOCK]())
+    entry, keys = Entry(), request.config_dict
+    entry.take(keys[THROTTLE].networks, network_of(request), keys[CLOCK]())
     response = await handler(request)
     if response.status < 400:
-        attempt.passed()
+        entry.passed()
     return response
 
 
