@@ -5,10 +5,12 @@ before the slow comparisons does. The officer's words are stretched in the brows
 """
 
 import asyncio
+import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 
@@ -16,7 +18,7 @@ from bench.databases import SQLITE, open_databases
 from bench.processes import ServerProcess, integra_process, platform_process
 from bench.report import Figure, Row
 from bot.console import auth_keys
-from storage.confidential import officers
+from storage.confidential import officers, totp
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import encode
 from storage.database import open_database
@@ -91,13 +93,22 @@ class _Browser:
         self.headers = {"Cookie": f"gate={gate}", "X-CSRF": csrf, "X-Forwarded-For": self.network}
         return self
 
-    async def sign_in(self, email: str, auth: str) -> int:
-        """Send the attempt and keep the cookies; return the status."""
-        body = {"email": email, "auth": auth}
+    async def sign_in(self, email: str, auth: str, **shown: object) -> tuple[int, Any]:
+        """Send the attempt and keep the cookies; return status and body."""
+        body = {"email": email, "auth": auth, **shown}
         async with self.web.post(f"{self.url}/console/signin", json=body, headers=self.headers) as response:
             for name, morsel in response.cookies.items():
                 self.headers["Cookie"] += f"; {name}={morsel.value}"
-            return response.status
+            return response.status, await response.json()
+
+    async def enrol(self, email: str) -> bytes:
+        """Sign in for the first time, which makes a second factor; return the secret of its app."""
+        _, asked = await self.sign_in(email, RIGHT)
+        secret = base64.b32decode(asked["offer"]["secret"])
+        code = totp.code_of(secret, totp.step_at(datetime.now(UTC)))
+        status, _ = await self.sign_in(email, RIGHT, enrolment={"ticket": asked["offer"]["ticket"], "code": code})
+        assert status == 200, status
+        return secret
 
 
 async def _flood(server: ServerProcess) -> _Run:
@@ -105,22 +116,23 @@ async def _flood(server: ServerProcess) -> _Run:
     run = _Run()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as web:
-        known, new = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2)]
-        assert await known.sign_in(OFFICERS[0], RIGHT) == 200
+        known, new, other = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2, 3)]
+        secrets = [await known.enrol(OFFICERS[0]), await other.enrol(OFFICERS[1])]
         stranger = await _Browser(web, server.url, "").load()
         attempts = [asyncio.create_task(_attempt(stranger, number)) for number in range(STRANGERS)]
         await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)  # the line is full, or at its fullest
-        officers_of = dict(zip(OFFICERS, (known, new), strict=True))
-        seconds = await asyncio.gather(*(_seconds(browser, email) for email, browser in officers_of.items()))
+        genuine = zip((known, new), OFFICERS, secrets, strict=True)
+        seconds = await asyncio.gather(*(_seconds(*one) for one in genuine))
         run.waited = dict(zip(OFFICERS, seconds, strict=True))
         run.refused = (await asyncio.gather(*attempts)).count(429)
     return run
 
 
-async def _seconds(browser: _Browser, email: str) -> float:
-    """How long the officer's own sign-in takes."""
+async def _seconds(browser: _Browser, email: str, secret: bytes) -> float:
+    """How long the officer's own sign-in takes, with the app's next code."""
     start = time.monotonic()
-    status = await browser.sign_in(email, RIGHT)
+    code = totp.code_of(secret, totp.step_at(datetime.now(UTC)) + 1)
+    status, _ = await browser.sign_in(email, RIGHT, totp=code)
     assert status == 200, status
     return time.monotonic() - start
 

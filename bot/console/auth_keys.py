@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AbstractAsyncContextManager
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -16,21 +17,34 @@ MOST_WAITING = 24  # so that the last of a line waits less than a second (bench/
 _queue = SlowQueue(SLOTS, MOST_WAITING)
 
 
+def turn(*, is_known: bool) -> AbstractAsyncContextManager[None]:
+    """Wait for the turn to read an account and to compare its hash, before the database is asked. Raises Busy.
+
+    `is_known` is of a device that has signed in to the account before: it goes first.
+    """
+    return _queue.turn(is_known=is_known)
+
+
+def waiting() -> tuple[int, int]:
+    """How many wait for their turn, of known devices and of others."""
+    return _queue.waiting
+
+
 async def slow_hash(auth: str) -> str:
     """Return the hash under which an auth key is stored, for who has shown an invite, words or a code. Raises Busy."""
-
-    def derive() -> str:
-        kdf = Argon2id(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=MEMORY_KIB)
-        return kdf.derive_phc_encoded(auth.encode())
-
-    async with _queue.turn(is_known=True):
-        return await asyncio.to_thread(derive)
+    async with turn(is_known=True):
+        return await asyncio.to_thread(_derive, auth)
 
 
-async def matches(auth: str, stored: str | None, *, is_known: bool = False) -> bool:
+def _derive(auth: str) -> str:
+    kdf = Argon2id(salt=os.urandom(16), length=32, iterations=2, lanes=1, memory_cost=MEMORY_KIB)
+    return kdf.derive_phc_encoded(auth.encode())
+
+
+async def matches(auth: str, stored: str | None) -> bool:
     """Whether this is the hash of the auth key; None, of an unknown account, takes the same path and time.
 
-    `is_known` is of a device that has signed in to the account before: it goes first. Raises Busy.
+    Call it within a turn.
     """
     expected = await _hash_of_no_key() if stored is None else stored
 
@@ -41,8 +55,7 @@ async def matches(auth: str, stored: str | None, *, is_known: bool = False) -> b
             return False
         return True
 
-    async with _queue.turn(is_known=is_known):
-        return await asyncio.to_thread(verify)
+    return await asyncio.to_thread(verify)
 
 
 _hashes_of_no_key: list[str] = []
@@ -51,10 +64,5 @@ _hashes_of_no_key: list[str] = []
 async def _hash_of_no_key() -> str:
     """Return a hash that no auth key matches, made once: verifying against it takes as long as against a real one."""
     if not _hashes_of_no_key:
-        _hashes_of_no_key.append(await slow_hash(encode(os.urandom(32))))
+        _hashes_of_no_key.append(await asyncio.to_thread(_derive, encode(os.urandom(32))))
     return _hashes_of_no_key[0]
-
-
-def waiting() -> tuple[int, int]:
-    """How many comparisons wait, of known devices and of others."""
-    return _queue.waiting

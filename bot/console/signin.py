@@ -194,15 +194,13 @@ async def begin_signin(request: web.Request) -> web.Response:
 
 @routes.post("/signin")
 async def sign_in(request: web.Request) -> web.Response:
-    """Verify auth key and second factor and open a session; an unknown address takes the path and time of wrong words.
-
-    Before the second factor was shown nothing of the account is returned, but that the words are right.
-    """
+    """Verify words and second factor and open a session; an unknown address takes the path and time of wrong words."""
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
-    async with request.config_dict[DATABASE].read() as tx:
-        known = await officers.credentials(tx, posted.email)
-    is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None, is_known=attempt.is_known)
+    async with auth_keys.turn(is_known=attempt.is_known):
+        async with request.config_dict[DATABASE].read() as tx:
+            known = await officers.credentials(tx, posted.email)
+        is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
     if known is None or not is_right:
         throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
@@ -220,10 +218,11 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def _recovery_code(request: web.Request, officer_id: str, code_auth: str, *, is_known: bool) -> str | None:
     """The stored hash of the recovery code, if this is it."""
-    async with request.config_dict[DATABASE].read() as tx:
-        own = await accounts.by_id(tx, officer_id)
-    stored = own.code_hash if own else None
-    return stored if await auth_keys.matches(code_auth, stored, is_known=is_known) else None
+    async with auth_keys.turn(is_known=is_known):
+        async with request.config_dict[DATABASE].read() as tx:
+            own = await accounts.by_id(tx, officer_id)
+        stored = own.code_hash if own else None
+        return stored if await auth_keys.matches(code_auth, stored) else None
 
 
 async def _with_factor(

@@ -95,7 +95,7 @@ async def test_words_that_are_replaced_while_they_are_compared_open_no_session(
 ) -> None:
     """Comparing takes a while, longer where many sign in: who had the old words would keep a session."""
 
-    async def meanwhile(auth: str, auth_hash: str | None, *, is_known: bool) -> bool:
+    async def meanwhile(auth: str, auth_hash: str | None) -> bool:
         async with office.database.write() as tx:
             await tx.execute(update(schema.officers).values(auth_hash="another"))
         return True

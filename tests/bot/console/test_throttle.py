@@ -18,7 +18,9 @@ from bot.console.queueing import Busy, SlowQueue
 from bot.console.throttle import THROTTLE
 from bot.web.windows import Windows
 from storage import schema
+from storage.confidential import officers
 from storage.confidential.protocol.canonical import encode
+from storage.database import Transaction
 from tests.bot.console.accounts import NEW, NEWER, AccountHolder, enrol, stranger
 from tests.bot.console.office import Office
 from tests.bot.console.test_signin import Visitor, open_page
@@ -42,7 +44,7 @@ async def dora(office: Office, carmen: AccountHolder) -> AccountHolder:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare by a look at the words: what is slow about it is not what these tests are about."""
 
-    async def matches(auth: str, stored: str | None, *, is_known: bool = False) -> bool:
+    async def matches(auth: str, stored: str | None) -> bool:
         return auth != WRONG
 
     monkeypatch.setattr(auth_keys, "matches", matches)
@@ -204,7 +206,11 @@ async def test_of_four_hundred_open_attempts_a_few_wait_and_the_known_officer_is
     office: Office, carmen: AccountHolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two are compared, forty wait, the others are answered at once: they held officers up for half a minute."""
-    started, goes_on = [], threading.Semaphore(0)
+    started, read, goes_on, credentials = [], [], threading.Semaphore(0), officers.credentials
+
+    async def recorded(tx: Transaction, email: str) -> officers.Credentials | None:
+        read.append(email)
+        return await credentials(tx, email)
 
     def compare(auth: bytes, stored: str) -> None:
         started.append(auth.decode())
@@ -218,6 +224,7 @@ async def test_of_four_hundred_open_attempts_a_few_wait_and_the_known_officer_is
         await wrong(office, "nadie@ueipci.example", 1)  # makes the hash that no auth key matches
         office.app[THROTTLE].networks = Windows(1000, throttle.SECONDS)
         monkeypatch.setattr(Argon2id, "verify_phc_encoded", compare)
+        monkeypatch.setattr(officers, "credentials", recorded)
         posts = [flood.post(SIGN_IN, {"email": f"{number}@x.mx", "auth": WRONG}) for number in range(400)]
         open_posts = {asyncio.ensure_future(post) for post in posts}
         refused: set[Any] = set()
@@ -228,7 +235,7 @@ async def test_of_four_hundred_open_attempts_a_few_wait_and_the_known_officer_is
                 goes_on.release(400)
                 raise AssertionError("the others wait, too")
         assert {one.result()[0] for one in refused} == {429}
-        assert len(started) == auth_keys.SLOTS
+        assert len(started) == len(read) == auth_keys.SLOTS, "the database is not asked for those who wait"
         signing_in = asyncio.ensure_future(enter(genuine, carmen))
         await waits((1, auth_keys.MOST_WAITING))
         goes_on.release(2 * auth_keys.SLOTS)  # the two at work, and the next two
