@@ -123,7 +123,7 @@ def _commands() -> Iterator[str]:
 
 def test_every_command_of_the_command_line_is_documented() -> None:
     assert isinstance(cli, typer.Typer)
-    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(integra [a-z -]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(_commands())
 
 

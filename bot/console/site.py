@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bot.console import throttle
+from bot.console.queueing import Busy
 from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.assets import add_folder
@@ -19,22 +21,25 @@ from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import CONSOLE_HEADERS, preferred_language, remember_language
 from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
-from storage.confidential import officers
-from storage.confidential.officers import Officer, Session
+from storage.confidential import sessions
+from storage.confidential.officers import Officer
+from storage.confidential.sessions import Session
 from storage.database import DatabaseUnavailable, Transaction
 
 SESSION_COOKIE = "session"
-GATE_COOKIE = "gate"  # before sign-in: a random value that the page's CSRF token is bound to
+GATE_COOKIE = "gate"  # a random value that stays with the browser; the CSRF token of its pages is bound to it
+GATE_SECONDS = 365 * 24 * 3600
 PATH = "/console"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-PUBLIC_PATHS = frozenset(
+LINK_PATHS = frozenset(
     f"{PATH}/{page}"
     for page in (
-        *("signin", "signin/begin", "signup", "signup/begin", "lost", "lost/begin"),
-        *("custodian", "custodian/begin", "recovery"),
+        *("signup", "signup/begin", "custodian", "custodian/begin", "recovery"),
         *(f"recovery/{part}" for part in ("boxes", "rehearsals", "use", "cases", "letters", "unit-key")),
     )
 )
+"""The paths that a one-time link or the recovery key opens."""
+PUBLIC_PATHS = LINK_PATHS | {f"{PATH}/{page}" for page in ("signin", "signin/begin", "lost", "lost/begin")}
 """The paths that need no session."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session")
@@ -44,6 +49,11 @@ NEEDS_CUSTODIANS: web.RequestKey[bool] = web.RequestKey("needs_custodians")
 
 BODY_LIMITS = {f"{PATH}/notebook": 1024 * 1024, f"{PATH}/keys": 256 * 1024, f"{PATH}/succession": 256 * 1024}
 """Bytes that these pages accept instead: notebooks grow with the cases, lists with all readers there ever were."""
+
+
+class OtherOfficer(Exception):
+    """The page was made for an officer whose session another one has replaced in this browser."""
+
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -61,6 +71,7 @@ def mount(app: web.Application, routes: list[web.RouteTableDef]) -> None:
     async def redirect_to_root(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(f"{PATH}/")
 
+    throttle.attach(app)
     console = web.Application(middlewares=[guard])
     for table in routes:
         console.add_routes(table)
@@ -92,15 +103,20 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not is_same_origin(request):
                 raise web.HTTPForbidden
             _check_csrf_token(request)
-        if request[SESSION] is None and request.path not in PUBLIC_PATHS:
-            raise web.HTTPUnauthorized
+        if request.path not in PUBLIC_PATHS:
+            _check_officer(request)
         if request.method not in SAFE_METHODS:
             request[BODY] = await read_body(request, BODY_LIMITS.get(request.path, MAX_BODY))
-        response = await handler(request)
+        is_counted = request.path in LINK_PATHS and request.method not in SAFE_METHODS
+        response = await (throttle.counted(request, handler) if is_counted else handler(request))
+    except (throttle.Later, Busy) as error:
+        response = throttle.refusal(request, error)
     except DatabaseUnavailable:
         response = _error_response(request, 503)
     except BodyTooLarge:
         response = _error_response(request, 413)
+    except OtherOfficer:
+        response = conflict("officer")
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -121,52 +137,61 @@ async def _session(request: web.Request) -> Session | None:
     now = current_time(request)
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
-        session = await officers.session(tx, token, now)
+        session = await sessions.by_token(tx, request.config_dict[SECRETS].session, token, now)
+        if session and not session.factor and not request.config_dict[INSTALLATION].unit.adopts_itself:
+            return None  # begun in a trial, without a second factor
         if session and session.officer.reads_cases:
             with suppress(trust.Closed):  # for the warning of the days that are left
                 await trust.verified(tx, request.config_dict[INSTALLATION].unit)
             request[NEEDS_CUSTODIANS] = await custody.is_missing(officer_context(request, tx, session.officer))
-    if session and now - session.seen_at > timedelta(seconds=officers.TOUCH_SECONDS):
+    if session and now - session.seen_at > timedelta(seconds=sessions.TOUCH_SECONDS):
         async with database.write() as tx:
-            await officers.touch(tx, session.key, now)
+            await sessions.touch(tx, session.key, now)
     return session
 
 
 def _check_csrf_token(request: web.Request) -> None:
-    """Raise 403 unless the X-CSRF header is a token that a page got for this session or this gate value."""
-    given = request.headers.get("X-CSRF", "").encode(errors="replace")
-    if not any(hmac.compare_digest(given, token.encode()) for token in _csrf_tokens(request)):
+    """Raise 403 unless the X-CSRF header is the token that the pages of this browser got.
+
+    It is not bound to the session: signing in in one tab leaves the others able to send.
+    """
+    gate, given = _cookie(request, GATE_COOKIE)[:64], request.headers.get("X-CSRF", "").encode(errors="replace")
+    if not gate or not hmac.compare_digest(given, csrf_token(request, gate).encode()):
         raise web.HTTPForbidden
 
 
-def _csrf_tokens(request: web.Request) -> list[str]:
-    cookie, gate = _cookie(request, SESSION_COOKIE), _cookie(request, GATE_COOKIE)
-    # The cookie of an idle session counts too: an open page signs in again without reloading.
-    tokens = [csrf_token(request, officers.session_key(cookie))] if cookie else []
-    return tokens + ([csrf_token(request, "gate|" + gate[:64])] if gate else [])
-
-
-def csrf_token(request: web.Request, session_key: str) -> str:
-    """Return the token that the pages of a session send with every post."""
+def csrf_token(request: web.Request, gate: str) -> str:
+    """Return the token that the pages of a browser send with every post."""
     key = request.config_dict[SECRETS].csrf
-    return hmac.new(key, session_key.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, b"gate|" + gate.encode(), hashlib.sha256).hexdigest()
+
+
+def _check_officer(request: web.Request) -> None:
+    """Raise 401 without a session, OtherOfficer where it is not that of the officer whom the page was made for."""
+    session = require_session(request)
+    if request.headers.get("X-Officer", session.officer.id) != session.officer.id:
+        raise OtherOfficer
 
 
 def _with_headers(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     response.headers.update(CONSOLE_HEADERS)
     remember_language(request, response)
-    has_new_gate = request.cookies.get(GATE_COOKIE) != request[GATE_VALUE]
-    if request[SESSION] is None and has_new_gate and request.method == "GET":
-        set_cookie(request, response, GATE_COOKIE, request[GATE_VALUE])
+    if request.cookies.get(GATE_COOKIE) != request[GATE_VALUE] and request.method == "GET":
+        set_cookie(request, response, GATE_COOKIE, request[GATE_VALUE], GATE_SECONDS)
     return response
 
 
-def set_cookie(request: web.Request, response: web.StreamResponse, name: str, value: str) -> None:
-    """Set a cookie that no script reads and no other site sends; an empty `value` deletes it."""
+def set_cookie(
+    request: web.Request, response: web.StreamResponse, name: str, value: str, seconds: int | None = None
+) -> None:
+    """Set a cookie that no script reads and no other site sends; an empty `value` deletes it.
+
+    Without `seconds` it ends with the browser.
+    """
     secure = request.config_dict[INSTALLATION].public_url.startswith("https://")
     attributes: dict[str, Any] = {"path": PATH, "httponly": True, "samesite": "Strict", "secure": secure}
     if value:
-        response.set_cookie(name, value, **attributes)
+        response.set_cookie(name, value, max_age=seconds, **attributes)
     else:
         response.del_cookie(name, **attributes)
 
@@ -180,12 +205,29 @@ def current_time(request: web.Request) -> datetime:
     return now
 
 
-def require_officer(request: web.Request) -> Officer:
-    """Return the signed-in officer; raise 401."""
+async def begin_session(request: web.Request, tx: Transaction, officer_id: str, factor: str = "") -> str:
+    """Begin a session of an officer who has shown this second factor; return the cookie's value."""
+    return await sessions.begin(tx, request.config_dict[SECRETS].session, officer_id, factor, current_time(request))
+
+
+def with_session(request: web.Request, token: str) -> web.Response:
+    """Return 201 with the cookie of a session that takes the place of the present one."""
+    response = web.json_response({}, status=201)
+    set_cookie(request, response, SESSION_COOKIE, token)
+    return response
+
+
+def require_session(request: web.Request) -> Session:
+    """Return the session; raise 401."""
     session = request[SESSION]
     if session is None:
         raise web.HTTPUnauthorized
-    return session.officer
+    return session
+
+
+def require_officer(request: web.Request) -> Officer:
+    """Return the signed-in officer; raise 401."""
+    return require_session(request).officer
 
 
 def require_reader(request: web.Request) -> Officer:
@@ -227,10 +269,10 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: ob
     phrases = request.config_dict[LIBRARY].phrases
     layout: Mapping[str, object] = {
         "officer": session.officer if session else None,
-        "csrf": csrf_token(request, session.key if session else "gate|" + request[GATE_VALUE]),
+        "csrf": csrf_token(request, request[GATE_VALUE]),
         "path": request.path,
         "phrases": json.dumps(phrases.section(language, "console.script"), ensure_ascii=False),
-        "idle_minutes": officers.IDLE_MINUTES,
+        "idle_minutes": sessions.IDLE_MINUTES,
         "days_left": _days_left(request, session),
         "is_trial": request.config_dict[INSTALLATION].unit.adopts_itself,
         "needs_custodians": request.get(NEEDS_CUSTODIANS, False),

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from handlers.casework.joining import KeysRefused
 from handlers.casework.office import OfficerContext
-from storage.confidential import accounts, officers
+from storage.confidential import accounts, ledger, officers
 from storage.confidential.accounts import Account, Code, Words
-from storage.confidential.ledger import Verb
+from storage.confidential.ledger import Failures, Verb
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import boxes
 from storage.confidential.protocol.lists import Chain
@@ -16,16 +16,12 @@ class AccountChanged(Exception):
     """Words or code are others meanwhile; nothing was changed."""
 
 
-async def replace_words(context: OfficerContext, account: Account, words: Words) -> str:
-    """Replace the words, sign out all devices, and return the cookie of a new session for this one.
-
-    Raises AccountChanged.
-    """
+async def replace_words(context: OfficerContext, account: Account, words: Words) -> None:
+    """Replace the words and sign out all devices, this one too. Raises AccountChanged."""
     if not await accounts.replace_words(context.tx, account, words):
         raise AccountChanged
-    await officers.end_sessions(context.tx, [account.id])
+    await officers.sign_out(context.tx, [account.id])
     await context.append_to_ledger(Verb.NEW_WORDS)
-    return await officers.open_session(context.tx, account.id, context.now)
 
 
 async def replace_code(context: OfficerContext, account: Account, code: Code, replaces: str) -> None:
@@ -42,13 +38,24 @@ async def recover(context: OfficerContext, account: Account, words: Words, code:
     """Replace words and code of an officer who had the code, and sign out all devices. Raises AccountChanged."""
     if not await accounts.replace_both(context.tx, account, words, code):
         raise AccountChanged
-    await officers.end_sessions(context.tx, [account.id])
+    await officers.sign_out(context.tx, [account.id])
     await context.append_to_ledger(Verb.LOST_WORDS)
+
+
+async def note_sign_in(context: OfficerContext, *, is_new: bool) -> list[Failures]:
+    """Write down that an officer signed in, and return the failed attempts on the account since the time before.
+
+    Unlocking a session that is open is written down only where it is told of such attempts, so that it is told once.
+    """
+    failures = await ledger.failures_since_sign_in(context.tx, context.officer.id)
+    if is_new or failures:
+        await context.append_to_ledger(Verb.SIGN_IN)
+    return failures
 
 
 async def sign_out_everywhere(context: OfficerContext) -> None:
     """End the sessions of all devices, this one's too."""
-    await officers.end_sessions(context.tx, [context.officer.id])
+    await officers.sign_out(context.tx, [context.officer.id])
     await context.append_to_ledger(Verb.END_SESSIONS)
 
 

@@ -7,13 +7,13 @@ recorded elsewhere (`Head`): print it, or store it with the backup.
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, func, insert, select, text
 
 from storage import schema
 from storage.advisory_locks import Lock
@@ -21,6 +21,7 @@ from storage.database import Transaction
 
 FIRST_PREVIOUS = "0" * 64  # stands for the hash before the first row
 PAGE_SIZE = 1000  # rows
+MOST_FAILURES = 10  # rows a day and officer: where there are as many there were as many or more
 
 
 class Verb(StrEnum):
@@ -29,6 +30,8 @@ class Verb(StrEnum):
     OPEN = "open"  # the sealed letters were returned to an officer's browser
     ANSWER = "answer"  # an officer's sealed answer was stored
     SIGN_UP = "sign-up"  # an officer registered keys
+    SIGN_IN = "sign-in"  # an officer began a session, or was told of failed attempts in one
+    SIGN_IN_FAILED = "sign-in-failed"  # words, code or factor were wrong; at most MOST_FAILURES a day and officer
     VOUCH = "vouch"  # an officer compared the fingerprint of one who joins
     REMOVE = "remove"  # the administrator lets the officer in no more
     SIGN_KEYS = "sign-keys"  # the unit signed a list of readers
@@ -37,6 +40,10 @@ class Verb(StrEnum):
     RECUSE = "recuse"  # an officer gave up the key of a case
     NEW_WORDS = "new-words"  # an officer replaced words or recovery code
     LOST_WORDS = "lost-words"  # an officer came back in with the recovery code
+    ADD_FACTOR = "add-factor"  # an officer added a second factor, at sign-up the first
+    REMOVE_FACTOR = "remove-factor"  # an officer removed a second factor
+    LOST_FACTOR = "lost-factor"  # an officer replaced all second factors, with words and recovery code
+    RESET_FACTOR = "reset-factor"  # the administrator removed an officer's second factors
     END_SESSIONS = "end-sessions"  # an officer signed out on all devices
     SHARE_UNIT_KEY = "share-unit-key"  # another officer holds the unit's key too
     INVITE_CUSTODIAN = "invite-custodian"  # a custodian was sent a link
@@ -52,6 +59,14 @@ class Head:
 
     seq: int
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed attempts on one account on one day; MOST_FAILURES stands for as many or more."""
+
+    day: date
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +126,40 @@ async def append(
     )
 
 
+async def append_failure(tx: Transaction, audit_key: bytes, officer_id: str, at: datetime) -> None:
+    """Append that an attempt on an officer's account failed, unless there are MOST_FAILURES of that day."""
+    table = schema.ledger
+    same = (table.c.officer_id == officer_id, table.c.verb == Verb.SIGN_IN_FAILED.value, table.c.day == at.date())
+    count = await tx.scalar(select(func.count()).select_from(table).where(*same))
+    if count is None or count < MOST_FAILURES:
+        await append(tx, audit_key, officer_id, Verb.SIGN_IN_FAILED, "", at)
+
+
+async def failures_since_sign_in(tx: Transaction, officer_id: str) -> list[Failures]:
+    """The failed attempts on an officer's account since the last time that the officer signed in, by day."""
+    table = schema.ledger
+    own = table.c.officer_id == officer_id
+    last = select(func.max(table.c.seq)).where(own, table.c.verb == Verb.SIGN_IN.value).scalar_subquery()
+    later = (own, table.c.verb == Verb.SIGN_IN_FAILED.value, table.c.seq > func.coalesce(last, 0))
+    statement = select(table.c.day, func.count().label("count")).where(*later).group_by(table.c.day)
+    rows = await tx.execute(statement.order_by(table.c.day))
+    return [Failures(row.day, row[1]) for row in rows]
+
+
 async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
     """All rows of a case, oldest first. No page shows them yet: that of a case will."""
     rows = await tx.execute(
         select(schema.ledger).where(schema.ledger.c.case_id == case_id).order_by(schema.ledger.c.seq)
     )
     return [_entry(row) for row in rows]
+
+
+async def newest_of(tx: Transaction, officer_id: str, verbs: Collection[Verb]) -> LedgerEntry | None:
+    """An officer's newest entry with one of these verbs."""
+    table = schema.ledger
+    wanted = select(table).where(table.c.officer_id == officer_id, table.c.verb.in_([verb.value for verb in verbs]))
+    row = (await tx.execute(wanted.order_by(table.c.seq.desc()).limit(1))).one_or_none()
+    return None if row is None else _entry(row)
 
 
 async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:

@@ -1,4 +1,4 @@
-"""Officers of the unit: their invites, wrapped keys, notebooks and sessions.
+"""Officers of the unit: their invites, wrapped keys and notebooks.
 
 invited --sign up--> pending --named in a signed list--> active --ended in a signed list--> left or suspended
 invited --sign up--> active     (liaisons and authors read no queries; the first officer signs the first list)
@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
+from storage.confidential import factors
 from storage.confidential.notebooks import StoredNotebook, stored_notebook
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import Box
@@ -29,9 +30,6 @@ from storage.confidential.protocol.readers import Join, Proof
 from storage.database import Transaction
 
 INVITE_DAYS = 7
-SESSION_HOURS = 12
-IDLE_MINUTES = 15
-TOUCH_SECONDS = 30  # the last use of a session is stored at most this often
 
 
 class Role(StrEnum):
@@ -121,15 +119,6 @@ class Credentials:
     notebook: StoredNotebook | None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A signed-in officer; `key` is the hash under which the row is stored."""
-
-    key: str
-    officer: Officer
-    seen_at: datetime
-
-
 def _random(size: int) -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
 
@@ -143,7 +132,7 @@ def normalize_email(email: str) -> str:
     return email.strip().lower()
 
 
-_COLUMNS = (
+COLUMNS = (  # of a row that is read as an Officer
     schema.officers.c.id,
     schema.officers.c.email,
     schema.officers.c.name,
@@ -160,7 +149,8 @@ def _stored(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _officer(row: Row[tuple[object, ...]]) -> Officer:
+def from_row(row: Row[tuple[object, ...]]) -> Officer:
+    """The officer of a row with COLUMNS."""
     return Officer(
         id=row.id,
         email=row.email,
@@ -205,7 +195,7 @@ async def invite(
         officer_id = known.id
         await tx.execute(update(schema.officers).where(schema.officers.c.id == officer_id).values(**facts))
         await tx.execute(delete(schema.invites).where(schema.invites.c.officer_id == officer_id))
-        await end_sessions(tx, [officer_id])
+        await sign_out(tx, [officer_id])
     else:
         raise OfficerExists(known.id)
     token = _random(24)
@@ -222,7 +212,7 @@ async def invite(
 async def by_invite(tx: Transaction, token: str, now: datetime) -> Officer:
     """The officer to whom an invite was sent; it is not redeemed. Raises InviteRefused."""
     statement = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(schema.invites, schema.invites.c.officer_id == schema.officers.c.id)
         .where(
             schema.invites.c.token_hash == _hash(token),
@@ -232,7 +222,7 @@ async def by_invite(tx: Transaction, token: str, now: datetime) -> Officer:
     row = (await tx.execute(statement)).one_or_none()
     if row is None or row.state != OfficerState.INVITED:
         raise InviteRefused
-    return _officer(row)
+    return from_row(row)
 
 
 async def sign_up(
@@ -286,44 +276,48 @@ async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
 
 
 async def leave(tx: Transaction, officer_ids: Collection[str], state: OfficerState = OfficerState.LEFT) -> None:
-    """Record that officers have left the unit or are suspended, and sign them out everywhere."""
+    """Record that officers have left the unit or are suspended, and sign them out everywhere.
+
+    Their second factors go too.
+    """
     table = schema.officers
     await tx.execute(update(table).where(table.c.id.in_(officer_ids)).values(state=state.value))
-    await end_sessions(tx, officer_ids)
+    await sign_out(tx, officer_ids)
+    await factors.remove_all(tx, officer_ids)
 
 
 # ---------------------------------------------------------------- officers
 
 
 async def by_id(tx: Transaction, officer_id: str) -> Officer | None:
-    row = (await tx.execute(select(*_COLUMNS).where(schema.officers.c.id == officer_id))).one_or_none()
-    return None if row is None else _officer(row)
+    row = (await tx.execute(select(*COLUMNS).where(schema.officers.c.id == officer_id))).one_or_none()
+    return None if row is None else from_row(row)
 
 
 async def by_email(tx: Transaction, email: str) -> list[Officer]:
     """Who has or had this mail address: at most one of them is not gone."""
-    rows = await tx.execute(select(*_COLUMNS).where(schema.officers.c.email == normalize_email(email)))
-    return [_officer(row) for row in rows]
+    rows = await tx.execute(select(*COLUMNS).where(schema.officers.c.email == normalize_email(email)))
+    return [from_row(row) for row in rows]
 
 
 async def all_officers(tx: Transaction) -> list[Officer]:
     """All officers, by name."""
-    rows = await tx.execute(select(*_COLUMNS).order_by(schema.officers.c.name, schema.officers.c.id))
-    return [_officer(row) for row in rows]
+    rows = await tx.execute(select(*COLUMNS).order_by(schema.officers.c.name, schema.officers.c.id))
+    return [from_row(row) for row in rows]
 
 
 async def credentials(tx: Transaction, email: str) -> Credentials | None:
     """The credentials for a mail address; None: no officer with it can sign in."""
     table = schema.officers
     extra = (table.c.salt, table.c.auth_hash, table.c.bundle, table.c.unit_key, table.c.notebook)
-    statement = select(*_COLUMNS, *extra, table.c.notebook_version).where(
+    statement = select(*COLUMNS, *extra, table.c.notebook_version).where(
         table.c.email == normalize_email(email), table.c.state.in_(CAN_SIGN_IN)
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         return None
     return Credentials(
-        officer=_officer(row),
+        officer=from_row(row),
         salt=row.salt,
         auth_hash=row.auth_hash,
         bundle=_stored(row.bundle),
@@ -332,58 +326,7 @@ async def credentials(tx: Transaction, email: str) -> Credentials | None:
     )
 
 
-# ---------------------------------------------------------------- sessions
-
-
-def session_key(token: str) -> str:
-    """The hash under which a session is stored: read access to the table is not enough to sign in."""
-    return _hash(token)
-
-
-async def open_session(tx: Transaction, officer_id: str, now: datetime) -> str:
-    """Begin a session and return the cookie's value; expired and idle sessions are deleted too."""
-    token = _random(32)
-    idle = now - timedelta(minutes=IDLE_MINUTES)
-    await tx.execute(
-        delete(schema.sessions).where((schema.sessions.c.expires_at <= now) | (schema.sessions.c.seen_at <= idle))
-    )
-    await tx.execute(
-        insert(schema.sessions).values(
-            token_hash=_hash(token),
-            officer_id=officer_id,
-            seen_at=now,
-            expires_at=now + timedelta(hours=SESSION_HOURS),
-        )
-    )
-    return token
-
-
-async def session(tx: Transaction, token: str, now: datetime) -> Session | None:
-    """The session of this cookie; None: there is none, or it has been idle or open for too long."""
-    statement = (
-        select(*_COLUMNS, schema.sessions.c.seen_at)
-        .join(schema.sessions, schema.sessions.c.officer_id == schema.officers.c.id)
-        .where(
-            schema.sessions.c.token_hash == _hash(token),
-            schema.sessions.c.expires_at > now,
-            schema.sessions.c.seen_at > now - timedelta(minutes=IDLE_MINUTES),
-            schema.officers.c.state.in_(CAN_SIGN_IN),
-        )
-    )
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else Session(_hash(token), _officer(row), row.seen_at)
-
-
-async def touch(tx: Transaction, key: str, now: datetime) -> None:
-    """Record that a session was used."""
-    await tx.execute(update(schema.sessions).where(schema.sessions.c.token_hash == key).values(seen_at=now))
-
-
-async def end_session(tx: Transaction, key: str) -> None:
-    await tx.execute(delete(schema.sessions).where(schema.sessions.c.token_hash == key))
-
-
-async def end_sessions(tx: Transaction, officer_ids: Collection[str]) -> None:
+async def sign_out(tx: Transaction, officer_ids: Collection[str]) -> None:
     """Sign officers out on all devices."""
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.officer_id.in_(officer_ids)))
 

@@ -15,11 +15,11 @@ from aiohttp import ClientSession, web
 from sqlalchemy import insert
 
 from bot.channels.telegram import receiver as telegram_receiver
-from bot.channels.webchat import page as chat_page
+from bot.channels.webchat import visitors
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.console import site
 from storage import schema
-from storage.confidential import officers
+from storage.confidential import sessions
 from tests.attack.model.host import Account
 from tests.attack.mutations import Request
 from tests.bot.channels.whatsapp import payloads
@@ -64,7 +64,7 @@ class Correspondence:
     async def session(self) -> str:
         """A new session of the officer."""
         async with self.product.app.database.write() as tx:
-            return await officers.open_session(tx, self.account.id, self.product.clock())
+            return await sessions.begin(tx, self.product.app.secrets.session, self.account.id, "", self.product.clock())
 
 
 async def correspond(product: Product, client: ClientSession) -> Correspondence:
@@ -151,10 +151,11 @@ QUERIES = (
 
 
 def _headers(known: Correspondence, session: str, method: str, path: str) -> Headers:
-    csrf = hmac.new(known.product.app.secrets.csrf, officers.session_key(session).encode(), hashlib.sha256).hexdigest()
+    csrf = hmac.new(known.product.app.secrets.csrf, b"gate|g", hashlib.sha256).hexdigest()
+    chat = visitors.new_cookie(known.product.app.secrets.chat)
     given = {
         "Host": known.product.address.removeprefix("http://"),
-        "Cookie": f"session={session}; gate=g; lang=es; {chat_page.COOKIE}={secrets.token_urlsafe(16)}",
+        "Cookie": f"session={session}; gate=g; lang=es; {visitors.COOKIE}={chat}",
         "Accept": "application/json" if method == "POST" else "text/html",
         "Accept-Language": "es-MX,es;q=0.9",
         "Accept-Encoding": "gzip, br",

@@ -130,5 +130,6 @@ def _tokens(to: Collection) -> None:
     to.gives("bell", "what the first letter contains", [b64(token)], b64(bell))
     to.gives("entry_row", "a link's row", [b64(secret), b64(token)], keyed(b"enter\n" + token))
     to.gives("route_row", "an address's row", [b64(secret), b64(bell)], keyed(b"bell\n" + bell))
-    session = [b64(secret), b64(cookie), story.ANA.id, "totp"]
-    to.gives("session_row", "a session's row", session, keyed(cookie + story.ANA.id.encode() + b"totp"))
+    session = [b64(secret), b64(cookie), story.ANA.id, 1_800_000_000, "totp"]
+    bound = b"session\n" + cookie + story.ANA.id.encode() + b"1800000000\ntotp"
+    to.gives("session_mac", "what binds a session's row", session, keyed(bound))

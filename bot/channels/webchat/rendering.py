@@ -39,9 +39,11 @@ class BubbleView:
     is_today: bool
 
 
-def bubble_view(bubble: TranscriptMessage, body: Mapping[str, Any], now: datetime, timezone: ZoneInfo) -> BubbleView:
-    """A bubble as its user sees it at `now`; `body` is decrypted."""
-    at = bubble.at.astimezone(timezone)
+def bubble_view(
+    bubble: TranscriptMessage, body: Mapping[str, Any], sent_at: datetime | None, now: datetime, timezone: ZoneInfo
+) -> BubbleView:
+    """A bubble as its user sees it at `now`; body and time are decrypted, None: of the time only the day is known."""
+    at = (sent_at or bubble.on).astimezone(timezone)
     return BubbleView(
         bubble.id,
         bubble.revision,

@@ -3,8 +3,9 @@
 
 import { acknowledgeChanges, renderChanges } from "./changes.js";
 import { confirm } from "./confirmation.js";
+import { acknowledgeFailures, renderFailures } from "./failures.js";
 import { acknowledge, showFindings } from "./findings.js";
-import { $, announce, main, post, show } from "./page.js";
+import { $, announce, main, post, show, showMessage } from "./page.js";
 import { keys, lock } from "./vault.js";
 import * as account from "./account.js";
 import * as cases from "./case.js";
@@ -20,6 +21,7 @@ import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
 import * as succession from "./succession.js";
+import { listen, tellSignedOut } from "./tabs.js";
 import { remember } from "./trust.js";
 
 const PAGES = {
@@ -47,9 +49,12 @@ function wire() {
   document.documentElement.lang = wired.dataset.language;
   if (refuseInside()) return;
   if (!isFirst) $("#page h1")?.focus();
+  const { officer } = wired.dataset;
+  if (officer && keys() && keys().id !== officer) lock(); // another officer has signed in meanwhile
   showLock();
   showFindings();
   renderChanges();
+  renderFailures();
   showDepartures();
   PAGES[wired.dataset.page]?.();
 }
@@ -71,9 +76,20 @@ async function acknowledgeDepartures() {
 }
 
 async function signOut() {
+  tellSignedOut();
   lock();
   await post("/console/signout", {}).catch(() => {});
   location.assign("/console/signin"); // a full load: nothing stays in the tab's memory
+}
+
+// Locks this tab where its officer is not signed in any more, and says so where it asks for the words.
+function lockUnless(officer) {
+  if (!keys() || keys().id === officer) return;
+  const reason = officer ? "other_officer" : "signed_out_elsewhere";
+  lock();
+  announce(reason);
+  const says = $("#unlock-says");
+  if (says) showMessage(says, reason);
 }
 
 document.addEventListener("click", (event) => {
@@ -83,6 +99,7 @@ document.addEventListener("click", (event) => {
   if (action === "lock") lock();
   if (action === "acknowledge") acknowledge();
   if (action === "acknowledge-changes") acknowledgeChanges();
+  if (action === "acknowledge-failures") acknowledgeFailures();
   if (action === "departed") acknowledgeDepartures();
   if (action === "confirm-unit") confirm();
   if (action === "signout") signOut();
@@ -99,6 +116,7 @@ document.addEventListener("console:locked", () => {
   showLock();
   announce("locked");
 });
+listen(lockUnless);
 document.addEventListener("console:unlocked", showLock);
 document.addEventListener("htmx:afterSettle", wire);
 // Another link pasted into the same tab changes the fragment only, which loads nothing by itself.

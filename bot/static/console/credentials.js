@@ -35,6 +35,7 @@ export async function save(path, body) {
     return answer.status < 500 ? answer : null;
   } catch (error) {
     if (error.key === "session_over") return { status: 401, body: null };
+    if (["later", "other_officer"].includes(error.key)) throw error; // refused: nothing was stored
     return null;
   }
 }

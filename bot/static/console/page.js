@@ -53,15 +53,25 @@ export async function busy(form, alert, work) {
   }
 }
 
-// Shows what `work` verified, or why not. An officer may have left the page meanwhile: the next one is never touched.
-export async function showVerified(work) {
-  const [section, says] = [$("#verified"), $("#says")];
+// Pages follow each other in one document: `work` of a page that was left meanwhile ends here, whatever its outcome, so
+// that it shows nothing on the next page and moves on from none.
+export async function whileHere(work) {
+  const page = main();
   try {
-    await work();
-    show(section, true);
+    return await work();
+  } finally {
+    if (main() !== page) await new Promise(() => {});
+  }
+}
+
+// Shows what `work` verified, or why not.
+export async function showVerified(work) {
+  try {
+    await whileHere(work);
+    show($("#verified"), true);
   } catch (error) {
-    show(section, false);
-    showMessage(says, error.key ?? "failed");
+    show($("#verified"), false);
+    showMessage($("#says"), error.key ?? "failed");
   }
 }
 
@@ -86,24 +96,40 @@ export async function verifying(key, work) {
   }
 }
 
-// Returns { status, body }; body is null unless JSON. Throws UserError when offline or when the session has ended.
-async function request(path, options) {
+const WANTED = ["factor", "enrolment"]; // what is still to be shown, or made, besides right words
+
+// Returns { status, body }; body is null unless JSON. Throws UserError when offline, when the session has ended or is
+// another officer's by now, and when there were too many attempts. `officer` is whom the page was made for, if anyone.
+async function request(path, { headers, ...options }) {
+  const { officer } = main().dataset;
+  const sent = { Accept: "application/json", ...(officer && { "X-Officer": officer }), ...headers };
   let response;
   try {
-    response = await fetch(path, { credentials: "same-origin", cache: "no-store", redirect: "error", ...options });
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", redirect: "error", headers: sent, ...options });
   } catch {
     throw new UserError("offline");
   }
-  if (response.status === 401) throw new UserError("session_over");
+  const { status } = response;
   const holdsJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
-  return { status: response.status, body: holdsJson ? await response.json() : null };
+  const body = holdsJson ? await response.json() : null;
+  if (status === 401 && !WANTED.includes(body?.error)) throw new UserError("session_over");
+  if (status === 409 && body?.error === "officer") throw new UserError("other_officer");
+  if (status === 429) throw new UserError("later", { at: momentIn(Number(response.headers.get("Retry-After"))) });
+  return { status, body };
 }
 
-export const get = (path) => request(path, { headers: { Accept: "application/json" } });
+// The minute that comes after so many seconds, on this device's clock and never too early.
+function momentIn(seconds) {
+  const minute = 60 * 1000;
+  const at = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
+  return at.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+export const get = (path) => request(path, {});
 
 export const post = (path, body) =>
   request(path, {
     method: "POST",
-    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRF": main().dataset.csrf },
+    headers: { "Content-Type": "application/json", "X-CSRF": main().dataset.csrf },
     body: JSON.stringify(body),
   });

@@ -178,6 +178,7 @@ document.addEventListener("click", (event) => {
 function listen() {
   const events = new EventSource(`/chat/events?after=${revision}`);
   events.addEventListener("message", (event) => applyChanges(JSON.parse(event.data)));
+  events.addEventListener("news", () => (document.getElementById("news").hidden = false));
   events.addEventListener("error", () => {
     // The browser reconnects by itself unless the server refused the stream; then try again in ten seconds.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 10000);

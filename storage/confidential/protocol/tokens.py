@@ -1,4 +1,4 @@
-"""Names of rows that join nothing: of one-time links, of addresses that are notified, of sessions."""
+"""Names of rows that join nothing, of one-time links and of addresses that are notified; what binds a session's row."""
 
 import hashlib
 import hmac
@@ -21,9 +21,12 @@ def route_row(route_key: bytes, bell_of_case: str) -> str:
     return _keyed(route_key, b"bell\n" + decode(bell_of_case, "bell"))
 
 
-def session_row(session_secret: bytes, token: bytes, officer_id: str, second_factor: str) -> str:
-    """The row of a session: 32 bytes of a cookie, an id of 22 characters, and how the second factor was shown."""
-    return _keyed(session_secret, token + officer_id.encode() + second_factor.encode())
+def session_mac(session_secret: bytes, token: bytes, officer_id: str, ends: int, second_factor: str) -> str:
+    """What binds the row of a session: 32 bytes of a cookie, an id of 22 characters, when it ends, how it was opened.
+
+    `ends` in seconds since 1970.
+    """
+    return _keyed(session_secret, b"session\n" + token + f"{officer_id}{ends}\n{second_factor}".encode())
 
 
 def _keyed(key: bytes, message: bytes) -> str:

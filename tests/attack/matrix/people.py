@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from bot.console import site
 from storage import schema
-from storage.confidential import cases, officers
+from storage.confidential import cases, sessions
 from storage.confidential.protocol import boxes
 from storage.confidential.protocol.canonical import canonical, decode, encode
 from storage.confidential.protocol.lists import Chain
@@ -83,7 +83,7 @@ class Officer(Person):
         row = {**account.row(unit, is_head=False), "email": f"{account.id}@ueipci.example"}
         async with host.box.database.write() as tx:
             await tx.execute(insert(schema.officers).values(row))
-            token = await officers.open_session(tx, account.id, host.box.now)
+            token = await sessions.begin(tx, SECRET.session, account.id, "totp", host.box.now)
         self.accounts.append((account, session_headers(token)))
         pairs = pairs_of(account.officer.reading, account.officer.signing)
         self.holds |= Holdings({account.wrapping, account.notebook}, pairs)
@@ -199,7 +199,7 @@ class Staff(Person):
         row |= {"role": self.role, "salt": officer_id, "auth_hash": "-"}
         async with host.box.database.write() as tx:
             await tx.execute(insert(schema.officers).values(row))
-            self.headers = session_headers(await officers.open_session(tx, officer_id, host.box.now))
+            self.headers = session_headers(await sessions.begin(tx, SECRET.session, officer_id, "totp", host.box.now))
         self.holds |= Holdings({auth})
 
     async def open(self, host: Host, case: str, chain: Chain) -> Opened:

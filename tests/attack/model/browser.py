@@ -10,9 +10,9 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, Route
 from bot.console import site
 from bot.web import scripts
 from bot.web.templating import STATIC
-from storage.confidential import officers
+from storage.confidential import sessions
 from storage.confidential.protocol.letters import Letter
-from tests.attack.model.host import Account
+from tests.attack.model.host import SECRET, Account
 from tests.attack.model.truth import ASKER, Shown
 from tests.fakes.letterbox import Letterbox
 from tests.screen import with_fast_key_stretching
@@ -114,7 +114,7 @@ async def open_case(
     With `is_restored` the officer confirms a restore where the page asks for that.
     """
     async with box.database.write() as tx:
-        token = await officers.open_session(tx, account.id, box.now)
+        token = await sessions.begin(tx, SECRET.session, account.id, "totp", box.now)
     where: Any = {"name": site.SESSION_COOKIE, "value": token, "domain": "127.0.0.1", "path": site.PATH}
     await page.context.add_cookies([where])
     await page.goto(f"{box.url}{site.PATH}/cases/{case}")

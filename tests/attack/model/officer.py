@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.console import site
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.protocol import boxes, keys, lists, notebooks, threads
 from storage.confidential.protocol.epochs import base_grant, next_seal
 from storage.confidential.protocol.errors import Altered, Expired, ProtocolError, Refused, WrongKey
@@ -92,7 +92,7 @@ class OfficerPage:
             known = await officers.credentials(tx, account.email)
             if known is None or known.bundle is None:
                 raise NotShown("no account")
-            headers = session_headers(await officers.open_session(tx, known.officer.id, self.box.now))
+            headers = session_headers(await sessions.begin(tx, SECRET.session, known.officer.id, "totp", self.box.now))
         boxes.unwrap_officer(account.wrapping, known.bundle, account.id, "words")
         if known.notebook is None or known.notebook.version < floor.version:
             raise Altered("notebook.version")
@@ -191,9 +191,9 @@ class OfficerPage:
 
 def session_headers(token: str) -> dict[str, str]:
     """What a console page sends in this session."""
-    key = officers.session_key(token)
-    csrf = hmac.new(SECRET.csrf, key.encode(), hashlib.sha256).hexdigest()
-    return {"Cookie": f"{site.SESSION_COOKIE}={token}", "X-CSRF": csrf, "Accept": "application/json"}
+    csrf = hmac.new(SECRET.csrf, b"gate|desk", hashlib.sha256).hexdigest()
+    cookies = f"{site.SESSION_COOKIE}={token}; {site.GATE_COOKIE}=desk"
+    return {"Cookie": cookies, "X-CSRF": csrf, "Accept": "application/json"}
 
 
 def _shown(opened: Opened) -> Sequence[Shown]:

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from bot.console import site
 from content.library import Library
 from storage import schema
-from storage.confidential import cases, ledger, notebooks, officers
+from storage.confidential import cases, ledger, notebooks, sessions
 from storage.confidential.ledger import LedgerEntry
 from storage.confidential.protocol.notebooks import Notebook, open_notebook, seal_notebook
 from storage.database import Database
 from tests.attack.model import browser as pages
-from tests.attack.model.host import Account, Host, running
+from tests.attack.model.host import SECRET, Account, Host, running
 from tests.fakes.asker import Asker
 from tests.fakes.correspondence import Opened
 from tests.fakes.unit import Keyholder, Unit
@@ -104,7 +104,7 @@ async def desk_of(browser: Browser, office: Colleagues, officer: Keyholder) -> A
     """A browser of one officer, with a session."""
     context = await pages.new_context(browser, office.box)
     async with office.box.database.write() as tx:
-        token = await officers.open_session(tx, officer.id, office.box.now)
+        token = await sessions.begin(tx, SECRET.session, officer.id, "totp", office.box.now)
     where: Any = {"name": site.SESSION_COOKIE, "value": token, "domain": "127.0.0.1", "path": site.PATH}
     await context.add_cookies([where])
     yield DeskTab(await context.new_page(), office, office.accounts[officer])

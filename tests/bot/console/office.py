@@ -24,7 +24,7 @@ from bot.web.templating import Pages
 from content.library import Library
 from handlers.casework import trust
 from handlers.context import Installation
-from storage.confidential import key_lists, officers, routes
+from storage.confidential import key_lists, officers, routes, sessions
 from storage.confidential.officers import OfficerState, ReaderKeys, Role
 from storage.confidential.protocol import lists, tokens
 from storage.confidential.protocol.boxes import Box
@@ -140,10 +140,10 @@ class Office:
         async with self.database.write() as tx:
             await self.unit.publish(tx, self.trust if self.trust.folder else None)
 
-    async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
+    async def signed_in(self, officer: OfficerWithKeys, factor: str = "totp") -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await officers.open_session(tx, officer.id, self.now)
+            token = await sessions.begin(tx, SECRET.session, officer.id, factor, self.now)
         return Desk(self.address, token)
 
     async def stored_unit(self) -> StoredUnit:
@@ -173,7 +173,8 @@ class Office:
         """Send a new case as an asker's browser does, to all readers of the newest list but the excluded."""
         token = os.urandom(24)
         async with self.database.write() as tx:
-            await routes.add_link(tx, tokens.entry_row(SECRET.route, token), self.now + timedelta(hours=1))
+            expires_at = (self.now + timedelta(hours=1)).replace(minute=0, second=0)
+            await routes.add_link(tx, tokens.entry_row(SECRET.route, token), expires_at)
         asker = Asker(self.today)
         body = asker.posting(await self.stored_unit(), encode(token), text, fields, excluded)
         await self._post("/c/cases", body, 201)
@@ -199,8 +200,9 @@ class Desk:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self.cookie = {site.SESSION_COOKIE: token}
-        self.csrf = _csrf(officers.session_key(token))
+        gate = sessions.key_of(token)[:22]  # each desk is a browser of its own
+        self.cookie = {site.SESSION_COOKIE: token, site.GATE_COOKIE: gate}
+        self.csrf = csrf_of(gate)
         self.received: dict[str, str] = {}  # cookies that the newest responses have set
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
@@ -221,8 +223,9 @@ class Desk:
             return answer.status, json.loads(text) if text else None
 
 
-def _csrf(session_key: str) -> str:
-    return hmac.new(SECRET.csrf, session_key.encode(), hashlib.sha256).hexdigest()
+def csrf_of(gate: str) -> str:
+    """The token that the pages of a browser with this cookie send."""
+    return hmac.new(SECRET.csrf, f"gate|{gate}".encode(), hashlib.sha256).hexdigest()
 
 
 @asynccontextmanager

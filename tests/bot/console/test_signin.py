@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 
 from bot.console import auth_keys, site
 from storage import schema
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.protocol.canonical import decode, encode
-from tests.bot.console.office import SALT, WRAPPED, Office, OfficerWithKeys
+from tests.bot.console.office import SALT, SECRET, WRAPPED, Office, OfficerWithKeys
 
 AUTH = encode(b"\1" * 32)
 
@@ -20,8 +20,8 @@ AUTH = encode(b"\1" * 32)
 class Visitor:
     """A browser without a session: it has loaded a page and holds the gate cookie and the CSRF token."""
 
-    def __init__(self, address: str, client: ClientSession, csrf: str) -> None:
-        self.address, self.client, self.csrf = address, client, csrf
+    def __init__(self, address: str, client: ClientSession, csrf: str, gate: str) -> None:
+        self.address, self.client, self.csrf, self.gate = address, client, csrf, gate
         self.cookies: dict[str, str] = {}
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
@@ -37,12 +37,13 @@ async def open_page(office: Office, client: ClientSession, page: str = "signin")
         text = await answer.text()
         gate = answer.cookies[site.GATE_COOKIE].value
     client.headers["Cookie"] = f"{site.GATE_COOKIE}={gate}"
-    return Visitor(office.address, client, text.split('data-csrf="')[1].split('"')[0])
+    return Visitor(office.address, client, text.split('data-csrf="')[1].split('"')[0], gate)
 
 
 @pytest.fixture
 async def carmen(office: Office) -> OfficerWithKeys:
-    """The first officer; her auth key is known to the test."""
+    """The first officer; her auth key is known to the test, and in a trial it is enough."""
+    office.trust.adopts_itself = True
     carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await office.enrol(carmen)
     kdf = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=64)
@@ -79,13 +80,11 @@ async def test_the_right_auth_key_opens_a_session_and_returns_the_bundle(
             {"salt": SALT},
         )
         status, body = await visitor.post("/console/signin", {"email": " CARMEN@ueipci.example", "auth": AUTH})
-    csrf = body.pop("csrf")
     notebook = {"version": 1, "box": WRAPPED}
     expected = {"id": carmen.id, "state": "active", "reads": True, "bundle": WRAPPED, "notebook": notebook}
-    assert (status, body) == (200, expected | {"unit_key": None, "key_of": ""})
-    assert csrf
+    assert (status, body) == (200, expected | {"unit_key": None, "key_of": "", "failures": []})
     async with office.database.read() as tx:
-        session = await officers.session(tx, visitor.cookies[site.SESSION_COOKIE], office.now)
+        session = await sessions.by_token(tx, SECRET.session, visitor.cookies[site.SESSION_COOKIE], office.now)
     assert session is not None
     assert session.officer.id == carmen.id
 
@@ -96,7 +95,7 @@ async def test_words_that_are_replaced_while_they_are_compared_open_no_session(
 ) -> None:
     """Comparing takes a while, longer where many sign in: who had the old words would keep a session."""
 
-    async def meanwhile(auth: str, auth_hash: str | None) -> bool:
+    async def meanwhile(auth: str, auth_hash: str | None, *, is_known: bool) -> bool:
         async with office.database.write() as tx:
             await tx.execute(update(schema.officers).values(auth_hash="another"))
         return True
@@ -162,11 +161,27 @@ async def test_an_unknown_address_gets_a_stable_salt_of_its_own(office: Office, 
     assert {len(decode(salt)) for salt in salts} == {16}
 
 
-async def test_signing_in_again_ends_the_previous_session(office: Office, carmen: OfficerWithKeys) -> None:
+async def test_unlocking_goes_on_with_the_session_that_other_tabs_use_too(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
     desk = await office.signed_in(carmen)
-    status, _ = await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH})
-    assert status == 200
+    assert (await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH}))[0] == 200
+    assert site.SESSION_COOKIE not in desk.received
+    assert (await desk.get("/console/pulse"))[0] == 204
+    async with office.database.read() as tx:
+        assert len((await tx.execute(select(schema.sessions))).all()) == 1
+
+
+async def test_another_officer_who_signs_in_ends_the_session_of_this_browser(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    dora = OfficerWithKeys("", "Dora Luna", "dora@ueipci.example")
+    await office.enrol(dora)
+    desk = await office.signed_in(dora)
+    assert (await desk.post("/console/signin", {"email": carmen.email, "auth": AUTH}))[0] == 200
     assert (await desk.get("/console/pulse", Accept="application/json"))[0] == 401
+    desk.cookie[site.SESSION_COOKIE] = desk.received[site.SESSION_COOKIE]
+    assert (await desk.get("/console/pulse", **{"X-Officer": carmen.id}))[0] == 204
 
 
 async def test_an_open_page_signs_in_again_after_its_session_went_idle(office: Office, carmen: OfficerWithKeys) -> None:

@@ -1,6 +1,7 @@
 """The console's middleware: sessions, origin and CSRF checks, headers; templates without inline code."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bot.web.templating import CONSOLE_HEADERS, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
 from tests.bot.console.office import Office, OfficerWithKeys
+from tests.bot.console.test_signin import open_page
 
 PAGES = [
     "/console/",
@@ -102,6 +104,35 @@ async def test_a_post_without_the_pages_token_is_refused(office: Office, carmen:
     assert await desk.post("/console/signout", {}, **{"X-CSRF": ""}) == (403, {"error": "403"})
     assert await desk.post("/console/signout", {}, **{"X-CSRF": other.csrf}) == (403, {"error": "403"})
     assert (await desk.get("/console/pulse"))[0] == 204
+
+
+@pytest.mark.attack
+async def test_the_token_of_a_page_outlives_sessions_and_is_of_one_browser(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    """A tab that was open before another one signed in goes on sending; a token from elsewhere is of no use."""
+    async with ClientSession() as client:
+        before = await open_page(office, client)
+    desk = await office.signed_in(carmen)
+    for gate, status in ((before.gate, 204), (desk.cookie[site.GATE_COOKIE], 403), ("", 403)):
+        desk.cookie[site.GATE_COOKIE] = gate
+        assert (await desk.post("/console/signout", {}, **{"X-CSRF": before.csrf}))[0] == status
+        desk = await office.signed_in(carmen)
+
+
+async def test_a_page_that_was_made_for_another_officer_sends_and_gets_nothing(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    dora = OfficerWithKeys("", "Dora Luna", "dora@ueipci.example")
+    await office.enrol(dora)
+    desk, of_carmen = await office.signed_in(dora), {"X-Officer": carmen.id}
+    refused = (409, {"error": "officer"})
+    assert await desk.post("/console/signout", {}, **of_carmen) == refused
+    assert await desk.post("/console/custodians", {"name": "Notaría 7"}, **of_carmen) == refused
+    status, body = await desk.get("/console/trust?from=1", **of_carmen)
+    assert (status, json.loads(body)) == refused
+    assert (await desk.post("/console/signout", {}, **{"X-Officer": dora.id}))[0] == 204
+    assert (await desk.post("/console/signout", {}, **of_carmen))[0] == 401, "who is signed out is told so"
 
 
 @pytest.mark.attack
@@ -204,6 +235,7 @@ async def test_the_cookie_is_closed_to_scripts_and_other_sites(office: Office) -
     assert gate["httponly"]
     assert gate["samesite"] == "Strict"
     assert gate["path"] == "/console"
+    assert int(gate["max-age"]) >= 180 * 24 * 3600, "pages that stay open keep their token"
 
 
 def test_templates_hold_no_inline_script_or_style_and_no_other_origin() -> None:

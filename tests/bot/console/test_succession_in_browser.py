@@ -84,6 +84,7 @@ async def test_officers_confirm_the_next_key_and_go_on(browser: Browser, office:
 
         await carmen.sign_in(CARMEN)
         await confirm(carmen, former, key)
+        await expect(carmen.page.get_by_role("heading", name="Expedientes")).to_be_visible()
         await carmen.page.get_by_role("link", name="Llaves").click()
         await carmen.page.get_by_role("button", name="Renovar la lista").click()
         await expect(carmen.page.locator("#serial")).to_have_text("4")

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from bot.channels.webchat import page as chat_page
+from bot.channels.webchat import visitors
 from bot.web import server
 from content.library import Library
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.officers import OfficerState
 from tests.bot.web.http_site import Site
 from tests.cast import Clock
@@ -70,12 +69,12 @@ async def session_of(product: Product) -> str:
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "officer", None, product.clock())
         officer = await officers.sign_up(tx, token, "salt", "hash", OfficerState.ACTIVE, product.clock())
-        return await officers.open_session(tx, officer, product.clock())
+        return await sessions.begin(tx, product.app.secrets.session, officer, "", product.clock())
 
 
 @pytest.mark.attack
 async def test_every_answer_says_how_it_is_read_and_kept(product: Product) -> None:
-    cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; session={await session_of(product)}"
+    cookies = f"{visitors.COOKIE}={visitors.new_cookie(product.app.secrets.chat)}; session={await session_of(product)}"
     asked: dict[str, int] = {}
     faults: dict[str, set[str]] = {}
     async with ClientSession() as browser:

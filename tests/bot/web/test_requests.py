@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bot.channels.telegram import receiver as telegram_receiver
-from bot.channels.webchat import page as chat_page
+from bot.channels.webchat import visitors
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.console import site
 from bot.web import requests, server
@@ -30,7 +29,7 @@ from bot.web.app_keys import INSTALLATION
 from bot.web.requests import MAX_BODY, is_same_origin
 from content.library import Library
 from handlers.context import Installation
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import lists
 from storage.confidential.protocol.canonical import encode
@@ -103,10 +102,13 @@ class Visitor:
     ) -> tuple[int, str]:
         """Status and body of a request that is complete but for `headers`; its own body is an empty object."""
         async with self.product.app.database.write() as tx:
-            session = await officers.open_session(tx, self.officer, self.product.clock())
+            session = await sessions.begin(
+                tx, self.product.app.secrets.session, self.officer, "totp", self.product.clock()
+            )
         key = self.product.app.secrets.csrf
-        csrf = hmac.new(key, officers.session_key(session).encode(), hashlib.sha256).hexdigest()
-        cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; {site.SESSION_COOKIE}={session}"
+        csrf = hmac.new(key, b"gate|browser", hashlib.sha256).hexdigest()
+        chat = visitors.new_cookie(self.product.app.secrets.chat)
+        cookies = f"{visitors.COOKIE}={chat}; {site.SESSION_COOKIE}={session}; {site.GATE_COOKIE}=browser"
         given = {"Content-Type": "application/json", "X-CSRF": csrf, "Cookie": cookies} | headers
         url = self.product.address + path
         async with self.web.request(method, url, data=data or b"{}", headers=given, allow_redirects=False) as response:

@@ -4,12 +4,15 @@ import pytest
 
 from handlers.casework import account, joining, trust
 from handlers.casework.joining import KeysRefused
-from storage.confidential import accounts, ledger, officers
+from storage.confidential import accounts, ledger, officers, sessions
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol import boxes
 from tests.fakes.letterbox import AUDIT_KEY
 from tests.fakes.unit import Keyholder
 from tests.handlers.casework.office import BOX, Office
+from tests.keys import invented
+
+SESSION_KEY = invented().session
 
 
 async def suspend(office: Office, signer: Keyholder, *ended: Keyholder) -> None:
@@ -31,11 +34,11 @@ async def with_dora(office: Office) -> tuple[Keyholder, Keyholder]:
 async def test_a_suspended_officer_is_ended_by_a_list_and_signed_out(office: Office) -> None:
     carmen, dora = await with_dora(office)
     async with office.row(dora) as context:
-        session = await officers.open_session(context.tx, dora.id, office.now)
+        session = await sessions.begin(context.tx, SESSION_KEY, dora.id, "", office.now)
     await suspend(office, carmen, dora)
     assert await office.state(dora) is OfficerState.SUSPENDED
     async with office.row(carmen) as context:
-        assert await officers.session(context.tx, session, office.now) is None
+        assert await sessions.by_token(context.tx, SESSION_KEY, session, office.now) is None
         assert await officers.credentials(context.tx, "dora@ueipci.example") is None
         assert await accounts.by_email(context.tx, "dora@ueipci.example") is None
         assert await ledger.first_invalid(context.tx, AUDIT_KEY) is None

@@ -9,13 +9,16 @@ import pytest
 from handlers.casework import custody, joining, trust
 from handlers.casework.joining import KeysRefused
 from storage import schema
-from storage.confidential import key_lists, ledger, officers
+from storage.confidential import key_lists, ledger, officers, sessions
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.lists import KeyList
 from tests.fakes.letterbox import AUDIT_KEY, TODAY
 from tests.fakes.unit import Keyholder, Unit, new_key
 from tests.handlers.casework.office import Office
+from tests.keys import invented
+
+SESSION_KEY = invented().session
 
 
 async def test_the_unit_signs_a_later_officer_who_becomes_active(office: Office) -> None:
@@ -41,12 +44,12 @@ async def test_an_officer_whom_a_list_ends_has_left_and_is_signed_out(office: Of
     carmen, dora = await office.found(), await office.join("Dora")
     await office.sign_next(carmen, [dora])
     async with office.row(dora) as context:
-        session = await officers.open_session(context.tx, dora.id, office.now)
-        own = await officers.open_session(context.tx, carmen.id, office.now)
+        session = await sessions.begin(context.tx, SESSION_KEY, dora.id, "", office.now)
+        own = await sessions.begin(context.tx, SESSION_KEY, carmen.id, "", office.now)
     await office.sign_next(carmen, ending=[dora])
     async with office.row(carmen) as context:
-        assert await officers.session(context.tx, session, office.now) is None
-        assert await officers.session(context.tx, own, office.now) is not None
+        assert await sessions.by_token(context.tx, SESSION_KEY, session, office.now) is None
+        assert await sessions.by_token(context.tx, SESSION_KEY, own, office.now) is not None
         assert await officers.credentials(context.tx, "dora@ueipci.example") is None
     assert await office.state(dora) is OfficerState.LEFT
     assert await office.state(carmen) is OfficerState.ACTIVE

@@ -1,7 +1,7 @@
 """Tampering with the ledger is detected: the first altered, removed or reordered row is reported."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, text, update
 
 from storage import schema
 from storage.confidential import ledger
-from storage.confidential.ledger import Verb
+from storage.confidential.ledger import MOST_FAILURES, Failures, Verb
 from storage.database import Database
 
 KEY = b"a" * 32
@@ -123,3 +123,33 @@ async def test_rows_written_concurrently_form_one_chain(database: Database) -> N
     async with database.read() as tx:
         assert await ledger.first_invalid(tx, KEY) is None
         assert len((await tx.execute(select(schema.ledger.c.seq))).all()) == 8
+
+
+# ---------------------------------------------------------------- failed attempts
+
+
+async def test_failed_attempts_are_counted_by_day_since_the_officer_signed_in_last(database: Database) -> None:
+    carmen, dora = "carmen", "dora"
+    async with database.write() as tx:
+        await ledger.append_failure(tx, KEY, carmen, AT)
+        await ledger.append(tx, KEY, carmen, Verb.SIGN_IN, "", AT)
+        assert await ledger.failures_since_sign_in(tx, carmen) == []
+        for officer, days in ((carmen, 0), (dora, 0), (carmen, 1), (carmen, 1)):
+            await ledger.append_failure(tx, KEY, officer, AT + timedelta(days=days))
+        await ledger.append(tx, KEY, dora, Verb.SIGN_IN, "", AT)
+        await ledger.append(tx, KEY, carmen, Verb.OPEN, "case", AT)
+        found = await ledger.failures_since_sign_in(tx, carmen)
+        assert found == [Failures(date(2026, 11, 23), 1), Failures(date(2026, 11, 24), 2)]
+        assert await ledger.failures_since_sign_in(tx, dora) == []
+        assert await ledger.first_invalid(tx, KEY) is None
+
+
+@pytest.mark.attack
+async def test_no_flood_of_attempts_fills_the_ledger(database: Database) -> None:
+    async with database.write() as tx:
+        for days in (0, 1):
+            for _ in range(MOST_FAILURES + 5):
+                await ledger.append_failure(tx, KEY, "carmen", AT + timedelta(days=days))
+        await ledger.append_failure(tx, KEY, "dora", AT)
+        assert (await ledger.head(tx)).seq == 2 * MOST_FAILURES + 1
+        assert [one.count for one in await ledger.failures_since_sign_in(tx, "carmen")] == [MOST_FAILURES] * 2

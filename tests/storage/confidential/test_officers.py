@@ -8,15 +8,17 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage import schema
-from storage.confidential import officers
+from storage.confidential import officers, sessions
 from storage.confidential.notebooks import StoredNotebook
 from storage.confidential.officers import InviteRefused, Joining, OfficerExists, OfficerState, ReaderKeys, Role
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.canonical import encode
 from storage.database import Database
 from tests.fakes.unit import Keyholder, Unit
+from tests.keys import invented
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
+KEY = invented().session
 UNIT, CARMEN = Unit.with_recovery_key(), Keyholder("Carmen Ríos")
 
 
@@ -119,9 +121,9 @@ async def test_who_has_no_keys_is_invited_again_and_signs_in_no_more_until_then(
     async with database.write() as tx:
         token = await officers.invite(tx, "lia@leon.example", "Lía", "liaison", None, NOW)
         lia = await officers.sign_up(tx, token, *CREDENTIALS, OfficerState.ACTIVE, NOW)
-        cookie = await officers.open_session(tx, lia, NOW)
+        cookie = await sessions.begin(tx, KEY, lia, "", NOW)
         token = await officers.invite(tx, "lia@leon.example", "Lía Paz", "liaison", None, NOW)
-        assert await officers.session(tx, cookie, NOW) is None
+        assert await sessions.by_token(tx, KEY, cookie, NOW) is None
         assert (await tx.execute(select(schema.sessions))).all() == []
         assert await officers.credentials(tx, "lia@leon.example") is None
         assert await officers.sign_up(tx, token, "new salt", "new hash", OfficerState.ACTIVE, NOW) == lia
@@ -142,61 +144,17 @@ async def test_an_invite_needs_an_address_a_name_and_a_role(
             await officers.invite(tx, email, name, role, None, NOW)
 
 
-async def test_a_session_is_stored_as_a_hash_and_ends_at_sign_out(database: Database) -> None:
-    officer_id = await joined(database)
-    async with database.write() as tx:
-        token = await officers.open_session(tx, officer_id, NOW)
-        assert token not in tuple((await tx.execute(select(schema.sessions))).one())
-        session = await officers.session(tx, token, NOW)
-        assert session is not None
-        assert session.officer.id == officer_id
-        assert await officers.session(tx, token + "x", NOW) is None
-        await officers.end_session(tx, session.key)
-        assert await officers.session(tx, token, NOW) is None
-
-
-async def test_a_session_ends_when_idle_and_after_twelve_hours_of_work(database: Database) -> None:
-    officer_id = await joined(database)
-    async with database.write() as tx:
-        token = await officers.open_session(tx, officer_id, NOW)
-        assert await officers.session(tx, token, NOW + timedelta(minutes=14)) is not None
-        assert await officers.session(tx, token, NOW + timedelta(minutes=15)) is None
-        at = NOW
-        while at < NOW + timedelta(hours=12):
-            session = await officers.session(tx, token, at)
-            assert session is not None
-            await officers.touch(tx, session.key, at)
-            at += timedelta(minutes=10)
-        assert await officers.session(tx, token, at) is None
-
-
-@pytest.mark.parametrize(
-    ("minutes", "is_used", "count"), [(14, False, 2), (15, False, 1), (719, True, 2), (720, True, 1)]
-)
-async def test_opening_a_session_deletes_those_that_are_idle_or_expired(
-    database: Database, minutes: int, is_used: bool, count: int
-) -> None:
-    officer_id, at = await joined(database), NOW + timedelta(minutes=minutes)
-    async with database.write() as tx:
-        token = await officers.open_session(tx, officer_id, NOW)
-        if is_used:
-            await officers.touch(tx, officers.session_key(token), at)
-        assert (await officers.session(tx, token, at) is not None) == (count == 2)
-        await officers.open_session(tx, officer_id, at)
-        assert len((await tx.execute(select(schema.sessions))).all()) == count
-
-
 @pytest.mark.parametrize("gone", officers.GONE)
 async def test_an_officer_who_is_gone_is_signed_out_everywhere_and_signs_in_no_more(
     database: Database, gone: OfficerState
 ) -> None:
     carmen, dora = await joined(database), await joined(database, "dora@ueipci.example")
     async with database.write() as tx:
-        tokens = [await officers.open_session(tx, carmen, NOW) for _ in range(3)]
-        other = await officers.open_session(tx, dora, NOW)
+        tokens = [await sessions.begin(tx, KEY, carmen, "", NOW) for _ in range(3)]
+        other = await sessions.begin(tx, KEY, dora, "", NOW)
         await officers.leave(tx, [carmen], gone)
-        assert [await officers.session(tx, token, NOW) for token in tokens] == [None] * 3
-        assert await officers.session(tx, other, NOW) is not None
+        assert [await sessions.by_token(tx, KEY, token, NOW) for token in tokens] == [None] * 3
+        assert await sessions.by_token(tx, KEY, other, NOW) is not None
         assert {*await tx.scalars(select(schema.sessions.c.officer_id))} == {dora}
         assert await officers.credentials(tx, "carmen@ueipci.example") is None
         left = await officers.by_id(tx, carmen)
@@ -208,10 +166,10 @@ async def test_an_officer_who_is_gone_is_signed_out_everywhere_and_signs_in_no_m
 async def test_deleting_expired_rows_leaves_valid_ones(database: Database) -> None:
     officer_id = await joined(database)
     async with database.write() as tx:
-        session = await officers.open_session(tx, officer_id, NOW)
+        session = await sessions.begin(tx, KEY, officer_id, "", NOW)
         token = await officers.invite(tx, "dora@ueipci.example", "Dora", "officer", None, NOW)
         await officers.delete_expired(tx, NOW + timedelta(minutes=1))
-        assert await officers.session(tx, session, NOW) is not None
+        assert await sessions.by_token(tx, KEY, session, NOW) is not None
         await officers.by_invite(tx, token, NOW)
         await officers.delete_expired(tx, NOW + timedelta(days=8))
         assert (await tx.execute(select(schema.sessions))).all() == []

@@ -233,7 +233,7 @@ CHECKS: dict[str, Check] = {
     "bell": lambda token: tokens.bell(decode(token)),
     "entry_row": lambda key, token: tokens.entry_row(decode(key), decode(token)),
     "route_row": lambda key, one: tokens.route_row(decode(key), one),
-    "session_row": lambda key, token, *given: tokens.session_row(decode(key), decode(token), *given),
+    "session_mac": lambda key, token, *given: tokens.session_mac(decode(key), decode(token), *given),
     "read_list": lambda text: lists.list_hash(lists.read_list(text)["list"]),
     "check_alone": lambda text, pin, today: lists.check_alone(lists.read_list(text), pin, day(today)).serial,
     "check_pinned": lambda text, pin, seen: lists.check_pinned(lists.read_list(text), pin, seen).serial,
