@@ -83,7 +83,7 @@ class Score:
     @property
     def share(self) -> float:
         """Of the cases whose asker is named."""
-        return mean(self.credits)
+        return mean(self.credits or (0.0,))
 
     @property
     def times_chance(self) -> float:
@@ -93,11 +93,13 @@ class Score:
     @property
     def surely_times_chance(self) -> float:
         """The same, as far as it is no luck: less three standard errors (one time in about 700 by chance alone)."""
+        if len(self.credits) < 2:
+            return 0.0
         return (self.share - 3 * stdev(self.credits) / sqrt(len(self.credits))) * self.people
 
     def __str__(self) -> str:
         figures = f"{self.times_chance:4.1f} (surely {self.surely_times_chance:4.1f}) x chance"
-        return f"{self.share:5.1%} of {len(self.credits)} cases, {figures}, mean rank {mean(self.ranks):.2f}"
+        return f"{self.share:5.1%} of {len(self.credits)} cases, {figures}, mean rank {mean(self.ranks or (0.5,)):.2f}"
 
 
 class Attacker:

@@ -6,13 +6,14 @@ the same month, but for the product's own random keys.
 
 import heapq
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
 from bot.app import App
 from content.workdays import is_weekend_or_rest_day
 from handlers.casework import cases as casework
+from storage.database import Database
 from tests.attack.guessing.chats import Chat, Platform
 from tests.attack.guessing.copies import take_copy
 from tests.attack.guessing.month import Action, Month, Size
@@ -245,8 +246,8 @@ class Life:
             if then is not None or self.random.random() < 0.85:
                 self.begin(at, self.answer(chat, then))
 
-    async def live(self, size: Size) -> None:
-        """The whole month; each night a copy."""
+    async def live(self, size: Size, look: Callable[[Database], Awaitable[None]] | None = None) -> None:
+        """The whole month; each night a copy, and a look at what no row shows."""
         for number in range(size.days):
             day = FIRST_DAY + timedelta(days=number)
             if not is_weekend_or_rest_day(day):
@@ -254,6 +255,8 @@ class Life:
             await self.live_until(self.local(day, 24 + NIGHT.hour + NIGHT.minute / 60))
             await self.tick()
             self.month.copies.append(await take_copy(self.app.database, day))
+            if look is not None:
+                await look(self.app.database)
         for name, platform in self.platforms.items():
             for address, messages in platform.sent.items():
                 for sent in messages:

@@ -1,7 +1,7 @@
 """The whole product on platforms in memory, with all people of the month enrolled on the Friday before."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from itertools import count
@@ -15,6 +15,7 @@ from bot import app as wiring
 from bot.channels.webchat import page as webchat_page
 from bot.config import Settings
 from content.library import Library
+from storage.database import Database
 from storage.people import servants
 from storage.queue.claims import RecipientRateLimit
 from tests.attack.guessing.chats import BrowserChat, Chat, Platform, TelegramChat, WhatsAppChat, WhatsAppPlatform
@@ -98,8 +99,15 @@ def _settings(url: str, folder: Path) -> dict[str, Any]:
     }
 
 
-async def lived(url: str, folder: Path, library: Library, seed: int, size: Size) -> Month:
-    """Live a month and return its copies with the truth."""
+async def lived(
+    url: str,
+    folder: Path,
+    library: Library,
+    seed: int,
+    size: Size,
+    look: Callable[[Database], Awaitable[None]] | None = None,
+) -> Month:
+    """Live a month and return its copies with the truth; `look` each night."""
     async with begun(url, folder, library, seed, size) as life:
-        await life.live(size)
+        await life.live(size, look)
         return life.month
