@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from bot import config_checks, setting_names
+from bot.config_checks import Network
 from bot.loopback import is_loopback
 from bot.setting_names import DOTENV
 
@@ -67,6 +68,11 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address the server listens on")
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="Port the server listens on")
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks of the proxies in front of the server, separated by commas: from them, and "
+        "only from them, X-Forwarded-For is believed; unset: none",
+    )
     timezone: str = Field("America/Mexico_City", description="Time zone of the servants (IANA name)")
     telegram_bot_token: SecretStr | None = Field(None, description="Bot token from @BotFather; unset: Telegram is off")
     telegram_mode: Literal["polling", "webhook"] | None = Field(
@@ -154,6 +160,12 @@ class Settings(BaseSettings):
             raise ValueError("expected an IANA time zone such as America/Mexico_City") from error
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _valid_proxies(cls, value: str | None) -> str | None:
+        config_checks.networks(value or "")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _valid_public_url(cls, value: str) -> str:
@@ -238,6 +250,11 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether users reach the server on this machine only."""
         return is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of TRUSTED_PROXIES."""
+        return config_checks.networks(self.trusted_proxies or "")
 
     @property
     def missing_addresses(self) -> tuple[str, ...]:
@@ -342,12 +359,18 @@ def load(**given: Any) -> Settings:
 def warnings(settings: Settings | None = None) -> list[str]:
     """One line for each name in the environment that may have been meant for us, or for another program.
 
-    With settings, also one for each address that the privacy notice lacks, and whether enrolment is closed for it.
+    With settings, also one for each address that the privacy notice lacks, and whether enrolment is closed for it; and
+    one where a proxy must stand in front and none is trusted.
     """
     lines = setting_names.warnings(SETTING_NAMES, os.environ)
     if settings is None:
         return lines
     effect = "open on this machine only, to try it out" if settings.has_enrolment else "closed until it is"
+    if settings.public_url.startswith("https://") and not settings.proxies:  # we do not serve TLS ourselves
+        lines.append(
+            "Warning: TRUSTED_PROXIES is not set; PUBLIC_URL is https, so that a proxy stands in front, and all "
+            "visitors count as one network; name the proxy's address, such as 127.0.0.1"
+        )
     return lines + [
         f"Warning: {name} is not set; the privacy notice lacks it (LGPDP, article 21), so enrolment is {effect}"
         for name in settings.missing_addresses

@@ -1,9 +1,9 @@
-"""Checks at startup of the settings that are URLs: whether they can work, and what is wrong in them."""
+"""Checks at startup of the settings that are URLs or networks: whether they can work, and what is wrong in them."""
 
 import importlib.util
 import re
 from collections.abc import Collection
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 import idna
@@ -16,6 +16,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = ("host", "port", "ssl", "passfile", "target_session_attrs", "prepared_statement_cache_size")
 """Query parameters of a PostgreSQL URL that the driver (asyncpg) accepts; some are named otherwise in psql."""
+Network = IPv4Network | IPv6Network
 
 
 def check_url(text: str) -> SplitResult:
@@ -69,6 +70,24 @@ def is_public(address: str, ports: Collection[int | None]) -> bool:
     except ValueError:
         is_global = not is_loopback(host) and not host.endswith((".local", ".internal"))
     return is_global and parts.port in ports
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Parse addresses and networks that are separated by commas. Raises ValueError with the one that is wrong."""
+    return tuple(_network(part) for each in text.split(",") if (part := each.strip()))
+
+
+def _network(text: str) -> Network:
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no address and no network; expected such as 127.0.0.1, ::1 or 10.0.0.0/24, "
+            "separated by commas"
+        ) from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{text!r} is every address: all could then name any network; name your proxies alone")
+    return network
 
 
 def check_database(text: str) -> None:

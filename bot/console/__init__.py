@@ -20,6 +20,7 @@ from bot.console import (
 
 def attach(app: web.Application) -> None:
     """Add the console to the server's application, whose shared keys (bot/web/app_keys.py) it reads."""
+    recovery.attach(app)
     people = [signin.routes, account.routes, keys.routes, custody.routes, recovery.routes, succession.routes]
     casework = [*people, cases.routes, notebooks.routes]
     site.mount(app, [*casework, monitor.routes, channel_status.routes, course.routes])

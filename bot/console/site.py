@@ -16,7 +16,7 @@ from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.assets import add_folder
 from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
-from bot.web.templating import HEADERS, preferred_language, remember_language
+from bot.web.templating import CONSOLE_HEADERS, preferred_language, remember_language
 from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
 from storage.confidential import officers
@@ -153,7 +153,7 @@ def csrf_token(request: web.Request, session_key: str) -> str:
 
 
 def _with_headers(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    response.headers.update(HEADERS)
+    response.headers.update(CONSOLE_HEADERS)
     remember_language(request, response)
     has_new_gate = request.cookies.get(GATE_COOKIE) != request[GATE_VALUE]
     if request[SESSION] is None and has_new_gate and request.method == "GET":

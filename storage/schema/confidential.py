@@ -1,7 +1,6 @@
 """Tables of officers and of confidential queries."""
 
 from sqlalchemy import (
-    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -11,7 +10,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    false,
     text,
 )
 
@@ -145,7 +143,9 @@ routes = Table(  # chat address to notify of news; no column joins it to a case
     metadata,
     Column("row", String(43), primary_key=True),  # keyed hash, see storage/confidential/protocol/tokens.py
     Column("sealed_address", Text, nullable=False),  # encrypted with the route key
-    Column("has_news", Boolean, nullable=False, server_default=false()),
+    Column("news", SmallInteger, nullable=False, server_default="0"),  # how often it was flagged; 0: none waits
+    Column("failed_on", Date),  # last day on which the platform did not take a notice: not tried again that day
+    Column("failures", SmallInteger, nullable=False, server_default="0"),  # number of such days since the last notice
     Column("expires_on", Date, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -155,5 +155,14 @@ links = Table(  # one-time links into the letterbox
     metadata,
     Column("row", String(43), primary_key=True),  # keyed hash of the link's token
     Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
+    sqlite_with_rowid=False,
+)
+
+link_counts = Table(  # how many links one chat was given on one day
+    "link_counts",
+    metadata,
+    Column("row", String(43), primary_key=True),  # keyed hash of day and chat
+    Column("links", SmallInteger, nullable=False),
+    Column("day", Date, nullable=False),  # after which the row is deleted
     sqlite_with_rowid=False,
 )

@@ -5,7 +5,7 @@ import { boxHash, unwrapOfficer } from "../sealing/boxes.js";
 import { Altered } from "../sealing/errors.js";
 import { supported } from "../sealing/words.js";
 import { forgetShown, offerCode, offerWords, save, sealWithCode, sealWithWords, showStep } from "./credentials.js";
-import { $, busy, main, post, showMessage, UserError, verifying } from "./page.js";
+import { $, busy, main, post, showMessage, UserError, verifying, whileHere } from "./page.js";
 import { lock, officerSecrets } from "./vault.js";
 
 export function wire() {
@@ -29,7 +29,7 @@ function wireForm(selector, next) {
   form?.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(form, $(".says", form), async () => {
-      const opened = await open($("input", form).value);
+      const opened = await whileHere(() => open($("input", form).value));
       form.reset();
       await next(opened);
     });

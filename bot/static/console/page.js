@@ -53,15 +53,25 @@ export async function busy(form, alert, work) {
   }
 }
 
-// Shows what `work` verified, or why not. An officer may have left the page meanwhile: the next one is never touched.
-export async function showVerified(work) {
-  const [section, says] = [$("#verified"), $("#says")];
+// Pages follow each other in one document: `work` of a page that was left meanwhile ends here, whatever its outcome, so
+// that it shows nothing on the next page and moves on from none.
+export async function whileHere(work) {
+  const page = main();
   try {
-    await work();
-    show(section, true);
+    return await work();
+  } finally {
+    if (main() !== page) await new Promise(() => {});
+  }
+}
+
+// Shows what `work` verified, or why not.
+export async function showVerified(work) {
+  try {
+    await whileHere(work);
+    show($("#verified"), true);
   } catch (error) {
-    show(section, false);
-    showMessage(says, error.key ?? "failed");
+    show($("#verified"), false);
+    showMessage($("#says"), error.key ?? "failed");
   }
 }
 

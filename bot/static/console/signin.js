@@ -3,8 +3,8 @@
 import { supported } from "../sealing/words.js";
 import { forgetFloor } from "./floor.js";
 import { openStored } from "./notebook.js";
-import { $, busy, main, show, showMessage } from "./page.js";
-import { refresh } from "./trust.js";
+import { $, busy, main, show, showMessage, whileHere } from "./page.js";
+import { verifyNow } from "./trust.js";
 import { keys, lock, unlock } from "./vault.js";
 
 export function wire() {
@@ -18,7 +18,7 @@ export function wire() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(form, $("#says"), async () => {
-      await enter(form, $("#email").value.trim(), $("#words").value);
+      await whileHere(() => enter(form, $("#email").value.trim(), $("#words").value));
       $("#words").value = "";
       $("#onward").click();
     });
@@ -34,7 +34,7 @@ async function enter(form, email, words) {
   try {
     if (!restored.hidden && $("input", restored).checked) forgetFloor(id);
     await openStored(notebook);
-    if (state !== "pending") await refresh();
+    if (state !== "pending") await verifyNow();
   } catch (error) {
     lock();
     show(restored, ["older_notebook", "older_list"].includes(error.key));
@@ -44,14 +44,14 @@ async function enter(form, email, words) {
   document.dispatchEvent(new CustomEvent("console:unlocked"));
 }
 
-// Runs `opened` as soon as the keys are unlocked; asks for the words in place if they are not.
+let waiting = null; // what a page does once the keys are unlocked: { section, opened }
+
+// Runs `opened` as soon as the keys are unlocked; asks for the words in place if they are not. The page may be left for
+// another one while they unlock: that one then goes on.
 export function withKeys(opened) {
   const section = $("#locked");
-  if (keys()) {
-    show(section, false);
-    opened();
-    return;
-  }
+  waiting = { section, opened };
+  if (keys()) return goOn();
   show(section, true);
   const form = $("#unlock");
   form.onsubmit = (event) => {
@@ -59,10 +59,19 @@ export function withKeys(opened) {
     busy(form, $("#unlock-says"), async () => {
       await enter(form, main().dataset.email, $("#unlock-words").value);
       form.reset();
-      $("#unlock-words").type = "password";
-      show(section, false);
-      await opened();
+      $("#unlock-words", form).classList.remove("shown");
     });
   };
   $("#unlock-words").focus();
 }
+
+function goOn() {
+  const { section, opened } = waiting;
+  waiting = null;
+  show(section, false);
+  opened();
+}
+
+document.addEventListener("console:unlocked", () => {
+  if (waiting?.section.isConnected) goOn();
+});

@@ -130,13 +130,23 @@ def test_an_address_that_the_notice_lacks_is_a_warning(
 ) -> None:
     use_course(monkeypatch, library)
     monkeypatch.setattr(bank_checks, "faults", lambda _: [])
-    given = {"PUBLIC_URL": url, "RESPONSIBLE_ADDRESS": "", "TRANSPARENCY_ADDRESS": ""}
-    code, out, err = integra("check", **given)
+    given = {"PUBLIC_URL": url, "TRUSTED_PROXIES": "127.0.0.1"}
+    code, out, err = integra("check", **given, RESPONSIBLE_ADDRESS="", TRANSPARENCY_ADDRESS="")
     assert (code, err) == (0, "")
     lines = [line for line in out.splitlines() if line.startswith("Warning: ")]
     assert [line.split()[1] for line in lines] == ["RESPONSIBLE_ADDRESS", "TRANSPARENCY_ADDRESS"]
     assert all(effect in line for line in lines)
-    _, out, _ = integra("check", PUBLIC_URL=url, TRANSPARENCY_ADDRESS="")
+    _, out, _ = integra("check", **given, TRANSPARENCY_ADDRESS="")
     assert [line.split()[1] for line in out.splitlines() if line.startswith("Warning: ")] == ["TRANSPARENCY_ADDRESS"]
-    _, out, _ = integra("check", PUBLIC_URL=url)
+    _, out, _ = integra("check", **given)
     assert "Warning" not in out
+
+
+@pytest.mark.parametrize(("url", "is_warned"), [("http://127.0.0.1:8080", False), ("https://integra.example.mx", True)])
+def test_a_proxy_that_is_not_named_is_a_warning(
+    integra: Integra, monkeypatch: pytest.MonkeyPatch, library: Library, url: str, is_warned: bool
+) -> None:
+    use_course(monkeypatch, library)
+    monkeypatch.setattr(bank_checks, "faults", lambda _: [])
+    _, out, _ = integra("check", PUBLIC_URL=url)
+    assert ("Warning: TRUSTED_PROXIES is not set" in out) is is_warned

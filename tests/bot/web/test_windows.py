@@ -1,0 +1,68 @@
+"""Windows: how many in a span of time, when there may be more, and that no flood fills the memory."""
+
+import json
+from datetime import datetime, timedelta
+
+from bot.web.windows import Windows, later
+from tests.cast import MONDAY_NINE as NOW
+
+
+def _at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_a_window_takes_its_limit_and_then_says_when_there_may_be_more() -> None:
+    windows = Windows(2, 60)
+    assert [windows.try_take("one", _at(second)) for second in (0, 10, 20, 59)] == [None, None, _at(60), _at(60)]
+    assert windows.try_take("other", _at(20)) is None
+    assert windows.try_take("one", _at(60)) is None  # at that very moment
+    assert windows.full_until("one", _at(61)) is None
+    assert windows.try_take("one", _at(62)) is None
+    assert windows.full_until("one", _at(63)) == _at(120)
+
+
+def test_what_is_refused_does_not_count() -> None:
+    windows = Windows(1, 60)
+    for second in range(60):
+        windows.try_take("one", _at(second))
+    assert windows.try_take("one", _at(60)) is None
+
+
+def test_a_name_may_begin_again() -> None:
+    windows = Windows(1, 60)
+    windows.try_take("one", NOW)
+    windows.forget("one")
+    windows.forget("never seen")
+    assert windows.try_take("one", NOW) is None
+
+
+def test_a_clock_that_is_set_back_closes_nothing_for_longer() -> None:
+    windows = Windows(1, 60)
+    windows.try_take("one", _at(7200))
+    assert windows.try_take("one", NOW) is None
+    assert windows.try_take("one", _at(1)) == _at(60)
+
+
+def test_windows_that_are_over_are_forgotten() -> None:
+    windows = Windows(1, 60)
+    for number in range(100):
+        windows.try_take(str(number), _at(number / 10))
+    windows.try_take("last", _at(65))
+    assert len(windows) == 50  # those of the last minute
+
+
+def test_a_flood_of_names_is_forgotten_from_its_oldest_on() -> None:
+    windows = Windows(1, 60, most_names=10)
+    for number in range(1000):
+        assert windows.try_take(str(number), NOW) is None  # others are many, and this one is served
+    assert len(windows) == 10
+    assert windows.try_take("999", NOW) == _at(60)
+    assert windows.try_take("0", NOW) is None
+
+
+def test_the_response_says_when() -> None:
+    response = later(_at(90), _at(0.5))
+    assert (response.status, response.headers["Retry-After"]) == (429, "90")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.text == json.dumps({"error": "later", "at": _at(90).isoformat()})
+    assert later(NOW, NOW).headers["Retry-After"] == "1"
