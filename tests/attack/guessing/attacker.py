@@ -65,6 +65,10 @@ OF_A_CASE = (
 """The likelihoods were taken from invented months of other seeds."""
 
 
+NEED_NO_NAME = (signals.channel_of_a_run, signals.order_of_ids, signals.hours_of_links, signals.who_answered)
+"""What rows say of which no column names a person; scored together as well, as others would only add noise to them."""
+
+
 @dataclass(frozen=True)
 class Score:
     """How well the cases were guessed, one number for each.
@@ -155,5 +159,6 @@ def by_signal(series: Series, asker_of: Mapping[str, Person]) -> dict[str, Score
     """
     found = {"all": score(series, asker_of)}
     found |= {f"all, on {name}": score(series, asker_of, channels=(name,)) for name in ALL}
+    found["all that need no name"] = score(series, asker_of, [one for one in ON_A_DAY if one.look in NEED_NO_NAME], ())
     found |= {one.name: score(series, asker_of, (one,), (), one.channels) for one in ON_A_DAY}
     return found | {one.name: score(series, asker_of, (), (one,), one.channels) for one in OF_A_CASE}

@@ -17,6 +17,7 @@ from storage.database import Database
 from tests.attack.guessing.chats import Chat, Platform
 from tests.attack.guessing.copies import take_copy
 from tests.attack.guessing.month import Action, Month, Size
+from tests.attack.guessing.series import Person
 from tests.cast import Clock
 from tests.fakes.asker import Asker
 from tests.fakes.letterbox import Letterbox, officer_context
@@ -43,7 +44,7 @@ class Life:
         self.officers = [one for one in box.unit.readers if one.role == "officer"]
         self._queue: list[tuple[datetime, int, Script]] = []
         self._number = count()
-        self._has_news = False  # since the last tick
+        self._news: set[Person] = set()  # to whom officers wrote since the last tick
 
     # ------------------------------------------------------------ time
 
@@ -109,8 +110,9 @@ class Life:
     async def ticks(self) -> Script:
         """The scheduler at each quarter of an hour at which there is something to do, from eight to twenty."""
         for quarter in range(8 * 4, 20 * 4 + 1):
-            if self._has_news or (quarter % 4 == 0 and quarter // 4 in (*HOURS, 20)):
-                self._has_news = False
+            if self._news or (quarter % 4 == 0 and quarter // 4 in (*HOURS, 20)):
+                self.month.notices += [(person, self.clock()) for person in sorted(self._news)]
+                self._news.clear()
                 await self.tick()
             yield 900.0
 
@@ -209,7 +211,7 @@ class Life:
 
     async def _write(self, text: str, officer: Keyholder, case: str, kind: str = "answer") -> None:
         await self.box.answer(text, officer, kind=kind, case=case)
-        self._has_news = True
+        self._news.add(self.month.asker_of[case])
 
     async def _open(self, officer: Keyholder, case: str) -> None:
         async with self.app.database.write() as tx:
@@ -261,7 +263,5 @@ class Life:
             for address, messages in platform.sent.items():
                 for sent in messages:
                     buttons = [button for row in sent.parcel.rows for button in row]
-                    if any("/c#l=" in button.url for button in buttons):
-                        self.month.notices.append(((name, address), sent.at))
                     if any(button.choice.startswith("answer:") for button in buttons):
                         self.month.prompts.append(((name, address), sent.at))

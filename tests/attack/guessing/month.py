@@ -36,7 +36,7 @@ class Month:
     asker_of: dict[str, Person] = field(default_factory=dict)  # channel and address by case
     actions: list[Action] = field(default_factory=list)
     notices: list[tuple[Person, datetime]] = field(default_factory=list)
-    """To whom news were announced, and when."""
+    """To whom news are announced, and when."""
     prompts: list[tuple[Person, datetime]] = field(default_factory=list)
     """Who was asked the question of a day, and when."""
     waiting: list[tuple[Person, datetime]] = field(default_factory=list)
