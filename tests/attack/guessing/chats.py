@@ -123,11 +123,11 @@ class Chat(ABC):
         newest = sent[-1].parcel.rows if sent else ()
         return [button.choice for row in newest for button in row if _fits(button.choice, prefix)]
 
-    def url(self, part: str) -> str:
-        """The newest address of a page that holds this part."""
-        for sent in reversed(self.platform.sent[self.address]):
+    def url(self, part: str, since: datetime) -> str:
+        """The first address of a page sent since then that holds this part."""
+        for sent in self.platform.sent[self.address]:
             for button in (button for row in sent.parcel.rows for button in row):
-                if part in button.url:
+                if sent.at >= since and part in button.url:
                     return button.url
         raise AssertionError(f"no link with {part!r}")
 

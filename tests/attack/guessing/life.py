@@ -27,7 +27,6 @@ FIRST_DAY = date(2026, 11, 23)  # a Monday
 HOURS = (8, 9, 10, 11)
 NIGHT = time(2, 30)
 """When the copy of the day before is taken."""
-FAQ = ("¿Puedo aceptar un regalo?", "¿Qué es un conflicto de interés?", "gracias")
 Script = AsyncIterator[float]
 """What one person does; yields the seconds until the next step."""
 
@@ -117,7 +116,7 @@ class Life:
             yield 900.0
 
     async def answer(self, chat: Chat, then: Script | None) -> Script:
-        """Answer the prompt of the day; some say how sure they are, look at their progress or ask something."""
+        """Answer the prompt of the day; some say how sure they are, look at their progress or ask for help."""
         found = chat.newest("answer:")
         if found is not None:
             await self._press(chat, self.random.choice(found[1]))
@@ -130,7 +129,7 @@ class Life:
             await self._send(chat, "/avance")
             yield 5.0
         elif drawn < 0.15:
-            await self._send(chat, self.random.choice(FAQ))
+            await self._send(chat, "/ayuda")
             yield 5.0
         if then is not None:
             yield self.random.uniform(5, 120)
@@ -161,10 +160,11 @@ class Life:
             return
         if is_later := self.random.random() < 0.3:
             self._may_lose(chat)
+        pressed_at = self.clock()
         await self._press(chat, chat.choices("consult:start")[0])
         yield self.random.uniform(79_200, 84_600) if is_later else self.random.uniform(240, 2400)
         await self.settle()  # a link that waited in the outbox
-        token = chat.url("/c#t=").split("#t=")[1].split("&")[0]
+        token = chat.url("/c#t=", pressed_at).split("#t=")[1].split("&")[0]
         asker = Asker(self.box.today)
         text = "¿Puedo firmar este contrato? " * self.random.choice((1, 10, 100))
         status, body = await self.box.post("/c/cases", asker.posting(self.box.unit, token, text))
