@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import uvloop
 
+from bench import seed
 from bench.processes import TOKEN
 from bench.runs import measured_run
 from bot.channels.telegram.channel import RECIPIENT_RATE_LIMIT, Telegram
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.lifecycle import tune_garbage_collector
-from storage.database import open_database
 
 RATE = 1e6  # messages a second: too high to limit anything
 
@@ -25,7 +25,7 @@ def clock() -> datetime:
 
 
 async def drain_outbox(url: str, api: str) -> str:
-    database = open_database(url)
+    database = seed.open_with_key(url)
     telegram = Telegram(TOKEN, api)
     limits = {telegram.name: Limits(RATE, RECIPIENT_RATE_LIMIT)}
     dispatcher = Dispatcher(database, {telegram.name: telegram}, limits, clock)

@@ -117,7 +117,7 @@ class _SwitchablePlatform(CountingPlatform):
 
 async def converse(older: Version, newer: Version, databases: Databases, url: str) -> str:
     """Every recipient sends a message or presses a button, and is sent a prompt."""
-    database = open_database(url)
+    database = seed.open_with_key(url)
     recipients = await audit.seed_recipients(database, seed.library(), MESSAGES // 4)
     result = audit.expected(recipients)
     ports = simulation.free_port(), simulation.free_port()

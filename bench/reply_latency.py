@@ -25,7 +25,6 @@ from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.rate_limiter import Limits
 from bot.inbound import worker
 from handlers.message import Parcel
-from storage.database import open_database
 from storage.queue import outbox, tuning
 
 PAUSE = 0.05  # seconds after which all processes are idle
@@ -108,7 +107,7 @@ class _ObservedTelegram(Telegram):
 
 async def measured(url: str, api: str, count: int) -> list[float]:
     """The latency of each of `count` replies, in milliseconds."""
-    database, telegram = open_database(url), _ObservedTelegram(TOKEN, api)
+    database, telegram = seed.open_with_key(url), _ObservedTelegram(TOKEN, api)
     limits = {telegram.name: Limits(outbound_worker.RATE, RECIPIENT_RATE_LIMIT)}
     dispatch = Dispatcher(database, {telegram.name: telegram}, limits, outbound_worker.clock)
     running = asyncio.create_task(dispatch.run())

@@ -14,7 +14,7 @@ from bench.databases import POSTGRES, Databases, open_databases
 from bench.processes import PlatformProcess, integra_processes, platform_process
 from bench.report import Figure, Row, percentile
 from storage import schema
-from storage.database import Database, open_database
+from storage.database import Database
 from storage.queue import outbox
 
 RATE, STEP = 25, 1000 / 25  # messages a second; milliseconds
@@ -45,7 +45,7 @@ async def _latencies(databases: Databases, fake: PlatformProcess, workers: int) 
     url, folder = await (await databases.create(POSTGRES, seed.leave_empty)).copy(), databases.data_dir()
     await fake.rules()
     settings = {"DATABASE_URL": url, "TELEGRAM_RATE": str(RATE)}
-    database = open_database(url)
+    database = seed.open_with_key(url)
     try:
         async with integra_processes(fake, folder, settings, ["worker"] * workers):
             await seed.pending_prompts(url, prompts)

@@ -19,11 +19,12 @@ from handlers.context import Installation, WorkContext
 from handlers.learning import daily
 from handlers.message import Message
 from handlers.outgoing import Recipient, Trigger
-from storage import schema
+from storage import envelopes, schema
 from storage.database import Database, Transaction, open_database
 from storage.learning.record import Prompt
 from storage.people import servants
 from storage.queue import outbox
+from tests import keys
 
 CHAT = 100_000_000
 CODE = "BANCO"
@@ -113,9 +114,16 @@ async def advance_sequences(tx: Transaction, tables: Sequence[Table]) -> None:
             await tx.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
 
 
+def open_with_key(url: str) -> Database:
+    """Open a database whose deliveries are encrypted with the key in the folders of benchmarks."""
+    database = open_database(url)
+    envelopes.use(database, keys.OUTBOX)
+    return database
+
+
 async def pending_prompts(url: str, count: int) -> None:
     """Seed a prompt due now for each of `count` addresses, in one transaction."""
-    database = open_database(url)
+    database = open_with_key(url)
     try:
         async with database.write() as tx:
             for number in range(1, count + 1):

@@ -16,6 +16,7 @@ from bot.channels.registration import ChannelRuntime, ChannelServices
 from bot.config import Settings
 from bot.course_loader import load_course
 from bot.delivery.dispatcher import Dispatcher
+from bot.delivery.news_sender import NewsSender
 from bot.delivery.rate_limiter import Limits
 from bot.inbound.inbox import Inbox
 from bot.inbound.worker import UpdateWorker
@@ -26,6 +27,7 @@ from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGE
 from bot.web.templating import Pages
 from content.library import Library
 from handlers.context import Installation, WorkContext
+from storage import envelopes
 from storage.confidential.unit_trust import UnitTrust
 from storage.database import Database, Transaction, open_database
 from storage.queue.claims import RecipientRateLimit
@@ -48,6 +50,7 @@ class App:
     inbox: Inbox
     update_worker: UpdateWorker
     dispatcher: Dispatcher
+    news_sender: NewsSender
     scheduler: Scheduler
     web: web_server.Application
     clock: Callable[[], datetime]
@@ -58,9 +61,15 @@ class App:
         return WorkContext(tx, self.library, self.installation, self.clock())
 
     async def settle(self) -> None:
-        """Handle stored updates and send due deliveries until none is left."""
-        while await self.update_worker.drain() + await self.dispatcher.drain():
+        """Handle stored updates and send due deliveries and notices until none is left."""
+        while await self.update_worker.drain() + await self.dispatcher.drain() + await self._announce_news():
             pass
+
+    async def _announce_news(self) -> int:
+        if not self.news_sender.due.is_set():
+            return 0
+        async with self.dispatcher.keeping_credentials():
+            return await self.news_sender.drain()
 
     async def tick(self, now: datetime) -> int:
         """Do all work that is due at `now` once; return how many prompts were planned."""
@@ -97,6 +106,7 @@ async def build(
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
         keys = await (secrets.borrow if rehearses else secrets.load)(database, settings.data_dir)
+        envelopes.use(database, keys.outbox)
         inbox = Inbox(database, keys.inbox, clock)
         services = ChannelServices(settings, keys, library, database, inbox, inbox.box, clock)
         channels: dict[str, ChannelRuntime] = {}
@@ -116,7 +126,10 @@ async def build(
         )
         stack.push_async_callback(dispatcher.close)
         update_worker = UpdateWorker(database, inbox, library, installation, clock, dispatcher.wake.set)
-        scheduler = Scheduler(database, library, installation, clock, dispatcher.wake.set)
+        news_sender = NewsSender(database, library, installation, clock, dispatcher.senders)
+        scheduler = Scheduler(
+            database, library, installation, clock, dispatcher.wake.set, announce_news=news_sender.due.set
+        )
         site = _site(services, inbox, installation, channels)
         yield App(
             settings,
@@ -127,6 +140,7 @@ async def build(
             inbox,
             update_worker,
             dispatcher,
+            news_sender,
             scheduler,
             site,
             clock,

@@ -1,6 +1,5 @@
 """Symmetric encryption of texts that wait on disk; the key is neither in the database nor in its backups."""
 
-import base64
 import os
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,11 +27,3 @@ class SecretBox:
         Raises cryptography.exceptions.InvalidTag when the key, the bytes or the context changed.
         """
         return self._cipher.decrypt(encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], context.encode())
-
-    def encrypt_text(self, text: str, context: str) -> str:
-        """Return the encrypted text in URL-safe Base64."""
-        return base64.urlsafe_b64encode(self.encrypt(text.encode(), context)).decode()
-
-    def decrypt_text(self, encrypted: str, context: str) -> str:
-        """Return the text given to `encrypt_text`. Raises cryptography.exceptions.InvalidTag like `decrypt`."""
-        return self.decrypt(base64.urlsafe_b64decode(encrypted), context).decode()

@@ -56,6 +56,7 @@ def _start_workers(app: App, tasks: asyncio.TaskGroup) -> None:
     for number in range(1 if app.database.is_sqlite else UPDATE_WORKERS):
         tasks.create_task(app.update_worker.run(), name=f"update worker {number}")
     tasks.create_task(app.dispatcher.run(), name="dispatcher")
+    tasks.create_task(app.news_sender.run(app.dispatcher.credentials_tried), name="news")
     tasks.create_task(app.scheduler.run(), name="scheduler")
     for runtime in app.channels.values():
         if isinstance(runtime, PlatformRuntime):

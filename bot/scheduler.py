@@ -1,4 +1,4 @@
-"""Run what is due by the clock: plan prompts, enqueue news notices, delete expired rows, close the week's numbers."""
+"""Run what is due by the clock: plan prompts, announce news, delete expired rows, close the week's numbers."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,12 +8,11 @@ import structlog
 
 from content.library import Library
 from handlers.administration import closing
-from handlers.casework import news
 from handlers.context import Installation, WorkContext
 from handlers.learning import daily
 from storage import advisory_locks
 from storage.advisory_locks import Lock
-from storage.confidential import custody, officers, routes
+from storage.confidential import custody, link_counts, officers, routes
 from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.people import linking, refusals
 from storage.people.due import DueGroup
@@ -24,7 +23,7 @@ PLAN_BATCH = 25  # prompts planned in one transaction, some 7 ms: an update that
 PLAN_PAUSE = 0.005  # seconds between two such transactions, in which all other waiting writers have their turn
 DEFER_BATCH = 250  # servants deferred in one transaction
 LOCK_RETRY = 1.0  # seconds between two tries to plan while another process plans
-PERIOD_MINUTES = 15  # all work is due at the start of a period; notices leave together, in random order
+PERIOD_MINUTES = 15  # all work is due at the start of a period; news are announced together, in random order
 
 log = structlog.get_logger()
 
@@ -39,27 +38,32 @@ class Scheduler:
         installation: Installation,
         clock: Callable[[], datetime],
         wake_dispatcher: Callable[[], None],
+        announce_news: Callable[[], None],
     ) -> None:
         self._database = database
         self._library = library
         self._installation = installation
         self._clock = clock
         self._wake_dispatcher = wake_dispatcher
+        self._announce_news = announce_news
 
     async def run(self) -> None:
         """Run what is due until cancelled; while the database is unavailable, retry."""
         planned_period: datetime | None = None  # the last one whose prompts are planned, as far as this process knows
-        cleaned_period: datetime | None = None  # the last one whose notices are enqueued and expired rows deleted
+        announced_period: datetime | None = None  # the last one whose news are announced, or wait for the next
+        cleaned_period: datetime | None = None  # the last one in which expired rows are deleted
         while True:
             now = self._clock()
             try:
                 current = _period_start(now)
+                if announced_period != current:
+                    self._announce_news()
+                    announced_period = current
                 if planned_period != current:
                     await self.mend(now)
                     if await self.plan(now) is not None:
                         planned_period = current
                 if cleaned_period != current:
-                    await self.enqueue_news(now)
                     await self.delete_expired(now)
                     await self.close_week(now)
                     cleaned_period = current
@@ -74,7 +78,7 @@ class Scheduler:
         while planned is None:
             await asyncio.sleep(LOCK_RETRY)
             planned = await self.plan(now)
-        await self.enqueue_news(now)
+        self._announce_news()
         await self.delete_expired(now)
         await self.close_week(now)
         return planned
@@ -121,13 +125,6 @@ class Scheduler:
             async with self._database.write() as tx:
                 await daily.defer(self._work(tx, now), batch)
 
-    async def enqueue_news(self, now: datetime) -> None:
-        """Put a notice into the outbox for everyone who has news on a confidential query."""
-        async with self._database.write() as tx:
-            count = await news.notify_askers(self._work(tx, now))
-        if count:
-            self._wake_dispatcher()
-
     async def delete_expired(self, now: datetime) -> None:
         """Delete updates and deliveries after their retention, and expired rows of officers and links."""
         for delete_some, before in (
@@ -142,6 +139,7 @@ class Scheduler:
             await officers.delete_expired(tx, now)
             await custody.delete_expired(tx, now)
             await routes.delete_expired(tx, now, self._work(tx, now).today)
+            await link_counts.delete_before(tx, self._work(tx, now).today)
             await linking.delete_expired_codes(tx, now)
         await self._database.checkpoint_wal()
 

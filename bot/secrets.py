@@ -20,6 +20,7 @@ FIRST_KEY_NAMES = ("route", "inbox", "audit", "csrf", "webhook")
 KEY_NAMES = (*FIRST_KEY_NAMES, "outbox", "session", "factor", "metrics")
 KEY_BYTES = 32
 DRAW_LABEL = b"integra/v1/draw of blocks"
+CHAT_LABEL = b"integra/v1/cookies of browser chats"
 ADOPT = "integra migrate --adopt-secrets"
 LAST_RESORT = f"lost for good: {ADOPT}"
 
@@ -42,6 +43,11 @@ class Secrets:
     def draw(self) -> bytes:
         """The key of the draws for blocks, derived: after a change answers not drawn yet are drawn otherwise."""
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=DRAW_LABEL).derive(self.inbox)
+
+    @property
+    def chat(self) -> bytes:
+        """The key that signs the cookies of browser chats, derived: after a change every visitor begins a new chat."""
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=CHAT_LABEL).derive(self.inbox)
 
 
 async def load(database: Database, data_dir: Path) -> Secrets:

@@ -15,6 +15,7 @@ class Capabilities:
     max_buttons: int = 100  # below one message
     has_menus: bool = False  # more than a few buttons are shown as a menu, which needs a label
     reports_delivery: bool = False  # the platform reports when a message is on the recipient's device
+    shows_news: bool = False  # a page of the channel's own shows that there are news: no notice is sent
     typed_commands: bool = False  # users type «hora» where other channels have /hora
     reply_window: timedelta | None = None  # how long after the user's last message free text may be sent; None: always
     prompt_template: str = "tap"

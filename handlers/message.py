@@ -178,3 +178,4 @@ class Parcel:
     template: RenderedTemplate | None = None
     prompt_id: int = 0  # of the prompt whose question it shows; 0: it shows none
     menu: str = ""  # label that opens the menu of buttons, on channels that have menus
+    leaves_no_row: bool = False  # the channel stores nothing about its recipient, who asked something confidentially

@@ -1,5 +1,6 @@
 """The way in: dispatch every update to its handler by explicit tables, in one transaction."""
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -73,6 +74,8 @@ BUTTONS: Mapping[str, Handler] = {
     "leave": leave.handle,
     "join": link_channels.handle,
 }
+CONFIDENTIAL = frozenset({"assess", "consult", "consulta"})
+"""Buttons and commands that lead to a confidential query."""
 BATCH_HANDLERS: Mapping[str, BatchHandler] = {"answer": answer.handle_all}
 """Buttons that are pressed often enough to be handled in batches: one set of statements for many users."""
 MAX_ARGUMENT_LENGTH = 40  # characters of a code; anything longer is a sentence
@@ -108,7 +111,7 @@ async def receive_all(work: WorkContext, updates: Sequence[Update]) -> None:
 async def _with_servants(tx: Transaction, contexts: Sequence[Context]) -> list[Context]:
     """The same contexts with servant, language and current address, where the sender is enrolled."""
     senders = [
-        InboundSender(context.update.channel, context.update.address, context.update.alias, context.heard_at)
+        InboundSender(context.update.channel, context.update.address, context.update.alias, _stored_heard_at(context))
         for context in contexts
     ]
     identified = []
@@ -120,6 +123,20 @@ async def _with_servants(tx: Transaction, contexts: Sequence[Context]) -> list[C
         update = context.update if address == context.update.address else replace(context.update, address=address)
         identified.append(replace(context, update=update, language=servant.language, servant=servant))
     return identified
+
+
+def _stored_heard_at(context: Context) -> datetime | None:
+    """When the user wrote, if that may be stored, where the channel has a reply window: only of what the course asks.
+
+    Stored beside the address, the moment of another action would tell who may have used the self-assessment, asked for
+    a link or written a question. The window is then open for longer than we know, and a template is sent instead.
+    """
+    update = context.update
+    if update.kind is UpdateKind.CHOICE:
+        is_of_course = update.choice.partition(":")[0] in BUTTONS.keys() - CONFIDENTIAL
+    else:
+        is_of_course = _command(context)[0] in COMMANDS.keys() - CONFIDENTIAL or len(fold(update.text)) == 1
+    return context.heard_at if is_of_course else None
 
 
 async def _responses(contexts: Sequence[Context]) -> list[Response]:
@@ -224,7 +241,8 @@ def _deliveries(context: Context, response: Response) -> list[outbox.NewDelivery
     update = context.update
     recipient = Recipient(update.channel, update.address, response.language or context.language)
     # An album arrives as one update for each picture: the reply's key is the album's, so there is one reply.
-    cause = f"album:{update.address}:{update.album}" if update.album else update.key
+    album = hashlib.sha256(f"{update.address} {update.album}".encode()).hexdigest()
+    cause = f"album:{album[:32]}" if update.album else update.key
     trigger = Trigger(f"{update.channel}:{cause}", outbox.DeliveryKind.REPLY, _deadline(context))
     signals = outgoing.acknowledgement(context, recipient, trigger, update.press) if update.press else []
     if response.erase_incoming and update.ref:

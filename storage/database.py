@@ -289,6 +289,11 @@ def _tune_sqlite(engine: Engine, busy: float, *, foreign_keys: bool) -> None:
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
+def day_of(moment: dt.datetime) -> dt.datetime:
+    """The moment at which its day, of UTC, began."""
+    return moment.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def dialect_insert(tx: Transaction, table: Table) -> Any:
     """An insert for `table` with `on_conflict_do_nothing` / `on_conflict_do_update`, in the transaction's dialect."""
     return insert_for_dialect(tx.dialect.name, table)

@@ -24,13 +24,14 @@ from content.library import Library
 from storage import migrate
 from storage.database import Database, Transaction, open_database
 from storage.schema import metadata, servants
-from tests import chromium, postgres, shipped_course
+from tests import chromium, opened_deliveries, postgres, shipped_course
 from tests.cast import Clock
 from tests.fakes.letterbox import Letterbox
 from tests.fakes.letterbox import running as letterbox
 from tests.product import Product, running
 
 shipped_course.share()
+opened_deliveries.use_invented_key()
 
 NEEDS = {
     "postgres_socket": "postgres",

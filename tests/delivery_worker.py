@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from storage import envelopes
 from storage.database import Transaction
 from storage.queue import claims, outbox, rate_limits
 from storage.queue.outbox import Delivery, DeliveryState, FinishedDelivery, PostponedDelivery
@@ -19,7 +20,7 @@ async def claim(tx: Transaction, worker: str, channels: Iterable[str], now: date
         await rate_limits.take_over(tx, channel, worker, now)
         if len(claimed) < limit:
             claimed += await claims.claim(tx, worker, channel, now, limit - len(claimed))
-    return claimed
+    return [delivery.opened(envelopes.of(tx)) for delivery in claimed]
 
 
 async def finish(

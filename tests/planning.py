@@ -13,7 +13,7 @@ from storage.people.due import DueServant, DueTime
 
 async def plan(database: Database, library: Library, installation: Installation, now: datetime) -> int:
     """Plan all prompts that are due at `now`; return how many."""
-    planned = await Scheduler(database, library, installation, lambda: now, lambda: None).plan(now)
+    planned = await Scheduler(database, library, installation, lambda: now, lambda: None, lambda: None).plan(now)
     assert planned is not None, "another process plans"
     return planned
 

@@ -10,6 +10,7 @@ from bot import app as wiring
 from bot.app import App
 from bot.channels.telegram import receiver as telegram_receiver
 from bot.channels.webchat import page as webchat_page
+from bot.channels.webchat import visitors
 from bot.config import Settings
 from content.library import Library
 from content.text import LANGUAGES
@@ -31,7 +32,7 @@ from tests.phones.webchat import WebchatPhone
 from tests.phones.whatsapp import WhatsAppPhone
 from tests.serving import served
 
-FAST_PAGE = webchat_page.PageTiming(reply_timeout=0, post_limit=10_000, poll_interval=0.05)
+FAST_PAGE = webchat_page.PageTiming(reply_timeout=0, poll_interval=0.05)
 
 
 @dataclass
@@ -105,6 +106,7 @@ async def running(url: str, folder: Path, library: Library, clock: Clock, **sett
         build = wiring.build(Settings(**values), clock, library, _no_sleep, lambda: clock().timestamp(), limit)
         async with build as app:
             app.web[webchat_page.TIMING] = FAST_PAGE
+            app.web[visitors.CAPS] = visitors.VisitorCaps(posts=10_000)  # no time passes, as above
             await telegram_of(app).start()
             await whatsapp_of(app).start()
             async with app.database.write() as tx:

@@ -43,8 +43,8 @@ COMPOSED = (
     "webchat.command.{hoy,consulta,avance,hora,pausa,idioma,misdatos,baja,ayuda}",  # bot/channels/webchat/page: menu
     "privacy.{who,what,why,basis,rights,transfer,refuse}",  # bot/templates/privacy.html
     "privacy.{who,what,why,basis,rights,transfer,refuse}_title",
-    "letterbox.{unsupported,altered,closed,offline,clock,wrong_key}",  # bot/templates/letterbox.html: one notice each
-    "letterbox.{unsupported,altered,closed,offline,clock,wrong_key}_title",
+    "letterbox.{unsupported,inside,altered,closed,offline,clock,wrong_key}",  # bot/templates/letterbox.html
+    "letterbox.{unsupported,inside,altered,closed,offline,clock,wrong_key}_title",
     "letterbox.limit_{orientation,report,self,law,signed,device,server,trace}",
     "letterbox.state_{received,open,answered,asked_back,closed}",  # as the states of a case
     "letterbox.error_{token,keys,day}",  # as the letterbox's refusals
@@ -123,7 +123,7 @@ def _commands() -> Iterator[str]:
 
 def test_every_command_of_the_command_line_is_documented() -> None:
     assert isinstance(cli, typer.Typer)
-    rows = re.findall(r"^\| `(integra [a-z ]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(integra [a-z -]+)` \|", ADMINISTRATOR.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(_commands())
 
 

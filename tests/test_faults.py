@@ -18,7 +18,7 @@ from content.library import Library
 from handlers.message import RenderedTemplate
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.queue.claims import RecipientRateLimit
-from storage.queue.outbox import PRIORITY, DeliveryKind
+from storage.queue.outbox import FOLLOWING, PRIORITY, DeliveryKind
 from tests.cast import Clock
 from tests.fakes.failures import (
     PLATFORM_FAILURES,
@@ -517,10 +517,14 @@ RANDOM_FAILURES = {  # the fake Bot API would let every request meet a hanging f
 
 
 def is_in_order(received: list[str], sent: list[tuple[str, DeliveryKind]]) -> bool:
-    """Whether no message was received before an earlier one that is at least as urgent."""
+    """Whether no message was received before an earlier one that is at least as urgent.
+
+    A reply does not wait for what was planned, nor that for a reply: only the key tells that their recipient is one.
+    """
     for index, (early, first) in enumerate(sent):
         for late, second in sent[index + 1 :]:
             both = early in received and late in received
+            both &= (first in FOLLOWING) == (second in FOLLOWING)
             if both and PRIORITY[first] <= PRIORITY[second] and _last_index(received, early) > received.index(late):
                 return False
     return True

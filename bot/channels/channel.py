@@ -13,6 +13,8 @@ class Channel(Protocol):
     async def send(self, parcel: Parcel) -> str:
         """Deliver one parcel and return the platform's message identifier (empty where there is none).
 
+        Of a parcel that leaves no row nothing is stored about its recipient, also when the platform refuses it.
+
         Raises the errors below and nothing else.
         """
         ...

@@ -19,7 +19,7 @@ LOSSES = {
     "audit": "the ledger can no longer be verified",
     "csrf": "open pages of the console have to be reloaded",
     "webhook": "platforms get another secret for their webhooks at the next start",
-    "outbox": "messages that wait to be sent are refused, and counted as such",
+    "outbox": "messages that wait to be sent are refused, and browser chats are shown empty",
     "session": "officers have to sign in again",
     "factor": "officers who confirm with a code from an app need a new one",
     "metrics": "/metrics has another token",

@@ -1,4 +1,4 @@
-"""`integra officer`: invite, list and remove the console's officers."""
+"""`integra officer`: invite, list and remove the console's officers, and let in who lost the second factor."""
 
 import io
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from rich.table import Table
 from bot import app as wiring
 from bot import config
 from bot.cli.output import async_command, fail, print_line
-from handlers.casework import trust
+from handlers.casework import factors, trust
+from handlers.casework.office import OfficerContext
 from storage import migrate as schema
 from storage.confidential import key_lists, ledger, officers
 from storage.confidential.ledger import Verb
@@ -134,6 +135,25 @@ async def remove(email: str) -> None:
     print_line(f"{officer.name} is signed out and cannot sign in any more.")
     if still_listed:
         print_line(STILL_LISTED)
+
+
+@officer_commands.command("reset-factor")
+@async_command
+async def reset_factor(email: str) -> None:
+    """Remove the second factors of who lost them all, without a recovery code; they make another at the next sign-in.
+
+    Until then their words alone are enough to do so: make sure, in person or by telephone, that it is they who ask.
+    """
+    settings = config.load()
+    await schema.migrate(settings.database)
+    async with wiring.build(settings) as app, app.database.write() as tx:
+        known = [one for one in await officers.by_email(tx, email) if one.state in officers.CAN_SIGN_IN]
+        if not known:
+            fail(f"{email}: no officer who can sign in; integra officer list names all")
+        (officer,) = known
+        context = OfficerContext(tx, officer, app.installation, app.secrets.audit, wiring.system_clock())
+        await factors.reset(context)
+    print_line(f"{officer.name} is signed out and makes another second factor at the next sign-in, which says so.")
 
 
 async def _is_listed(tx: Transaction, unit: UnitTrust, officer_id: str) -> bool:

@@ -8,6 +8,7 @@ from bot.console import (
     channel_status,
     course,
     custody,
+    factors,
     keys,
     monitor,
     notebooks,
@@ -20,6 +21,7 @@ from bot.console import (
 
 def attach(app: web.Application) -> None:
     """Add the console to the server's application, whose shared keys (bot/web/app_keys.py) it reads."""
-    people = [signin.routes, account.routes, keys.routes, custody.routes, recovery.routes, succession.routes]
-    casework = [*people, cases.routes, notebooks.routes]
+    recovery.attach(app)
+    people = [signin.routes, account.routes, factors.routes, keys.routes, custody.routes, recovery.routes]
+    casework = [*people, succession.routes, cases.routes, notebooks.routes]
     site.mount(app, [*casework, monitor.routes, channel_status.routes, course.routes])

@@ -4,13 +4,17 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from bot.console import auth_keys, site, throttle
+from bot.console import auth_keys, factor_forms, site, throttle
+from bot.console.factor_forms import PostedEnrolment
 from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
 from handlers.casework import account as changes
+from handlers.casework import factors as second
 from handlers.casework.account import AccountChanged
-from storage.confidential import accounts, officers
+from handlers.casework.factors import FactorRefused, FactorWanted
+from storage.confidential import accounts, factors, officers
 from storage.confidential.accounts import Account, Code, Words
+from storage.confidential.ledger import Verb
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import Box
 from storage.confidential.protocol.errors import Malformed
@@ -50,7 +54,7 @@ class PostedLost(site.PostedModel):
 
 
 class PostedRecovery(site.PostedModel):
-    """New words and a new code, with the auth key of the code that is spent."""
+    """New words, a new code and a new second factor, with the auth key of the code that is spent."""
 
     email: Mail
     code_auth: Auth
@@ -59,6 +63,7 @@ class PostedRecovery(site.PostedModel):
     bundle: dict[str, Any]
     new_code_auth: Auth
     recovery_bundle: dict[str, Any]
+    enrolment: PostedEnrolment | None = None
 
 
 # ---------------------------------------------------------------- the own account
@@ -68,15 +73,17 @@ class PostedRecovery(site.PostedModel):
 async def account_page(request: web.Request) -> web.Response:
     """Show what an officer can do for the own account, and what to do when something was lost or seen."""
     officer = site.require_officer(request)
-    return site.page(request, "account.html", has_keys=officer.role in officers.READER_ROLES)
+    async with request.config_dict[DATABASE].read() as tx:
+        own = await factors.of_officer(tx, officer.id)
+    return site.page(request, "account.html", has_keys=officer.role in officers.READER_ROLES, factors=own)
 
 
 @routes.post("/account/open")
 async def open_account(request: web.Request) -> web.Response:
     """Respond with the boxes of who types the present words."""
-    account = await _with_words(request, site.posted_json(request, PostedAuth).auth)
+    account = await with_words(request, site.posted_json(request, PostedAuth).auth)
     if account is None:
-        return _refused("words")
+        return refused("words")
     return web.json_response({"bundle": account.bundle, "recovery_bundle": account.recovery_bundle})
 
 
@@ -84,9 +91,9 @@ async def open_account(request: web.Request) -> web.Response:
 async def replace_words(request: web.Request) -> web.Response:
     """Replace the words, sign out all other devices, and go on with a new session."""
     posted = site.posted_json(request, PostedWords)
-    account = await _with_words(request, posted.auth)
+    account = await with_words(request, posted.auth)
     if account is None:
-        return _refused("words")
+        return refused("words")
     if (posted.bundle is None) != (account.bundle is None):
         raise web.HTTPUnprocessableEntity
     bundle = None if posted.bundle is None else _box(posted.bundle)
@@ -97,19 +104,17 @@ async def replace_words(request: web.Request) -> web.Response:
             await changes.replace_words(context, account, words)
             token = await site.begin_session(request, tx, account.id, site.require_session(request).factor)
     except AccountChanged:
-        return _refused("words")
-    response = web.json_response({}, status=201)
-    site.set_cookie(request, response, site.SESSION_COOKIE, token)
-    return response
+        return refused("words")
+    return site.with_session(request, token)
 
 
 @routes.post("/account/code")
 async def replace_code(request: web.Request) -> web.Response:
     """Replace the recovery code."""
     posted = site.posted_json(request, PostedCode)
-    account = await _with_words(request, posted.auth)
+    account = await with_words(request, posted.auth)
     if account is None:
-        return _refused("words")
+        return refused("words")
     code = Code(await auth_keys.slow_hash(posted.code_auth), _box(posted.recovery_bundle))
     try:
         async with request.config_dict[DATABASE].write() as tx:
@@ -131,7 +136,7 @@ async def sign_out_everywhere(request: web.Request) -> web.Response:
     return response
 
 
-async def _with_words(request: web.Request, auth: str) -> Account | None:
+async def with_words(request: web.Request, auth: str) -> Account | None:
     """The signed-in officer's account, if the auth key is that of the present words."""
     officer = site.require_officer(request)
     attempt = throttle.enter(request, officer.email)
@@ -164,27 +169,39 @@ async def begin_lost(request: web.Request) -> web.Response:
     posted = site.posted_json(request, PostedLost)
     account = await _with_code(request, posted.email, posted.code_auth)
     if account is None:
-        return _refused("lost")
-    return web.json_response({"id": account.id, "recovery_bundle": account.recovery_bundle})
+        return refused("lost")
+    async with request.config_dict[DATABASE].read() as tx:
+        officer = await officers.by_id(tx, account.id)
+        if officer is None:
+            return refused("lost")
+        offer = factor_forms.first_offer(request, site.officer_context(request, tx, officer))
+    return web.json_response({"id": account.id, "recovery_bundle": account.recovery_bundle, "offer": offer})
 
 
 @routes.post("/lost")
 async def recover(request: web.Request) -> web.Response:
-    """Replace words and code, and sign out all devices: the code is spent."""
+    """Replace words, code and second factors, and sign out all devices: the code is spent."""
     posted = site.posted_json(request, PostedRecovery)
     account = await _with_code(request, posted.email, posted.code_auth)
     if account is None:
-        return _refused("lost")
+        return refused("lost")
     words = Words(posted.salt, await auth_keys.slow_hash(posted.auth), _box(posted.bundle))
     code = Code(await auth_keys.slow_hash(posted.new_code_auth), _box(posted.recovery_bundle))
+    enrolment = posted.enrolment.enrolment if posted.enrolment else None
     try:
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_id(tx, account.id)
             if officer is None:
                 raise AccountChanged
-            await changes.recover(site.officer_context(request, tx, officer), account, words, code)
+            context = site.officer_context(request, tx, officer)
+            await changes.recover(context, account, words, code)
+            await second.make_first(context, factor_forms.key_of(request), enrolment, Verb.LOST_FACTOR)
     except AccountChanged:
-        return _refused("lost")
+        return refused("lost")
+    except FactorRefused as error:
+        return factor_forms.refused(error)
+    except FactorWanted:
+        raise web.HTTPUnprocessableEntity from None
     return web.json_response({}, status=201)
 
 
@@ -214,6 +231,6 @@ def _box(value: dict[str, Any]) -> Box:
     return cast(Box, value)
 
 
-def _refused(error: str) -> web.Response:
+def refused(error: str) -> web.Response:
     """Return 403: words or code are not, or no longer, those of the account."""
     return web.json_response({"error": error}, status=403)

@@ -7,14 +7,26 @@ from pydantic import StringConstraints
 
 from bot.console import site
 from bot.console.refusals import answered
-from bot.web.app_keys import DATABASE, SECRETS
+from bot.web.app_keys import CLOCK, DATABASE, SECRETS
+from bot.web.network import network_of
 from bot.web.requests import work_context
+from bot.web.windows import Windows, later
+from handlers import caps
 from handlers.casework import recovery
 from handlers.casework.joining import KeysRefused
 from handlers.casework.recovery import Announced, Recovery
 from storage.database import Transaction
 
+BOXES = web.AppKey("recovery_boxes", Windows)
+"""How often a network may ask for what two codes open: no session is needed, and codes are tried on it elsewhere."""
+
 routes = web.RouteTableDef()
+
+
+def attach(app: web.Application) -> None:
+    """Add what the page counts to the site."""
+    app.setdefault(BOXES, Windows(caps.PERSONS * caps.BOXES_AN_HOUR, 3600))
+
 
 Protocol = dict[str, Any]
 """An object of the protocol, whose format the protocol checks."""
@@ -79,6 +91,9 @@ async def page(request: web.Request) -> web.Response:
 @routes.get("/recovery/boxes")
 async def boxes(request: web.Request) -> web.Response:
     """Respond with what two codes open; 404 without a recovery key in force."""
+    now = request.config_dict[CLOCK]()
+    if at := request.config_dict[BOXES].try_take(network_of(request), now):
+        return later(at, now)
     try:
         async with request.config_dict[DATABASE].read() as tx:
             found = await recovery.boxes(work_context(request, tx))

@@ -1,4 +1,4 @@
-"""Sign-up with an invite, sign-in with a passphrase that never reaches the server, sign-out, and the start page."""
+"""Sign-up with an invite, sign-in with words that never reach the server and a second factor, and the start page."""
 
 import hashlib
 import hmac
@@ -8,10 +8,14 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import StringConstraints
 
-from bot.console import auth_keys, devices, site, throttle
+from bot.console import auth_keys, devices, factor_forms, site, throttle
+from bot.console.factor_forms import AppCode, PostedEnrolment
 from bot.web.app_keys import DATABASE, SECRETS
-from handlers.casework import account, joining, succession
+from handlers.casework import account, factors, joining, succession
+from handlers.casework.factors import FactorRefused, FactorWanted, Shown
+from handlers.casework.office import OfficerContext
 from storage.confidential import accounts, officers, sessions
+from storage.confidential.ledger import Verb
 from storage.confidential.officers import InviteRefused, Joining, OfficerState, ReaderKeys
 from storage.confidential.protocol import fields, readers
 from storage.confidential.protocol import keys as protocol_keys
@@ -49,6 +53,7 @@ class SignUp(site.PostedModel):
     notebook: Protocol | None = None
     unit_key: str | None = None
     list: Protocol | None = None
+    enrolment: PostedEnrolment | None = None
 
     def keys(self) -> ReaderKeys | None:
         """The keys of a reader; None for the other roles. Raises Malformed."""
@@ -72,13 +77,21 @@ class SignInStart(site.PostedModel):
 
 
 class SignIn(site.PostedModel):
-    """An address and the auth key that the browser derived from the passphrase."""
+    """An address and the auth key that the browser derived from the words, with what shows the second factor.
+
+    `code_auth`, of the recovery code, stands for a lost one; `enrolment` makes the first, or the one after that.
+    """
 
     email: Mail
     auth: Auth
+    totp: AppCode | None = None
+    code_auth: Auth | None = None
+    enrolment: PostedEnrolment | None = None
 
-
-# ---------------------------------------------------------------- the start page
+    def shown(self, session_factor: str) -> Shown:
+        """What is shown besides the words; the recovery code is checked before."""
+        enrolment = self.enrolment.enrolment if self.enrolment else None
+        return Shown(session_factor, self.totp or "", enrolment, self.code_auth is not None)
 
 
 @routes.get("/")
@@ -113,6 +126,7 @@ async def begin_signup(request: web.Request) -> web.Response:
         reads = officer.role in officers.READER_ROLES
         is_first = reads and await joining.makes_the_unit(context)
         known = await joining.known_lists(context) if reads else None
+        offer = factor_forms.first_offer(request, context)
     return web.json_response(
         {
             "id": officer.id,
@@ -124,14 +138,16 @@ async def begin_signup(request: web.Request) -> web.Response:
             "is_trial": context.unit.adopts_itself,
             "today": context.today.isoformat(),
             "lists": known.lists if known else [],
+            "offer": offer,
         }
     )
 
 
 @routes.post("/signup")
 async def sign_up(request: web.Request) -> web.Response:
-    """Spend the invite and store the keys; a refused sign-up spends nothing."""
+    """Spend the invite and store keys and second factor; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
+    enrolment = posted.enrolment.enrolment if posted.enrolment else None
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
@@ -144,8 +160,11 @@ async def sign_up(request: web.Request) -> web.Response:
             state = await joining.accept_invite(context, posted.token, credentials, keys, posted.list)
             if keys is not None:
                 await accounts.keep_code(tx, officer.id, code_hash)
-    except Malformed:
+            await factors.make_first(context, factor_forms.key_of(request), enrolment, Verb.ADD_FACTOR)
+    except (Malformed, FactorWanted):
         raise web.HTTPUnprocessableEntity from None
+    except FactorRefused as error:
+        return factor_forms.refused(error)
     except InviteRefused:
         return site.conflict("token")
     except joining.KeysRefused:
@@ -175,7 +194,10 @@ async def begin_signin(request: web.Request) -> web.Response:
 
 @routes.post("/signin")
 async def sign_in(request: web.Request) -> web.Response:
-    """Verify the auth key and open a session; an unknown address takes the same path and time as a wrong key."""
+    """Verify auth key and second factor and open a session; an unknown address takes the path and time of wrong words.
+
+    Before the second factor was shown nothing of the account is returned, but that the words are right.
+    """
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
     async with auth_keys.turn(is_known=attempt.is_known):
@@ -185,26 +207,63 @@ async def sign_in(request: web.Request) -> web.Response:
     if known is None or not is_right:
         throttle.failed(request, known.officer.id if known else "", "words")
         return web.json_response({"error": "signin"}, status=403)
-    attempt.passed()
-    return await _open_session(request, known)
+    code_hash = None
+    if posted.code_auth is not None:
+        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth, is_known=attempt.is_known)
+        if code_hash is None:
+            throttle.failed(request, known.officer.id, "code")
+            return web.json_response({"error": "code"}, status=403)
+    response = await _with_factor(request, known, posted, code_hash)
+    if response.status != 403 or posted.totp is None:  # right, only asked for, or a mistyped first code of a new app
+        attempt.passed()
+    return response
 
 
-async def _open_session(request: web.Request, credentials: officers.Credentials) -> web.Response:
-    """Let an officer in after a correct passphrase; a second factor would go before this.
+async def _recovery_code(request: web.Request, officer_id: str, code_auth: str, *, is_known: bool) -> str | None:
+    """The stored hash of the recovery code, if this is it."""
+    async with auth_keys.turn(is_known=is_known):
+        async with request.config_dict[DATABASE].read() as tx:
+            own = await accounts.by_id(tx, officer_id)
+        stored = own.code_hash if own else None
+        return stored if await auth_keys.matches(code_auth, stored) else None
+
+
+async def _with_factor(
+    request: web.Request, known: officers.Credentials, posted: SignIn, code_hash: str | None
+) -> web.Response:
+    """Let in who shows the second factor too; otherwise say what is missing or wrong, and change nothing."""
+    context = None
+    try:
+        async with request.config_dict[DATABASE].write() as tx:
+            context = site.officer_context(request, tx, known.officer)
+            if not await accounts.is_current(tx, known.officer.id, known.auth_hash, code_hash):
+                return web.json_response({"error": "signin"}, status=403)  # others were made meanwhile
+            return await _open_session(request, context, known, posted)
+    except FactorWanted as error:
+        assert context is not None
+        return factor_forms.wanted(request, context, error)
+    except FactorRefused as error:
+        if posted.totp is not None:
+            throttle.failed(request, known.officer.id, "factor")
+        return factor_forms.refused(error)
+
+
+async def _open_session(
+    request: web.Request, context: OfficerContext, credentials: officers.Credentials, posted: SignIn
+) -> web.Response:
+    """Let an officer in whose words are right. Raises FactorWanted, FactorRefused.
 
     A session of the same officer goes on, for the sake of other tabs; that of another one ends.
     """
-    previous, officer, token = request[site.SESSION], credentials.officer, ""
-    async with request.config_dict[DATABASE].write() as tx:
-        if not await accounts.is_current(tx, officer.id, credentials.auth_hash):  # other words were made meanwhile
-            return web.json_response({"error": "signin"}, status=403)
-        if previous is None or previous.officer.id != officer.id:
-            if previous is not None:
-                await sessions.end(tx, previous.key)
-            token = await site.begin_session(request, tx, officer.id)
-        context = site.officer_context(request, tx, officer)
-        failures = await account.note_sign_in(context, is_new=bool(token))
-        key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
+    previous, officer, token, tx = request[site.SESSION], credentials.officer, "", context.tx
+    own = previous if previous and previous.officer.id == officer.id else None
+    factor = await factors.at_sign_in(context, factor_forms.key_of(request), posted.shown(own.factor if own else ""))
+    if own is None or own.factor != factor or posted.enrolment:
+        if previous is not None:
+            await sessions.end(tx, previous.key)
+        token = await site.begin_session(request, tx, officer.id, factor)
+    failures = await account.note_sign_in(context, is_new=bool(token))
+    key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
         {
@@ -238,6 +297,6 @@ async def sign_out(request: web.Request) -> web.Response:
 
 @routes.get("/pulse")
 async def pulse(request: web.Request) -> web.Response:
-    """Keep the session from becoming idle while the officer works in the tab; the middleware records the visit."""
+    """Keep the session from becoming idle while the officer works in the tab."""
     site.require_officer(request)
     return web.Response(status=204)

@@ -18,7 +18,7 @@ from bot.web import scripts
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECRETS
 from bot.web.assets import add_folder
 from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
-from bot.web.templating import HEADERS, preferred_language, remember_language
+from bot.web.templating import CONSOLE_HEADERS, preferred_language, remember_language
 from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
 from storage.confidential import sessions
@@ -138,6 +138,8 @@ async def _session(request: web.Request) -> Session | None:
     database = request.config_dict[DATABASE]
     async with database.read() as tx:
         session = await sessions.by_token(tx, request.config_dict[SECRETS].session, token, now)
+        if session and not session.factor and not request.config_dict[INSTALLATION].unit.adopts_itself:
+            return None  # begun in a trial, without a second factor
         if session and session.officer.reads_cases:
             with suppress(trust.Closed):  # for the warning of the days that are left
                 await trust.verified(tx, request.config_dict[INSTALLATION].unit)
@@ -172,7 +174,7 @@ def _check_officer(request: web.Request) -> None:
 
 
 def _with_headers(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    response.headers.update(HEADERS)
+    response.headers.update(CONSOLE_HEADERS)
     remember_language(request, response)
     if request.cookies.get(GATE_COOKIE) != request[GATE_VALUE] and request.method == "GET":
         set_cookie(request, response, GATE_COOKIE, request[GATE_VALUE], GATE_SECONDS)
@@ -206,6 +208,13 @@ def current_time(request: web.Request) -> datetime:
 async def begin_session(request: web.Request, tx: Transaction, officer_id: str, factor: str = "") -> str:
     """Begin a session of an officer who has shown this second factor; return the cookie's value."""
     return await sessions.begin(tx, request.config_dict[SECRETS].session, officer_id, factor, current_time(request))
+
+
+def with_session(request: web.Request, token: str) -> web.Response:
+    """Return 201 with the cookie of a session that takes the place of the present one."""
+    response = web.json_response({}, status=201)
+    set_cookie(request, response, SESSION_COOKIE, token)
+    return response
 
 
 def require_session(request: web.Request) -> Session:

@@ -3,10 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -25,25 +25,20 @@ from bot.channels.channel import (
 )
 from bot.delivery.credentials import Credentials
 from bot.delivery.kind_pauses import KindPauses
+from bot.delivery.outcomes import DeliveryOutcomes, SendOutcome
 from bot.delivery.rate_limiter import Limits, RateLimiter
+from bot.delivery.recipient_pace import RecipientPace
 from bot.delivery.results import ResultWriter
 from handlers import outgoing
+from handlers.message import Parcel
+from storage import envelopes
 from storage.channels import channel_facts
 from storage.database import Database, DatabaseUnavailable, Transaction
-from storage.people import refusals
-from storage.queue import claims, outbox, rate_limits, refusal_streaks, tuning
-from storage.queue.outbox import Delivery, DeliveryKind, DeliveryState, FinishedDelivery, PostponedDelivery
+from storage.queue import claims, rate_limits, refusal_streaks, tuning
+from storage.queue.outbox import PRIORITY, Delivery, DeliveryKind, DeliveryState
 from storage.queue.rate_limits import RateLimitStatus
 
 log = structlog.get_logger()
-
-
-class SendOutcome(Enum):
-    """The outcome of an attempt, as far as it concerns the later deliveries to the same recipient."""
-
-    FINISHED = "finished"  # sent, dropped, refused or in doubt: the next delivery may start
-    WAITING = "waiting"  # it is retried later, or its result was not recorded: later ones must not overtake it
-    UNREACHABLE = "unreachable"  # the recipient cannot be written to: later ones are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +74,9 @@ class ChannelSender:
         self.channel = channel
         self.kind_pauses = KindPauses(channel.name, services.database, services.worker_id, services.clock)
         self._rate_limiter = RateLimiter(limits, services.monotonic, services.sleep)
+        self._pace = RecipientPace(self._rate_limiter.recipient_limit, services.monotonic)
+        self._envelopes = envelopes.of_database(services.database)
+        self._outcomes = DeliveryOutcomes(services.database, services.results, services.clock)
         self._services = services
         self._wake = wake
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,18 +166,23 @@ class ChannelSender:
     def start(self, claimed: ClaimedBatch) -> None:
         """Send claimed deliveries: those to one recipient in order, signals (no messages) at once."""
         by_recipient: dict[str, list[Delivery]] = {}
-        for delivery in claimed.deliveries:
-            self._in_flight.add(delivery.id)
+        for stored in claimed.deliveries:
+            self._in_flight.add(stored.id)
+            try:
+                delivery = stored.opened(self._envelopes)
+            except envelopes.AlteredDelivery:
+                self._start_task(self._refuse_altered(stored))
+                continue
             if delivery.is_signal:
-                self._start_task([delivery], claimed.start_by)
+                self._start_task(self._send_in_order([delivery], claimed.start_by))
             else:
                 self._waiting += 1
                 by_recipient.setdefault(delivery.address, []).append(delivery)
         for deliveries in by_recipient.values():
-            self._start_task(deliveries, claimed.start_by)
+            self._start_task(self._send_in_order(deliveries, claimed.start_by))
 
-    def _start_task(self, deliveries: Sequence[Delivery], start_by: float) -> None:
-        task = asyncio.create_task(self._send_in_order(deliveries, start_by))
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
@@ -208,6 +211,16 @@ class ChannelSender:
                 self._in_flight.discard(delivery.id)
                 self._attempts.discard(delivery.id)
 
+    async def _refuse_altered(self, delivery: Delivery) -> None:
+        """End a delivery whose body is not that of its row: it is sent to no one."""
+        log.error("delivery_altered", delivery=delivery.id, channel=delivery.channel)
+        try:
+            await self._outcomes.finish(delivery, DeliveryState.REFUSED, fault=envelopes.ALTERED)
+        except DatabaseUnavailable as error:  # it is claimed again when its lease expires
+            log.warning("delivery_result_not_recorded", delivery=delivery.id, fault=str(error))
+        finally:
+            self._in_flight.discard(delivery.id)
+
     async def _skip(self, delivery: Delivery, outcome: SendOutcome) -> None:
         """Do not send, as an earlier delivery to the same recipient did not leave.
 
@@ -216,9 +229,9 @@ class ChannelSender:
         """
         self._waiting -= 1
         if outcome is SendOutcome.UNREACHABLE:
-            await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
+            await self._outcomes.finish(delivery, DeliveryState.DROPPED, fault="blocked")
         elif not self.stopping.is_set():
-            await self._release(delivery)
+            await self._outcomes.release(delivery)
 
     async def _send(self, delivery: Delivery, start_by: float) -> SendOutcome:
         try:
@@ -231,7 +244,7 @@ class ChannelSender:
         except Exception as error:  # one bad delivery never stops the rest
             kind = type(error).__name__
             log.error("delivery_failed", delivery=delivery.id, channel=delivery.channel, fault=kind)
-            return await self._finish(delivery, DeliveryState.REFUSED, fault=kind)
+            return await self._outcomes.finish(delivery, DeliveryState.REFUSED, fault=kind)
 
     async def _wait_for_turn(self, delivery: Delivery) -> None:
         try:
@@ -250,20 +263,24 @@ class ChannelSender:
             return SendOutcome.WAITING
         is_ours = self._services.credentials.holds(self.channel.name)
         if not is_ours or self._services.monotonic() >= start_by:
-            return await self._release(delivery)
+            return await self._outcomes.release(delivery)
         if (pause := self.seconds_paused) > 0 and not delivery.is_signal:
-            return await self._postpone(delivery, pause, "throttled", is_attempt=False)
+            return await self._outcomes.postpone(delivery, pause, "throttled", is_attempt=False)
         if delivery.deadline is not None and delivery.deadline <= self._services.clock():
-            return await self._finish(delivery, DeliveryState.DROPPED, fault="late")
+            return await self._outcomes.finish(delivery, DeliveryState.DROPPED, fault="late")
         if (until := self.kind_pauses.held_until(delivery.kind)) is not None:
-            return await self._wait_until(delivery, until, refusal_streaks.PAUSED, is_attempt=False)
+            return await self._outcomes.wait_until(delivery, until, refusal_streaks.PAUSED, is_attempt=False)
+        if not delivery.is_signal and (wait := self._pace.seconds_to_wait(delivery.address)) > 0:
+            return await self._outcomes.postpone(delivery, wait, "", is_attempt=False)
         self._attempts.add(delivery.id)
         try:
             parcel = outgoing.unpack(delivery.address, delivery.key, delivery.body, delivery.id)
             ref = await self.channel.send(parcel)
         except ChannelError as error:
             return await self._handle_error(delivery, error)
-        outcome = await self._finish(delivery, DeliveryState.SENT, ref=ref)
+        if not delivery.is_signal:
+            self._pace.record(delivery.address)
+        outcome = await self._outcomes.finish(delivery, DeliveryState.SENT, ref=ref)
         await self.kind_pauses.accepted(delivery.kind)
         return outcome
 
@@ -275,43 +292,63 @@ class ChannelSender:
         reason = str(error)
         match error:
             case Throttled():
-                log.warning("channel_throttled", channel=self.channel.name, seconds=error.retry_after)
                 await self._record_throttling(error.retry_after)
-                return await self._postpone(delivery, error.retry_after, "throttled")
+                return await self._outcomes.postpone(delivery, error.retry_after, "throttled")
             case RecipientThrottled():
                 wait = (
                     min(error.retry_after**delivery.attempts, tuning.MAX_BACKOFF)
                     if error.is_exponential
                     else error.retry_after
                 )
-                return await self._postpone(delivery, wait, reason)
+                return await self._outcomes.postpone(delivery, wait, reason)
             case TemplateStopped():
-                return await self._postpone(delivery, tuning.TEMPLATE_RETRY, reason)
+                return await self._outcomes.postpone(delivery, tuning.TEMPLATE_RETRY, reason)
             case WindowClosed():
-                return await self._finish(delivery, DeliveryState.DROPPED, fault="window")
+                return await self._outcomes.finish(delivery, DeliveryState.DROPPED, fault="window")
             case Blocked():
-                return await self._drop_recipient(delivery)
+                return await self._outcomes.drop_recipient(delivery)
             case NotReached():
-                return await self._retry_recipient(delivery)
+                return await self._outcomes.retry_recipient(delivery)
             case Unreachable() if error.in_doubt and delivery.kind is DeliveryKind.PROMPT:
-                return await self._finish(delivery, DeliveryState.DOUBTED, fault=reason)
+                return await self._outcomes.finish(delivery, DeliveryState.DOUBTED, fault=reason)
             case Unreachable():
-                return await self._postpone(delivery, min(2.0**delivery.attempts, tuning.MAX_BACKOFF), reason)
+                return await self._outcomes.postpone(delivery, min(2.0**delivery.attempts, tuning.MAX_BACKOFF), reason)
             case Stopped():
                 await self.stop(reason)
-                return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
+                return await self._outcomes.postpone(delivery, tuning.MAX_BACKOFF, reason)
         is_unknown = isinstance(error, UnknownRefusal)
         if is_unknown and delivery.kind is DeliveryKind.REPLY and self.kind_pauses.is_paused_by(reason):
-            return await self._postpone(delivery, tuning.MAX_BACKOFF, reason)
+            return await self._outcomes.postpone(delivery, tuning.MAX_BACKOFF, reason)
         log.error("delivery_refused", delivery=delivery.id, channel=delivery.channel, fault=reason)
         if is_unknown:
             await self.kind_pauses.refuse(delivery, reason)
             return SendOutcome.FINISHED
-        return await self._finish(delivery, DeliveryState.REFUSED, fault=reason)
+        return await self._outcomes.finish(delivery, DeliveryState.REFUSED, fault=reason)
+
+    async def send_unrecorded(self, parcel: Parcel) -> bool:
+        """Send a notice that is no delivery, when its turn comes; False: nothing is sent on this channel now.
+
+        Raises ChannelError, but for throttling and a stopped channel, which are recorded; DatabaseUnavailable.
+        """
+        await self._rate_limiter.wait((PRIORITY[DeliveryKind.NOTICE], 0))
+        async with self._connections:
+            is_ours = self._services.credentials.holds(self.channel.name)
+            if self.stopping.is_set() or not is_ours or self.seconds_paused > 0:
+                return False
+            try:
+                await self.channel.send(parcel)
+            except Throttled as error:
+                await self._record_throttling(error.retry_after)
+                return False
+            except Stopped as error:
+                await self.stop(str(error))
+                return False
+        return True
 
     async def _record_throttling(self, seconds: float) -> None:
         """Pause at once; then record it, which tells how far to slow down, unless the database is unavailable."""
         name, now = self.channel.name, self._services.clock()
+        log.warning("channel_throttled", channel=name, seconds=seconds)
         self._rate_limiter.pause(seconds)
         try:
             async with self._services.database.write() as tx:
@@ -326,49 +363,6 @@ class ChannelSender:
         log.error("channel_stopped", channel=self.channel.name, fault=reason)
         async with self._services.database.write() as tx:
             await channel_facts.store(tx, self.channel.name, channel_facts.STOPPED, reason, self._services.clock())
-
-    # ------------------------------------------------------------ results
-
-    async def _release(self, delivery: Delivery) -> SendOutcome:
-        """Release the claim of a delivery that was not tried; a newer claim by another worker is left alone."""
-        await self._services.results.record(PostponedDelivery(delivery.id, None, is_attempt=False))
-        return SendOutcome.WAITING
-
-    async def _postpone(
-        self, delivery: Delivery, seconds: float, fault: str, *, is_attempt: bool = True
-    ) -> SendOutcome:
-        until = self._services.clock() + timedelta(seconds=seconds)
-        return await self._wait_until(delivery, until, fault, is_attempt=is_attempt)
-
-    async def _wait_until(
-        self, delivery: Delivery, until: datetime, fault: str, *, is_attempt: bool = True
-    ) -> SendOutcome:
-        await self._services.results.record(PostponedDelivery(delivery.id, until, fault, is_attempt=is_attempt))
-        return SendOutcome.WAITING
-
-    async def _retry_recipient(self, delivery: Delivery) -> SendOutcome:
-        """Count the refusal, and let the delivery wait for the recipient's next try, if its deadline allows one."""
-        async with self._services.database.write() as tx:
-            series = await refusals.count(tx, delivery.channel, delivery.address, self._services.clock())
-        if series is None:
-            return await self._drop_recipient(delivery)
-        until = series.retry_at
-        if delivery.deadline is not None:
-            until = min(until, delivery.deadline - timedelta(seconds=tuning.LAST_TRY))
-        if delivery.kind is DeliveryKind.PROMPT or until <= self._services.clock():
-            return await self._finish(delivery, DeliveryState.DROPPED, fault=refusals.NOT_REACHED)
-        return await self._wait_until(delivery, until, refusals.NOT_REACHED)
-
-    async def _drop_recipient(self, delivery: Delivery) -> SendOutcome:
-        now = self._services.clock()
-        async with self._services.database.write() as tx:
-            await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
-        await self._finish(delivery, DeliveryState.DROPPED, fault="blocked")
-        return SendOutcome.UNREACHABLE
-
-    async def _finish(self, delivery: Delivery, state: DeliveryState, *, ref: str = "", fault: str = "") -> SendOutcome:
-        await self._services.results.record(FinishedDelivery(delivery.id, state, ref, fault))
-        return SendOutcome.FINISHED
 
 
 def new_worker_id() -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import structlog
@@ -43,6 +43,7 @@ class Dispatcher:
         self._worker_id = new_worker_id()
         self.wake = asyncio.Event()
         self.credentials_freed = asyncio.Event()
+        self.credentials_tried = asyncio.Event()  # set once it is known which of them this process holds
         self._credentials = Credentials(
             database, channels, self._worker_id, clock, self._credential_taken, self._credentials_lost
         )
@@ -103,6 +104,7 @@ class Dispatcher:
                 await self._credentials.refresh()
             except DatabaseUnavailable as error:
                 log.warning("credentials_database_unavailable", fault=str(error))
+            self.credentials_tried.set()
 
     def _credential_taken(self, status: RateLimitStatus) -> None:
         self._senders[status.channel].take_over(status)
@@ -147,11 +149,17 @@ class Dispatcher:
 
         Raises DatabaseUnavailable.
         """
+        async with self.keeping_credentials():
+            return await self._drain()
+
+    @asynccontextmanager
+    async def keeping_credentials(self) -> AsyncIterator[None]:
+        """Take the credentials that are free, and keep them until the end. Raises DatabaseUnavailable."""
         await self._credentials.refresh()
         self.credentials_freed.clear()
         keeping = asyncio.create_task(self._keep_credentials())
         try:
-            return await self._drain()
+            yield
         finally:
             keeping.cancel()
             with suppress(asyncio.CancelledError):

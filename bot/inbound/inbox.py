@@ -1,10 +1,14 @@
 """Store platform events durably before they are acknowledged."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import TypeAdapter
 
 from bot.batching import Batcher, BatchOptions
@@ -18,6 +22,8 @@ ReadableEvent = Update | Receipt | AccountEvent
 TYPES: dict[str, type[ReadableEvent]] = {"update": Update, "receipt": Receipt, "account_event": AccountEvent}
 """The type of a stored event, by the tag in its body."""
 WRITE_INTERVAL = 0.002  # seconds between two writes: far less than a platform takes to get our answer anyway
+NAME_LABEL = b"integra/2/inbox\nname"
+NAME_LENGTH = 32  # hexadecimal digits
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _TAGS = {event_type: tag for tag, event_type in TYPES.items()}
@@ -27,12 +33,14 @@ _DECODERS: dict[str, TypeAdapter[ReadableEvent]] = {tag: TypeAdapter(event_type)
 class Inbox:
     """Stores platform events and wakes the update workers of this process.
 
-    A body is encrypted under the server's inbox key while it waits, so that no typed text is on disk or in a backup of
-    it in the clear. `arrived` is set whenever something new was stored.
+    A body is encrypted under the server's inbox key while it waits, and its sender has a keyed name, so that neither
+    typed text nor address is on disk or in a backup of it in the clear. `arrived` is set whenever something new was
+    stored.
     """
 
     def __init__(self, database: Database, key: bytes, clock: Callable[[], datetime]) -> None:
         self.box = SecretBox(key)
+        self._name_key = HKDF(SHA256(), len(key), salt=None, info=NAME_LABEL).derive(key)
         self._clock = clock
         options = BatchOptions(WRITE_INTERVAL, is_urgent=True, is_single=True)
         self._batcher = Batcher(database, self._write, options=options)
@@ -61,7 +69,12 @@ class Inbox:
     def _row(self, event: PlatformEvent) -> updates.NewUpdate:
         if isinstance(event, UnreadableEvent):
             return updates.NewUpdate(event.channel, event.key, "", None, event.fault)
-        return updates.NewUpdate(event.channel, event.key, _ordering_key(event), self._encrypt(event))
+        return updates.NewUpdate(event.channel, event.key, self._name(event), self._encrypt(event))
+
+    def _name(self, event: ReadableEvent) -> str:
+        """Events with the same name are handled in order."""
+        sender = json.dumps([event.channel, _ordering_key(event)]).encode()
+        return hmac.digest(self._name_key, sender, hashlib.sha256).hex()[:NAME_LENGTH]
 
     def _encrypt(self, event: ReadableEvent) -> bytes:
         values = {name: getattr(event, name) for name in event.__slots__}
@@ -84,4 +97,4 @@ def _ordering_key(event: ReadableEvent) -> str:
     """Events with the same key are handled one after the other: those of a person, of a message, of the account."""
     if isinstance(event, Update):
         return event.address
-    return f"receipt:{event.ref}"[:160] if isinstance(event, Receipt) else "account"
+    return f"receipt:{event.ref}" if isinstance(event, Receipt) else "account"

@@ -7,7 +7,6 @@ import structlog
 
 from bot.channels.events import ErrorMeaning, Receipt
 from bot.channels.stop_reason import code_reason
-from handlers.casework import news
 from handlers.context import WorkContext
 from handlers.learning import daily
 from storage.channels import channel_facts
@@ -20,12 +19,15 @@ log = structlog.get_logger()
 
 DEFERRING = (ErrorMeaning.BACK_OFF, ErrorMeaning.TEMPLATE_STOPPED, ErrorMeaning.NOT_TODAY, ErrorMeaning.NUMBER_PAUSED)
 """A prompt that failed for one of these does not arrive today; its recipient is planned first from then on."""
+OF_RECIPIENTS = (ErrorMeaning.RECIPIENT_GONE, ErrorMeaning.NO_MARKETING, ErrorMeaning.WINDOW_CLOSED)
+"""What these say concerns the recipient alone."""
 
 
 async def receive(work: WorkContext, receipt: Receipt) -> bool:
     """Move the delivery to its new state, in whatever order receipts arrive; return whether it is sent again.
 
-    A failure has the same consequences as a refusal while sending.
+    A failure has the same consequences as a refusal while sending, but for the recipient of a reply: its row does not
+    tell any more to whom it went.
     """
     tx, now = work.tx, work.now
     at = min(datetime.fromtimestamp(receipt.at, UTC), now) if receipt.at else now
@@ -54,6 +56,8 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
     delivery, meaning = failure.delivery, failure.meaning
     recipient = await addresses.find(tx, delivery.channel, delivery.address)
     has_written_since = recipient is not None and recipient.heard_at is not None and recipient.heard_at > failure.at
+    if not delivery.address and meaning in OF_RECIPIENTS:
+        return False
     if meaning is ErrorMeaning.RECIPIENT_GONE and not has_written_since:
         if await refusals.count(tx, delivery.channel, delivery.address, failure.at) is None:
             await outbox.drop_unreachable(tx, delivery.channel, delivery.address, now)
@@ -74,7 +78,7 @@ async def _apply_failure(work: WorkContext, failure: Failure) -> bool:
 
 
 async def _apply_unknown(work: WorkContext, failure: Failure) -> bool:
-    """Count a failure by an unknown code; return whether something is sent again after a pause.
+    """Count a failure by an unknown code; return whether prompts are sent again after a pause.
 
     What failed in the streak before its kind paused is sent again too, and what fails while it pauses.
     """
@@ -86,9 +90,8 @@ async def _apply_unknown(work: WorkContext, failure: Failure) -> bool:
         return False
     if counted.begins_pause:
         log.error("kind_paused", channel=failed.channel, kind=failed.kind.value, code=code, until=retry_at.isoformat())
-    for address, key in await refusal_streaks.failed_later(tx, counted, failed.id):
-        if failed.kind is DeliveryKind.PROMPT:
-            await daily.resend_after_pause(work, failed.channel, address, retry_at, counted.streak.pauses)
-        elif key.startswith(news.KEY_PREFIX):
-            await news.notify_again(work, failed.channel, address, retry_at, f"{key}:{counted.streak.pauses}")
+    if failed.kind is not DeliveryKind.PROMPT:
+        return False
+    for address in await refusal_streaks.failed_later(tx, counted, failed.id):
+        await daily.resend_after_pause(work, failed.channel, address, retry_at, counted.streak.pauses)
     return True

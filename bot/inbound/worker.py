@@ -92,7 +92,7 @@ class UpdateWorker:
                 if not batch:
                     return 0
                 has_deliveries = await self._handle(tx, [self._inbox.read(row) for row in batch])
-                await updates.finish(tx, *(row.id for row in batch))
+                await updates.finish(tx, self._clock(), *(row.id for row in batch))
         except DatabaseUnavailable:
             raise
         except Exception as error:  # one event is bad, and the rollback undid the others as well
@@ -112,7 +112,7 @@ class UpdateWorker:
             async with self._database.write() as tx:
                 for row in await updates.claim_batch(tx, 1, only=wanted.id):
                     await self._handle(tx, [self._inbox.read(row)])
-                    await updates.finish(tx, row.id)
+                    await updates.finish(tx, self._clock(), row.id)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # top of the loop: one bad event never stops the rest
@@ -135,7 +135,7 @@ class UpdateWorker:
     async def _fail(self, failed: updates.StoredUpdate, error: Exception) -> None:
         kind = type(error).__name__
         async with self._database.write() as tx:
-            is_set_aside = await updates.fail(tx, failed.id, kind)
+            is_set_aside = await updates.fail(tx, self._clock(), failed.id, kind)
         # The innermost frame locates the fault; the message is left out, as it might repeat a person's words.
         log.error(
             "update_failed",

@@ -13,18 +13,33 @@ from markupsafe import Markup
 
 from bot.json_body import parse_json
 from bot.web import scripts
-from bot.web.app_keys import DATABASE, INSTALLATION, LIBRARY, PAGES
+from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES
 from bot.web.compressed import Compressed
+from bot.web.network import network_of
 from bot.web.requests import BodyTooLarge, is_same_origin, read_body, work_context
 from bot.web.templating import HEADERS
+from bot.web.windows import Later, Windows, later, later_on, take
+from handlers import caps
 from handlers.casework import letters, trust
-from handlers.casework.posting import LetterRefused
+from handlers.casework.posting import LetterRefused, TooManyLetters
 from handlers.context import WorkContext
 from storage.confidential.protocol.errors import Malformed, ProtocolError
 from storage.confidential.unit_trust import BrokenTrustFile
 from storage.database import DatabaseUnavailable
 
 RENDERED_PAGES: web.AppKey[dict[tuple[str, bool], "Rendered"]] = web.AppKey("letterbox_pages")
+
+
+class LetterboxCaps:
+    """How often networks may post, and how many first letters there are of one network and of all."""
+
+    def __init__(self, persons: int = caps.PERSONS) -> None:
+        self.posts = Windows(persons * caps.POSTS_A_MINUTE, 60)
+        self.first_letters = Windows(persons * caps.FIRST_LETTERS_AN_HOUR, 3600)
+        self.all_first_letters = Windows(caps.ALL_FIRST_LETTERS_AN_HOUR, 3600)
+
+
+CAPS = web.AppKey("letterbox_caps", LetterboxCaps)
 
 routes = web.RouteTableDef()
 
@@ -41,6 +56,7 @@ class Rendered:
 def attach(app: web.Application) -> None:
     """Add the letterbox to the server; PAGES and LIBRARY must be set."""
     app[RENDERED_PAGES] = {}
+    app.setdefault(CAPS, LetterboxCaps())
     render(app, "", is_trial=False)  # a broken template or phrase stops the start
     app.router.add_routes(routes)
 
@@ -133,11 +149,24 @@ async def submit_case(request: web.Request) -> web.Response:
     """Accept a new case and spend its one-time link; no other request spends links."""
     try:
         submission = letters.parse_submission(await _json_body(request))
+        _take_first_letter(request)
         async with request.app[DATABASE].write() as tx:
             due_on = await letters.accept(work_context(request, tx), submission)
     except _HANDLED_ERRORS as error:
-        return _error_response(error)
+        return _error_response(request, error)
+    request.app[CAPS].all_first_letters.try_take("", request.app[CLOCK]())
     return _json_response({"due_on": due_on.isoformat()}, 201)
+
+
+def _take_first_letter(request: web.Request) -> None:
+    """Count a first letter of this network; of all, only those count that arrive, or anybody could use them up.
+
+    Raises Later.
+    """
+    now, counted = request.app[CLOCK](), request.app[CAPS]
+    if at := counted.all_first_letters.full_until("", now):
+        raise Later(at)
+    take(counted.first_letters, network_of(request), now)
 
 
 @routes.post("/c/thread")
@@ -146,7 +175,7 @@ async def thread(request: web.Request) -> web.Response:
     try:
         locator = letters.parse_locator(await _json_body(request))
     except _HANDLED_ERRORS as error:
-        return _error_response(error)
+        return _error_response(request, error)
     try:
         async with request.app[DATABASE].read() as tx:
             work = work_context(request, tx)
@@ -154,7 +183,7 @@ async def thread(request: web.Request) -> web.Response:
     except Malformed:  # a stored row is none of the protocol's
         return _json_response({"error": "altered"}, 409)
     except _HANDLED_ERRORS as error:
-        return _error_response(error)
+        return _error_response(request, error)
     return _json_response({**content, "today": work.today.isoformat()})
 
 
@@ -176,7 +205,7 @@ async def _store(request: web.Request, store: Callable[[WorkContext, Any], Await
         async with request.app[DATABASE].write() as tx:
             await store(work_context(request, tx), body)
     except _HANDLED_ERRORS as error:
-        return _error_response(error)
+        return _error_response(request, error)
     return _json_response({}, 201)
 
 
@@ -194,7 +223,9 @@ class _RejectedRequest(Exception):
 
 _HANDLED_ERRORS = (
     _RejectedRequest,
+    Later,
     LetterRefused,
+    TooManyLetters,
     trust.Closed,
     ProtocolError,
     DatabaseUnavailable,
@@ -202,11 +233,15 @@ _HANDLED_ERRORS = (
 
 
 async def _json_body(request: web.Request) -> object:
-    """Return the parsed JSON body of a same-origin request. Raises _RejectedRequest."""
+    """Count a post of this network; return the parsed JSON body of a same-origin request.
+
+    Raises _RejectedRequest, Later.
+    """
     if not is_same_origin(request):
         raise _RejectedRequest(403, "origin")
     if request.content_type != "application/json":
         raise _RejectedRequest(415, "type")
+    take(request.app[CAPS].posts, network_of(request), request.app[CLOCK]())
     try:
         return parse_json(await read_body(request))
     except BodyTooLarge:
@@ -215,8 +250,12 @@ async def _json_body(request: web.Request) -> object:
         raise _RejectedRequest(422, "json") from None
 
 
-def _error_response(error: Exception) -> web.Response:
+def _error_response(request: web.Request, error: Exception) -> web.Response:
     match error:
+        case Later():
+            return later(error.at, request.app[CLOCK]())
+        case TooManyLetters():
+            return later_on(request, error.day)
         case _RejectedRequest():
             return _json_response({"error": error.error}, error.status)
         case LetterRefused(reason="thread"):

@@ -49,7 +49,7 @@ class Readings(Collector):
         """What waits, and for how long."""
         yield _gauge(
             "deliveries",
-            "Deliveries: open ones, and those finished in the last ten minutes.",
+            "Deliveries: open ones, and those finished in the last ten minutes (replies: on that day, of UTC).",
             sorted(self.deliveries.items()),
             ("channel", "state"),
         )

@@ -1,5 +1,7 @@
 """What pages and webhooks require of a request, and what handlers get from it: origin, body, work context."""
 
+from urllib.parse import urlsplit
+
 from aiohttp import web
 
 from bot.loopback import is_loopback
@@ -20,9 +22,9 @@ def is_same_origin(request: web.Request) -> bool:
 
     - `Sec-Fetch-Site` may be `same-origin`, or `none`: the user's own doing, such as an address that was typed.
       `same-site` is refused, as a sibling subdomain is not ours.
-    - `Origin` may be that of PUBLIC_URL, also behind a proxy that sends another Host. On a loopback address it may also
-      be the one that the request was sent to: 127.0.0.1, localhost and forwarded ports are the same server. Any other
-      Host is not believed, since every domain may be made to resolve to us. `null` is refused.
+    - `Origin` may be that of PUBLIC_URL, also behind a proxy that sends another Host. Where PUBLIC_URL is loopback, it
+      may also be the one that the request was sent to, if that is loopback: 127.0.0.1, localhost and forwarded ports
+      are the same server. No other Host is believed: who sends a request writes it. `null` is refused.
     - A header that is missing refuses nothing: older browsers send one of the two, and programs, which carry no
       cookies of a user's browser, send none.
     """
@@ -33,8 +35,11 @@ def is_same_origin(request: web.Request) -> bool:
 
 
 def _is_own_origin(request: web.Request, origin: str) -> bool:
-    if origin == request.config_dict[INSTALLATION].public_url:
+    public_url = request.config_dict[INSTALLATION].public_url
+    if origin == public_url:
         return True
+    if not is_loopback(urlsplit(public_url).hostname or ""):
+        return False
     return origin == f"{request.scheme}://{request.host}" and is_loopback(host_of(request))
 
 

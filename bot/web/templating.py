@@ -15,9 +15,14 @@ LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""The Content-Security-Policy of every page: nothing from another origin, nothing inline."""
+"""The Content-Security-Policy of every page: nothing from another origin, nothing inline, and no script makes markup
+or code of a text (Trusted Types), in browsers that know them."""
+
+CONSOLE_POLICY = POLICY.replace("trusted-types 'none'", "trusted-types integra-console")
+"""In the console one script may: bot/static/console/markup.js, which takes pages of ours and cleans them."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -26,6 +31,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+CONSOLE_HEADERS = {**HEADERS, "Content-Security-Policy": CONSOLE_POLICY}
 
 ENVIRONMENT = Environment(  # shared by all Pages, since it caches compiled templates
     loader=FileSystemLoader(TEMPLATES),

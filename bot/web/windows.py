@@ -1,10 +1,11 @@
 """Counts what was done under each name in a span of time, in memory, and says when there may be more."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 
 from aiohttp import web
 
+from bot.web.app_keys import CLOCK, INSTALLATION
 from bot.web.templating import HEADERS
 
 MOST_NAMES = 10_000
@@ -64,8 +65,32 @@ class Windows:
             del self._open[name]
 
 
+class Later(Exception):
+    """What was asked for may be asked for again from `at` on."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(at.isoformat())
+        self.at = at
+
+
+def take(windows: Windows, name: str, now: datetime) -> None:
+    """Count one more under a name. Raises Later."""
+    if at := windows.try_take(name, now):
+        raise Later(at)
+
+
 def later(at: datetime, now: datetime) -> web.Response:
     """429 with the moment to come back, in UTC, as a page can show it in the reader's own time."""
-    seconds = max(1, ceil((at - now).total_seconds()))
-    headers = {**HEADERS, "Retry-After": str(seconds)}
-    return web.json_response({"error": "later", "at": at.isoformat()}, status=429, headers=headers)
+    content = {"error": "later", "at": at.astimezone(UTC).isoformat()}
+    return web.json_response(content, status=429, headers={**HEADERS, "Retry-After": seconds_until(at, now)})
+
+
+def later_on(request: web.Request, day: date) -> web.Response:
+    """The same, with the first moment of a day."""
+    keys = request.config_dict
+    return later(datetime.combine(day, time(), keys[INSTALLATION].timezone), keys[CLOCK]())
+
+
+def seconds_until(at: datetime, now: datetime) -> str:
+    """The value of Retry-After: whole seconds, at least one."""
+    return str(max(1, ceil((at - now).total_seconds())))

@@ -82,6 +82,11 @@ async def handle(context: Context) -> Response:
     return _as_replacement(await _institution_list(localized, 0), rest[0])
 
 
+def is_enrolment(choice: str) -> bool:
+    """Whether this button stores a servant, if its choices still hold."""
+    return choice.startswith("enroll:hour:")
+
+
 async def _enrol(context: Context, chosen: Institution, hour: int) -> Response:
     """Store the servant with the consent, and send the first prompt."""
     update = context.update

@@ -122,7 +122,8 @@ async def answer(
 
     The ledger says whether it handed the case over, or gave the author's own key up.
 
-    Raises NoSuchCase, LetterRefused, trust.Closed, Malformed, Altered (a rule of the protocol does not hold).
+    Raises NoSuchCase, LetterRefused, posting.TooManyLetters, trust.Closed, Malformed, Altered (a rule of the protocol
+    does not hold).
     """
     case, _ = await _readable(context, case_id)
     letter = protocol_letters.parse_letter(posted)

@@ -146,7 +146,7 @@ def _new_case(submission: Submission, due_on: date) -> Case:
 async def reply(work: WorkContext, value: Any) -> None:
     """Store a further letter of the asker with the box that remembers it; the case waits for an officer again.
 
-    Raises LetterRefused, trust.Closed, Malformed, Altered.
+    Raises LetterRefused, posting.TooManyLetters, trust.Closed, Malformed, Altered.
     """
     _REPLY(value, "reply")
     tx, letter = work.tx, protocol_letters.parse_letter(value["letter"])

@@ -1,67 +1,83 @@
-"""Notify askers that there is news of a confidential query.
+"""News of confidential queries: whom to notify, and with which words.
 
-The notice has a constant text that names no case. It is enqueued on its own and only at fixed times of day, so that
-the chat shows neither case nor minute. The rows of outbox and ledger, joined, still point to the case.
+The notice has a constant text that names no case. It is sent only at fixed times of day, so that the chat shows neither
+case nor minute, and it never lies in the outbox, where its row would tell who asked (bot/delivery/news_sender.py).
 """
 
 import secrets
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from content.library import Library
 from handlers import outgoing
 from handlers.context import Installation, WorkContext
 from handlers.learning import template_messages
-from handlers.message import Button, Message, TemplateMessage
-from handlers.outgoing import Recipient, Trigger
+from handlers.message import Action, Button, Message, Parcel, TemplateMessage
+from handlers.outgoing import Recipient
 from storage.confidential import routes
 from storage.confidential.addresses import open_address
 from storage.confidential.protocol.errors import Altered
-from storage.people import servants
-from storage.queue import outbox
-
-KEY_PREFIX = "news:"  # of the idempotency keys of notices
-FALLBACK_LANGUAGE = "es"  # of an asker who is not enrolled, when a notice is sent again
+from storage.confidential.routes import PendingNews, Route
 
 
-async def notify_askers(work: WorkContext) -> int:
-    """Enqueue a notice for every asker who has news; return how many. Call only at the fixed times of day."""
-    recipients = await _claim(work)
-    for recipient in recipients:
-        trigger = Trigger(f"{KEY_PREFIX}{secrets.token_urlsafe(12)}", outbox.DeliveryKind.NOTICE)
-        await outgoing.enqueue(work, recipient, trigger, [notice(work.installation, recipient.language)])
-    return len(recipients)
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice to send, and the news that it announces."""
+
+    recipient: Recipient
+    news: tuple[PendingNews, ...]
 
 
-async def _claim(work: WorkContext) -> list[Recipient]:
-    """Claim all pending news and return the recipients, each once and in random order.
+@dataclass(frozen=True, slots=True)
+class PendingNotices:
+    """`notices`: one for each address, in random order. `lost`: news whose addresses cannot be decrypted."""
 
-    Claimed news are not returned again: the caller enqueues the notices in the same transaction.
-    """
-    recipients = set()
-    for route in await routes.claim_news(work.tx):
-        try:
-            address = open_address(work.installation.route_key, route.sealed_address, route.row)
-            recipients.add(Recipient(address["channel"], address["address"], address["language"]))
-        except (Altered, KeyError):
-            continue  # the route key was changed or the row was altered: the address is lost
-    ordered = sorted(recipients, key=lambda recipient: (recipient.channel, recipient.address))
-    secrets.SystemRandom().shuffle(ordered)
-    return ordered
+    notices: Sequence[Notice]
+    lost: Sequence[PendingNews]
 
 
-async def notify_again(work: WorkContext, channel: str, address: str, until: datetime, key: str) -> None:
-    """Enqueue a notice again, due at `until`, after the platform accepted and then refused it; `key`: of this try."""
-    servant = await servants.by_address(work.tx, channel, address)
-    recipient = Recipient(channel, address, servant.language if servant else FALLBACK_LANGUAGE)
-    trigger = Trigger(key, outbox.DeliveryKind.NOTICE)
-    again = outgoing.deliveries(work, recipient, trigger, [notice(work.installation, recipient.language)])
-    await outbox.add(work.tx, [replace(delivery, due_at=until) for delivery in again])
+async def pending(work: WorkContext) -> PendingNotices:
+    """Whom to notify now. Nothing is changed: the sender of a notice records it."""
+    by_address: dict[tuple[str, str], Notice] = {}
+    lost = []
+    for news in await routes.pending_news(work.tx, except_failed_on=work.today):
+        if (recipient := _opened(work.installation, news.route)) is None:
+            lost.append(news)
+            continue
+        key = recipient.channel, recipient.address
+        others = by_address[key].news if key in by_address else ()
+        by_address[key] = Notice(recipient, (*others, news))
+    notices = list(by_address.values())
+    secrets.SystemRandom().shuffle(notices)
+    return PendingNotices(notices, lost)
 
 
-def notice(installation: Installation, language: str) -> Message:
-    """The message with the template that takes its place outside the reply window."""
+async def waiting_for(work: WorkContext, channel: str, address: str) -> list[PendingNews]:
+    """The news of one address, for a channel that shows them on a page of its own."""
+    found = []
+    for news in await routes.pending_news(work.tx):
+        recipient = _opened(work.installation, news.route)
+        if recipient is not None and (recipient.channel, recipient.address) == (channel, address):
+            found.append(news)
+    return found
+
+
+def _opened(installation: Installation, route: Route) -> Recipient | None:
+    """The address of a route; None: the route key was changed or the row was altered."""
+    try:
+        opened = open_address(installation.route_key, route.sealed_address, route.row)
+        return Recipient(opened["channel"], opened["address"], opened["language"])
+    except (Altered, KeyError):
+        return None
+
+
+def rendered(library: Library, installation: Installation, recipient: Recipient) -> Parcel:
+    """The notice as its channel is asked to deliver it: it stores nothing about the recipient."""
     template = TemplateMessage(template_messages.NEWS_TEMPLATE, {}, ("consult:read",))
-    return replace(news_message(installation, language), template_message=template)
+    message = replace(news_message(installation, recipient.language), template_message=template)
+    capabilities = installation.capabilities(recipient.channel)
+    parcel = outgoing.render(library, recipient, message, Action.SEND, capabilities=capabilities)
+    return replace(parcel, leaves_no_row=True)
 
 
 def news_message(installation: Installation, language: str) -> Message:

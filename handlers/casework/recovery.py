@@ -26,6 +26,7 @@ from storage.confidential.protocol.lists import Chain
 from storage.confidential.unit_trust import Verified
 
 PAGE: Final = 20  # cases in one response
+USES_SHOWN: Final = 20  # of the newest: one is enough for all to know that the key has to be replaced
 _SECRET: Final = fields.coded(32)
 
 
@@ -78,7 +79,10 @@ async def _locked(work: WorkContext) -> tuple[Chain, StoredCustody]:
 
 
 async def boxes(work: WorkContext) -> dict[str, Any]:
-    """All that the custodians' browser needs to open the custody with two codes, as JSON values. Raises KeysRefused."""
+    """All that the custodians' browser needs to open the custody with two codes, as JSON values.
+
+    Strangers may ask for it, and cannot make it grow. Raises KeysRefused.
+    """
     known, stored = await _in_force(work)
     ids = {one["id"] for one in stored.signed["custody"]["custodians"]}
     kept = [one for one in await custody.all_custodians(work.tx) if one.id in ids and one.box]
@@ -87,7 +91,7 @@ async def boxes(work: WorkContext) -> dict[str, Any]:
         "custody": stored.signed,
         "boxes": [{"id": one.id, "box": one.box} for one in kept],
         "rehearsals": [*stored.rehearsals],
-        "uses": [*stored.uses],
+        "uses": [*stored.uses[-USES_SHOWN:]],
         "today": work.today.isoformat(),
     }
 
@@ -171,7 +175,8 @@ async def hand_over(
 ) -> CaseState:
     """Store a letter of the recovery key that grants a case to officers; return the case's state.
 
-    Raises KeysRefused, posting.LetterRefused, Malformed, Altered (a rule of the protocol does not hold).
+    Raises KeysRefused, posting.LetterRefused, posting.TooManyLetters, Malformed, Altered (a rule of the protocol does
+    not hold).
     """
     work = recovery.work
     chain, reader = await _used(work, announced, "cases")

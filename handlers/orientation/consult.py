@@ -4,10 +4,11 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
+from handlers import caps
 from handlers.casework import news, trust
 from handlers.context import Context, Response
 from handlers.message import Button, Message
-from storage.confidential import routes
+from storage.confidential import link_counts, routes
 from storage.confidential.addresses import seal_address
 from storage.confidential.protocol import tokens
 from storage.confidential.protocol.canonical import encode
@@ -28,11 +29,25 @@ async def handle(context: Context) -> Response:
         await trust.in_force(context.tx, context.installation.unit, context.today)
     except trust.Closed:
         return Response((Message("consult.closed"),))
+    if not await _may_have_link(context):
+        return Response((_enough_message(context),))
     answers = parts[2] if len(parts) == 3 and _ANSWERS.fullmatch(parts[2]) else ""
     url = await _link(context, answers)
     open_letterbox = Button("button.consult_open", url=url)
     later = Button("button.consult_later", choice="consult:later", is_optional=True)
     return Response((Message("consult.limits", {"hours": LINK_LIFETIME_HOURS}, ((open_letterbox,), (later,))),))
+
+
+async def _may_have_link(context: Context) -> bool:
+    """Count one more link for this chat today; False: it has had as many as it may."""
+    update, key = context.update, context.installation.route_key
+    row = link_counts.row_of(key, update.channel, update.address, context.today)
+    return await link_counts.try_take(context.tx, row, context.today, caps.LINKS_A_DAY)
+
+
+def _enough_message(context: Context) -> Message:
+    tomorrow = (context.today + timedelta(days=1)).isoformat()
+    return Message("consult.enough", {"links": caps.LINKS_A_DAY, "hours": LINK_LIFETIME_HOURS, "day": tomorrow})
 
 
 async def _link(context: Context, answers: str) -> str:

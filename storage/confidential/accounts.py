@@ -107,10 +107,15 @@ def _code(code: Code) -> dict[str, Any]:
     return {"code_hash": code.code_hash, "recovery_bundle": canonical(code.recovery_bundle)}
 
 
-async def is_current(tx: Transaction, officer_id: str, auth_hash: str) -> bool:
-    """Whether these are the present words of an officer who may sign in; they stay so until the transaction ends."""
+async def is_current(tx: Transaction, officer_id: str, auth_hash: str, code_hash: str | None = None) -> bool:
+    """Whether these are the present words of an officer who may sign in; they stay so until the transaction ends.
+
+    With `code_hash`: whether the recovery code is the present one too.
+    """
     table = schema.officers
     row = select(table.c.id).where(
         table.c.id == officer_id, table.c.auth_hash == auth_hash, table.c.state.in_(officers.CAN_SIGN_IN)
     )
+    if code_hash is not None:
+        row = row.where(table.c.code_hash == code_hash)
     return (await tx.execute(row.with_for_update())).scalar_one_or_none() is not None

@@ -7,7 +7,7 @@ recorded elsewhere (`Head`): print it, or store it with the backup.
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -40,6 +40,10 @@ class Verb(StrEnum):
     RECUSE = "recuse"  # an officer gave up the key of a case
     NEW_WORDS = "new-words"  # an officer replaced words or recovery code
     LOST_WORDS = "lost-words"  # an officer came back in with the recovery code
+    ADD_FACTOR = "add-factor"  # an officer added a second factor, at sign-up the first
+    REMOVE_FACTOR = "remove-factor"  # an officer removed a second factor
+    LOST_FACTOR = "lost-factor"  # an officer replaced all second factors, with words and recovery code
+    RESET_FACTOR = "reset-factor"  # the administrator removed an officer's second factors
     END_SESSIONS = "end-sessions"  # an officer signed out on all devices
     SHARE_UNIT_KEY = "share-unit-key"  # another officer holds the unit's key too
     INVITE_CUSTODIAN = "invite-custodian"  # a custodian was sent a link
@@ -148,6 +152,14 @@ async def of_case(tx: Transaction, case_id: str) -> list[LedgerEntry]:
         select(schema.ledger).where(schema.ledger.c.case_id == case_id).order_by(schema.ledger.c.seq)
     )
     return [_entry(row) for row in rows]
+
+
+async def newest_of(tx: Transaction, officer_id: str, verbs: Collection[Verb]) -> LedgerEntry | None:
+    """An officer's newest entry with one of these verbs."""
+    table = schema.ledger
+    wanted = select(table).where(table.c.officer_id == officer_id, table.c.verb.in_([verb.value for verb in verbs]))
+    row = (await tx.execute(wanted.order_by(table.c.seq.desc()).limit(1))).one_or_none()
+    return None if row is None else _entry(row)
 
 
 async def first_invalid(tx: Transaction, audit_key: bytes, known: Head | None = None) -> int | None:

@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
+from storage.confidential import factors
 from storage.confidential.notebooks import StoredNotebook, stored_notebook
 from storage.confidential.protocol import fields
 from storage.confidential.protocol.boxes import Box
@@ -275,10 +276,14 @@ async def activate(tx: Transaction, officer_ids: Collection[str]) -> None:
 
 
 async def leave(tx: Transaction, officer_ids: Collection[str], state: OfficerState = OfficerState.LEFT) -> None:
-    """Record that officers have left the unit or are suspended, and sign them out everywhere."""
+    """Record that officers have left the unit or are suspended, and sign them out everywhere.
+
+    Their second factors go too.
+    """
     table = schema.officers
     await tx.execute(update(table).where(table.c.id.in_(officer_ids)).values(state=state.value))
     await sign_out(tx, officer_ids)
+    await factors.remove_all(tx, officer_ids)
 
 
 # ---------------------------------------------------------------- officers

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from storage.database import Transaction
 from storage.people import aliases, refusals
 from storage.people.servants import Servant
+from storage.queue import outbox
 from storage.queue.tuning import CLOCK_DIFFERENCE
-from storage.schema import addresses, deliveries, servants
+from storage.schema import addresses, servants
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,7 @@ async def change_address(tx: Transaction, known: ServantAddress, address: str, a
     if alias not in (known.alias, known.address):
         await aliases.release(tx, known.channel, alias, keeper=known.address)
     if wanted != known.address:
-        is_open = deliveries.c.state.in_(("waiting", "claimed"))
-        to_address = (deliveries.c.channel == known.channel) & (deliveries.c.address == known.address)
-        await tx.execute(update(deliveries).where(to_address, is_open).values(address=wanted))
+        await outbox.readdress(tx, known.channel, known.address, wanted)
     values = {"address": wanted, "alias": (alias if alias != wanted else None) or known.alias}
     await tx.execute(update(addresses).where(_is_at(known.channel, known.address)).values(**values))
     return wanted

@@ -3,7 +3,8 @@
 from sqlalchemy import String, cast, literal, update
 
 from storage.database import Transaction
-from storage.schema import addresses, deliveries
+from storage.queue import outbox
+from storage.schema import addresses
 
 GONE = "gone:"
 """Prefix of the address of a servant who was known only by an alias that has passed to another account."""
@@ -18,8 +19,7 @@ async def release(tx: Transaction, channel: str, alias: str, *, keeper: str) -> 
         return
     others = (addresses.c.channel == channel) & (addresses.c.address != keeper)
     await tx.execute(update(addresses).where(others, addresses.c.alias == alias).values(alias=None))
-    to_alias = (deliveries.c.channel == channel) & (deliveries.c.address == alias) & (deliveries.c.address != keeper)
-    dropped = {"state": "dropped", "body": None, "fault": "moved"}  # it would reach the account that has the alias now
-    await tx.execute(update(deliveries).where(to_alias, deliveries.c.state == "waiting").values(**dropped))
+    if alias != keeper:  # it would reach the account that has the alias now
+        await outbox.drop_moved(tx, channel, alias)
     gone = {"address": literal(GONE).concat(cast(addresses.c.servant_id, String)), "is_reachable": False}
     await tx.execute(update(addresses).where(others, addresses.c.address == alias).values(**gone))

@@ -1,7 +1,8 @@
 """Addresses that the platform does not reach now: tried again with growing pauses, silent after two weeks of refusals.
 
 A refusal that may pass (not on the platform, no such chat, an app too old) is counted here, at most once for each try.
-Until `retry_on` no prompt is planned for the address. What arrives, or comes from the person, ends the series.
+Until `retry_on` no prompt is planned for the address. What arrives, or comes from the person, ends the series; of
+replies only those that show a prompt count, since the rows of others do not tell to whom they went.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, FromClause, and_, delete, exists, func, or_, select, update
 
 from storage.database import Transaction, dialect_insert
+from storage.queue import outbox
 from storage.queue.outbox import DeliveryState
 from storage.schema import address_refusals, addresses, deliveries
 
@@ -93,7 +95,7 @@ def _arrived_after(since: "datetime | ColumnElement[datetime]") -> ColumnElement
 
 async def clear(tx: Transaction, channel: str, address: str) -> None:
     """End the series of an address, as its person has written; what waits for the next try is due at once."""
-    waiting = (deliveries.c.address == address) & (deliveries.c.channel == channel)
+    waiting = outbox.is_to(tx, channel, address)
     waiting &= (deliveries.c.state == DeliveryState.WAITING) & (deliveries.c.fault == NOT_REACHED)
     refused = select(address_refusals.c.refused_at).where(_is_at(address_refusals, channel, address)).scalar_subquery()
     await tx.execute(update(deliveries).where(waiting).values(due_at=func.coalesce(refused, deliveries.c.due_at)))

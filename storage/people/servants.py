@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, insert, select, update
 from storage.channels import transcripts
 from storage.database import Transaction, dialect_insert
 from storage.people import aliases
-from storage.queue import outbox, updates
+from storage.queue import outbox
 from storage.schema import addresses, answers, institutions, join_codes, packed_memories, prompts, servants
 
 
@@ -210,9 +210,8 @@ async def leave(tx: Transaction, servant_id: int) -> None:
 
 
 async def delete_messages(tx: Transaction, channel: str, address: str) -> None:
-    """Delete all messages to an address, and the address of updates from it."""
+    """Delete all messages to an address; updates from it keep nothing of it once they are handled."""
     await outbox.delete_all(tx, channel, address)
-    await updates.erase_address(tx, channel, address)
     await transcripts.delete_all(tx, address)  # none, but on a channel that keeps transcripts
 
 

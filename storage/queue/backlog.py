@@ -10,9 +10,9 @@ from functools import cache
 
 from sqlalchemy import Select, and_, case, func, or_, select, union_all
 
-from storage.database import Transaction
+from storage.database import Transaction, day_of
 from storage.queue import outbox
-from storage.queue.outbox import PRIORITY, DeliveryState
+from storage.queue.outbox import FOLLOWING, PRIORITY, SAYS_NOTHING, DeliveryKind, DeliveryState
 from storage.schema import deliveries, updates
 
 OPEN = (DeliveryState.WAITING, DeliveryState.CLAIMED)
@@ -20,9 +20,15 @@ ENDED = tuple(state for state in DeliveryState if state not in OPEN)
 
 
 async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]:
-    """Deliveries by channel and state: all open ones, and ended ones whose last attempt was due after `since`."""
+    """Deliveries by channel and state: all open ones, and ended ones whose last attempt was due after `since`.
+
+    Ended replies and signals keep the day alone: those of the day of `since` and of later ones count.
+    """
     on_channels = outbox.on_channels()
-    is_recent = deliveries.c.priority.in_(PRIORITY.values()) & (deliveries.c.due_at > since)
+    moments = {PRIORITY[kind]: day_of(since) if kind in FOLLOWING else since for kind in DeliveryKind}
+    is_recent = or_(
+        *((deliveries.c.priority == priority) & (deliveries.c.due_at >= moment) for priority, moment in moments.items())
+    )
     columns = (deliveries.c.channel, deliveries.c.state, func.count())
     statements = [
         select(*columns).where(on_channels, deliveries.c.state.in_(OPEN)).group_by(*columns[:2]),
@@ -95,9 +101,13 @@ class Backlog:
 
 
 async def backlogs(tx: Transaction, now: datetime, since: datetime) -> dict[str, Backlog]:
-    """Backlogs by channel, of channels that have any; lost deliveries count if they ended after `since`."""
+    """Backlogs by channel, of channels that have any; lost deliveries count if they ended after `since`.
+
+    Of replies and signals those that ended on its day count, too.
+    """
     is_waiting = deliveries.c.state == DeliveryState.WAITING
-    is_lost = and_(deliveries.c.state.in_((DeliveryState.REFUSED, DeliveryState.FAILED)), deliveries.c.ended_at > since)
+    is_recent = or_(deliveries.c.ended_at > since, SAYS_NOTHING & (deliveries.c.ended_at >= day_of(since)))
+    is_lost = and_(deliveries.c.state.in_((DeliveryState.REFUSED, DeliveryState.FAILED)), is_recent)
     statement = (
         select(
             deliveries.c.channel,

@@ -53,7 +53,9 @@ async def claim(
 
     `limit` counts recipients; all eligible deliveries of each are claimed, in order. A delivery is not eligible while
     an earlier one to the same recipient, at least as urgent, is in flight or postponed. Recipients over
-    `recipient_limit` are skipped and do not block others. `only_urgent`: no recipient for whom only prompts are due.
+    `recipient_limit` are skipped and do not block others; ended replies count against it where they show a prompt only,
+    and the sender counts the others. A reply has its recipient's keyed name and a prompt the address: neither waits for
+    the other. `only_urgent`: no recipient for whom only prompts are due.
 
     Two workers must not claim on a channel at once (see `rate_limits.confirm_holder`): the second would claim
     deliveries that follow those in the first worker's uncommitted claim.

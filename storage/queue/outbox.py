@@ -10,15 +10,21 @@
 *claimed* carries a lease: when a worker dies, its deliveries become waiting again once the lease expires and are sent
 again (at least once), unless a receipt shows before that the platform accepted them. *doubted* is final unless a
 receipt follows (see storage/queue/receipts.py): the message may have been delivered, and a prompt is never repeated
-blindly. Bodies are emptied at the end, as they may contain a one-time link; prompts and notices that were *refused* by
-a code that no table knows keep theirs for a while, and may wait again (see storage/queue/refusal_streaks.py).
+blindly. Bodies are encrypted (storage/envelopes.py) and emptied at the end, as they may contain a one-time link;
+prompts and notices that were *refused* by a code that no table knows keep theirs for a while, and may wait again (see
+storage/queue/refusal_streaks.py).
+
+Replies and signals, which follow from what a person did, tell nothing of that person: they have a keyed name in place
+of the address, and once ended neither name nor reference, and no finer time than the day. Those that show a prompt are
+as open as prompts are: they tell no more than that the recipient is enrolled.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,14 +34,19 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     delete,
     func,
+    literal,
+    null,
     or_,
     select,
     update,
 )
 
-from storage.database import Transaction, insert_for_dialect
+from storage import envelopes
+from storage.database import Transaction, day_of, insert_for_dialect
+from storage.envelopes import Envelopes
 from storage.schema import addresses, deliveries
 
 
@@ -62,12 +73,18 @@ class DeliveryKind(StrEnum):
 
 LONGEST_LEASE = timedelta(days=1)
 """A lease lasts a minute, and clocks of machines differ by less than a day."""
+FOLLOWING = (DeliveryKind.SIGNAL, DeliveryKind.REPLY)
+"""Kinds that follow from what a person did."""
 PRIORITY = {DeliveryKind.SIGNAL: -10, DeliveryKind.REPLY: 0, DeliveryKind.NOTICE: 10, DeliveryKind.PROMPT: 20}
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message to one address. `body` is JSON that only `handlers/outgoing` writes and the dispatcher reads."""
+    """One message to one recipient.
+
+    As it is stored, `address` may be a keyed name, and `body` is encrypted; `opened` gives the address, and the JSON
+    that only `handlers/outgoing` writes and reads.
+    """
 
     id: int
     key: str
@@ -83,6 +100,11 @@ class Delivery:
     def is_signal(self) -> bool:
         """It is no message of its own and waits for no turn of the rate limit."""
         return self.priority < 0
+
+    def opened(self, envelopes: Envelopes) -> "Delivery":
+        """The delivery with its address and its body in the clear. Raises AlteredDelivery."""
+        address, body = envelopes.open(self.address, self.body, self.key, self.channel, self.kind.value)
+        return replace(self, address=address, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +124,25 @@ class NewDelivery:
 async def add(tx: Transaction, new: Sequence[NewDelivery]) -> None:
     if not new:
         return
-    rows = [
-        {
-            "key": delivery.key,
-            "channel": delivery.channel,
-            "address": delivery.address,
-            "kind": delivery.kind.value,
-            "priority": PRIORITY[delivery.kind],
-            "body": delivery.body,
-            "due_at": delivery.due_at,
-            "deadline": delivery.deadline,
-            "prompt_id": delivery.prompt_id,
-            "state": DeliveryState.WAITING.value,
-        }
-        for delivery in new
-    ]
-    await tx.execute(_add(tx.dialect.name), rows)
+    keyed = envelopes.of(tx)
+    await tx.execute(_add(tx.dialect.name), [_row(keyed, delivery) for delivery in new])
+
+
+def _row(keyed: Envelopes, delivery: NewDelivery) -> dict[str, Any]:
+    kind, channel, address = delivery.kind, delivery.channel, delivery.address
+    recipient = keyed.name(channel, address) if kind in FOLLOWING and delivery.prompt_id is None else address
+    return {
+        "key": delivery.key,
+        "channel": channel,
+        "address": recipient,
+        "kind": kind.value,
+        "priority": PRIORITY[kind],
+        "body": keyed.close(recipient, address, delivery.body, delivery.key, channel, kind.value),
+        "due_at": delivery.due_at,
+        "deadline": delivery.deadline,
+        "prompt_id": delivery.prompt_id,
+        "state": DeliveryState.WAITING.value,
+    }
 
 
 @cache
@@ -148,6 +173,7 @@ async def finish_all(tx: Transaction, worker: str, finished: Sequence[FinishedDe
             "ended_ref": delivery.ref[:160] or None,
             "ended_fault": delivery.fault[:80] or None,
             "now": now,
+            "today": day_of(now),
         }
         for delivery in finished
     ]
@@ -181,20 +207,44 @@ async def postpone_all(tx: Transaction, worker: str, postponed: Sequence[Postpon
         await tx.execute(_POSTPONE, rows)
 
 
+SAYS_NOTHING = deliveries.c.prompt_id.is_(None) & deliveries.c.kind.in_([kind.value for kind in FOLLOWING])
+"""Whether the row of a delivery must not tell anything of its recipient."""
+
+
+def ended(now: Any, today: Any) -> dict[str, Any]:
+    """Values of a delivery that ends now, except its state: those of a reply or signal keep the day alone."""
+    return {
+        "body": None,
+        "address": case((SAYS_NOTHING, ""), else_=deliveries.c.address),
+        "due_at": case((SAYS_NOTHING, today), else_=deliveries.c.due_at),
+        "deadline": case((SAYS_NOTHING, null()), else_=deliveries.c.deadline),
+        "lease_until": None,
+        "ended_at": case((SAYS_NOTHING, today), else_=now),
+    }
+
+
+def ended_at(now: datetime, *, keeps_end: bool = False) -> dict[str, Any]:
+    """The same for a moment; `keeps_end`: one that has ended already keeps the time at which it did."""
+    moments = [literal(moment, deliveries.c.ended_at.type) for moment in (now, day_of(now))]
+    return ended(*(func.coalesce(deliveries.c.ended_at, moment) if keeps_end else moment for moment in moments))
+
+
 _is_claimed_by_worker = and_(
     deliveries.c.id == bindparam("claimed_id"),
     deliveries.c.state == DeliveryState.CLAIMED,
     deliveries.c.worker == bindparam("by_worker"),
 )
+_moment = deliveries.c.ended_at.type
 _FINISH = (
     update(deliveries)
     .where(_is_claimed_by_worker)
     .values(
-        state=bindparam("ended_state"),
-        platform_ref=bindparam("ended_ref"),
-        fault=bindparam("ended_fault"),
-        body=None,
-        ended_at=bindparam("now"),
+        ended(bindparam("now", type_=_moment), bindparam("today", type_=_moment))
+        | {
+            "state": bindparam("ended_state"),
+            "platform_ref": case((SAYS_NOTHING, null()), else_=bindparam("ended_ref", type_=String)),
+            "fault": bindparam("ended_fault"),
+        }
     )
 )
 _POSTPONE = (
@@ -288,15 +338,9 @@ async def release_all(tx: Transaction, except_channels: Collection[str] = ()) ->
 
 async def drop_unreachable(tx: Transaction, channel: str, address: str, now: datetime) -> None:
     """Drop what waits for a recipient who must not be written to, and mark the address as unreachable."""
-    await tx.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.channel == channel,
-            deliveries.c.address == address,
-            deliveries.c.state == DeliveryState.WAITING,
-        )
-        .values(state=DeliveryState.DROPPED.value, body=None, fault="blocked", ended_at=now)
-    )
+    waiting = is_to(tx, channel, address) & (deliveries.c.state == DeliveryState.WAITING)
+    dropped = ended_at(now) | {"state": DeliveryState.DROPPED.value, "fault": "blocked"}
+    await tx.execute(update(deliveries).where(waiting).values(dropped))
     await tx.execute(
         update(addresses)
         .where(addresses.c.channel == channel, addresses.c.address == address)
@@ -304,6 +348,45 @@ async def drop_unreachable(tx: Transaction, channel: str, address: str, now: dat
     )
 
 
+async def drop_moved(tx: Transaction, channel: str, address: str) -> None:
+    """Drop what waits for an address that belongs to another account now.
+
+    Replies and signals are deleted, so that no time of theirs stays.
+    """
+    waiting = is_to(tx, channel, address) & (deliveries.c.state == DeliveryState.WAITING)
+    await tx.execute(delete(deliveries).where(waiting, SAYS_NOTHING))
+    dropped = {"state": DeliveryState.DROPPED.value, "body": None, "fault": "moved", "ended_at": deliveries.c.due_at}
+    await tx.execute(update(deliveries).where(waiting).values(dropped))
+
+
+async def readdress(tx: Transaction, channel: str, before: str, after: str) -> None:
+    """Address what waits or is in flight to the address that its recipient has now.
+
+    A body that does not belong to its row stays as it is, and is refused when its turn comes.
+    """
+    keyed, is_open = envelopes.of(tx), deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.CLAIMED))
+    columns = (deliveries.c.id, deliveries.c.key, deliveries.c.kind, deliveries.c.address, deliveries.c.body)
+    rows = (await tx.execute(select(*columns).where(is_to(tx, channel, before), is_open))).all()
+    for row in rows:
+        bound = (row.key, channel, row.kind)
+        try:
+            _, body = keyed.open(row.address, row.body, *bound)
+        except envelopes.AlteredDelivery:
+            continue
+        recipient = after if row.address == before else keyed.name(channel, after)
+        values = {"address": recipient, "body": keyed.close(recipient, after, body, *bound)}
+        await tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(values))
+
+
 async def delete_all(tx: Transaction, channel: str, address: str) -> None:
-    """Delete all deliveries to an address, ended and waiting, as its servant leaves."""
-    await tx.execute(delete(deliveries).where(deliveries.c.channel == channel, deliveries.c.address == address))
+    """Delete all deliveries to an address, as its servant leaves; ended replies tell already nothing of it."""
+    await tx.execute(delete(deliveries).where(is_to(tx, channel, address)))
+
+
+def is_to(tx: Transaction, channel: str, address: str) -> ColumnElement[bool]:
+    """Condition that a delivery is to an address, as far as its row shows to whom it is.
+
+    A recipient has few deliveries, a channel has many: the channel is wrapped so that no index on it applies.
+    """
+    recipients = envelopes.of(tx).recipients(channel, address) if address else ()
+    return (deliveries.c.channel.concat("") == channel) & deliveries.c.address.in_(recipients)

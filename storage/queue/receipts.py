@@ -5,9 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, func, or_, select, update
+from sqlalchemy import CompoundSelect, Select, case, func, literal, null, or_, select, update
 
-from storage.database import Transaction
+from storage.database import Transaction, day_of
+from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, DeliveryState
 from storage.schema import deliveries
 
@@ -71,19 +72,21 @@ async def record_status(
     if number:
         is_attempted = deliveries.c.platform_ref.is_(None) & (deliveries.c.attempts > 0)
         matching = by_ref.union_all(select(deliveries.c.id).where(in_channel, deliveries.c.id == number, is_attempted))
-    reported: dict[str, object] = {
+    reported: dict[str, Any] = outbox.ended_at(now, keeps_end=True) | {
         "platform_status": status.value,
         "state": status.state.value,
-        "platform_ref": ref[:160],
+        "platform_ref": case((outbox.SAYS_NOTHING, null()), else_=ref[:160]),
+        "worker": None,
     }
     if status.is_delivered:
-        reported["delivered_at"] = func.coalesce(deliveries.c.delivered_at, at or now)
-    ended = {"body": None, "lease_until": None, "worker": None, "ended_at": func.coalesce(deliveries.c.ended_at, now)}
+        delivered_at, known = at or now, deliveries.c.delivered_at
+        day, moment = (literal(value, known.type) for value in (day_of(delivered_at), delivered_at))
+        reported["delivered_at"] = func.coalesce(known, case((outbox.SAYS_NOTHING, day), else_=moment))
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(matching))
         .where(or_(deliveries.c.platform_status.is_(None), deliveries.c.platform_status.in_(status.replaced)))
-        .values(**reported, **ended)
+        .values(reported)
         .returning(*(deliveries.c[name] for name in UpdatedDelivery.__slots__))
     )
     row = (await tx.execute(statement)).mappings().first()

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, null, or_, selec
 
 from storage.channels.channel_facts import STOPPED
 from storage.database import Transaction, dialect_insert
-from storage.queue import tuning
+from storage.queue import outbox, tuning
 from storage.queue.outbox import PRIORITY, DeliveryKind, DeliveryState
 from storage.schema import channel_facts, deliveries, refusal_streaks
 
@@ -119,8 +119,11 @@ async def refuse(
     )
     was_retried = await tx.scalar(select(deliveries.c.fault).where(claimed)) == RETRIED
     is_counted = kind in KINDS and not was_retried
-    values = {"state": DeliveryState.REFUSED.value, "due_at": now, "ended_at": now, "lease_until": None, "worker": None}
-    values |= {"fault": _fault(code)} if is_counted else {"fault": code[:80], "body": None}
+    values: dict[str, Any] = {"state": DeliveryState.REFUSED.value, "worker": None}
+    if is_counted:
+        values |= {"fault": _fault(code), "due_at": now, "ended_at": now, "lease_until": None}
+    else:
+        values |= outbox.ended_at(now) | {"fault": code[:80]}
     is_ours = (await tx.execute(update(deliveries).where(claimed).values(**values))).rowcount > 0
     if not is_counted or not is_ours:
         return None
@@ -141,14 +144,13 @@ async def refuse_later(
     return counted
 
 
-async def failed_later(tx: Transaction, counted: Counted, delivery_id: int) -> list[tuple[str, str]]:
-    """Address and key of what failed after it was accepted and is sent again: one, or all that led to the pause."""
+async def failed_later(tx: Transaction, counted: Counted, delivery_id: int) -> list[str]:
+    """The addresses of what failed after it was accepted and is sent again: one, or all that led to the pause."""
     failed = deliveries.c.id == delivery_id
     if counted.begins_pause:
         streak = counted.streak
         failed = _counted(streak, DeliveryState.FAILED) & (deliveries.c.due_at >= streak.counted_from)
-    rows = await tx.execute(select(deliveries.c.address, deliveries.c.key).where(failed).order_by(deliveries.c.id))
-    return [(row.address, row.key) for row in rows]
+    return list(await tx.scalars(select(deliveries.c.address).where(failed).order_by(deliveries.c.id)))
 
 
 async def _count(tx: Transaction, delivery_id: int, streak: Streak, now: datetime) -> Counted:

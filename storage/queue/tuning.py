@@ -129,6 +129,10 @@ LATE_PROBES = 3
 PROBE_WAIT = 30.0
 """... and seconds until as many more are sent, between two looks whether one has arrived."""
 
+NEWS_INTERVAL = 900.0
+"""Seconds between two times at which notices of news are sent, as the scheduler's periods: who has to wait longer than
+that is tried on the next day."""
+
 SHUTDOWN_GRACE = 10.0
 """Seconds that a stop waits for the platform's responses to attempts in flight: they are not sent again then."""
 

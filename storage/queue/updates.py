@@ -7,8 +7,8 @@
       '--store, without a body (unreadable)-----------> aside
 
 `aside` is the dead-letter state: the update is not handled any more and has no body. A body is encrypted by the caller;
-its content is opaque here. Emptied rows stay for a while, so that an update that the platform repeats is recognized by
-its key.
+its content is opaque here, and so is `sender`, by which updates are handled in order. Emptied rows stay for a while, so
+that an update that the platform repeats is recognized by its key: without sender, and with the day alone.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from functools import cache
 
 from sqlalchemy import Executable, bindparam, exists, func, select, update
 
-from storage.database import Transaction, insert_for_dialect
+from storage.database import Transaction, day_of, insert_for_dialect
 from storage.schema import updates
 
 ATTEMPTS = 3
@@ -30,7 +30,7 @@ class NewUpdate:
 
     channel: str
     key: str
-    address: str
+    sender: str  # a keyed name: equal for updates that must be handled one after the other
     body: bytes | None
     fault: str = ""
 
@@ -41,7 +41,6 @@ class StoredUpdate:
 
     id: int
     channel: str
-    address: str
     key: str
     body: bytes
 
@@ -54,10 +53,10 @@ async def store(tx: Transaction, new: Sequence[NewUpdate], now: datetime) -> fro
         {
             "channel": received.channel,
             "key": received.key,
-            "address": received.address,
+            "address": "" if received.body is None else received.sender,
             "state": "aside" if received.body is None else "waiting",
             "body": received.body,
-            "received_at": now,
+            "received_at": day_of(now) if received.body is None else now,
             "fault": received.fault[:80] or None,
         }
         for received in new
@@ -74,15 +73,15 @@ def _store(dialect: str) -> Executable:
 
 
 async def claim(tx: Transaction) -> StoredUpdate | None:
-    """The oldest waiting update whose address has no older one, locked for this transaction; None: none waits."""
+    """The oldest waiting update whose sender has no older one, locked for this transaction; None: none waits."""
     return next(iter(await claim_batch(tx, 1)), None)
 
 
 async def claim_batch(tx: Transaction, limit: int, only: int | None = None) -> list[StoredUpdate]:
-    """The oldest waiting update of each address, oldest first, locked for this transaction; `only`: just this id.
+    """The oldest waiting update of each sender, oldest first, locked for this transaction; `only`: just this id.
 
     The row lock is the lease: when a process dies its updates are released, and other processes claim those of other
-    addresses meanwhile.
+    senders meanwhile.
     """
     statement = _CLAIM if only is None else _CLAIM.where(updates.c.id == only)
     return [StoredUpdate(*row) for row in await tx.execute(statement, {"limit": limit})]
@@ -106,15 +105,19 @@ _CLAIM = (
 )
 
 
-async def finish(tx: Transaction, *update_ids: int) -> None:
-    """Mark updates as handled and empty their bodies."""
-    await tx.execute(_FINISH, {"ids": list(update_ids)})
+async def finish(tx: Transaction, now: datetime, *update_ids: int) -> None:
+    """Mark updates as handled; empty their bodies, and leave nothing of who sent them and when on that day."""
+    await tx.execute(_FINISH, {"ids": list(update_ids), "new_state": "done", "today": day_of(now)})
 
 
-_FINISH = update(updates).where(updates.c.id.in_(bindparam("ids", expanding=True))).values(state="done", body=None)
+_FINISH = (
+    update(updates)
+    .where(updates.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state=bindparam("new_state"), body=None, address="", received_at=bindparam("today"))
+)
 
 
-async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
+async def fail(tx: Transaction, now: datetime, update_id: int, fault: str) -> bool:
     """Count a failed attempt: retry later, or set the update aside after the last one. True when it was set aside."""
     attempts = await tx.scalar(
         update(updates)
@@ -123,19 +126,10 @@ async def fail(tx: Transaction, update_id: int, fault: str) -> bool:
         .returning(updates.c.attempts)
     )
     if attempts is not None and attempts >= ATTEMPTS:
-        await tx.execute(update(updates).where(updates.c.id == update_id).values(state="aside", body=None))
+        await tx.execute(_FINISH, {"ids": [update_id], "new_state": "aside", "today": day_of(now)})
         return True
     return False
 
 
 async def count_waiting(tx: Transaction) -> int:
     return await tx.scalar(select(func.count()).where(updates.c.state == "waiting")) or 0
-
-
-async def erase_address(tx: Transaction, channel: str, address: str) -> None:
-    """Erase the address of handled updates, as its servant leaves; their keys stay, to recognize repeated updates."""
-    await tx.execute(
-        update(updates)
-        .where(updates.c.channel == channel, updates.c.address == address, updates.c.state != "waiting")
-        .values(address="")
-    )

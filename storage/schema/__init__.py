@@ -5,10 +5,12 @@ from storage.schema.confidential import access as access
 from storage.schema.confidential import cases as cases
 from storage.schema.confidential import custodians as custodians
 from storage.schema.confidential import custodies as custodies
+from storage.schema.confidential import factors as factors
 from storage.schema.confidential import invites as invites
 from storage.schema.confidential import key_lists as key_lists
 from storage.schema.confidential import ledger as ledger
 from storage.schema.confidential import letters as letters
+from storage.schema.confidential import link_counts as link_counts
 from storage.schema.confidential import links as links
 from storage.schema.confidential import officers as officers
 from storage.schema.confidential import routes as routes

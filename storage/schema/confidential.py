@@ -1,7 +1,7 @@
 """Tables of officers and of confidential queries."""
 
 from sqlalchemy import (
-    Boolean,
+    BigInteger,
     Column,
     Date,
     ForeignKey,
@@ -11,7 +11,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    false,
     text,
 )
 
@@ -60,6 +59,17 @@ sessions = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("mac", String(43), nullable=False),  # see storage/confidential/protocol/tokens.py
+)
+
+factors = Table(  # what an officer shows besides the words
+    "factors",
+    metadata,
+    Column("id", String(22), primary_key=True),  # random
+    Column("officer_id", String(22), ForeignKey("officers.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(7), nullable=False),  # totp
+    Column("secret", Text, nullable=False),  # of an app, encrypted with the key of factors
+    Column("used", BigInteger, nullable=False),  # the step of the last code: none is accepted twice
+    Column("added_on", Date, nullable=False),
 )
 
 key_lists = Table(  # who may read, signed by the unit: a chain, all of which is kept
@@ -148,7 +158,9 @@ routes = Table(  # chat address to notify of news; no column joins it to a case
     metadata,
     Column("row", String(43), primary_key=True),  # keyed hash, see storage/confidential/protocol/tokens.py
     Column("sealed_address", Text, nullable=False),  # encrypted with the route key
-    Column("has_news", Boolean, nullable=False, server_default=false()),
+    Column("news", SmallInteger, nullable=False, server_default="0"),  # how often it was flagged; 0: none waits
+    Column("failed_on", Date),  # last day on which the platform did not take a notice: not tried again that day
+    Column("failures", SmallInteger, nullable=False, server_default="0"),  # number of such days since the last notice
     Column("expires_on", Date, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -158,5 +170,14 @@ links = Table(  # one-time links into the letterbox
     metadata,
     Column("row", String(43), primary_key=True),  # keyed hash of the link's token
     Column("expires_at", UtcDateTime, nullable=False),  # rounded to the hour
+    sqlite_with_rowid=False,
+)
+
+link_counts = Table(  # how many links one chat was given on one day
+    "link_counts",
+    metadata,
+    Column("row", String(43), primary_key=True),  # keyed hash of day and chat
+    Column("links", SmallInteger, nullable=False),
+    Column("day", Date, nullable=False),  # after which the row is deleted
     sqlite_with_rowid=False,
 )

@@ -26,10 +26,10 @@ updates = Table(  # stored before they are acknowledged, handled once
     Column("id", Id, primary_key=True),
     Column("channel", String(10), nullable=False),
     Column("key", String(160), nullable=False),
-    Column("address", String(160), nullable=False),
+    Column("address", String(160), nullable=False),  # its keyed name, for the order; empty once handled
     Column("state", String(8), nullable=False),  # waiting | done | aside (dead letter)
-    Column("body", LargeBinary),  # sealed under the inbox key; emptied once handled
-    Column("received_at", UtcDateTime, nullable=False),
+    Column("body", LargeBinary),  # encrypted under the inbox key; emptied once handled
+    Column("received_at", UtcDateTime, nullable=False),  # once handled, the day of UTC on which it was
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("fault", String(80)),  # class name of the error that set it aside
     UniqueConstraint("channel", "key"),
@@ -44,11 +44,11 @@ deliveries = Table(
     Column("id", Id, primary_key=True),
     Column("key", String(120), nullable=False, unique=True),
     Column("channel", String(10), nullable=False),
-    Column("address", String(160), nullable=False),
+    Column("address", String(160), nullable=False),  # of replies and signals a keyed name, and nothing once ended
     Column("kind", String(8), nullable=False),  # signal | reply | notice | prompt
     Column("priority", SmallInteger, nullable=False),  # smaller first
-    Column("body", Text),  # JSON of the parcel; emptied once the delivery has ended
-    Column("due_at", UtcDateTime, nullable=False),
+    Column("body", Text),  # encrypted, see storage/envelopes.py; emptied once the delivery has ended
+    Column("due_at", UtcDateTime, nullable=False),  # of ended replies and signals this and ended_at are the day of UTC
     Column("deadline", UtcDateTime),
     Column("state", String(8), nullable=False),  # see storage/queue/outbox.py
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
@@ -118,13 +118,14 @@ transcript_messages = Table(  # the web chat is its own platform: the messages s
     "transcript_messages",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("address", String(160), nullable=False),
-    Column("token", String(120), nullable=False, unique=True),  # the delivery's key: added once
+    Column("address", String(160), nullable=False),  # a keyed name of the chat
+    Column("token", String(120), nullable=False, unique=True),  # a keyed name of the delivery's key: added once
     Column("is_mine", Boolean, nullable=False),  # from the visitor: what they typed or pressed
-    Column("body", Text, nullable=False),  # JSON of text and rows
+    Column("body", Text, nullable=False),  # JSON of text, rows and time, encrypted
     Column("revision", Integer, nullable=False, server_default="0"),
-    Column("at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False),  # the day of UTC
     Index("ix_transcript_messages_address", "address", "id"),
+    Index("ix_transcript_messages_revision", "revision"),
 )
 
 key_fingerprints = Table(  # of the generated keys that this database belongs to; storage/key_fingerprints.py

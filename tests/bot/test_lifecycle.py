@@ -73,11 +73,19 @@ ADDRESS = "w" + "0" * 32
 @pytest.mark.parametrize(
     ("role", "serves", "works"), [("all", True, True), ("web", True, False), ("worker", False, True)]
 )
-async def test_a_process_opens_a_port_plans_answers_and_sends_as_its_role_says(
+async def test_a_process_opens_a_port_plans_answers_sends_and_announces_as_its_role_says(
     app: wiring.App, monkeypatch: pytest.MonkeyPatch, role: str, serves: bool, works: bool
 ) -> None:
     monkeypatch.setattr(lifecycle, "tune_garbage_collector", lambda: None)  # of the whole process
     await _enrol(app)
+    announced = asyncio.Event()
+
+    async def announce() -> int:
+        app.news_sender.due.clear()
+        announced.set()
+        return 0
+
+    monkeypatch.setattr(app.news_sender, "drain", announce)
     channel = app.channels["webchat"].channel
     assert isinstance(channel, Webchat)
     with channel.changes.subscribe(ADDRESS) as chat:
@@ -88,11 +96,13 @@ async def test_a_process_opens_a_port_plans_answers_and_sends_as_its_role_says(
                     assert response.status == 200
             if works:
                 assert await chat.wait(LONGEST), "today's question"
+                await asyncio.wait_for(announced.wait(), LONGEST)
             await app.inbox.store([Update("webchat", "1", ADDRESS, UpdateKind.COMMAND, command="ayuda")])
             if works:
                 assert await chat.wait(LONGEST), "the reply"
             else:
                 assert await app.update_worker.drain() == 1, "it waits for a process that works"
+                assert not announced.is_set()
 
 
 @asynccontextmanager

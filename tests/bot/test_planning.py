@@ -58,7 +58,7 @@ def crashing_scheduler(stage: Stage, batches: int) -> Scheduler:
             raise Crash
         left.pop()
 
-    return Scheduler(stage.database, stage.library, stage.installation, stage.clock, crash)
+    return Scheduler(stage.database, stage.library, stage.installation, stage.clock, crash, lambda: None)
 
 
 # ---------------------------------------------------------------- batches

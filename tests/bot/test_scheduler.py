@@ -1,4 +1,4 @@
-"""The scheduler: due prompts once per day, notices at the slots, deletion after retention, closing of weeks."""
+"""The scheduler: due prompts once per day, news at the slots, deletion after retention, closing of weeks."""
 
 import asyncio
 from datetime import date, datetime, timedelta
@@ -10,14 +10,15 @@ from sqlalchemy import Table, func, insert, select
 from bot import scheduler as scheduler_module
 from bot.scheduler import Scheduler
 from content.library import Library
-from handlers.casework import news
-from handlers.context import Installation, WorkContext
+from handlers.context import Installation
+from storage.confidential import link_counts
 from storage.database import Database, DatabaseUnavailable, open_database
 from storage.people import servants
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.retention import DELIVERY_RETENTION, UPDATE_RETENTION
 from storage.schema import closings, deliveries, metadata, officers, prompts, routes
+from storage.schema import link_counts as counts_table
 from storage.schema import servants as servants_table
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE, Clock
@@ -36,13 +37,19 @@ class Stage:
     ) -> None:
         self.database, self.library, self.clock, self.installation = database, library, clock, installation
         self.wakes = 0
+        self.announced_at: list[str] = []
         self.scheduler = self.new_scheduler()
 
     def new_scheduler(self, database: Database | None = None) -> Scheduler:
-        return Scheduler(database or self.database, self.library, self.installation, self.clock, self.wake)
+        return Scheduler(
+            database or self.database, self.library, self.installation, self.clock, self.wake, self.announce
+        )
 
     def wake(self) -> None:
         self.wakes += 1
+
+    def announce(self) -> None:
+        self.announced_at.append(self.clock().strftime("%H:%M"))
 
     async def enrol(self, count: int, hour: int = 9, channel: str = "telegram") -> None:
         async with self.database.write() as tx:
@@ -161,32 +168,29 @@ async def _run(stage: Stage, fake_sleep: FakeSleep, monkeypatch: pytest.MonkeyPa
             await stage.scheduler.run()
 
 
-async def test_notices_are_sent_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent_at: list[str] = []
-
-    async def send_news(work: WorkContext) -> int:
-        sent_at.append(work.now.strftime("%H:%M"))
-        return 0
-
-    monkeypatch.setattr(news, "notify_askers", send_news)
+async def test_news_are_announced_only_at_the_slots(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await _run(stage, FakeSleep(stage.clock, 50), monkeypatch)
-    assert sent_at == ["15:00", "15:15", "15:30", "15:45"]
+    assert stage.announced_at == ["15:00", "15:15", "15:30", "15:45"]
 
 
-async def test_a_scheduler_started_within_a_slot_sends_news_once_in_it(
+async def test_a_scheduler_started_within_a_slot_announces_news_once_in_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent_at: list[str] = []
-
-    async def send_news(work: WorkContext) -> int:
-        sent_at.append(work.now.strftime("%H:%M"))
-        return 1
-
-    monkeypatch.setattr(news, "notify_askers", send_news)
     stage.clock.move(minutes=7)
     await _run(stage, FakeSleep(stage.clock, 8), monkeypatch)
-    assert sent_at == ["15:07"]
-    assert stage.wakes == 1
+    assert stage.announced_at == ["15:07"]
+    assert stage.wakes == 0, "no delivery was added"
+
+
+async def test_news_are_announced_once_in_a_slot_in_which_the_database_is_unavailable(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: datetime) -> None:
+        raise DatabaseUnavailable("gone")
+
+    monkeypatch.setattr(stage.scheduler, "delete_expired", fail)
+    await _run(stage, FakeSleep(stage.clock, 8), monkeypatch)
+    assert stage.announced_at == ["15:00"], "the minutes in between would show when a letter came"
 
 
 async def test_the_scheduler_survives_an_unavailable_database(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,10 +221,10 @@ async def test_expired_rows_are_deleted_and_waiting_ones_are_not(stage: Stage) -
             ("waits", now - 90 * DAY),
         ):
             await updates.store(tx, [updates.NewUpdate("telegram", key, key, b"")], at)
-        for _ in range(2):
+        for at in (now - UPDATE_RETENTION - DAY, now - UPDATE_RETENTION + DAY):
             taken = await updates.claim(tx)
             assert taken is not None
-            await updates.finish(tx, taken.id)
+            await updates.finish(tx, at, taken.id)
         for key, ended in (("ended", now - DELIVERY_RETENTION - DAY), ("recent", now - DELIVERY_RETENTION + DAY)):
             await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
@@ -264,6 +268,16 @@ async def test_a_row_that_expires_is_deleted_and_a_valid_one_is_not(stage: Stage
 
 def test_there_are_rows_that_expire() -> None:
     assert {table.name for table in EXPIRING} == {"invites", "sessions", "join_codes", "links", "custodians"}
+
+
+async def test_how_many_links_a_chat_was_given_is_deleted_once_the_day_is_over(stage: Stage) -> None:
+    today = MONDAY_NINE.date()
+    async with stage.database.write() as tx:
+        await link_counts.try_take(tx, "yesterday's", today - DAY, 3)
+        await link_counts.try_take(tx, "today's", today, 3)
+    await stage.scheduler.tick(MONDAY_NINE)
+    async with stage.database.read() as tx:
+        assert (await tx.execute(select(counts_table.c.row))).scalars().all() == ["today's"]
 
 
 async def test_an_address_that_waits_for_news_is_deleted_after_its_last_day(stage: Stage) -> None:

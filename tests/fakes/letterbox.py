@@ -54,6 +54,8 @@ class Letterbox:
     web: ClientSession
     unit: Unit = field(default_factory=Unit.with_recovery_key)
     now: datetime = NOW
+    links: int = 0
+    caps: letterbox.LetterboxCaps = field(default_factory=letterbox.LetterboxCaps)
 
     @property
     def today(self) -> date:
@@ -65,8 +67,10 @@ class Letterbox:
         async with self.database.write() as tx:
             await self.unit.publish(tx, self.installation.unit)
 
-    async def link(self, choice: str = "consult:start", language: str = "es", address: str = "ana") -> str:
-        """The one-time link that the chat sends to an asker."""
+    async def link(self, choice: str = "consult:start", language: str = "es", address: str = "") -> str:
+        """The one-time link that the chat sends to an asker; by default to one who asks for the first time."""
+        self.links += 1
+        address = address or f"asker {self.links}"
         update = Update("webchat", "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
             response = await consult.handle(
@@ -150,6 +154,7 @@ async def running(database: Database, library: Library, *, is_open: bool = True)
             box = Letterbox(database, library, url, installation, session)
             app[DATABASE], app[LIBRARY], app[INSTALLATION], app[PAGES] = database, library, installation, Pages(library)
             app[CLOCK] = lambda: box.now
+            app[letterbox.CAPS] = box.caps
             letterbox.attach(app)
             if is_open:
                 await box.publish()

@@ -17,8 +17,10 @@ from storage.learning import record
 from storage.learning.record import Answer
 from storage.people import servants
 from storage.people.servants import Servant
+from storage.queue import outbox
 from storage.queue.outbox import DeliveryState
 from tests.cast import INSTITUTIONS, Clock, SampleServant
+from tests.opened_deliveries import opened
 from tests.planning import plan
 
 INSTALLATION = Installation(
@@ -56,9 +58,9 @@ class Talk:
     async def arrive(self, who: SampleServant) -> None:
         """Let the platform accept all messages to a user; the message identifiers are the ids of the deliveries."""
         rows = schema.deliveries
-        waiting = (rows.c.address == who.address) & (rows.c.state == DeliveryState.WAITING)
         sent = {"state": DeliveryState.SENT, "ended_at": self.clock(), "platform_ref": cast(rows.c.id, String)}
         async with self.database.write() as tx:
+            waiting = outbox.is_to(tx, CHANNEL, who.address) & (rows.c.state == DeliveryState.WAITING)
             await tx.execute(rows.update().where(waiting).values(sent))
 
     async def command(self, who: SampleServant, command: str, text: str = "", language: str = "") -> list[Parcel]:
@@ -74,12 +76,11 @@ class Talk:
 
     async def unread(self, who: SampleServant) -> list[Parcel]:
         """The messages to a user since the last look, without acknowledgements."""
-        rows = schema.deliveries
-        wanted = select(rows.c.key, rows.c.body).where(rows.c.address == who.address, rows.c.body.is_not(None))
         async with self.database.read() as tx:
-            found = [row for row in await tx.execute(wanted.order_by(rows.c.id)) if row.key not in self._read]
-        self._read |= {row.key for row in found}
-        parcels = [outgoing.unpack(who.address, row.key, row.body) for row in found]
+            found = [row for row in await opened(tx) if row["key"] not in self._read and row["body"] is not None]
+        found = [row for row in found if row["address"] == who.address]
+        self._read |= {row["key"] for row in found}
+        parcels = [outgoing.unpack(who.address, row["key"], row["body"]) for row in found]
         return [parcel for parcel in parcels if parcel.action is not Action.ACKNOWLEDGE]
 
     async def enrol(self, who: SampleServant, hour: int = 9, language: str = "es") -> list[Parcel]:

@@ -24,6 +24,7 @@ from tests.conftest import rolled_back
 from tests.handlers.account.test_link_channels import linked, phrase_of
 from tests.handlers.conversation import choices, text_of
 from tests.handlers.test_capabilities import ANA, ANA_ON_TELEGRAM, BETO, Chat, Phone
+from tests.opened_deliveries import opened
 
 CARMEN, DORA = Phone("100003", channel="telegram"), Phone("d" * 22, channel="webchat")
 STRANGER = Phone("MX.7777", "+524770007777")
@@ -199,7 +200,6 @@ async def outcome(scene: Scene, handle: Callable[[Transaction], Awaitable[None]]
         for name in TABLES:
             rows = await tx.execute(select(schema.metadata.tables[name]))
             found[name] = sorted(map(repr, rows))
-        columns = [column for column in schema.deliveries.c if column.name != "id"]
-        rows = await tx.execute(select(*columns).order_by(schema.deliveries.c.address, schema.deliveries.c.id))
-        found["deliveries"] = [tuple(row) for row in rows]
+        sent = sorted(await opened(tx), key=lambda row: (row["address"], row["id"]))
+        found["deliveries"] = [{name: value for name, value in row.items() if name != "id"} for row in sent]
     return found

@@ -34,6 +34,7 @@ from tests.bot.channels.whatsapp import payloads as webhooks
 from tests.cast import INSTITUTIONS, MONDAY_NINE, Clock
 from tests.conftest import clear_tables
 from tests.handlers.conversation import INSTALLATION, choices, text_of
+from tests.opened_deliveries import opened
 from tests.planning import plan
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -120,10 +121,9 @@ class Chat:
 
     async def rows(self, who: Phone) -> list[dict[str, Any]]:
         """The deliveries to an address, in their order."""
-        rows = schema.deliveries
-        wanted = select(rows).where(rows.c.channel == who.channel, rows.c.address == who.address).order_by(rows.c.id)
         async with self.database.read() as tx:
-            return [dict(row) for row in (await tx.execute(wanted)).mappings()]
+            rows = await opened(tx)
+        return [row for row in rows if (row["channel"], row["address"]) == (who.channel, who.address)]
 
     async def servant(self, who: Phone) -> Servant:
         async with self.database.read() as tx:
@@ -230,7 +230,7 @@ async def rendered(
         installation = replace(INSTALLATION, channel_capabilities={RECIPIENT.channel: capabilities})
         work = WorkContext(tx, library, installation, MONDAY_NINE)
         await outgoing.enqueue(work, RECIPIENT, trigger, messages, ref="55")
-        rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).mappings().all()
+        rows = await opened(tx)
     return [outgoing.unpack(row["address"], row["key"], row["body"]) for row in rows]
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from content import library as shipped
 from content import limits
@@ -20,11 +19,11 @@ from handlers.context import WorkContext
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Button, Message, Parcel, RenderedButton
 from handlers.orientation import assess
 from handlers.outgoing import Recipient, Trigger
-from storage import schema
 from storage.database import Database
 from storage.queue import outbox
 from tests.cast import MONDAY_NINE
 from tests.handlers.conversation import INSTALLATION
+from tests.opened_deliveries import opened
 
 LIBRARY = shipped.load()
 ANA = Recipient("telegram", "100001", "es")
@@ -124,11 +123,11 @@ async def test_a_trigger_enqueues_its_messages_once(database: Database, library:
         async with database.write() as tx:
             await outgoing.enqueue(WorkContext(tx, library, INSTALLATION, MONDAY_NINE), ANA, trigger, messages)
     async with database.read() as tx:
-        rows = (await tx.execute(select(schema.deliveries).order_by(schema.deliveries.c.id))).all()
-    assert [json.loads(row.body)[1] for row in rows] == [
+        rows = await opened(tx)
+    assert [json.loads(row["body"])[1] for row in rows] == [
         library.phrases.template("es", message.key) for message in messages
     ]
-    assert {(row.kind, row.deadline) for row in rows} == {("prompt", MONDAY_NINE + timedelta(hours=4))}
+    assert {(row["kind"], row["deadline"]) for row in rows} == {("prompt", MONDAY_NINE + timedelta(hours=4))}
 
 
 async def test_only_a_replacing_message_edits_the_pressed_one(database: Database, library: Library) -> None:
@@ -138,8 +137,7 @@ async def test_only_a_replacing_message_edits_the_pressed_one(database: Database
             trigger = Trigger(f"telegram:{number}", outbox.DeliveryKind.REPLY)
             work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
             await outgoing.enqueue(work, ANA, trigger, messages, ref=ref)
-        bodies = (await tx.scalars(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).all()
-    parcels = [outgoing.unpack("1", "k", body) for body in bodies]
+        parcels = [outgoing.unpack("1", "k", row["body"]) for row in await opened(tx)]
     assert [(parcel.action, parcel.ref) for parcel in parcels] == [
         (Action.REPLACE, "55"),
         (Action.SEND, ""),
@@ -153,9 +151,9 @@ async def test_the_acknowledgement_of_a_press_expires_soon(database: Database, l
     async with database.write() as tx:
         work = WorkContext(tx, library, INSTALLATION, MONDAY_NINE)
         await outbox.add(tx, outgoing.acknowledgement(work, ANA, trigger, "press-1"))
-        row = (await tx.execute(select(schema.deliveries))).one()
-    assert row.deadline == MONDAY_NINE + outgoing.PRESS_LIFETIME
-    parcel = outgoing.unpack("1", "k", row.body)
+        (row,) = await opened(tx)
+    assert row["deadline"] == MONDAY_NINE + outgoing.PRESS_LIFETIME
+    parcel = outgoing.unpack("1", "k", row["body"])
     assert (parcel.action, parcel.press, parcel.text) == (Action.ACKNOWLEDGE, "press-1", "")
 
 

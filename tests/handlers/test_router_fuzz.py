@@ -25,6 +25,7 @@ from storage import schema
 from storage.database import Database, Transaction, open_database
 from storage.people import servants
 from tests.cast import ANA, BETO, INSTITUTIONS, Clock
+from tests.opened_deliveries import opened
 from tests.planning import plan
 
 COURSE = library.load()
@@ -154,7 +155,7 @@ async def _handle(database: Database, course: Library, clock: Clock, number: int
         update = await _update(tx, number, step)
         before = await tx.scalar(select(func.max(schema.deliveries.c.id))) or 0
         await router.receive(WorkContext(tx, course, INSTALLATION, clock()), update)
-        replies = (await tx.execute(select(schema.deliveries).where(schema.deliveries.c.id > before))).mappings().all()
+        replies = [row for row in await opened(tx) if row["id"] > before]
     assert {row["address"] for row in replies} <= {step.who}, "a message to another user"
     parcels = [unpack(row["address"], row["key"], row["body"]) for row in replies]
     if update.press:
@@ -188,7 +189,7 @@ async def _update(tx: Transaction, number: int, step: Step) -> Update:
 
 async def _real_button(tx: Transaction, step: Step) -> str:
     """The payload of a button that was really sent, not always to the user who presses it now."""
-    bodies = (await tx.execute(select(schema.deliveries.c.body).order_by(schema.deliveries.c.id))).scalars().all()
+    bodies = [row["body"] for row in await opened(tx)]
     choices = [button[1] for body in bodies if body for row in json.loads(body)[2] for button in row if button[1]]
     return choices[-1 - step.pick % min(len(choices), 30)] if choices else string.ascii_lowercase
 

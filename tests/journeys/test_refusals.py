@@ -9,15 +9,11 @@ from aiohttp import ClientSession
 from sqlalchemy import select, update
 
 from content.library import Library
-from handlers import outgoing
-from handlers.casework import news
 from handlers.learning import daily
-from handlers.outgoing import Recipient, Trigger
 from storage import schema
 from storage.channels import channel_facts
 from storage.database import Database
 from storage.people import addresses, refusals
-from storage.queue import outbox
 from tests.cast import Clock
 from tests.phones.whatsapp import WhatsAppPhone
 from tests.product import Product, running
@@ -215,30 +211,6 @@ async def test_failures_among_messages_that_arrived_pause_nothing(shop: Product)
     shop.clock.move(hours=1)
     await shop.tick()
     assert [prompts(phone) for phone in phones] == [1] * 5, "what was bad by itself is not sent again"
-
-
-async def test_notices_that_fail_later_are_sent_again_after_the_pause(shop: Product) -> None:
-    phones = await enrol(shop, 1001, 1002, 1003)
-    async with shop.app.database.write() as tx:
-        work = shop.app.scheduler._work(tx, shop.clock())
-        for phone in phones:
-            recipient = Recipient("whatsapp", phone.person.user_id, "es")
-            trigger = Trigger(f"{news.KEY_PREFIX}{phone.person.user_id}", outbox.DeliveryKind.NOTICE)
-            await outgoing.enqueue(work, recipient, trigger, [news.notice(shop.app.installation, "es")])
-    await shop.settle()
-    for phone in phones:
-        await shop.meta.report(phone.person.read()[-1], "failed", NAME_NOT_APPROVED)
-    await shop.settle()
-    assert await ready(shop) == (200, ["whatsapp notice"])
-    before = [len(phone.messages()) for phone in phones]
-    shop.meta.auto_statuses = True
-    shop.clock.move(minutes=17)
-    await shop.settle()
-    assert [len(phone.messages()) for phone in phones] == [count + 1 for count in before]
-    assert {phone.messages()[-1] for phone in phones} == {phones[0].messages()[-2]}
-    shop.clock.move(minutes=1)
-    await shop.settle()
-    assert await ready(shop) == (200, [])
 
 
 async def test_who_watches_sees_what_pauses_and_who_is_tried_again(shop: Product) -> None:

@@ -5,6 +5,7 @@ Also checked: A1 (no query text on the server's disk, in the chat or sealed) and
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -92,10 +93,19 @@ async def test_from_a_doubt_to_an_answer_that_only_the_asker_reads(
     await _check_platforms(product)
 
 
+class OfficeOfProduct(SimpleNamespace):
+    """An office whose clock is the product's."""
+
+    @property
+    def now(self) -> datetime:
+        return cast(datetime, self.clock())
+
+
 def office_of(product: Product) -> Office:
     """What the console's tab and the officer's keys need of an office."""
     app = product.app
-    office = SimpleNamespace(address=product.address, database=app.database, trust=app.installation.unit)
+    office = OfficeOfProduct(address=product.address, database=app.database, trust=app.installation.unit)
+    office.clock, office.advance_clock = product.clock, product.clock.move
     office.stored_unit = lambda: Office.stored_unit(cast(Office, office))
     return cast(Office, office)
 

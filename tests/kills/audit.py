@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from bot.channels.whatsapp.fields import hashed_key
 from content.library import Library
 from handlers import outgoing
 from handlers.message import Action, Parcel
@@ -20,6 +21,7 @@ from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import INSTITUTIONS
 from tests.fakes.counting_platform import (
     FIRST_PRESS_UPDATE,
+    FIRST_TEXT_UPDATE,
     PROMPT_PREFIX,
     TELEGRAM,
     WHATSAPP,
@@ -151,23 +153,42 @@ _PRESSED = f"{TELEGRAM}:{str(FIRST_PRESS_UPDATE)[0]}"
 COLUMNS = tuple(schema.deliveries.c[name] for name in ("id", "key", "channel", "address", "kind", "state"))
 
 
-def delivery_of(row: Any) -> ExpectedDelivery:
+Causes = dict[str, Participant]
+"""By channel and key of the update that each recipient sends: rows of replies do not tell to whom they are."""
+
+
+def causes_of(recipients: Sequence[Participant]) -> Causes:
+    return {f"{one.channel}:{_update_key(number, one)}": one for number, one in enumerate(recipients)}
+
+
+def _update_key(number: int, recipient: Participant) -> str:
+    if recipient.channel == WHATSAPP:
+        return hashed_key(f"wamid.IN.{recipient.address}")
+    return str((FIRST_PRESS_UPDATE if recipient.choice else FIRST_TEXT_UPDATE) + number)
+
+
+def delivery_of(row: Any, causes: Causes) -> ExpectedDelivery:
     """The delivery that a row of the outbox stands for."""
+    cause = causes.get(row.key.rpartition(":")[0])
+    address = row.address if cause is None else cause.address
     part = DeliveryPart.REPLY
     if row.kind == DeliveryKind.PROMPT:
         part = DeliveryPart.PROMPT
     elif row.key.startswith(_PRESSED) and row.key.endswith(":say"):
         part = DeliveryPart.EDIT
-    return ExpectedDelivery(row.channel, row.address, part)
+    return ExpectedDelivery(row.channel, address, part)
 
 
 async def check(
     database: Database, platform: CountingPlatform, recipients: Sequence[Participant], result: KillResult
 ) -> None:
     """Compare the outbox with what the platform accepted, updates with messages sent, and answers with presses."""
-    is_handled = (schema.updates.c.state == "done") & schema.updates.c.address.not_like("receipt:%")
+    causes = causes_of(recipients)
+    is_handled = (schema.updates.c.state == "done") & schema.updates.c.key.in_(
+        [key.partition(":")[2] for key in causes]
+    )
     async with database.read() as tx:
-        states = {delivery_of(row): row.state for row in await tx.execute(select(*COLUMNS))}
+        states = {delivery_of(row, causes): row.state for row in await tx.execute(select(*COLUMNS))}
         handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(is_handled)) or 0
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
     sent = outbox.DeliveryState.SENT

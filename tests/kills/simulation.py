@@ -21,9 +21,10 @@ from sqlalchemy import Executable, select, text, update
 from bot import app as wiring
 from bot.config import Settings
 from content.library import Library
-from storage import schema
+from storage import envelopes, schema
 from storage.database import Database, open_database
 from storage.queue import outbox, tuning
+from tests import keys
 from tests.fakes.counting_platform import WEBHOOK_SECRET, WHATSAPP, CountingPlatform, Participant
 from tests.fakes.telegram import TOKEN
 from tests.fakes.whatsapp import ACCESS_TOKEN, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, VERIFY_TOKEN
@@ -43,6 +44,7 @@ TIMEOUT_PER_KILL = 3.0
 async def run(url: str, folder: Path, library: Library, messages: int, kills: int) -> KillResult:
     """Simulate about `messages` messages on a migrated database; the keys are in `folder`."""
     database = open_database(url)
+    envelopes.use(database, keys.OUTBOX)
     recipients = await audit.seed_recipients(database, library, messages // 4)
     result = audit.expected(recipients)
     port = free_port()
@@ -71,8 +73,10 @@ class _Simulation:
         self._fork_server = fork_server
         self._result = result
         self._running: dict[int, str] = {}
+        self._causes: audit.Causes = {}
 
     async def run(self, recipients: Sequence[Participant], kills: int) -> None:
+        self._causes = audit.causes_of(recipients)
         for role in ROLES[self._database.is_sqlite]:
             await self._start(role)
         self._platform.start_sending(recipients)
@@ -104,7 +108,8 @@ class _Simulation:
         is_claimed_by_it = (schema.deliveries.c.worker == worker_name(pid)) & _is_claimed()
         async with self._database.read() as tx:
             claimed = [
-                audit.delivery_of(row) for row in await tx.execute(select(*audit.COLUMNS).where(is_claimed_by_it))
+                audit.delivery_of(row, self._causes)
+                for row in await tx.execute(select(*audit.COLUMNS).where(is_claimed_by_it))
             ]
         self._result.record_kill(claimed, self._platform.accepted)
 
@@ -128,7 +133,9 @@ class _Simulation:
         async with self._database.write() as tx:
             rows = (await tx.execute(orphaned)).all()
             awaiting_receipt = {
-                row.id for row in rows if row.channel == WHATSAPP and self._platform.accepted[audit.delivery_of(row)]
+                row.id
+                for row in rows
+                if row.channel == WHATSAPP and self._platform.accepted[audit.delivery_of(row, self._causes)]
             }
             await tx.execute(_leases({row.id for row in rows} - awaiting_receipt, now - tuning.LEASE))
             await tx.execute(_leases(awaiting_receipt, now + tuning.LEASE))

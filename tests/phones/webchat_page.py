@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
+
+from markupsafe import escape
 
 
 @dataclass
@@ -70,3 +73,11 @@ class ChatPage(HTMLParser):
             self.bubbles[-1].text += data
         elif self._button and not self._unlabelled:
             self._button.label += data
+
+
+def html_of(tree: list[Any]) -> str:
+    """The HTML of an element as the page's script builds it from a change."""
+    name, attributes, *content = tree
+    given = "".join(f' {attribute}="{escape(value)}"' for attribute, value in attributes.items())
+    inner = "".join(str(escape(part)) if isinstance(part, str) else html_of(part) for part in content)
+    return f"<{name}{given}>" + (inner + f"</{name}>" if name != "input" else "")

@@ -82,7 +82,7 @@ async def test_a_read_and_its_write_are_one_transaction_for_many_workers(databas
                 if taken is None:
                     return
                 handed.append(taken.id)
-                await updates.finish(tx, taken.id)
+                await updates.finish(tx, MONDAY_NINE, taken.id)
 
     await asyncio.gather(*(work(database) for database in opened for _ in range(3)))
     for database in opened:

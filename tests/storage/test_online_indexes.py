@@ -19,11 +19,12 @@ from storage import migrate
 from storage.database import open_database
 
 FIRST_CHECKED = "0004"  # earlier steps were taken before any installation ran several processes
-EXEMPT = {"0009", "0014", "0016", "0019", "0020", "0021", "0022", "0025"}
+EXEMPT = {"0009", "0014", "0016", "0019", "0020", "0021", "0022", "0023", "0024", "0025"}
 """They rename or drop tables, so processes of the previous version fail until they are replaced. Accepted as long as no
 installation has data, nor several processes to replace one by one: the plain names, the packed memories, the
 blocks (one of the aggregates held the day of each person's last answer), the second protocol of queries with its
-custodians, its officers' accounts, its ledger by day and its sessions.
+custodians, its accounts and sessions, its ledger by day and its count of news, and the outbox whose rows
+tell of no person.
 """
 UNWRITTEN = {"0010": "closures", "0011": "closures"}
 """Tables that no version before the step writes: a step may delete their rows, and make a column unique."""

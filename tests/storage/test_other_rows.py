@@ -58,18 +58,19 @@ async def add_person(tx: Transaction, name: str, channel: str, address: str, ali
     await memories.store(tx, {servant.id: PackedMemory(b"memory", b"sent")})
     await linking.add_code(tx, servant.id, f"code of {name}", LATER)
     new = [
-        NewDelivery(f"{name} {state}", channel, address, DeliveryKind.REPLY, "[]", NOW) for state in ("sent", "claimed")
+        NewDelivery(f"{name} {state}", channel, address, DeliveryKind.NOTICE, "[]", NOW)
+        for state in ("sent", "claimed")
     ]
     await outbox.add(tx, new)
     first, second = (one.id for one in await delivery_worker.claim(tx, f"worker of {name}", [channel], NOW, 9))
     await delivery_worker.finish(tx, first, DeliveryState.SENT, NOW, ref=f"ref {address}")
-    await outbox.add(tx, [NewDelivery(f"{name} waiting", channel, address, DeliveryKind.REPLY, "[]", NOW)])
+    await outbox.add(tx, [NewDelivery(f"{name} waiting", channel, address, DeliveryKind.NOTICE, "[]", NOW)])
     third = await tx.scalar(select(deliveries.c.id).where(deliveries.c.key == f"{name} waiting"))
     for state in ("done", "waiting"):
         await updates.store(tx, [NewUpdate(channel, f"{name} {state}", address, b"")], NOW)
         if state == "done":
             (handled,) = [one for one in await updates.claim_batch(tx, 99) if one.key == f"{name} done"]
-            await updates.finish(tx, handled.id)
+            await updates.finish(tx, NOW, handled.id)
     return Person(servant.id, channel, address, first, second, int(third or 0))
 
 
@@ -137,7 +138,6 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "an update finished": lambda tx, _: _finish_update(tx),
     "an update failed": lambda tx, _: _fail_update(tx),
-    "updates erased": lambda tx, _: updates.erase_address(tx, OURS, ADDRESS),
     "messages deleted": lambda tx, _: servants.delete_messages(tx, OURS, ADDRESS),
     "the language": lambda tx, ana: servants.change(tx, ana.id, language="en"),
     "the hour": lambda tx, ana: servants.change(tx, ana.id, hour=17),
@@ -161,12 +161,12 @@ OPERATIONS: dict[str, Operation] = {
 
 
 async def _finish_update(tx: Transaction) -> None:
-    await updates.finish(tx, await _waiting_update(tx))
+    await updates.finish(tx, NOW, await _waiting_update(tx))
 
 
 async def _fail_update(tx: Transaction) -> None:
     for _ in range(updates.ATTEMPTS):
-        await updates.fail(tx, await _waiting_update(tx), "x")
+        await updates.fail(tx, NOW, await _waiting_update(tx), "x")
 
 
 async def _waiting_update(tx: Transaction) -> int:

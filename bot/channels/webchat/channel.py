@@ -1,13 +1,14 @@
 """The browser chat channel: a platform of our own, whose messages are database rows that a page shows."""
 
 import asyncio
+import base64
 import json
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,8 @@ NAME = "webchat"
 ENCRYPTION_CONTEXT = "bubbles"  # what an encrypted body is bound to
 ERASED_BODY: Mapping[str, Any] = {"note": "erased"}
 """Body of a user's own message after it was erased."""
+PADDED = 512
+"""Bodies are padded to a multiple of so many bytes: their sizes do not tell what was asked or answered."""
 
 
 class ChangeSubscription:
@@ -101,18 +104,20 @@ class Webchat:
 
     async def _write_bubble(self, tx: Transaction, parcel: Parcel) -> str:
         ref = parse_number(parcel.ref) or 0  # no bubble has the id 0
-        if parcel.action is Action.ERASE:
-            return parcel.ref if await transcripts.change(tx, parcel.address, ref, ERASED_BODY, is_mine=True) else ""
-        plain = pack(parcel.text, parcel.rows)
-        body = encrypted(plain, self._box)
-        is_edit = parcel.action is Action.REPLACE
+        is_edit, is_mine = parcel.action is not Action.SEND, parcel.action is Action.ERASE
         present = await transcripts.find(tx, parcel.address, ref) if is_edit else None
-        if present is not None and not present.is_mine and decrypted(present.body, self._box) == plain:
-            return parcel.ref  # an edit that changes nothing
-        if is_edit and await transcripts.change(tx, parcel.address, ref, body, is_mine=False):
+        body = ERASED_BODY if is_mine else pack(parcel.text, parcel.rows)
+        if present is not None and present.is_mine == is_mine:
+            shown, at = decrypted(present.body, self._box)
+            if shown != body:  # an edit that changes nothing makes no new revision
+                closed = encrypted(body, self._box, at or self._clock())
+                await transcripts.change(tx, parcel.address, ref, closed, is_mine=is_mine)
             return parcel.ref
-        token = parcel.token or secrets.token_urlsafe(16)
-        return str(await transcripts.add(tx, parcel.address, token, body, self._clock(), is_mine=False))
+        if is_mine:
+            return ""
+        token, now = parcel.token or secrets.token_urlsafe(16), self._clock()
+        closed = encrypted(body, self._box, now)
+        return str(await transcripts.add(tx, parcel.address, token, closed, now, is_mine=False))
 
 
 def pack(text: str, rows: Iterable[Iterable[RenderedButton]] = ()) -> dict[str, Any]:
@@ -121,20 +126,20 @@ def pack(text: str, rows: Iterable[Iterable[RenderedButton]] = ()) -> dict[str, 
     return {"text": text, "rows": buttons} if buttons else {"text": text}
 
 
-def encrypted(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
-    """A body as it is stored: typed words, answers in buttons and one-time links are not readable on the disk."""
-    return {"closed": box.encrypt_text(json.dumps(body, ensure_ascii=False), ENCRYPTION_CONTEXT)}
+def encrypted(body: Mapping[str, Any], box: SecretBox, at: datetime) -> Mapping[str, Any]:
+    """A body and its time as they are stored: words, answers in buttons and links are not readable on the disk."""
+    plain = json.dumps({"at": at.timestamp(), "body": body}, ensure_ascii=False).encode()
+    padded = plain.ljust(-(-len(plain) // PADDED) * PADDED)
+    return {"closed": base64.urlsafe_b64encode(box.encrypt(padded, ENCRYPTION_CONTEXT)).decode()}
 
 
-def decrypted(body: Mapping[str, Any], box: SecretBox) -> Mapping[str, Any]:
-    """The body that was given to `encrypted`; empty when the key has changed since."""
-    if "closed" not in body:
-        return body
+def decrypted(stored: Mapping[str, Any], box: SecretBox) -> tuple[Mapping[str, Any], datetime | None]:
+    """The body and the time that were given to `encrypted`; an empty body and None when the key has changed since."""
     try:
-        plain: Mapping[str, Any] = json.loads(box.decrypt_text(str(body["closed"]), ENCRYPTION_CONTEXT))
-    except InvalidTag:
-        return {}
-    return plain
+        plain = json.loads(box.decrypt(base64.urlsafe_b64decode(stored["closed"]), ENCRYPTION_CONTEXT))
+    except (InvalidTag, KeyError, ValueError):
+        return {}, None
+    return plain["body"], datetime.fromtimestamp(plain["at"], UTC)
 
 
 def button_rows(body: Mapping[str, Any]) -> tuple[tuple[RenderedButton, ...], ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,12 +19,13 @@ from handlers.message import UpdateKind
 
 
 class RejectedForm(Exception):
-    """A post that is not accepted; `key` names the phrase with the reason."""
+    """A post that is not accepted; `key` names the phrase with the reason, `at` is from when it may be accepted."""
 
-    def __init__(self, status: int, key: str) -> None:
+    def __init__(self, status: int, key: str, at: datetime | None = None) -> None:
         super().__init__(key)
         self.status = status
         self.key = key
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,18 @@ def submission_key(address: str, action: SubmittedAction, once: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def own_bubble_body(action: SubmittedAction, box: SecretBox) -> Mapping[str, Any]:
+def own_bubble_body(action: SubmittedAction, box: SecretBox, at: datetime) -> Mapping[str, Any]:
     """Body of the user's own bubble for a text or a command; for a long text, none of its words.
 
     The words are encrypted: something confidential that was typed here is never on the disk in the clear.
     """
+    return encrypted(_own_body(action), box, at)
+
+
+def _own_body(action: SubmittedAction) -> Mapping[str, Any]:
     if action.kind is UpdateKind.LONG_TEXT:
         return {"note": "long"}
-    if action.kind is UpdateKind.COMMAND:
-        if action.command == "start":
-            return {"note": "start"}
-        return encrypted(pack(f"/{action.command} {action.text}".strip()), box)
-    return encrypted(pack(action.text), box)
+    if action.kind is not UpdateKind.COMMAND:
+        return pack(action.text)
+    is_start = action.command == "start"
+    return {"note": "start"} if is_start else pack(f"/{action.command} {action.text}".strip())

@@ -1,19 +1,18 @@
 """HTTP handlers of the browser chat: the transcript page, posts, and the stream of changes."""
 
 import asyncio
-import hashlib
 import json
 import re
 import secrets
-import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from aiohttp import web
 
+from bot.channels.webchat import pending_news
 from bot.channels.webchat.channel import NAME, ChangeFeed, ChangeSubscription, decrypted, parse_number
 from bot.channels.webchat.form import (
     RejectedForm,
@@ -23,49 +22,60 @@ from bot.channels.webchat.form import (
     read_fields,
     submission_key,
 )
-from bot.channels.webchat.rendering import BubbleView, bubble_view
+from bot.channels.webchat.rendering import BubbleView, bubble_view, tree_of
+from bot.channels.webchat.visitors import (
+    CAPS,
+    COOKIE,
+    COOKIE_KEY,
+    VisitorCaps,
+    chat_address,
+    new_cookie,
+    secret_of,
+    take_chat,
+    take_enrolment,
+    take_post,
+)
 from bot.web.app_keys import CLOCK, DATABASE, INBOX, INSTALLATION, LIBRARY, PAGES
 from bot.web.assets import VERSION, add_assets
 from bot.web.requests import is_same_origin
 from bot.web.templating import HEADERS, preferred_language, remember_language
+from bot.web.windows import seconds_until
+from handlers.account import enroll
 from handlers.message import MAX_SHORT_TEXT, Update, UpdateKind
 from storage.channels import transcripts
 from storage.database import DatabaseUnavailable
 
-COOKIE = "chat"
 YEAR = 365 * 24 * 3600
 SHOWN, SHOWN_ALL = 80, 1000
 """Number of bubbles on the page by default, and when earlier messages are requested."""
 
 MENU_COMMANDS = ("hoy", "consulta", "avance", "hora", "pausa", "idioma", "misdatos", "baja", "ayuda")
 CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as in enrolment links of other channels
-SECRET = re.compile(r"[A-Za-z0-9_-]{22}")  # 128 bits
 
 
 @dataclass(frozen=True, slots=True)
 class PageTiming:
-    """Timeouts and rate limits of the page; tests shorten and lengthen them."""
+    """Timeouts of the page; tests shorten and lengthen them."""
 
     reply_timeout: float = 3.0  # seconds that a form without scripts waits for the reply
     reply_gap: float = 0.25  # seconds without a further message after which a reply counts as complete
-    post_limit: int = 20  # rate limit of one chat: at most this many posts ...
-    post_window: float = 10.0  # ... in this many seconds
     heartbeat: float = 15.0  # seconds between two signs of life on the event stream
     poll_interval: float = 1.0  # seconds; on PostgreSQL another process may have written to the chat
-    monotonic: Callable[[], float] = time.monotonic  # seconds, for the rate limit
 
 
 TIMING = web.AppKey("webchat_timing", PageTiming)
 CHANGES = web.AppKey("webchat_changes", ChangeFeed)
-RECENT_POSTS = web.AppKey("webchat_recent_posts", dict[str, deque[float]])
 routes = web.RouteTableDef()
 
 
 def attach(app: web.Application) -> None:
-    """Add the chat to the server. Set CHANGES to the channel's own feed before, so that replies appear at once."""
+    """Add the chat to the server; COOKIE_KEY must be set.
+
+    Set CHANGES to the channel's own feed before, so that replies appear at once.
+    """
     app.setdefault(TIMING, PageTiming())
     app.setdefault(CHANGES, ChangeFeed())
-    app[RECENT_POSTS] = {}
+    app.setdefault(CAPS, VisitorCaps())
     add_assets(app)
     app.router.add_routes(routes)
     app.on_shutdown.append(_close)
@@ -81,14 +91,15 @@ async def _close(app: web.Application) -> None:
 @routes.get("/chat", name="chat")
 async def show_transcript(request: web.Request) -> web.Response:
     """The transcript page; on a first visit, a button to start with."""
-    secret = _secret(request)
+    secret = secret_of(request)
     bubbles: Sequence[transcripts.TranscriptMessage] = ()
-    revision, is_cut = 0, False
+    revision, is_cut, has_news = 0, False, False
     if secret:
         limit = SHOWN_ALL if "all" in request.query else SHOWN
         async with request.app[DATABASE].read() as tx:
             revision = await transcripts.newest_revision(tx, chat_address(secret))
             bubbles = await transcripts.latest(tx, chat_address(secret), limit + 1)
+            has_news = await pending_news.are_waiting(request.app, tx, chat_address(secret))
         is_cut, bubbles = len(bubbles) > limit and limit == SHOWN, bubbles[-limit:]
     code = request.query.get("code", "")
     response = request.app[PAGES].response(
@@ -97,6 +108,7 @@ async def show_transcript(request: web.Request) -> web.Response:
         bubbles=_bubble_views(request, bubbles),
         revision=revision,
         is_cut=is_cut,
+        has_news=has_news,
         code=code if CODE.fullmatch(code) else "",
         lacks_cookie="cookie" in request.query and not secret,
         commands=MENU_COMMANDS,
@@ -104,35 +116,23 @@ async def show_transcript(request: web.Request) -> web.Response:
         once=secrets.token_urlsafe(12),
         version=request.app[VERSION],
     )
-    return _with_cookies(request, response, "" if secret else secrets.token_urlsafe(16))
+    return _with_cookies(request, response, "" if secret else new_cookie(request.app[COOKIE_KEY]))
 
 
-def _with_cookies(request: web.Request, response: web.Response, new_secret: str) -> web.Response:
-    if new_secret:
+def _with_cookies(request: web.Request, response: web.Response, cookie: str) -> web.Response:
+    if cookie:
         is_secure = request.secure or request.app[INSTALLATION].public_url.startswith("https:")
-        response.set_cookie(
-            COOKIE, new_secret, max_age=YEAR, path="/chat", httponly=True, samesite="Lax", secure=is_secure
-        )
+        response.set_cookie(COOKIE, cookie, max_age=YEAR, path="/chat", httponly=True, samesite="Lax", secure=is_secure)
     remember_language(request, response)
     # Without it browsers send "Origin: null" with our own forms, as they would from another site's page.
     response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
-def _secret(request: web.Request) -> str:
-    secret = request.cookies.get(COOKIE, "")
-    return secret if SECRET.fullmatch(secret) else ""
-
-
-def chat_address(secret: str) -> str:
-    """The chat's address, derived from the cookie, which itself is never stored."""
-    return "w" + hashlib.sha256(b"webchat|" + secret.encode()).hexdigest()[:32]
-
-
 def _bubble_views(request: web.Request, bubbles: Sequence[transcripts.TranscriptMessage]) -> list[BubbleView]:
     timezone = request.app[INSTALLATION].timezone
     box, now = request.app[INBOX].box, request.app[CLOCK]()
-    return [bubble_view(bubble, decrypted(bubble.body, box), now, timezone) for bubble in bubbles]
+    return [bubble_view(bubble, *decrypted(bubble.body, box), now, timezone) for bubble in bubbles]
 
 
 # ---------------------------------------------------------------- posts
@@ -142,11 +142,14 @@ def _bubble_views(request: web.Request, bubbles: Sequence[transcripts.Transcript
 async def receive_post(request: web.Request) -> web.Response:
     """Store what the user submitted and show it in their chat; a form is redirected back to the page."""
     wants_json = request.content_type == "application/json"
+    fields: Mapping[str, str] = {}
     try:
         address = _authorized_address(request)
         fields = await read_fields(request)
+        take_post(request, address)
         action = parse_action(fields)
         if action is not None:
+            await _take(request, address, action)
             before = await _store_action(request, address, action, fields)
             if not wants_json:
                 await _await_reply(request.app, address, before)
@@ -154,37 +157,32 @@ async def receive_post(request: web.Request) -> web.Response:
             after = parse_number(fields.get("after", "")) or 0
             return web.json_response(await _changes_since(request, address, after), headers=HEADERS)
     except RejectedForm as refusal:
-        return _error_response(request, refusal.status, refusal.key, wants_json)
+        return _error_response(request, refusal, wants_json, fields)
     except DatabaseUnavailable:
-        return _error_response(request, 503, "webchat.sorry_away", wants_json)
+        return _error_response(request, RejectedForm(503, "webchat.sorry_away"), wants_json, fields)
     raise web.HTTPSeeOther("/chat#end")
 
 
 def _authorized_address(request: web.Request) -> str:
-    """Address of the posting chat. Raises RejectedForm: cross-origin, without cookie, or over the rate limit."""
+    """Address of the posting chat. Raises RejectedForm: cross-origin, or without a cookie of ours."""
     if not is_same_origin(request):
         raise RejectedForm(403, "webchat.sorry_elsewhere")
-    secret = _secret(request)
+    secret = secret_of(request)
     if not secret:
         if request.content_type != "application/json":
             raise web.HTTPSeeOther("/chat?cookie=missing")
         raise RejectedForm(403, "webchat.sorry_cookie")
-    address = chat_address(secret)
-    if not _is_within_rate_limit(request.app, address):
-        raise RejectedForm(429, "webchat.sorry_fast")
-    return address
+    return chat_address(secret)
 
 
-def _is_within_rate_limit(app: web.Application, address: str) -> bool:
-    timing, posts, now = app[TIMING], app[RECENT_POSTS], app[TIMING].monotonic()
-    if len(posts) > 1000:  # forget chats without recent posts
-        for idle in [chat for chat, times in posts.items() if times[-1] < now - timing.post_window]:
-            del posts[idle]
-    times = posts.setdefault(address, deque(maxlen=timing.post_limit))
-    if len(times) == timing.post_limit and times[0] > now - timing.post_window:
-        return False
-    times.append(now)
-    return True
+async def _take(request: web.Request, address: str, action: SubmittedAction) -> None:
+    """Count what the action begins. Raises RejectedForm, DatabaseUnavailable."""
+    async with request.app[DATABASE].read() as tx:
+        is_new = not await transcripts.newest_revision(tx, address)
+    if is_new:
+        take_chat(request)
+    if enroll.is_enrolment(action.choice):
+        take_enrolment(request)
 
 
 async def _store_action(request: web.Request, address: str, action: SubmittedAction, fields: Mapping[str, str]) -> int:
@@ -219,8 +217,9 @@ async def _add_own_bubble(app: web.Application, address: str, action: SubmittedA
         async with app[DATABASE].read() as tx:
             return action.ref, await transcripts.newest_revision(tx, address)
     async with app[DATABASE].write() as tx:
-        body = own_bubble_body(action, app[INBOX].box)
-        own = await transcripts.add(tx, address, f"mine:{key}", body, app[CLOCK](), is_mine=True)
+        now = app[CLOCK]()
+        body = own_bubble_body(action, app[INBOX].box, now)
+        own = await transcripts.add(tx, address, f"mine:{key}", body, now, is_mine=True)
         before = await transcripts.newest_revision(tx, address)
     app[CHANGES].notify(address)
     return str(own), before
@@ -240,12 +239,35 @@ async def _await_reply(app: web.Application, address: str, before: int) -> None:
             pass
 
 
-def _error_response(request: web.Request, status: int, key: str, wants_json: bool) -> web.Response:
-    app, language = request.app, preferred_language(request)
+def _error_response(
+    request: web.Request, refusal: RejectedForm, wants_json: bool, fields: Mapping[str, str]
+) -> web.Response:
+    """Say why, and from when it may be tried again; a page without scripts gives back what was typed."""
+    app, language, at = request.app, preferred_language(request), refusal.at
+    local = at.astimezone(app[INSTALLATION].timezone) if at else None
+    values = {"at": f"{local:%H:%M}"} if local else {}
     if wants_json:
-        sorry = app[LIBRARY].phrases.plain(language, key, {})
-        return web.json_response({"sorry": sorry}, status=status, headers=HEADERS)
-    return app[PAGES].response("chat_sorry.html", language, status=status, key=key, version=app[VERSION])
+        content = {"sorry": app[LIBRARY].phrases.plain(language, refusal.key, values)}
+        content |= {"at": at.astimezone(UTC).isoformat()} if at else {}
+        response = web.json_response(content, status=refusal.status, headers=HEADERS)
+    else:
+        shown = {"key": refusal.key, "values": values, "typed": fields.get("text", ""), "version": app[VERSION]}
+        response = app[PAGES].response("chat_sorry.html", language, status=refusal.status, **shown)
+    if at:
+        response.headers["Retry-After"] = seconds_until(at, app[CLOCK]())
+    return response
+
+
+@routes.post("/chat/news", name="chat-news")
+async def read_news(request: web.Request) -> web.Response:
+    """Go to the letterbox; the page says no more that there are news."""
+    try:
+        await pending_news.clear(request.app, _authorized_address(request))
+    except RejectedForm as refusal:
+        return _error_response(request, refusal, wants_json=False, fields={})
+    except DatabaseUnavailable:
+        return _error_response(request, RejectedForm(503, "webchat.sorry_away"), wants_json=False, fields={})
+    raise web.HTTPSeeOther(f"/c#l={preferred_language(request)}")
 
 
 # ---------------------------------------------------------------- changes while the page is open
@@ -254,7 +276,7 @@ def _error_response(request: web.Request, status: int, key: str, wants_json: boo
 @routes.get("/chat/events", name="chat-events")
 async def stream_changes(request: web.Request) -> web.StreamResponse:
     """Server-sent events: all changes of the chat after a revision."""
-    secret = _secret(request)
+    secret = secret_of(request)
     if not secret or not is_same_origin(request):
         raise web.HTTPForbidden()
     after = parse_number(request.headers.get("Last-Event-ID", "") or request.query.get("after", "")) or 0
@@ -274,6 +296,7 @@ async def _write_changes(
     app, loop = request.app, asyncio.get_running_loop()
     pause = app[TIMING].heartbeat if app[DATABASE].is_sqlite else app[TIMING].poll_interval
     written_at = float("-inf")  # write at once: some browsers report the stream as open only after the first bytes
+    period = pending_news.period(app[CLOCK]())
     while not app[CHANGES].is_closed and request.transport and not request.transport.is_closing():
         changes = await _changes_since(request, address, after)
         if changes["bubbles"] or changes["reset"]:
@@ -282,6 +305,10 @@ async def _write_changes(
         elif loop.time() - written_at >= app[TIMING].heartbeat:
             written_at = loop.time()
             await response.write(b":\n\n")
+        if period != (current := pending_news.period(app[CLOCK]())):
+            period = current
+            if await pending_news.have_come(app, address):
+                await response.write(b"event: news\ndata: come\n\n")
         await subscription.wait(pause)
 
 
@@ -292,7 +319,7 @@ async def _changes_since(request: web.Request, address: str, after: int) -> dict
     once = secrets.token_urlsafe(12)
     render, language = request.app[PAGES].render, preferred_language(request)
     bubbles = [
-        {"id": view.id, "html": render("chat_bubble.html", language, bubble=view, once=once)}
+        {"id": view.id, "tree": tree_of(render("chat_bubble.html", language, bubble=view, once=once))}
         for view in _bubble_views(request, changed)
     ]
     revision = changed[-1].revision if changed else newest

@@ -136,8 +136,9 @@ class WhatsApp:
         except GraphError as error:
             if error_meaning(error.code) is not ErrorMeaning.WINDOW_CLOSED:
                 raise await self._record_refusal(error, parcel) from None
-        async with self._database.write() as tx:  # Meta's response takes precedence: it happens even within the window
-            await addresses.record_window_closed(tx, NAME, parcel.address, self._clock())
+        if not parcel.leaves_no_row:
+            async with self._database.write() as tx:  # Meta's response takes precedence, even within the window
+                await addresses.record_window_closed(tx, NAME, parcel.address, self._clock())
         return await self._send_template(parcel, await self._recipient_state(parcel))
 
     async def _send_template(self, parcel: Parcel, recipient: RecipientState) -> str:
@@ -150,12 +151,16 @@ class WhatsApp:
             ref = await self._post(messages.template(parcel, template))
         except GraphError as error:
             raise await self._record_refusal(error, parcel, template) from None
+        if not parcel.leaves_no_row:
+            await self._record_template_sent(parcel.address)
+        return ref
+
+    async def _record_template_sent(self, address: str) -> None:
         try:
             async with self._database.write() as tx:
-                await addresses.record_template_sent(tx, NAME, parcel.address, self._clock())
+                await addresses.record_template_sent(tx, NAME, address, self._clock())
         except DatabaseUnavailable as error:  # it was sent: better not counted than sent twice
             log.warning("whatsapp_template_not_recorded", fault=str(error))
-        return ref
 
     async def _post(self, body: messages.Body) -> str:
         """Post a message and return its key. Raises GraphError, Unreachable."""
@@ -182,7 +187,7 @@ class WhatsApp:
             async with self._database.write() as tx:
                 await channel_facts.store_template(tx, NAME, template.template, template.code, now, status=status)
             return TemplateStopped(code_reason(error.code), template.template, template.code)
-        if meaning is ErrorMeaning.NO_MARKETING:
+        if meaning is ErrorMeaning.NO_MARKETING and not parcel.leaves_no_row:
             async with self._database.write() as tx:
                 await addresses.set_no_marketing(tx, NAME, parcel.address, no_marketing=True)
         return self._channel_error(error)

@@ -11,6 +11,8 @@ from bot.channels.text import clean
 from bot.channels.whatsapp.phone import canonical
 
 NAME = "whatsapp"
+UNRECORDED = "unrecorded"
+"""What Meta returns with the receipts of a message that leaves no row: they are ignored, as they would be rows too."""
 MAX_LABEL = 200  # characters
 MAX_UNIX_SECONDS = 253_402_300_799  # the year 9999
 MESSAGING_LIMIT = re.compile(r"(?:TIER_)?(?:(UNLIMITED|-1)|([0-9]{1,9})(K?))")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.channels.channel import Refused
+from bot.channels.whatsapp.fields import UNRECORDED
 from handlers.message import (
     BOLD,
     ITALIC,
@@ -94,7 +95,8 @@ def _addressed(parcel: Parcel, kind: str, content: Mapping[str, Any]) -> Body:
         "type": kind,
         kind: content,
     }
-    return body | ({"biz_opaque_callback_data": str(parcel.number)} if parcel.number else {})
+    tracker = UNRECORDED if parcel.leaves_no_row else str(parcel.number or "")
+    return body | ({"biz_opaque_callback_data": tracker} if tracker else {})
 
 
 def _reply_buttons(text: str, shown: Sequence[RenderedButton]) -> Body:

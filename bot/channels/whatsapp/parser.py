@@ -24,6 +24,7 @@ from bot.channels.webhook import NO_KEY
 from bot.channels.whatsapp.errors import error_meaning
 from bot.channels.whatsapp.fields import (
     NAME,
+    UNRECORDED,
     USER_ID,
     Contacts,
     digest_of,
@@ -282,7 +283,8 @@ def _receipt(raw: dict[str, Any], _: _Change, __: int) -> Receipt | None:
     status, ref = raw.get("status"), text_of(raw.get("id"))
     if not isinstance(status, str) or not ref:
         raise UnreadablePayload("no status" if ref else "no id")
-    if raw.get("recipient_type") == "group" or status not in _STATUSES:
+    is_unrecorded = raw.get("biz_opaque_callback_data") == UNRECORDED
+    if is_unrecorded or raw.get("recipient_type") == "group" or status not in _STATUSES:
         return None
     errors = (error.get("code") for error in items_of(raw, "errors") if isinstance(error, dict))
     codes = [number_of(code) for code in errors if text_of(code).isdecimal()]

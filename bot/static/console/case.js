@@ -3,12 +3,13 @@
 import { utf8 } from "../sealing/canonical.js";
 import { text as decodeText } from "../sealing/encoding.js";
 import { draftInfo, openDraft, sealDraft } from "../sealing/keys.js";
+import { caseOf } from "../sealing/threads.js";
 import { extended, openCase, postLetter, remembered, sealed } from "./casefile.js";
 import { explain, isStopped } from "./findings.js";
 import { handOver, names, readersAround, rememberHanded } from "./handing.js";
 import { letterElements } from "./letters.js";
 import { entryOf } from "./notebook.js";
-import { $, announce, busy, main, phrase, show, showMessage, UserError, verifying } from "./page.js";
+import { $, announce, busy, main, phrase, show, showMessage, UserError, verifying, whileHere } from "./page.js";
 import { recipients, showRecipients } from "./recipients.js";
 import { withKeys } from "./signin.js";
 import { checkClock, isInForce, refresh, remember } from "./trust.js";
@@ -58,7 +59,7 @@ async function open() {
   showMessage($("#says"));
   try {
     const chain = await refresh();
-    opened = await openCase(caseId(), chain, entryOf(caseId()));
+    opened = await whileHere(() => openCase(caseId(), chain, entryOf(caseId())));
     explain(caseId());
     render(chain);
     await restoreDraft();
@@ -91,9 +92,11 @@ function renderReaders(chain, isStoppedHere) {
 }
 
 // The letters stay on the page even if what was seen of them could not be stored.
-async function rememberOpened(chain) {
+const rememberOpened = (chain) => storing(remember(remembered(opened, chain)));
+
+async function storing(work) {
   try {
-    await remember(remembered(opened, chain));
+    await whileHere(() => work);
   } catch (error) {
     showMessage($("#says"), error.key?.startsWith("altered") ? error.key : "notebook_unsaved");
   }
@@ -127,15 +130,20 @@ function send(event) {
     const chain = await refresh();
     checkClock();
     if (isStopped(caseId())) throw new UserError("stopped");
-    const answer = await sealed(opened, chain, { kind: "answer", text }, await isInForce());
-    await postLetter(caseId(), answer);
+    const answered = await whileHere(() => answer(opened, chain, text));
     $("#text").value = "";
-    opened = await extended(opened, chain, answer, text);
+    opened = answered;
     render(chain);
     showSent("sent");
     $(".facts .mark")?.remove();
     await rememberOpened(chain);
   });
+}
+
+async function answer(before, chain, text) {
+  const letter = await sealed(before, chain, { kind: "answer", text }, await isInForce());
+  await postLetter(caseOf(before.thread), letter);
+  return extended(before, chain, letter, text);
 }
 
 function showSent(key) {
@@ -153,7 +161,8 @@ function give(event, leaves) {
   busy(form, $(".says", form), async () => {
     const wanted = { to: recipients(form), leaves, text: $("textarea", form).value.trim() };
     if (!leaves && !wanted.to.length) throw new UserError("hand_nobody");
-    const handed = await handOver(caseId(), wanted, await refresh(), opened);
+    const chain = await refresh();
+    const handed = await whileHere(() => handOver(caseId(), wanted, chain, opened));
     if (handed) await showHanded(handed, leaves);
   });
 }
@@ -167,9 +176,5 @@ async function showHanded(handed, leaves) {
     $(form).closest("details").open = false;
   }
   showSent(leaves ? "recused" : "handed");
-  try {
-    await rememberHanded(handed, leaves);
-  } catch (error) {
-    showMessage($("#says"), error.key?.startsWith("altered") ? error.key : "notebook_unsaved");
-  }
+  await storing(rememberHanded(handed, leaves));
 }

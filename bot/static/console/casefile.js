@@ -79,12 +79,15 @@ export async function extended(opened, chain, { letter, key }, text) {
 
 // Posts a sealed letter: nothing is stored where it is refused.
 export async function postLetter(caseId, { letter, access, bell }) {
-  const { status, body } = await post(`/console/cases/${caseId}/letters`, { letter, access, bell });
+  const { status, body } = await post(`/console/cases/${caseId}/letters`, { letter, access, bell }).catch((error) => {
+    throw error.key === "later" ? new UserError("letters_later") : error;
+  });
   if (status !== 201) throw refusal(body?.error);
 }
 
 // Why a letter was not taken: each reason of the server has its own sentence.
 function refusal(error) {
-  const known = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock" };
+  const reasons = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock" };
+  const known = { ...reasons, later: "letters_later", full: "letters_full" };
   return new UserError(known[error] ?? "failed");
 }

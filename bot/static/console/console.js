@@ -15,6 +15,8 @@ import { departed, forgetDepartures, showDepartures } from "./departures.js";
 import * as handover from "./handover.js";
 import * as readers from "./keys.js";
 import * as lost from "./lost.js";
+import { copyAddress, refuseInside } from "./inside.js";
+import { guardMarkup } from "./markup.js";
 import * as recovery from "./recovery.js";
 import * as signin from "./signin.js";
 import * as signup from "./signup.js";
@@ -37,6 +39,7 @@ const PAGES = {
   recovery: recovery.wire,
 };
 
+guardMarkup();
 let wired = null;
 
 function wire() {
@@ -44,6 +47,7 @@ function wire() {
   const isFirst = wired === null;
   wired = main();
   document.documentElement.lang = wired.dataset.language;
+  if (refuseInside()) return;
   if (!isFirst) $("#page h1")?.focus();
   const { officer } = wired.dataset;
   if (officer && keys() && keys().id !== officer) lock(); // another officer has signed in meanwhile
@@ -99,12 +103,13 @@ document.addEventListener("click", (event) => {
   if (action === "departed") acknowledgeDepartures();
   if (action === "confirm-unit") confirm();
   if (action === "signout") signOut();
+  if (action === "copy-address") copyAddress();
   if (action === "print") window.print();
 });
 
 document.addEventListener("change", (event) => {
   const { shows } = event.target.dataset;
-  if (shows) document.getElementById(shows).type = event.target.checked ? "text" : "password";
+  if (shows) document.getElementById(shows).classList.toggle("shown", event.target.checked);
 });
 
 document.addEventListener("console:locked", () => {

@@ -13,6 +13,7 @@ import {
 import { signsNext } from "./keys.js";
 import {
   $, busy, filled, main, phrase, post, readable, show, showMessage, showVerified, UserError, verifying,
+  whileHere,
 } from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, refresh, today } from "./trust.js";
@@ -52,7 +53,7 @@ const showState = () =>
 function act(event, alert, work) {
   event.preventDefault();
   busy(event.target, alert, async () => {
-    await work(event.target);
+    await whileHere(() => work(event.target));
     $("#again").click();
   });
 }

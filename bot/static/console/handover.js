@@ -9,7 +9,7 @@ import { chain, refresh } from "./trust.js";
 import { keys } from "./vault.js";
 
 // What may be wrong with one case alone; anything else would meet the next one too, and stops the run.
-const OF_ONE = ["altered_thread", "wrong_key", "stopped", "refused", "hand_excluded", "hand_alone", "news_meanwhile", "failed"];
+const OF_ONE = ["altered_thread", "wrong_key", "stopped", "refused", "hand_excluded", "hand_alone", "news_meanwhile", "letters_later", "failed"];
 
 let isStopping = false;
 

@@ -6,7 +6,7 @@ import { JOIN, prove, spokenFingerprint } from "../sealing/readers.js";
 import { verify } from "../sealing/signatures.js";
 import { noteOwnList } from "./changes.js";
 import {
-  $, busy, filled, main, phrase, post, readable, show, showMessage, showVerified, UserError, verifying,
+  $, busy, filled, main, phrase, post, readable, show, showMessage, showVerified, UserError, verifying, whileHere,
 } from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, isInForce, refresh, today } from "./trust.js";
@@ -165,7 +165,7 @@ async function signNext(changes, suspended = []) {
 function act(event, work) {
   event.preventDefault();
   busy(event.target, $("#says"), async () => {
-    await work();
+    await whileHere(work);
     $("#again").click();
   });
 }

@@ -53,15 +53,25 @@ export async function busy(form, alert, work) {
   }
 }
 
-// Shows what `work` verified, or why not. An officer may have left the page meanwhile: the next one is never touched.
-export async function showVerified(work) {
-  const [section, says] = [$("#verified"), $("#says")];
+// Pages follow each other in one document: `work` of a page that was left meanwhile ends here, whatever its outcome, so
+// that it shows nothing on the next page and moves on from none.
+export async function whileHere(work) {
+  const page = main();
   try {
-    await work();
-    show(section, true);
+    return await work();
+  } finally {
+    if (main() !== page) await new Promise(() => {});
+  }
+}
+
+// Shows what `work` verified, or why not.
+export async function showVerified(work) {
+  try {
+    await whileHere(work);
+    show($("#verified"), true);
   } catch (error) {
-    show(section, false);
-    showMessage(says, error.key ?? "failed");
+    show($("#verified"), false);
+    showMessage($("#says"), error.key ?? "failed");
   }
 }
 
@@ -86,6 +96,8 @@ export async function verifying(key, work) {
   }
 }
 
+const WANTED = ["factor", "enrolment"]; // what is still to be shown, or made, besides right words
+
 // Returns { status, body }; body is null unless JSON. Throws UserError when offline, when the session has ended or is
 // another officer's by now, and when there were too many attempts. `officer` is whom the page was made for, if anyone.
 async function request(path, { headers, ...options }) {
@@ -100,7 +112,7 @@ async function request(path, { headers, ...options }) {
   const { status } = response;
   const holdsJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
   const body = holdsJson ? await response.json() : null;
-  if (status === 401 && body?.error !== "factor") throw new UserError("session_over");
+  if (status === 401 && !WANTED.includes(body?.error)) throw new UserError("session_over");
   if (status === 409 && body?.error === "officer") throw new UserError("other_officer");
   if (status === 429) throw new UserError("later", { at: momentIn(Number(response.headers.get("Retry-After"))) });
   return { status, body };

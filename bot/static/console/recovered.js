@@ -53,7 +53,7 @@ async function handOver(hand, { case: caseId, letters, access }) {
   const written = await sealed(hand, thread, key);
   const { status, body } = await post("/console/recovery/letters", { ...hand.authority, ...written, bell: contents[0].bell });
   if (status === 201) return "handed";
-  throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock" }[body?.error] ?? "failed");
+  throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock", later: "letters_later" }[body?.error] ?? "failed");
 }
 
 async function sealed({ chain, to, recovery, keys }, thread, key) {

@@ -10,7 +10,9 @@ import { prove, spokenFingerprint } from "../sealing/readers.js";
 import { newReadingPair, newSigningPair } from "../sealing/signatures.js";
 import { drawWords, newId, newRecoveryCode, random, supported } from "../sealing/words.js";
 import { codeSecrets } from "./credentials.js";
+import { offerFactor } from "./factor.js";
 import { $, busy, offerDownload, phrase, post, show, showMessage, UserError, verifying } from "./page.js";
+import { checkFactor } from "./refusals.js";
 import { checkClock, today } from "./trust.js";
 import { adoptCommand, firstList, newRecovery, recoveryKey } from "./unit.js";
 import { officerSecrets } from "./vault.js";
@@ -34,7 +36,10 @@ export async function wire() {
   const actions = { begin, written: askForTwoWords, back: () => showStep("words") };
   for (const [name, action] of Object.entries(actions)) $(`[data-action="${name}"]`).addEventListener("click", action);
   $("#check").addEventListener("submit", check);
-  $("#finish").addEventListener("submit", finish);
+  $("#finish").addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(event.target, $("#finish-says"), finish);
+  });
 }
 
 // Who is invited, with the unit's lists verified by the pin of the link. The very first officer finds no lists, and
@@ -97,7 +102,7 @@ function check(event) {
     if (!isRight) throw new UserError("words_differ");
     signup.posted ??= await account();
     if (signup.reads) offerCode();
-    else await send();
+    else await finish();
   });
 }
 
@@ -155,13 +160,15 @@ function offerCode() {
   showStep("recovery");
 }
 
-function finish(event) {
-  event.preventDefault();
-  busy(event.target, $("#finish-says"), send);
+// Before anything is stored the second factor is made; a trial does without.
+async function finish() {
+  if (signup.offer) offerFactor(signup.offer, send);
+  else await send();
 }
 
-async function send() {
-  const { status, body } = await post("/console/signup", signup.posted);
+async function send(enrolment) {
+  const { status, body } = await post("/console/signup", { ...signup.posted, enrolment });
+  checkFactor(body);
   if (status === 409) throw new UserError(body.error === "token" ? "invite_refused" : "keys_refused");
   if (status !== 201) throw new UserError("failed");
   history.replaceState(null, "", location.pathname + location.search);

@@ -3,7 +3,7 @@
 import { sealUnitKey } from "../sealing/keys.js";
 import { checkNext, parseList, unitFingerprint } from "../sealing/lists.js";
 import { newSigningPair } from "../sealing/signatures.js";
-import { $, busy, main, post, readable, show, showVerified, UserError, verifying } from "./page.js";
+import { $, busy, main, post, readable, show, showVerified, UserError, verifying, whileHere } from "./page.js";
 import { withKeys } from "./signin.js";
 import { checkClock, refresh, today } from "./trust.js";
 import { nextUnitList, succeedCommand } from "./unit.js";
@@ -51,16 +51,20 @@ async function showWaiting(next) {
 function succeed(event) {
   event.preventDefault();
   busy(event.target, $("#make-says"), async () => {
-    const chain = await refresh();
-    checkClock();
-    const { id, reading, unitKey } = keys();
-    if (unitKey?.point !== chain.newest.unit) throw new UserError("keys_meanwhile");
-    const next = await newSigningPair();
-    const signed = await verifying("altered_list", () => nextUnitList(unitKey, next, chain, today()));
-    const sealed = await sealUnitKey(next, id, reading.point);
-    const { status } = await post("/console/succession", { ...signed, unit_key: sealed });
-    if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
-    await holdUnitKey(sealed, next.point);
+    await whileHere(makeNext);
     $("#again").click();
   });
+}
+
+async function makeNext() {
+  const chain = await refresh();
+  checkClock();
+  const { id, reading, unitKey } = keys();
+  if (unitKey?.point !== chain.newest.unit) throw new UserError("keys_meanwhile");
+  const next = await newSigningPair();
+  const signed = await verifying("altered_list", () => nextUnitList(unitKey, next, chain, today()));
+  const sealed = await sealUnitKey(next, id, reading.point);
+  const { status } = await post("/console/succession", { ...signed, unit_key: sealed });
+  if (status !== 201) throw new UserError(status === 409 ? "keys_meanwhile" : "failed");
+  await holdUnitKey(sealed, next.point);
 }

@@ -11,7 +11,7 @@ import { unexplained } from "./departures.js";
 import { note } from "./findings.js";
 import { floorOf, raiseFloor } from "./floor.js";
 import { notebook, save, saveUnit } from "./notebook.js";
-import { get, UserError, verifying } from "./page.js";
+import { get, UserError, verifying, whileHere } from "./page.js";
 import { keys } from "./vault.js";
 
 let newest = null; // the chain of lists as it was last verified
@@ -22,8 +22,12 @@ document.addEventListener("console:locked", () => (newest = null));
 export const chain = () => newest;
 export const today = () => localDay(new Date());
 
-// Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain.
-export async function refresh() {
+// Verifies what the server shows now, notes findings, and remembers a newer list; returns the chain. Work of a page that
+// was left meanwhile ends here.
+export const refresh = () => whileHere(verifyNow);
+
+// The same, for what goes on whatever page is in view.
+export async function verifyNow() {
   const { heads, lists } = await walkLists(confirmUnit);
   await verifying("altered_own", () => checkOwnKeys(newest));
   raiseFloor(keys().id, { version: notebook().version, serial: newest.serial });

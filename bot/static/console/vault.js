@@ -8,6 +8,7 @@ import { openUnitKey } from "../sealing/keys.js";
 import { importReadingKey, importSigningKey } from "../sealing/signatures.js";
 import { noteFailures } from "./failures.js";
 import { get, main, post, UserError, verifying } from "./page.js";
+import { checkFactor } from "./refusals.js";
 import { tellSignedIn } from "./tabs.js";
 
 const PULSE = 4 * 60 * 1000; // ms between requests that keep the session of an active tab from expiring
@@ -29,12 +30,15 @@ export async function officerSecrets(words, salt) {
 }
 
 // Signs in and unwraps the keys; returns the server's response. The words go only into the key derivation in this tab:
-// they are neither stored nor sent. Officers who read no queries have no keys.
-export async function unlock(email, words) {
+// they are neither stored nor sent. Officers who read no queries have no keys. `shown` is what shows the second factor;
+// where it is missing the response has status 401, and nothing was opened.
+export async function unlock(email, words, shown = {}) {
   const begun = await post("/console/signin/begin", { email });
   if (begun.status !== 200) throw new UserError("failed");
   const { auth, wrap } = await officerSecrets(words, begun.body.salt);
-  const { status, body } = await post("/console/signin", { email, auth });
+  const { status, body } = await post("/console/signin", { email, auth, ...shown });
+  if (status === 401) return { wanted: body };
+  checkFactor(body);
   if (status !== 200) throw new UserError(body?.error === "signin" ? "wrong_words" : "failed");
   main().dataset.officer = body.id;
   tellSignedIn(body.id);

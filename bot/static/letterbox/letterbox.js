@@ -1,7 +1,7 @@
 // The letterbox's entry script: texts are sealed before they leave this browser, for the readers that the unit signed.
 
-import { supported } from "../sealing/words.js";
-import { $, request, setLanguage, show, showAltered, showClosed } from "./page.js";
+import { insideApp, supported } from "../sealing/words.js";
+import { $, request, setLanguage, show, showAltered, showClosed, showPhrase } from "./page.js";
 import * as thread from "./thread.js";
 import { expectUnit } from "./trust.js";
 import * as write from "./write.js";
@@ -22,6 +22,10 @@ async function begin() {
   const link = linkData();
   show("loading");
   await setLanguage(link.language);
+  if (insideApp()) {
+    $("address").value = location.href;
+    return show("inside");
+  }
   if (!supported()) return show("unsupported");
   expectUnit(link.unit);
   if (!link.token) return show("start");
@@ -47,6 +51,11 @@ function showRefusal({ kind, reason }) {
 for (const button of document.querySelectorAll("[data-choose]")) {
   button.addEventListener("click", () => setLanguage(button.dataset.choose));
 }
+// Where copying is refused the address stays selected, to be copied by hand.
+$("copy").addEventListener("click", () => {
+  $("address").select();
+  showPhrase("copied", document.execCommand("copy") ? "inside_copied" : "");
+});
 $("languages").hidden = false;
 for (const button of document.querySelectorAll("[data-retry]")) button.addEventListener("click", begin);
 // A link pasted into an open page starts it again, unless something is unsent or its words are still on the screen.

@@ -62,10 +62,13 @@ export const textIn = (said, chosen = language()) =>
   typeof said === "string" ? said : said.querySelector(`[lang=${chosen}]`).textContent;
 export const textOf = (key) => textIn(phrase(key));
 
-export const longDay = (day) => (language) =>
-  new Intl.DateTimeFormat(language === "en" ? "en" : "es-MX", { dateStyle: "long", timeZone: "UTC" }).format(
-    new Date(day + "T12:00:00Z"),
-  );
+const written = (moment, options) => (language) =>
+  new Intl.DateTimeFormat(language === "en" ? "en" : "es-MX", { dateStyle: "long", ...options }).format(new Date(moment));
+
+export const longDay = (day) => written(day + "T12:00:00Z", { timeZone: "UTC" });
+
+// What a refusal names besides: of one that holds for a while only, the moment from which it no longer does.
+export const valuesOf = ({ at }) => (at ? { at: written(at, { timeStyle: "short" }) } : {});
 
 // Puts a phrase into the element; without a key, clears it.
 export function showPhrase(id, key = "", values = {}) {

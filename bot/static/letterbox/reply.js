@@ -7,7 +7,7 @@ import { ASKER } from "../sealing/fields.js";
 import { isOfficer } from "../sealing/lists.js";
 import { sealBox } from "./box.js";
 import { OPEN_CASE, chosen, focusChoice } from "./choice.js";
-import { $, request, showAltered, showPhrase, textOf } from "./page.js";
+import { $, request, showAltered, showPhrase, textOf, valuesOf } from "./page.js";
 import { standing } from "./reading.js";
 import { sealNext } from "./seal.js";
 import { notInForce } from "./trust.js";
@@ -63,8 +63,8 @@ export async function send(open, reload, sent = REPLY, isRetry = false) {
   if (status === 201) return showSent(sent, await reload());
   if (STALE.includes(content.error)) return meetNewer(open, reload, sent, content.error, isRetry);
   const closed = content.reason ? "error_closed" : "reply_closed"; // the whole letterbox, or this case
-  const known = { closed, day: "error_day", size: "error_size" };
-  return fail(sent, status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server");
+  const known = { closed, day: "error_day", size: "error_size", later: "error_later", full: "reply_full" };
+  return fail(sent, status === 0 || status >= 500 ? "error_network" : known[content.error] || "error_server", valuesOf(content));
 }
 
 // The letter with its rows of access and the next version of the box, all made for this one request.
@@ -90,7 +90,7 @@ function showUnsealed(sent, error) {
 // newer, another device kept a newer box, and the letter is sealed once more.
 async function meetNewer({ thread }, reload, sent, error, isRetry) {
   const { open, problem } = await reload();
-  if (problem) return fail(sent, problem);
+  if (problem) return fail(sent, ...problem);
   if (!open) return undefined;
   const known = thread.letters.length;
   if (sent.hasArrived(open, known)) return showSent(sent, { open });
@@ -99,13 +99,13 @@ async function meetNewer({ thread }, reload, sent, error, isRetry) {
   return fail(sent, error === "keys" ? "reply_keys" : "error_server");
 }
 
-function showSent(sent, { open, problem = "" }) {
+function showSent(sent, { open, problem = null }) {
   sent.clear();
   if (open) showPhrase(sent.form + "-done", sent.form + "_sent");
-  if (problem) fail(sent, problem);
+  if (problem) fail(sent, ...problem);
 }
 
-function fail(sent, key) {
-  showPhrase(sent.form + "-error", key);
+function fail(sent, key, values = {}) {
+  showPhrase(sent.form + "-error", key, values);
   sent.focus();
 }

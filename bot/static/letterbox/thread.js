@@ -10,7 +10,7 @@ import { caseOf, checkSeen, checkThread, openThread } from "../sealing/threads.j
 import { knownWords } from "../sealing/words.js";
 import { openBox, ownKeys, sealBox, secretsOf } from "./box.js";
 import { OPEN_CASE, hasChanges } from "./choice.js";
-import { $, busy, request, show, showAltered, showPhrase } from "./page.js";
+import { $, busy, request, show, showAltered, showPhrase, valuesOf } from "./page.js";
 import { download, render } from "./reading.js";
 import * as reply from "./reply.js";
 import { listForReading } from "./trust.js";
@@ -50,8 +50,8 @@ async function openWithWords() {
   const problem = wordProblem(typed.split(" ").filter(Boolean));
   if (problem) return refuse(...problem);
   forget();
-  const key = await load(await secretsOf(typed));
-  if (key) return refuse(key);
+  const unfetched = await load(await secretsOf(typed));
+  if (unfetched) return refuse(...unfetched);
   $("words").value = "";
   return open && show("thread");
 }
@@ -68,21 +68,22 @@ function wordProblem(typed) {
   return word ? ["words_unknown", { word }] : null;
 }
 
-// Fetches and opens the thread; returns the phrase key of an error, or "". A thread that does not verify is never shown.
+// Fetches and opens the thread; returns [phrase key, values] of an error, or null. One that does not verify is never shown.
 async function load(secrets) {
   const { status, content } = await request("/c/thread", { locator: secrets.locator });
-  if (status === 404) return "words_none";
-  if (status !== 200 && content.error !== "altered") return "error_fetch";
+  if (status === 404) return ["words_none"];
+  if (status === 429) return ["error_later", valuesOf(content)];
+  if (status !== 200 && content.error !== "altered") return ["error_fetch"];
   try {
     open = await verified(secrets, content, open);
     render(open, content, hasUnsentText());
   } catch (error) {
     open = null;
     showUnopened(error);
-    return "";
+    return null;
   }
   open.kept = keepSeen(open).catch(() => {});
-  return "";
+  return null;
 }
 
 // Loads the open case once more, for a reply that met something newer; returns it (null: it does not verify) and an error.

@@ -9,7 +9,7 @@ import { bell } from "../sealing/tokens.js";
 import { drawWords, locatorHash, newId } from "../sealing/words.js";
 import { sealBox, secretsOf } from "./box.js";
 import { chosen, focusChoice, offer } from "./choice.js";
-import { $, busy, element, longDay, phrase, request, show, showAltered, showPhrase } from "./page.js";
+import { $, busy, element, longDay, phrase, request, show, showAltered, showPhrase, valuesOf } from "./page.js";
 import { sealNext } from "./seal.js";
 import { listForWriting } from "./trust.js";
 
@@ -47,8 +47,8 @@ export function addListeners() {
   $("check-words").addEventListener("submit", checkWords);
 }
 
-const fail = (key, field = "text") => {
-  showPhrase("letter-error", key);
+const fail = (key, field = "text", values = {}) => {
+  showPhrase("letter-error", key, values);
   $(field).focus();
 };
 
@@ -84,8 +84,8 @@ async function post(body) {
   }
   if (content.error === "token" && (await hasArrived())) return;
   if (content.error === "keys" && !(await areReadersTheSame())) return;
-  const known = { token: "error_token", keys: "error_keys", day: "error_day", closed: "error_closed", size: "error_size" };
-  fail(known[content.error] || "error_server");
+  const known = { token: "error_token", keys: "error_keys", day: "error_day", closed: "error_closed", size: "error_size", later: "error_later" };
+  fail(known[content.error] || "error_server", "text", valuesOf(content));
 }
 
 // Whether the newest list is the one on the page; if not, shows it or why it cannot be used, and nothing is sent.

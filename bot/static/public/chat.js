@@ -16,10 +16,13 @@ let awaitsReply = false;
 
 // ---- the transcript
 
-function elementOf(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html.trim();
-  return template.content.firstElementChild;
+// Builds an element from its name, its attributes, and its texts and elements. No text is read as markup: the browser
+// refuses that on this page.
+function elementOf([name, attributes, ...content]) {
+  const element = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
+  element.append(...content.map((part) => (typeof part === "string" ? part : elementOf(part))));
+  return element;
 }
 
 // Inserts a bubble or replaces its older revision; returns whether it is new.
@@ -47,8 +50,8 @@ function applyChanges(changes) {
   }
   let scrollsToEnd = isAtEnd();
   let newest = null;
-  for (const { html } of changes.bubbles) {
-    const fresh = elementOf(html);
+  for (const { tree } of changes.bubbles) {
+    const fresh = elementOf(tree);
     const isReply = fresh.classList.contains("said");
     if (isReply) showTyping(false);
     // An edit further up does not scroll the page; a new message does if the user is at the end or waits for a reply.
@@ -129,7 +132,7 @@ async function send(form, pressed) {
     }
     resetForm(form);
     awaitsReply = true;
-    if (!changes.bubbles.some(({ html }) => elementOf(html).classList.contains("said"))) showTyping(true);
+    if (!changes.bubbles.some(({ tree }) => elementOf(tree).classList.contains("said"))) showTyping(true);
     applyChanges(changes);
   } catch {
     errorMessage.textContent = page.dataset.offline;
@@ -175,6 +178,7 @@ document.addEventListener("click", (event) => {
 function listen() {
   const events = new EventSource(`/chat/events?after=${revision}`);
   events.addEventListener("message", (event) => applyChanges(JSON.parse(event.data)));
+  events.addEventListener("news", () => (document.getElementById("news").hidden = false));
   events.addEventListener("error", () => {
     // The browser reconnects by itself unless the server refused the stream; then try again in ten seconds.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 10000);

@@ -1,4 +1,4 @@
-// What people write down: words drawn from the list, and recovery codes; and whether this browser can seal at all.
+// What people write down: words drawn from the list, and recovery codes; and whether to seal in this browser at all.
 
 import { normalise } from "./boxes.js";
 import { decode, encode, sha256 } from "./canonical.js";
@@ -10,6 +10,12 @@ const CODE_ALPHABET = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"; // no I, L, O, U: they
 
 // WebCrypto exists on https and on loopback only.
 export const supported = () => Boolean(globalThis.isSecureContext && globalThis.crypto?.subtle);
+
+// Whether this is not a browser but a window of another application, which could read the page: Telegram puts objects into
+// it, others name themselves, and Android's own WebView says `wv`. What hides itself is not found.
+export const insideApp = () =>
+  ["TelegramWebview", "TelegramWebviewProxy", "TelegramWebviewProxyProto"].some((name) => name in globalThis) ||
+  /; wv\)|WhatsApp|Instagram|\bFB[A_]|MicroMessenger/.test(navigator.userAgent);
 
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));
 export const newId = () => encode(random(16));

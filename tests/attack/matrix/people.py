@@ -83,7 +83,7 @@ class Officer(Person):
         row = {**account.row(unit, is_head=False), "email": f"{account.id}@ueipci.example"}
         async with host.box.database.write() as tx:
             await tx.execute(insert(schema.officers).values(row))
-            token = await sessions.begin(tx, SECRET.session, account.id, "", host.box.now)
+            token = await sessions.begin(tx, SECRET.session, account.id, "totp", host.box.now)
         self.accounts.append((account, session_headers(token)))
         pairs = pairs_of(account.officer.reading, account.officer.signing)
         self.holds |= Holdings({account.wrapping, account.notebook}, pairs)
@@ -199,7 +199,7 @@ class Staff(Person):
         row |= {"role": self.role, "salt": officer_id, "auth_hash": "-"}
         async with host.box.database.write() as tx:
             await tx.execute(insert(schema.officers).values(row))
-            self.headers = session_headers(await sessions.begin(tx, SECRET.session, officer_id, "", host.box.now))
+            self.headers = session_headers(await sessions.begin(tx, SECRET.session, officer_id, "totp", host.box.now))
         self.holds |= Holdings({auth})
 
     async def open(self, host: Host, case: str, chain: Chain) -> Opened:

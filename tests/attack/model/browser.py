@@ -114,7 +114,7 @@ async def open_case(
     With `is_restored` the officer confirms a restore where the page asks for that.
     """
     async with box.database.write() as tx:
-        token = await sessions.begin(tx, SECRET.session, account.id, "", box.now)
+        token = await sessions.begin(tx, SECRET.session, account.id, "totp", box.now)
     where: Any = {"name": site.SESSION_COOKIE, "value": token, "domain": "127.0.0.1", "path": site.PATH}
     await page.context.add_cookies([where])
     await page.goto(f"{box.url}{site.PATH}/cases/{case}")

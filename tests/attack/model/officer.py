@@ -92,7 +92,7 @@ class OfficerPage:
             known = await officers.credentials(tx, account.email)
             if known is None or known.bundle is None:
                 raise NotShown("no account")
-            headers = session_headers(await sessions.begin(tx, SECRET.session, known.officer.id, "", self.box.now))
+            headers = session_headers(await sessions.begin(tx, SECRET.session, known.officer.id, "totp", self.box.now))
         boxes.unwrap_officer(account.wrapping, known.bundle, account.id, "words")
         if known.notebook is None or known.notebook.version < floor.version:
             raise Altered("notebook.version")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from storage import schema
-from storage.confidential import officers, sessions
+from storage.confidential import factors, officers, sessions
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import canonical
 from storage.database import Transaction, open_database
@@ -77,6 +77,29 @@ def test_who_is_removed_is_signed_out_at_once_and_let_in_no_more(integra: Integr
 
     write(tmp_path, look)
     assert error_line(integra("officer", "remove", "x@y.example")).startswith("x@y.example: no such officer")
+
+
+def test_who_lost_the_second_factor_is_signed_out_and_makes_another(integra: Integra, tmp_path: Path) -> None:
+    migrated(integra, tmp_path)
+    write(tmp_path, sign_up_beto)
+
+    async def add(tx: Transaction) -> None:
+        (beto,) = await officers.all_officers(tx)
+        await factors.add(tx, beto.id, factors.Kind.TOTP, "sealed", 0, TODAY)
+
+    write(tmp_path, add)
+    reset = integra("officer", "reset-factor", BETO.upper())
+    assert reset.out == "Beto is signed out and makes another second factor at the next sign-in, which says so.\n"
+
+    async def look(tx: Transaction) -> None:
+        assert await states(tx) == [(BETO, "active")]
+        for table in ("sessions", "factors"):
+            assert await tx.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+        assert await tx.scalar(text("SELECT verb FROM ledger")) == "reset-factor"
+
+    write(tmp_path, look)
+    unknown = error_line(integra("officer", "reset-factor", "x@y.example"))
+    assert unknown.startswith("x@y.example: no officer who can sign in")
 
 
 def test_an_officer_on_the_list_still_reads_new_queries_until_a_list_ends_them(

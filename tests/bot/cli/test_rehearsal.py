@@ -1,9 +1,12 @@
 """`integra tick`: far moments are refused, or rehearsed on a copy that leaves nothing behind."""
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
+import termios
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,6 +92,37 @@ class Installation:
         """All files of the installation, with what they hold; those of an open SQLite file count by their names."""
         found = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
         return {name: b"" if name.startswith("integra.db-") else path.read_bytes() for name, path in found.items()}
+
+
+class HeldKey:
+    """A key whose reader waits in the middle of its work, until the block ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._content = path, path.read_bytes()
+        self._writer: int | None = None
+
+    def __enter__(self) -> "HeldKey":
+        self._path.unlink()
+        os.mkfifo(self._path, 0o600)
+        return self
+
+    def wait_for_reader(self, command: Command) -> None:
+        """Return once the command has read a part of the key, and waits for the rest."""
+        while self._writer is None:
+            assert command.process.poll() is None
+            with suppress(OSError):  # a pipe that has no reader yet
+                self._writer = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+            os.sched_yield()
+        os.write(self._writer, self._content[:16])
+        while fcntl.ioctl(self._writer, termios.FIONREAD, bytes(4)) != bytes(4):
+            assert command.process.poll() is None
+            os.sched_yield()
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            with suppress(BrokenPipeError):  # a signal may have ended the reader
+                os.write(self._writer, self._content[16:])
+            os.close(self._writer)
 
 
 @pytest.fixture
@@ -184,11 +218,11 @@ async def test_far_moments_are_refused_without_a_rehearsal(installation: Install
 )
 async def test_a_rehearsal_that_is_ended_removes_its_copy(installation: Installation, number: signal.Signals) -> None:
     rows = await installation.dump()
-    command = installation.command("--rehearse", "--at", YEAR_AHEAD)
-    while not list(installation.temporary.rglob("copy.db")):
-        assert command.process.poll() is None
-        os.sched_yield()
-    command.process.send_signal(number)
+    with HeldKey(installation.folder / "secrets" / "inbox") as key:
+        command = installation.command("--rehearse", "--at", YEAR_AHEAD)
+        key.wait_for_reader(command)
+        assert list(installation.temporary.rglob("copy.db")), "the copy is made before the keys are read"
+        command.process.send_signal(number)
     result = await asyncio.to_thread(command.result)
     assert result.code != 0
     assert "Traceback" not in result.err

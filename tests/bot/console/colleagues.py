@@ -104,7 +104,7 @@ async def desk_of(browser: Browser, office: Colleagues, officer: Keyholder) -> A
     """A browser of one officer, with a session."""
     context = await pages.new_context(browser, office.box)
     async with office.box.database.write() as tx:
-        token = await sessions.begin(tx, SECRET.session, officer.id, "", office.box.now)
+        token = await sessions.begin(tx, SECRET.session, officer.id, "totp", office.box.now)
     where: Any = {"name": site.SESSION_COOKIE, "value": token, "domain": "127.0.0.1", "path": site.PATH}
     await context.add_cookies([where])
     yield DeskTab(await context.new_page(), office, office.accounts[officer])

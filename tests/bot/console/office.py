@@ -140,10 +140,10 @@ class Office:
         async with self.database.write() as tx:
             await self.unit.publish(tx, self.trust if self.trust.folder else None)
 
-    async def signed_in(self, officer: OfficerWithKeys) -> "Desk":
+    async def signed_in(self, officer: OfficerWithKeys, factor: str = "totp") -> "Desk":
         """Open a session without a passphrase; return a client with its cookie."""
         async with self.database.write() as tx:
-            token = await sessions.begin(tx, SECRET.session, officer.id, "", self.now)
+            token = await sessions.begin(tx, SECRET.session, officer.id, factor, self.now)
         return Desk(self.address, token)
 
     async def stored_unit(self) -> StoredUnit:
@@ -173,7 +173,8 @@ class Office:
         """Send a new case as an asker's browser does, to all readers of the newest list but the excluded."""
         token = os.urandom(24)
         async with self.database.write() as tx:
-            await routes.add_link(tx, tokens.entry_row(SECRET.route, token), self.now + timedelta(hours=1))
+            expires_at = (self.now + timedelta(hours=1)).replace(minute=0, second=0)
+            await routes.add_link(tx, tokens.entry_row(SECRET.route, token), expires_at)
         asker = Asker(self.today)
         body = asker.posting(await self.stored_unit(), encode(token), text, fields, excluded)
         await self._post("/c/cases", body, 201)

@@ -1,11 +1,15 @@
 """The requests of custodians and of the officers who invite them: what the server answers, refuses and survives."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
-from storage.confidential import officers, unit_keys
+from bot.console import recovery
+from handlers.casework.recovery import USES_SHOWN
+from storage.confidential import custody, officers, unit_keys
 from storage.confidential.protocol.canonical import encode
 from storage.confidential.protocol.keys import seal_unit_key
 from tests.bot.console.office import Desk, Office, OfficerWithKeys
@@ -106,6 +110,29 @@ async def test_a_deputy_holds_the_units_key_too(office: Office, carmen: OfficerW
 async def test_without_a_recovery_key_there_is_nothing_to_open(office: Office) -> None:
     async with ClientSession() as client, client.get(office.address + "/console/recovery/boxes") as answer:
         assert (answer.status, await answer.json()) == (404, {"error": "none"})
+
+
+@pytest.mark.attack
+async def test_what_the_codes_open_is_not_given_without_end_and_does_not_grow_with_its_uses(
+    office: Office, carmen: OfficerWithKeys
+) -> None:
+    recovery_reader, three = office.unit.recovery, office.unit.custodians
+    assert recovery_reader is not None
+    signed = office.unit.custody(recovery_reader)
+    uses = [custodians.use(signed, three[1:], "unit", office.today) for _ in range(USES_SHOWN + 2)]
+    async with office.database.write() as tx:
+        stored = await custody.locked(tx, recovery_reader.id)
+        assert stored is not None
+        await custody.replace(tx, replace(stored, uses=uses))
+    assert office.app[recovery.BOXES].limit == 200
+    office.app[recovery.BOXES].limit = 1
+    async with ClientSession() as client:
+        async with client.get(office.address + "/console/recovery/boxes") as answer:
+            assert (await answer.json())["uses"] == uses[2:]
+        async with client.get(office.address + "/console/recovery/boxes") as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "3600")
+            at = (office.now + timedelta(hours=1)).isoformat()
+            assert await answer.json() == {"error": "later", "at": at}
 
 
 @pytest.mark.attack

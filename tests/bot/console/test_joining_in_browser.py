@@ -221,6 +221,7 @@ async def test_a_grant_waits_for_a_list_in_force(browser: Browser, office: Offic
 
 
 async def test_who_reads_no_queries_gets_words_but_no_keys(browser: Browser, office: Office) -> None:
+    office.trust.adopts_itself = True
     async with tab(browser, office) as lia:
         await lia.show_words(await office.invite("lia@leon.example", "Lía Paz", "author"))
         await expect(lia.page.get_by_role("heading", name="Listo")).to_be_visible()

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Browser, expect
 
+from handlers import caps
 from storage.confidential import ledger
 from storage.confidential.protocol import lists
 from tests.bot.console.office import SECRET, START, Office
@@ -147,7 +148,9 @@ async def test_a_case_that_is_clicked_the_moment_it_appears_opens_without_the_wo
         await expect(carmen.page.locator(".letter .text")).to_have_text(QUESTION)
 
 
-async def test_a_lost_connection_loses_nothing_that_was_typed(browser: Browser, office: Office) -> None:
+async def test_neither_a_lost_connection_nor_a_cap_loses_what_was_typed(
+    browser: Browser, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = await office.invite(CARMEN, "Carmen Ríos")
     async with tab(browser, office, PHONE) as carmen:
         page = carmen.page
@@ -162,6 +165,12 @@ async def test_a_lost_connection_loses_nothing_that_was_typed(browser: Browser, 
         await expect(page.locator("#answer-says")).to_contain_text("No hay conexión")
         await expect(page.get_by_label("Tu respuesta")).to_have_value(ANSWER)
         await page.context.set_offline(False)
+        for cap, most, reason in (("LETTERS_A_DAY", 0, "tantos mensajes"), ("CASE_BYTES", 1, "tamaño máximo")):
+            with monkeypatch.context() as smaller:
+                smaller.setattr(caps, cap, most)
+                await page.get_by_role("button", name="Firmar, sellar y enviar").click()
+                await expect(page.locator("#answer-says")).to_contain_text(reason)
+            await expect(page.get_by_label("Tu respuesta")).to_have_value(ANSWER)
         await page.get_by_role("button", name="Firmar, sellar y enviar").click()
         await expect(page.locator(".letter")).to_have_count(2)
 

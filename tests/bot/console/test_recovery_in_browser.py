@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 from sqlalchemy import update
 
+from bot.console import recovery
 from storage import schema
 from storage.confidential import officers
 from storage.confidential.protocol import keys
@@ -179,6 +180,11 @@ async def test_a_custody_that_is_altered_on_its_way_is_not_used(
         await route.fulfill(response=answer, json=body)
 
     async with tab(browser, office) as others:
+        office.app[recovery.BOXES].limit = 0
+        await others.go(f"/console/recovery#u={office.trust.pin()}")
+        await expect(others.page.locator("#says")).to_contain_text(re.compile(r"Después de las \d+:\d\d\b.* vuelvan"))
+        office.app[recovery.BOXES].limit = 200
+        await others.go("/console/signin")
         await others.page.route("**/console/recovery/boxes", alter)
         await others.go(f"/console/recovery#u={office.trust.pin()}")
         await expect(others.page.locator("#says")).to_contain_text("No tecleen ningún código")

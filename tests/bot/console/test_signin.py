@@ -42,7 +42,8 @@ async def open_page(office: Office, client: ClientSession, page: str = "signin")
 
 @pytest.fixture
 async def carmen(office: Office) -> OfficerWithKeys:
-    """The first officer; her auth key is known to the test."""
+    """The first officer; her auth key is known to the test, and in a trial it is enough."""
+    office.trust.adopts_itself = True
     carmen = OfficerWithKeys("", "Carmen Ríos", "carmen@ueipci.example")
     await office.enrol(carmen)
     kdf = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=64)

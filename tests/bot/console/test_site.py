@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from bot.console import site
 from bot.web.app_keys import INSTALLATION
 from bot.web.requests import MAX_BODY
-from bot.web.templating import HEADERS, STATIC, TEMPLATES
+from bot.web.templating import CONSOLE_HEADERS, STATIC, TEMPLATES
 from storage.confidential import officers
 from storage.confidential.officers import OfficerState
 from tests.bot.console.office import Office, OfficerWithKeys
@@ -80,17 +80,17 @@ async def test_every_page_answer_and_error_has_the_policy_and_is_not_cached(
     async with ClientSession(cookies=(await office.signed_in(carmen)).cookie) as client:
         for path in RESPONSES:
             async with client.get(office.address + path, allow_redirects=False) as answer:
-                assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, path
+                assert {name: answer.headers.get(name) for name in CONSOLE_HEADERS} == CONSOLE_HEADERS, path
                 found[path] = answer.status
     assert found == RESPONSES
     async with ClientSession() as stranger:
         for path in ("/console/pulse", "/console/cases/x/letters"):
             async with stranger.get(office.address + path, headers={"Accept": "application/json"}) as answer:
                 assert answer.status == 401
-                assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, path
+                assert {name: answer.headers.get(name) for name in CONSOLE_HEADERS} == CONSOLE_HEADERS, path
         async with stranger.post(office.address + "/console/signout", json={}) as answer:
             assert answer.status == 403
-            assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+            assert {name: answer.headers.get(name) for name in CONSOLE_HEADERS} == CONSOLE_HEADERS
 
 
 async def test_the_path_without_a_slash_redirects(office: Office) -> None:

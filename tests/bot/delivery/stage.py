@@ -40,6 +40,7 @@ class FakeChannel:
     def __init__(self, name: str = "telegram") -> None:
         self.name = name
         self.sent: list[str] = []
+        self.received: list[tuple[str, str]] = []  # the address and the text of each that was sent
         self.on_attempt: Callable[[], object] = list  # called at each attempt
         self.tried: list[str] = []
         self.faults: dict[str, list[Exception]] = {}
@@ -56,6 +57,7 @@ class FakeChannel:
             self.refused.set()
             raise self.faults[parcel.text].pop(0)
         self.sent.append(parcel.text)
+        self.received.append((parcel.address, parcel.text))
         if len(self.sent) == 3:
             self.sent_three.set()
         return f"ref {parcel.text}"

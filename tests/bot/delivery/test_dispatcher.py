@@ -24,7 +24,7 @@ def stage(database: Database, clock: Clock) -> Stage:
 
 
 async def test_due_deliveries_are_sent_and_their_reference_is_stored(stage: Stage) -> None:
-    await stage.add("hola")
+    await stage.add("hola", kind=DeliveryKind.NOTICE)
     await stage.add("hello", channel="webchat")
     assert await stage.dispatcher.drain() == 2
     row = await stage.row("hola")

@@ -17,6 +17,7 @@ from storage import schema
 from storage.database import Database
 from storage.people import servants
 from tests.cast import INSTITUTIONS, Clock
+from tests.opened_deliveries import opened
 
 KEY = bytes(range(32))
 INSTALLATION = Installation(
@@ -69,9 +70,10 @@ async def _enrol(inbox: Inbox, worker: UpdateWorker, database: Database, library
 
 
 async def _rows(database: Database) -> str:
-    """Every row of every table."""
+    """Every row of every table, and what the encrypted bodies of deliveries say."""
     found = []
     async with database.read() as tx:
         for table in schema.metadata.sorted_tables:
             found += [f"{table.name} {tuple(row)!r}" for row in await tx.execute(select(table))]
+        found += [f"opened {row!r}" for row in await opened(tx)]
     return "\n".join(found)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -117,9 +118,9 @@ async def test_nothing_is_lost_when_a_failing_handler_is_fixed_in_time(
 ) -> None:
     fail = updates.fail
 
-    async def fail_and_fix(tx: Transaction, update_id: int, fault: str) -> bool:
+    async def fail_and_fix(tx: Transaction, now: datetime, update_id: int, fault: str) -> bool:
         stage.is_fixed = True
-        return await fail(tx, update_id, fault)
+        return await fail(tx, now, update_id, fault)
 
     monkeypatch.setattr(updates, "fail", fail_and_fix)
     await stage.arrive("ana:bad luck", "ana:after")

@@ -107,6 +107,6 @@ async def test_updates_that_are_not_handled_make_the_process_unready(
     async with database.write() as tx:
         await updates.store(tx, [updates.NewUpdate("telegram", "0", "beto", b"")], NOW - timedelta(seconds=301))
     async with database.write() as tx:
-        await updates.finish(tx, 1)
+        await updates.finish(tx, NOW, 1)
     status, body = await site.ready()
     assert (status, body["reason"], body["inbox_age"]) == (503, "inbox", 301.0)

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bot.channels.telegram import receiver as telegram_receiver
-from bot.channels.webchat import page as chat_page
+from bot.channels.webchat import visitors
 from bot.channels.whatsapp import webhook as whatsapp_webhook
 from bot.console import site
 from bot.web import requests, server
@@ -63,6 +62,8 @@ ATTACKS: dict[str, dict[str, str]] = {
     "another scheme of this machine": {"Origin": "https://127.0.0.1:80", "Host": "127.0.0.1:80"},
     "a name made to resolve to us": {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"},
     "an address that only begins like loopback": {"Origin": "http://127.0.0.1.nip.io", "Host": "127.0.0.1.nip.io"},
+    "a forged host of this machine": {"Origin": "http://localhost:8080", "Host": "localhost:8080"},
+    "a forged host that is ours, without https": {"Origin": "http://integra.example", "Host": "integra.example"},
     "cross-site": {"Sec-Fetch-Site": "cross-site"},
     "same-site": {"Sec-Fetch-Site": "same-site"},
     "an unknown relation": {"Sec-Fetch-Site": "other"},
@@ -76,7 +77,6 @@ OWN: dict[str, dict[str, str]] = {
     "our page without an origin": {"Sec-Fetch-Site": "same-origin"},
     "a typed address": {"Sec-Fetch-Site": "none"},
     "behind a proxy": {"Origin": PUBLIC_URL, "Host": "10.0.0.7:8080"},
-    "on this machine": {"Origin": "http://localhost:8080", "Host": "localhost:8080", "Sec-Fetch-Site": "same-origin"},
 }
 
 
@@ -102,11 +102,13 @@ class Visitor:
     ) -> tuple[int, str]:
         """Status and body of a request that is complete but for `headers`; its own body is an empty object."""
         async with self.product.app.database.write() as tx:
-            session = await sessions.begin(tx, self.product.app.secrets.session, self.officer, "", self.product.clock())
+            session = await sessions.begin(
+                tx, self.product.app.secrets.session, self.officer, "totp", self.product.clock()
+            )
         key = self.product.app.secrets.csrf
         csrf = hmac.new(key, b"gate|browser", hashlib.sha256).hexdigest()
-        cookies = f"{chat_page.COOKIE}={secrets.token_urlsafe(16)}; {site.SESSION_COOKIE}={session}"
-        cookies += f"; {site.GATE_COOKIE}=browser"
+        chat = visitors.new_cookie(self.product.app.secrets.chat)
+        cookies = f"{visitors.COOKIE}={chat}; {site.SESSION_COOKIE}={session}; {site.GATE_COOKIE}=browser"
         given = {"Content-Type": "application/json", "X-CSRF": csrf, "Cookie": cookies} | headers
         url = self.product.address + path
         async with self.web.request(method, url, data=data or b"{}", headers=given, allow_redirects=False) as response:
@@ -212,9 +214,11 @@ def test_the_public_url_is_compared_as_browsers_write_origins(public_url: str, o
         ("a b", False),
     ],
 )
-def test_a_host_is_believed_on_loopback_only(host: str, is_own: bool) -> None:
-    request = request_with(PUBLIC_URL, ("Host", host), ("Origin", f"http://{host}"))
-    assert is_same_origin(request) is is_own
+def test_a_host_is_believed_on_loopback_only_and_nowhere_else(host: str, is_own: bool) -> None:
+    headers = ("Host", host), ("Origin", f"http://{host}")
+    assert is_same_origin(request_with("http://127.0.0.1:8080", *headers)) is is_own
+    for public_url in (PUBLIC_URL, "http://integra.example", "http://10.0.0.7:8080"):
+        assert not is_same_origin(request_with(public_url, *headers)) or public_url == f"http://{host}"
 
 
 @pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site"])

@@ -17,7 +17,7 @@ from handlers.context import Context, Installation, WorkContext
 from handlers.message import Update, UpdateKind
 from handlers.orientation import consult
 from storage import schema
-from storage.confidential import cases
+from storage.confidential import cases, routes
 from storage.confidential.cases import Case, CaseState
 from storage.confidential.protocol.epochs import Change
 from storage.database import Database, Transaction
@@ -143,9 +143,8 @@ class Desk:
             return len((await tx.execute(select(schema.letters.c.seq))).all())
 
     async def notified(self) -> list[str]:
-        """The addresses that get a notice now, in order."""
+        """The addresses that get a notice now, each once, in order; then none waits for one."""
         async with self.work() as work:
-            count = await news.notify_askers(work)
-            rows = schema.deliveries
-            newest = select(rows.c.address).order_by(rows.c.id.desc()).limit(count)
-            return sorted(await work.tx.scalars(newest)) if count else []
+            pending = await news.pending(work)
+            await routes.clear_news(work.tx, [one for notice in pending.notices for one in notice.news])
+        return sorted(notice.recipient.address for notice in pending.notices)

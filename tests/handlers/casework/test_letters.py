@@ -236,7 +236,7 @@ async def test_a_case_is_granted_to_active_readers_with_an_officer_among_them(
         asker = Asker(TODAY)
         with pytest.raises(Altered, match=r"thread\.readers"):
             await desk.accept(asker.posting(desk.unit, await desk.token(), readers=readers))
-    await desk.accept(Asker(TODAY).posting(desk.unit, await desk.token(), readers=[carmen]))
+    await desk.accept(Asker(TODAY).posting(desk.unit, await desk.token("beto"), readers=[carmen]))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from handlers.capabilities import Capabilities
 from handlers.casework import news
+from handlers.outgoing import Recipient
 from storage import schema
 from storage.confidential import routes
 from storage.confidential.protocol import tokens
@@ -100,4 +102,29 @@ async def test_an_address_that_does_not_decrypt_gets_no_notice(desk: Desk) -> No
         await desk.answer(desk.unit.officer, asker.case)
     elsewhere = replace(desk.installation, route_key=os.urandom(32))
     async with desk.work() as work:
-        assert await news.notify_askers(replace(work, installation=elsewhere)) == 0
+        pending = await news.pending(replace(work, installation=elsewhere))
+    assert (len(pending.notices), len(pending.lost)) == (0, 2)
+
+
+async def test_notices_are_in_random_order(desk: Desk) -> None:
+    askers = await submit(desk, *(f"address {number:02}" for number in range(12)))
+    for asker in askers:
+        await desk.answer(desk.unit.officer, asker.case)
+    orders = set()
+    for _ in range(3):
+        async with desk.work() as work:
+            pending = await news.pending(work)
+        orders.add(tuple(notice.recipient.address for notice in pending.notices))
+    assert {len(order) for order in orders} == {12}
+    assert len(orders) == 3, "one case in 12! squared otherwise"
+
+
+async def test_a_notice_says_nothing_of_the_case_and_is_a_template_where_it_must_be(desk: Desk) -> None:
+    for channel, has_template in (("telegram", False), ("whatsapp", True)):
+        windowed = {"whatsapp": Capabilities(reply_window=timedelta(hours=24))}
+        installation = replace(desk.installation, channel_capabilities=windowed)
+        parcel = news.rendered(desk.library, installation, Recipient(channel, "ana", "es"))
+        assert parcel.leaves_no_row
+        assert parcel.text == desk.library.phrases.plain("es", "consult.news", {})
+        assert [button.url for row in parcel.rows for button in row] == ["http://127.0.0.1/c#l=es"]
+        assert (parcel.template is not None) is has_template

@@ -1,6 +1,5 @@
 """The daily prompt: who is due and when, expiry, and its content."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -191,13 +190,3 @@ async def test_a_course_without_scenarios_says_so_and_plans_nothing(talk: Talk) 
     talk.clock.move(days=1)
     assert await talk.tick() == 0
     assert text_of(await talk.send_update(ANA, UpdateKind.COMMAND, command="hoy")) == talk.phrase("prompt.none")
-
-
-async def test_the_body_of_a_delivery_contains_no_address(talk: Talk) -> None:
-    await talk.enrol(ANA)
-    talk.clock.move(days=1)
-    await talk.tick()
-    async with talk.database.read() as tx:
-        body = await tx.scalar(select(schema.deliveries.c.body).where(schema.deliveries.c.kind == "prompt"))
-    assert body is not None
-    assert ANA.address not in json.dumps(json.loads(body))

@@ -1,5 +1,6 @@
 """The one-time link to the letterbox, and when the letterbox is closed."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from handlers.context import Context, Installation
 from handlers.message import Message, Update, UpdateKind
 from handlers.orientation import consult
 from storage import schema
-from storage.confidential import addresses, routes
+from storage.confidential import addresses, link_counts, routes
 from storage.confidential.protocol import tokens
 from storage.confidential.protocol.canonical import decode
-from storage.database import Database, Transaction
+from storage.database import Database
 from tests.fakes.letterbox import NOW, new_installation
 from tests.fakes.unit import Keyholder, Unit
 
@@ -33,14 +34,18 @@ class Chat:
         async with self.database.write() as tx:
             await self.unit.publish(tx, self.installation.unit)
 
-    async def press(self, choice: str = "consult:start", language: str = "es") -> Message:
+    async def press(
+        self,
+        choice: str = "consult:start",
+        language: str = "es",
+        *,
+        channel: str = "telegram",
+        address: str = "7001",
+    ) -> Message:
+        update = Update(channel, "1", address, UpdateKind.CHOICE, choice=choice)
         async with self.database.write() as tx:
-            return await self._press(tx, choice, language)
-
-    async def _press(self, tx: Transaction, choice: str, language: str) -> Message:
-        update = Update("telegram", "1", "7001", UpdateKind.CHOICE, choice=choice)
-        context = Context(tx, self.library, self.installation, self.now, update, language, None)
-        (message,) = (await consult.handle(context)).messages
+            context = Context(tx, self.library, self.installation, self.now, update, language, None)
+            (message,) = (await consult.handle(context)).messages
         return message
 
     async def rows(self, table: Any) -> list[Any]:
@@ -150,3 +155,57 @@ async def test_under_lists_of_another_unit_the_letterbox_is_closed(chat: Chat) -
         await tx.execute(schema.key_lists.delete())
         await Unit(chat.unit.readers).publish(tx)
     assert await chat.is_closed()
+
+
+# ---------------------------------------------------------------- how many
+
+
+async def test_a_chat_gets_three_links_a_day_and_then_reads_from_when_and_where_else(chat: Chat) -> None:
+    keys = [(await chat.press()).key for _ in range(5)]
+    assert keys == ["consult.limits"] * 3 + ["consult.enough"] * 2
+    message = await chat.press()
+    assert message.values == {"links": 3, "hours": 48, "day": "2026-11-24"}
+    text = chat.library.phrases.plain("es", message.key, message.values)
+    assert "Mañana, 2026-11-24, puedes pedir otro con /consulta" in text
+    assert "órgano interno de control" in text
+    assert len(await chat.rows(schema.links)) == len(await chat.rows(schema.routes)) == 3
+    chat.now += timedelta(hours=13, minutes=39)  # one minute to midnight, of those whom it serves
+    assert (await chat.press()).key == "consult.enough"
+    chat.now += timedelta(minutes=1)
+    assert [(await chat.press()).key for _ in range(4)] == ["consult.limits"] * 3 + ["consult.enough"]
+
+
+async def test_each_chat_counts_for_itself_and_a_closed_letterbox_for_none(
+    database: Database, library: Library, tmp_path: Path
+) -> None:
+    chat = Chat(database, library, tmp_path, Unit.with_recovery_key())
+    for _ in range(4):
+        assert await chat.is_closed()
+    await chat.publish()
+    for channel, address in (("telegram", "7001"), ("telegram", "7002"), ("whatsapp", "7001")):
+        keys = [(await chat.press(channel=channel, address=address)).key for _ in range(4)]
+        assert keys == ["consult.limits"] * 3 + ["consult.enough"]
+
+
+async def test_presses_at_the_same_moment_get_no_more_links(chat: Chat) -> None:
+    messages = await asyncio.gather(*(chat.press() for _ in range(8)))
+    assert sorted(message.key for message in messages) == ["consult.enough"] * 5 + ["consult.limits"] * 3
+
+
+async def test_what_is_counted_names_no_chat_and_joins_nothing(chat: Chat) -> None:
+    await chat.press()
+    first = await chat.rows(schema.link_counts)
+    chat.now += timedelta(days=1)
+    await chat.press()
+    counted = await chat.rows(schema.link_counts)
+    assert [(row.links, row.day) for row in sorted(counted, key=lambda row: row.day)] == [
+        (1, date(2026, 11, 23)),
+        (1, date(2026, 11, 24)),
+    ]
+    names = {row.row for row in counted}
+    assert len(names) == 2, "the next day has another name"
+    others = {row.row for table in (schema.links, schema.routes) for row in await chat.rows(table)}
+    assert not names & others
+    key, day = chat.installation.route_key, date(2026, 11, 23)
+    assert first[0].row == link_counts.row_of(key, "telegram", "7001", day)
+    assert first[0].row != link_counts.row_of(bytes(32), "telegram", "7001", day), "without the key nothing is found"

@@ -18,6 +18,7 @@ from storage.queue import outbox
 from storage.queue.outbox import DeliveryKind, NewDelivery
 from tests.cast import MONDAY_NINE as NOW
 from tests.conftest import clear_tables, rolled_back
+from tests.opened_deliveries import opened
 from tests.storage.people.test_addresses import BETOS_PHONE, BETOS_USER, NEW_USER, PHONE, TODAY, USER, enrol
 
 HOUR = timedelta(hours=1)
@@ -52,11 +53,10 @@ async def add_all(tx: Transaction, people: Sequence[Known]) -> None:
 
 async def stored(tx: Transaction) -> list[list[tuple[Any, ...]]]:
     """All rows that recognizing a sender may change."""
-    found = []
-    for table, order in ((tables.addresses, "servant_id"), (tables.deliveries, "id")):
-        rows = await tx.execute(select(table).order_by(table.c[order], table.c.channel))
-        found.append([tuple(row) for row in rows])
-    return found
+    rows = await tx.execute(
+        select(tables.addresses).order_by(tables.addresses.c.servant_id, tables.addresses.c.channel)
+    )
+    return [[tuple(row) for row in rows], [tuple(row.values()) for row in await opened(tx)]]
 
 
 async def one_by_one(tx: Transaction, senders: Sequence[InboundSender]) -> Met:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
+from storage import envelopes
 from storage.database import Database, Transaction, open_database
 from storage.people import servants
 from storage.queue import backlog, claims, outbox, receipts
@@ -20,6 +22,7 @@ from storage.queue.tuning import LEASE
 from storage.schema import deliveries, institutions
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
+from tests.opened_deliveries import KEY
 from tests.planning import due_now
 
 CHANNELS = ("telegram", "webchat")
@@ -127,14 +130,18 @@ async def test_a_postponed_prompt_does_not_block_a_reply_to_the_same_recipient(d
         assert await keys(tx) == ["r"]
 
 
-async def test_a_postponed_reply_blocks_later_messages_to_the_same_recipient(database: Database) -> None:
+@pytest.mark.parametrize("kinds", [(DeliveryKind.REPLY,) * 3, (*(DeliveryKind.NOTICE,) * 2, DeliveryKind.PROMPT)])
+async def test_a_postponed_message_blocks_later_ones_to_the_same_recipient(
+    database: Database, kinds: tuple[DeliveryKind, ...]
+) -> None:
+    """A prompt does not wait for a reply: only the key tells that both are to the same person."""
     async with database.write() as tx:
-        await outbox.add(tx, [new("r1"), new("r2"), new("p", kind=DeliveryKind.PROMPT)])
+        await outbox.add(tx, [new(f"m{number}", kind=kind) for number, kind in enumerate(kinds)])
         first, second, third = await claim(tx)
         await delivery_worker.postpone(tx, first.id, NOW + MINUTE, "down")
         await outbox.postpone_all(tx, "one", [PostponedDelivery(second.id, None), PostponedDelivery(third.id, None)])
         assert await keys(tx) == []
-        assert await keys(tx, NOW + MINUTE) == ["r1", "r2", "p"]
+        assert await keys(tx, NOW + MINUTE) == ["m0", "m1", "m2"]
 
 
 async def test_nothing_is_claimed_before_it_is_due_or_on_another_channel(database: Database) -> None:
@@ -325,9 +332,30 @@ async def test_the_body_is_emptied_when_a_delivery_has_ended(database: Database,
         await delivery_worker.finish(tx, delivery_id, state, NOW, ref="77", fault="x" * 200)
         found = await row(tx, "a")
     assert found["body"] is None
-    assert found["ended_at"] == NOW
-    assert found["platform_ref"] == "77"
     assert found["fault"] == "x" * 80
+
+
+@pytest.mark.parametrize("state", FINAL)
+async def test_only_what_tells_no_more_than_who_is_enrolled_keeps_its_recipient_and_times(
+    database: Database, state: DeliveryState
+) -> None:
+    """A message that shows a prompt does not, whatever caused it; what else follows from an action keeps the day."""
+    kinds = {"signal": DeliveryKind.SIGNAL, "reply": DeliveryKind.REPLY, "notice": DeliveryKind.NOTICE}
+    async with database.write() as tx:
+        wanted = [new(key, kind=kind, deadline=NOW + 9 * MINUTE) for key, kind in kinds.items()]
+        await outbox.add(tx, [*wanted, replace(new("shows", deadline=NOW + 9 * MINUTE), prompt_id=7)])
+        waiting = {key: (await row(tx, key))["address"] for key in (*kinds, "shows")}
+        for claimed in await claim(tx):
+            await delivery_worker.finish(tx, claimed.id, state, NOW + MINUTE, ref="77")
+        ended = {key: await row(tx, key) for key in waiting}
+    assert (waiting["notice"], waiting["shows"]) == ("ana", "ana")
+    assert waiting["reply"] == waiting["signal"] == envelopes.Envelopes(KEY).name("telegram", "ana")
+    columns = ("address", "platform_ref", "due_at", "deadline", "lease_until", "ended_at")
+    day = NOW.replace(hour=0, minute=0)
+    for key, found in ended.items():
+        values = ("ana", "77", NOW, NOW + 9 * MINUTE, None, NOW + MINUTE)
+        expected = values if key in ("notice", "shows") else ("", None, day, None, None, day)
+        assert tuple(found[name] for name in columns) == expected, key
 
 
 async def test_deliveries_to_an_unreachable_recipient_are_dropped_and_others_are_not(database: Database) -> None:
@@ -375,7 +403,8 @@ async def test_counts_and_ages_of_waiting_deliveries(database: Database) -> None
 async def test_the_backlog_of_each_channel(database: Database) -> None:
     async with database.write() as tx:
         assert await backlog.backlogs(tx, NOW, NOW - MINUTE) == {}
-        lost = [new(f"lost {state}", f"address {state}") for state in ("refused", "doubted", "failed")]
+        names = ("refused", "doubted", "failed")
+        lost = [new(f"lost {name}", f"address {name}", DeliveryKind.NOTICE) for name in names]
         await outbox.add(tx, [*lost, new("sent", "beto")])
         for one in await claim(tx):
             state = {"lost refused": DeliveryState.REFUSED, "lost doubted": DeliveryState.DOUBTED}.get(
@@ -502,15 +531,17 @@ class _History:
 
     async def _claim(self, tx: Transaction, worker: str, limit: int) -> None:
         claimed = await claim(tx, self.now, worker, limit)
-        assert len({one.address for one in claimed}) <= limit
+        assert len({(one.address, one.kind in outbox.FOLLOWING) for one in claimed}) <= limit
         own = {one.id for one in claimed}
         for one in claimed:
             assert one.id not in self.over, "an ended delivery is never claimed again"
             assert one.id not in self.held or self.held[one.id][1] < self.now, "its lease has not expired"
             assert one.body is not None
             self.held[one.id] = (worker, self.now + LEASE)
+            is_named = one.kind in outbox.FOLLOWING
             held_back = select(deliveries.c.id).where(
-                deliveries.c.address == one.address,
+                outbox.is_to(tx, "telegram", one.address),
+                deliveries.c.address.startswith(envelopes.NAME_MARK) == is_named,
                 deliveries.c.priority <= one.priority,
                 deliveries.c.id < one.id,
                 deliveries.c.state.in_(("waiting", "claimed")),

@@ -178,10 +178,10 @@ async def test_a_receipt_of_one_channel_does_not_change_another(database: Databa
 
 async def test_a_receipt_does_not_end_a_delivery_that_was_never_attempted(database: Database) -> None:
     async with database.write() as tx:
-        first = await add(tx, "the question whether to bring_to", DeliveryKind.REPLY)
+        first = await add(tx, "the question whether to bring_to", DeliveryKind.NOTICE)
         await bring_to(tx, first, DeliveryState.SENT, OTHER_REF)
         await outbox.delete_all(tx, "whatsapp", "MX.1001")
-        await add(tx, "good-bye", DeliveryKind.REPLY)
+        await add(tx, "good-bye", DeliveryKind.NOTICE)
         await tx.execute(update(deliveries).values(id=first))  # as SQLite would without AUTOINCREMENT
         await report(tx, "read", first, OTHER_REF)
         claimed = await delivery_worker.claim(tx, "worker", ["whatsapp"], NOW, 50)

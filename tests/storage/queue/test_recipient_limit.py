@@ -1,4 +1,7 @@
-"""The rate limit of one recipient: which deliveries of the last seconds count against it, on both databases."""
+"""The rate limit of one recipient: which deliveries of the last seconds count against it, on both databases.
+
+Ended replies do not tell to whom they went: the sender counts them, see tests/bot/delivery/test_recipient_pace.py.
+"""
 
 from datetime import datetime, timedelta
 
@@ -27,7 +30,7 @@ def ended(
 ) -> dict[str, object]:
     """The row of a delivery that ended so many seconds ago."""
     at: datetime = NOW - timedelta(seconds=ago)
-    names = {"key": "before", "channel": channel, "address": address, "kind": "reply", "priority": priority}
+    names = {"key": "before", "channel": channel, "address": address, "kind": "prompt", "priority": priority}
     return names | {"state": state.value, "due_at": at, "ended_at": at}
 
 
@@ -47,10 +50,10 @@ NOT_COUNTED = {
 
 
 async def is_claimed_after(database: Database, before: dict[str, object]) -> bool:
-    """Whether a reply may be sent at once, after this delivery."""
+    """Whether a notice may be sent at once, after this delivery."""
     async with database.write() as tx:
         await tx.execute(insert(deliveries).values(before))
-        await outbox.add(tx, [NewDelivery("reply", "telegram", "ana", DeliveryKind.REPLY, "[]", NOW)])
+        await outbox.add(tx, [NewDelivery("reply", "telegram", "ana", DeliveryKind.NOTICE, "[]", NOW)])
         return [one.key for one in await claims.claim(tx, "w", "telegram", NOW, 9, ONE_A_MINUTE)] == ["reply"]
 
 

@@ -32,7 +32,7 @@ async def handle_all(database: Database) -> list[str]:
             if taken is None:
                 return keys
             keys.append(taken.key)
-            await updates.finish(tx, taken.id)
+            await updates.finish(tx, NOW, taken.id)
 
 
 async def state_of(database: Database, key: str) -> tuple[str, bytes | None, int, str | None]:
@@ -49,7 +49,7 @@ async def test_an_update_is_stored_once_however_often_the_platform_repeats_it(da
         taken = await updates.claim(tx)
         assert taken is not None
         assert taken.body == b"first"
-        await updates.finish(tx, taken.id)
+        await updates.finish(tx, NOW, taken.id)
     async with database.write() as tx:
         assert not await updates.store(tx, [updates.NewUpdate("telegram", "7", "ana", b"much later")], NOW), (
             "handled long ago"
@@ -103,8 +103,8 @@ async def test_while_one_sender_is_handled_another_worker_handles_another_sender
             assert other is not None
             assert other.key == "3", "the next one of Ana waits for her first"
             assert await updates.claim(third) is None
-            await updates.finish(second, other.id)
-        await updates.finish(first, held.id)
+            await updates.finish(second, NOW, other.id)
+        await updates.finish(first, NOW, held.id)
     assert await handle_all(database) == ["2", "4"]
     for one in others:
         await one.close()
@@ -120,7 +120,7 @@ async def test_an_update_that_cannot_be_handled_is_set_aside_at_the_third_attemp
             again = await updates.claim(tx)
             assert again is not None
             assert again.key == "1", "the order of one sender is preserved while it is retried"
-            assert await updates.fail(tx, taken.id, "KeyError" * 40) is is_aside
+            assert await updates.fail(tx, NOW, taken.id, "KeyError" * 40) is is_aside
         state, body, attempts, fault = await state_of(database, "1")
         assert (state, attempts) == ("aside" if is_aside else "waiting", attempt)
         assert (body is None) is is_aside
@@ -166,9 +166,9 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
             if taken is None:
                 break
             if how == "finish":
-                await updates.finish(tx, taken.id)
+                await updates.finish(tx, NOW, taken.id)
             else:
-                await updates.fail(tx, taken.id, "KeyError")
+                await updates.fail(tx, NOW, taken.id, "KeyError")
     await database.checkpoint_wal()  # while the process keeps running
     found = bytes_of(sqlite_url)
     assert found
@@ -176,14 +176,17 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     await database.close()
 
 
-async def test_who_leaves_is_named_by_no_handled_update_and_what_waits_is_still_theirs(database: Database) -> None:
-    """What waits keeps its address, as it is still to be handled in order."""
+async def test_a_handled_update_tells_neither_who_sent_it_nor_when_on_that_day(database: Database) -> None:
     async with database.write() as tx:
-        await store(tx, "ana:1", "beto:2")
-    await handle_all(database)
-    async with database.write() as tx:
-        await store(tx, "ana:3")
-        await updates.erase_address(tx, "telegram", "ana")
+        await store(tx, "ana:1", "beto:2", "carmen:3")
+        for _ in range(updates.ATTEMPTS):
+            await updates.fail(tx, NOW, 2, "KeyError")
+        await updates.finish(tx, NOW, 1)
+        await updates.store(tx, [updates.NewUpdate("telegram", "4", "dora", None, "KeyError")], NOW)
     async with database.read() as tx:
-        named = {row.key: row.address for row in await tx.execute(select(table.c.key, table.c.address))}
-    assert named == {"1": "", "2": "beto", "3": "ana"}
+        rows = [
+            tuple(row)
+            for row in await tx.execute(select(table.c.key, table.c.address, table.c.received_at).order_by(table.c.id))
+        ]
+    day = NOW.replace(hour=0, minute=0)
+    assert rows == [("1", "", day), ("2", "", day), ("3", "carmen", NOW), ("4", "", day)]

@@ -371,7 +371,7 @@ async def test_polling_and_webhook_store_the_same_updates(
     assert first is not None
     update = inbox.read(first)
     assert isinstance(update, Update)
-    assert (update.text, first.address) == ("uno", str(person.id))
+    assert (update.text, update.address) == ("uno", str(person.id))
 
 
 @pytest.mark.parametrize("secret", [None, "", "wrong", SECRET + "x", "ñ", SECRET.lower()])

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from bot.channels.events import PlatformEvent
 from bot.channels.webchat import page as webchat_page
+from bot.channels.webchat import visitors
 from bot.channels.webchat.channel import Webchat
 from bot.inbound.inbox import Inbox
 from bot.web import landing
@@ -22,7 +23,8 @@ from storage.database import Database
 
 Clock = Callable[[], datetime]
 Rows = tuple[tuple[RenderedButton, ...], ...]
-QUICK = webchat_page.PageTiming(reply_timeout=0, post_limit=1000, poll_interval=0.05)
+QUICK = webchat_page.PageTiming(reply_timeout=0, poll_interval=0.05)
+COOKIE_KEY = b"c" * 32
 
 
 class ListedInbox(Inbox):
@@ -43,6 +45,11 @@ class ListedInbox(Inbox):
         return len(fresh)
 
 
+async def _letterbox(_: web.Request) -> web.Response:
+    """Stands for the letterbox, into which the chat leads."""
+    return web.Response(text="the letterbox")
+
+
 class Product:
     """The server, the updates that it stored, and its channel."""
 
@@ -58,9 +65,11 @@ class Product:
         )
         self.app[PAGES], self.app[INBOX] = Pages(library), self.inbox
         self.app[webchat_page.CHANGES], self.app[webchat_page.TIMING] = self.channel.changes, timing
+        self.app[visitors.COOKIE_KEY], self.app[visitors.CAPS] = COOKIE_KEY, visitors.VisitorCaps(posts=1000)
         webchat_page.attach(self.app)
         self.app[landing.LINKS] = (("chat", "/chat"), *landing.BASE_LINKS)
         landing.attach(self.app)
+        self.app.router.add_get("/c", _letterbox)
 
     @property
     def stored(self) -> list[Update]:

@@ -1,17 +1,22 @@
 """The browser chat in a browser: scripts, keyboard, colours, small screens."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date
 from typing import Literal
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
+from bot.web.app_keys import INSTALLATION
 from content.library import Library
 from handlers.message import BOLD, UNBOLD, RenderedButton, Update, UpdateKind
+from storage.confidential import routes
+from storage.confidential.addresses import seal_address
+from storage.confidential.routes import Route
 from storage.database import open_database
 from tests.bot.channels.webchat.product import Product, serving
+from tests.cast import Clock
 from tests.screen import CONTRAST, axe_violations
 
 SITUATION = f"{BOLD}Situación{UNBOLD}\nUna persona proveedora te ofrece dos boletos para un concierto. ¿Qué haces?"
@@ -26,8 +31,6 @@ SURE = (
     (RenderedButton("Segura", choice="sure:1:1"), RenderedButton("Más o menos", choice="sure:1:2")),
     (RenderedButton("Adiviné", choice="sure:1:3"),),
 )
-
-Clock = Callable[[], datetime]
 
 
 @pytest.fixture
@@ -109,6 +112,37 @@ async def test_a_message_appears_by_itself_at_the_end(browser: Browser, product:
         await expect(page.get_by_text("Mensaje 11")).to_be_in_viewport()
         await page.reload()
         await expect(page.get_by_text("Mensaje 11")).to_be_in_viewport()
+
+
+async def test_an_open_page_says_at_the_quarter_of_an_hour_that_there_are_news(
+    browser: Browser, product: Product, clock: Clock
+) -> None:
+    async with opened(browser, product) as page:
+        await begin(page, product)
+        await flag_news(product)
+        await product.say("Un mensaje más")
+        await expect(page.locator(".said")).to_have_count(2)
+        await expect(page.locator("#news")).to_be_hidden()
+        clock.move(minutes=15)
+        await product.say("Y otro")
+        await expect(page.locator("#news")).to_contain_text("Hay novedades en tu consulta")
+        await page.reload()
+        letterbox = page.locator("#news button")
+        await expect(letterbox).to_be_in_viewport()
+        assert await axe_violations(page) == []
+        await letterbox.click()
+        await expect(page).to_have_url(f"{product.address}/c#l=es")
+        await page.goto(f"{product.address}/chat")
+        await expect(page.locator("#news")).to_be_hidden()
+
+
+async def flag_news(product: Product) -> None:
+    """An officer has answered a query of this chat."""
+    place = {"channel": "webchat", "address": product.stored[-1].address, "language": "es"}
+    async with product.database.write() as tx:
+        sealed = seal_address(product.app[INSTALLATION].route_key, place, "row")
+        await routes.add_route(tx, Route("row", sealed), date(2027, 5, 22))
+        await routes.flag_news(tx, "row")
 
 
 async def test_an_edit_does_not_scroll_the_page_and_a_reply_does(browser: Browser, product: Product) -> None:

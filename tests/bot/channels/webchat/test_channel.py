@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from sqlalchemy import select
 
 from bot.channels.channel import Channel, Unreachable
-from bot.channels.webchat.channel import ChangeFeed, Webchat, button_rows, decrypted, parse_number
+from bot.channels.webchat.channel import ChangeFeed, Webchat, button_rows, decrypted, encrypted, parse_number
 from bot.encryption import SecretBox
 from handlers.message import Action, Parcel, RenderedButton
 from storage.channels import transcripts
 from storage.database import Database, DatabaseUnavailable
+from storage.schema import transcript_messages
 
 BOX = SecretBox(bytes(32))
 ROWS = (
@@ -30,7 +32,7 @@ def channel(database: Database, clock: Callable[[], datetime]) -> Webchat:
 async def chat(database: Database, address: str = "ana") -> list[transcripts.TranscriptMessage]:
     async with database.read() as tx:
         return [
-            replace(bubble, body=decrypted(bubble.body, BOX)) for bubble in await transcripts.latest(tx, address, 50)
+            replace(bubble, body=decrypted(bubble.body, BOX)[0]) for bubble in await transcripts.latest(tx, address, 50)
         ]
 
 
@@ -74,7 +76,8 @@ async def test_erasing_removes_the_text_of_the_users_own_message(
     channel: Webchat, database: Database, clock: Callable[[], datetime]
 ) -> None:
     async with database.write() as tx:
-        own = await transcripts.add(tx, "ana", "mine:1", {"text": "mi jefa y su prima"}, clock(), is_mine=True)
+        words = encrypted({"text": "mi jefa y su prima"}, BOX, clock())
+        own = await transcripts.add(tx, "ana", "mine:1", words, clock(), is_mine=True)
     assert await channel.send(Parcel("ana", Action.ERASE, ref=str(own), token="reply:3")) == str(own)
     assert [bubble.body for bubble in await chat(database)] == [{"note": "erased"}]
 
@@ -136,3 +139,20 @@ async def test_the_database_contains_neither_texts_nor_links(channel: Webchat, d
         (bubble,) = await transcripts.latest(tx, "ana", 50)
     assert "Hola" not in str(bubble.body)
     assert "/c#t" not in str(bubble.body)
+
+
+async def test_rows_tell_neither_whose_chat_it_is_nor_how_long_a_message_is_nor_its_hour(
+    channel: Webchat, database: Database, clock: Callable[[], datetime]
+) -> None:
+    """A self-assessment's question with three buttons and a short answer look alike, and name no delivery."""
+    for token, text, rows in (("webchat:1:say", "Sí", ()), ("webchat:2:say", "¿Recibió algo de valor?" * 4, ROWS)):
+        await channel.send(Parcel("ana", Action.SEND, text, rows, token=token))
+    async with database.read() as tx:
+        rows_of_chat = (await tx.execute(select(transcript_messages))).all()
+        shown = [decrypted(bubble.body, BOX)[1] for bubble in await transcripts.latest(tx, "ana", 9)]
+    assert shown == [clock()] * 2
+    assert len({len(row.body) for row in rows_of_chat}) == 1
+    for row in rows_of_chat:
+        assert row.at == clock().replace(hour=0, minute=0)
+        assert "ana" not in row.address
+        assert "webchat" not in row.token

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.channels.events import AccountEffect, PlatformEvent, Receipt, UnreadableEvent
+from bot.channels.whatsapp.fields import UNRECORDED
 from handlers.message import Update
 
 SPEC = Path(__file__).resolve().parents[4].parent / "shared" / "specs" / "whatsapp-webhook-samples.json"
@@ -154,6 +155,7 @@ ROWS: dict[str, tuple[Json, str]] = {
     ),
     "unknown status": (status_updates(status("forwarded")), "ignored"),
     "status of a group": (status_updates(status("read", recipient_type="group")), "ignored"),
+    "status of what leaves no row": (status_updates(status("read", biz_opaque_callback_data=UNRECORDED)), "ignored"),
     "status without id": (status_updates({"status": "read"}), "unreadable: no id"),
     "status without status": (status_updates({"id": "wamid.OUT1"}), "unreadable: no status"),
     # events about our account

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.channels.channel import Refused
 from bot.channels.whatsapp import messages as whatsapp_messages
+from bot.channels.whatsapp.fields import UNRECORDED
 from content.library import Library
 from content.text import LANGUAGES
 from handlers.message import BOLD, ITALIC, UNBOLD, UNITALIC, Action, Parcel, RenderedButton, RenderedTemplate
@@ -70,6 +72,8 @@ def test_the_recipient_is_given_in_one_field_only() -> None:
     by_phone = accepted(whatsapp_messages.free_form(parcel(address=PHONE, number=0)))
     assert by_phone["to"] == PHONE
     assert not {"recipient", "biz_opaque_callback_data"} & by_phone.keys()
+    unrecorded = accepted(whatsapp_messages.free_form(replace(parcel(number=0), leaves_no_row=True)))
+    assert unrecorded["biz_opaque_callback_data"] == UNRECORDED, "returned with its receipts, which are ignored by it"
     assert accepted(whatsapp_messages.free_form(parcel(address="MX.ENT.11815799212886844830")))["recipient"].startswith(
         "MX.ENT"
     )
