@@ -5,17 +5,20 @@ before the slow comparisons does. The officer's words are stretched in the brows
 """
 
 import asyncio
+import base64
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 
 from bench.databases import SQLITE, open_databases
 from bench.processes import ServerProcess, integra_process, platform_process
 from bench.report import Figure, Row
-from bot.console import auth_keys
-from storage.confidential import officers
+from bot.console import auth_keys, devices
+from storage.confidential import officers, totp
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import encode
 from storage.database import open_database
@@ -78,6 +81,7 @@ class _Browser:
     url: str
     network: str
     headers: dict[str, str] = field(default_factory=dict)
+    secret: bytes = b""  # of the officer's app
 
     async def load(self) -> "_Browser":
         async with self.web.get(f"{self.url}/console/signin") as response:
@@ -87,13 +91,33 @@ class _Browser:
         self.headers = {"Cookie": f"gate={gate}", "X-CSRF": csrf, "X-Forwarded-For": self.network}
         return self
 
-    async def sign_in(self, email: str, auth: str) -> int:
-        """Send the attempt and keep the cookies; return the status."""
-        body = {"email": email, "auth": auth}
+    async def enrol(self, email: str) -> "_Browser":
+        """Sign in for the first time, with an app that makes the second factor."""
+        _, body = await self._post({"email": email, "auth": RIGHT})
+        offer = body["offer"]
+        self.secret = base64.b32decode(offer["secret"].replace(" ", ""))
+        enrolment = {"ticket": offer["ticket"], "code": self._code(0)}
+        status, _ = await self._post({"email": email, "auth": RIGHT, "enrolment": enrolment})
+        assert status == 200, status
+        return self
+
+    async def seconds(self, email: str) -> float:
+        """How long a sign-in with the next code of the app takes."""
+        start = time.monotonic()
+        status, _ = await self._post({"email": email, "auth": RIGHT, "totp": self._code(1)})
+        assert status == 200, status
+        return time.monotonic() - start
+
+    def _code(self, later: int) -> str:
+        return totp.code_of(self.secret, totp.step_at(datetime.now(UTC)) + later)
+
+    async def _post(self, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Status and body of an attempt; the browser keeps the cookie of a known device, and no session."""
         async with self.web.post(f"{self.url}/console/signin", json=body, headers=self.headers) as response:
             for name, morsel in response.cookies.items():
-                self.headers["Cookie"] += f"; {name}={morsel.value}"
-            return response.status
+                if name.startswith(devices.COOKIE):
+                    self.headers["Cookie"] += f"; {name}={morsel.value}"
+            return response.status, await response.json()
 
 
 async def _flood(server: ServerProcess) -> _Run:
@@ -101,24 +125,17 @@ async def _flood(server: ServerProcess) -> _Run:
     run = _Run()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as web:
-        known, new = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2)]
-        assert await known.sign_in(OFFICERS[0], RIGHT) == 200
+        known, other, new = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2, 3)]
+        await known.enrol(OFFICERS[0])
+        new.secret = (await other.enrol(OFFICERS[1])).secret
         stranger = await _Browser(web, server.url, "").load()
         attempts = [asyncio.create_task(_attempt(stranger, number)) for number in range(STRANGERS)]
         await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)  # the line is full, or at its fullest
         officers_of = dict(zip(OFFICERS, (known, new), strict=True))
-        seconds = await asyncio.gather(*(_seconds(browser, email) for email, browser in officers_of.items()))
+        seconds = await asyncio.gather(*(browser.seconds(email) for email, browser in officers_of.items()))
         run.waited = dict(zip(OFFICERS, seconds, strict=True))
         run.refused = (await asyncio.gather(*attempts)).count(429)
     return run
-
-
-async def _seconds(browser: _Browser, email: str) -> float:
-    """How long the officer's own sign-in takes."""
-    start = time.monotonic()
-    status = await browser.sign_in(email, RIGHT)
-    assert status == 200, status
-    return time.monotonic() - start
 
 
 async def _attempt(page: _Browser, number: int) -> int:
