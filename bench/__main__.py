@@ -22,7 +22,7 @@ from bench.report import HEAD, Row, number
 
 MODULES = (
     "daily_run", "outbound", "inbound", "acknowledgement", "reply_latency", "reply_under_load", "growth", "dashboards",
-    "memory", "start", "kills", "takeover", "teaching", "signin_flood",
+    "memory", "start", "kills", "takeover", "teaching", "signin_flood", "slow_connections",
 )  # fmt: skip
 WHATSAPP = "whatsapp"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"

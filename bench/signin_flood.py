@@ -7,7 +7,6 @@ before the slow comparisons does. The officer's words are stretched in the brows
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,7 @@ import aiohttp
 from bench.databases import SQLITE, open_databases
 from bench.processes import ServerProcess, integra_process, platform_process
 from bench.report import Figure, Row
-from bot.console import auth_keys, devices
+from bot.console import auth_keys
 from storage.confidential import officers, totp
 from storage.confidential.officers import OfficerState
 from storage.confidential.protocol.canonical import encode
@@ -81,7 +80,6 @@ class _Browser:
     url: str
     network: str
     headers: dict[str, str] = field(default_factory=dict)
-    secret: bytes = b""  # of the officer's app
 
     async def load(self) -> "_Browser":
         async with self.web.get(f"{self.url}/console/signin") as response:
@@ -91,33 +89,22 @@ class _Browser:
         self.headers = {"Cookie": f"gate={gate}", "X-CSRF": csrf, "X-Forwarded-For": self.network}
         return self
 
-    async def enrol(self, email: str) -> "_Browser":
-        """Sign in for the first time, with an app that makes the second factor."""
-        _, body = await self._post({"email": email, "auth": RIGHT})
-        offer = body["offer"]
-        self.secret = base64.b32decode(offer["secret"].replace(" ", ""))
-        enrolment = {"ticket": offer["ticket"], "code": self._code(0)}
-        status, _ = await self._post({"email": email, "auth": RIGHT, "enrolment": enrolment})
-        assert status == 200, status
-        return self
-
-    async def seconds(self, email: str) -> float:
-        """How long a sign-in with the next code of the app takes."""
-        start = time.monotonic()
-        status, _ = await self._post({"email": email, "auth": RIGHT, "totp": self._code(1)})
-        assert status == 200, status
-        return time.monotonic() - start
-
-    def _code(self, later: int) -> str:
-        return totp.code_of(self.secret, totp.step_at(datetime.now(UTC)) + later)
-
-    async def _post(self, body: Mapping[str, Any]) -> tuple[int, Any]:
-        """Status and body of an attempt; the browser keeps the cookie of a known device, and no session."""
+    async def sign_in(self, email: str, auth: str, **shown: object) -> tuple[int, Any]:
+        """Send the attempt and keep the cookies; return status and body."""
+        body = {"email": email, "auth": auth, **shown}
         async with self.web.post(f"{self.url}/console/signin", json=body, headers=self.headers) as response:
             for name, morsel in response.cookies.items():
-                if name.startswith(devices.COOKIE):
-                    self.headers["Cookie"] += f"; {name}={morsel.value}"
+                self.headers["Cookie"] += f"; {name}={morsel.value}"
             return response.status, await response.json()
+
+    async def enrol(self, email: str) -> bytes:
+        """Sign in for the first time, which makes a second factor; return the secret of its app."""
+        _, asked = await self.sign_in(email, RIGHT)
+        secret = base64.b32decode(asked["offer"]["secret"])
+        code = totp.code_of(secret, totp.step_at(datetime.now(UTC)))
+        status, _ = await self.sign_in(email, RIGHT, enrolment={"ticket": asked["offer"]["ticket"], "code": code})
+        assert status == 200, status
+        return secret
 
 
 async def _flood(server: ServerProcess) -> _Run:
@@ -125,17 +112,25 @@ async def _flood(server: ServerProcess) -> _Run:
     run = _Run()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as web:
-        known, other, new = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2, 3)]
-        await known.enrol(OFFICERS[0])
-        new.secret = (await other.enrol(OFFICERS[1])).secret
+        known, new, other = [await _Browser(web, server.url, f"192.0.2.{place}").load() for place in (1, 2, 3)]
+        secrets = [await known.enrol(OFFICERS[0]), await other.enrol(OFFICERS[1])]
         stranger = await _Browser(web, server.url, "").load()
         attempts = [asyncio.create_task(_attempt(stranger, number)) for number in range(STRANGERS)]
         await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)  # the line is full, or at its fullest
-        officers_of = dict(zip(OFFICERS, (known, new), strict=True))
-        seconds = await asyncio.gather(*(browser.seconds(email) for email, browser in officers_of.items()))
+        genuine = zip((known, new), OFFICERS, secrets, strict=True)
+        seconds = await asyncio.gather(*(_seconds(*one) for one in genuine))
         run.waited = dict(zip(OFFICERS, seconds, strict=True))
         run.refused = (await asyncio.gather(*attempts)).count(429)
     return run
+
+
+async def _seconds(browser: _Browser, email: str, secret: bytes) -> float:
+    """How long the officer's own sign-in takes, with the app's next code."""
+    start = time.monotonic()
+    code = totp.code_of(secret, totp.step_at(datetime.now(UTC)) + 1)
+    status, _ = await browser.sign_in(email, RIGHT, totp=code)
+    assert status == 200, status
+    return time.monotonic() - start
 
 
 async def _attempt(page: _Browser, number: int) -> int:

@@ -126,7 +126,7 @@ class Scheduler:
                 await daily.defer(self._work(tx, now), batch)
 
     async def delete_expired(self, now: datetime) -> None:
-        """Delete updates and deliveries after their retention, and expired rows of officers and links."""
+        """Delete updates and deliveries after their retention, sent replies, and expired rows of officers and links."""
         for delete_some, before in (
             (retention.delete_handled_updates, now - retention.UPDATE_RETENTION),
             (retention.delete_ended_deliveries, now - retention.DELIVERY_RETENTION),
@@ -135,6 +135,10 @@ class Scheduler:
             while last is not None:
                 async with self._database.write() as tx:
                     last = await delete_some(tx, before, last)
+        are_left = True
+        while are_left:
+            async with self._database.write() as tx:
+                are_left = await retention.delete_sent_replies(tx)
         async with self._database.write() as tx:
             await officers.delete_expired(tx, now)
             await custody.delete_expired(tx, now)

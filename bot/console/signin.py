@@ -194,10 +194,7 @@ async def begin_signin(request: web.Request) -> web.Response:
 
 @routes.post("/signin")
 async def sign_in(request: web.Request) -> web.Response:
-    """Verify auth key and second factor and open a session; an unknown address takes the path and time of wrong words.
-
-    Before the second factor was shown nothing of the account is returned, but that the words are right.
-    """
+    """Verify words and second factor and open a session; an unknown address takes the path and time of wrong words."""
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
     async with auth_keys.turn(is_known=attempt.is_known):

@@ -5,6 +5,7 @@ then would use up the files that a process may open.
 """
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,10 +18,11 @@ from aiohttp.web_protocol import RequestHandler
 if sys.platform != "win32":
     import resource
 
-PATIENCE = 18.0  # seconds for a request's head, and for body and answer beyond what their bytes earn
-RATE = 2_000.0  # bytes that earn a second: a sixth of what a phone on EDGE sends, so that only dawdlers are ended
+PATIENCE = 18.0  # seconds for a request's head, and for its body and its answer unless they go on at RATE
+RATE = 2_000.0  # bytes a second, over PATIENCE: a sixth of what a phone on EDGE sends, so that only dawdlers are ended
 IDLE = 75.0  # seconds between two requests of a connection, as with nginx
 CROWD, IDLE_IN_CROWD = 500, 5.0  # with more connections than this, those between two requests get these seconds only
+SYSTEM_BUFFER = 64 * 1024  # bytes of answers that the system takes for a connection: 0.6 MB a second at 100 ms
 LOOK = 1.0  # seconds between two looks at all connections
 
 
@@ -49,6 +51,8 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._socket = self.transport
+        # Else the system takes some megabytes of answers that are not read, and nothing seems to wait here.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SYSTEM_BUFFER)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -64,14 +68,19 @@ class Connection(RequestHandler):
             return False
         buffered, came = self._socket.get_write_buffer_size(), self.received - self._seen
         phase = self._current_phase(buffered, has_sent=came > 0)
-        if (phase, self._request_count) != (self._phase, self._requests):
-            self._phase, self._requests, self._since, self._moved = phase, self._request_count, now, 0
+        # Who asks for more while an answer waits gains no time by it.
+        is_next = self._request_count != self._requests and phase is not Phase.ANSWER
+        if is_next or phase is not self._phase:
+            self._phase, self._since, self._moved = phase, now, 0
         else:
             self._moved += max(0, self._buffered - buffered) if phase is Phase.ANSWER else came
-        self._seen, self._buffered = self.received, buffered
-        earned = self._moved // RATE if phase in (Phase.BODY, Phase.ANSWER) else 0.0
-        allowed = idle if phase is Phase.IDLE else PATIENCE + earned
-        return phase is not Phase.WORK and now - self._since >= allowed
+        self._seen, self._buffered, self._requests = self.received, buffered, self._request_count
+        if phase is Phase.WORK or now - self._since < (idle if phase is Phase.IDLE else PATIENCE):
+            return False
+        if phase in (Phase.BODY, Phase.ANSWER) and self._moved >= PATIENCE * RATE:
+            self._since, self._moved = now, 0
+            return False
+        return True
 
     def _current_phase(self, buffered: int, *, has_sent: bool) -> Phase:
         if buffered:

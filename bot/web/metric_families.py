@@ -49,7 +49,7 @@ class Readings(Collector):
         """What waits, and for how long."""
         yield _gauge(
             "deliveries",
-            "Deliveries: open ones, and those finished in the last ten minutes (replies: on that day, of UTC).",
+            "Deliveries: open ones, and those finished in the last ten minutes; sent replies until they are deleted.",
             sorted(self.deliveries.items()),
             ("channel", "state"),
         )

@@ -3,14 +3,17 @@
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import Row, delete, insert, select, update
 
 from storage import schema
+from storage.confidential import totp
 from storage.confidential.protocol.canonical import encode
 from storage.database import Transaction
+
+STEPS_OF_A_DAY = 24 * 60 * 60 // totp.STEP
 
 
 class Kind(StrEnum):
@@ -58,6 +61,13 @@ async def use(tx: Transaction, factor: Factor, used: int) -> bool:
     table = schema.factors
     changed = update(table).where(table.c.id == factor.id, table.c.used < used).values(used=used)
     return (await tx.execute(changed.returning(table.c.id))).scalar_one_or_none() is not None
+
+
+async def forget_moments(tx: Transaction, now: datetime) -> None:
+    """Keep of codes that are too old to be accepted only the day: no copy tells at what hour an officer signed in."""
+    table, oldest = schema.factors, totp.step_at(now) - totp.TOLERANCE
+    only_day = table.c.used - table.c.used % STEPS_OF_A_DAY
+    await tx.execute(update(table).where(table.c.kind == Kind.TOTP.value, table.c.used < oldest).values(used=only_day))
 
 
 async def remove(tx: Transaction, officer_id: str, factor_id: str) -> bool:

@@ -332,6 +332,7 @@ async def sign_out(tx: Transaction, officer_ids: Collection[str]) -> None:
 
 
 async def delete_expired(tx: Transaction, now: datetime) -> None:
-    """Delete expired sessions and invites."""
+    """Delete expired sessions and invites, and the moments at which codes of second factors were used."""
     await tx.execute(delete(schema.sessions).where(schema.sessions.c.expires_at < now))
     await tx.execute(delete(schema.invites).where(schema.invites.c.expires_at < now))
+    await factors.forget_moments(tx, now)

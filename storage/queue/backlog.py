@@ -22,7 +22,8 @@ ENDED = tuple(state for state in DeliveryState if state not in OPEN)
 async def counts(tx: Transaction, since: datetime) -> dict[tuple[str, str], int]:
     """Deliveries by channel and state: all open ones, and ended ones whose last attempt was due after `since`.
 
-    Ended replies and signals keep the day alone: those of the day of `since` and of later ones count.
+    Ended replies and signals keep the day alone: those of the day of `since` and of later ones count, sent ones until
+    they are deleted (see storage/queue/retention.py).
     """
     on_channels = outbox.on_channels()
     moments = {PRIORITY[kind]: day_of(since) if kind in FOLLOWING else since for kind in DeliveryKind}

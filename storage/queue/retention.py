@@ -1,7 +1,8 @@
 """Retention: old rows are deleted in batches, so that writers never wait for long and few remaining rows are read.
 
 Ids are assigned in the order of arrival, so that old rows are at the beginning of the table: each batch begins after
-the previous one, and the first batch without an old row is the last. This needs no index.
+the previous one, and the first batch without an old row is the last. This needs no index. Sent replies go at the next
+quarter of an hour: receipts that are late find nothing, and nothing would follow from them.
 """
 
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, select
 
 from storage.database import Transaction
+from storage.queue.outbox import DeliveryState
 from storage.schema import deliveries, updates
 
 UPDATE_RETENTION = timedelta(days=8)  # of handled updates: no platform repeats one for longer than 7 days
@@ -39,6 +41,20 @@ async def delete_handled_updates(tx: Transaction, before: datetime, after: int =
         await tx.execute(delete(updates).where(updates.c.id.in_(expired)))
     is_old = any(row.received_at < before for row in rows)
     return rows[-1].id if is_old and len(rows) == BATCH_SIZE else None
+
+
+async def delete_sent_replies(tx: Transaction) -> bool:
+    """Delete a batch of sent replies and signals whose rows tell nothing any more; False: none is left.
+
+    Beside the answers of those days their number, channel and order would still tell something. What failed or was
+    refused stays as long as other deliveries, to be counted.
+    """
+    columns = deliveries.c
+    sent = select(columns.id).where(columns.address == "", columns.state == DeliveryState.SENT)
+    ids = list((await tx.scalars(_batch(sent))).all())
+    if ids:
+        await tx.execute(delete(deliveries).where(columns.id.in_(ids)))
+    return len(ids) == BATCH_SIZE
 
 
 def _batch(statement: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:

@@ -64,7 +64,8 @@ class Correspondence:
     async def session(self) -> str:
         """A new session of the officer."""
         async with self.product.app.database.write() as tx:
-            return await sessions.begin(tx, self.product.app.secrets.session, self.account.id, "", self.product.clock())
+            key, now = self.product.app.secrets.session, self.product.clock()
+            return await sessions.begin(tx, key, self.account.id, "totp", now)
 
 
 async def correspond(product: Product, client: ClientSession) -> Correspondence:

@@ -65,6 +65,9 @@ async def test_no_row_tells_who_of_two_people_asked(both: Product, channel: str)
     assert named(before, names), "or the search finds nothing"
     assert named(added, names) == []
     assert finer_than_days(added) == []
+    await both.tick()
+    kept = [row for row in (await rows(both)).values() if row.get("kind") in ("reply", "signal")]
+    assert [row["key"] for row in kept if row["prompt_id"] is None] == [], "their number and order tell something too"
 
 
 async def enrolled(product: Product, channel: str, number: int) -> TelegramPhone | WhatsAppPhone:

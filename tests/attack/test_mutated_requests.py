@@ -18,6 +18,7 @@ from aiohttp import ClientSession
 from structlog.testing import capture_logs
 from yarl import URL
 
+from bot.web.windows import Windows
 from content.library import Library
 from tests.attack.honest_requests import SECRET, Correspondence, correspond, honest, pool
 from tests.attack.mutations import mutated
@@ -35,7 +36,11 @@ FAULTS = ("batch_not_stored", "event_not_stored")  # a platform's event that was
 
 
 @pytest.fixture
-async def known(sqlite_url: str, tmp_path: Path, library: Library, clock: Clock) -> AsyncIterator[Correspondence]:
+async def known(
+    sqlite_url: str, tmp_path: Path, library: Library, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Correspondence]:
+    """A site without caps, which would refuse most requests before they are read."""
+    monkeypatch.setattr(Windows, "full_until", lambda *_: None)
     settings = {"webchat": "on", "telegram_webhook_secret": SECRET}
     async with running(sqlite_url, tmp_path, library, clock, **settings) as product, ClientSession() as client:
         yield await correspond(product, client)

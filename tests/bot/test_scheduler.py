@@ -226,7 +226,7 @@ async def test_expired_rows_are_deleted_and_waiting_ones_are_not(stage: Stage) -
             assert taken is not None
             await updates.finish(tx, at, taken.id)
         for key, ended in (("ended", now - DELIVERY_RETENTION - DAY), ("recent", now - DELIVERY_RETENTION + DAY)):
-            await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.REPLY, "[]", ended)])
+            await outbox.add(tx, [NewDelivery(key, "telegram", key, outbox.DeliveryKind.NOTICE, "[]", ended)])
             (claimed,) = await delivery_worker.claim(tx, "w", ["telegram"], ended, 1)
             await delivery_worker.finish(tx, claimed.id, outbox.DeliveryState.SENT, ended)
     await stage.scheduler.tick(now)

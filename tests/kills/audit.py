@@ -194,7 +194,9 @@ async def check(
     sent = outbox.DeliveryState.SENT
     result.accepted, result.peak_concurrency = platform.accepted, platform.peak_concurrency
     deliveries = [delivery for recipient in recipients for delivery in recipient.expected_deliveries()]
-    result.unfinished = sum(states.get(delivery) != sent for delivery in deliveries)
+    # The row of a sent reply is deleted soon, and with it the record that it ended.
+    ended = {one: sent for one in deliveries if one.part is not DeliveryPart.PROMPT and platform.accepted[one]}
+    result.unfinished = sum((ended | states).get(delivery) != sent for delivery in deliveries)
     result.lost = sum(state == sent and not platform.accepted[delivery] for delivery, state in states.items())
     result.unhandled = platform.acknowledged_updates - handled
     result.unanswered = sum(not answers[number] for number, one in enumerate(recipients, 1) if one.choice)

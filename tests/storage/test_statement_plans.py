@@ -13,7 +13,7 @@ from sqlalchemy import text
 from storage.database import Database, Transaction, open_database
 from storage.people import addresses, closures, due, refusals
 from storage.people.due import DueGroup, DueTime, WindowCutoff
-from storage.queue import backlog, claims, outbox, receipts, refusal_streaks, updates, wrong_clock
+from storage.queue import backlog, claims, outbox, receipts, refusal_streaks, retention, updates, wrong_clock
 from storage.queue.claims import RecipientRateLimit
 from storage.queue.outbox import DeliveryKind
 from storage.queue.receipts import DeliveryStatus
@@ -64,6 +64,7 @@ QUEUES: dict[str, Callable[[Transaction], Awaitable[object]]] = {
     "refusals in a row": lambda tx: _count_refusals(tx),
     "clear the refusals of an address": lambda tx: refusals.clear(tx, "telegram", "ana"),
     "clear the refusals of who was reached": lambda tx: refusals.clear_reached(tx, NOW),
+    "delete sent replies": retention.delete_sent_replies,
     "release far": lambda tx: wrong_clock.release_far(tx, NOW),
     "claim updates": lambda tx: updates.claim_batch(tx, 16),
     "count waiting": lambda tx: updates.count_waiting(tx),

@@ -10,7 +10,7 @@ from tests.bot.console.accounts import AccountHolder, enrol
 from tests.bot.console.authenticator import with_app
 from tests.bot.console.office import SECRET, Office
 from tests.bot.console.tabs import PHONE, tab
-from tests.bot.console.test_account_in_browser import heading
+from tests.bot.console.test_account_in_browser import heading, keep_code, write_down
 
 CARMEN = "carmen@ueipci.example"
 
@@ -87,6 +87,27 @@ async def test_who_lost_the_phone_comes_back_with_words_and_code_and_removes_wha
         await own.sign_in(CARMEN)
         await expect(page.locator("#factor-reset")).to_contain_text("quitó tu segundo paso el 23/11/2026")
         assert [one for one in own.complaints if "40" not in one] == []
+
+
+async def test_lost_words_come_back_with_another_app(browser: Browser, office: Office) -> None:
+    carmen = await enrol(office, AccountHolder("", "Carmen Ríos", CARMEN))
+    await with_app(office, carmen)
+    async with tab(browser, office, PHONE) as own:
+        page = own.page
+        await own.go("/console/lost")
+        await page.get_by_label("Correo").fill(CARMEN)
+        await page.get_by_label("Tu código de recuperación").fill(carmen.code.paper)
+        await page.get_by_role("button", name="Continuar").click()
+        own.words = await write_down(own)
+        await keep_code(own)
+        await page.locator("#new-factor-code").fill("000000")
+        await page.get_by_role("button", name="Comprobar y guardar").click()
+        await expect(page.locator("#new-factor-says")).to_contain_text("no es el de ahora")
+        await own.set_up_app()
+        await expect(heading(own, "Tus palabras y tu código nuevos ya valen")).to_be_visible()
+        await page.get_by_role("link", name="Entrar").click()
+        await own.enter(CARMEN)
+        await expect(heading(own, "Expedientes")).to_be_visible()
 
 
 async def reset(office: Office, carmen: AccountHolder) -> None:

@@ -69,7 +69,7 @@ async def session_of(product: Product) -> str:
     async with product.app.database.write() as tx:
         token = await officers.invite(tx, "carmen@ueipci.example", "Carmen Ríos", "officer", None, product.clock())
         officer = await officers.sign_up(tx, token, "salt", "hash", OfficerState.ACTIVE, product.clock())
-        return await sessions.begin(tx, product.app.secrets.session, officer, "", product.clock())
+        return await sessions.begin(tx, product.app.secrets.session, officer, "totp", product.clock())
 
 
 @pytest.mark.attack

@@ -1,6 +1,7 @@
 """Connections that hold a socket and get nowhere are ended, while others are served; the clock is the test's."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from bot.web.connections import CROWD, IDLE, IDLE_IN_CROWD, LOOK, PATIENCE, RATE
 from bot.web.requests import read_body
 
 OF_A_KIND = 8
-BIG = 30_000_000  # bytes of an answer that the buffers of a connection do not hold
+BIG = 4_000_000  # bytes of an answer that the buffers of a connection do not hold
 ASKED = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 POSTED = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
 DAWDLERS = {
@@ -56,12 +57,13 @@ class Place:
     def open(self) -> list[Connection]:
         return [one for one in self.server.connections if isinstance(one, Connection)]
 
-    async def connect(self, sent: bytes = b"", number: int = 1) -> list[Client]:
-        """Open connections that send the same."""
+    async def connect(self, sent: bytes = b"", number: int = 1, window: int = 4096) -> list[Client]:
+        """Open connections that send the same; with a small window, what they do not read stays with the server."""
         wanted = len(self.open()) + number
         for _ in range(number):
-            # a small window, so that an answer that is not read stays with the server
-            connected = await asyncio.open_connection(self.address.host, self.address.port, limit=1 << 10)
+            connection = socket.create_connection((self.address.host or "", self.address.port or 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            connected = await asyncio.open_connection(sock=connection, limit=1 << 10)
             self.clients.append(Client(*connected))
         await _until(lambda: len(self.open()) >= wanted)
         await self.send(self.clients[-number:], sent)
@@ -131,6 +133,7 @@ async def test_who_sends_a_byte_now_and_then_is_ended_while_others_are_served(pl
     silent = dawdlers[-OF_A_KIND:]
     assert place.pass_time(10) == 0
     await place.send(dawdlers[:-OF_A_KIND], b"G")
+    await place.send(silent, ASKED)
     async with ClientSession() as other:
         for _ in range(3):
             async with other.get(place.address / "health/live") as answer:
@@ -169,11 +172,19 @@ async def test_a_slow_line_that_goes_on_sending_is_waited_for(place: Place) -> N
         await place.send([client], b" " * 2000)
         assert place.pass_time(1) == 0
     assert (await client.reader.readuntil(b"\r\n")) == b"HTTP/1.1 200 OK\r\n"
-    assert PATIENCE < 30 < PATIENCE + 60_000 / RATE
+    assert PATIENCE < 30 == 60_000 / RATE
+
+
+async def test_what_came_fast_at_first_is_ended_once_it_stops(place: Place) -> None:
+    (client,) = await place.connect(POSTED)
+    place.pass_time(1)
+    await place.send([client], b" " * 55_000)
+    assert place.pass_time(PATIENCE) == 0
+    assert place.pass_time(PATIENCE + 1) == 1
 
 
 async def test_a_slow_line_that_goes_on_reading_is_waited_for(place: Place) -> None:
-    (client,) = await place.connect(DAWDLERS["an answer that is not read"])
+    (client,) = await place.connect(DAWDLERS["an answer that is not read"], window=1 << 20)
     read, seconds = 0, 0
     while read < BIG:
         taken = len(await client.reader.read(1 << 20))

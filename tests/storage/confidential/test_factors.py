@@ -1,10 +1,10 @@
 """Second factors on both databases: each is one officer's, and no proof of it is accepted twice."""
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from storage.confidential import factors, officers
+from storage.confidential import factors, officers, totp
 from storage.confidential.factors import Factor, Kind
 from storage.database import Database
 from tests.storage.confidential.test_officers import joined
@@ -56,6 +56,19 @@ async def test_a_proof_is_accepted_once_and_no_earlier_one_afterwards(database: 
             False,
             True,
         ]
+
+
+@pytest.mark.attack
+async def test_of_a_code_that_is_accepted_no_more_only_the_day_is_kept(database: Database) -> None:
+    """Who has copies of every hour would otherwise learn when officers work, and whose doorbell followed."""
+    factor = await with_factor(database, CARMEN)
+    now = datetime(2026, 11, 23, 16, 20, tzinfo=UTC)
+    step, midnight = totp.step_at(now), totp.step_at(datetime(2026, 11, 23, tzinfo=UTC))
+    for later, kept in ((0, step), (1, step), (2, midnight)):
+        async with database.write() as tx:
+            await factors.use(tx, factor, step)
+            await officers.delete_expired(tx, now + later * timedelta(seconds=totp.STEP))
+        assert [one.used for one in await of(database, await officer_id(database, CARMEN))] == [kept]
 
 
 async def test_who_leaves_has_no_factor_any_more(database: Database) -> None:

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event, func, insert, select, update
 
 from storage.database import Database
-from storage.queue import retention
-from storage.queue.outbox import DeliveryState
+from storage.queue import outbox, retention
+from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
 from storage.schema import deliveries, updates
+from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
 
 OLD, YOUNG = NOW - timedelta(days=9), NOW - timedelta(days=1)
@@ -109,3 +110,30 @@ async def test_a_batch_reads_no_more_rows_than_it_may_delete(database: Database)
             steps += [row[3] for row in rows]
     assert steps
     assert all("INTEGER PRIMARY KEY" in step for step in steps), steps
+
+
+async def test_sent_replies_are_deleted_soon_and_what_failed_or_shows_a_prompt_stays(database: Database) -> None:
+    kinds = {"reply": DeliveryKind.REPLY, "signal": DeliveryKind.SIGNAL, "prompt": DeliveryKind.PROMPT}
+    async with database.write() as tx:
+        for state in (DeliveryState.SENT, DeliveryState.REFUSED):
+            wanted = [NewDelivery(f"{key} {state}", "telegram", key, kind, "[]", NOW) for key, kind in kinds.items()]
+            shows = NewDelivery(f"shows {state}", "telegram", "shows", DeliveryKind.REPLY, "[]", NOW, prompt_id=1)
+            await outbox.add(tx, [*wanted, shows])
+            for claimed in await delivery_worker.claim(tx, "w", ["telegram"], NOW, 9):
+                await delivery_worker.finish(tx, claimed.id, state, NOW)
+        await outbox.add(tx, [NewDelivery("waits", "telegram", "ana", DeliveryKind.REPLY, "[]", NOW)])
+    async with database.write() as tx:
+        assert not await retention.delete_sent_replies(tx)
+        left = set(await tx.scalars(select(deliveries.c.key)))
+    refused = {f"{key} refused" for key in (*kinds, "shows")}
+    assert left == refused | {"prompt sent", "shows sent", "waits"}
+
+
+async def test_sent_replies_are_deleted_in_batches(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
+    async with database.write() as tx:
+        keys = [str(number) for number in range(5)]
+        await outbox.add(tx, [NewDelivery(key, "telegram", key, DeliveryKind.REPLY, "[]", NOW) for key in keys])
+        for claimed in await delivery_worker.claim(tx, "w", ["telegram"], NOW, 9):
+            await delivery_worker.finish(tx, claimed.id, DeliveryState.SENT, NOW)
+        assert [await retention.delete_sent_replies(tx) for _ in range(3)] == [True, True, False]
