@@ -128,13 +128,17 @@ class Scheduler:
     async def delete_expired(self, now: datetime) -> None:
         """Delete updates and deliveries after their retention, sent replies, and expired rows of officers and links."""
         for delete_some, before in (
-            (retention.delete_handled_updates, now - retention.UPDATE_RETENTION),
+            (retention.delete_updates_set_aside, now - retention.UPDATE_RETENTION),
             (retention.delete_ended_deliveries, now - retention.DELIVERY_RETENTION),
         ):
             last: int | None = 0
             while last is not None:
                 async with self._database.write() as tx:
                     last = await delete_some(tx, before, last)
+        are_left = True
+        while are_left:
+            async with self._database.write() as tx:
+                are_left = await retention.delete_keys_of_updates(tx, now - retention.UPDATE_RETENTION)
         are_left = True
         while are_left:
             async with self._database.write() as tx:

@@ -67,14 +67,21 @@ class Inbox:
         return counts
 
     def _row(self, event: PlatformEvent) -> updates.NewUpdate:
+        key = self.key_of(event.channel, event.key)
         if isinstance(event, UnreadableEvent):
-            return updates.NewUpdate(event.channel, event.key, "", None, event.fault)
-        return updates.NewUpdate(event.channel, event.key, self._name(event), self._encrypt(event))
+            return updates.NewUpdate(event.channel, key, "", None, event.fault)
+        return updates.NewUpdate(event.channel, key, self._sender(event), self._encrypt(event))
 
-    def _name(self, event: ReadableEvent) -> str:
+    def key_of(self, channel: str, key: str) -> str:
+        """The name under which an event is stored; the platforms' own keys count up, and would show the order."""
+        return self._name("key", channel, key)
+
+    def _sender(self, event: ReadableEvent) -> str:
         """Events with the same name are handled in order."""
-        sender = json.dumps([event.channel, _ordering_key(event)]).encode()
-        return hmac.digest(self._name_key, sender, hashlib.sha256).hex()[:NAME_LENGTH]
+        return self._name("sender", event.channel, _ordering_key(event))
+
+    def _name(self, *parts: str) -> str:
+        return hmac.digest(self._name_key, json.dumps(parts).encode(), hashlib.sha256).hex()[:NAME_LENGTH]
 
     def _encrypt(self, event: ReadableEvent) -> bytes:
         values = {name: getattr(event, name) for name in event.__slots__}

@@ -11,7 +11,7 @@ from sqlalchemy import Select, delete, select
 
 from storage.database import Transaction
 from storage.queue.outbox import DeliveryState
-from storage.schema import deliveries, updates
+from storage.schema import deliveries, handled_updates, updates
 
 UPDATE_RETENTION = timedelta(days=8)  # of handled updates: no platform repeats one for longer than 7 days
 DELIVERY_RETENTION = timedelta(days=8)  # of ended deliveries: for late receipts and for support
@@ -32,15 +32,24 @@ async def delete_ended_deliveries(tx: Transaction, before: datetime, after: int 
     return rows[-1].id if is_old and len(rows) == BATCH_SIZE else None
 
 
-async def delete_handled_updates(tx: Transaction, before: datetime, after: int = 0) -> int | None:
-    """The same for handled updates received before `before`, which no platform repeats any more."""
+async def delete_updates_set_aside(tx: Transaction, before: datetime, after: int = 0) -> int | None:
+    """The same for updates that were set aside before `before`, which no platform repeats any more."""
     columns = (updates.c.id, updates.c.state, updates.c.received_at)
     rows = (await tx.execute(_batch(select(*columns).where(updates.c.id > after).order_by(updates.c.id)))).all()
-    expired = [row.id for row in rows if row.state != "waiting" and row.received_at < before]
+    expired = [row.id for row in rows if row.state == "aside" and row.received_at < before]
     if expired:
         await tx.execute(delete(updates).where(updates.c.id.in_(expired)))
     is_old = any(row.received_at < before for row in rows)
     return rows[-1].id if is_old and len(rows) == BATCH_SIZE else None
+
+
+async def delete_keys_of_updates(tx: Transaction, before: datetime) -> bool:
+    """Delete a batch of the keys of updates handled before that day; False: none is left."""
+    columns = handled_updates.c
+    keys = list((await tx.scalars(_batch(select(columns.key).where(columns.day < before.date())))).all())
+    if keys:
+        await tx.execute(delete(handled_updates).where(columns.key.in_(keys)))
+    return len(keys) == BATCH_SIZE
 
 
 async def delete_sent_replies(tx: Transaction) -> bool:

@@ -1,14 +1,15 @@
-"""The inbox: inbound updates, stored before they are acknowledged, handled once, then emptied.
+"""The inbox: inbound updates, stored before they are acknowledged, handled once, then deleted.
 
-    (new) --store--> waiting --finish--> done
+    (new) --store--> waiting --finish--> (deleted; the key stays)
       |                 |  ^
       |                 |  '--fail (attempts + 1), fewer than ATTEMPTS
       |                 '--fail, at the last attempt--> aside
       '--store, without a body (unreadable)-----------> aside
 
 `aside` is the dead-letter state: the update is not handled any more and has no body. A body is encrypted by the caller;
-its content is opaque here, and so is `sender`, by which updates are handled in order. Emptied rows stay for a while, so
-that an update that the platform repeats is recognized by its key: without sender, and with the day alone.
+its content is opaque here, and so are `key`, by which a repeated update is recognized, and `sender`, by which updates
+are handled in order. Keys of handled updates stay for a while in a table without order, and nothing else of them:
+beside the answers of a day, number and order of all that arrived would tell who did something else too.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Executable, bindparam, exists, func, select, update
+from sqlalchemy import Date, Executable, bindparam, delete, exists, func, select, update
 
 from storage.database import Transaction, day_of, insert_for_dialect
-from storage.schema import updates
+from storage.schema import handled_updates, updates
 
 ATTEMPTS = 3
 
@@ -29,7 +30,7 @@ class NewUpdate:
     """An update to be stored; without a body it could not be read, and `fault` is the class name of the error."""
 
     channel: str
-    key: str
+    key: str  # a keyed name of channel and platform's key: equal for repetitions of one update
     sender: str  # a keyed name: equal for updates that must be handled one after the other
     body: bytes | None
     fault: str = ""
@@ -62,7 +63,24 @@ async def store(tx: Transaction, new: Sequence[NewUpdate], now: datetime) -> fro
         for received in new
     ]
     stored = (await tx.execute(_store(tx.dialect.name), rows)).all()
-    return frozenset((channel, key) for channel, key, state in stored if state == "waiting")
+    handled = await _remove_handled(tx, [key for _, key, _ in stored])
+    return frozenset((channel, key) for channel, key, state in stored if state == "waiting" and key not in handled)
+
+
+async def _remove_handled(tx: Transaction, keys: Sequence[str]) -> frozenset[str]:
+    """Remove rows that repeat a handled update, and return their keys.
+
+    Asked after they were stored: another process may have finished the same update since, and storing waits for it.
+    """
+    if not keys:
+        return frozenset()
+    handled = frozenset(await tx.scalars(_HANDLED, {"keys": list(keys)}))
+    if handled:
+        await tx.execute(delete(updates).where(updates.c.key.in_(handled)))
+    return handled
+
+
+_HANDLED = select(handled_updates.c.key).where(handled_updates.c.key.in_(bindparam("keys", expanding=True)))
 
 
 @cache
@@ -106,15 +124,21 @@ _CLAIM = (
 
 
 async def finish(tx: Transaction, now: datetime, *update_ids: int) -> None:
-    """Mark updates as handled; empty their bodies, and leave nothing of who sent them and when on that day."""
-    await tx.execute(_FINISH, {"ids": list(update_ids), "new_state": "done", "today": day_of(now)})
+    """Delete handled updates. What stays is their keys and the day, in no order and without channel and sender."""
+    values = {"ids": list(update_ids), "today": now.date()}
+    await tx.execute(_keep_keys(tx.dialect.name), values)
+    await tx.execute(_DELETE, values)
 
 
-_FINISH = (
-    update(updates)
-    .where(updates.c.id.in_(bindparam("ids", expanding=True)))
-    .values(state=bindparam("new_state"), body=None, address="", received_at=bindparam("today"))
-)
+_are_finished = updates.c.id.in_(bindparam("ids", expanding=True))
+_DELETE = delete(updates).where(_are_finished)
+
+
+@cache
+def _keep_keys(dialect: str) -> Executable:
+    finished = select(updates.c.key, bindparam("today", type_=Date)).where(_are_finished)
+    statement = insert_for_dialect(dialect, handled_updates).from_select(["key", "day"], finished)
+    return statement.on_conflict_do_nothing()  # type: ignore[no-any-return]
 
 
 async def fail(tx: Transaction, now: datetime, update_id: int, fault: str) -> bool:
@@ -126,7 +150,8 @@ async def fail(tx: Transaction, now: datetime, update_id: int, fault: str) -> bo
         .returning(updates.c.attempts)
     )
     if attempts is not None and attempts >= ATTEMPTS:
-        await tx.execute(_FINISH, {"ids": [update_id], "new_state": "aside", "today": day_of(now)})
+        emptied = {"state": "aside", "body": None, "address": "", "received_at": day_of(now)}
+        await tx.execute(update(updates).where(updates.c.id == update_id).values(emptied))
         return True
     return False
 

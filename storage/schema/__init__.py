@@ -29,6 +29,7 @@ from storage.schema.learning import prompts as prompts
 from storage.schema.learning import servants as servants
 from storage.schema.queue import channel_facts as channel_facts
 from storage.schema.queue import deliveries as deliveries
+from storage.schema.queue import handled_updates as handled_updates
 from storage.schema.queue import key_fingerprints as key_fingerprints
 from storage.schema.queue import rate_limits as rate_limits
 from storage.schema.queue import refusal_streaks as refusal_streaks

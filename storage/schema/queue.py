@@ -3,6 +3,7 @@
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     Float,
     Index,
     Integer,
@@ -27,13 +28,22 @@ updates = Table(  # stored before they are acknowledged, handled once
     Column("channel", String(10), nullable=False),
     Column("key", String(160), nullable=False),
     Column("address", String(160), nullable=False),  # its keyed name, for the order; empty once handled
-    Column("state", String(8), nullable=False),  # waiting | done | aside (dead letter)
-    Column("body", LargeBinary),  # encrypted under the inbox key; emptied once handled
-    Column("received_at", UtcDateTime, nullable=False),  # once handled, the day of UTC on which it was
+    Column("state", String(8), nullable=False),  # waiting | aside (dead letter)
+    Column("body", LargeBinary),  # encrypted under the inbox key; emptied when set aside
+    Column("received_at", UtcDateTime, nullable=False),  # once set aside, the day of UTC on which it was
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("fault", String(80)),  # class name of the error that set it aside
     UniqueConstraint("channel", "key"),
     Index("ix_updates_waiting", "state", "id"),
+)
+
+handled_updates = Table(  # by which an update that the platform repeats is recognized; no order, nothing of a person
+    "handled_updates",
+    metadata,
+    Column("key", String(160), primary_key=True),
+    Column("day", Date, nullable=False),  # of UTC, on which it was handled
+    Index("ix_handled_updates_day", "day"),
+    sqlite_with_rowid=False,
 )
 
 # ---------------------------------------------------------------- outbound

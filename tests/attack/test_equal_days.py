@@ -58,7 +58,7 @@ async def test_no_row_tells_who_of_two_people_asked(both: Product, channel: str)
     await ask(phones[1])
     after = await rows(both)
     added = {key: row for key, row in after.items() if before.get(key) != row and key[0] not in MEANWHILE}
-    assert {name for name, *_ in added} == {"deliveries", "updates", "links", "routes"}
+    assert {name for name, *_ in added} == {"deliveries", "handled_updates", "link_counts", "links", "routes"}
     assert len(added) > 2 * ANSWERED, "or the self-assessment was not done"
     assert before.keys() <= after.keys()
     names = encodings(NAMES[channel])

@@ -244,6 +244,8 @@ VALUES = {  # of columns that must have one
     "servant_id": 1,
     "officer_id": "officer",
     "seen_at": MONDAY_NINE,
+    "factor": "totp",
+    "mac": "m" * 43,
     "name": "Notaría 7",
 }
 

@@ -5,10 +5,10 @@ from tests.channels_of import telegram_of
 from tests.product import Product
 from tests.statement_log import statement_listener
 
-ANSWER = 11
-"""Statements that a single answer may cost: store the update; claim it, find the servant, find the prompt, look
-when the competency was answered last, record the answer, read the competency's answers, update the memory, add the
-reply, finish the update; and a last empty claim."""
+ANSWER = 13
+"""Statements that a single answer may cost: store the update and see that it was not handled before; claim it, find the
+servant, find the prompt, look when the competency was answered last, record the answer, read the competency's answers,
+update the memory, add the reply, keep the update's key and delete its row; and a last empty claim."""
 MORE = 0
 """Statements that each further answer of the same batch may cost: the others are for all answers of the batch."""
 

@@ -19,7 +19,7 @@ from storage import migrate
 from storage.database import open_database
 
 FIRST_CHECKED = "0004"  # earlier steps were taken before any installation ran several processes
-EXEMPT = {"0009", "0014", "0016", "0019", "0020", "0021", "0022", "0023", "0024", "0025"}
+EXEMPT = {"0009", "0014", "0016", "0019", "0020", "0021", "0022", "0023", "0024", "0025", "0028"}
 """They rename or drop tables, so processes of the previous version fail until they are replaced. Accepted as long as no
 installation has data, nor several processes to replace one by one: the plain names, the packed memories, the
 blocks (one of the aggregates held the day of each person's last answer), the second protocol of queries with its

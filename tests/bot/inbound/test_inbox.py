@@ -168,9 +168,9 @@ async def test_a_repeated_update_is_not_new_and_wakes_no_worker(inbox: Inbox, da
 async def test_an_unreadable_event_is_stored_by_its_key_and_never_handled(inbox: Inbox, database: Database) -> None:
     assert await inbox.store([UnreadableEvent("telegram", "1", "KeyError"), update("2")]) == 1
     assert await inbox.store([update("1")]) == 0
-    assert (await waiting(database)).key == "2"
+    assert (await waiting(database)).key == inbox.key_of("telegram", "2")
     async with database.read() as tx:
-        row = (await tx.execute(select(table).where(table.c.key == "1"))).one()
+        row = (await tx.execute(select(table).where(table.c.key == inbox.key_of("telegram", "1")))).one()
     assert (row.state, row.body, row.fault) == ("aside", None, "KeyError")
 
 

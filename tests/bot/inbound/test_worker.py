@@ -24,7 +24,7 @@ from storage.database import Database, DatabaseUnavailable, Transaction
 from storage.queue import outbox, updates
 from storage.queue.outbox import NewDelivery
 from storage.queue.receipts import DeliveryStatus
-from storage.schema import deliveries
+from storage.schema import deliveries, handled_updates
 from storage.schema import updates as table
 from tests.cast import Clock
 
@@ -69,10 +69,16 @@ class Stage:
             arrived.append(Update("telegram", str(number), address, UpdateKind.TEXT, text=text))
         await self.inbox.store(arrived)
 
-    async def states(self) -> list[tuple[str, str]]:
+    async def states(self) -> dict[str, str]:
+        """By the platform's key: waiting, aside, or done where only the key is left."""
         async with self.database.read() as tx:
-            found = await tx.execute(select(table.c.key, table.c.state).order_by(table.c.id))
-            return [(row.key, row.state) for row in found]
+            found = {row.key: row.state for row in await tx.execute(select(table.c.key, table.c.state))}
+            found |= dict.fromkeys(await tx.scalars(select(handled_updates.c.key)), "done")
+        keys = {self.name(str(number)): str(number) for number in range(10)}
+        return {keys.get(name, "other"): state for name, state in found.items()}
+
+    def name(self, key: str) -> str:
+        return self.inbox.key_of("telegram", key)
 
     async def reply_keys(self) -> set[str]:
         async with self.database.read() as tx:
@@ -100,10 +106,10 @@ async def test_an_update_that_cannot_be_handled_is_set_aside_after_three_attempt
 ) -> None:
     await stage.arrive("ana:first", "ana:bad", "ana:after", "beto:hello")
     assert await stage.update_worker.drain() == 6  # one of them three times
-    assert await stage.states() == [("0", "done"), ("1", "aside"), ("2", "done"), ("3", "done")]
+    assert await stage.states() == {"0": "done", "1": "aside", "2": "done", "3": "done"}
     assert [key for key in stage.handled if key in "02"] == ["0", "2"], "Ana's updates in their order"
     async with stage.database.read() as tx:
-        row = (await tx.execute(select(table).where(table.c.key == "1"))).one()
+        row = (await tx.execute(select(table).where(table.c.key == stage.name("1")))).one()
     assert (row.fault, row.attempts, row.body) == ("LookupError", 3, None)
 
 
@@ -127,16 +133,18 @@ async def test_nothing_is_lost_when_a_failing_handler_is_fixed_in_time(
     await stage.update_worker.drain()
     assert stage.handled == ["0", "1"]
     assert await stage.reply_keys() == {"for 0", "for 1"}
-    assert await stage.states() == [("0", "done"), ("1", "done")]
+    assert await stage.states() == {"0": "done", "1": "done"}
 
 
 async def test_an_outage_in_between_leaves_the_update_waiting(stage: Stage) -> None:
     await stage.arrive("ana:gone", "ana:after")
     with pytest.raises(DatabaseUnavailable):
         await stage.update_worker.drain()
-    assert await stage.states() == [("0", "waiting"), ("1", "waiting")]
+    assert await stage.states() == {"0": "waiting", "1": "waiting"}
     async with stage.database.read() as tx:
-        assert await tx.scalar(select(table.c.attempts).where(table.c.key == "0")) == 0, "an outage is not an attempt"
+        assert await tx.scalar(select(table.c.attempts).where(table.c.key == stage.name("0"))) == 0, (
+            "an outage is not an attempt"
+        )
     stage.is_fixed = True
     await stage.update_worker.drain()
     assert stage.handled == ["0", "1"]
@@ -147,7 +155,7 @@ async def test_an_update_that_cannot_be_decrypted_is_set_aside(stage: Stage, clo
     await other.store([Update("telegram", "other key", "ana", UpdateKind.TEXT, text="x")])
     await stage.arrive("ana:hello")
     await stage.update_worker.drain()
-    assert await stage.states() == [("other key", "aside"), ("0", "done")]
+    assert await stage.states() == {"other": "aside", "0": "done"}
 
 
 async def test_a_failure_is_logged_with_its_location_and_never_with_typed_text(
@@ -199,7 +207,7 @@ async def test_it_wakes_on_arrival_and_survives_an_unavailable_database(
 async def test_one_bad_update_of_a_batch_affects_no_other_and_is_retried(stage: Stage) -> None:
     await stage.arrive(*(f"person {number}:{'bad' if number == 5 else 'good'}" for number in range(10)))
     await stage.update_worker.drain()
-    assert dict(await stage.states()) == {str(number): "aside" if number == 5 else "done" for number in range(10)}
+    assert await stage.states() == {str(number): "aside" if number == 5 else "done" for number in range(10)}
     assert await stage.reply_keys() == {f"for {number}" for number in range(10) if number != 5}
 
 

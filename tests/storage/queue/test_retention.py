@@ -9,7 +9,7 @@ from sqlalchemy import event, func, insert, select, update
 from storage.database import Database
 from storage.queue import outbox, retention
 from storage.queue.outbox import DeliveryKind, DeliveryState, NewDelivery
-from storage.schema import deliveries, updates
+from storage.schema import deliveries, handled_updates, updates
 from tests import delivery_worker
 from tests.cast import MONDAY_NINE as NOW
 
@@ -34,7 +34,7 @@ async def fill(database: Database, old: int, young: int) -> None:
         }
         for number, at in enumerate(moments)
     ]
-    came = [common | {"key": f"{number}", "state": "done", "received_at": at} for number, at in enumerate(moments)]
+    came = [common | {"key": f"{number}", "state": "aside", "received_at": at} for number, at in enumerate(moments)]
     async with database.write() as tx:
         await tx.execute(insert(deliveries), said)
         await tx.execute(insert(updates), came)
@@ -43,7 +43,7 @@ async def fill(database: Database, old: int, young: int) -> None:
 async def delete_old(database: Database) -> int:
     """Delete all old rows as the scheduler does; return the number of transactions."""
     count = 0
-    for some in (retention.delete_ended_deliveries, retention.delete_handled_updates):
+    for some in (retention.delete_ended_deliveries, retention.delete_updates_set_aside):
         last: int | None = 0
         while last is not None:
             async with database.write() as tx:
@@ -137,3 +137,18 @@ async def test_sent_replies_are_deleted_in_batches(database: Database, monkeypat
         for claimed in await delivery_worker.claim(tx, "w", ["telegram"], NOW, 9):
             await delivery_worker.finish(tx, claimed.id, DeliveryState.SENT, NOW)
         assert [await retention.delete_sent_replies(tx) for _ in range(3)] == [True, True, False]
+
+
+async def test_keys_of_handled_updates_are_deleted_after_eight_days(database: Database) -> None:
+    days = [OLD.date()] * (PORTION + 1) + [BEFORE.date(), YOUNG.date()]
+    async with database.write() as tx:
+        rows = [{"key": f"k{number}", "day": day} for number, day in enumerate(days)]
+        await tx.execute(insert(handled_updates), rows)
+    are_left = [True]
+    while are_left[-1]:
+        async with database.write() as tx:
+            are_left.append(await retention.delete_keys_of_updates(tx, BEFORE))
+    assert are_left == [True, True, False], "in batches"
+    async with database.read() as tx:
+        left = set(await tx.scalars(select(handled_updates.c.day)))
+    assert left == {BEFORE.date(), YOUNG.date()}, "no platform repeats for longer than seven days"

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from storage.database import Database, Transaction, open_database
 from storage.queue import updates
+from storage.schema import handled_updates
 from storage.schema import updates as table
 from tests.cast import MONDAY_NINE as NOW
 
@@ -140,11 +141,40 @@ async def test_an_unreadable_update_is_stored_and_never_claimed(database: Databa
         assert await updates.count_waiting(tx) == 0
 
 
-async def test_a_handled_update_keeps_its_key_and_loses_its_body(database: Database) -> None:
+async def test_of_a_handled_update_only_its_key_and_the_day_stay(database: Database) -> None:
     async with database.write() as tx:
         await store(tx, "ana:1")
     await handle_all(database)
-    assert await state_of(database, "1") == ("done", None, 0, None)
+    async with database.read() as tx:
+        assert (await tx.execute(select(table))).all() == []
+        assert [tuple(row) for row in await tx.execute(select(handled_updates))] == [("1", NOW.date())]
+
+
+@on_postgres
+async def test_an_update_that_is_repeated_while_another_worker_handles_it_is_not_handled_again(
+    database: Database, database_url: str
+) -> None:
+    async with database.write() as tx:
+        await store(tx, "ana:1", "beto:2")
+    other, asked = open_database(database_url), asyncio.Event()
+
+    async def repeat() -> frozenset[tuple[str, str]]:
+        async with other.write() as tx:
+            asked.set()
+            again = [updates.NewUpdate("telegram", key, "ana", b"again") for key in ("1", "3")]
+            return await updates.store(tx, again, NOW)
+
+    repeating = asyncio.create_task(repeat())  # before any transaction is open in this task
+    async with database.write() as tx:
+        held = await updates.claim(tx)
+        assert held is not None
+        await updates.finish(tx, NOW, held.id)
+        await asked.wait()
+    async with asyncio.timeout(30):
+        is_new = await repeating
+    assert is_new == {("telegram", "3")}
+    assert await handle_all(database) == ["2", "3"]
+    await other.close()
 
 
 def bytes_of(url: str) -> dict[str, bytes]:
@@ -176,7 +206,7 @@ async def test_the_bytes_of_a_handled_body_are_gone_from_the_disk(sqlite_url: st
     await database.close()
 
 
-async def test_a_handled_update_tells_neither_who_sent_it_nor_when_on_that_day(database: Database) -> None:
+async def test_an_update_that_was_set_aside_tells_neither_who_sent_it_nor_when_on_that_day(database: Database) -> None:
     async with database.write() as tx:
         await store(tx, "ana:1", "beto:2", "carmen:3")
         for _ in range(updates.ATTEMPTS):
@@ -189,4 +219,4 @@ async def test_a_handled_update_tells_neither_who_sent_it_nor_when_on_that_day(d
             for row in await tx.execute(select(table.c.key, table.c.address, table.c.received_at).order_by(table.c.id))
         ]
     day = NOW.replace(hour=0, minute=0)
-    assert rows == [("1", "", day), ("2", "", day), ("3", "carmen", NOW), ("4", "", day)]
+    assert rows == [("2", "", day), ("3", "carmen", NOW), ("4", "", day)]

@@ -308,9 +308,9 @@ async def test_stored_events_have_a_name_of_their_sender_and_a_state(database: D
             assert await post(hook, raw) == 200
     async with database.read() as tx:
         rows = (await tx.execute(select(updates.c.key, updates.c.address, updates.c.state))).all()
-    assert len({row.address for row in rows if row.key == hashed_key("wamid.IN1")}) == 1
+    assert len({row.address for row in rows if row.key == inbox.key_of("whatsapp", hashed_key("wamid.IN1"))}) == 1
     assert not any(USER in row.address for row in rows)
-    assert {row.state for row in rows if row.key == "none"} == {"aside"}
+    assert {row.state for row in rows if row.key == inbox.key_of("whatsapp", "none")} == {"aside"}
 
 
 async def test_one_poison_item_never_stops_the_rest(inbox: MemoryInbox, hook: str) -> None:
