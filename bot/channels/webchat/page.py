@@ -262,7 +262,9 @@ def _error_response(
 async def read_news(request: web.Request) -> web.Response:
     """Go to the letterbox; the page says no more that there are news."""
     try:
-        await pending_news.clear(request.app, _authorized_address(request))
+        address = _authorized_address(request)
+        await read_fields(request)
+        await pending_news.clear(request.app, address)
     except RejectedForm as refusal:
         return _error_response(request, refusal, wants_json=False, fields={})
     except DatabaseUnavailable:

@@ -6,7 +6,7 @@ import { openAccess } from "../sealing/keys.js";
 import { askerSigning, caseOf, extend, laneOf, openThread } from "../sealing/threads.js";
 import { sealLetterOf } from "./letter.js";
 import { checkRemembered, fetchThread, notebook } from "./notebook.js";
-import { post, UserError, verifying } from "./page.js";
+import { laterBy, post, UserError, verifying } from "./page.js";
 import { keys } from "./vault.js";
 
 const STATES = { close: "closed", answer: "answered", question: "asked_back" }; // by the kind of a letter
@@ -79,15 +79,13 @@ export async function extended(opened, chain, { letter, key }, text) {
 
 // Posts a sealed letter: nothing is stored where it is refused.
 export async function postLetter(caseId, { letter, access, bell }) {
-  const { status, body } = await post(`/console/cases/${caseId}/letters`, { letter, access, bell }).catch((error) => {
-    throw error.key === "later" ? new UserError("letters_later") : error;
-  });
+  const posted = post(`/console/cases/${caseId}/letters`, { letter, access, bell });
+  const { status, body } = await posted.catch(laterBy("letters_later"));
   if (status !== 201) throw refusal(body?.error);
 }
 
 // Why a letter was not taken: each reason of the server has its own sentence.
 function refusal(error) {
-  const reasons = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock" };
-  const known = { ...reasons, later: "letters_later", full: "letters_full" };
+  const known = { seq: "news_meanwhile", closed: "closed", keys: "keys_meanwhile_letter", day: "clock", full: "letters_full" };
   return new UserError(known[error] ?? "failed");
 }

@@ -98,6 +98,11 @@ export async function verifying(key, work) {
 
 const WANTED = ["factor", "enrolment"]; // what is still to be shown, or made, besides right words
 
+// For requests that are refused for a while with a sentence of their own: explains 429 by the phrase `key`.
+export const laterBy = (key) => (error) => {
+  throw error.key === "later" ? new UserError(key, error.values) : error;
+};
+
 // Returns { status, body }; body is null unless JSON. Throws UserError when offline, when the session has ended or is
 // another officer's by now, and when there were too many attempts. `officer` is whom the page was made for, if anyone.
 async function request(path, { headers, ...options }) {

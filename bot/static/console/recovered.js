@@ -8,7 +8,7 @@ import { parseLetter } from "../sealing/letters.js";
 import { barred, caseOf, checkThread, excludedOf, laneOf, openThread, readersOf } from "../sealing/threads.js";
 import { folio } from "./findings.js";
 import { sealLetterOf } from "./letter.js";
-import { phrase, post, UserError, verifying } from "./page.js";
+import { laterBy, phrase, post, UserError, verifying } from "./page.js";
 import { holdsToday } from "./trust.js";
 
 const last = (list) => list[list.length - 1];
@@ -51,9 +51,10 @@ async function handOver(hand, { case: caseId, letters, access }) {
   });
   if (readersOf(thread).includes(to.join.id)) return "already";
   const written = await sealed(hand, thread, key);
-  const { status, body } = await post("/console/recovery/letters", { ...hand.authority, ...written, bell: contents[0].bell });
+  const posted = post("/console/recovery/letters", { ...hand.authority, ...written, bell: contents[0].bell });
+  const { status, body } = await posted.catch(laterBy("letters_later"));
   if (status === 201) return "handed";
-  throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock", later: "letters_later" }[body?.error] ?? "failed");
+  throw new UserError({ seq: "given_meanwhile", keys: "use_refused", day: "clock" }[body?.error] ?? "failed");
 }
 
 async function sealed({ chain, to, recovery, keys }, thread, key) {

@@ -10,7 +10,7 @@ import { sealUnitKey } from "../sealing/keys.js";
 import { parseList, walkAll } from "../sealing/lists.js";
 import { codeSecret, random, supported } from "../sealing/words.js";
 import { activeOfficers, missingPairs, pairNames, standingOf } from "./backup.js";
-import { $, busy, filled, get, main, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
+import { $, busy, filled, get, laterBy, phrase, post, readable, show, showMessage, UserError, verifying } from "./page.js";
 import { handOverAll } from "./recovered.js";
 import { checkClock, today } from "./trust.js";
 
@@ -40,8 +40,7 @@ export async function wire() {
 async function fetched() {
   const pin = new URLSearchParams(location.hash.slice(1)).get("u") ?? "";
   if (!pin) throw new UserError("recovery_address");
-  const { status, body } = await get("/console/recovery/boxes");
-  if (status === 429) throw new UserError("recovery_later", { at: timeOf(body.at) });
+  const { status, body } = await get("/console/recovery/boxes").catch(laterBy("recovery_later"));
   if (status !== 200) throw new UserError(status === 404 ? "recovery_none" : "failed");
   checkClock(body.today);
   return verifying("altered_backup", async () => {
@@ -51,9 +50,6 @@ async function fetched() {
     return { ...standing, chain, boxes: new Map(body.boxes.map(({ id, box }) => [id, box])) };
   });
 }
-
-// A moment as the reader's clock shows it.
-const timeOf = (at) => new Date(at).toLocaleTimeString(main().dataset.language, { timeStyle: "short" });
 
 function act(event, alert, work) {
   event.preventDefault();

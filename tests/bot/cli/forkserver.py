@@ -119,6 +119,7 @@ def serve() -> Request:
                     sys.exit()
                 pid = os.fork()
                 if pid == 0:
+                    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
                     for other in reports.values():
                         other.close()
                     return _take_place(Request(*json.loads(message)), descriptors)
