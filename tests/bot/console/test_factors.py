@@ -304,6 +304,22 @@ async def test_an_officer_adds_another_and_removes_one_but_never_the_last(
 
 
 @pytest.mark.attack
+@pytest.mark.attack
+async def test_a_factor_that_is_sent_twice_is_one_whose_codes_work_once(office: Office, carmen: AccountHolder) -> None:
+    await with_app(office, carmen)
+    desk = await office.signed_in(carmen)
+    _, begun = await desk.post("/console/account/factors/begin", {"auth": carmen.words.auth})
+    app = App.scanned(begun["offer"])
+    for _ in range(2):  # the first answer was lost on its way
+        sent = {"auth": carmen.words.auth, "enrolment": app.enrolment(begun["offer"], office.now)}
+        assert (await desk.post("/console/account/factors", sent))[0] == 201
+        office.advance_clock(seconds=3 * totp.STEP)
+    assert len(await owned(office, carmen)) == 2
+    code = app.code(office.now)
+    assert (await stranger(office, SIGN_IN, posted(carmen, totp=code)))[0] == 200
+    assert await stranger(office, SIGN_IN, posted(carmen, totp=code)) == (403, {"error": "factor_used"})
+
+
 async def test_who_finds_a_session_changes_no_factor_without_the_words(office: Office, carmen: AccountHolder) -> None:
     await with_app(office, carmen)
     desk, wrong = await office.signed_in(carmen), {"auth": NEW.auth}
