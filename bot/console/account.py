@@ -140,7 +140,7 @@ async def with_words(request: web.Request, auth: str) -> Account | None:
     """The signed-in officer's account, if the auth key is that of the present words."""
     officer = site.require_officer(request)
     attempt = throttle.enter(request, officer.email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             account = await accounts.by_id(tx, officer.id)
         is_right = await auth_keys.matches(auth, account.auth_hash if account else None)
@@ -208,7 +208,7 @@ async def recover(request: web.Request) -> web.Response:
 async def _with_code(request: web.Request, email: str, code_auth: str) -> Account | None:
     """The account of this address, if the auth key is that of its recovery code."""
     attempt = throttle.enter(request, email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             account = await accounts.by_email(tx, email)
         is_right = await auth_keys.matches(code_auth, account.code_hash if account else None)

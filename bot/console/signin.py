@@ -197,7 +197,7 @@ async def sign_in(request: web.Request) -> web.Response:
     """Verify words and second factor and open a session; an unknown address takes the path and time of wrong words."""
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             known = await officers.credentials(tx, posted.email)
         is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
@@ -206,7 +206,7 @@ async def sign_in(request: web.Request) -> web.Response:
         return web.json_response({"error": "signin"}, status=403)
     code_hash = None
     if posted.code_auth is not None:
-        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth, is_known=attempt.is_known)
+        code_hash = await _recovery_code(request, attempt, known.officer.id, posted.code_auth)
         if code_hash is None:
             throttle.failed(request, known.officer.id, "code")
             return web.json_response({"error": "code"}, status=403)
@@ -216,9 +216,9 @@ async def sign_in(request: web.Request) -> web.Response:
     return response
 
 
-async def _recovery_code(request: web.Request, officer_id: str, code_auth: str, *, is_known: bool) -> str | None:
+async def _recovery_code(request: web.Request, attempt: throttle.Entry, officer_id: str, code_auth: str) -> str | None:
     """The stored hash of the recovery code, if this is it."""
-    async with auth_keys.turn(is_known=is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             own = await accounts.by_id(tx, officer_id)
         stored = own.code_hash if own else None
@@ -260,7 +260,6 @@ async def _open_session(
             await sessions.end(tx, previous.key)
         token = await site.begin_session(request, tx, officer.id, factor)
     failures = await account.note_sign_in(context, is_new=bool(token))
-    key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
     notebook = credentials.notebook
     response = web.json_response(
         {
@@ -269,7 +268,7 @@ async def _open_session(
             "reads": officer.role in officers.READER_ROLES,
             "bundle": credentials.bundle,
             "unit_key": credentials.unit_key,
-            "key_of": key_of,
+            "key_of": await succession.unit_of_held_key(context) if credentials.unit_key else "",
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
             "failures": [{"day": one.day.isoformat(), "count": one.count} for one in failures],
         }

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -244,6 +245,26 @@ async def test_of_four_hundred_open_attempts_a_few_wait_and_the_known_officer_is
         goes_on.release(400)
         assert {(await post)[0] for post in open_posts} == {403}
     assert auth_keys.waiting() == (0, 0)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("path", [SIGN_IN, "/console/lost/begin"])
+async def test_what_was_refused_for_the_crowd_was_no_attempt_on_the_account(
+    office: Office, carmen: AccountHolder, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Else a flood on invented accounts keeps officers out for a quarter of an hour; its network counts on."""
+    office.app[THROTTLE].networks = Windows(12, throttle.SECONDS)
+    with monkeypatch.context() as crowd:
+        crowd.setattr(SlowQueue, "turn", full)
+        assert await wrong(office, carmen.email, 11, path) == [429] * 11
+    assert await wrong(office, carmen.email, 2, path) == [403, 429]
+
+
+@asynccontextmanager
+async def full(queue: SlowQueue, *, is_known: bool) -> AsyncIterator[None]:
+    """The turn of who is crowded out at once."""
+    raise Busy
+    yield
 
 
 async def waits(line: tuple[int, int]) -> None:
