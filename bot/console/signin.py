@@ -210,6 +210,8 @@ async def sign_in(request: web.Request) -> web.Response:
         if code_hash is None:
             throttle.failed(request, known.officer.id, "code")
             return web.json_response({"error": "code"}, status=403)
+    elif posted.totp is not None:
+        throttle.enter_code(request, attempt, known.officer.id)
     response = await _with_factor(request, known, posted, code_hash)
     if response.status != 403 or posted.totp is None:  # right, only asked for, or a mistyped first code of a new app
         attempt.passed()

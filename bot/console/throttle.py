@@ -27,6 +27,8 @@ SECONDS = 15 * 60
 ACCOUNT = 10  # wrong attempts in that time on one account, from devices that it does not know
 DEVICE = 20  # the same from one that it knows: words are long, and one finger slips
 NETWORK = 20 * ACCOUNT  # a whole office stands behind one address
+CODES_SECONDS = 8 * 60 * 60
+CODES = 10  # wrong codes of an app after right words: of a million three fit, and without end one would be found
 BUSY = timedelta(seconds=3)  # until there is room again, where more came at once than the server can compare
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,6 +72,7 @@ class Throttle:
         self.accounts = Windows(ACCOUNT, SECONDS)
         self.devices = Windows(DEVICE, SECONDS)
         self.networks = Windows(NETWORK, SECONDS)
+        self.codes = Windows(CODES, CODES_SECONDS)  # who has no words adds no name here, and so pushes none out
         self._writing: set[asyncio.Task[None]] = set()
 
     def write(self, work: Coroutine[Any, Any, None]) -> None:
@@ -107,6 +110,12 @@ def enter(request: web.Request, email: str) -> Entry:
         entry.take(throttle.networks, network_of(request), now)
         entry.take(throttle.accounts, officers.normalize_email(email), now)
     return entry
+
+
+def enter_code(request: web.Request, entry: Entry, officer_id: str) -> None:
+    """Count the code of an app, too, which comes with right words. Raises Later."""
+    codes, now = request.config_dict[THROTTLE].codes, request.config_dict[CLOCK]()
+    entry.take(codes, entry.device or officer_id, now)
 
 
 @asynccontextmanager

@@ -1,11 +1,14 @@
 """The second factor at the server: nothing opens without it, no code works twice, and who lost it comes back."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
-from bot.console import throttle
+from bot.console import devices, throttle
 from bot.web.app_keys import INSTALLATION
+from bot.web.windows import Windows
 from handlers.casework import factors as rules
 from handlers.casework.office import OfficerContext
 from storage.confidential import factors, ledger, officers, totp
@@ -21,7 +24,8 @@ from tests.bot.console.accounts import (
 )
 from tests.bot.console.authenticator import App, with_app
 from tests.bot.console.office import SALT, SECRET, Office
-from tests.bot.console.test_signin import AUTH, invite
+from tests.bot.console.test_signin import AUTH, invite, open_page
+from tests.bot.console.test_throttle import send_cookies
 
 WRONG = "000000"
 SIGN_IN = "/console/signin"
@@ -99,6 +103,32 @@ async def test_codes_cannot_be_tried_out_and_the_officer_learns_of_it(
     async with office.database.read() as tx:
         (failures,) = await ledger.failures_since_sign_in(tx, carmen.id)
     assert failures.count == throttle.ACCOUNT
+
+
+@pytest.mark.attack
+async def test_who_has_the_words_tries_ten_codes_in_eight_hours_however_patient(
+    office: Office, carmen: AccountHolder
+) -> None:
+    """Ten in a quarter of an hour for ever find a code within the year; the officer's own browser has its own ten."""
+    app = await with_app(office, carmen)
+    async with ClientSession() as client:
+        known = await open_page(office, client)
+        assert (await known.post(SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+        send_cookies(known, {name: value for name, value in known.cookies.items() if name.startswith(devices.COOKIE)})
+        wrong = posted(carmen, totp=WRONG)
+        for _ in range(throttle.CODES // 2):
+            assert (await stranger(office, SIGN_IN, wrong))[0] == 403
+        office.advance_clock(minutes=15)
+        office.app[throttle.THROTTLE].accounts = Windows(99, throttle.SECONDS)  # forgotten, as after a flood of names
+        answers = await asyncio.gather(*(stranger(office, SIGN_IN, wrong) for _ in range(12)))
+        assert sorted(status for status, _ in answers) == [403] * (throttle.CODES // 2) + [429] * 7
+        for minutes in (1, 60, 6 * 60):
+            office.advance_clock(minutes=minutes)
+            status, body = await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now)))
+            assert (status, body["error"]) == (429, "later"), "nor is the right one taken any more"
+        assert (await known.post(SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+        office.advance_clock(minutes=45)
+        assert (await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
 
 
 @pytest.mark.attack
