@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from bot.console import auth_keys, factor_forms, site, throttle
+from bot.console import auth_keys, devices, factor_forms, site, throttle
 from bot.console.factor_forms import PostedEnrolment
 from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
@@ -187,7 +187,7 @@ async def recover(request: web.Request) -> web.Response:
         return refused("lost")
     words = Words(posted.salt, await auth_keys.slow_hash(posted.auth), _box(posted.bundle))
     code = Code(await auth_keys.slow_hash(posted.new_code_auth), _box(posted.recovery_bundle))
-    enrolment = posted.enrolment.enrolment if posted.enrolment else None
+    enrolment = factor_forms.enrolment_of(posted.enrolment)
     try:
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_id(tx, account.id)
@@ -202,7 +202,9 @@ async def recover(request: web.Request) -> web.Response:
         return factor_forms.refused(error)
     except FactorWanted:
         raise web.HTTPUnprocessableEntity from None
-    return web.json_response({}, status=201)
+    response = web.json_response({}, status=201)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+    return response
 
 
 async def _with_code(request: web.Request, email: str, code_auth: str) -> Account | None:

@@ -90,8 +90,9 @@ class SignIn(site.PostedModel):
 
     def shown(self, session_factor: str) -> Shown:
         """What is shown besides the words; the recovery code is checked before."""
-        enrolment = self.enrolment.enrolment if self.enrolment else None
-        return Shown(session_factor, self.totp or "", enrolment, self.code_auth is not None)
+        return Shown(
+            session_factor, self.totp or "", factor_forms.enrolment_of(self.enrolment), self.code_auth is not None
+        )
 
 
 @routes.get("/")
@@ -147,7 +148,7 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store keys and second factor; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    enrolment = posted.enrolment.enrolment if posted.enrolment else None
+    enrolment = factor_forms.enrolment_of(posted.enrolment)
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
@@ -169,7 +170,9 @@ async def sign_up(request: web.Request) -> web.Response:
         return site.conflict("token")
     except joining.KeysRefused:
         return site.conflict("keys")
-    return web.json_response({"state": state.value}, status=201)
+    response = web.json_response({"state": state.value}, status=201)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+    return response
 
 
 # ---------------------------------------------------------------- sign-in
@@ -261,8 +264,7 @@ async def _open_session(
         if previous is not None:
             await sessions.end(tx, previous.key)
         token = await site.begin_session(request, tx, officer.id, factor)
-    failures = await account.note_sign_in(context, is_new=bool(token))
-    notebook = credentials.notebook
+    failures, notebook = await account.note_sign_in(context, is_new=bool(token)), credentials.notebook
     response = web.json_response(
         {
             "id": officer.id,

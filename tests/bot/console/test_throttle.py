@@ -117,6 +117,26 @@ async def test_a_flood_on_an_account_keeps_out_no_officer_who_has_signed_in_from
 
 
 @pytest.mark.attack
+async def test_nor_an_officer_who_has_signed_up_or_made_new_words_here(office: Office, carmen: AccountHolder) -> None:
+    token = (await office.invite("lia@leon.example", "Lía Paz", "liaison")).split("&")[0]
+    lia = AccountHolder("", "Lía Paz", "lia@leon.example")
+    account = {"token": token, "salt": lia.words.salt, "auth": lia.words.auth}
+    ways: list[tuple[str, object, AccountHolder, str]] = [
+        ("/console/signup", account, lia, lia.words.auth),
+        ("/console/lost", carmen.recovery(NEW, carmen.code), carmen, NEW.auth),
+    ]
+    for path, body, officer, auth in ways:
+        async with ClientSession() as client:
+            visitor = await open_page(office, client)
+            assert (await visitor.post(path, body))[0] == 201
+            (known,) = visitor.cookies.items()
+            assert (await wrong(office, officer.email, throttle.ACCOUNT + 1))[-1] == 429
+            assert (await enter(visitor, officer, auth))[0] == 429
+            send_cookies(visitor, dict([known]))
+            assert (await enter(visitor, officer, auth))[0] == 200
+
+
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "change",
     [
