@@ -279,7 +279,7 @@ async def _open_session(
     )
     if token:
         site.set_cookie(request, response, site.SESSION_COOKIE, token)
-    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+        site.set_cookie(request, response, *devices.cookie(request, officer.email))
     return response
 
 

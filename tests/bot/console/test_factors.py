@@ -153,6 +153,15 @@ async def test_unlocking_in_a_live_session_asks_for_the_words_only(office: Offic
 
 
 @pytest.mark.attack
+async def test_who_carries_a_session_elsewhere_makes_no_device_known(office: Office, carmen: AccountHolder) -> None:
+    """Else words and a session of a moment give attempts of its own for a year, and as often as it is asked."""
+    await with_app(office, carmen)
+    desk = await office.signed_in(carmen)
+    assert (await desk.post(SIGN_IN, posted(carmen)))[0] == 200
+    assert desk.received == {}
+
+
+@pytest.mark.attack
 async def test_the_session_of_a_colleague_shows_no_factor(office: Office, carmen: AccountHolder) -> None:
     dora = await enrol(office, AccountHolder("", "Dora Luna", "dora@ueipci.example"))
     await with_app(office, carmen)
