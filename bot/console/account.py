@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from bot.console import auth_keys, factor_forms, site, throttle
+from bot.console import auth_keys, devices, factor_forms, site, throttle
 from bot.console.factor_forms import PostedEnrolment
 from bot.console.signin import Auth, Mail, Salt
 from bot.web.app_keys import DATABASE
@@ -140,7 +140,7 @@ async def with_words(request: web.Request, auth: str) -> Account | None:
     """The signed-in officer's account, if the auth key is that of the present words."""
     officer = site.require_officer(request)
     attempt = throttle.enter(request, officer.email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             account = await accounts.by_id(tx, officer.id)
         is_right = await auth_keys.matches(auth, account.auth_hash if account else None)
@@ -187,7 +187,7 @@ async def recover(request: web.Request) -> web.Response:
         return refused("lost")
     words = Words(posted.salt, await auth_keys.slow_hash(posted.auth), _box(posted.bundle))
     code = Code(await auth_keys.slow_hash(posted.new_code_auth), _box(posted.recovery_bundle))
-    enrolment = posted.enrolment.enrolment if posted.enrolment else None
+    enrolment = factor_forms.enrolment_of(posted.enrolment)
     try:
         async with request.config_dict[DATABASE].write() as tx:
             officer = await officers.by_id(tx, account.id)
@@ -202,13 +202,15 @@ async def recover(request: web.Request) -> web.Response:
         return factor_forms.refused(error)
     except FactorWanted:
         raise web.HTTPUnprocessableEntity from None
-    return web.json_response({}, status=201)
+    response = web.json_response({}, status=201)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+    return response
 
 
 async def _with_code(request: web.Request, email: str, code_auth: str) -> Account | None:
     """The account of this address, if the auth key is that of its recovery code."""
     attempt = throttle.enter(request, email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             account = await accounts.by_email(tx, email)
         is_right = await auth_keys.matches(code_auth, account.code_hash if account else None)

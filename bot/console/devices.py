@@ -1,7 +1,8 @@
 """Devices that have signed in to an account before: each keeps a signed cookie, and no row says which they are.
 
-The cookie lets no one in. It gives its device attempts of its own, so that a flood of strangers on an account keeps no
-officer out who signs in where they have signed in before.
+Where an officer has signed up, or made new words with the recovery code, counts too. The cookie lets no one in. It
+gives its device attempts of its own, so that a flood of strangers on an account keeps no officer out who signs in where
+they have signed in before.
 """
 
 import hashlib

@@ -30,6 +30,11 @@ class PostedEnrolment(site.PostedModel):
         return Enrolment(self.ticket, self.code)
 
 
+def enrolment_of(posted: PostedEnrolment | None) -> Enrolment | None:
+    """What handlers get of it, if anything was posted."""
+    return posted.enrolment if posted else None
+
+
 def key_of(request: web.Request) -> bytes:
     """The installation's key of second factors."""
     key: bytes = request.config_dict[SECRETS].factor

@@ -90,8 +90,9 @@ class SignIn(site.PostedModel):
 
     def shown(self, session_factor: str) -> Shown:
         """What is shown besides the words; the recovery code is checked before."""
-        enrolment = self.enrolment.enrolment if self.enrolment else None
-        return Shown(session_factor, self.totp or "", enrolment, self.code_auth is not None)
+        return Shown(
+            session_factor, self.totp or "", factor_forms.enrolment_of(self.enrolment), self.code_auth is not None
+        )
 
 
 @routes.get("/")
@@ -147,7 +148,7 @@ async def begin_signup(request: web.Request) -> web.Response:
 async def sign_up(request: web.Request) -> web.Response:
     """Spend the invite and store keys and second factor; a refused sign-up spends nothing."""
     posted = site.posted_json(request, SignUp)
-    enrolment = posted.enrolment.enrolment if posted.enrolment else None
+    enrolment = factor_forms.enrolment_of(posted.enrolment)
     try:
         keys = posted.keys()
         async with request.config_dict[DATABASE].read() as tx:  # a stranger is given no slow work
@@ -169,7 +170,9 @@ async def sign_up(request: web.Request) -> web.Response:
         return site.conflict("token")
     except joining.KeysRefused:
         return site.conflict("keys")
-    return web.json_response({"state": state.value}, status=201)
+    response = web.json_response({"state": state.value}, status=201)
+    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+    return response
 
 
 # ---------------------------------------------------------------- sign-in
@@ -197,7 +200,7 @@ async def sign_in(request: web.Request) -> web.Response:
     """Verify words and second factor and open a session; an unknown address takes the path and time of wrong words."""
     posted = site.posted_json(request, SignIn)
     attempt = throttle.enter(request, posted.email)
-    async with auth_keys.turn(is_known=attempt.is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             known = await officers.credentials(tx, posted.email)
         is_right = await auth_keys.matches(posted.auth, known.auth_hash if known else None)
@@ -206,19 +209,21 @@ async def sign_in(request: web.Request) -> web.Response:
         return web.json_response({"error": "signin"}, status=403)
     code_hash = None
     if posted.code_auth is not None:
-        code_hash = await _recovery_code(request, known.officer.id, posted.code_auth, is_known=attempt.is_known)
+        code_hash = await _recovery_code(request, attempt, known.officer.id, posted.code_auth)
         if code_hash is None:
             throttle.failed(request, known.officer.id, "code")
             return web.json_response({"error": "code"}, status=403)
+    elif posted.totp is not None:
+        throttle.enter_code(request, attempt, known.officer.id)
     response = await _with_factor(request, known, posted, code_hash)
     if response.status != 403 or posted.totp is None:  # right, only asked for, or a mistyped first code of a new app
         attempt.passed()
     return response
 
 
-async def _recovery_code(request: web.Request, officer_id: str, code_auth: str, *, is_known: bool) -> str | None:
+async def _recovery_code(request: web.Request, attempt: throttle.Entry, officer_id: str, code_auth: str) -> str | None:
     """The stored hash of the recovery code, if this is it."""
-    async with auth_keys.turn(is_known=is_known):
+    async with throttle.turn(request, attempt):
         async with request.config_dict[DATABASE].read() as tx:
             own = await accounts.by_id(tx, officer_id)
         stored = own.code_hash if own else None
@@ -259,9 +264,7 @@ async def _open_session(
         if previous is not None:
             await sessions.end(tx, previous.key)
         token = await site.begin_session(request, tx, officer.id, factor)
-    failures = await account.note_sign_in(context, is_new=bool(token))
-    key_of = await succession.unit_of_held_key(context) if credentials.unit_key else ""
-    notebook = credentials.notebook
+    failures, notebook = await account.note_sign_in(context, is_new=bool(token)), credentials.notebook
     response = web.json_response(
         {
             "id": officer.id,
@@ -269,14 +272,14 @@ async def _open_session(
             "reads": officer.role in officers.READER_ROLES,
             "bundle": credentials.bundle,
             "unit_key": credentials.unit_key,
-            "key_of": key_of,
+            "key_of": await succession.unit_of_held_key(context) if credentials.unit_key else "",
             "notebook": {"version": notebook.version, "box": notebook.box} if notebook else None,
             "failures": [{"day": one.day.isoformat(), "count": one.count} for one in failures],
         }
     )
     if token:
         site.set_cookie(request, response, site.SESSION_COOKIE, token)
-    site.set_cookie(request, response, *devices.cookie(request, officer.email))
+        site.set_cookie(request, response, *devices.cookie(request, officer.email))
     return response
 
 

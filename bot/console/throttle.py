@@ -4,7 +4,8 @@ It counts in the memory of the process, so each process of an installation allow
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bot.console import devices
+from bot.console import auth_keys, devices
 from bot.console.queueing import Busy
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, SECRETS
 from bot.web.network import network_of
@@ -26,6 +27,8 @@ SECONDS = 15 * 60
 ACCOUNT = 10  # wrong attempts in that time on one account, from devices that it does not know
 DEVICE = 20  # the same from one that it knows: words are long, and one finger slips
 NETWORK = 20 * ACCOUNT  # a whole office stands behind one address
+CODES_SECONDS = 8 * 60 * 60
+CODES = 10  # wrong codes of an app after right words: of a million three fit, and without end one would be found
 BUSY = timedelta(seconds=3)  # until there is room again, where more came at once than the server can compare
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,8 +46,8 @@ class Later(Exception):
 class Entry:
     """One try to get in, counted as wrong until it has passed."""
 
-    is_known: bool = False  # the device has signed in to the account before
-    taken: list[tuple[Windows, str]] = field(default_factory=list)
+    device: str = ""  # the name of one that has signed in to the account before
+    taken: list[tuple[Windows, str, datetime]] = field(default_factory=list)
 
     def take(self, windows: Windows, name: str, now: datetime) -> None:
         """Count it under a name. Raises Later, and counts it nowhere."""
@@ -52,12 +55,13 @@ class Entry:
         if at is not None:
             self.passed()
             raise Later(at)
-        self.taken.append((windows, name))
+        self.taken.append((windows, name, now))
 
-    def passed(self) -> None:
-        """Count it no more: what was shown is right."""
-        for windows, name in self.taken:
-            windows.give_back(name)
+    def passed(self, *, but: Windows | None = None) -> None:
+        """Count it no more, as what was shown is right; `but` goes on counting it."""
+        for windows, name, at in self.taken:
+            if windows is not but:
+                windows.give_back(name, at)
         self.taken.clear()
 
 
@@ -68,6 +72,7 @@ class Throttle:
         self.accounts = Windows(ACCOUNT, SECONDS)
         self.devices = Windows(DEVICE, SECONDS)
         self.networks = Windows(NETWORK, SECONDS)
+        self.codes = Windows(CODES, CODES_SECONDS)  # who has no words adds no name here, and so pushes none out
         self._writing: set[asyncio.Task[None]] = set()
 
     def write(self, work: Coroutine[Any, Any, None]) -> None:
@@ -98,13 +103,30 @@ def enter(request: web.Request, email: str) -> Entry:
     """Count an attempt at the account of this address, which need not exist. Raises Later."""
     throttle, now = request.config_dict[THROTTLE], request.config_dict[CLOCK]()
     device = devices.known(request, email)
-    entry = Entry(is_known=bool(device))
+    entry = Entry(device)
     if device:
         entry.take(throttle.devices, device, now)
     else:
         entry.take(throttle.networks, network_of(request), now)
         entry.take(throttle.accounts, officers.normalize_email(email), now)
     return entry
+
+
+def enter_code(request: web.Request, entry: Entry, officer_id: str) -> None:
+    """Count the code of an app, too, which comes with right words. Raises Later."""
+    codes, now = request.config_dict[THROTTLE].codes, request.config_dict[CLOCK]()
+    entry.take(codes, entry.device or officer_id, now)
+
+
+@asynccontextmanager
+async def turn(request: web.Request, entry: Entry) -> AsyncIterator[None]:
+    """Wait for the turn to compare. Raises Busy: nothing was compared, which counts for the network alone."""
+    try:
+        async with auth_keys.turn(is_known=bool(entry.device)):
+            yield
+    except Busy:
+        entry.passed(but=request.config_dict[THROTTLE].networks)
+        raise
 
 
 async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:

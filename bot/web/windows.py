@@ -47,11 +47,11 @@ class Windows:
             return None
         return began + self.span if taken >= self.limit else None
 
-    def give_back(self, name: str) -> None:
-        """Count one less under a name, in the window that is open."""
-        if name in self._open:
-            began, taken = self._open[name]
-            self._open[name] = (began, max(0, taken - 1))
+    def give_back(self, name: str, taken_at: datetime) -> None:
+        """Count one less under a name, if the window in which it was counted is still open."""
+        began, taken = self._open.get(name, (taken_at, 0))
+        if taken and began <= taken_at:
+            self._open[name] = (began, taken - 1)
 
     def forget(self, name: str) -> None:
         """Begin again under a name."""

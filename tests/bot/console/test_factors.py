@@ -1,11 +1,14 @@
 """The second factor at the server: nothing opens without it, no code works twice, and who lost it comes back."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
-from bot.console import throttle
+from bot.console import devices, throttle
 from bot.web.app_keys import INSTALLATION
+from bot.web.windows import Windows
 from handlers.casework import factors as rules
 from handlers.casework.office import OfficerContext
 from storage.confidential import factors, ledger, officers, totp
@@ -21,7 +24,8 @@ from tests.bot.console.accounts import (
 )
 from tests.bot.console.authenticator import App, with_app
 from tests.bot.console.office import SALT, SECRET, Office
-from tests.bot.console.test_signin import AUTH, invite
+from tests.bot.console.test_signin import AUTH, invite, open_page
+from tests.bot.console.test_throttle import send_cookies
 
 WRONG = "000000"
 SIGN_IN = "/console/signin"
@@ -102,6 +106,32 @@ async def test_codes_cannot_be_tried_out_and_the_officer_learns_of_it(
 
 
 @pytest.mark.attack
+async def test_who_has_the_words_tries_ten_codes_in_eight_hours_however_patient(
+    office: Office, carmen: AccountHolder
+) -> None:
+    """Ten in a quarter of an hour for ever find a code within the year; the officer's own browser has its own ten."""
+    app = await with_app(office, carmen)
+    async with ClientSession() as client:
+        known = await open_page(office, client)
+        assert (await known.post(SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+        send_cookies(known, {name: value for name, value in known.cookies.items() if name.startswith(devices.COOKIE)})
+        wrong = posted(carmen, totp=WRONG)
+        for _ in range(throttle.CODES // 2):
+            assert (await stranger(office, SIGN_IN, wrong))[0] == 403
+        office.advance_clock(minutes=15)
+        office.app[throttle.THROTTLE].accounts = Windows(99, throttle.SECONDS)  # forgotten, as after a flood of names
+        answers = await asyncio.gather(*(stranger(office, SIGN_IN, wrong) for _ in range(12)))
+        assert sorted(status for status, _ in answers) == [403] * (throttle.CODES // 2) + [429] * 7
+        for minutes in (1, 60, 6 * 60):
+            office.advance_clock(minutes=minutes)
+            status, body = await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now)))
+            assert (status, body["error"]) == (429, "later"), "nor is the right one taken any more"
+        assert (await known.post(SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+        office.advance_clock(minutes=45)
+        assert (await stranger(office, SIGN_IN, posted(carmen, totp=app.code(office.now))))[0] == 200
+
+
+@pytest.mark.attack
 async def test_the_app_of_another_officer_shows_nothing_even_if_its_row_is_moved(
     office: Office, carmen: AccountHolder
 ) -> None:
@@ -120,6 +150,15 @@ async def test_unlocking_in_a_live_session_asks_for_the_words_only(office: Offic
     assert (await desk.post(SIGN_IN, posted(carmen)))[0] == 200
     office.advance_clock(minutes=20)
     assert (await desk.post(SIGN_IN, posted(carmen)))[0] == 401, "a session that went idle shows no factor"
+
+
+@pytest.mark.attack
+async def test_who_carries_a_session_elsewhere_makes_no_device_known(office: Office, carmen: AccountHolder) -> None:
+    """Else words and a session of a moment give attempts of its own for a year, and as often as it is asked."""
+    await with_app(office, carmen)
+    desk = await office.signed_in(carmen)
+    assert (await desk.post(SIGN_IN, posted(carmen)))[0] == 200
+    assert desk.received == {}
 
 
 @pytest.mark.attack
@@ -304,6 +343,22 @@ async def test_an_officer_adds_another_and_removes_one_but_never_the_last(
 
 
 @pytest.mark.attack
+@pytest.mark.attack
+async def test_a_factor_that_is_sent_twice_is_one_whose_codes_work_once(office: Office, carmen: AccountHolder) -> None:
+    await with_app(office, carmen)
+    desk = await office.signed_in(carmen)
+    _, begun = await desk.post("/console/account/factors/begin", {"auth": carmen.words.auth})
+    app = App.scanned(begun["offer"])
+    for _ in range(2):  # the first answer was lost on its way
+        sent = {"auth": carmen.words.auth, "enrolment": app.enrolment(begun["offer"], office.now)}
+        assert (await desk.post("/console/account/factors", sent))[0] == 201
+        office.advance_clock(seconds=3 * totp.STEP)
+    assert len(await owned(office, carmen)) == 2
+    code = app.code(office.now)
+    assert (await stranger(office, SIGN_IN, posted(carmen, totp=code)))[0] == 200
+    assert await stranger(office, SIGN_IN, posted(carmen, totp=code)) == (403, {"error": "factor_used"})
+
+
 async def test_who_finds_a_session_changes_no_factor_without_the_words(office: Office, carmen: AccountHolder) -> None:
     await with_app(office, carmen)
     desk, wrong = await office.signed_in(carmen), {"auth": NEW.auth}

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -113,6 +114,26 @@ async def test_a_flood_on_an_account_keeps_out_no_officer_who_has_signed_in_from
         assert statuses == [403] * throttle.DEVICE + [429], "the device has attempts of its own, and no more"
         office.advance_clock(minutes=15)
         assert (await enter(known, carmen))[0] == 200
+
+
+@pytest.mark.attack
+async def test_nor_an_officer_who_has_signed_up_or_made_new_words_here(office: Office, carmen: AccountHolder) -> None:
+    token = (await office.invite("lia@leon.example", "Lía Paz", "liaison")).split("&")[0]
+    lia = AccountHolder("", "Lía Paz", "lia@leon.example")
+    account = {"token": token, "salt": lia.words.salt, "auth": lia.words.auth}
+    ways: list[tuple[str, object, AccountHolder, str]] = [
+        ("/console/signup", account, lia, lia.words.auth),
+        ("/console/lost", carmen.recovery(NEW, carmen.code), carmen, NEW.auth),
+    ]
+    for path, body, officer, auth in ways:
+        async with ClientSession() as client:
+            visitor = await open_page(office, client)
+            assert (await visitor.post(path, body))[0] == 201
+            (known,) = visitor.cookies.items()
+            assert (await wrong(office, officer.email, throttle.ACCOUNT + 1))[-1] == 429
+            assert (await enter(visitor, officer, auth))[0] == 429
+            send_cookies(visitor, dict([known]))
+            assert (await enter(visitor, officer, auth))[0] == 200
 
 
 @pytest.mark.attack
@@ -244,6 +265,26 @@ async def test_of_four_hundred_open_attempts_a_few_wait_and_the_known_officer_is
         goes_on.release(400)
         assert {(await post)[0] for post in open_posts} == {403}
     assert auth_keys.waiting() == (0, 0)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("path", [SIGN_IN, "/console/lost/begin"])
+async def test_what_was_refused_for_the_crowd_was_no_attempt_on_the_account(
+    office: Office, carmen: AccountHolder, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Else a flood on invented accounts keeps officers out for a quarter of an hour; its network counts on."""
+    office.app[THROTTLE].networks = Windows(12, throttle.SECONDS)
+    with monkeypatch.context() as crowd:
+        crowd.setattr(SlowQueue, "turn", full)
+        assert await wrong(office, carmen.email, 11, path) == [429] * 11
+    assert await wrong(office, carmen.email, 2, path) == [403, 429]
+
+
+@asynccontextmanager
+async def full(queue: SlowQueue, *, is_known: bool) -> AsyncIterator[None]:
+    """The turn of who is crowded out at once."""
+    raise Busy
+    yield
 
 
 async def waits(line: tuple[int, int]) -> None:

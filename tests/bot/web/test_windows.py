@@ -72,11 +72,19 @@ def test_what_did_not_take_place_is_given_back_to_the_window_that_is_open() -> N
     windows = Windows(2, 60)
     for second in (0, 1):
         windows.try_take("one", _at(second))
-    windows.give_back("one")
-    windows.give_back("never seen")
+    windows.give_back("one", _at(1))
+    windows.give_back("never seen", _at(1))
     assert windows.try_take("one", _at(2)) is None
     assert windows.try_take("one", _at(3)) == _at(60)
     windows.try_take("one", _at(60))
     for _ in range(3):
-        windows.give_back("one")
+        windows.give_back("one", _at(60))
     assert [windows.try_take("one", _at(61)) for _ in range(3)] == [None, None, _at(120)], "and no more than it took"
+
+
+def test_what_was_counted_in_a_window_that_is_over_is_not_given_back_to_the_next() -> None:
+    windows = Windows(1, 60)
+    windows.try_take("one", _at(59))
+    windows.try_take("one", _at(120))
+    windows.give_back("one", _at(59))
+    assert windows.try_take("one", _at(121)) == _at(180)
