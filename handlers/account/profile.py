@@ -65,7 +65,7 @@ async def _set_pause(context: Context, value: str) -> Response:
     back = ((Button("button.resume", "profile:resume"),),)
     if until is None:
         return Response((Message("profile.paused", {}, back, replaces=True),))
-    return Response((Message("profile.paused_until", {"day": until.isoformat()}, back, replaces=True),))
+    return Response((Message("profile.paused_until", {"day": until.strftime("%d/%m/%Y")}, back, replaces=True),))
 
 
 async def language(context: Context) -> Response:

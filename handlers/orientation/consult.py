@@ -46,7 +46,7 @@ async def _may_have_link(context: Context) -> bool:
 
 
 def _enough_message(context: Context) -> Message:
-    tomorrow = (context.today + timedelta(days=1)).isoformat()
+    tomorrow = (context.today + timedelta(days=1)).strftime("%d/%m/%Y")
     return Message("consult.enough", {"links": caps.LINKS_A_DAY, "hours": LINK_LIFETIME_HOURS, "day": tomorrow})
 
 

@@ -101,5 +101,6 @@ class _Parser(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        if data.strip() or "\n" not in data:  # not the line breaks between elements
+        is_text = any(element[0] == "p" for element in self.open)
+        if is_text or data.strip() or "\n" not in data:  # not the line breaks between elements
             self.open[-1].append(data)

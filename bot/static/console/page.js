@@ -38,8 +38,9 @@ export function offerDownload(link, content) {
 }
 
 // Disables the form's buttons while `work` runs; shows an error as a message in `alert` and leaves the typed text alone.
+// A button that is disabled loses the focus: it gets it back, unless `work` has given it to something else.
 export async function busy(form, alert, work) {
-  const buttons = [...form.querySelectorAll("button")];
+  const [buttons, focused] = [[...form.querySelectorAll("button")], document.activeElement];
   buttons.forEach((button) => (button.disabled = true));
   form.setAttribute("aria-busy", "true");
   showMessage(alert);
@@ -50,6 +51,7 @@ export async function busy(form, alert, work) {
   } finally {
     buttons.forEach((button) => (button.disabled = false));
     form.removeAttribute("aria-busy");
+    if (document.activeElement === document.body) focused.focus();
   }
 }
 

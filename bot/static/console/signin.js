@@ -99,6 +99,7 @@ export function withKeys(opened) {
 function openWaiting() {
   const { section, opened } = waiting;
   waiting = null;
+  if (!section.hidden) $("#page h1")?.focus(); // the form that had the focus goes
   show(section, false);
   opened();
 }

@@ -45,6 +45,7 @@ async def test_an_app_is_set_up_at_sign_up_and_its_code_is_asked_for_after_the_w
         await page.get_by_role("link", name="Llaves").click()
         await carmen.unlock()  # a session that is alive asks for the words only
         await expect(page.locator("#verified")).to_be_visible()
+        await expect(heading(carmen, "Llaves")).to_be_focused()
         office.advance_clock(minutes=20)
         await page.get_by_role("button", name="Bloquear").click()
         await page.locator("#unlock-words").fill(carmen.words)
@@ -103,6 +104,7 @@ async def test_lost_words_come_back_with_another_app(browser: Browser, office: O
         await page.locator("#new-factor-code").fill("000000")
         await page.get_by_role("button", name="Comprobar y guardar").click()
         await expect(page.locator("#new-factor-says")).to_contain_text("no es el de ahora")
+        await expect(page.get_by_role("button", name="Comprobar y guardar")).to_be_focused()
         await own.set_up_app()
         await expect(heading(own, "Tus palabras y tu código nuevos ya valen")).to_be_visible()
         await page.get_by_role("link", name="Entrar").click()

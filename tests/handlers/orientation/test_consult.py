@@ -164,9 +164,9 @@ async def test_a_chat_gets_three_links_a_day_and_then_reads_from_when_and_where_
     keys = [(await chat.press()).key for _ in range(5)]
     assert keys == ["consult.limits"] * 3 + ["consult.enough"] * 2
     message = await chat.press()
-    assert message.values == {"links": 3, "hours": 48, "day": "2026-11-24"}
+    assert message.values == {"links": 3, "hours": 48, "day": "24/11/2026"}
     text = chat.library.phrases.plain("es", message.key, message.values)
-    assert "Mañana, 2026-11-24, puedes pedir otro con /consulta" in text
+    assert "Mañana, 24/11/2026, puedes pedir otro con /consulta" in text
     assert "órgano interno de control" in text
     assert len(await chat.rows(schema.links)) == len(await chat.rows(schema.routes)) == 3
     chat.now += timedelta(hours=13, minutes=39)  # one minute to midnight, of those whom it serves

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from bot.channels.webchat.channel import Webchat, decrypted
 from bot.channels.webchat.form import SubmittedAction, parse_action
 from bot.channels.webchat.page import PageTiming
-from bot.channels.webchat.rendering import html_text
+from bot.channels.webchat.rendering import html_text, tree_of
 from bot.web.templating import HEADERS, POLICY
 from content.library import Library
 from handlers.message import (
@@ -465,6 +465,12 @@ async def test_a_post_by_script_is_answered_with_what_changed(product: Product, 
 )
 def test_emphasis_is_well_nested_and_the_rest_is_escaped(text: str, html: str) -> None:
     assert html_text(text) == html
+
+
+def test_an_empty_line_between_emphasised_words_reaches_the_script() -> None:
+    text = html_text(f"{BOLD}Villa Ejemplo{UNBOLD}\n\n{BOLD}Aviso{UNBOLD}")
+    tree = tree_of(f"<div>\n  <p>{text}</p>\n</div>")
+    assert tree == ["div", {}, ["p", {}, ["strong", {}, "Villa Ejemplo"], "\n\n", ["strong", {}, "Aviso"]]]
 
 
 @pytest.mark.parametrize(
