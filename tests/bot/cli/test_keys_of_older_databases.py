@@ -15,7 +15,6 @@ from bot import secrets
 from bot.encryption import SecretBox
 from storage import migrate, schema
 from storage.database import Transaction, open_database
-from storage.queue import updates
 from tests.bot.cli.server import new_database
 from tests.terminal import Integra, command_line
 
@@ -87,6 +86,7 @@ def new_keys() -> dict[str, bytes]:
     return {name: os.urandom(32) for name in secrets.KEY_NAMES}
 
 
+WAITING = {"channel": "telegram", "address": "1", "state": "waiting", "received_at": NOW}
 Write = Callable[[Transaction, dict[str, bytes]], Awaitable[None]]
 
 
@@ -96,7 +96,7 @@ async def institution(tx: Transaction, _: dict[str, bytes]) -> None:
 
 async def waiting_update(tx: Transaction, keys: dict[str, bytes]) -> None:
     body = SecretBox(keys["inbox"]).encrypt(b'{"is": "unknown"}', "telegram")
-    await updates.store(tx, [updates.NewUpdate("telegram", "1", "1", body)], NOW)
+    await tx.execute(insert(schema.updates).values(WAITING | {"key": "1", "body": body}))
 
 
 def write_rows(url: str, keys: dict[str, bytes], *rows: Write) -> None:
@@ -165,7 +165,7 @@ def test_keys_that_replaced_lost_ones_before_are_those_of_the_database(
     async def rows_of_both(tx: Transaction, _: dict[str, bytes]) -> None:
         await waiting_update(tx, lost)
         body = SecretBox(keys["inbox"]).encrypt(b'{"is": "unknown"}', "telegram")
-        await updates.store(tx, [updates.NewUpdate("telegram", "2", "1", body)], NOW)
+        await tx.execute(insert(schema.updates).values(WAITING | {"key": "2", "body": body}))
 
     write_rows(url, keys, rows_of_both)
     assert integra("tick", DATA_DIR=str(folder_of(tmp_path, "true", keys))).code == 0
