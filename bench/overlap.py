@@ -138,7 +138,8 @@ async def converse(older: Version, newer: Version, databases: Databases, url: st
         await fake.wait_for_acknowledgements()
         await _wait_until_idle(url)
         await newer.stop()
-        await audit.check(database, fake, recipients, result)
+        inbox = simulation.inbox_of(database, databases.data_dir())
+        await audit.check(database, fake, recipients, inbox, result)
     await database.close()
     return (
         f"{result.messages} messages, {result.presses} presses: lost {result.missing}, answers lost or duplicated "

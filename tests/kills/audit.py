@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from bot.channels.whatsapp.fields import hashed_key
+from bot.inbound.inbox import Inbox
 from content.library import Library
 from handlers import outgoing
 from handlers.message import Action, Parcel
@@ -180,16 +181,15 @@ def delivery_of(row: Any, causes: Causes) -> ExpectedDelivery:
 
 
 async def check(
-    database: Database, platform: CountingPlatform, recipients: Sequence[Participant], result: KillResult
+    database: Database, platform: CountingPlatform, recipients: Sequence[Participant], inbox: Inbox, result: KillResult
 ) -> None:
     """Compare the outbox with what the platform accepted, updates with messages sent, and answers with presses."""
     causes = causes_of(recipients)
-    is_handled = (schema.updates.c.state == "done") & schema.updates.c.key.in_(
-        [key.partition(":")[2] for key in causes]
-    )
+    names = [inbox.key_of(channel, key) for channel, _, key in (cause.partition(":") for cause in causes)]
+    is_handled = schema.handled_updates.c.key.in_(names)
     async with database.read() as tx:
         states = {delivery_of(row, causes): row.state for row in await tx.execute(select(*COLUMNS))}
-        handled = await tx.scalar(select(func.count()).select_from(schema.updates).where(is_handled)) or 0
+        handled = await tx.scalar(select(func.count()).where(is_handled)) or 0
         answers = Counter(await tx.scalars(select(schema.answers.c.servant_id)))
     sent = outbox.DeliveryState.SENT
     result.accepted, result.peak_concurrency = platform.accepted, platform.peak_concurrency

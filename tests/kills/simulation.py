@@ -19,7 +19,9 @@ from typing import Any
 from sqlalchemy import Executable, select, text, update
 
 from bot import app as wiring
+from bot import secrets
 from bot.config import Settings
+from bot.inbound.inbox import Inbox
 from content.library import Library
 from storage import envelopes, schema
 from storage.database import Database, open_database
@@ -57,7 +59,7 @@ async def run(url: str, folder: Path, library: Library, messages: int, kills: in
         finally:
             await fork_server.close()
         await _drain(settings, library)
-        await audit.check(database, platform, recipients, result)
+        await audit.check(database, platform, recipients, inbox_of(database, folder), result)
     await database.close()
     return result
 
@@ -171,6 +173,11 @@ def settings_for(platform: CountingPlatform, url: str, folder: Path, port: int) 
         "WHATSAPP_API_URL": f"{platform.url}/v25.0",
         "WHATSAPP_RATE": str(RATE),
     }
+
+
+def inbox_of(database: Database, folder: Path) -> Inbox:
+    """The inbox of the processes whose keys are in `folder`."""
+    return Inbox(database, (secrets.folder(folder) / "inbox").read_bytes(), wiring.system_clock)
 
 
 def free_port() -> int:
