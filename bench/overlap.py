@@ -123,7 +123,8 @@ async def converse(older: Version, newer: Version, databases: Databases, url: st
     ports = simulation.free_port(), simulation.free_port()
     targets = [f"http://127.0.0.1:{port}" for port in ports]
     async with _SwitchablePlatform(targets) as fake:
-        env = simulation.settings_for(fake, url, databases.data_dir(), ports[0])
+        folder = databases.data_dir()
+        env = simulation.settings_for(fake, url, folder, ports[0])
         env |= {"TELEGRAM_RATE": str(RATE), "WHATSAPP_RATE": str(RATE)}
         await older.run(env, ports[0])
         fake.start_sending(recipients)
@@ -138,7 +139,7 @@ async def converse(older: Version, newer: Version, databases: Databases, url: st
         await fake.wait_for_acknowledgements()
         await _wait_until_idle(url)
         await newer.stop()
-        inbox = simulation.inbox_of(database, databases.data_dir())
+        inbox = simulation.inbox_of(database, folder)
         await audit.check(database, fake, recipients, inbox, result)
     await database.close()
     return (
