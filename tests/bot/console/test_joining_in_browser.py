@@ -25,7 +25,8 @@ async def open_keys(tab: Tab, email: str = "") -> None:
     if email:
         await tab.sign_in(email)
         await expect(tab.page.get_by_role("heading", name="Expedientes")).to_be_visible()
-    await tab.page.get_by_role("link", name="Llaves").click()
+    async with tab.page.expect_response("**/console/trust?*"):  # of the page that follows, perhaps on itself
+        await tab.page.get_by_role("link", name="Llaves").click()
     await expect(tab.page.locator("#verified")).to_be_visible()
 
 
