@@ -26,7 +26,8 @@ async def held(page: Page, pattern: str) -> AsyncIterator[asyncio.Event]:
         is_answered.set()
 
     await page.route(pattern, hold, times=1)
-    yield is_asked
+    async with asyncio.timeout(60):
+        yield is_asked
     async with page.expect_response(pattern):
         may_answer.set()
     await is_answered.wait()
@@ -56,6 +57,7 @@ async def test_who_unlocks_and_goes_on_finds_the_next_page_open(browser: Browser
         page, asker = carmen.page, await join_and_read(carmen, office)
         await page.get_by_role("button", name="Bloquear").click()
         await page.get_by_role("link", name="Llaves").click()
+        await expect(page.locator("main")).to_have_attribute("data-page", "keys")
         async with held(page, "**/console/signin") as is_asked:
             await carmen.unlock()
             await is_asked.wait()
