@@ -109,10 +109,7 @@ async def build(
         envelopes.use(database, keys.outbox)
         inbox = Inbox(database, keys.inbox, clock)
         services = ChannelServices(settings, keys, library, database, inbox, inbox.box, clock)
-        channels: dict[str, ChannelRuntime] = {}
-        for registration in () if rehearses else registry.enabled(settings):
-            channels[registration.name] = runtime = registration.build(services)
-            stack.push_async_callback(runtime.close)
+        channels = {} if rehearses else _open_channels(services, stack)
         # A rehearsal adopts nothing and remembers nothing.
         unit = UnitTrust() if rehearses else UnitTrust(secrets.folder(settings.data_dir))
         installation = _installation(settings, keys, unit)
@@ -146,6 +143,15 @@ async def build(
             clock,
             channels,
         )
+
+
+def _open_channels(services: ChannelServices, stack: AsyncExitStack) -> dict[str, ChannelRuntime]:
+    """The channels that are on, by name; they are closed with the stack."""
+    channels = {}
+    for registration in registry.enabled(services.settings):
+        channels[registration.name] = runtime = registration.build(services)
+        stack.push_async_callback(runtime.close)
+    return channels
 
 
 def _installation(settings: Settings, keys: Secrets, unit: UnitTrust) -> Installation:

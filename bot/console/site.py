@@ -19,6 +19,7 @@ from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, LIBRARY, PAGES, SECR
 from bot.web.assets import add_folder
 from bot.web.requests import MAX_BODY, BodyTooLarge, is_same_origin, read_body
 from bot.web.templating import CONSOLE_HEADERS, preferred_language, remember_language
+from bot.web.windows import Later
 from handlers.casework import custody, trust
 from handlers.casework.office import OfficerContext
 from storage.confidential import sessions
@@ -109,7 +110,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             request[BODY] = await read_body(request, BODY_LIMITS.get(request.path, MAX_BODY))
         is_counted = request.path in LINK_PATHS and request.method not in SAFE_METHODS
         response = await (throttle.counted(request, handler) if is_counted else handler(request))
-    except (throttle.Later, Busy) as error:
+    except (Later, Busy) as error:
         response = throttle.refusal(request, error)
     except DatabaseUnavailable:
         response = _error_response(request, 503)

@@ -17,7 +17,7 @@ from bot.console import auth_keys, devices
 from bot.console.queueing import Busy
 from bot.web.app_keys import CLOCK, DATABASE, INSTALLATION, SECRETS
 from bot.web.network import network_of
-from bot.web.windows import Windows, later
+from bot.web.windows import Later, Windows, later
 from storage.confidential import ledger, officers
 from storage.database import DatabaseUnavailable
 
@@ -32,14 +32,6 @@ CODES = 10  # wrong codes of an app after right words: of a million three fit, a
 BUSY = timedelta(seconds=3)  # until there is room again, where more came at once than the server can compare
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Later(Exception):
-    """There were too many attempts; `at` is when there may be more."""
-
-    def __init__(self, at: datetime) -> None:
-        super().__init__(at.isoformat())
-        self.at = at
 
 
 @dataclass
