@@ -53,10 +53,6 @@ class Windows:
         if taken and began <= taken_at:
             self._open[name] = (began, taken - 1)
 
-    def forget(self, name: str) -> None:
-        """Begin again under a name."""
-        self._open.pop(name, None)
-
     def _forget_ended(self, now: datetime) -> None:
         while self._open:
             name, (began, _) = next(iter(self._open.items()))

@@ -28,14 +28,6 @@ def test_what_is_refused_does_not_count() -> None:
     assert windows.try_take("one", _at(60)) is None
 
 
-def test_a_name_may_begin_again() -> None:
-    windows = Windows(1, 60)
-    windows.try_take("one", NOW)
-    windows.forget("one")
-    windows.forget("never seen")
-    assert windows.try_take("one", NOW) is None
-
-
 def test_a_clock_that_is_set_back_closes_nothing_for_longer() -> None:
     windows = Windows(1, 60)
     windows.try_take("one", _at(7200))
